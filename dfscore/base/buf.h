@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * buf - growing bytes with a ceiling named at birth. Errors stick: append freely, check buf_err()
+ * once at the end. After an error nothing more is appended.
+ *
+ * Threads: none of its own; one owner at a time.
+ */
+#ifndef DFS_BUF_H
+#define DFS_BUF_H
+
+#include <stdarg.h>
+
+#include "dfscore/base/str.h"
+
+struct buf {
+    char *p;      /* owned; NULL while empty */
+    size_t n;     /* bytes used; n <= cap <= max */
+    size_t cap;
+    size_t max;   /* ceiling in bytes, > 0 */
+    int err;      /* 0, -ENOMEM, or -E2BIG at the ceiling */
+};
+
+#define BUF(ceiling) ((struct buf){NULL, 0, 0, (ceiling), 0})
+
+void buf_free(struct buf *b);                   /* gives the bytes back; b is empty and usable again */
+void buf_reset(struct buf *b);                  /* forget content and error, keep the memory */
+int buf_err(const struct buf *b);
+struct str buf_str(const struct buf *b);        /* a view, valid until the next change */
+void buf_add(struct buf *b, const void *p, size_t n);
+void buf_adds(struct buf *b, struct str s);
+void buf_addc(struct buf *b, char c);
+void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
+/* Room for @n more bytes: their place, or NULL (error noted). Then buf_used(b, how many written). */
+char *buf_room(struct buf *b, size_t n);
+void buf_used(struct buf *b, size_t n);
+/* Integers, big endian, as records and wire messages have them. */
+void buf_u8(struct buf *b, uint8_t v);
+void buf_u16(struct buf *b, uint16_t v);
+void buf_u32(struct buf *b, uint32_t v);
+void buf_u64(struct buf *b, uint64_t v);
+/* Unsigned LEB128. */
+void buf_var(struct buf *b, uint64_t v);
+
+/* Reading the same: a cursor over a view. Past the end: err sticks, values are 0. */
+struct rd {
+    const uint8_t *p;
+    size_t n;     /* bytes left */
+    bool bad;     /* something was missing or out of range */
+};
+struct rd rd_of(struct str s);
+uint8_t rd_u8(struct rd *r);
+uint16_t rd_u16(struct rd *r);
+uint32_t rd_u32(struct rd *r);
+uint64_t rd_u64(struct rd *r);
+uint64_t rd_var(struct rd *r);
+struct str rd_bytes(struct rd *r, size_t n);    /* a view into the source */
+struct str rd_lstr(struct rd *r);               /* LEB128 length, then bytes */
+void buf_lstr(struct buf *b, struct str s);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal - our own commands between a gateway and a storage, beside FastDFS's.
+ *
+ * They travel in FastDFS frames (10-byte header: body length i64 BE, command, status; answers are
+ * command 100) over connections that are trusted: the storage's Unix-domain socket, whose file has
+ * mode 0600, so that only the same user can connect. (Over TCP they will follow an HMAC challenge
+ * with the cluster secret; a connection that has not proved itself gets EACCES.) One outstanding
+ * request per connection. All integers big endian. "lstr16" is u16 length + bytes.
+ *
+ * Promise of every answer with status 0: what it acknowledges has been synced to disk, description
+ * and directory entry included.
+ *
+ * A "description" is opaque to the storage: bytes the gateway wants kept beside the data (bucket,
+ * key, headers, ...), from which the key index can be rebuilt. At most DFS_DESC_MAX bytes.
+ *
+ * Sessions: a gateway process draws a random session number and says it in the HELLO of each of its
+ * connections. Open file tokens belong to the session and are dropped (temporary files vanish) when
+ * the last connection of the session closes.
+ */
+#ifndef DFS_INTERNAL_H
+#define DFS_INTERNAL_H
+
+#include <stdint.h>
+
+enum dfs_internal_cmd {
+    /*
+     * HELLO   > version u32 (= DFS_INTERNAL_VERSION), session u64
+     *         < version u32, group str[16], storage-id str[16], path count u8, boot id u64
+     * First on every connection. boot id: random, new at each start of the storage.
+     */
+    DFS_INT_HELLO = 180,
+
+    /*
+     * PUT_BATCH > count u32, then count items:
+     *               kind u8 (enum dfs_put_kind), ext str[6], description length u32, data length u32,
+     *               description, data
+     *           < count u32, then count results: status u8, file id lstr16 (empty for notes and errors)
+     * Appends to a pack file; one sync for all. data <= DFS_PACK_MAX. The file id has the trunk form.
+     */
+    DFS_INT_PUT_BATCH = 181,
+
+    /*
+     * FILE_OPEN > expected size u64
+     *           < token u64, path index u8      + one descriptor (SCM_RIGHTS), open for reading and writing
+     * An empty unnamed file on the store path of the answer; the gateway writes it, then commits.
+     * ENOSPC when the reserve would be touched.
+     */
+    DFS_INT_FILE_OPEN = 182,
+
+    /*
+     * FILE_COMMIT > token u64, size u64, CRC-32 of the content u32, ext str[6], description length u32,
+     *               description
+     *             < file id lstr16
+     * Syncs the file, gives it its name, syncs the directory, logs the description.
+     */
+    DFS_INT_FILE_COMMIT = 183,
+
+    /* FILE_ABORT > token u64   < empty. */
+    DFS_INT_FILE_ABORT = 184,
+
+    /*
+     * FILE_GET > file id (rest)
+     *          < offset u64, size u64      + one descriptor, open for reading
+     * The content is bytes [offset, offset + size) of that descriptor: a pack file shared by many ids,
+     * or a plain file with offset 0. ENOENT when there is none.
+     */
+    DFS_INT_FILE_GET = 185,
+
+    /*
+     * DELETE_BATCH > count u32, then count x file id lstr16
+     *              < count u32, then count x status u8 (0, or ENOENT: already gone)
+     */
+    DFS_INT_DELETE_BATCH = 186,
+
+    /*
+     * SCAN > path index u8, position u64 (0: the beginning), max entries u32, flags u8 (bit 0: skip
+     *        descriptions)
+     *      < next position u64, at end u8, count u32, then count entries:
+     *          kind u8 (enum dfs_scan_kind), position u64, time u32, file id lstr16,
+     *          description length u32, description
+     * What the path's log holds, in the order it was acknowledged, what has been deleted left out.
+     * Positions only grow; one taken from an earlier answer stays valid for ever.
+     */
+    DFS_INT_SCAN = 187,
+
+    /* STAT > empty   < path count u8, then per path: total bytes u64, free bytes u64, log end u64. */
+    DFS_INT_STAT = 188,
+};
+
+enum dfs_put_kind {
+    DFS_PUT_OBJECT = 1, /* data becomes a file with an id */
+    DFS_PUT_NOTE = 2,   /* description only, no id: what happened to a key without new data */
+};
+
+enum dfs_scan_kind {
+    DFS_SCAN_OBJECT = 1, /* stored by a gateway: PUT_BATCH object or FILE_COMMIT */
+    DFS_SCAN_NOTE = 2,
+    DFS_SCAN_NATIVE = 3, /* uploaded by a FastDFS client: not ours to remove */
+};
+
+enum {
+    DFS_INTERNAL_VERSION = 1,
+    DFS_DESC_MAX = 4 * 1024 * 1024,    /* a manifest of 10,000 parts fits */
+    DFS_PACK_MAX = 256 * 1024,         /* largest data of a pack record */
+    DFS_BATCH_ITEMS_MAX = 1024,
+    DFS_BATCH_BYTES_MAX = 16 * 1024 * 1024, /* whole PUT_BATCH frame */
+    DFS_FILE_ID_MAX = 16 + 1 + 127,
+};
+
+#endif

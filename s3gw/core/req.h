@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * req - one request and its answer, free of any HTTP library's types.
+ *
+ * All views point into the arena or into memory that lives as long as the request. A request belongs
+ * to exactly one thread at a time; it changes hands in http/exchange.c only.
+ */
+#ifndef S3_REQ_H
+#define S3_REQ_H
+
+#include "dfscore/base/arena.h"
+#include "s3gw/core/s3err.h"
+
+struct s3_op;
+struct s3_bucket;
+struct s3_gw; /* everything a handler may use: index, dfs, settings; see s3gw/api/gw.h */
+
+enum s3_method { S3_GET, S3_HEAD, S3_PUT, S3_POST, S3_DELETE, S3_OPTIONS, S3_OTHER_METHOD };
+
+struct s3_pair {
+    struct str name;
+    struct str value; /* query: p == NULL when there was no '='. headers: blanks trimmed */
+};
+
+struct s3_extra { /* an element of an error document beside Code and Message */
+    const char *name;
+    struct str value;
+};
+
+/* Who is asking; filled by auth/. */
+struct s3_identity {
+    bool anonymous;
+    bool root;               /* may do everything */
+    struct str user_id;      /* canonical id, the Owner ID clients see; absent when anonymous */
+    struct str display_name;
+    struct str access_key;
+    enum { S3_AUTH_NONE, S3_AUTH_V4_HEADER, S3_AUTH_V4_QUERY, S3_AUTH_V2_HEADER, S3_AUTH_V2_QUERY } how;
+};
+
+/* A run of bytes of one stored file; what an answer's body is made of. */
+struct s3_extent {
+    struct str file_id;  /* "group1/M00/..." */
+    uint64_t offset;     /* first byte within the file */
+    uint64_t length;     /* bytes, > 0 */
+    uint64_t owner;      /* the reference row that keeps the file alive: index/refs.h */
+};
+
+enum { S3_RESP_HEADERS_MAX = 96, S3_EXTRAS_MAX = 12 };
+
+struct s3_resp {
+    int status;                                   /* HTTP; 0 until decided */
+    struct s3_pair headers[S3_RESP_HEADERS_MAX];  /* names are literals or arena */
+    size_t nheaders;
+    /* Body: either bytes in the arena or heap ... */
+    struct buf body;                              /* owned; max set at init */
+    /* ... or runs of stored files, body_length bytes together. */
+    struct s3_extent *extents;                    /* arena */
+    size_t nextents;
+    uint64_t body_length;                         /* Content-Length; for HEAD the size without a body */
+    bool has_extents;
+    bool close;                                   /* close the connection after the answer */
+    struct s3_extra extras[S3_EXTRAS_MAX];
+    size_t nextras;
+    struct str message;                           /* replaces the error table's message when present */
+};
+
+struct s3_req {
+    unsigned magic;
+#define S3_REQ_MAGIC 0x53335251u
+    struct s3_gw *gw;
+    struct arena arena;
+
+    /* As it came. */
+    enum s3_method method;
+    struct str method_name;
+    struct str raw_path;      /* before '?', still percent-encoded */
+    struct str raw_query;     /* after '?', encoded; absent when there is no '?' */
+    struct s3_pair *headers;  /* in order of arrival; names as sent */
+    size_t nheaders;
+    struct s3_pair *params;   /* query, decoded once, '+' is a space; in order of arrival */
+    size_t nparams;
+    struct str path;          /* raw_path decoded once */
+    struct str host;          /* Host header, port and all */
+    struct str peer;          /* client address without port, "127.0.0.1" or "::1" */
+    bool tls;
+    int64_t now_ms;           /* wall clock when the head was read */
+    char request_id[20];      /* 16 hex digits and NUL; answered as x-amz-request-id */
+
+    /* What it means (the five questions fill these in order). */
+    const struct s3_op *op;
+    struct str bucket;        /* absent on service level */
+    struct str key;           /* absent on bucket level; never empty */
+    bool virtual_host;        /* the bucket was in the Host header */
+    struct s3_identity who;
+    struct s3_bucket *bkt;    /* loaded when the operation names an existing bucket; arena */
+
+    /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
+    struct str body;
+
+    bool may_block;           /* this thread may wait for disk and peers */
+    struct s3_resp resp;
+    void *owner;              /* http/exchange.c */
+    void *handler_state;      /* the handler's own; arena, or freed by the handler */
+};
+
+/* Value of the first header of that name (without case); absent when there is none. */
+struct str s3_req_header(const struct s3_req *q, struct str name);
+/* Value of the first query parameter of that name; p == NULL: not there. No '=' gives an empty value. */
+struct str s3_req_param(const struct s3_req *q, struct str name);
+bool s3_req_has_param(const struct s3_req *q, struct str name);
+/*
+ * An option that clients send as a header or, presigned, as a query parameter ("x-amz-acl"); the query
+ * counts only for presigned requests. Both with different values is refused by the pipeline.
+ */
+struct str s3_req_option(const struct s3_req *q, struct str name);
+
+/* Answer headers. @value is copied to the arena. CR, LF and NUL in it are turned into blanks. */
+void s3_resp_header(struct s3_req *q, const char *name, struct str value);
+void s3_resp_headerf(struct s3_req *q, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Elements of the error document; return @e, so: return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key); */
+enum s3err s3_err(struct s3_req *q, enum s3err e, const char *name, struct str value);
+enum s3err s3_err2(struct s3_req *q, enum s3err e, const char *n1, struct str v1, const char *n2, struct str v2);
+/* With a message of its own: return s3_errm(q, S3ERR_INVALID_REQUEST, "Missing required header ..."); */
+enum s3err s3_errm(struct s3_req *q, enum s3err e, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* InvalidArgument with message, ArgumentName, ArgumentValue. */
+enum s3err s3_err_arg(struct s3_req *q, const char *message, const char *name, struct str value);
+/* Forget status, headers, body and extras: before an error replaces an answer begun. */
+void s3_resp_reset(struct s3_req *q);
+
+/* A handler that returned S3ERR_PENDING says the result here, from any thread, once. */
+void s3_req_done(struct s3_req *q, enum s3err e);
+
+int s3_req_init(struct s3_req *q); /* zeroes it, arena and ceilings set */
+void s3_req_fini(struct s3_req *q);
+
+#endif
