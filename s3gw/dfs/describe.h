@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * describe - self-descriptions: what a storage keeps beside the data so that the key index can be
+ * rebuilt from the storages alone. Versioned; decode reads all earlier versions.
+ *
+ *   u8 version (1), u8 kind, lstr bucket name, lstr bucket owner id, lstr key, rest: by kind
+ *     PUT      object record (index/object.h encoding); an object whose extents are empty but whose size
+ *              is not 0 consists of the very file this description lies beside
+ *     DELETE   nothing: the key has no current object any more
+ *     PART     u64 upload seq, u32 part number, object record of the part (size, etag, checksum)
+ */
+#ifndef S3_DESCRIBE_H
+#define S3_DESCRIBE_H
+
+#include "dfscore/base/buf.h"
+
+enum s3_desc_kind { S3_DESC_PUT = 1, S3_DESC_DELETE = 2, S3_DESC_PART = 3 };
+
+struct s3_desc {
+    enum s3_desc_kind kind;
+    struct str bucket;
+    struct str owner_id;
+    struct str key;
+    struct str rest;
+};
+
+void s3_desc_encode(const struct s3_desc *d, struct buf *out);
+int s3_desc_decode(struct str bytes, struct s3_desc *ret) MUST_CHECK; /* 0 or -EBADMSG; views */
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * object - what the index knows of one object, and the changes of a key, each one transaction.
+ *
+ * Rows (all integers big endian; `bid` is the bucket's number, 8 bytes; see s3gw/README.md for bytes):
+ *   o bid key               current object of a key (what listings walk); absent under a delete marker
+ *   v bid key 00 ~seq       other versions and delete markers, newest first
+ *   d seq                   detail of a big object: extents and parts that do not fit the head
+ *   f file-id 00 owner      "this file is in use by that owner": the only thing that keeps a file
+ *   g time seq file-id      files that lost their last owner: the reclaimer's outbox
+ *
+ * Owners are numbers from s3_tx_seq(). A plain PUT has one; every part of a multipart upload has its
+ * own, which the completed object keeps; a copy has one of its own.
+ */
+#ifndef S3_INDEX_OBJECT_H
+#define S3_INDEX_OBJECT_H
+
+#include "s3gw/core/req.h"
+#include "s3gw/index/index.h"
+
+enum s3_checksum_alg {
+    S3_CK_NONE, S3_CK_CRC32, S3_CK_CRC32C, S3_CK_SHA1, S3_CK_SHA256, S3_CK_CRC64NVME,
+    S3_CK_SHA512, S3_CK_MD5, S3_CK_XXHASH64, S3_CK_XXHASH3, S3_CK_XXHASH128,
+};
+enum s3_checksum_type { S3_CK_FULL_OBJECT, S3_CK_COMPOSITE };
+
+enum { S3_CK_MAX = 64 };
+
+struct s3_checksum {
+    enum s3_checksum_alg alg;
+    enum s3_checksum_type type;
+    uint8_t n;                 /* digest bytes */
+    uint8_t value[S3_CK_MAX];  /* CRCs big endian */
+};
+
+struct s3_etag {
+    uint8_t md5[16];
+    uint32_t parts;            /* 0: plain; else "-N" follows */
+};
+
+struct s3_part {               /* of a completed multipart object; of an upload see upload.h */
+    uint32_t number;
+    uint64_t size;
+    struct s3_checksum checksum;
+};
+
+enum { S3_OBJ_DELETE_MARKER = 1u, S3_OBJ_NULL_VERSION = 2u };
+
+struct s3_object {
+    uint32_t flags;
+    uint64_t seq;              /* version: commit order; 0 until committed */
+    uint64_t size;
+    int64_t mtime_ms;          /* never goes back for a key: commit raises it to the old one's if need be */
+    struct s3_etag etag;
+    struct s3_checksum checksum;
+    struct str owner_id;       /* canonical id */
+    struct str storage_class;  /* absent: STANDARD */
+    /* System headers to give back: lower-case names (content-type, cache-control, ...) and user
+     * metadata (x-amz-meta-...), values as sent, in order. Arena. */
+    struct s3_pair *headers;
+    size_t nheaders;
+    struct s3_extent *extents; /* in order; lengths sum to size. Arena */
+    size_t nextents;
+    struct s3_part *parts;     /* ascending; only of multipart objects. Arena */
+    size_t nparts;
+    struct str upload_id;      /* of a completed multipart upload; for the idempotent retry */
+    /* Opaque sections for later concerns (tags, ACL, retention, encryption): kept as they are. */
+    struct str tags;           /* encoded by api/object_meta.c; absent: none */
+    struct str acl;            /* absent: owner's full control */
+    struct str lock;
+    struct str sse;
+};
+
+/* Whole record, versioned: the value of `o` and `v` rows (detail split off by put when big) and the body
+ * of self-descriptions. decode: views into @bytes and @arena. 0, -EBADMSG, -ENOMEM. */
+void s3_object_encode(const struct s3_object *o, struct buf *out);
+int s3_object_decode(struct str bytes, struct arena *a, struct s3_object *ret) MUST_CHECK;
+
+/* The current object of a key. @want_detail false: extents and parts of big objects may be missing
+ * (listing, HEAD). 0; -ENOENT; -EAGAIN with S3_READ_CACHED; -EBADMSG. */
+int s3_object_get(struct s3_index *x, uint64_t bid, struct str key, enum s3_read how, bool want_detail,
+                  struct arena *a, struct s3_object *ret) MUST_CHECK;
+
+/* Conditions of a write, judged inside the transaction. */
+struct s3_cond {
+    bool if_none_match_any;      /* If-None-Match: * */
+    bool has_if_match;           /* If-Match */
+    bool if_match_any;           /* ... was * */
+    struct s3_etag if_match;     /* ... one or several (array below wins when n > 0) */
+    const struct s3_etag *if_match_list;
+    size_t if_match_n;
+};
+/* -EEXIST: If-None-Match failed; -ENOENT: If-Match and no object; -ESTALE: If-Match, another ETag. */
+
+/*
+ * Change the current object of a key. Each is called from within an update function; results are errnos
+ * of s3_cond, -ENOENT for a bucket that is gone (checked here, by bid: @bid_gone says which), -EIO ...
+ *
+ * put: o's seq, mtime are set here; its extents' owner 0 means "new files, give them the new seq as owner":
+ *      their f rows are written. What it replaces goes to the outbox.
+ * delete: the current object. *had says whether there was one (deleting nothing is success).
+ */
+int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
+                  struct s3_object *o) MUST_CHECK;
+int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
+                     bool *had) MUST_CHECK;
+
+/*
+ * Copy by reference: like put, after checking that the source is still the version that was read
+ * (src_seq; else -EAGAIN: read it again) so that its files still live. Every extent gets the new seq
+ * as owner and its f row.
+ */
+int s3_object_copy(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq, uint64_t bid,
+                   struct str key, const struct s3_cond *cond, struct s3_object *o) MUST_CHECK;
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * refs - which stored files are in use, and the outbox of those that no longer are.
+ *
+ * A file lives while an `f` row names it. Dropping the last one writes a `g` row in the same
+ * transaction; the reclaimer claims those, deletes the files on the storages, then forgets the rows.
+ * A claimed file can get no new owner: owners come only from an object that is current in the same
+ * transaction, and there is none.
+ */
+#ifndef S3_INDEX_REFS_H
+#define S3_INDEX_REFS_H
+
+#include "s3gw/core/req.h"
+#include "s3gw/index/index.h"
+
+void s3_ref_add(struct s3_tx *tx, struct str file_id, uint64_t owner);
+/* Drops the row; when it was the last of the file, queues the file for the reclaimer. */
+int s3_ref_drop(struct s3_tx *tx, struct str file_id, uint64_t owner) MUST_CHECK;
+/* All files of these extents, each under its extent's owner. */
+int s3_refs_drop(struct s3_tx *tx, const struct s3_extent *e, size_t n) MUST_CHECK;
+/* Is any owner left? 1, 0, or negative errno. Outside and inside an update. */
+int s3_ref_used(struct s3_index *x, struct str file_id) MUST_CHECK;
+int s3_ref_used_tx(struct s3_tx *tx, struct str file_id) MUST_CHECK;
+/* A file whose write was acknowledged by a storage but will never be named: straight to the outbox
+ * unless something names it. */
+int s3_ref_orphan(struct s3_tx *tx, struct str file_id) MUST_CHECK;
+
+struct s3_garbage {
+    struct str row;      /* the g row's key: give it to s3_garbage_forget */
+    struct str file_id;
+};
+/* Up to @max rows queued at or before @before_ms, oldest first. *ret in the arena. 0 or errno. */
+int s3_garbage_list(struct s3_index *x, int64_t before_ms, size_t max, struct arena *a,
+                    struct s3_garbage **ret, size_t *ret_n) MUST_CHECK;
+void s3_garbage_forget(struct s3_tx *tx, struct str row);
+
+#endif
