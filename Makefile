@@ -3,7 +3,9 @@
 # build/ (release), build/asan, build/tsan, build/fuzz, build/coverage.
 
 KIND   ?= release
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PREFIX ?= /usr/local
 B      := $(if $(filter release,$(KIND)),build,build/$(KIND))
 O      := $(B)/obj

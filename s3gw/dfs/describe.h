@@ -8,13 +8,16 @@
  *              is not 0 consists of the very file this description lies beside
  *     DELETE   nothing: the key has no current object any more
  *     PART     u64 upload seq, u32 part number, object record of the part (size, etag, checksum)
+     BUCKET   bucket record: created, or its configuration changed (key is empty)
+     UNBUCKET nothing: the bucket is gone (key is empty)
  */
 #ifndef S3_DESCRIBE_H
 #define S3_DESCRIBE_H
 
 #include "dfscore/base/buf.h"
 
-enum s3_desc_kind { S3_DESC_PUT = 1, S3_DESC_DELETE = 2, S3_DESC_PART = 3 };
+enum s3_desc_kind { S3_DESC_PUT = 1, S3_DESC_DELETE = 2, S3_DESC_PART = 3,
+                    S3_DESC_BUCKET = 4, S3_DESC_UNBUCKET = 5 };
 
 struct s3_desc {
     enum s3_desc_kind kind;

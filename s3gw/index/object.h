@@ -15,28 +15,10 @@
 #ifndef S3_INDEX_OBJECT_H
 #define S3_INDEX_OBJECT_H
 
+#include "s3gw/core/checksum.h"
+#include "s3gw/core/etag.h"
 #include "s3gw/core/req.h"
 #include "s3gw/index/index.h"
-
-enum s3_checksum_alg {
-    S3_CK_NONE, S3_CK_CRC32, S3_CK_CRC32C, S3_CK_SHA1, S3_CK_SHA256, S3_CK_CRC64NVME,
-    S3_CK_SHA512, S3_CK_MD5, S3_CK_XXHASH64, S3_CK_XXHASH3, S3_CK_XXHASH128,
-};
-enum s3_checksum_type { S3_CK_FULL_OBJECT, S3_CK_COMPOSITE };
-
-enum { S3_CK_MAX = 64 };
-
-struct s3_checksum {
-    enum s3_checksum_alg alg;
-    enum s3_checksum_type type;
-    uint8_t n;                 /* digest bytes */
-    uint8_t value[S3_CK_MAX];  /* CRCs big endian */
-};
-
-struct s3_etag {
-    uint8_t md5[16];
-    uint32_t parts;            /* 0: plain; else "-N" follows */
-};
 
 struct s3_part {               /* of a completed multipart object; of an upload see upload.h */
     uint32_t number;
@@ -94,7 +76,7 @@ struct s3_cond {
 
 /*
  * Change the current object of a key. Each is called from within an update function; results are errnos
- * of s3_cond, -ENOENT for a bucket that is gone (checked here, by bid: @bid_gone says which), -EIO ...
+ * of s3_cond, -ENODEV when the bucket is gone (checked here, by its number), -EIO ...
  *
  * put: o's seq, mtime are set here; its extents' owner 0 means "new files, give them the new seq as owner":
  *      their f rows are written. What it replaces goes to the outbox.

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * body - decode and check object data as it arrives: framing (raw or aws-chunked), signatures of
+ * chunks and trailers, declared length, payload SHA-256, the asked-for checksum.
+ *
+ * A push decoder: bytes in, pieces of object data out, as views into what was pushed (no copy).
+ * MD5 and the content's CRC-32 are the caller's, who may compute them elsewhere.
+ *
+ * Rule: Amazon S3 API Reference, "Signature calculations: chunked upload"; s3-behaviours on bodies.
+ * Threads: one at a time.
+ */
+#ifndef S3_BODY_H
+#define S3_BODY_H
+
+#include "s3gw/core/checksum.h"
+#include "s3gw/core/req.h"
+
+/* How auth/ lends its chunk verification to this lower floor. */
+struct s3_chunk_verifier {
+    /* Is @signature (64 hex digits) right for a chunk with this SHA-256? Chains to the next. */
+    bool (*chunk)(void *arg, const uint8_t sha256[32], struct str signature);
+    /* The same for the trailer: its canonical text is "name:value\n" per line, in order. */
+    bool (*trailer)(void *arg, const uint8_t sha256[32], struct str signature);
+    void *arg; /* lives in the request's arena */
+};
+
+enum s3_framing { S3_FRAMING_RAW, S3_FRAMING_AWS_CHUNKED };
+
+/* Everything about a body that the head decides; filled by s3_body_plan() and auth. */
+struct s3_body_plan {
+    enum s3_framing framing;
+    bool signed_chunks;
+    bool has_trailer;               /* x-amz-trailer was announced */
+    struct s3_chunk_verifier verify; /* with signed_chunks */
+    uint64_t wire_length;           /* Content-Length; UINT64_MAX: Transfer-Encoding chunked */
+    uint64_t length;                /* of the decoded data; UINT64_MAX: unknown until the end */
+    bool has_sha256;
+    uint8_t sha256[32];             /* x-amz-content-sha256 was hex */
+    bool has_md5;
+    uint8_t md5[16];                /* Content-MD5, for the caller */
+    struct s3_checksum expect;      /* alg NONE: no x-amz-checksum-*; value from the header */
+    enum s3_checksum_alg compute;   /* to compute and keep: as expected, announced in the trailer, asked for
+                                       by x-amz-sdk-checksum-algorithm, else what the caller sets
+                                       (CRC64NVME) */
+    bool compute_crc64_too;         /* UploadPart: CRC64NVME besides */
+};
+
+/* From the head: lengths, Content-MD5, checksum headers, trailer, content encoding. The payload part
+ * (x-amz-content-sha256) has been put in by s3_auth_body() before. S3ERR_OK or the error to send
+ * (MissingContentLength, InvalidDigest, InvalidRequest, InvalidArgument ...). */
+enum s3err s3_body_plan(struct s3_req *q, struct s3_body_plan *plan);
+
+struct s3_body;
+
+/* Starts the digests. Views of @plan must live on. NULL: no memory. */
+struct s3_body *s3_body_new(const struct s3_body_plan *plan) MUST_CHECK;
+void s3_body_free(struct s3_body **b);
+
+/*
+ * Decode @in. Each call of @data gets one piece of object data; its non-zero result stops and is
+ * returned. S3ERR_OK; or the error (IncompleteBody, InvalidChunkSizeError, SignatureDoesNotMatch,
+ * MalformedTrailerError, EntityTooLarge, ...), after which the body is dead.
+ */
+enum s3err s3_body_push(struct s3_body *b, struct str in, enum s3err (*data)(void *arg, struct str piece), void *arg);
+
+/* No more bytes: was it complete, and do the digests match? @q receives error extras. */
+enum s3err s3_body_finish(struct s3_body *b, struct s3_req *q);
+
+uint64_t s3_body_length(const struct s3_body *b);                       /* decoded bytes so far */
+void s3_body_checksum(const struct s3_body *b, struct s3_checksum *ret); /* after finish; plan->compute */
+void s3_body_crc64(const struct s3_body *b, struct s3_checksum *ret);    /* after finish; with compute_crc64_too */
+
+#endif
