@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store - the storage engine's face: small files in packs, large ones as plain files, one log per
+ * store path that orders and makes durable every change.
+ *
+ * Names: everything here takes and gives FastDFS "logical names" without the group, such as
+ *   M00/0A/1B/<27 + 7 characters>       a plain file of the store path 0
+ *   M00/3F/A2/<27 + 16 + 7 characters>  a file inside a pack ("trunk"), readable by FastDFS's rules
+ * sto_store_id_of() puts the group in front. Rule: fastdfs-semantics.md sections 2 and 13.
+ *
+ * Durability: a call that returns 0, or a batch item whose result is 0, has been synced: content,
+ * description, log record, directory entry. With options.relaxed nothing waits for a sync.
+ *
+ * Threads: all calls from any thread; calls block on the disk unless they say otherwise.
+ * Errors: negative errno. -EINVAL: no such name can exist; -ENOENT; -ENOSPC: the reserve would be
+ * touched (deletes and notes still pass); -EIO: the disk failed, the outcome of this change is open;
+ * -EAGAIN: a queue is at its ceiling; -EROFS: path is read-only.
+ */
+#ifndef STO_STORE_H
+#define STO_STORE_H
+
+#include "dfscore/base/str.h"
+#include "dfscore/wire/internal.h"
+
+struct sto_store;
+struct sto_file;
+struct sto_edit;
+struct sto_io;
+
+enum {
+    STO_NAME_MAX = 127,      /* bytes of a logical name, without the NUL */
+    STO_EXT_MAX = 6,
+    STO_PATHS_MAX = 256,
+};
+
+struct sto_path_options {
+    const char *dir;         /* the store path; "data" is made below it */
+    bool read_only;          /* no new files; reads and deletes only */
+};
+
+struct sto_store_options {
+    const char *group;       /* 1..16 bytes */
+    const char *storage_id;  /* decimal server id or IPv4 address: the source field of new names */
+    const struct sto_path_options *paths;
+    unsigned path_count;     /* 1..STO_PATHS_MAX */
+    unsigned subdirs;        /* directories per level, 1..256; 0: 256 */
+    uint64_t reserve_bytes;  /* free space a path keeps for deletes; 0: a thirty-second, at most 256 MiB */
+    unsigned reserve_percent; /* used instead when not 0 */
+    uint32_t segment_size;   /* bytes of a pack, 1 MiB..1 GiB; 0: 64 MiB */
+    uint32_t slot_max;       /* largest native file that goes to a pack, bytes; 0: DFS_PACK_MAX */
+    bool use_trunk;          /* native uploads up to slot_max go to packs */
+    bool store_most_free;    /* path -1 means the emptiest path, else round robin */
+    bool relaxed;            /* answer before the sync */
+    const struct sto_io *io; /* NULL: the operating system; tests inject faults */
+};
+
+/*
+ * Open all paths: makes missing directories, takes each path's lock file (-EBUSY when another process
+ * has it), recovers the logs. On failure *ret is untouched and *bad_path (may be NULL) says which path.
+ */
+int sto_store_open(const struct sto_store_options *o, struct sto_store **ret, unsigned *bad_path)
+    MUST_CHECK;
+/* No call may be running or come later. Writes checkpoints; safe to skip (a crash). */
+void sto_store_close(struct sto_store **sp);
+
+const char *sto_store_group(const struct sto_store *s);
+const char *sto_store_server(const struct sto_store *s); /* options.storage_id */
+unsigned sto_store_path_count(const struct sto_store *s);
+uint64_t sto_store_boot_id(const struct sto_store *s);   /* random, new at each open */
+bool sto_store_fresh(const struct sto_store *s, unsigned path); /* directories were made at this open */
+uint32_t sto_store_slot_max(const struct sto_store *s);         /* 0 when use_trunk is off */
+/* "group/name", NUL terminated; @out of at least DFS_FILE_ID_MAX + 1 bytes. Returns the length. */
+size_t sto_store_id_of(const struct sto_store *s, struct str name, char *out);
+/* Cut the group off a file id: 0; -EINVAL when it is another group's or no id. *ret is a view of @id. */
+int sto_store_name_of(const struct sto_store *s, struct str id, struct str *ret) MUST_CHECK;
+
+struct sto_path_stat {
+    uint64_t total, free;    /* bytes; free as an uploader may use it, the reserve already taken off */
+    uint64_t log_end;        /* position behind the last applied record */
+    uint64_t segments, dead_bytes; /* packs; bytes in them that wait to be punched */
+    bool failed;             /* the path cannot write at present */
+};
+int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret) MUST_CHECK;
+/* A path a new file of @size may go to, by options.store_most_free; @want is -1 or a path index. */
+int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret) MUST_CHECK;
+
+/* ---- small files and notes: one log append for the whole batch ---------------------------- */
+
+enum sto_flag {
+    STO_NATIVE = 1,          /* came from a FastDFS client: never the gateway's to remove */
+    STO_APPENDER = 2,
+};
+
+struct sto_put {
+    uint8_t kind;            /* enum dfs_put_kind */
+    uint8_t flags;           /* STO_NATIVE */
+    char ext[STO_EXT_MAX + 1];
+    struct str desc;         /* views, valid until the batch is done */
+    struct str data;         /* at most MAX(DFS_PACK_MAX, slot_max) */
+    int result;              /* out: 0 or negative errno */
+    char name[STO_NAME_MAX + 1]; /* out: NUL terminated; empty for notes and errors */
+};
+
+struct sto_batch {
+    struct sto_put *puts;
+    size_t count;            /* at most DFS_BATCH_ITEMS_MAX */
+    void (*done)(struct sto_batch *b); /* for submit: called once, on the commit thread; be quick */
+    void *arg;
+};
+
+/* Blocks; 0 when every item has its result. -E2BIG: more than fits a batch. path: -1 chooses. */
+int sto_put_batch(struct sto_store *s, int path, struct sto_put *puts, size_t count) MUST_CHECK;
+/* Does not block: b->done() later, or a negative errno now (-EAGAIN: queue full) and no done(). */
+int sto_put_submit(struct sto_store *s, int path, struct sto_batch *b) MUST_CHECK;
+
+/* ---- whole files ------------------------------------------------------------------------- */
+
+/* An unnamed temporary file on a store path; vanishes unless committed. Keep one writer a time. */
+int sto_file_open(struct sto_store *s, int path, uint64_t expected, struct sto_file **ret) MUST_CHECK;
+int sto_file_fd(const struct sto_file *f);          /* open for reading and writing; owner: f */
+unsigned sto_file_path(const struct sto_file *f);
+/*
+ * Tell how many bytes the file will have at least. The space is counted as used at once, so that many
+ * slow uploads cannot together overrun the reserve. -ENOSPC.
+ */
+int sto_file_expect(struct sto_file *f, uint64_t size) MUST_CHECK;
+
+struct sto_commit {
+    uint64_t size;           /* the file must have exactly this many bytes, else -EBADMSG */
+    uint32_t crc32;          /* of the content */
+    uint8_t flags;           /* STO_NATIVE, STO_APPENDER */
+    char ext[STO_EXT_MAX + 1];
+    struct str desc;
+    struct str master;       /* slave: logical name of the master, else absent */
+    struct str prefix;       /* slave: not empty */
+};
+/*
+ * Make it a file with a name. Takes @f in any case. name: STO_NAME_MAX + 1 bytes.
+ * Slaves: -ENOENT no master, -EEXIST there is such a slave.
+ */
+int sto_file_commit(struct sto_file **fp, const struct sto_commit *c, char *name) MUST_CHECK;
+void sto_file_free(struct sto_file **fp);           /* abort; accepts NULL */
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+struct sto_view {
+    int fd;                  /* read only; the caller's to close */
+    uint64_t offset, size;   /* the content is bytes [offset, offset + size) of fd */
+    bool in_pack;
+};
+/* Also takes raw packs "M00/HH/HH/000012" (whole file; disk recovery of FastDFS reads them). */
+int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret) MUST_CHECK;
+/* Read the whole content against the CRC-32 its name carries: 0, -EBADMSG, -ENOENT. */
+int sto_verify(struct sto_store *s, struct str name) MUST_CHECK;
+
+struct sto_info {
+    uint64_t size;
+    int64_t mtime_s;         /* of the link itself for links */
+    uint32_t crc32;          /* from the name, or computed for appenders and slaves */
+    bool has_crc;            /* false: want_crc was false and the name has none */
+    uint8_t kind;            /* enum sto_kind */
+};
+enum sto_kind { STO_KIND_NORMAL, STO_KIND_PACKED, STO_KIND_APPENDER, STO_KIND_SLAVE };
+int sto_info(struct sto_store *s, struct str name, bool want_crc, struct sto_info *ret) MUST_CHECK;
+
+/* ---- changing and removing ---------------------------------------------------------------- */
+
+/* Delete with metadata; results[i] is 0 or -ENOENT, ... Returns 0 when each item has its result. */
+int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count, int *results)
+    MUST_CHECK;
+
+/*
+ * Append to, or overwrite a range of, an appender file. begin takes the file's write lock (one editor a
+ * time, others wait); write adds bytes in order, @size of them in all; commit makes them durable and
+ * logs the change. free without commit undoes an append. -EINVAL: no appender, offset beyond the end;
+ * -ENOENT: missing, or the name of a packed file.
+ */
+enum sto_edit_op { STO_EDIT_APPEND, STO_EDIT_MODIFY };
+int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, uint64_t offset,
+                   uint64_t size, struct sto_edit **ret) MUST_CHECK;
+int sto_edit_write(struct sto_edit *e, const void *p, size_t n) MUST_CHECK;
+int sto_edit_commit(struct sto_edit **ep) MUST_CHECK;
+void sto_edit_free(struct sto_edit **ep);
+
+int sto_truncate(struct sto_store *s, struct str name, uint64_t size) MUST_CHECK;
+/* Appender to normal file under a new name (STO_NAME_MAX + 1 bytes). */
+int sto_regenerate(struct sto_store *s, struct str name, char *new_name) MUST_CHECK;
+
+struct sto_link {
+    struct str target;       /* logical name of an existing file of any path */
+    struct str master;       /* absent, or: the link is named as slave of this */
+    struct str prefix;
+    char ext[STO_EXT_MAX + 1];
+};
+int sto_make_link(struct sto_store *s, const struct sto_link *l, char *name) MUST_CHECK;
+
+/*
+ * Metadata file beside @name. get: -ENOENT when file or metadata is missing; *out grows by the text.
+ * change: fn makes the new text from the old one (empty when there was none) under the file's write
+ * lock; an empty result removes the metadata. fn's negative errno is returned. -ENOENT: no such file.
+ */
+struct buf;
+typedef int sto_meta_fn(struct str old, void *arg, struct buf *out);
+int sto_meta_get(struct sto_store *s, struct str name, struct buf *out) MUST_CHECK;
+int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void *arg) MUST_CHECK;
+
+/* ---- the log, read ------------------------------------------------------------------------- */
+
+/*
+ * One record of a path's log as readers see it. op is FastDFS's binlog letter: C create, D delete,
+ * U update, A append, M modify, T truncate, L link, R rename; 0 for a note.
+ * Rule: fastdfs-semantics.md section 9.4.
+ */
+struct sto_entry {
+    uint64_t position;
+    uint64_t next;           /* position behind it */
+    uint8_t kind;            /* enum dfs_scan_kind for op C of files and for notes; else 0 */
+    char op;
+    uint32_t time_s;
+    struct str name;         /* logical name; empty for notes. Views, valid during the callback */
+    struct str extra;        /* "offset length", "old new", link target, old name; or empty */
+    struct str desc;
+};
+
+enum sto_scan_flag {
+    STO_SCAN_NO_DESC = 1,
+    STO_SCAN_CHANGES = 2,    /* every op that is still in the log, else only live files and notes */
+};
+
+/* Returns 0 to go on, > 0 to stop before this entry, negative errno to fail. */
+typedef int sto_scan_fn(const struct sto_entry *e, void *arg);
+
+struct sto_scan {
+    uint64_t next;           /* where to go on */
+    bool at_end;             /* nothing acknowledged lies behind next */
+};
+/*
+ * Walk a path's log from @position (0: the beginning; else one from an earlier answer), in the order of
+ * acknowledgement. Looks at no more than @max_records records, dead ones included, so one call is short.
+ */
+int sto_scan(struct sto_store *s, unsigned path, uint64_t position, unsigned flags, size_t max_records,
+             sto_scan_fn *fn, void *arg, struct sto_scan *ret) MUST_CHECK;
+
+/*
+ * Deletions and changes before this position are no longer needed by any reader and their space may go.
+ * Default: all of them. The replicator sets it to its slowest peer's position. Not persistent.
+ */
+void sto_retain(struct sto_store *s, unsigned path, uint64_t position);
+
+#endif
