@@ -45,12 +45,13 @@ struct s3_extent {
     uint64_t owner;      /* the reference row that keeps the file alive: index/refs.h */
 };
 
-enum { S3_RESP_HEADERS_MAX = 96, S3_EXTRAS_MAX = 12 };
+enum { S3_EXTRAS_MAX = 12, S3_RESP_BODY_MAX = 16 * 1024 * 1024, S3_REQ_ARENA_MAX = 32 * 1024 * 1024 };
 
 struct s3_resp {
     int status;                                   /* HTTP; 0 until decided */
-    struct s3_pair headers[S3_RESP_HEADERS_MAX];  /* names are literals or arena */
-    size_t nheaders;
+    struct s3_pair *headers;                      /* names are literals or arena; the array is arena */
+    size_t nheaders, headers_cap;
+    bool no_memory;                               /* a header was lost: send SlowDown instead of this answer */
     /* Body: either bytes in the arena or heap ... */
     struct buf body;                              /* owned; max set at init */
     /* ... or runs of stored files, body_length bytes together. */
@@ -92,6 +93,7 @@ struct s3_req {
     struct str key;           /* absent on bucket level; never empty */
     bool virtual_host;        /* the bucket was in the Host header */
     struct s3_identity who;
+    void *auth;               /* auth/'s own: signature, scope, payload mode; arena */
     struct s3_bucket *bkt;    /* loaded when the operation names an existing bucket; arena */
 
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
@@ -114,23 +116,25 @@ bool s3_req_has_param(const struct s3_req *q, struct str name);
  */
 struct str s3_req_option(const struct s3_req *q, struct str name);
 
-/* Answer headers. @value is copied to the arena. CR, LF and NUL in it are turned into blanks. */
+/* Answer headers. @value is copied to the arena. CR, LF and NUL in it are turned into blanks. An absent
+ * value adds nothing. */
 void s3_resp_header(struct s3_req *q, const char *name, struct str value);
 void s3_resp_headerf(struct s3_req *q, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Elements of the error document; return @e, so: return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key); */
+/* Elements of the error document; return @e, so: return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
+ * @value is copied. A name given again replaces the earlier value. */
 enum s3err s3_err(struct s3_req *q, enum s3err e, const char *name, struct str value);
 enum s3err s3_err2(struct s3_req *q, enum s3err e, const char *n1, struct str v1, const char *n2, struct str v2);
 /* With a message of its own: return s3_errm(q, S3ERR_INVALID_REQUEST, "Missing required header ..."); */
 enum s3err s3_errm(struct s3_req *q, enum s3err e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* InvalidArgument with message, ArgumentName, ArgumentValue. */
 enum s3err s3_err_arg(struct s3_req *q, const char *message, const char *name, struct str value);
-/* Forget status, headers, body and extras: before an error replaces an answer begun. */
+/* Forget status, headers, body, extras and message: before an error replaces an answer begun. */
 void s3_resp_reset(struct s3_req *q);
 
 /* A handler that returned S3ERR_PENDING says the result here, from any thread, once. */
 void s3_req_done(struct s3_req *q, enum s3err e);
 
-int s3_req_init(struct s3_req *q); /* zeroes it, arena and ceilings set */
-void s3_req_fini(struct s3_req *q);
+void s3_req_init(struct s3_req *q); /* zeroes it; magic, request_id, arena and ceilings set */
+void s3_req_fini(struct s3_req *q); /* gives arena and body back; safe on a zeroed or finished one */
 
 #endif
