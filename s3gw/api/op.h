@@ -1,35 +1,3 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* op - one S3 operation: a row of ops.def. */
-#ifndef S3_OP_H
-#define S3_OP_H
-
-#include "s3gw/core/req.h"
-
-enum s3_level { S3_SERVICE, S3_BUCKET, S3_OBJECT };
-
-enum s3_body_kind {
-    S3_BODY_NONE,   /* a body is read and thrown away */
-    S3_BODY_XML,    /* read whole into q->body, at most XML_BODY_MAX, digests checked, then handle() */
-    S3_BODY_STREAM, /* object data: begin() before the first byte, then data flows to the sink */
-};
-
-enum s3_where {
-    S3_INLINE, /* try on the HTTP thread first; WOULD_BLOCK moves it to a worker */
-    S3_WORKER, /* may block: straight to a worker */
-};
-
-struct s3_op {
-    const char *name;         /* "PutObject" */
-    enum s3_method method;
-    enum s3_level level;
-    const char *subresource;  /* query name that selects it; NULL: none. "a=b": with that value */
-    const char *header;       /* header that selects it; NULL: none */
-    const char *action;       /* permission: "s3:PutObject" */
-    const char *version_action; /* instead, when versionId is given; NULL: same */
-    enum s3_body_kind body;
-    enum s3_where where;
-    bool wants_bucket;        /* load q->bkt first; NoSuchBucket when missing */
-    enum s3err (*handle)(struct s3_req *q); /* NULL: known, not offered: 501 */
-};
-
-#endif
+/* Moved: op.h lives in core/ now (policy/ and auth/ may not look up into api/). */
+#include "s3gw/core/op.h"

@@ -13,7 +13,7 @@
 
 struct s3_op;
 struct s3_bucket;
-struct s3_gw; /* everything a handler may use: index, dfs, settings; see s3gw/api/gw.h */
+struct s3_gw; /* everything a handler may use: index, dfs, settings; see s3gw/core/gw.h */
 
 enum s3_method { S3_GET, S3_HEAD, S3_PUT, S3_POST, S3_DELETE, S3_OPTIONS, S3_OTHER_METHOD };
 

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gw - what a handler may use. Built by main.c, constant afterwards. */
+#ifndef S3_GW_H
+#define S3_GW_H
+
+#include "dfscore/base/str.h"
+
+struct s3_index;
+struct s3_dfs;
+
+struct s3_gw {
+    struct s3_index *index;
+    struct s3_dfs *dfs;        /* s3gw/dfs/dfs.h: stored files, notes */
+    struct str region;         /* "us-east-1" */
+    struct str *domains;       /* lower case, longest first; virtual-host style below these */
+    size_t ndomains;
+    struct str default_group;  /* of new buckets, "group1" */
+    bool sigv2;                /* SigV2 accepted */
+    bool relaxed;              /* durability = relaxed */
+    struct str root_id;        /* canonical id of the root user */
+};
+
+#endif
