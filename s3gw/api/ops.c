@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/api/ops.h"
+
+#include "s3gw/api/handlers.h"
+
+const struct s3_op s3_ops[] = {
+#define S3OP(name, method, level, sub, header, action, vaction, body, where, bucket, handler)         \
+    {#name, S3_##method, S3_##level, sub, header, action, vaction, S3_BODY_##body, S3_##where, bucket, \
+     handler},
+#include "s3gw/api/ops.def"
+#undef S3OP
+};
+const size_t s3_nops = ARRAY_LEN(s3_ops);
+
+const char *s3_method_name(enum s3_method m)
+{
+    static const char *const names[] = {[S3_GET] = "GET",       [S3_HEAD] = "HEAD",
+                                        [S3_PUT] = "PUT",       [S3_POST] = "POST",
+                                        [S3_DELETE] = "DELETE", [S3_OPTIONS] = "OPTIONS"};
+    return m < ARRAY_LEN(names) ? names[m] : "OTHER";
+}
+
+/* Query names that belong to subresources without being one by themselves: they may accompany any. */
+static const char *const companions[] = {"versionId", "partNumber"};
+
+/* "analytics&id" -> "analytics"; "list-type=2" -> none, a switch and not a resource */
+static struct str subresource_name(const struct s3_op *op)
+{
+    if (!op->subresource || strchr(op->subresource, '='))
+        return STR_NULL;
+    struct str head, tail;
+    (void)str_cut(str_c(op->subresource), '&', &head, &tail);
+    return head;
+}
+
+static bool subresource_given(const struct s3_req *q, const struct s3_op *op)
+{
+    if (!op->subresource)
+        return true;
+    struct str rest = str_c(op->subresource), piece;
+    while (str_split(&rest, '&', &piece)) {
+        struct str name, value;
+        if (!str_cut(piece, '=', &name, &value)) {
+            if (!s3_req_has_param(q, name))
+                return false;
+        } else if (!str_eq(s3_req_param(q, name), value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool presigned(const struct s3_req *q)
+{
+    return s3_req_has_param(q, STR("X-Amz-Signature")) || s3_req_has_param(q, STR("Signature"));
+}
+
+/* s3_req_option() asks auth's verdict, which does not exist yet while routing. */
+static bool option_given(const struct s3_req *q, struct str name)
+{
+    if (s3_req_header(q, name).p)
+        return true;
+    if (!presigned(q))
+        return false;
+    for (size_t i = 0; i < q->nparams; i++)
+        if (str_ieq(q->params[i].name, name))
+            return true;
+    return false;
+}
+
+static enum s3_level level_of(const struct s3_req *q)
+{
+    return q->key.p ? S3_OBJECT : q->bucket.p ? S3_BUCKET : S3_SERVICE;
+}
+
+static enum s3err not_allowed(struct s3_req *q, enum s3_level level, struct str sub)
+{
+    AUTO(buf_free) struct buf allow = BUF(64);
+    unsigned seen = 0;
+    for (size_t i = 0; i < s3_nops; i++) {
+        const struct s3_op *op = &s3_ops[i];
+        struct str name = subresource_name(op);
+        if (op->level != level || seen & 1u << op->method || !str_eq(name, sub))
+            continue;
+        seen |= 1u << op->method;
+        buf_addf(&allow, "%s%s", allow.n ? ", " : "", s3_method_name(op->method));
+    }
+    if (!seen) /* AWS: "There is no such thing as the ?uploads sub-resource for a key" */
+        return s3_errm(q, S3ERR_INVALID_REQUEST, "There is no such thing as the ?" STR_F " sub-resource here",
+                       STR_A(sub));
+    s3_resp_header(q, "Allow", buf_str(&allow));
+    static const char *const types[] = {
+        [S3_SERVICE] = "SERVICE", [S3_BUCKET] = "BUCKET", [S3_OBJECT] = "OBJECT"};
+    return s3_err2(q, S3ERR_METHOD_NOT_ALLOWED, "Method", q->method_name, "ResourceType",
+                   sub.p ? sub : str_c(types[level]));
+}
+
+/* Is it a subresource of anything? Level does not matter: ?lifecycle on a key must not be a plain GET. */
+static bool known_subresource(struct str name)
+{
+    for (size_t i = 0; i < s3_nops; i++) { /* every parameter of every request comes here: quick */
+        const char *sub = s3_ops[i].subresource;
+        if (sub && name.n && sub[0] == name.p[0] && str_eq(subresource_name(&s3_ops[i]), name))
+            return true;
+    }
+    return false;
+}
+
+static const struct s3_op *find(const struct s3_req *q, enum s3_level level)
+{
+    for (size_t i = 0; i < s3_nops; i++) {
+        const struct s3_op *op = &s3_ops[i];
+        if (op->method == q->method && op->level == level && subresource_given(q, op) &&
+            (!op->header || option_given(q, str_c(op->header))))
+            return op;
+    }
+    return NULL;
+}
+
+static bool is_companion(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(companions); i++)
+        if (str_eq(name, str_c(companions[i])))
+            return true;
+    return false;
+}
+
+/* Every subresource in the query must be the one that was chosen. */
+static enum s3err check_subresources(struct s3_req *q, enum s3_level level, const struct s3_op *op)
+{
+    struct str chosen = op ? subresource_name(op) : STR_NULL;
+    for (size_t i = 0; i < q->nparams; i++) {
+        struct str name = q->params[i].name;
+        if (is_companion(name) || str_eq(name, chosen) || !known_subresource(name))
+            continue;
+        if (!chosen.p)
+            return not_allowed(q, level, name);
+        struct str both = arena_printf(&q->arena, "Conflicting query string parameters: " STR_F ", " STR_F,
+                                       STR_A(chosen), STR_A(name));
+        return s3_err_arg(q, both.p ? both.p : "Conflicting query string parameters", "ResourceType", chosen);
+    }
+    return S3ERR_OK;
+}
+
+static enum s3err check_companions(struct s3_req *q, const struct s3_op *op)
+{
+    if (op->level != S3_OBJECT)
+        return S3ERR_OK;
+    if (s3_req_has_param(q, STR("versionId"))) {
+        struct str v = s3_req_param(q, STR("versionId"));
+        if (!op->version_action)
+            return s3_err_arg(q, "This operation does not accept a version-id.", "versionId", v);
+        if (v.n == 0)
+            return s3_err_arg(q, "Version id cannot be the empty string", "versionId", v);
+    }
+    if (op->method != S3_PUT)
+        return S3ERR_OK;
+    bool number = s3_req_has_param(q, STR("partNumber"));
+    if (number != str_eq(subresource_name(op), STR("uploadId"))) /* one without the other */
+        return number ? s3_err_arg(q, "partNumber without uploadId", "partNumber",
+                                   s3_req_param(q, STR("partNumber")))
+                      : s3_err_arg(q, "uploadId without partNumber", "uploadId",
+                                   s3_req_param(q, STR("uploadId")));
+    return S3ERR_OK;
+}
+
+enum s3err s3_route(struct s3_req *q)
+{
+    enum s3_level level = level_of(q);
+    const struct s3_op *op = find(q, level);
+    enum s3err e = check_subresources(q, level, op);
+    if (e != S3ERR_OK)
+        return e;
+    if (!op)
+        return not_allowed(q, level, STR_NULL);
+    e = check_companions(q, op);
+    if (e != S3ERR_OK)
+        return e;
+    struct str copy = STR("x-amz-copy-source");
+    if (option_given(q, copy) && !(op->header && str_eq(str_c(op->header), copy)))
+        return s3_err_arg(q, "You can only specify a copy source header for copy requests.",
+                          "x-amz-copy-source", s3_req_header(q, copy));
+    q->op = op;
+    return op->handle ? S3ERR_OK : S3ERR_NOT_IMPLEMENTED;
+}
