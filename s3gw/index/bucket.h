@@ -23,6 +23,11 @@ struct s3_bucket {
     size_t ndocs;
 };
 
+/* Whole record, versioned: the value of `b` rows, and the body of BUCKET descriptions (dfs/describe.h).
+ * decode: views into @bytes and @arena. 0, -EBADMSG, -ENOMEM. */
+void s3_bucket_encode(const struct s3_bucket *b, struct buf *out);
+int s3_bucket_decode(struct str bytes, struct arena *a, struct s3_bucket *ret) MUST_CHECK;
+
 int s3_bucket_get(struct s3_index *x, struct str name, enum s3_read how, struct arena *a,
                   struct s3_bucket *ret) MUST_CHECK;                    /* -ENOENT, -EAGAIN (CACHED) */
 /* create: bid is set here. -EEXIST: there is one; *existing (arena) is filled then. Inside an update. */
