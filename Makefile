@@ -26,8 +26,9 @@ PKGS := libevent libevent_pthreads libcrypto libssl libmicrohttpd libxml-2.0 jan
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 LIBS_dfs   = $(eval LIBS_dfs := $$(shell pkg-config --libs libevent libevent_pthreads libcrypto \
 	libssl) -lisal -lxxhash)$(LIBS_dfs)
-LIBS_s3gw  = $(eval LIBS_s3gw := $$(shell pkg-config --libs libmicrohttpd libxml-2.0 jansson) \
-	-lrocksdb)$(LIBS_s3gw) $(LIBS_dfs)
+LIBS_gw    = $(eval LIBS_gw := $$(shell pkg-config --libs libmicrohttpd libxml-2.0 jansson) \
+	-lrocksdb)$(LIBS_gw)
+LIBS_s3gw  = $(LIBS_gw) $(LIBS_dfs)
 
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
 CFLAGS_release  := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
