@@ -8,4 +8,14 @@
 
 #include "s3gw/core/op.h"
 
+/* service.c */
+enum s3err s3_h_list_buckets(struct s3_req *q);
+
+/* bucket.c */
+enum s3err s3_h_create_bucket(struct s3_req *q);
+enum s3err s3_h_head_bucket(struct s3_req *q);
+enum s3err s3_h_delete_bucket(struct s3_req *q);
+enum s3err s3_h_get_bucket_location(struct s3_req *q);
+enum s3err s3_h_get_bucket_versioning(struct s3_req *q);
+
 #endif

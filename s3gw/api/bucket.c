@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bucket - create, head, delete, location, versioning state.
+ * Rule: s3-behaviours 9; Amazon S3 API Reference, CreateBucket and its neighbours.
+ */
+#include "s3gw/api/answer.h"
+#include "s3gw/api/commit.h"
+#include "s3gw/api/handlers.h"
+#include "s3gw/api/tagging.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/index/listing.h"
+#include "s3gw/xml/reader.h"
+#include "s3gw/xml/writer.h"
+
+enum { GROUP_NAME_MAX = 16 }; /* FastDFS: FDFS_GROUP_NAME_MAX_LEN */
+
+static bool group_name_ok(struct str g)
+{
+    for (size_t i = 0; i < g.n; i++) {
+        char c = g.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return false;
+    }
+    return g.n > 0 && g.n <= GROUP_NAME_MAX;
+}
+
+static enum s3err bad_location(struct s3_req *q, struct str location)
+{
+    return s3_err(q, S3ERR_INVALID_LOCATION_CONSTRAINT, "LocationConstraint", location);
+}
+
+/* "region", "region:group" or ":group" (issue 2, section 3). */
+static enum s3err location_of(struct s3_req *q, struct str location, struct s3_bucket *b)
+{
+    struct str region, group;
+    if (str_cut(location, ':', &region, &group)) {
+        if (!group_name_ok(group))
+            return bad_location(q, location);
+        b->group = group;
+    }
+    if (str_eq(region, STR("EU")))
+        region = STR("eu-west-1");
+    return region.n == 0 || str_eq(region, q->gw->region) ? S3ERR_OK : bad_location(q, location);
+}
+
+static enum s3err add_doc(struct s3_req *q, struct s3_bucket *b, struct str name, struct str value)
+{
+    struct s3_pair_doc *docs = arena_alloc(&q->arena, (b->ndocs + 1) * sizeof(*docs));
+    if (!docs)
+        return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+    if (b->ndocs)
+        memcpy(docs, b->docs, b->ndocs * sizeof(*docs));
+    docs[b->ndocs].name = name;
+    docs[b->ndocs++].value = value;
+    b->docs = docs;
+    return S3ERR_OK;
+}
+
+static enum s3err configuration(struct s3_req *q, struct s3_bucket *b)
+{
+    struct s3_node *root;
+    int r = s3_xml_parse(q->body, "CreateBucketConfiguration", &q->arena, &root);
+    if (r == -ENODATA)
+        return S3ERR_OK;
+    if (r < 0)
+        return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
+    if (s3_node_child(root, "Location") || s3_node_child(root, "Bucket"))
+        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Directory buckets are not offered here.");
+    struct str location = s3_node_text(root, "LocationConstraint");
+    if (location.n > 0) {
+        enum s3err e = location_of(q, str_trim(location), b);
+        if (e != S3ERR_OK)
+            return e;
+    }
+    const struct s3_node *tags = s3_node_child(root, "Tags");
+    if (!tags)
+        return S3ERR_OK;
+    struct str encoded;
+    enum s3err e = s3_tags_of_xml(q, tags, S3_TAGS_BUCKET_MAX, &encoded);
+    return e == S3ERR_OK ? add_doc(q, b, STR("tagging"), encoded) : e;
+}
+
+/* Options that change what the bucket is: honoured or refused. */
+static enum s3err creation_headers(struct s3_req *q)
+{
+    enum s3err e = s3_acl_headers_private(q);
+    if (e != S3ERR_OK)
+        return e;
+    struct str lock = s3_req_option(q, STR("x-amz-bucket-object-lock-enabled"));
+    if (lock.n > 0 && !str_ieq(lock, STR("false")))
+        return str_ieq(lock, STR("true"))
+                   ? s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("x-amz-bucket-object-lock-enabled"))
+                   : s3_err_arg(q, "Must be true or false", "x-amz-bucket-object-lock-enabled", lock);
+    struct str ownership = s3_req_option(q, STR("x-amz-object-ownership"));
+    if (!ownership.p || str_eq(ownership, STR("ObjectWriter")))
+        return S3ERR_OK;
+    if (str_eq(ownership, STR("BucketOwnerPreferred")) || str_eq(ownership, STR("BucketOwnerEnforced")))
+        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("x-amz-object-ownership"));
+    return s3_err_arg(q, "Invalid x-amz-object-ownership header: " , "x-amz-object-ownership", ownership);
+}
+
+struct creation {
+    struct s3_bucket *bucket;
+    struct s3_bucket existing;
+    struct arena *arena; /* the request's; its worker waits for the update */
+};
+
+static int create(struct s3_tx *tx, void *arg)
+{
+    struct creation *c = arg;
+    return s3_bucket_create(tx, c->bucket, c->arena, &c->existing);
+}
+
+static enum s3err exists(struct s3_req *q, const struct s3_bucket *there)
+{
+    if (!str_eq(there->owner_id, q->who.user_id))
+        return s3_err(q, S3ERR_BUCKET_ALREADY_EXISTS, "BucketName", q->bucket);
+    /* AWS in us-east-1 says 200 to its owner, elsewhere 409; nothing of the bucket changes. */
+    if (!str_eq(q->gw->region, STR("us-east-1")))
+        return s3_err(q, S3ERR_BUCKET_ALREADY_OWNED_BY_YOU, "BucketName", q->bucket);
+    s3_resp_headerf(q, "Location", "/" STR_F, STR_A(q->bucket));
+    return S3ERR_OK;
+}
+
+enum s3err s3_h_create_bucket(struct s3_req *q)
+{
+    struct s3_bucket b = {.name = q->bucket,
+                          .owner_id = q->who.user_id,
+                          .group = q->gw->default_group,
+                          .created_ms = q->now_ms};
+    enum s3err e = creation_headers(q);
+    if (e == S3ERR_OK)
+        e = configuration(q, &b);
+    if (e != S3ERR_OK)
+        return e;
+    struct creation c = {.bucket = &b, .arena = &q->arena};
+    int r = s3_bucket_get(q->gw->index, b.name, S3_READ_ANY, &q->arena, &c.existing);
+    if (r == 0)
+        return exists(q, &c.existing);
+    if (r != -ENOENT)
+        return s3err_from_errno(r, S3_THING_OTHER);
+    r = s3_commit_bucket(q, b.name, &b, create, &c);
+    if (r == -EEXIST) /* a race; the other one was first */
+        return exists(q, &c.existing);
+    if (r == -ENOENT) /* nobody serves that group */
+        return bad_location(q, b.group);
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_OTHER);
+    s3_resp_headerf(q, "Location", "/" STR_F, STR_A(q->bucket));
+    return S3ERR_OK;
+}
+
+enum s3err s3_h_head_bucket(struct s3_req *q)
+{
+    s3_resp_header(q, "x-amz-bucket-region", q->gw->region);
+    s3_resp_header(q, "x-amz-access-point-alias", STR("false"));
+    return S3ERR_OK;
+}
+
+static int delete_bucket(struct s3_tx *tx, void *arg)
+{
+    s3_tx_frees(tx);
+    return s3_bucket_delete(tx, *(struct str *)arg);
+}
+
+enum s3err s3_h_delete_bucket(struct s3_req *q)
+{
+    struct s3_list_query any = {.bid = q->bkt->bid, .max = 1};
+    struct s3_list_page page;
+    int r = s3_list_versions(q->gw->index, &any, &q->arena, &page);
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_OTHER);
+    r = page.n > 0 ? -ENOTEMPTY : s3_commit_bucket(q, q->bucket, NULL, delete_bucket, &q->bucket);
+    if (r == -ENOTEMPTY)
+        return s3_err(q, S3ERR_BUCKET_NOT_EMPTY, "BucketName", q->bucket);
+    if (r == -ENOENT)
+        return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
+    q->resp.status = 204;
+    return s3err_from_errno(r, S3_THING_OTHER);
+}
+
+enum s3err s3_h_get_bucket_location(struct s3_req *q)
+{
+    struct buf *b = s3_answer_open(q, "LocationConstraint");
+    if (!str_eq(q->gw->region, STR("us-east-1"))) /* that one is the empty name, for ever */
+        s3_xml_escape(b, q->gw->region);
+    return s3_answer_close(q, "LocationConstraint");
+}
+
+enum s3err s3_h_get_bucket_versioning(struct s3_req *q)
+{
+    struct buf *b = s3_answer_open(q, "VersioningConfiguration");
+    if (q->bkt->versioning.p)
+        s3_xml_text(b, "Status", q->bkt->versioning);
+    return s3_answer_close(q, "VersioningConfiguration");
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commit - changes that store no data: note first, then the index.
+ *
+ * The note (a description without data, s3gw/dfs/describe.h) makes the change part of what the storages
+ * alone can tell; only then the index commits. When the commit is refused after the note, a second note
+ * says what the key or bucket is now. A crash between the two leaves a change that nobody was told of,
+ * which a rebuild may show or not.
+ *
+ * Threads: workers; everything here blocks.
+ */
+#ifndef S3_COMMIT_H
+#define S3_COMMIT_H
+
+#include "s3gw/core/req.h"
+#include "s3gw/index/bucket.h"
+#include "s3gw/index/object.h"
+
+/*
+ * Note that @key of @bkt becomes @o (NULL: has no object any more), then run the update @fn. 0, the
+ * update's errno (conditions: index/object.h), or the note's.
+ */
+int s3_commit_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key, const struct s3_object *o,
+                  int (*fn)(struct s3_tx *tx, void *arg), void *arg) MUST_CHECK;
+
+/* The same for a bucket: @now is the record it gets, NULL when it goes (@name). */
+int s3_commit_bucket(struct s3_req *q, struct str name, const struct s3_bucket *now,
+                     int (*fn)(struct s3_tx *tx, void *arg), void *arg) MUST_CHECK;
+
+/* Store @value (absent: remove) as document @doc of q->bkt. 0 or errno; -ENOENT when the bucket is gone. */
+int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value) MUST_CHECK;
+/* The document's bytes, absent when unset. */
+struct str s3_bucket_doc(const struct s3_bucket *b, struct str doc);
+
+/* Many keys lose their current object. Each is committed or not by itself. */
+struct s3_deletion {
+    struct str key;
+    struct s3_cond cond;
+    int result;  /* written: 0, or errno as of s3_object_delete */
+};
+void s3_commit_deletions(struct s3_req *q, struct s3_deletion *d, size_t n);
+
+#endif

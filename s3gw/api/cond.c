@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/api/cond.h"
+
+#include "s3gw/core/precond.h"
+
+static enum s3err convert(struct s3_req *q, struct s3_cond *ret)
+{
+    struct s3_precond_write p;
+    *ret = (struct s3_cond){0};
+    enum s3err e = s3_precond_write(q, &p);
+    if (e == S3ERR_OK)
+        *ret = (struct s3_cond){.if_none_match_any = p.if_none_match_any,
+                                .has_if_match = p.has_if_match,
+                                .if_match_any = p.if_match_any,
+                                .if_match_list = p.if_match,
+                                .if_match_n = p.if_match_n};
+    return e;
+}
+
+enum s3err s3_cond_of_write(struct s3_req *q, struct s3_cond *ret)
+{
+    return convert(q, ret);
+}
+
+enum s3err s3_cond_of_delete(struct s3_req *q, struct s3_cond *ret)
+{
+    static const char *const lacking[] = {"If-None-Match", "x-amz-if-match-last-modified-time",
+                                          "x-amz-if-match-size"};
+    for (size_t i = 0; i < ARRAY_LEN(lacking); i++)
+        if (s3_req_header(q, str_c(lacking[i])).p)
+            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", str_c(lacking[i]));
+    enum s3err e = convert(q, ret);
+    if (e == S3ERR_OK && ret->has_if_match && s3_req_has_param(q, STR("versionId")))
+        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("If-Match")); /* Differs: as AWS */
+    return e;
+}
+
+void s3_cond_if_match(struct str text, struct s3_cond *ret)
+{
+    /* An ETag no object has, for texts that are none of ours. */
+    static const struct s3_etag no_etag = {.parts = UINT32_MAX};
+    text = str_trim(text);
+    *ret = (struct s3_cond){.has_if_match = true, .if_match_any = str_eq(text, STR("*"))};
+    if (s3_etag_parse(text, &ret->if_match) < 0)
+        ret->if_match = no_etag;
+}
+
+int s3_cond_judge(const struct s3_cond *c, const struct s3_object *current)
+{
+    if (c->if_none_match_any && current)
+        return -EEXIST;
+    if (!c->has_if_match)
+        return 0;
+    if (!current)
+        return -ENOENT;
+    if (c->if_match_any)
+        return 0;
+    const struct s3_etag *list = c->if_match_n ? c->if_match_list : &c->if_match;
+    for (size_t i = 0; i < MAX(c->if_match_n, (size_t)1); i++)
+        if (s3_etag_eq(&list[i], &current->etag))
+            return 0;
+    return -ESTALE;
+}
+
+enum s3err s3_commit_error(struct s3_req *q, int r)
+{
+    switch (r) {
+    case -EEXIST:
+        return s3_err(q, S3ERR_PRECONDITION_FAILED, "Condition", STR("If-None-Match"));
+    case -ESTALE:
+        return s3_err(q, S3ERR_PRECONDITION_FAILED, "Condition", STR("If-Match"));
+    case -ENOENT:
+        return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
+    case -ENODEV:
+        return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
+    default:
+        return s3err_from_errno(r, S3_THING_OTHER);
+    }
+}

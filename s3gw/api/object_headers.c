@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/api/object_headers.h"
+
+#include "s3gw/api/answer.h"
+#include "s3gw/api/version.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/core/tags.h"
+#include "s3gw/index/bucket.h"
+
+static const struct str META = STR_INIT("x-amz-meta-");
+
+/* Kept with the object and given back. response: the query name that overrides it on reads. */
+static const struct {
+    struct str name;
+    const char *answer;
+    struct str response;
+} system_headers[] = {
+    {STR_INIT("content-type"), "Content-Type", STR_INIT("response-content-type")},
+    {STR_INIT("cache-control"), "Cache-Control", STR_INIT("response-cache-control")},
+    {STR_INIT("content-disposition"), "Content-Disposition", STR_INIT("response-content-disposition")},
+    {STR_INIT("content-encoding"), "Content-Encoding", STR_INIT("response-content-encoding")},
+    {STR_INIT("content-language"), "Content-Language", STR_INIT("response-content-language")},
+    {STR_INIT("expires"), "Expires", STR_INIT("response-expires")},
+    {STR_INIT("x-amz-website-redirect-location"), "x-amz-website-redirect-location", STR_INIT("")},
+};
+
+static enum s3err no_memory(void)
+{
+    return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+}
+
+static bool in_query(const struct s3_req *q)
+{
+    return q->who.how == S3_AUTH_V4_QUERY || q->who.how == S3_AUTH_V2_QUERY;
+}
+
+/* The framing is not part of the object: s3-behaviours 5. Absent when nothing else is left. */
+static enum s3err without_aws_chunked(struct s3_req *q, struct str v, struct str *ret)
+{
+    *ret = v;
+    struct str rest = v, piece;
+    bool found = false;
+    while (str_split(&rest, ',', &piece))
+        found = found || str_ieq(str_trim(piece), STR("aws-chunked"));
+    if (!found)
+        return S3ERR_OK;
+    AUTO(buf_free) struct buf left = BUF(8192);
+    for (rest = v; str_split(&rest, ',', &piece);) {
+        piece = str_trim(piece);
+        if (piece.n == 0 || str_ieq(piece, STR("aws-chunked")))
+            continue;
+        if (left.n)
+            buf_addc(&left, ',');
+        buf_adds(&left, piece);
+    }
+    if (buf_err(&left))
+        return no_memory();
+    *ret = left.n ? arena_str(&q->arena, buf_str(&left)) : STR_NULL;
+    return left.n && !ret->p ? no_memory() : S3ERR_OK;
+}
+
+static void keep(struct s3_object *o, struct str name, struct str value)
+{
+    o->headers[o->nheaders++] = (struct s3_pair){name, value};
+}
+
+static enum s3err system_headers_from(struct s3_req *q, struct s3_object *o)
+{
+    for (size_t i = 0; i < ARRAY_LEN(system_headers); i++) {
+        struct str name = system_headers[i].name;
+        bool ours = str_istarts(name, STR("x-amz-"));
+        struct str v = ours ? s3_req_option(q, name) : s3_req_header(q, name);
+        if (str_eq(name, STR("content-encoding")) && v.p) {
+            enum s3err e = without_aws_chunked(q, v, &v);
+            if (e != S3ERR_OK)
+                return e;
+        }
+        if (v.n == 0)
+            continue; /* empty counts as not given: the default content type, no encoding */
+        if (ours && !str_starts(v, STR("/")) && !str_starts(v, STR("http://")) && !str_starts(v, STR("https://")))
+            return S3ERR_INVALID_REDIRECT_LOCATION;
+        keep(o, name, v);
+    }
+    return S3ERR_OK;
+}
+
+static struct s3_pair *find_kept(struct s3_object *o, struct str name)
+{
+    for (size_t i = 0; i < o->nheaders; i++)
+        if (str_ieq(o->headers[i].name, name))
+            return &o->headers[i];
+    return NULL;
+}
+
+static enum s3err keep_metadata(struct s3_req *q, struct s3_object *o, const struct s3_pair *h, bool join)
+{
+    struct str value = h->value.p ? h->value : STR("");
+    struct s3_pair *seen = find_kept(o, h->name);
+    if (seen && join) /* several lines of one header are one list: RFC 9110, 5.3 */
+        seen->value = arena_printf(&q->arena, STR_F "," STR_F, STR_A(seen->value), STR_A(value));
+    if (seen)
+        return seen->value.p ? S3ERR_OK : no_memory();
+    struct str name = arena_str(&q->arena, h->name);
+    if (!name.p)
+        return no_memory();
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] >= 'A' && name.p[i] <= 'Z')
+            ((char *)name.p)[i] = (char)(name.p[i] + ('a' - 'A'));
+    keep(o, name, value);
+    return S3ERR_OK;
+}
+
+static enum s3err metadata_size(struct s3_req *q, const struct s3_object *o)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < o->nheaders; i++)
+        if (str_starts(o->headers[i].name, META))
+            n += o->headers[i].name.n - META.n + o->headers[i].value.n;
+    if (n <= S3_USER_METADATA_MAX)
+        return S3ERR_OK;
+    s3_err(q, S3ERR_METADATA_TOO_LARGE, "Size", arena_printf(&q->arena, "%zu", n));
+    return s3_err(q, S3ERR_METADATA_TOO_LARGE, "MaxSizeAllowed",
+                  arena_printf(&q->arena, "%d", S3_USER_METADATA_MAX));
+}
+
+enum s3err s3_object_metadata_from(struct s3_req *q, struct s3_object *o)
+{
+    size_t max = ARRAY_LEN(system_headers) + q->nheaders + (in_query(q) ? q->nparams : 0);
+    o->headers = arena_alloc(&q->arena, max * sizeof(*o->headers));
+    o->nheaders = 0;
+    if (!o->headers)
+        return no_memory();
+    enum s3err e = system_headers_from(q, o);
+    for (size_t i = 0; e == S3ERR_OK && i < q->nheaders; i++)
+        if (str_istarts(q->headers[i].name, META) && q->headers[i].name.n > META.n)
+            e = keep_metadata(q, o, &q->headers[i], true);
+    for (size_t i = 0; e == S3ERR_OK && in_query(q) && i < q->nparams; i++)
+        if (str_istarts(q->params[i].name, META) && q->params[i].name.n > META.n)
+            e = keep_metadata(q, o, &q->params[i], false);
+    return e == S3ERR_OK ? metadata_size(q, o) : e;
+}
+
+enum s3err s3_object_tags_from(struct s3_req *q, struct s3_object *o)
+{
+    o->tags = STR_NULL;
+    struct str v = s3_req_option(q, STR("x-amz-tagging"));
+    if (v.n == 0)
+        return S3ERR_OK;
+    struct s3_tags tags;
+    switch (s3_tags_parse_form(v, S3_TAGS_OBJECT_MAX, &q->arena, &tags)) {
+    case S3_TAGS_OK:
+        break;
+    case S3_TAGS_FORM:
+        return s3_err_arg(q, "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
+                             "parameters without tag name duplicates.",
+                          "x-amz-tagging", v);
+    case S3_TAGS_INVALID:
+        return S3ERR_INVALID_TAG;
+    case S3_TAGS_TOO_MANY:
+        return s3_errm(q, S3ERR_BAD_REQUEST, "Object tags cannot be greater than %d", S3_TAGS_OBJECT_MAX);
+    case S3_TAGS_NO_MEMORY:
+        return no_memory();
+    }
+    AUTO(buf_free) struct buf b = BUF(16384);
+    s3_tags_encode(&tags, &b);
+    if (buf_err(&b))
+        return no_memory();
+    o->tags = arena_str(&q->arena, buf_str(&b));
+    return o->tags.p ? S3ERR_OK : no_memory();
+}
+
+static enum s3err refuse_header(struct s3_req *q, struct str name)
+{
+    return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", name);
+}
+
+enum s3err s3_refuse_encryption(struct s3_req *q)
+{
+    static const struct str prefix = STR_INIT("x-amz-server-side-encryption");
+    struct str sse = s3_req_option(q, prefix);
+    if (sse.p && !str_eq(sse, STR("AES256")) && !str_eq(sse, STR("aws:kms")) && !str_eq(sse, STR("aws:kms:dsse")))
+        return s3_err_arg(q, "The encryption method specified is not supported", "x-amz-server-side-encryption", sse);
+    for (size_t i = 0; i < q->nheaders; i++)
+        if (str_istarts(q->headers[i].name, prefix))
+            return refuse_header(q, q->headers[i].name);
+    for (size_t i = 0; in_query(q) && i < q->nparams; i++)
+        if (str_istarts(q->params[i].name, prefix))
+            return refuse_header(q, q->params[i].name);
+    return S3ERR_OK;
+}
+
+/* No bucket has object lock yet: the values are judged first, then the bucket. */
+static enum s3err lock_from(struct s3_req *q)
+{
+    struct str mode = s3_req_option(q, STR("x-amz-object-lock-mode"));
+    struct str until = s3_req_option(q, STR("x-amz-object-lock-retain-until-date"));
+    struct str hold = s3_req_option(q, STR("x-amz-object-lock-legal-hold"));
+    if (!mode.p && !until.p && !hold.p)
+        return S3ERR_OK;
+    if (!mode.p != !until.p)
+        return s3_err_arg(q,
+                          "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
+                          mode.p ? "x-amz-object-lock-mode" : "x-amz-object-lock-retain-until-date",
+                          mode.p ? mode : until);
+    if (mode.p && !str_eq(mode, STR("GOVERNANCE")) && !str_eq(mode, STR("COMPLIANCE")))
+        return s3_err_arg(q, "Unknown wormMode directive.", "x-amz-object-lock-mode", mode);
+    if (hold.p && !str_eq(hold, STR("ON")) && !str_eq(hold, STR("OFF")))
+        return s3_err_arg(q, "Legal Hold must be either of 'ON' or 'OFF'", "x-amz-object-lock-legal-hold", hold);
+    return s3_errm(q, S3ERR_INVALID_REQUEST, "Bucket is missing Object Lock Configuration");
+}
+
+static enum s3err class_from(struct s3_req *q, struct s3_object *o)
+{
+    static const struct str known[] = { /* labels: all are stored alike and readable at once */
+        STR_INIT("STANDARD"), STR_INIT("REDUCED_REDUNDANCY"), STR_INIT("STANDARD_IA"), STR_INIT("ONEZONE_IA"),
+        STR_INIT("INTELLIGENT_TIERING"), STR_INIT("GLACIER"), STR_INIT("GLACIER_IR"), STR_INIT("DEEP_ARCHIVE")};
+    o->storage_class = STR_NULL;
+    struct str v = s3_req_option(q, STR("x-amz-storage-class"));
+    if (v.n == 0)
+        return S3ERR_OK;
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_eq(v, known[i])) {
+            o->storage_class = i == 0 ? STR_NULL : known[i];
+            return S3ERR_OK;
+        }
+    return s3_err(q, S3ERR_INVALID_STORAGE_CLASS, "StorageClassRequested", v);
+}
+
+/* While a bucket belongs to one user, these canned ACLs all say "the owner, everything". */
+static enum s3err acl_from(struct s3_req *q, struct s3_object *o)
+{
+    o->acl = STR_NULL;
+    return s3_acl_headers_private(q);
+}
+
+enum s3err s3_object_rest_from(struct s3_req *q, struct s3_object *o)
+{
+    ASSERT(q->bkt);
+    /* Root writes on behalf of the bucket's owner; its objects must not lock the owner out. */
+    o->owner_id = q->who.root || !q->who.user_id.p ? q->bkt->owner_id : q->who.user_id;
+    enum s3err e = class_from(q, o);
+    if (e == S3ERR_OK)
+        e = acl_from(q, o);
+    if (e == S3ERR_OK)
+        e = s3_refuse_encryption(q);
+    if (e == S3ERR_OK)
+        e = lock_from(q);
+    return e;
+}
+
+enum s3err s3_object_headers_from(struct s3_req *q, struct s3_object *o)
+{
+    enum s3err e = s3_object_metadata_from(q, o);
+    if (e == S3ERR_OK)
+        e = s3_object_tags_from(q, o);
+    if (e == S3ERR_OK)
+        e = s3_object_rest_from(q, o);
+    return e;
+}
+
+static struct str kept(const struct s3_object *o, struct str name)
+{
+    for (size_t i = 0; i < o->nheaders; i++)
+        if (str_eq(o->headers[i].name, name))
+            return o->headers[i].value;
+    return STR_NULL;
+}
+
+static void system_headers_to(struct s3_req *q, const struct s3_object *o)
+{
+    for (size_t i = 0; i < ARRAY_LEN(system_headers); i++) {
+        struct str v = STR_NULL;
+        if (q->nparams > 0 && system_headers[i].response.n)
+            v = s3_req_param(q, system_headers[i].response);
+        if (v.n == 0)
+            v = kept(o, system_headers[i].name);
+        if (v.n == 0 && i == 0)
+            v = STR("binary/octet-stream");
+        if (v.n > 0)
+            s3_resp_header(q, system_headers[i].answer, v);
+    }
+}
+
+void s3_object_checksum_headers(struct s3_req *q, const struct s3_object *o)
+{
+    if (o->checksum.alg == S3_CK_NONE)
+        return;
+    char text[S3_CK_TEXT_MAX];
+    size_t n = s3_checksum_text(&o->checksum, o->etag.parts, text);
+    s3_resp_header(q, s3_checksum_info(o->checksum.alg)->header, str_of(text, n));
+    s3_resp_header(q, "x-amz-checksum-type", s3_checksum_type_name(o->checksum.type));
+}
+
+/* One whole file that native clients can download under its id: issue 2, section 4. */
+static void file_id_to(struct s3_req *q, const struct s3_object *o)
+{
+    if (o->nextents == 1 && o->extents[0].offset == 0 && o->etag.parts == 0 && o->extents[0].length == o->size)
+        s3_resp_header(q, "x-dfs-file-id", o->extents[0].file_id);
+}
+
+void s3_object_written_headers(struct s3_req *q, const struct s3_object *o)
+{
+    s3_resp_etag(q, &o->etag);
+    if (str_eq(q->bkt->versioning, STR("Enabled")))
+        s3_resp_version(q, "x-amz-version-id", o);
+    file_id_to(q, o);
+}
+
+static void metadata_to(struct s3_req *q, const struct s3_pair *h)
+{
+    struct str name = arena_str(&q->arena, h->name); /* in the record no NUL follows it */
+    if (name.p)
+        s3_resp_header(q, name.p, h->value.p ? h->value : STR(""));
+    else
+        q->resp.no_memory = true;
+}
+
+void s3_object_headers_to(struct s3_req *q, const struct s3_object *o)
+{
+    s3_resp_time(q, "Last-Modified", o->mtime_ms);
+    s3_resp_etag(q, &o->etag);
+    s3_resp_header(q, "Accept-Ranges", STR("bytes"));
+    system_headers_to(q, o);
+    for (size_t i = 0; i < o->nheaders; i++)
+        if (str_starts(o->headers[i].name, META))
+            metadata_to(q, &o->headers[i]);
+    if (o->storage_class.n)
+        s3_resp_header(q, "x-amz-storage-class", o->storage_class);
+    if (q->bkt->versioning.p)
+        s3_resp_version(q, "x-amz-version-id", o);
+    size_t tags = o->tags.n ? s3_tags_count(o->tags) : 0;
+    if (tags)
+        s3_resp_headerf(q, "x-amz-tagging-count", "%zu", tags);
+    bool part = s3_req_has_param(q, STR("partNumber"));
+    if (part && o->nparts > 0)
+        s3_resp_headerf(q, "x-amz-mp-parts-count", "%zu", o->nparts);
+    if (!part && !s3_req_header(q, STR("range")).p &&
+        str_ieq(s3_req_option(q, STR("x-amz-checksum-mode")), STR("ENABLED")))
+        s3_object_checksum_headers(q, o);
+    file_id_to(q, o);
+}
+
+enum s3err s3_object_read_options(struct s3_req *q)
+{
+    if (q->who.anonymous)
+        for (size_t i = 0; i < q->nparams; i++)
+            if (str_starts(q->params[i].name, STR("response-")))
+                return s3_errm(q, S3ERR_INVALID_REQUEST,
+                               "Request specific response headers cannot be used for anonymous GET requests.");
+    for (size_t i = 0; i < q->nheaders; i++) {
+        struct str name = q->headers[i].name;
+        if (str_istarts(name, STR("x-amz-server-side-encryption-customer-")))
+            return s3_errm(q, S3ERR_INVALID_REQUEST,
+                           "The encryption parameters are not applicable to this object.");
+        if (str_istarts(name, STR("x-amz-server-side-encryption")))
+            return s3_err_arg(q, "x-amz-server-side-encryption header is not supported for this operation.",
+                              "x-amz-server-side-encryption", q->headers[i].value);
+    }
+    return S3ERR_OK;
+}
