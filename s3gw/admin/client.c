@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/admin/client.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "dfscore/base/buf.h"
+#include "s3gw/admin/socket.h"
+
+enum { DONE = 0, FAILED = 1, USAGE = 2, NOBODY = 3, ANSWER_MAX = 64 * 1024 * 1024, WAIT_S = 30 };
+
+static const char help[] =
+    "usage: s3gw admin (--data DIR | --socket PATH) [--json] COMMAND\n"
+    "\n"
+    "  user create ID [--display-name N] [--email E] [--access-key A --secret-key S]\n"
+    "  user list\n"
+    "  user show|disable|enable|delete ID\n"
+    "  key create USER [--access-key A --secret-key S]\n"
+    "  key list USER\n"
+    "  key delete [USER] ACCESS-KEY\n"
+    "  bucket list [--owner USER]\n"
+    "  bucket show NAME\n"
+    "  status\n"
+    "  version\n"
+    "\n"
+    "  --data DIR     data folder of the server; its socket is DIR/admin.sock\n"
+    "  --socket PATH  the socket itself\n"
+    "  --json         the answer as one line of JSON\n"
+    "\n"
+    "Secret keys are shown once, by the command that made them.\n"
+    "Exit status: 0 done, 1 refused or failed, 2 used wrongly, 3 no server.\n";
+
+/* What may follow a verb, in order; a name that begins with '?' may be left out when others follow. */
+static const struct verb {
+    const char *words[2];
+    const char *args[2];
+} verbs[] = {
+    {{"user", "create"}, {"id"}},       {{"user", "list"}, {NULL}},      {{"user", "show"}, {"id"}},
+    {{"user", "disable"}, {"id"}},      {{"user", "enable"}, {"id"}},    {{"user", "delete"}, {"id"}},
+    {{"key", "create"}, {"user"}},      {{"key", "list"}, {"user"}},     {{"key", "delete"}, {"?user", "access_key"}},
+    {{"bucket", "list"}, {NULL}},       {{"bucket", "show"}, {"name"}},  {{"status", NULL}, {NULL}},
+    {{"version", NULL}, {NULL}},
+};
+
+enum { OPT_DATA = 256, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_ARG };
+
+static const struct option options[] = {
+    {"data", required_argument, NULL, OPT_DATA},
+    {"socket", required_argument, NULL, OPT_SOCKET},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"display-name", required_argument, NULL, OPT_ARG},
+    {"email", required_argument, NULL, OPT_ARG + 1},
+    {"access-key", required_argument, NULL, OPT_ARG + 2},
+    {"secret-key", required_argument, NULL, OPT_ARG + 3},
+    {"owner", required_argument, NULL, OPT_ARG + 4},
+    {NULL, 0, NULL, 0},
+};
+static const char *const option_fields[] = {"display_name", "email", "access_key", "secret_key", "owner"};
+
+/* --- the question ----------------------------------------------------------------------------- */
+
+static const struct verb *find_verb(char **words, int n, int *used)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        const struct verb *v = &verbs[i];
+        int need = v->words[1] ? 2 : 1;
+        if (n >= need && strcmp(words[0], v->words[0]) == 0 && (need == 1 || strcmp(words[1], v->words[1]) == 0)) {
+            *used = need;
+            return v;
+        }
+    }
+    return NULL;
+}
+
+/* Positional arguments into fields; false when there are too few or too many. */
+static bool take_words(const struct verb *v, char **words, int n, json_t *request)
+{
+    int wanted = (v->args[0] != NULL) + (v->args[1] != NULL), at = 0;
+    for (int i = 0; i < wanted; i++) {
+        const char *name = v->args[i];
+        if (*name == '?' && n < wanted)
+            continue;
+        if (at >= n)
+            return false;
+        json_object_set_new(request, name + (*name == '?'), json_string(words[at++]));
+    }
+    return at == n;
+}
+
+static int ask(const char *path, json_t *request, json_t **ret)
+{
+    AUTO(dfs_close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    const struct timeval limit = {.tv_sec = WAIT_S};
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    int r = s3_admin_connect(fd, path);
+    if (r < 0)
+        return r;
+    AUTO(dfs_free_ptr) char *line = json_dumps(request, JSON_COMPACT);
+    if (!line)
+        return -ENOMEM;
+    AUTO(buf_free) struct buf b = BUF(ANSWER_MAX);
+    buf_addf(&b, "%s\n", line);
+    if (send(fd, b.p, b.n, MSG_NOSIGNAL) != (ssize_t)b.n)
+        return -EIO;
+    buf_reset(&b);
+    while (!buf_err(&b) && (b.n == 0 || b.p[b.n - 1] != '\n')) {
+        char *room = buf_room(&b, 65536);
+        ssize_t n = room ? recv(fd, room, 65536, 0) : -1;
+        if (n <= 0)
+            return n == 0 ? -ECONNRESET : -errno;
+        buf_used(&b, (size_t)n);
+    }
+    *ret = json_loadb(b.p, b.n, 0, NULL);
+    return *ret ? 0 : -EBADMSG;
+}
+
+/* --- the answer, for people ------------------------------------------------------------------- */
+
+static void print_value(const char *name, const json_t *v, int indent);
+
+static void print_fields(json_t *object, int indent)
+{
+    const char *name;
+    json_t *v;
+    json_object_foreach(object, name, v)
+    {
+        if (strcmp(name, "ok") != 0)
+            print_value(name, v, indent);
+    }
+}
+
+static void print_value(const char *name, const json_t *v, int indent)
+{
+    if (json_is_object(v)) {
+        printf("%*s%s:\n", indent, "", name);
+        print_fields((json_t *)v, indent + 2);
+        return;
+    }
+    printf("%*s%-*s ", indent, "", 16 - indent, name);
+    if (json_is_string(v))
+        printf("%s\n", json_string_value(v));
+    else if (json_is_integer(v))
+        printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(v));
+    else if (json_is_boolean(v))
+        printf("%s\n", json_is_true(v) ? "yes" : "no");
+    else if (json_is_array(v) && json_array_size(v) > 0 && json_is_string(json_array_get(v, 0))) {
+        size_t i;
+        json_t *item;
+        json_array_foreach(v, i, item) printf("%s%s", i ? " " : "", json_string_value(item));
+        printf("\n");
+    } else if (json_is_array(v)) {
+        size_t i;
+        json_t *item;
+        printf("\n");
+        json_array_foreach(v, i, item)
+        {
+            print_fields(item, indent + 2);
+            if (i + 1 < json_array_size(v))
+                printf("\n");
+        }
+    } else {
+        printf("-\n");
+    }
+}
+
+/* Lists as one line per entry, so that grep and awk can work on them. */
+static bool print_list(json_t *answer)
+{
+    static const struct {
+        const char *list;
+        const char *columns[4];
+    } lists[] = {
+        {"users", {"id", "display_name", "email", "created"}},
+        {"keys", {"access_key", "user", "created"}},
+        {"buckets", {"name", "owner", "group", "created"}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        json_t *list = json_object_get(answer, lists[i].list), *row;
+        size_t at;
+        if (!json_is_array(list))
+            continue;
+        json_array_foreach(list, at, row)
+        {
+            for (size_t col = 0; col < ARRAY_LEN(lists[i].columns) && lists[i].columns[col]; col++) {
+                const char *cell = json_string_value(json_object_get(row, lists[i].columns[col]));
+                printf("%s%s", col ? "\t" : "", cell && *cell ? cell : "-");
+            }
+            printf("%s\n", json_is_true(json_object_get(row, "disabled")) ? "\tdisabled" : "");
+        }
+        return true;
+    }
+    return false;
+}
+
+static void print_answer(json_t *answer)
+{
+    if (print_list(answer))
+        return;
+    /* one object that names what it is: its fields are enough */
+    static const char *const single[] = {"user", "key", "bucket"};
+    for (size_t i = 0; i < ARRAY_LEN(single); i++) {
+        json_t *v = json_object_get(answer, single[i]);
+        if (json_is_object(v)) {
+            print_fields(v, 0);
+            return;
+        }
+    }
+    print_fields(answer, 0);
+}
+
+static int show(json_t *answer, bool json)
+{
+    bool ok = json_is_true(json_object_get(answer, "ok"));
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    const char *code = json_string_value(json_object_get(answer, "code"));
+    if (json) {
+        AUTO(dfs_free_ptr) char *line = json_dumps(answer, JSON_COMPACT);
+        puts(line ? line : "{}");
+    } else if (ok) {
+        print_answer(answer);
+    } else {
+        fprintf(stderr, "s3gw admin: %s\n", error ? error : "failed");
+    }
+    return ok ? DONE : code && strcmp(code, "usage") == 0 ? USAGE : FAILED;
+}
+
+/* --- main ------------------------------------------------------------------------------------- */
+
+struct asked {
+    const char *data, *socket;
+    bool json;
+    json_t *request;
+};
+
+/* Reads the command line; DONE to go on, else the exit status, -1 for "help was printed". */
+static int parse(int argc, char **argv, struct asked *a)
+{
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == OPT_DATA)
+            a->data = optarg;
+        else if (c == OPT_SOCKET)
+            a->socket = optarg;
+        else if (c == OPT_JSON)
+            a->json = true;
+        else if (c >= OPT_ARG)
+            json_object_set_new(a->request, option_fields[c - OPT_ARG], json_string(optarg));
+        else if (c == OPT_HELP) {
+            fputs(help, stdout);
+            return -1;
+        } else
+            return USAGE; /* getopt has said why */
+    }
+    if (!a->data == !a->socket) {
+        fprintf(stderr, "s3gw admin: one of --data DIR and --socket PATH is needed (see s3gw admin --help)\n");
+        return USAGE;
+    }
+    int used = 0;
+    const struct verb *v = find_verb(argv + optind, argc - optind, &used);
+    if (!v || !take_words(v, argv + optind + used, argc - optind - used, a->request)) {
+        fprintf(stderr, "s3gw admin: %s (see s3gw admin --help)\n", v ? "wrong number of words" : "unknown command");
+        return USAGE;
+    }
+    char verb[32];
+    (void)snprintf(verb, sizeof(verb), "%s%s%s", v->words[0], v->words[1] ? " " : "", v->words[1] ? v->words[1] : "");
+    json_object_set_new(a->request, "verb", json_string(verb));
+    return DONE;
+}
+
+int s3_admin_main(int argc, char **argv)
+{
+    argv[0] = "s3gw admin"; /* the name getopt's messages begin with */
+    struct asked a = {.request = json_object()};
+    json_t *answer = NULL;
+    int status = parse(argc, argv, &a);
+    if (status == DONE) {
+        AUTO(buf_free) struct buf path = BUF(8192);
+        buf_addf(&path, "%s%s", a.socket ? a.socket : a.data, a.socket ? "" : "/admin.sock");
+        buf_addc(&path, 0);
+        int r = buf_err(&path) ? buf_err(&path) : ask(path.p, a.request, &answer);
+        if (r < 0) {
+            fprintf(stderr, "s3gw admin: %s: %s\n", buf_err(&path) ? "socket" : path.p,
+                    r == -ENOENT || r == -ECONNREFUSED ? "no server is running there" : strerror(-r));
+            status = NOBODY;
+        } else {
+            status = show(answer, a.json);
+        }
+    }
+    json_decref(answer);
+    json_decref(a.request);
+    return status < 0 ? DONE : status;
+}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/admin/verbs.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/base/version.h"
+#include "dfscore/log/log.h"
+#include "s3gw/core/newkey.h"
+#include "s3gw/index/bucket.h"
+
+enum {
+    ARENA_MAX = 64 * 1024 * 1024, /* of one verb: lists are held whole */
+    ID_MAX = 128,
+    TEXT_MAX = 256,
+    PAGE = 1000,
+    ACCESS_KEY_MIN = 3,
+    SECRET_KEY_MIN = 8,
+    KEY_TEXT_MAX = 128,
+};
+
+struct call {
+    const struct s3_admin_context *c;
+    json_t *request;
+    struct arena arena;
+    int64_t now_ms;
+};
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static json_t *failure(const char *code, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", text);
+}
+
+static json_t *failed(const char *what, int r)
+{
+    return failure("failed", "%s: %s", what, strerror(-r));
+}
+
+static json_t *done(const char *name, json_t *value)
+{
+    if (!name)
+        return json_pack("{s:b}", "ok", 1);
+    return json_pack("{s:b, s:o}", "ok", 1, name, value);
+}
+
+static json_t *text(struct str s)
+{
+    json_t *j = json_stringn(s.p ? s.p : "", s.n);
+    return j ? j : json_string("(not UTF-8)");
+}
+
+static json_t *time_text(int64_t ms)
+{
+    time_t s = (time_t)(ms / 1000);
+    struct tm tm;
+    char out[32];
+    gmtime_r(&s, &tm);
+    (void)strftime(out, sizeof(out), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return json_string(out);
+}
+
+/* --- arguments -------------------------------------------------------------------------------- */
+
+static struct str arg(struct call *c, const char *name)
+{
+    const json_t *v = json_object_get(c->request, name);
+    if (!json_is_string(v))
+        return STR_NULL;
+    return str_of(json_string_value(v), json_string_length(v));
+}
+
+static bool visible(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7F)
+            return false;
+    }
+    return true;
+}
+
+/* A required argument; the answer to give when it is missing or unfit, or NULL. */
+static json_t *want(struct call *c, const char *name, size_t max, struct str *ret)
+{
+    *ret = arg(c, name);
+    if (ret->n == 0)
+        return failure("usage", "%s is missing", name);
+    if (ret->n > max || !visible(*ret))
+        return failure("usage", "%s must be at most %zu characters, none of them a control character", name, max);
+    return NULL;
+}
+
+/* --- users and keys --------------------------------------------------------------------------- */
+
+static json_t *user_json(struct call *c, const struct s3_user *u)
+{
+    struct s3_access_key *keys = NULL;
+    size_t n = 0;
+    if (s3_key_list(c->c->gw->index, u->id, &c->arena, &keys, &n) < 0)
+        n = 0;
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, text(keys[i].access_key));
+    return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "id", text(u->id), "display_name",
+                     text(u->display_name), "email", text(u->email), "disabled", (int)u->disabled, "root",
+                     (int)u->root, "created", time_text(u->created_ms), "access_keys", list);
+}
+
+static json_t *key_json(const struct s3_access_key *k, bool with_secret)
+{
+    json_t *j = json_pack("{s:o, s:o, s:o}", "access_key", text(k->access_key), "user", text(k->user_id),
+                          "created", time_text(k->created_ms));
+    if (j && with_secret)
+        json_object_set_new(j, "secret_key", text(k->secret));
+    return j;
+}
+
+/* The user named by argument @name, or the answer that says why not. */
+static json_t *find_user(struct call *c, const char *name, struct s3_user *ret)
+{
+    struct str id;
+    json_t *bad = want(c, name, ID_MAX, &id);
+    if (bad)
+        return bad;
+    int r = s3_user_get(c->c->gw->index, id, S3_READ_ANY, &c->arena, ret);
+    if (r == -ENOENT)
+        return failure("missing", "there is no user '" STR_F "'", STR_A(id));
+    return r < 0 ? failed("reading the user", r) : NULL;
+}
+
+/* Fill @k from the arguments, or anew; NULL, or what is wrong with them. */
+static json_t *choose_key(struct call *c, struct str user, struct s3_access_key *k)
+{
+    struct str access = arg(c, "access_key"), secret = arg(c, "secret_key");
+    *k = (struct s3_access_key){.user_id = user, .created_ms = c->now_ms};
+    if (!access.p != !secret.p)
+        return failure("usage", "access_key and secret_key must be given together");
+    if (!access.p) {
+        char *a = arena_alloc(&c->arena, S3_NEW_ACCESS_KEY_LEN + 1);
+        char *s = arena_alloc(&c->arena, S3_NEW_SECRET_KEY_LEN + 1);
+        int r = !a || !s ? -ENOMEM : s3_new_key(a, s);
+        if (r < 0)
+            return failed("making a key", r);
+        access = str_c(a);
+        secret = str_c(s);
+    }
+    if (access.n < ACCESS_KEY_MIN || access.n > KEY_TEXT_MAX || !s3_key_text_ok(access) ||
+        str_chr(access, '/') != SIZE_MAX)
+        return failure("usage", "access_key must be %d to %d visible ASCII characters without '/'",
+                       ACCESS_KEY_MIN, KEY_TEXT_MAX);
+    if (secret.n < SECRET_KEY_MIN || secret.n > KEY_TEXT_MAX || !s3_key_text_ok(secret))
+        return failure("usage", "secret_key must be %d to %d visible ASCII characters", SECRET_KEY_MIN,
+                       KEY_TEXT_MAX);
+    k->access_key = access;
+    k->secret = secret;
+    return NULL;
+}
+
+struct change {
+    const struct s3_user *user;
+    const struct s3_access_key *key;
+    bool user_is_new;
+    bool key_refused; /* -EEXIST was about the key, not the user */
+};
+
+static int write_user_and_key(struct s3_tx *tx, void *arg_)
+{
+    struct change *ch = arg_;
+    ch->key_refused = false;
+    int r = ch->user ? s3_user_put(tx, ch->user, ch->user_is_new) : 0;
+    if (r < 0 || !ch->key)
+        return r;
+    r = s3_key_put(tx, ch->key);
+    ch->key_refused = r == -EEXIST;
+    return r;
+}
+
+static json_t *commit(struct call *c, struct change *ch)
+{
+    struct s3_index *x = c->c->gw->index;
+    int r = s3_index_update(x, write_user_and_key, ch);
+    if (r == -EEXIST && ch->key_refused)
+        return failure("exists", "the access key '" STR_F "' is in use", STR_A(ch->key->access_key));
+    if (r == -EEXIST)
+        return failure("exists", "there is already a user '" STR_F "', or one with this e-mail address",
+                       STR_A(ch->user->id));
+    if (r < 0)
+        return failed("writing to the key index", r);
+    s3_users_changed(x);
+    return NULL;
+}
+
+static json_t *user_create(struct call *c)
+{
+    struct s3_user u = {.created_ms = c->now_ms}, other;
+    json_t *bad = want(c, "id", ID_MAX, &u.id);
+    if (bad)
+        return bad;
+    u.display_name = arg(c, "display_name");
+    u.email = arg(c, "email");
+    if (!u.display_name.n)
+        u.display_name = u.id;
+    if (u.display_name.n > TEXT_MAX || !visible(u.display_name) || u.email.n > TEXT_MAX || !visible(u.email))
+        return failure("usage", "display_name and email must be at most %d characters", TEXT_MAX);
+    if (u.email.n && s3_user_by_email(c->c->gw->index, u.email, &c->arena, &other) == 0)
+        return failure("exists", "the e-mail address '" STR_F "' belongs to user '" STR_F "'", STR_A(u.email),
+                       STR_A(other.id));
+    if (s3_user_get(c->c->gw->index, u.id, S3_READ_ANY, &c->arena, &other) == 0)
+        return failure("exists", "there is already a user '" STR_F "'", STR_A(u.id));
+    struct s3_access_key k;
+    bad = choose_key(c, u.id, &k);
+    if (bad)
+        return bad;
+    bad = commit(c, &(struct change){.user = &u, .key = &k, .user_is_new = true});
+    if (bad)
+        return bad;
+    dfs_log(LOG_INFO, "admin.user_created", KV_STR("user", u.id));
+    json_t *j = user_json(c, &u);
+    json_object_set_new(j, "keys", json_pack("[o]", key_json(&k, true)));
+    return done("user", j);
+}
+
+static json_t *user_list(struct call *c)
+{
+    struct s3_user *users;
+    size_t n;
+    int r = s3_user_list(c->c->gw->index, &c->arena, &users, &n);
+    if (r < 0)
+        return failed("listing users", r);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, user_json(c, &users[i]));
+    return done("users", list);
+}
+
+static json_t *user_show(struct call *c)
+{
+    struct s3_user u;
+    json_t *bad = find_user(c, "id", &u);
+    return bad ? bad : done("user", user_json(c, &u));
+}
+
+static json_t *user_set_disabled(struct call *c, bool disabled)
+{
+    struct s3_user u;
+    json_t *bad = find_user(c, "id", &u);
+    if (bad)
+        return bad;
+    if (u.root)
+        return failure("refused", "root cannot be disabled");
+    u.disabled = disabled;
+    bad = commit(c, &(struct change){.user = &u});
+    if (bad)
+        return bad;
+    dfs_log(LOG_INFO, disabled ? "admin.user_disabled" : "admin.user_enabled", KV_STR("user", u.id));
+    return done("user", user_json(c, &u));
+}
+
+static json_t *user_disable(struct call *c)
+{
+    return user_set_disabled(c, true);
+}
+
+static json_t *user_enable(struct call *c)
+{
+    return user_set_disabled(c, false);
+}
+
+static int delete_user(struct s3_tx *tx, void *id)
+{
+    return s3_user_delete(tx, *(struct str *)id);
+}
+
+static json_t *user_delete(struct call *c)
+{
+    struct s3_user u;
+    json_t *bad = find_user(c, "id", &u);
+    if (bad)
+        return bad;
+    if (u.root)
+        return failure("refused", "root cannot be deleted");
+    int r = s3_index_update(c->c->gw->index, delete_user, &u.id);
+    if (r == -ENOTEMPTY)
+        return failure("not_empty", "user '" STR_F "' still owns buckets", STR_A(u.id));
+    if (r < 0 && r != -ENOENT)
+        return failed("deleting the user", r);
+    s3_users_changed(c->c->gw->index);
+    dfs_log(LOG_INFO, "admin.user_deleted", KV_STR("user", u.id));
+    return done(NULL, NULL);
+}
+
+static json_t *key_create(struct call *c)
+{
+    struct s3_user u;
+    struct s3_access_key k;
+    json_t *bad = find_user(c, "user", &u);
+    if (!bad && u.root)
+        bad = failure("refused", "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
+    if (!bad)
+        bad = choose_key(c, u.id, &k);
+    if (!bad)
+        bad = commit(c, &(struct change){.key = &k});
+    if (bad)
+        return bad;
+    dfs_log(LOG_INFO, "admin.key_created", KV_STR("user", u.id), KV_STR("access_key", k.access_key));
+    return done("key", key_json(&k, true));
+}
+
+static json_t *key_list(struct call *c)
+{
+    struct s3_user u;
+    json_t *bad = find_user(c, "user", &u);
+    if (bad)
+        return bad;
+    struct s3_access_key *keys;
+    size_t n;
+    int r = s3_key_list(c->c->gw->index, u.id, &c->arena, &keys, &n);
+    if (r < 0)
+        return failed("listing keys", r);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, key_json(&keys[i], false));
+    return done("keys", list);
+}
+
+static int delete_key(struct s3_tx *tx, void *access_key)
+{
+    return s3_key_delete(tx, *(struct str *)access_key);
+}
+
+static json_t *key_delete(struct call *c)
+{
+    struct str access;
+    struct s3_access_key k;
+    struct s3_user u;
+    json_t *bad = want(c, "access_key", KEY_TEXT_MAX, &access);
+    if (bad)
+        return bad;
+    int r = s3_key_get(c->c->gw->index, access, S3_READ_ANY, &c->arena, &k, &u);
+    if (r == 0 && u.root)
+        return failure("refused", "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
+    struct str owner = arg(c, "user");
+    if (r == 0 && owner.n && !str_eq(owner, u.id))
+        r = -ENOENT;
+    if (r == 0)
+        r = s3_index_update(c->c->gw->index, delete_key, &access);
+    if (r == -ENOENT)
+        return failure("missing", "there is no access key '" STR_F "'", STR_A(access));
+    if (r < 0)
+        return failed("deleting the key", r);
+    s3_users_changed(c->c->gw->index);
+    dfs_log(LOG_INFO, "admin.key_deleted", KV_STR("user", u.id), KV_STR("access_key", access));
+    return done(NULL, NULL);
+}
+
+/* --- buckets, status -------------------------------------------------------------------------- */
+
+static json_t *bucket_json(const struct s3_bucket *b)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", text(b->name), "owner", text(b->owner_id), "group",
+                     text(b->group), "versioning", text(b->versioning.n ? b->versioning : STR("never")), "created",
+                     time_text(b->created_ms));
+}
+
+/* Calls @each (may be NULL) for every bucket of @owner (absent: all); how many, or negative errno. */
+static ssize_t each_bucket(struct call *c, struct str owner, void (*each)(json_t *list, const struct s3_bucket *b),
+                           json_t *list)
+{
+    ssize_t count = 0;
+    bool more = true;
+    char last[256] = "";
+    while (more) {
+        struct arena page;
+        struct s3_bucket *b;
+        size_t n;
+        arena_init(&page, ARENA_MAX);
+        int r = s3_bucket_list(c->c->gw->index, owner, STR_NULL, str_c(last), PAGE, &page, &b, &n, &more);
+        for (size_t i = 0; r == 0 && each && i < n; i++)
+            each(list, &b[i]);
+        if (r == 0 && n > 0)
+            (void)snprintf(last, sizeof(last), STR_F, STR_A(b[n - 1].name));
+        arena_fini(&page);
+        if (r < 0)
+            return r;
+        count += (ssize_t)n;
+        more = more && n > 0;
+    }
+    return count;
+}
+
+static void append_bucket(json_t *list, const struct s3_bucket *b)
+{
+    json_array_append_new(list, bucket_json(b));
+}
+
+static json_t *bucket_list(struct call *c)
+{
+    json_t *list = json_array();
+    ssize_t n = each_bucket(c, arg(c, "owner"), append_bucket, list);
+    if (n >= 0)
+        return done("buckets", list);
+    json_decref(list);
+    return failed("listing buckets", (int)n);
+}
+
+static json_t *bucket_show(struct call *c)
+{
+    struct str name;
+    struct s3_bucket b;
+    json_t *bad = want(c, "name", 255, &name);
+    if (bad)
+        return bad;
+    int r = s3_bucket_get(c->c->gw->index, name, S3_READ_ANY, &c->arena, &b);
+    if (r == -ENOENT)
+        return failure("missing", "there is no bucket '" STR_F "'", STR_A(name));
+    return r < 0 ? failed("reading the bucket", r) : done("bucket", bucket_json(&b));
+}
+
+static json_t *status(struct call *c)
+{
+    const struct s3_gw *gw = c->c->gw;
+    struct s3_user *users;
+    size_t nusers = 0;
+    int health = s3_index_health(gw->index);
+    if (s3_user_list(gw->index, &c->arena, &users, &nusers) < 0)
+        nusers = 0;
+    ssize_t buckets = each_bucket(c, STR_NULL, NULL, NULL);
+    json_t *j = json_pack("{s:b, s:s, s:s, s:o, s:s, s:I, s:I}", "ok", 1, "version", dfs_version(), "durability",
+                          gw->relaxed ? "relaxed" : "sync", "region", text(gw->region), "index",
+                          health == 0 ? "ok" : dfs_errno_name(health), "users", (json_int_t)nusers, "buckets",
+                          (json_int_t)MAX(buckets, 0));
+    if (j && c->c->status)
+        c->c->status(c->c->status_arg, j);
+    return j;
+}
+
+static json_t *version(struct call *c)
+{
+    (void)c;
+    return done("version", json_string(dfs_version()));
+}
+
+static const struct {
+    const char *name;
+    json_t *(*run)(struct call *c);
+} verbs[] = {
+    {"user create", user_create}, {"user list", user_list},     {"user show", user_show},
+    {"user disable", user_disable}, {"user enable", user_enable}, {"user delete", user_delete},
+    {"key create", key_create},   {"key list", key_list},       {"key delete", key_delete},
+    {"bucket list", bucket_list}, {"bucket show", bucket_show}, {"status", status},
+    {"version", version},
+};
+
+json_t *s3_admin_run(const struct s3_admin_context *context, json_t *request)
+{
+    struct call c = {.c = context, .request = request, .now_ms = dfs_now_ms()};
+    struct str verb = arg(&c, "verb");
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        if (str_eq(verb, str_c(verbs[i].name))) {
+            arena_init(&c.arena, ARENA_MAX);
+            json_t *answer = verbs[i].run(&c);
+            arena_fini(&c.arena);
+            return answer;
+        }
+    }
+    return failure("usage", "unknown verb '" STR_F "'", STR_A(verb));
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verbs - what an administrator can ask of a running gateway: one row per verb, JSON in, JSON out.
+ *
+ *   {"verb":"user create","id":"ann","display_name":"Ann","email":"ann@example.org"}
+ *   {"ok":true,"user":{...,"keys":[{"access_key":"...","secret_key":"..."}]}}
+ *   {"ok":false,"code":"exists","error":"there is already a user 'ann'"}
+ *
+ * Codes: usage, exists, missing, not_empty, refused, failed. Secrets are given back once, by the verb
+ * that made them. Changes are committed to the key index before the answer.
+ *
+ * Threads: the admin socket's.
+ */
+#ifndef S3_ADMIN_VERBS_H
+#define S3_ADMIN_VERBS_H
+
+#include <jansson.h>
+
+#include "s3gw/core/gw.h"
+
+struct s3_admin_context {
+    const struct s3_gw *gw;
+    /* Adds what only the program knows (ports, children, connections) to the answer of "status". */
+    void (*status)(void *arg, json_t *into);
+    void *status_arg;
+};
+
+/* The answer to @request (any JSON value); a new reference, NULL without memory. */
+json_t *s3_admin_run(const struct s3_admin_context *c, json_t *request);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/s3gw_conf.h"
+
+#include <unistd.h>
+
+#include "dfscore/net/addr.h"
+
+#define C struct s3gw_conf
+
+const struct dfs_conf_row s3gw_conf_rows[] = {
+    CONF_STR(C, listen, "listen", "127.0.0.1:9000", 1, 120, CONF_RESTART,
+             "Where S3 clients connect: address:port, [ipv6]:port. Port 0: any free one, printed at start."),
+    CONF_STR(C, tls_cert, "tls_cert", "", 0, 4000, CONF_RESTART,
+             "PEM file with the certificate chain; with tls_key it turns HTTP into HTTPS."),
+    CONF_STR(C, tls_key, "tls_key", "", 0, 4000, CONF_RESTART, "PEM file with the private key."),
+    CONF_STR(C, region, "region", "us-east-1", 1, 60, CONF_RESTART,
+             "The region clients sign for."),
+    CONF_LIST(C, domains, "domain", 0, 32, CONF_RESTART,
+              "A domain whose sub-domains are buckets (virtual-host style); may be repeated."),
+    CONF_STR(C, default_group, "default_group", "group1", 1, 16, CONF_RESTART,
+             "Group that gets buckets whose creator names none."),
+    CONF_LIST(C, storages, "storage", 0, 64, CONF_RESTART,
+              "A storage on this machine: group=/path/of/its/socket (socket_path in storage.conf); may be\n"
+              "repeated, one per group."),
+    CONF_STR(C, index_path, "index_path", "/var/lib/s3gw/index", 1, 4000, CONF_RESTART,
+             "Folder of the key index."),
+    CONF_SIZE(C, index_cache, "index_cache", "64MB", 1 << 20, 1LL << 40, "B", CONF_RESTART,
+              "Memory for blocks of the index."),
+    CONF_SIZE(C, index_reserve, "index_reserve", "64MB", 0, 1LL << 40, "B", CONF_RESTART,
+              "Space on the index's file system that only deletions may use, so that a full disk can be\n"
+              "emptied."),
+    CONF_ENUM(C, durability, "durability", "sync", "sync|relaxed", CONF_RESTART,
+              "sync: what is acknowledged has been written to disk. relaxed: the last seconds may be lost\n"
+              "with the power; never with a crash of a program."),
+    CONF_BOOL(C, sigv2, "signature_v2", "yes", CONF_RESTART,
+              "Accept AWS Signature Version 2 from old clients."),
+    CONF_INT(C, http_threads, "http_threads", "0", 0, 256, "threads", CONF_RESTART,
+             "Threads that serve connections; 0: one per processor core."),
+    CONF_INT(C, workers, "workers", "8", 1, 1024, "threads", CONF_RESTART,
+             "Threads for requests that wait for disk or peers."),
+    CONF_INT(C, max_connections, "max_connections", "16384", 16, 1000000, "connections", CONF_RESTART,
+             "Client connections at the same time; more wait in the kernel's queue."),
+    CONF_DURATION(C, idle_timeout_ms, "idle_timeout", "60s", 1000, 86400000, "s", CONF_RESTART,
+                  "A connection that neither sends nor takes anything for so long is closed."),
+    CONF_DURATION(C, drain_timeout_ms, "drain_timeout", "30s", 0, 3600000, "s", CONF_RESTART,
+                  "How long requests in progress may take to end when the server stops."),
+    CONF_STR(C, admin_socket, "admin_socket", "/run/s3gw/admin.sock", 0, 4000, CONF_RESTART,
+             "Unix-domain socket of `s3gw admin`, mode 0600; empty: none."),
+    CONF_STR(C, congestion, "tcp_congestion", "", 0, 15, CONF_RESTART,
+             "TCP congestion control of client connections, such as cubic; empty: the system's."),
+    CONF_STR(C, access_log, "access_log", "", 0, 4000, CONF_RESTART,
+             "File that gets one line per request; empty: none. SIGHUP opens it anew."),
+    CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RESTART,
+             "Append the log to this file; empty: standard error. SIGHUP opens it anew."),
+    CONF_ENUM(C, log_level, "log_level", "info", "debug|info|warn|error", CONF_RESTART,
+              "Least important lines that are written."),
+};
+const size_t s3gw_conf_n = ARRAY_LEN(s3gw_conf_rows);
+
+int s3gw_conf_load(const char *path, struct s3gw_conf *conf, struct buf *err)
+{
+    *conf = (struct s3gw_conf){0};
+    return dfs_conf_load(path, s3gw_conf_rows, s3gw_conf_n, NULL, conf, err);
+}
+
+int s3gw_conf_default(struct s3gw_conf *conf, struct buf *err)
+{
+    *conf = (struct s3gw_conf){0};
+    return dfs_conf_parse(STR(""), "defaults", s3gw_conf_rows, s3gw_conf_n, NULL, conf, err);
+}
+
+void s3gw_conf_fini(struct s3gw_conf *conf)
+{
+    dfs_conf_fini(s3gw_conf_rows, s3gw_conf_n, conf);
+}
+
+int s3gw_conf_set(char **setting, struct str value)
+{
+    char *copy = str_dup(value);
+    if (!copy)
+        return -ENOMEM;
+    free(*setting);
+    *setting = copy;
+    return 0;
+}
+
+int s3gw_conf_add(struct dfs_conf_list *list, struct str item)
+{
+    char **grown = dfs_realloc(list->v, (list->n + 1) * sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    list->v = grown;
+    list->v[list->n] = str_dup(item);
+    return list->v[list->n] ? (list->n++, 0) : -ENOMEM;
+}
+
+/* A region and a domain travel in host names and signatures: letters, digits, '-' and '.'. */
+static bool name_ok(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.'))
+            return false;
+    }
+    return s.n > 0;
+}
+
+static int check_tls(const struct s3gw_conf *conf, struct buf *err)
+{
+    if (!*conf->tls_cert != !*conf->tls_key) {
+        buf_addf(err, "tls_cert and tls_key must be given together");
+        return -EINVAL;
+    }
+    const char *const files[] = {conf->tls_cert, conf->tls_key};
+    for (size_t i = 0; i < ARRAY_LEN(files) && *conf->tls_cert; i++) {
+        if (access(files[i], R_OK) < 0) {
+            int r = -errno;
+            buf_addf(err, "%s = %s: %s", i ? "tls_key" : "tls_cert", files[i], strerror(-r));
+            return r;
+        }
+    }
+    return 0;
+}
+
+int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
+{
+    struct dfs_addr a;
+    struct str listen = str_c(conf->listen);
+    if (listen.n == 0 || listen.p[0] == '/' || dfs_addr_parse(listen, 9000, &a) < 0) {
+        buf_addf(err, "listen = %s: must be address:port, such as 127.0.0.1:9000 or [::1]:0", conf->listen);
+        return -EINVAL;
+    }
+    memcpy(conf->host, a.host, sizeof(conf->host));
+    conf->port = a.port;
+    if (!name_ok(str_c(conf->region))) {
+        buf_addf(err, "region = %s: letters, digits, '-' and '.' only", conf->region);
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < conf->domains.n; i++) {
+        if (!name_ok(str_c(conf->domains.v[i]))) {
+            buf_addf(err, "domain = %s: letters, digits, '-' and '.' only", conf->domains.v[i]);
+            return -EINVAL;
+        }
+    }
+    for (size_t i = 0; i < conf->storages.n; i++) {
+        struct str group, path;
+        if (!str_cut(str_c(conf->storages.v[i]), '=', &group, &path) || str_trim(group).n == 0 ||
+            str_trim(group).n > 16 || !str_starts(str_trim(path), STR("/"))) {
+            buf_addf(err, "storage = %s: must be group=/path/of/socket", conf->storages.v[i]);
+            return -EINVAL;
+        }
+    }
+    return check_tls(conf, err);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * s3gw_conf - the gateway's settings: rows of conf/s3gw.conf, and their check against each other.
+ *
+ * Threads: filled on the main thread before anything starts; read by anybody afterwards.
+ */
+#ifndef S3GW_CONF_H
+#define S3GW_CONF_H
+
+#include "dfscore/conf/conf.h"
+
+enum s3gw_durability { S3GW_SYNC, S3GW_RELAXED };
+
+struct s3gw_conf {
+    char *listen;               /* "address:port"; see s3gw_conf_check for its parts */
+    char *tls_cert, *tls_key;   /* PEM files; both empty: plain HTTP */
+    char *region;
+    struct dfs_conf_list domains;
+    char *default_group;
+    struct dfs_conf_list storages;  /* "group1=/path/of/storage.sock" */
+    char *index_path;
+    uint64_t index_cache;       /* bytes */
+    uint64_t index_reserve;     /* bytes */
+    int durability;             /* enum s3gw_durability */
+    bool sigv2;
+    int64_t http_threads, workers, max_connections;
+    uint64_t idle_timeout_ms;
+    uint64_t drain_timeout_ms;
+    char *admin_socket;         /* empty: none */
+    char *congestion;           /* empty: the system's */
+    char *access_log;           /* empty: none */
+    char *log_file;
+    int log_level;              /* enum dfs_log_level */
+
+    /* Worked out by s3gw_conf_check. */
+    char host[108];             /* numeric address or name, without brackets */
+    uint16_t port;              /* 0: any free one */
+};
+
+extern const struct dfs_conf_row s3gw_conf_rows[];
+extern const size_t s3gw_conf_n;
+
+/* 0, or negative errno with one line for a human in @err. @conf is zeroed first. */
+int s3gw_conf_load(const char *path, struct s3gw_conf *conf, struct buf *err) MUST_CHECK;
+/* All defaults, then to be changed by the caller; strings are heap. */
+int s3gw_conf_default(struct s3gw_conf *conf, struct buf *err) MUST_CHECK;
+/* Replace a string setting; 0 or -ENOMEM. */
+int s3gw_conf_set(char **setting, struct str value) MUST_CHECK;
+/* Append to a list setting; 0 or -ENOMEM. */
+int s3gw_conf_add(struct dfs_conf_list *list, struct str item) MUST_CHECK;
+/* What rows cannot say: settings against each other, files that must be readable. As load. */
+int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err) MUST_CHECK;
+void s3gw_conf_fini(struct s3gw_conf *conf);
+
+#endif
