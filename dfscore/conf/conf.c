@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass over the lines: each known key overwrites (or, a list, appends to) its member. Then rows
+ * that no line named get their default through the same code, so a default is held to the same rules.
+ */
+#include "dfscore/conf/conf.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    FILE_MAX = 4 * 1024 * 1024,
+    VALUE_MAX = 4096,    /* bytes of a value */
+    INDEX_MAX = 255,     /* of "store_path#" */
+    KEY_MAX = 128,       /* section and key */
+    ROWS_MAX = 256,
+};
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct unit size_units[] = {
+    {"B", 1},          {"K", 1 << 10},  {"KB", 1 << 10}, {"M", 1 << 20},
+    {"MB", 1 << 20},   {"G", 1 << 30},  {"GB", 1 << 30}, {"T", UINT64_C(1) << 40},
+    {"TB", UINT64_C(1) << 40},
+};
+static const struct unit time_units[] = {
+    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
+};
+
+struct parser {
+    const char *file;
+    unsigned line;
+    const struct dfs_conf_row *rows;
+    size_t n;
+    const struct dfs_conf_opts *opts;
+    void *conf;
+    struct buf *err;
+    bool seen[ROWS_MAX];
+};
+
+static int with_unit(struct str text, const char *bare, const struct unit *units, size_t n,
+                     uint64_t *ret)
+{
+    size_t digits = 0;
+    while (digits < text.n && text.p[digits] >= '0' && text.p[digits] <= '9')
+        digits++;
+    uint64_t v;
+    int r = str_u64(str_head(text, digits), UINT64_MAX, &v);
+    if (r < 0)
+        return r;
+    struct str unit = str_trim(str_from(text, digits));
+    if (unit.n == 0)
+        unit = str_c(bare);
+    for (size_t i = 0; i < n; i++) {
+        if (!str_ieq(unit, str_c(units[i].name)))
+            continue;
+        if (v > (uint64_t)INT64_MAX / units[i].factor)
+            return -ERANGE;
+        *ret = v * units[i].factor;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int dfs_conf_size(struct str text, const char *unit, uint64_t *ret)
+{
+    return with_unit(str_trim(text), unit, size_units, ARRAY_LEN(size_units), ret);
+}
+
+int dfs_conf_duration(struct str text, const char *unit, uint64_t *ret_ms)
+{
+    return with_unit(str_trim(text), unit, time_units, ARRAY_LEN(time_units), ret_ms);
+}
+
+static int parse_bool(struct str v, bool *ret)
+{
+    static const char *const yes[] = {"true", "yes", "on", "1"};
+    static const char *const no[] = {"false", "no", "off", "0"};
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
+        if (str_ieq(v, str_c(yes[i])) || str_ieq(v, str_c(no[i]))) {
+            *ret = str_ieq(v, str_c(yes[i]));
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int parse_int(struct str v, int64_t *ret)
+{
+    bool minus = v.n && v.p[0] == '-';
+    uint64_t u;
+    int r = str_u64(minus ? str_from(v, 1) : v, INT64_MAX, &u);
+    if (r == 0)
+        *ret = minus ? -(int64_t)u : (int64_t)u;
+    return r;
+}
+
+/* "20%" or "20.25%", more than 0 and less than 100. */
+static int parse_percent(struct str v, uint32_t *ret_x100)
+{
+    struct str whole, frac;
+    uint64_t w, f = 0;
+    str_cut(str_head(v, v.n - 1), '.', &whole, &frac);
+    whole = str_trim(whole);
+    frac = str_trim(frac);
+    if (str_u64(whole, 99, &w) < 0 || frac.n > 2 || (frac.n && str_u64(frac, 99, &f) < 0))
+        return -EINVAL;
+    if (frac.n == 1)
+        f *= 10;
+    if (w * 100 + f == 0)
+        return -EINVAL;
+    *ret_x100 = (uint32_t)(w * 100 + f);
+    return 0;
+}
+
+static int parse_space(struct str v, const char *unit, struct dfs_conf_space *ret)
+{
+    struct dfs_conf_space s = {0};
+    int r = str_ends(v, STR("%")) ? parse_percent(v, &s.percent_x100)
+                                  : dfs_conf_size(v, unit, &s.bytes);
+    if (r == 0)
+        *ret = s;
+    return r;
+}
+
+static int parse_daytime(struct str v, int64_t *ret)
+{
+    uint64_t part[3] = {0};
+    size_t n = 0;
+    struct str piece;
+    while (str_split(&v, ':', &piece)) {
+        if (n == 3 || piece.n > 2 || str_u64(piece, n ? 59 : 23, &part[n]) < 0)
+            return -EINVAL;
+        n++;
+    }
+    if (n < 2)
+        return -EINVAL;
+    *ret = (int64_t)(part[0] * 3600 + part[1] * 60 + part[2]);
+    return 0;
+}
+
+static int parse_enum(struct str v, const char *allowed, int *ret)
+{
+    struct str rest = str_c(allowed), piece;
+    for (int i = 0; str_split(&rest, '|', &piece); i++) {
+        if (str_ieq(v, piece)) {
+            *ret = i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+/* A bound in the largest unit that divides it, as a person would write it. */
+static void print_amount(struct buf *b, enum dfs_conf_type type, uint64_t v)
+{
+    const struct unit *units = type == DFS_CONF_SIZE ? size_units : time_units;
+    size_t n = type == DFS_CONF_SIZE ? ARRAY_LEN(size_units) : ARRAY_LEN(time_units);
+    const struct unit *best = &units[0];
+    for (size_t i = 0; i < n; i++)
+        if (v && v % units[i].factor == 0 && units[i].factor >= best->factor)
+            best = &units[i];
+    buf_addf(b, "%llu%s", (unsigned long long)(v / best->factor), best->name);
+}
+
+/* "a number from 0 to 65535": what the row allows. */
+static void print_allowed(struct buf *b, const struct dfs_conf_row *row)
+{
+    switch (row->type) {
+    case DFS_CONF_STR:
+        if (row->min > 0)
+            buf_addf(b, "text of %lld to %lld bytes", (long long)row->min, (long long)row->max);
+        else
+            buf_addf(b, "text of at most %lld bytes", (long long)row->max);
+        break;
+    case DFS_CONF_INT:
+        buf_addf(b, "a number from %lld to %lld", (long long)row->min, (long long)row->max);
+        break;
+    case DFS_CONF_BOOL:
+        buf_addf(b, "true or false");
+        break;
+    case DFS_CONF_SIZE:
+    case DFS_CONF_DURATION:
+        buf_addf(b, row->type == DFS_CONF_SIZE ? "a size from " : "a time from ");
+        print_amount(b, row->type, (uint64_t)row->min);
+        buf_addf(b, " to ");
+        print_amount(b, row->type, (uint64_t)row->max);
+        break;
+    case DFS_CONF_SPACE:
+        buf_addf(b, "a size such as 4GB, or more than 0%% and less than 100%%");
+        break;
+    case DFS_CONF_DAYTIME:
+        buf_addf(b, "a time of day from 00:00 to 23:59");
+        break;
+    case DFS_CONF_ENUM:
+        buf_addf(b, "one of %s", row->allowed);
+        break;
+    case DFS_CONF_LIST:
+        buf_addf(b, "%lld to %lld values", (long long)row->min, (long long)row->max);
+        break;
+    }
+}
+
+static int complain(struct parser *p, struct str key, struct str value,
+                    const struct dfs_conf_row *row)
+{
+    buf_reset(p->err);
+    if (p->line)
+        buf_addf(p->err, "%s:%u: ", p->file, p->line);
+    else
+        buf_addf(p->err, "%s: ", p->file);
+    if (value.p)
+        buf_addf(p->err, STR_F " = " STR_F ": must be ", STR_A(key), STR_A(str_head(value, 200)));
+    else
+        buf_addf(p->err, STR_F " is missing: must be ", STR_A(key));
+    print_allowed(p->err, row);
+    return -EINVAL;
+}
+
+static int append(struct dfs_conf_list *l, size_t at, struct str v)
+{
+    if (at >= l->n) {
+        char **more = dfs_realloc(l->v, (at + 1) * sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        memset(more + l->n, 0, (at + 1 - l->n) * sizeof(*more));
+        l->v = more;
+        l->n = at + 1;
+    }
+    char *copy = str_dup(v);
+    if (!copy)
+        return -ENOMEM;
+    free(l->v[at]);
+    l->v[at] = copy;
+    return 0;
+}
+
+static int set_text(char **field, struct str v)
+{
+    char *copy = str_dup(v);
+    if (!copy)
+        return -ENOMEM;
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+static bool outside(const struct dfs_conf_row *row, int64_t v)
+{
+    return v < row->min || v > row->max;
+}
+
+static int set_number(const struct dfs_conf_row *row, void *field, struct str v)
+{
+    uint64_t u = 0;
+    int64_t i = 0;
+    int r = 0;
+    switch (row->type) {
+    case DFS_CONF_INT:
+        r = parse_int(v, &i);
+        break;
+    case DFS_CONF_SIZE:
+        r = dfs_conf_size(v, row->unit, &u);
+        break;
+    default:
+        r = dfs_conf_duration(v, row->unit, &u);
+        break;
+    }
+    if (row->type != DFS_CONF_INT)
+        i = (int64_t)u;
+    if (r < 0 || outside(row, i))
+        return -EINVAL;
+    if (row->type == DFS_CONF_INT)
+        *(int64_t *)field = i;
+    else
+        *(uint64_t *)field = u;
+    return 0;
+}
+
+/* 0, -ENOMEM, or -EINVAL for a value the row does not allow. @index is for lists. */
+static int set_value(struct parser *p, const struct dfs_conf_row *row, struct str v, size_t index)
+{
+    void *field = (char *)p->conf + row->offset;
+    switch (row->type) {
+    case DFS_CONF_STR:
+        return outside(row, (int64_t)v.n) ? -EINVAL : set_text(field, v);
+    case DFS_CONF_BOOL:
+        return parse_bool(v, field);
+    case DFS_CONF_SPACE:
+        return parse_space(v, row->unit, field);
+    case DFS_CONF_DAYTIME:
+        return parse_daytime(v, field);
+    case DFS_CONF_ENUM:
+        return parse_enum(v, row->allowed, field);
+    case DFS_CONF_LIST:
+        return (int64_t)index >= row->max || v.n == 0 ? -EINVAL : append(field, index, v);
+    case DFS_CONF_INT:
+    case DFS_CONF_SIZE:
+    case DFS_CONF_DURATION:
+        break;
+    }
+    return set_number(row, field, v);
+}
+
+/* Does @key name @row? For "store_path#" *index gets the number. */
+static bool row_matches(const struct dfs_conf_row *row, struct str key, size_t *index)
+{
+    struct str pattern = str_c(row->key), before, after;
+    *index = SIZE_MAX;
+    if (!str_cut(pattern, '#', &before, &after))
+        return str_eq(pattern, key);
+    if (key.n <= before.n + after.n || !str_starts(key, before) || !str_ends(key, after))
+        return false;
+    struct str digits = str_of(key.p + before.n, key.n - before.n - after.n);
+    uint64_t v;
+    if (str_u64(digits, INDEX_MAX, &v) < 0 || (digits.n > 1 && digits.p[0] == '0'))
+        return false;
+    *index = (size_t)v;
+    return true;
+}
+
+static int unknown_key(struct parser *p, struct str key)
+{
+    if (p->opts && p->opts->unknown) {
+        p->opts->unknown(p->file, p->line, key);
+        return 0;
+    }
+    buf_reset(p->err);
+    buf_addf(p->err, "%s:%u: " STR_F ": no such setting", p->file, p->line, STR_A(key));
+    return -EINVAL;
+}
+
+static int one_setting(struct parser *p, struct str section, struct str key, struct str value)
+{
+    char full[KEY_MAX];
+    int n = section.n ? snprintf(full, sizeof(full), STR_F "." STR_F, STR_A(section), STR_A(key))
+                      : snprintf(full, sizeof(full), STR_F, STR_A(key));
+    if (n < 0 || (size_t)n >= sizeof(full) || memchr(key.p, '\0', key.n))
+        return unknown_key(p, str_head(key, 32));
+    struct str name = str_of(full, (size_t)n);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct dfs_conf_row *row = &p->rows[i];
+        size_t index;
+        if (!row_matches(row, name, &index))
+            continue;
+        if (row->type == DFS_CONF_LIST && index == SIZE_MAX)
+            index = ((struct dfs_conf_list *)((char *)p->conf + row->offset))->n;
+        int r = -EINVAL;
+        if (value.n <= VALUE_MAX && !(value.n && memchr(value.p, '\0', value.n)))
+            r = set_value(p, row, value, index);
+        p->seen[i] = true;
+        return r == -EINVAL ? complain(p, name, value, row) : r;
+    }
+    return unknown_key(p, name);
+}
+
+/* Directives look like comments; one that is meant and not obeyed would be a silent surprise. */
+static int refuse_directive(struct parser *p, struct str line)
+{
+    static const char *const words[] = {"#include ", "#@if", "#@for", "#@set", "#@function",
+                                        "#@add_annotation"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (!str_starts(line, str_c(words[i])))
+            continue;
+        buf_reset(p->err);
+        buf_addf(p->err, "%s:%u: " STR_F ": directives are not supported", p->file, p->line,
+                 STR_A(str_head(line, 40)));
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int one_line(struct parser *p, struct str line, struct str *section)
+{
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
+    line = str_trim(line);
+    if (line.n == 0)
+        return 0;
+    if (line.p[0] == '#')
+        return refuse_directive(p, line);
+    if (line.p[0] == '[' && line.p[line.n - 1] == ']') {
+        *section = str_trim(str_of(line.p + 1, line.n - 2));
+        return 0;
+    }
+    struct str key, value;
+    if (!str_cut(line, '=', &key, &value)) {
+        buf_reset(p->err);
+        buf_addf(p->err, "%s:%u: " STR_F ": must be key = value", p->file, p->line,
+                 STR_A(str_head(line, 60)));
+        return -EINVAL;
+    }
+    return one_setting(p, *section, str_trim(key), str_trim(value));
+}
+
+static int apply_defaults(struct parser *p)
+{
+    p->line = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct dfs_conf_row *row = &p->rows[i];
+        if (row->type == DFS_CONF_LIST) {
+            const struct dfs_conf_list *l = (const void *)((char *)p->conf + row->offset);
+            if ((int64_t)l->n < row->min)
+                return complain(p, str_c(row->key), STR_NULL, row);
+            continue;
+        }
+        if (p->seen[i])
+            continue;
+        if (!row->dflt)
+            return complain(p, str_c(row->key), STR_NULL, row);
+        int r = set_value(p, row, str_c(row->dflt), 0);
+        ASSERT(r != -EINVAL); /* a default outside its own row */
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int dfs_conf_parse(struct str text, const char *name, const struct dfs_conf_row *rows, size_t n,
+                   const struct dfs_conf_opts *opts, void *conf, struct buf *err)
+{
+    ASSERT(n <= ROWS_MAX);
+    struct parser p = {.file = name, .rows = rows, .n = n, .opts = opts, .conf = conf, .err = err};
+    struct str section = STR(""), line;
+    int r = 0;
+    buf_reset(err);
+    while (r == 0 && str_split(&text, '\n', &line)) {
+        p.line++;
+        r = one_line(&p, line, &section);
+    }
+    if (r == 0)
+        r = apply_defaults(&p);
+    if (r < 0)
+        dfs_conf_fini(rows, n, conf);
+    if (r == -ENOMEM)
+        buf_addf(err, "%s: no memory", name);
+    return r;
+}
+
+static int read_file(const char *path, struct buf *text)
+{
+    AUTO(dfs_close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (;;) {
+        char *to = buf_room(text, 4096);
+        if (!to)
+            return buf_err(text);
+        ssize_t n = read(fd, to, 4096);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : 0;
+        buf_used(text, (size_t)n);
+    }
+}
+
+int dfs_conf_load(const char *path, const struct dfs_conf_row *rows, size_t n,
+                  const struct dfs_conf_opts *opts, void *conf, struct buf *err)
+{
+    AUTO(buf_free) struct buf text = BUF(FILE_MAX);
+    int r = read_file(path, &text);
+    if (r < 0) {
+        buf_reset(err);
+        buf_addf(err, "%s: cannot read: %s", path, strerror(-r));
+        return r;
+    }
+    return dfs_conf_parse(buf_str(&text), path, rows, n, opts, conf, err);
+}
+
+void dfs_conf_fini(const struct dfs_conf_row *rows, size_t n, void *conf)
+{
+    for (size_t i = 0; i < n; i++) {
+        void *field = (char *)conf + rows[i].offset;
+        if (rows[i].type == DFS_CONF_STR) {
+            free(*(char **)field);
+            *(char **)field = NULL;
+        } else if (rows[i].type == DFS_CONF_LIST) {
+            struct dfs_conf_list *l = field;
+            for (size_t j = 0; j < l->n; j++)
+                free(l->v[j]);
+            free(l->v);
+            *l = (struct dfs_conf_list){0};
+        }
+    }
+}
+
+static void print_row(const struct dfs_conf_row *row, struct buf *out)
+{
+    struct str help = str_c(row->help), line;
+    while (str_split(&help, '\n', &line))
+        buf_addf(out, "# " STR_F "\n", STR_A(line));
+    buf_addf(out, "# ");
+    print_allowed(out, row);
+    if (row->unit && row->type != DFS_CONF_SPACE)
+        buf_addf(out, row->type == DFS_CONF_INT ? ", in %s" : "; a bare number is in %s", row->unit);
+    buf_addf(out, "; %s; %s\n", row->dflt ? "optional" : row->min > 0 ? "required" : "optional",
+             row->apply == CONF_RELOAD ? "reload applies it" : "restart needed");
+    if (row->dflt)
+        buf_addf(out, "%s = %s\n\n", row->key, row->dflt);
+    else
+        buf_addf(out, "# %s =\n\n", row->key);
+}
+
+void dfs_conf_print(const struct dfs_conf_row *rows, size_t n, struct buf *out)
+{
+    struct str section = STR("");
+    for (size_t i = 0; i < n; i++) {
+        struct str key = str_c(rows[i].key), head, tail;
+        struct str mine = str_cut(key, '.', &head, &tail) ? head : STR("");
+        if (!str_eq(mine, section))
+            buf_addf(out, "[" STR_F "]\n\n", STR_A(mine));
+        section = mine;
+        struct dfs_conf_row row = rows[i];
+        row.key = mine.n ? tail.p : row.key;
+        print_row(&row, out);
+    }
+}
