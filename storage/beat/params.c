@@ -89,6 +89,19 @@ static int parse_value(const struct row *row, struct str v, struct sto_params *p
     return 0;
 }
 
+bool sto_params_eq(const struct sto_params *a, const struct sto_params *b)
+{
+    if (a->id_in_name != b->id_in_name)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t n = rows[i].kind == NUMBER || rows[i].kind == RESERVED ? sizeof(uint64_t)
+                                                                      : sizeof(bool);
+        if (memcmp((const char *)a + rows[i].at, (const char *)b + rows[i].at, n) != 0)
+            return false;
+    }
+    return a->reserved_permyriad == b->reserved_permyriad;
+}
+
 int sto_params_parse(struct str text, struct sto_params *p)
 {
     struct sto_params next = *p;

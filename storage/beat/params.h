@@ -38,4 +38,6 @@ void sto_params_init(struct sto_params *p);
  */
 int sto_params_parse(struct str text, struct sto_params *p) MUST_CHECK;
 
+bool sto_params_eq(const struct sto_params *a, const struct sto_params *b);
+
 #endif

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A thread per tracker, blocking with deadlines. A tracker that is away costs its own thread a
+ * back-off and nobody else anything. What a session does, in order (fastdfs-protocol.md 6):
+ *
+ *   75 parameters, 81 join, 87 or 88 until a source is agreed, 83 + 77 + 84, then for ever:
+ *   83 every beat_ms (with the statistics when they changed), 77 after it, 84 every report_ms,
+ *   89 when another server's operations have arrived.
+ */
+#include "storage/beat/beat.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+#include "storage/beat/notice.h"
+#include "storage/beat/stage.h"
+
+enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEGOTIATE_MS = 1000 };
+
+struct link {
+    struct sto_beat *b;
+    const struct dfs_addr *addr;
+    pthread_t thread;
+    bool started;
+    enum sto_stage stage;   /* its own thread */
+    struct dfs_peer *peer;  /* its own thread; under b->lock while set or cleared */
+    struct buf rsp;         /* its own thread */
+    struct dfs_stat_block sent; /* last statistics this tracker got */
+    bool sent_any;
+    int64_t synced_sent[DFS_SERVERS_MAX]; /* of 89, in member order, to see changes */
+    uint64_t report_due_ms;
+    unsigned failures;
+};
+
+struct sto_beat {
+    unsigned magic;
+#define BEAT_MAGIC 0xbea7bea7u
+    struct sto_beat_options o;
+    int64_t up_time_s;
+    pthread_mutex_t lock;       /* guards what follows, and every link's peer */
+    pthread_cond_t wake;        /* monotonic clock */
+    struct sto_identity id;
+    bool stop, joined_once;
+    uint64_t rejoin;            /* counts requests to join again */
+    pthread_mutex_t negotiate;  /* one thread a time asks for a source; taken before lock */
+    struct link links[DFS_TRACKERS_MAX];
+};
+
+static void enter(struct link *l, enum sto_stage to)
+{
+    ASSERT(sto_stage_may(l->stage, to));
+    l->stage = to;
+}
+
+/* False: the beat stops. */
+static bool pause_ms(struct sto_beat *b, uint64_t ms, uint64_t rejoin_seen)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&b->lock);
+    while (!b->stop && b->rejoin == rejoin_seen &&
+           pthread_cond_timedwait(&b->wake, &b->lock, &until) == 0)
+        ;
+    bool go_on = !b->stop;
+    pthread_mutex_unlock(&b->lock);
+    return go_on;
+}
+
+static uint64_t rejoin_count(struct sto_beat *b)
+{
+    pthread_mutex_lock(&b->lock);
+    uint64_t n = b->rejoin;
+    pthread_mutex_unlock(&b->lock);
+    return n;
+}
+
+static int call(struct link *l, uint8_t cmd, const struct buf *body)
+{
+    struct str part = body ? buf_str(body) : STR_NULL;
+    return dfs_peer_call(l->peer, cmd, 0, &part, body ? 1 : 0, &l->rsp);
+}
+
+/* --- joining --------------------------------------------------------------------------------- */
+
+static void tracker_lines(const struct sto_beat *b, struct buf *out)
+{
+    for (size_t i = 0; i < b->o.trackers.n; i++) {
+        char text[DFS_ADDR_TEXT];
+        dfs_addr_format(&b->o.trackers.list[i], text);
+        buf_addf(out, "%s\n", text);
+    }
+}
+
+/* What a tracker that does not know us may believe (semantics 4.2, 6). */
+static uint8_t claimed_status(const struct sto_identity *id)
+{
+    if (id->complete)
+        return DFS_ST_ACTIVE;
+    return id->sync_negotiated ? DFS_ST_WAIT_SYNC : UINT8_MAX;
+}
+
+static int join(struct link *l)
+{
+    struct sto_beat *b = l->b;
+    struct dfs_addr remote = *dfs_peer_addr(l->peer);
+    struct sto_identity id;
+    sto_beat_identity(b, &id);
+    struct dfs_join_req m = {
+        .port = b->o.port,
+        .path_count = b->o.path_count,
+        .subdir_count = b->o.subdirs,
+        .upload_priority = b->o.upload_priority,
+        .join_time = id.join_time_s,
+        .up_time = b->up_time_s,
+        .version = DFS_PROTOCOL_VERSION,
+        .init_flag = !id.sync_negotiated,
+        .status = claimed_status(&id),
+        .tracker_count = (int64_t)b->o.trackers.n,
+    };
+    AUTO(buf_free) struct buf body = BUF(ANSWER_MAX);
+    int r = dfs_text_set(m.group, sizeof(m.group), str_c(b->o.trackers.group));
+    if (r == 0 && b->o.params.use_storage_id)
+        r = dfs_text_set(m.id, sizeof(m.id), str_c(id.id));
+    if (r == 0)
+        r = dfs_text_set(m.tracker_ip, sizeof(m.tracker_ip), str_c(remote.host));
+    if (r < 0)
+        return r;
+    dfs_join_req_put(&body, &m);
+    tracker_lines(b, &body);
+    r = buf_err(&body) ? buf_err(&body) : call(l, DFS_CMD_JOIN, &body);
+    struct dfs_join_rsp rsp;
+    if (r == 0)
+        r = dfs_join_rsp_get(buf_str(&l->rsp), &rsp);
+    if (r == 0)
+        dfs_log(LOG_INFO, "storage.joined", KV_Z("tracker", remote.host),
+                KV_U64("port", remote.port), KV_Z("status", dfs_server_status_name(rsp.status)));
+    return r;
+}
+
+/* --- agreeing on a source (6.7) ------------------------------------------------------------------ */
+
+static int save_identity(struct sto_beat *b, const struct sto_identity *id)
+{
+    pthread_mutex_lock(&b->lock);
+    b->id = *id;
+    pthread_mutex_unlock(&b->lock);
+    return sto_identity_save(b->o.identity_path, id);
+}
+
+/* 87. -EAGAIN: nobody can be named yet. */
+static int need_source(struct link *l, struct sto_identity *id)
+{
+    struct dfs_sync_record rec = {.until = 0};
+    int r = call(l, DFS_CMD_NEED_SYNC_SOURCE, NULL);
+    if (r == -ENOENT)
+        return -EAGAIN;
+    if (r == 0 && l->rsp.n > 0)
+        r = dfs_sync_record_get(buf_str(&l->rsp), &rec);
+    if (r == 0)
+        r = dfs_text_set(id->sync_source, sizeof(id->sync_source), str_c(rec.source_id));
+    if (r < 0)
+        return r;
+    id->sync_until_s = rec.until;
+    id->sync_negotiated = true;
+    id->complete = rec.source_id[0] == '\0';
+    dfs_log(LOG_INFO, "storage.sync_source",
+            KV_Z("source", rec.source_id[0] ? rec.source_id : "none"));
+    return save_identity(l->b, id);
+}
+
+/* 88. -EAGAIN: the source is gone; another one will be asked for. */
+static int notify_source(struct link *l, struct sto_identity *id)
+{
+    struct dfs_sync_record rec = {.until = id->sync_until_s};
+    AUTO(buf_free) struct buf body = BUF(DFS_SYNC_RECORD_LEN);
+    /* Once complete, what we once copied from does not matter any more. */
+    if (!id->complete)
+        memcpy(rec.source_id, id->sync_source, sizeof(id->sync_source));
+    else
+        rec.until = 0;
+    dfs_sync_record_put(&body, &rec);
+    int r = call(l, DFS_CMD_NOTIFY_SYNC_SOURCE, &body);
+    if (r != -ENOENT || id->complete)
+        return r == -ENOENT ? 0 : r;
+    id->sync_negotiated = false;
+    r = save_identity(l->b, id);
+    return r < 0 ? r : -EAGAIN;
+}
+
+static int negotiate(struct link *l)
+{
+    struct sto_identity id;
+    pthread_mutex_lock(&l->b->negotiate);
+    sto_beat_identity(l->b, &id);
+    int r = id.sync_negotiated ? 0 : need_source(l, &id);
+    if (r == 0)
+        r = notify_source(l, &id);
+    pthread_mutex_unlock(&l->b->negotiate);
+    return r;
+}
+
+/* --- beating ------------------------------------------------------------------------------------ */
+
+static int hear_notice(struct link *l)
+{
+    struct sto_notice n;
+    int r = sto_notice_parse(buf_str(&l->rsp), &n);
+    if (r == 0 && n.has_members)
+        sto_members_update(l->b->o.members, n.members, n.member_count);
+    return r;
+}
+
+static int beat(struct link *l)
+{
+    struct dfs_stat_block now;
+    AUTO(buf_free) struct buf body = BUF(DFS_STAT_BLOCK_LEN);
+    l->b->o.stats(l->b->o.arg, &now);
+    if (!l->sent_any || memcmp(&now, &l->sent, sizeof(now)) != 0)
+        dfs_stat_block_put(&body, &now);
+    int r = call(l, DFS_CMD_BEAT, &body);
+    if (r < 0)
+        return r;
+    l->sent = now;
+    l->sent_any = true;
+    r = hear_notice(l);
+    return r < 0 ? r : call(l, DFS_CMD_CHANGE_LOG, NULL);
+}
+
+static int report_usage(struct link *l)
+{
+    AUTO(buf_free) struct buf body = BUF(DFS_PATHS_MAX * DFS_PATH_USAGE_LEN);
+    for (unsigned i = 0; i < l->b->o.path_count; i++) {
+        struct dfs_path_usage u = {0, 0};
+        l->b->o.usage(l->b->o.arg, i, &u);
+        dfs_path_usage_put(&body, &u);
+    }
+    int r = call(l, DFS_CMD_DISK_USAGE, &body);
+    return r < 0 ? r : hear_notice(l);
+}
+
+/* 89: the newest operation of each other server that has arrived here. */
+static int report_synced(struct link *l)
+{
+    struct sto_member peers[DFS_SERVERS_MAX];
+    size_t n = sto_members_peers(l->b->o.members, peers);
+    int64_t now[DFS_SERVERS_MAX] = {0};
+    AUTO(buf_free) struct buf body = BUF(DFS_SERVERS_MAX * DFS_SYNC_TIMESTAMP_LEN);
+    for (size_t i = 0; i < n; i++) {
+        struct dfs_sync_timestamp t = {.timestamp = (int32_t)peers[i].synced_s};
+        now[i] = peers[i].synced_s;
+        memcpy(t.source_id, peers[i].id, sizeof(t.source_id));
+        dfs_sync_timestamp_put(&body, &t);
+    }
+    if (n == 0 || memcmp(now, l->synced_sent, sizeof(now)) == 0)
+        return 0;
+    int r = call(l, DFS_CMD_SYNC_TIMESTAMPS, &body);
+    if (r < 0)
+        return r;
+    memcpy(l->synced_sent, now, sizeof(now));
+    return hear_notice(l);
+}
+
+static int beat_once(struct link *l)
+{
+    int r = beat(l);
+    if (r == 0 && dfs_mono_ms() >= l->report_due_ms) {
+        r = report_usage(l);
+        l->report_due_ms = dfs_mono_ms() + l->b->o.report_ms;
+    }
+    return r < 0 ? r : report_synced(l);
+}
+
+static void tell_joined(struct sto_beat *b)
+{
+    pthread_mutex_lock(&b->lock);
+    bool first = !b->joined_once;
+    b->joined_once = true;
+    pthread_mutex_unlock(&b->lock);
+    if (first && b->o.joined)
+        b->o.joined(b->o.arg);
+}
+
+/* --- a session ------------------------------------------------------------------------------------ */
+
+static void set_peer(struct link *l, struct dfs_peer *p)
+{
+    pthread_mutex_lock(&l->b->lock);
+    l->peer = p;
+    pthread_mutex_unlock(&l->b->lock);
+}
+
+/* The cluster's settings are taken over at start only (semantics 3); a change is worth a line. */
+static int compare_params(struct link *l)
+{
+    struct sto_params now;
+    memset(&now, 0, sizeof(now));
+    sto_params_init(&now);
+    int r = sto_tracker_params(l->peer, &now, &l->rsp);
+    if (r == 0 && !sto_params_eq(&now, &l->b->o.params))
+        dfs_log(LOG_WARN, "storage.params_changed", KV_Z("action", "restart to apply"));
+    return r;
+}
+
+static int session(struct link *l)
+{
+    struct sto_beat *b = l->b;
+    uint64_t seen = rejoin_count(b);
+    enter(l, STO_STAGE_CONNECTED);
+    l->sent_any = false;
+    l->report_due_ms = 0;
+    memset(l->synced_sent, 0, sizeof(l->synced_sent));
+    int r = compare_params(l);
+    if (r == 0)
+        r = join(l);
+    if (r < 0)
+        return r;
+    enter(l, STO_STAGE_JOINED);
+    while ((r = negotiate(l)) == -EAGAIN) {
+        /* Beat meanwhile, or the tracker takes us for dead. */
+        r = beat_once(l);
+        if (r < 0)
+            return r;
+        if (!pause_ms(b, MIN(b->o.beat_ms, (uint64_t)NEGOTIATE_MS), seen))
+            return 0;
+    }
+    if (r < 0)
+        return r;
+    enter(l, STO_STAGE_BEATING);
+    while ((r = beat_once(l)) == 0) {
+        l->failures = 0;
+        tell_joined(b);
+        if (!pause_ms(b, b->o.beat_ms, seen) || rejoin_count(b) != seen)
+            return 0;
+    }
+    return r;
+}
+
+static void *link_main(void *arg)
+{
+    struct link *l = arg;
+    struct sto_beat *b = l->b;
+    bool go_on = true;
+    while (go_on) {
+        uint64_t seen = rejoin_count(b);
+        struct dfs_peer *p = NULL;
+        int r = dfs_peer_open(l->addr, &b->o.trackers.net, &p);
+        if (r == 0) {
+            set_peer(l, p);
+            r = session(l);
+            set_peer(l, NULL);
+            dfs_peer_free(&p);
+            if (l->stage != STO_STAGE_AWAY)
+                enter(l, STO_STAGE_AWAY);
+        }
+        if (r < 0) {
+            if (l->failures++ == 0)
+                dfs_log(LOG_WARN, "storage.tracker_lost", KV_Z("tracker", l->addr->host),
+                        KV_U64("port", l->addr->port), KV_ERR(r));
+            uint32_t noise = (uint32_t)(dfs_mono_us() * 2654435761u >> 8);
+            go_on = pause_ms(b, sto_stage_backoff(l->failures, AWAY_MAX_MS, noise), seen);
+        } else {
+            go_on = pause_ms(b, 0, seen);
+        }
+    }
+    enter(l, STO_STAGE_STOPPED);
+    return NULL;
+}
+
+int sto_beat_start(const struct sto_beat_options *o, struct sto_beat **ret)
+{
+    ASSERT(o->trackers.n > 0 && o->trackers.n <= DFS_TRACKERS_MAX);
+    struct sto_beat *b = dfs_zalloc(sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    b->magic = BEAT_MAGIC;
+    b->o = *o;
+    b->id = o->identity;
+    b->up_time_s = dfs_now_s();
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_mutex_init(&b->negotiate, NULL);
+    int r = 0;
+    for (size_t i = 0; i < o->trackers.n && r == 0; i++) {
+        struct link *l = &b->links[i];
+        l->b = b;
+        l->addr = &o->trackers.list[i];
+        l->rsp = BUF(ANSWER_MAX);
+        r = -pthread_create(&l->thread, NULL, link_main, l);
+        l->started = r == 0;
+    }
+    if (r < 0)
+        sto_beat_stop(&b);
+    else
+        *ret = b;
+    return r;
+}
+
+void sto_beat_stop(struct sto_beat **bp)
+{
+    struct sto_beat *b = TAKE(*bp);
+    if (!b)
+        return;
+    CHECK_OBJ(b, BEAT_MAGIC);
+    pthread_mutex_lock(&b->lock);
+    b->stop = true;
+    for (size_t i = 0; i < ARRAY_LEN(b->links); i++)
+        if (b->links[i].peer)
+            shutdown(dfs_peer_fd(b->links[i].peer), SHUT_RDWR);
+    pthread_mutex_unlock(&b->lock);
+    pthread_cond_broadcast(&b->wake);
+    for (size_t i = 0; i < ARRAY_LEN(b->links); i++) {
+        if (b->links[i].started)
+            pthread_join(b->links[i].thread, NULL);
+        buf_free(&b->links[i].rsp);
+    }
+    pthread_cond_destroy(&b->wake);
+    pthread_mutex_destroy(&b->lock);
+    pthread_mutex_destroy(&b->negotiate);
+    b->magic = 0;
+    free(b);
+}
+
+void sto_beat_identity(struct sto_beat *b, struct sto_identity *ret)
+{
+    CHECK_OBJ(b, BEAT_MAGIC);
+    pthread_mutex_lock(&b->lock);
+    *ret = b->id;
+    pthread_mutex_unlock(&b->lock);
+}
+
+int sto_beat_set_complete(struct sto_beat *b, bool complete)
+{
+    CHECK_OBJ(b, BEAT_MAGIC);
+    struct sto_identity id;
+    pthread_mutex_lock(&b->negotiate);
+    sto_beat_identity(b, &id);
+    id.complete = complete;
+    int r = save_identity(b, &id);
+    pthread_mutex_unlock(&b->negotiate);
+    return r;
+}
+
+void sto_beat_rejoin(struct sto_beat *b)
+{
+    CHECK_OBJ(b, BEAT_MAGIC);
+    pthread_mutex_lock(&b->lock);
+    b->rejoin++;
+    pthread_mutex_unlock(&b->lock);
+    pthread_cond_broadcast(&b->wake);
+}

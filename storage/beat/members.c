@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/beat/members.h"
+
+#include <pthread.h>
+#include <time.h>
+
+struct sto_members {
+    unsigned magic;
+#define MEMBERS_MAGIC 0x3e3be450u
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* monotonic clock */
+    uint64_t version;
+    struct sto_member self; /* status as the leader says; constant otherwise */
+    struct sto_member list[DFS_SERVERS_MAX]; /* ourselves included when the leader lists us */
+    size_t n;
+};
+
+int sto_members_new(struct sto_members **ret)
+{
+    struct sto_members *m = dfs_zalloc(sizeof(*m));
+    if (!m)
+        return -ENOMEM;
+    m->magic = MEMBERS_MAGIC;
+    m->self.status = DFS_ST_NONE;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    *ret = m;
+    return 0;
+}
+
+void sto_members_free(struct sto_members **mp)
+{
+    struct sto_members *m = TAKE(*mp);
+    if (!m)
+        return;
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_cond_destroy(&m->changed);
+    pthread_mutex_destroy(&m->lock);
+    m->magic = 0;
+    free(m);
+}
+
+static void set_text(char *field, size_t cap, const char *text)
+{
+    size_t n = strnlen(text, cap - 1);
+    memcpy(field, text, n);
+    memset(field + n, 0, cap - n);
+}
+
+void sto_members_self(struct sto_members *m, const char *id, const char *ip, uint16_t port)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    set_text(m->self.id, sizeof(m->self.id), id);
+    set_text(m->self.ip, sizeof(m->self.ip), ip);
+    m->self.port = port;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void sto_members_get_self(struct sto_members *m, struct sto_member *ret)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    *ret = m->self;
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* With the lock held. */
+static struct sto_member *find(struct sto_members *m, const char *id)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->list[i].id, id) == 0)
+            return &m->list[i];
+    return NULL;
+}
+
+static void bump(struct sto_members *m)
+{
+    m->version++;
+    pthread_cond_broadcast(&m->changed);
+}
+
+void sto_members_update(struct sto_members *m, const struct dfs_brief *list, size_t n)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    struct sto_member next[DFS_SERVERS_MAX];
+    size_t count = MIN(n, ARRAY_LEN(next));
+    memset(next, 0, sizeof(next));
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < count; i++) {
+        const struct sto_member *old = find(m, list[i].id);
+        set_text(next[i].id, sizeof(next[i].id), list[i].id);
+        set_text(next[i].ip, sizeof(next[i].ip), list[i].ip);
+        next[i].port = list[i].port > 0 && list[i].port <= UINT16_MAX ? (uint16_t)list[i].port : 0;
+        next[i].status = list[i].status;
+        next[i].synced_s = old ? old->synced_s : 0;
+        if (strcmp(next[i].id, m->self.id) == 0)
+            m->self.status = list[i].status;
+    }
+    if (count != m->n || memcmp(next, m->list, sizeof(next)) != 0) {
+        memcpy(m->list, next, sizeof(next));
+        m->n = count;
+        bump(m);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+size_t sto_members_peers(struct sto_members *m, struct sto_member *out)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    size_t n = 0;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->list[i].id, m->self.id) != 0)
+            out[n++] = m->list[i];
+    pthread_mutex_unlock(&m->lock);
+    return n;
+}
+
+int sto_members_find(struct sto_members *m, const char *id, struct sto_member *ret)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    const struct sto_member *found = strcmp(m->self.id, id) == 0 ? &m->self : find(m, id);
+    if (found)
+        *ret = *found;
+    pthread_mutex_unlock(&m->lock);
+    return found ? 0 : -ENOENT;
+}
+
+bool sto_members_has_ip(struct sto_members *m, const char *ip)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    bool yes = false;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n && !yes; i++)
+        yes = strcmp(m->list[i].id, m->self.id) != 0 && strcmp(m->list[i].ip, ip) == 0;
+    pthread_mutex_unlock(&m->lock);
+    return yes;
+}
+
+void sto_members_synced(struct sto_members *m, const char *id, int64_t ts)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    struct sto_member *peer = find(m, id);
+    if (peer && ts > peer->synced_s)
+        peer->synced_s = ts;
+    pthread_mutex_unlock(&m->lock);
+}
+
+uint64_t sto_members_version(struct sto_members *m)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    uint64_t v = m->version;
+    pthread_mutex_unlock(&m->lock);
+    return v;
+}
+
+uint64_t sto_members_wait(struct sto_members *m, uint64_t seen, uint64_t ms)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&m->lock);
+    while (m->version == seen && pthread_cond_timedwait(&m->changed, &m->lock, &until) == 0)
+        ;
+    uint64_t v = m->version;
+    pthread_mutex_unlock(&m->lock);
+    return v;
+}
+
+void sto_members_wake(struct sto_members *m)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    bump(m);
+    pthread_mutex_unlock(&m->lock);
+}

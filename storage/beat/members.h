@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * members - what this process believes about the servers of its group, and what each has sent us.
+ *
+ * The leader tracker's change notices are the source (protocol 6.4). Beat writes, replicators and the
+ * service read; whoever waits for news waits here.
+ *
+ * Threads: any. Lock order: leaf.
+ */
+#ifndef STO_MEMBERS_H
+#define STO_MEMBERS_H
+
+#include "dfscore/wire/messages.h"
+
+struct sto_member {
+    char id[DFS_ID_MAX + 1];
+    char ip[DFS_IP_MAX + 1];
+    uint16_t port;
+    uint8_t status;     /* enum dfs_server_status */
+    int64_t synced_s;   /* newest operation time received from it since our start; 0: none */
+};
+
+struct sto_members;
+
+int sto_members_new(struct sto_members **ret) MUST_CHECK;
+void sto_members_free(struct sto_members **mp);
+
+/* Who we are; excluded from peers. Set once, before threads exist. */
+void sto_members_self(struct sto_members *m, const char *id, const char *ip, uint16_t port);
+/* This server's own id and address, as file ids and peers know it. */
+void sto_members_get_self(struct sto_members *m, struct sto_member *ret);
+
+/* The list of a notice replaces ours; times received are kept. At most DFS_SERVERS_MAX are taken. */
+void sto_members_update(struct sto_members *m, const struct dfs_brief *list, size_t n);
+/* Peers without ourselves; returns how many were written to @out (DFS_SERVERS_MAX places). */
+size_t sto_members_peers(struct sto_members *m, struct sto_member *out);
+/* Status and address of one member (also ourselves): 0 or -ENOENT. */
+int sto_members_find(struct sto_members *m, const char *id, struct sto_member *ret) MUST_CHECK;
+/* True when a peer of the group has the address @ip; our own entry does not count. */
+bool sto_members_has_ip(struct sto_members *m, const char *ip);
+
+/* An operation of @id, made there at @ts, has been applied here. */
+void sto_members_synced(struct sto_members *m, const char *id, int64_t ts);
+
+/* Changes with every update that changed something, and with sto_members_wake. */
+uint64_t sto_members_version(struct sto_members *m);
+/* Wait until the version is not @seen or @ms have passed; returns the version. */
+uint64_t sto_members_wait(struct sto_members *m, uint64_t seen, uint64_t ms);
+void sto_members_wake(struct sto_members *m);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "storage/beat/members.h"
+
+static struct sto_members *three(void)
+{
+    struct sto_members *m = NULL;
+    assert_int_equal(sto_members_new(&m), 0);
+    sto_members_self(m, "10.0.0.1", "10.0.0.1", 23000);
+    const struct dfs_brief list[] = {
+        {.status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.1", .ip = "10.0.0.1"},
+        {.status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.2", .ip = "10.0.0.2"},
+        {.status = DFS_ST_WAIT_SYNC, .port = 23000, .id = "10.0.0.3", .ip = "10.0.0.3"},
+    };
+    sto_members_update(m, list, ARRAY_LEN(list));
+    return m;
+}
+
+static void peers_leave_ourselves_out(void **state)
+{
+    (void)state;
+    AUTO(sto_members_free) struct sto_members *m = three();
+    struct sto_member peers[DFS_SERVERS_MAX], self;
+    assert_int_equal(sto_members_peers(m, peers), 2);
+    assert_string_equal(peers[0].id, "10.0.0.2");
+    assert_false(sto_members_has_ip(m, "10.0.0.1"));
+    assert_true(sto_members_has_ip(m, "10.0.0.3"));
+    sto_members_get_self(m, &self);
+    assert_int_equal(self.status, DFS_ST_ACTIVE);
+}
+
+static void only_news_changes_the_version(void **state)
+{
+    (void)state;
+    AUTO(sto_members_free) struct sto_members *m = three();
+    uint64_t v = sto_members_version(m);
+    const struct dfs_brief one = {
+        .status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.2", .ip = "10.0.0.2"};
+    sto_members_update(m, &one, 1);
+    assert_int_not_equal(sto_members_version(m), v);
+    v = sto_members_version(m);
+    sto_members_update(m, &one, 1);
+    assert_int_equal(sto_members_version(m), v);
+    assert_int_equal(sto_members_wait(m, v, 1), v);
+    sto_members_wake(m);
+    assert_int_not_equal(sto_members_wait(m, v, 60000), v);
+}
+
+static void times_received_only_grow_and_survive_a_new_list(void **state)
+{
+    (void)state;
+    AUTO(sto_members_free) struct sto_members *m = three();
+    struct sto_member got;
+    sto_members_synced(m, "10.0.0.2", 100);
+    sto_members_synced(m, "10.0.0.2", 50);
+    sto_members_synced(m, "10.9.9.9", 50); /* nobody */
+    const struct dfs_brief one = {
+        .status = DFS_ST_OFFLINE, .port = 23000, .id = "10.0.0.2", .ip = "10.0.0.2"};
+    sto_members_update(m, &one, 1);
+    assert_int_equal(sto_members_find(m, "10.0.0.2", &got), 0);
+    assert_int_equal(got.synced_s, 100);
+    assert_int_equal(got.status, DFS_ST_OFFLINE);
+    assert_int_equal(sto_members_find(m, "10.0.0.3", &got), -ENOENT);
+}
+
+static void a_list_that_is_too_long_is_cut(void **state)
+{
+    (void)state;
+    AUTO(sto_members_free) struct sto_members *m = three();
+    struct dfs_brief list[DFS_SERVERS_MAX + 5] = {{0}};
+    struct sto_member peers[DFS_SERVERS_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(list); i++)
+        snprintf(list[i].id, sizeof(list[i].id), "%zu", i + 1);
+    sto_members_update(m, list, ARRAY_LEN(list));
+    assert_int_equal(sto_members_peers(m, peers), DFS_SERVERS_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peers_leave_ourselves_out),
+        cmocka_unit_test(only_news_changes_the_version),
+        cmocka_unit_test(times_received_only_grow_and_survive_a_new_list),
+        cmocka_unit_test(a_list_that_is_too_long_is_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
