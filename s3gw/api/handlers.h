@@ -18,4 +18,30 @@ enum s3err s3_h_delete_bucket(struct s3_req *q);
 enum s3err s3_h_get_bucket_location(struct s3_req *q);
 enum s3err s3_h_get_bucket_versioning(struct s3_req *q);
 
+/* list.c */
+enum s3err s3_h_list_objects(struct s3_req *q);
+enum s3err s3_h_list_objects_v2(struct s3_req *q);
+enum s3err s3_h_list_object_versions(struct s3_req *q);
+enum s3err s3_h_list_multipart_uploads(struct s3_req *q);
+
+/* object_copy.c */
+enum s3err s3_h_copy_object(struct s3_req *q);
+enum s3err s3_h_upload_part_copy(struct s3_req *q);
+
+/* object_delete.c */
+enum s3err s3_h_delete_object(struct s3_req *q);
+enum s3err s3_h_delete_objects(struct s3_req *q);
+
+/* multipart.c, complete.c */
+enum s3err s3_h_create_multipart_upload(struct s3_req *q);
+enum s3err s3_h_complete_multipart_upload(struct s3_req *q);
+enum s3err s3_h_abort_multipart_upload(struct s3_req *q);
+enum s3err s3_h_list_parts(struct s3_req *q);
+
+/* object_meta.c */
+enum s3err s3_h_get_bucket_acl(struct s3_req *q);
+enum s3err s3_h_put_bucket_acl(struct s3_req *q);
+enum s3err s3_h_get_object_acl(struct s3_req *q);
+enum s3err s3_h_put_object_acl(struct s3_req *q);
+
 #endif

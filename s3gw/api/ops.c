@@ -3,10 +3,15 @@
 
 #include "s3gw/api/handlers.h"
 
+/* The body column: how it is read, and whether checksums in the head are the object's instead. */
+#define BODY_NONE S3_BODY_NONE, false
+#define BODY_XML S3_BODY_XML, false
+#define BODY_STREAM S3_BODY_STREAM, false
+#define BODY_PARTS S3_BODY_XML, true
+
 const struct s3_op s3_ops[] = {
-#define S3OP(name, method, level, sub, header, action, vaction, body, where, bucket, handler)         \
-    {#name, S3_##method, S3_##level, sub, header, action, vaction, S3_BODY_##body, S3_##where, bucket, \
-     handler},
+#define S3OP(name, method, level, sub, header, action, vaction, body, where, bucket, handler) \
+    {#name, S3_##method, S3_##level, sub, header, action, vaction, BODY_##body, S3_##where, bucket, handler},
 #include "s3gw/api/ops.def"
 #undef S3OP
 };

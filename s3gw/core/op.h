@@ -33,6 +33,7 @@ struct s3_op {
     const char *action;       /* permission: "s3:PutObject"; NULL: none needed */
     const char *version_action; /* instead, when versionId is given; NULL: takes no versionId */
     enum s3_body_kind body;
+    bool checksum_is_objects; /* x-amz-checksum-* in the head is the object's, not this body's (Complete) */
     enum s3_where where;
     bool wants_bucket;        /* load q->bkt first; NoSuchBucket when missing */
     enum s3err (*handle)(struct s3_req *q); /* NULL: known, not offered: 501 */

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * object_delete - DeleteObject and DeleteObjects.
+ * Rule: s3-behaviours 13 (conditions), 17; Amazon S3 API Reference, DeleteObject, DeleteObjects.
+ */
+#include "s3gw/api/answer.h"
+#include "s3gw/api/commit.h"
+#include "s3gw/api/cond.h"
+#include "s3gw/api/handlers.h"
+#include "s3gw/api/version.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/core/names.h"
+#include "s3gw/policy/eval.h"
+#include "s3gw/xml/reader.h"
+#include "s3gw/xml/writer.h"
+
+enum { DELETE_MAX = 1000 };
+
+/*
+ * In a bucket that never had versions "null" names the object and every other id names nothing:
+ * deleting that is success. *ret_any false: nothing to do.
+ */
+static enum s3err version_named(struct s3_req *q, struct str id, bool *ret_any)
+{
+    bool null = true;
+    uint64_t seq;
+    *ret_any = true;
+    if (!id.p)
+        return S3ERR_OK;
+    if (s3_version_id_parse(id, &null, &seq) < 0)
+        return s3_err_arg(q, "Invalid version id specified", "versionId", id);
+    *ret_any = null;
+    return S3ERR_OK;
+}
+
+enum s3err s3_h_delete_object(struct s3_req *q)
+{
+    struct s3_deletion d = {.key = q->key};
+    enum s3err e = s3_cond_of_delete(q, &d.cond);
+    bool any = true;
+    if (e == S3ERR_OK)
+        e = version_named(q, s3_req_param(q, STR("versionId")), &any);
+    if (e != S3ERR_OK)
+        return e;
+    if (any)
+        s3_commit_deletions(q, &d, 1);
+    q->resp.status = 204;
+    return s3_commit_error(q, d.result);
+}
+
+/* --- many --- */
+
+struct entry {
+    struct str key;
+    struct str version;  /* absent: none given */
+    struct s3_cond cond;
+    enum s3err error;    /* of this key */
+    size_t deletion;     /* index, SIZE_MAX: none needed */
+};
+
+static enum s3err parse_entry(const struct s3_node *n, struct entry *e)
+{
+    *e = (struct entry){.key = s3_node_text(n, "Key"), .version = s3_node_text(n, "VersionId"), .deletion = SIZE_MAX};
+    if (!e->key.p || e->key.n == 0)
+        return S3ERR_MALFORMED_XML;
+    if (e->version.n == 0)
+        e->version = STR_NULL;
+    struct str etag = s3_node_text(n, "ETag");
+    if (etag.n > 0)
+        s3_cond_if_match(etag, &e->cond);
+    return S3ERR_OK;
+}
+
+static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *ret_n, bool *ret_quiet)
+{
+    struct s3_node *root;
+    int r = s3_xml_parse(q->body, "Delete", &q->arena, &root);
+    if (r < 0)
+        return r == -ENOMEM ? s3err_from_errno(r, S3_THING_OTHER) : S3ERR_MALFORMED_XML;
+    size_t n = s3_node_count(root, "Object");
+    if (n == 0 || n > DELETE_MAX)
+        return S3ERR_MALFORMED_XML;
+    struct entry *list = arena_alloc(&q->arena, n * sizeof(*list));
+    if (!list)
+        return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+    size_t i = 0;
+    for (const struct s3_node *o = s3_node_child(root, "Object"); o; o = s3_node_find(o->next, "Object")) {
+        enum s3err e = parse_entry(o, &list[i++]);
+        if (e != S3ERR_OK)
+            return e;
+    }
+    *ret = list;
+    *ret_n = n;
+    *ret_quiet = str_ieq(str_trim(s3_node_text(root, "Quiet")), STR("true"));
+    return S3ERR_OK;
+}
+
+/* Permission, name and version of one key: what can be said before anything is deleted. */
+static enum s3err judge_entry(struct s3_req *q, const struct entry *e, bool *ret_any)
+{
+    *ret_any = false;
+    enum s3err err = s3_policy_allows(q, q->bkt, e->key, e->version.p ? "s3:DeleteObjectVersion" : "s3:DeleteObject");
+    if (err != S3ERR_OK)
+        return err;
+    if (e->key.n > S3_KEY_MAX)
+        return S3ERR_KEY_TOO_LONG_ERROR;
+    bool null = true;
+    uint64_t seq;
+    if (e->version.p && s3_version_id_parse(e->version, &null, &seq) < 0)
+        return S3ERR_NO_SUCH_VERSION;
+    *ret_any = null;
+    return S3ERR_OK;
+}
+
+static enum s3err delete_entries(struct s3_req *q, struct entry *list, size_t n)
+{
+    struct s3_deletion *d = arena_alloc(&q->arena, n * sizeof(*d));
+    if (!d)
+        return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool any;
+        list[i].error = judge_entry(q, &list[i], &any);
+        if (!any)
+            continue;
+        list[i].deletion = m;
+        d[m++] = (struct s3_deletion){.key = list[i].key, .cond = list[i].cond};
+    }
+    if (m > 0)
+        s3_commit_deletions(q, d, m);
+    for (size_t i = 0; i < n; i++)
+        if (list[i].deletion != SIZE_MAX)
+            list[i].error = s3_commit_error(q, d[list[i].deletion].result);
+    return S3ERR_OK;
+}
+
+static void answer_entry(struct buf *b, const struct entry *e, bool quiet)
+{
+    if (e->error == S3ERR_OK && quiet)
+        return;
+    const char *name = e->error == S3ERR_OK ? "Deleted" : "Error";
+    s3_xml_open(b, name);
+    s3_xml_text(b, "Key", e->key);
+    if (e->version.p)
+        s3_xml_text(b, "VersionId", e->version);
+    if (e->error != S3ERR_OK) {
+        s3_xml_text(b, "Code", str_c(s3err_info(e->error)->code));
+        s3_xml_text(b, "Message", str_c(s3err_info(e->error)->message));
+    }
+    s3_xml_close(b, name);
+}
+
+enum s3err s3_h_delete_objects(struct s3_req *q)
+{
+    struct entry *list = NULL;
+    size_t n = 0;
+    bool quiet = false;
+    enum s3err e = s3_need_digest(q);
+    if (e == S3ERR_OK)
+        e = parse_request(q, &list, &n, &quiet);
+    if (e == S3ERR_OK)
+        e = delete_entries(q, list, n);
+    if (e != S3ERR_OK)
+        return e;
+    q->resp.nextras = 0; /* errors are per key here */
+    struct buf *b = s3_answer_open(q, "DeleteResult");
+    for (size_t i = 0; i < n; i++)
+        answer_entry(b, &list[i], quiet);
+    return s3_answer_close(q, "DeleteResult");
+}
