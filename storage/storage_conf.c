@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/storage_conf.h"
+
+#include "dfscore/log/log.h"
+
+#define C struct sto_conf
+
+static const struct dfs_conf_row rows[] = {
+    CONF_STR(C, base_path, "base_path", NULL, 1, 3000, CONF_RESTART,
+             "Directory of this server's own data: identity, replication marks, log."),
+    CONF_STR(C, group_name, "group_name", "group1", 1, 16, CONF_RESTART,
+             "The group this server belongs to; letters and digits."),
+    CONF_STR(C, bind_addr, "bind_addr", "127.0.0.1", 0, 45, CONF_RESTART,
+             "Address to listen on, and the source of connections to trackers and peers.\n"
+             "Loopback unless you say otherwise; empty or 0.0.0.0 is every address of the machine.\n"
+             "Beyond loopback, allow_hosts must say who may connect."),
+    CONF_INT(C, port, "port", "23000", 0, 65535, NULL, CONF_RESTART,
+             "TCP port; 0 picks a free one, printed in the ready line."),
+    CONF_STR(C, server_id, "server_id", "", 0, 15, CONF_RESTART,
+             "Number of this server in storage_ids.conf; empty: the tracker finds it by address."),
+    CONF_LIST(C, tracker_server, "tracker_server", 1, 16, CONF_RESTART,
+              "host:port of a tracker; one line each."),
+    CONF_INT(C, store_path_count, "store_path_count", "1", 1, 256, NULL, CONF_RESTART,
+             "Number of store paths (disks)."),
+    CONF_LIST(C, store_path, "store_path#", 0, 256, CONF_RESTART,
+              "Directory of each store path: store_path0, store_path1, ... The default of\n"
+              "store_path0 is base_path."),
+    CONF_LIST(C, store_path_readonly, "store_path#_readonly", 0, 256, CONF_RESTART,
+              "true: no new files on that path."),
+    CONF_INT(C, subdir_count, "subdir_count_per_path", "256", 1, 256, NULL, CONF_RESTART,
+             "Directories on each of the two levels of a store path; equal in a group."),
+    CONF_INT(C, upload_priority, "upload_priority", "10", 0, 1000000, NULL, CONF_RESTART,
+             "Lower is chosen first when the trackers' store_server is 2."),
+    CONF_LIST(C, allow_hosts, "allow_hosts", 0, 1024, CONF_RESTART,
+              "Addresses or networks (10.0.0.0/8) that may connect; one line each. Loopback may\n"
+              "always."),
+    CONF_LIST(C, peer_hosts, "peer_hosts", 0, 1024, CONF_RESTART,
+              "Addresses or networks that may use the commands between servers, besides the\n"
+              "members of the group that the trackers name."),
+    CONF_STR(C, socket_path, "socket_path", "", 0, 107, CONF_RESTART,
+             "Unix-domain socket for a gateway on this machine (mode 0600). Empty:\n"
+             "<base_path>/data/storage.sock."),
+    CONF_ENUM(C, durability, "durability", "sync", "sync|relaxed", CONF_RESTART,
+              "sync: an answer means the data are on disk. relaxed: answers do not wait for it, a\n"
+              "power failure loses acknowledged files."),
+    CONF_INT(C, max_connections, "max_connections", "4096", 1, 1000000, NULL, CONF_RESTART,
+             "Connections at one time; further ones are closed at once."),
+    CONF_INT(C, work_threads, "work_threads", "2", 1, 64, NULL, CONF_RESTART,
+             "Network threads."),
+    CONF_INT(C, disk_reader_threads, "disk_reader_threads", "2", 1, 64, NULL, CONF_RESTART,
+             "Reading threads of each store path."),
+    CONF_INT(C, disk_writer_threads, "disk_writer_threads", "8", 1, 64, NULL, CONF_RESTART,
+             "Writing threads of each store path; writers that meet share a sync."),
+    CONF_DURATION(C, connect_timeout_ms, "connect_timeout", "5s", 1, 3600000, "s", CONF_RESTART,
+                  "Longest wait for a connection to a tracker or peer."),
+    CONF_DURATION(C, network_timeout_ms, "network_timeout", "60s", 1, 3600000, "s", CONF_RESTART,
+                  "A peer that stalls this long within a request or an answer is dropped."),
+    CONF_DURATION(C, heart_beat_interval_ms, "heart_beat_interval", "30s", 1, 3600000, "s",
+                  CONF_RESTART, "Time between two heartbeats to each tracker."),
+    CONF_DURATION(C, stat_report_interval_ms, "stat_report_interval", "300s", 1, 86400000, "s",
+                  CONF_RESTART, "Time between two reports of disk space to each tracker."),
+    CONF_DURATION(C, sync_wait_ms, "sync_wait_msec", "100ms", 1, 60000, "ms", CONF_RESTART,
+                  "Pause of a replicator that has sent everything."),
+    CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RELOAD,
+             "Log file; empty: standard error. SIGHUP reopens it."),
+    CONF_ENUM(C, log_level, "log_level", "info", "debug|info|warn|error", CONF_RELOAD,
+              "Least level that is logged."),
+};
+
+/* Keys of FastDFS's storage.conf without a meaning here (semantics 8). */
+static const char *const meaningless[] = {
+    "disabled", "address_family", "client_bind", "accept_threads", "run_by_group", "run_by_user",
+    "buff_size", "min_buff_size", "max_buff_size", "thread_stack_size", "disk_rw_separated",
+    "sync_min_threads", "sync_max_threads", "sync_interval", "sync_start_time", "sync_end_time",
+    "write_mark_file_freq", "disk_recovery_threads", "file_distribute_path_mode",
+    "file_distribute_rotate_count", "fsync_after_written_bytes", "sync_binlog_buff_interval",
+    "sync_stat_file_interval", "if_alias_prefix", "check_file_duplicate", "file_signature_method",
+    "key_namespace", "keep_alive", "file_sync_skip_invalid_record", "compress_binlog",
+    "compress_binlog_time", "check_store_path_mark", "use_connection_pool",
+    "connection_pool_max_idle_time", "sync_log_buff_interval", "log_file_rotate_everyday",
+    "rotate_error_log", "error_log_rotate_time", "use_access_log", "rotate_access_log",
+    "access_log_rotate_time", "http.server_port", "http.domain_name",
+};
+
+static void unknown_key(const char *file, unsigned line, struct str key)
+{
+    const char *event = "conf.unknown_key";
+    for (size_t i = 0; i < ARRAY_LEN(meaningless); i++)
+        if (str_eq(key, str_c(meaningless[i])))
+            event = "conf.key_without_meaning";
+    dfs_log(LOG_WARN, event, KV_Z("file", file), KV_U64("line", line), KV_STR("key", key));
+}
+
+static int fail(struct buf *err, const char *path, const char *key, const char *value,
+                const char *what)
+{
+    buf_addf(err, "%s: %s = %s: %s", path, key, value ? value : "", what);
+    return -EINVAL;
+}
+
+static bool is_loopback(const char *addr)
+{
+    struct str s = str_c(addr);
+    return str_starts(s, STR("127.")) || str_eq(s, STR("::1"));
+}
+
+static int default_paths(struct sto_conf *c)
+{
+    size_t count = (size_t)c->store_path_count;
+    if (c->store_path.n < count) {
+        char **v = dfs_realloc(c->store_path.v, count * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        for (size_t i = c->store_path.n; i < count; i++)
+            v[i] = NULL;
+        c->store_path.v = v;
+        c->store_path.n = count;
+    }
+    if (!c->store_path.v[0])
+        c->store_path.v[0] = dfs_strdup(c->base_path);
+    return c->store_path.v[0] ? 0 : -ENOMEM;
+}
+
+static int check(struct sto_conf *c, const char *path, struct buf *err)
+{
+    for (const char *p = c->group_name; *p; p++)
+        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')))
+            return fail(err, path, "group_name", c->group_name, "must be letters and digits");
+    if (!is_loopback(c->bind_addr) && c->allow_hosts.n == 0)
+        return fail(err, path, "bind_addr", c->bind_addr,
+                    "beyond loopback, allow_hosts must name who may connect");
+    if (c->store_path.n > (size_t)c->store_path_count)
+        return fail(err, path, "store_path_count", "", "is smaller than the store_path keys given");
+    int r = default_paths(c);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < c->store_path.n; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "store_path%zu", i);
+        if (!c->store_path.v[i])
+            return fail(err, path, key, "", "is missing (store_path_count asks for it)");
+    }
+    uint64_t id = 0;
+    if (c->server_id[0] && (str_u64(str_c(c->server_id), 16777215, &id) < 0 || id == 0))
+        return fail(err, path, "server_id", c->server_id, "must be a number from 1 to 16777215");
+    return 0;
+}
+
+int sto_conf_load(const char *path, struct sto_conf *ret, struct buf *err)
+{
+    const struct dfs_conf_opts opts = {unknown_key};
+    int r = dfs_conf_load(path, rows, ARRAY_LEN(rows), &opts, ret, err);
+    if (r < 0)
+        return r;
+    r = check(ret, path, err);
+    if (r < 0)
+        sto_conf_fini(ret);
+    return r;
+}
+
+void sto_conf_fini(struct sto_conf *c)
+{
+    dfs_conf_fini(rows, ARRAY_LEN(rows), c);
+}
+
+void sto_conf_print(struct buf *out)
+{
+    dfs_conf_print(rows, ARRAY_LEN(rows), out);
+}
+
+bool sto_conf_path_readonly(const struct sto_conf *c, size_t index)
+{
+    if (index >= c->store_path_readonly.n || !c->store_path_readonly.v[index])
+        return false;
+    struct str v = str_c(c->store_path_readonly.v[index]);
+    return str_ieq(v, STR("true")) || str_ieq(v, STR("yes")) || str_ieq(v, STR("on")) ||
+           str_eq(v, STR("1"));
+}
