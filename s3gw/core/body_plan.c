@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* body_plan - what the head says about the body. Rule: s3-behaviours 1, 5 and 6. */
+#include <inttypes.h>
+
+#include "s3gw/core/body.h"
+#include "s3gw/core/op.h"
+
+static enum s3err invalid(struct s3_req *q, const char *message)
+{
+    return s3_errm(q, S3ERR_INVALID_REQUEST, "%s", message);
+}
+
+/* --- lengths --- */
+
+/* x-amz-decoded-content-length; UINT64_MAX when absent. */
+static enum s3err decoded_length(struct s3_req *q, uint64_t *ret)
+{
+    struct str text = s3_req_option(q, STR("x-amz-decoded-content-length"));
+    *ret = UINT64_MAX;
+    if (!text.p)
+        return S3ERR_OK;
+    int r = str_u64(text, UINT64_MAX - 1, ret);
+    if (r == -ERANGE)
+        *ret = UINT64_MAX - 1; /* far too large, and judged so */
+    return r == -EINVAL ? S3ERR_MISSING_CONTENT_LENGTH : S3ERR_OK;
+}
+
+static enum s3err wire_length(struct s3_req *q, struct s3_body_plan *plan, bool *announced)
+{
+    struct str coding = s3_req_header(q, STR("transfer-encoding"));
+    struct str length = s3_req_header(q, STR("content-length"));
+    *announced = coding.p || length.p;
+    plan->wire_length = 0;
+    if (coding.p) {
+        plan->wire_length = UINT64_MAX;
+        if (length.p)
+            q->resp.close = true; /* two answers to one question: what follows cannot be trusted (RFC 9112, 6.1) */
+        return S3ERR_OK;
+    }
+    if (length.p && str_u64(length, UINT64_MAX - 1, &plan->wire_length) < 0)
+        return s3_errm(q, S3ERR_BAD_REQUEST, "The Content-Length is not a number.");
+    return S3ERR_OK;
+}
+
+static enum s3err too_large(struct s3_req *q, uint64_t proposed)
+{
+    char size[24], max[24];
+    snprintf(size, sizeof(size), "%" PRIu64, proposed);
+    snprintf(max, sizeof(max), "%" PRIu64, S3_BODY_DATA_MAX);
+    return s3_err2(q, S3ERR_ENTITY_TOO_LARGE, "ProposedSize", str_c(size), "MaxSizeAllowed", str_c(max));
+}
+
+static enum s3err plan_lengths(struct s3_req *q, struct s3_body_plan *plan)
+{
+    bool streamed = q->op && q->op->body == S3_BODY_STREAM, announced;
+    uint64_t decoded;
+    enum s3err e = wire_length(q, plan, &announced);
+    if (e == S3ERR_OK)
+        e = decoded_length(q, &decoded);
+    if (e != S3ERR_OK)
+        return e;
+    if (plan->framing == S3_FRAMING_AWS_CHUNKED) {
+        if (decoded == UINT64_MAX || !announced)
+            return S3ERR_MISSING_CONTENT_LENGTH;
+        plan->length = decoded;
+    } else if (plan->wire_length != UINT64_MAX) {
+        if (!announced && streamed)
+            return S3ERR_MISSING_CONTENT_LENGTH;
+        plan->length = plan->wire_length;
+    } else if (decoded != UINT64_MAX || !streamed) {
+        plan->length = decoded;
+    } else {
+        /* Chunked transfer of unknown length. Differs: Ceph stores it; AWS refuses and closes. */
+        q->resp.close = true;
+        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("Transfer-Encoding"));
+    }
+    if (plan->length != UINT64_MAX && plan->length > S3_BODY_DATA_MAX)
+        return too_large(q, plan->length);
+    return S3ERR_OK;
+}
+
+/* --- digests --- */
+
+static enum s3err plan_md5(struct s3_req *q, struct s3_body_plan *plan)
+{
+    struct str text = s3_req_header(q, STR("content-md5"));
+    size_t n;
+    if (!text.p)
+        return S3ERR_OK;
+    if (str_unbase64(text, plan->md5, sizeof(plan->md5), &n) < 0 || n != sizeof(plan->md5))
+        return s3_err(q, S3ERR_INVALID_DIGEST, "Content-MD5", str_head(text, 256));
+    plan->has_md5 = true;
+    return S3ERR_OK;
+}
+
+enum s3err s3_body_check_md5(struct s3_req *q, const struct s3_body_plan *plan, const uint8_t md5[16])
+{
+    if (!plan->has_md5 || memcmp(plan->md5, md5, 16) == 0)
+        return S3ERR_OK;
+    char calculated[24];
+    size_t n = str_base64(md5, 16, calculated);
+    return s3_err2(q, S3ERR_BAD_DIGEST, "ExpectedDigest", s3_req_header(q, STR("content-md5")), "CalculatedDigest",
+                   str_of(calculated, n));
+}
+
+/* One x-amz-checksum-<algorithm> among these; a second one, even the same, is too many. */
+static enum s3err take_checksum(struct s3_req *q, const struct s3_pair *pairs, size_t n, struct s3_body_plan *plan)
+{
+    for (size_t i = 0; i < n; i++) {
+        enum s3_checksum_alg alg;
+        if (s3_checksum_by_header(pairs[i].name, &alg) < 0)
+            continue;
+        if (plan->expect.alg != S3_CK_NONE)
+            return invalid(q, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
+        /* Differs: Ceph answers BadDigest to a badly formed value. */
+        if (s3_checksum_parse(alg, pairs[i].value, &plan->expect) < 0)
+            return s3_errm(q, S3ERR_INVALID_REQUEST, "Value for %s header is invalid.",
+                           s3_checksum_info(alg)->header);
+        plan->compute = alg;
+    }
+    return S3ERR_OK;
+}
+
+static enum s3err plan_trailer(struct s3_req *q, struct s3_body_plan *plan)
+{
+    struct str names = s3_req_header(q, STR("x-amz-trailer"));
+    if (!names.p)
+        return S3ERR_OK;
+    enum s3_checksum_alg alg;
+    if (!plan->trailer_form || s3_checksum_by_header(str_trim(names), &alg) < 0)
+        return invalid(q, "The value specified in the x-amz-trailer header is not supported");
+    if (plan->expect.alg != S3_CK_NONE)
+        return invalid(q, "Expecting a single x-amz-checksum- header");
+    plan->has_trailer = true;
+    plan->compute = alg;
+    return S3ERR_OK;
+}
+
+static enum s3err plan_algorithm(struct s3_req *q, const struct s3_body_plan *plan)
+{
+    struct str name = s3_req_option(q, STR("x-amz-sdk-checksum-algorithm"));
+    if (!name.p)
+        name = s3_req_option(q, STR("x-amz-checksum-algorithm"));
+    if (!name.p)
+        return S3ERR_OK;
+    enum s3_checksum_alg alg;
+    if (s3_checksum_by_name(name, &alg) < 0)
+        return s3_errm(q, S3ERR_INVALID_REQUEST, "Checksum algorithm provided is unsupported. Please try again with "
+                       "any of the valid types: [%s]", s3_checksum_valid_names);
+    if (plan->compute == S3_CK_NONE)
+        return invalid(q, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or "
+                       "x-amz-trailer headers were found.");
+    if (plan->compute != alg)
+        return invalid(q, "Value for x-amz-sdk-checksum-algorithm header is invalid.");
+    return S3ERR_OK;
+}
+
+static enum s3err plan_checksums(struct s3_req *q, struct s3_body_plan *plan)
+{
+    if (q->op && str_eq(str_c(q->op->name), STR("CompleteMultipartUpload")))
+        return S3ERR_OK; /* there they speak of the object to be */
+    enum s3err e = take_checksum(q, q->headers, q->nheaders, plan);
+    if (e == S3ERR_OK && q->who.how == S3_AUTH_V4_QUERY && plan->expect.alg == S3_CK_NONE)
+        e = take_checksum(q, q->params, q->nparams, plan);
+    if (e == S3ERR_OK)
+        e = plan_trailer(q, plan);
+    return e ? e : plan_algorithm(q, plan);
+}
+
+enum s3err s3_body_plan(struct s3_req *q, struct s3_body_plan *plan)
+{
+    plan->q = q;
+    enum s3err e = plan_lengths(q, plan);
+    if (e == S3ERR_OK)
+        e = plan_md5(q, plan);
+    return e ? e : plan_checksums(q, plan);
+}
+
+struct str s3_body_content_encoding(struct s3_req *q)
+{
+    struct str rest = s3_req_option(q, STR("content-encoding")), token;
+    if (!rest.p || str_find(rest, STR("aws-chunked")) == SIZE_MAX)
+        return rest.n ? rest : STR_NULL;
+    AUTO(buf_free) struct buf kept = BUF(16 * 1024);
+    while (str_split(&rest, ',', &token)) {
+        token = str_trim(token);
+        if (!token.n || str_eq(token, STR("aws-chunked")))
+            continue;
+        if (kept.n)
+            buf_addc(&kept, ',');
+        buf_adds(&kept, token);
+    }
+    return kept.n ? arena_str(&q->arena, buf_str(&kept)) : STR_NULL;
+}
