@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auth - who is asking? SigV4 and SigV2, by header and presigned; anonymous otherwise.
+ *
+ * Rule: AWS IAM User Guide, "AWS Signature Version 4 for API requests"; Amazon S3 API Reference,
+ *       "Authenticating Requests"; s3-behaviours 3 to 5 and 7.
+ * Threads: any; contexts and derived keys are cached per thread.
+ */
+#ifndef S3_AUTH_H
+#define S3_AUTH_H
+
+#include "s3gw/core/body.h"
+#include "s3gw/core/req.h"
+#include "s3gw/index/index.h"
+
+/*
+ * Fills q->who and q->auth. Needs method, path, query, headers, now_ms and op (routing) of @q.
+ * OK (anonymous too: policy decides about that); WOULD_BLOCK when @how is CACHED and the key is not in
+ * memory: call again; else the refusal, its elements attached.
+ */
+enum s3err s3_auth_verify(struct s3_req *q, enum s3_read how);
+
+/*
+ * The payload part of the plan: framing, chunk signatures, SHA-256 of the body. After s3_auth_verify();
+ * call before s3_body_plan().
+ */
+enum s3err s3_auth_body(struct s3_req *q, struct s3_body_plan *plan);
+
+#endif
