@@ -88,6 +88,13 @@ int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struc
                      bool *had) MUST_CHECK;
 
 /*
+ * Change what may change without a new version: tags, acl, lock of the version @o was read as (o->seq).
+ * Everything else of the stored record stays, mtime too. -EAGAIN: the key has another version now, read
+ * again; -ENOENT: none.
+ */
+int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o) MUST_CHECK;
+
+/*
  * Copy by reference: like put, after checking that the source is still the version that was read
  * (src_seq; else -EAGAIN: read it again) so that its files still live. Every extent gets the new seq
  * as owner and its f row.
