@@ -6,6 +6,7 @@
  * loop's thread, save what says "any thread".
  *
  * How a request goes:
+ *   0. QUIT and ACTIVE_TEST are answered here when the table has no row for them.
  *   1. Header. Length beyond the service's frame_max, or negative: closed without an answer.
  *      Unknown command, or a length outside the row's: the body is read and dropped, EINVAL.
  *   2a. Row without content(): the whole body is collected, then handle().
@@ -18,7 +19,7 @@
  *   4. done() runs when the answer is out, or given up because the peer has gone.
  *
  * Between handle() and the answer the request belongs to the service; conn and req stay valid even
- * when the peer vanishes (the answer then goes nowhere). All blocks must be back before the answer.
+ * when the peer vanishes (the answer then goes nowhere). Give every block back before you answer.
  *
  * Slow or lying peers cost only their own connection: a body is stored as it arrives, never
  * allocated from its announced length; deadlines run whenever we wait for the peer; a peer that does
@@ -46,7 +47,8 @@ struct dfs_block {
     struct dfs_req *req;
     void *user;            /* the service's, while it has the block */
     struct dfs_job job;    /* the way back to the loop; not for services */
-    int err;               /* not for services */
+    int err;               /* not for services, as the next */
+    bool outgoing;
 };
 
 struct dfs_command {
@@ -57,8 +59,8 @@ struct dfs_command {
     void (*handle)(struct dfs_req *req);
     void (*content)(struct dfs_req *req, struct dfs_block *blk); /* NULL: body comes whole. Takes the
                               block; give it back with dfs_block_put, from any thread */
-    void (*abort)(struct dfs_req *req); /* the peer vanished before the last block (may be NULL);
-                              then dfs_req_drop is due, once all blocks are back */
+    void (*abort)(struct dfs_req *req); /* required with content(): the peer vanished after accept and
+                              before the last block; dfs_req_drop is due, once all blocks are back */
     void (*done)(struct dfs_req *req);  /* last call about a request that saw handle(); frees req->user */
 };
 
@@ -90,7 +92,7 @@ struct dfs_service {
     uint64_t idle_ms;      /* the same between requests; 0: never */
     void (*on_open)(struct dfs_conn *c);  /* NULL allowed, as the next two */
     void (*on_close)(struct dfs_conn *c); /* after the last done(); conn->user goes here */
-    /* Before handle(); an errno refuses the request (body dropped, that error answered). 0: go on. */
+    /* When the header is there; an errno refuses the request (body dropped, that error answered). */
     int (*admit)(struct dfs_req *req);
 };
 
@@ -147,17 +149,22 @@ void dfs_conn_close(struct dfs_conn *c);
 
 /* Memory for content of one loop's connections; shared by its services. */
 struct dfs_pool;
-/* @blocks of @bytes each at most; 0 or -ENOMEM. Taken lazily, kept until free. */
+/* @blocks of @bytes each at most; 0 or -ENOMEM. Taken lazily, kept until free (on the loop, as a job). */
 int dfs_pool_new(struct dfs_loop *l, size_t blocks, size_t bytes, struct dfs_pool **ret);
 void dfs_pool_free(struct dfs_pool **pp);
 
 struct dfs_conn_hooks {
     void *arg;
+    void (*opened)(void *arg, struct dfs_conn *c); /* before the first byte is read */
     void (*closed)(void *arg, struct dfs_conn *c); /* last word; the conn's memory goes afterwards */
 };
-/* Takes @fd (closed on failure too). Call on @l. */
+struct dfs_conn_link {
+    struct dfs_conn *prev, *next;
+};
+struct dfs_conn_link *dfs_conn_link(struct dfs_conn *c); /* for the listener's list */
+/* Takes @fd (closed on failure too). Call on @l. The conn may be gone again when this returns. */
 int dfs_conn_new(struct dfs_loop *l, struct dfs_pool *pool, const struct dfs_service *s, int fd,
-                 const struct dfs_conn_hooks *hooks, struct dfs_conn **ret);
+                 const struct dfs_conn_hooks *hooks);
 /* Close as soon as idle; @now: cut at once whatever is going on. */
 void dfs_conn_shutdown(struct dfs_conn *c, bool now);
 

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection's life and its reading side. conn_impl.h says how the parts move together. */
+#include "dfscore/net/conn.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/net/conn_impl.h"
+
+enum {
+    KEEP_IN = 16 * 1024,  /* read buffer kept when the service does not say */
+    SCRATCH = 16 * 1024,  /* where unwanted bytes go */
+    LINGER_MS = 2000,
+    LINGER_BYTES = 1024 * 1024, /* read after the answer, beyond the rest of the body */
+};
+
+static _Atomic uint64_t last_id;
+
+/* --- the memory a frame is collected in ------------------------------------------------------- */
+
+static size_t keep_bytes(const struct dfs_conn *c)
+{
+    return c->service->keep_bytes ? c->service->keep_bytes : KEEP_IN;
+}
+
+/* Between requests: the unread rest to the front, a large buffer back to the heap. */
+static void tidy_input(struct dfs_conn *c)
+{
+    size_t rest = c->in_n - c->in_pos;
+    if (rest)
+        memmove(c->in, c->in + c->in_pos, rest);
+    c->in_at = c->in_pos = 0;
+    c->in_n = rest;
+    if (c->in_cap > keep_bytes(c) && rest <= keep_bytes(c)) {
+        uint8_t *less = dfs_realloc(c->in, keep_bytes(c));
+        if (less) {
+            c->in = less;
+            c->in_cap = keep_bytes(c);
+        }
+    }
+}
+
+/* Room for a frame of @want bytes, growing with what has arrived, not with what was announced. */
+static bool input_room(struct dfs_conn *c, uint64_t want)
+{
+    if (c->in && c->in_n < c->in_cap)
+        return true;
+    ASSERT(c->in_at == 0 && want > c->in_n);
+    size_t cap = c->in ? c->in_cap * 2 : keep_bytes(c);
+    if (c->in && cap > want)
+        cap = MAX((size_t)want, c->in_cap + 1);
+    uint8_t *more = dfs_realloc(c->in, cap);
+    if (!more) {
+        conn_die(c);
+        return false;
+    }
+    c->in = more;
+    c->in_cap = cap;
+    return true;
+}
+
+/* One recv. True when bytes came. */
+static bool receive(struct dfs_conn *c, void *to, size_t n, size_t *got)
+{
+    if (c->drained)
+        return false;
+    ssize_t r;
+    do {
+        r = recv(c->fd, to, n, MSG_DONTWAIT);
+    } while (r < 0 && errno == EINTR);
+    if (r > 0) {
+        c->heard = true;
+        c->last_us = dfs_mono_us();
+        c->drained = (size_t)r < n;
+        *got = (size_t)r;
+        return true;
+    }
+    if (r < 0 && errno == EAGAIN)
+        c->drained = true;
+    else
+        conn_die(c);
+    return false;
+}
+
+static bool fill_input(struct dfs_conn *c, uint64_t want)
+{
+    size_t got;
+    if (!input_room(c, want) || !receive(c, c->in + c->in_n, c->in_cap - c->in_n, &got))
+        return false;
+    c->in_n += got;
+    return true;
+}
+
+/* --- one request ---------------------------------------------------------------------------------- */
+
+static const struct dfs_command *find_command(const struct dfs_service *s, uint8_t cmd)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->commands[i].cmd == cmd)
+            return &s->commands[i];
+    return NULL;
+}
+
+void conn_refuse(struct dfs_conn *c, int r)
+{
+    c->in_service = true; /* for a moment: the answer is ours */
+    c->reading = R_HELD;
+    dfs_req_reply(&c->req, r, STR_NULL);
+}
+
+/* Commands every server has, unless its table says otherwise. Protocol 2.3. */
+static bool built_in(struct dfs_conn *c)
+{
+    if (c->req.head.cmd == DFS_CMD_QUIT) {
+        conn_die(c);
+        return true;
+    }
+    if (c->req.head.cmd == DFS_CMD_ACTIVE_TEST) {
+        conn_refuse(c, c->req.head.len ? -EINVAL : 0);
+        return true;
+    }
+    return false;
+}
+
+static void begin_request(struct dfs_conn *c)
+{
+    struct dfs_header h;
+    if (dfs_header_get(c->in + c->in_at, &h) < 0 || h.len > c->service->frame_max) {
+        conn_die(c);
+        return;
+    }
+    c->req = (struct dfs_req){.conn = c, .head = h, .began_us = dfs_mono_us()};
+    c->in_pos = c->in_at + DFS_HEADER_LEN;
+    c->unread = h.len;
+    c->accepted = c->aborted = c->handed = false;
+    const struct dfs_command *row = find_command(c->service, h.cmd);
+    c->req.command = row;
+    if (!row) {
+        if (!built_in(c))
+            conn_refuse(c, -EINVAL);
+        return;
+    }
+    if (h.len < row->min_len || h.len > row->max_len) {
+        conn_refuse(c, -EINVAL);
+        return;
+    }
+    int r = c->service->admit ? c->service->admit(&c->req) : 0;
+    if (r < 0) {
+        conn_refuse(c, r);
+        return;
+    }
+    c->need = row->content ? row->min_len : h.len;
+    c->reading = R_COLLECT;
+}
+
+static void hand_over(struct dfs_conn *c)
+{
+    c->in_pos = c->in_at + DFS_HEADER_LEN + (size_t)c->need;
+    c->unread = c->req.head.len - c->need;
+    c->req.left = c->unread;
+    c->req.body = str_of(c->in + c->in_at + DFS_HEADER_LEN, (size_t)c->need);
+    c->reading = c->req.command->content ? R_HELD : R_DONE;
+    c->handed = c->in_service = true;
+    c->req.command->handle(&c->req);
+}
+
+int dfs_req_more(struct dfs_req *req, uint64_t n)
+{
+    struct dfs_conn *c = req->conn;
+    ASSERT(c->in_service && c->reading == R_HELD);
+    if (n > c->unread)
+        return -EINVAL;
+    c->need += n;
+    c->reading = R_COLLECT;
+    conn_advance(c);
+    return 0;
+}
+
+void dfs_req_accept(struct dfs_req *req)
+{
+    struct dfs_conn *c = req->conn;
+    ASSERT(c->in_service && c->reading == R_HELD && req->command->content);
+    c->accepted = true;
+    c->reading = R_CONTENT;
+    conn_advance(c);
+}
+
+/* True when something moved. */
+static bool read_content(struct dfs_conn *c)
+{
+    if (!c->fill) {
+        if (c->blocks_out == BLOCKS_OUT_MAX || c->pool_waiting)
+            return false;
+        c->fill = pool_take(c);
+        if (!c->fill)
+            return false;
+    }
+    struct dfs_block *blk = c->fill;
+    size_t room = (size_t)MIN((uint64_t)(blk->cap - blk->n), c->unread);
+    size_t here = MIN(c->in_n - c->in_pos, room), got = 0;
+    if (here) {
+        memcpy(blk->p + blk->n, c->in + c->in_pos, here);
+        c->in_pos += here;
+        got = here;
+    } else if (room && !receive(c, blk->p + blk->n, room, &got)) {
+        return false;
+    }
+    blk->n += got;
+    c->unread -= got;
+    if (blk->n < blk->cap && c->unread)
+        return true;
+    blk->last = c->unread == 0;
+    c->req.left -= blk->n;
+    c->fill = NULL;
+    c->blocks_out++;
+    if (blk->last)
+        c->reading = R_DONE;
+    c->req.command->content(&c->req, blk);
+    return true;
+}
+
+static bool drain(struct dfs_conn *c)
+{
+    size_t here = (size_t)MIN((uint64_t)(c->in_n - c->in_pos), c->unread), got = 0;
+    if (here) {
+        c->in_pos += here;
+        got = here;
+    } else if (c->unread) {
+        uint8_t scratch[SCRATCH];
+        if (!receive(c, scratch, (size_t)MIN((uint64_t)sizeof(scratch), c->unread), &got))
+            return false;
+    }
+    c->unread -= got;
+    if (c->unread == 0)
+        c->reading = R_DONE;
+    return true;
+}
+
+static bool linger(struct dfs_conn *c)
+{
+    uint8_t scratch[SCRATCH];
+    size_t got;
+    if (!receive(c, scratch, sizeof(scratch), &got))
+        return false;
+    c->unread -= MIN((uint64_t)got, c->unread);
+    if (c->unread == 0)
+        conn_die(c);
+    return true;
+}
+
+static bool conn_read(struct dfs_conn *c)
+{
+    size_t here = c->in_n - c->in_at;
+    switch (c->reading) {
+    case R_HEAD:
+        if (here < DFS_HEADER_LEN)
+            return fill_input(c, DFS_HEADER_LEN);
+        begin_request(c);
+        return true;
+    case R_COLLECT:
+        if (here < DFS_HEADER_LEN + c->need)
+            return fill_input(c, DFS_HEADER_LEN + c->need);
+        hand_over(c);
+        return true;
+    case R_CONTENT:
+        return read_content(c);
+    case R_DRAIN:
+        return drain(c);
+    case R_LINGER:
+        return linger(c);
+    case R_HELD:
+    case R_DONE:
+        break;
+    }
+    return false;
+}
+
+/* The answer is out and the body behind us. */
+static bool finish_request(struct dfs_conn *c)
+{
+    bool closing_early = c->closing && c->reading == R_DRAIN;
+    if (c->writing != W_SENT || (c->reading != R_DONE && !closing_early) || c->blocks_out)
+        return false;
+    if (c->handed && c->req.command->done)
+        c->req.command->done(&c->req);
+    c->handed = false;
+    conn_forget_output(c);
+    c->writing = W_NONE;
+    if (c->closing) {
+        shutdown(c->fd, SHUT_WR);
+        c->reading = R_LINGER;
+        c->unread += LINGER_BYTES;
+        c->last_us = dfs_mono_us();
+        return true;
+    }
+    c->reading = R_HEAD;
+    tidy_input(c);
+    return true;
+}
+
+/* --- deadlines and events ------------------------------------------------------------------------- */
+
+/* How long the peer may keep us waiting now, ms; 0: it is not the peer we wait for. */
+static uint64_t patience(const struct dfs_conn *c)
+{
+    if (c->reading == R_LINGER)
+        return LINGER_MS;
+    if (c->blocked && c->writing != W_NONE && c->writing != W_SENT)
+        return c->service->stall_ms;
+    switch (c->reading) {
+    case R_HEAD:
+        if (!c->heard)
+            return c->service->first_ms;
+        return c->in_n == c->in_at ? c->service->idle_ms : c->service->stall_ms;
+    case R_COLLECT:
+    case R_DRAIN:
+        return c->service->stall_ms;
+    case R_CONTENT:
+        return c->fill ? c->service->stall_ms : 0;
+    default:
+        return 0;
+    }
+}
+
+static void arm(struct dfs_conn *c)
+{
+    uint64_t limit = c->timer_armed ? 0 : patience(c);
+    if (!limit)
+        return;
+    uint64_t waited = (dfs_mono_us() - c->last_us) / 1000;
+    dfs_timer_set(c->timer, waited < limit ? limit - waited : 1);
+    c->timer_armed = true;
+}
+
+/* The timer is set once and looks when it fires; moving it with every byte would cost more. */
+static void on_timer(void *arg)
+{
+    struct dfs_conn *c = arg;
+    c->timer_armed = false;
+    uint64_t limit = patience(c);
+    if (limit && (dfs_mono_us() - c->last_us) / 1000 >= limit)
+        conn_die(c);
+    conn_advance(c);
+}
+
+static void listen_for_events(struct dfs_conn *c)
+{
+    int want = 0;
+    switch (c->reading) {
+    case R_HEAD:
+    case R_COLLECT:
+    case R_DRAIN:
+    case R_LINGER:
+        want |= DFS_READ;
+        break;
+    case R_CONTENT:
+        want |= c->fill ? DFS_READ : 0;
+        break;
+    case R_HELD:
+    case R_DONE:
+        want |= c->interest & DFS_READ; /* taken out when it fires: mostly the answer is sooner */
+        break;
+    }
+    if (c->blocked)
+        want |= DFS_WRITE;
+    if (want != c->interest) {
+        c->interest = want;
+        dfs_watch_set(c->watch, want);
+    }
+}
+
+static void on_ready(void *arg, int ready)
+{
+    struct dfs_conn *c = arg;
+    if (ready & DFS_WRITE)
+        c->blocked = false;
+    if (ready & DFS_READ) {
+        c->drained = false;
+        bool reads = c->reading != R_HELD && c->reading != R_DONE;
+        if (!reads) {
+            c->interest &= ~DFS_READ;
+            dfs_watch_set(c->watch, c->interest);
+        }
+    }
+    conn_advance(c);
+}
+
+/* --- life ----------------------------------------------------------------------------------------- */
+
+void conn_die(struct dfs_conn *c)
+{
+    if (c->dead)
+        return;
+    c->dead = true;
+    c->req.gone = true;
+    dfs_watch_free(&c->watch);
+    dfs_timer_clear(c->timer);
+    pool_forget(c);
+    dfs_close_fd(&c->fd);
+}
+
+static void destroy(struct dfs_conn *c)
+{
+    if (c->service->on_close)
+        c->service->on_close(c);
+    if (c->hooks.closed)
+        c->hooks.closed(c->hooks.arg, c);
+    dfs_watch_free(&c->watch);
+    dfs_timer_free(&c->timer);
+    dfs_close_fd(&c->fd);
+    buf_free(&c->out);
+    free(c->in);
+    c->magic = 0;
+    free(c);
+}
+
+/* A dead connection: tell the service, wait until it lets go. True when the memory has gone. */
+static bool bury(struct dfs_conn *c)
+{
+    if (c->fill) {
+        pool_give(c->pool, c->fill);
+        c->fill = NULL;
+    }
+    if (c->in_service) {
+        /* In R_HELD and R_DONE an answer comes by itself; while content is missing nobody would. */
+        bool waiting = c->reading == R_COLLECT || (c->accepted && c->reading == R_CONTENT);
+        if (waiting && !c->aborted) {
+            c->aborted = true;
+            c->req.command->abort(&c->req);
+        }
+    }
+    if (c->in_service || c->blocks_out)
+        return false;
+    if (c->handed && c->req.command->done)
+        c->req.command->done(&c->req);
+    c->handed = false;
+    conn_forget_output(c);
+    destroy(c);
+    return true;
+}
+
+void conn_advance(struct dfs_conn *c)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    if (c->advancing)
+        return;
+    c->advancing = true;
+    bool moved = true;
+    while (moved && !c->dead) {
+        moved = conn_write(c);
+        if (!c->dead && c->writing != W_NONE)
+            moved = finish_request(c) || moved;
+        if (!c->dead)
+            moved = conn_read(c) || moved;
+    }
+    if (c->dead) {
+        bool gone = bury(c);
+        if (!gone)
+            c->advancing = false;
+        return;
+    }
+    c->advancing = false;
+    listen_for_events(c);
+    arm(c);
+}
+
+int dfs_conn_new(struct dfs_loop *l, struct dfs_pool *pool, const struct dfs_service *s, int fd,
+                 const struct dfs_conn_hooks *hooks)
+{
+    struct dfs_conn *c = dfs_zalloc(sizeof(*c));
+    int r = -ENOMEM;
+    if (c) {
+        *c = (struct dfs_conn){.magic = CONN_MAGIC, .loop = l, .pool = pool, .service = s,
+                               .fd = fd, .pass_fd = -1, .file_fd = -1};
+        c->out = BUF(KEEP_IN);
+        r = dfs_timer_new(l, on_timer, c, &c->timer);
+        if (r == 0)
+            r = dfs_watch_new(l, fd, on_ready, c, &c->watch);
+    }
+    if (r < 0) {
+        if (c)
+            dfs_timer_free(&c->timer);
+        free(c);
+        close(fd);
+        return r;
+    }
+    struct sockaddr_storage sa = {0};
+    socklen_t n = sizeof(sa);
+    if (getpeername(fd, (struct sockaddr *)&sa, &n) == 0)
+        dfs_addr_of((struct sockaddr *)&sa, &c->peer);
+    n = sizeof(sa);
+    if (getsockname(fd, (struct sockaddr *)&sa, &n) == 0) {
+        dfs_addr_of((struct sockaddr *)&sa, &c->local);
+        c->is_unix = sa.ss_family == AF_UNIX;
+    }
+    c->id = atomic_fetch_add(&last_id, 1) + 1;
+    c->last_us = dfs_mono_us();
+    c->req.conn = c;
+    c->hooks = *hooks;
+    if (hooks->opened)
+        hooks->opened(hooks->arg, c);
+    if (s->on_open)
+        s->on_open(c);
+    conn_advance(c);
+    return 0;
+}
+
+void dfs_conn_shutdown(struct dfs_conn *c, bool now)
+{
+    bool idle = c->reading == R_HEAD && c->in_n == c->in_at && c->writing == W_NONE;
+    c->closing = true;
+    if (now || idle || c->reading == R_LINGER)
+        conn_die(c);
+    conn_advance(c);
+}
+
+void dfs_conn_close(struct dfs_conn *c)
+{
+    dfs_conn_shutdown(c, false);
+}
+
+static void on_posted(struct dfs_job *job)
+{
+    struct dfs_req *req = (struct dfs_req *)((char *)job - offsetof(struct dfs_req, job));
+    req->posted(req);
+}
+
+void dfs_req_post(struct dfs_req *req, void (*fn)(struct dfs_req *req))
+{
+    req->posted = fn;
+    req->job.fn = on_posted;
+    dfs_loop_post(req->conn->loop, &req->job);
+}
+
+void *dfs_conn_ctx(const struct dfs_conn *c)
+{
+    return c->service->ctx;
+}
+
+struct dfs_loop *dfs_conn_loop(const struct dfs_conn *c)
+{
+    return c->loop;
+}
+
+void **dfs_conn_user(struct dfs_conn *c)
+{
+    return &c->user;
+}
+
+uint64_t dfs_conn_id(const struct dfs_conn *c)
+{
+    return c->id;
+}
+
+const struct dfs_addr *dfs_conn_peer(const struct dfs_conn *c)
+{
+    return &c->peer;
+}
+
+const struct dfs_addr *dfs_conn_local(const struct dfs_conn *c)
+{
+    return &c->local;
+}
+
+bool dfs_conn_is_unix(const struct dfs_conn *c)
+{
+    return c->is_unix;
+}
+
+struct dfs_conn_link *dfs_conn_link(struct dfs_conn *c)
+{
+    return &c->link;
+}

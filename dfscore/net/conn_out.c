@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers: from memory, from a file, from blocks of the service. */
+#include <sys/sendfile.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/net/conn_impl.h"
+#include "dfscore/wire/status.h"
+
+enum {
+    KEEP_OUT = 64 * 1024,            /* output memory kept between requests */
+    FILE_STEP = 1024 * 1024,         /* one sendfile */
+    TURN_MAX = 4 * 1024 * 1024,      /* bytes of one connection before others get their turn */
+    OUT_MAX = 64 * 1024 * 1024,      /* longest answer from memory */
+};
+
+void conn_start_answer(struct dfs_conn *c, int r, uint64_t len)
+{
+    const struct dfs_header h = {r < 0 ? 0 : len, DFS_CMD_RESPONSE, dfs_status_byte(r)};
+    dfs_header_put(&h, c->head);
+    c->out_at = 0;
+    c->req.result = r < 0 ? r : 0;
+    c->in_service = false;
+    c->writing = W_BYTES;
+    c->blocked = false;
+    if (r == -EINVAL && c->service->close_on_einval)
+        c->closing = true;
+    if (c->reading == R_HELD || c->reading == R_CONTENT || c->reading == R_COLLECT)
+        c->reading = c->unread ? R_DRAIN : R_DONE;
+}
+
+/* The service gives its answer: exactly once. */
+static void begin(struct dfs_req *req, int r, uint64_t len)
+{
+    struct dfs_conn *c = req->conn;
+    CHECK_OBJ(c, CONN_MAGIC);
+    ASSERT(c->in_service && dfs_loop_here(c->loop));
+    conn_start_answer(c, r, len);
+}
+
+void dfs_req_reply(struct dfs_req *req, int r, struct str body)
+{
+    struct dfs_conn *c = req->conn;
+    if (r >= 0 && body.n) {
+        c->out.max = OUT_MAX;
+        buf_add(&c->out, body.p, body.n);
+        if (buf_err(&c->out)) {
+            r = buf_err(&c->out);
+            buf_reset(&c->out);
+        }
+    }
+    begin(req, r, c->out.n);
+    conn_advance(c);
+}
+
+void dfs_req_reply_buf(struct dfs_req *req, struct buf *body)
+{
+    struct dfs_conn *c = req->conn;
+    int r = buf_err(body);
+    if (r == 0) {
+        buf_free(&c->out);
+        c->out = *body;
+        *body = BUF(body->max);
+    } else {
+        buf_free(body);
+    }
+    begin(req, r, c->out.n);
+    conn_advance(c);
+}
+
+void dfs_req_reply_fd(struct dfs_req *req, struct buf *body, int fd)
+{
+    struct dfs_conn *c = req->conn;
+    if (!c->is_unix || buf_err(body)) {
+        int r = c->is_unix ? buf_err(body) : -EOPNOTSUPP;
+        buf_free(body);
+        close(fd);
+        dfs_req_reply(req, r, STR_NULL);
+        return;
+    }
+    c->pass_fd = fd;
+    dfs_req_reply_buf(req, body);
+}
+
+void dfs_req_reply_file(struct dfs_req *req, int fd, uint64_t off, uint64_t len)
+{
+    struct dfs_conn *c = req->conn;
+    begin(req, 0, len);
+    c->file_fd = fd;
+    c->file_off = off;
+    c->left = len;
+    conn_advance(c);
+}
+
+void dfs_req_reply_stream(struct dfs_req *req, uint64_t len,
+                          void (*more)(struct dfs_req *req, struct dfs_block *blk))
+{
+    struct dfs_conn *c = req->conn;
+    begin(req, 0, len);
+    c->left = len;
+    c->more = more;
+    c->stream_ends = false;
+    conn_advance(c);
+}
+
+void dfs_req_drop(struct dfs_req *req)
+{
+    struct dfs_conn *c = req->conn;
+    begin(req, -ECONNABORTED, 0);
+    c->writing = W_SENT;
+    conn_die(c);
+    conn_advance(c);
+}
+
+void conn_forget_output(struct dfs_conn *c)
+{
+    dfs_close_fd(&c->pass_fd);
+    while (c->queued)
+        pool_give(c->pool, c->queue[--c->queued]);
+    c->block_at = 0;
+    c->file_fd = -1;
+    c->left = 0;
+    c->more = NULL;
+    if (c->out.cap > KEEP_OUT)
+        buf_free(&c->out);
+    buf_reset(&c->out);
+    c->out_at = 0;
+}
+
+/* The kernel's answer to a send: true when bytes went out. */
+static bool moved(struct dfs_conn *c, ssize_t n)
+{
+    if (n > 0) {
+        c->last_us = dfs_mono_us();
+        return true;
+    }
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n < 0 && errno == EAGAIN)
+        c->blocked = true;
+    else
+        conn_die(c);
+    return false;
+}
+
+static void attach_fd(struct msghdr *msg, void *control, size_t len, int fd)
+{
+    msg->msg_control = control;
+    msg->msg_controllen = len;
+    struct cmsghdr *h = CMSG_FIRSTHDR(msg);
+    h->cmsg_level = SOL_SOCKET;
+    h->cmsg_type = SCM_RIGHTS;
+    h->cmsg_len = CMSG_LEN(sizeof(fd));
+    memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+}
+
+static bool write_bytes(struct dfs_conn *c)
+{
+    size_t total = DFS_HEADER_LEN + c->out.n;
+    struct iovec iov[2];
+    int n_iov = 0;
+    if (c->out_at < DFS_HEADER_LEN)
+        iov[n_iov++] = (struct iovec){c->head + c->out_at, DFS_HEADER_LEN - c->out_at};
+    size_t at = c->out_at > DFS_HEADER_LEN ? c->out_at - DFS_HEADER_LEN : 0;
+    if (at < c->out.n)
+        iov[n_iov++] = (struct iovec){c->out.p + at, c->out.n - at};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n_iov};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+    if (c->pass_fd >= 0)
+        attach_fd(&msg, control, sizeof(control), c->pass_fd);
+    ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | (c->left ? MSG_MORE : 0));
+    if (!moved(c, n) || n < 0)
+        return n < 0 && !c->blocked && !c->dead;
+    dfs_close_fd(&c->pass_fd);
+    c->out_at += (size_t)n;
+    if (c->out_at == total) {
+        c->req.sent = c->out.n;
+        c->writing = c->file_fd >= 0 && c->left ? W_FILE : c->more ? W_STREAM : W_SENT;
+    }
+    return true;
+}
+
+static bool write_file(struct dfs_conn *c)
+{
+    size_t turn = 0;
+    while (c->left && turn < TURN_MAX) {
+        off_t off = (off_t)c->file_off;
+        ssize_t n = sendfile(c->fd, c->file_fd, &off, (size_t)MIN(c->left, (uint64_t)FILE_STEP));
+        if (n == 0) { /* the file is shorter than we announced */
+            conn_die(c);
+            return true;
+        }
+        if (!moved(c, n))
+            return false;
+        if (n < 0)
+            continue;
+        c->file_off += (uint64_t)n;
+        c->left -= (uint64_t)n;
+        c->req.sent += (uint64_t)n;
+        turn += (size_t)n;
+    }
+    if (c->left) {
+        c->blocked = true; /* others first; the socket will say that it is still writable */
+        return false;
+    }
+    c->writing = W_SENT;
+    return true;
+}
+
+/* Ask the service for a block when none is on its way and the queue does not cover the rest. */
+static void ask_for_more(struct dfs_conn *c)
+{
+    uint64_t covered = 0;
+    for (size_t i = 0; i < c->queued; i++)
+        covered += c->queue[i]->n;
+    covered -= c->block_at;
+    if (c->blocks_out || c->queued == STREAM_QUEUE || c->stream_ends || covered >= c->left)
+        return;
+    struct dfs_block *blk = pool_take(c);
+    if (!blk)
+        return;
+    c->blocks_out++;
+    blk->outgoing = true;
+    c->more(&c->req, blk);
+}
+
+static bool write_block(struct dfs_conn *c)
+{
+    struct dfs_block *blk = c->queue[0];
+    size_t n_left = (size_t)MIN((uint64_t)(blk->n - c->block_at), c->left);
+    ssize_t n = n_left ? send(c->fd, blk->p + c->block_at, n_left, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+    if (n_left && !moved(c, n))
+        return false;
+    if (n > 0) {
+        c->block_at += (size_t)n;
+        c->left -= (uint64_t)n;
+        c->req.sent += (uint64_t)n;
+    }
+    if (c->block_at == blk->n || c->left == 0) {
+        c->queue[0] = c->queue[1];
+        c->queued--;
+        c->block_at = 0;
+        pool_give(c->pool, blk);
+    }
+    return true;
+}
+
+static bool write_stream(struct dfs_conn *c)
+{
+    if (c->left == 0 || (c->stream_ends && c->queued == 0)) {
+        if (c->blocks_out)
+            return false;
+        if (c->left)
+            c->closing = true; /* the length was a lie (unknown): only the end tells */
+        c->writing = W_SENT;
+        return true;
+    }
+    ask_for_more(c);
+    return !c->dead && c->queued && write_block(c);
+}
+
+bool conn_write(struct dfs_conn *c)
+{
+    if (c->blocked || c->dead)
+        return false;
+    switch (c->writing) {
+    case W_BYTES:
+        return write_bytes(c);
+    case W_FILE:
+        return write_file(c);
+    case W_STREAM:
+        return write_stream(c);
+    case W_NONE:
+    case W_SENT:
+        break;
+    }
+    return false;
+}
