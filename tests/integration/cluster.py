@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cluster - starts `s3gw standalone` from a build folder on free ports in a temporary folder.
+
+Everything a test does to servers goes through here: start, stop, kill one program, wait for it to come
+back, read logs and status. Waits are for events (a line, an answer), never for time alone.
+"""
+import http.client
+import json
+import os
+import pathlib
+import platform
+import queue
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("S3GW_BUILD", "build")
+START_S = 60  # sanitizer builds on a busy machine
+
+
+def sanitizer_env(env):
+    """The environment of a server of this build kind."""
+    env = dict(env)
+    if "tsan" in BUILD.name:
+        env["TSAN_OPTIONS"] = f"suppressions={ROOT}/tests/lib/tsan.supp halt_on_error=1 exitcode=66"
+    if "asan" in BUILD.name:
+        env["ASAN_OPTIONS"] = "detect_leaks=1 exitcode=66 handle_abort=1"
+        env["UBSAN_OPTIONS"] = "print_stacktrace=1"
+    return env
+
+
+def wrapper():
+    """The thread sanitizer cannot place its shadow under every address layout."""
+    return ["setarch", platform.machine(), "-R"] if "tsan" in BUILD.name else []
+
+
+def wait_until(what, condition, seconds=30.0):
+    """Poll a condition that has no event of its own; its truth is returned."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.01)
+
+
+def make_certificate(folder):
+    """A self-signed certificate for 127.0.0.1 and localhost: (certificate, key) paths."""
+    cert, key = folder / "tls.crt", folder / "tls.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost,DNS:*.s3.localhost,IP:127.0.0.1", "-keyout", key, "-out", cert],
+        check=True, capture_output=True)
+    return cert, key
+
+
+class Cluster:
+    """One standalone server: gateway, tracker, storage."""
+
+    def __init__(self, *, tls=False, args=(), folder=None, env=None, program=None):
+        self.owns_folder = folder is None
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="s3gw-it-"))
+        self.data = self.folder / "data"
+        self.tls = tls
+        self.args = list(args)
+        self.extra_env = env or {}
+        self.region = "us-east-1"
+        self.access_key = "root" + secrets.token_hex(8)
+        self.secret_key = secrets.token_urlsafe(30)
+        self.certificate = None
+        if tls:
+            self.certificate, self.key_file = make_certificate(self.folder)
+        self.log_path = self.folder / "log"
+        self.out_path = self.folder / "out"
+        self.process = None
+        self.port = 0
+        self.program = program or BUILD / "s3gw"
+
+    # --- life -------------------------------------------------------------------------------
+
+    def command(self):
+        ports = [f"127.0.0.1:{self.port}"]
+        cmd = wrapper() + [str(self.program), "standalone", "--data", str(self.data), "--listen", ports[0]]
+        if not (self.data / "ports").exists():
+            cmd += ["--tracker-port", "0", "--storage-port", "0"]
+        if self.tls:
+            cmd += ["--tls-cert", str(self.certificate), "--tls-key", str(self.key_file)]
+        return cmd + ["--domain", "s3.localhost", "--region", self.region] + self.args
+
+    def environment(self):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3GW_ROOT"))}
+        env["S3GW_ROOT_ACCESS_KEY"] = self.access_key
+        env["S3GW_ROOT_SECRET_KEY"] = self.secret_key
+        env.update(self.extra_env)
+        return sanitizer_env(env)
+
+    def start(self, wait=True):
+        assert self.process is None or self.process.poll() is not None, "already running"
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log, cwd=self.folder,
+                                        env=self.environment())
+        log.close()
+        self.lines = queue.Queue()
+        threading.Thread(target=self._read_output, args=(self.process, self.lines), daemon=True).start()
+        if wait:
+            self.wait_ready()
+        return self
+
+    def _read_output(self, process, lines):
+        with open(self.out_path, "ab") as out:
+            for line in process.stdout:
+                out.write(line)
+                out.flush()
+                lines.put(line.decode(errors="replace").rstrip("\n"))
+        lines.put(None)
+
+    def wait_ready(self, seconds=START_S):
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                line = self.lines.get(timeout=max(0.01, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"not ready after {seconds} s\n{self.tail()}") from None
+            assert line is not None, f"s3gw ended before it was ready\n{self.tail()}"
+            match = re.fullmatch(r"ready port=(\d+)", line)
+            if match:
+                self.port = int(match.group(1))
+                return
+
+    def stop(self, seconds=60):
+        """SIGTERM; the exit status."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"s3gw did not stop in {seconds} s\n{self.tail()}") from None
+        self.process = None
+        return status
+
+    def kill_all(self):
+        """kill -9 of the supervisor; its servers must go with it."""
+        children = [p for p in (self.pid_of("dfs_trackerd"), self.pid_of("dfs_storaged")) if p]
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        for pid in children:
+            wait_until(f"process {pid} to die with its supervisor", lambda pid=pid: not alive(pid))
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def remove(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.owns_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- looking inside ---------------------------------------------------------------------
+
+    def pid_of(self, name):
+        """Process number of one of our children by program name, or None."""
+        if self.process is None:
+            return None
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                text = stat.read_text()
+            except OSError:
+                continue
+            comm, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
+            if int(rest[1]) == self.process.pid and rest[0] != "Z" and name.startswith(comm):
+                return int(text.split(" ", 1)[0])
+        return None
+
+    def kill_child(self, name, sig=signal.SIGKILL):
+        pid = self.pid_of(name)
+        assert pid, f"{name} is not running"
+        os.kill(pid, sig)
+        return pid
+
+    def wait_child(self, name, other_than):
+        """Wait until @name runs again as another process and is ready."""
+        kind = {"dfs_trackerd": "tracker", "dfs_storaged": "storage"}[name]
+        wait_until(f"{name} to be ready again", lambda: (
+            (s := self.admin("status"))[kind]["state"] == "ready" and s[kind]["pid"] != other_than))
+
+    def tail(self, lines=80):
+        parts = []
+        for path in (self.out_path, self.log_path):
+            if path.exists():
+                parts.append(f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
+        return "\n".join(parts)
+
+    def admin(self, *words, check=True):
+        """`s3gw admin --json WORDS...`: the answer as an object."""
+        done = subprocess.run([str(BUILD / "s3gw"), "admin", "--data", str(self.data), "--json", *words],
+                              capture_output=True, text=True, env=sanitizer_env(os.environ), timeout=60)
+        answer = json.loads(done.stdout) if done.stdout.strip() else {"ok": False, "error": done.stderr}
+        if check:
+            assert answer.get("ok"), f"s3gw admin {words}: {answer}\n{self.tail()}"
+        answer["exit_status"] = done.returncode
+        return answer
+
+    def memory_kib(self):
+        """Resident memory of all our processes together."""
+        total = 0
+        for pid in [self.process.pid, self.pid_of("dfs_trackerd"), self.pid_of("dfs_storaged")]:
+            if pid:
+                text = pathlib.Path(f"/proc/{pid}/status").read_text()
+                total += int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
+        return total
+
+    # --- reaching it ------------------------------------------------------------------------
+
+    @property
+    def endpoint(self):
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def http(self, timeout=30):
+        if self.tls:
+            import ssl
+            context = ssl.create_default_context(cafile=str(self.certificate))
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=context)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def socket(self, timeout=30):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+
+    def client_env(self, home=None):
+        """Environment for command line clients: keys, region, no configuration of the caller's."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3GW_"))}
+        env.update(AWS_ACCESS_KEY_ID=self.access_key, AWS_SECRET_ACCESS_KEY=self.secret_key,
+                   AWS_DEFAULT_REGION=self.region, AWS_EC2_METADATA_DISABLED="true", HOME=str(home or self.folder),
+                   AWS_PAGER="")
+        if self.certificate:
+            env["AWS_CA_BUNDLE"] = str(self.certificate)
+            env["SSL_CERT_FILE"] = str(self.certificate)
+        return env
+
+    def boto3(self, access_key=None, secret_key=None, **config):
+        import boto3
+        from botocore.config import Config
+        settings = dict(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, connect_timeout=10,
+                        read_timeout=60, max_pool_connections=64)
+        settings.update(config)
+        return boto3.session.Session().client(
+            "s3", endpoint_url=self.endpoint, region_name=self.region, config=Config(**settings),
+            aws_access_key_id=access_key or self.access_key, aws_secret_access_key=secret_key or self.secret_key,
+            verify=str(self.certificate) if self.certificate else None)
+
+
+def alive(pid):
+    """Is it a living process (a zombie that waits for init is not)?"""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return text[text.rindex(")") + 2] not in "ZX"

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of all integration tests, and the closing line that tests/run-check reads."""
+import pathlib
+import secrets
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from cluster import Cluster  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    setattr(item, "rep_" + report.when, report)
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, Cluster):
+                report.sections.append((f"servers of {name}", value.tail(60)))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A server shared by the tests of one file."""
+    c = Cluster()
+    try:
+        c.start()
+        yield c
+        status = c.stop()
+        assert status == 0, f"s3gw ended with status {status}\n{c.tail()}"
+    finally:
+        c.remove()
+
+
+@pytest.fixture(scope="module")
+def tls_cluster():
+    c = Cluster(tls=True)
+    try:
+        c.start()
+        yield c
+        status = c.stop()
+        assert status == 0, f"s3gw ended with status {status}\n{c.tail()}"
+    finally:
+        c.remove()
+
+
+@pytest.fixture(scope="module", params=["http", "https"])
+def either(request):
+    """Each test once over HTTP, once over HTTPS."""
+    return request.getfixturevalue("cluster" if request.param == "http" else "tls_cluster")
+
+
+@pytest.fixture
+def fresh_cluster():
+    """A server of the test's own, to be killed and restarted."""
+    c = Cluster()
+    try:
+        c.start()
+        yield c
+        if c.process is not None and c.process.poll() is None:
+            status = c.stop()
+            assert status == 0, f"s3gw ended with status {status}\n{c.tail()}"
+    finally:
+        c.remove()
+
+
+@pytest.fixture
+def s3(cluster):
+    return cluster.boto3()
+
+
+@pytest.fixture
+def bucket(cluster):
+    """A new bucket's name."""
+    name = "b" + secrets.token_hex(6)
+    cluster.boto3().create_bucket(Bucket=name)
+    return name
+
+
+def pytest_terminal_summary(terminalreporter):
+    stats = terminalreporter.stats
+    passed = len(stats.get("passed", []))
+    failed = len(stats.get("failed", [])) + len(stats.get("error", []))
+    skipped = len(stats.get("skipped", []))
+    for report in stats.get("skipped", []):
+        terminalreporter.write_line(f"skipped: {report.nodeid}: {report.longrepr[-1]}")
+    terminalreporter.write_line(f"integration: {passed} passed, {failed} failed" +
+                                (f", {skipped} skipped" if skipped else ""))
