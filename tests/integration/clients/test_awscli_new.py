@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""the newest aws-cli from PyPI (default checksums and trailers)."""
+import awscli
+import pytest
+from clientlib import VENV
+
+
+@pytest.fixture
+def aws(either, tmp_path):
+    return awscli.Aws(str(VENV / "aws"), either, tmp_path)
+
+
+def test_buckets_are_made_and_removed(aws):
+    awscli.make_and_remove_bucket(aws)
+
+
+def test_a_tree_goes_there_and_back(aws, tmp_path):
+    awscli.sync_a_tree_there_and_back(aws, tmp_path)
+
+
+def test_large_files_copies_and_presigned_urls(aws, tmp_path, either):
+    awscli.multipart_copy_and_presign(aws, tmp_path, either)
+
+
+def test_pipes_and_moves(aws):
+    awscli.streams_through_pipes(aws)
+
+
+def test_the_api_commands(aws, tmp_path):
+    awscli.the_api_commands(aws, tmp_path)
+
+
+def test_big_listings(cluster, tmp_path):
+    awscli.lists_many(awscli.Aws(str(VENV / "aws"), cluster, tmp_path), cluster)
