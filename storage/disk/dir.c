@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/disk/dir.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+static int sync_path(const struct sto_dir *d, const char *path)
+{
+    AUTO(dfs_close_fd) int fd = d->io->openat(d->root, path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return -errno;
+    return d->io->fsync(fd) == 0 ? 0 : -errno;
+}
+
+/* Named temporary files of a process that crashed: nothing refers to them. */
+static void remove_leftovers(const struct sto_dir *d)
+{
+    int fd = d->io->openat(d->root, "data", O_RDONLY | O_DIRECTORY, 0);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        dfs_close_fd(&fd);
+        return;
+    }
+    const struct dirent *e;
+    while ((e = readdir(dir)))
+        if (str_starts(str_c(e->d_name), STR(".tmp-")))
+            d->io->unlinkat(fd, e->d_name, 0);
+    closedir(dir);
+}
+
+static int take_lock(struct sto_dir *d)
+{
+    d->lock = d->io->openat(d->data, ".lock", O_RDWR | O_CREAT, 0600);
+    if (d->lock < 0)
+        return -errno;
+    if (flock(d->lock, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    return 0;
+}
+
+static int open_parts(const char *root, struct sto_dir *d)
+{
+    d->root = d->io->openat(AT_FDCWD, root, O_RDONLY | O_DIRECTORY, 0);
+    if (d->root < 0)
+        return -errno;
+    if (mkdirat(d->root, "data", 0755) == 0)
+        d->fresh = true;
+    else if (errno != EEXIST)
+        return -errno;
+    if (d->fresh && d->io->fsync(d->root) < 0)
+        return -errno;
+    d->data = d->io->openat(d->root, "data", O_RDONLY | O_DIRECTORY, 0);
+    if (d->data < 0)
+        return -errno;
+    return take_lock(d);
+}
+
+int sto_dir_open(const struct sto_io *io, const char *root, struct sto_dir *ret)
+{
+    struct sto_dir d = {.io = io, .root = -1, .data = -1, .lock = -1};
+    int r = open_parts(root, &d);
+    if (r < 0) {
+        sto_dir_close(&d);
+        return r;
+    }
+    remove_leftovers(&d);
+    *ret = d;
+    return 0;
+}
+
+void sto_dir_close(struct sto_dir *d)
+{
+    dfs_close_fd(&d->lock);
+    dfs_close_fd(&d->data);
+    dfs_close_fd(&d->root);
+}
+
+int sto_dir_make(const struct sto_dir *d, unsigned high, unsigned low)
+{
+    char path[16];
+    (void)snprintf(path, sizeof(path), "data/%02X", high & 0xff);
+    if (mkdirat(d->root, path, 0755) == 0) {
+        if (d->io->fsync(d->data) < 0)
+            return -errno;
+    } else if (errno != EEXIST) {
+        return -errno;
+    }
+    char sub[16];
+    (void)snprintf(sub, sizeof(sub), "data/%02X/%02X", high & 0xff, low & 0xff);
+    if (mkdirat(d->root, sub, 0755) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    return sync_path(d, path);
+}
+
+int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low)
+{
+    char path[16];
+    (void)snprintf(path, sizeof(path), "data/%02X/%02X", high & 0xff, low & 0xff);
+    return sync_path(d, path);
+}
+
+int sto_dir_sync_data(const struct sto_dir *d)
+{
+    return d->io->fsync(d->data) == 0 ? 0 : -errno;
+}
+
+int sto_dir_space(const struct sto_dir *d, struct sto_space *ret)
+{
+    struct statvfs v;
+    if (d->io->fstatvfs(d->root, &v) < 0)
+        return -errno;
+    ret->total = (uint64_t)v.f_blocks * v.f_frsize;
+    ret->free = (uint64_t)v.f_bavail * v.f_frsize;
+    return 0;
+}
+
+static int open_named(const struct sto_dir *d, struct sto_tmp *t)
+{
+    uint64_t random;
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        return -EIO;
+    (void)snprintf(t->name, sizeof(t->name), "data/.tmp-%016llx", (unsigned long long)random);
+    t->fd = d->io->openat(d->root, t->name, O_RDWR | O_CREAT | O_EXCL, 0644);
+    return t->fd < 0 ? -errno : 0;
+}
+
+int sto_tmp_open(struct sto_dir *d, bool named, struct sto_tmp *ret)
+{
+    struct sto_tmp t = {.fd = -1};
+    if (!named && !d->no_tmpfile) {
+        t.fd = d->io->openat(d->root, "data", O_RDWR | O_TMPFILE, 0644);
+        if (t.fd < 0 && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+            return -errno;
+        if (t.fd < 0)
+            d->no_tmpfile = true;
+    }
+    if (t.fd < 0) {
+        int r = open_named(d, &t);
+        if (r < 0)
+            return r;
+    }
+    *ret = t;
+    return 0;
+}
+
+int sto_tmp_link(const struct sto_dir *d, struct sto_tmp *t, const char *path)
+{
+    if (t->name[0]) {
+        if (d->io->linkat(d->root, t->name, d->root, path, 0) < 0)
+            return -errno;
+        d->io->unlinkat(d->root, t->name, 0);
+        t->name[0] = '\0';
+        return 0;
+    }
+    char self[32];
+    (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", t->fd);
+    if (d->io->linkat(AT_FDCWD, self, d->root, path, AT_SYMLINK_FOLLOW) < 0)
+        return -errno;
+    return 0;
+}
+
+int sto_tmp_replace(const struct sto_dir *d, struct sto_tmp *t, const char *path)
+{
+    ASSERT(t->name[0]);
+    if (d->io->renameat(d->root, t->name, d->root, path) < 0)
+        return -errno;
+    t->name[0] = '\0';
+    return 0;
+}
+
+void sto_tmp_drop(const struct sto_dir *d, struct sto_tmp *t)
+{
+    dfs_close_fd(&t->fd);
+    if (t->name[0])
+        d->io->unlinkat(d->root, t->name, 0);
+    t->name[0] = '\0';
+}
+
+static int replace_with(struct sto_dir *d, struct sto_tmp *t, const char *path, struct str bytes)
+{
+    int r = sto_write_all(d->io, t->fd, bytes.p, bytes.n, 0);
+    if (r < 0)
+        return r;
+    if (d->io->fdatasync(t->fd) < 0)
+        return -errno;
+    r = sto_tmp_replace(d, t, path);
+    if (r < 0)
+        return r;
+    char parent[64];
+    (void)snprintf(parent, sizeof(parent), "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash)
+        *slash = '\0';
+    return sync_path(d, slash ? parent : ".");
+}
+
+int sto_dir_put_file(struct sto_dir *d, const char *path, struct str bytes)
+{
+    ASSERT(!strrchr(path, '/') || strrchr(path, '/') - path < 64); /* "data/HH/HH" at the longest */
+    struct sto_tmp t;
+    int r = sto_tmp_open(d, true, &t);
+    if (r < 0)
+        return r;
+    r = replace_with(d, &t, path, bytes);
+    sto_tmp_drop(d, &t);
+    return r;
+}
+
+int sto_dir_get_file(const struct sto_dir *d, const char *path, size_t max, char **ret, size_t *ret_n)
+{
+    AUTO(dfs_close_fd) int fd = d->io->openat(d->root, path, O_RDONLY, 0);
+    if (fd < 0)
+        return -errno;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_size < 0 || (uint64_t)st.st_size > max)
+        return -EFBIG;
+    AUTO(dfs_free_ptr) char *bytes = dfs_alloc((size_t)st.st_size + 1);
+    if (!bytes)
+        return -ENOMEM;
+    ssize_t n = sto_read_all(d->io, fd, bytes, (size_t)st.st_size, 0);
+    if (n < 0)
+        return (int)n;
+    bytes[n] = '\0';
+    *ret_n = (size_t)n;
+    *ret = TAKE(bytes);
+    return 0;
+}

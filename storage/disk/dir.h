@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dir - one store path: its data directory, its lock, its free space, its temporary files.
+ *
+ * data/HH/HH directories are made when the first file goes there. (FastDFS makes all 65,536 at the
+ * first start: 256 MiB on ext4 and seconds of start-up for nothing.) Paths given here are relative to
+ * the store path, "data/0A/1B/name", as dfs_logical_path() writes them.
+ *
+ * Temporary files have no name (O_TMPFILE), so that a crash leaves none; where the file system cannot do
+ * that, or a rename over an old file is needed, they are data/.tmp-<random>, removed at the next open.
+ *
+ * Threads: any, after sto_dir_open().
+ */
+#ifndef STO_DIR_H
+#define STO_DIR_H
+
+#include "storage/disk/io.h"
+
+enum { STO_DIRS = 65536 };
+
+struct sto_dir {
+    const struct sto_io *io;
+    int root;                /* descriptor of the store path */
+    int data;                /* of data/ */
+    int lock;                /* data/.lock, flock()ed */
+    bool fresh;              /* data/ was made by this open */
+    _Atomic bool no_tmpfile; /* O_TMPFILE does not work here */
+};
+
+/* -EBUSY: another process has it. Closes nothing that the caller has. */
+int sto_dir_open(const struct sto_io *io, const char *root, struct sto_dir *ret) MUST_CHECK;
+void sto_dir_close(struct sto_dir *d); /* safe on a zeroed one with fds of -1 */
+
+/* Make data/HH/HH, durably. 0 also when it is there. */
+int sto_dir_make(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
+/* fsync data/HH/HH. -ENOENT: there is none. */
+int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
+int sto_dir_sync_data(const struct sto_dir *d) MUST_CHECK;
+
+struct sto_space {
+    uint64_t total, free;    /* bytes; free for a process without privileges */
+};
+int sto_dir_space(const struct sto_dir *d, struct sto_space *ret) MUST_CHECK;
+
+struct sto_tmp {
+    int fd;                  /* -1: none */
+    char name[32];           /* "data/.tmp-..." or empty */
+};
+int sto_tmp_open(struct sto_dir *d, bool named, struct sto_tmp *ret) MUST_CHECK;
+/* Give it the name @path, which must not exist (-EEXIST). The descriptor stays open. */
+int sto_tmp_link(const struct sto_dir *d, struct sto_tmp *t, const char *path) MUST_CHECK;
+/* Named ones only: put it in the place of @path. */
+int sto_tmp_replace(const struct sto_dir *d, struct sto_tmp *t, const char *path) MUST_CHECK;
+void sto_tmp_drop(const struct sto_dir *d, struct sto_tmp *t); /* idempotent */
+
+/* Write a small file atomically and durably: temporary file, sync, rename, directory sync. */
+int sto_dir_put_file(struct sto_dir *d, const char *path, struct str bytes) MUST_CHECK;
+/* Read a whole file of at most @max bytes into a fresh buffer (free() it); -EFBIG when larger. */
+int sto_dir_get_file(const struct sto_dir *d, const char *path, size_t max, char **ret, size_t *ret_n)
+    MUST_CHECK;
+
+#endif
