@@ -148,7 +148,7 @@ struct sto_view {
     uint64_t offset, size;   /* the content is bytes [offset, offset + size) of fd */
     bool in_pack;
 };
-/* Also takes raw packs "M00/HH/HH/000012" (whole file; disk recovery of FastDFS reads them). */
+/* A raw pack by its own name is -ENOENT: it holds other people's files (semantics 19, weakness 5). */
 int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret) MUST_CHECK;
 /* Read the whole content against the CRC-32 its name carries: 0, -EBADMSG, -ENOENT. */
 int sto_verify(struct sto_store *s, struct str name) MUST_CHECK;

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What DELETE and CHANGE records do to the files of a path; run after the sync, and by recovery. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "dfscore/fileid/fileid.h"
+#include "storage/trunk/log.h"
+#include "storage/trunk/walk.h"
+
+static int remove_plain(struct sto_log *log, const struct dfs_logical *at, const char *suffix)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(at, suffix, path);
+    if (log->dir->io->unlinkat(log->dir->root, path, 0) < 0)
+        return errno == ENOTDIR ? -ENOENT : -errno;
+    sto_log_note_unlink(log, at->high, at->low);
+    return 0;
+}
+
+static int apply_delete(struct sto_log *log, struct str name)
+{
+    struct dfs_logical at;
+    if (dfs_logical_parse(name, &at) < 0)
+        return -EINVAL;
+    struct dfs_fileid f;
+    bool packed = dfs_filename_parse(name, &f) == 0 && f.kind == DFS_FILE_TRUNK && !f.slave;
+    int r = packed ? sto_log_mark_dead(log, &f) : remove_plain(log, &at, "");
+    int m = remove_plain(log, &at, "-m");
+    return r < 0 ? r : m == -ENOENT ? 0 : m;
+}
+
+/* "name" takes the place of "extra" (its old name). */
+static int apply_rename(struct sto_log *log, struct str name, struct str old)
+{
+    struct dfs_logical to, from;
+    if (dfs_logical_parse(name, &to) < 0 || dfs_logical_parse(old, &from) < 0)
+        return -EINVAL;
+    char to_path[DFS_LOCAL_PATH_MAX], from_path[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(&to, "", to_path);
+    dfs_logical_path(&from, "", from_path);
+    const struct sto_io *io = log->dir->io;
+    if (io->renameat(log->dir->root, from_path, log->dir->root, to_path) < 0)
+        return -errno;
+    sto_log_note_unlink(log, from.high, from.low);
+    sto_log_note_unlink(log, to.high, to.low);
+    char to_meta[DFS_LOCAL_PATH_MAX], from_meta[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(&to, "-m", to_meta);
+    dfs_logical_path(&from, "-m", from_meta);
+    if (io->renameat(log->dir->root, from_meta, log->dir->root, to_meta) < 0 && errno != ENOENT)
+        return -errno;
+    return sto_dir_sync(log->dir, to.high, to.low);
+}
+
+int sto_log_apply(struct sto_log *log, uint8_t kind, uint8_t op, const struct sto_body *body)
+{
+    if (kind == STO_REC_DELETE)
+        return apply_delete(log, body->name);
+    if (kind == STO_REC_CHANGE && op == 'R')
+        return apply_rename(log, body->name, body->extra);
+    return 0;
+}

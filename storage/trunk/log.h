@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log - the log of one store path: packs in order, appended to by group commit.
+ *
+ * Writers put records in a queue. Whoever finds no one at it becomes the leader, takes what is queued
+ * (bounded), writes it with one pwritev, syncs once, and completes all; meanwhile the next ones gather.
+ * So a lone writer has no thread hand-off and 64 writers share a sync. Requests without a waiting thread
+ * are led by the log's commit thread.
+ *
+ * States of a record: queued -> written -> synced (its result is told) -> applied. "Applied" matters for
+ * records with work to do after the sync (name a file, unlink one): they are held, readers of the log
+ * and checkpoints stop before the first held record, and its owner calls sto_log_release().
+ *
+ * A failed write or sync gives the pack up at its last synced byte: what the page cache says about it
+ * can not be believed any more. The next commit begins a new pack, whose header says where the valid
+ * part of the old one ends.
+ *
+ * Threads: any. Lock rank: sto_log.lock is taken last and never held across I/O.
+ */
+#ifndef STO_LOG_H
+#define STO_LOG_H
+
+#include <pthread.h>
+
+#include "storage/binlog/record.h"
+#include "storage/disk/dir.h"
+#include "storage/trunk/pack.h"
+
+struct sto_hold {
+    uint64_t position;
+    struct sto_hold *next, *prev;
+    bool on;
+};
+
+/* One record to append. Owner: the caller, until the request is done (held ones: until released). */
+struct sto_log_rec {
+    uint8_t kind, flags, op; /* as in struct sto_rec */
+    bool held;
+    bool urgent;             /* may use what is kept for deletes when the disk is full */
+    char ext[7];             /* OBJECT: extension of the name to be made */
+    struct str name;         /* views; OBJECT: absent, made on append */
+    struct str extra, desc, data;
+    uint32_t time_s;         /* 0: now */
+    int result;              /* out: 0 or negative errno */
+    uint64_t position;       /* out */
+    char made[64];           /* out, OBJECT: the logical name, NUL terminated */
+    struct sto_hold hold;
+};
+
+struct sto_log_req {
+    struct sto_log_rec *recs;
+    size_t count;
+    void (*done)(struct sto_log_req *q); /* NULL: somebody waits in sto_log_append() */
+    void *arg;
+    /* private to log.c */
+    struct sto_log_req *next;
+    size_t bytes;
+    bool finished;
+    pthread_cond_t wake;
+};
+
+/* A pack of the log as memory knows it. Guarded by sto_log.lock. */
+struct sto_seg {
+    uint32_t number;
+    uint32_t end;            /* valid bytes */
+    uint32_t dead;           /* bytes of dead records not yet punched; a hint */
+    bool dirty;              /* changed in place since the last checkpoint */
+    bool trim;               /* may have preallocated bytes behind end */
+};
+
+/* The pack being appended to. Owner: the leader of the moment. */
+struct sto_cur {
+    int fd;                  /* -1: none, the next append begins a pack */
+    uint32_t number, size, salt;
+    uint32_t end;            /* synced bytes */
+};
+
+struct sto_log_options {
+    unsigned path_index;
+    unsigned subdirs;
+    uint8_t source[4];       /* source field of names */
+    uint32_t segment_size;
+    uint64_t reserve;        /* bytes */
+    bool relaxed;
+};
+
+struct sto_log {
+    struct sto_log_options o;
+    struct sto_dir *dir;     /* outlives the log */
+    uint8_t id[STO_LOG_ID];
+    uint8_t high, low;       /* directory of the packs */
+
+    pthread_mutex_t lock;    /* guards all below, save cur (see there) */
+    struct sto_log_req *head, **tail; /* the queue */
+    size_t queued_bytes;
+    bool leading, stopping;
+    struct sto_cur cur;
+    uint64_t next_seq;       /* owner: leader */
+    uint64_t synced_seq;     /* next_seq as of the last sync */
+    uint64_t end;            /* position behind the last synced record */
+    struct sto_hold holds;   /* ring, ordered by position */
+    struct sto_seg *segs;    /* sorted by number; the current pack is the last */
+    size_t seg_count, seg_cap;
+    struct sto_tmp spare;    /* prepared next pack; fd -1: none */
+    uint32_t spare_size;
+    uint64_t checkpoint;     /* replay starts here */
+    uint64_t retain;         /* sto_retain() */
+    uint64_t *dirty_dirs;    /* bit per data/HH/HH with unsynced unlinks */
+    bool mark_lost;          /* an in-place mark could not be synced: no more checkpoints in this life */
+    bool failed;             /* last commit failed */
+
+    pthread_cond_t async_wake, maint_wake;
+    bool async_running, maint_running, maint_asked;
+    pthread_t async_thread, maint_thread;
+
+    /* Owner: leader. */
+    uint8_t *stage;
+    struct iovec *iov;
+};
+
+/* ---- life (log_recover.c) ---- */
+/* Recover and make ready. @d outlives the log. */
+int sto_log_open(struct sto_log *log, struct sto_dir *d, const struct sto_log_options *o) MUST_CHECK;
+/*
+ * Do what a held DELETE or CHANGE record says to the files (apply.c). Both the writer after the sync and
+ * the recovery call it; doing it twice is the same as once. @total: the record's length.
+ * 0; -ENOENT: there is no such file; other negative errno.
+ */
+struct sto_body;
+int sto_log_apply(struct sto_log *log, uint8_t kind, uint8_t op, const struct sto_body *body) MUST_CHECK;
+
+/* ---- reading (scan.c) ---- */
+struct sto_entry;
+struct sto_scan;
+int sto_log_scan(struct sto_log *log, uint64_t position, unsigned flags, size_t max_records,
+                 int (*fn)(const struct sto_entry *e, void *arg), void *arg, struct sto_scan *ret)
+    MUST_CHECK;
+void sto_log_close(struct sto_log *log); /* stops threads, writes a checkpoint when it can */
+
+/* ---- appending (log.c) ---- */
+/* Blocks until every record has its result. */
+void sto_log_append(struct sto_log *log, struct sto_log_rec *recs, size_t count);
+/* q->done() later on some committing thread; -EAGAIN: queue full, -ENOMEM: no thread. */
+int sto_log_submit(struct sto_log *log, struct sto_log_req *q) MUST_CHECK;
+void sto_log_release(struct sto_log *log, struct sto_log_rec *rec);
+uint64_t sto_log_stable(struct sto_log *log); /* readers may go up to here */
+
+/* ---- packs by number (log_segs.c); all take the lock themselves ---- */
+bool sto_log_seg_at(struct sto_log *log, uint32_t number, struct sto_seg *ret); /* that or the next */
+/* Note that @dead bytes of pack @number died and that the file was changed in place. */
+void sto_log_note_dead(struct sto_log *log, uint32_t number, uint32_t dead);
+void sto_log_note_unlink(struct sto_log *log, unsigned high, unsigned low);
+int sto_log_open_pack(struct sto_log *log, uint32_t number, bool write); /* fd or negative errno */
+int sto_log_add_seg(struct sto_log *log, const struct sto_seg *seg) MUST_CHECK; /* lock held */
+struct sto_seg *sto_log_find_seg(struct sto_log *log, uint32_t number);         /* lock held */
+void sto_log_drop_seg(struct sto_log *log, uint32_t number);                    /* lock held */
+
+/*
+ * Mark the packed file that @name names dead: in place, not synced (its DELETE record is).
+ * @path: of its pack. 0; -ENOENT: no live one there.
+ */
+struct dfs_fileid;
+int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f) MUST_CHECK;
+
+/* ---- maintenance (maintain.c) ---- */
+int sto_log_maint_start(struct sto_log *log) MUST_CHECK;
+void sto_log_maint_stop(struct sto_log *log);
+void sto_log_maint_ask(struct sto_log *log); /* there may be something to do */
+int sto_log_checkpoint(struct sto_log *log) MUST_CHECK;
+int sto_log_sweep(struct sto_log *log, uint32_t number) MUST_CHECK;
+/* Is there a plain file or link of this name? True also when that cannot be told. */
+bool sto_log_exists(struct sto_log *log, struct str name);
+uint32_t sto_log_pack_size(const struct sto_log *log); /* for this disk's size */
+
+#endif

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deleting, and what FastDFS allows to be done to files: appenders edited, appenders made normal
+ * files, links, metadata.
+ *
+ * Deletes and renames are logged first and done afterwards (apply.c); recovery does them again. Edits
+ * are done first, synced, then logged: an edit that was never answered may be there after a crash, in
+ * whole or in part, as FastDFS's clients know it; an answered one always is.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dfscore/base/buf.h"
+#include "dfscore/base/clock.h"
+#include "storage/trunk/store_priv.h"
+#include "storage/trunk/walk.h"
+
+enum { META_MAX = 64 * 1024 * 1024 };
+
+pthread_mutex_t *sto_edit_lock(struct sto_store *s, struct str name)
+{
+    return &s->edit_locks[dfs_pjw(name) % STO_EDIT_LOCKS];
+}
+
+static void unlock(pthread_mutex_t **m)
+{
+    if (*m)
+        pthread_mutex_unlock(*m);
+}
+
+/* ---- delete ---- */
+
+struct deletion {
+    struct sto_log_rec *recs;
+    uint32_t *index;
+    size_t count;
+};
+
+static int present(struct sto_path *p, struct str name, const struct dfs_logical *at)
+{
+    struct dfs_fileid f;
+    uint64_t number;
+    if (sto_is_packed(name, &f)) {
+        int fd = sto_open_slot(p, &f);
+        if (fd >= 0)
+            close(fd);
+        return MIN(fd, 0);
+    }
+    if (str_u64(at->base, UINT64_MAX, &number) == 0)
+        return -ENOENT; /* a pack is not a file */
+    char path[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(at, "", path);
+    struct stat st;
+    if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOTDIR ? -ENOENT : -errno;
+    return S_ISDIR(st.st_mode) ? -ENOENT : 0;
+}
+
+static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
+{
+    sto_log_append(&p->log, d->recs, d->count);
+    for (size_t i = 0; i < d->count; i++) {
+        struct sto_log_rec *rec = &d->recs[i];
+        int r = rec->result;
+        if (r == 0) {
+            struct sto_body body = {.name = rec->name};
+            r = sto_log_apply(&p->log, STO_REC_DELETE, 'D', &body);
+            if (r < 0 && r != -ENOENT) {
+                pthread_mutex_lock(&p->log.lock);
+                p->log.mark_lost = true; /* keeps this record in every later replay */
+                pthread_mutex_unlock(&p->log.lock);
+            }
+            sto_log_note_dead(&p->log, STO_POS_PACK(rec->position), STO_REC_HEAD);
+        }
+        sto_log_release(&p->log, rec);
+        results[d->index[i]] = r;
+    }
+}
+
+int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count, int *results)
+{
+    CHECK_OBJ(s, STO_STORE_MAGIC);
+    if (count > DFS_BATCH_ITEMS_MAX)
+        return -E2BIG;
+    AUTO(dfs_free_ptr) struct sto_log_rec *recs = dfs_zalloc(count * sizeof(*recs));
+    AUTO(dfs_free_ptr) uint32_t *index = dfs_alloc(count * sizeof(*index));
+    if (!recs || !index)
+        return -ENOMEM;
+    for (unsigned path = 0; path < s->path_count; path++) {
+        struct deletion d = {recs, index, 0};
+        for (size_t i = 0; i < count; i++) {
+            struct dfs_logical at;
+            struct sto_path *p;
+            results[i] = path == 0 ? -EINVAL : results[i];
+            if (sto_locate(s, names[i], &at, &p) < 0 || at.path_index != path)
+                continue;
+            results[i] = present(p, names[i], &at);
+            if (results[i] < 0)
+                continue;
+            index[d.count] = (uint32_t)i;
+            recs[d.count++] = (struct sto_log_rec){
+                .kind = STO_REC_DELETE, .op = 'D', .held = true, .urgent = true, .name = names[i]};
+        }
+        if (d.count)
+            delete_on_path(&s->paths[path], &d, results);
+    }
+    return 0;
+}
+
+/* ---- appender edits ---- */
+
+struct sto_edit {
+    unsigned magic;
+#define EDIT_MAGIC 0x0ed17002u
+    struct sto_store *store;
+    struct sto_path *path;
+    pthread_mutex_t *lock;
+    char name[STO_NAME_MAX + 1];
+    int fd;
+    enum sto_edit_op op;
+    uint64_t at, size, done; /* bytes: where, how many, written so far */
+    uint64_t old_size;
+    bool committed;
+};
+
+/* Open an appender for writing. fd, or negative errno. */
+static int open_appender(struct sto_store *s, struct str name, struct sto_path **p, struct stat *st)
+{
+    struct dfs_logical at;
+    struct dfs_fileid f;
+    int r = sto_locate(s, name, &at, p);
+    if (r < 0)
+        return r;
+    if (dfs_filename_parse(name, &f) < 0)
+        return -EINVAL;
+    if (f.kind == DFS_FILE_TRUNK)
+        return -ENOENT;
+    if (f.kind != DFS_FILE_APPENDER || f.slave)
+        return -EINVAL;
+    char path[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(&at, "", path);
+    int fd = s->io->openat((*p)->dir.root, path, O_RDWR | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return errno == ELOOP || errno == ENOTDIR ? -ENOENT : -errno;
+    if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
+        close(fd);
+        return -ENOENT;
+    }
+    return fd;
+}
+
+int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, uint64_t offset,
+                   uint64_t size, struct sto_edit **ret)
+{
+    CHECK_OBJ(s, STO_STORE_MAGIC);
+    if (name.n > STO_NAME_MAX || offset > INT64_MAX || size > INT64_MAX - offset)
+        return -EINVAL;
+    AUTO(sto_edit_free) struct sto_edit *e = dfs_zalloc(sizeof(*e));
+    if (!e)
+        return -ENOMEM;
+    *e = (struct sto_edit){.magic = EDIT_MAGIC, .store = s, .fd = -1, .op = op, .size = size};
+    memcpy(e->name, name.p, name.n);
+    e->lock = sto_edit_lock(s, name);
+    pthread_mutex_lock(e->lock);
+    struct stat st;
+    e->fd = open_appender(s, name, &e->path, &st);
+    if (e->fd < 0)
+        return e->fd;
+    e->old_size = (uint64_t)st.st_size;
+    e->at = op == STO_EDIT_APPEND ? e->old_size : offset;
+    if (e->at > e->old_size)
+        return -EINVAL;
+    int r = sto_check_space(e->path, e->at + size > e->old_size ? e->at + size - e->old_size : 0);
+    if (r < 0)
+        return r;
+    *ret = TAKE(e);
+    return 0;
+}
+
+int sto_edit_write(struct sto_edit *e, const void *p, size_t n)
+{
+    CHECK_OBJ(e, EDIT_MAGIC);
+    if (n > e->size - e->done)
+        return -EINVAL;
+    int r = sto_write_all(e->store->io, e->fd, p, n, (off_t)(e->at + e->done));
+    if (r == 0)
+        e->done += n;
+    return r;
+}
+
+static int log_change(struct sto_path *p, char op, const char *name, uint64_t a, uint64_t b)
+{
+    char extra[48];
+    int n = snprintf(extra, sizeof(extra), "%llu %llu", (unsigned long long)a, (unsigned long long)b);
+    struct sto_log_rec rec = {
+        .kind = STO_REC_CHANGE,
+        .op = (uint8_t)op,
+        .name = str_c(name),
+        .extra = str_of(extra, (size_t)n),
+    };
+    return sto_log_one(p, &rec);
+}
+
+static int sync_file(struct sto_path *p, int fd)
+{
+    return p->log.o.relaxed || p->dir.io->fdatasync(fd) == 0 ? 0 : -errno;
+}
+
+int sto_edit_commit(struct sto_edit **ep)
+{
+    AUTO(sto_edit_free) struct sto_edit *e = TAKE(*ep);
+    CHECK_OBJ(e, EDIT_MAGIC);
+    if (e->done != e->size)
+        return -EBADMSG;
+    if (e->size == 0) {
+        e->committed = true;
+        return 0;
+    }
+    int r = sync_file(e->path, e->fd);
+    if (r == 0)
+        r = log_change(e->path, e->op == STO_EDIT_APPEND ? 'A' : 'M', e->name, e->at, e->size);
+    e->committed = r == 0;
+    return r;
+}
+
+void sto_edit_free(struct sto_edit **ep)
+{
+    struct sto_edit *e = TAKE(*ep);
+    if (!e)
+        return;
+    CHECK_OBJ(e, EDIT_MAGIC);
+    if (e->fd >= 0 && !e->committed && e->done > 0 && e->at + e->done > e->old_size)
+        (void)e->store->io->ftruncate(e->fd, (off_t)e->old_size);
+    dfs_close_fd(&e->fd);
+    if (e->lock)
+        pthread_mutex_unlock(e->lock);
+    e->magic = 0;
+    free(e);
+}
+
+int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
+{
+    if (size > INT64_MAX || name.n > STO_NAME_MAX)
+        return -EINVAL;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    struct sto_path *p;
+    struct stat st;
+    AUTO(dfs_close_fd) int fd = open_appender(s, name, &p, &st);
+    if (fd < 0)
+        return fd;
+    if ((uint64_t)st.st_size == size)
+        return 0;
+    if (s->io->ftruncate(fd, (off_t)size) < 0)
+        return -errno;
+    int r = sync_file(p, fd);
+    char z[STO_NAME_MAX + 1] = "";
+    memcpy(z, name.p, name.n);
+    return r < 0 ? r : log_change(p, 'T', z, (uint64_t)st.st_size, size);
+}
+
+/* ---- appender to normal file ---- */
+
+int sto_regenerate(struct sto_store *s, struct str name, char *new_name)
+{
+    if (name.n > STO_NAME_MAX)
+        return -EINVAL;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    struct sto_path *p;
+    struct stat st;
+    AUTO(dfs_close_fd) int fd = open_appender(s, name, &p, &st);
+    if (fd < 0)
+        return fd;
+    struct dfs_fileid f;
+    if (dfs_filename_parse(name, &f) < 0)
+        return -EINVAL;
+    struct dfs_fileid_parts parts = {
+        .path_index = f.at.path_index,
+        .high = f.at.high,
+        .low = f.at.low,
+        .kind = DFS_FILE_NORMAL,
+        .created_s = dfs_now_s(),
+        .size = (uint64_t)st.st_size,
+        .random23 = (uint32_t)sto_random() & 0x7fffff,
+    };
+    int r = sto_crc_range(s->io, fd, 0, parts.size, &parts.crc32);
+    if (r < 0)
+        return r;
+    memcpy(parts.source, s->source, sizeof(parts.source));
+    memcpy(parts.tail, f.tail.p, DFS_TAIL7);
+    char made[STO_NAME_MAX + 1];
+    size_t n = dfs_filename_build(&parts, made);
+    made[n] = '\0';
+    struct sto_log_rec rec = {
+        .kind = STO_REC_CHANGE,
+        .flags = STO_REC_NATIVE,
+        .op = 'R',
+        .held = true,
+        .name = str_of(made, n),
+        .extra = name,
+    };
+    r = sto_log_one(p, &rec);
+    if (r == 0) {
+        struct sto_body body = {.name = rec.name, .extra = rec.extra};
+        r = sto_log_apply(&p->log, rec.kind, rec.op, &body);
+    }
+    sto_log_release(&p->log, &rec);
+    if (r == 0)
+        memcpy(new_name, made, n + 1);
+    return r;
+}
+
+/* ---- metadata ---- */
+
+static int read_meta(struct sto_path *p, const struct dfs_logical *at, struct buf *out)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(at, "-m", path);
+    AUTO(dfs_free_ptr) char *bytes = NULL;
+    size_t n;
+    int r = sto_dir_get_file(&p->dir, path, META_MAX, &bytes, &n);
+    if (r == 0)
+        buf_add(out, bytes, n);
+    return r < 0 ? r : buf_err(out);
+}
+
+int sto_meta_get(struct sto_store *s, struct str name, struct buf *out)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    int r = sto_locate(s, name, &at, &p);
+    if (r == 0)
+        r = sto_file_exists(s, name);
+    return r < 0 ? r : read_meta(p, &at, out);
+}
+
+static int write_meta(struct sto_path *p, const struct dfs_logical *at, struct str text)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(at, "-m", path);
+    int r = sto_dir_put_file(&p->dir, path, text);
+    if (r != -ENOENT)
+        return r;
+    r = sto_dir_make(&p->dir, at->high, at->low);
+    return r < 0 ? r : sto_dir_put_file(&p->dir, path, text);
+}
+
+static int remove_meta(struct sto_path *p, const char *meta_name)
+{
+    struct sto_log_rec rec = {
+        .kind = STO_REC_DELETE, .op = 'D', .held = true, .urgent = true, .name = str_c(meta_name)};
+    int r = sto_log_one(p, &rec);
+    if (r == 0) {
+        struct sto_body body = {.name = rec.name};
+        r = sto_log_apply(&p->log, rec.kind, rec.op, &body);
+    }
+    sto_log_release(&p->log, &rec);
+    return r == -ENOENT ? 0 : r;
+}
+
+int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void *arg)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    int r = sto_locate(s, name, &at, &p);
+    if (r < 0)
+        return r;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    r = sto_file_exists(s, name);
+    if (r < 0)
+        return r;
+    AUTO(buf_free) struct buf old = BUF(META_MAX);
+    AUTO(buf_free) struct buf text = BUF(META_MAX);
+    int had = read_meta(p, &at, &old);
+    if (had < 0 && had != -ENOENT)
+        return had;
+    r = fn(buf_str(&old), arg, &text);
+    if (r < 0 || buf_err(&text))
+        return r < 0 ? r : buf_err(&text);
+    char meta_name[STO_NAME_MAX + 3];
+    (void)snprintf(meta_name, sizeof(meta_name), STR_F "-m", STR_A(name));
+    if (text.n == 0)
+        return had == 0 ? remove_meta(p, meta_name) : 0;
+    if (had == 0 && str_eq(buf_str(&old), buf_str(&text)))
+        return 0;
+    r = write_meta(p, &at, buf_str(&text));
+    if (r < 0)
+        return r;
+    struct sto_log_rec rec = {
+        .kind = STO_REC_CHANGE, .op = had == 0 ? 'U' : 'C', .name = str_c(meta_name)};
+    return sto_log_one(p, &rec);
+}

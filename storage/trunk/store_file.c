@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whole files: written without a name, then logged, then named.
+ *
+ * Order of a commit: content synced; log record synced; name linked; directory synced; answered. The
+ * record comes first, so a file with a name always has one; a record whose file never got its name (a
+ * crash, a full directory) describes nothing and readers of the log leave it out.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dfscore/base/clock.h"
+#include "storage/trunk/store_priv.h"
+
+enum {
+    ROTATE = 100,              /* files in a row in one directory; rule: semantics 2.4 */
+    EXPECT_LEAST = 1024 * 1024, /* smaller files are not worth an fallocate */
+    NAME_TRIES = 3,
+};
+
+struct sto_file {
+    unsigned magic;
+#define FILE_MAGIC 0x5f11e001u
+    struct sto_store *store;
+    struct sto_path *path;
+    unsigned path_index;
+    struct sto_tmp tmp;
+    uint64_t expected;       /* bytes allocated ahead */
+};
+
+int sto_file_expect(struct sto_file *f, uint64_t size)
+{
+    CHECK_OBJ(f, FILE_MAGIC);
+    if (size > INT64_MAX)
+        return -EFBIG;
+    int r = sto_check_space(f->path, size > f->expected ? size - f->expected : 0);
+    if (r < 0 || size < EXPECT_LEAST || size <= f->expected)
+        return r;
+    const struct sto_io *io = f->store->io;
+    if (io->fallocate(f->tmp.fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0 && errno != EOPNOTSUPP)
+        return -errno;
+    f->expected = size;
+    return 0;
+}
+
+int sto_file_open(struct sto_store *s, int path, uint64_t expected, struct sto_file **ret)
+{
+    CHECK_OBJ(s, STO_STORE_MAGIC);
+    unsigned at = 0;
+    int r = sto_store_choose(s, path, expected, &at);
+    if (r < 0)
+        return r;
+    AUTO(sto_file_free) struct sto_file *f = dfs_zalloc(sizeof(*f));
+    if (!f)
+        return -ENOMEM;
+    *f = (struct sto_file){.magic = FILE_MAGIC, .store = s, .path = &s->paths[at], .path_index = at};
+    f->tmp.fd = -1;
+    r = sto_tmp_open(&f->path->dir, false, &f->tmp);
+    if (r == 0)
+        r = sto_file_expect(f, expected);
+    if (r < 0)
+        return r;
+    *ret = TAKE(f);
+    return 0;
+}
+
+int sto_file_fd(const struct sto_file *f)
+{
+    return f->tmp.fd;
+}
+
+unsigned sto_file_path(const struct sto_file *f)
+{
+    return f->path_index;
+}
+
+void sto_file_free(struct sto_file **fp)
+{
+    struct sto_file *f = TAKE(*fp);
+    if (!f)
+        return;
+    CHECK_OBJ(f, FILE_MAGIC);
+    sto_tmp_drop(&f->path->dir, &f->tmp);
+    f->magic = 0;
+    free(f);
+}
+
+/* ---- commit ---- */
+
+static int sync_content(struct sto_file *f, const struct sto_commit *c)
+{
+    struct stat st;
+    if (fstat(f->tmp.fd, &st) < 0)
+        return -errno;
+    if ((uint64_t)st.st_size != c->size)
+        return -EBADMSG;
+    if (f->expected > c->size && f->store->io->ftruncate(f->tmp.fd, st.st_size) < 0)
+        return -errno; /* gives back what was allocated ahead */
+    if (!f->path->log.o.relaxed && f->store->io->fdatasync(f->tmp.fd) < 0)
+        return -errno;
+    return 0;
+}
+
+static int slave_name(struct sto_file *f, const struct sto_commit *c, char *name)
+{
+    int r = sto_file_exists(f->store, c->master);
+    size_t n = 0;
+    if (r == 0)
+        r = dfs_slave_name(c->master, c->prefix, str_c(c->ext), name, &n);
+    if (r < 0)
+        return r;
+    name[n] = '\0';
+    r = sto_file_exists(f->store, str_of(name, n));
+    return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
+}
+
+static void plain_name(struct sto_file *f, const struct sto_commit *c, char *name)
+{
+    struct sto_store *s = f->store;
+    uint64_t dir = s->next_dir++ / ROTATE;
+    struct dfs_fileid_parts p = {
+        .path_index = f->path_index,
+        .high = (uint8_t)(dir / s->subdirs % s->subdirs),
+        .low = (uint8_t)(dir % s->subdirs),
+        .kind = c->flags & STO_APPENDER ? DFS_FILE_APPENDER : DFS_FILE_NORMAL,
+        .created_s = dfs_now_s(),
+        .size = c->size,
+        .crc32 = c->crc32,
+        .random23 = (uint32_t)sto_random() & 0x7fffff,
+    };
+    memcpy(p.source, s->source, sizeof(p.source));
+    dfs_tail7(str_c(c->ext), sto_random(), p.tail);
+    size_t n = dfs_filename_build(&p, name);
+    name[n] = '\0';
+}
+
+static int link_name(struct sto_path *p, struct sto_tmp *t, struct str name)
+{
+    struct dfs_logical at;
+    if (dfs_logical_parse(name, &at) < 0)
+        return -EINVAL;
+    char path[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(&at, "", path);
+    int r = sto_tmp_link(&p->dir, t, path);
+    if (r == -ENOENT) {
+        r = sto_dir_make(&p->dir, at.high, at.low);
+        if (r == 0)
+            r = sto_tmp_link(&p->dir, t, path);
+    }
+    return r < 0 || p->log.o.relaxed ? r : sto_dir_sync(&p->dir, at.high, at.low);
+}
+
+static int log_and_link(struct sto_file *f, const struct sto_commit *c, const char *name)
+{
+    struct sto_log_rec rec = {
+        .kind = STO_REC_FILE,
+        .flags = (uint8_t)((c->flags & STO_NATIVE ? STO_REC_NATIVE : 0) |
+                           (c->flags & STO_APPENDER ? STO_REC_APPENDER : 0)),
+        .op = 'C',
+        .held = true,
+        .name = str_c(name),
+        .desc = c->desc,
+    };
+    int r = sto_log_one(f->path, &rec);
+    if (r == 0)
+        r = link_name(f->path, &f->tmp, rec.name);
+    sto_log_release(&f->path->log, &rec);
+    return r;
+}
+
+int sto_file_commit(struct sto_file **fp, const struct sto_commit *c, char *name)
+{
+    AUTO(sto_file_free) struct sto_file *f = TAKE(*fp);
+    CHECK_OBJ(f, FILE_MAGIC);
+    if (c->desc.n > DFS_DESC_MAX || !dfs_ext_ok(str_c(c->ext)))
+        return -EINVAL;
+    bool slave = c->master.p != NULL;
+    char made[STO_NAME_MAX + 1];
+    int r = slave ? slave_name(f, c, made) : 0;
+    if (r == 0)
+        r = sync_content(f, c);
+    for (int tries = 0; r == 0 && tries < NAME_TRIES; tries++) {
+        if (!slave)
+            plain_name(f, c, made);
+        r = log_and_link(f, c, made);
+        if (r != -EEXIST || slave)
+            break;
+        r = tries + 1 < NAME_TRIES ? 0 : -EEXIST; /* same second, size, checksum and random bits */
+    }
+    if (r < 0)
+        return r;
+    memcpy(name, made, sizeof(made));
+    return 0;
+}

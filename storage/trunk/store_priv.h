@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store_priv - what the store_*.c files share. Not for others; the contract is store.h. */
+#ifndef STO_STORE_PRIV_H
+#define STO_STORE_PRIV_H
+
+#include "dfscore/fileid/fileid.h"
+#include "storage/trunk/log.h"
+#include "storage/trunk/store.h"
+
+enum { STO_EDIT_LOCKS = 64 };
+
+struct sto_path {
+    struct sto_dir dir;
+    struct sto_log log;
+    bool dir_open, log_open;
+    bool read_only;
+    uint64_t reserve;        /* bytes */
+};
+
+struct sto_store {
+    unsigned magic;
+#define STO_STORE_MAGIC 0x5f0c1e77u
+    char group[DFS_GROUP_MAX + 1];
+    char server[17];
+    const struct sto_io *io;
+    uint8_t source[4];
+    uint64_t boot_id;
+    uint32_t slot_max;
+    bool use_trunk, most_free;
+    unsigned subdirs;
+    _Atomic unsigned next_path;  /* round robin */
+    _Atomic uint64_t next_dir;   /* counts plain files; a directory takes DFS_ROTATE of them */
+    pthread_mutex_t edit_locks[STO_EDIT_LOCKS]; /* one writer a file; rank below sto_log.lock */
+    unsigned path_count;
+    struct sto_path paths[];
+};
+
+/* Parse a logical name of this store: the path it is on. 0 or -EINVAL. */
+int sto_locate(struct sto_store *s, struct str name, struct dfs_logical *at, struct sto_path **ret)
+    MUST_CHECK;
+/* Is it the name of a file inside a pack? Fills *f. */
+bool sto_is_packed(struct str name, struct dfs_fileid *f);
+/* Open the pack of @f and check its slot. fd, or negative errno (-ENOENT). */
+int sto_open_slot(struct sto_path *p, const struct dfs_fileid *f) MUST_CHECK;
+pthread_mutex_t *sto_edit_lock(struct sto_store *s, struct str name);
+/* -ENOSPC when @size more bytes would touch the path's reserve. */
+int sto_check_space(struct sto_path *p, uint64_t size) MUST_CHECK;
+/* Append one record and tell its result. */
+int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
+uint64_t sto_random(void);
+/* Does the file of this name exist? 0, -ENOENT, ... */
+int sto_file_exists(struct sto_store *s, struct str name) MUST_CHECK;
+
+#endif
