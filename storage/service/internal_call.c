@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The internal commands, one function each; layouts in dfscore/wire/internal.h. */
+#include "dfscore/fileid/fileid.h"
+#include "dfscore/wire/status.h"
+#include "storage/service/internal_priv.h"
+
+enum { SMALL_BODY = 512, GROUP_WIDTH = 16, ID_WIDTH = 16, ITEM_LEAST = 1 + STO_EXT_MAX + 4 + 4 };
+
+static void add_padded(struct buf *out, const char *z, size_t width)
+{
+    char field[GROUP_WIDTH] = "";
+    ASSERT(width <= sizeof(field));
+    memcpy(field, z, MIN(strlen(z), width));
+    buf_add(out, field, width);
+}
+
+static void add_lstr16(struct buf *out, struct str s)
+{
+    buf_u16(out, (uint16_t)s.n);
+    buf_adds(out, s);
+}
+
+static void add_id(struct sto_int_call *c, const char *name)
+{
+    char id[DFS_FILE_ID_MAX + 1];
+    size_t n = *name ? sto_store_id_of(c->store, str_c(name), id) : 0;
+    add_lstr16(c->out, str_of(id, n));
+}
+
+/* A NUL-padded extension. False when it can be none. */
+static bool read_ext(struct rd *in, char out[STO_EXT_MAX + 1])
+{
+    struct str s = rd_bytes(in, STO_EXT_MAX);
+    if (in->bad)
+        return false;
+    memcpy(out, s.p, STO_EXT_MAX);
+    out[STO_EXT_MAX] = '\0';
+    return dfs_ext_ok(str_c(out));
+}
+
+static bool whole(const struct rd *in)
+{
+    return !in->bad && in->n == 0;
+}
+
+static int call_hello(struct sto_int_call *c)
+{
+    uint32_t version = rd_u32(&c->in);
+    uint64_t id = rd_u64(&c->in);
+    if (!whole(&c->in) || *c->session)
+        return -EINVAL;
+    if (version != DFS_INTERNAL_VERSION)
+        return -EPROTO;
+    int r = sto_session_join(c->sessions, id, c->session);
+    if (r < 0)
+        return r;
+    buf_u32(c->out, DFS_INTERNAL_VERSION);
+    add_padded(c->out, sto_store_group(c->store), GROUP_WIDTH);
+    add_padded(c->out, sto_store_server(c->store), ID_WIDTH);
+    /* 256 paths do not fit a byte; the last would not be used (protocol 8: signed bytes anyway). */
+    buf_u8(c->out, (uint8_t)MIN(sto_store_path_count(c->store), 255u));
+    buf_u64(c->out, sto_store_boot_id(c->store));
+    return 0;
+}
+
+static int read_puts(struct rd *in, struct sto_put *puts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct sto_put *p = &puts[i];
+        p->kind = rd_u8(in);
+        p->flags = 0;
+        bool ext_ok = read_ext(in, p->ext);
+        uint32_t desc = rd_u32(in), data = rd_u32(in);
+        p->desc = rd_bytes(in, desc);
+        p->data = rd_bytes(in, data);
+        if (in->bad || !ext_ok)
+            return -EINVAL;
+    }
+    return whole(in) ? 0 : -EINVAL;
+}
+
+static int call_put_batch(struct sto_int_call *c)
+{
+    uint32_t count = rd_u32(&c->in);
+    if (c->in.bad || count > DFS_BATCH_ITEMS_MAX || count > c->in.n / ITEM_LEAST)
+        return -EINVAL;
+    AUTO(dfs_free_ptr) struct sto_put *puts = dfs_alloc(count * sizeof(*puts));
+    if (!puts)
+        return -ENOMEM;
+    int r = read_puts(&c->in, puts, count);
+    if (r == 0)
+        r = sto_put_batch(c->store, -1, puts, count);
+    if (r < 0)
+        return r;
+    buf_u32(c->out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        buf_u8(c->out, dfs_status_byte(puts[i].result));
+        add_id(c, puts[i].name);
+    }
+    return 0;
+}
+
+static int call_file_open(struct sto_int_call *c)
+{
+    uint64_t expected = rd_u64(&c->in);
+    if (!whole(&c->in))
+        return -EINVAL;
+    struct sto_file *f;
+    int r = sto_file_open(c->store, -1, expected, &f);
+    if (r < 0)
+        return r;
+    /* A descriptor of its own: another connection of the session may drop the file at any moment. */
+    int fd = sto_file_fd(f), path = (int)sto_file_path(f);
+    uint64_t token;
+    c->fd = sto_internal_dup(fd);
+    if (c->fd < 0) {
+        sto_file_free(&f);
+        return c->fd;
+    }
+    c->fd_owned = true;
+    r = sto_session_add(c->sessions, *c->session, f, &token);
+    if (r < 0)
+        return r;
+    buf_u64(c->out, token);
+    buf_u8(c->out, (uint8_t)path);
+    return 0;
+}
+
+static int call_file_commit(struct sto_int_call *c)
+{
+    uint64_t token = rd_u64(&c->in);
+    struct sto_commit commit = {.size = rd_u64(&c->in), .crc32 = rd_u32(&c->in)};
+    bool ext_ok = read_ext(&c->in, commit.ext);
+    uint32_t desc = rd_u32(&c->in);
+    commit.desc = rd_bytes(&c->in, desc);
+    if (!whole(&c->in) || !ext_ok)
+        return -EINVAL;
+    struct sto_file *f = sto_session_take(c->sessions, *c->session, token);
+    if (!f)
+        return -EBADF;
+    char name[STO_NAME_MAX + 1];
+    int r = sto_file_commit(&f, &commit, name);
+    if (r == 0)
+        add_id(c, name);
+    return r;
+}
+
+static int call_file_abort(struct sto_int_call *c)
+{
+    uint64_t token = rd_u64(&c->in);
+    if (!whole(&c->in))
+        return -EINVAL;
+    struct sto_file *f = sto_session_take(c->sessions, *c->session, token);
+    sto_file_free(&f);
+    return 0;
+}
+
+static int call_file_get(struct sto_int_call *c)
+{
+    struct str name;
+    struct sto_view v;
+    int r = sto_store_name_of(c->store, rd_bytes(&c->in, c->in.n), &name);
+    if (r == 0)
+        r = sto_open_read(c->store, name, &v);
+    if (r < 0)
+        return r;
+    c->fd = v.fd;
+    c->fd_owned = true;
+    buf_u64(c->out, v.offset);
+    buf_u64(c->out, v.size);
+    return 0;
+}
+
+static int call_delete_batch(struct sto_int_call *c)
+{
+    uint32_t count = rd_u32(&c->in);
+    if (c->in.bad || count > DFS_BATCH_ITEMS_MAX || count > c->in.n / 2)
+        return -EINVAL;
+    AUTO(dfs_free_ptr) struct str *names = dfs_alloc(count * sizeof(*names));
+    AUTO(dfs_free_ptr) int *results = dfs_alloc(count * sizeof(*results));
+    if (!names || !results)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        struct str id = rd_bytes(&c->in, rd_u16(&c->in));
+        if (c->in.bad)
+            return -EINVAL;
+        if (sto_store_name_of(c->store, id, &names[i]) < 0)
+            names[i] = STR(""); /* no file can have it: that item fails, not the batch */
+    }
+    if (!whole(&c->in))
+        return -EINVAL;
+    int r = sto_delete_batch(c->store, names, count, results);
+    if (r < 0)
+        return r;
+    buf_u32(c->out, count);
+    for (uint32_t i = 0; i < count; i++)
+        buf_u8(c->out, dfs_status_byte(results[i]));
+    return 0;
+}
+
+struct scan_answer {
+    struct sto_int_call *call;
+    uint32_t count, max;
+};
+
+static int add_entry(const struct sto_entry *e, void *arg)
+{
+    struct scan_answer *a = arg;
+    struct buf *out = a->call->out;
+    if (a->count == a->max || (a->count > 0 && out->n + e->desc.n > STO_INT_SCAN_BYTES))
+        return 1;
+    buf_u8(out, e->kind);
+    buf_u64(out, e->position);
+    buf_u32(out, e->time_s);
+    if (e->name.n) {
+        char id[DFS_FILE_ID_MAX + 1];
+        size_t n = sto_store_id_of(a->call->store, e->name, id);
+        add_lstr16(out, str_of(id, MIN(n, (size_t)DFS_FILE_ID_MAX)));
+    } else {
+        buf_u16(out, 0);
+    }
+    buf_u32(out, (uint32_t)e->desc.n);
+    buf_adds(out, e->desc);
+    a->count++;
+    return buf_err(out);
+}
+
+static void put_be(char *p, uint64_t v, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        p[i] = (char)(v >> (8 * (bytes - 1 - i)));
+}
+
+static int call_scan(struct sto_int_call *c)
+{
+    unsigned path = rd_u8(&c->in);
+    uint64_t position = rd_u64(&c->in);
+    struct scan_answer a = {c, 0, rd_u32(&c->in)};
+    unsigned flags = rd_u8(&c->in);
+    if (!whole(&c->in) || path >= sto_store_path_count(c->store) || flags > 1 || a.max == 0)
+        return -EINVAL;
+    size_t head = c->out->n;
+    buf_u64(c->out, 0); /* next, end and count are known afterwards */
+    buf_u8(c->out, 0);
+    buf_u32(c->out, 0);
+    struct sto_scan s;
+    int r = sto_scan(c->store, path, position, flags & 1 ? STO_SCAN_NO_DESC : 0, STO_INT_SCAN_RECORDS,
+                     add_entry, &a, &s);
+    if (r < 0 || buf_err(c->out))
+        return r < 0 ? r : buf_err(c->out);
+    put_be(c->out->p + head, s.next, 8);
+    put_be(c->out->p + head + 8, s.at_end, 1);
+    put_be(c->out->p + head + 9, a.count, 4);
+    return 0;
+}
+
+static int call_stat(struct sto_int_call *c)
+{
+    if (!whole(&c->in))
+        return -EINVAL;
+    unsigned count = MIN(sto_store_path_count(c->store), 255u);
+    buf_u8(c->out, (uint8_t)count);
+    for (unsigned i = 0; i < count; i++) {
+        struct sto_path_stat st;
+        int r = sto_store_stat(c->store, i, &st);
+        if (r < 0)
+            return r;
+        buf_u64(c->out, st.total);
+        buf_u64(c->out, st.free);
+        buf_u64(c->out, st.log_end);
+    }
+    return 0;
+}
+
+static const struct {
+    uint8_t cmd;
+    size_t body_max;
+    int (*call)(struct sto_int_call *c);
+} commands[] = {
+    {DFS_INT_HELLO, SMALL_BODY, call_hello},
+    {DFS_INT_PUT_BATCH, DFS_BATCH_BYTES_MAX, call_put_batch},
+    {DFS_INT_FILE_OPEN, SMALL_BODY, call_file_open},
+    {DFS_INT_FILE_COMMIT, DFS_DESC_MAX + SMALL_BODY, call_file_commit},
+    {DFS_INT_FILE_ABORT, SMALL_BODY, call_file_abort},
+    {DFS_INT_FILE_GET, SMALL_BODY, call_file_get},
+    {DFS_INT_DELETE_BATCH, DFS_BATCH_ITEMS_MAX * (DFS_FILE_ID_MAX + 2) + 4, call_delete_batch},
+    {DFS_INT_SCAN, SMALL_BODY, call_scan},
+    {DFS_INT_STAT, SMALL_BODY, call_stat},
+};
+
+size_t sto_internal_body_max(uint8_t cmd)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (commands[i].cmd == cmd)
+            return commands[i].body_max;
+    return 0;
+}
+
+int sto_internal_call(uint8_t cmd, struct sto_int_call *c)
+{
+    if (cmd != DFS_INT_HELLO && !*c->session)
+        return -EACCES;
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (commands[i].cmd == cmd) {
+            int r = commands[i].call(c);
+            return r < 0 ? r : buf_err(c->out);
+        }
+    return -EOPNOTSUPP;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/trunk/store.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+
+#include "dfscore/base/buf.h"
+#include "storage/disk/io.h"
+#include "tests/lib/test.h"
+
+struct fixture {
+    char *dir;
+    struct sto_store *s;
+};
+
+static int open_store(struct fixture *f)
+{
+    struct sto_path_options path = {.dir = f->dir};
+    struct sto_store_options o = {
+        .group = "group1",
+        .storage_id = "100001",
+        .paths = &path,
+        .path_count = 1,
+        .use_trunk = true,
+        .segment_size = 1024 * 1024,
+    };
+    return sto_store_open(&o, &f->s, NULL);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    f->dir = test_tmpdir();
+    assert_int_equal(open_store(f), 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    sto_store_close(&f->s);
+    test_tmpdir_free(&f->dir);
+    free(f);
+    return 0;
+}
+
+static void reopen(struct fixture *f)
+{
+    sto_store_close(&f->s);
+    assert_int_equal(open_store(f), 0);
+}
+
+static void put(struct fixture *f, struct str desc, struct str data, char *name)
+{
+    struct sto_put p = {.kind = DFS_PUT_OBJECT, .ext = "txt", .desc = desc, .data = data};
+    assert_int_equal(sto_put_batch(f->s, -1, &p, 1), 0);
+    assert_int_equal(p.result, 0);
+    memcpy(name, p.name, sizeof(p.name));
+}
+
+static void assert_content(struct fixture *f, const char *name, struct str want)
+{
+    struct sto_view v;
+    assert_int_equal(sto_open_read(f->s, str_c(name), &v), 0);
+    assert_int_equal(v.size, want.n);
+    char *got = malloc(want.n + 1);
+    assert_int_equal(sto_read_all(&sto_io_os, v.fd, got, want.n, (off_t)v.offset), want.n);
+    assert_memory_equal(got, want.p, want.n);
+    free(got);
+    close(v.fd);
+    assert_int_equal(sto_verify(f->s, str_c(name)), 0);
+}
+
+static void commit_file(struct fixture *f, struct str desc, struct str data, uint8_t flags, char *name)
+{
+    struct sto_file *file = NULL;
+    assert_int_equal(sto_file_open(f->s, -1, data.n, &file), 0);
+    assert_int_equal(write(sto_file_fd(file), data.p, data.n), data.n);
+    struct sto_commit c = {.size = data.n,
+                           .crc32 = sto_crc32(0, data.p, data.n),
+                           .flags = flags,
+                           .ext = "bin",
+                           .desc = desc};
+    assert_int_equal(sto_file_commit(&file, &c, name), 0);
+    assert_null(file);
+}
+
+struct seen {
+    unsigned count;
+    uint64_t last;
+    char text[4096]; /* kind, op, description of each entry */
+};
+
+static int note_entry(const struct sto_entry *e, void *arg)
+{
+    struct seen *s = arg;
+    assert_true(e->position > s->last && e->next > e->position);
+    s->last = e->position;
+    s->count++;
+    size_t n = strlen(s->text);
+    (void)snprintf(s->text + n, sizeof(s->text) - n, "%u%c" STR_F " ", e->kind, e->op ? e->op : '-',
+                   STR_A(e->desc));
+    return 0;
+}
+
+static void assert_scan(struct fixture *f, unsigned flags, const char *want)
+{
+    struct seen seen = {0};
+    struct sto_scan r = {0};
+    while (!r.at_end)
+        assert_int_equal(sto_scan(f->s, 0, r.next, flags, 3, note_entry, &seen, &r), 0);
+    assert_string_equal(seen.text, want);
+}
+
+static void a_small_object_reads_back_also_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    char name[STO_NAME_MAX + 1], empty[STO_NAME_MAX + 1];
+    put(f, STR("who I am"), STR("hello, pack"), name);
+    put(f, STR("d"), STR(""), empty);
+    assert_int_equal(strlen(name), 60);
+    assert_content(f, name, STR("hello, pack"));
+    reopen(f);
+    assert_content(f, name, STR("hello, pack"));
+    assert_content(f, empty, STR(""));
+    struct sto_info i;
+    assert_int_equal(sto_info(f->s, str_c(name), true, &i), 0);
+    assert_int_equal(i.size, 11);
+    assert_int_equal(i.kind, STO_KIND_PACKED);
+    assert_int_equal(i.crc32, sto_crc32(0, "hello, pack", 11));
+}
+
+static void scan_tells_what_lives_in_order_and_forgets_the_deleted(void **state)
+{
+    struct fixture *f = *state;
+    char a[STO_NAME_MAX + 1], b[STO_NAME_MAX + 1], c[STO_NAME_MAX + 1];
+    put(f, STR("a"), STR("1"), a);
+    struct sto_put note = {.kind = DFS_PUT_NOTE, .desc = STR("note")};
+    assert_int_equal(sto_put_batch(f->s, 0, &note, 1), 0);
+    assert_int_equal(note.result, 0);
+    assert_string_equal(note.name, "");
+    commit_file(f, STR("b"), STR("22"), 0, b);
+    commit_file(f, STR("c"), STR("333"), STO_NATIVE, c);
+    assert_scan(f, 0, "1Ca 2-note 1Cb 3Cc ");
+    assert_scan(f, STO_SCAN_NO_DESC, "1C 2- 1C 3C ");
+    struct str names[] = {str_c(a), str_c(b), str_c(a)};
+    int results[3];
+    assert_int_equal(sto_delete_batch(f->s, names, 2, results), 0);
+    assert_int_equal(results[0], 0);
+    assert_int_equal(results[1], 0);
+    assert_scan(f, 0, "2-note 3Cc ");
+    reopen(f);
+    assert_scan(f, 0, "2-note 3Cc ");
+    assert_scan(f, STO_SCAN_CHANGES, "2-note 3Cc 0D 0D ");
+    assert_int_equal(sto_delete_batch(f->s, names, 3, results), 0);
+    assert_int_equal(results[0], -ENOENT);
+    assert_int_equal(results[1], -ENOENT);
+    struct sto_view v;
+    assert_int_equal(sto_open_read(f->s, str_c(a), &v), -ENOENT);
+    assert_int_equal(sto_open_read(f->s, str_c(b), &v), -ENOENT);
+}
+
+static void a_file_of_the_wrong_size_gets_no_name(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_file *file = NULL;
+    assert_int_equal(sto_file_open(f->s, 0, 10, &file), 0);
+    assert_int_equal(write(sto_file_fd(file), "12345", 5), 5);
+    struct sto_commit c = {.size = 10, .desc = STR("")};
+    char name[STO_NAME_MAX + 1];
+    assert_int_equal(sto_file_commit(&file, &c, name), -EBADMSG);
+    assert_null(file);
+    assert_scan(f, 0, "");
+}
+
+static void a_second_process_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_store *mine = f->s;
+    f->s = NULL;
+    assert_int_equal(open_store(f), -EBUSY);
+    f->s = mine;
+}
+
+static void appender_append(struct fixture *f, const char *name, struct str data)
+{
+    struct sto_edit *e = NULL;
+    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_APPEND, 0, data.n, &e), 0);
+    assert_int_equal(sto_edit_write(e, data.p, data.n), 0);
+    assert_int_equal(sto_edit_commit(&e), 0);
+}
+
+static void an_appender_is_edited_cut_and_made_normal(void **state)
+{
+    struct fixture *f = *state;
+    char name[STO_NAME_MAX + 1], normal[STO_NAME_MAX + 1];
+    commit_file(f, STR(""), STR("12345"), STO_NATIVE | STO_APPENDER, name);
+    appender_append(f, name, STR("678"));
+    assert_content(f, name, STR("12345678"));
+    struct sto_edit *e = NULL;
+    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_MODIFY, 9, 1, &e), -EINVAL);
+    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_MODIFY, 1, 2, &e), 0);
+    assert_int_equal(sto_edit_write(e, "xyz", 3), -EINVAL);
+    assert_int_equal(sto_edit_write(e, "xy", 2), 0);
+    assert_int_equal(sto_edit_commit(&e), 0);
+    assert_content(f, name, STR("1xy45678"));
+    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_APPEND, 0, 4, &e), 0);
+    assert_int_equal(sto_edit_write(e, "zz", 2), 0);
+    sto_edit_free(&e); /* a client that went away */
+    assert_content(f, name, STR("1xy45678"));
+    assert_int_equal(sto_truncate(f->s, str_c(name), 3), 0);
+    assert_content(f, name, STR("1xy"));
+    assert_int_equal(sto_regenerate(f->s, str_c(name), normal), 0);
+    assert_content(f, normal, STR("1xy"));
+    struct sto_view v;
+    assert_int_equal(sto_open_read(f->s, str_c(name), &v), -ENOENT);
+    assert_int_equal(sto_truncate(f->s, str_c(normal), 1), -EINVAL);
+}
+
+static int replace_text(struct str old, void *arg, struct buf *out)
+{
+    (void)old;
+    buf_adds(out, *(struct str *)arg);
+    return 0;
+}
+
+static void metadata_is_set_changed_removed_and_goes_with_its_file(void **state)
+{
+    struct fixture *f = *state;
+    char name[STO_NAME_MAX + 1];
+    put(f, STR(""), STR("x"), name);
+    AUTO(buf_free) struct buf got = BUF(1024);
+    assert_int_equal(sto_meta_get(f->s, str_c(name), &got), -ENOENT);
+    struct str text = STR("width\0021024");
+    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text), 0);
+    assert_int_equal(sto_meta_get(f->s, str_c(name), &got), 0);
+    assert_true(str_eq(buf_str(&got), text));
+    text = STR("");
+    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text), 0);
+    assert_int_equal(sto_meta_get(f->s, str_c(name), &got), -ENOENT);
+    text = STR("a\002b");
+    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text), 0);
+    struct str names[] = {str_c(name)};
+    int results[1];
+    assert_int_equal(sto_delete_batch(f->s, names, 1, results), 0);
+    assert_int_equal(results[0], 0);
+    assert_int_equal(sto_meta_get(f->s, str_c(name), &got), -ENOENT);
+    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text), -ENOENT);
+}
+
+static void slaves_and_links_have_their_own_names(void **state)
+{
+    struct fixture *f = *state;
+    char master[STO_NAME_MAX + 1], name[STO_NAME_MAX + 1], link[STO_NAME_MAX + 1];
+    put(f, STR(""), STR("master"), master);
+    for (int again = 0; again < 2; again++) {
+        struct sto_file *file = NULL;
+        assert_int_equal(sto_file_open(f->s, 0, 5, &file), 0);
+        assert_int_equal(write(sto_file_fd(file), "slave", 5), 5);
+        struct sto_commit c = {.size = 5,
+                               .ext = "jpg",
+                               .desc = STR(""),
+                               .flags = STO_NATIVE,
+                               .master = str_c(master),
+                               .prefix = STR("_150")};
+        assert_int_equal(sto_file_commit(&file, &c, name), again ? -EEXIST : 0);
+    }
+    assert_content(f, name, STR("slave"));
+    struct sto_link l = {.target = str_c(name), .ext = "jpg"};
+    assert_int_equal(sto_make_link(f->s, &l, link), 0);
+    struct sto_view v;
+    assert_int_equal(sto_open_read(f->s, str_c(link), &v), 0);
+    assert_int_equal(v.size, 5);
+    close(v.fd);
+    struct str names[] = {str_c(link)};
+    int results[1];
+    assert_int_equal(sto_delete_batch(f->s, names, 1, results), 0);
+    assert_int_equal(results[0], 0);
+    assert_content(f, name, STR("slave"));
+    l.target = str_c(master);
+    assert_int_equal(sto_make_link(f->s, &l, link), 0);
+    assert_content(f, link, STR("master"));
+}
+
+static void names_that_can_not_be_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const bad[] = {
+        "", "M00", "M00/00/00/..", "M01/00/00/wKgBCmVT8QCAKlt8AAAADevmxuY731.txt", "M00/0/0/x",
+        "../../etc/passwd", "M00/00/00/a/b",
+    };
+    struct sto_view v;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(sto_open_read(f->s, str_c(bad[i]), &v), -EINVAL);
+    char name[STO_NAME_MAX + 1];
+    put(f, STR(""), STR("x"), name);
+    char pack[32];
+    (void)snprintf(pack, sizeof(pack), "%.10s000001", name);
+    assert_int_equal(sto_open_read(f->s, str_c(pack), &v), -ENOENT);
+    struct str names[] = {str_c(pack)};
+    int results[1];
+    assert_int_equal(sto_delete_batch(f->s, names, 1, results), 0);
+    assert_int_equal(results[0], -ENOENT);
+    assert_content(f, name, STR("x"));
+}
+
+static void large_objects_go_over_pack_ends(void **state)
+{
+    struct fixture *f = *state;
+    enum { N = 12 };
+    size_t n = DFS_PACK_MAX;
+    char *data = malloc(n);
+    char names[N][STO_NAME_MAX + 1];
+    for (unsigned i = 0; i < N; i++) { /* three times a pack's size */
+        memset(data, 'a' + (int)i, n);
+        put(f, STR("d"), str_of(data, n), names[i]);
+    }
+    reopen(f);
+    for (unsigned i = 0; i < N; i++) {
+        memset(data, 'a' + (int)i, n);
+        assert_content(f, names[i], str_of(data, n));
+    }
+    free(data);
+    char *desc = malloc(DFS_DESC_MAX); /* larger than a pack */
+    memset(desc, 'd', DFS_DESC_MAX);
+    struct sto_put note = {.kind = DFS_PUT_NOTE, .desc = str_of(desc, DFS_DESC_MAX)};
+    assert_int_equal(sto_put_batch(f->s, 0, &note, 1), 0);
+    assert_int_equal(note.result, 0);
+    reopen(f);
+    struct seen seen = {0};
+    struct sto_scan r = {0};
+    assert_int_equal(sto_scan(f->s, 0, 0, STO_SCAN_NO_DESC, 100, note_entry, &seen, &r), 0);
+    assert_int_equal(seen.count, N + 1);
+    free(desc);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_small_object_reads_back_also_after_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(scan_tells_what_lives_in_order_and_forgets_the_deleted, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_file_of_the_wrong_size_gets_no_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_second_process_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_appender_is_edited_cut_and_made_normal, setup, teardown),
+        cmocka_unit_test_setup_teardown(metadata_is_set_changed_removed_and_goes_with_its_file, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(slaves_and_links_have_their_own_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_that_can_not_be_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(large_objects_go_over_pack_ends, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
