@@ -120,26 +120,58 @@ struct str s3_bucket_doc(const struct s3_bucket *b, struct str doc)
     return STR_NULL;
 }
 
-static int update_bucket(struct s3_tx *tx, void *arg)
+struct doc_change {
+    struct str name;    /* of the bucket */
+    uint64_t bid;
+    struct str doc;
+    struct str value;   /* absent: remove */
+    struct arena *arena;
+};
+
+static int with_doc(const struct doc_change *c, struct s3_bucket *b)
 {
-    return s3_bucket_update(tx, arg);
+    struct s3_pair_doc *docs = arena_alloc(c->arena, (b->ndocs + 1) * sizeof(*docs));
+    if (!docs)
+        return -ENOMEM;
+    size_t n = 0;
+    for (size_t i = 0; i < b->ndocs; i++)
+        if (!str_eq(b->docs[i].name, c->doc))
+            docs[n++] = b->docs[i];
+    if (c->value.p) {
+        docs[n].name = c->doc;
+        docs[n++].value = c->value;
+    }
+    b->docs = docs;
+    b->ndocs = n;
+    return 0;
+}
+
+static int change_doc(struct s3_tx *tx, void *arg)
+{
+    const struct doc_change *c = arg;
+    struct s3_bucket now;
+    int r = s3_bucket_get_tx(tx, c->name, c->arena, &now);
+    if (r == 0 && now.bid != c->bid)
+        r = -ENOENT;
+    if (r == 0)
+        r = with_doc(c, &now);
+    return r < 0 ? r : s3_bucket_update(tx, &now);
 }
 
 int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value)
 {
-    struct s3_bucket now = *q->bkt;
-    now.docs = arena_alloc(&q->arena, (q->bkt->ndocs + 1) * sizeof(*now.docs));
-    if (!now.docs)
-        return -ENOMEM;
-    now.ndocs = 0;
-    for (size_t i = 0; i < q->bkt->ndocs; i++)
-        if (!str_eq(q->bkt->docs[i].name, doc))
-            now.docs[now.ndocs++] = q->bkt->docs[i];
-    if (value.p) {
-        now.docs[now.ndocs].name = doc;
-        now.docs[now.ndocs++].value = value;
-    }
-    return s3_commit_bucket(q, now.name, &now, update_bucket, &now);
+    /* Changes of configuration are rare: one at a time, so that notes follow each other as commits do. */
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+    struct doc_change c = {q->bkt->name, q->bkt->bid, doc, value, &q->arena};
+    struct s3_bucket now;
+    pthread_mutex_lock(&one_at_a_time);
+    int r = s3_bucket_get(q->gw->index, c.name, S3_READ_ANY, &q->arena, &now);
+    if (r == 0)
+        r = with_doc(&c, &now);
+    if (r == 0)
+        r = s3_commit_bucket(q, c.name, &now, change_doc, &c);
+    pthread_mutex_unlock(&one_at_a_time);
+    return r;
 }
 
 /* --- many deletions: all notes in one go, then a few updates in one go --- */

@@ -44,4 +44,31 @@ enum s3err s3_h_put_bucket_acl(struct s3_req *q);
 enum s3err s3_h_get_object_acl(struct s3_req *q);
 enum s3err s3_h_put_object_acl(struct s3_req *q);
 
+/* tagging.c */
+enum s3err s3_h_get_bucket_tagging(struct s3_req *q);
+enum s3err s3_h_put_bucket_tagging(struct s3_req *q);
+enum s3err s3_h_delete_bucket_tagging(struct s3_req *q);
+enum s3err s3_h_get_object_tagging(struct s3_req *q);
+enum s3err s3_h_put_object_tagging(struct s3_req *q);
+enum s3err s3_h_delete_object_tagging(struct s3_req *q);
+
+/* attributes.c */
+enum s3err s3_h_get_object_attributes(struct s3_req *q);
+
+/* bucket_plain.c */
+enum s3err s3_h_get_bucket_accelerate(struct s3_req *q);
+enum s3err s3_h_put_bucket_accelerate(struct s3_req *q);
+enum s3err s3_h_get_bucket_request_payment(struct s3_req *q);
+enum s3err s3_h_put_bucket_request_payment(struct s3_req *q);
+enum s3err s3_h_get_bucket_logging(struct s3_req *q);
+enum s3err s3_h_put_bucket_logging(struct s3_req *q);
+enum s3err s3_h_get_bucket_notification(struct s3_req *q);
+enum s3err s3_h_put_bucket_notification(struct s3_req *q);
+
+/* cors.c */
+enum s3err s3_h_get_bucket_cors(struct s3_req *q);
+enum s3err s3_h_put_bucket_cors(struct s3_req *q);
+enum s3err s3_h_delete_bucket_cors(struct s3_req *q);
+enum s3err s3_h_preflight(struct s3_req *q);
+
 #endif

@@ -5,27 +5,12 @@
  */
 #include "s3gw/api/answer.h"
 #include "s3gw/api/handlers.h"
-#include "s3gw/api/version.h"
+#include "s3gw/api/lookup.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/object.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
-
-static enum s3err load_object(struct s3_req *q, struct s3_object *ret)
-{
-    struct str id = s3_req_param(q, STR("versionId"));
-    bool null = true;
-    uint64_t seq;
-    if (id.p && s3_version_id_parse(id, &null, &seq) < 0)
-        return s3_err_arg(q, "Invalid version id specified", "versionId", id);
-    int r = null ? s3_object_get(q->gw->index, q->bkt->bid, q->key, S3_READ_ANY, false, &q->arena, ret) : -ENOENT;
-    if (r == -ENOENT && id.p)
-        return s3_err2(q, S3ERR_NO_SUCH_VERSION, "Key", q->key, "VersionId", id);
-    if (r == -ENOENT)
-        return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
-    return s3err_from_errno(r, S3_THING_KEY);
-}
 
 static enum s3err answer_acl(struct s3_req *q, struct str owner)
 {
@@ -57,7 +42,7 @@ enum s3err s3_h_get_bucket_acl(struct s3_req *q)
 enum s3err s3_h_get_object_acl(struct s3_req *q)
 {
     struct s3_object o;
-    enum s3err e = load_object(q, &o);
+    enum s3err e = s3_lookup(q, false, &o);
     return e == S3ERR_OK ? answer_acl(q, o.owner_id) : e;
 }
 
@@ -107,6 +92,6 @@ enum s3err s3_h_put_bucket_acl(struct s3_req *q)
 enum s3err s3_h_put_object_acl(struct s3_req *q)
 {
     struct s3_object o;
-    enum s3err e = load_object(q, &o);
+    enum s3err e = s3_lookup(q, false, &o);
     return e == S3ERR_OK ? put_acl(q, o.owner_id) : e;
 }

@@ -36,6 +36,8 @@ int s3_bucket_create(struct s3_tx *tx, struct s3_bucket *b, struct arena *a, str
 int s3_bucket_delete(struct s3_tx *tx, struct str name) MUST_CHECK;
 /* Replace the record (docs, versioning); -ENOENT when gone or recreated (bid differs). */
 int s3_bucket_update(struct s3_tx *tx, const struct s3_bucket *b) MUST_CHECK;
+/* The record as this transaction sees it: to change one document without losing another's change. -ENOENT. */
+int s3_bucket_get_tx(struct s3_tx *tx, struct str name, struct arena *a, struct s3_bucket *ret) MUST_CHECK;
 /* Call after a create/delete/update committed: readers of this process see it at once. */
 void s3_bucket_changed(struct s3_index *x, struct str name);
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bucket_plain - configurations that have a neutral value, and of which we offer just that: reading
+ * says it, writing it changes nothing, writing anything else is 501.
+ *
+ * Terraform and file managers read all of these on every plan; an error there stops them.
+ *
+ * Rule: s3-behaviours 9 (unset but never 404); Amazon S3 API Reference of each.
+ */
+#include "s3gw/api/answer.h"
+#include "s3gw/api/handlers.h"
+#include "s3gw/xml/reader.h"
+#include "s3gw/xml/writer.h"
+
+static enum s3err parse(struct s3_req *q, const char *root, struct s3_node **ret)
+{
+    int r = s3_xml_parse(q->body, root, &q->arena, ret);
+    if (r == -ENODATA)
+        return S3ERR_MISSING_REQUEST_BODY_ERROR;
+    if (r == -EBADMSG)
+        return S3ERR_MALFORMED_XML;
+    return s3err_from_errno(r, S3_THING_OTHER);
+}
+
+static enum s3err empty_answer(struct s3_req *q, const char *root)
+{
+    (void)s3_answer_open(q, root);
+    return s3_answer_close(q, root);
+}
+
+static enum s3err not_offered(struct s3_req *q, const char *what)
+{
+    return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "%s is not implemented.", what);
+}
+
+enum s3err s3_h_get_bucket_accelerate(struct s3_req *q)
+{
+    return empty_answer(q, "AccelerateConfiguration");
+}
+
+enum s3err s3_h_put_bucket_accelerate(struct s3_req *q)
+{
+    struct s3_node *root;
+    enum s3err e = parse(q, "AccelerateConfiguration", &root);
+    if (e != S3ERR_OK)
+        return e;
+    struct str status = str_trim(s3_node_text(root, "Status"));
+    if (str_eq(status, STR("Enabled")))
+        return not_offered(q, "Transfer acceleration");
+    return str_eq(status, STR("Suspended")) ? S3ERR_OK : S3ERR_MALFORMED_XML;
+}
+
+enum s3err s3_h_get_bucket_request_payment(struct s3_req *q)
+{
+    struct buf *b = s3_answer_open(q, "RequestPaymentConfiguration");
+    s3_xml_text(b, "Payer", STR("BucketOwner"));
+    return s3_answer_close(q, "RequestPaymentConfiguration");
+}
+
+enum s3err s3_h_put_bucket_request_payment(struct s3_req *q)
+{
+    struct s3_node *root;
+    enum s3err e = parse(q, "RequestPaymentConfiguration", &root);
+    if (e != S3ERR_OK)
+        return e;
+    struct str payer = str_trim(s3_node_text(root, "Payer"));
+    if (str_eq(payer, STR("Requester")))
+        return not_offered(q, "Requester pays");
+    return str_eq(payer, STR("BucketOwner")) ? S3ERR_OK : S3ERR_MALFORMED_XML;
+}
+
+enum s3err s3_h_get_bucket_logging(struct s3_req *q)
+{
+    return empty_answer(q, "BucketLoggingStatus");
+}
+
+enum s3err s3_h_put_bucket_logging(struct s3_req *q)
+{
+    struct s3_node *root;
+    enum s3err e = parse(q, "BucketLoggingStatus", &root);
+    if (e == S3ERR_OK && root->child)
+        return not_offered(q, "Server access logging");
+    return e;
+}
+
+enum s3err s3_h_get_bucket_notification(struct s3_req *q)
+{
+    return empty_answer(q, "NotificationConfiguration");
+}
+
+enum s3err s3_h_put_bucket_notification(struct s3_req *q)
+{
+    struct s3_node *root;
+    enum s3err e = parse(q, "NotificationConfiguration", &root);
+    if (e == S3ERR_OK && root->child)
+        return not_offered(q, "Event notification");
+    return e;
+}
