@@ -49,6 +49,8 @@ struct s3_body_plan {
                                         by x-amz-sdk-checksum-algorithm, else what the caller sets
                                         (CRC64NVME) */
     bool compute_crc64_too;          /* UploadPart: CRC64NVME besides */
+    /* Once the body is complete, by http/exchange.c: what was computed; alg NONE: nothing. */
+    struct s3_checksum got, got_crc64;
 };
 
 /*

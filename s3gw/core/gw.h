@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gw - what a handler may use. Built by main.c, constant afterwards. */
+/* gw - what a handler may use. Built by main.c, constant afterwards, save the budget. */
 #ifndef S3_GW_H
 #define S3_GW_H
 
 #include "dfscore/base/str.h"
+#include "s3gw/core/budget.h"
 
 struct s3_index;
 struct s3_dfs;
@@ -18,6 +19,7 @@ struct s3_gw {
     bool sigv2;                /* SigV2 accepted */
     bool relaxed;              /* durability = relaxed */
     struct str root_id;        /* canonical id of the root user */
+    struct s3_budget small;    /* bytes of small objects in memory while they arrive; limit set by main */
 };
 
 #endif

@@ -15,6 +15,26 @@ struct s3_op;
 struct s3_bucket;
 struct s3_gw; /* everything a handler may use: index, dfs, settings; see s3gw/core/gw.h */
 
+struct s3_body_plan;
+struct s3_req;
+
+/*
+ * Where object data goes; set by the handler of a STREAM operation, which runs before the first byte.
+ * All on the HTTP thread: nothing here may block.
+ */
+struct s3_sink {
+    /* May @n more bytes come? False: not now; s3_req_more() will be called. */
+    bool (*room)(struct s3_req *q, size_t n);
+    /* A piece of the decoded data, in order. Takes all of it, or returns an error. */
+    enum s3err (*data)(struct s3_req *q, struct str piece);
+    /* That was all for the moment. */
+    void (*settle)(struct s3_req *q);
+    /* The body was complete and its digests right: store it. Result, or S3ERR_PENDING. */
+    enum s3err (*finish)(struct s3_req *q);
+    /* Instead of finish: forget everything. Afterwards nothing of the handler touches @q. */
+    void (*abort)(struct s3_req *q);
+};
+
 enum s3_method { S3_GET, S3_HEAD, S3_PUT, S3_POST, S3_DELETE, S3_OPTIONS, S3_OTHER_METHOD };
 
 struct s3_pair {
@@ -96,6 +116,10 @@ struct s3_req {
     void *auth;               /* auth/'s own: signature, scope, payload mode; arena */
     struct s3_bucket *bkt;    /* loaded when the operation names an existing bucket; arena */
 
+    unsigned step;                /* questions answered so far; http/pipeline.c */
+    struct s3_body_plan *plan;    /* how the body is read; arena; XML and STREAM operations */
+    const struct s3_sink *sink;   /* STREAM operations, once their handler has run */
+
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
     struct str body;
 
@@ -132,6 +156,8 @@ enum s3err s3_err_arg(struct s3_req *q, const char *message, const char *name, s
 /* Forget status, headers, body, extras and message: before an error replaces an answer begun. */
 void s3_resp_reset(struct s3_req *q);
 
+/* A sink that had no room has some now. Any thread. */
+void s3_req_more(struct s3_req *q);
 /* A handler that returned S3ERR_PENDING says the result here, from any thread, once. */
 void s3_req_done(struct s3_req *q, enum s3err e);
 

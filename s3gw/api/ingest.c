@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/api/ingest.h"
+
+#include "dfscore/fileid/fileid.h"
+#include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
+#include "s3gw/core/body.h"
+#include "s3gw/core/digest.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/index/bucket.h"
+#include "s3gw/index/refs.h"
+
+enum {
+    SMALL_FIRST = 16 * 1024,  /* memory of a small object grows as its bytes arrive */
+};
+
+static struct s3_ingest *of(struct s3_req *q)
+{
+    return q->handler_state;
+}
+
+static void release(struct s3_ingest *in)
+{
+    free(in->small);
+    in->small = NULL;
+    s3_budget_give(&in->q->gw->small, in->small_cap);
+    in->small_cap = 0;
+    buf_free(&in->description);
+}
+
+static void finished(struct s3_ingest *in, enum s3err e)
+{
+    release(in);
+    s3_req_done(in->q, e);
+}
+
+/* ---- naming what was stored --------------------------------------------------------------------- */
+
+static int orphan_fn(struct s3_tx *tx, void *arg)
+{
+    struct s3_ingest *in = arg;
+    s3_tx_frees(tx);
+    return s3_ref_orphan(tx, in->extent.file_id);
+}
+
+static void orphan_done(void *arg, int r)
+{
+    struct s3_ingest *in = arg;
+    if (r < 0) /* the search at the next start finds it */
+        dfs_log(LOG_WARN, "s3.orphan_left", KV_STR("file", in->extent.file_id), KV_ERR(r));
+    finished(in, in->error(in->q, in->refused));
+}
+
+static int commit_fn(struct s3_tx *tx, void *arg)
+{
+    struct s3_ingest *in = arg;
+    in->extent.owner = 0; /* a new file: also when this runs a second time */
+    return in->commit(tx, in);
+}
+
+static void committed(void *arg, int r)
+{
+    struct s3_ingest *in = arg;
+    if (r == 0) {
+        in->answer(in);
+        finished(in, S3ERR_OK);
+    } else if (in->nextents == 0) {
+        finished(in, in->error(in->q, r));
+    } else {
+        in->refused = r;
+        in->update = (struct s3_update){.fn = orphan_fn, .done = orphan_done, .arg = in};
+        s3_index_submit(in->q->gw->index, &in->update);
+    }
+}
+
+/* The storage has answered. */
+static void stored(struct s3_ingest *in, int r, struct str file_id)
+{
+    if (r < 0) {
+        enum s3err e = r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE
+                       : r == -EBADMSG    ? S3ERR_BAD_DIGEST
+                                          : s3err_from_errno(r, S3_THING_OTHER);
+        finished(in, e);
+        return;
+    }
+    if (in->size > 0) {
+        in->extent = (struct s3_extent){arena_str(&in->q->arena, file_id), 0, in->size, 0};
+        in->nextents = 1;
+        if (!in->extent.file_id.p) {
+            finished(in, S3ERR_SLOW_DOWN);
+            return;
+        }
+    }
+    in->update = (struct s3_update){.fn = commit_fn, .done = committed, .arg = in};
+    s3_index_submit(in->q->gw->index, &in->update);
+}
+
+/* ---- small -------------------------------------------------------------------------------------- */
+
+static bool small_room(struct s3_req *q, size_t n)
+{
+    (void)q;
+    (void)n;
+    return true;
+}
+
+static enum s3err small_grow(struct s3_ingest *in, size_t need)
+{
+    size_t cap = MAX(in->small_cap * 2, (size_t)SMALL_FIRST);
+    cap = MIN(MAX(cap, need), (size_t)in->q->plan->length);
+    if (!s3_budget_take(&in->q->gw->small, cap - in->small_cap))
+        return S3ERR_SLOW_DOWN;
+    char *p = dfs_realloc(in->small, cap);
+    if (!p) {
+        s3_budget_give(&in->q->gw->small, cap - in->small_cap);
+        return S3ERR_SLOW_DOWN;
+    }
+    in->small = p;
+    in->small_cap = cap;
+    return S3ERR_OK;
+}
+
+static enum s3err small_data(struct s3_req *q, struct str piece)
+{
+    struct s3_ingest *in = of(q);
+    ASSERT(piece.n <= q->plan->length - in->small_n); /* core/body.c ends a body that is too long */
+    if (piece.n > in->small_cap - in->small_n) {
+        enum s3err e = small_grow(in, in->small_n + piece.n);
+        if (e != S3ERR_OK)
+            return e;
+    }
+    memcpy(in->small + in->small_n, piece.p, piece.n);
+    in->small_n += piece.n;
+    return S3ERR_OK;
+}
+
+static void small_stored(struct s3_dfs_put *p, int r)
+{
+    stored(p->arg, r, str_c(p->file_id));
+}
+
+static enum s3err small_finish(struct s3_req *q)
+{
+    struct s3_ingest *in = of(q);
+    in->size = in->small_n;
+    s3_md5(in->small ? in->small : "", in->small_n, in->md5);
+    enum s3err e = s3_body_check_md5(q, q->plan, in->md5);
+    if (e != S3ERR_OK) {
+        release(in);
+        return e;
+    }
+    in->description = BUF(S3_INDEX_VALUE_MAX);
+    int r = in->describe(in, &in->description);
+    if (r < 0) {
+        release(in);
+        return s3err_from_errno(r, S3_THING_OTHER);
+    }
+    in->put.group = q->bkt->group;
+    in->put.description = buf_str(&in->description);
+    in->put.data = in->size > 0 ? str_of(in->small, in->small_n) : STR_NULL;
+    in->put.done = small_stored;
+    in->put.arg = in;
+    s3_dfs_submit(q->gw->dfs, &in->put);
+    return S3ERR_PENDING;
+}
+
+static void small_abort(struct s3_req *q)
+{
+    release(of(q));
+}
+
+static const struct s3_sink small_sink = {
+    .room = small_room, .data = small_data, .finish = small_finish, .abort = small_abort};
+
+/* ---- large -------------------------------------------------------------------------------------- */
+
+static bool large_room(struct s3_req *q, size_t n)
+{
+    return s3_upload_file_room(of(q)->file, n);
+}
+
+static enum s3err large_data(struct s3_req *q, struct str piece)
+{
+    struct s3_ingest *in = of(q);
+    in->size += piece.n;
+    int r = s3_upload_file_data(in->file, piece);
+    return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : s3err_from_errno(r, S3_THING_OTHER);
+}
+
+static void large_settle(struct s3_req *q)
+{
+    s3_upload_file_settle(of(q)->file);
+}
+
+static void large_more(void *arg)
+{
+    struct s3_ingest *in = arg;
+    s3_req_more(in->q);
+}
+
+static int large_describe(void *arg, const uint8_t md5[16], struct buf *out)
+{
+    struct s3_ingest *in = arg;
+    memcpy(in->md5, md5, 16);
+    if (s3_body_check_md5(in->q, in->q->plan, md5) != S3ERR_OK)
+        return -EBADMSG; /* stored() makes it BadDigest again */
+    return in->describe(in, out);
+}
+
+static void large_done(void *arg, int r, struct str file_id)
+{
+    stored(arg, r, file_id);
+}
+
+static enum s3err large_finish(struct s3_req *q)
+{
+    s3_upload_file_finish(&of(q)->file);
+    return S3ERR_PENDING;
+}
+
+static void large_abort(struct s3_req *q)
+{
+    s3_upload_file_abort(&of(q)->file);
+}
+
+static const struct s3_sink large_sink = {.room = large_room,
+                                          .data = large_data,
+                                          .settle = large_settle,
+                                          .finish = large_finish,
+                                          .abort = large_abort};
+
+/* ---- both --------------------------------------------------------------------------------------- */
+
+/* FastDFS names carry an extension; native clients like to see it. */
+static void extension_of(struct str key, char ext[7])
+{
+    size_t n = 0;
+    while (n < key.n && n <= DFS_EXT_MAX && key.p[key.n - 1 - n] != '.' && key.p[key.n - 1 - n] != '/')
+        n++;
+    ext[0] = '\0';
+    if (n == 0 || n == key.n || n > DFS_EXT_MAX || key.p[key.n - 1 - n] != '.')
+        return;
+    struct str e = str_from(key, key.n - n);
+    if (!dfs_ext_ok(e))
+        return;
+    memset(ext, 0, 7);
+    memcpy(ext, e.p, e.n);
+}
+
+static enum s3err large_begin(struct s3_ingest *in, const char ext[7])
+{
+    struct s3_req *q = in->q;
+    struct s3_upload_file_options o = {.group = q->bkt->group,
+                                       .size = q->plan->length,
+                                       .more = large_more,
+                                       .describe = large_describe,
+                                       .done = large_done,
+                                       .arg = in};
+    memcpy(o.ext, ext, sizeof(o.ext));
+    int r = s3_upload_file_new(q->gw->dfs, &o, &in->file);
+    if (r < 0)
+        return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : s3err_from_errno(r, S3_THING_OTHER);
+    q->sink = &large_sink;
+    return S3ERR_OK;
+}
+
+enum s3err s3_ingest_begin(struct s3_ingest *in)
+{
+    struct s3_req *q = in->q;
+    ASSERT(q->plan->length != UINT64_MAX); /* core/body.c asks for a length */
+    q->handler_state = in;
+    extension_of(q->key, in->put.ext);
+    if (q->plan->length > DFS_PACK_MAX)
+        return large_begin(in, in->put.ext);
+    q->sink = &small_sink;
+    return S3ERR_OK;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GetObject and HeadObject. Rule: s3-behaviours 12, 13, 14; S3 API Reference, GetObject. */
+#include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
+#include "s3gw/api/answer.h"
+#include "s3gw/api/handlers.h"
+#include "s3gw/api/object_headers.h"
+#include "s3gw/api/version.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/core/precond.h"
+#include "s3gw/core/range.h"
+#include "s3gw/dfs/dfs.h"
+#include "s3gw/index/bucket.h"
+
+enum {
+    MEMORY_MAX = DFS_PACK_MAX, /* answers up to this are read whole and, from packs, checked before they are sent */
+    RELOOK_MAX = 4,            /* an object replaced under a reader is looked up again so often */
+    PART_NUMBER_MAX = 10000,
+};
+
+/* What of the object is asked for. */
+struct window {
+    bool partial;              /* 206 with Content-Range */
+    uint64_t first, n;         /* bytes */
+};
+
+static enum s3_read how(const struct s3_req *q)
+{
+    return q->may_block ? S3_READ_ANY : S3_READ_CACHED;
+}
+
+/* Does ?versionId= name this very object? */
+static enum s3err check_version(struct s3_req *q, struct str id, const struct s3_object *o)
+{
+    bool null;
+    uint64_t seq;
+    if (s3_version_id_parse(id, &null, &seq) < 0)
+        return s3_err_arg(q, "Invalid version id specified", "versionId", id);
+    bool is_null = o && (o->flags & S3_OBJ_NULL_VERSION || !q->bkt->versioning.p);
+    if (o && (null ? is_null : !is_null && o->seq == seq))
+        return S3ERR_OK;
+    return s3_err2(q, S3ERR_NO_SUCH_VERSION, "Key", q->key, "VersionId", id);
+}
+
+/* The object that bucket, key and versionId name. */
+static enum s3err look_up(struct s3_req *q, bool detail, struct s3_object *o)
+{
+    struct str id = s3_req_param(q, STR("versionId"));
+    int r = s3_object_get(q->gw->index, q->bkt->bid, q->key, how(q), detail, &q->arena, o);
+    if (r == -EAGAIN && !q->may_block)
+        return S3ERR_WOULD_BLOCK;
+    if (r < 0 && r != -ENOENT)
+        return s3err_from_errno(r, S3_THING_KEY);
+    if (id.p)
+        return check_version(q, id, r == 0 ? o : NULL);
+    return r == 0 ? S3ERR_OK : s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
+}
+
+/* ---- which bytes -------------------------------------------------------------------------------- */
+
+static enum s3err part_window(struct s3_req *q, const struct s3_object *o, struct str number, struct window *w)
+{
+    uint64_t n;
+    if (str_u64(number, PART_NUMBER_MAX, &n) < 0 || n == 0)
+        return s3_err_arg(q, "Part number must be an integer between 1 and 10000, inclusive", "partNumber", number);
+    if (s3_req_header(q, STR("range")).p)
+        return s3_errm(q, S3ERR_INVALID_REQUEST, "Cannot specify both Range header and partNumber query parameter");
+    if (n > MAX(o->nparts, (size_t)1)) /* Differs: as AWS */
+        return s3_err2(q, S3ERR_INVALID_PART_NUMBER, "ActualPartCount", arena_printf(&q->arena, "%zu", MAX(o->nparts, (size_t)1)),
+                       "PartNumberRequested", number);
+    *w = (struct window){.partial = o->size > 0, .n = o->size};
+    if (o->nparts > 0) {
+        for (size_t i = 0; i + 1 < n; i++)
+            w->first += o->parts[i].size;
+        w->n = o->parts[n - 1].size;
+    }
+    return S3ERR_OK;
+}
+
+static enum s3err range_window(struct s3_req *q, const struct s3_object *o, struct window *w)
+{
+    *w = (struct window){.n = o->size};
+    struct str header = s3_req_header(q, STR("range"));
+    if (!header.p || !s3_precond_if_range(q, &o->etag, o->mtime_ms))
+        return S3ERR_OK;
+    struct s3_range r;
+    int err = s3_range_parse(header, o->size, &r);
+    if (err == -ERANGE) {
+        char text[S3_CONTENT_RANGE_MAX];
+        s3_range_content(NULL, o->size, text);
+        s3_resp_header(q, "Content-Range", str_c(text));
+        return s3_err2(q, S3ERR_INVALID_RANGE, "RangeRequested", header, "ActualObjectSize",
+                       arena_printf(&q->arena, "%llu", (unsigned long long)o->size));
+    }
+    if (err == 0)
+        *w = (struct window){.partial = true, .first = r.first, .n = r.last - r.first + 1};
+    return S3ERR_OK;
+}
+
+static enum s3err window_of(struct s3_req *q, const struct s3_object *o, struct window *w)
+{
+    struct str number = s3_req_param(q, STR("partNumber"));
+    enum s3err e = number.p ? part_window(q, o, number, w) : range_window(q, o, w);
+    if (e != S3ERR_OK || !w->partial)
+        return e;
+    if (w->n > 0) { /* a part may be empty */
+        char text[S3_CONTENT_RANGE_MAX];
+        s3_range_content(&(struct s3_range){w->first, w->first + w->n - 1}, o->size, text);
+        s3_resp_header(q, "Content-Range", str_c(text));
+    }
+    q->resp.status = 206;
+    return S3ERR_OK;
+}
+
+/* ---- the bytes ---------------------------------------------------------------------------------- */
+
+/* The runs of files that make up the window. 0; -EBADMSG when the manifest is shorter than the object. */
+static int cut_extents(struct s3_req *q, const struct s3_object *o, const struct window *w)
+{
+    struct s3_extent *out = arena_alloc(&q->arena, MAX(o->nextents, (size_t)1) * sizeof(*out));
+    if (!out)
+        return -ENOMEM;
+    size_t n = 0;
+    uint64_t skip = w->first, left = w->n;
+    for (size_t i = 0; i < o->nextents && left > 0; i++) {
+        struct s3_extent e = o->extents[i];
+        if (skip >= e.length) {
+            skip -= e.length;
+            continue;
+        }
+        e.offset += skip;
+        e.length = MIN(e.length - skip, left);
+        skip = 0;
+        left -= e.length;
+        out[n++] = e;
+    }
+    q->resp.extents = out;
+    q->resp.nextents = n;
+    q->resp.body_length = w->n;
+    return left == 0 ? 0 : -EBADMSG;
+}
+
+static int read_to_memory(struct s3_req *q, size_t n)
+{
+    buf_reset(&q->resp.body);
+    char *out = buf_room(&q->resp.body, n);
+    if (!out)
+        return -ENOMEM;
+    for (size_t i = 0; i < q->resp.nextents; i++) {
+        const struct s3_extent *e = &q->resp.extents[i];
+        int r = s3_dfs_read(q->gw->dfs, e->file_id, e->offset, out, e->length, q->may_block);
+        if (r < 0)
+            return r;
+        out += e->length;
+    }
+    buf_used(&q->resp.body, n);
+    q->resp.body_length = 0; /* the bytes themselves say it */
+    return 0;
+}
+
+static int fill_body(struct s3_req *q, const struct s3_object *o, const struct window *w)
+{
+    int r = cut_extents(q, o, w);
+    if (r < 0)
+        return r;
+    if (w->n > 0 && w->n <= MEMORY_MAX)
+        return read_to_memory(q, (size_t)w->n);
+    q->resp.has_extents = true;
+    return 0;
+}
+
+/* ---- the handlers ------------------------------------------------------------------------------- */
+
+static enum s3err not_read(struct s3_req *q, int r)
+{
+    dfs_log(LOG_ERROR, "s3.object_unreadable", KV_Z("req", q->request_id), KV_STR("bucket", q->bucket),
+            KV_STR("key", q->key), KV_ERR(r));
+    return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : S3ERR_INTERNAL_ERROR;
+}
+
+/* One try. *ret_r: why the bytes could not be read; then the object may have been replaced meanwhile. */
+static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
+{
+    bool get = q->method == S3_GET;
+    *ret_r = 0;
+    s3_resp_reset(q);
+    enum s3err e = look_up(q, get || s3_req_has_param(q, STR("partNumber")), o);
+    if (e != S3ERR_OK)
+        return e;
+    e = s3_precond_read(q, &o->etag, o->mtime_ms);
+    if (e == S3ERR_NOT_MODIFIED) {
+        s3_resp_etag(q, &o->etag);
+        s3_resp_time(q, "Last-Modified", o->mtime_ms);
+    }
+    struct window w = {0};
+    if (e == S3ERR_OK)
+        e = window_of(q, o, &w);
+    if (e != S3ERR_OK)
+        return e;
+    s3_object_headers_to(q, o);
+    if (get)
+        *ret_r = fill_body(q, o, &w);
+    else
+        q->resp.body_length = w.n;
+    return S3ERR_OK;
+}
+
+static enum s3err read_object(struct s3_req *q)
+{
+    enum s3err e = s3_object_read_options(q);
+    if (e != S3ERR_OK)
+        return e;
+    uint64_t seen = 0;
+    for (int try = 0;; try++) {
+        struct s3_object o = {0};
+        int r;
+        e = read_once(q, &o, &r);
+        if (e != S3ERR_OK || r == 0)
+            return e;
+        if (r == -EAGAIN && !q->may_block)
+            return S3ERR_WOULD_BLOCK;
+        if (r == -ENOMEM)
+            return S3ERR_SLOW_DOWN;
+        bool replaced = o.seq != seen;
+        seen = o.seq;
+        if (!replaced || try == RELOOK_MAX || r == -EHOSTUNREACH)
+            return not_read(q, r);
+    }
+}
+
+enum s3err s3_h_get_object(struct s3_req *q)
+{
+    return read_object(q);
+}
+
+enum s3err s3_h_head_object(struct s3_req *q)
+{
+    return read_object(q);
+}

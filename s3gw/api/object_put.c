@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PutObject. Rule: s3-behaviours 10, 12, 13; S3 API Reference, PutObject. */
+#include "s3gw/api/cond.h"
+#include "s3gw/api/handlers.h"
+#include "s3gw/api/ingest.h"
+#include "s3gw/api/object_headers.h"
+#include "s3gw/core/body.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/dfs/describe.h"
+#include "s3gw/index/bucket.h"
+
+struct put {
+    struct s3_ingest in; /* first: an ingest of ours is a put */
+    struct s3_object o;
+    struct s3_cond cond;
+};
+
+static int describe(struct s3_ingest *in, struct buf *out)
+{
+    struct put *p = (struct put *)in;
+    const struct s3_req *q = in->q;
+    p->o.size = in->size;
+    p->o.mtime_ms = q->now_ms;
+    memcpy(p->o.etag.md5, in->md5, 16);
+    p->o.checksum = in->q->plan->got;
+    AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
+    s3_object_encode(&p->o, &record);
+    int r = buf_err(&record);
+    if (r < 0)
+        return r;
+    s3_desc_encode(&(struct s3_desc){.kind = S3_DESC_PUT,
+                                     .bucket = q->bkt->name,
+                                     .owner_id = q->bkt->owner_id,
+                                     .key = q->key,
+                                     .rest = buf_str(&record)},
+                   out);
+    return buf_err(out);
+}
+
+static int commit(struct s3_tx *tx, struct s3_ingest *in)
+{
+    struct put *p = (struct put *)in;
+    p->o.extents = &in->extent;
+    p->o.nextents = in->nextents;
+    p->o.mtime_ms = in->q->now_ms;
+    return s3_object_put(tx, in->q->bkt->bid, in->q->key, &p->cond, &p->o);
+}
+
+static void answer(struct s3_ingest *in)
+{
+    struct put *p = (struct put *)in;
+    s3_object_written_headers(in->q, &p->o);
+    s3_object_checksum_headers(in->q, &p->o);
+}
+
+/* A condition that fails now spares the client its upload; the commit judges again. */
+static enum s3err judge_early(struct s3_req *q, const struct s3_cond *cond)
+{
+    if (!cond->if_none_match_any && !cond->has_if_match)
+        return S3ERR_OK;
+    struct s3_object current;
+    int r = s3_object_get(q->gw->index, q->bkt->bid, q->key, q->may_block ? S3_READ_ANY : S3_READ_CACHED, false,
+                          &q->arena, &current);
+    if (r == -EAGAIN && !q->may_block)
+        return S3ERR_WOULD_BLOCK;
+    if (r < 0 && r != -ENOENT)
+        return s3err_from_errno(r, S3_THING_KEY);
+    return s3_commit_error(q, s3_cond_judge(cond, r == 0 ? &current : NULL));
+}
+
+enum s3err s3_h_put_object(struct s3_req *q)
+{
+    struct put *p = arena_alloc(&q->arena, sizeof(*p));
+    if (!p)
+        return S3ERR_SLOW_DOWN;
+    p->in = (struct s3_ingest){
+        .q = q, .describe = describe, .commit = commit, .answer = answer, .error = s3_commit_error};
+    enum s3err e = s3_object_headers_from(q, &p->o);
+    if (e == S3ERR_OK)
+        e = s3_cond_of_write(q, &p->cond);
+    if (e == S3ERR_OK)
+        e = judge_early(q, &p->cond);
+    if (e != S3ERR_OK)
+        return e;
+    if (q->plan->compute == S3_CK_NONE)
+        q->plan->compute = S3_CK_CRC64NVME;
+    return s3_ingest_begin(&p->in);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * batch - small objects and notes on their way to one storage.
+ *
+ * One thread per storage: it takes whatever is queued, sends it as one PUT_BATCH, and while the storage
+ * syncs that, the next batch gathers. So the batch grows with the load and a lone writer waits for nobody.
+ */
+#include <endian.h>
+#include <sys/socket.h>
+
+#include "dfscore/log/log.h"
+#include "s3gw/dfs/store.h"
+
+enum {
+    ITEM_HEAD_LEN = 1 + 6 + 4 + 4,
+    IOV_PER_ITEM = 3,
+};
+
+struct batch {
+    struct s3_dfs_put *items[DFS_BATCH_ITEMS_MAX];
+    size_t n;
+    uint8_t heads[DFS_BATCH_ITEMS_MAX][ITEM_HEAD_LEN];
+    struct iovec iov[2 + IOV_PER_ITEM * DFS_BATCH_ITEMS_MAX];
+};
+
+static size_t wire_size(const struct s3_dfs_put *p)
+{
+    return ITEM_HEAD_LEN + p->description.n + p->data.n;
+}
+
+/* Wait for items and take as many as one frame holds. False: stopping, and nothing is left. */
+static bool gather(struct s3_store *s, struct batch *b)
+{
+    b->n = 0;
+    size_t bytes = 4;
+    pthread_mutex_lock(&s->lock);
+    while (!s->batch_first && !s->stopping)
+        pthread_cond_wait(&s->batch_some, &s->lock);
+    while (s->batch_first && b->n < DFS_BATCH_ITEMS_MAX) {
+        struct s3_dfs_put *p = s->batch_first;
+        bytes += wire_size(p);
+        if (bytes > DFS_BATCH_BYTES_MAX)
+            break;
+        b->items[b->n++] = p;
+        s->batch_first = p->next;
+    }
+    if (!s->batch_first)
+        s->batch_last = &s->batch_first;
+    pthread_mutex_unlock(&s->lock);
+    return b->n > 0;
+}
+
+static size_t compose(struct batch *b, uint8_t count[4])
+{
+    struct iovec *v = b->iov + 1;
+    uint32_t n = htobe32((uint32_t)b->n);
+    memcpy(count, &n, 4);
+    *v++ = (struct iovec){count, 4};
+    for (size_t i = 0; i < b->n; i++) {
+        const struct s3_dfs_put *p = b->items[i];
+        uint8_t *h = b->heads[i];
+        uint32_t dn = htobe32((uint32_t)p->description.n), n2 = htobe32((uint32_t)p->data.n);
+        h[0] = p->data.p ? DFS_PUT_OBJECT : DFS_PUT_NOTE;
+        memcpy(h + 1, p->ext, 6);
+        memcpy(h + 7, &dn, 4);
+        memcpy(h + 11, &n2, 4);
+        *v++ = (struct iovec){h, ITEM_HEAD_LEN};
+        if (p->description.n > 0)
+            *v++ = (struct iovec){(void *)(uintptr_t)p->description.p, p->description.n};
+        if (p->data.n > 0)
+            *v++ = (struct iovec){(void *)(uintptr_t)p->data.p, p->data.n};
+    }
+    return (size_t)(v - b->iov);
+}
+
+/* Has the peer hung up while the connection was idle? */
+static bool is_stale(const struct s3_store_conn *c)
+{
+    char byte;
+    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n >= 0 || (errno != EAGAIN && errno != EINTR);
+}
+
+static int send_batch(struct s3_store *s, struct s3_store_conn *c, struct batch *b)
+{
+    if (c->fd >= 0 && is_stale(c))
+        s3_store_conn_close(c);
+    if (c->fd < 0) {
+        int r = s3_store_connect(s, c);
+        if (r < 0)
+            return r;
+    }
+    uint8_t count[4];
+    size_t n = compose(b, count);
+    int r = s3_store_conn_call(c, DFS_INT_PUT_BATCH, b->iov, n, NULL);
+    if (c->fd < 0) {
+        dfs_log(LOG_WARN, "dfs.batch_failed", KV_Z("group", s->group), KV_U64("items", b->n), KV_ERR(r));
+        return c->sent ? -EIO : -EHOSTUNREACH;
+    }
+    return r;
+}
+
+/* Results to their owners. From done() on, an item is no longer ours. */
+static void answer(struct s3_store_conn *c, struct batch *b, int r)
+{
+    struct rd in = rd_of(r == 0 ? buf_str(&c->in) : STR_NULL);
+    if (r == 0 && rd_u32(&in) != b->n)
+        r = -EPROTO;
+    for (size_t i = 0; i < b->n; i++) {
+        struct s3_dfs_put *p = b->items[i];
+        int result = r;
+        if (r == 0) {
+            result = -(int)rd_u8(&in);
+            struct str id = rd_bytes(&in, rd_u16(&in));
+            if (in.bad || id.n >= sizeof(p->file_id) || (result == 0 && p->data.p && id.n == 0))
+                result = r = -EPROTO;
+            else if (id.n > 0)
+                memcpy(p->file_id, id.p, id.n);
+            p->file_id[result == 0 ? id.n : 0] = '\0';
+        }
+        p->done(p, result);
+    }
+    if (r == -EPROTO)
+        s3_store_conn_close(c);
+}
+
+void *s3_store_batch_main(void *store)
+{
+    struct s3_store *s = store;
+    pthread_setname_np(pthread_self(), "dfs-batch");
+    struct s3_store_conn c;
+    s3_store_conn_init(&c);
+    struct batch *b = dfs_alloc(sizeof(*b));
+    ASSERT(b); /* at start only */
+    while (gather(s, b)) {
+        int r = send_batch(s, &c, b);
+        answer(&c, b, r);
+    }
+    s3_store_conn_fini(&c);
+    free(b);
+    return NULL;
+}
+
+void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p)
+{
+    CHECK_OBJ(d, S3_DFS_MAGIC);
+    ASSERT(p->data.n <= DFS_PACK_MAX && p->description.n <= DFS_DESC_MAX);
+    struct s3_store *s = s3_store_of_group(d, p->group);
+    p->file_id[0] = '\0';
+    if (!s) {
+        p->done(p, -EHOSTUNREACH);
+        return;
+    }
+    p->next = NULL;
+    pthread_mutex_lock(&s->lock);
+    bool was_empty = !s->batch_first;
+    *s->batch_last = p;
+    s->batch_last = &p->next;
+    if (was_empty)
+        pthread_cond_signal(&s->batch_some);
+    pthread_mutex_unlock(&s->lock);
+}
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool ready;
+    int result;
+};
+
+static void wake_waiter(struct s3_dfs_put *p, int result)
+{
+    struct waiter *w = p->arg;
+    pthread_mutex_lock(&w->lock);
+    w->result = result;
+    w->ready = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description)
+{
+    struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    struct s3_dfs_put p = {.group = group, .description = description, .done = wake_waiter, .arg = &w};
+    s3_dfs_submit(d, &p);
+    pthread_mutex_lock(&w.lock);
+    while (!w.ready)
+        pthread_cond_wait(&w.cond, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    pthread_cond_destroy(&w.cond);
+    pthread_mutex_destroy(&w.lock);
+    return w.result;
+}

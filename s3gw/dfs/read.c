@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * read - bytes of stored files, through descriptors the storage handed out.
+ *
+ * Descriptors are kept: one per pack (many objects), and the most recently used ones of plain files. A
+ * pack's space is given back by punching holes, so what was read from one is believed only when its
+ * CRC-32 is the one in the file id; a mismatch asks the storage afresh, which knows what was deleted. A
+ * plain file is unlinked whole: an open descriptor goes on giving the right bytes.
+ */
+#include <isa-l/crc.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "dfscore/fileid/fileid.h"
+#include "s3gw/dfs/store.h"
+
+enum { BUCKETS = 4096, KEY_MAX = 160 };
+
+struct open_file {
+    struct open_file *chain;            /* under cache lock, like all below */
+    struct open_file *newer, *older;    /* in order of use */
+    unsigned refs;                      /* readers at work */
+    bool listed;                        /* found by look-ups; when false it goes with the last reader */
+    uint64_t hash;
+    int fd;                             /* constant */
+    uint64_t size;                      /* constant: bytes of a plain file; 0 for packs */
+    size_t key_n;
+    char key[KEY_MAX];
+};
+
+struct s3_read_cache {
+    pthread_mutex_t lock;
+    struct open_file *table[BUCKETS];
+    struct open_file *newest, *oldest;
+    unsigned n, max;                    /* n <= max + readers at work */
+};
+
+/* What a file id says about where its bytes are. */
+struct place {
+    struct str id;
+    bool in_pack;
+    uint64_t at;                        /* first byte of content within the descriptor */
+    uint64_t size;                      /* of the content, when in_pack */
+    uint32_t crc;
+    size_t key_n;
+    char key[KEY_MAX];
+};
+
+int s3_read_cache_new(unsigned open_files, struct s3_read_cache **ret)
+{
+    struct s3_read_cache *rc = dfs_zalloc(sizeof(*rc));
+    if (!rc)
+        return -ENOMEM;
+    pthread_mutex_init(&rc->lock, NULL);
+    rc->max = MAX(open_files, 16u);
+    *ret = rc;
+    return 0;
+}
+
+static void unlink_file(struct s3_read_cache *rc, struct open_file *f)
+{
+    if (!f->listed)
+        return;
+    struct open_file **pp = &rc->table[f->hash % BUCKETS];
+    while (*pp != f)
+        pp = &(*pp)->chain;
+    *pp = f->chain;
+    *(f->newer ? &f->newer->older : &rc->newest) = f->older;
+    *(f->older ? &f->older->newer : &rc->oldest) = f->newer;
+    f->listed = false;
+    rc->n--;
+}
+
+static void destroy(struct open_file *f)
+{
+    close(f->fd);
+    free(f);
+}
+
+void s3_read_cache_free(struct s3_read_cache **rcp)
+{
+    struct s3_read_cache *rc = TAKE(*rcp);
+    if (!rc)
+        return;
+    while (rc->newest) {
+        struct open_file *f = rc->newest;
+        ASSERT(f->refs == 0);
+        unlink_file(rc, f);
+        destroy(f);
+    }
+    pthread_mutex_destroy(&rc->lock);
+    free(rc);
+}
+
+static uint64_t hash_of(const char *p, size_t n)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (uint8_t)p[i]) * 0x100000001b3u;
+    return h ^ h >> 29;
+}
+
+static void push_newest(struct s3_read_cache *rc, struct open_file *f)
+{
+    f->newer = NULL;
+    f->older = rc->newest;
+    *(rc->newest ? &rc->newest->newer : &rc->oldest) = f;
+    rc->newest = f;
+}
+
+static struct open_file *file_take(struct s3_read_cache *rc, const struct place *p)
+{
+    uint64_t h = hash_of(p->key, p->key_n);
+    pthread_mutex_lock(&rc->lock);
+    struct open_file *f = rc->table[h % BUCKETS];
+    while (f && !(f->hash == h && f->key_n == p->key_n && memcmp(f->key, p->key, p->key_n) == 0))
+        f = f->chain;
+    if (f) {
+        f->refs++;
+        if (rc->newest != f) {
+            *(f->newer ? &f->newer->older : &rc->newest) = f->older;
+            *(f->older ? &f->older->newer : &rc->oldest) = f->newer;
+            push_newest(rc, f);
+        }
+    }
+    pthread_mutex_unlock(&rc->lock);
+    return f;
+}
+
+static void file_give(struct s3_read_cache *rc, struct open_file *f)
+{
+    pthread_mutex_lock(&rc->lock);
+    ASSERT(f->refs > 0);
+    bool last = --f->refs == 0 && !f->listed;
+    pthread_mutex_unlock(&rc->lock);
+    if (last)
+        destroy(f);
+}
+
+/* It gave wrong bytes: do not hand it out again. */
+static void file_forget(struct s3_read_cache *rc, struct open_file *f)
+{
+    pthread_mutex_lock(&rc->lock);
+    unlink_file(rc, f);
+    pthread_mutex_unlock(&rc->lock);
+    file_give(rc, f);
+}
+
+/* Under the lock: make room for one more by closing what was not used for longest. */
+static void make_room(struct s3_read_cache *rc)
+{
+    for (struct open_file *f = rc->oldest; f && rc->n >= rc->max;) {
+        struct open_file *next = f->newer;
+        if (f->refs == 0) {
+            unlink_file(rc, f);
+            destroy(f);
+        }
+        f = next;
+    }
+}
+
+/* Takes @fd. With one reference for the caller; NULL: no memory. */
+static struct open_file *file_add(struct s3_read_cache *rc, const struct place *p, int fd, uint64_t size)
+{
+    struct open_file *f = dfs_zalloc(sizeof(*f));
+    if (!f) {
+        close(fd);
+        return NULL;
+    }
+    f->refs = 1;
+    f->listed = true;
+    f->fd = fd;
+    f->size = size;
+    f->key_n = p->key_n;
+    memcpy(f->key, p->key, p->key_n);
+    f->hash = hash_of(p->key, p->key_n);
+    pthread_mutex_lock(&rc->lock);
+    make_room(rc);
+    f->chain = rc->table[f->hash % BUCKETS];
+    rc->table[f->hash % BUCKETS] = f;
+    push_newest(rc, f);
+    rc->n++;
+    pthread_mutex_unlock(&rc->lock);
+    return f;
+}
+
+static int place_of(struct str id, struct place *p)
+{
+    struct dfs_fileid f;
+    if (id.n >= KEY_MAX || dfs_fileid_parse(id, &f) < 0)
+        return -EINVAL;
+    *p = (struct place){.id = id, .crc = f.crc32};
+    if (f.kind != DFS_FILE_TRUNK) {
+        p->key_n = id.n;
+        memcpy(p->key, id.p, id.n);
+        return 0;
+    }
+    p->in_pack = true;
+    p->at = (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER;
+    p->size = f.size;
+    /* "group1/M00/0A/1B/" names the directory of the pack, its number the pack. */
+    size_t dir_n = id.n - f.at.base.n;
+    memcpy(p->key, id.p, dir_n);
+    memcpy(p->key + dir_n, &f.trunk.file_id, sizeof(f.trunk.file_id));
+    p->key_n = dir_n + sizeof(f.trunk.file_id);
+    return 0;
+}
+
+/* Ask the storage. It must agree with the id on where a packed file is. */
+static int file_fetch(struct s3_dfs *d, const struct place *p, struct open_file **ret)
+{
+    struct s3_store *s = s3_store_of_file(d, p->id);
+    if (!s)
+        return -EHOSTUNREACH;
+    AUTO(buf_free) struct buf got = BUF(64);
+    AUTO(dfs_close_fd) int fd = -1;
+    int r = s3_store_ask(s, DFS_INT_FILE_GET, p->id, true, &got, &fd);
+    if (r < 0)
+        return r;
+    struct rd in = rd_of(buf_str(&got));
+    uint64_t at = rd_u64(&in), size = rd_u64(&in);
+    if (in.bad || fd < 0 || at != p->at || (p->in_pack && size != p->size))
+        return -EPROTO;
+    *ret = file_add(d->reads, p, fd, p->in_pack ? 0 : size);
+    fd = -1;
+    return *ret ? 0 : -ENOMEM;
+}
+
+static int file_get(struct s3_dfs *d, const struct place *p, bool wait, struct open_file **ret)
+{
+    *ret = file_take(d->reads, p);
+    if (*ret)
+        return 0;
+    return wait ? file_fetch(d, p, ret) : -EAGAIN;
+}
+
+/* All @n bytes; -EAGAIN when some are not in memory and @wait is false; -ENODATA: the file is shorter. */
+static int read_fully(int fd, char *out, size_t n, uint64_t at, bool wait)
+{
+    while (n > 0) {
+        struct iovec v = {out, n};
+        ssize_t got = preadv2(fd, &v, 1, (off_t)at, wait ? 0 : RWF_NOWAIT);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return errno == EOPNOTSUPP ? -EAGAIN : -errno;
+        if (got == 0)
+            return wait ? -ENODATA : -EAGAIN;
+        out += got;
+        n -= (size_t)got;
+        at += (uint64_t)got;
+    }
+    return 0;
+}
+
+/* The whole of a packed file, checked. */
+static int read_packed(struct s3_dfs *d, const struct place *p, char *out, bool wait)
+{
+    for (int try = 0;; try++) {
+        struct open_file *f;
+        int r = file_get(d, p, wait, &f);
+        if (r < 0)
+            return r;
+        r = read_fully(f->fd, out, p->size, p->at, wait);
+        if (r == 0 && crc32_gzip_refl(0, (const unsigned char *)out, p->size) != p->crc)
+            r = -EBADMSG;
+        if (r == 0 || r == -EAGAIN) {
+            file_give(d->reads, f);
+            return r;
+        }
+        if (!wait) { /* deleted, a stale descriptor, or a bad disk: find out where waiting is allowed */
+            file_give(d->reads, f);
+            return -EAGAIN;
+        }
+        file_forget(d->reads, f);
+        if (try == 1)
+            return r;
+    }
+}
+
+int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n, bool wait)
+{
+    CHECK_OBJ(d, S3_DFS_MAGIC);
+    struct place p;
+    int r = place_of(file_id, &p);
+    if (r < 0)
+        return r;
+    if (p.in_pack) {
+        if (offset > p.size || n > p.size - offset)
+            return -ERANGE;
+        if (n == p.size)
+            return read_packed(d, &p, out, wait);
+        AUTO(dfs_free_ptr) char *whole = dfs_alloc(p.size);
+        if (!whole)
+            return -ENOMEM;
+        r = read_packed(d, &p, whole, wait);
+        if (r == 0)
+            memcpy(out, whole + offset, n);
+        return r;
+    }
+    struct open_file *f;
+    r = file_get(d, &p, wait, &f);
+    if (r < 0)
+        return r;
+    r = offset > f->size || n > f->size - offset ? -ERANGE : read_fully(f->fd, out, n, offset, wait);
+    file_give(d->reads, f);
+    return r == -ENODATA ? -EIO : r;
+}
+
+/* Is all of it in memory? By samples: reading ahead makes memory resident in long runs. */
+static bool is_warm(int fd, uint64_t at, uint64_t n)
+{
+    enum { STRIDE = 128 * 1024, PROBES_MAX = 1024 };
+    uint64_t step = MAX((uint64_t)STRIDE, n / PROBES_MAX);
+    char byte;
+    for (uint64_t i = 0; i < n; i += step)
+        if (read_fully(fd, &byte, 1, at + i, false) < 0)
+            return false;
+    return read_fully(fd, &byte, 1, at + n - 1, false) == 0;
+}
+
+int s3_dfs_open(struct s3_dfs *d, struct str file_id, uint64_t offset, uint64_t n, bool wait, int *ret_fd,
+                uint64_t *ret_at)
+{
+    CHECK_OBJ(d, S3_DFS_MAGIC);
+    ASSERT(n > 0);
+    struct place p;
+    int r = place_of(file_id, &p);
+    if (r < 0)
+        return r;
+    if (p.in_pack)
+        return -ENOTSUP;
+    struct open_file *f;
+    r = file_get(d, &p, wait, &f);
+    if (r < 0)
+        return r;
+    if (offset > f->size || n > f->size - offset)
+        r = -ERANGE;
+    else if (!wait && !is_warm(f->fd, offset, n))
+        r = -EAGAIN;
+    else if ((*ret_fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0)) < 0)
+        r = -errno;
+    file_give(d->reads, f);
+    *ret_at = offset;
+    return r;
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * upload_file - one large file on its way to a storage.
+ *
+ * The HTTP thread copies arriving bytes to pieces; a hash thread takes full pieces, in order, computes
+ * MD5 and CRC-32 and writes them to the unnamed file the storage opened for us. At most one job of a file
+ * runs at a time, so all fields marked "job" need no lock.
+ *
+ * Pieces come from one pool with a ceiling. While more than half of them are out, a piece is handed over
+ * as soon as something is in it, so that a slow client holds none while it waits for its own next byte.
+ *
+ *   receiving --finish--> flushing --> committing --> gone
+ *       \------abort----> dropping --> gone
+ */
+#include <isa-l/crc.h>
+#include <openssl/evp.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "dfscore/log/log.h"
+#include "s3gw/dfs/store.h"
+
+enum {
+    FILE_PIECES_MAX = 6,              /* of one upload; the rest of the pool is for others */
+    WRITEBACK_EVERY = 8 * 1024 * 1024, /* start writing to disk early: the final sync then has less to do */
+};
+
+enum life { RECEIVING, FLUSHING, DROPPING };
+
+struct s3_upload_file {
+    unsigned magic;
+#define UPLOAD_FILE_MAGIC 0x5546494cu
+    struct s3_dfs *dfs;
+    struct s3_store *store;
+    struct s3_upload_file_options o;
+    struct s3_job job;
+
+    struct s3_piece *filling;         /* owner: who calls data() */
+
+    pthread_mutex_t lock;
+    struct s3_piece *first, **last;   /* under lock: to be written */
+    unsigned held;                    /* under lock: pieces of this file, filling included */
+    enum life life;                   /* under lock */
+    bool scheduled;                   /* under lock: the job is queued or runs */
+    bool wants_room;                  /* under lock: room() said no */
+    int failed;                       /* under lock: negative errno, sticks */
+
+    struct s3_upload_file *starved_next; /* under dfs->pieces_lock */
+    bool starved;                        /* under dfs->pieces_lock */
+
+    int fd;                           /* job; -1 until the storage opened it */
+    uint64_t token;                   /* job */
+    uint64_t written;                 /* job: bytes */
+    uint64_t flushed;                 /* job: bytes whose writing to disk was started */
+    uint32_t crc;                     /* job */
+    EVP_MD_CTX *md5;                  /* job */
+};
+
+static void run(void *arg);
+static void commit(void *arg);
+
+/* ---- the pool of pieces ----------------------------------------------------------------------- */
+
+/* A free piece, or NULL: then @f is told by wake_starved() when there is one. */
+static struct s3_piece *piece_take(struct s3_upload_file *f)
+{
+    struct s3_dfs *d = f->dfs;
+    struct s3_piece *p = NULL;
+    pthread_mutex_lock(&d->pieces_lock);
+    if (d->pieces) {
+        p = d->pieces;
+        d->pieces = p->next;
+    } else if (d->pieces_made < d->pieces_max && (p = dfs_alloc(sizeof(*p))) != NULL) {
+        d->pieces_made++;
+    }
+    if (p) {
+        d->pieces_out++;
+        p->next = NULL;
+        p->n = 0;
+    } else if (!f->starved) {
+        f->starved = true;
+        f->starved_next = d->starved;
+        d->starved = f;
+    }
+    pthread_mutex_unlock(&d->pieces_lock);
+    return p;
+}
+
+static bool pieces_low(struct s3_dfs *d)
+{
+    pthread_mutex_lock(&d->pieces_lock);
+    bool low = d->pieces_out > d->pieces_max / 2;
+    pthread_mutex_unlock(&d->pieces_lock);
+    return low;
+}
+
+/* No longer waiting for a piece (the list is short: it exists only at the ceiling). */
+static void starve_no_more(struct s3_upload_file *f)
+{
+    struct s3_dfs *d = f->dfs;
+    pthread_mutex_lock(&d->pieces_lock);
+    for (struct s3_upload_file **pp = &d->starved; f->starved && *pp; pp = &(*pp)->starved_next) {
+        if (*pp == f) {
+            *pp = f->starved_next;
+            f->starved = false;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&d->pieces_lock);
+}
+
+/* Give a piece back. Everybody who waits tries again: a slow one must not hold the turn of a fast one. */
+static void piece_give(struct s3_dfs *d, struct s3_piece *p)
+{
+    pthread_mutex_lock(&d->pieces_lock);
+    p->next = d->pieces;
+    d->pieces = p;
+    ASSERT(d->pieces_out > 0);
+    d->pieces_out--;
+    while (d->starved) {
+        struct s3_upload_file *f = d->starved;
+        d->starved = f->starved_next;
+        f->starved = false;
+        f->o.more(f->o.arg);
+    }
+    pthread_mutex_unlock(&d->pieces_lock);
+}
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+static void free_now(struct s3_upload_file *f)
+{
+    ASSERT(!f->first && !f->filling && f->held == 0);
+    dfs_close_fd(&f->fd);
+    EVP_MD_CTX_free(f->md5);
+    pthread_mutex_destroy(&f->lock);
+    f->magic = 0;
+    free(f);
+}
+
+int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o, struct s3_upload_file **ret)
+{
+    CHECK_OBJ(d, S3_DFS_MAGIC);
+    struct s3_store *s = s3_store_of_group(d, o->group);
+    if (!s)
+        return -EHOSTUNREACH;
+    struct s3_upload_file *f = dfs_zalloc(sizeof(*f));
+    if (!f)
+        return -ENOMEM;
+    f->magic = UPLOAD_FILE_MAGIC;
+    f->dfs = d;
+    f->store = s;
+    f->o = *o;
+    f->o.group = str_c(s->group);
+    f->job = (struct s3_job){.run = run, .arg = f};
+    f->last = &f->first;
+    f->fd = -1;
+    pthread_mutex_init(&f->lock, NULL);
+    f->md5 = EVP_MD_CTX_new();
+    if (!f->md5 || EVP_DigestInit_ex(f->md5, EVP_md5(), NULL) != 1) {
+        free_now(f);
+        return -ENOMEM;
+    }
+    *ret = f;
+    return 0;
+}
+
+/* Under f->lock. The pool's queue has room for every open upload: see s3_dfs_new(). */
+static void schedule(struct s3_upload_file *f)
+{
+    if (f->scheduled)
+        return;
+    f->scheduled = true;
+    int r = s3_pool_submit(f->dfs->hash, &f->job);
+    ASSERT(r == 0);
+}
+
+static void hand_over(struct s3_upload_file *f)
+{
+    pthread_mutex_lock(&f->lock);
+    struct s3_piece *p = TAKE(f->filling);
+    p->next = NULL;
+    *f->last = p;
+    f->last = &p->next;
+    schedule(f);
+    pthread_mutex_unlock(&f->lock);
+}
+
+bool s3_upload_file_room(struct s3_upload_file *f, size_t n)
+{
+    CHECK_OBJ(f, UPLOAD_FILE_MAGIC);
+    ASSERT(n <= S3_DFS_PIECE);
+    if (f->filling && S3_DFS_PIECE - f->filling->n >= n)
+        return true;
+    pthread_mutex_lock(&f->lock);
+    bool failed = f->failed != 0; /* data() will say so */
+    bool full = f->held >= FILE_PIECES_MAX;
+    f->wants_room = full && !failed;
+    pthread_mutex_unlock(&f->lock);
+    if (failed)
+        return true;
+    if (full)
+        return false;
+    struct s3_piece *p = piece_take(f);
+    if (!p)
+        return false;
+    if (f->filling)
+        hand_over(f);
+    pthread_mutex_lock(&f->lock);
+    f->held++;
+    pthread_mutex_unlock(&f->lock);
+    f->filling = p;
+    return true;
+}
+
+int s3_upload_file_data(struct s3_upload_file *f, struct str piece)
+{
+    CHECK_OBJ(f, UPLOAD_FILE_MAGIC);
+    pthread_mutex_lock(&f->lock);
+    int failed = f->failed;
+    pthread_mutex_unlock(&f->lock);
+    if (failed < 0)
+        return failed;
+    ASSERT(f->filling && S3_DFS_PIECE - f->filling->n >= piece.n); /* room() was asked */
+    memcpy(f->filling->bytes + f->filling->n, piece.p, piece.n);
+    f->filling->n += piece.n;
+    if (f->filling->n == S3_DFS_PIECE)
+        hand_over(f);
+    return 0;
+}
+
+void s3_upload_file_settle(struct s3_upload_file *f)
+{
+    CHECK_OBJ(f, UPLOAD_FILE_MAGIC);
+    if (f->filling && f->filling->n > 0 && pieces_low(f->dfs))
+        hand_over(f);
+}
+
+void s3_upload_file_finish(struct s3_upload_file **fp)
+{
+    struct s3_upload_file *f = TAKE(*fp);
+    CHECK_OBJ(f, UPLOAD_FILE_MAGIC);
+    starve_no_more(f);
+    if (f->filling)
+        hand_over(f);
+    pthread_mutex_lock(&f->lock);
+    f->wants_room = false;
+    f->life = FLUSHING;
+    schedule(f);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void s3_upload_file_abort(struct s3_upload_file **fp)
+{
+    struct s3_upload_file *f = TAKE(*fp);
+    if (!f)
+        return;
+    CHECK_OBJ(f, UPLOAD_FILE_MAGIC);
+    starve_no_more(f);
+    if (f->filling)
+        hand_over(f);
+    pthread_mutex_lock(&f->lock);
+    f->wants_room = false;
+    f->life = DROPPING;
+    schedule(f);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* ---- the job ------------------------------------------------------------------------------------ */
+
+static int open_file(struct s3_upload_file *f)
+{
+    AUTO(buf_free) struct buf ask = BUF(16);
+    AUTO(buf_free) struct buf got = BUF(64);
+    buf_u64(&ask, f->o.size);
+    int r = buf_err(&ask);
+    if (r == 0)
+        r = s3_store_ask(f->store, DFS_INT_FILE_OPEN, buf_str(&ask), true, &got, &f->fd);
+    if (r < 0)
+        return r;
+    struct rd in = rd_of(buf_str(&got));
+    f->token = rd_u64(&in);
+    return in.bad || f->fd < 0 ? -EPROTO : 0;
+}
+
+static int write_all(int fd, const char *p, size_t n, uint64_t at)
+{
+    while (n > 0) {
+        ssize_t w = pwrite(fd, p, n, (off_t)at);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w <= 0)
+            return w < 0 ? -errno : -EIO;
+        p += w;
+        n -= (size_t)w;
+        at += (uint64_t)w;
+    }
+    return 0;
+}
+
+static int write_piece(struct s3_upload_file *f, const struct s3_piece *p)
+{
+    int r = f->fd < 0 ? open_file(f) : 0;
+    if (r < 0)
+        return r;
+    if (EVP_DigestUpdate(f->md5, p->bytes, p->n) != 1)
+        return -EIO;
+    f->crc = crc32_gzip_refl(f->crc, (const unsigned char *)p->bytes, p->n);
+    r = write_all(f->fd, p->bytes, p->n, f->written);
+    if (r < 0)
+        return r;
+    f->written += p->n;
+    if (f->written - f->flushed >= WRITEBACK_EVERY) {
+        /* A hint: its result is the sync's business. */
+        (void)sync_file_range(f->fd, (off_t)f->flushed, (off_t)(f->written - f->flushed), SYNC_FILE_RANGE_WRITE);
+        f->flushed = f->written;
+    }
+    return 0;
+}
+
+static void drop_at_storage(struct s3_upload_file *f)
+{
+    if (f->fd < 0)
+        return;
+    AUTO(buf_free) struct buf ask = BUF(16);
+    buf_u64(&ask, f->token);
+    if (buf_err(&ask) == 0) {
+        int r = s3_store_ask(f->store, DFS_INT_FILE_ABORT, buf_str(&ask), false, NULL, NULL);
+        if (r < 0) /* it goes with the session at the latest */
+            dfs_log(LOG_DEBUG, "dfs.abort_failed", KV_ERR(r));
+    }
+}
+
+static void end(struct s3_upload_file *f, int r, struct str file_id)
+{
+    if (r < 0)
+        drop_at_storage(f);
+    f->o.done(f->o.arg, r, file_id);
+    free_now(f);
+}
+
+static int commit_at_storage(struct s3_upload_file *f, struct buf *id)
+{
+    uint8_t md5[16];
+    if (EVP_DigestFinal_ex(f->md5, md5, NULL) != 1)
+        return -EIO;
+    AUTO(buf_free) struct buf desc = BUF(DFS_DESC_MAX);
+    int r = f->o.describe(f->o.arg, md5, &desc);
+    if (r == 0)
+        r = buf_err(&desc);
+    if (r < 0)
+        return r;
+    AUTO(buf_free) struct buf ask = BUF(DFS_DESC_MAX + 64);
+    buf_u64(&ask, f->token);
+    buf_u64(&ask, f->written);
+    buf_u32(&ask, f->crc);
+    buf_add(&ask, f->o.ext, 6);
+    buf_u32(&ask, (uint32_t)desc.n);
+    buf_adds(&ask, buf_str(&desc));
+    r = buf_err(&ask);
+    if (r == 0)
+        r = s3_store_ask(f->store, DFS_INT_FILE_COMMIT, buf_str(&ask), false, id, NULL);
+    return r;
+}
+
+/* On a commit thread: the sync takes its time. */
+static void commit(void *arg)
+{
+    struct s3_upload_file *f = arg;
+    AUTO(buf_free) struct buf answer = BUF(1024);
+    int r = f->fd < 0 ? open_file(f) : 0; /* an empty one */
+    if (r == 0)
+        r = commit_at_storage(f, &answer);
+    struct rd in = rd_of(buf_str(&answer));
+    struct str id = STR_NULL;
+    if (r == 0) {
+        id = rd_bytes(&in, rd_u16(&in));
+        if (in.bad || id.n == 0)
+            r = -EPROTO;
+    }
+    end(f, r, id);
+}
+
+/* Everything is written, or never will be. */
+static void after_last_piece(struct s3_upload_file *f, enum life life)
+{
+    if (life == DROPPING) {
+        drop_at_storage(f);
+        free_now(f);
+    } else if (f->failed < 0) {
+        end(f, f->failed, STR_NULL);
+    } else {
+        f->job.run = commit;
+        int r = s3_pool_submit(f->dfs->commit, &f->job);
+        if (r < 0)
+            end(f, r, STR_NULL);
+    }
+}
+
+static void run(void *arg)
+{
+    struct s3_upload_file *f = arg;
+    pthread_mutex_lock(&f->lock);
+    for (;;) {
+        struct s3_piece *p = f->first;
+        if (!p)
+            break;
+        f->first = p->next;
+        if (!f->first)
+            f->last = &f->first;
+        bool skip = f->failed < 0 || f->life == DROPPING;
+        pthread_mutex_unlock(&f->lock);
+
+        int r = skip ? 0 : write_piece(f, p);
+        piece_give(f->dfs, p);
+
+        pthread_mutex_lock(&f->lock);
+        f->held--;
+        if (r < 0)
+            f->failed = r;
+        if (f->wants_room) {
+            f->wants_room = false;
+            f->o.more(f->o.arg); /* under the lock: abort() waits for it */
+        }
+    }
+    enum life life = f->life;
+    f->scheduled = life != RECEIVING;
+    pthread_mutex_unlock(&f->lock);
+    if (life != RECEIVING)
+        after_last_piece(f, life);
+}

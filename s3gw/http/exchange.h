@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exchange - one request on libmicrohttpd: its life, suspension, body in, body out.
+ *
+ * Private to s3gw/http; the only files that know libmicrohttpd are this and server.c.
+ */
+#ifndef S3_EXCHANGE_H
+#define S3_EXCHANGE_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#include "s3gw/core/body.h"
+#include "s3gw/core/pool.h"
+#include "s3gw/core/req.h"
+#include "s3gw/http/accesslog.h"
+
+struct s3_http {
+    unsigned magic;
+#define S3_HTTP_MAGIC 0x53334854u
+    struct s3_gw *gw;
+    struct MHD_Daemon *daemon;
+    struct s3_pool *workers;
+    struct s3_accesslog *log;    /* NULL: none */
+    uint16_t port;
+    bool tls;
+    int listener;                /* owner: daemon once started */
+    _Atomic unsigned in_flight, connections;
+    _Atomic unsigned away;       /* exchanges that are suspended or about to be */
+    _Atomic bool draining;       /* connections are closed after their answer */
+    _Atomic bool stopping;       /* nothing may be suspended any more */
+    _Atomic uint64_t requests, errors_4xx, errors_5xx;
+};
+
+struct s3_exchange;
+
+/* libmicrohttpd's callbacks. */
+void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *conn);
+enum MHD_Result s3_exchange_call(void *http, struct MHD_Connection *conn, const char *url, const char *method,
+                                 const char *version, const char *data, size_t *n, void **exchange);
+void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **exchange,
+                           enum MHD_RequestTerminationCode why);
+
+/*
+ * Before a connection is suspended: false when the server is being stopped, which waits until every
+ * reserved place is given back, and so for all that is suspended.
+ */
+bool s3_exchange_reserve(struct s3_http *h);
+void s3_exchange_release(struct s3_http *h);
+/* Resume, and give the place back. The exchange is the HTTP thread's afterwards. */
+void s3_exchange_resume(struct s3_exchange *x);
+
+/* The answer of an exchange as a response of libmicrohttpd; NULL: no memory. */
+struct MHD_Response *s3_answer_build(struct s3_exchange *x);
+
+/*
+ * A body that is read piece by piece because it is on several files, or not in memory.
+ * HTTP thread, save fill(), which runs on a worker while the connection is suspended.
+ */
+struct s3_outflow {
+    size_t extent;               /* the one being read */
+    uint64_t done;               /* bytes of it already in the block or sent */
+    char *block;                 /* S3_OUT_BLOCK bytes; owned; NULL until needed */
+    size_t from, to;             /* what of the block is not sent yet */
+    int error;                   /* of fill() */
+};
+enum { S3_OUT_BLOCK = 256 * 1024 };
+
+/*
+ * States, each reached on the HTTP thread of the connection:
+ *
+ *   HEAD --> BODY --> RUN --> ANSWERED
+ *     \_______\________/        a refusal waits as `result` until the body has been read away
+ *
+ * While suspended (`turn` is S3_TURN_AWAY) the exchange belongs to a worker or to whoever will call
+ * s3_req_done(); it comes back by resuming the connection.
+ */
+enum s3_exchange_state { S3_X_HEAD, S3_X_BODY, S3_X_RUN, S3_X_ANSWERED };
+enum s3_turn { S3_TURN_HERE, S3_TURN_AWAY, S3_TURN_BACK };
+
+struct s3_exchange {
+    struct s3_req req;           /* first: a request is its exchange */
+    struct s3_http *http;
+    struct MHD_Connection *conn;
+    enum s3_exchange_state state;
+    enum s3err result;           /* S3ERR_PENDING until known */
+    _Atomic int turn;            /* enum s3_turn */
+    struct s3_job job;
+    struct s3_body *body;
+    struct buf whole;            /* body of XML operations */
+    struct s3_outflow out;
+    uint64_t drained;            /* bytes of a body nobody wants */
+    uint64_t received, sent;     /* for the log */
+    uint64_t started_us;
+    bool seen;                   /* the head was read */
+};
+
+#endif

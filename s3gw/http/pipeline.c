@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/http/pipeline.h"
+
+#include "s3gw/api/ops.h"
+#include "s3gw/auth/auth.h"
+#include "s3gw/core/body.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/core/uri.h"
+#include "s3gw/index/bucket.h"
+#include "s3gw/policy/eval.h"
+#include "s3gw/xml/error.h"
+
+static enum s3_read how(const struct s3_req *q)
+{
+    return q->may_block ? S3_READ_ANY : S3_READ_CACHED;
+}
+
+/* Which resource? By path or virtual host. */
+static enum s3err address(struct s3_req *q)
+{
+    enum s3err e = s3_uri_parse(q, q->raw_path);
+    return e == S3ERR_OK ? s3_uri_address(q) : e;
+}
+
+/* Who asks? */
+static enum s3err authenticate(struct s3_req *q)
+{
+    return s3_auth_verify(q, how(q));
+}
+
+/* Of which bucket? */
+static enum s3err load_bucket(struct s3_req *q)
+{
+    if (!q->op->wants_bucket)
+        return S3ERR_OK;
+    struct s3_bucket *b = arena_alloc(&q->arena, sizeof(*b));
+    if (!b)
+        return S3ERR_SLOW_DOWN;
+    int r = s3_bucket_get(q->gw->index, q->bucket, how(q), &q->arena, b);
+    if (r == -EAGAIN && !q->may_block)
+        return S3ERR_WOULD_BLOCK;
+    if (r == -ENOENT)
+        return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_BUCKET);
+    q->bkt = b;
+    return S3ERR_OK;
+}
+
+/* How is the body read? */
+static enum s3err plan_body(struct s3_req *q)
+{
+    if (q->op->body == S3_BODY_NONE)
+        return S3ERR_OK;
+    struct s3_body_plan *plan = arena_alloc(&q->arena, sizeof(*plan));
+    if (!plan)
+        return S3ERR_SLOW_DOWN;
+    enum s3err e = s3_auth_body(q, plan);
+    if (e == S3ERR_OK)
+        e = s3_body_plan(q, plan);
+    q->plan = plan;
+    if (e == S3ERR_OK && q->op->body == S3_BODY_XML && plan->length != UINT64_MAX && plan->length > S3_BODY_WHOLE_MAX)
+        e = S3ERR_MAX_MESSAGE_LENGTH_EXCEEDED;
+    return e;
+}
+
+/* Where does object data go? The handler says, after judging everything the head can decide. */
+static enum s3err open_sink(struct s3_req *q)
+{
+    return q->op->body == S3_BODY_STREAM ? q->op->handle(q) : S3ERR_OK;
+}
+
+static enum s3err (*const steps[])(struct s3_req *) = {
+    address,
+    s3_route,        /* which operation?   api/ops.def */
+    authenticate,    /* who asks?          auth/ */
+    load_bucket,     /* of which bucket?   index/ */
+    s3_policy_check, /* may they?          policy/ */
+    plan_body,       /* how is it read?    core/body.h */
+    open_sink,
+};
+
+enum s3err s3_pipeline_head(struct s3_req *q)
+{
+    for (; q->step < ARRAY_LEN(steps); q->step++) {
+        enum s3err e = steps[q->step](q);
+        ASSERT(e != S3ERR_PENDING);
+        if (e != S3ERR_OK)
+            return e;
+    }
+    return S3ERR_OK;
+}
+
+enum s3err s3_pipeline_handle(struct s3_req *q)
+{
+    ASSERT(q->step == ARRAY_LEN(steps) && q->op->handle && q->op->body != S3_BODY_STREAM);
+    return q->op->handle(q);
+}
+
+void s3_pipeline_fail(struct s3_req *q, enum s3err e)
+{
+    const struct s3err_info *info = s3err_info(e);
+    buf_reset(&q->resp.body);
+    q->resp.has_extents = false;
+    q->resp.status = info->status;
+    if (q->method == S3_HEAD || info->status == 304)
+        return;
+    s3_resp_header(q, "Content-Type", STR("application/xml"));
+    s3_xml_error(q, e, &q->resp.body);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/http/server.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+#include "s3gw/http/exchange.h"
+
+enum {
+    WORKERS = 16,
+    WORKER_QUEUE = 4096,
+    CONNECTIONS_MAX = 12000,
+    IDLE_TIMEOUT_S = 65,
+    CONNECTION_MEMORY = 32 * 1024, /* head of a request: 8 KiB of headers, 3 KiB of path, 2 KiB metadata, ... */
+    BACKLOG = 4096,
+};
+
+static unsigned or_default(unsigned v, unsigned preset)
+{
+    return v ? v : preset;
+}
+
+/* ---- the listener ------------------------------------------------------------------------------- */
+
+static int parse_address(const char *text, uint16_t port, struct sockaddr_storage *a, socklen_t *n)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)a;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)a;
+    memset(a, 0, sizeof(*a));
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        *n = sizeof(*v4);
+        return 0;
+    }
+    if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        *n = sizeof(*v6);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+static int listen_on(const struct s3_http_options *o, uint16_t *port, const char **what)
+{
+    struct sockaddr_storage a;
+    socklen_t n;
+    *what = "listen address";
+    if (parse_address(o->listen, o->port, &a, &n) < 0)
+        return -EINVAL;
+    AUTO(dfs_close_fd) int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int on = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* inherited by what is accepted */
+    if (o->congestion) {
+        *what = "congestion control";
+        if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion, (socklen_t)strlen(o->congestion)) < 0)
+            return -errno;
+        *what = "listen address";
+    }
+    if (bind(fd, (struct sockaddr *)&a, n) < 0 || listen(fd, BACKLOG) < 0)
+        return -errno;
+    if (getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+        return -errno;
+    *port = ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&a)->sin_port
+                                         : ((struct sockaddr_in6 *)(void *)&a)->sin6_port);
+    int out = fd;
+    fd = -1;
+    return out;
+}
+
+/* ---- libmicrohttpd ------------------------------------------------------------------------------ */
+
+static void log_mhd(void *arg, const char *fmt, va_list ap)
+{
+    (void)arg;
+    static struct dfs_log_gate gate;
+    char text[512];
+    int n = vsnprintf(text, sizeof(text), fmt, ap);
+    if (n > 0 && dfs_log_allow(&gate, 10))
+        dfs_log(LOG_DEBUG, "http.library", KV_STR("text", str_trim(str_of(text, MIN((size_t)n, sizeof(text) - 1)))));
+}
+
+/* Percent escapes are ours to decode, once, in core/uri.c. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *conn, char *s)
+{
+    (void)arg;
+    (void)conn;
+    return strlen(s);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *conn, void **own, enum MHD_ConnectionNotificationCode what)
+{
+    (void)conn;
+    (void)own;
+    struct s3_http *h = arg;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        atomic_fetch_add(&h->connections, 1);
+    else
+        atomic_fetch_sub(&h->connections, 1);
+}
+
+/* The whole of a small file, NUL terminated; free() it. */
+static char *read_file(const char *path)
+{
+    enum { PEM_MAX = 1024 * 1024 };
+    AUTO(dfs_close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    struct buf b = BUF(PEM_MAX);
+    for (;;) {
+        char *room = buf_room(&b, 4096);
+        ssize_t n = room ? read(fd, room, 4096) : -1;
+        if (n < 0) {
+            buf_free(&b);
+            return NULL;
+        }
+        if (n == 0)
+            break;
+        buf_used(&b, (size_t)n);
+    }
+    buf_addc(&b, '\0');
+    return b.p; /* the caller's now */
+}
+
+static int start_daemon(struct s3_http *h, const struct s3_http_options *o, const char *cert, const char *key)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned threads = or_default(o->threads, (unsigned)MAX(cores, 1L));
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    if (h->tls)
+        flags |= MHD_USE_TLS;
+    struct MHD_OptionItem pool[] = {
+        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    h->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, s3_exchange_call, h,
+        MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
+        MHD_OPTION_LISTEN_SOCKET, h->listener,
+        MHD_OPTION_ARRAY, threads > 1 ? pool : none,
+        MHD_OPTION_ARRAY, h->tls ? tls : none,
+        MHD_OPTION_CONNECTION_LIMIT, or_default(o->connections_max, CONNECTIONS_MAX),
+        MHD_OPTION_CONNECTION_TIMEOUT, or_default(o->idle_timeout_s, IDLE_TIMEOUT_S),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, s3_exchange_new, h,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, s3_exchange_completed, h,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+        MHD_OPTION_END);
+    return h->daemon ? 0 : h->tls ? -EINVAL : -EAGAIN;
+}
+
+static int start(struct s3_http *h, const struct s3_http_options *o, const char **what)
+{
+    AUTO(dfs_free_ptr) char *cert = NULL;
+    AUTO(dfs_free_ptr) char *key = NULL;
+    if (o->tls_cert || o->tls_key) {
+        *what = o->tls_cert ? "TLS key" : "TLS certificate";
+        if (!o->tls_cert || !o->tls_key)
+            return -EINVAL;
+        *what = "TLS certificate";
+        if (!(cert = read_file(o->tls_cert)))
+            return -errno;
+        *what = "TLS key";
+        if (!(key = read_file(o->tls_key)))
+            return -errno;
+        h->tls = true;
+    }
+    h->listener = listen_on(o, &h->port, what);
+    if (h->listener < 0)
+        return h->listener;
+    *what = "threads";
+    int r = s3_pool_new("s3-worker", or_default(o->workers, WORKERS), WORKER_QUEUE, &h->workers);
+    if (r < 0)
+        return r;
+    *what = "access log";
+    if (o->access_log && (r = s3_accesslog_open(o->access_log, &h->log)) < 0)
+        return r;
+    *what = h->tls ? "TLS certificate or key" : "threads";
+    return start_daemon(h, o, cert, key);
+}
+
+int s3_http_start(const struct s3_http_options *o, struct s3_http **ret, const char **what)
+{
+    AUTO(s3_http_stop) struct s3_http *h = dfs_zalloc(sizeof(*h));
+    if (!h)
+        return -ENOMEM;
+    h->magic = S3_HTTP_MAGIC;
+    h->gw = o->gw;
+    h->listener = -1;
+    int r = start(h, o, what);
+    if (r < 0)
+        return r;
+    *ret = TAKE(h);
+    return 0;
+}
+
+uint16_t s3_http_port(const struct s3_http *h)
+{
+    return h->port;
+}
+
+bool s3_http_drain(struct s3_http *h, unsigned timeout_ms)
+{
+    CHECK_OBJ(h, S3_HTTP_MAGIC);
+    atomic_store(&h->draining, true);
+    int fd = MHD_quiesce_daemon(h->daemon);
+    if (fd >= 0) {
+        close(fd);
+        h->listener = -1;
+    }
+    uint64_t end = dfs_mono_ms() + timeout_ms;
+    while (atomic_load(&h->in_flight) > 0 && dfs_mono_ms() < end)
+        nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000L}, NULL);
+    return atomic_load(&h->in_flight) == 0;
+}
+
+void s3_http_stop(struct s3_http **hp)
+{
+    struct s3_http *h = TAKE(*hp);
+    if (!h)
+        return;
+    CHECK_OBJ(h, S3_HTTP_MAGIC);
+    /* libmicrohttpd must not be stopped while a connection is suspended. Every wait has its deadline. */
+    atomic_store(&h->stopping, true);
+    while (atomic_load(&h->away) > 0)
+        nanosleep(&(struct timespec){.tv_nsec = 2 * 1000000L}, NULL);
+    s3_pool_free(&h->workers);
+    if (h->daemon)
+        MHD_stop_daemon(h->daemon);
+    dfs_close_fd(&h->listener);
+    s3_accesslog_close(&h->log);
+    h->magic = 0;
+    free(h);
+}
+
+int s3_http_reopen_log(struct s3_http *h)
+{
+    return h->log ? s3_accesslog_reopen(h->log) : 0;
+}
+
+void s3_http_counts(const struct s3_http *h, struct s3_http_counts *ret)
+{
+    *ret = (struct s3_http_counts){
+        .requests = atomic_load(&h->requests),
+        .errors_4xx = atomic_load(&h->errors_4xx),
+        .errors_5xx = atomic_load(&h->errors_5xx),
+        .connections = atomic_load(&h->connections),
+        .in_flight = atomic_load(&h->in_flight),
+    };
+}
