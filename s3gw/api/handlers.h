@@ -70,6 +70,7 @@ enum s3err s3_h_get_bucket_cors(struct s3_req *q);
 enum s3err s3_h_put_bucket_cors(struct s3_req *q);
 enum s3err s3_h_delete_bucket_cors(struct s3_req *q);
 enum s3err s3_h_preflight(struct s3_req *q);
+
 /* object_get.c */
 enum s3err s3_h_get_object(struct s3_req *q);
 enum s3err s3_h_head_object(struct s3_req *q);

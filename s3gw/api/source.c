@@ -126,7 +126,7 @@ static int digest_extent(struct s3_req *q, const struct s3_extent *e, uint8_t *p
 {
     for (uint64_t at = 0; at < e->length;) {
         size_t n = (size_t)MIN(e->length - at, (uint64_t)READ_BYTES);
-        int r = s3_dfs_read(q->gw->dfs, e->file_id, e->offset + at, piece, n);
+        int r = s3_dfs_read(q->gw->dfs, e->file_id, e->offset + at, piece, n, true);
         if (r < 0)
             return r;
         s3_hash_update(&d->md5, piece, n);
