@@ -149,3 +149,14 @@ int sto_make_link(struct sto_store *s, const struct sto_link *l, char *name)
         memcpy(name, made, sizeof(made));
     return r;
 }
+
+int sto_link_place(struct sto_store *s, struct str name, struct str target)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    char text[2300];
+    int r = sto_locate(s, name, &at, &p);
+    if (r == 0)
+        r = target_text(s, target, at.path_index, text, sizeof(text));
+    return r < 0 ? r : place_link(p, text, &at);
+}

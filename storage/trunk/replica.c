@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/trunk/replica.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "storage/trunk/slot.h"
+#include "storage/trunk/store_priv.h"
+#include "storage/trunk/walk.h"
+
+static void unlock(pthread_mutex_t **m)
+{
+    if (*m)
+        pthread_mutex_unlock(*m);
+}
+
+static int set_time(int fd, int64_t time_s)
+{
+    const struct timespec t[2] = {{.tv_sec = time_s}, {.tv_sec = time_s}};
+    return time_s == 0 || futimens(fd, t) == 0 ? 0 : -errno;
+}
+
+/* --- whole files ---------------------------------------------------------------------------------- */
+
+/* Over a file that is there: by a name of its own and a rename, so that a crash leaves one of them. */
+static int replace(struct sto_path *p, int fd, const char *path)
+{
+    char by[48];
+    (void)snprintf(by, sizeof(by), "data/.tmp-%016llx", (unsigned long long)sto_random());
+    struct sto_tmp t = {.fd = fd};
+    int r = sto_tmp_link(&p->dir, &t, by);
+    if (r < 0)
+        return r;
+    if (p->dir.io->renameat(p->dir.root, by, p->dir.root, path) == 0)
+        return 0;
+    r = -errno;
+    (void)p->dir.io->unlinkat(p->dir.root, by, 0);
+    return r;
+}
+
+static int name_file(struct sto_path *p, int fd, const struct dfs_logical *at)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(at, "", path);
+    struct sto_tmp t = {.fd = fd};
+    int r = sto_tmp_link(&p->dir, &t, path);
+    if (r == -ENOENT) {
+        r = sto_dir_make(&p->dir, at->high, at->low);
+        if (r == 0)
+            r = sto_tmp_link(&p->dir, &t, path);
+    }
+    if (r == -EEXIST)
+        r = replace(p, fd, path);
+    return r < 0 ? r : sto_dir_sync(&p->dir, at->high, at->low);
+}
+
+int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
+                     int64_t time_s)
+{
+    AUTO(sto_file_free) struct sto_file *f = TAKE(*fp);
+    struct dfs_logical at;
+    struct dfs_fileid id;
+    struct sto_path *p;
+    struct stat st;
+    int r = sto_locate(s, name, &at, &p);
+    if (r < 0 || at.path_index != sto_file_path(f) || sto_is_packed(name, &id))
+        return -EINVAL;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    int fd = sto_file_fd(f);
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if ((uint64_t)st.st_size != size)
+        return -EBADMSG;
+    r = set_time(fd, time_s);
+    if (r == 0 && s->io->fsync(fd) < 0)
+        r = -errno;
+    return r < 0 ? r : name_file(p, fd, &at);
+}
+
+/* --- slots ---------------------------------------------------------------------------------------- */
+
+static void slot_header(const struct dfs_fileid *f, uint8_t out[DFS_TRUNK_HEADER])
+{
+    struct dfs_fileid_parts parts = {
+        .kind = DFS_FILE_TRUNK,
+        .created_s = f->created_s,
+        .size = f->size,
+        .crc32 = f->crc32,
+        .trunk = f->trunk,
+    };
+    memcpy(parts.tail, f->tail.p, DFS_TAIL7);
+    sto_slot_encode(&parts, out);
+}
+
+static int open_container(struct sto_path *p, const struct dfs_fileid *f)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    struct sto_pack_head head;
+    dfs_trunk_path(f->at.high, f->at.low, f->trunk.file_id, path);
+    int fd = p->dir.io->openat(p->dir.root, path, O_RDWR | O_CREAT, 0644);
+    if (fd < 0 && errno == ENOENT) {
+        int r = sto_dir_make(&p->dir, f->at.high, f->at.low);
+        if (r < 0)
+            return r;
+        fd = p->dir.io->openat(p->dir.root, path, O_RDWR | O_CREAT, 0644);
+    }
+    if (fd < 0)
+        return -errno;
+    if (sto_pack_head_read(p->dir.io, fd, &head) == 0) { /* written by a log, and by nobody else */
+        close(fd);
+        return -EINVAL;
+    }
+    return fd;
+}
+
+int sto_replica_slot(struct sto_store *s, struct str name, struct str data)
+{
+    struct dfs_logical at;
+    struct dfs_fileid f;
+    struct sto_path *p;
+    int r = sto_locate(s, name, &at, &p);
+    if (r < 0 || !sto_is_packed(name, &f) || data.n != f.size ||
+        f.size + DFS_TRUNK_HEADER > f.trunk.slot_size || sto_crc32(0, data.p, data.n) != f.crc32)
+        return -EINVAL;
+    if (at.high == p->log.high && at.low == p->log.low)
+        return -EINVAL;
+    int there = sto_open_slot(p, &f);
+    if (there >= 0)
+        close(there);
+    if (there >= 0)
+        return -EEXIST;
+    r = sto_check_space(p, data.n);
+    if (r < 0)
+        return r;
+    AUTO(dfs_close_fd) int fd = open_container(p, &f);
+    if (fd < 0)
+        return fd;
+    uint8_t head[DFS_TRUNK_HEADER];
+    slot_header(&f, head);
+    struct iovec iov[] = {{head, sizeof(head)}, {(void *)(uintptr_t)data.p, data.n}};
+    r = sto_writev_all(s->io, fd, iov, 2, f.trunk.offset);
+    if (r == 0 && s->io->fsync(fd) < 0)
+        r = -errno;
+    return r < 0 ? r : sto_dir_sync(&p->dir, at.high, at.low);
+}
+
+/* --- links, renames, ranges, metadata ---------------------------------------------------------------- */
+
+int sto_replica_link(struct sto_store *s, struct str name, struct str target)
+{
+    int r = sto_file_exists(s, target);
+    if (r < 0)
+        return r;
+    r = sto_link_place(s, name, target);
+    return r == -EEXIST ? 0 : r;
+}
+
+int sto_replica_rename(struct sto_store *s, struct str from, struct str to)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    int r = sto_locate(s, from, &at, &p);
+    if (r == 0)
+        r = sto_locate(s, to, &at, &p);
+    if (r < 0)
+        return r;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, from);
+    pthread_mutex_lock(m);
+    if (sto_file_exists(s, to) == 0)
+        return -EEXIST;
+    r = sto_file_exists(s, from);
+    if (r == 0)
+        r = sto_dir_make(&p->dir, at.high, at.low);
+    struct sto_body body = {.name = to, .extra = from};
+    return r < 0 ? r : sto_log_apply(&p->log, STO_REC_CHANGE, 'R', &body);
+}
+
+static int open_for_writing(struct sto_store *s, struct str name)
+{
+    struct dfs_logical at;
+    struct dfs_fileid f;
+    struct sto_path *p;
+    char path[DFS_LOCAL_PATH_MAX];
+    uint64_t number;
+    int r = sto_locate(s, name, &at, &p);
+    if (r < 0)
+        return r;
+    if (sto_is_packed(name, &f) || str_u64(at.base, UINT64_MAX, &number) == 0)
+        return -EINVAL;
+    dfs_logical_path(&at, "", path);
+    int fd = s->io->openat(p->dir.root, path, O_RDWR | O_NOFOLLOW, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+static int finish_edit(struct sto_store *s, int fd, int64_t time_s)
+{
+    int r = set_time(fd, time_s);
+    return r == 0 && s->io->fsync(fd) < 0 ? -errno : r;
+}
+
+int sto_replica_range(struct sto_store *s, struct str name, uint64_t offset, struct str data,
+                      int64_t time_s)
+{
+    struct stat st;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    AUTO(dfs_close_fd) int fd = open_for_writing(s, name);
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (offset > (uint64_t)st.st_size)
+        return -EINVAL;
+    int r = sto_write_all(s->io, fd, data.p, data.n, (off_t)offset);
+    return r < 0 ? r : finish_edit(s, fd, time_s);
+}
+
+int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size, int64_t time_s)
+{
+    if (size > INT64_MAX)
+        return -EINVAL;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    AUTO(dfs_close_fd) int fd = open_for_writing(s, name);
+    if (fd < 0)
+        return fd;
+    if (s->io->ftruncate(fd, (off_t)size) < 0)
+        return -errno;
+    return finish_edit(s, fd, time_s);
+}
+
+int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    char path[DFS_LOCAL_PATH_MAX];
+    int r = sto_locate(s, name, &at, &p);
+    if (r == 0)
+        r = sto_file_exists(s, name);
+    if (r < 0)
+        return r;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    dfs_logical_path(&at, "-m", path);
+    if (text.n > 0)
+        r = sto_dir_make(&p->dir, at.high, at.low);
+    if (r == 0 && text.n > 0)
+        return sto_dir_put_file(&p->dir, path, text);
+    if (r < 0)
+        return r;
+    if (p->dir.io->unlinkat(p->dir.root, path, 0) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    sto_log_note_unlink(&p->log, at.high, at.low);
+    return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replica - files under names that another server of the group made.
+ *
+ * Nothing here is written to our own log: an operation stands in the log of the server that took it
+ * from a client, and every member has a copy of that log (mirror.h). Calls are idempotent, so a
+ * replicator that stopped half way does the last operations again.
+ *
+ * Threads, errors, durability: as in store.h.
+ */
+#ifndef STO_REPLICA_H
+#define STO_REPLICA_H
+
+#include "storage/trunk/store.h"
+
+/*
+ * Name the temporary file @f (on the path of @name) @name and set its modification time; 0: as it is.
+ * Takes @f in any case; it must have exactly @size bytes. A file of that name is replaced.
+ */
+int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
+                     int64_t time_s) MUST_CHECK;
+
+/*
+ * Put the content of a packed name into its slot of the container the name says, which is made when it
+ * is missing. -EINVAL: @data does not have the size or the CRC-32 of the name, or the container is a
+ * pack of ours or of a mirror; -EEXIST: it holds the file already.
+ */
+int sto_replica_slot(struct sto_store *s, struct str name, struct str data) MUST_CHECK;
+
+/* 0, also when the link exists. -ENOENT: no target. */
+int sto_replica_link(struct sto_store *s, struct str name, struct str target) MUST_CHECK;
+
+/* -EEXIST: @to is there; -ENOENT: @from is not. Metadata goes along. */
+int sto_replica_rename(struct sto_store *s, struct str from, struct str to) MUST_CHECK;
+
+/* Overwrite or extend a plain file; @offset at most its size, else -EINVAL. @time_s as above. */
+int sto_replica_range(struct sto_store *s, struct str name, uint64_t offset, struct str data,
+                      int64_t time_s) MUST_CHECK;
+int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size, int64_t time_s) MUST_CHECK;
+
+/* The metadata text of @name becomes @text; empty: none. -ENOENT: no such file. */
+int sto_replica_meta(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
+
+#endif
