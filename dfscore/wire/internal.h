@@ -86,6 +86,24 @@ enum dfs_internal_cmd {
 
     /* STAT > empty   < path count u8, then per path: total bytes u64, free bytes u64, log end u64. */
     DFS_INT_STAT = 188,
+
+    /*
+     * Between the storages of a group, on their TCP port, from members only. A log is the row of packs
+     * one server has written on one store path; every member keeps a copy of each (storage/trunk/mirror.h).
+     *
+     * SYNC_LOGS > path index u8
+     *           < count u16, then count x { log id 16, high u8, low u8, own u8 (the answering server's),
+     *             end u64, origin storage-id str[16] }
+     */
+    DFS_INT_SYNC_LOGS = 190,
+
+    /*
+     * SYNC_PULL > path index u8, log id 16, position u64, wait ms u32, asking server's storage-id str[16]
+     *           < pack number u32, offset u32, next position u64, end u64, bytes of the pack (rest)
+     * The first whole records at or behind the position; no bytes: nothing came within the wait. The
+     * position says too that the asking server has everything before it, durably.
+     */
+    DFS_INT_SYNC_PULL = 191,
 };
 
 enum dfs_put_kind {

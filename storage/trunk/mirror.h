@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mirror - copies of the logs of other servers of the group, beside our own.
+ *
+ * A log is a row of packs in one directory, found by the id in their headers. A mirror has the same
+ * packs at the same place below the same store path, byte for byte up to where it has got, so a packed
+ * file is read here by the same id, and what a server has written survives on its peers: packs,
+ * descriptions, notes, and the order of everything. Any member can pass on any log it holds, so a
+ * server that comes back empty gets its own old log from its peers.
+ *
+ *   data/.mirrors/<32 hex digits of the log's id>     text: origin, high, low, position
+ *
+ * Reclaiming space is each server's own business: dead content is punched out of a mirror when the
+ * DELETE record arrives (trunk/log_segs.c), and what a sweep has taken out of the source is not sent.
+ *
+ * Threads: any; one writer a mirror. Errors: negative errno. Calls block on the disk.
+ */
+#ifndef STO_MIRROR_H
+#define STO_MIRROR_H
+
+#include "dfscore/base/buf.h"
+#include "storage/trunk/store.h"
+
+struct sto_mirrors;
+
+enum {
+    STO_LOG_ID_LEN = 16,
+    STO_LOGS_MAX = 256,             /* of one store path */
+    STO_RANGE_BYTES = 1024 * 1024,  /* a range is no longer, unless one record is */
+    STO_RANGE_MAX = 24 * 1024 * 1024,
+};
+
+struct sto_log_info {
+    uint8_t id[STO_LOG_ID_LEN];
+    uint8_t high, low;  /* directory of its packs */
+    bool own;
+    uint64_t end;       /* position up to which this server has it, durably */
+    char origin[17];    /* storage id of the server that writes, or wrote, it */
+};
+
+int sto_mirrors_open(struct sto_store *s, const char *own_id, struct sto_mirrors **ret) MUST_CHECK;
+void sto_mirrors_close(struct sto_mirrors **mp);
+
+/* The logs of @path, our own first; at most @cap. */
+size_t sto_mirrors_list(struct sto_mirrors *m, unsigned path, struct sto_log_info *out, size_t cap);
+/* 0; -ENOENT: no such log here. */
+int sto_mirrors_find(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
+                     struct sto_log_info *ret) MUST_CHECK;
+
+/* A piece of one pack: bytes [offset, offset + n) of pack @number; n 0: nothing new. */
+struct sto_range {
+    uint32_t number, offset;
+    size_t n;
+    uint64_t next;      /* position to ask for next */
+    uint64_t end;       /* where the log ends now; next == end: up to date */
+};
+
+/*
+ * The first whole records of a log at or behind @position (0: the beginning), or a pack's header page,
+ * appended to @out, whose ceiling is at least STO_RANGE_MAX.
+ */
+int sto_mirrors_read(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
+                     uint64_t position, struct buf *out, struct sto_range *ret) MUST_CHECK;
+
+/*
+ * Keep a piece that a peer has read so; @info says of which log, and makes the mirror at its first
+ * piece. Durable when it returns 0. -EBADMSG: not of that log; -EEXIST: the directory is another log's.
+ */
+int sto_mirrors_write(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
+                      const struct sto_range *range, struct str bytes) MUST_CHECK;
+
+/* The entries of a kept piece that are not dead, notes and changes included, in order. */
+int sto_mirrors_entries(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
+                        const struct sto_range *range, sto_scan_fn *fn, void *arg) MUST_CHECK;
+
+/* All before @position has been kept and done: survives a restart. */
+int sto_mirrors_mark(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
+                     uint64_t position) MUST_CHECK;
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packs of our own log and of mirrors: cut into pieces for peers, and put together from pieces. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "storage/trunk/mirror_priv.h"
+#include "storage/trunk/walk.h"
+
+/* --- finding packs ------------------------------------------------------------------------------- */
+
+static int open_pack(struct sto_path *p, const struct sto_log_info *log, uint32_t number, int flags)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    dfs_trunk_path(log->high, log->low, number, path);
+    int fd = p->dir.io->openat(p->dir.root, path, flags, 0644);
+    return fd < 0 ? -errno : fd;
+}
+
+/* The smallest pack number >= @from in the directory of a mirror: 0 or -ENOENT. */
+static int next_mirror_pack(struct sto_path *p, const struct sto_log_info *log, uint32_t from,
+                            uint32_t *ret)
+{
+    char path[32];
+    (void)snprintf(path, sizeof(path), "data/%02X/%02X", log->high, log->low);
+    int fd = openat(p->dir.root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return -ENOMEM;
+    }
+    uint64_t best = UINT64_MAX, number;
+    for (struct dirent *e; (e = readdir(dir));)
+        if (str_u64(str_c(e->d_name), UINT32_MAX, &number) == 0 && number >= from && number < best)
+            best = number;
+    closedir(dir);
+    if (best == UINT64_MAX)
+        return -ENOENT;
+    *ret = (uint32_t)best;
+    return 0;
+}
+
+/* The pack @from or the next one, and where its valid bytes end. 0 or -ENOENT. */
+static int pack_at(struct sto_path *p, const struct sto_log_info *log, uint32_t from, uint32_t *number,
+                   uint32_t *end)
+{
+    if (log->own) {
+        struct sto_seg seg;
+        if (!sto_log_seg_at(&p->log, from, &seg))
+            return -ENOENT;
+        *number = seg.number;
+        *end = seg.end;
+    } else {
+        int r = next_mirror_pack(p, log, from, number);
+        if (r < 0)
+            return r;
+        *end = UINT32_MAX; /* cut by the mark below, or by the file's end */
+    }
+    if (*number > STO_POS_PACK(log->end))
+        return -ENOENT;
+    if (*number == STO_POS_PACK(log->end))
+        *end = MIN(*end, STO_POS_OFF(log->end));
+    return 0;
+}
+
+/* --- reading --------------------------------------------------------------------------------------- */
+
+static int append_bytes(const struct sto_io *io, int fd, uint32_t at, size_t n, struct buf *out)
+{
+    char *to = buf_room(out, n);
+    if (!to)
+        return buf_err(out);
+    ssize_t got = sto_read_all(io, fd, to, n, at);
+    if (got < 0)
+        return (int)got;
+    if ((size_t)got != n)
+        return -EIO;
+    buf_used(out, n);
+    return 0;
+}
+
+/* Records without a gap from the first valid one at or behind @off. 1: found; 0: none before @end. */
+static int find_run(struct sto_walk *w, uint32_t *first, uint32_t *last)
+{
+    struct sto_rec rec;
+    int r;
+    *first = *last = 0;
+    while ((r = sto_walk_next(w, &rec)) > 0) {
+        uint32_t at = STO_POS_OFF(rec.position);
+        if (*last > 0 && (rec.kind == STO_REC_SKIP || at != *last ||
+                          at + rec.total - *first > STO_RANGE_BYTES))
+            break;
+        if (rec.kind == STO_REC_SKIP)
+            continue;
+        if (*last == 0)
+            *first = at;
+        *last = at + rec.total;
+    }
+    return r < 0 ? r : *last > 0;
+}
+
+/* 1: a piece has been read; 0: nothing in this pack at or behind @off. */
+static int read_pack(struct sto_path *p, const struct sto_log_info *log, uint32_t number, uint32_t off,
+                     uint32_t end, struct buf *out, struct sto_range *ret)
+{
+    struct sto_pack_head head;
+    struct stat st;
+    AUTO(dfs_close_fd) int fd = open_pack(p, log, number, O_RDONLY);
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    int r = sto_pack_head_read(p->dir.io, fd, &head);
+    if (r < 0)
+        return r == -EBADMSG ? 0 : r;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    end = (uint32_t)MIN((uint64_t)end, (uint64_t)st.st_size);
+    uint32_t first = 0, last = STO_PACK_HEAD;
+    if (off >= STO_PACK_HEAD) {
+        AUTO(sto_walk_fini) struct sto_walk w;
+        sto_walk_init(&w, p->dir.io, fd, number, head.salt, off, end);
+        r = find_run(&w, &first, &last);
+        if (r <= 0)
+            return r;
+    }
+    *ret = (struct sto_range){
+        .number = number, .offset = first, .n = last - first, .next = STO_POS(number, last)};
+    r = append_bytes(p->dir.io, fd, first, ret->n, out);
+    return r < 0 ? r : 1;
+}
+
+int sto_mirrors_read(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
+                     uint64_t position, struct buf *out, struct sto_range *ret)
+{
+    struct sto_log_info log;
+    int r = sto_mirrors_find(m, path, id, &log);
+    if (r < 0)
+        return r;
+    struct sto_path *p = &m->store->paths[path];
+    uint32_t want = STO_POS_PACK(position), off = STO_POS_OFF(position);
+    *ret = (struct sto_range){.next = MAX(position, log.end), .end = log.end};
+    while (position < log.end) {
+        uint32_t number = 0, end = 0;
+        r = pack_at(p, &log, want, &number, &end);
+        if (r < 0)
+            return r == -ENOENT ? 0 : r;
+        if (number != want)
+            off = 0;
+        r = off < end ? read_pack(p, &log, number, off, end, out, ret) : 0;
+        ret->end = log.end;
+        if (r != 0)
+            return MIN(r, 0);
+        want = number + 1;
+        off = 0;
+    }
+    return 0;
+}
+
+/* --- writing --------------------------------------------------------------------------------------- */
+
+static int begin_pack(struct sto_path *p, const struct sto_log_info *log, const struct sto_range *range,
+                      struct str bytes)
+{
+    struct sto_pack_head head;
+    int r = sto_pack_head_decode((const uint8_t *)bytes.p, bytes.n, &head);
+    if (r < 0 || head.number != range->number || memcmp(head.log_id, log->id, STO_LOG_ID_LEN) != 0)
+        return -EBADMSG;
+    r = sto_dir_make(&p->dir, log->high, log->low);
+    if (r < 0)
+        return r;
+    AUTO(dfs_close_fd) int fd = open_pack(p, log, range->number, O_WRONLY | O_CREAT);
+    if (fd < 0)
+        return fd;
+    r = sto_write_all(p->dir.io, fd, bytes.p, bytes.n, 0);
+    if (r == 0 && p->dir.io->fsync(fd) < 0)
+        r = -errno;
+    return r < 0 ? r : sto_dir_sync(&p->dir, log->high, log->low);
+}
+
+static int extend_pack(struct sto_path *p, const struct sto_log_info *log, const struct sto_range *range,
+                       struct str bytes)
+{
+    struct sto_pack_head head;
+    AUTO(dfs_close_fd) int fd = open_pack(p, log, range->number, O_RDWR);
+    if (fd < 0)
+        return fd;
+    int r = sto_pack_head_read(p->dir.io, fd, &head);
+    if (r < 0 || memcmp(head.log_id, log->id, STO_LOG_ID_LEN) != 0)
+        return -EBADMSG;
+    r = sto_write_all(p->dir.io, fd, bytes.p, bytes.n, range->offset);
+    return r == 0 && p->dir.io->fdatasync(fd) < 0 ? -errno : r;
+}
+
+int sto_mirrors_write(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
+                      const struct sto_range *range, struct str bytes)
+{
+    ASSERT(path < m->store->path_count);
+    struct sto_path *p = &m->store->paths[path];
+    if (range->n != bytes.n || range->number == 0 || bytes.n > UINT32_MAX - range->offset ||
+        (range->offset > 0) != (range->offset >= STO_PACK_HEAD) ||
+        (range->offset == 0 && bytes.n != STO_PACK_HEAD))
+        return -EBADMSG;
+    int r = sto_mirrors_add(m, path, info);
+    if (r == 0)
+        r = sto_check_space(p, bytes.n);
+    if (r < 0)
+        return r;
+    return range->offset == 0 ? begin_pack(p, info, range, bytes)
+                              : extend_pack(p, info, range, bytes);
+}
+
+static int tell(struct sto_walk *w, const struct sto_rec *rec, sto_scan_fn *fn, void *arg)
+{
+    struct sto_body body;
+    int r = sto_walk_body(w, rec, true, &body);
+    if (r < 0)
+        return r;
+    struct sto_entry e = {
+        .position = rec->position,
+        .next = rec->position + rec->total,
+        .op = (char)rec->op,
+        .time_s = rec->time_s,
+        .name = body.name,
+        .extra = body.extra,
+        .desc = body.desc,
+    };
+    if (rec->kind == STO_REC_NOTE)
+        e.kind = DFS_SCAN_NOTE;
+    else if (rec->kind == STO_REC_OBJECT || rec->kind == STO_REC_FILE)
+        e.kind = rec->flags & STO_REC_NATIVE ? DFS_SCAN_NATIVE : DFS_SCAN_OBJECT;
+    return fn(&e, arg);
+}
+
+int sto_mirrors_entries(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
+                        const struct sto_range *range, sto_scan_fn *fn, void *arg)
+{
+    struct sto_log_info log;
+    struct sto_pack_head head;
+    int r = sto_mirrors_find(m, path, id, &log);
+    if (r < 0 || range->offset == 0)
+        return r;
+    struct sto_path *p = &m->store->paths[path];
+    AUTO(dfs_close_fd) int fd = open_pack(p, &log, range->number, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    r = sto_pack_head_read(p->dir.io, fd, &head);
+    if (r < 0)
+        return r;
+    AUTO(sto_walk_fini) struct sto_walk w;
+    sto_walk_init(&w, p->dir.io, fd, range->number, head.salt, range->offset,
+                  range->offset + (uint32_t)range->n);
+    struct sto_rec rec;
+    while ((r = sto_walk_next(&w, &rec)) > 0) {
+        if (rec.dead || rec.kind == STO_REC_SKIP)
+            continue;
+        r = tell(&w, &rec, fn, arg);
+        if (r != 0)
+            return r;
+    }
+    return r < 0 ? r : w.damaged > 0 ? -EBADMSG : 0;
+}

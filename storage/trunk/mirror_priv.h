@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mirror_priv - what mirror.c and mirror_io.c share. Not for others; the contract is mirror.h. */
+#ifndef STO_MIRROR_PRIV_H
+#define STO_MIRROR_PRIV_H
+
+#include "storage/trunk/mirror.h"
+#include "storage/trunk/store_priv.h"
+
+enum { MIRROR_PATH = 64 };
+
+struct mirrors_of_path {
+    struct sto_log_info v[STO_LOGS_MAX]; /* own is false in all */
+    size_t n;
+};
+
+struct sto_mirrors {
+    unsigned magic;
+#define MIRRORS_MAGIC 0x3144040fu
+    struct sto_store *store;
+    char own_id[17];
+    pthread_mutex_t lock; /* guards paths; rank below sto_log.lock */
+    struct mirrors_of_path paths[];
+};
+
+/* Make the mirror known, or find it known: 0, -EEXIST (directory taken), -ENOSPC (too many). */
+int sto_mirrors_add(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info) MUST_CHECK;
+
+#endif
