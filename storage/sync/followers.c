@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/sync/followers.h"
+
+#include <pthread.h>
+
+struct follower {
+    char id[DFS_ID_MAX + 1]; /* empty: free */
+    uint64_t *position;      /* owned; by store path; 0: not heard yet */
+};
+
+struct sto_followers {
+    unsigned magic;
+#define FOLLOWERS_MAGIC 0xf0110f01u
+    struct sto_store *store;
+    struct sto_mirrors *mirrors;
+    struct sto_members *members;
+    unsigned paths;
+    pthread_mutex_t lock; /* guards list; leaf */
+    struct follower list[DFS_SERVERS_MAX];
+};
+
+int sto_followers_new(struct sto_store *s, struct sto_mirrors *m, struct sto_members *members,
+                      struct sto_followers **ret)
+{
+    struct sto_followers *f = dfs_zalloc(sizeof(*f));
+    if (!f)
+        return -ENOMEM;
+    f->magic = FOLLOWERS_MAGIC;
+    f->store = s;
+    f->mirrors = m;
+    f->members = members;
+    f->paths = sto_store_path_count(s);
+    pthread_mutex_init(&f->lock, NULL);
+    for (unsigned i = 0; i < f->paths; i++)
+        sto_retain(s, i, 0); /* until the trackers have said who is there */
+    *ret = f;
+    return 0;
+}
+
+void sto_followers_free(struct sto_followers **fp)
+{
+    struct sto_followers *f = TAKE(*fp);
+    if (!f)
+        return;
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    for (size_t i = 0; i < ARRAY_LEN(f->list); i++)
+        free(f->list[i].position);
+    pthread_mutex_destroy(&f->lock);
+    f->magic = 0;
+    free(f);
+}
+
+/* Lock held. With @make a free place is taken; NULL: there is none, or no memory. */
+static struct follower *find(struct sto_followers *f, const char *id, bool make)
+{
+    struct follower *place = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(f->list); i++) {
+        if (strcmp(f->list[i].id, id) == 0)
+            return &f->list[i];
+        if (!place && !f->list[i].id[0])
+            place = &f->list[i];
+    }
+    if (!make || !place)
+        return NULL;
+    place->position = dfs_zalloc(f->paths * sizeof(*place->position));
+    if (!place->position)
+        return NULL;
+    memcpy(place->id, id, strnlen(id, DFS_ID_MAX));
+    return place;
+}
+
+void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
+                        const uint8_t log[STO_LOG_ID_LEN], uint64_t position)
+{
+    struct sto_log_info info;
+    struct sto_member member;
+    if (!f || !id[0] || path >= f->paths || sto_members_find(f->members, id, &member) < 0 ||
+        sto_mirrors_find(f->mirrors, path, log, &info) < 0 || !info.own)
+        return;
+    pthread_mutex_lock(&f->lock);
+    struct follower *at = find(f, id, true);
+    if (at)
+        at->position[path] = position;
+    pthread_mutex_unlock(&f->lock);
+}
+
+void sto_followers_retain(struct sto_followers *f)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    struct sto_member peers[DFS_SERVERS_MAX];
+    struct sto_member self;
+    size_t n = sto_members_peers(f->members, peers);
+    sto_members_get_self(f->members, &self);
+    if (self.status == DFS_ST_NONE)
+        return; /* no list has come yet */
+    for (unsigned path = 0; path < f->paths; path++) {
+        uint64_t least = UINT64_MAX;
+        pthread_mutex_lock(&f->lock);
+        for (size_t i = 0; i < n; i++) {
+            if (peers[i].status == DFS_ST_DELETED || peers[i].status == DFS_ST_IP_CHANGED)
+                continue;
+            const struct follower *at = find(f, peers[i].id, false);
+            least = MIN(least, at ? at->position[path] : 0);
+        }
+        pthread_mutex_unlock(&f->lock);
+        sto_retain(f->store, path, least);
+    }
+}
+
+unsigned sto_followers_copies(struct sto_followers *f, unsigned path, uint64_t position)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    unsigned n = 0;
+    pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < ARRAY_LEN(f->list); i++)
+        n += f->list[i].id[0] && f->list[i].position[path] >= position;
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
