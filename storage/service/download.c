@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* download - 14 download, 22 query file info. Rule: fastdfs-protocol.md 8.7, 8.9. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "storage/service/op.h"
+
+enum {
+    FROM_MEMORY_MAX = 64 * 1024, /* read by the disk thread up to here; sendfile beyond it */
+    READ_AHEAD = 4 * 1024 * 1024,
+    INFO_NO_CRC = 1, /* flag in the header's status byte */
+};
+
+struct download {
+    struct sto_op op; /* first */
+    uint64_t offset, count;
+    struct sto_view view;
+};
+
+static void download_fini(struct sto_op *op)
+{
+    struct download *d = (struct download *)op;
+    dfs_close_fd(&d->view.fd);
+}
+
+static int read_into(struct buf *out, int fd, uint64_t at, size_t n)
+{
+    char *to = buf_room(out, n);
+    if (!to)
+        return buf_err(out);
+    for (size_t got = 0; got < n;) {
+        ssize_t r = pread(fd, to + got, n - got, (off_t)(at + got));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0)
+            return r < 0 ? -errno : -EIO;
+        got += (size_t)r;
+    }
+    buf_used(out, n);
+    return 0;
+}
+
+static void send_file(struct sto_op *op)
+{
+    struct download *d = (struct download *)op;
+    if (op->result < 0)
+        dfs_req_reply(op->req, op->result, STR_NULL);
+    else
+        dfs_req_reply_file(op->req, d->view.fd, d->view.offset + d->offset, d->count);
+}
+
+static int download_work(struct sto_op *op)
+{
+    struct download *d = (struct download *)op;
+    int r = sto_open_read(op->s->o.store, op->name, &d->view);
+    if (r < 0)
+        return r;
+    /* An empty file: nothing from offset 0 is right, though the reference says EINVAL (8.7). */
+    if (d->offset > d->view.size || (d->offset == d->view.size && d->view.size > 0))
+        return -EINVAL;
+    uint64_t left = d->view.size - d->offset;
+    if (d->count == 0 || d->count > left)
+        d->count = left;
+    op->bytes = d->count;
+    if (d->count <= FROM_MEMORY_MAX)
+        return d->count == 0 ? 0
+                             : read_into(&op->out, d->view.fd, d->view.offset + d->offset,
+                                         (size_t)d->count);
+    /* Cold pages come in here rather than under the loop's sendfile. */
+    readahead(d->view.fd, (off64_t)(d->view.offset + d->offset),
+              (size_t)MIN(d->count, (uint64_t)READ_AHEAD));
+    op->answer = send_file;
+    return 0;
+}
+
+void sto_handle_download(struct dfs_req *req)
+{
+    struct dfs_download_req m;
+    struct str name;
+    struct download *d = sto_op_new(req, sizeof(*d));
+    if (!d)
+        return;
+    d->view.fd = -1;
+    d->op.fini = download_fini;
+    d->op.bytes_stat = STO_STAT_DOWNLOAD_BYTES;
+    int r = dfs_download_req_head(req->body, &m, &name);
+    if (r == 0)
+        r = sto_op_group_name(&d->op, m.group, name);
+    if (r < 0) {
+        dfs_req_reply(req, r, STR_NULL);
+        return;
+    }
+    d->offset = m.offset;
+    d->count = m.count;
+    sto_op_run(&d->op, STO_IO_READ, download_work);
+}
+
+/* The address of the server that took the file; empty when no member has that number. */
+static void source_address(struct sto_op *op, char out[DFS_IP_MAX + 1])
+{
+    struct dfs_fileid id;
+    struct sto_member member;
+    char source[16];
+    out[0] = '\0';
+    if (dfs_filename_parse(op->name, &id) < 0)
+        return;
+    dfs_fileid_source_text(&id, source);
+    if (sto_members_find(op->s->o.members, source, &member) == 0)
+        memcpy(out, member.ip, sizeof(member.ip));
+    else if (dfs_fileid_source_id(&id) == 0)
+        memcpy(out, source, sizeof(source));
+}
+
+static int info_work(struct sto_op *op)
+{
+    struct sto_info info;
+    bool want_crc = (op->req->head.status & INFO_NO_CRC) == 0;
+    int r = sto_info(op->s->o.store, op->name, want_crc, &info);
+    if (r < 0)
+        return r;
+    struct dfs_file_info_rsp m = {
+        .size = (int64_t)info.size,
+        .created_s = info.mtime_s,
+        .crc32 = info.has_crc ? (int64_t)(int32_t)info.crc32 : 0,
+    };
+    source_address(op, m.source_ip);
+    enum dfs_ipw w = op->s->o.params.wide_addresses ? DFS_IPW6 : DFS_IPW4;
+    if (strlen(m.source_ip) >= (size_t)w)
+        m.source_ip[0] = '\0';
+    dfs_file_info_rsp_put(&op->out, w, &m);
+    return 0;
+}
+
+void sto_handle_info(struct dfs_req *req)
+{
+    struct dfs_group m;
+    struct str name;
+    struct sto_op *op = sto_op_new(req, sizeof(*op));
+    if (!op)
+        return;
+    int r = dfs_group_head(req->body, &m, &name);
+    if (r == 0)
+        r = sto_op_group_name(op, m.group, name);
+    if (r < 0)
+        dfs_req_reply(req, r, STR_NULL);
+    else
+        sto_op_run(op, STO_IO_READ, info_work);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/service/op.h"
+
+#include <arpa/inet.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+
+enum { ANSWER_MAX = 16 * 1024 * 1024 };
+
+struct sto_service *sto_service_of(const struct dfs_req *req)
+{
+    struct sto_service *s = dfs_conn_ctx(req->conn);
+    CHECK_OBJ(s, SERVICE_MAGIC);
+    return s;
+}
+
+void *sto_op_new(struct dfs_req *req, size_t size)
+{
+    ASSERT(!req->user && size >= sizeof(struct sto_op));
+    struct sto_op *op = dfs_zalloc(size);
+    if (!op) {
+        dfs_req_reply(req, -ENOMEM, STR_NULL);
+        return NULL;
+    }
+    op->req = req;
+    op->s = sto_service_of(req);
+    op->bytes_stat = STO_STAT_NONE;
+    op->out = BUF(ANSWER_MAX);
+    req->user = op;
+    return op;
+}
+
+static void answer_on_loop(struct dfs_req *req)
+{
+    struct sto_op *op = req->user;
+    if (op->answer)
+        op->answer(op);
+    else if (op->result < 0)
+        dfs_req_reply(req, op->result, STR_NULL);
+    else
+        dfs_req_reply_buf(req, &op->out);
+}
+
+void sto_op_finish(struct sto_op *op, int result)
+{
+    op->result = result;
+    dfs_req_post(op->req, answer_on_loop);
+}
+
+static void run_on_disk_thread(struct sto_iotask *t)
+{
+    struct sto_op *op = (struct sto_op *)t;
+    sto_op_finish(op, op->work(op));
+}
+
+void sto_op_run(struct sto_op *op, enum sto_iokind kind, int (*work)(struct sto_op *op))
+{
+    op->work = work;
+    op->task.run = run_on_disk_thread;
+    sto_iopool_push(op->s->pool, op->path, kind, &op->task);
+}
+
+static void count(struct sto_service *s, enum sto_stat stat, int64_t n, bool ok)
+{
+    if (stat == STO_STAT_NONE)
+        return;
+    atomic_fetch_add(&s->stats[stat][0], n);
+    if (ok)
+        atomic_fetch_add(&s->stats[stat][1], n);
+}
+
+void sto_op_done(struct dfs_req *req)
+{
+    struct sto_service *s = sto_service_of(req);
+    struct sto_op *op = req->user;
+    count(s, sto_command_stat(req->command->cmd), 1, req->result == 0);
+    if (!op)
+        return;
+    count(s, op->bytes_stat, (int64_t)op->bytes, req->result == 0);
+    atomic_fetch_sub(&s->collected, op->collected);
+    if (op->fini)
+        op->fini(op);
+    buf_free(&op->out);
+    free(op);
+    req->user = NULL;
+}
+
+bool sto_op_collect(struct sto_op *op, uint64_t n)
+{
+    uint64_t now = atomic_load(&op->s->collected);
+    do {
+        if (n > STO_COLLECTED_MAX - now)
+            return false;
+    } while (!atomic_compare_exchange_weak(&op->s->collected, &now, now + n));
+    op->collected += n;
+    return true;
+}
+
+int sto_op_name(struct sto_op *op, struct str name)
+{
+    struct dfs_logical at;
+    /* protocol 2.4: over 127 bytes is EINVAL in every command; 8: longer than 10 bytes. */
+    if (name.n <= 10 || name.n > DFS_FILENAME_MAX || dfs_logical_parse(name, &at) < 0 ||
+        at.path_index >= sto_store_path_count(op->s->o.store))
+        return -EINVAL;
+    op->name = name;
+    op->path = at.path_index;
+    return 0;
+}
+
+int sto_check_group(const struct sto_service *s, const char *group)
+{
+    return strcmp(group, sto_store_group(s->o.store)) == 0 ? 0 : -EINVAL;
+}
+
+int sto_op_group_name(struct sto_op *op, const char *group, struct str name)
+{
+    int r = sto_check_group(op->s, group);
+    return r < 0 ? r : sto_op_name(op, name);
+}
+
+void sto_op_changed(struct sto_op *op)
+{
+    atomic_store(&op->s->last_source_update_s, dfs_now_s());
+    if (op->s->o.changed)
+        op->s->o.changed(op->s->o.changed_arg);
+}
+
+void sto_op_answer_name(struct sto_op *op, const char *name)
+{
+    struct dfs_group g;
+    int r = dfs_text_set(g.group, sizeof(g.group), str_c(sto_store_group(op->s->o.store)));
+    ASSERT(r == 0);
+    dfs_group_put(&op->out, &g);
+    buf_adds(&op->out, str_c(name));
+}
+
+/* dfs_allow wants a socket address; the peer's text is numeric, so nothing is looked up. */
+static bool allowed(const struct dfs_allow *a, const char *ip)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    if (inet_pton(AF_INET, ip, &v4.sin_addr) == 1)
+        return dfs_allow_match(a, (const struct sockaddr *)&v4);
+    return inet_pton(AF_INET6, ip, &v6.sin6_addr) == 1 &&
+           dfs_allow_match(a, (const struct sockaddr *)&v6);
+}
+
+bool sto_from_peer(const struct dfs_req *req)
+{
+    struct sto_service *s = sto_service_of(req);
+    const struct dfs_addr *peer = dfs_conn_peer(req->conn);
+    return sto_members_has_ip(s->o.members, peer->host) ||
+           (s->o.peers && allowed(s->o.peers, peer->host));
+}

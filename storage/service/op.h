@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * op - one request at work: what the handlers of this folder share. Not for other folders.
+ *
+ * A handler runs on the connection's loop: it checks the request and starts an op, whose work() runs
+ * on a thread of the store path's pool; the answer goes out on the loop again. Work functions return
+ * 0 or a negative errno and leave the answer's body in op->out.
+ */
+#ifndef STO_OP_H
+#define STO_OP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "dfscore/fileid/fileid.h"
+#include "dfscore/net/conn.h"
+#include "storage/disk/iopool.h"
+#include "storage/service/service.h"
+#include "storage/trunk/store.h"
+
+/* Pairs of the statistics block in wire order (protocol 4.2): total, then successful. */
+enum sto_stat {
+    STO_STAT_UPLOAD,
+    STO_STAT_APPEND,
+    STO_STAT_MODIFY,
+    STO_STAT_TRUNCATE,
+    STO_STAT_SET_META,
+    STO_STAT_DELETE,
+    STO_STAT_DOWNLOAD,
+    STO_STAT_GET_META,
+    STO_STAT_CREATE_LINK,
+    STO_STAT_DELETE_LINK,
+    STO_STAT_UPLOAD_BYTES,
+    STO_STAT_APPEND_BYTES,
+    STO_STAT_MODIFY_BYTES,
+    STO_STAT_DOWNLOAD_BYTES,
+    STO_STAT_SYNC_IN_BYTES,
+    STO_STAT_SYNC_OUT_BYTES,
+    STO_STAT_FILE_OPEN,
+    STO_STAT_FILE_READ,
+    STO_STAT_FILE_WRITE,
+    STO_STAT_PAIRS_,
+    STO_STAT_NONE = STO_STAT_PAIRS_,
+};
+
+struct sto_parking; /* sync_out.c: pulls that wait for something new */
+
+struct sto_service {
+    unsigned magic;
+#define SERVICE_MAGIC 0x5e41ce00u
+    struct sto_service_options o;
+    struct dfs_service net;
+    struct dfs_loop **loops; /* owned; @net_threads of them */
+    unsigned loop_count;
+    struct dfs_listener *listener;
+    struct sto_iopool *pool;
+    struct sto_parking *parking;
+    _Atomic int64_t stats[STO_STAT_PAIRS_][2]; /* total, successful */
+    _Atomic int64_t last_source_update_s, last_sync_update_s;
+    _Atomic uint64_t collected; /* bytes of bodies held in memory now; <= STO_COLLECTED_MAX */
+};
+
+enum {
+    STO_SMALL = 64 * 1024,                /* a body up to this is taken whole, larger ones stream */
+    STO_TRUNK_MAX = 1024 * 1024,          /* the same for what goes to a pack */
+    STO_COLLECTED_MAX = 256 * 1024 * 1024, /* beyond it, bodies stream whatever their size */
+    STO_META_BODY_MAX = 256 * 1024,
+};
+
+struct sto_op {
+    struct sto_iotask task; /* first: the pool gives its address back */
+    struct dfs_req *req;
+    struct sto_service *s;
+    int (*work)(struct sto_op *op);
+    void (*fini)(struct sto_op *op); /* NULL, or frees what the kind of op added */
+    void (*answer)(struct sto_op *op); /* NULL: status and op->out */
+    int result;
+    enum sto_stat bytes_stat;  /* which byte counter op->bytes belongs to; STO_STAT_NONE */
+    uint64_t bytes;
+    uint64_t collected;        /* taken from s->collected, given back at the end */
+    struct buf out;
+    struct str name;           /* logical name asked for; a view of req->body */
+    unsigned path;
+};
+
+struct sto_service *sto_service_of(const struct dfs_req *req);
+
+/*
+ * Attach a zeroed op of @size bytes to @req. NULL: the request has been answered with -ENOMEM.
+ * The op lives until the request's done().
+ */
+void *sto_op_new(struct dfs_req *req, size_t size);
+/* Run @work on the pool of op->path, then answer. */
+void sto_op_run(struct sto_op *op, enum sto_iokind kind, int (*work)(struct sto_op *op));
+/* Answer from any thread: op->result, and op->out when it is 0. */
+void sto_op_finish(struct sto_op *op, int result);
+/* done() of every command. */
+void sto_op_done(struct dfs_req *req);
+
+/* Reserve @n bytes of memory for a body; false: stream it. */
+bool sto_op_collect(struct sto_op *op, uint64_t n);
+
+/* Check a name (1..127 bytes, well formed, path in range) and keep it in the op. 0 or -EINVAL. */
+int sto_op_name(struct sto_op *op, struct str name) MUST_CHECK;
+/* The same for a body of "group 16, name". */
+int sto_op_group_name(struct sto_op *op, const char *group, struct str name) MUST_CHECK;
+int sto_check_group(const struct sto_service *s, const char *group) MUST_CHECK;
+
+/* A change by a client has been made durable: counters, and the replicators are woken. */
+void sto_op_changed(struct sto_op *op);
+/* "group 16, name" as the answer. */
+void sto_op_answer_name(struct sto_op *op, const char *name);
+
+/* True when the sender is a member of the group or a configured peer. */
+bool sto_from_peer(const struct dfs_req *req);
+
+/* The commands; see commands.c. */
+extern const struct dfs_command sto_commands[];
+extern const size_t sto_command_count;
+int sto_command_admit(struct dfs_req *req);
+enum sto_stat sto_command_stat(uint8_t cmd);
+
+/* Handlers, by file. */
+void sto_handle_upload(struct dfs_req *req);
+void sto_handle_upload_slave(struct dfs_req *req);
+void sto_handle_append(struct dfs_req *req);
+void sto_handle_modify(struct dfs_req *req);
+void sto_content(struct dfs_req *req, struct dfs_block *blk);
+void sto_content_abort(struct dfs_req *req);
+void sto_handle_truncate(struct dfs_req *req);
+void sto_handle_regenerate(struct dfs_req *req);
+void sto_handle_download(struct dfs_req *req);
+void sto_handle_info(struct dfs_req *req);
+void sto_handle_delete(struct dfs_req *req);
+void sto_handle_set_meta(struct dfs_req *req);
+void sto_handle_get_meta(struct dfs_req *req);
+void sto_handle_link(struct dfs_req *req);
+void sto_handle_active_test(struct dfs_req *req);
+void sto_handle_quit(struct dfs_req *req);
+void sto_handle_report_id(struct dfs_req *req);
+void sto_handle_sync_create(struct dfs_req *req); /* 16 and 18 */
+void sto_handle_sync_edit(struct dfs_req *req);   /* 25 and 35 */
+void sto_handle_sync_delete(struct dfs_req *req);
+void sto_handle_sync_truncate(struct dfs_req *req);
+void sto_handle_sync_pair(struct dfs_req *req);   /* 19 and 40 */
+void sto_handle_fetch_binlog(struct dfs_req *req);
+void sto_handle_trunk_size(struct dfs_req *req);
+void sto_handle_trunk_marks(struct dfs_req *req);
+void sto_handle_trunk_refused(struct dfs_req *req);
+void sto_handle_logs(struct dfs_req *req);
+void sto_handle_pull(struct dfs_req *req);
+int sto_parking_new(struct sto_parking **ret) MUST_CHECK;
+/* Every parked pull is answered. The pool must still run. */
+void sto_parking_free(struct sto_parking **pp);
+void sto_sync_close(struct dfs_conn *c); /* on_close of the service */
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * service - the FastDFS commands of a storage server, answered from the engine.
+ *
+ * Threads: start, stop and the readers of statistics from any thread; everything else is inside.
+ */
+#ifndef STO_SERVICE_H
+#define STO_SERVICE_H
+
+#include "dfscore/net/listener.h"
+#include "dfscore/wire/messages.h"
+#include "storage/beat/members.h"
+#include "storage/beat/params.h"
+#include "storage/sync/followers.h"
+
+struct sto_service;
+
+struct sto_service_options {
+    struct dfs_addr addr;            /* where to listen; port 0: any free one */
+    const struct dfs_allow *allow;   /* who may connect; outlives the service */
+    const struct dfs_allow *peers;   /* who may use server commands besides the group's members;
+                                        NULL: nobody. Outlives the service */
+    struct sto_store *store;         /* outlives the service */
+    struct sto_members *members;     /* outlives the service */
+    struct sto_mirrors *mirrors;     /* outlives the service; NULL: no replication is served */
+    struct sto_followers *followers; /* outlives the service; NULL allowed */
+    struct sto_params params;
+    uint32_t max_connections;
+    unsigned net_threads;
+    unsigned reader_threads, writer_threads; /* per store path */
+    uint64_t stall_ms;
+    uint64_t connect_ms;             /* when a peer is asked for a file that is missing here */
+    /* Called after a change that peers should hear of soon; any thread, must not block. */
+    void (*changed)(void *arg);
+    void *changed_arg;
+};
+
+/* Largest content in bytes that goes to a pack with these settings; more is a plain file. */
+uint64_t sto_service_slot_max(const struct sto_params *p);
+
+/* Listens and serves when it returns 0. Negative errno otherwise. */
+int sto_service_start(const struct sto_service_options *o, struct sto_service **ret) MUST_CHECK;
+uint16_t sto_service_port(const struct sto_service *s);
+/* What a heartbeat reports (protocol 4.2). Any thread. */
+void sto_service_stats(struct sto_service *s, struct dfs_stat_block *ret);
+/* Requests that have begun may finish for @grace_ms, then everything is closed and freed. */
+void sto_service_stop(struct sto_service **sp, uint64_t grace_ms);
+
+#endif
