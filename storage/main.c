@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dfs_storaged - the storage server. Reads the settings, opens what they name, wires the parts.
+ *
+ *   1  configuration, log, lock of base_path
+ *   2  who are we? From a tracker, or as kept from last time when no tracker answers
+ *   3  engine, gateway socket, network, beat, replication
+ *   4  signals until SIGTERM; then everything in the opposite order
+ *
+ * Exit codes: 0 stopped by a signal, 1 cannot run, 2 usage or configuration.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/base/version.h"
+#include "dfscore/log/log.h"
+#include "storage/beat/beat.h"
+#include "storage/beat/stage.h"
+#include "storage/disk/savefile.h"
+#include "storage/service/internal.h"
+#include "storage/service/service.h"
+#include "storage/storage_conf.h"
+#include "storage/trunk/store.h"
+
+enum {
+    EXIT_USAGE = 2,
+    GRACE_MS = 10000,
+    DISCOVER_MAX_MS = 5000, /* longest pause between two rounds of asking who we are */
+    PATH_TEXT = 4096,
+};
+
+struct app {
+    const char *conf_path;
+    struct sto_conf conf;
+    int lock_fd;
+    struct dfs_addr trackers[DFS_TRACKERS_MAX];
+    struct sto_trackers ask;
+    struct dfs_allow *allow, *peer_hosts;
+    struct sto_identity identity;
+    struct sto_params params;
+    struct dfs_loop *loop; /* main thread: signals */
+    struct sto_store *store;
+    struct sto_internal *internal;
+    struct sto_members *members;
+    struct sto_service *service;
+    struct sto_beat *beat;
+    char identity_path[PATH_TEXT], params_path[PATH_TEXT], socket_path[PATH_TEXT];
+};
+
+static int say(const char *what, int r)
+{
+    fprintf(stderr, "dfs_storaged: %s: %s\n", what, strerror(-r));
+    return EXIT_FAILURE;
+}
+
+/* --- 1: configuration ------------------------------------------------------------------------- */
+
+/* "host:port", or "inner,outer:port" of which the inner one is used. */
+static int parse_tracker(const char *text, struct dfs_addr *ret)
+{
+    struct str s = str_c(text), first, rest;
+    char joined[DFS_ADDR_TEXT];
+    if (str_cut(s, ',', &first, &rest)) {
+        size_t colon = str_chr(rest, ':');
+        struct str port = colon == SIZE_MAX ? STR("") : str_from(rest, colon);
+        int n = snprintf(joined, sizeof(joined), STR_F STR_F, STR_A(first), STR_A(port));
+        if (n < 0 || (size_t)n >= sizeof(joined))
+            return -EINVAL;
+        s = str_c(joined);
+    }
+    return dfs_addr_parse(s, 22122, ret);
+}
+
+static bool any_address(const char *bind_addr)
+{
+    return bind_addr[0] == '\0' || strcmp(bind_addr, "0.0.0.0") == 0 ||
+           strcmp(bind_addr, "::") == 0;
+}
+
+static int make_allow(const struct app *a, const char *key, const struct dfs_conf_list *list,
+                      struct dfs_allow **ret)
+{
+    struct str bad = STR_NULL;
+    if (list->n == 0)
+        return 0;
+    int r = dfs_allow_new(list->v, list->n, ret, &bad);
+    if (r < 0)
+        fprintf(stderr, "%s: %s = " STR_F ": must be addresses or networks\n", a->conf_path, key,
+                STR_A(bad));
+    return r;
+}
+
+static int understand_conf(struct app *a)
+{
+    for (size_t i = 0; i < a->conf.tracker_server.n; i++) {
+        const char *text = a->conf.tracker_server.v[i];
+        if (parse_tracker(text, &a->trackers[i]) < 0) {
+            fprintf(stderr, "%s: tracker_server = %s: must be host:port\n", a->conf_path, text);
+            return -EINVAL;
+        }
+    }
+    a->ask = (struct sto_trackers){
+        .list = a->trackers,
+        .n = a->conf.tracker_server.n,
+        .net = {.connect_ms = a->conf.connect_timeout_ms, .timeout_ms = a->conf.network_timeout_ms},
+        .group = a->conf.group_name,
+    };
+    if (!any_address(a->conf.bind_addr))
+        a->ask.net.bind_ip = a->conf.bind_addr;
+    int r = make_allow(a, "allow_hosts", &a->conf.allow_hosts, &a->allow);
+    if (r == 0)
+        r = make_allow(a, "peer_hosts", &a->conf.peer_hosts, &a->peer_hosts);
+    return r;
+}
+
+static int open_base(struct app *a)
+{
+    char dir[PATH_TEXT - 64], lock[PATH_TEXT];
+    snprintf(dir, sizeof(dir), "%s/data", a->conf.base_path);
+    snprintf(lock, sizeof(lock), "%s/.storaged.lock", dir);
+    snprintf(a->identity_path, sizeof(a->identity_path), "%s/.data_init_flag", dir);
+    snprintf(a->params_path, sizeof(a->params_path), "%s/.cluster_parameters", dir);
+    if (a->conf.socket_path[0])
+        snprintf(a->socket_path, sizeof(a->socket_path), "%s", a->conf.socket_path);
+    else
+        snprintf(a->socket_path, sizeof(a->socket_path), "%s/storage.sock", dir);
+    int r = sto_make_dirs(dir);
+    if (r < 0)
+        return r;
+    a->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (a->lock_fd < 0)
+        return -errno;
+    return flock(a->lock_fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+}
+
+/* --- 2: who are we ------------------------------------------------------------------------------ */
+
+static int load_kept(struct app *a)
+{
+    AUTO(buf_free) struct buf text = BUF(STO_PARAMS_TEXT_MAX);
+    int r = sto_identity_load(a->identity_path, &a->identity);
+    if (r == 0)
+        r = sto_savefile_read(a->params_path, &text);
+    return r == 0 ? sto_params_parse(buf_str(&text), &a->params) : r;
+}
+
+/*
+ * Trackers are asked first, since the address may have changed. When none answers we go on with what
+ * was kept, so that files are served; on the very first start there is nothing to serve: wait.
+ */
+static int learn_identity(struct app *a)
+{
+    sto_params_init(&a->params);
+    int kept = load_kept(a);
+    if (kept < 0 && kept != -ENOENT)
+        return kept;
+    for (unsigned failures = 1;; failures++) {
+        AUTO(buf_free) struct buf text = BUF(STO_PARAMS_TEXT_MAX);
+        int r = sto_tracker_discover(&a->ask, (uint16_t)a->conf.port, a->conf.server_id,
+                                     &a->params, &text, &a->identity);
+        if (r == 0 && a->identity.join_time_s == 0)
+            a->identity.join_time_s = dfs_now_s();
+        if (r == 0)
+            r = sto_savefile_write(a->params_path, buf_str(&text));
+        if (r == 0)
+            return sto_identity_save(a->identity_path, &a->identity);
+        if (kept == 0 && a->identity.ip[0]) {
+            dfs_log(LOG_WARN, "storage.no_tracker", KV_ERR(r), KV_Z("action", "serving as before"));
+            return 0;
+        }
+        if (failures == 1)
+            dfs_log(LOG_WARN, "storage.no_tracker", KV_ERR(r), KV_Z("action", "asking again"));
+        usleep((useconds_t)sto_stage_backoff(failures, DISCOVER_MAX_MS, 0) * 1000);
+    }
+}
+
+/* --- 3: the parts --------------------------------------------------------------------------------- */
+
+static int open_store(struct app *a)
+{
+    struct sto_path_options paths[STO_PATHS_MAX];
+    size_t n = a->conf.store_path.n;
+    const struct sto_params *p = &a->params;
+    for (size_t i = 0; i < n; i++)
+        paths[i] = (struct sto_path_options){.dir = a->conf.store_path.v[i],
+                                             .read_only = sto_conf_path_readonly(&a->conf, i)};
+    struct sto_store_options o = {
+        .group = a->conf.group_name,
+        .storage_id = p->use_storage_id && p->id_in_name ? a->identity.id : a->identity.ip,
+        .paths = paths,
+        .path_count = (unsigned)n,
+        .subdirs = (unsigned)a->conf.subdir_count,
+        .reserve_bytes = p->reserved_mb * 1024 * 1024 / n,
+        .reserve_percent = p->reserved_permyriad / 100,
+        .segment_size = (uint32_t)MIN(MAX(p->trunk_size, UINT64_C(1) << 20), UINT64_C(1) << 30),
+        .use_trunk = p->use_trunk,
+        .slot_max = (uint32_t)sto_service_slot_max(p),
+        .store_most_free = p->path_most_free,
+        .relaxed = a->conf.durability == STO_DURABILITY_RELAXED,
+    };
+    unsigned bad = 0;
+    int r = sto_store_open(&o, &a->store, &bad);
+    if (r < 0)
+        fprintf(stderr, "dfs_storaged: store path %s: %s\n", bad < n ? paths[bad].dir : "?",
+                strerror(-r));
+    return r;
+}
+
+static void stats(void *arg, struct dfs_stat_block *ret)
+{
+    struct app *a = arg;
+    sto_service_stats(a->service, ret);
+}
+
+static void usage_of_path(void *arg, unsigned path, struct dfs_path_usage *ret)
+{
+    struct app *a = arg;
+    struct statvfs v;
+    if (statvfs(a->conf.store_path.v[path], &v) < 0)
+        return; /* nothing free: the trackers place no file here */
+    ret->total_mb = (int64_t)(v.f_blocks * v.f_frsize >> 20);
+    ret->free_mb = (int64_t)(v.f_bavail * v.f_frsize >> 20);
+}
+
+static void joined(void *arg)
+{
+    struct app *a = arg;
+    printf("ready port=%u\n", sto_service_port(a->service));
+    fflush(stdout);
+}
+
+static int start_service(struct app *a)
+{
+    struct sto_service_options o = {
+        .addr = {.port = (uint16_t)a->conf.port},
+        .allow = a->allow,
+        .peers = a->peer_hosts,
+        .store = a->store,
+        .members = a->members,
+        .params = a->params,
+        .max_connections = (uint32_t)a->conf.max_connections,
+        .net_threads = (unsigned)a->conf.work_threads,
+        .reader_threads = (unsigned)a->conf.disk_reader_threads,
+        .writer_threads = (unsigned)a->conf.disk_writer_threads,
+        .stall_ms = a->conf.network_timeout_ms,
+        .connect_ms = a->conf.connect_timeout_ms,
+    };
+    if (!any_address(a->conf.bind_addr))
+        snprintf(o.addr.host, sizeof(o.addr.host), "%s", a->conf.bind_addr);
+    int r = sto_service_start(&o, &a->service);
+    if (r == 0)
+        sto_members_self(a->members, a->identity.id, a->identity.ip, sto_service_port(a->service));
+    return r;
+}
+
+static int start_beat(struct app *a)
+{
+    struct sto_beat_options o = {
+        .trackers = a->ask,
+        .members = a->members,
+        .identity_path = a->identity_path,
+        .identity = a->identity,
+        .params = a->params,
+        .port = sto_service_port(a->service),
+        .path_count = (unsigned)a->conf.store_path.n,
+        .subdirs = (unsigned)a->conf.subdir_count,
+        .upload_priority = a->conf.upload_priority,
+        .beat_ms = a->conf.heart_beat_interval_ms,
+        .report_ms = a->conf.stat_report_interval_ms,
+        .stats = stats,
+        .usage = usage_of_path,
+        .joined = joined,
+        .arg = a,
+    };
+    return sto_beat_start(&o, &a->beat);
+}
+
+static int start_parts(struct app *a)
+{
+    int r = open_store(a);
+    if (r < 0)
+        return EXIT_FAILURE;
+    struct sto_internal_options io = {.socket_path = a->socket_path, .store = a->store};
+    r = sto_internal_start(&io, &a->internal);
+    if (r < 0)
+        return say(a->socket_path, r);
+    r = sto_members_new(&a->members);
+    if (r == 0)
+        r = start_service(a);
+    if (r < 0)
+        return say("cannot listen", r);
+    r = start_beat(a);
+    return r < 0 ? say("cannot start", r) : 0;
+}
+
+static void stop_parts(struct app *a)
+{
+    sto_beat_stop(&a->beat);
+    sto_service_stop(&a->service, GRACE_MS);
+    sto_internal_stop(&a->internal);
+    sto_store_close(&a->store);
+    sto_members_free(&a->members);
+}
+
+/* --- 4: signals ------------------------------------------------------------------------------------ */
+
+static void set_log(const struct sto_conf *c)
+{
+    dfs_log_threshold = (enum dfs_log_level)c->log_level;
+    int r = c->log_file[0] ? dfs_log_open(c->log_file) : 0;
+    if (r < 0)
+        dfs_log(LOG_ERROR, "log.open_failed", KV_Z("file", c->log_file), KV_ERR(r));
+}
+
+static void reload(struct app *a)
+{
+    AUTO(buf_free) struct buf err = BUF(4096);
+    AUTO(sto_conf_fini) struct sto_conf next = {0};
+    int r = sto_conf_load(a->conf_path, &next, &err);
+    if (r < 0) {
+        dfs_log(LOG_ERROR, "storage.reload_failed", KV_STR("error", buf_str(&err)), KV_ERR(r));
+        return;
+    }
+    set_log(&next);
+    dfs_log(LOG_INFO, "storage.reloaded");
+}
+
+static void on_signal(void *arg, int signo)
+{
+    struct app *a = arg;
+    if (signo == SIGHUP)
+        reload(a);
+    else
+        dfs_loop_stop(a->loop);
+}
+
+static int serve(struct app *a)
+{
+    int r = dfs_loop_new("main", &a->loop);
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; i < ARRAY_LEN(signals) && r == 0; i++)
+        r = dfs_loop_on_signal(a->loop, signals[i], on_signal, a);
+    if (r < 0)
+        return say("event loop", r);
+    int status = start_parts(a);
+    if (status == 0) {
+        dfs_log(LOG_INFO, "storage.started", KV_Z("ip", a->identity.ip), KV_Z("id", a->identity.id),
+                KV_U64("port", sto_service_port(a->service)),
+                KV_Z("durability", a->conf.durability == STO_DURABILITY_SYNC ? "sync" : "relaxed"));
+        r = dfs_loop_run(a->loop);
+        status = r < 0 ? say("event loop", r) : EXIT_SUCCESS;
+        dfs_log(LOG_INFO, "storage.stopping");
+    }
+    stop_parts(a);
+    return status;
+}
+
+static int run(struct app *a)
+{
+    AUTO(buf_free) struct buf err = BUF(4096);
+    int r = sto_conf_load(a->conf_path, &a->conf, &err);
+    if (r < 0) {
+        if (err.n > 0)
+            fprintf(stderr, STR_F "\n", STR_A(buf_str(&err)));
+        else
+            say(a->conf_path, r);
+        return EXIT_USAGE;
+    }
+    set_log(&a->conf);
+    if (understand_conf(a) < 0)
+        return EXIT_USAGE;
+    r = open_base(a);
+    if (r < 0)
+        return say(r == -EBUSY ? "base_path is in use by another process" : a->conf.base_path, r);
+    r = learn_identity(a);
+    return r < 0 ? say(a->identity_path, r) : serve(a);
+}
+
+static void print_help(void)
+{
+    puts("usage: dfs_storaged CONF\n"
+         "       dfs_storaged --help | --version | --print-config\n"
+         "\n"
+         "Runs a storage server in the foreground. Prints \"ready port=N\" once it has joined a\n"
+         "tracker. SIGTERM finishes requests and stops, SIGHUP applies log settings again.");
+}
+
+static int print_config(void)
+{
+    AUTO(buf_free) struct buf out = BUF(1024 * 1024);
+    sto_conf_print(&out);
+    if (buf_err(&out))
+        return EXIT_FAILURE;
+    fwrite(out.p, 1, out.n, stdout);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return print_help(), EXIT_SUCCESS;
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return printf("dfs_storaged %s\n", dfs_version()), EXIT_SUCCESS;
+    if (argc == 2 && strcmp(argv[1], "--print-config") == 0)
+        return print_config();
+    if (argc != 2 || argv[1][0] == '-') {
+        fputs("usage: dfs_storaged CONF (--help tells more)\n", stderr);
+        return EXIT_USAGE;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    struct app a = {.conf_path = argv[1], .lock_fd = -1};
+    int status = run(&a);
+    dfs_loop_free(&a.loop);
+    dfs_allow_free(&a.allow);
+    dfs_allow_free(&a.peer_hosts);
+    dfs_close_fd(&a.lock_fd);
+    sto_conf_fini(&a.conf);
+    return status;
+}
