@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ledger - load that knows what it may find: writers, readers, and the account of what was acknowledged.
+
+Every key belongs to one writer, so after each answer its content is known. An operation without an answer
+(the server was killed) leaves two possible contents, the old and the new; the next look decides. Payloads
+describe themselves: any byte of any answer can be traced to the operation that wrote it, so a mixture, a
+truncation or a stranger's content is seen whatever the timing.
+"""
+import hashlib
+import random
+import threading
+import time
+
+MISSING = None
+PART = 5 << 20
+
+
+def payload(key, number, size):
+    """Content of operation @number on @key: a first line that says what follows, then bytes from it."""
+    head = f"{key}|{number}|{size}|".encode()
+    seed = hashlib.sha256(head).digest()
+    return (head + random.Random(seed).randbytes(max(0, size - len(head))))[:max(size, len(head))]
+
+
+def explain(body):
+    """The (key, number, size) that wrote @body; raises AssertionError unless every byte is in its place."""
+    parts = body.split(b"|", 3)
+    assert len(parts) == 4, f"not a payload of ours: {body[:80]!r} ({len(body)} bytes)"
+    key, number, size = parts[0].decode(), int(parts[1]), int(parts[2])
+    want = payload(key, number, size)
+    if body != want:
+        at = next((i for i, (a, b) in enumerate(zip(body, want)) if a != b), min(len(body), len(want)))
+        raise AssertionError(f"content of {key} operation {number} is damaged: {len(body)} bytes of {len(want)}, "
+                             f"first difference at {at}")
+    return key, number, size
+
+
+class Writer(threading.Thread):
+    """Owns some keys; does random operations on them until stopped; keeps their ledger."""
+
+    def __init__(self, name, bucket, connect, seed, keys=12, large=True, multipart=True):
+        super().__init__(name=name, daemon=True)
+        self.bucket, self.connect, self.large, self.multipart = bucket, connect, large, multipart
+        self.random = random.Random(seed)
+        self.states = {f"{name}/k{i:02}": [MISSING] for i in range(keys)}  # possible contents; one when known
+        self.number = 0
+        self.done = {"put": 0, "delete": 0, "copy": 0, "multipart": 0, "failed": 0}
+        self.stop_now = threading.Event()
+        self.error = None
+
+    def run(self):
+        try:
+            while not self.stop_now.is_set():
+                self.step()
+        except Exception as e:  # noqa: BLE001 - reported by the test's thread
+            self.error = e
+
+    def size(self):
+        choice = self.random.random()
+        if choice < 0.7 or not self.large:
+            return self.random.choice([60, 200, 1000, 4096, 20_000, 100_000])
+        return self.random.choice([262_144, 262_145, 500_000, 2_000_000])
+
+    def step(self):
+        key = self.random.choice(list(self.states))
+        before = self.states[key]
+        if len(before) != 1:
+            self.settle(key)
+            return
+        what = self.random.choices(["put", "delete", "copy", "multipart"],
+                                   [70, 12, 15, 3 if self.multipart else 0])[0]
+        self.number += 1
+        try:
+            s3 = self.connect()
+            if what == "put":
+                after = (key, self.number, self.size())
+                self.states[key] = before + [after]
+                s3.put_object(Bucket=self.bucket, Key=key, Body=payload(*after))
+            elif what == "delete":
+                after = MISSING
+                self.states[key] = before + [after]
+                s3.delete_object(Bucket=self.bucket, Key=key)
+            elif what == "copy":
+                source = self.random.choice(list(self.states))
+                if len(self.states[source]) != 1 or self.states[source][0] is MISSING or source == key:
+                    return
+                after = self.states[source][0]
+                self.states[key] = before + [after]
+                s3.copy_object(Bucket=self.bucket, Key=key, CopySource={"Bucket": self.bucket, "Key": source})
+            else:
+                after = (key, self.number, PART + 1000)
+                body = payload(*after)
+                self.states[key] = before + [after]
+                upload = s3.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"]
+                parts = []
+                for i, piece in enumerate((body[:PART], body[PART:]), 1):
+                    etag = s3.upload_part(Bucket=self.bucket, Key=key, UploadId=upload, PartNumber=i, Body=piece)["ETag"]
+                    parts.append({"PartNumber": i, "ETag": etag})
+                s3.complete_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload,
+                                             MultipartUpload={"Parts": parts})
+            self.states[key] = [after]
+            self.done[what] += 1
+        except Exception as e:  # noqa: BLE001 - any error leaves both contents possible
+            self.done["failed"] += 1
+            self.last_failure = e
+            time.sleep(0.01)  # a server that is down refuses at once: do not spin
+
+    def settle(self, key):
+        """Look which of the possible contents a key has; silently give up while the server is down."""
+        try:
+            found = read(self.connect(), self.bucket, key)
+        except ServerGone:
+            time.sleep(0.01)
+            return
+        assert found in self.states[key], f"{key}: found {found}, possible were {self.states[key]}"
+        self.states[key] = [found]
+
+    def verify(self):
+        """Every key holds what was acknowledged (or either, where nothing was)."""
+        s3 = self.connect()
+        for key, possible in self.states.items():
+            found = read(s3, self.bucket, key)
+            assert found in possible, f"{key}: found {found}, acknowledged or possible: {possible}"
+            self.states[key] = [found]
+
+
+class ServerGone(Exception):
+    """No answer, or a 5xx: nothing can be said about the content."""
+
+
+def read(s3, bucket, key):
+    """Whose content a key has: (key, number, size) or MISSING."""
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except Exception as e:  # noqa: BLE001
+        code = getattr(e, "response", {}).get("Error", {}).get("Code")
+        if code == "NoSuchKey":
+            return MISSING
+        raise ServerGone(str(e)) from e
+    return explain(body)
+
+
+class Load:
+    """Several writers and readers against one cluster; killed servers are no error, wrong content is."""
+
+    def __init__(self, cluster, seed, writers=4, readers=1, **kw):
+        self.cluster, self.seed = cluster, seed
+        self.bucket = "ledger"
+        cluster.boto3().create_bucket(Bucket=self.bucket)
+        self.local = threading.local()
+        self.writers = [Writer(f"w{i}", self.bucket, self.client, f"{seed}/{i}", **kw) for i in range(writers)]
+        self.nreaders, self.reader_threads, self.reader_errors = readers, [], []
+        self.paused = threading.Event()
+
+    def client(self):
+        """One client a thread; a new one when the server came back under another port."""
+        if getattr(self.local, "port", None) != self.cluster.port:
+            self.local.s3 = self.cluster.boto3(connect_timeout=5, read_timeout=30)
+            self.local.port = self.cluster.port
+        return self.local.s3
+
+    def start(self):
+        self.stopping = threading.Event()
+        for w in self.writers:
+            w.start()
+        for i in range(self.nreaders):
+            t = threading.Thread(target=self._read, args=(i,), daemon=True)
+            self.reader_threads.append(t)
+            t.start()
+
+    def _read(self, i):
+        rng = random.Random(f"{self.seed}/reader{i}")
+        keys = [k for w in self.writers for k in w.states]
+        while not self.stopping.is_set():
+            try:
+                read(self.client(), self.bucket, rng.choice(keys))
+            except ServerGone:
+                time.sleep(0.01)
+            except AssertionError as e:
+                self.reader_errors.append(e)
+                return
+
+    def check(self):
+        """Raise what a writer or reader has found wrong so far."""
+        for w in self.writers:
+            if w.error:
+                raise w.error
+        if self.reader_errors:
+            raise self.reader_errors[0]
+
+    def stop(self):
+        self.stopping.set()
+        for w in self.writers:
+            w.stop_now.set()
+        for t in self.writers + self.reader_threads:
+            t.join(120)
+            assert not t.is_alive(), f"{t.name} hangs"
+        self.check()
+
+    def restart_writers(self):
+        """Threads run once: new ones take over the ledgers."""
+        fresh = []
+        for w in self.writers:
+            n = Writer(w.name, self.bucket, self.client, w.random.random(), large=w.large, multipart=w.multipart)
+            n.states, n.number, n.done = w.states, w.number, w.done
+            fresh.append(n)
+        self.writers, self.reader_threads = fresh, []
+        self.start()
+
+    def verify(self):
+        for w in self.writers:
+            w.verify()
+        listed = set()
+        for page in self.client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
+            listed |= {(o["Key"], o["Size"]) for o in page.get("Contents", [])}
+        known = {(k, len(payload(*s[0]))) for w in self.writers for k, s in w.states.items() if s[0] is not MISSING}
+        assert listed == known, f"listing differs from content: {sorted(listed ^ known)[:10]}"
+
+    def totals(self):
+        return {k: sum(w.done[k] for w in self.writers) for k in self.writers[0].done}
+
+
+def kill_and_recover(cluster, load, rng):
+    """One fault: kill -9 one program, or all, at a random moment; wait until everything serves again."""
+    time.sleep(rng.uniform(0.05, 0.8))  # the moment is the experiment, not a wait for something
+    victim = rng.choice(["all", "all", "dfs_storaged", "dfs_storaged", "dfs_trackerd"])
+    if victim == "all":
+        cluster.kill_all()
+        cluster.start()
+    else:
+        pid = cluster.kill_child(victim)
+        cluster.wait_child(victim, pid)
+    load.check()
+    return victim

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line other tools rely on: standalone, serve, admin; exit codes, messages, files."""
+import json
+import os
+import re
+import stat
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+from cluster import BUILD, Cluster, sanitizer_env, wrapper
+
+
+def s3gw(*words, env=None):
+    base = {k: v for k, v in os.environ.items() if not k.startswith("S3GW_ROOT")}
+    return subprocess.run([*wrapper(), str(BUILD / "s3gw"), *map(str, words)], capture_output=True, text=True,
+                          timeout=60, env=sanitizer_env({**base, **(env or {})}))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["standalone", "--help"], ["serve", "--help"], ["admin", "--help"],
+                                   ["--version"], ["print-config"]])
+def test_help_and_version_go_to_standard_output(words):
+    done = s3gw(*words)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout
+
+
+@pytest.mark.parametrize("words, says", [
+    ([], "usage: s3gw"),
+    (["nonsense"], "unknown command 'nonsense'"),
+    (["standalone"], "--data DIR is needed"),
+    (["standalone", "--data", "/tmp/x", "--listen", "nowhere:"], "listen = nowhere:"),
+    (["standalone", "--data", "/tmp/x", "--durability", "maybe"], "--durability maybe"),
+    (["standalone", "--data", "/tmp/x", "--tracker-port", "99999"], "--tracker-port 99999"),
+    (["standalone", "--data", "/tmp/x", "--tls-cert", "/tmp/x"], "tls_cert and tls_key"),
+    (["standalone", "--data", "/tmp/x", "--bogus"], "--bogus"),
+    (["standalone", "--data", "/tmp/x", "extra"], "extra"),
+    (["serve"], "--config FILE is needed"),
+    (["admin", "status"], "--data DIR"),
+    (["admin", "--data", "/tmp/x", "user"], "unknown command"),
+    (["admin", "--data", "/tmp/x", "user", "create"], "wrong number of words"),
+])
+def test_wrong_use_is_one_clear_line_and_status_2(words, says):
+    done = s3gw(*words)
+    assert done.returncode == 2 and says in done.stderr, done
+    assert len(done.stderr.strip().splitlines()) == 1 or not words
+
+
+def test_a_configuration_mistake_names_file_line_key_and_values(tmp_path):
+    conf = tmp_path / "s3gw.conf"
+    conf.write_text("region = eu\nworkers = many\n")
+    done = s3gw("serve", "--config", conf)
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert f"{conf}:2" in done.stderr and "workers = many" in done.stderr and "1 to 1024" in done.stderr
+    conf.write_text("no_such_key = 1\n")
+    assert f"{conf}:1" in s3gw("serve", "--config", conf).stderr
+
+
+def test_half_a_root_key_is_refused(tmp_path):
+    done = s3gw("standalone", "--data", tmp_path / "d", env={"S3GW_ROOT_ACCESS_KEY": "only"})
+    assert done.returncode == 1 and "S3GW_ROOT_SECRET_KEY" in done.stderr
+
+
+def test_nobody_on_the_admin_socket_is_status_3(tmp_path):
+    done = s3gw("admin", "--data", tmp_path, "status")
+    assert done.returncode == 3 and "no server is running" in done.stderr
+
+
+def test_a_second_instance_says_who_has_the_folder(cluster):
+    done = s3gw("standalone", "--data", cluster.data, "--listen", "127.0.0.1:0")
+    assert done.returncode == 1
+    assert f"in use by another s3gw (process {cluster.process.pid})" in done.stderr or wrapper()
+    assert cluster.boto3().list_buckets()["Buckets"] is not None
+
+
+class GeneratedKeys(Cluster):
+    """No keys in the environment: the server makes its own."""
+
+    def environment(self):
+        env = super().environment()
+        del env["S3GW_ROOT_ACCESS_KEY"], env["S3GW_ROOT_SECRET_KEY"]
+        return env
+
+
+def test_keys_are_generated_once_shown_once_and_kept():
+    c = GeneratedKeys()
+    try:
+        c.start()
+        first = c.out_path.read_text()
+        access, secret = (re.search(rf"{name} key +(\S+)", first).group(1) for name in ("access", "secret"))
+        kept = (c.data / "root-credentials")
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600 and secret in kept.read_text()
+        c.boto3(access, secret).create_bucket(Bucket="first")
+        c.out_path.write_text("")
+        c.restart()
+        second = c.out_path.read_text()
+        assert access in second and secret not in second and "root-credentials" in second
+        assert [b["Name"] for b in c.boto3(access, secret).list_buckets()["Buckets"]] == ["first"]
+        c.stop()
+    finally:
+        c.remove()
+
+
+def test_what_is_printed_at_start(cluster):
+    out = cluster.out_path.read_text()
+    for text in (cluster.endpoint, cluster.region, cluster.access_key, "sync: what is acknowledged is on disk",
+                 "aws --endpoint-url"):
+        assert text in out
+    assert cluster.secret_key not in out and cluster.secret_key not in cluster.log_path.read_text()
+
+
+def test_relaxed_durability_is_said_everywhere():
+    c = Cluster(args=["--durability", "relaxed"])
+    try:
+        c.start()
+        assert "relaxed:" in c.out_path.read_text()
+        assert c.admin("status")["durability"] == "relaxed"
+        c.stop()
+    finally:
+        c.remove()
+
+
+def test_ports_stay_the_same_across_restarts(fresh_cluster):
+    before = fresh_cluster.admin("status")
+    fresh_cluster.restart()
+    after = fresh_cluster.admin("status")
+    assert [before[k]["port"] for k in ("tracker", "storage")] == [after[k]["port"] for k in ("tracker", "storage")]
+
+
+def test_the_data_folder_is_private(cluster):
+    assert stat.S_IMODE(cluster.data.stat().st_mode) == 0o700
+    for name in ("admin.sock", "storage.sock"):
+        s = (cluster.data / name).stat()
+        assert stat.S_ISSOCK(s.st_mode) and stat.S_IMODE(s.st_mode) == 0o600, name
+
+
+def test_health_needs_no_credentials(cluster):
+    for path in ("/health/live", "/health/ready"):
+        http = cluster.http()
+        http.request("GET", path)
+        assert http.getresponse().status == 200, path
+
+
+def test_dead_children_come_back(fresh_cluster):
+    for name in ("dfs_trackerd", "dfs_storaged"):
+        pid = fresh_cluster.kill_child(name)
+        fresh_cluster.wait_child(name, pid)
+    assert fresh_cluster.admin("status")["storage"]["restarts"] == 1
+    s3 = fresh_cluster.boto3()
+    s3.create_bucket(Bucket="after")
+    s3.put_object(Bucket="after", Key="k", Body=b"x")
+
+
+# --- users ------------------------------------------------------------------------------------------
+
+
+def test_a_user_from_creation_to_deletion(cluster):
+    made = cluster.admin("user", "create", "ann", "--display-name", "Ann A.", "--email", "ann@example.org")
+    key = made["user"]["keys"][0]
+    ann = cluster.boto3(key["access_key"], key["secret_key"])
+    ann.create_bucket(Bucket="anns-bucket")
+    ann.put_object(Bucket="anns-bucket", Key="k", Body=b"x")
+    owner = ann.list_objects_v2(Bucket="anns-bucket", FetchOwner=True)["Contents"][0]["Owner"]
+    assert owner["ID"] == "ann"
+    assert cluster.admin("user", "show", "ann")["user"]["email"] == "ann@example.org"
+    assert "ann" in [u["id"] for u in cluster.admin("user", "list")["users"]]
+    assert cluster.admin("bucket", "show", "anns-bucket")["bucket"]["owner"] == "ann"
+
+    second = cluster.admin("key", "create", "ann", "--access-key", "ANNSECOND", "--secret-key", "second-secret")["key"]
+    again = cluster.boto3(second["access_key"], second["secret_key"])
+    assert again.get_object(Bucket="anns-bucket", Key="k")["Body"].read() == b"x"
+    assert len(cluster.admin("key", "list", "ann")["keys"]) == 2
+    cluster.admin("key", "delete", "ann", "ANNSECOND")
+    with pytest.raises(ClientError, match="InvalidAccessKeyId"):
+        again.list_buckets()
+
+    cluster.admin("user", "disable", "ann")
+    with pytest.raises(ClientError):
+        ann.list_buckets()
+    cluster.admin("user", "enable", "ann")
+    assert cluster.admin("user", "delete", "ann", check=False)["code"] == "not_empty"
+    ann.delete_object(Bucket="anns-bucket", Key="k")
+    ann.delete_bucket(Bucket="anns-bucket")
+    cluster.admin("user", "delete", "ann")
+    with pytest.raises(ClientError):
+        ann.list_buckets()
+
+
+def test_duplicates_are_named(cluster):
+    cluster.admin("user", "create", "dup", "--email", "dup@example.org", "--access-key", "DUPKEY", "--secret-key",
+                  "dup-secret-1")
+    for words, says in ((["dup"], "'dup'"), (["dup2", "--email", "dup@example.org"], "dup@example.org"),
+                        (["dup3", "--access-key", "DUPKEY", "--secret-key", "another-secret"], "DUPKEY")):
+        answer = cluster.admin("user", "create", *words, check=False)
+        assert answer["code"] == "exists" and says in answer["error"] and answer["exit_status"] == 1, answer
+    assert cluster.admin("user", "show", "dup3", check=False)["code"] == "missing"
+    assert cluster.admin("key", "create", "nobody", check=False)["code"] == "missing"
+
+
+def test_root_is_protected(cluster):
+    for words in (["user", "delete", "root"], ["user", "disable", "root"], ["key", "create", "root"],
+                  ["key", "delete", cluster.access_key]):
+        assert cluster.admin(*words, check=False)["code"] == "refused", words
+
+
+def test_users_see_only_their_own(cluster):
+    keys = {}
+    for name in ("eva", "bob"):
+        keys[name] = cluster.admin("user", "create", name)["user"]["keys"][0]
+    eva, bob = (cluster.boto3(k["access_key"], k["secret_key"]) for k in (keys["eva"], keys["bob"]))
+    eva.create_bucket(Bucket="evas")
+    eva.put_object(Bucket="evas", Key="k", Body=b"secret")
+    assert bob.list_buckets()["Buckets"] == []
+    for call in (lambda: bob.get_object(Bucket="evas", Key="k"), lambda: bob.list_objects_v2(Bucket="evas"),
+                 lambda: bob.put_object(Bucket="evas", Key="x", Body=b""), lambda: bob.delete_bucket(Bucket="evas")):
+        with pytest.raises(ClientError, match="AccessDenied|403"):
+            call()
+    assert cluster.boto3().get_object(Bucket="evas", Key="k")["Body"].read() == b"secret"  # root may
+    with pytest.raises(ClientError, match="BucketAlreadyExists"):
+        bob.create_bucket(Bucket="evas")
+
+
+def test_users_survive_a_restart(fresh_cluster):
+    key = fresh_cluster.admin("user", "create", "kept")["user"]["keys"][0]
+    fresh_cluster.restart()
+    assert fresh_cluster.boto3(key["access_key"], key["secret_key"]).list_buckets()["Buckets"] == []
+
+
+def test_human_output_is_lines(cluster):
+    done = subprocess.run([str(BUILD / "s3gw"), "admin", "--data", str(cluster.data), "user", "list"],
+                          capture_output=True, text=True, env=sanitizer_env(os.environ), timeout=30)
+    assert done.returncode == 0 and any(line.startswith("root\t") for line in done.stdout.splitlines())
+    done = subprocess.run([str(BUILD / "s3gw"), "admin", "--data", str(cluster.data), "status"],
+                          capture_output=True, text=True, env=sanitizer_env(os.environ), timeout=30)
+    assert "durability       sync" in done.stdout
+
+
+def test_the_admin_socket_refuses_nonsense(cluster):
+    import socket
+    for line, says in ((b"not json\n", "unknown verb"), (b"[]\n", "unknown verb"), (b'{"verb":"nope"}\n', "unknown verb"),
+                       (b'{"verb":"user show","id":7}\n', "id is missing"),
+                       (b'{"verb":"user create","id":"a\\u0000b"}\n', "")):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(cluster.data / "admin.sock"))
+            sock.sendall(line)
+            answer = json.loads(sock.recv(65536))
+            assert answer["ok"] is False and says in answer["error"], (line, answer)
+    with socket.socket(socket.AF_UNIX) as sock:  # longer than any request
+        sock.connect(str(cluster.data / "admin.sock"))
+        try:
+            sock.sendall(b"x" * 200_000)
+            assert sock.recv(10) == b""
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert cluster.admin("status")["ok"]
