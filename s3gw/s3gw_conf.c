@@ -29,6 +29,11 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
     CONF_SIZE(C, index_reserve, "index_reserve", "64MB", 0, 1LL << 40, "B", CONF_RESTART,
               "Space on the index's file system that only deletions may use, so that a full disk can be\n"
               "emptied."),
+    CONF_SIZE(C, small_memory, "small_object_memory", "64MB", 1 << 20, 1LL << 40, "B", CONF_RESTART,
+              "Memory for objects of up to 256 KiB while they arrive, all together; beyond it clients get\n"
+              "503 SlowDown."),
+    CONF_SIZE(C, large_memory, "large_object_memory", "64MB", 4 << 20, 1LL << 40, "B", CONF_RESTART,
+              "The same for larger objects, which go to disk piece by piece; beyond it clients wait."),
     CONF_ENUM(C, durability, "durability", "sync", "sync|relaxed", CONF_RESTART,
               "sync: what is acknowledged has been written to disk. relaxed: the last seconds may be lost\n"
               "with the power; never with a crash of a program."),

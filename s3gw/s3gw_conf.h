@@ -21,6 +21,8 @@ struct s3gw_conf {
     char *index_path;
     uint64_t index_cache;       /* bytes */
     uint64_t index_reserve;     /* bytes */
+    uint64_t small_memory;      /* bytes */
+    uint64_t large_memory;      /* bytes */
     int durability;             /* enum s3gw_durability */
     bool sigv2;
     int64_t http_threads, workers, max_connections;

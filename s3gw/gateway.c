@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/gateway.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/base/version.h"
+#include "dfscore/log/log.h"
+#include "s3gw/dfs/dfs.h"
+#include "s3gw/index/bucket.h"
+
+enum {
+    OPEN_FILES = 1024,         /* descriptors kept for reading */
+    STORAGE_WAIT_MS = 10 * 1000,
+    ROOT_ARENA_MAX = 1 << 20,
+};
+
+static const char root_id[] = "root";
+
+static int fail(struct buf *err, int r, const char *what, const char *name)
+{
+    buf_addf(err, "%s%s%s: %s", what, *name ? " " : "", name, strerror(-r));
+    return r;
+}
+
+/* --- settings --------------------------------------------------------------------------------- */
+
+/* One descriptor per connection and per open file; the soft limit of a shell is 1,024. */
+static void raise_file_limit(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    size_t x = ((const struct str *)a)->n, y = ((const struct str *)b)->n;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static int set_domains(struct s3_gw *gw, const struct dfs_conf_list *list)
+{
+    gw->domains = dfs_zalloc(list->n * sizeof(*gw->domains));
+    if (!gw->domains)
+        return -ENOMEM;
+    for (size_t i = 0; i < list->n; i++) {
+        for (char *p = list->v[i]; *p; p++) {
+            if (*p >= 'A' && *p <= 'Z')
+                *p = (char)(*p - 'A' + 'a');
+        }
+        gw->domains[i] = str_c(list->v[i]);
+    }
+    gw->ndomains = list->n;
+    qsort(gw->domains, gw->ndomains, sizeof(*gw->domains), longest_first);
+    return 0;
+}
+
+/* --- root ------------------------------------------------------------------------------------- */
+
+struct root_change {
+    const struct s3_root_keys *keys;
+    const struct s3_access_key *old; /* root's keys in the index */
+    size_t nold;
+    int64_t now_ms;
+};
+
+/* Root has exactly the key this start was given: one from an earlier start stops working. */
+static int write_root(struct s3_tx *tx, void *arg)
+{
+    const struct root_change *c = arg;
+    const struct s3_user u = {
+        .id = str_c(root_id), .display_name = STR("root"), .root = true, .created_ms = c->now_ms};
+    int r = s3_user_put(tx, &u, true);
+    if (r < 0 && r != -EEXIST)
+        return r;
+    for (size_t i = 0; i < c->nold; i++) {
+        r = s3_key_delete(tx, c->old[i].access_key);
+        if (r < 0 && r != -ENOENT)
+            return r;
+    }
+    return s3_key_put(tx, &(struct s3_access_key){.access_key = str_c(c->keys->access_key),
+                                                  .secret = str_c(c->keys->secret_key),
+                                                  .user_id = str_c(root_id),
+                                                  .created_ms = c->now_ms});
+}
+
+static int set_root(struct s3_index *x, const struct s3_root_keys *keys)
+{
+    AUTO(arena_fini) struct arena a = {0};
+    arena_init(&a, ROOT_ARENA_MAX);
+    struct s3_access_key *old = NULL;
+    size_t n = 0;
+    int r = s3_key_list(x, str_c(root_id), &a, &old, &n);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    if (r == 0 && n == 1 && str_eq(old[0].access_key, str_c(keys->access_key)) &&
+        str_eq(old[0].secret, str_c(keys->secret_key)))
+        return 0; /* a start on a full disk writes nothing */
+    struct root_change c = {.keys = keys, .old = old, .nold = n, .now_ms = dfs_now_ms()};
+    r = s3_index_update(x, write_root, &c);
+    s3_users_changed(x);
+    return r;
+}
+
+/* --- the parts, in order ---------------------------------------------------------------------- */
+
+static int open_index(struct s3gw_gateway *g, struct buf *err)
+{
+    const struct s3_index_options o = {
+        .path = str_c(g->conf->index_path),
+        .relaxed = g->gw.relaxed,
+        .cache_bytes = g->conf->index_cache,
+        .reserve_bytes = g->conf->index_reserve,
+    };
+    int r = s3_index_open_rocksdb(&o, &g->gw.index);
+    return r < 0 ? fail(err, r, "key index", g->conf->index_path) : 0;
+}
+
+static int open_storages(struct s3gw_gateway *g, struct buf *err)
+{
+    struct s3_dfs_store stores[S3_DFS_STORES_MAX];
+    size_t n = MIN(g->conf->storages.n, (size_t)S3_DFS_STORES_MAX);
+    if (n == 0) {
+        buf_addf(err, "no storage is configured (storage = group=/path/of/socket)");
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct str group, path;
+        (void)str_cut(str_c(g->conf->storages.v[i]), '=', &group, &path);
+        stores[i] = (struct s3_dfs_store){.group = str_trim(group), .socket = str_trim(path)};
+    }
+    const struct s3_dfs_options o = {
+        .stores = stores,
+        .nstores = n,
+        .upload_buffers = (unsigned)(g->conf->large_memory / S3_DFS_PIECE),
+        .open_files = OPEN_FILES,
+    };
+    int r = s3_dfs_new(&o, &g->gw.dfs);
+    if (r < 0)
+        return fail(err, r, "storages", "");
+    /* A storage that is still coming up is no reason to stop; requests wait or get 503. */
+    r = s3_dfs_ready(g->gw.dfs, STORAGE_WAIT_MS);
+    if (r < 0)
+        dfs_log(LOG_WARN, "gateway.storage_not_ready", KV_ERR(r));
+    return 0;
+}
+
+static int start_http(struct s3gw_gateway *g, struct buf *err)
+{
+    const struct s3gw_conf *c = g->conf;
+    const struct s3_http_options o = {
+        .gw = &g->gw,
+        .listen = c->host,
+        .port = c->port,
+        .tls_cert = *c->tls_cert ? c->tls_cert : NULL,
+        .tls_key = *c->tls_key ? c->tls_key : NULL,
+        .congestion = *c->congestion ? c->congestion : NULL,
+        .access_log = *c->access_log ? c->access_log : NULL,
+        .threads = (unsigned)c->http_threads,
+        .workers = (unsigned)c->workers,
+        .connections_max = (unsigned)c->max_connections,
+        .idle_timeout_s = (unsigned)(c->idle_timeout_ms / 1000),
+    };
+    const char *what = "HTTP server";
+    int r = s3_http_start(&o, &g->http, &what);
+    if (r < 0)
+        return fail(err, r, what, c->listen);
+    return 0;
+}
+
+static void add_status(void *arg, json_t *into)
+{
+    const struct s3gw_gateway *g = arg;
+    struct s3_http_counts n;
+    s3_http_counts(g->http, &n);
+    json_object_set_new(into, "http",
+                        json_pack("{s:s, s:i, s:b, s:I, s:I, s:I, s:i, s:i}", "address", g->conf->host, "port",
+                                  (int)s3_http_port(g->http), "tls", (int)(*g->conf->tls_cert != 0), "requests",
+                                  (json_int_t)n.requests, "errors_4xx", (json_int_t)n.errors_4xx, "errors_5xx",
+                                  (json_int_t)n.errors_5xx, "connections", (int)n.connections, "in_flight",
+                                  (int)n.in_flight));
+    if (g->status)
+        g->status(g->status_arg, into);
+}
+
+static int start_admin(struct s3gw_gateway *g, struct buf *err)
+{
+    if (!*g->conf->admin_socket)
+        return 0;
+    const struct s3_admin_context c = {.gw = &g->gw, .status = add_status, .status_arg = g};
+    int r = s3_admin_start(g->conf->admin_socket, &c, &g->admin);
+    return r < 0 ? fail(err, r, "admin socket", g->conf->admin_socket) : 0;
+}
+
+static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, struct buf *err)
+{
+    int r = open_index(g, err);
+    if (r < 0)
+        return r;
+    r = root ? set_root(g->gw.index, root) : 0;
+    if (r < 0)
+        return fail(err, r, "writing root's keys to the index", "");
+    r = open_storages(g, err);
+    if (r < 0)
+        return r;
+    r = start_http(g, err);
+    return r < 0 ? r : start_admin(g, err);
+}
+
+int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, struct buf *err)
+{
+    raise_file_limit();
+    g->gw = (struct s3_gw){
+        .region = str_c(g->conf->region),
+        .default_group = str_c(g->conf->default_group),
+        .sigv2 = g->conf->sigv2,
+        .relaxed = g->conf->durability == S3GW_RELAXED,
+        .root_id = str_c(root_id),
+        .small = {.limit = g->conf->small_memory},
+    };
+    int r = set_domains(&g->gw, &g->conf->domains);
+    if (r == 0)
+        r = start_parts(g, root, err);
+    if (r < 0) {
+        s3gw_gateway_stop(g);
+        return r;
+    }
+    dfs_log(LOG_INFO, "gateway.ready", KV_Z("address", g->conf->host), KV_U64("port", s3_http_port(g->http)),
+            KV_Z("durability", g->gw.relaxed ? "relaxed" : "sync"), KV_Z("version", dfs_version()));
+    return 0;
+}
+
+void s3gw_gateway_stop(struct s3gw_gateway *g)
+{
+    if (g->http && !s3_http_drain(g->http, (unsigned)g->conf->drain_timeout_ms))
+        dfs_log(LOG_WARN, "gateway.drain_cut");
+    s3_admin_stop(&g->admin);
+    s3_http_stop(&g->http);
+    s3_dfs_free(&g->gw.dfs);
+    s3_index_close(&g->gw.index);
+    free(g->gw.domains);
+    g->gw.domains = NULL;
+    g->gw.ndomains = 0;
+}
+
+void s3gw_gateway_reload(struct s3gw_gateway *g)
+{
+    int r = *g->conf->log_file ? dfs_log_open(g->conf->log_file) : 0;
+    if (r == 0 && g->http)
+        r = s3_http_reopen_log(g->http);
+    if (r < 0)
+        dfs_log(LOG_ERROR, "gateway.reopen_failed", KV_ERR(r));
+}

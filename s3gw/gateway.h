@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gateway - everything a running S3 server consists of, opened in order and closed in reverse: index,
+ * storages, root user, HTTP, admin socket. Shared by `standalone` and `serve`.
+ *
+ * Threads: the main thread starts and stops it; the parts have threads of their own.
+ */
+#ifndef S3GW_GATEWAY_H
+#define S3GW_GATEWAY_H
+
+#include "s3gw/admin/socket.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/http/server.h"
+#include "s3gw/s3gw_conf.h"
+#include "s3gw/supervisor/rootkeys.h"
+
+struct s3gw_gateway {
+    struct s3gw_conf *conf;  /* outlives it */
+    struct s3_gw gw;
+    struct s3_http *http;
+    struct s3_admin *admin;
+    /* More for the answer of `s3gw admin status`; may be NULL. */
+    void (*status)(void *arg, json_t *into);
+    void *status_arg;
+};
+
+/*
+ * Start. @root (may be NULL): root's keys, which replace what the index has. 0, or negative errno with
+ * one line for a human in @err; what was opened is closed again.
+ */
+int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, struct buf *err) MUST_CHECK;
+/* Let requests in progress end, then stop everything; idempotent. */
+void s3gw_gateway_stop(struct s3gw_gateway *g);
+/* SIGHUP: open log files anew. */
+void s3gw_gateway_reload(struct s3gw_gateway *g);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve - the gateway alone, with a configuration file, under a service manager. */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "dfscore/log/log.h"
+#include "s3gw/commands.h"
+#include "s3gw/gateway.h"
+#include "s3gw/supervisor/notify.h"
+#include "s3gw/supervisor/supervisor.h"
+
+static const char help[] =
+    "usage: s3gw serve --config FILE\n"
+    "\n"
+    "Serves S3 as FILE says (see conf/s3gw.conf). Prints 'ready port=N' on standard output and tells\n"
+    "the service manager when it serves. SIGTERM lets requests end and stops; SIGHUP opens the log\n"
+    "files anew. Root's keys come from S3GW_ROOT_ACCESS_KEY and S3GW_ROOT_SECRET_KEY; without them the\n"
+    "index keeps the keys it has.\n";
+
+static void reload(void *g)
+{
+    s3gw_gateway_reload(g);
+}
+
+static int complain(const struct buf *err)
+{
+    fprintf(stderr, "s3gw serve: " STR_F "\n", STR_A(buf_str(err)));
+    return 1;
+}
+
+static int serve(struct s3gw_conf *conf, struct buf *err)
+{
+    int r = *conf->log_file ? dfs_log_open(conf->log_file) : 0;
+    if (r < 0) {
+        buf_addf(err, "log_file = %s: %s", conf->log_file, strerror(-r));
+        return complain(err);
+    }
+    dfs_log_threshold = (enum dfs_log_level)conf->log_level;
+    char why[256] = "";
+    struct s3_root_keys keys;
+    r = s3_root_keys_from_env(&keys, why, sizeof(why));
+    if (r < 0 && r != -ENOENT) {
+        buf_addf(err, "%s", why);
+        return complain(err);
+    }
+    struct s3_supervisor s;
+    struct s3gw_gateway g = {.conf = conf};
+    const struct s3_root_keys *root = r == 0 ? &keys : NULL;
+    r = s3_supervisor_init(&s);
+    if (r < 0) {
+        buf_addf(err, "signals: %s", strerror(-r));
+        return complain(err);
+    }
+    if (s3gw_gateway_start(&g, root, err) < 0)
+        return complain(err);
+    s.reload = reload;
+    s.reload_arg = &g;
+    printf("ready port=%u\n", (unsigned)s3_http_port(g.http));
+    (void)fflush(stdout);
+    s3_notify("READY=1");
+    s3_supervisor_run(&s);
+    s3_notify("STOPPING=1");
+    s3gw_gateway_stop(&g);
+    s3_supervisor_fini(&s);
+    return 0;
+}
+
+int s3gw_serve(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    const char *config = NULL;
+    int c;
+    argv[0] = "s3gw serve";
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == 'h')
+            return fputs(help, stdout) < 0;
+        if (c != 'c')
+            return 2;
+        config = optarg;
+    }
+    if (!config || optind < argc) {
+        fputs(config ? "s3gw serve: takes no words, only --config FILE\n"
+                     : "s3gw serve: --config FILE is needed (see s3gw serve --help)\n", stderr);
+        return 2;
+    }
+    AUTO(buf_free) struct buf err = BUF(4096);
+    struct s3gw_conf conf;
+    int status = 1;
+    if (s3gw_conf_load(config, &conf, &err) < 0)
+        complain(&err);
+    else if (s3gw_conf_check(&conf, &err) < 0)
+        fprintf(stderr, "s3gw serve: %s: " STR_F "\n", config, STR_A(buf_str(&err)));
+    else
+        status = serve(&conf, &err);
+    s3gw_conf_fini(&conf);
+    return status;
+}
