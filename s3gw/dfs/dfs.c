@@ -2,6 +2,7 @@
 #include "s3gw/dfs/dfs.h"
 
 #include <openssl/rand.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "dfscore/base/clock.h"
@@ -65,6 +66,14 @@ void s3_dfs_free(struct s3_dfs **dp)
 bool s3_dfs_has_group(const struct s3_dfs *d, struct str group)
 {
     return s3_store_of_group((struct s3_dfs *)(uintptr_t)d, group) != NULL;
+}
+
+bool s3_dfs_reachable(const struct s3_dfs *d)
+{
+    for (size_t i = 0; i < d->nstores; i++)
+        if (atomic_load(&d->stores[i].down_since_ms) != 0)
+            return false;
+    return true;
 }
 
 int s3_dfs_ready(struct s3_dfs *d, unsigned timeout_ms)

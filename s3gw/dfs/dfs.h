@@ -39,6 +39,9 @@ bool s3_dfs_has_group(const struct s3_dfs *d, struct str group);
 /* 0 when every store answers within @timeout_ms; else the errno of one that did not. Blocks. */
 int s3_dfs_ready(struct s3_dfs *d, unsigned timeout_ms) MUST_CHECK;
 
+/* Did every store answer when it was last asked? Does not block. */
+bool s3_dfs_reachable(const struct s3_dfs *d);
+
 /*
  * Log a description without data ("this key was deleted", "this key is now a manifest of those files"),
  * durably. Every change of an object that stores no data says so here before it is committed to the

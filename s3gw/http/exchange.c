@@ -11,8 +11,10 @@
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
+#include "s3gw/api/cors.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/op.h"
+#include "s3gw/http/health.h"
 #include "s3gw/http/pipeline.h"
 
 enum {
@@ -237,6 +239,7 @@ static enum MHD_Result answer(struct s3_exchange *x)
         drop_sink(x);
         s3_pipeline_fail(q, x->result);
     }
+    s3_cors_headers(q);
     struct MHD_Response *r = s3_answer_build(x);
     if (!r)
         return MHD_NO;
@@ -402,6 +405,10 @@ static enum MHD_Result judged(struct s3_exchange *x)
 static enum MHD_Result on_head(struct s3_exchange *x, const char *method)
 {
     enum s3err e = read_head(x, method);
+    if (e == S3ERR_OK && s3_health_answer(&x->req)) {
+        x->result = S3ERR_OK;
+        return judged(x);
+    }
     if (e == S3ERR_OK)
         e = s3_pipeline_head(&x->req);
     if (e == S3ERR_WOULD_BLOCK) {
