@@ -502,7 +502,7 @@ static void print_row(const struct dfs_conf_row *row, struct buf *out)
     buf_addf(out, "; %s; %s\n", row->dflt ? "optional" : row->min > 0 ? "required" : "optional",
              row->apply == CONF_RELOAD ? "reload applies it" : "restart needed");
     if (row->dflt)
-        buf_addf(out, "%s = %s\n\n", row->key, row->dflt);
+        buf_addf(out, row->dflt[0] ? "%s = %s\n\n" : "%s =%s\n\n", row->key, row->dflt);
     else
         buf_addf(out, "# %s =\n\n", row->key);
 }

@@ -24,6 +24,7 @@ enum {
     DFS_EXT_MAX = 6,
     DFS_PREFIX_MAX = 16,
     DFS_TRUNK_HEADER = 24,         /* bytes before the content of a slot */
+    DFS_FILEID_TEXT = DFS_GROUP_MAX + 1 + DFS_FILENAME_MAX + 1, /* room for an id and a NUL */
     DFS_LOCAL_PATH_MAX = 5 + 6 + DFS_FILENAME_MAX + 2, /* "data/HH/HH/name-m" */
 };
 

@@ -187,6 +187,11 @@ bool dfs_peer_broken(const struct dfs_peer *p)
     return p->broken;
 }
 
+bool dfs_peer_idle(const struct dfs_peer *p)
+{
+    return !p->broken && !p->asked && p->unread == 0;
+}
+
 int dfs_peer_fd(const struct dfs_peer *p)
 {
     return p->fd;

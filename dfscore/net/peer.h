@@ -29,6 +29,8 @@ void dfs_peer_free(struct dfs_peer **pp);
 const struct dfs_addr *dfs_peer_addr(const struct dfs_peer *p);
 void dfs_peer_local(const struct dfs_peer *p, struct dfs_addr *ret);
 bool dfs_peer_broken(const struct dfs_peer *p);
+/* In good order and with no answer under way: fit for the next request. */
+bool dfs_peer_idle(const struct dfs_peer *p);
 int dfs_peer_fd(const struct dfs_peer *p);
 /* Longest wait from now on (FETCH_BINLOG wants 600 s). */
 void dfs_peer_timeout(struct dfs_peer *p, uint64_t timeout_ms);

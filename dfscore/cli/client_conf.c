@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dfscore/cli/client_conf.h"
+
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+const struct dfs_conf_row client_conf_rows[] = {
+    CONF_LIST(struct client_conf, trackers, "tracker_server", 0, 16, CONF_RESTART,
+              "A tracker as host:port or [ipv6]:port; repeat the line for each.\n"
+              "Requests go to one after the other until one answers."),
+    CONF_DURATION(struct client_conf, connect_ms, "connect_timeout", "5s", 1, DAY_MS, "s", CONF_RESTART,
+                  "Longest wait for a connection."),
+    CONF_DURATION(struct client_conf, network_ms, "network_timeout", "60s", 1, DAY_MS, "s", CONF_RESTART,
+                  "Longest wait for the next byte to move."),
+    CONF_STR(struct client_conf, bind_addr, "bind_addr", "", 0, 45, CONF_RESTART,
+             "Local IP address of outgoing connections; empty: the system chooses."),
+    CONF_STR(struct client_conf, congestion, "tcp_congestion", "", 0, 15, CONF_RESTART,
+             "TCP congestion control, for example cubic; empty: the system's default."),
+};
+const size_t client_conf_n = ARRAY_LEN(client_conf_rows);

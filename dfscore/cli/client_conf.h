@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client_conf - settings of the `dfs` program; see conf/client.conf. */
+#ifndef DFS_CLIENT_CONF_H
+#define DFS_CLIENT_CONF_H
+
+#include "dfscore/conf/conf.h"
+
+struct client_conf {
+    struct dfs_conf_list trackers;
+    uint64_t connect_ms;
+    uint64_t network_ms;
+    char *bind_addr;
+    char *congestion;
+};
+
+extern const struct dfs_conf_row client_conf_rows[];
+extern const size_t client_conf_n;
+
+#endif

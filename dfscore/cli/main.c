@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dfs - the native command line: options, the table of subcommands, exit codes. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "dfscore/base/version.h"
+#include "dfscore/cli/cli.h"
+#include "dfscore/cli/client_conf.h"
+
+enum { OUT_MAX = 4 * 1024 * 1024, ANY = 1 << 20, DEFAULT_PORT = 22122 };
+
+struct subcommand {
+    const char *name;
+    const char *args;
+    int min, max; /* number of arguments */
+    bool local;   /* needs no tracker */
+    int (*run)(struct cli *c);
+    const char *help;
+};
+
+static const struct subcommand subcommands[] = {
+    {"upload", "FILE...", 1, ANY, false, cmd_upload, "store files, print their ids; - is standard input"},
+    {"upload-slave", "ID PREFIX FILE", 3, 3, false, cmd_upload_slave, "store a file beside another one"},
+    {"download", "ID [FILE]", 1, 2, false, cmd_download, "fetch a file or part of it; - is standard output"},
+    {"delete", "ID...", 1, ANY, false, cmd_delete, "remove files"},
+    {"info", "ID...", 1, ANY, false, cmd_info, "size, time, CRC-32 and source, from the storage"},
+    {"decode", "ID...", 1, ANY, true, cmd_decode, "what the ids say, without asking anybody"},
+    {"meta-get", "ID", 1, 1, false, cmd_meta_get, "metadata of a file"},
+    {"meta-set", "ID [NAME=VALUE]...", 1, ANY, false, cmd_meta_set, "replace metadata, or add to it (--merge)"},
+    {"append", "ID FILE", 2, 2, false, cmd_append, "add to the end of an appender file"},
+    {"modify", "ID OFFSET FILE", 3, 3, false, cmd_modify, "overwrite part of an appender file"},
+    {"truncate", "ID SIZE", 2, 2, false, cmd_truncate, "cut or extend an appender file"},
+    {"rename-to-normal", "ID", 1, 1, false, cmd_rename_to_normal, "finish an appender file; prints its new id"},
+    {"list-groups", "", 0, 0, false, cmd_list_groups, "groups and their space"},
+    {"list-storages", "GROUP", 1, 1, false, cmd_list_storages, "storages of a group and their state"},
+    {"monitor", "[GROUP]", 0, 1, false, cmd_monitor, "groups with their storages"},
+    {"leader", "", 0, 0, false, cmd_leader, "address of the leading tracker"},
+    {"params", "", 0, 0, false, cmd_params, "settings the trackers give to storages"},
+    {"delete-storage", "GROUP ID", 2, 2, false, cmd_delete_storage, "forget a storage that is not running"},
+    {"delete-group", "GROUP", 1, 1, false, cmd_delete_group, "forget a group without storages"},
+    {"set-trunk-server", "GROUP [ID]", 1, 2, false, cmd_set_trunk_server, "choose a group's trunk server"},
+};
+
+static void help(void)
+{
+    printf("usage: dfs [OPTION]... COMMAND [ARGUMENT]...\n\n"
+           "Options:\n"
+           "  --tracker HOST:PORT  a tracker (default port 22122); may be repeated\n"
+           "  --config FILE        settings, see --print-config\n"
+           "  --json               one JSON object a line\n"
+           "  --group G            upload: into this group\n"
+           "  --ext E              upload: extension, instead of the local file's\n"
+           "  --appender           upload: a file that can grow\n"
+           "  --merge              meta-set: keep other names\n"
+           "  --offset N           download: first byte\n"
+           "  --count N            download: number of bytes (0: to the end)\n"
+           "  --print-config       a documented configuration file\n"
+           "  --help, --version\n\nCommands:\n");
+    for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
+        printf("  %-17s %-19s %s\n", subcommands[i].name, subcommands[i].args, subcommands[i].help);
+    printf("\nExit codes: 0 done, 1 failed, 2 wrong usage.\n");
+}
+
+struct settings {
+    struct client_conf conf;
+    const char *config;
+    struct dfs_addr trackers[DFS_TRACKERS_MAX];
+    size_t n;
+};
+
+static int add_tracker(struct settings *s, const char *text)
+{
+    if (s->n == DFS_TRACKERS_MAX)
+        return cli_misuse("more than %d trackers", DFS_TRACKERS_MAX);
+    if (dfs_addr_parse(str_c(text), DEFAULT_PORT, &s->trackers[s->n]) < 0)
+        return cli_misuse("%s: not HOST:PORT", text);
+    s->n++;
+    return 0;
+}
+
+static int print_config(void)
+{
+    AUTO(buf_free) struct buf out = BUF(OUT_MAX);
+    dfs_conf_print(client_conf_rows, client_conf_n, &out);
+    printf(STR_F, STR_A(buf_str(&out)));
+    return 0;
+}
+
+enum { O_TRACKER = 256, O_CONFIG, O_JSON, O_GROUP, O_EXT, O_APPENDER, O_MERGE, O_OFFSET, O_COUNT,
+       O_PRINT, O_HELP, O_VERSION };
+
+static const struct option options[] = {
+    {"tracker", required_argument, NULL, O_TRACKER}, {"config", required_argument, NULL, O_CONFIG},
+    {"json", no_argument, NULL, O_JSON},             {"group", required_argument, NULL, O_GROUP},
+    {"ext", required_argument, NULL, O_EXT},         {"appender", no_argument, NULL, O_APPENDER},
+    {"merge", no_argument, NULL, O_MERGE},           {"offset", required_argument, NULL, O_OFFSET},
+    {"count", required_argument, NULL, O_COUNT},     {"print-config", no_argument, NULL, O_PRINT},
+    {"help", no_argument, NULL, O_HELP},             {"version", no_argument, NULL, O_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static int number(const char *name, uint64_t *ret)
+{
+    return str_u64(str_c(optarg), INT64_MAX, ret) < 0 ? cli_misuse("--%s %s: not a number", name, optarg)
+                                                      : 0;
+}
+
+/* 0: go on; -1: done (help, version); else the exit code. */
+static int one_option(int opt, struct cli *c, struct settings *s)
+{
+    switch (opt) {
+    case O_TRACKER:
+        return add_tracker(s, optarg);
+    case O_CONFIG:
+        s->config = optarg;
+        return 0;
+    case O_JSON:
+        c->json = true;
+        return 0;
+    case O_GROUP:
+        c->group = str_c(optarg);
+        return dfs_group_ok(c->group) ? 0 : cli_misuse("--group %s: 1 to 16 letters and digits", optarg);
+    case O_EXT:
+        c->ext = str_c(optarg);
+        return dfs_ext_ok(c->ext) ? 0 : cli_misuse("--ext %s: at most 6 letters, digits, . - _", optarg);
+    case O_APPENDER:
+        c->appender = true;
+        return 0;
+    case O_MERGE:
+        c->merge = true;
+        return 0;
+    case O_OFFSET:
+        return number("offset", &c->offset);
+    case O_COUNT:
+        return number("count", &c->count);
+    case O_PRINT:
+        print_config();
+        return -1;
+    case O_HELP:
+        help();
+        return -1;
+    case O_VERSION:
+        printf("dfs %s, protocol %s\n", dfs_version(), DFS_PROTOCOL_VERSION);
+        return -1;
+    default:
+        fprintf(stderr, "dfs: dfs --help shows how\n"); /* getopt has said what is wrong */
+        return 2;
+    }
+}
+
+/* Without a file the rows' defaults count; --tracker adds to the file's. */
+static int load_config(struct settings *s)
+{
+    AUTO(buf_free) struct buf err = BUF(8192);
+    int r = s->config ? dfs_conf_load(s->config, client_conf_rows, client_conf_n, NULL, &s->conf, &err)
+                      : dfs_conf_parse(STR(""), "defaults", client_conf_rows, client_conf_n, NULL,
+                                       &s->conf, &err);
+    if (r < 0) {
+        fprintf(stderr, "dfs: " STR_F "\n", STR_A(buf_str(&err)));
+        return 1;
+    }
+    for (size_t i = 0; i < s->conf.trackers.n; i++) {
+        int code = add_tracker(s, s->conf.trackers.v[i]);
+        if (code)
+            return code;
+    }
+    return s->n ? 0 : cli_misuse("no tracker: give --tracker HOST:PORT or --config FILE");
+}
+
+static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
+{
+    if (sub->local)
+        return sub->run(c);
+    int code = load_config(s);
+    if (code)
+        return code;
+    const struct dfs_client_opts opts = {
+        .trackers = s->trackers,
+        .n_trackers = s->n,
+        .pool = {
+            .peer = {.connect_ms = s->conf.connect_ms,
+                     .timeout_ms = s->conf.network_ms,
+                     .bind_ip = s->conf.bind_addr[0] ? s->conf.bind_addr : NULL,
+                     .congestion = s->conf.congestion[0] ? s->conf.congestion : NULL},
+            .max_idle = 8,
+        },
+    };
+    int r = dfs_client_new(&opts, &c->client);
+    if (r < 0)
+        return cli_fail("start", r);
+    code = sub->run(c);
+    dfs_client_free(&c->client);
+    if (fflush(stdout) != 0 && code == 0)
+        code = cli_fail("standard output", -errno);
+    return code;
+}
+
+static const struct subcommand *find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
+        if (strcmp(subcommands[i].name, name) == 0)
+            return &subcommands[i];
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli c = {.out = BUF(OUT_MAX)};
+    struct settings s = {0};
+    int opt, code = 0;
+    signal(SIGPIPE, SIG_IGN);
+    while (code == 0 && (opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+        code = one_option(opt, &c, &s);
+    if (code == 0 && optind == argc) {
+        code = cli_misuse("a command is missing");
+    } else if (code == 0) {
+        const struct subcommand *sub = find(argv[optind]);
+        c.args = argv + optind + 1;
+        c.n = argc - optind - 1;
+        if (!sub)
+            code = cli_misuse("%s: no such command", argv[optind]);
+        else if (c.n < sub->min || c.n > sub->max)
+            code = cli_misuse("usage: dfs %s %s", sub->name, sub->args);
+        else
+            code = run(&c, &s, sub);
+    }
+    dfs_conf_fini(client_conf_rows, client_conf_n, &s.conf);
+    buf_free(&c.out);
+    return code < 0 ? 0 : code;
+}
