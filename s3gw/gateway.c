@@ -184,6 +184,12 @@ static void add_status(void *arg, json_t *into)
                                   (json_int_t)n.requests, "errors_4xx", (json_int_t)n.errors_4xx, "errors_5xx",
                                   (json_int_t)n.errors_5xx, "connections", (int)n.connections, "in_flight",
                                   (int)n.in_flight));
+    struct s3_reclaim_counts rc;
+    s3_reclaim_counts(g->reclaim, &rc);
+    json_object_set_new(into, "reclaim",
+                        json_pack("{s:I, s:I, s:I, s:b, s:I}", "deleted", (json_int_t)rc.deleted, "orphans",
+                                  (json_int_t)rc.orphans, "pending", (json_int_t)rc.pending, "scanned", (int)rc.scanned,
+                                  "failures", (json_int_t)rc.failures));
     if (g->status)
         g->status(g->status_arg, into);
 }
@@ -208,6 +214,9 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     r = open_storages(g, err);
     if (r < 0)
         return r;
+    r = s3_reclaim_start(&(struct s3_reclaim_options){.gw = &g->gw}, &g->reclaim);
+    if (r < 0)
+        return fail(err, r, "reclaimer", "");
     r = start_http(g, err);
     return r < 0 ? r : start_admin(g, err);
 }
@@ -241,6 +250,7 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
         dfs_log(LOG_WARN, "gateway.drain_cut");
     s3_admin_stop(&g->admin);
     s3_http_stop(&g->http);
+    s3_reclaim_stop(&g->reclaim);
     s3_dfs_free(&g->gw.dfs);
     s3_index_close(&g->gw.index);
     free(g->gw.domains);

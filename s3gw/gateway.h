@@ -11,6 +11,7 @@
 #include "s3gw/admin/socket.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/http/server.h"
+#include "s3gw/lifecycle/reclaim.h"
 #include "s3gw/s3gw_conf.h"
 #include "s3gw/supervisor/rootkeys.h"
 
@@ -18,6 +19,7 @@ struct s3gw_gateway {
     struct s3gw_conf *conf;  /* outlives it */
     struct s3_gw gw;
     struct s3_http *http;
+    struct s3_reclaim *reclaim;
     struct s3_admin *admin;
     /* More for the answer of `s3gw admin status`; may be NULL. */
     void (*status)(void *arg, json_t *into);

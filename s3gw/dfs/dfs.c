@@ -68,6 +68,11 @@ bool s3_dfs_has_group(const struct s3_dfs *d, struct str group)
     return s3_store_of_group((struct s3_dfs *)(uintptr_t)d, group) != NULL;
 }
 
+struct str s3_dfs_group(const struct s3_dfs *d, size_t store)
+{
+    return store < d->nstores ? str_c(d->stores[store].group) : STR_NULL;
+}
+
 bool s3_dfs_reachable(const struct s3_dfs *d)
 {
     for (size_t i = 0; i < d->nstores; i++)

@@ -39,6 +39,8 @@ bool s3_dfs_has_group(const struct s3_dfs *d, struct str group);
 /* 0 when every store answers within @timeout_ms; else the errno of one that did not. Blocks. */
 int s3_dfs_ready(struct s3_dfs *d, unsigned timeout_ms) MUST_CHECK;
 
+/* Group of the store with that number; absent beyond the last. */
+struct str s3_dfs_group(const struct s3_dfs *d, size_t store);
 /* Did every store answer when it was last asked? Does not block. */
 bool s3_dfs_reachable(const struct s3_dfs *d);
 

@@ -90,3 +90,36 @@ void s3_garbage_forget(struct s3_tx *tx, struct str row)
 {
     s3_tx_del(tx, row);
 }
+
+static struct str row_position(struct buf *k, struct str group, unsigned path)
+{
+    buf_reset(k);
+    buf_addc(k, 's');
+    buf_adds(k, group);
+    buf_addc(k, '\0');
+    buf_u32(k, path);
+    return buf_str(k);
+}
+
+int s3_scan_position_get(struct s3_index *x, struct str group, unsigned path, uint64_t *ret)
+{
+    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
+    AUTO(buf_free) struct buf v = BUF(64);
+    int r = s3_index_get(x, row_position(&k, group, path), S3_READ_ANY, &v);
+    if (r < 0)
+        return r;
+    struct rd in = rd_of(buf_str(&v));
+    uint64_t position = rd_u64(&in);
+    if (in.bad)
+        return -EBADMSG;
+    *ret = position;
+    return 0;
+}
+
+void s3_scan_position_put(struct s3_tx *tx, struct str group, unsigned path, uint64_t position)
+{
+    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
+    AUTO(buf_free) struct buf v = BUF(64);
+    buf_u64(&v, position);
+    s3_tx_put(tx, row_position(&k, group, path), buf_str(&v));
+}

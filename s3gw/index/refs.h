@@ -34,4 +34,8 @@ int s3_garbage_list(struct s3_index *x, int64_t before_ms, size_t max, struct ar
                     struct s3_garbage **ret, size_t *ret_n) MUST_CHECK;
 void s3_garbage_forget(struct s3_tx *tx, struct str row);
 
+/* How far a storage's log has been searched for orphans. get: 0, -ENOENT (not yet), errno. */
+int s3_scan_position_get(struct s3_index *x, struct str group, unsigned path, uint64_t *ret) MUST_CHECK;
+void s3_scan_position_put(struct s3_tx *tx, struct str group, unsigned path, uint64_t position);
+
 #endif

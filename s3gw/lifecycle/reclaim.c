@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/lifecycle/reclaim.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
+#include "s3gw/dfs/dfs.h"
+#include "s3gw/index/refs.h"
+#include "s3gw/index/upload.h"
+
+enum {
+    GRACE_MS = 10 * 1000,
+    RESCAN_MS = 10 * 60 * 1000,
+    ROUND_MS = 1000,
+    FILES_A_ROUND = 1000,
+    ENTRIES_A_FRAME = 1000,
+    PATHS_MAX = 64,               /* store paths followed, of all storages together */
+    FINISHED_KEPT_MS = 24 * 60 * 60 * 1000,
+    FINISHED_A_ROUND = 1000,
+    FRAME_MAX = 16 * 1024 * 1024,
+    ARENA_MAX = 16 * 1024 * 1024,
+};
+
+/* A store path whose log is followed. */
+struct track {
+    struct s3_scan_cursor at;
+    uint64_t until;               /* entries from here on may belong to writes under way */
+};
+
+struct s3_reclaim {
+    unsigned magic;
+#define RECLAIM_MAGIC 0x52434c4du
+    struct s3_reclaim_options o;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping, now;           /* under lock */
+    _Atomic uint64_t deleted, orphans, pending, failures;
+    _Atomic bool scanned;
+    struct track tracks[PATHS_MAX]; /* the thread's, like all below */
+    size_t ntracks;
+    uint64_t scanned_ms;
+};
+
+/* ---- the outbox --------------------------------------------------------------------------------- */
+
+struct forgetting {
+    const struct s3_garbage *g;
+    size_t n;
+};
+
+static int forget_fn(struct s3_tx *tx, void *arg)
+{
+    const struct forgetting *f = arg;
+    s3_tx_frees(tx);
+    for (size_t i = 0; i < f->n; i++)
+        s3_garbage_forget(tx, f->g[i].row);
+    return 0;
+}
+
+/* Delete up to a round's worth of files queued before @before_ms. How many, or negative errno. */
+static int empty_outbox(struct s3_reclaim *r, int64_t before_ms)
+{
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, ARENA_MAX);
+    struct s3_garbage *g;
+    size_t n, done = 0;
+    int e = s3_garbage_list(r->o.gw->index, before_ms, FILES_A_ROUND, &a, &g, &n);
+    if (e < 0 || n == 0)
+        return e;
+    struct str *ids = arena_alloc(&a, n * sizeof(*ids));
+    if (!ids)
+        return -ENOMEM;
+    size_t unused = 0;
+    for (size_t i = 0; i < n; i++) {
+        int used = s3_ref_used(r->o.gw->index, g[i].file_id);
+        if (used < 0)
+            return used;
+        if (used == 0)
+            ids[unused++] = g[i].file_id;
+        else /* a write that took longer than any deadline, taken for an orphan */
+            dfs_log(LOG_ERROR, "reclaim.file_in_use", KV_STR("file", g[i].file_id));
+    }
+    e = s3_dfs_delete(r->o.gw->dfs, ids, unused, &done);
+    atomic_fetch_add(&r->deleted, done);
+    struct forgetting f = {g, e == 0 ? n : unused == n ? done : 0};
+    int forgot = f.n > 0 ? s3_index_update(r->o.gw->index, forget_fn, &f) : 0;
+    return e < 0 ? e : forgot < 0 ? forgot : (int)n;
+}
+
+static int count_pending(struct s3_reclaim *r)
+{
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, ARENA_MAX);
+    struct s3_garbage *g;
+    size_t n;
+    int e = s3_garbage_list(r->o.gw->index, INT64_MAX - 1, FILES_A_ROUND, &a, &g, &n);
+    if (e == 0)
+        atomic_store(&r->pending, n);
+    return e;
+}
+
+/* ---- orphans ------------------------------------------------------------------------------------ */
+
+struct finding {
+    struct s3_reclaim *r;
+    const struct s3_scan_entry *e;
+    size_t n;
+    struct str group;
+    struct s3_scan_cursor at;     /* to be remembered with them */
+    uint64_t orphans;
+};
+
+static int find_fn(struct s3_tx *tx, void *arg)
+{
+    struct finding *f = arg;
+    f->orphans = 0;
+    s3_tx_frees(tx);
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->e[i].kind != DFS_SCAN_OBJECT)
+            continue;
+        int used = s3_ref_used_tx(tx, f->e[i].file_id);
+        if (used < 0)
+            return used;
+        if (used == 0) {
+            f->orphans++;
+            int e = s3_ref_orphan(tx, f->e[i].file_id);
+            if (e < 0)
+                return e;
+        }
+    }
+    s3_scan_position_put(tx, f->group, f->at.path, f->at.position);
+    return 0;
+}
+
+/* Entries before the track's end, from its place on. 0 when there is nothing more to look at now. */
+static int follow_some(struct s3_reclaim *r, struct track *t)
+{
+    AUTO(arena_fini) struct arena a;
+    AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
+    arena_init(&a, ARENA_MAX);
+    if (t->at.position >= t->until)
+        return 0;
+    struct s3_scan_cursor at = t->at;
+    struct s3_scan_entry *e;
+    size_t n, mine = 0;
+    bool end;
+    int err = s3_dfs_scan(r->o.gw->dfs, &at, ENTRIES_A_FRAME, false, &frame, &a, &e, &n, &end);
+    if (err < 0)
+        return err;
+    while (mine < n && e[mine].position < t->until)
+        mine++;
+    if (mine < n)
+        at.position = e[mine].position; /* that one is for the next time */
+    else if (n == 0 || end)
+        at.position = MAX(at.position, t->until);
+    struct finding f = {r, e, mine, s3_dfs_group(r->o.gw->dfs, at.store), at, 0};
+    err = s3_index_update(r->o.gw->index, find_fn, &f);
+    if (err < 0)
+        return err;
+    if (f.orphans > 0)
+        dfs_log(LOG_INFO, "reclaim.orphans", KV_STR("group", f.group), KV_U64("files", f.orphans));
+    atomic_fetch_add(&r->orphans, f.orphans);
+    t->at = at;
+    return 1;
+}
+
+/* From now on look at everything that was stored before this moment. */
+static void aim(struct s3_reclaim *r)
+{
+    for (size_t store = 0; r->ntracks < PATHS_MAX; store++) {
+        unsigned path = 0;
+        int e = 0;
+        for (; e == 0 && path < PATHS_MAX; path++) {
+            uint64_t end;
+            e = s3_dfs_log_end(r->o.gw->dfs, store, path, &end);
+            if (e < 0)
+                break;
+            struct track *t = r->tracks;
+            while (t < r->tracks + r->ntracks && !(t->at.store == store && t->at.path == path))
+                t++;
+            if (t == r->tracks + r->ntracks) {
+                if (r->ntracks == PATHS_MAX)
+                    return;
+                r->ntracks++;
+                *t = (struct track){.at = {.store = store, .path = path}};
+                uint64_t position;
+                if (s3_scan_position_get(r->o.gw->index, s3_dfs_group(r->o.gw->dfs, store), path, &position) == 0)
+                    t->at.position = position; /* else from the beginning */
+            }
+            t->until = end;
+        }
+        if (e == -ENOENT && path == 0)
+            return; /* no such store: that was all */
+    }
+}
+
+static int follow_logs(struct s3_reclaim *r)
+{
+    for (size_t i = 0; i < r->ntracks; i++) {
+        int e;
+        while ((e = follow_some(r, &r->tracks[i])) > 0)
+            ;
+        if (e < 0)
+            return e;
+    }
+    atomic_store(&r->scanned, true);
+    return 0;
+}
+
+/* ---- the thread --------------------------------------------------------------------------------- */
+
+static int forget_finished_fn(struct s3_tx *tx, void *arg)
+{
+    const int64_t *before = arg;
+    return s3_upload_forget_finished(tx, *before, FINISHED_A_ROUND);
+}
+
+static int round_of(struct s3_reclaim *r, bool now)
+{
+    uint64_t mono = dfs_mono_ms();
+    int e = 0;
+    if (!atomic_load(&r->scanned) || mono - r->scanned_ms >= r->o.rescan_ms) {
+        e = follow_logs(r);
+        r->scanned_ms = mono;
+        aim(r); /* for the next time: what is there now will be old then */
+        int64_t before = dfs_now_ms() - FINISHED_KEPT_MS;
+        if (e == 0)
+            e = s3_index_update(r->o.gw->index, forget_finished_fn, &before);
+    }
+    int n = 1;
+    while (e == 0 && n > 0) {
+        n = empty_outbox(r, dfs_now_ms() - (now ? -1000 : (int64_t)r->o.grace_ms));
+        e = MIN(n, 0);
+    }
+    return e < 0 ? e : count_pending(r);
+}
+
+static void *reclaim_main(void *arg)
+{
+    struct s3_reclaim *r = arg;
+    pthread_setname_np(pthread_self(), "reclaim");
+    pthread_mutex_lock(&r->lock);
+    while (!r->stopping) {
+        bool now = r->now;
+        r->now = false;
+        pthread_mutex_unlock(&r->lock);
+        int e = round_of(r, now);
+        if (e < 0) {
+            atomic_fetch_add(&r->failures, 1);
+            static struct dfs_log_gate gate;
+            if (dfs_log_allow(&gate, 1))
+                dfs_log(LOG_WARN, "reclaim.round_failed", KV_ERR(e));
+        }
+        pthread_mutex_lock(&r->lock);
+        struct timespec at;
+        clock_gettime(CLOCK_REALTIME, &at);
+        at.tv_sec += ROUND_MS / 1000;
+        if (!r->stopping && !r->now)
+            pthread_cond_timedwait(&r->wake, &r->lock, &at);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+int s3_reclaim_start(const struct s3_reclaim_options *o, struct s3_reclaim **ret)
+{
+    AUTO(dfs_free_ptr) struct s3_reclaim *r = dfs_zalloc(sizeof(*r));
+    if (!r)
+        return -ENOMEM;
+    r->magic = RECLAIM_MAGIC;
+    r->o = *o;
+    r->o.grace_ms = o->grace_ms ? o->grace_ms : GRACE_MS;
+    r->o.rescan_ms = o->rescan_ms ? o->rescan_ms : RESCAN_MS;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->wake, NULL);
+    aim(r);
+    if (pthread_create(&r->thread, NULL, reclaim_main, r) != 0)
+        return -EAGAIN;
+    *ret = TAKE(r);
+    return 0;
+}
+
+void s3_reclaim_stop(struct s3_reclaim **rp)
+{
+    struct s3_reclaim *r = TAKE(*rp);
+    if (!r)
+        return;
+    CHECK_OBJ(r, RECLAIM_MAGIC);
+    pthread_mutex_lock(&r->lock);
+    r->stopping = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->thread, NULL);
+    pthread_cond_destroy(&r->wake);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+void s3_reclaim_now(struct s3_reclaim *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->now = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void s3_reclaim_counts(struct s3_reclaim *r, struct s3_reclaim_counts *ret)
+{
+    *ret = (struct s3_reclaim_counts){
+        .deleted = atomic_load(&r->deleted),
+        .orphans = atomic_load(&r->orphans),
+        .pending = atomic_load(&r->pending),
+        .scanned = atomic_load(&r->scanned),
+        .failures = atomic_load(&r->failures),
+    };
+}
