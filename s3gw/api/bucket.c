@@ -8,6 +8,7 @@
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/tagging.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/dfs/dfs.h"
 #include "s3gw/index/listing.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
@@ -34,7 +35,7 @@ static enum s3err location_of(struct s3_req *q, struct str location, struct s3_b
 {
     struct str region, group;
     if (str_cut(location, ':', &region, &group)) {
-        if (!group_name_ok(group))
+        if (!group_name_ok(group) || !s3_dfs_has_group(q->gw->dfs, group))
             return bad_location(q, location);
         b->group = group;
     }
@@ -96,7 +97,7 @@ static enum s3err creation_headers(struct s3_req *q)
         return S3ERR_OK;
     if (str_eq(ownership, STR("BucketOwnerPreferred")) || str_eq(ownership, STR("BucketOwnerEnforced")))
         return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("x-amz-object-ownership"));
-    return s3_err_arg(q, "Invalid x-amz-object-ownership header: " , "x-amz-object-ownership", ownership);
+    return s3_err_arg(q, "Invalid x-amz-object-ownership header", "x-amz-object-ownership", ownership);
 }
 
 struct creation {
@@ -142,8 +143,6 @@ enum s3err s3_h_create_bucket(struct s3_req *q)
     r = s3_commit_bucket(q, b.name, &b, create, &c);
     if (r == -EEXIST) /* a race; the other one was first */
         return exists(q, &c.existing);
-    if (r == -ENOENT) /* nobody serves that group */
-        return bad_location(q, b.group);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_OTHER);
     s3_resp_headerf(q, "Location", "/" STR_F, STR_A(q->bucket));

@@ -90,7 +90,9 @@ static enum s3err not_allowed(struct s3_req *q, enum s3_level level, struct str 
         seen |= 1u << op->method;
         buf_addf(&allow, "%s%s", allow.n ? ", " : "", s3_method_name(op->method));
     }
-    if (!seen) /* AWS: "There is no such thing as the ?uploads sub-resource for a key" */
+    /* A list of uploads is asked of the bucket; AWS takes GET key?uploads for a mistake, not for a method. */
+    bool list_of_key = level == S3_OBJECT && q->method == S3_GET && str_eq(sub, STR("uploads"));
+    if (!seen || list_of_key)
         return s3_errm(q, S3ERR_INVALID_REQUEST, "There is no such thing as the ?" STR_F " sub-resource here",
                        STR_A(sub));
     s3_resp_header(q, "Allow", buf_str(&allow));

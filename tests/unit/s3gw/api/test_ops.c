@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/test.h"
+
+#include "s3gw/api/ops.h"
+
+struct row {
+    const char *method, *bucket, *key, *query, *header;
+    enum s3err e;
+    const char *op; /* NULL: none chosen */
+};
+
+static void fill(struct s3_req *q, const struct row *r, struct s3_pair *params, struct s3_pair *header)
+{
+    s3_req_init(q);
+    q->method_name = str_c(r->method);
+    q->method = S3_OTHER_METHOD;
+    for (enum s3_method m = S3_GET; m < S3_OTHER_METHOD; m++)
+        if (strcmp(s3_method_name(m), r->method) == 0)
+            q->method = m;
+    q->bucket = str_c(r->bucket);
+    q->key = str_c(r->key);
+    q->params = params;
+    struct str rest = str_c(r->query), piece;
+    while (r->query && str_split(&rest, '&', &piece)) {
+        if (!str_cut(piece, '=', &params[q->nparams].name, &params[q->nparams].value))
+            params[q->nparams].value = STR_NULL;
+        q->nparams++;
+    }
+    if (r->header) {
+        *header = (struct s3_pair){str_c(r->header), STR("/src/key")};
+        q->headers = header;
+        q->nheaders = 1;
+    }
+}
+
+static void check(const struct row *r, size_t i)
+{
+    struct s3_req q;
+    struct s3_pair params[8], header;
+    fill(&q, r, params, &header);
+    enum s3err e = s3_route(&q);
+    const char *op = q.op ? q.op->name : NULL;
+    bool same = (!op && !r->op) || (op && r->op && strcmp(op, r->op) == 0);
+    if (e != r->e || !same)
+        print_error("row %zu: %s /%s/%s?%s: %s, %s\n", i, r->method, r->bucket ? r->bucket : "",
+                    r->key ? r->key : "", r->query ? r->query : "",
+                    e == S3ERR_OK ? "OK" : s3err_info(e)->code, op ? op : "none");
+    assert_int_equal(e, r->e);
+    assert_true(same);
+    s3_req_fini(&q);
+}
+
+#define COPY "x-amz-copy-source"
+
+static void each_request_means_one_operation(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"GET", NULL, NULL, NULL, NULL, S3ERR_OK, "ListBuckets"},
+        {"GET", NULL, NULL, "x-id=ListBuckets&max-buckets=5", NULL, S3ERR_OK, "ListBuckets"},
+        {"POST", NULL, NULL, NULL, NULL, S3ERR_NOT_IMPLEMENTED, "QueryApi"},
+        {"PUT", NULL, NULL, NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"BREW", "b", NULL, NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"BREW", "b", "k", NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+
+        {"GET", "b", NULL, NULL, NULL, S3ERR_OK, "ListObjects"},
+        {"GET", "b", NULL, "prefix=a&unknown", NULL, S3ERR_OK, "ListObjects"},
+        {"GET", "b", NULL, "list-type=2&prefix=a", NULL, S3ERR_OK, "ListObjectsV2"},
+        {"GET", "b", NULL, "list-type=3", NULL, S3ERR_OK, "ListObjects"}, /* which refuses it */
+        {"GET", "b", NULL, "versions&prefix=a", NULL, S3ERR_OK, "ListObjectVersions"},
+        {"GET", "b", NULL, "uploads=", NULL, S3ERR_OK, "ListMultipartUploads"},
+        {"GET", "b", NULL, "location", NULL, S3ERR_OK, "GetBucketLocation"},
+        {"GET", "b", NULL, "acl=", NULL, S3ERR_OK, "GetBucketAcl"},
+        {"HEAD", "b", NULL, NULL, NULL, S3ERR_OK, "HeadBucket"},
+        {"PUT", "b", NULL, NULL, NULL, S3ERR_OK, "CreateBucket"},
+        {"DELETE", "b", NULL, NULL, NULL, S3ERR_OK, "DeleteBucket"},
+        {"POST", "b", NULL, "delete", NULL, S3ERR_OK, "DeleteObjects"},
+        {"PUT", "b", NULL, "replication", NULL, S3ERR_NOT_IMPLEMENTED, "PutBucketReplication"},
+        {"DELETE", "b", NULL, "replication", NULL, S3ERR_NOT_IMPLEMENTED, "DeleteBucketReplication"},
+        {"GET", "b", NULL, "inventory&id=1", NULL, S3ERR_NOT_IMPLEMENTED, "GetBucketInventoryConfiguration"},
+        {"GET", "b", NULL, "inventory", NULL, S3ERR_NOT_IMPLEMENTED, "ListBucketInventoryConfigurations"},
+        {"DELETE", "b", NULL, "versions", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"DELETE", "b", NULL, "acl", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"HEAD", "b", NULL, "lifecycle", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"DELETE", "b", NULL, "uploadId=x", NULL, S3ERR_INVALID_REQUEST, NULL},
+        {"GET", "b", NULL, "acl&policy", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"PUT", "b", NULL, NULL, COPY, S3ERR_INVALID_ARGUMENT, NULL},
+
+        {"GET", "b", "k", NULL, NULL, S3ERR_OK, "GetObject"},
+        {"GET", "b", "k", "versionId=null", NULL, S3ERR_OK, "GetObject"},
+        {"GET", "b", "k", "partNumber=2", NULL, S3ERR_OK, "GetObject"},
+        {"GET", "b", "k", "response-content-type=a&x-id=GetObject", NULL, S3ERR_OK, "GetObject"},
+        {"GET", "b", "k", "torrent", NULL, S3ERR_NOT_IMPLEMENTED, "GetObjectTorrent"},
+        {"GET", "b", "k", "attributes", NULL, S3ERR_OK, "GetObjectAttributes"},
+        {"GET", "b", "k", "uploads", NULL, S3ERR_INVALID_REQUEST, NULL},
+        {"GET", "b", "k", "versions", NULL, S3ERR_INVALID_REQUEST, NULL},
+        {"GET", "b", "k", "lifecycle", NULL, S3ERR_INVALID_REQUEST, NULL},
+        {"PUT", "b", "k", "policy", NULL, S3ERR_INVALID_REQUEST, NULL},
+        {"GET", "b", "k", "versionId=", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"GET", "b", "k", "uploadId=u", NULL, S3ERR_OK, "ListParts"},
+        {"GET", "b", "k", NULL, COPY, S3ERR_INVALID_ARGUMENT, NULL},
+        {"HEAD", "b", "k", "versionId=abc", NULL, S3ERR_OK, "HeadObject"},
+        {"HEAD", "b", "k", "acl", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"PUT", "b", "k", NULL, NULL, S3ERR_OK, "PutObject"},
+        {"PUT", "b", "k", "x-id=PutObject", NULL, S3ERR_OK, "PutObject"},
+        {"PUT", "b", "k", NULL, COPY, S3ERR_OK, "CopyObject"},
+        {"PUT", "b", "k", NULL, "X-Amz-Copy-Source", S3ERR_OK, "CopyObject"},
+        {"PUT", "b", "k", "X-Amz-Signature=s&X-Amz-Copy-Source=%2Fa%2Fb", NULL, S3ERR_OK, "CopyObject"},
+        {"PUT", "b", "k", NULL, "x-amz-write-offset-bytes", S3ERR_NOT_IMPLEMENTED, "AppendObject"},
+        {"PUT", "b", "k", "versionId=1", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"PUT", "b", "k", "partNumber=1", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"PUT", "b", "k", "uploadId=u", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"PUT", "b", "k", "uploadId=u&partNumber=1", NULL, S3ERR_OK, "UploadPart"},
+        {"PUT", "b", "k", "uploadId=u&partNumber=1", COPY, S3ERR_OK, "UploadPartCopy"},
+        {"PUT", "b", "k", "tagging", COPY, S3ERR_INVALID_ARGUMENT, NULL},
+        {"PUT", "b", "k", "tagging&versionId=null", NULL, S3ERR_OK, "PutObjectTagging"},
+        {"PUT", "b", "k", "renameObject", NULL, S3ERR_NOT_IMPLEMENTED, "RenameObject"},
+        {"PUT", "b", "k", "uploads", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"POST", "b", "k", "uploads", NULL, S3ERR_OK, "CreateMultipartUpload"},
+        {"POST", "b", "k", "uploadId=u", NULL, S3ERR_OK, "CompleteMultipartUpload"},
+        {"POST", "b", "k", "select&select-type=2", NULL, S3ERR_NOT_IMPLEMENTED, "SelectObjectContent"},
+        {"POST", "b", "k", NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"POST", "b", "k", "delete", NULL, S3ERR_INVALID_REQUEST, NULL},
+        {"DELETE", "b", "k", NULL, NULL, S3ERR_OK, "DeleteObject"},
+        {"DELETE", "b", "k", "uploadId=u", NULL, S3ERR_OK, "AbortMultipartUpload"},
+        {"DELETE", "b", "k", "retention", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"OPTIONS", "b", "k", NULL, NULL, S3ERR_OK, "PreflightObject"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        check(&rows[i], i);
+}
+
+/* Plain operations: what must never be reached by way of a subresource. */
+static bool is_plain(const struct s3_op *op)
+{
+    return !op->subresource && !op->header;
+}
+
+static void no_subresource_falls_through(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"GET", "HEAD", "PUT", "POST", "DELETE"};
+    for (size_t i = 0; i < s3_nops; i++) {
+        if (!s3_ops[i].subresource || strchr(s3_ops[i].subresource, '='))
+            continue;
+        char name[64];
+        struct str head, tail;
+        (void)str_cut(str_c(s3_ops[i].subresource), '&', &head, &tail);
+        snprintf(name, sizeof(name), STR_F "=x", STR_A(head));
+        for (size_t m = 0; m < ARRAY_LEN(methods) * 2; m++) {
+            struct row r = {methods[m / 2], "b", m % 2 ? "k" : NULL, name, NULL, S3ERR_OK, NULL};
+            struct s3_req q;
+            struct s3_pair params[8], header;
+            fill(&q, &r, params, &header);
+            enum s3err e = s3_route(&q);
+            assert_true(e != S3ERR_OK || !is_plain(q.op));
+            s3_req_fini(&q);
+        }
+    }
+}
+
+static void every_row_can_be_reached(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < s3_nops; i++) {
+        const struct s3_op *op = &s3_ops[i];
+        char query[128] = "";
+        bool part = op->method == S3_PUT && op->subresource && strcmp(op->subresource, "uploadId") == 0;
+        if (op->subresource)
+            snprintf(query, sizeof(query), "%s%s", op->subresource, part ? "=u&partNumber=1" : "");
+        struct row r = {s3_method_name(op->method), op->level >= S3_BUCKET ? "b" : NULL,
+                        op->level == S3_OBJECT ? "k" : NULL, op->subresource ? query : NULL, op->header,
+                        op->handle ? S3ERR_OK : S3ERR_NOT_IMPLEMENTED, op->name};
+        check(&r, i);
+    }
+}
+
+static void a_wrong_method_names_the_right_ones(void **state)
+{
+    (void)state;
+    struct row r = {"POST", "b", NULL, "cors", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL};
+    struct s3_req q;
+    struct s3_pair params[8], header;
+    fill(&q, &r, params, &header);
+    assert_int_equal(s3_route(&q), S3ERR_METHOD_NOT_ALLOWED);
+    assert_int_equal(q.resp.nheaders, 1);
+    assert_true(str_eq(q.resp.headers[0].name, STR("Allow")));
+    assert_true(str_eq(q.resp.headers[0].value, STR("GET, PUT, DELETE")));
+    assert_true(str_eq(q.resp.extras[0].value, STR("POST")));
+    s3_req_fini(&q);
+}
+
+static void every_row_that_needs_a_key_or_bucket_says_what_it_needs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < s3_nops; i++) {
+        const struct s3_op *op = &s3_ops[i];
+        bool open = strncmp(op->name, "Preflight", 9) == 0 || strcmp(op->name, "QueryApi") == 0 ||
+                    strcmp(op->name, "DeleteObjects") == 0;
+        assert_true(open || (op->action && strncmp(op->action, "s3", 2) == 0));
+        assert_true(op->level == S3_SERVICE || op->wants_bucket || strcmp(op->name, "CreateBucket") == 0);
+        assert_true(op->method != S3_GET || op->body == S3_BODY_NONE);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_request_means_one_operation),
+        cmocka_unit_test(no_subresource_falls_through),
+        cmocka_unit_test(every_row_can_be_reached),
+        cmocka_unit_test(a_wrong_method_names_the_right_ones),
+        cmocka_unit_test(every_row_that_needs_a_key_or_bucket_says_what_it_needs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
