@@ -97,7 +97,7 @@ void s3_sigv4_canonical_query(struct s3_req *q, bool presigned, struct buf *out)
 static void add_folded(struct buf *out, struct str value)
 {
     value = str_trim(value);
-    char *to = buf_room(out, value.n);
+    char *to = value.n ? buf_room(out, value.n) : NULL;
     if (!to)
         return;
     size_t n = 0;

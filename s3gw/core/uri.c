@@ -46,7 +46,7 @@ static bool unreserved(char c)
 void s3_uri_encode(struct buf *out, struct str s, bool keep_slash)
 {
     static const char digits[] = "0123456789ABCDEF";
-    char *to = buf_room(out, 3 * s.n);
+    char *to = s.n ? buf_room(out, 3 * s.n) : NULL;
     if (!to)
         return;
     size_t n = 0;
