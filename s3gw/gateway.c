@@ -10,6 +10,7 @@
 #include "dfscore/log/log.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/lifecycle/rebuild.h"
 
 enum {
     OPEN_FILES = 1024,         /* descriptors kept for reading */
@@ -109,6 +110,32 @@ static int set_root(struct s3_index *x, const struct s3_root_keys *keys)
 
 /* --- the parts, in order ---------------------------------------------------------------------- */
 
+/* The old index stays beside the new one, until a human removes it. */
+static int set_index_aside(struct s3gw_gateway *g, struct buf *err)
+{
+    AUTO(buf_free) struct buf to = BUF(8192);
+    buf_addf(&to, "%s.before-%lld", g->conf->index_path, (long long)dfs_now_s());
+    buf_addc(&to, '\0');
+    if (buf_err(&to))
+        return buf_err(&to);
+    if (rename(g->conf->index_path, to.p) < 0 && errno != ENOENT)
+        return fail(err, -errno, "setting aside the key index", g->conf->index_path);
+    return 0;
+}
+
+static int rebuild_index(struct s3gw_gateway *g, struct buf *err)
+{
+    struct s3_rebuild_counts n;
+    uint64_t start = dfs_mono_ms();
+    int r = s3_rebuild(&g->gw, &n);
+    if (r < 0)
+        return fail(err, r, "rebuilding the key index", g->conf->index_path);
+    dfs_log(LOG_INFO, "gateway.rebuilt", KV_U64("buckets", n.buckets), KV_U64("objects", n.objects),
+            KV_U64("deletions", n.deletions), KV_U64("entries", n.entries), KV_U64("unreadable", n.unreadable),
+            KV_U64("ms", dfs_mono_ms() - start));
+    return 0;
+}
+
 static int open_index(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3_index_options o = {
@@ -205,13 +232,18 @@ static int start_admin(struct s3gw_gateway *g, struct buf *err)
 
 static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, struct buf *err)
 {
-    int r = open_index(g, err);
+    int r = g->rebuild ? set_index_aside(g, err) : 0;
+    if (r == 0)
+        r = open_index(g, err);
     if (r < 0)
         return r;
     r = root ? set_root(g->gw.index, root) : 0;
     if (r < 0)
         return fail(err, r, "writing root's keys to the index", "");
     r = open_storages(g, err);
+    if (r < 0)
+        return r;
+    r = g->rebuild ? rebuild_index(g, err) : 0;
     if (r < 0)
         return r;
     r = s3_reclaim_start(&(struct s3_reclaim_options){.gw = &g->gw}, &g->reclaim);

@@ -17,6 +17,7 @@
 
 struct s3gw_gateway {
     struct s3gw_conf *conf;  /* outlives it */
+    bool rebuild;            /* set the index aside and make a new one from the storages */
     struct s3_gw gw;
     struct s3_http *http;
     struct s3_reclaim *reclaim;

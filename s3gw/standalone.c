@@ -31,6 +31,8 @@ static const char help[] =
     "  --storage-port N      the storage server, on loopback (23000 when free); 0: any\n"
     "  --durability sync|relaxed   sync: acknowledged means on disk (default). relaxed: the last\n"
     "                        seconds may be lost with the power\n"
+    "  --rebuild-index       make a new key index from what the storage keeps beside the data; the old\n"
+    "                        one is set aside. Users other than root have to be created again\n"
     "  --config FILE         further settings, as s3gw print-config shows them; options win\n"
     "\n"
     "Root's keys come from S3GW_ROOT_ACCESS_KEY and S3GW_ROOT_SECRET_KEY; without them they are\n"
@@ -45,6 +47,7 @@ struct standalone {
     struct s3_datadir *dir;
     struct s3_root_keys keys;
     const char *data;
+    bool rebuild;
     int tracker_port, storage_port;     /* asked for; 0 any, -1 not said */
     struct s3_ports ports;              /* chosen */
     char tracker_program[PATH_MAX], storage_program[PATH_MAX];
@@ -55,7 +58,7 @@ struct standalone {
 /* --- command line ----------------------------------------------------------------------------- */
 
 enum { OPT_DATA = 256, OPT_LISTEN, OPT_REGION, OPT_DOMAIN, OPT_CERT, OPT_KEY, OPT_TRACKER, OPT_STORAGE,
-       OPT_DURABILITY, OPT_CONFIG, OPT_HELP };
+       OPT_DURABILITY, OPT_REBUILD, OPT_CONFIG, OPT_HELP };
 
 static const struct option options[] = {
     {"data", required_argument, NULL, OPT_DATA},
@@ -67,6 +70,7 @@ static const struct option options[] = {
     {"tracker-port", required_argument, NULL, OPT_TRACKER},
     {"storage-port", required_argument, NULL, OPT_STORAGE},
     {"durability", required_argument, NULL, OPT_DURABILITY},
+    {"rebuild-index", no_argument, NULL, OPT_REBUILD},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -114,6 +118,9 @@ static int take_option(struct standalone *s, int c)
         return take_port("--tracker-port", &s->tracker_port, &s->err);
     case OPT_STORAGE:
         return take_port("--storage-port", &s->storage_port, &s->err);
+    case OPT_REBUILD:
+        s->rebuild = true;
+        return 0;
     case OPT_DURABILITY:
         return take_durability(conf, &s->err);
     default:
@@ -379,7 +386,7 @@ static int run(struct standalone *s)
     r = start_servers(s);
     if (r < 0)
         return r;
-    s->gateway = (struct s3gw_gateway){.conf = &s->conf, .status = add_status, .status_arg = s};
+    s->gateway = (struct s3gw_gateway){.conf = &s->conf, .rebuild = s->rebuild, .status = add_status, .status_arg = s};
     r = s3gw_gateway_start(&s->gateway, &s->keys, &s->err);
     if (r < 0)
         return r;
