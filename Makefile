@@ -206,6 +206,12 @@ coverage: $(DEPS_DEV) $(DEPS_CHECK) ## lines reached by the unit tests, by folde
 	@$(MAKE) KIND=coverage all unit-bins
 	@tests/run-coverage build/coverage
 
+# One module each, run by hand: make build/tests/bench/micro/bench_auth
+$(B)/tests/bench/micro/%: $(O)/tests/bench/micro/%.o $(LIBS_ALL)
+	@mkdir -p $(@D)
+	$(call say,LD ,$@)
+	$(call link,$(LIBS_s3gw))
+
 bench: all $(DEPS_DEV) ## whole-system benchmark; prints machine, commit and settings
 	@$(MAKE) build/bench/load
 	@tests/bench/run $(ARGS)
