@@ -134,7 +134,7 @@ static void add_resource(const struct s3_req *q, struct buf *out)
             buf_addc(out, before);
             before = '&';
             buf_adds(out, name);
-            if (q->params[j].value.n) { /* "?acl=" is signed as "?acl" */
+            if (q->params[j].value.p) { /* "?acl=" is signed so, "?acl" without: as boto does */
                 buf_addc(out, '=');
                 buf_adds(out, q->params[j].value);
             }

@@ -8,6 +8,7 @@
 
 #include "s3gw/auth/auth.h"
 #include "s3gw/auth/hmac.h"
+#include "s3gw/auth/sigv2.h"
 #include "s3gw/auth/sigv4.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/httpdate.h"
@@ -622,6 +623,17 @@ static void unsigned_query_options_of_version_2_do_not_count(void **state)
     assert_null(s3_req_option(&q, STR("x-amz-acl")).p);
 }
 
+static void version_2_signs_subresources_as_they_were_sent(void **state)
+{
+    (void)state;
+    struct s3_sigv2 v = {.date = STR("D")};
+    AUTO(buf_free) struct buf out = BUF(1000);
+    ask("GET", "/a%2fb?versionId=x%20y&prefix=p&uploads&acl=", LINES(JOHN, "X-Amz-B: 2", "x-amz-a:1", "Content-Type: t"));
+    s3_sigv2_string_to_sign(&q, &v, &out);
+    assert_true(str_eq(buf_str(&out),
+                       STR("GET\n\nt\nD\nx-amz-a:1\nx-amz-b:2\n/johnsmith/a%2fb?acl=&uploads&versionId=x y")));
+}
+
 /* --- payload names --- */
 
 static void payload_names_of_anonymous_requests(void **state)
@@ -788,6 +800,7 @@ int main(void)
         cmocka_unit_test(version_2_can_be_switched_off),
         cmocka_unit_test(version_2_presigned),
         cmocka_unit_test(unsigned_query_options_of_version_2_do_not_count),
+        cmocka_unit_test(version_2_signs_subresources_as_they_were_sent),
         cmocka_unit_test(payload_names_of_anonymous_requests),
         cmocka_unit_test(anonymous_gets_take_no_overrides),
         cmocka_unit_test(the_plan_follows_the_payload_name),
