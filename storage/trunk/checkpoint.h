@@ -4,7 +4,7 @@
  * a log. Both are small files below data/, replaced atomically.
  *
  * data/.log_checkpoint (big endian): 8 magic "DFSCKPT" NUL, 4 version 1, 16 log id, 8 replay position,
- * 8 next sequence, 4 count, count x (4 pack number, 4 end of its records, 4 dead bytes), 4 CRC-32C of
+ * 8 sequence of the record to come there, 4 count, count x (4 pack number, 4 end of its records, 4 dead bytes), 4 CRC-32C of
  * all before.
  * data/.log_id: 8 magic "DFSLOGI" NUL, 4 version 1, 16 log id, 1 high and 1 low directory of the packs,
  * 2 zero, 4 CRC-32C of all before.

@@ -316,7 +316,7 @@ static int place(struct build *b, struct sto_log_rec *rec)
     b->off += (uint32_t)total;
     rec->position = r.position;
     if (rec->held) {
-        rec->hold = (struct sto_hold){.position = r.position};
+        rec->hold = (struct sto_hold){.position = r.position, .seq = r.seq};
         *b->held_tail = &rec->hold;
         b->held_tail = &rec->hold.next;
     }

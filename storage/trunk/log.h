@@ -27,7 +27,7 @@
 #include "storage/trunk/pack.h"
 
 struct sto_hold {
-    uint64_t position;
+    uint64_t position, seq;
     struct sto_hold *next, *prev;
     bool on;
 };

@@ -116,7 +116,9 @@ int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f)
     if (n < (ssize_t)sizeof(bytes) ||
         sto_rec_decode(bytes, head.salt, STO_POS(head.number, at), UINT32_MAX, &rec) < 0)
         return -ENOENT;
-    if (rec.kind != STO_REC_OBJECT || !sto_slot_holds(bytes + STO_REC_HEAD, f))
+    /* A crash may have kept one of the two marks below: then this call, by recovery, makes the other. */
+    if (rec.kind != STO_REC_OBJECT || !sto_slot_held(bytes + STO_REC_HEAD, f) ||
+        (rec.dead && bytes[STO_REC_HEAD] == 0))
         return -ENOENT;
     r = sto_write_all(io, fd, "D", 1, at + STO_REC_STATE_AT);
     if (r == 0)

@@ -74,8 +74,9 @@ static int take_snapshot(struct sto_log *log, struct snapshot *s)
     s->c.segs = dfs_memdup(log->segs ? (void *)log->segs : (void *)"", log->seg_count * sizeof(*log->segs));
     if (s->c.segs) {
         s->c.count = log->seg_count;
-        s->c.next_seq = log->synced_seq;
-        s->c.replay = log->holds.next == &log->holds ? log->end : log->holds.next->position;
+        bool held = log->holds.next != &log->holds;
+        s->c.replay = held ? log->holds.next->position : log->end;
+        s->c.next_seq = held ? log->holds.next->seq : log->synced_seq;
         memcpy(s->c.log_id, log->id, STO_LOG_ID);
         s->lost = log->mark_lost;
         for (size_t i = 0; i < log->seg_count; i++)

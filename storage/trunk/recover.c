@@ -9,9 +9,10 @@
  * told only when synced, and the next commit is written only after that. The pack is cut there, and the
  * next append begins a new pack with a new salt, so left-over bytes can never join the log.
  *
- * One thing must not look like a torn tail: a damaged sector among acknowledged records. If behind the
- * bad spot there is a record whose group commit began after the missing sequence, the missing one had
- * been synced: it is damage, it is reported, and the log goes on behind it.
+ * Two things must not look like a torn tail: a damaged sector among acknowledged records, and a deleted
+ * file whose blocks were already punched out while the mark in its record was still in memory. If behind
+ * the bad spot there is a record whose group commit began after the bad one's sequence, the bad one had
+ * been synced, and the log goes on behind it. (A deletion's own record is always such a proof.)
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -115,7 +116,7 @@ static int whole(struct sto_walk *w, uint64_t seq, struct sto_rec *rec)
     int r = sto_walk_head(w, rec);
     if (r < 0)
         return r;
-    if (seq != 0 && rec->seq != seq)
+    if (rec->seq != seq)
         return -EBADMSG;
     if (rec->kind != STO_REC_SKIP) {
         struct sto_body body;
@@ -136,9 +137,51 @@ static bool io_failed(int r)
     return r < 0 && r != -EBADMSG && r != -ENODATA;
 }
 
+/* Is there, behind w->at, a record whose commit began after @seq was synced? Moves @w. */
+static int later_commit(struct sto_walk *w, uint64_t seq)
+{
+    struct sto_rec rec;
+    int r = 0;
+    w->at += STO_REC_ALIGN;
+    while (w->at < w->end && (r = sto_walk_next(w, &rec)) > 0)
+        if (rec.kind != STO_REC_SKIP && rec.batch_seq > seq)
+            return 1;
+    return r;
+}
+
+/*
+ * The record at w->at fails its checks. 0: the log ends there; 1: go on at w->at, where *seq comes.
+ */
+static int pass_over(struct sto_log *log, struct sto_walk *w, uint64_t *seq)
+{
+    uint32_t bad = w->at;
+    int r = later_commit(w, *seq);
+    w->at = bad;
+    if (r <= 0)
+        return r;
+    struct sto_rec rec;
+    r = sto_walk_head(w, &rec);
+    if (r == 0 && rec.seq == *seq) {
+        w->at += rec.total; /* only its content or description is bad: deleted, or to be found by a reader */
+        *seq = (rec.kind == STO_REC_SKIP ? rec.batch_seq : rec.seq) + 1;
+        return 1;
+    }
+    if (io_failed(r))
+        return r;
+    w->at += STO_REC_ALIGN;
+    r = sto_walk_next(w, &rec);
+    if (r <= 0)
+        return r;
+    w->at = STO_POS_OFF(rec.position);
+    *seq = rec.seq;
+    dfs_log(LOG_ERROR, "store.log_damaged", KV_U64("path", log->o.path_index), KV_U64("pack", w->number),
+            KV_U64("offset", bad), KV_U64("bytes", w->at - bad));
+    return 1;
+}
+
 /*
  * Find where the valid records of an open-ended pack end. @from: a record boundary; @seq: what comes
- * there, 0 if unknown.
+ * there.
  */
 static int find_end(struct sto_log *log, int fd, const struct sto_pack_head *h, uint32_t from,
                     uint64_t seq, uint32_t *ret_end)
@@ -149,35 +192,20 @@ static int find_end(struct sto_log *log, int fd, const struct sto_pack_head *h, 
     uint32_t limit = (uint32_t)MIN((uint64_t)st.st_size, (uint64_t)UINT32_MAX - STO_REC_ALIGN);
     AUTO(sto_walk_fini) struct sto_walk w;
     sto_walk_init(&w, log->dir->io, fd, h->number, h->salt, from, limit);
-    struct sto_rec rec;
-    uint32_t end = from;
     for (;;) {
+        struct sto_rec rec;
+        *ret_end = w.at;
         int r = whole(&w, seq, &rec);
         if (io_failed(r))
             return r;
         if (r == 0) {
-            end = w.at;
             seq = (rec.kind == STO_REC_SKIP ? rec.batch_seq : rec.seq) + 1;
             continue;
         }
-        /* Torn, or damaged in the middle? */
-        uint32_t bad = w.at;
-        do {
-            w.at += STO_REC_ALIGN;
-            r = w.at < limit ? sto_walk_next(&w, &rec) : 0;
-            if (r < 0)
-                return r;
-            if (r > 0)
-                w.at = STO_POS_OFF(rec.position);
-        } while (r > 0 && !(seq != 0 && rec.kind != STO_REC_SKIP && rec.batch_seq > seq));
-        if (r == 0)
-            break;
-        dfs_log(LOG_ERROR, "store.log_damaged", KV_U64("path", log->o.path_index),
-                KV_U64("pack", h->number), KV_U64("offset", bad), KV_U64("bytes", w.at - bad));
-        seq = rec.seq;
+        r = pass_over(log, &w, &seq);
+        if (r <= 0)
+            return r;
     }
-    *ret_end = end;
-    return 0;
 }
 
 /* Do again what the records of [from, end) say, and count what is dead. */
@@ -207,7 +235,9 @@ static int replay(struct sto_log *log, int fd, const struct sto_pack_head *h, ui
     return r;
 }
 
-static int recover_pack(struct sto_log *log, const struct numbers *list, size_t i, uint32_t from)
+/* @from: where the records not yet looked at begin; @seq: what comes there, 0: take it from the header. */
+static int recover_pack(struct sto_log *log, const struct numbers *list, size_t i, uint32_t from,
+                        uint64_t seq)
 {
     uint32_t number = list->v[i];
     AUTO(dfs_close_fd) int fd = -1;
@@ -222,7 +252,8 @@ static int recover_pack(struct sto_log *log, const struct numbers *list, size_t 
     }
     if (r < 0)
         return r;
-    uint64_t seq = from == STO_PACK_HEAD ? h.first_seq : 0;
+    if (from == STO_PACK_HEAD)
+        seq = h.first_seq;
     uint32_t end = 0;
     if (i + 1 < list->n && read_head(log, list->v[i + 1], &next, NULL) == 0 &&
         next.prev_number == number && next.prev_end >= STO_PACK_HEAD)
@@ -268,7 +299,7 @@ static int recover_packs(struct sto_log *log)
     }
     for (size_t i = 0; r == 0 && i < list.n; i++) {
         bool at_replay = list.v[i] == first;
-        r = recover_pack(log, &list, i, at_replay ? STO_POS_OFF(c.replay) : STO_PACK_HEAD);
+        r = recover_pack(log, &list, i, at_replay ? STO_POS_OFF(c.replay) : STO_PACK_HEAD, c.next_seq);
     }
     for (size_t i = 0; r == 0 && i < c.count; i++) { /* what the checkpoint knew of the replayed ones */
         struct sto_seg *s = c.segs[i].number >= first ? sto_log_find_seg(log, c.segs[i].number) : NULL;

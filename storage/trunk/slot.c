@@ -18,11 +18,15 @@ void sto_slot_encode(const struct dfs_fileid_parts *p, uint8_t out[DFS_TRUNK_HEA
     memcpy(out + TAIL_AT, p->tail, DFS_TAIL7);
 }
 
-bool sto_slot_holds(const uint8_t slot[DFS_TRUNK_HEADER], const struct dfs_fileid *f)
+bool sto_slot_held(const uint8_t slot[DFS_TRUNK_HEADER], const struct dfs_fileid *f)
 {
     uint8_t want[DFS_TRUNK_HEADER] = {0};
     numbers(f->trunk.slot_size, f->size, f->crc32, f->created_s, want + SIZE_AT);
-    return (slot[0] == 'F' || slot[0] == 'L') && f->tail.n == DFS_TAIL7 &&
-           memcmp(slot + SIZE_AT, want + SIZE_AT, TAIL_AT - SIZE_AT) == 0 &&
+    return f->tail.n == DFS_TAIL7 && memcmp(slot + SIZE_AT, want + SIZE_AT, TAIL_AT - SIZE_AT) == 0 &&
            memcmp(slot + TAIL_AT, f->tail.p, DFS_TAIL7) == 0;
+}
+
+bool sto_slot_holds(const uint8_t slot[DFS_TRUNK_HEADER], const struct dfs_fileid *f)
+{
+    return (slot[0] == 'F' || slot[0] == 'L') && sto_slot_held(slot, f);
 }

@@ -12,5 +12,7 @@
 void sto_slot_encode(const struct dfs_fileid_parts *p, uint8_t out[DFS_TRUNK_HEADER]);
 /* Does the slot hold the file of this name? Rule: 13.4. @f is a parsed trunk name, not a slave's. */
 bool sto_slot_holds(const uint8_t slot[DFS_TRUNK_HEADER], const struct dfs_fileid *f);
+/* Does it hold the file, or did it before its type was set to 0? */
+bool sto_slot_held(const uint8_t slot[DFS_TRUNK_HEADER], const struct dfs_fileid *f);
 
 #endif

@@ -134,12 +134,6 @@ int sto_walk_content(struct sto_walk *w, const struct sto_rec *rec)
 {
     ASSERT(rec->kind == STO_REC_OBJECT);
     uint32_t at = STO_POS_OFF(rec->position) + STO_REC_HEAD;
-    int err = 0;
-    const uint8_t *slot = window(w, at, STO_REC_SLOT, &err);
-    if (!slot)
-        return err == -ENODATA ? -EBADMSG : err;
-    if (!rec->dead && slot[0] != 'F' && slot[0] != 'L')
-        return -EBADMSG;
     uint32_t crc;
     int r = sto_crc_range(w->io, w->fd, at + STO_REC_SLOT, rec->data_len, &crc);
     if (r < 0)

@@ -39,7 +39,7 @@ int sto_walk_next(struct sto_walk *w, struct sto_rec *ret) MUST_CHECK;
 /* Name, extra and description, against their checksum: 0, -EBADMSG, other negative errno. */
 int sto_walk_body(struct sto_walk *w, const struct sto_rec *rec, bool want_desc, struct sto_body *ret)
     MUST_CHECK;
-/* Slot header and content of an OBJECT against header and checksum. 0, -EBADMSG, ... */
+/* Content of an OBJECT against its checksum. 0, -EBADMSG, ... */
 int sto_walk_content(struct sto_walk *w, const struct sto_rec *rec) MUST_CHECK;
 
 #endif

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/fake_disk.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { SECTOR = 512, PATH = 512 };
+
+struct undo {
+    enum { UNDO_BYTES, UNDO_LINK, UNDO_UNLINK } kind;
+    ino_t ino;                /* of the file; of the directory for names */
+    off_t at;
+    size_t n;
+    uint8_t *old;             /* bytes before; zeros where the file ended */
+    char name[PATH];          /* full path, for names */
+    int saved;                /* unlinked file, still open; -1 */
+    struct undo *older;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct undo *undos;       /* newest first */
+    uint64_t random;
+    unsigned calls;
+    unsigned fail_mask, fail_in, fail_more;
+    int fail_err;
+    bool short_writes, crashed;
+    unsigned crash_at;
+    char from[PATH], to[PATH];
+    void (*hook)(void *arg);
+    void *arg;
+} g = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+uint64_t fake_disk_random(void)
+{
+    g.random ^= g.random << 13;
+    g.random ^= g.random >> 7;
+    g.random ^= g.random << 17;
+    return g.random;
+}
+
+static bool is_bytes(const struct undo *u, ino_t ino)
+{
+    return u->kind == UNDO_BYTES && u->ino == ino;
+}
+
+static void forget(bool (*which)(const struct undo *u, ino_t ino), ino_t ino)
+{
+    for (struct undo **at = &g.undos; *at;) {
+        struct undo *u = *at;
+        if (which && !which(u, ino)) {
+            at = &u->older;
+            continue;
+        }
+        *at = u->older;
+        struct stat st = {.st_nlink = 1};
+        if (u->saved >= 0)
+            ASSERT(fstat(u->saved, &st) == 0);
+        dfs_close_fd(&u->saved);
+        free(u->old);
+        free(u);
+        if (st.st_nlink == 0) { /* the inode number may come again, for another file */
+            forget(is_bytes, st.st_ino);
+            at = &g.undos;
+        }
+    }
+}
+
+void fake_disk_start(uint64_t seed)
+{
+    forget(NULL, 0);
+    g.random = seed * 0x9e3779b97f4a7c15u + 1;
+    g.calls = g.fail_mask = g.crash_at = 0;
+    g.short_writes = g.crashed = false;
+}
+
+void fake_disk_stop(void)
+{
+    fake_disk_start(1);
+}
+
+void fake_disk_fail(unsigned mask, unsigned nth, unsigned more, int err)
+{
+    g.fail_mask = mask;
+    g.fail_in = nth;
+    g.fail_more = more;
+    g.fail_err = err;
+}
+
+void fake_disk_short_writes(bool on)
+{
+    g.short_writes = on;
+}
+
+void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg)
+{
+    g.crash_at = g.calls + nth;
+    (void)snprintf(g.from, sizeof(g.from), "%s", from);
+    (void)snprintf(g.to, sizeof(g.to), "%s", to);
+    g.hook = hook;
+    g.arg = arg;
+}
+
+unsigned fake_disk_calls(void)
+{
+    return g.calls;
+}
+
+bool fake_disk_crashed(void)
+{
+    return g.crashed;
+}
+
+/* ---- the image after a power failure ---- */
+
+static void copy_bytes(int in, int out)
+{
+    struct stat st;
+    ASSERT(fstat(in, &st) == 0 && ftruncate(out, st.st_size) == 0);
+    off_t at = 0;
+    while ((at = lseek(in, at, SEEK_DATA)) >= 0) { /* packs are mostly holes */
+        off_t end = lseek(in, at, SEEK_HOLE);
+        while (at < end) {
+            uint8_t bytes[16384];
+            ssize_t n = pread(in, bytes, MIN(sizeof(bytes), (size_t)(end - at)), at);
+            ASSERT(n > 0 && pwrite(out, bytes, (size_t)n, at) == n);
+            at += n;
+        }
+    }
+}
+
+static void undo_bytes(int fd, ino_t ino)
+{
+    for (struct undo *u = g.undos; u; u = u->older) {
+        if (u->kind != UNDO_BYTES || u->ino != ino)
+            continue;
+        for (size_t i = 0; i < u->n;) {
+            size_t n = MIN(u->n - i, (size_t)(SECTOR - (u->at + (off_t)i) % SECTOR));
+            if (fake_disk_random() & 1)
+                ASSERT(pwrite(fd, u->old + i, n, u->at + (off_t)i) == (ssize_t)n);
+            i += n;
+        }
+    }
+}
+
+static bool link_lost(const char *path)
+{
+    for (struct undo *u = g.undos; u; u = u->older)
+        if (u->kind == UNDO_LINK && strcmp(u->name, path) == 0)
+            return fake_disk_random() & 1;
+    return false;
+}
+
+static void copy_tree(const char *from, const char *to)
+{
+    ASSERT(mkdir(to, 0755) == 0 || errno == EEXIST);
+    DIR *d = opendir(from);
+    ASSERT(d);
+    const struct dirent *e;
+    while ((e = readdir(d))) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        char a[PATH + 256], b[PATH + 256];
+        (void)snprintf(a, sizeof(a), "%s/%s", from, e->d_name);
+        (void)snprintf(b, sizeof(b), "%s/%s", to, e->d_name);
+        struct stat st;
+        ASSERT(lstat(a, &st) == 0);
+        if (S_ISDIR(st.st_mode)) {
+            copy_tree(a, b);
+        } else if (S_ISREG(st.st_mode) && !link_lost(a)) {
+            int in = open(a, O_RDONLY), out = open(b, O_RDWR | O_CREAT | O_EXCL, 0644);
+            ASSERT(in >= 0 && out >= 0);
+            copy_bytes(in, out);
+            undo_bytes(out, st.st_ino);
+            close(in);
+            close(out);
+        }
+    }
+    closedir(d);
+}
+
+static void bring_back_unlinked(void)
+{
+    size_t n = strlen(g.from);
+    for (struct undo *u = g.undos; u; u = u->older) {
+        if (u->kind != UNDO_UNLINK || strncmp(u->name, g.from, n) != 0 || fake_disk_random() & 1)
+            continue;
+        char path[2 * PATH];
+        (void)snprintf(path, sizeof(path), "%s%s", g.to, u->name + n);
+        int out = open(path, O_RDWR | O_CREAT | O_EXCL, 0644);
+        if (out >= 0)
+            copy_bytes(u->saved, out);
+        dfs_close_fd(&out);
+    }
+}
+
+/* Lock held. Counts a changing call; makes the image when its time has come. True: it shall fail. */
+static bool before(unsigned kind)
+{
+    g.calls++;
+    if (g.crash_at && g.calls == g.crash_at) {
+        copy_tree(g.from, g.to);
+        bring_back_unlinked();
+        g.crashed = true;
+        g.hook(g.arg);
+    }
+    if (!(g.fail_mask & kind))
+        return false;
+    if (g.fail_in > 1) {
+        g.fail_in--;
+        return false;
+    }
+    if (g.fail_more == 0)
+        g.fail_mask = 0;
+    else
+        g.fail_more--;
+    errno = g.fail_err;
+    return true;
+}
+
+/* ---- the calls ---- */
+
+static void remember_bytes(int fd, size_t n, off_t at)
+{
+    struct stat st;
+    struct undo *u = calloc(1, sizeof(*u));
+    ASSERT(u && fstat(fd, &st) == 0);
+    *u = (struct undo){.kind = UNDO_BYTES, .ino = st.st_ino, .at = at, .n = n, .saved = -1};
+    u->old = calloc(1, n + 1);
+    ASSERT(u->old && pread(fd, u->old, n, at) >= 0);
+    u->older = g.undos;
+    g.undos = u;
+}
+
+static ssize_t fake_pwritev(int fd, const struct iovec *iov, int count, off_t at)
+{
+    pthread_mutex_lock(&g.lock);
+    ssize_t r = -1;
+    if (!before(FAKE_WRITE)) {
+        size_t n = 0;
+        for (int i = 0; i < count; i++)
+            n += iov[i].iov_len;
+        remember_bytes(fd, n, at);
+        struct iovec part = iov[0];
+        if (g.short_writes && n > 1 && part.iov_len > 1) {
+            part.iov_len = 1 + fake_disk_random() % (part.iov_len - 1);
+            r = pwritev(fd, &part, 1, at);
+        } else {
+            r = pwritev(fd, iov, count, at);
+        }
+    }
+    pthread_mutex_unlock(&g.lock);
+    return r;
+}
+
+static bool is_of(const struct undo *u, ino_t ino)
+{
+    return u->ino == ino;
+}
+
+static int sync_with(int fd, bool (*which)(const struct undo *u, ino_t ino))
+{
+    pthread_mutex_lock(&g.lock);
+    int r = -1;
+    struct stat st;
+    if (!before(FAKE_SYNC)) {
+        ASSERT(fstat(fd, &st) == 0);
+        forget(which, st.st_ino);
+        r = 0;
+    }
+    pthread_mutex_unlock(&g.lock);
+    return r;
+}
+
+static int fake_fdatasync(int fd)
+{
+    return sync_with(fd, is_bytes);
+}
+
+static int fake_fsync(int fd)
+{
+    return sync_with(fd, is_of);
+}
+
+static int fake_fallocate(int fd, int mode, off_t at, off_t n)
+{
+    pthread_mutex_lock(&g.lock);
+    int r = before(FAKE_ALLOC) ? -1 : fallocate(fd, mode, at, n);
+    pthread_mutex_unlock(&g.lock);
+    return r;
+}
+
+static int fake_ftruncate(int fd, off_t n)
+{
+    pthread_mutex_lock(&g.lock);
+    int r = before(FAKE_WRITE) ? -1 : ftruncate(fd, n);
+    pthread_mutex_unlock(&g.lock);
+    return r;
+}
+
+static void full_path(int dir, const char *path, char out[PATH])
+{
+    char self[64];
+    (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", dir);
+    ssize_t n = readlink(self, out, PATH - 1);
+    ASSERT(n > 0);
+    (void)snprintf(out + n, PATH - (size_t)n, "/%s", path);
+}
+
+static void remember_name(int kind, int dir, const char *path, int saved)
+{
+    struct undo *u = calloc(1, sizeof(*u));
+    ASSERT(u);
+    u->kind = kind;
+    u->saved = saved;
+    full_path(dir, path, u->name);
+    char parent[PATH];
+    memcpy(parent, u->name, sizeof(parent));
+    *strrchr(parent, '/') = '\0';
+    struct stat st;
+    ASSERT(stat(parent, &st) == 0);
+    u->ino = st.st_ino;
+    u->older = g.undos;
+    g.undos = u;
+}
+
+static int fake_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+    pthread_mutex_lock(&g.lock);
+    int r = before(FAKE_NAME) ? -1 : linkat(from_dir, from, to_dir, to, flags);
+    if (r == 0)
+        remember_name(UNDO_LINK, to_dir, to, -1);
+    pthread_mutex_unlock(&g.lock);
+    return r;
+}
+
+/* A rename is taken as durable at once: all that the engine renames is redone or not acknowledged. */
+static int fake_renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    pthread_mutex_lock(&g.lock);
+    int r = before(FAKE_NAME) ? -1 : renameat(from_dir, from, to_dir, to);
+    pthread_mutex_unlock(&g.lock);
+    return r;
+}
+
+static int fake_unlinkat(int dir, const char *path, int flags)
+{
+    pthread_mutex_lock(&g.lock);
+    int r = -1;
+    if (!before(FAKE_NAME)) {
+        int saved = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        r = unlinkat(dir, path, flags);
+        int err = errno;
+        if (r == 0 && saved >= 0)
+            remember_name(UNDO_UNLINK, dir, path, saved);
+        else
+            dfs_close_fd(&saved);
+        errno = err;
+    }
+    pthread_mutex_unlock(&g.lock);
+    return r;
+}
+
+static int fake_openat(int dir, const char *path, int flags, mode_t mode)
+{
+    return openat(dir, path, flags | O_CLOEXEC, mode);
+}
+
+const struct sto_io fake_disk_io = {
+    .pread = pread,
+    .pwritev = fake_pwritev,
+    .fdatasync = fake_fdatasync,
+    .fsync = fake_fsync,
+    .fallocate = fake_fallocate,
+    .ftruncate = fake_ftruncate,
+    .openat = fake_openat,
+    .linkat = fake_linkat,
+    .renameat = fake_renameat,
+    .unlinkat = fake_unlinkat,
+    .fstatvfs = fstatvfs,
+};

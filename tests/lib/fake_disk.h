@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_disk - the storage engine's system calls with faults: a call that fails, a write that is cut
+ * short, and a power failure at a chosen call, after which what was not synced may be there, or not, or
+ * in part, sector by sector.
+ *
+ * It passes all through to real files and remembers how to undo what no fsync has covered yet: written
+ * bytes until fdatasync/fsync of the file, links and unlinks until fsync of the directory. One at a
+ * time in a process; calls may come from any thread.
+ */
+#ifndef TEST_FAKE_DISK_H
+#define TEST_FAKE_DISK_H
+
+#include "storage/disk/io.h"
+
+extern const struct sto_io fake_disk_io;
+
+/* Forget everything; the generator starts from @seed. */
+void fake_disk_start(uint64_t seed);
+void fake_disk_stop(void);
+
+enum fake_disk_call { FAKE_WRITE = 1, FAKE_SYNC = 2, FAKE_ALLOC = 4, FAKE_NAME = 8, FAKE_ANY = 15 };
+
+/* The @nth call from now on of the kinds in @mask fails with @err, and @more calls after it. */
+void fake_disk_fail(unsigned mask, unsigned nth, unsigned more, int err);
+/* Every write is cut to a random part. */
+void fake_disk_short_writes(bool on);
+/*
+ * At the @nth changing call from now: copy @from to @to as a power failure then would have left it,
+ * and run @hook. The process goes on as if nothing had been.
+ */
+void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg),
+                        void *arg);
+unsigned fake_disk_calls(void); /* changing calls so far */
+bool fake_disk_crashed(void);
+uint64_t fake_disk_random(void);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The promise of the store, under power failures and disk faults at every call: what was acknowledged
+ * is there after a restart, what was deleted is gone, nothing is half visible.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dfscore/log/log.h"
+#include "storage/trunk/store.h"
+#include "tests/lib/fake_disk.h"
+#include "tests/lib/test.h"
+
+enum { OPS = 60, SIZE_MAX_SMALL = 3000 };
+
+/* What one operation stored, and what became of it. */
+struct entry {
+    char name[STO_NAME_MAX + 1];
+    char desc[24];           /* unique; how the scan finds it */
+    uint64_t seed;           /* of the content */
+    size_t size;
+    enum { UNKNOWN, THERE, GONE } state; /* UNKNOWN: not acknowledged, or a delete was not */
+    bool seen;
+};
+
+struct ledger {
+    struct entry e[OPS];
+    unsigned count;
+};
+
+struct world {
+    char *dir, *image;
+    struct sto_store *s;
+    struct ledger now, crash; /* crash: as it was at the moment of the power failure */
+};
+
+static int open_store(const char *dir, const struct sto_io *io, struct sto_store **ret)
+{
+    struct sto_path_options path = {.dir = dir};
+    struct sto_store_options o = {
+        .group = "group1",
+        .storage_id = "100001",
+        .paths = &path,
+        .path_count = 1,
+        .use_trunk = true,
+        .subdirs = 4,
+        .segment_size = 1024 * 1024,
+        .io = io,
+    };
+    return sto_store_open(&o, ret, NULL);
+}
+
+static void content(uint64_t seed, uint8_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        out[i] = (uint8_t)(seed >> 56);
+    }
+}
+
+static struct entry *begin(struct world *w)
+{
+    ASSERT(w->now.count < OPS);
+    struct entry *e = &w->now.e[w->now.count];
+    (void)snprintf(e->desc, sizeof(e->desc), "entry-%u", w->now.count);
+    e->seed = fake_disk_random();
+    e->size = fake_disk_random() % SIZE_MAX_SMALL;
+    w->now.count++;
+    return e;
+}
+
+static void op_put(struct world *w)
+{
+    struct sto_put puts[4] = {0};
+    struct entry *e[4];
+    uint8_t data[4][SIZE_MAX_SMALL];
+    unsigned n = 1 + fake_disk_random() % 4;
+    n = MIN(n, OPS - w->now.count);
+    for (unsigned i = 0; i < n; i++) {
+        e[i] = begin(w);
+        content(e[i]->seed, data[i], e[i]->size);
+        puts[i] = (struct sto_put){
+            .kind = DFS_PUT_OBJECT, .desc = str_c(e[i]->desc), .data = str_of(data[i], e[i]->size)};
+    }
+    assert_int_equal(sto_put_batch(w->s, 0, puts, n), 0);
+    for (unsigned i = 0; i < n; i++)
+        if (puts[i].result == 0) {
+            memcpy(e[i]->name, puts[i].name, sizeof(e[i]->name));
+            e[i]->state = THERE;
+        }
+}
+
+static void op_file(struct world *w)
+{
+    struct entry *e = begin(w);
+    uint8_t data[SIZE_MAX_SMALL];
+    content(e->seed, data, e->size);
+    struct sto_file *f = NULL;
+    if (sto_file_open(w->s, 0, e->size, &f) < 0)
+        return;
+    if (sto_write_all(&fake_disk_io, sto_file_fd(f), data, e->size, 0) < 0) {
+        sto_file_free(&f);
+        return;
+    }
+    struct sto_commit c = {
+        .size = e->size, .crc32 = sto_crc32(0, data, e->size), .desc = str_c(e->desc)};
+    if (sto_file_commit(&f, &c, e->name) == 0)
+        e->state = THERE;
+}
+
+static void op_delete(struct world *w)
+{
+    struct str names[3];
+    struct entry *e[3];
+    int results[3];
+    size_t n = 0;
+    for (unsigned tries = 0; tries < 10 && n < 3; tries++) {
+        struct entry *c = &w->now.e[fake_disk_random() % MAX(w->now.count, 1u)];
+        if (c->state != THERE)
+            continue;
+        c->state = UNKNOWN; /* until the answer */
+        names[n] = str_c(c->name);
+        e[n++] = c;
+    }
+    assert_int_equal(sto_delete_batch(w->s, names, n, results), 0);
+    for (size_t i = 0; i < n; i++)
+        if (results[i] == 0)
+            e[i]->state = GONE;
+}
+
+static void run_ops(struct world *w)
+{
+    while (w->now.count < OPS) {
+        unsigned what = (unsigned)(fake_disk_random() % 10);
+        if (what < 5)
+            op_put(w);
+        else if (what < 7)
+            op_file(w);
+        else
+            op_delete(w);
+    }
+}
+
+/* ---- what must hold afterwards ---- */
+
+struct check {
+    struct sto_store *s;
+    struct ledger *l;
+};
+
+static int check_entry(const struct sto_entry *e, void *arg)
+{
+    struct check *c = arg;
+    for (unsigned i = 0; i < c->l->count; i++) {
+        struct entry *want = &c->l->e[i];
+        if (!str_eq(e->desc, str_c(want->desc)))
+            continue;
+        assert_int_not_equal(want->state, GONE);
+        assert_false(want->seen); /* once */
+        want->seen = true;
+        struct sto_view v;
+        assert_int_equal(sto_open_read(c->s, e->name, &v), 0);
+        assert_int_equal(v.size, want->size);
+        uint8_t data[SIZE_MAX_SMALL], got[SIZE_MAX_SMALL];
+        content(want->seed, data, want->size);
+        assert_int_equal(pread(v.fd, got, want->size, (off_t)v.offset), want->size);
+        assert_memory_equal(got, data, want->size);
+        close(v.fd);
+        return 0;
+    }
+    fail_msg("the log holds what nobody stored: " STR_F, STR_A(e->desc));
+    return -EINVAL;
+}
+
+static void check_ledger(struct sto_store *s, struct ledger *l)
+{
+    for (unsigned i = 0; i < l->count; i++)
+        l->e[i].seen = false;
+    struct check c = {s, l};
+    struct sto_scan r = {0};
+    while (!r.at_end)
+        assert_int_equal(sto_scan(s, 0, r.next, 0, 7, check_entry, &c, &r), 0);
+    for (unsigned i = 0; i < l->count; i++) {
+        const struct entry *e = &l->e[i];
+        if (e->state == THERE && !e->seen)
+            fail_msg("lost: %s %s", e->desc, e->name);
+        struct sto_view v;
+        if (e->state == GONE)
+            assert_int_equal(sto_open_read(s, str_c(e->name), &v), -ENOENT);
+    }
+}
+
+static void begin_world(struct world *w, uint64_t seed)
+{
+    *w = (struct world){.dir = test_tmpdir(), .image = test_tmpdir()};
+    fake_disk_start(seed);
+}
+
+static void end_world(struct world *w)
+{
+    sto_store_close(&w->s);
+    fake_disk_stop();
+    test_tmpdir_free(&w->dir);
+    test_tmpdir_free(&w->image);
+}
+
+static void keep_ledger(void *arg)
+{
+    struct world *w = arg;
+    w->crash = w->now;
+}
+
+static unsigned seeds(unsigned usual)
+{
+    const char *more = getenv("CRASH_SEEDS");
+    uint64_t n;
+    return more && str_u64(str_c(more), 1000000, &n) == 0 ? (unsigned)n : usual;
+}
+
+static void after_a_power_failure_at_any_call_the_promise_holds(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= seeds(120); seed++) {
+        struct world w;
+        begin_world(&w, seed);
+        assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+        fake_disk_crash_at(1 + (unsigned)(fake_disk_random() % 260), w.dir, w.image, keep_ledger, &w);
+        run_ops(&w);
+        if (fake_disk_crashed()) {
+            struct sto_store *after = NULL;
+            assert_int_equal(open_store(w.image, &fake_disk_io, &after), 0);
+            check_ledger(after, &w.crash);
+            sto_store_close(&after);
+            assert_int_equal(open_store(w.image, &fake_disk_io, &after), 0); /* and again */
+            check_ledger(after, &w.crash);
+            sto_store_close(&after);
+        }
+        check_ledger(w.s, &w.now);
+        end_world(&w);
+    }
+}
+
+static void a_failing_disk_loses_nothing_it_acknowledged(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned mask;
+        int err;
+    } faults[] = {{FAKE_WRITE, EIO},   {FAKE_SYNC, EIO},   {FAKE_ALLOC, ENOSPC}, {FAKE_NAME, EIO},
+                  {FAKE_WRITE, ENOSPC}, {FAKE_NAME, ENOSPC}, {FAKE_ANY, EIO}};
+    for (unsigned seed = 1; seed <= seeds(140); seed++) {
+        struct world w;
+        begin_world(&w, seed);
+        assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+        unsigned which = seed % ARRAY_LEN(faults);
+        fake_disk_fail(faults[which].mask, 1 + (unsigned)(fake_disk_random() % 60),
+                       (unsigned)(fake_disk_random() % 4), faults[which].err);
+        run_ops(&w);
+        check_ledger(w.s, &w.now);
+        fake_disk_fail(0, 0, 0, 0);
+        sto_store_close(&w.s);
+        assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+        check_ledger(w.s, &w.now);
+        end_world(&w);
+    }
+}
+
+static void short_writes_are_finished(void **state)
+{
+    (void)state;
+    struct world w;
+    begin_world(&w, 7);
+    fake_disk_short_writes(true);
+    assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+    run_ops(&w);
+    for (unsigned i = 0; i < w.now.count; i++)
+        assert_int_not_equal(w.now.e[i].state, UNKNOWN);
+    check_ledger(w.s, &w.now);
+    end_world(&w);
+}
+
+static void a_sync_error_is_told_and_the_next_write_works(void **state)
+{
+    (void)state;
+    struct world w;
+    begin_world(&w, 3);
+    assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+    struct sto_put p = {.kind = DFS_PUT_OBJECT, .desc = STR("entry-0"), .data = STR("x")};
+    assert_int_equal(sto_put_batch(w.s, 0, &p, 1), 0);
+    assert_int_equal(p.result, 0);
+    fake_disk_fail(FAKE_SYNC, 1, 0, EIO);
+    assert_int_equal(sto_put_batch(w.s, 0, &p, 1), 0);
+    assert_int_equal(p.result, -EIO);
+    struct sto_path_stat st;
+    assert_int_equal(sto_store_stat(w.s, 0, &st), 0);
+    assert_true(st.failed);
+    assert_int_equal(sto_put_batch(w.s, 0, &p, 1), 0);
+    assert_int_equal(p.result, 0);
+    assert_int_equal(sto_store_stat(w.s, 0, &st), 0);
+    assert_false(st.failed);
+    assert_int_equal(st.segments, 2); /* the one that failed was left */
+    end_world(&w);
+}
+
+int main(void)
+{
+    dfs_log_threshold = LOG_ERROR + 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(short_writes_are_finished),
+        cmocka_unit_test(a_sync_error_is_told_and_the_next_write_works),
+        cmocka_unit_test(a_failing_disk_loses_nothing_it_acknowledged),
+        cmocka_unit_test(after_a_power_failure_at_any_call_the_promise_holds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
