@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/test.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "dfscore/net/addr.h"
+
+static void addresses_are_read_and_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint16_t dflt;
+        int r;
+        const char *host;
+        uint16_t port;
+        const char *again;
+    } rows[] = {
+        {"10.0.0.1:22122", 0, 0, "10.0.0.1", 22122, "10.0.0.1:22122"},
+        {"10.0.0.1", 80, 0, "10.0.0.1", 80, "10.0.0.1:80"},
+        {"10.0.0.1", 0, -EINVAL, NULL, 0, NULL},
+        {"[fe80::1]:9", 0, 0, "fe80::1", 9, "[fe80::1]:9"},
+        {"[fe80::1]", 9, 0, "fe80::1", 9, "[fe80::1]:9"},
+        {"fe80::1", 9, 0, "fe80::1", 9, "[fe80::1]:9"},
+        {"host.example:1", 0, 0, "host.example", 1, "host.example:1"},
+        {"/run/a.sock", 5, 0, "/run/a.sock", 0, "/run/a.sock"},
+        {"", 1, -EINVAL, NULL, 0, NULL},
+        {":1", 1, -EINVAL, NULL, 0, NULL},
+        {"a:", 1, -EINVAL, NULL, 0, NULL},
+        {"a:65536", 1, -EINVAL, NULL, 0, NULL},
+        {"a b:1", 1, -EINVAL, NULL, 0, NULL},
+        {"[::1]x", 1, -EINVAL, NULL, 0, NULL},
+        {"[::1", 1, -EINVAL, NULL, 0, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct dfs_addr a;
+        char text[DFS_ADDR_TEXT];
+        assert_int_equal(dfs_addr_parse(str_c(rows[i].text), rows[i].dflt, &a), rows[i].r);
+        if (rows[i].r < 0)
+            continue;
+        assert_string_equal(a.host, rows[i].host);
+        assert_int_equal(a.port, rows[i].port);
+        dfs_addr_format(&a, text);
+        assert_string_equal(text, rows[i].again);
+    }
+}
+
+static void kinds_of_addresses(void **state)
+{
+    (void)state;
+    assert_int_equal(dfs_ip_kind("10.255.0.1"), DFS_IP_PRIVATE10);
+    assert_int_equal(dfs_ip_kind("172.16.0.1"), DFS_IP_PRIVATE172);
+    assert_int_equal(dfs_ip_kind("172.31.255.255"), DFS_IP_PRIVATE172);
+    assert_int_equal(dfs_ip_kind("172.32.0.1"), DFS_IP_OUTER);
+    assert_int_equal(dfs_ip_kind("192.168.7.7"), DFS_IP_PRIVATE192);
+    assert_int_equal(dfs_ip_kind("127.0.0.1"), DFS_IP_OUTER);
+    assert_int_equal(dfs_ip_kind("fd00::1"), DFS_IP_OUTER);
+}
+
+static bool allowed(const struct dfs_allow *a, const char *ip)
+{
+    struct sockaddr_storage sa = {0};
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&sa;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&sa;
+    if (inet_pton(AF_INET, ip, &v4->sin_addr) == 1) {
+        sa.ss_family = AF_INET;
+    } else {
+        sa.ss_family = AF_INET6;
+        assert_int_equal(inet_pton(AF_INET6, ip, &v6->sin6_addr), 1);
+    }
+    return dfs_allow_match(a, (struct sockaddr *)&sa);
+}
+
+static void allow_hosts_takes_addresses_networks_and_patterns(void **state)
+{
+    (void)state;
+    char *items[] = {(char[]){"10.0.0.1, 192.168.0.0/20"}, (char[]){"172.16.3.[1-15,20]"},
+                     (char[]){"2001:db8::/33"}};
+    struct dfs_allow *a = NULL;
+    struct str bad;
+    assert_int_equal(dfs_allow_new(items, 3, &a, &bad), 0);
+    static const char *const yes[] = {"10.0.0.1", "192.168.15.255", "172.16.3.1", "172.16.3.15",
+                                      "172.16.3.20", "2001:db8:7fff::1", "::ffff:10.0.0.1"};
+    static const char *const no[] = {"10.0.0.2", "192.168.16.0", "172.16.3.16", "172.16.3.0",
+                                     "2001:db8:8000::1", "127.0.0.1", "::1"};
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++)
+        assert_true(allowed(a, yes[i]));
+    for (size_t i = 0; i < ARRAY_LEN(no); i++)
+        assert_false(allowed(a, no[i]));
+    dfs_allow_free(&a);
+}
+
+static void an_empty_list_is_loopback_and_a_star_is_everybody(void **state)
+{
+    (void)state;
+    struct dfs_allow *a = NULL;
+    struct str bad;
+    assert_int_equal(dfs_allow_new(NULL, 0, &a, &bad), 0);
+    assert_true(allowed(a, "127.8.8.8") && allowed(a, "::1"));
+    assert_false(allowed(a, "10.0.0.1"));
+    dfs_allow_free(&a);
+    char *star[] = {(char[]){"10.0.0.1,*"}};
+    assert_int_equal(dfs_allow_new(star, 1, &a, &bad), 0);
+    assert_true(allowed(a, "8.8.8.8"));
+    const struct sockaddr un = {.sa_family = AF_UNIX};
+    assert_true(dfs_allow_match(a, &un));
+    dfs_allow_free(&a);
+}
+
+static void a_bad_item_is_named(void **state)
+{
+    (void)state;
+    static const char *const items[] = {"10.0.0.1/33", "10.0.0.[5-1]", "10.0.0.[1", "10.0.0.[1][2]", "x/8", ""};
+    for (size_t i = 0; i < ARRAY_LEN(items); i++) {
+        char *one[] = {(char *)(uintptr_t)items[i]};
+        struct dfs_allow *a = NULL;
+        struct str bad = STR_NULL;
+        assert_int_equal(dfs_allow_new(one, 1, &a, &bad), -EINVAL);
+        assert_null(a);
+        assert_non_null(bad.p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_are_read_and_written),
+        cmocka_unit_test(kinds_of_addresses),
+        cmocka_unit_test(allow_hosts_takes_addresses_networks_and_patterns),
+        cmocka_unit_test(an_empty_list_is_loopback_and_a_star_is_everybody),
+        cmocka_unit_test(a_bad_item_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Golden bytes: every recorded exchange with a known layout is decoded and encoded again. The bytes
+ * must be the recorded ones, save what FastDFS leaves behind a NUL in some answers (protocol 5.13).
+ */
+#include "tests/lib/test.h"
+
+#include <stdio.h>
+
+#include "dfscore/wire/header.h"
+#include "dfscore/wire/messages.h"
+
+#define GOLDEN "tests/unit/dfscore/wire/golden.txt"
+
+_Static_assert(DFS_BRIEF_LEN == 67, "protocol 4.1");
+_Static_assert(DFS_STAT_BLOCK_LEN == 348, "protocol 4.2");
+_Static_assert(DFS_GROUP_STAT_LEN == 113, "protocol 4.3");
+_Static_assert(DFS_STORAGE_DETAIL_LEN4 == 487 && DFS_STORAGE_DETAIL_LEN6 == 517, "protocol 4.4");
+_Static_assert(DFS_SYNC_RECORD_LEN == 24, "protocol 4.5");
+_Static_assert(DFS_TRUNK_SLOT_LEN == 15, "protocol 4.6");
+_Static_assert(DFS_QUERY_STORE_RSP_LEN4 == 40 && DFS_QUERY_STORE_RSP_LEN6 == 70, "protocol 5.1");
+_Static_assert(DFS_SERVER_ENTRY_LEN4 == 23 && DFS_SERVER_ENTRY_LEN6 == 53, "protocol 5.2");
+_Static_assert(DFS_QUERY_FETCH_RSP_LEN4 == 39 && DFS_QUERY_FETCH_RSP_LEN6 == 69, "protocol 5.3");
+_Static_assert(DFS_TRACKER_STAT_LEN == 90, "protocol 5.13");
+_Static_assert(DFS_STORAGE_STAT_LEN == 106 && DFS_VOLUME_STAT_LEN == 59, "protocol 5.13");
+_Static_assert(DFS_JOIN_REQ_LEN == 145 && DFS_JOIN_RSP_LEN == 17, "protocol 6.1");
+_Static_assert(DFS_REPORT_STATUS_REQ_LEN == 83 && DFS_IP_CHANGED_REQ_LEN == 108, "protocol 6");
+_Static_assert(DFS_MY_ADDRESS_REQ_LEN == 21 && DFS_JOIN_LEADER_REQ_LEN == 24, "protocol 6.10, 7.3");
+_Static_assert(DFS_UPLOAD_REQ_LEN == 15 && DFS_UPLOAD_SLAVE_REQ_LEN == 38, "protocol 8.1, 8.2");
+_Static_assert(DFS_SET_META_REQ_LEN == 33 && DFS_DOWNLOAD_REQ_LEN == 32, "protocol 8.5, 8.7");
+_Static_assert(DFS_CREATE_LINK_REQ_LEN == 62, "protocol 8.8");
+_Static_assert(DFS_FILE_INFO_RSP_LEN4 == 40 && DFS_FILE_INFO_RSP_LEN6 == 70, "protocol 8.9");
+
+/* Decode one message at the front of *rest and encode it to @out. False: does not decode. */
+typedef bool again_fn(enum dfs_ipw w, struct rd *rest, struct buf *out);
+
+#define AGAIN(m, M)                                                                               \
+    static bool again_##m(enum dfs_ipw w, struct rd *rest, struct buf *out)                       \
+    {                                                                                             \
+        struct dfs_##m v;                                                                         \
+        (void)w;                                                                                  \
+        dfs_##m##_read(rest, &v);                                                                 \
+        if (!rest->bad)                                                                           \
+            dfs_##m##_put(out, &v);                                                               \
+        return !rest->bad;                                                                        \
+    }
+#define AGAIN_BY_WIDTH(m, M)                                                                      \
+    static bool again_##m(enum dfs_ipw w, struct rd *rest, struct buf *out)                       \
+    {                                                                                             \
+        struct dfs_##m v;                                                                         \
+        dfs_##m##_read(rest, w, &v);                                                              \
+        if (!rest->bad)                                                                           \
+            dfs_##m##_put(out, w, &v);                                                            \
+        return !rest->bad;                                                                        \
+    }
+DFS_MESSAGES(AGAIN)
+DFS_MESSAGES_BY_WIDTH(AGAIN_BY_WIDTH)
+
+enum tail { EMPTY, ONE, MANY, THEN_ANY, GARBAGE_MANY, SKIP };
+
+struct side {
+    again_fn *first; /* once, may be NULL */
+    again_fn *each;  /* then until the end, for MANY */
+    enum tail tail;
+};
+
+static const struct layout {
+    uint8_t cmd;
+    struct side request, answer;
+} layouts[] = {
+    {DFS_CMD_REPORT_SERVER_ID, {again_server_id, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_UPLOAD, {again_upload_req, NULL, THEN_ANY}, {again_group, NULL, THEN_ANY}},
+    {DFS_CMD_DELETE, {again_group, NULL, THEN_ANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_SET_METADATA, {again_set_meta_req, NULL, THEN_ANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_DOWNLOAD, {again_download_req, NULL, THEN_ANY}, {NULL, NULL, SKIP}},
+    {DFS_CMD_SYNC_CREATE, {again_sync_create_req, NULL, THEN_ANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_SYNC_UPDATE, {again_sync_create_req, NULL, THEN_ANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_SYNC_DELETE, {again_sync_delete_req, NULL, THEN_ANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_SYNC_LINK, {again_sync_pair_req, NULL, THEN_ANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_CREATE_LINK, {again_create_link_req, NULL, THEN_ANY}, {again_group, NULL, THEN_ANY}},
+    {DFS_CMD_UPLOAD_SLAVE, {again_upload_slave_req, NULL, THEN_ANY}, {again_group, NULL, THEN_ANY}},
+    {DFS_CMD_FILE_INFO, {again_group, NULL, THEN_ANY}, {again_file_info_rsp, NULL, ONE}},
+    {DFS_CMD_UPLOAD_APPENDER, {again_upload_req, NULL, THEN_ANY}, {again_group, NULL, THEN_ANY}},
+    {DFS_CMD_APPEND, {again_append_req, NULL, THEN_ANY}, {NULL, NULL, SKIP}},
+    {DFS_CMD_SYNC_APPEND, {again_sync_append_req, NULL, THEN_ANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_FETCH_BINLOG, {again_fetch_binlog_req, NULL, ONE}, {NULL, NULL, SKIP}},
+    {DFS_CMD_TRUNK_ALLOC, {again_trunk_alloc_req, NULL, ONE}, {again_trunk_slot, NULL, ONE}},
+    {DFS_CMD_TRUNK_CONFIRM, {again_trunk_slot_req, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_TRUNK_FREE, {again_trunk_slot_req, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_TRUNK_BINLOG_SIZE, {NULL, NULL, EMPTY}, {again_i64, NULL, ONE}},
+    {DFS_CMD_MODIFY, {again_modify_req, NULL, THEN_ANY}, {NULL, NULL, SKIP}},
+    {DFS_CMD_SYNC_MODIFY, {again_sync_append_req, NULL, THEN_ANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_TRUNCATE, {again_truncate_req, NULL, THEN_ANY}, {NULL, NULL, SKIP}},
+    {DFS_CMD_SYNC_TRUNCATE, {again_sync_truncate_req, NULL, THEN_ANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_REGENERATE_NAME, {NULL, NULL, SKIP}, {again_group, NULL, THEN_ANY}},
+    {DFS_CMD_SYNC_RENAME, {again_sync_pair_req, NULL, THEN_ANY}, {NULL, NULL, SKIP}},
+    {DFS_CMD_JOIN_LEADER, {again_join_leader_req, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_CHANGE_STATUS, {again_change_status_req, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_MY_ADDRESS, {again_my_address_req, NULL, ONE}, {NULL, NULL, SKIP}},
+    {DFS_CMD_SYS_FILE_READ, {again_sys_read_req, NULL, ONE}, {again_i64, NULL, THEN_ANY}},
+    {DFS_CMD_TRACKER_STATUS, {NULL, NULL, EMPTY}, {again_tracker_status_rsp, NULL, ONE}},
+    {DFS_CMD_PING_LEADER, {again_ping_leader_req, NULL, ONE}, {NULL, again_trunk_server, MANY}},
+    {DFS_CMD_STORAGE_IDS, {again_storage_ids_req, NULL, ONE}, {again_storage_ids_rsp, NULL, THEN_ANY}},
+    {DFS_CMD_SERVER_ID, {again_group, NULL, THEN_ANY}, {NULL, NULL, SKIP}},
+    {DFS_CMD_SERVER_STATUS, {again_group, NULL, THEN_ANY}, {again_brief, NULL, ONE}},
+    {DFS_CMD_TRUNK_ID_FETCH, {NULL, NULL, EMPTY}, {again_i32, NULL, ONE}},
+    {DFS_CMD_TRUNK_ID_REPORT, {again_i32, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_TRUNK_FREE_REPORT, {again_i64, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_REPORT_STATUS, {again_report_status_req, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_CHANGE_LOG, {NULL, again_group_id, MANY}, {NULL, NULL, SKIP}},
+    {DFS_CMD_IP_CHANGED, {again_ip_changed_req, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_MY_SYNC_SOURCE, {NULL, NULL, EMPTY}, {NULL, again_sync_record, MANY}},
+    {DFS_CMD_JOIN, {again_join_req, NULL, THEN_ANY}, {again_join_rsp, NULL, ONE}},
+    {DFS_CMD_BEAT, {NULL, again_stat_block, MANY}, {again_change_status_req, again_brief, MANY}},
+    {DFS_CMD_DISK_USAGE, {NULL, again_path_usage, MANY}, {again_change_status_req, again_brief, MANY}},
+    {DFS_CMD_PEER_LIST, {NULL, again_brief, MANY}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_PEER_SYNC_SOURCE, {again_group_id, NULL, ONE}, {NULL, again_sync_record, GARBAGE_MANY}},
+    {DFS_CMD_NEED_SYNC_SOURCE, {NULL, NULL, EMPTY}, {NULL, again_sync_record, MANY}},
+    {DFS_CMD_NOTIFY_SYNC_SOURCE, {again_sync_record, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_SYNC_TIMESTAMPS, {NULL, again_sync_timestamp, MANY},
+     {again_change_status_req, again_brief, MANY}},
+    {DFS_CMD_LIST_GROUP, {again_group, NULL, ONE}, {again_group_stat, NULL, ONE}},
+    {DFS_CMD_LIST_GROUPS, {NULL, NULL, EMPTY}, {NULL, again_group_stat, MANY}},
+    {DFS_CMD_LIST_STORAGES, {again_group, NULL, THEN_ANY}, {NULL, again_storage_detail, MANY}},
+    {DFS_CMD_STAT_TRACKERS, {again_stat_trackers_req, NULL, ONE},
+     {again_change_status_req, again_tracker_stat, GARBAGE_MANY}},
+    {DFS_CMD_STAT_STORAGES, {again_stat_storages_req, NULL, ONE},
+     {again_stat_storages_rsp, again_storage_stat, GARBAGE_MANY}},
+    {DFS_CMD_STAT_VOLUMES, {again_stat_volumes_req, NULL, ONE},
+     {again_stat_volumes_rsp, again_volume_stat, GARBAGE_MANY}},
+    {DFS_CMD_QUERY_STORE, {NULL, NULL, EMPTY}, {again_query_store_rsp, NULL, ONE}},
+    {DFS_CMD_QUERY_STORE_GROUP, {again_group, NULL, ONE}, {again_query_store_rsp, NULL, ONE}},
+    {DFS_CMD_QUERY_FETCH, {again_group, NULL, THEN_ANY}, {again_query_fetch_rsp, NULL, ONE}},
+    {DFS_CMD_QUERY_UPDATE, {again_group, NULL, THEN_ANY}, {again_query_fetch_rsp, NULL, ONE}},
+    {DFS_CMD_QUERY_FETCH_ALL, {again_group, NULL, THEN_ANY}, {again_group, again_server_entry, MANY}},
+    {DFS_CMD_QUERY_STORE_ALL, {NULL, NULL, EMPTY}, {again_group, NULL, THEN_ANY}},
+    {DFS_CMD_QUERY_STORE_GROUP_ALL, {again_group, NULL, ONE}, {again_group, NULL, THEN_ANY}},
+    {DFS_CMD_DELETE_GROUP, {again_group, NULL, ONE}, {NULL, NULL, EMPTY}},
+    {DFS_CMD_GROUP_OF_SERVER, {NULL, NULL, SKIP}, {again_group, NULL, ONE}},
+};
+
+static void check_side(const struct side *s, enum dfs_ipw w, struct str body, const char *name)
+{
+    AUTO(buf_free) struct buf out = BUF(100000);
+    struct rd rest = rd_of(body);
+    if (s->tail == SKIP)
+        return;
+    bool ok = !s->first || s->first(w, &rest, &out);
+    while (ok && rest.n && (s->tail == MANY || s->tail == GARBAGE_MANY))
+        ok = s->each(w, &rest, &out);
+    if (!ok || (rest.n && s->tail != THEN_ANY))
+        fail_msg("%s: a body of %zu bytes does not decode", name, body.n);
+    for (size_t i = 0; i < out.n; i++)
+        if (out.p[i] != body.p[i] && !(s->tail == GARBAGE_MANY && out.p[i] == 0))
+            fail_msg("%s: byte %zu is %02x, recorded %02x", name, i, (uint8_t)out.p[i],
+                     (uint8_t)body.p[i]);
+}
+
+static const struct layout *layout_of(uint8_t cmd)
+{
+    for (size_t i = 0; i < ARRAY_LEN(layouts); i++)
+        if (layouts[i].cmd == cmd)
+            return &layouts[i];
+    return NULL;
+}
+
+/* A whole message in hex: its header, and the body as it was received. */
+static struct str unhex_message(struct str hex, struct dfs_header *h, char *out)
+{
+    assert_int_equal(str_unhex(hex, out, hex.n / 2), 0);
+    assert_true(hex.n / 2 >= DFS_HEADER_LEN);
+    assert_int_equal(dfs_header_get((uint8_t *)out, h), 0);
+    uint8_t again[DFS_HEADER_LEN];
+    dfs_header_put(h, again);
+    assert_memory_equal(again, out, sizeof(again));
+    return str_of(out + DFS_HEADER_LEN, hex.n / 2 - DFS_HEADER_LEN);
+}
+
+static unsigned check_exchange(struct str line)
+{
+    static char bytes[2][4096];
+    struct str width, name, request, answer;
+    struct dfs_header rq, rs;
+    str_split(&line, ' ', &width);
+    str_split(&line, ' ', &name);
+    str_split(&line, ' ', &request);
+    str_split(&line, ' ', &answer);
+    char z[128];
+    snprintf(z, sizeof(z), STR_F, STR_A(name));
+    if (answer.n < 2 * DFS_HEADER_LEN)
+        return 0;
+    struct str body = unhex_message(request, &rq, bytes[0]);
+    struct str out = unhex_message(answer, &rs, bytes[1]);
+    assert_int_equal(rs.cmd, DFS_CMD_RESPONSE);
+    const struct layout *l = layout_of(rq.cmd);
+    if (rs.status || !l)
+        return 0;
+    enum dfs_ipw w = str_eq(width, STR("46")) ? DFS_IPW6 : DFS_IPW4;
+    check_side(&l->request, w, body, z);
+    check_side(&l->answer, w, out, z);
+    return 1;
+}
+
+static void recorded_messages_decode_and_encode_to_the_same_bytes(void **state)
+{
+    (void)state;
+    FILE *f = fopen(GOLDEN, "r");
+    AUTO(dfs_free_ptr) char *line = NULL;
+    size_t cap = 0;
+    unsigned checked = 0;
+    assert_non_null(f);
+    for (ssize_t n; (n = getline(&line, &cap, f)) > 0;)
+        if (line[0] != '#')
+            checked += check_exchange(str_of(line, (size_t)n - 1));
+    fclose(f);
+    assert_true(checked > 200);
+}
+
+static void the_specification_example_of_query_store(void **state)
+{
+    (void)state;
+    AUTO(buf_free) struct buf b = BUF(100);
+    const struct dfs_query_store_rsp m = {.group = "group1", .ip = "127.0.0.3", .port = 23000};
+    const char want[40] = "group1\0\0\0\0\0\0\0\0\0\0" "127.0.0.3\0\0\0\0\0\0\0\0\0\0\0\0\x59\xD8";
+    dfs_query_store_rsp_put(&b, DFS_IPW4, &m);
+    assert_int_equal(b.n, 40);
+    assert_memory_equal(b.p, want, 40);
+    struct dfs_query_store_rsp back;
+    assert_int_equal(dfs_query_store_rsp_get(buf_str(&b), &back), 0);
+    assert_string_equal(back.ip, "127.0.0.3");
+    assert_int_equal(back.port, 23000);
+}
+
+static void wrong_lengths_and_negative_sizes_are_refused(void **state)
+{
+    (void)state;
+    struct dfs_upload_req m = {.path_index = 9};
+    struct str tail;
+    char body[16] = {1, 0, 0, 0, 0, 0, 0, 0, 5, 't', 'x', 't', 0, 0, 0, 'c'};
+    assert_int_equal(dfs_upload_req_get(str_of(body, 14), &m), -EINVAL);
+    assert_int_equal(dfs_upload_req_get(str_of(body, 16), &m), -EINVAL);
+    assert_int_equal(dfs_upload_req_head(str_of(body, 14), &m, &tail), -EINVAL);
+    assert_int_equal(m.path_index, 9); /* untouched on failure */
+    assert_int_equal(dfs_upload_req_head(str_of(body, 16), &m, &tail), 0);
+    assert_int_equal(m.content_len, 5);
+    assert_string_equal(m.ext, "txt");
+    assert_true(str_eq(tail, STR("c")));
+    body[1] = (char)0x80;
+    assert_int_equal(dfs_upload_req_get(str_of(body, 15), &m), -EINVAL);
+}
+
+static void texts_may_fill_their_field_unless_a_nul_is_required(void **state)
+{
+    (void)state;
+    AUTO(buf_free) struct buf b = BUF(200);
+    struct dfs_group g;
+    assert_int_equal(dfs_group_get(STR("abcdefghijklmnop"), &g), 0);
+    assert_string_equal(g.group, "abcdefghijklmnop");
+    struct dfs_my_address_req m;
+    assert_int_equal(dfs_my_address_req_get(STR("abcdefghijklmnopq\0\0\0\1"), &m), -EINVAL);
+    assert_int_equal(dfs_my_address_req_get(STR("abcdefghijklmnop\0\0\0\0\1"), &m), 0);
+    assert_int_equal(dfs_text_set(g.group, sizeof(g.group), STR("abcdefghijklmnopq")), -ENAMETOOLONG);
+    /* What follows a NUL does not count, and is not passed on. */
+    assert_int_equal(dfs_group_get(STR("g1\0garbage______"), &g), 0);
+    dfs_group_put(&b, &g);
+    assert_true(str_eq(buf_str(&b), STR("g1\0\0\0\0\0\0\0\0\0\0\0\0\0\0")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(recorded_messages_decode_and_encode_to_the_same_bytes),
+        cmocka_unit_test(the_specification_example_of_query_store),
+        cmocka_unit_test(wrong_lengths_and_negative_sizes_are_refused),
+        cmocka_unit_test(texts_may_fill_their_field_unless_a_nul_is_required),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
