@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is asking: signatures good and bad, by our own signer, byte by byte."""
+import base64
+import datetime
+import hashlib
+import hmac
+import zlib
+
+import pytest
+from rawhttp import (EMPTY, STREAMING, STREAMING_TRAILER, STREAMING_UNSIGNED_TRAILER, UNSIGNED, Raw, request_bytes)
+
+
+@pytest.fixture
+def raw(cluster):
+    return Raw(cluster)
+
+
+def test_good_signatures(raw, bucket):
+    assert raw.request("PUT", f"/{bucket}/k", body=b"hello").status == 200
+    assert raw.request("PUT", f"/{bucket}/k", body=b"hello", payload=UNSIGNED).status == 200
+    assert raw.request("GET", f"/{bucket}/k").body == b"hello"
+    answer = raw.request("GET", f"/{bucket}/k", query=[("response-content-type", "a/b c"), ("x", "")])
+    assert answer.headers["content-type"] == "a/b c"
+
+
+def test_a_wrong_signature_shows_what_was_signed(raw, bucket):
+    data = raw.build("GET", f"/{bucket}/k").replace(b"Signature=", b"Signature=0")
+    data = data[:data.index(b"Signature=0") + 11] + data[data.index(b"Signature=0") + 12:]
+    answer = raw.send(data)
+    assert (answer.status, answer.code) == (403, "SignatureDoesNotMatch"), answer
+    for tag in (b"<StringToSign>", b"<CanonicalRequest>", b"<SignatureProvided>", b"<AWSAccessKeyId>"):
+        assert tag in answer.body
+
+
+def test_wrong_keys(cluster, bucket):
+    assert Raw(cluster, access_key="AKNOBODY").request("GET", f"/{bucket}").code == "InvalidAccessKeyId"
+    assert Raw(cluster, secret_key="wrong").request("GET", f"/{bucket}").code == "SignatureDoesNotMatch"
+
+
+def test_anonymous_and_malformed(raw, bucket):
+    host = {"Host": raw.host}
+    assert raw.send(request_bytes("GET", f"/{bucket}", host)).code == "AccessDenied"
+    for bad in ("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 Credential=x", "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, "
+                "SignedHeaders=host, Signature=zz", "Basic abc", "AWS x", "AWS4-HMAC-SHA512 Credential=a"):
+        answer = raw.send(request_bytes("GET", f"/{bucket}", {**host, "Authorization": bad}))
+        assert 400 <= answer.status <= 403 and answer.code, (bad, answer)
+
+
+def test_wrong_region_and_service_are_named(raw, bucket):
+    s = raw.signer()
+    s.region = "eu-central-9"
+    answer = raw.request("GET", f"/{bucket}", signer=s)
+    assert answer.code == "AuthorizationHeaderMalformed" and b"<Region>us-east-1</Region>" in answer.body, answer
+    s = raw.signer()
+    s.service = "ec2"
+    assert raw.request("GET", f"/{bucket}", signer=s).code == "AuthorizationHeaderMalformed"
+
+
+@pytest.mark.parametrize("minutes, status", [(-20, 403), (-10, 200), (10, 200), (20, 403)])
+def test_clocks_may_differ_by_fifteen_minutes(raw, bucket, minutes, status):
+    when = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=minutes)
+    answer = raw.request("GET", f"/{bucket}", signer=raw.signer(when=when))
+    assert answer.status == status, answer
+    assert status == 200 or answer.code == "RequestTimeTooSkewed"
+
+
+def test_the_body_must_be_what_was_signed(raw, bucket):
+    wrong = hashlib.sha256(b"other").hexdigest()
+    answer = raw.request("PUT", f"/{bucket}/x", body=b"hello", payload=wrong)
+    assert answer.code == "XAmzContentSHA256Mismatch", answer
+    assert raw.request("HEAD", f"/{bucket}/x").status == 404
+
+
+def test_presigned(raw, bucket):
+    raw.request("PUT", f"/{bucket}/k", body=b"hello")
+    s = raw.signer()
+    target = s.presign("GET", raw.host, f"/{bucket}/k")
+    assert raw.send(request_bytes("GET", target, {"Host": raw.host})).body == b"hello"
+    assert raw.send(request_bytes("PUT", target, {"Host": raw.host, "Content-Length": "0"})).code == "SignatureDoesNotMatch"
+    old = raw.signer(when=datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=11))
+    answer = raw.send(request_bytes("GET", old.presign("GET", raw.host, f"/{bucket}/k", expires=600), {"Host": raw.host}))
+    assert answer.code == "AccessDenied" and b"expired" in answer.body, answer
+    for expires in ("0", "604801", "-1", "x"):
+        target = raw.signer().presign("GET", raw.host, f"/{bucket}/k", expires=expires)
+        answer = raw.send(request_bytes("GET", target, {"Host": raw.host}))
+        assert answer.code in ("AuthorizationQueryParametersError", "AccessDenied"), (expires, answer)
+
+
+def chunked(raw, bucket, body, payload=STREAMING, headers=None, change=None, trailer=None, length=None, pieces=None):
+    s = raw.signer()
+    h = {"Host": raw.host, "Content-Encoding": "aws-chunked",
+         "x-amz-decoded-content-length": str(len(body) if length is None else length), **(headers or {})}
+    signed = s.headers("PUT", f"/{bucket}/c", (), h, payload)
+    if payload == STREAMING_UNSIGNED_TRAILER:
+        data = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n" + f"{trailer[0]}:{trailer[1]}\r\n\r\n".encode()
+    else:
+        data = s.chunks([body] if pieces is None else pieces, trailer)
+    data = change(data) if change else data
+    signed["content-length"] = str(len(data))
+    return raw.send(request_bytes("PUT", f"/{bucket}/c", signed, data), shut=True)
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 600_000])
+def test_signed_chunks(raw, bucket, size):
+    body = b"x" * size
+    pieces = [body[i:i + 65_536] for i in range(0, size, 65_536)]
+    assert chunked(raw, bucket, body, pieces=pieces).status == 200
+    got = raw.request("GET", f"/{bucket}/c")
+    assert got.body == body and "content-encoding" not in got.headers
+
+
+def test_chunks_with_trailers(raw, bucket):
+    body = b"hello trailer"
+    crc = base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+    announce = {"x-amz-trailer": "x-amz-checksum-crc32"}
+    for payload in (STREAMING_UNSIGNED_TRAILER, STREAMING_TRAILER):
+        good = chunked(raw, bucket, body, payload, announce, trailer=("x-amz-checksum-crc32", crc))
+        assert good.status == 200 and good.headers.get("x-amz-checksum-crc32") == crc, good
+        bad = chunked(raw, bucket, b"Hello trailer", payload, announce, trailer=("x-amz-checksum-crc32", crc))
+        assert bad.code == "BadDigest", bad
+        other = chunked(raw, bucket, body, payload, announce, trailer=("x-amz-checksum-sha1", crc))
+        assert other.status == 400, other
+    assert raw.request("GET", f"/{bucket}/c").body == body
+
+
+@pytest.mark.parametrize("change, codes", [
+    (lambda d: d.replace(b"signature=", b"signature=f", 1)[:-1], ("SignatureDoesNotMatch", "InvalidChunkSizeError", "IncompleteBody", "InvalidRequest")),
+    (lambda d: d.replace(b"hello", b"jello"), ("SignatureDoesNotMatch",)),
+    (lambda d: d[:40], ("IncompleteBody",)),
+    (lambda d: d[:-2 - 85], ("IncompleteBody",)),
+    (lambda d: b"zz" + d[1:], ("InvalidChunkSizeError", "IncompleteBody", "InvalidRequest", "MalformedTrailerError")),
+    (lambda d: b"FFFFFFFFFFFFFFFFFF" + d[1:], ("InvalidChunkSizeError", "IncompleteBody", "InvalidRequest", "EntityTooLarge")),
+])
+def test_damaged_chunks_store_nothing(raw, bucket, change, codes):
+    answer = chunked(raw, bucket, b"hello", change=change)
+    assert answer is None or answer.code in codes, answer
+    assert raw.request("HEAD", f"/{bucket}/c").status == 404
+
+
+def test_the_decoded_length_must_be_true(raw, bucket):
+    for length in (4, 6, 2**64):
+        answer = chunked(raw, bucket, b"hello", length=length)
+        assert answer.status in (400, 413) and answer.code, answer
+    assert raw.request("HEAD", f"/{bucket}/c").status == 404
+
+
+def test_signature_version_2_with_curl_like_headers(raw, bucket):
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    text = f"GET\n\n\n{date}\n/{bucket}/"
+    signature = base64.b64encode(hmac.new(raw.secret_key.encode(), text.encode(), hashlib.sha1).digest()).decode()
+    headers = {"Host": raw.host, "Date": date, "Authorization": f"AWS {raw.access_key}:{signature}"}
+    assert raw.send(request_bytes("GET", f"/{bucket}/", headers)).status == 200
+    headers["Authorization"] = f"AWS {raw.access_key}:AAAA{signature[4:]}"
+    assert raw.send(request_bytes("GET", f"/{bucket}/", headers)).code == "SignatureDoesNotMatch"
+
+
+def test_continue_comes_after_the_head_was_judged(raw, bucket):
+    data = raw.build("PUT", f"/{bucket}/k", body=b"hello", headers={"Expect": "100-continue"})
+    head = data[:-5]
+    with raw.cluster.socket() as sock:
+        sock.sendall(head)
+        assert sock.recv(1000).startswith(b"HTTP/1.1 100")
+        sock.sendall(b"hello")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200")
+    refused = raw.build("PUT", "/no-such-bucket-at-all/k", body=b"hello", headers={"Expect": "100-continue"})
+    with raw.cluster.socket() as sock:
+        sock.sendall(refused[:-5])
+        assert sock.recv(1000).startswith(b"HTTP/1.1 404")
+
+
+def test_empty_payload_hash_constant(raw, bucket):
+    assert raw.request("GET", f"/{bucket}", payload=EMPTY).status == 200
+    answer = raw.request("GET", f"/{bucket}", payload="nonsense")
+    assert answer.status == 400, answer

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Buckets: creation, names, locations, lists, deletion; what is not offered says so."""
+import pytest
+from botocore.exceptions import ClientError
+from rawhttp import Raw
+from test_objects import error
+
+
+def test_a_bucket_from_creation_to_deletion(s3):
+    assert s3.create_bucket(Bucket="life")["ResponseMetadata"]["HTTPHeaders"]["location"] == "/life"
+    assert s3.head_bucket(Bucket="life")["ResponseMetadata"]["HTTPStatusCode"] == 200
+    s3.put_object(Bucket="life", Key="k", Body=b"x")
+    assert error(s3.delete_bucket, Bucket="life") == ("BucketNotEmpty", 409)
+    s3.delete_object(Bucket="life", Key="k")
+    s3.delete_bucket(Bucket="life")
+    assert error(s3.head_bucket, Bucket="life")[1] == 404
+    assert error(s3.delete_bucket, Bucket="life") == ("NoSuchBucket", 404)
+
+
+@pytest.mark.parametrize("name", ["ab", "a" * 64, "Upper", "under_score", "-dash", "dash-", "a..b", "192.168.1.1",
+                                  "xn--abc", "abc-s3alias", "a.-b", "sthree-abc"])
+def test_bad_names_are_refused(cluster, name):
+    answer = Raw(cluster).request("PUT", f"/{name}")
+    assert (answer.status, answer.code) == (400, "InvalidBucketName"), answer
+
+
+@pytest.mark.parametrize("name", ["abc", "a" * 63, "a-b", "a.b.c", "123", "1a1"])
+def test_good_names_are_taken(s3, name):
+    s3.create_bucket(Bucket=name)
+    s3.delete_bucket(Bucket=name)
+
+
+def test_locations(s3, cluster):
+    raw = Raw(cluster)
+    for constraint, status in (("", 200), (cluster.region, 200), (f"{cluster.region}:group1", 200), (":group1", 200),
+                               ("mars-1", 400), (":nogroup", 400)):
+        body = (f'<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>'
+                f'{constraint}</LocationConstraint></CreateBucketConfiguration>').encode()
+        answer = raw.request("PUT", "/located", body=body)
+        assert answer.status == status, (constraint, answer)
+        if status == 200:
+            s3.get_bucket_location(Bucket="located")
+            s3.delete_bucket(Bucket="located")
+        else:
+            assert answer.code == "InvalidLocationConstraint" or answer.code == "IllegalLocationConstraintException"
+
+
+def test_buckets_are_listed_in_order_with_pages(s3, cluster):
+    names = [f"page-{i:02}" for i in range(12)]
+    for n in reversed(names):
+        s3.create_bucket(Bucket=n)
+    listed = [b["Name"] for b in s3.list_buckets()["Buckets"]]
+    assert [n for n in listed if n.startswith("page-")] == names
+    raw, seen, token = Raw(cluster), [], None
+    for _ in range(5):
+        query = [("max-buckets", "5"), ("prefix", "page-")] + ([("continuation-token", token)] if token else [])
+        text = raw.request("GET", "/", query=query).body.decode()
+        seen += [part.split("</Name>")[0] for part in text.split("<Name>")[1:]]
+        if "<ContinuationToken>" not in text:
+            break
+        token = text.split("<ContinuationToken>")[1].split("<")[0]
+    assert seen == names
+    for n in names:
+        s3.delete_bucket(Bucket=n)
+
+
+def test_creating_again_what_is_mine_is_fine_in_us_east_1(s3):
+    s3.create_bucket(Bucket="again")
+    s3.create_bucket(Bucket="again")
+    s3.delete_bucket(Bucket="again")
+
+
+@pytest.mark.parametrize("method, query", [
+    ("GET", "policy"), ("PUT", "policy"), ("GET", "lifecycle"), ("PUT", "website"), ("GET", "encryption"),
+    ("PUT", "versioning"), ("GET", "replication"), ("PUT", "object-lock"), ("GET", "publicAccessBlock")])
+def test_bucket_operations_we_do_not_offer_say_so(cluster, bucket, method, query):
+    answer = Raw(cluster).request(method, f"/{bucket}", query=[(query, "")], body=b"<x/>" if method == "PUT" else b"")
+    assert (answer.status, answer.code) == (501, "NotImplemented"), answer
+
+
+@pytest.mark.parametrize("method, query", [("GET", "torrent"), ("GET", "retention"), ("PUT", "legal-hold"),
+                                           ("POST", "restore"), ("POST", "select")])
+def test_object_operations_we_do_not_offer_never_fall_through(cluster, s3, bucket, method, query):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"original")
+    q = [(query, "")] + ([("select-type", "2")] if query == "select" else [])
+    answer = Raw(cluster).request(method, f"/{bucket}/k", query=q, body=b"" if method == "GET" else b"<x/>")
+    assert (answer.status, answer.code) == (501, "NotImplemented"), answer
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"original"
+
+
+def test_options_we_do_not_honour_are_refused(cluster, bucket):
+    raw = Raw(cluster)
+    for header, value in (("x-amz-server-side-encryption", "aws:kms"), ("x-amz-object-lock-mode", "GOVERNANCE"),
+                          ("x-amz-storage-class", "NONSENSE"), ("x-amz-website-redirect-location", "/x"),
+                          ("x-amz-acl", "public-read")):
+        answer = raw.request("PUT", f"/{bucket}/k", headers={header: value}, body=b"x")
+        assert 400 <= answer.status <= 501 and answer.code, (header, answer)
+        assert raw.request("HEAD", f"/{bucket}/k").status == 404, f"{header} was ignored"
+
+
+def test_virtual_host_style(cluster, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a/b", Body=b"virtual")
+    raw = Raw(cluster)
+    host = {"Host": f"{bucket}.s3.localhost:{cluster.port}"}
+    assert raw.request("GET", "/a/b", headers=host).body == b"virtual"
+    assert b"<Key>a/b</Key>" in raw.request("GET", "/", query=[("list-type", "2")], headers=host).body
+    with pytest.raises(ClientError):
+        s3.get_object(Bucket="a", Key="b")
+
+
+def test_acl_and_versioning_tell_the_plain_truth(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="private")
+    for acl in (s3.get_bucket_acl(Bucket=bucket), s3.get_object_acl(Bucket=bucket, Key="k")):
+        assert acl["Owner"]["ID"] == "root"
+        assert [(g["Grantee"]["ID"], g["Permission"]) for g in acl["Grants"]] == [("root", "FULL_CONTROL")]
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)

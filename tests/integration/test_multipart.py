@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Multipart uploads: parts in any order, replaced parts, errors, idempotent completion, many parts."""
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from ledger import payload
+from test_objects import error
+
+MIB = 1 << 20
+
+
+def begin(s3, bucket, key="m", **kw):
+    return dict(Bucket=bucket, Key=key, UploadId=s3.create_multipart_upload(Bucket=bucket, Key=key, **kw)["UploadId"])
+
+
+def part(s3, upload, number, body):
+    return {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+
+
+def finish(s3, upload, parts):
+    return s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+
+
+def etag_of(bodies):
+    return f'"{hashlib.md5(b"".join(hashlib.md5(b).digest() for b in bodies)).hexdigest()}-{len(bodies)}"'
+
+
+def test_parts_in_any_order_make_one_object(s3, bucket):
+    bodies = [payload("p", i, 5 * MIB + i) for i in range(3)] + [b"tail"]
+    upload = begin(s3, bucket, Metadata={"m": "1"}, ContentType="a/b")
+    parts = {i: part(s3, upload, i, bodies[i - 1]) for i in (4, 2, 1, 3)}
+    listed = s3.list_parts(**upload)["Parts"]
+    assert [(p["PartNumber"], p["Size"], p["ETag"]) for p in listed] == [
+        (i, len(bodies[i - 1]), parts[i]["ETag"]) for i in (1, 2, 3, 4)]
+    done = finish(s3, upload, [parts[i] for i in (1, 2, 3, 4)])
+    assert done["ETag"] == etag_of(bodies)
+    got = s3.get_object(Bucket=bucket, Key="m")
+    whole = b"".join(bodies)
+    assert got["Body"].read() == whole and got["Metadata"] == {"m": "1"} and got["ContentType"] == "a/b"
+    assert s3.get_object(Bucket=bucket, Key="m", Range=f"bytes={5 * MIB - 3}-{5 * MIB + 3}")["Body"].read() == \
+        whole[5 * MIB - 3:5 * MIB + 4]
+    two = s3.get_object(Bucket=bucket, Key="m", PartNumber=2)
+    assert two["Body"].read() == bodies[1] and two["PartsCount"] == 4
+    assert error(s3.get_object, Bucket=bucket, Key="m", PartNumber=5)[1] == 416
+    again = finish(s3, upload, [parts[i] for i in (1, 2, 3, 4)])
+    assert again["ETag"] == done["ETag"], "a retried completion succeeds"
+
+
+def test_a_subset_and_replaced_parts(s3, bucket):
+    upload = begin(s3, bucket)
+    part(s3, upload, 1, payload("old", 1, 5 * MIB))
+    p1 = part(s3, upload, 1, payload("new", 1, 5 * MIB))
+    part(s3, upload, 2, payload("unused", 1, 5 * MIB))
+    p7 = part(s3, upload, 7, b"end")
+    finish(s3, upload, [p1, p7])
+    assert s3.get_object(Bucket=bucket, Key="m")["Body"].read() == payload("new", 1, 5 * MIB) + b"end"
+
+
+def test_errors_of_completion(s3, bucket):
+    upload = begin(s3, bucket)
+    p1, p2 = part(s3, upload, 1, b"small"), part(s3, upload, 2, b"small too")
+    assert error(finish, s3=s3, upload=upload, parts=[p1, p2]) == ("EntityTooSmall", 400)
+    assert error(finish, s3=s3, upload=upload, parts=[p2, p1]) == ("InvalidPartOrder", 400)
+    assert error(finish, s3=s3, upload=upload, parts=[p1, {"PartNumber": 9, "ETag": p1["ETag"]}]) == ("InvalidPart", 400)
+    assert error(finish, s3=s3, upload=upload, parts=[{"PartNumber": 1, "ETag": '"0" * 32'}])[0] == "InvalidPart"
+    assert error(finish, s3=s3, upload=upload, parts=[]) == ("MalformedXML", 400)
+    assert error(s3.upload_part, **upload, PartNumber=10_001, Body=b"x") == ("InvalidArgument", 400)
+    assert error(s3.upload_part, **{**upload, "UploadId": "nope"}, PartNumber=1, Body=b"x") == ("NoSuchUpload", 404)
+    s3.abort_multipart_upload(**upload)
+    assert error(s3.list_parts, **upload) == ("NoSuchUpload", 404)
+    assert error(s3.get_object, Bucket=bucket, Key="m") == ("NoSuchKey", 404)
+
+
+def test_parts_copied_from_objects(s3, bucket):
+    source = payload("s", 1, 12 * MIB)
+    s3.put_object(Bucket=bucket, Key="source", Body=source)
+    upload, parts = begin(s3, bucket), []
+    for i, (a, b) in enumerate(((0, 6 * MIB - 1), (6 * MIB, 12 * MIB - 1)), 1):
+        copied = s3.upload_part_copy(**upload, PartNumber=i, CopySource={"Bucket": bucket, "Key": "source"},
+                                     CopySourceRange=f"bytes={a}-{b}")
+        parts.append({"PartNumber": i, "ETag": copied["CopyPartResult"]["ETag"]})
+    s3.delete_object(Bucket=bucket, Key="source")
+    finish(s3, upload, parts)
+    assert s3.get_object(Bucket=bucket, Key="m")["Body"].read() == source
+
+
+def test_uploads_are_listed_with_pages_and_prefixes(s3, bucket):
+    uploads = [begin(s3, bucket, key) for key in ("a/1", "a/1", "a/2", "b", "c/x")]
+    found, kw = [], {}
+    for _ in range(10):
+        page = s3.list_multipart_uploads(Bucket=bucket, MaxUploads=2, **kw)
+        found += [(u["Key"], u["UploadId"]) for u in page.get("Uploads", [])]
+        if not page["IsTruncated"]:
+            break
+        kw = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+    assert sorted(found) == sorted((u["Key"], u["UploadId"]) for u in uploads)
+    assert [k for k, _ in found] == ["a/1", "a/1", "a/2", "b", "c/x"]
+    page = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/")
+    assert [p["Prefix"] for p in page["CommonPrefixes"]] == ["a/", "c/"]
+    assert [u["Key"] for u in page["Uploads"]] == ["b"]
+    for u in uploads:
+        s3.abort_multipart_upload(**u)
+
+
+def test_a_thousand_parts(s3, bucket):
+    """Copied parts, so that they may be many without being much."""
+    source = payload("t", 1, 5 * MIB)
+    s3.put_object(Bucket=bucket, Key="source", Body=source)
+    upload = begin(s3, bucket)
+
+    def copy(i):
+        r = s3.upload_part_copy(**upload, PartNumber=i, CopySource={"Bucket": bucket, "Key": "source"})
+        return {"PartNumber": i, "ETag": r["CopyPartResult"]["ETag"]}
+
+    with ThreadPoolExecutor(8) as pool:
+        parts = list(pool.map(copy, range(1, 1001)))
+    finish(s3, upload, parts)
+    head = s3.head_object(Bucket=bucket, Key="m")
+    assert head["ContentLength"] == 1000 * 5 * MIB and head["ETag"].endswith('-1000"')
+    got = s3.get_object(Bucket=bucket, Key="m", Range=f"bytes={777 * 5 * MIB - 5}-{777 * 5 * MIB + 4}")["Body"].read()
+    assert got == source[-5:] + source[:5]
+    s3.delete_object(Bucket=bucket, Key="m")
+
+
+@pytest.mark.parametrize("end", ["complete", "abort"])
+def test_one_ending_of_a_race_wins(cluster, bucket, end):
+    s3 = cluster.boto3()
+    upload = begin(s3, bucket)
+    p = part(s3, upload, 1, b"x")
+
+    def race(i):
+        client = cluster.boto3()
+        try:
+            if i % 2 and end == "abort":
+                client.abort_multipart_upload(**upload)
+                return "aborted"
+            finish(client, upload, [p])
+            return "completed"
+        except client.exceptions.ClientError as e:
+            assert e.response["Error"]["Code"] == "NoSuchUpload", e
+            return "too late"
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(race, range(8)))
+    there = "Contents" in s3.list_objects_v2(Bucket=bucket, Prefix="m")
+    assert there == ("completed" in results), results
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PutObject, GetObject, HeadObject, DeleteObject(s), CopyObject: what a client sees."""
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.exceptions import ClientError
+from ledger import payload
+
+
+def error(call, **kw):
+    """The error code and HTTP status of a call that must fail."""
+    with pytest.raises(ClientError) as e:
+        call(**kw)
+    return e.value.response["Error"]["Code"], e.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+SIZES = [0, 1, 4095, 4096, 65_536, 262_143, 262_144, 262_145, 1_000_000, 8_388_608, 20_000_001]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_went_in_comes_out(s3, bucket, size):
+    body = payload("x", 1, size)[:size]
+    put = s3.put_object(Bucket=bucket, Key="k", Body=body)
+    assert put["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+    got = s3.get_object(Bucket=bucket, Key="k")
+    assert got["ContentLength"] == size and got["Body"].read() == body and got["ETag"] == put["ETag"]
+    assert got["AcceptRanges"] == "bytes" and got["ContentType"] == "binary/octet-stream"
+    head = s3.head_object(Bucket=bucket, Key="k")
+    assert head["ContentLength"] == size and head["LastModified"] == got["LastModified"]
+
+
+@pytest.mark.parametrize("size", [10_000, 1_000_000])
+@pytest.mark.parametrize("header, first, last", [
+    ("bytes=0-0", 0, 0), ("bytes=5-9", 5, 9), ("bytes=9990-", 9990, None), ("bytes=-1", -1, None),
+    ("bytes=-99999999", 0, None), ("bytes=100-99999999", 100, None)])
+def test_ranges(s3, bucket, size, header, first, last):
+    body = payload("r", 1, size)
+    s3.put_object(Bucket=bucket, Key="k", Body=body)
+    first = first if first >= 0 else size + first
+    last = size - 1 if last is None else last
+    got = s3.get_object(Bucket=bucket, Key="k", Range=header)
+    assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
+    assert got["ContentRange"] == f"bytes {first}-{last}/{size}"
+    assert got["Body"].read() == body[first:last + 1]
+
+
+def test_ranges_that_cannot_be(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789")
+    assert error(s3.get_object, Bucket=bucket, Key="k", Range="bytes=10-") == ("InvalidRange", 416)
+    assert error(s3.get_object, Bucket=bucket, Key="k", Range="bytes=-0") == ("InvalidRange", 416)
+    for odd in ("bytes=5-3", "lines=1-2", "bytes=a-b", "bytes=0-1,3-4"):  # not a range we serve: the whole object
+        got = s3.get_object(Bucket=bucket, Key="k", Range=odd)
+        assert got["ResponseMetadata"]["HTTPStatusCode"] == 200 and got["Body"].read() == b"0123456789", odd
+
+
+def test_overwriting_is_seen_at_once_and_never_half(s3, cluster, bucket):
+    stop, bad = threading.Event(), []
+    bodies = [payload("o", i, 300_000) for i in range(2)]
+    s3.put_object(Bucket=bucket, Key="k", Body=bodies[0])
+
+    def look():
+        client = cluster.boto3()
+        while not stop.is_set():
+            if client.get_object(Bucket=bucket, Key="k")["Body"].read() not in bodies:
+                bad.append("a mixture")
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    for r in readers:
+        r.start()
+    for i in range(40):
+        s3.put_object(Bucket=bucket, Key="k", Body=bodies[i % 2])
+        assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == bodies[i % 2]
+    stop.set()
+    for r in readers:
+        r.join()
+    assert not bad
+
+
+def test_missing_things_have_their_errors(s3, bucket):
+    assert error(s3.get_object, Bucket=bucket, Key="no") == ("NoSuchKey", 404)
+    assert error(s3.head_object, Bucket=bucket, Key="no")[1] == 404
+    assert error(s3.get_object, Bucket="no-such-bucket-here", Key="k") == ("NoSuchBucket", 404)
+    assert error(s3.put_object, Bucket="no-such-bucket-here", Key="k", Body=b"x") == ("NoSuchBucket", 404)
+    assert error(s3.list_objects_v2, Bucket="no-such-bucket-here") == ("NoSuchBucket", 404)
+    assert s3.delete_object(Bucket=bucket, Key="no")["ResponseMetadata"]["HTTPStatusCode"] == 204
+
+
+def test_conditions_of_reads(s3, bucket):
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["ETag"]
+    when = s3.head_object(Bucket=bucket, Key="k")["LastModified"]
+    assert s3.get_object(Bucket=bucket, Key="k", IfMatch=etag)["Body"].read() == b"x"
+    assert error(s3.get_object, Bucket=bucket, Key="k", IfMatch='"other"') == ("PreconditionFailed", 412)
+    assert error(s3.get_object, Bucket=bucket, Key="k", IfNoneMatch=etag)[1] == 304
+    assert error(s3.get_object, Bucket=bucket, Key="k", IfModifiedSince=when)[1] == 304
+    assert s3.get_object(Bucket=bucket, Key="k", IfUnmodifiedSince=when)["Body"].read() == b"x"
+
+
+def test_of_racing_creators_exactly_one_wins(cluster, bucket):
+    def create(i):
+        try:
+            s3 = cluster.boto3()
+            s3.meta.events.register("before-sign.s3.PutObject",
+                                    lambda request, **kw: request.headers.__setitem__("If-None-Match", "*"))
+            s3.put_object(Bucket=bucket, Key="once", Body=b"%d" % i)
+            return i
+        except ClientError as e:
+            assert e.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"), e
+            return None
+
+    with ThreadPoolExecutor(12) as pool:
+        winners = [i for i in pool.map(create, range(24)) if i is not None]
+    assert len(winners) == 1
+    assert cluster.boto3().get_object(Bucket=bucket, Key="once")["Body"].read() == b"%d" % winners[0]
+
+
+def test_compare_and_swap_loses_no_update(cluster, bucket):
+    """A counter raised by many clients through If-Match ends at exactly the number of successes."""
+    cluster.boto3().put_object(Bucket=bucket, Key="counter", Body=b"0")
+
+    def raise_it(_):
+        s3 = cluster.boto3()
+        while True:
+            got = s3.get_object(Bucket=bucket, Key="counter")
+            value, etag = int(got["Body"].read()), got["ETag"]
+            s3.meta.events.register_last(
+                "before-sign.s3.PutObject", lambda request, etag=etag, **kw: request.headers.__setitem__("If-Match", etag),
+                unique_id="if-match")
+            try:
+                s3.put_object(Bucket=bucket, Key="counter", Body=b"%d" % (value + 1))
+                return
+            except ClientError as e:
+                assert e.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"), e
+            finally:
+                s3.meta.events.unregister("before-sign.s3.PutObject", unique_id="if-match")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(raise_it, range(18)))
+    assert cluster.boto3().get_object(Bucket=bucket, Key="counter")["Body"].read() == b"18"
+
+
+def test_many_deletes_at_once(s3, bucket):
+    keys = [f"k{i:04}" for i in range(1000)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda k: s3.put_object(Bucket=bucket, Key=k, Body=b"x"), keys))
+    done = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": k} for k in keys]})
+    assert len(done["Deleted"]) == 1000 and "Errors" not in done
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    quiet = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}], "Quiet": True})
+    assert "Deleted" not in quiet
+    assert error(s3.delete_objects, Bucket=bucket, Delete={"Objects": [{"Key": "k"}] * 1001}) == ("MalformedXML", 400)
+
+
+@pytest.mark.parametrize("size", [10, 5_000_000])
+def test_copies(s3, bucket, size):
+    body = payload("c", 1, size)
+    etag = s3.put_object(Bucket=bucket, Key="from", Body=body, Metadata={"m": "1"}, ContentType="a/b")["ETag"]
+    copy = s3.copy_object(Bucket=bucket, Key="to", CopySource={"Bucket": bucket, "Key": "from"})
+    assert copy["CopyObjectResult"]["ETag"] == etag
+    s3.delete_object(Bucket=bucket, Key="from")
+    got = s3.get_object(Bucket=bucket, Key="to")
+    assert got["Body"].read() == body and got["Metadata"] == {"m": "1"} and got["ContentType"] == "a/b"
+    s3.copy_object(Bucket=bucket, Key="to", CopySource={"Bucket": bucket, "Key": "to"}, MetadataDirective="REPLACE",
+                   Metadata={"m": "2"})
+    got = s3.get_object(Bucket=bucket, Key="to")
+    assert got["Body"].read() == body and got["Metadata"] == {"m": "2"}
+    assert error(s3.copy_object, Bucket=bucket, Key="to",
+                 CopySource={"Bucket": bucket, "Key": "to"}) == ("InvalidRequest", 400)
+    assert error(s3.copy_object, Bucket=bucket, Key="x", CopySource={"Bucket": bucket, "Key": "no"})[0] == "NoSuchKey"
+    assert error(s3.copy_object, Bucket=bucket, Key="x", CopySource={"Bucket": bucket, "Key": "to"},
+                 CopySourceIfMatch='"no"') == ("PreconditionFailed", 412)
+
+
+def test_a_copy_outlives_overwrites_and_deletes_of_its_source(s3, bucket, cluster):
+    body = payload("c", 2, 400_000)
+    s3.put_object(Bucket=bucket, Key="a", Body=body)
+    for i in range(5):
+        s3.copy_object(Bucket=bucket, Key=f"copy{i}", CopySource={"Bucket": bucket, "Key": "a" if i == 0 else f"copy{i - 1}"})
+        s3.put_object(Bucket=bucket, Key="a" if i == 0 else f"copy{i - 1}", Body=b"new")
+    s3.delete_object(Bucket=bucket, Key="a")
+    assert s3.get_object(Bucket=bucket, Key="copy4")["Body"].read() == body
+
+
+def test_metadata_limits_and_odd_values(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"", Metadata={"a": "x" * 1500})
+    assert error(s3.put_object, Bucket=bucket, Key="k", Body=b"", Metadata={"a": "x" * 2100}) == ("MetadataTooLarge", 400)
+    assert error(s3.put_object, Bucket=bucket, Key="k" * 1025, Body=b"") == ("KeyTooLongError", 400)
+
+
+def test_content_md5_is_checked(s3, bucket):
+    import base64
+    good = base64.b64encode(hashlib.md5(b"x").digest()).decode()
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ContentMD5=good)
+    assert error(s3.put_object, Bucket=bucket, Key="k", Body=b"y", ContentMD5=good) == ("BadDigest", 400)
+    assert error(s3.put_object, Bucket=bucket, Key="k", Body=b"y", ContentMD5="short") == ("InvalidDigest", 400)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
