@@ -177,6 +177,17 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
     return 0;
 }
 
+static int start_reclaim(struct s3gw_gateway *g, struct buf *err)
+{
+    const struct s3_reclaim_options o = {
+        .gw = &g->gw,
+        .grace_ms = (unsigned)MAX(g->conf->reclaim_grace_ms, 1u), /* 0 would be its default */
+        .rescan_ms = (unsigned)g->conf->reclaim_rescan_ms,
+    };
+    int r = s3_reclaim_start(&o, &g->reclaim);
+    return r < 0 ? fail(err, r, "reclaimer", "") : 0;
+}
+
 static int start_http(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
@@ -221,11 +232,17 @@ static void add_status(void *arg, json_t *into)
         g->status(g->status_arg, into);
 }
 
+static void reclaim_now(void *arg)
+{
+    s3_reclaim_now(((struct s3gw_gateway *)arg)->reclaim);
+}
+
 static int start_admin(struct s3gw_gateway *g, struct buf *err)
 {
     if (!*g->conf->admin_socket)
         return 0;
-    const struct s3_admin_context c = {.gw = &g->gw, .status = add_status, .status_arg = g};
+    const struct s3_admin_context c = {
+        .gw = &g->gw, .status = add_status, .reclaim = reclaim_now, .arg = g};
     int r = s3_admin_start(g->conf->admin_socket, &c, &g->admin);
     return r < 0 ? fail(err, r, "admin socket", g->conf->admin_socket) : 0;
 }
@@ -246,9 +263,9 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     r = g->rebuild ? rebuild_index(g, err) : 0;
     if (r < 0)
         return r;
-    r = s3_reclaim_start(&(struct s3_reclaim_options){.gw = &g->gw}, &g->reclaim);
+    r = start_reclaim(g, err); /* before requests: what the logs hold now is nobody's unfinished write */
     if (r < 0)
-        return fail(err, r, "reclaimer", "");
+        return r;
     r = start_http(g, err);
     return r < 0 ? r : start_admin(g, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gateway - everything a running S3 server consists of, opened in order and closed in reverse: index,
- * storages, root user, HTTP, admin socket. Shared by `standalone` and `serve`.
+ * gateway - everything a running S3 server consists of, opened in order and closed in reverse: index, root
+ * user, storages, reclaimer, HTTP, admin socket. Shared by `standalone` and `serve`.
  *
  * Threads: the main thread starts and stops it; the parts have threads of their own.
  */
@@ -19,8 +19,8 @@ struct s3gw_gateway {
     struct s3gw_conf *conf;  /* outlives it */
     bool rebuild;            /* set the index aside and make a new one from the storages */
     struct s3_gw gw;
-    struct s3_http *http;
     struct s3_reclaim *reclaim;
+    struct s3_http *http;
     struct s3_admin *admin;
     /* More for the answer of `s3gw admin status`; may be NULL. */
     void (*status)(void *arg, json_t *into);

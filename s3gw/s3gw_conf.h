@@ -28,6 +28,7 @@ struct s3gw_conf {
     int64_t http_threads, workers, max_connections;
     uint64_t idle_timeout_ms;
     uint64_t drain_timeout_ms;
+    uint64_t reclaim_grace_ms, reclaim_rescan_ms;
     char *admin_socket;         /* empty: none */
     char *congestion;           /* empty: the system's */
     char *access_log;           /* empty: none */

@@ -24,6 +24,7 @@ static const char help[] =
     "  bucket list [--owner USER]\n"
     "  bucket show NAME\n"
     "  status\n"
+    "  reclaim          delete files that nothing names now, without the usual grace\n"
     "  version\n"
     "\n"
     "  --data DIR     data folder of the server; its socket is DIR/admin.sock\n"
@@ -42,7 +43,7 @@ static const struct verb {
     {{"user", "disable"}, {"id"}},      {{"user", "enable"}, {"id"}},    {{"user", "delete"}, {"id"}},
     {{"key", "create"}, {"user"}},      {{"key", "list"}, {"user"}},     {{"key", "delete"}, {"?user", "access_key"}},
     {{"bucket", "list"}, {NULL}},       {{"bucket", "show"}, {"name"}},  {{"status", NULL}, {NULL}},
-    {{"version", NULL}, {NULL}},
+    {{"reclaim", NULL}, {NULL}},        {{"version", NULL}, {NULL}},
 };
 
 enum { OPT_DATA = 256, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_ARG };

@@ -437,8 +437,15 @@ static json_t *status(struct call *c)
                           health == 0 ? "ok" : dfs_errno_name(health), "users", (json_int_t)nusers, "buckets",
                           (json_int_t)MAX(buckets, 0));
     if (j && c->c->status)
-        c->c->status(c->c->status_arg, j);
+        c->c->status(c->c->arg, j);
     return j;
+}
+
+static json_t *reclaim(struct call *c)
+{
+    if (c->c->reclaim)
+        c->c->reclaim(c->c->arg);
+    return done(NULL, NULL);
 }
 
 static json_t *version(struct call *c)
@@ -455,7 +462,7 @@ static const struct {
     {"user disable", user_disable}, {"user enable", user_enable}, {"user delete", user_delete},
     {"key create", key_create},   {"key list", key_list},       {"key delete", key_delete},
     {"bucket list", bucket_list}, {"bucket show", bucket_show}, {"status", status},
-    {"version", version},
+    {"reclaim", reclaim},         {"version", version},
 };
 
 json_t *s3_admin_run(const struct s3_admin_context *context, json_t *request)

@@ -22,7 +22,9 @@ struct s3_admin_context {
     const struct s3_gw *gw;
     /* Adds what only the program knows (ports, children, connections) to the answer of "status". */
     void (*status)(void *arg, json_t *into);
-    void *status_arg;
+    /* Delete unused files now instead of after their grace. */
+    void (*reclaim)(void *arg);
+    void *arg;
 };
 
 /* The answer to @request (any JSON value); a new reference, NULL without memory. */
