@@ -3,6 +3,7 @@
 
 #include "s3gw/api/answer.h"
 #include "s3gw/api/version.h"
+#include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/tags.h"
 #include "s3gw/index/bucket.h"
@@ -34,31 +35,6 @@ static bool in_query(const struct s3_req *q)
     return q->who.how == S3_AUTH_V4_QUERY || q->who.how == S3_AUTH_V2_QUERY;
 }
 
-/* The framing is not part of the object: s3-behaviours 5. Absent when nothing else is left. */
-static enum s3err without_aws_chunked(struct s3_req *q, struct str v, struct str *ret)
-{
-    *ret = v;
-    struct str rest = v, piece;
-    bool found = false;
-    while (str_split(&rest, ',', &piece))
-        found = found || str_ieq(str_trim(piece), STR("aws-chunked"));
-    if (!found)
-        return S3ERR_OK;
-    AUTO(buf_free) struct buf left = BUF(8192);
-    for (rest = v; str_split(&rest, ',', &piece);) {
-        piece = str_trim(piece);
-        if (piece.n == 0 || str_ieq(piece, STR("aws-chunked")))
-            continue;
-        if (left.n)
-            buf_addc(&left, ',');
-        buf_adds(&left, piece);
-    }
-    if (buf_err(&left))
-        return no_memory();
-    *ret = left.n ? arena_str(&q->arena, buf_str(&left)) : STR_NULL;
-    return left.n && !ret->p ? no_memory() : S3ERR_OK;
-}
-
 static void keep(struct s3_object *o, struct str name, struct str value)
 {
     o->headers[o->nheaders++] = (struct s3_pair){name, value};
@@ -70,11 +46,8 @@ static enum s3err system_headers_from(struct s3_req *q, struct s3_object *o)
         struct str name = system_headers[i].name;
         bool ours = str_istarts(name, STR("x-amz-"));
         struct str v = ours ? s3_req_option(q, name) : s3_req_header(q, name);
-        if (str_eq(name, STR("content-encoding")) && v.p) {
-            enum s3err e = without_aws_chunked(q, v, &v);
-            if (e != S3ERR_OK)
-                return e;
-        }
+        if (str_eq(name, STR("content-encoding")))
+            v = s3_body_content_encoding(q); /* without aws-chunked */
         if (v.n == 0)
             continue; /* empty counts as not given: the default content type, no encoding */
         if (ours && !str_starts(v, STR("/")) && !str_starts(v, STR("http://")) && !str_starts(v, STR("https://")))

@@ -157,8 +157,8 @@ static enum s3err plan_algorithm(struct s3_req *q, const struct s3_body_plan *pl
 
 static enum s3err plan_checksums(struct s3_req *q, struct s3_body_plan *plan)
 {
-    if (q->op && str_eq(str_c(q->op->name), STR("CompleteMultipartUpload")))
-        return S3ERR_OK; /* there they speak of the object to be */
+    if (q->op && q->op->checksum_is_objects)
+        return S3ERR_OK;
     enum s3err e = take_checksum(q, q->headers, q->nheaders, plan);
     if (e == S3ERR_OK && q->who.how == S3_AUTH_V4_QUERY && plan->expect.alg == S3_CK_NONE)
         e = take_checksum(q, q->params, q->nparams, plan);

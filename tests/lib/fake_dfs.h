@@ -28,7 +28,7 @@ static inline uint8_t fake_dfs_byte(uint64_t i)
     return (uint8_t)(i * 7 + (i >> 8));
 }
 
-static int fake_note(struct str description)
+static inline int fake_note(struct str description)
 {
     struct s3_desc d;
     if (fake_dfs.fail < 0)

@@ -39,7 +39,7 @@ void s3_req_more(struct s3_req *q)
     fail();
 }
 
-static int add_users(struct s3_tx *tx, void *arg)
+static inline int add_users(struct s3_tx *tx, void *arg)
 {
     (void)arg;
     static const struct s3_user users[] = {
@@ -54,7 +54,7 @@ static int add_users(struct s3_tx *tx, void *arg)
     return 0;
 }
 
-static void setup(struct fixture *f)
+static inline void setup(struct fixture *f)
 {
     *f = (struct fixture){.now_ms = 1767322800000};
     memset(&fake_dfs, 0, sizeof(fake_dfs));
@@ -65,14 +65,14 @@ static void setup(struct fixture *f)
     assert_int_equal(s3_index_update(f->gw.index, add_users, NULL), 0);
 }
 
-static void teardown(struct fixture *f)
+static inline void teardown(struct fixture *f)
 {
     if (f->used)
         s3_req_fini(&f->q);
     s3_index_close(&f->gw.index);
 }
 
-static enum s3_method method_of(struct str name)
+static inline enum s3_method method_of(struct str name)
 {
     for (enum s3_method m = S3_GET; m < S3_OTHER_METHOD; m++)
         if (str_eq(str_c(s3_method_name(m)), name))
@@ -81,7 +81,7 @@ static enum s3_method method_of(struct str name)
 }
 
 /* "A: b\nC: d" */
-static void add_request_headers(struct s3_req *q, const char *text)
+static inline void add_request_headers(struct s3_req *q, const char *text)
 {
     static struct s3_pair headers[64];
     struct str rest = str_c(text), line;
@@ -93,7 +93,7 @@ static void add_request_headers(struct s3_req *q, const char *text)
     }
 }
 
-static void become(struct s3_req *q, const char *who)
+static inline void become(struct s3_req *q, const char *who)
 {
     static const char *const names[][3] = {
         {"root", "root-id", "root"}, {"alice", "alice-id", "Alice"}, {"bob", "bob-id", "Bob"}};
@@ -106,7 +106,7 @@ static void become(struct s3_req *q, const char *who)
                                           .how = S3_AUTH_V4_HEADER};
 }
 
-static enum s3err run(struct fixture *f, const char *who)
+static inline enum s3err run(struct fixture *f, const char *who)
 {
     struct s3_req *q = &f->q;
     enum s3err e = s3_uri_parse(q, q->raw_path);
@@ -128,7 +128,7 @@ static enum s3err run(struct fixture *f, const char *who)
 }
 
 /* @who: "root", "alice", "bob" or NULL. @headers: lines, or NULL. @body: or NULL. */
-static enum s3err call(struct fixture *f, const char *who, const char *method, const char *target,
+static inline enum s3err call(struct fixture *f, const char *who, const char *method, const char *target,
                        const char *headers, const char *body)
 {
     if (f->used)
@@ -152,7 +152,7 @@ static enum s3err call(struct fixture *f, const char *who, const char *method, c
     return f->e;
 }
 
-static struct str answered(const struct fixture *f, const char *header)
+static inline struct str answered(const struct fixture *f, const char *header)
 {
     for (size_t i = 0; i < f->q.resp.nheaders; i++)
         if (str_ieq(f->q.resp.headers[i].name, str_c(header)))
@@ -160,7 +160,7 @@ static struct str answered(const struct fixture *f, const char *header)
     return STR_NULL;
 }
 
-static struct str extra(const struct fixture *f, const char *name)
+static inline struct str extra(const struct fixture *f, const char *name)
 {
     for (size_t i = 0; i < f->q.resp.nextras; i++)
         if (strcmp(f->q.resp.extras[i].name, name) == 0)
@@ -169,7 +169,7 @@ static struct str extra(const struct fixture *f, const char *name)
 }
 
 /* "Contents/Key": text of the first such element below the root. */
-static struct str text_at(const struct fixture *f, const char *path)
+static inline struct str text_at(const struct fixture *f, const char *path)
 {
     const struct s3_node *n = f->xml;
     struct str rest = str_c(path), name;
@@ -184,7 +184,7 @@ static struct str text_at(const struct fixture *f, const char *path)
 #define assert_text(f, path, want) assert_string_equal(shown(text_at(f, path)), want)
 
 /* NUL-terminated for messages; valid until the next but three calls. */
-static const char *shown(struct str s)
+static inline const char *shown(struct str s)
 {
     static char buffers[4][4096];
     static unsigned at;
@@ -201,14 +201,14 @@ struct put {
     struct s3_extent extent;
 };
 
-static int put_in_index(struct s3_tx *tx, void *arg)
+static inline int put_in_index(struct s3_tx *tx, void *arg)
 {
     struct put *p = arg;
     p->extent.owner = 0;
     return s3_object_put(tx, p->bid, p->key, &(struct s3_cond){0}, &p->o);
 }
 
-static void pattern_md5(uint64_t size, uint8_t md5[16])
+static inline void pattern_md5(uint64_t size, uint8_t md5[16])
 {
     uint8_t *bytes = dfs_alloc(size ? (size_t)size : 1);
     for (uint64_t i = 0; i < size; i++)
@@ -217,7 +217,7 @@ static void pattern_md5(uint64_t size, uint8_t md5[16])
     free(bytes);
 }
 
-static void have_object(struct fixture *f, const char *bucket, const char *key, uint64_t size)
+static inline void have_object(struct fixture *f, const char *bucket, const char *key, uint64_t size)
 {
     static unsigned files;
     struct arena a;

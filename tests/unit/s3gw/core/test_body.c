@@ -12,7 +12,8 @@
 
 static const struct s3_op stream = {.name = "PutObject", .body = S3_BODY_STREAM};
 static const struct s3_op xml = {.name = "DeleteObjects", .body = S3_BODY_XML};
-static const struct s3_op complete = {.name = "CompleteMultipartUpload", .body = S3_BODY_XML};
+static const struct s3_op complete = {
+    .name = "CompleteMultipartUpload", .body = S3_BODY_XML, .checksum_is_objects = true};
 
 static struct s3_req q;
 static struct s3_pair headers[16], params[4];
