@@ -124,9 +124,11 @@ static bool add_headers(struct s3_exchange *x, struct MHD_Response *r)
     bool ok = MHD_add_response_header(r, "x-amz-request-id", q->request_id) == MHD_YES &&
               MHD_add_response_header(r, "x-amz-id-2", q->request_id) == MHD_YES &&
               MHD_add_response_header(r, "Server", "s3gw") == MHD_YES;
-    for (size_t i = 0; ok && i < q->resp.nheaders; i++)
-        ok = q->resp.headers[i].value.n == 0 /* libmicrohttpd has no empty values */ ||
-             MHD_add_response_header(r, q->resp.headers[i].name.p, q->resp.headers[i].value.p) == MHD_YES;
+    for (size_t i = 0; ok && i < q->resp.nheaders; i++) {
+        const struct s3_pair *h = &q->resp.headers[i];
+        /* libmicrohttpd refuses empty values; a blank is read as one. */
+        ok = MHD_add_response_header(r, h->name.p, h->value.n > 0 ? h->value.p : " ") == MHD_YES;
+    }
     if (ok && (q->resp.close || atomic_load(&x->http->draining)))
         ok = MHD_add_response_header(r, "Connection", "close") == MHD_YES;
     return ok;
