@@ -423,7 +423,9 @@ static void set_options(struct rdb_index *x)
     rocksdb_options_add_compact_on_deletion_collector_factory(o, 4096, 2048);
 
     rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
-    rocksdb_block_based_options_set_block_cache(t, rocksdb_cache_create_lru(MAX(x->o.cache_bytes, 1u << 20)));
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru(MAX(x->o.cache_bytes, 1u << 20));
+    rocksdb_block_based_options_set_block_cache(t, cache); /* holds a reference of its own */
+    rocksdb_cache_destroy(cache);
     rocksdb_filterpolicy_t *bloom = rocksdb_filterpolicy_create_bloom_full(10);
     rocksdb_block_based_options_set_filter_policy(t, bloom); /* owns it now */
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
