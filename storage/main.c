@@ -26,6 +26,7 @@
 #include "storage/service/internal.h"
 #include "storage/service/service.h"
 #include "storage/storage_conf.h"
+#include "storage/sync/sync.h"
 #include "storage/trunk/store.h"
 
 enum {
@@ -48,8 +49,11 @@ struct app {
     struct sto_store *store;
     struct sto_internal *internal;
     struct sto_members *members;
+    struct sto_mirrors *mirrors;
+    struct sto_followers *followers;
     struct sto_service *service;
     struct sto_beat *beat;
+    struct sto_sync *sync;
     char identity_path[PATH_TEXT], params_path[PATH_TEXT], socket_path[PATH_TEXT];
 };
 
@@ -243,6 +247,8 @@ static int start_service(struct app *a)
         .peers = a->peer_hosts,
         .store = a->store,
         .members = a->members,
+        .mirrors = a->mirrors,
+        .followers = a->followers,
         .params = a->params,
         .max_connections = (uint32_t)a->conf.max_connections,
         .net_threads = (unsigned)a->conf.work_threads,
@@ -281,29 +287,93 @@ static int start_beat(struct app *a)
     return sto_beat_start(&o, &a->beat);
 }
 
+/* Every member in service has been caught up with: the trackers may show us to readers. */
+static void completed(void *arg)
+{
+    struct app *a = arg;
+    struct sto_identity id;
+    sto_beat_identity(a->beat, &id);
+    if (id.complete)
+        return; /* the trackers said so: there is nobody to copy from */
+    int r = sto_beat_set_complete(a->beat, true);
+    if (r < 0)
+        dfs_log(LOG_ERROR, "storage.identity_not_saved", KV_ERR(r));
+    sto_beat_rejoin(a->beat);
+}
+
+static int start_sync(struct app *a)
+{
+    struct sto_sync_options o = {
+        .store = a->store,
+        .mirrors = a->mirrors,
+        .members = a->members,
+        .followers = a->followers,
+        .group = a->conf.group_name,
+        .own_id = a->identity.id,
+        .net = a->ask.net,
+        .wait_ms = a->conf.sync_wait_ms,
+        .complete = a->identity.complete,
+        .completed = completed,
+        .arg = a,
+    };
+    return sto_sync_start(&o, &a->sync);
+}
+
+/* A disk that came back empty: what was complete is so no more, and must not be read before it is. */
+static int notice_lost_paths(struct app *a)
+{
+    bool fresh = false;
+    for (unsigned i = 0; i < sto_store_path_count(a->store); i++)
+        fresh = fresh || sto_store_fresh(a->store, i);
+    if (!fresh || !a->identity.complete)
+        return 0;
+    dfs_log(LOG_WARN, "storage.path_empty", KV_Z("action", "refilling from the group"));
+    a->identity.complete = false;
+    memset(a->identity.sync_source, 0, sizeof(a->identity.sync_source));
+    return sto_identity_save(a->identity_path, &a->identity);
+}
+
+static int start_state(struct app *a)
+{
+    int r = notice_lost_paths(a);
+    if (r == 0)
+        r = sto_members_new(&a->members);
+    if (r == 0)
+        r = sto_mirrors_open(a->store, a->identity.id, &a->mirrors);
+    if (r == 0)
+        r = sto_followers_new(a->store, a->mirrors, a->members, &a->followers);
+    return r;
+}
+
 static int start_parts(struct app *a)
 {
     int r = open_store(a);
     if (r < 0)
         return EXIT_FAILURE;
+    r = start_state(a);
+    if (r < 0)
+        return say("cannot read the state of replication", r);
     struct sto_internal_options io = {.socket_path = a->socket_path, .store = a->store};
     r = sto_internal_start(&io, &a->internal);
     if (r < 0)
         return say(a->socket_path, r);
-    r = sto_members_new(&a->members);
-    if (r == 0)
-        r = start_service(a);
+    r = start_service(a);
     if (r < 0)
         return say("cannot listen", r);
     r = start_beat(a);
+    if (r == 0)
+        r = start_sync(a);
     return r < 0 ? say("cannot start", r) : 0;
 }
 
 static void stop_parts(struct app *a)
 {
+    sto_sync_stop(&a->sync);
     sto_beat_stop(&a->beat);
     sto_service_stop(&a->service, GRACE_MS);
     sto_internal_stop(&a->internal);
+    sto_followers_free(&a->followers);
+    sto_mirrors_close(&a->mirrors);
     sto_store_close(&a->store);
     sto_members_free(&a->members);
 }

@@ -99,7 +99,8 @@ enum dfs_internal_cmd {
 
     /*
      * SYNC_PULL > path index u8, log id 16, position u64, wait ms u32, asking server's storage-id str[16]
-     *           < pack number u32, offset u32, next position u64, end u64, bytes of the pack (rest)
+     *           < pack number u32, offset u32, next position u64, end u64, time u64 (Unix seconds there,
+     *             before the log was looked at), bytes of the pack (rest)
      * The first whole records at or behind the position; no bytes: nothing came within the wait. The
      * position says too that the asking server has everything before it, durably.
      */

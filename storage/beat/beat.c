@@ -207,6 +207,22 @@ static int negotiate(struct link *l)
     return r;
 }
 
+/*
+ * A server that came back with an empty disk must not be shown to readers: it says itself that it is
+ * waiting for its files (59), which heartbeats do not change (semantics 7).
+ */
+static int hide_incomplete(struct link *l)
+{
+    struct sto_identity id;
+    sto_beat_identity(l->b, &id);
+    if (id.complete || id.sync_source[0])
+        return 0;
+    struct dfs_change_status_req m = {.status = DFS_ST_WAIT_SYNC};
+    AUTO(buf_free) struct buf body = BUF(DFS_CHANGE_STATUS_REQ_LEN);
+    dfs_change_status_req_put(&body, &m);
+    return call(l, DFS_CMD_CHANGE_STATUS, &body);
+}
+
 /* --- beating ------------------------------------------------------------------------------------ */
 
 static int hear_notice(struct link *l)
@@ -331,6 +347,8 @@ static int session(struct link *l)
         if (!pause_ms(b, MIN(b->o.beat_ms, (uint64_t)NEGOTIATE_MS), seen))
             return 0;
     }
+    if (r == 0)
+        r = hide_incomplete(l);
     if (r < 0)
         return r;
     enter(l, STO_STAGE_BEATING);

@@ -9,7 +9,7 @@
 
 #include "dfscore/net/peer.h"
 #include "storage/beat/identity.h"
-#include "storage/beat/members.h"
+#include "storage/group/members.h"
 #include "storage/beat/params.h"
 
 struct sto_trackers {

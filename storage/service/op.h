@@ -150,7 +150,8 @@ void sto_handle_trunk_refused(struct dfs_req *req);
 void sto_handle_logs(struct dfs_req *req);
 void sto_handle_pull(struct dfs_req *req);
 int sto_parking_new(struct sto_parking **ret) MUST_CHECK;
-/* Every parked pull is answered. The pool must still run. */
+/* Parked pulls are answered, later ones at once. The pool must still run. */
+void sto_parking_close(struct sto_parking *pk);
 void sto_parking_free(struct sto_parking **pp);
 void sto_sync_close(struct dfs_conn *c); /* on_close of the service */
 

@@ -117,10 +117,11 @@ void sto_service_stop(struct sto_service **sp, uint64_t grace_ms)
     if (!s)
         return;
     CHECK_OBJ(s, SERVICE_MAGIC);
-    sto_parking_free(&s->parking);
+    sto_parking_close(s->parking);
     if (s->listener)
         dfs_listener_stop(s->listener, grace_ms);
     sto_iopool_free(&s->pool);
+    sto_parking_free(&s->parking);
     dfs_listener_free(&s->listener);
     for (unsigned i = 0; i < s->loop_count; i++)
         dfs_loop_free(&s->loops[i]);

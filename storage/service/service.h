@@ -9,7 +9,7 @@
 
 #include "dfscore/net/listener.h"
 #include "dfscore/wire/messages.h"
-#include "storage/beat/members.h"
+#include "storage/group/members.h"
 #include "storage/beat/params.h"
 #include "storage/sync/followers.h"
 

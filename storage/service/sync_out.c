@@ -14,7 +14,7 @@
 #include "dfscore/wire/internal.h"
 #include "storage/service/op.h"
 
-enum { PARK_LOOK_MS = 5, PARK_MAX_MS = 10000, PULL_HEAD = 24 };
+enum { PARK_LOOK_MS = 5, PARK_MAX_MS = 10000, PULL_HEAD = 32 };
 
 struct pull {
     struct sto_op op; /* first */
@@ -95,16 +95,25 @@ int sto_parking_new(struct sto_parking **ret)
     return r;
 }
 
+void sto_parking_close(struct sto_parking *pk)
+{
+    if (!pk)
+        return;
+    pthread_mutex_lock(&pk->lock);
+    bool first = !pk->stop;
+    pk->stop = true;
+    pthread_mutex_unlock(&pk->lock);
+    pthread_cond_signal(&pk->wake);
+    if (first)
+        pthread_join(pk->thread, NULL);
+}
+
 void sto_parking_free(struct sto_parking **pp)
 {
     struct sto_parking *pk = TAKE(*pp);
     if (!pk)
         return;
-    pthread_mutex_lock(&pk->lock);
-    pk->stop = true;
-    pthread_mutex_unlock(&pk->lock);
-    pthread_cond_signal(&pk->wake);
-    pthread_join(pk->thread, NULL);
+    sto_parking_close(pk);
     pthread_cond_destroy(&pk->wake);
     pthread_mutex_destroy(&pk->lock);
     free(pk);
@@ -133,6 +142,7 @@ static void read_log(struct sto_iotask *t)
     struct buf *out = &p->op.out;
     struct sto_range range;
     char head[PULL_HEAD] = {0};
+    uint64_t now_s = (uint64_t)dfs_now_s(); /* before the look at the log: what is older is in it */
     buf_reset(out);
     buf_add(out, head, sizeof(head));
     int r = sto_mirrors_read(p->op.s->o.mirrors, p->op.path, p->id, p->position, out, &range);
@@ -144,6 +154,7 @@ static void read_log(struct sto_iotask *t)
         buf_u32(&at, range.offset);
         buf_u64(&at, range.next);
         buf_u64(&at, range.end);
+        buf_u64(&at, now_s);
     }
     sto_op_finish(&p->op, r < 0 ? r : buf_err(out));
 }

@@ -10,7 +10,7 @@
 #ifndef STO_FOLLOWERS_H
 #define STO_FOLLOWERS_H
 
-#include "storage/beat/members.h"
+#include "storage/group/members.h"
 #include "storage/trunk/mirror.h"
 
 struct sto_followers;

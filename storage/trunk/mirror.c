@@ -197,7 +197,9 @@ int sto_mirrors_mark(struct sto_mirrors *m, unsigned path, const struct sto_log_
     record_path(info->id, file);
     int n = snprintf(text, sizeof(text), "origin=%s\nhigh=%u\nlow=%u\nposition=%" PRIu64 "\n",
                      info->origin, info->high, info->low, position);
-    int r = sto_dir_put_file(&m->store->paths[path].dir, file, str_of(text, (size_t)n));
+    int r = sto_mirrors_add(m, path, info);
+    if (r == 0)
+        r = sto_dir_put_file(&m->store->paths[path].dir, file, str_of(text, (size_t)n));
     if (r < 0)
         return r;
     pthread_mutex_lock(&m->lock);

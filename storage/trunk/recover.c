@@ -322,8 +322,11 @@ static int load_identity(struct sto_log *log)
     if (r == -ENOENT) {
         if (getrandom(l.log_id, sizeof(l.log_id), 0) != sizeof(l.log_id))
             return -EIO;
-        /* Another server's packs get other directories, so that a replica can hold both. */
-        uint32_t hash = sto_rec_crc(log->o.path_index, log->o.source, sizeof(log->o.source));
+        /*
+         * Other logs get other directories, so that a replica can hold several: another server's, and
+         * our own old one when we came back with an empty disk.
+         */
+        uint32_t hash = sto_rec_crc(log->o.path_index, l.log_id, sizeof(l.log_id));
         l.high = (uint8_t)((hash >> 8 & 0xff) % log->o.subdirs);
         l.low = (uint8_t)((hash & 0xff) % log->o.subdirs);
         char space[STO_LOGID_LEN];

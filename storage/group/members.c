@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "storage/beat/members.h"
+#include "storage/group/members.h"
 
 #include <pthread.h>
 #include <time.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "storage/beat/members.h"
+#include "storage/group/members.h"
 
 static struct sto_members *three(void)
 {

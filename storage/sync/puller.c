@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/sync/puller.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dfscore/fileid/fileid.h"
+#include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
+#include "dfscore/wire/messages.h"
+#include "storage/disk/io.h"
+#include "storage/trunk/replica.h"
+
+enum {
+    COPY_BYTES = 256 * 1024,
+    META_MAX = 1024 * 1024,
+    LIST_MAX = 2 + STO_LOGS_MAX * 64,
+    PULL_HEAD = 32,
+    EXTRA_WAIT_MS = 5000, /* on top of the wait we ask for */
+};
+
+struct sto_puller {
+    struct sto_puller_options o;
+    struct dfs_peer *logs;  /* 190, 191 */
+    struct dfs_peer *files; /* 14, 15: in the middle of a piece */
+    struct buf piece, rsp;
+    uint8_t *copy;          /* COPY_BYTES */
+    const struct sto_log_info *log; /* being applied */
+    bool first_time;        /* our copy of it began at its beginning in this connection's life */
+};
+
+void sto_puller_close(struct sto_puller **pp)
+{
+    struct sto_puller *p = TAKE(*pp);
+    if (!p)
+        return;
+    dfs_peer_free(&p->logs);
+    dfs_peer_free(&p->files);
+    buf_free(&p->piece);
+    buf_free(&p->rsp);
+    free(p->copy);
+    free(p);
+}
+
+int sto_puller_open(const struct sto_puller_options *o, struct sto_puller **ret)
+{
+    AUTO(sto_puller_close) struct sto_puller *p = dfs_zalloc(sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->o = *o;
+    p->piece = BUF(STO_RANGE_MAX + PULL_HEAD);
+    p->rsp = BUF(META_MAX);
+    p->copy = dfs_alloc(COPY_BYTES);
+    if (!p->copy)
+        return -ENOMEM;
+    int r = dfs_peer_open(&o->addr, &o->net, &p->logs);
+    if (r == 0)
+        r = dfs_peer_open(&o->addr, &o->net, &p->files);
+    if (r == 0)
+        *ret = TAKE(p);
+    return r;
+}
+
+void sto_puller_cut(struct sto_puller *p)
+{
+    shutdown(dfs_peer_fd(p->logs), SHUT_RDWR);
+    shutdown(dfs_peer_fd(p->files), SHUT_RDWR);
+}
+
+int sto_puller_list(struct sto_puller *p, unsigned path, struct sto_log_info *out, size_t cap,
+                    size_t *ret_n)
+{
+    AUTO(buf_free) struct buf body = BUF(1);
+    AUTO(buf_free) struct buf rsp = BUF(LIST_MAX);
+    buf_u8(&body, (uint8_t)path);
+    struct str part = buf_str(&body);
+    int r = dfs_peer_call(p->logs, DFS_INT_SYNC_LOGS, 0, &part, 1, &rsp);
+    if (r < 0)
+        return r;
+    struct rd rd = rd_of(buf_str(&rsp));
+    size_t n = rd_u16(&rd), kept = 0;
+    for (size_t i = 0; i < n && !rd.bad; i++) {
+        struct sto_log_info info = {.own = false};
+        struct str id = rd_bytes(&rd, STO_LOG_ID_LEN);
+        info.high = rd_u8(&rd);
+        info.low = rd_u8(&rd);
+        info.own = rd_u8(&rd) != 0;
+        info.end = rd_u64(&rd);
+        struct str origin = rd_bytes(&rd, DFS_ID_MAX);
+        if (rd.bad || kept == cap)
+            break;
+        memcpy(info.id, id.p, STO_LOG_ID_LEN);
+        memcpy(info.origin, origin.p, strnlen(origin.p, DFS_ID_MAX));
+        out[kept++] = info;
+    }
+    *ret_n = kept;
+    return rd.bad ? -EPROTO : 0;
+}
+
+/* --- files of the peer ----------------------------------------------------------------------------- */
+
+/* 14: the answer's header; *len bytes of content follow. */
+static int ask_content(struct sto_puller *p, struct str name, uint64_t offset, uint64_t count,
+                       uint64_t *len)
+{
+    struct dfs_download_req m = {.offset = offset, .count = count};
+    AUTO(buf_free) struct buf body = BUF(DFS_DOWNLOAD_REQ_LEN);
+    int r = dfs_text_set(m.group, sizeof(m.group), str_c(p->o.group));
+    if (r < 0)
+        return r;
+    dfs_download_req_put(&body, &m);
+    struct str parts[] = {buf_str(&body), name};
+    r = dfs_peer_send(p->files, DFS_CMD_DOWNLOAD, 0, parts, 2, 0);
+    return r < 0 ? r : dfs_peer_answer(p->files, len);
+}
+
+static int receive_file(struct sto_puller *p, uint64_t len, int fd)
+{
+    for (uint64_t at = 0; at < len;) {
+        size_t n = (size_t)MIN(len - at, (uint64_t)COPY_BYTES);
+        int r = dfs_peer_read(p->files, p->copy, n);
+        if (r == 0)
+            r = sto_write_all(&sto_io_os, fd, p->copy, n, (off_t)at);
+        if (r < 0)
+            return r;
+        at += n;
+    }
+    return 0;
+}
+
+static bool is_broken(struct sto_puller *p)
+{
+    return dfs_peer_broken(p->logs) || dfs_peer_broken(p->files);
+}
+
+static int fetch_meta(struct sto_puller *p, struct str name)
+{
+    struct dfs_group g;
+    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
+    int r = dfs_text_set(g.group, sizeof(g.group), str_c(p->o.group));
+    if (r < 0)
+        return r;
+    dfs_group_put(&body, &g);
+    struct str parts[] = {buf_str(&body), name};
+    r = dfs_peer_call(p->files, DFS_CMD_GET_METADATA, 0, parts, 2, &p->rsp);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    r = sto_replica_meta(p->o.store, name, r == -ENOENT ? STR("") : buf_str(&p->rsp));
+    return r == -ENOENT ? 0 : r;
+}
+
+static int fetch_whole(struct sto_puller *p, struct str name, int64_t time_s)
+{
+    struct dfs_logical at;
+    uint64_t len;
+    int r = dfs_logical_parse(name, &at);
+    if (r == 0)
+        r = ask_content(p, name, 0, 0, &len);
+    if (r < 0)
+        return r;
+    AUTO(sto_file_free) struct sto_file *f = NULL;
+    r = sto_file_open(p->o.store, (int)at.path_index, len, &f);
+    if (r < 0) { /* the content is on its way: the connection is of no use any more */
+        shutdown(dfs_peer_fd(p->files), SHUT_RDWR);
+        return r;
+    }
+    r = receive_file(p, len, sto_file_fd(f));
+    if (r == 0)
+        r = sto_replica_file(p->o.store, &f, name, len, time_s);
+    return r < 0 ? r : fetch_meta(p, name);
+}
+
+static bool have_whole(struct sto_puller *p, struct str name)
+{
+    struct sto_info info;
+    struct dfs_fileid id;
+    if (sto_info(p->o.store, name, false, &info) < 0 || dfs_filename_parse(name, &id) < 0)
+        return false;
+    return !id.size_known || id.size == info.size;
+}
+
+static int need_whole(struct sto_puller *p, struct str name, int64_t time_s)
+{
+    return have_whole(p, name) ? 0 : fetch_whole(p, name, time_s);
+}
+
+/* "offset length" or "old new" */
+static bool two_numbers(struct str extra, uint64_t *a, uint64_t *b)
+{
+    struct str x, y;
+    return str_cut(extra, ' ', &x, &y) && str_u64(x, INT64_MAX, a) == 0 &&
+           str_u64(y, INT64_MAX, b) == 0;
+}
+
+/* 22: the file's size at the peer now. */
+static int remote_size(struct sto_puller *p, struct str name, uint64_t *ret)
+{
+    enum { NO_CRC = 1, SILENT = 2 };
+    struct dfs_group g;
+    struct dfs_file_info_rsp m;
+    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
+    int r = dfs_text_set(g.group, sizeof(g.group), str_c(p->o.group));
+    if (r < 0)
+        return r;
+    dfs_group_put(&body, &g);
+    struct str parts[] = {buf_str(&body), name};
+    r = dfs_peer_call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT, parts, 2, &p->rsp);
+    if (r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), &m) < 0)
+        r = -EPROTO;
+    if (r == 0)
+        *ret = (uint64_t)m.size;
+    return r;
+}
+
+static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
+{
+    uint64_t offset, size, len, there = 0;
+    struct sto_info info;
+    if (!two_numbers(e->extra, &offset, &size))
+        return -EBADMSG;
+    int r = sto_info(p->o.store, e->name, false, &info);
+    if (r == -ENOENT || (r == 0 && info.size < offset))
+        return fetch_whole(p, e->name, e->time_s);
+    if (r < 0 || size == 0)
+        return r;
+    r = remote_size(p, e->name, &there);
+    if (r < 0 || there <= offset) /* cut off there meanwhile; the truncate comes later in the log */
+        return r;
+    r = ask_content(p, e->name, offset, size, &len);
+    while (r == 0 && len > 0) {
+        size_t n = (size_t)MIN(len, (uint64_t)COPY_BYTES);
+        r = dfs_peer_read(p->files, p->copy, n);
+        if (r == 0)
+            r = sto_replica_range(p->o.store, e->name, offset, str_of(p->copy, n), e->time_s);
+        offset += n;
+        len -= n;
+    }
+    if (r < 0)
+        shutdown(dfs_peer_fd(p->files), SHUT_RDWR);
+    return r;
+}
+
+static int resize(struct sto_puller *p, const struct sto_entry *e)
+{
+    uint64_t from, to;
+    if (!two_numbers(e->extra, &from, &to))
+        return -EBADMSG;
+    int r = sto_replica_resize(p->o.store, e->name, to, e->time_s);
+    return r == -ENOENT ? fetch_whole(p, e->name, e->time_s) : r;
+}
+
+static int rename_file(struct sto_puller *p, const struct sto_entry *e)
+{
+    int r = sto_replica_rename(p->o.store, e->extra, e->name);
+    if (r == -ENOENT)
+        return need_whole(p, e->name, e->time_s);
+    return r == -EEXIST ? 0 : r;
+}
+
+static int link_file(struct sto_puller *p, const struct sto_entry *e)
+{
+    int r = sto_replica_link(p->o.store, e->name, e->extra);
+    if (r != -ENOENT)
+        return r;
+    r = need_whole(p, e->extra, e->time_s); /* the target may come from another server's log */
+    return r < 0 ? r : sto_replica_link(p->o.store, e->name, e->extra);
+}
+
+static int delete_file(struct sto_puller *p, struct str name)
+{
+    int result = 0;
+    int r = sto_delete_batch(p->o.store, &name, 1, &result);
+    return r < 0 ? r : result;
+}
+
+/* --- entries ---------------------------------------------------------------------------------------- */
+
+static int do_entry(struct sto_puller *p, const struct sto_entry *e)
+{
+    struct dfs_fileid id;
+    if (e->name.n == 0)
+        return 0; /* a note: kept with the piece */
+    if (str_ends(e->name, STR("-m")))
+        return fetch_meta(p, str_head(e->name, e->name.n - 2));
+    bool packed =
+        dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
+    switch (e->op) {
+    case 'C':
+        if (!packed)
+            return need_whole(p, e->name, e->time_s);
+        /* Its metadata's own entry may have been swept away before we came. */
+        return p->first_time && e->kind == DFS_SCAN_NATIVE ? fetch_meta(p, e->name) : 0;
+    case 'D':
+        return delete_file(p, e->name);
+    case 'A':
+    case 'M':
+        return fetch_range(p, e);
+    case 'T':
+        return resize(p, e);
+    case 'L':
+        return link_file(p, e);
+    case 'R':
+        return rename_file(p, e);
+    default:
+        return 0;
+    }
+}
+
+static int apply(const struct sto_entry *e, void *arg)
+{
+    struct sto_puller *p = arg;
+    int r = do_entry(p, e);
+    if (r == -ENOENT || r == -EINVAL || r == -EBADMSG) {
+        if (r != -ENOENT) /* one bad record must not hold up all others (semantics 19, 30) */
+            dfs_log(LOG_WARN, "storage.entry_skipped", KV_STR("name", e->name), KV_I64("op", e->op),
+                    KV_ERR(r));
+        r = is_broken(p) ? -EPIPE : 0;
+    }
+    if (r == 0 && p->o.applied)
+        p->o.applied(p->o.arg, p->log, e->time_s);
+    return r;
+}
+
+/* --- pieces ------------------------------------------------------------------------------------------ */
+
+static int pull(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
+                uint64_t position, uint32_t wait_ms, struct sto_range *range, int64_t *time_s)
+{
+    AUTO(buf_free) struct buf body = BUF(64);
+    char id[DFS_ID_MAX] = {0};
+    memcpy(id, p->o.own_id, strnlen(p->o.own_id, sizeof(id)));
+    buf_u8(&body, (uint8_t)path);
+    buf_add(&body, log->id, STO_LOG_ID_LEN);
+    buf_u64(&body, position);
+    buf_u32(&body, wait_ms);
+    buf_add(&body, id, sizeof(id));
+    struct str part = buf_str(&body);
+    dfs_peer_timeout(p->logs, p->o.net.timeout_ms + wait_ms + EXTRA_WAIT_MS);
+    int r = dfs_peer_call(p->logs, DFS_INT_SYNC_PULL, 0, &part, 1, &p->piece);
+    if (r < 0)
+        return r;
+    struct rd rd = rd_of(buf_str(&p->piece));
+    range->number = rd_u32(&rd);
+    range->offset = rd_u32(&rd);
+    range->next = rd_u64(&rd);
+    range->end = rd_u64(&rd);
+    *time_s = (int64_t)rd_u64(&rd);
+    range->n = rd.n;
+    return rd.bad || range->next < position ? -EPROTO : 0;
+}
+
+static int keep(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
+                const struct sto_range *range)
+{
+    struct str bytes = str_from(buf_str(&p->piece), PULL_HEAD);
+    int r = sto_mirrors_write(p->o.mirrors, path, log, range, bytes);
+    if (r < 0)
+        return r;
+    p->log = log;
+    r = sto_mirrors_entries(p->o.mirrors, path, log->id, range, apply, p);
+    return r < 0 ? r : sto_mirrors_mark(p->o.mirrors, path, log, range->next);
+}
+
+int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
+                    uint32_t wait_ms, struct sto_pull_result *ret)
+{
+    struct sto_log_info ours = {.end = 0};
+    struct sto_range range;
+    int64_t time_s;
+    int r = sto_mirrors_find(p->o.mirrors, path, log->id, &ours);
+    if (r == 0 && ours.own)
+        return -EINVAL; /* we write that one */
+    p->first_time = p->first_time || ours.end == 0;
+    r = pull(p, path, log, ours.end, wait_ms, &range, &time_s);
+    if (r == 0 && range.n > 0)
+        r = keep(p, path, log, &range);
+    else if (r == 0 && range.next > ours.end) /* what lay between has been swept away there */
+        r = sto_mirrors_mark(p->o.mirrors, path, log, range.next);
+    if (r < 0)
+        return r;
+    /* Up to date: what was acknowledged there before this second has arrived, though it be nothing. */
+    if (range.n == 0 && range.next >= range.end && p->o.applied)
+        p->o.applied(p->o.arg, log, time_s - 1);
+    *ret = (struct sto_pull_result){.position = range.next, .end = range.end, .bytes = range.n};
+    return 0;
+}

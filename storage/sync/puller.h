@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * puller - takes logs from one peer: pulls a piece, keeps it, does what its entries say, marks it.
+ *
+ * Packed files arrive with the piece. For the others the entries are instructions: fetch the file, the
+ * range, the metadata from the peer as they are there now, or delete, rename, link. What is fetched may
+ * be newer than the entry; the later entry says so again, and doing it twice is the same as once. An
+ * entry about a file that the peer no longer has is passed over: its deletion comes later in the log.
+ *
+ * Threads: one owner. Calls block, bounded by the timeouts.
+ */
+#ifndef STO_PULLER_H
+#define STO_PULLER_H
+
+#include "dfscore/net/peer.h"
+#include "storage/trunk/mirror.h"
+
+struct sto_puller;
+
+struct sto_puller_options {
+    struct sto_store *store;
+    struct sto_mirrors *mirrors;
+    const char *group;
+    const char *own_id;
+    struct dfs_addr addr;
+    struct dfs_peer_opts net;
+    /* An entry of that log made at @time_s has been applied; may be NULL. */
+    void (*applied)(void *arg, const struct sto_log_info *log, int64_t time_s);
+    void *arg;
+};
+
+/* Connects. What the options point to outlives the puller. */
+int sto_puller_open(const struct sto_puller_options *o, struct sto_puller **ret) MUST_CHECK;
+void sto_puller_close(struct sto_puller **pp);
+
+/* The logs of @path the peer has, with its ends; at most @cap. */
+int sto_puller_list(struct sto_puller *p, unsigned path, struct sto_log_info *out, size_t cap,
+                    size_t *ret_n) MUST_CHECK;
+
+struct sto_pull_result {
+    uint64_t position; /* how far we have the log now */
+    uint64_t end;      /* how far the peer had it */
+    size_t bytes;      /* taken by this step */
+};
+
+/*
+ * One piece of @log from where our copy ends; waits up to @wait_ms for something new. @log->end and
+ * own are the peer's and are not looked at.
+ */
+int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
+                    uint32_t wait_ms, struct sto_pull_result *ret) MUST_CHECK;
+
+/* Any thread: makes a blocked call of the owner fail soon. */
+void sto_puller_cut(struct sto_puller *p);
+
+#endif
