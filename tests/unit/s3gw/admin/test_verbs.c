@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/test.h"
+
+#include "s3gw/admin/verbs.h"
+#include "s3gw/index/bucket.h"
+
+static struct s3_gw gw;
+static struct s3_admin_context context = {.gw = &gw};
+
+static int open_index(void **state)
+{
+    (void)state;
+    gw = (struct s3_gw){.region = STR_INIT("us-east-1"), .root_id = STR_INIT("root")};
+    return s3_index_open_mem(&gw.index);
+}
+
+static int close_index(void **state)
+{
+    (void)state;
+    s3_index_close(&gw.index);
+    return 0;
+}
+
+/* The answer to a request written as JSON with ' for ". */
+static json_t *ask(const char *request)
+{
+    AUTO(dfs_free_ptr) char *text = dfs_strdup(request);
+    for (char *p = text; *p; p++) {
+        if (*p == '\'')
+            *p = '"';
+    }
+    json_t *j = json_loads(text, 0, NULL);
+    assert_non_null(j);
+    json_t *answer = s3_admin_run(&context, j);
+    json_decref(j);
+    assert_non_null(answer);
+    return answer;
+}
+
+static void expect_ok(const char *request)
+{
+    json_t *answer = ask(request);
+    if (!json_is_true(json_object_get(answer, "ok")))
+        fail_msg("%s: %s", request, json_string_value(json_object_get(answer, "error")));
+    json_decref(answer);
+}
+
+static void expect_code(const char *request, const char *code, const char *says)
+{
+    json_t *answer = ask(request);
+    const char *got = json_string_value(json_object_get(answer, "code"));
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    if (!got || strcmp(got, code) != 0 || !strstr(error, says))
+        fail_msg("%s: code %s, error %s", request, got ? got : "none", error ? error : "none");
+    json_decref(answer);
+}
+
+static void a_user_comes_with_a_key_and_its_secret_is_shown_once(void **state)
+{
+    (void)state;
+    json_t *made = ask("{'verb':'user create','id':'ann','display_name':'Ann','email':'ann@x'}");
+    const json_t *key = json_array_get(json_object_get(json_object_get(made, "user"), "keys"), 0);
+    assert_int_equal(json_string_length(json_object_get(key, "access_key")), 20);
+    assert_int_equal(json_string_length(json_object_get(key, "secret_key")), 40);
+    json_decref(made);
+    json_t *list = ask("{'verb':'key list','user':'ann'}");
+    const json_t *first = json_array_get(json_object_get(list, "keys"), 0);
+    assert_non_null(json_object_get(first, "access_key"));
+    assert_null(json_object_get(first, "secret_key"));
+    json_decref(list);
+}
+
+static void duplicates_are_told_apart(void **state)
+{
+    (void)state;
+    expect_ok("{'verb':'user create','id':'a','email':'a@x','access_key':'AKEY','secret_key':'long-secret'}");
+    expect_code("{'verb':'user create','id':'a'}", "exists", "user 'a'");
+    expect_code("{'verb':'user create','id':'b','email':'a@x'}", "exists", "a@x");
+    expect_code("{'verb':'user create','id':'b','access_key':'AKEY','secret_key':'long-secret'}", "exists", "AKEY");
+    expect_code("{'verb':'user show','id':'b'}", "missing", "'b'");
+    expect_ok("{'verb':'user create','id':'b'}");
+    expect_code("{'verb':'key create','user':'b','access_key':'AKEY','secret_key':'long-secret'}", "exists", "AKEY");
+}
+
+static void unfit_arguments_are_named(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"{'verb':'user create'}", "id is missing"},
+        {"{'verb':'user create','id':''}", "id is missing"},
+        {"{'verb':'user create','id':7}", "id is missing"},
+        {"{'verb':'user create','id':'a\\nb'}", "control"},
+        {"{'verb':'user create','id':'a','access_key':'ABC'}", "together"},
+        {"{'verb':'user create','id':'a','access_key':'AB','secret_key':'long-secret'}", "access_key must be"},
+        {"{'verb':'user create','id':'a','access_key':'A/BC','secret_key':'long-secret'}", "access_key must be"},
+        {"{'verb':'user create','id':'a','access_key':'ABC','secret_key':'short'}", "secret_key must be"},
+        {"{'verb':'key delete'}", "access_key is missing"},
+        {"{'verb':'nonsense'}", "unknown verb 'nonsense'"},
+        {"{}", "unknown verb"},
+        {"[]", "unknown verb"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        expect_code(rows[i][0], "usage", rows[i][1]);
+}
+
+static int put_root(struct s3_tx *tx, void *arg)
+{
+    (void)arg;
+    int r = s3_user_put(tx, &(struct s3_user){.id = STR("root"), .display_name = STR("root"), .root = true}, true);
+    return r < 0 ? r : s3_key_put(tx, &(struct s3_access_key){
+        .access_key = STR("ROOTKEY"), .secret = STR("root-secret"), .user_id = STR("root")});
+}
+
+static void root_cannot_be_touched(void **state)
+{
+    (void)state;
+    assert_int_equal(s3_index_update(gw.index, put_root, NULL), 0);
+    s3_users_changed(gw.index);
+    expect_code("{'verb':'user disable','id':'root'}", "refused", "root");
+    expect_code("{'verb':'user delete','id':'root'}", "refused", "root");
+    expect_code("{'verb':'key create','user':'root'}", "refused", "root");
+    expect_code("{'verb':'key delete','access_key':'ROOTKEY'}", "refused", "root");
+}
+
+static void disabling_enabling_deleting(void **state)
+{
+    (void)state;
+    expect_ok("{'verb':'user create','id':'a'}");
+    expect_ok("{'verb':'user disable','id':'a'}");
+    json_t *shown = ask("{'verb':'user show','id':'a'}");
+    assert_true(json_is_true(json_object_get(json_object_get(shown, "user"), "disabled")));
+    json_decref(shown);
+    expect_ok("{'verb':'user enable','id':'a'}");
+    expect_ok("{'verb':'user delete','id':'a'}");
+    expect_code("{'verb':'user delete','id':'a'}", "missing", "'a'");
+}
+
+static void a_key_belongs_to_the_user_who_is_named(void **state)
+{
+    (void)state;
+    expect_ok("{'verb':'user create','id':'a','access_key':'AKEY','secret_key':'long-secret'}");
+    expect_ok("{'verb':'user create','id':'b'}");
+    expect_code("{'verb':'key delete','user':'b','access_key':'AKEY'}", "missing", "AKEY");
+    expect_ok("{'verb':'key delete','user':'a','access_key':'AKEY'}");
+}
+
+static int make_bucket(struct s3_tx *tx, void *arg)
+{
+    AUTO(arena_fini) struct arena a = {0};
+    arena_init(&a, 1 << 20);
+    struct s3_bucket existing;
+    struct s3_bucket b = {.name = *(struct str *)arg, .owner_id = STR("a"), .group = STR("group1")};
+    return s3_bucket_create(tx, &b, &a, &existing);
+}
+
+static void users_with_buckets_stay_and_all_pages_are_listed(void **state)
+{
+    (void)state;
+    expect_ok("{'verb':'user create','id':'a'}");
+    for (unsigned i = 0; i < 1203; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "bucket-%04u", i);
+        struct str s = str_c(name);
+        assert_int_equal(s3_index_update(gw.index, make_bucket, &s), 0);
+    }
+    expect_code("{'verb':'user delete','id':'a'}", "not_empty", "'a'");
+    json_t *list = ask("{'verb':'bucket list','owner':'a'}");
+    assert_int_equal(json_array_size(json_object_get(list, "buckets")), 1203);
+    json_decref(list);
+    list = ask("{'verb':'bucket list','owner':'other'}");
+    assert_int_equal(json_array_size(json_object_get(list, "buckets")), 0);
+    json_decref(list);
+    json_t *status = ask("{'verb':'status'}");
+    assert_int_equal(json_integer_value(json_object_get(status, "buckets")), 1203);
+    assert_string_equal(json_string_value(json_object_get(status, "durability")), "sync");
+    json_decref(status);
+    expect_ok("{'verb':'bucket show','name':'bucket-0007'}");
+    expect_code("{'verb':'bucket show','name':'nope'}", "missing", "nope");
+}
+
+#define IN_INDEX(test) cmocka_unit_test_setup_teardown(test, open_index, close_index)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_INDEX(a_user_comes_with_a_key_and_its_secret_is_shown_once),
+        IN_INDEX(duplicates_are_told_apart),
+        IN_INDEX(unfit_arguments_are_named),
+        IN_INDEX(root_cannot_be_touched),
+        IN_INDEX(disabling_enabling_deleting),
+        IN_INDEX(a_key_belongs_to_the_user_who_is_named),
+        IN_INDEX(users_with_buckets_stay_and_all_pages_are_listed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
