@@ -190,10 +190,6 @@ static int path_free(struct sto_path *p, uint64_t *ret_total, uint64_t *ret_free
     int r = sto_dir_space(&p->dir, &space);
     if (r < 0)
         return r;
-    pthread_mutex_lock(&p->log.lock);
-    if (p->log.spare.fd >= 0)
-        space.free += p->log.spare_size; /* ours already */
-    pthread_mutex_unlock(&p->log.lock);
     *ret_total = space.total;
     *ret_free = space.free > p->reserve ? space.free - p->reserve : 0;
     return 0;

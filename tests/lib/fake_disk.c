@@ -23,23 +23,37 @@ struct undo {
 static struct {
     pthread_mutex_t lock;
     struct undo *undos;       /* newest first */
-    uint64_t random;
+    uint64_t random;          /* of the disk */
     unsigned calls;
     unsigned fail_mask, fail_in, fail_more;
     int fail_err;
     bool short_writes, crashed;
     unsigned crash_at;
+    pthread_t test;           /* only its calls crash: the hook reads what that thread owns */
     char from[PATH], to[PATH];
     void (*hook)(void *arg);
     void *arg;
 } g = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+static uint64_t test_random;  /* owner: the test's thread */
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Two generators: what the test does must not depend on how threads take turns at the disk. */
+static uint64_t chance(void)
+{
+    return next_random(&g.random);
+}
+
 uint64_t fake_disk_random(void)
 {
-    g.random ^= g.random << 13;
-    g.random ^= g.random >> 7;
-    g.random ^= g.random << 17;
-    return g.random;
+    return next_random(&test_random);
 }
 
 static bool is_bytes(const struct undo *u, ino_t ino)
@@ -73,6 +87,7 @@ void fake_disk_start(uint64_t seed)
 {
     forget(NULL, 0);
     g.random = seed * 0x9e3779b97f4a7c15u + 1;
+    test_random = seed * 0xbf58476d1ce4e5b9u + 1;
     g.calls = g.fail_mask = g.crash_at = 0;
     g.short_writes = g.crashed = false;
 }
@@ -84,10 +99,12 @@ void fake_disk_stop(void)
 
 void fake_disk_fail(unsigned mask, unsigned nth, unsigned more, int err)
 {
+    pthread_mutex_lock(&g.lock);
     g.fail_mask = mask;
     g.fail_in = nth;
     g.fail_more = more;
     g.fail_err = err;
+    pthread_mutex_unlock(&g.lock);
 }
 
 void fake_disk_short_writes(bool on)
@@ -97,21 +114,30 @@ void fake_disk_short_writes(bool on)
 
 void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg)
 {
+    pthread_mutex_lock(&g.lock);
     g.crash_at = g.calls + nth;
+    g.test = pthread_self();
     (void)snprintf(g.from, sizeof(g.from), "%s", from);
     (void)snprintf(g.to, sizeof(g.to), "%s", to);
     g.hook = hook;
     g.arg = arg;
+    pthread_mutex_unlock(&g.lock);
 }
 
 unsigned fake_disk_calls(void)
 {
-    return g.calls;
+    pthread_mutex_lock(&g.lock);
+    unsigned n = g.calls;
+    pthread_mutex_unlock(&g.lock);
+    return n;
 }
 
 bool fake_disk_crashed(void)
 {
-    return g.crashed;
+    pthread_mutex_lock(&g.lock);
+    bool crashed = g.crashed;
+    pthread_mutex_unlock(&g.lock);
+    return crashed;
 }
 
 /* ---- the image after a power failure ---- */
@@ -139,7 +165,7 @@ static void undo_bytes(int fd, ino_t ino)
             continue;
         for (size_t i = 0; i < u->n;) {
             size_t n = MIN(u->n - i, (size_t)(SECTOR - (u->at + (off_t)i) % SECTOR));
-            if (fake_disk_random() & 1)
+            if (chance() & 1)
                 ASSERT(pwrite(fd, u->old + i, n, u->at + (off_t)i) == (ssize_t)n);
             i += n;
         }
@@ -150,7 +176,7 @@ static bool link_lost(const char *path)
 {
     for (struct undo *u = g.undos; u; u = u->older)
         if (u->kind == UNDO_LINK && strcmp(u->name, path) == 0)
-            return fake_disk_random() & 1;
+            return chance() & 1;
     return false;
 }
 
@@ -186,7 +212,7 @@ static void bring_back_unlinked(void)
 {
     size_t n = strlen(g.from);
     for (struct undo *u = g.undos; u; u = u->older) {
-        if (u->kind != UNDO_UNLINK || strncmp(u->name, g.from, n) != 0 || fake_disk_random() & 1)
+        if (u->kind != UNDO_UNLINK || strncmp(u->name, g.from, n) != 0 || chance() & 1)
             continue;
         char path[2 * PATH];
         (void)snprintf(path, sizeof(path), "%s%s", g.to, u->name + n);
@@ -201,7 +227,8 @@ static void bring_back_unlinked(void)
 static bool before(unsigned kind)
 {
     g.calls++;
-    if (g.crash_at && g.calls == g.crash_at) {
+    if (g.crash_at && g.calls >= g.crash_at && pthread_equal(g.test, pthread_self())) {
+        g.crash_at = 0;
         copy_tree(g.from, g.to);
         bring_back_unlinked();
         g.crashed = true;
@@ -246,7 +273,7 @@ static ssize_t fake_pwritev(int fd, const struct iovec *iov, int count, off_t at
         remember_bytes(fd, n, at);
         struct iovec part = iov[0];
         if (g.short_writes && n > 1 && part.iov_len > 1) {
-            part.iov_len = 1 + fake_disk_random() % (part.iov_len - 1);
+            part.iov_len = 1 + chance() % (part.iov_len - 1);
             r = pwritev(fd, &part, 1, at);
         } else {
             r = pwritev(fd, iov, count, at);
