@@ -282,7 +282,7 @@ static int set_number(const struct dfs_conf_row *row, void *field, struct str v)
     return 0;
 }
 
-/* 0, -ENOMEM, or -EINVAL for a value the row does not allow. @index is for lists. */
+/* 0, -ENOMEM, or another error for a value the row does not allow. @index is for lists. */
 static int set_value(struct parser *p, const struct dfs_conf_row *row, struct str v, size_t index)
 {
     void *field = (char *)p->conf + row->offset;
@@ -354,7 +354,7 @@ static int one_setting(struct parser *p, struct str section, struct str key, str
         if (value.n <= VALUE_MAX && !(value.n && memchr(value.p, '\0', value.n)))
             r = set_value(p, row, value, index);
         p->seen[i] = true;
-        return r == -EINVAL ? complain(p, name, value, row) : r;
+        return r < 0 && r != -ENOMEM ? complain(p, name, value, row) : r;
     }
     return unknown_key(p, name);
 }
@@ -414,7 +414,7 @@ static int apply_defaults(struct parser *p)
         if (!row->dflt)
             return complain(p, str_c(row->key), STR_NULL, row);
         int r = set_value(p, row, str_c(row->dflt), 0);
-        ASSERT(r != -EINVAL); /* a default outside its own row */
+        ASSERT(r == 0 || r == -ENOMEM); /* a default outside its own row */
         if (r < 0)
             return r;
     }

@@ -48,7 +48,7 @@ static uint64_t read_len(struct rd *r)
 #define READ_I64(f) m->f = (int64_t)rd_u64(r);
 #define READ_LEN(f) m->f = read_len(r);
 #define READ_IPRESP(f) read_text(r, m->f, (size_t)w - 1, false);
-#define READ_IPFULL(f) read_text(r, m->f, (size_t)w, false);
+#define READ_IPFULL(f) read_text(r, m->f, (size_t)w, true);
 #define READ_REC(f, rec, R) dfs_##rec##_read(r, &m->f);
 #define READ(kind, ...) READ_##kind(__VA_ARGS__)
 
