@@ -28,9 +28,13 @@ struct state {
 
 static enum s3err bad_payload(struct s3_req *q, struct str value)
 {
-    return s3_err_arg(q, "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
-                      "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, or a valid "
-                      "sha256 value.", "x-amz-content-sha256", str_head(value, 256));
+    return s3_err_arg(
+        q,
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, or a "
+        "valid "
+        "sha256 value.",
+        "x-amz-content-sha256", str_head(value, 256));
 }
 
 static enum s3err read_payload(struct s3_req *q, struct str value, struct state *st)
@@ -59,11 +63,12 @@ static enum s3err read_payload(struct s3_req *q, struct str value, struct state 
     }
     bool streamed = st->payload >= PAYLOAD_SIGNED_CHUNKS;
     if (streamed && q->op && q->op->body != S3_BODY_STREAM)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "The request does not take a streamed payload (" STR_F ").",
-                       STR_A(value));
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "The request does not take a streamed payload (" STR_F ").", STR_A(value));
     bool v4 = q->who.how == S3_AUTH_V4_HEADER || q->who.how == S3_AUTH_V4_QUERY;
     if (streamed && st->payload != PAYLOAD_UNSIGNED_TRAILER && !v4)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "Chunk signatures need a request signed with AWS4-HMAC-SHA256.");
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "Chunk signatures need a request signed with AWS4-HMAC-SHA256.");
     return S3ERR_OK;
 }
 
@@ -104,8 +109,8 @@ static enum s3err unknown_key(struct s3_req *q, struct str access_key)
 }
 
 /* The secret of an access key, and whose it is. */
-static enum s3err look_up(struct s3_req *q, struct str access_key, enum s3_read how, struct s3_access_key *key,
-                          struct s3_user *user)
+static enum s3err look_up(struct s3_req *q, struct str access_key, enum s3_read how,
+                          struct s3_access_key *key, struct s3_user *user)
 {
     int r = s3_key_get(q->gw->index, access_key, how, &q->arena, key, user);
     if (r == -EAGAIN && how == S3_READ_CACHED)
@@ -131,7 +136,8 @@ static enum s3err no_token(struct s3_req *q)
     return token.n ? s3_err(q, S3ERR_INVALID_TOKEN, "Token-0", str_head(token, 2048)) : S3ERR_OK;
 }
 
-static enum s3err verify_v4(struct s3_req *q, const struct s3_sigv4 *v, enum s3_read how, struct state *st)
+static enum s3err verify_v4(struct s3_req *q, const struct s3_sigv4 *v, enum s3_read how,
+                            struct state *st)
 {
     struct s3_access_key key;
     struct s3_user user;
@@ -143,8 +149,8 @@ static enum s3err verify_v4(struct s3_req *q, const struct s3_sigv4 *v, enum s3_
         e = s3_sigv4_check(q, v, key.secret, signing_key);
     if (e != S3ERR_OK)
         return e;
-    /* Presigned URLs may carry the name of a framing in a header they did not sign: decode it all the same,
-     * since framing must never be stored as data (s3-behaviours 5). */
+    /* Presigned URLs may carry the name of a framing in a header they did not sign: decode it all
+     * the same, since framing must never be stored as data (s3-behaviours 5). */
     struct str said = s3_req_header(q, STR("x-amz-content-sha256"));
     e = read_payload(q, said.p ? said : v->payload, st);
     if (e != S3ERR_OK)
@@ -155,7 +161,8 @@ static enum s3err verify_v4(struct s3_req *q, const struct s3_sigv4 *v, enum s3_
     return S3ERR_OK;
 }
 
-static enum s3err verify_v2(struct s3_req *q, const struct s3_sigv2 *v, enum s3_read how, struct state *st)
+static enum s3err verify_v2(struct s3_req *q, const struct s3_sigv2 *v, enum s3_read how,
+                            struct state *st)
 {
     struct s3_access_key key;
     struct s3_user user;
@@ -173,16 +180,19 @@ static enum s3err verify_v2(struct s3_req *q, const struct s3_sigv2 *v, enum s3_
 
 static enum s3err no_sigv2(struct s3_req *q)
 {
-    return s3_errm(q, S3ERR_INVALID_REQUEST, "The authorization mechanism you have provided is not supported. "
+    return s3_errm(q, S3ERR_INVALID_REQUEST,
+                   "The authorization mechanism you have provided is not supported. "
                    "Please use AWS4-HMAC-SHA256.");
 }
 
-static enum s3err from_header(struct s3_req *q, struct str header, enum s3_read how, struct state *st)
+static enum s3err from_header(struct s3_req *q, struct str header, enum s3_read how,
+                              struct state *st)
 {
     struct str type, claim;
     if (!str_cut(header, ' ', &type, &claim))
-        return s3_err_arg(q, "Authorization header is invalid -- one and only one ' ' (space) required",
-                          "Authorization", str_head(header, 256));
+        return s3_err_arg(
+            q, "Authorization header is invalid -- one and only one ' ' (space) required",
+            "Authorization", str_head(header, 256));
     if (str_eq(type, STR("AWS4-HMAC-SHA256"))) {
         struct s3_sigv4 v;
         q->who.how = S3_AUTH_V4_HEADER;
@@ -223,15 +233,18 @@ static enum s3err from_query_v2(struct s3_req *q, enum s3_read how, struct state
 static enum s3err anonymous(struct s3_req *q, struct state *st)
 {
     q->who.anonymous = true;
-    static const struct str overrides[] = {
-        STR_INIT("response-content-type"),  STR_INIT("response-content-language"),
-        STR_INIT("response-expires"),       STR_INIT("response-cache-control"),
-        STR_INIT("response-content-disposition"), STR_INIT("response-content-encoding")};
+    static const struct str overrides[] = {STR_INIT("response-content-type"),
+                                           STR_INIT("response-content-language"),
+                                           STR_INIT("response-expires"),
+                                           STR_INIT("response-cache-control"),
+                                           STR_INIT("response-content-disposition"),
+                                           STR_INIT("response-content-encoding")};
     if (q->method == S3_GET || q->method == S3_HEAD)
         for (size_t i = 0; i < ARRAY_LEN(overrides); i++)
             if (s3_req_has_param(q, overrides[i]))
-                return s3_errm(q, S3ERR_INVALID_REQUEST,
-                               "Request specific response headers cannot be used for anonymous GET requests.");
+                return s3_errm(
+                    q, S3ERR_INVALID_REQUEST,
+                    "Request specific response headers cannot be used for anonymous GET requests.");
     return read_payload(q, s3_req_header(q, STR("x-amz-content-sha256")), st);
 }
 
@@ -243,15 +256,18 @@ enum s3err s3_auth_verify(struct s3_req *q, enum s3_read how)
     q->auth = st;
     q->who = (struct s3_identity){.anonymous = true};
     struct str header = s3_req_header(q, STR("authorization"));
-    bool v4 = s3_req_has_param(q, STR("X-Amz-Algorithm")) || s3_req_has_param(q, STR("X-Amz-Credential")) ||
+    bool v4 = s3_req_has_param(q, STR("X-Amz-Algorithm")) ||
+              s3_req_has_param(q, STR("X-Amz-Credential")) ||
               s3_req_has_param(q, STR("X-Amz-Signature"));
     bool v2 = s3_req_has_param(q, STR("AWSAccessKeyId")) || s3_req_has_param(q, STR("Signature"));
     if (header.n + v4 + v2 == 0)
         return anonymous(q, st);
     if ((header.n > 0) + v4 + v2 > 1)
-        return s3_err_arg(q, "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature "
-                          "query string parameter or the Authorization header should be specified",
-                          "Authorization", str_head(header, 256));
+        return s3_err_arg(
+            q,
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature "
+            "query string parameter or the Authorization header should be specified",
+            "Authorization", str_head(header, 256));
     if (header.n)
         return from_header(q, header, how, st);
     return v4 ? from_query_v4(q, how, st) : from_query_v2(q, how, st);

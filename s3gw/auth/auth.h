@@ -15,14 +15,14 @@
 
 /*
  * Fills q->who and q->auth. Needs method, path, query, headers, now_ms and op (routing) of @q.
- * OK (anonymous too: policy decides about that); WOULD_BLOCK when @how is CACHED and the key is not in
- * memory: call again; else the refusal, its elements attached.
+ * OK (anonymous too: policy decides about that); WOULD_BLOCK when @how is CACHED and the key is not
+ * in memory: call again; else the refusal, its elements attached.
  */
 enum s3err s3_auth_verify(struct s3_req *q, enum s3_read how);
 
 /*
- * The payload part of the plan: framing, chunk signatures, SHA-256 of the body. After s3_auth_verify();
- * call before s3_body_plan().
+ * The payload part of the plan: framing, chunk signatures, SHA-256 of the body. After
+ * s3_auth_verify(); call before s3_body_plan().
  */
 enum s3err s3_auth_body(struct s3_req *q, struct s3_body_plan *plan);
 

@@ -12,7 +12,7 @@ struct slot {
     size_t n;                    /* bytes of identity; 0: empty */
     char identity[IDENTITY_MAX]; /* secret, day, region, service, each behind its length */
     uint8_t key[32];
-    EVP_MAC_CTX *mac;            /* owned; initialised with key */
+    EVP_MAC_CTX *mac; /* owned; initialised with key */
 };
 
 struct contexts { /* owner: one thread; freed when it ends */
@@ -44,8 +44,9 @@ static void fetch(void)
 static EVP_MAC_CTX *context_new(const char *digest)
 {
     EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
-    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)digest, 0),
-                           OSSL_PARAM_construct_end()};
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)digest, 0),
+        OSSL_PARAM_construct_end()};
     ASSERT(ctx && EVP_MAC_CTX_set_params(ctx, params) == 1);
     return ctx;
 }
@@ -65,7 +66,8 @@ static struct contexts *contexts(void)
 }
 
 /* @key NULL: the one @ctx has. */
-static void run(EVP_MAC_CTX *ctx, const void *key, size_t key_n, struct str data, uint8_t *out, size_t out_n)
+static void run(EVP_MAC_CTX *ctx, const void *key, size_t key_n, struct str data, uint8_t *out,
+                size_t out_n)
 {
     size_t n;
     if (key && key_n == 0)
@@ -115,13 +117,15 @@ static size_t identify(const struct s3_signing_scope *s, char out[IDENTITY_MAX])
 
 static size_t slot_of(struct str access_key)
 {
-    uint32_t h = 2166136261u; /* FNV-1a; who fills the table on purpose only slows themselves down */
+    uint32_t h =
+        2166136261u; /* FNV-1a; who fills the table on purpose only slows themselves down */
     for (size_t i = 0; i < access_key.n; i++)
         h = (h ^ (uint8_t)access_key.p[i]) * 16777619u;
     return h % SLOTS;
 }
 
-void s3_hmac_signing(const struct s3_signing_scope *scope, struct str data, uint8_t out[32], uint8_t *ret_key)
+void s3_hmac_signing(const struct s3_signing_scope *scope, struct str data, uint8_t out[32],
+                     uint8_t *ret_key)
 {
     struct slot *slot = &contexts()->slots[slot_of(scope->access_key)];
     char identity[IDENTITY_MAX];

@@ -26,7 +26,8 @@ struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename
         filename = str_from(filename, slash + 1);
     }
     AUTO(buf_free) struct buf out = BUF(64 * 1024);
-    for (size_t at; (at = str_find(text, variable)) != SIZE_MAX; text = str_from(text, at + variable.n)) {
+    for (size_t at; (at = str_find(text, variable)) != SIZE_MAX;
+         text = str_from(text, at + variable.n)) {
         buf_adds(&out, str_head(text, at));
         buf_adds(&out, filename);
     }
@@ -38,13 +39,15 @@ struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename
 
 static enum s3err missing_field(struct s3_req *q, struct str name)
 {
-    s3_errm(q, S3ERR_INVALID_ARGUMENT, "Bucket POST must contain a field named '" STR_F "'. If it is specified, "
-            "please check the order of the fields.", STR_A(name));
+    s3_errm(q, S3ERR_INVALID_ARGUMENT,
+            "Bucket POST must contain a field named '" STR_F "'. If it is specified, "
+            "please check the order of the fields.",
+            STR_A(name));
     return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", name, "ArgumentValue", STR(""));
 }
 
-static enum s3err look_up(struct s3_req *q, struct str access_key, enum s3_read how, struct s3_access_key *key,
-                          struct s3_user *user)
+static enum s3err look_up(struct s3_req *q, struct str access_key, enum s3_read how,
+                          struct s3_access_key *key, struct s3_user *user)
 {
     int r = s3_key_get(q->gw->index, access_key, how, &q->arena, key, user);
     if (r == -EAGAIN && how == S3_READ_CACHED)
@@ -54,12 +57,15 @@ static enum s3err look_up(struct s3_req *q, struct str access_key, enum s3_read 
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
-static enum s3err judge_signature(struct s3_req *q, struct str ours, struct str theirs, struct str policy,
-                                  const struct s3_access_key *key, const struct s3_user *user)
+static enum s3err judge_signature(struct s3_req *q, struct str ours, struct str theirs,
+                                  struct str policy, const struct s3_access_key *key,
+                                  const struct s3_user *user)
 {
     if (!str_eq_consttime(ours, theirs)) {
-        s3_err2(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "AWSAccessKeyId", key->access_key, "StringToSign", policy);
-        return s3_err(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "SignatureProvided", str_head(theirs, 256));
+        s3_err2(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "AWSAccessKeyId", key->access_key,
+                "StringToSign", policy);
+        return s3_err(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "SignatureProvided",
+                      str_head(theirs, 256));
     }
     q->who.anonymous = false;
     q->who.root = user->root;
@@ -83,10 +89,12 @@ static bool parse_credential(struct str text, struct s3_signing_scope *ret)
         text = str_head(text, at - 1);
     }
     *ret = (struct s3_signing_scope){text, STR_NULL, parts[3], parts[2], parts[1]};
-    return text.n && str_eq(parts[0], STR("aws4_request")) && str_eq(parts[1], STR("s3")) && parts[3].n == 8;
+    return text.n && str_eq(parts[0], STR("aws4_request")) && str_eq(parts[1], STR("s3")) &&
+           parts[3].n == 8;
 }
 
-static enum s3err verify_v4(struct s3_req *q, const struct s3_post_fields *f, enum s3_read how, struct str policy)
+static enum s3err verify_v4(struct s3_req *q, const struct s3_post_fields *f, enum s3_read how,
+                            struct str policy)
 {
     static const struct str names[] = {STR_INIT("x-amz-algorithm"), STR_INIT("x-amz-credential"),
                                        STR_INIT("x-amz-date"), STR_INIT("x-amz-signature")};
@@ -97,17 +105,18 @@ static enum s3err verify_v4(struct s3_req *q, const struct s3_post_fields *f, en
             return missing_field(q, names[i]);
     }
     if (!str_eq(values[0], STR("AWS4-HMAC-SHA256")))
-        return s3_err_arg(q, "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"", "x-amz-algorithm",
-                          str_head(values[0], 256));
+        return s3_err_arg(q, "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"",
+                          "x-amz-algorithm", str_head(values[0], 256));
     struct s3_signing_scope scope;
     if (!parse_credential(values[1], &scope) ||
         (!str_eq(scope.region, q->gw->region) && !str_eq(scope.region, STR("us-east-1"))))
-        return s3_err_arg(q, "The credential is malformed or names another region or service", "x-amz-credential",
-                          str_head(values[1], 256));
+        return s3_err_arg(q, "The credential is malformed or names another region or service",
+                          "x-amz-credential", str_head(values[1], 256));
     int64_t date;
     if (s3_amzdate_parse(values[2], &date) < 0 || !str_eq(str_head(values[2], 8), scope.day))
-        return s3_err_arg(q, "X-Amz-Date must be in the ISO8601 Long Format and of the credential's day", "x-amz-date",
-                          str_head(values[2], 256));
+        return s3_err_arg(
+            q, "X-Amz-Date must be in the ISO8601 Long Format and of the credential's day",
+            "x-amz-date", str_head(values[2], 256));
     struct s3_access_key key;
     struct s3_user user;
     q->who.how = S3_AUTH_V4_QUERY;
@@ -124,11 +133,14 @@ static enum s3err verify_v4(struct s3_req *q, const struct s3_post_fields *f, en
     return judge_signature(q, str_of(hex, sizeof(hex)), values[3], policy, &key, &user);
 }
 
-static enum s3err verify_v2(struct s3_req *q, const struct s3_post_fields *f, enum s3_read how, struct str policy)
+static enum s3err verify_v2(struct s3_req *q, const struct s3_post_fields *f, enum s3_read how,
+                            struct str policy)
 {
-    struct str access_key = s3_post_field(f, STR("AWSAccessKeyId")), signature = s3_post_field(f, STR("signature"));
+    struct str access_key = s3_post_field(f, STR("AWSAccessKeyId")),
+               signature = s3_post_field(f, STR("signature"));
     if (!q->gw->sigv2)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "The authorization mechanism you have provided is not supported. "
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "The authorization mechanism you have provided is not supported. "
                        "Please use AWS4-HMAC-SHA256.");
     if (!access_key.p || !signature.p)
         return missing_field(q, access_key.p ? STR("signature") : STR("AWSAccessKeyId"));
@@ -141,7 +153,8 @@ static enum s3err verify_v2(struct s3_req *q, const struct s3_post_fields *f, en
     uint8_t mac[20];
     char base64[28];
     s3_hmac_sha1(key.secret.p, key.secret.n, policy, mac);
-    return judge_signature(q, str_of(base64, str_base64(mac, sizeof(mac), base64)), signature, policy, &key, &user);
+    return judge_signature(q, str_of(base64, str_base64(mac, sizeof(mac), base64)), signature,
+                           policy, &key, &user);
 }
 
 static bool has(const struct s3_post_fields *f, const char *name)

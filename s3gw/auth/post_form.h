@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * post_form - may this browser form upload what it says? Its signature, its policy document, its fields.
- * Pure but for the look-up of the access key; the form itself is read by core/form.
+ * post_form - may this browser form upload what it says? Its signature, its policy document, its
+ * fields. Pure but for the look-up of the access key; the form itself is read by core/form.
  *
  * Rule: Amazon S3 API Reference, "Browser-Based Uploads Using POST"; s3-behaviours 22.
  * Threads: any; no shared state.
@@ -21,16 +21,18 @@ struct s3_post_fields {
 };
 
 struct s3_post_limits {
-    uint64_t min, max; /* bytes of the file, from content-length-range; 0 and UINT64_MAX without one */
+    uint64_t min,
+        max; /* bytes of the file, from content-length-range; 0 and UINT64_MAX without one */
 };
 
 /* First field of that name, without case; absent when there is none. */
 struct str s3_post_field(const struct s3_post_fields *f, struct str name);
 
 /*
- * Judge the form at the moment its file begins: fills q->who (anonymous when no signature field is there)
- * and *ret. Needs q->bucket, gw, now_ms. OK; WOULD_BLOCK as s3_auth_verify(); InvalidArgument naming
- * a missing or wrong field, InvalidAccessKeyId, SignatureDoesNotMatch, InvalidPolicyDocument, AccessDenied.
+ * Judge the form at the moment its file begins: fills q->who (anonymous when no signature field is
+ * there) and *ret. Needs q->bucket, gw, now_ms. OK; WOULD_BLOCK as s3_auth_verify();
+ * InvalidArgument naming a missing or wrong field, InvalidAccessKeyId, SignatureDoesNotMatch,
+ * InvalidPolicyDocument, AccessDenied.
  */
 enum s3err s3_post_verify(struct s3_req *q, const struct s3_post_fields *f, enum s3_read how,
                           struct s3_post_limits *ret);
@@ -39,7 +41,8 @@ enum s3err s3_post_verify(struct s3_req *q, const struct s3_post_fields *f, enum
 enum s3err s3_post_policy(struct s3_req *q, const struct s3_post_fields *f, struct str text,
                           struct s3_post_limits *ret);
 
-/* "${filename}" replaced by the last part of @filename (both slashes divide). Arena; absent: no memory. */
+/* "${filename}" replaced by the last part of @filename (both slashes divide). Arena; absent: no
+ * memory. */
 struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * post_policy - the policy document of a browser form: JSON with "expiration" and "conditions"; every field
- * of the form must meet its conditions, and must have at least one.
+ * post_policy - the policy document of a browser form: JSON with "expiration" and "conditions";
+ * every field of the form must meet its conditions, and must have at least one.
  *
- * Conditions see the fields as sent, "${filename}" not yet replaced: what replaces it is one path part
- * and cannot leave a prefix that was tested.
+ * Conditions see the fields as sent, "${filename}" not yet replaced: what replaces it is one path
+ * part and cannot leave a prefix that was tested.
  */
 #include <inttypes.h>
 #include <jansson.h>
@@ -15,7 +15,7 @@
 struct judge {
     struct s3_req *q;
     const struct s3_post_fields *fields;
-    bool *covered;       /* one per field */
+    bool *covered; /* one per field */
     bool bucket_covered;
     struct s3_post_limits limits;
 };
@@ -32,8 +32,10 @@ static enum s3err invalid(struct judge *j, const char *why)
 
 static enum s3err failed(struct judge *j, const char *operator, struct str name, struct str value)
 {
-    return s3_errm(j->q, S3ERR_ACCESS_DENIED, "Invalid according to Policy: Policy Condition failed: [\"%s\", \"$" STR_F
-                   "\", \"" STR_F "\"]", operator, STR_A(str_head(name, 256)), STR_A(str_head(value, 1024)));
+    return s3_errm(j->q, S3ERR_ACCESS_DENIED,
+                   "Invalid according to Policy: Policy Condition failed: [\"%s\", \"$" STR_F
+                   "\", \"" STR_F "\"]",
+                   operator, STR_A(str_head(name, 256)), STR_A(str_head(value, 1024)));
 }
 
 static struct str text_of(const json_t *s)
@@ -61,7 +63,7 @@ static bool matches(bool prefix, struct str name, struct str value, struct str w
 /* All fields of that name must match; one that is missing counts as empty. */
 static enum s3err match(struct judge *j, bool prefix, struct str name, struct str want)
 {
-    const char *operator = prefix ? "starts-with" : "eq";
+    const char *operator= prefix ? "starts-with" : "eq";
     if (str_ieq(name, STR("bucket"))) {
         j->bucket_covered = true;
         if (!matches(prefix, name, j->q->bucket, want))
@@ -75,7 +77,8 @@ static enum s3err match(struct judge *j, bool prefix, struct str name, struct st
         if (!matches(prefix, name, j->fields->pairs[i].value, want))
             return failed(j, operator, name, want);
     }
-    return found || matches(prefix, name, STR(""), want) ? S3ERR_OK : failed(j, operator, name, want);
+    return found || matches(prefix, name, STR(""), want) ? S3ERR_OK
+                                                         : failed(j, operator, name, want);
 }
 
 /* A number, or the digits of one. */
@@ -91,7 +94,8 @@ static bool number(const json_t *v, uint64_t *ret)
 
 static enum s3err array_condition(struct judge *j, const json_t *c)
 {
-    const json_t *operator = json_array_get(c, 0), *a = json_array_get(c, 1), *b = json_array_get(c, 2);
+    const json_t *operator= json_array_get(c, 0), *a = json_array_get(c, 1),
+                 *b = json_array_get(c, 2);
     if (json_array_size(c) != 3 || !json_is_string(operator))
         return invalid(j, "a condition is a list of three.");
     struct str op = text_of(operator);
@@ -126,8 +130,9 @@ static enum s3err condition(struct judge *j, const json_t *c)
 
 static bool needs_no_condition(struct str name)
 {
-    static const struct str free_names[] = {STR_INIT("policy"), STR_INIT("x-amz-signature"), STR_INIT("signature"),
-                                            STR_INIT("AWSAccessKeyId"), STR_INIT("file"), STR_INIT("bucket")};
+    static const struct str free_names[] = {STR_INIT("policy"),    STR_INIT("x-amz-signature"),
+                                            STR_INIT("signature"), STR_INIT("AWSAccessKeyId"),
+                                            STR_INIT("file"),      STR_INIT("bucket")};
     for (size_t i = 0; i < ARRAY_LEN(free_names); i++)
         if (str_ieq(name, free_names[i]))
             return true;
@@ -142,7 +147,8 @@ static enum s3err all_covered(struct judge *j)
             extra = j->fields->pairs[i].name;
     if (!extra.p)
         return S3ERR_OK;
-    return s3_errm(j->q, S3ERR_ACCESS_DENIED, "Invalid according to Policy: Extra input fields: " STR_F,
+    return s3_errm(j->q, S3ERR_ACCESS_DENIED,
+                   "Invalid according to Policy: Extra input fields: " STR_F,
                    STR_A(str_head(extra, 256)));
 }
 

@@ -8,12 +8,46 @@ enum { SKEW_S = 900, TO_SIGN_MAX = 256 * 1024, AMZ_HEADERS_MAX = 1024 };
 
 /* Query names that belong to the resource, in byte order; others are not signed. */
 static const char *const resource_params[] = {
-    "accelerate", "acl", "analytics", "cors", "delete", "encryption", "intelligent-tiering", "inventory",
-    "legal-hold", "lifecycle", "location", "logging", "metrics", "notification", "object-lock",
-    "ownershipControls", "partNumber", "policy", "policyStatus", "publicAccessBlock", "replication",
-    "requestPayment", "response-cache-control", "response-content-disposition", "response-content-encoding",
-    "response-content-language", "response-content-type", "response-expires", "restore", "retention", "select",
-    "select-type", "tagging", "torrent", "uploadId", "uploads", "versionId", "versioning", "versions", "website",
+    "accelerate",
+    "acl",
+    "analytics",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "partNumber",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+    "restore",
+    "retention",
+    "select",
+    "select-type",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versionId",
+    "versioning",
+    "versions",
+    "website",
 };
 
 static enum s3err denied(struct s3_req *q, const char *message)
@@ -24,13 +58,16 @@ static enum s3err denied(struct s3_req *q, const char *message)
 enum s3err s3_sigv2_from_header(struct s3_req *q, struct str claim, struct s3_sigv2 *ret)
 {
     struct s3_sigv2 v = {.query = false};
-    if (!str_cut(str_trim(claim), ':', &v.access_key, &v.signature) || !v.access_key.n || !v.signature.n)
-        return s3_err_arg(q, "AWS authorization header is invalid. Expected AwsAccessKeyId:signature",
+    if (!str_cut(str_trim(claim), ':', &v.access_key, &v.signature) || !v.access_key.n ||
+        !v.signature.n)
+        return s3_err_arg(q,
+                          "AWS authorization header is invalid. Expected AwsAccessKeyId:signature",
                           "Authorization", str_head(claim, 256));
     struct str amz = s3_req_header(q, STR("x-amz-date")), date = s3_req_header(q, STR("date"));
     struct str counts = amz.p ? amz : date;
     int64_t t;
-    if (!counts.p || (s3_httpdate_parse(counts, q->now_ms / 1000, &t) < 0 && s3_amzdate_parse(counts, &t) < 0) ||
+    if (!counts.p ||
+        (s3_httpdate_parse(counts, q->now_ms / 1000, &t) < 0 && s3_amzdate_parse(counts, &t) < 0) ||
         t < 0)
         return denied(q, "AWS authentication requires a valid Date or x-amz-date header");
     int64_t ahead = t - q->now_ms / 1000;
@@ -38,7 +75,8 @@ enum s3err s3_sigv2_from_header(struct s3_req *q, struct str claim, struct s3_si
         char now[S3_ISODATE_MAX];
         s3_isodate_format(q->now_ms, now);
         s3_err2(q, S3ERR_REQUEST_TIME_TOO_SKEWED, "RequestTime", counts, "ServerTime", str_c(now));
-        return s3_err(q, S3ERR_REQUEST_TIME_TOO_SKEWED, "MaxAllowedSkewMilliseconds", STR("900000"));
+        return s3_err(q, S3ERR_REQUEST_TIME_TOO_SKEWED, "MaxAllowedSkewMilliseconds",
+                      STR("900000"));
     }
     v.date = amz.p ? STR("") : date; /* x-amz-date is signed among the x-amz-* headers */
     *ret = v;
@@ -52,7 +90,8 @@ enum s3err s3_sigv2_from_query(struct s3_req *q, struct s3_sigv2 *ret)
     v.signature = s3_req_param(q, STR("Signature"));
     v.date = s3_req_param(q, STR("Expires"));
     if (!v.access_key.n || !v.signature.n || !v.date.n)
-        return denied(q, "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters");
+        return denied(q, "Query-string authentication requires the Signature, Expires and "
+                         "AWSAccessKeyId parameters");
     uint64_t expires;
     if (str_u64(v.date, INT64_MAX / 1000, &expires) < 0)
         return denied(q, "Invalid date (should be seconds since epoch)");
@@ -168,6 +207,7 @@ enum s3err s3_sigv2_check(struct s3_req *q, const struct s3_sigv2 *v, struct str
     size_t n = str_base64(mac, sizeof(mac), base64);
     if (str_eq_consttime(str_of(base64, n), v->signature))
         return S3ERR_OK;
-    s3_err2(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "AWSAccessKeyId", v->access_key, "StringToSign", buf_str(&text));
+    s3_err2(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "AWSAccessKeyId", v->access_key, "StringToSign",
+            buf_str(&text));
     return s3_err(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "SignatureProvided", v->signature);
 }

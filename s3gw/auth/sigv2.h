@@ -11,10 +11,10 @@
 #include "s3gw/core/req.h"
 
 struct s3_sigv2 {
-    bool query;            /* presigned */
+    bool query; /* presigned */
     struct str access_key;
-    struct str signature;  /* base64, as sent */
-    struct str date;       /* the Date line of the string to sign; may be empty */
+    struct str signature; /* base64, as sent */
+    struct str date;      /* the Date line of the string to sign; may be empty */
 };
 
 /* Read the claim from the text behind "AWS ", or from the query, and judge the dates. */

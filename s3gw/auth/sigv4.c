@@ -5,7 +5,9 @@
 #include "s3gw/core/digest.h"
 #include "s3gw/core/uri.h"
 
-enum { CANONICAL_MAX = 512 * 1024 }; /* heads are 32 KiB or so; escapes triple, names may be signed twice */
+enum {
+    CANONICAL_MAX = 512 * 1024
+}; /* heads are 32 KiB or so; escapes triple, names may be signed twice */
 
 /* --- canonical query --- */
 
@@ -13,11 +15,13 @@ struct encoded {
     uint32_t name, name_n, value, value_n; /* places in the scratch */
 };
 
-/* Heapsort: glibc's qsort may allocate, and takes no argument for the bytes that pairs point into. */
+/* Heapsort: glibc's qsort may allocate, and takes no argument for the bytes that pairs point into.
+ */
 static int compare(const char *base, const struct encoded *a, const struct encoded *b)
 {
     int c = str_cmp(str_of(base + a->name, a->name_n), str_of(base + b->name, b->name_n));
-    return c ? c : str_cmp(str_of(base + a->value, a->value_n), str_of(base + b->value, b->value_n));
+    return c ? c
+             : str_cmp(str_of(base + a->value, a->value_n), str_of(base + b->value, b->value_n));
 }
 
 static void sift(const char *base, struct encoded *e, size_t at, size_t n)
@@ -140,7 +144,8 @@ void s3_sigv4_canonical_request(struct s3_req *q, const struct s3_sigv4 *v, stru
     buf_adds(out, v->payload);
 }
 
-void s3_sigv4_string_to_sign(const struct s3_sigv4 *v, struct str canonical_request, struct buf *out)
+void s3_sigv4_string_to_sign(const struct s3_sigv4 *v, struct str canonical_request,
+                             struct buf *out)
 {
     uint8_t sha[32];
     s3_sha256(canonical_request.p, canonical_request.n, sha);
@@ -171,15 +176,18 @@ static struct str spelled(struct s3_req *q, struct str s)
     return str_of(p, s.n ? 3 * s.n - 1 : 0);
 }
 
-static enum s3err mismatch(struct s3_req *q, const struct s3_sigv4 *v, struct str to_sign, struct str canonical)
+static enum s3err mismatch(struct s3_req *q, const struct s3_sigv4 *v, struct str to_sign,
+                           struct str canonical)
 {
     enum s3err e = S3ERR_SIGNATURE_DOES_NOT_MATCH;
     s3_err2(q, e, "AWSAccessKeyId", v->access_key, "StringToSign", to_sign);
     s3_err2(q, e, "SignatureProvided", v->signature, "StringToSignBytes", spelled(q, to_sign));
-    return s3_err2(q, e, "CanonicalRequest", canonical, "CanonicalRequestBytes", spelled(q, canonical));
+    return s3_err2(q, e, "CanonicalRequest", canonical, "CanonicalRequestBytes",
+                   spelled(q, canonical));
 }
 
-enum s3err s3_sigv4_check(struct s3_req *q, const struct s3_sigv4 *v, struct str secret, uint8_t *ret_key)
+enum s3err s3_sigv4_check(struct s3_req *q, const struct s3_sigv4 *v, struct str secret,
+                          uint8_t *ret_key)
 {
     AUTO(buf_free) struct buf canonical = BUF(CANONICAL_MAX);
     AUTO(buf_free) struct buf to_sign = BUF(4096);

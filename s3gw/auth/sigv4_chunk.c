@@ -13,8 +13,8 @@ void s3_sigv4_chunks_init(struct s3_sigv4_chunks *c, const struct s3_sigv4 *v, c
 }
 
 /* @empty: chunks have the digest of no bytes in between, where other forms have headers. */
-static bool check(struct s3_sigv4_chunks *c, struct str algorithm, bool empty, const uint8_t sha256[32],
-                  struct str signature)
+static bool check(struct s3_sigv4_chunks *c, struct str algorithm, bool empty,
+                  const uint8_t sha256[32], struct str signature)
 {
     AUTO(buf_free) struct buf text = BUF(4096);
     char hex[64];

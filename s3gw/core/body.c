@@ -19,8 +19,8 @@
 enum state { SIZE, DATA, DATA_END, TAIL, DEAD };
 
 enum {
-    LINE_MAX_BYTES = 1024,   /* a chunk's head, or all trailer lines together */
-    CHUNK_MIN_BYTES = 8192,  /* of every data chunk but the last */
+    LINE_MAX_BYTES = 1024,  /* a chunk's head, or all trailer lines together */
+    CHUNK_MIN_BYTES = 8192, /* of every data chunk but the last */
     SIGNATURE_N = 64,
 };
 
@@ -29,17 +29,17 @@ struct s3_body {
 #define BODY_MAGIC 0x5d1b0d79u
     struct s3_body_plan plan;
     enum state state;
-    uint64_t decoded;        /* bytes of data so far */
-    uint64_t left;           /* of this chunk */
-    uint64_t chunks;         /* data chunks begun */
-    uint64_t small;          /* size of the last one if it was below the minimum; 0 otherwise */
-    bool ended;              /* the chunk of size 0 was there */
-    bool want_lf;            /* DATA_END: the CR was there */
+    uint64_t decoded; /* bytes of data so far */
+    uint64_t left;    /* of this chunk */
+    uint64_t chunks;  /* data chunks begun */
+    uint64_t small;   /* size of the last one if it was below the minimum; 0 otherwise */
+    bool ended;       /* the chunk of size 0 was there */
+    bool want_lf;     /* DATA_END: the CR was there */
     char signature[SIGNATURE_N];
-    struct s3_hash chunk;    /* SHA-256 of this chunk, with signed_chunks */
-    struct s3_hash payload;  /* SHA-256 of everything, with has_sha256 */
-    struct s3_hash hash;     /* plan.compute; NONE when payload is the same */
-    struct s3_hash crc64;    /* compute_crc64_too; NONE when hash is the same */
+    struct s3_hash chunk;   /* SHA-256 of this chunk, with signed_chunks */
+    struct s3_hash payload; /* SHA-256 of everything, with has_sha256 */
+    struct s3_hash hash;    /* plan.compute; NONE when payload is the same */
+    struct s3_hash crc64;   /* compute_crc64_too; NONE when hash is the same */
     struct s3_checksum got_payload, got, got_crc64; /* after finish */
     size_t line_n;
     char line[LINE_MAX_BYTES];
@@ -100,7 +100,8 @@ static enum s3err say_u64(struct s3_body *b, enum s3err e, const char *name, uin
 }
 
 /* Object data, checked and passed on. */
-static enum s3err deliver(struct s3_body *b, struct str piece, enum s3err (*data)(void *, struct str), void *arg)
+static enum s3err deliver(struct s3_body *b, struct str piece,
+                          enum s3err (*data)(void *, struct str), void *arg)
 {
     if (piece.n > b->plan.length - b->decoded) /* more than announced; UINT64_MAX never is */
         return die(b, S3ERR_INCOMPLETE_BODY);
@@ -209,7 +210,8 @@ static enum s3err take_size(struct s3_body *b, struct str *in)
     return size_line(b, str_head(line, line.n - 1));
 }
 
-static enum s3err take_data(struct s3_body *b, struct str *in, enum s3err (*data)(void *, struct str), void *arg)
+static enum s3err take_data(struct s3_body *b, struct str *in,
+                            enum s3err (*data)(void *, struct str), void *arg)
 {
     struct str piece = str_head(*in, (size_t)MIN((uint64_t)in->n, b->left));
     *in = str_from(*in, piece.n);
@@ -247,7 +249,8 @@ static enum s3err take_tail(struct s3_body *b, struct str *in)
     return S3ERR_OK;
 }
 
-enum s3err s3_body_push(struct s3_body *b, struct str in, enum s3err (*data)(void *arg, struct str piece), void *arg)
+enum s3err s3_body_push(struct s3_body *b, struct str in,
+                        enum s3err (*data)(void *arg, struct str piece), void *arg)
 {
     CHECK_OBJ(b, BODY_MAGIC);
     ASSERT(b->state != DEAD);
@@ -282,8 +285,9 @@ struct trailer {
 };
 
 /*
- * "name:value" lines ended by LF or CRLF, empty lines anywhere, the last line end optional: minio-go
- * ends the checksum by LF and then sends CRLF. At most one checksum, and behind it the signature.
+ * "name:value" lines ended by LF or CRLF, empty lines anywhere, the last line end optional:
+ * minio-go ends the checksum by LF and then sends CRLF. At most one checksum, and behind it the
+ * signature.
  */
 static bool parse_trailer(struct str text, struct trailer *t)
 {
@@ -316,7 +320,8 @@ static bool trailer_signature_ok(struct s3_body *b, const struct trailer *t)
     size_t n = 0;
     if (t->name.p) { /* both lie in b->line, with a ':' between: they fit */
         for (size_t i = 0; i < t->name.n; i++)
-            text[n++] = t->name.p[i] >= 'A' && t->name.p[i] <= 'Z' ? (char)(t->name.p[i] | 32) : t->name.p[i];
+            text[n++] = t->name.p[i] >= 'A' && t->name.p[i] <= 'Z' ? (char)(t->name.p[i] | 32)
+                                                                   : t->name.p[i];
         text[n++] = ':';
         memcpy(text + n, t->value.p, t->value.n);
         n += t->value.n;
@@ -342,8 +347,8 @@ static enum s3err finish_trailer(struct s3_body *b, struct s3_req *q)
         return S3ERR_MALFORMED_TRAILER_ERROR;
     if ((t.name.p != NULL) != b->plan.has_trailer || (t.name.p && alg != b->plan.compute))
         return S3ERR_MALFORMED_TRAILER_ERROR;
-    /* Announced in the signed head and so not to be stripped; with none announced and none sent, the last
-     * chunk's signature has covered everything. */
+    /* Announced in the signed head and so not to be stripped; with none announced and none sent,
+     * the last chunk's signature has covered everything. */
     if (b->plan.signed_chunks && (t.name.p || t.signature.p) &&
         (!t.signature.p || !trailer_signature_ok(b, &t)))
         return S3ERR_SIGNATURE_DOES_NOT_MATCH;
@@ -365,8 +370,8 @@ static enum s3err check_payload(struct s3_body *b, struct s3_req *q)
     char client[64], ours[64];
     str_hex(b->plan.sha256, 32, client);
     str_hex(b->got_payload.value, 32, ours);
-    return s3_err2(q, S3ERR_X_AMZ_CONTENT_SHA256_MISMATCH, "ClientComputedContentSHA256", str_of(client, 64),
-                   "S3ComputedContentSHA256", str_of(ours, 64));
+    return s3_err2(q, S3ERR_X_AMZ_CONTENT_SHA256_MISMATCH, "ClientComputedContentSHA256",
+                   str_of(client, 64), "S3ComputedContentSHA256", str_of(ours, 64));
 }
 
 static void take_digests(struct s3_body *b)
@@ -388,7 +393,8 @@ enum s3err s3_body_finish(struct s3_body *b, struct s3_req *q)
     bool chunked = b->plan.framing == S3_FRAMING_AWS_CHUNKED;
     /* An empty object may come without a single chunk (s3-behaviours 5). */
     bool nothing = b->state == SIZE && !b->line_n && !b->chunks && b->plan.length == 0;
-    if ((chunked && !b->ended && !nothing) || (b->plan.length != UINT64_MAX && b->decoded != b->plan.length))
+    if ((chunked && !b->ended && !nothing) ||
+        (b->plan.length != UINT64_MAX && b->decoded != b->plan.length))
         return die(b, S3ERR_INCOMPLETE_BODY);
     enum s3err e = chunked && b->ended ? finish_trailer(b, q) : S3ERR_OK;
     if (e == S3ERR_OK)
@@ -397,7 +403,8 @@ enum s3err s3_body_finish(struct s3_body *b, struct s3_req *q)
         return die(b, e);
     take_digests(b);
     if (b->plan.expect.alg != S3_CK_NONE && !s3_checksum_eq(&b->plan.expect, &b->got))
-        return die(b, s3_errm(q, S3ERR_BAD_DIGEST, "The " STR_F " you specified did not match the calculated checksum.",
+        return die(b, s3_errm(q, S3ERR_BAD_DIGEST,
+                              "The " STR_F " you specified did not match the calculated checksum.",
                               STR_A(s3_checksum_info(b->plan.expect.alg)->name)));
     return S3ERR_OK;
 }

@@ -30,41 +30,44 @@ enum s3_framing { S3_FRAMING_RAW, S3_FRAMING_AWS_CHUNKED };
 
 /* Everything about a body that the head decides; filled by s3_auth_body(), then s3_body_plan(). */
 struct s3_body_plan {
-    struct s3_req *q;                /* receives the extras of errors while decoding; may be NULL */
+    struct s3_req *q; /* receives the extras of errors while decoding; may be NULL */
     /* By s3_auth_body(), which zeroes the rest: */
     enum s3_framing framing;
     bool signed_chunks;
     bool trailer_form;               /* the payload name ends in -TRAILER */
     struct s3_chunk_verifier verify; /* with signed_chunks */
     bool has_sha256;
-    uint8_t sha256[32];              /* x-amz-content-sha256 was hex */
+    uint8_t sha256[32]; /* x-amz-content-sha256 was hex */
     /* By s3_body_plan(): */
-    uint64_t wire_length;            /* Content-Length; UINT64_MAX: Transfer-Encoding chunked */
-    uint64_t length;                 /* of the decoded data; UINT64_MAX: unknown until the end */
+    uint64_t wire_length; /* Content-Length; UINT64_MAX: Transfer-Encoding chunked */
+    uint64_t length;      /* of the decoded data; UINT64_MAX: unknown until the end */
     bool has_md5;
-    uint8_t md5[16];                 /* Content-MD5, for the caller: s3_body_check_md5() */
-    struct s3_checksum expect;       /* alg NONE: no x-amz-checksum-*; value from the header */
-    bool has_trailer;                /* x-amz-trailer announced a checksum, of compute's algorithm */
-    enum s3_checksum_alg compute;    /* to compute and keep: as expected, announced in the trailer, asked for
-                                        by x-amz-sdk-checksum-algorithm, else what the caller sets
-                                        (CRC64NVME) */
-    bool compute_crc64_too;          /* UploadPart: CRC64NVME besides */
+    uint8_t md5[16];              /* Content-MD5, for the caller: s3_body_check_md5() */
+    struct s3_checksum expect;    /* alg NONE: no x-amz-checksum-*; value from the header */
+    bool has_trailer;             /* x-amz-trailer announced a checksum, of compute's algorithm */
+    enum s3_checksum_alg compute; /* to compute and keep: as expected, announced in the trailer,
+                                     asked for by x-amz-sdk-checksum-algorithm, else what the caller
+                                     sets (CRC64NVME) */
+    bool compute_crc64_too;       /* UploadPart: CRC64NVME besides */
     /* Once the body is complete, by http/exchange.c: what was computed; alg NONE: nothing. */
     struct s3_checksum got, got_crc64;
 };
 
 /*
- * From the head: lengths, Content-MD5, checksum headers, trailer, content encoding. S3ERR_OK or the error
- * to send (MissingContentLength, NotImplemented, EntityTooLarge, InvalidDigest, InvalidRequest ...).
- * The checksum headers of CompleteMultipartUpload speak of the object, not of the body: left alone here.
+ * From the head: lengths, Content-MD5, checksum headers, trailer, content encoding. S3ERR_OK or the
+ * error to send (MissingContentLength, NotImplemented, EntityTooLarge, InvalidDigest,
+ * InvalidRequest ...). The checksum headers of CompleteMultipartUpload speak of the object, not of
+ * the body: left alone here.
  */
 enum s3err s3_body_plan(struct s3_req *q, struct s3_body_plan *plan);
 
-/* Content-Encoding as it is to be stored: without "aws-chunked"; absent when nothing else is left. Arena. */
+/* Content-Encoding as it is to be stored: without "aws-chunked"; absent when nothing else is left.
+ * Arena. */
 struct str s3_body_content_encoding(struct s3_req *q);
 
 /* The caller's MD5 of the decoded data against Content-MD5: OK or BadDigest with its elements. */
-enum s3err s3_body_check_md5(struct s3_req *q, const struct s3_body_plan *plan, const uint8_t md5[16]);
+enum s3err s3_body_check_md5(struct s3_req *q, const struct s3_body_plan *plan,
+                             const uint8_t md5[16]);
 
 struct s3_body;
 
@@ -77,14 +80,17 @@ void s3_body_free(struct s3_body **b);
  * returned. S3ERR_OK; or the error (IncompleteBody, InvalidChunkSizeError, SignatureDoesNotMatch,
  * MalformedTrailerError, EntityTooLarge, ...), after which the body is dead.
  */
-enum s3err s3_body_push(struct s3_body *b, struct str in, enum s3err (*data)(void *arg, struct str piece), void *arg);
+enum s3err s3_body_push(struct s3_body *b, struct str in,
+                        enum s3err (*data)(void *arg, struct str piece), void *arg);
 
-/* No more bytes: was it complete, and do trailer and digests match? (MD5 is the caller's.) @q receives error
- * extras. */
+/* No more bytes: was it complete, and do trailer and digests match? (MD5 is the caller's.) @q
+ * receives error extras. */
 enum s3err s3_body_finish(struct s3_body *b, struct s3_req *q);
 
-uint64_t s3_body_length(const struct s3_body *b);                       /* decoded bytes so far */
-void s3_body_checksum(const struct s3_body *b, struct s3_checksum *ret); /* after finish; plan->compute */
-void s3_body_crc64(const struct s3_body *b, struct s3_checksum *ret);    /* after finish; with compute_crc64_too */
+uint64_t s3_body_length(const struct s3_body *b); /* decoded bytes so far */
+void s3_body_checksum(const struct s3_body *b,
+                      struct s3_checksum *ret); /* after finish; plan->compute */
+void s3_body_crc64(const struct s3_body *b,
+                   struct s3_checksum *ret); /* after finish; with compute_crc64_too */
 
 #endif

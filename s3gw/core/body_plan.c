@@ -34,7 +34,8 @@ static enum s3err wire_length(struct s3_req *q, struct s3_body_plan *plan, bool 
     if (coding.p) {
         plan->wire_length = UINT64_MAX;
         if (length.p)
-            q->resp.close = true; /* two answers to one question: what follows cannot be trusted (RFC 9112, 6.1) */
+            q->resp.close = true; /* two answers to one question: what follows cannot be trusted
+                                     (RFC 9112, 6.1) */
         return S3ERR_OK;
     }
     if (length.p && str_u64(length, UINT64_MAX - 1, &plan->wire_length) < 0)
@@ -47,7 +48,8 @@ static enum s3err too_large(struct s3_req *q, uint64_t proposed)
     char size[24], max[24];
     snprintf(size, sizeof(size), "%" PRIu64, proposed);
     snprintf(max, sizeof(max), "%" PRIu64, S3_BODY_DATA_MAX);
-    return s3_err2(q, S3ERR_ENTITY_TOO_LARGE, "ProposedSize", str_c(size), "MaxSizeAllowed", str_c(max));
+    return s3_err2(q, S3ERR_ENTITY_TOO_LARGE, "ProposedSize", str_c(size), "MaxSizeAllowed",
+                   str_c(max));
 }
 
 static enum s3err plan_lengths(struct s3_req *q, struct s3_body_plan *plan)
@@ -93,25 +95,28 @@ static enum s3err plan_md5(struct s3_req *q, struct s3_body_plan *plan)
     return S3ERR_OK;
 }
 
-enum s3err s3_body_check_md5(struct s3_req *q, const struct s3_body_plan *plan, const uint8_t md5[16])
+enum s3err s3_body_check_md5(struct s3_req *q, const struct s3_body_plan *plan,
+                             const uint8_t md5[16])
 {
     if (!plan->has_md5 || memcmp(plan->md5, md5, 16) == 0)
         return S3ERR_OK;
     char calculated[24];
     size_t n = str_base64(md5, 16, calculated);
-    return s3_err2(q, S3ERR_BAD_DIGEST, "ExpectedDigest", s3_req_header(q, STR("content-md5")), "CalculatedDigest",
-                   str_of(calculated, n));
+    return s3_err2(q, S3ERR_BAD_DIGEST, "ExpectedDigest", s3_req_header(q, STR("content-md5")),
+                   "CalculatedDigest", str_of(calculated, n));
 }
 
 /* One x-amz-checksum-<algorithm> among these; a second one, even the same, is too many. */
-static enum s3err take_checksum(struct s3_req *q, const struct s3_pair *pairs, size_t n, struct s3_body_plan *plan)
+static enum s3err take_checksum(struct s3_req *q, const struct s3_pair *pairs, size_t n,
+                                struct s3_body_plan *plan)
 {
     for (size_t i = 0; i < n; i++) {
         enum s3_checksum_alg alg;
         if (s3_checksum_by_header(pairs[i].name, &alg) < 0)
             continue;
         if (plan->expect.alg != S3_CK_NONE)
-            return invalid(q, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
+            return invalid(q, "Expecting a single x-amz-checksum- header. Multiple checksum Types "
+                              "are not allowed.");
         /* Differs: Ceph answers BadDigest to a badly formed value. */
         if (s3_checksum_parse(alg, pairs[i].value, &plan->expect) < 0)
             return s3_errm(q, S3ERR_INVALID_REQUEST, "Value for %s header is invalid.",
@@ -145,11 +150,14 @@ static enum s3err plan_algorithm(struct s3_req *q, const struct s3_body_plan *pl
         return S3ERR_OK;
     enum s3_checksum_alg alg;
     if (s3_checksum_by_name(name, &alg) < 0)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "Checksum algorithm provided is unsupported. Please try again with "
-                       "any of the valid types: [%s]", s3_checksum_valid_names);
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "Checksum algorithm provided is unsupported. Please try again with "
+                       "any of the valid types: [%s]",
+                       s3_checksum_valid_names);
     if (plan->compute == S3_CK_NONE)
-        return invalid(q, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or "
-                       "x-amz-trailer headers were found.");
+        return invalid(
+            q, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or "
+               "x-amz-trailer headers were found.");
     if (plan->compute != alg)
         return invalid(q, "Value for x-amz-sdk-checksum-algorithm header is invalid.");
     return S3ERR_OK;

@@ -8,8 +8,10 @@
 #include "s3gw/core/crc64nvme.h"
 #include "s3gw/core/digest.h"
 
-#define ROW(NAME, lower, n, full, composite) \
-    {STR_INIT(NAME), "x-amz-checksum-" lower, "Checksum" NAME, n, full, composite}
+#define ROW(NAME, lower, n, full, composite)                                                       \
+    {                                                                                              \
+        STR_INIT(NAME), "x-amz-checksum-" lower, "Checksum" NAME, n, full, composite               \
+    }
 
 static const struct s3_checksum_info infos[S3_CK_COUNT_] = {
     [S3_CK_NONE] = {STR_INIT(""), "", "", 0, false, false},
@@ -294,7 +296,7 @@ static uint64_t times(struct field f, uint64_t a, uint64_t b)
 uint64_t s3_crc_combine(enum s3_checksum_alg alg, uint64_t a, uint64_t b, uint64_t b_length)
 {
     struct field f = field_of(alg);
-    uint64_t shift = (uint64_t)1 << (f.bits - 1);    /* x^0 */
+    uint64_t shift = (uint64_t)1 << (f.bits - 1);      /* x^0 */
     uint64_t square = (uint64_t)1 << (f.bits - 1 - 8); /* x^8: one byte */
     for (; b_length; b_length >>= 1) {
         if (b_length & 1)
@@ -304,7 +306,8 @@ uint64_t s3_crc_combine(enum s3_checksum_alg alg, uint64_t a, uint64_t b, uint64
     return times(f, shift, a) ^ b;
 }
 
-int s3_checksum_join_init(struct s3_checksum_join *j, enum s3_checksum_alg alg, enum s3_checksum_type type)
+int s3_checksum_join_init(struct s3_checksum_join *j, enum s3_checksum_alg alg,
+                          enum s3_checksum_type type)
 {
     *j = (struct s3_checksum_join){.alg = alg, .type = type};
     const struct s3_checksum_info *info = s3_checksum_info(alg);
@@ -336,7 +339,8 @@ void s3_checksum_join_final(struct s3_checksum_join *j, struct s3_checksum *ret)
         ret->type = S3_CK_COMPOSITE;
         return;
     }
-    *ret = (struct s3_checksum){.alg = j->alg, .type = S3_CK_FULL_OBJECT, .n = s3_checksum_info(j->alg)->n};
+    *ret = (struct s3_checksum){
+        .alg = j->alg, .type = S3_CK_FULL_OBJECT, .n = s3_checksum_info(j->alg)->n};
     big_endian(j->crc, ret->n, ret->value);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A reflected CRC keeps polynomials with their highest power in bit 0. Folding moves a block of 128 bits
- * d bits towards the end of the message: block * x^d mod P, as the sum of its two halves times a constant.
- * A carry-less product of two reflected halves comes out one power too high, which the constants
- * make up for: x^(d+63) for the first eight bytes (the higher powers), x^(d-1) for the others.
- * Method: V. Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ", 2009.
- * What is left after folding, 16 bytes, goes through the tables; they are cheaper than a special reduction.
+ * A reflected CRC keeps polynomials with their highest power in bit 0. Folding moves a block of 128
+ * bits d bits towards the end of the message: block * x^d mod P, as the sum of its two halves times
+ * a constant. A carry-less product of two reflected halves comes out one power too high, which the
+ * constants make up for: x^(d+63) for the first eight bytes (the higher powers), x^(d-1) for the
+ * others. Method: V. Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ",
+ * 2009. What is left after folding, 16 bytes, goes through the tables; they are cheaper than a
+ * special reduction.
  */
 #include "s3gw/core/crc64nvme.h"
 

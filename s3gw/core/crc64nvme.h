@@ -3,8 +3,8 @@
  * crc64nvme - CRC-64/NVME, which S3 computes where a client sends no checksum.
  *
  * Polynomial AD93D23594C93659, reflected in and out, all ones in and out; of "123456789" it is
- * AE8B14860A799888. ISA-L has it from 2.31 ("rocksoft"), Debian 12 ships 2.30, hence our own: carry-less
- * multiplication where the processor has it, slices of eight bytes elsewhere.
+ * AE8B14860A799888. ISA-L has it from 2.31 ("rocksoft"), Debian 12 ships 2.30, hence our own:
+ * carry-less multiplication where the processor has it, slices of eight bytes elsewhere.
  *
  * Rule: NVM Express NVM Command Set Specification, "64b CRC"; s3-behaviours 6.
  * Threads: any; no state but constant tables.

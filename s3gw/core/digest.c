@@ -4,7 +4,8 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 
-const char s3_sha256_empty_hex[65] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const char s3_sha256_empty_hex[65] =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 static EVP_MD *mds[S3_SHA512 + 1];
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;

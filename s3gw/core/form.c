@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Parts are divided by CRLF "--" boundary. `matched` bytes of that delimiter have been seen and held back;
- * when the next byte does not continue it, the held bytes were data after all, and are given out from
- * the delimiter itself, which holds the same. A failed match can only begin anew at this very byte, because
- * CR occurs in the delimiter nowhere but in front.
+ * Parts are divided by CRLF "--" boundary. `matched` bytes of that delimiter have been seen and
+ * held back; when the next byte does not continue it, the held bytes were data after all, and are
+ * given out from the delimiter itself, which holds the same. A failed match can only begin anew at
+ * this very byte, because CR occurs in the delimiter nowhere but in front.
  *
- *   BODY    content of a part, or what precedes the first (which starts as if a CRLF had gone before)
- *   AFTER   behind a delimiter: CRLF opens a part, "--" ends the form
- *   HEAD    header lines of a part, kept in `head`
- *   END     whatever follows is ignored (RFC 2046: the epilogue)
+ *   BODY    content of a part, or what precedes the first (which starts as if a CRLF had gone
+ * before) AFTER   behind a delimiter: CRLF opens a part, "--" ends the form HEAD    header lines of
+ * a part, kept in `head` END     whatever follows is ignored (RFC 2046: the epilogue)
  */
 #include "s3gw/core/form.h"
 
@@ -24,7 +23,7 @@ struct s3_form {
     struct s3_form_events on;
     enum state state;
     enum part part;
-    size_t matched;           /* of delimiter; < delimiter_n */
+    size_t matched; /* of delimiter; < delimiter_n */
     size_t delimiter_n;
     char delimiter[BOUNDARY_MAX + 4];
     char after[2];
@@ -32,9 +31,9 @@ struct s3_form {
     bool had_file;
     struct str filename;
     struct buf head, value;
-    struct str name;          /* of the field being read */
-    size_t bytes;             /* of fields so far */
-    struct s3_pair *fields;   /* arena */
+    struct str name;        /* of the field being read */
+    size_t bytes;           /* of fields so far */
+    struct s3_pair *fields; /* arena */
     size_t nfields;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * form - read a multipart/form-data body as it arrives: small fields are kept, the file goes out in pieces
- * that are views into what was pushed (no copy).
+ * form - read a multipart/form-data body as it arrives: small fields are kept, the file goes out in
+ * pieces that are views into what was pushed (no copy).
  *
  * Rule: RFC 7578, RFC 2046 5.1.1; s3-behaviours 22. Fields behind the file are read and ignored.
  * Threads: one at a time.
@@ -12,7 +12,8 @@
 #include "s3gw/core/req.h"
 
 enum {
-    S3_FORM_FIELDS_MAX = 20 * 1024, /* bytes of all fields before the file, names and values (s3-behaviours 25) */
+    S3_FORM_FIELDS_MAX =
+        20 * 1024, /* bytes of all fields before the file, names and values (s3-behaviours 25) */
     S3_FORM_FIELD_COUNT_MAX = 256,
 };
 
@@ -27,24 +28,25 @@ struct s3_form_events {
 };
 
 /*
- * From the Content-Type of @q. PreconditionFailed when it is no multipart/form-data (AWS; Differs: 405 or 400
- * elsewhere), MalformedPOSTRequest without a usable boundary, SlowDown without memory.
+ * From the Content-Type of @q. PreconditionFailed when it is no multipart/form-data (AWS; Differs:
+ * 405 or 400 elsewhere), MalformedPOSTRequest without a usable boundary, SlowDown without memory.
  */
 enum s3err s3_form_new(struct s3_req *q, const struct s3_form_events *events, struct s3_form **ret);
 void s3_form_free(struct s3_form **f);
 
-/* OK; MalformedPOSTRequest, MaxPostPreDataLengthExceededError, InvalidArgument (a second file), SlowDown, or an
- * event's error; then the form is dead. */
+/* OK; MalformedPOSTRequest, MaxPostPreDataLengthExceededError, InvalidArgument (a second file),
+ * SlowDown, or an event's error; then the form is dead. */
 enum s3err s3_form_push(struct s3_form *f, struct str in);
 /* No more bytes. MalformedPOSTRequest when cut off, InvalidArgument without a file. */
 enum s3err s3_form_finish(struct s3_form *f);
 
 /* Fields before the file, in order; live as long as the request's arena. */
 const struct s3_pair *s3_form_fields(const struct s3_form *f, size_t *ret_n);
-struct str s3_form_filename(const struct s3_form *f); /* as the client named it; absent before the file */
+struct str
+s3_form_filename(const struct s3_form *f); /* as the client named it; absent before the file */
 
-/* Parameter of a header such as Content-Type or Content-Disposition, its quotes and escapes taken off.
- * Absent: not there. Arena. */
+/* Parameter of a header such as Content-Type or Content-Disposition, its quotes and escapes taken
+ * off. Absent: not there. Arena. */
 struct str s3_form_parameter(struct arena *a, struct str header, struct str name);
 
 #endif

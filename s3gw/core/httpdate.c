@@ -10,7 +10,8 @@ struct civil {
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 static const char days[] = "SunMonTueWedThuFriSat";
 
-/* Days since 1970-01-01 of a Gregorian date; a year begins in March here, so that leap days come last. */
+/* Days since 1970-01-01 of a Gregorian date; a year begins in March here, so that leap days come
+ * last. */
 static int64_t days_of(int64_t y, unsigned m, unsigned d)
 {
     y -= m <= 2;
@@ -35,7 +36,8 @@ static struct civil civil_of(int64_t unix_s)
     int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     int64_t mp = (5 * doy + 2) / 153;
-    struct civil c = {.month = (unsigned)(mp < 10 ? mp + 3 : mp - 9), .day = (unsigned)(doy - (153 * mp + 2) / 5 + 1)};
+    struct civil c = {.month = (unsigned)(mp < 10 ? mp + 3 : mp - 9),
+                      .day = (unsigned)(doy - (153 * mp + 2) / 5 + 1)};
     c.year = yoe + era * 400 + (c.month <= 2);
     c.hour = (unsigned)(rest / 3600);
     c.minute = (unsigned)(rest / 60 % 60);
@@ -136,7 +138,8 @@ static int64_t zone(struct scan *x)
     return offset(x);
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT", after the weekday. One digit of day comes from hand-made clients. */
+/* "Sun, 06 Nov 1994 08:49:37 GMT", after the weekday. One digit of day comes from hand-made
+ * clients. */
 static int parse_imf(struct scan x, int64_t *ret)
 {
     struct civil c = {0};
@@ -152,7 +155,8 @@ static int parse_imf(struct scan x, int64_t *ret)
     return finish(&x, &c, east, ret);
 }
 
-/* "06-Nov-94 08:49:37 GMT": a year that would be over 50 years ahead is one of the past (RFC 9110). */
+/* "06-Nov-94 08:49:37 GMT": a year that would be over 50 years ahead is one of the past (RFC 9110).
+ */
 static int parse_rfc850(struct scan x, int64_t now_s, int64_t *ret)
 {
     struct civil c = {0};
@@ -295,7 +299,8 @@ static char *put_time(char *to, const struct civil *c)
 size_t s3_httpdate_format(int64_t unix_s, char out[S3_HTTPDATE_MAX])
 {
     struct civil c = civil_of(unix_s);
-    int64_t weekday = (days_of(c.year, c.month, c.day) % 7 + 11) % 7; /* 1970-01-01 was a Thursday */
+    int64_t weekday =
+        (days_of(c.year, c.month, c.day) % 7 + 11) % 7; /* 1970-01-01 was a Thursday */
     char *to = put_text(out, days + 3 * weekday, 3);
     to = put_text(to, ", ", 2);
     to = put(to, c.day, 2);

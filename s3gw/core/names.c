@@ -6,7 +6,8 @@ static bool alphanumeric(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-/* Four numbers with dots between, whatever their size: clients would take the host for an address. */
+/* Four numbers with dots between, whatever their size: clients would take the host for an address.
+ */
 static bool like_ipv4(struct str name)
 {
     struct str label;
@@ -20,12 +21,15 @@ static bool like_ipv4(struct str name)
     return labels == 4;
 }
 
-/* "-an" (account namespaces, 2026) is left out: it means something at AWS only, and harms ordinary names. */
+/* "-an" (account namespaces, 2026) is left out: it means something at AWS only, and harms ordinary
+ * names. */
 static bool reserved(struct str name)
 {
-    static const struct str prefixes[] = {STR_INIT("xn--"), STR_INIT("sthree-"), STR_INIT("amzn-s3-demo-")};
-    static const struct str suffixes[] = {STR_INIT("-s3alias"), STR_INIT("--ol-s3"), STR_INIT(".mrap"),
-                                          STR_INIT("--x-s3"), STR_INIT("--table-s3")};
+    static const struct str prefixes[] = {STR_INIT("xn--"), STR_INIT("sthree-"),
+                                          STR_INIT("amzn-s3-demo-")};
+    static const struct str suffixes[] = {STR_INIT("-s3alias"), STR_INIT("--ol-s3"),
+                                          STR_INIT(".mrap"), STR_INIT("--x-s3"),
+                                          STR_INIT("--table-s3")};
     for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
         if (str_starts(name, prefixes[i]))
             return true;
@@ -41,7 +45,8 @@ bool s3_name_bucket_ok(struct str name)
         return false;
     struct str rest = name, label;
     while (str_split(&rest, '.', &label)) {
-        /* Differs: AWS has become laxer about '-' beside '.'; such names break TLS and DNS everywhere. */
+        /* Differs: AWS has become laxer about '-' beside '.'; such names break TLS and DNS
+         * everywhere. */
         if (!label.n || !alphanumeric(label.p[0]) || !alphanumeric(label.p[label.n - 1]))
             return false;
         for (size_t i = 0; i < label.n; i++)

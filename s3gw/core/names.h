@@ -12,9 +12,11 @@
 
 enum { S3_BUCKET_NAME_MAX = 63, S3_KEY_MAX = 1024 };
 
-/* 3 to 63 of a-z 0-9 - . with their rules, no IPv4 address, none of AWS's reserved prefixes and suffixes. */
+/* 3 to 63 of a-z 0-9 - . with their rules, no IPv4 address, none of AWS's reserved prefixes and
+ * suffixes. */
 bool s3_name_bucket_ok(struct str name);
-/* 1 to 1024 bytes of well-formed UTF-8 without NUL. Nothing else is special: "..", "//", "/" are keys. */
+/* 1 to 1024 bytes of well-formed UTF-8 without NUL. Nothing else is special: "..", "//", "/" are
+ * keys. */
 bool s3_name_key_ok(struct str key);
 
 #endif

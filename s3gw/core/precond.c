@@ -61,8 +61,8 @@ static enum s3err failed(struct s3_req *q, enum s3err e, struct str name)
 }
 
 /* The order of RFC 9110, 13.2.2. Header seconds against ours, cut to seconds. */
-static enum s3err judge(struct s3_req *q, const struct names *n, const struct s3_etag *etag, int64_t mtime_ms,
-                        enum s3err not_modified)
+static enum s3err judge(struct s3_req *q, const struct names *n, const struct s3_etag *etag,
+                        int64_t mtime_ms, enum s3err not_modified)
 {
     int64_t mtime = mtime_ms / 1000, date;
     struct str match = s3_req_header(q, n->match), none = s3_req_header(q, n->none_match);
@@ -90,9 +90,10 @@ enum s3err s3_precond_read(struct s3_req *q, const struct s3_etag *etag, int64_t
 
 enum s3err s3_precond_copy_source(struct s3_req *q, const struct s3_etag *etag, int64_t mtime_ms)
 {
-    static const struct names n = {
-        STR_INIT("x-amz-copy-source-if-match"), STR_INIT("x-amz-copy-source-if-unmodified-since"),
-        STR_INIT("x-amz-copy-source-if-none-match"), STR_INIT("x-amz-copy-source-if-modified-since")};
+    static const struct names n = {STR_INIT("x-amz-copy-source-if-match"),
+                                   STR_INIT("x-amz-copy-source-if-unmodified-since"),
+                                   STR_INIT("x-amz-copy-source-if-none-match"),
+                                   STR_INIT("x-amz-copy-source-if-modified-since")};
     return judge(q, &n, etag, mtime_ms, S3ERR_PRECONDITION_FAILED);
 }
 
@@ -138,8 +139,10 @@ static enum s3err parse_if_match(struct s3_req *q, struct str list, struct s3_pr
 enum s3err s3_precond_write(struct s3_req *q, struct s3_precond_write *ret)
 {
     *ret = (struct s3_precond_write){0};
-    struct str match = s3_req_header(q, STR("If-Match")), none = s3_req_header(q, STR("If-None-Match"));
-    /* Differs: Ceph evaluates an ETag in If-None-Match on PUT; AWS, followed here, answers 501 to these. */
+    struct str match = s3_req_header(q, STR("If-Match")),
+               none = s3_req_header(q, STR("If-None-Match"));
+    /* Differs: Ceph evaluates an ETag in If-None-Match on PUT; AWS, followed here, answers 501 to
+     * these. */
     if (none.p && (match.p || !str_eq(str_trim(none), STR("*"))))
         return not_offered(q, STR("If-None-Match"));
     if (s3_req_header(q, STR("If-Modified-Since")).p)

@@ -22,15 +22,16 @@ bool s3_precond_if_range(const struct s3_req *q, const struct s3_etag *etag, int
 
 /* Conditions of a write, to be judged at its commit. */
 struct s3_precond_write {
-    bool if_none_match_any;   /* If-None-Match: * */
+    bool if_none_match_any; /* If-None-Match: * */
     bool has_if_match;
-    bool if_match_any;        /* If-Match: * */
-    struct s3_etag *if_match; /* else these, at least one; arena. What is no ETag of ours matches nothing */
+    bool if_match_any; /* If-Match: * */
+    struct s3_etag
+        *if_match; /* else these, at least one; arena. What is no ETag of ours matches nothing */
     size_t if_match_n;
 };
 /*
- * From the head of a PUT, copy or complete (and, If-Match only, DELETE). NotImplemented for what AWS does
- * not offer on writes: If-None-Match with an ETag, both headers, the date conditions.
+ * From the head of a PUT, copy or complete (and, If-Match only, DELETE). NotImplemented for what
+ * AWS does not offer on writes: If-None-Match with an ETag, both headers, the date conditions.
  */
 enum s3err s3_precond_write(struct s3_req *q, struct s3_precond_write *ret);
 

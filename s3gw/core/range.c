@@ -20,7 +20,8 @@ static int suffix(struct str digits, uint64_t size, struct s3_range *ret)
     if (n == 0)
         return -ERANGE;
     if (size == 0)
-        return -EINVAL; /* the last bytes of nothing are nothing: 200. Differs: 416 at some servers */
+        return -EINVAL; /* the last bytes of nothing are nothing: 200. Differs: 416 at some servers
+                         */
     *ret = (struct s3_range){n < size ? size - n : 0, size - 1};
     return 0;
 }
@@ -56,7 +57,8 @@ int s3_range_parse_copy(struct str header, uint64_t size, struct s3_range *ret)
 
 size_t s3_range_content(const struct s3_range *r, uint64_t size, char out[S3_CONTENT_RANGE_MAX])
 {
-    int n = r ? snprintf(out, S3_CONTENT_RANGE_MAX, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, r->first, r->last, size)
+    int n = r ? snprintf(out, S3_CONTENT_RANGE_MAX, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
+                         r->first, r->last, size)
               : snprintf(out, S3_CONTENT_RANGE_MAX, "bytes */%" PRIu64, size);
     ASSERT(n > 0 && n < S3_CONTENT_RANGE_MAX);
     return (size_t)n;

@@ -14,15 +14,16 @@ struct s3_range {
 };
 
 /*
- * 0: *ret is what to send, as 206. -EINVAL: not a single byte range; the header is ignored, 200 with all of
- * it (also a suffix of an empty object). -ERANGE: outside the object, 416.
+ * 0: *ret is what to send, as 206. -EINVAL: not a single byte range; the header is ignored, 200
+ * with all of it (also a suffix of an empty object). -ERANGE: outside the object, 416.
  */
 int s3_range_parse(struct str header, uint64_t size, struct s3_range *ret) MUST_CHECK;
 /* Exactly "bytes=a-b" inside the source. 0; -EINVAL: another form; -ERANGE: beyond its end. */
 int s3_range_parse_copy(struct str header, uint64_t size, struct s3_range *ret) MUST_CHECK;
 
 enum { S3_CONTENT_RANGE_MAX = 6 + 20 + 1 + 20 + 1 + 20 + 1 };
-/* "bytes 0-9/100", NUL terminated; @r NULL: "bytes * /100" without the blank, for 416. Returns the length. */
+/* "bytes 0-9/100", NUL terminated; @r NULL: "bytes * /100" without the blank, for 416. Returns the
+ * length. */
 size_t s3_range_content(const struct s3_range *r, uint64_t size, char out[S3_CONTENT_RANGE_MAX]);
 
 #endif

@@ -6,8 +6,8 @@
 #include "dfscore/base/clock.h"
 
 /*
- * Request ids must differ, not be secret: one seed per thread from the kernel, then splitmix64, which
- * visits every 64-bit value once before repeating.
+ * Request ids must differ, not be secret: one seed per thread from the kernel, then splitmix64,
+ * which visits every 64-bit value once before repeating.
  */
 static uint64_t next_id(void)
 {
@@ -156,7 +156,8 @@ enum s3err s3_err(struct s3_req *q, enum s3err e, const char *name, struct str v
     return e;
 }
 
-enum s3err s3_err2(struct s3_req *q, enum s3err e, const char *n1, struct str v1, const char *n2, struct str v2)
+enum s3err s3_err2(struct s3_req *q, enum s3err e, const char *n1, struct str v1, const char *n2,
+                   struct str v2)
 {
     s3_err(q, e, n1, v1);
     return s3_err(q, e, n2, v2);
@@ -170,7 +171,8 @@ enum s3err s3_errm(struct s3_req *q, enum s3err e, const char *fmt, ...)
     buf_vaddf(&text, fmt, ap);
     va_end(ap);
     if (!buf_err(&text))
-        q->resp.message = arena_str(&q->arena, buf_str(&text)); /* absent: the table's message stands */
+        q->resp.message =
+            arena_str(&q->arena, buf_str(&text)); /* absent: the table's message stands */
     return e;
 }
 

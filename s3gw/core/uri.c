@@ -68,10 +68,13 @@ static enum s3err invalid(struct s3_req *q, struct str uri)
     return s3_err(q, S3ERR_INVALID_URI, "URI", str_head(uri, 2048));
 }
 
-/* The absolute form, "http://host/path", which every HTTP/1.1 server must accept (RFC 9112, 3.2.2). */
+/* The absolute form, "http://host/path", which every HTTP/1.1 server must accept (RFC 9112, 3.2.2).
+ */
 static struct str without_authority(struct s3_req *q, struct str target)
 {
-    size_t skip = str_istarts(target, STR("http://")) ? 7 : str_istarts(target, STR("https://")) ? 8 : 0;
+    size_t skip = str_istarts(target, STR("http://"))    ? 7
+                  : str_istarts(target, STR("https://")) ? 8
+                                                         : 0;
     if (!skip)
         return target;
     struct str rest = str_from(target, skip);
@@ -115,7 +118,8 @@ enum s3err s3_uri_parse(struct s3_req *q, struct str target)
     str_cut(target, '?', &q->raw_path, &q->raw_query);
     if (!q->raw_path.n || q->raw_path.p[0] != '/')
         return invalid(q, target);
-    /* A raw '+' in the path: a space, as at AWS. Differs: a plus at most other servers; SDKs send neither. */
+    /* A raw '+' in the path: a space, as at AWS. Differs: a plus at most other servers; SDKs send
+     * neither. */
     int r = s3_uri_decode(&q->arena, q->raw_path, true, &q->path);
     if (r == -ENOMEM)
         return S3ERR_SLOW_DOWN;
@@ -134,7 +138,8 @@ static struct str host_name(struct str host)
     }
     size_t colon = str_chr(host, ':');
     struct str name = str_head(host, MIN(end, colon));
-    return name.n && name.p[name.n - 1] == '.' ? str_head(name, name.n - 1) : name; /* a rooted name */
+    return name.n && name.p[name.n - 1] == '.' ? str_head(name, name.n - 1)
+                                               : name; /* a rooted name */
 }
 
 /* The bucket in front of one of our domains; absent when the host is none of those. */
@@ -185,14 +190,15 @@ enum s3err s3_uri_address(struct s3_req *q)
     if (key.n > S3_KEY_MAX) {
         char size[24];
         snprintf(size, sizeof(size), "%zu", key.n);
-        return s3_err2(q, S3ERR_KEY_TOO_LONG_ERROR, "Size", str_c(size), "MaxSizeAllowed", STR("1024"));
+        return s3_err2(q, S3ERR_KEY_TOO_LONG_ERROR, "Size", str_c(size), "MaxSizeAllowed",
+                       STR("1024"));
     }
     q->key = key;
     return S3ERR_OK;
 }
 
-int s3_uri_copy_source(struct arena *a, struct str header, struct str *ret_bucket, struct str *ret_key,
-                       struct str *ret_version)
+int s3_uri_copy_source(struct arena *a, struct str header, struct str *ret_bucket,
+                       struct str *ret_key, struct str *ret_version)
 {
     struct str path, query, bucket, key, version = STR_NULL;
     str_cut(header, '?', &path, &query);
@@ -203,7 +209,8 @@ int s3_uri_copy_source(struct arena *a, struct str header, struct str *ret_bucke
         if (r < 0)
             return r;
     }
-    /* Differs: a '+' is a space for some servers. SDKs escape both, so only hand-written ones are affected. */
+    /* Differs: a '+' is a space for some servers. SDKs escape both, so only hand-written ones are
+     * affected. */
     int r = s3_uri_decode(a, path, false, &path);
     if (r < 0)
         return r;

@@ -21,22 +21,23 @@ void s3_uri_encode(struct buf *out, struct str s, bool keep_slash);
 
 /*
  * Take the target apart as it stood in the request line, query and all: raw_path, raw_query, path,
- * params, and host for the absolute form. @target must live as long as @q. InvalidURI for anything that
- * is not a path, has bad escapes, bad UTF-8 or NUL in the path; SlowDown without memory.
+ * params, and host for the absolute form. @target must live as long as @q. InvalidURI for anything
+ * that is not a path, has bad escapes, bad UTF-8 or NUL in the path; SlowDown without memory.
  */
 enum s3err s3_uri_parse(struct s3_req *q, struct str target);
 
 /*
- * Bucket and key from the path and the Host header, by gw's domains: fills bucket, key, virtual_host.
- * InvalidBucketName, KeyTooLongError, InvalidURI.
+ * Bucket and key from the path and the Host header, by gw's domains: fills bucket, key,
+ * virtual_host. InvalidBucketName, KeyTooLongError, InvalidURI.
  */
 enum s3err s3_uri_address(struct s3_req *q);
 
 /*
- * x-amz-copy-source: "/bucket/key" or "bucket/key", encoded, with an optional "?versionId=id". A '+' stays
- * a plus. Absent *ret_version: none given. 0; -EINVAL when badly formed (bad escape, impossible name); -ENOMEM.
+ * x-amz-copy-source: "/bucket/key" or "bucket/key", encoded, with an optional "?versionId=id". A
+ * '+' stays a plus. Absent *ret_version: none given. 0; -EINVAL when badly formed (bad escape,
+ * impossible name); -ENOMEM.
  */
-int s3_uri_copy_source(struct arena *a, struct str header, struct str *ret_bucket, struct str *ret_key,
-                       struct str *ret_version) MUST_CHECK;
+int s3_uri_copy_source(struct arena *a, struct str header, struct str *ret_bucket,
+                       struct str *ret_key, struct str *ret_version) MUST_CHECK;
 
 #endif

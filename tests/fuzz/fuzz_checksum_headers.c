@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_checksum_headers - a byte of circumstances, then headers: an accepted plan is consistent; what is
- * kept of Content-Encoding has no aws-chunked; checksums with a part count survive writing and reading.
+ * fuzz_checksum_headers - a byte of circumstances, then headers: an accepted plan is consistent;
+ * what is kept of Content-Encoding has no aws-chunked; checksums with a part count survive writing
+ * and reading.
  */
 #include "s3gw/core/body.h"
 #include "s3gw/core/op.h"
@@ -21,8 +22,8 @@ static void check_text(struct str text)
         if (s3_checksum_parse_parts((enum s3_checksum_alg)alg, text, &c, &parts) < 0)
             continue;
         size_t n = s3_checksum_text(&c, parts, out);
-        ASSERT(s3_checksum_parse_parts(c.alg, str_of(out, n), &again, &parts_again) == 0 && parts_again == parts &&
-               s3_checksum_eq(&c, &again));
+        ASSERT(s3_checksum_parse_parts(c.alg, str_of(out, n), &again, &parts_again) == 0 &&
+               parts_again == parts && s3_checksum_eq(&c, &again));
     }
 }
 
@@ -39,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum s3err e = s3_body_plan(&q, &p);
     ASSERT(e < S3ERR_COUNT_);
     if (e == S3ERR_OK) {
-        ASSERT(p.length <= S3_BODY_DATA_MAX || (p.length == UINT64_MAX && q.op->body == S3_BODY_XML));
+        ASSERT(p.length <= S3_BODY_DATA_MAX ||
+               (p.length == UINT64_MAX && q.op->body == S3_BODY_XML));
         ASSERT(p.expect.alg == S3_CK_NONE || (p.expect.alg == p.compute && !p.has_trailer));
         ASSERT(!p.has_trailer || (p.trailer_form && p.compute != S3_CK_NONE));
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_chunked - a byte of circumstances, a byte for the length, then the wire: decoding in one piece and
- * byte by byte gives the same verdict and, when accepted, the same data of the announced length.
+ * fuzz_chunked - a byte of circumstances, a byte for the length, then the wire: decoding in one
+ * piece and byte by byte gives the same verdict and, when accepted, the same data of the announced
+ * length.
  */
 #include "s3gw/core/body.h"
 
@@ -21,7 +22,8 @@ static enum s3err keep(void *arg, struct str piece)
     return S3ERR_OK;
 }
 
-static enum s3err decode(const struct s3_body_plan *p, struct str wire, size_t step, struct buf *out)
+static enum s3err decode(const struct s3_body_plan *p, struct str wire, size_t step,
+                         struct buf *out)
 {
     static struct s3_req q;
     s3_req_init(&q);

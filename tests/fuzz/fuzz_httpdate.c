@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_httpdate - what is read as a date, in any of the forms, is written and read again as the same. */
+/* fuzz_httpdate - what is read as a date, in any of the forms, is written and read again as the
+ * same. */
 #include "s3gw/core/httpdate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

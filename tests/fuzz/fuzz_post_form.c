@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_post_form - a multipart body with the boundary "xx": read whole and byte by byte it gives the same
- * verdict, fields and file. The input is also taken as a policy document: nobody is named by one.
+ * fuzz_post_form - a multipart body with the boundary "xx": read whole and byte by byte it gives
+ * the same verdict, fields and file. The input is also taken as a policy document: nobody is named
+ * by one.
  */
 #include "s3gw/auth/post_form.h"
 #include "s3gw/core/form.h"
@@ -24,7 +25,8 @@ int s3_key_get(struct s3_index *x, struct str access_key, enum s3_read how, stru
 }
 
 static struct s3_gw gw = {.region = STR_INIT("us-east-1"), .sigv2 = true};
-static struct s3_pair type = {STR_INIT("content-type"), STR_INIT("multipart/form-data; boundary=xx")};
+static struct s3_pair type = {STR_INIT("content-type"),
+                              STR_INIT("multipart/form-data; boundary=xx")};
 
 static enum s3err begin(void *arg)
 {
@@ -59,7 +61,8 @@ static enum s3err read_form(struct str in, size_t step, struct buf *out)
     struct s3_post_limits limits;
     fields.pairs = s3_form_fields(f, &fields.n);
     for (size_t i = 0; i < fields.n; i++)
-        buf_addf(out, "|" STR_F "=" STR_F, STR_A(fields.pairs[i].name), STR_A(fields.pairs[i].value));
+        buf_addf(out, "|" STR_F "=" STR_F, STR_A(fields.pairs[i].name),
+                 STR_A(fields.pairs[i].value));
     if (e == S3ERR_OK)
         (void)s3_post_verify(&q, &fields, S3_READ_ANY, &limits);
     s3_req_fini(&q);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_range - an accepted range lies inside the object; an accepted copy range is an accepted range. */
+/* fuzz_range - an accepted range lies inside the object; an accepted copy range is an accepted
+ * range. */
 #include "s3gw/core/range.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

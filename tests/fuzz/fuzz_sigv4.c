@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_sigv4 - "METHOD target" and headers, at a fixed time, with one known key: the verdict is the same
- * twice, nobody gets a name without a signature, and the canonical query is sorted and stable.
+ * fuzz_sigv4 - "METHOD target" and headers, at a fixed time, with one known key: the verdict is the
+ * same twice, nobody gets a name without a signature, and the canonical query is sorted and stable.
  */
 #include "s3gw/auth/auth.h"
 #include "s3gw/auth/sigv4.h"
@@ -22,7 +22,8 @@ int s3_key_get(struct s3_index *x, struct str access_key, enum s3_read how, stru
     (void)a;
     if (!str_eq(access_key, STR("AKIAIOSFODNN7EXAMPLE")))
         return -ENOENT;
-    *ret_key = (struct s3_access_key){.access_key = access_key, .secret = STR("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")};
+    *ret_key = (struct s3_access_key){.access_key = access_key,
+                                      .secret = STR("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")};
     *ret_user = (struct s3_user){.id = STR("alice")};
     return 0;
 }
@@ -47,7 +48,8 @@ static void check_query(struct s3_req *q)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct str domains[] = {STR_INIT("s3.amazonaws.com")};
-    static struct s3_gw gw = {.region = STR_INIT("us-east-1"), .domains = domains, .ndomains = 1, .sigv2 = true};
+    static struct s3_gw gw = {
+        .region = STR_INIT("us-east-1"), .domains = domains, .ndomains = 1, .sigv2 = true};
     static const struct s3_op op = {.name = "PutObject", .body = S3_BODY_STREAM};
     static struct s3_req q;
     struct str line, rest = str_of(data, size), target;

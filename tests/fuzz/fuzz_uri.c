@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_uri - a line of Host, then the request target: what is accepted names a well-formed bucket and key,
- * and what is decoded, encoded and decoded again stays the same. The whole input is a copy source, too.
+ * fuzz_uri - a line of Host, then the request target: what is accepted names a well-formed bucket
+ * and key, and what is decoded, encoded and decoded again stays the same. The whole input is a copy
+ * source, too.
  */
 #include "s3gw/core/gw.h"
 #include "s3gw/core/names.h"
@@ -17,7 +18,8 @@ static void round_trip(struct s3_req *q, struct str s)
     AUTO(buf_free) struct buf text = BUF(1 << 20);
     struct str back;
     s3_uri_encode(&text, s, true);
-    ASSERT(buf_err(&text) == 0 && s3_uri_decode(&q->arena, buf_str(&text), true, &back) == 0 && str_eq(back, s));
+    ASSERT(buf_err(&text) == 0 && s3_uri_decode(&q->arena, buf_str(&text), true, &back) == 0 &&
+           str_eq(back, s));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_auth - CPU time of verifying one ordinary signed request, and of reading bodies. One thread.
- * Prints one line each: what, microseconds an operation or MB/s.
+ * bench_auth - CPU time of verifying one ordinary signed request, and of reading bodies. One
+ * thread. Prints one line each: what, microseconds an operation or MB/s.
  */
 #include <stdio.h>
 #include <time.h>
@@ -20,7 +20,8 @@ int s3_key_get(struct s3_index *x, struct str access_key, enum s3_read how, stru
     (void)x;
     (void)how;
     (void)a;
-    *ret_key = (struct s3_access_key){.access_key = access_key, .secret = STR("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")};
+    *ret_key = (struct s3_access_key){.access_key = access_key,
+                                      .secret = STR("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")};
     *ret_user = (struct s3_user){.id = STR("alice")};
     return 0;
 }
@@ -35,7 +36,10 @@ static double cpu_us(void)
 static struct s3_gw gw;
 static const struct s3_op get_object = {.name = "GetObject", .body = S3_BODY_NONE};
 
-#define H(name, value) {STR_INIT(name), STR_INIT(value)}
+#define H(name, value)                                                                             \
+    {                                                                                              \
+        STR_INIT(name), STR_INIT(value)                                                            \
+    }
 static struct s3_pair by_header[] = {
     H("Host", "examplebucket.s3.amazonaws.com"),
     H("Accept-Encoding", "identity"),
@@ -43,14 +47,15 @@ static struct s3_pair by_header[] = {
     H("Range", "bytes=0-9"),
     H("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
     H("x-amz-date", "20130524T000000Z"),
-    H("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
-                       "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,"
-                       "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
+    H("Authorization",
+      "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
+      "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,"
+      "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
 };
-#define PRESIGNED                                                                                     \
-    "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524"     \
-    "%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400"                \
-    "&X-Amz-SignedHeaders=host&X-Amz-Signature="                                                      \
+#define PRESIGNED                                                                                  \
+    "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524"  \
+    "%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400"             \
+    "&X-Amz-SignedHeaders=host&X-Amz-Signature="                                                   \
     "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
 
 /* Head to verdict: init, parse, address, verify, fini. */
@@ -112,7 +117,8 @@ static void bodies(void)
     body("raw 4 KiB, CRC64NVME", raw, str_of(wire, 4096), 500000);
     raw.length = 65536;
     body("raw 64 KiB, CRC64NVME", raw, str_of(wire, 65536), 100000);
-    struct s3_body_plan chunked = {.framing = S3_FRAMING_AWS_CHUNKED, .length = 65536, .compute = S3_CK_CRC32};
+    struct s3_body_plan chunked = {
+        .framing = S3_FRAMING_AWS_CHUNKED, .length = 65536, .compute = S3_CK_CRC32};
     body("unsigned chunk of 64 KiB, CRC32", chunked, str_of(wire, n), 100000);
     chunked.signed_chunks = true;
     chunked.verify = (struct s3_chunk_verifier){any_chunk, any_chunk, NULL};
@@ -130,8 +136,8 @@ static void crcs(void)
     for (int i = 0; i < 200; i++)
         crc = s3_crc64nvme_portable(crc, data, sizeof(data));
     double slow = cpu_us() - start - fast;
-    printf("%-42s %8.0f MB/s, portable %.0f (%llx)\n", "CRC64NVME, 1 MiB", 2000.0 * sizeof(data) / fast,
-           200.0 * sizeof(data) / slow, (unsigned long long)crc);
+    printf("%-42s %8.0f MB/s, portable %.0f (%llx)\n", "CRC64NVME, 1 MiB",
+           2000.0 * sizeof(data) / fast, 200.0 * sizeof(data) / slow, (unsigned long long)crc);
     start = cpu_us();
     for (int i = 0; i < 10000; i++)
         crc = s3_crc_combine(S3_CK_CRC64NVME, crc, crc, (uint64_t)5 << 30);

@@ -17,11 +17,11 @@
 #include "s3gw/index/bucket.h"
 
 /* The examples of AWS's documentation all use this key pair. */
-#define AKID "AKIAIOSFODNN7EXAMPLE"
+#define AKID   "AKIAIOSFODNN7EXAMPLE"
 #define SECRET "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-#define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-#define SCOPE "/20130524/us-east-1/s3/aws4_request"
-#define WHEN 1369353600000LL /* 2013-05-24 00:00 UTC */
+#define EMPTY  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define SCOPE  "/20130524/us-east-1/s3/aws4_request"
+#define WHEN   1369353600000LL /* 2013-05-24 00:00 UTC */
 
 static struct str secret_now = STR_INIT(SECRET);
 static bool user_disabled, not_in_memory;
@@ -36,13 +36,16 @@ int s3_key_get(struct s3_index *x, struct str access_key, enum s3_read how, stru
         return -EAGAIN;
     if (!str_eq(access_key, STR(AKID)) && !str_eq(access_key, STR("with/slash")))
         return -ENOENT;
-    *ret_key = (struct s3_access_key){.access_key = access_key, .secret = secret_now, .user_id = STR("alice")};
-    *ret_user = (struct s3_user){.id = STR("alice"), .display_name = STR("Alice"), .disabled = user_disabled};
+    *ret_key = (struct s3_access_key){
+        .access_key = access_key, .secret = secret_now, .user_id = STR("alice")};
+    *ret_user = (struct s3_user){
+        .id = STR("alice"), .display_name = STR("Alice"), .disabled = user_disabled};
     return 0;
 }
 
 static struct str domains[] = {STR_INIT("s3.amazonaws.com")};
-static struct s3_gw gw = {.region = STR_INIT("us-east-1"), .domains = domains, .ndomains = 1, .sigv2 = true};
+static struct s3_gw gw = {
+    .region = STR_INIT("us-east-1"), .domains = domains, .ndomains = 1, .sigv2 = true};
 static const struct s3_op put_object = {.name = "PutObject", .body = S3_BODY_STREAM};
 static const struct s3_op get_object = {.name = "GetObject", .body = S3_BODY_NONE};
 
@@ -91,41 +94,49 @@ static const char *code(enum s3err e)
 
 #define HOST "Host: examplebucket.s3.amazonaws.com"
 #define DATE "x-amz-date: 20130524T000000Z"
-#define AUTH(signed_names, signature) \
-    "Authorization: AWS4-HMAC-SHA256 Credential=" AKID SCOPE ",SignedHeaders=" signed_names ",Signature=" signature
+#define AUTH(signed_names, signature)                                                              \
+    "Authorization: AWS4-HMAC-SHA256 Credential=" AKID SCOPE ",SignedHeaders=" signed_names        \
+    ",Signature=" signature
 #define LINES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static const struct {
     const char *method, *target;
     const char *lines[10];
 } published[] = {
-    {"GET", "/test.txt",
+    {"GET",
+     "/test.txt",
      {HOST, "Range: bytes=0-9", "x-amz-content-sha256: " EMPTY, DATE,
       AUTH("host;range;x-amz-content-sha256;x-amz-date",
            "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41")}},
-    {"PUT", "/test$file.text",
+    {"PUT",
+     "/test$file.text",
      {HOST, "Date: Fri, 24 May 2013 00:00:00 GMT", DATE, "x-amz-storage-class: REDUCED_REDUNDANCY",
       "x-amz-content-sha256: 44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072",
       AUTH("date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
            "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd")}},
-    {"GET", "/?lifecycle",
+    {"GET",
+     "/?lifecycle",
      {HOST, "x-amz-content-sha256: " EMPTY, DATE,
       AUTH("host;x-amz-content-sha256;x-amz-date",
            "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543")}},
-    {"GET", "/?prefix=J&max-keys=2",
+    {"GET",
+     "/?prefix=J&max-keys=2",
      {HOST, "x-amz-content-sha256: " EMPTY, DATE,
       AUTH("host;x-amz-content-sha256;x-amz-date",
            "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7")}},
     {"GET",
      "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" AKID
      "%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400"
-     "&X-Amz-SignedHeaders=host&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404",
+     "&X-Amz-SignedHeaders=host&X-Amz-Signature="
+     "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404",
      {HOST}},
-    {"PUT", "/examplebucket/chunkObject.txt",
-     {"Host: s3.amazonaws.com", DATE, "x-amz-storage-class: REDUCED_REDUNDANCY", "Content-Encoding: aws-chunked",
-      "x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "x-amz-decoded-content-length: 66560",
-      "Content-Length: 66824",
-      AUTH("content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;"
+    {"PUT",
+     "/examplebucket/chunkObject.txt",
+     {"Host: s3.amazonaws.com", DATE, "x-amz-storage-class: REDUCED_REDUNDANCY",
+      "Content-Encoding: aws-chunked", "x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+      "x-amz-decoded-content-length: 66560", "Content-Length: 66824",
+      AUTH("content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-"
+           "content-length;"
            "x-amz-storage-class",
            "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9")}},
 };
@@ -136,7 +147,8 @@ static void published_examples_verify(void **state)
     for (size_t i = 0; i < ARRAY_LEN(published); i++) {
         enum s3err e = verdict(published[i].method, published[i].target, published[i].lines);
         if (e != S3ERR_OK)
-            fail_msg("%s: %s\n" STR_F, published[i].target, code(e), STR_A(extra("CanonicalRequest")));
+            fail_msg("%s: %s\n" STR_F, published[i].target, code(e),
+                     STR_A(extra("CanonicalRequest")));
         assert_false(q.who.anonymous);
         assert_true(str_eq(q.who.user_id, STR("alice")));
         assert_true(str_eq(q.who.access_key, STR(AKID)));
@@ -186,9 +198,10 @@ static void chunked_wire(struct buf *out, const char *const signatures[3], const
     buf_addf(out, "\r\n0;chunk-signature=%s\r\n%s", signatures[2], tail);
 }
 
-static const char *const plain_chunks[] = {"ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
-                                           "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
-                                           "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"};
+static const char *const plain_chunks[] = {
+    "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
+    "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
+    "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"};
 
 static void the_published_chunks_verify_however_they_are_cut(void **state)
 {
@@ -225,17 +238,21 @@ static void a_changed_byte_or_signature_is_refused(void **state)
 static void the_published_trailer_verifies(void **state)
 {
     (void)state;
-    static const char *const signatures[] = {"b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2",
-                                             "1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7",
-                                             "2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992"};
-    const char *const *lines =
-        LINES("Host: s3.amazonaws.com", DATE, "x-amz-storage-class: REDUCED_REDUNDANCY",
-              "Content-Encoding: aws-chunked", "x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-              "x-amz-decoded-content-length: 66560", "x-amz-trailer: x-amz-checksum-crc32c", "Content-Length: 67000",
-              AUTH("content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;"
-                   "x-amz-storage-class;x-amz-trailer",
-                   "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e"));
-#define TRAILER_SIG "x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435"
+    static const char *const signatures[] = {
+        "b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2",
+        "1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7",
+        "2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992"};
+    const char *const *lines = LINES(
+        "Host: s3.amazonaws.com", DATE, "x-amz-storage-class: REDUCED_REDUNDANCY",
+        "Content-Encoding: aws-chunked",
+        "x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+        "x-amz-decoded-content-length: 66560", "x-amz-trailer: x-amz-checksum-crc32c",
+        "Content-Length: 67000",
+        AUTH("content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;"
+             "x-amz-storage-class;x-amz-trailer",
+             "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e"));
+#define TRAILER_SIG                                                                                \
+    "x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435"
     static const struct {
         const char *tail;
         enum s3err want;
@@ -243,8 +260,10 @@ static void the_published_trailer_verifies(void **state)
         {"x-amz-checksum-crc32c:sOO8/Q==\r\n" TRAILER_SIG "\r\n\r\n", S3ERR_OK},
         {"x-amz-checksum-crc32c:sOO8/Q==\n\r\n" TRAILER_SIG "\r\n\r\n", S3ERR_OK}, /* minio-go */
         {"X-Amz-Checksum-Crc32c: sOO8/Q== \r\n" TRAILER_SIG, S3ERR_OK},
-        {"x-amz-checksum-crc32c:sOO8/Q==\r\n" TRAILER_SIG "0\r\n\r\n", S3ERR_SIGNATURE_DOES_NOT_MATCH},
-        {"x-amz-checksum-crc32c:sOO9/Q==\r\n" TRAILER_SIG "\r\n\r\n", S3ERR_SIGNATURE_DOES_NOT_MATCH},
+        {"x-amz-checksum-crc32c:sOO8/Q==\r\n" TRAILER_SIG "0\r\n\r\n",
+         S3ERR_SIGNATURE_DOES_NOT_MATCH},
+        {"x-amz-checksum-crc32c:sOO9/Q==\r\n" TRAILER_SIG "\r\n\r\n",
+         S3ERR_SIGNATURE_DOES_NOT_MATCH},
         {"x-amz-checksum-crc32c:sOO8/Q==\r\n\r\n", S3ERR_SIGNATURE_DOES_NOT_MATCH},
         {"\r\n", S3ERR_MALFORMED_TRAILER_ERROR},
     };
@@ -266,14 +285,16 @@ static void the_published_trailer_verifies(void **state)
 /* The first published example with another Authorization header and perhaps a further one. */
 static enum s3err with(const char *authorization, const char *more)
 {
-    return verdict("GET", "/test.txt",
-                   LINES(HOST, "Range: bytes=0-9", "x-amz-content-sha256: " EMPTY, DATE, authorization, more));
+    return verdict(
+        "GET", "/test.txt",
+        LINES(HOST, "Range: bytes=0-9", "x-amz-content-sha256: " EMPTY, DATE, authorization, more));
 }
 
-#define GOOD_SIG "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+#define GOOD_SIG    "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
 #define GOOD_SIGNED "host;range;x-amz-content-sha256;x-amz-date"
-#define V4(credential, signed_names, signature) \
-    "Authorization: AWS4-HMAC-SHA256 Credential=" credential ", SignedHeaders=" signed_names ", Signature=" signature
+#define V4(credential, signed_names, signature)                                                    \
+    "Authorization: AWS4-HMAC-SHA256 Credential=" credential ", SignedHeaders=" signed_names       \
+    ", Signature=" signature
 #define MALFORMED S3ERR_AUTHORIZATION_HEADER_MALFORMED
 
 static const struct {
@@ -281,14 +302,17 @@ static const struct {
     enum s3err want;
 } bad[] = {
     {V4(AKID SCOPE, GOOD_SIGNED, GOOD_SIG), S3ERR_OK},
-    {"Authorization: AWS4-HMAC-SHA256 Signature=" GOOD_SIG ",SignedHeaders=" GOOD_SIGNED ",Credential=" AKID SCOPE,
+    {"Authorization: AWS4-HMAC-SHA256 Signature=" GOOD_SIG ",SignedHeaders=" GOOD_SIGNED
+     ",Credential=" AKID SCOPE,
      S3ERR_OK},
     {V4("with/slash" SCOPE, GOOD_SIGNED, GOOD_SIG), S3ERR_OK},
     {V4("NOBODY" SCOPE, GOOD_SIGNED, GOOD_SIG), S3ERR_INVALID_ACCESS_KEY_ID},
     {V4(AKID SCOPE, GOOD_SIGNED, "f0e8"), S3ERR_SIGNATURE_DOES_NOT_MATCH},
-    {V4(AKID SCOPE, GOOD_SIGNED, "00e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
+    {V4(AKID SCOPE, GOOD_SIGNED,
+        "00e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
      S3ERR_SIGNATURE_DOES_NOT_MATCH},
-    {V4(AKID SCOPE, "host;x-amz-content-sha256;x-amz-date", GOOD_SIG), S3ERR_SIGNATURE_DOES_NOT_MATCH},
+    {V4(AKID SCOPE, "host;x-amz-content-sha256;x-amz-date", GOOD_SIG),
+     S3ERR_SIGNATURE_DOES_NOT_MATCH},
     {V4(AKID SCOPE, GOOD_SIGNED ";x-gone", GOOD_SIG), S3ERR_SIGNATURE_DOES_NOT_MATCH},
     {V4(AKID SCOPE, "range;x-amz-content-sha256;x-amz-date", GOOD_SIG), S3ERR_ACCESS_DENIED},
     {V4(AKID SCOPE, "host;range;x-amz-content-sha256", GOOD_SIG), S3ERR_ACCESS_DENIED},
@@ -341,12 +365,15 @@ static void a_mismatch_shows_what_was_signed_here(void **state)
     with(V4(AKID SCOPE, GOOD_SIGNED, "bad"), NULL);
     assert_true(str_eq(extra("AWSAccessKeyId"), STR(AKID)));
     assert_true(str_eq(extra("SignatureProvided"), STR("bad")));
-    assert_true(str_eq(extra("StringToSign"),
-                       STR("AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n"
-                           "7344ae5b7ee6c3e7e6b0fe0640412a37625d1fbfff95c48bbb2dc43964946972")));
-    assert_true(str_eq(extra("CanonicalRequest"),
-                       STR("GET\n/test.txt\n\nhost:examplebucket.s3.amazonaws.com\nrange:bytes=0-9\n"
-                           "x-amz-content-sha256:" EMPTY "\nx-amz-date:20130524T000000Z\n\n" GOOD_SIGNED "\n" EMPTY)));
+    assert_true(
+        str_eq(extra("StringToSign"),
+               STR("AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n"
+                   "7344ae5b7ee6c3e7e6b0fe0640412a37625d1fbfff95c48bbb2dc43964946972")));
+    assert_true(
+        str_eq(extra("CanonicalRequest"),
+               STR("GET\n/test.txt\n\nhost:examplebucket.s3.amazonaws.com\nrange:bytes=0-9\n"
+                   "x-amz-content-sha256:" EMPTY "\nx-amz-date:20130524T000000Z\n\n" GOOD_SIGNED
+                   "\n" EMPTY)));
     assert_true(str_starts(extra("StringToSignBytes"), STR("41 57 53 34 2d ")));
     assert_true(str_starts(extra("CanonicalRequestBytes"), STR("47 45 54 0a 2f ")));
     assert_true(str_ends(extra("CanonicalRequestBytes"), STR("38 35 35")));
@@ -355,7 +382,8 @@ static void a_mismatch_shows_what_was_signed_here(void **state)
 static void unsigned_amz_headers_are_named(void **state)
 {
     (void)state;
-    assert_int_equal(with(V4(AKID SCOPE, GOOD_SIGNED, GOOD_SIG), "X-Amz-Copy-Source: /b/k"), S3ERR_ACCESS_DENIED);
+    assert_int_equal(with(V4(AKID SCOPE, GOOD_SIGNED, GOOD_SIG), "X-Amz-Copy-Source: /b/k"),
+                     S3ERR_ACCESS_DENIED);
     assert_true(str_eq(extra("HeadersNotSigned"), STR("X-Amz-Copy-Source")));
     assert_int_equal(with(V4(AKID SCOPE, GOOD_SIGNED, GOOD_SIG), "x-other: 1"), S3ERR_OK);
 }
@@ -384,13 +412,16 @@ static void dates_and_payload_digests_are_needed(void **state)
 {
     (void)state;
     const char *auth = V4(AKID SCOPE, "host", GOOD_SIG);
-    assert_int_equal(verdict("GET", "/x", LINES(HOST, "x-amz-content-sha256: " EMPTY, auth)), S3ERR_ACCESS_DENIED);
-    assert_int_equal(verdict("GET", "/x", LINES(HOST, "Date: soon", "x-amz-content-sha256: " EMPTY, auth)),
+    assert_int_equal(verdict("GET", "/x", LINES(HOST, "x-amz-content-sha256: " EMPTY, auth)),
                      S3ERR_ACCESS_DENIED);
+    assert_int_equal(
+        verdict("GET", "/x", LINES(HOST, "Date: soon", "x-amz-content-sha256: " EMPTY, auth)),
+        S3ERR_ACCESS_DENIED);
     assert_int_equal(verdict("GET", "/x", LINES(HOST, "Date: Fri, 24 May 2013 00:00:00 GMT", auth)),
                      S3ERR_INVALID_REQUEST);
-    assert_int_equal(verdict("GET", "/x", LINES(HOST, "Date: Fri, 24 May 2013 00:00:00 GMT",
-                                                "x-amz-content-sha256: " EMPTY, auth)),
+    assert_int_equal(verdict("GET", "/x",
+                             LINES(HOST, "Date: Fri, 24 May 2013 00:00:00 GMT",
+                                   "x-amz-content-sha256: " EMPTY, auth)),
                      S3ERR_SIGNATURE_DOES_NOT_MATCH);
     assert_true(str_starts(extra("StringToSign"), STR("AWS4-HMAC-SHA256\n20130524T000000Z\n")));
 }
@@ -399,11 +430,13 @@ static void keys_may_be_disabled_changed_or_not_in_memory(void **state)
 {
     (void)state;
     user_disabled = true;
-    assert_int_equal(verdict("GET", published[0].target, published[0].lines), S3ERR_INVALID_ACCESS_KEY_ID);
+    assert_int_equal(verdict("GET", published[0].target, published[0].lines),
+                     S3ERR_INVALID_ACCESS_KEY_ID);
     assert_true(str_eq(extra("AWSAccessKeyId"), STR(AKID)));
     user_disabled = false;
     secret_now = STR("another secret");
-    assert_int_equal(verdict("GET", published[0].target, published[0].lines), S3ERR_SIGNATURE_DOES_NOT_MATCH);
+    assert_int_equal(verdict("GET", published[0].target, published[0].lines),
+                     S3ERR_SIGNATURE_DOES_NOT_MATCH);
     secret_now = STR(SECRET);
     assert_int_equal(verdict("GET", published[0].target, published[0].lines), S3ERR_OK);
     not_in_memory = true;
@@ -417,7 +450,8 @@ static void keys_may_be_disabled_changed_or_not_in_memory(void **state)
 static void tokens_we_never_gave_are_refused(void **state)
 {
     (void)state;
-    assert_int_equal(with(V4(AKID SCOPE, GOOD_SIGNED ";x-amz-security-token", GOOD_SIG), "x-amz-security-token: abc"),
+    assert_int_equal(with(V4(AKID SCOPE, GOOD_SIGNED ";x-amz-security-token", GOOD_SIG),
+                          "x-amz-security-token: abc"),
                      S3ERR_INVALID_TOKEN);
 }
 
@@ -433,13 +467,13 @@ static void an_endless_list_of_signed_headers_is_refused(void **state)
 
 /* --- presigned --- */
 
-#define PRE(algorithm, credential, date, expires, signed_names, signature)                     \
-    "/test.txt?X-Amz-Algorithm=" algorithm "&X-Amz-Credential=" credential "&X-Amz-Date=" date \
+#define PRE(algorithm, credential, date, expires, signed_names, signature)                         \
+    "/test.txt?X-Amz-Algorithm=" algorithm "&X-Amz-Credential=" credential "&X-Amz-Date=" date     \
     "&X-Amz-Expires=" expires "&X-Amz-SignedHeaders=" signed_names "&X-Amz-Signature=" signature
-#define A "AWS4-HMAC-SHA256"
-#define C AKID "%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
-#define D "20130524T000000Z"
-#define S "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+#define A         "AWS4-HMAC-SHA256"
+#define C         AKID "%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
+#define D         "20130524T000000Z"
+#define S         "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
 #define QUERY_BAD S3ERR_AUTHORIZATION_QUERY_PARAMETERS_ERROR
 
 static const struct {
@@ -463,8 +497,10 @@ static const struct {
     {PRE("AWS4-HMAC-SHA1", C, D, "86400", "host", S), 0, NULL, QUERY_BAD},
     {PRE("AWS4-ECDSA-P256-SHA256", C, D, "86400", "host", S), 0, NULL, S3ERR_NOT_IMPLEMENTED},
     {PRE(A, "junk", D, "86400", "host", S), 0, NULL, QUERY_BAD},
-    {PRE(A, AKID "%2F20130525%2Fus-east-1%2Fs3%2Faws4_request", D, "86400", "host", S), 0, NULL, QUERY_BAD},
-    {PRE(A, AKID "%2F20130524%2Feu-west-1%2Fs3%2Faws4_request", D, "86400", "host", S), 0, NULL, QUERY_BAD},
+    {PRE(A, AKID "%2F20130525%2Fus-east-1%2Fs3%2Faws4_request", D, "86400", "host", S), 0, NULL,
+     QUERY_BAD},
+    {PRE(A, AKID "%2F20130524%2Feu-west-1%2Fs3%2Faws4_request", D, "86400", "host", S), 0, NULL,
+     QUERY_BAD},
     {PRE(A, C, "20130524", "86400", "host", S), 0, NULL, QUERY_BAD},
     {PRE(A, C, D, "86400", "", S), 0, NULL, QUERY_BAD},
     {PRE(A, C, D, "86400", "host", ""), 0, NULL, S3ERR_SIGNATURE_DOES_NOT_MATCH},
@@ -477,7 +513,8 @@ static const struct {
     {PRE(A, C, D, "86400", "host", S), 0, "Authorization: AWS a:b", S3ERR_INVALID_ARGUMENT},
     {PRE(A, C, D, "86400", "host;x-amz-acl", S) "&x-amz-acl=private", 0, "x-amz-acl: public-read",
      S3ERR_INVALID_REQUEST},
-    {PRE(A, C, D, "86400", "host", S) "&AWSAccessKeyId=a&Signature=b", 0, NULL, S3ERR_INVALID_ARGUMENT},
+    {PRE(A, C, D, "86400", "host", S) "&AWSAccessKeyId=a&Signature=b", 0, NULL,
+     S3ERR_INVALID_ARGUMENT},
 };
 
 static void each_fault_of_a_presigned_url_has_its_error(void **state)
@@ -507,57 +544,99 @@ static void an_expired_url_says_when(void **state)
 static void a_url_for_get_does_not_serve_head(void **state)
 {
     (void)state;
-    assert_int_equal(verdict("HEAD", queries[0].target, LINES(HOST)), S3ERR_SIGNATURE_DOES_NOT_MATCH);
+    assert_int_equal(verdict("HEAD", queries[0].target, LINES(HOST)),
+                     S3ERR_SIGNATURE_DOES_NOT_MATCH);
 }
 
 /* --- SigV2: AWS's examples, the bucket "johnsmith" --- */
 
-#define JOHN "Host: johnsmith.s3.amazonaws.com"
+#define JOHN          "Host: johnsmith.s3.amazonaws.com"
 #define V2(signature) "Authorization: AWS " AKID ":" signature
-#define PUPPY "bWq2s1WEIj+Ydj0vQ697zp+IXMU="
+#define PUPPY         "bWq2s1WEIj+Ydj0vQ697zp+IXMU="
 
 static const struct {
     const char *method, *target, *now;
     const char *lines[14];
     enum s3err want;
 } v2[] = {
-    {"GET", "/photos/puppy.jpg", "Tue, 27 Mar 2007 19:36:42 +0000",
-     {JOHN, "Date: Tue, 27 Mar 2007 19:36:42 +0000", V2(PUPPY)}, S3ERR_OK},
-    {"PUT", "/photos/puppy.jpg", "Tue, 27 Mar 2007 21:15:45 +0000",
-     {JOHN, "Content-Type: image/jpeg", "Content-Length: 94328", "Date: Tue, 27 Mar 2007 21:15:45 +0000",
-      V2("MyyxeRY7whkBe+bq8fHCL/2kKUg=")}, S3ERR_OK},
-    {"GET", "/?prefix=photos&max-keys=50&marker=puppy", "Tue, 27 Mar 2007 19:42:41 +0000",
-     {JOHN, "Date: Tue, 27 Mar 2007 19:42:41 +0000", V2("htDYFYduRNen8P9ZfE/s9SuKy0U=")}, S3ERR_OK},
-    {"GET", "/?acl", "Tue, 27 Mar 2007 19:44:46 +0000",
-     {JOHN, "Date: Tue, 27 Mar 2007 19:44:46 +0000", V2("c2WLPFtWHVgbEmeEG93a4cG37dM=")}, S3ERR_OK},
-    {"PUT", "/db-backup.dat.gz", "Tue, 27 Mar 2007 21:06:08 +0000",
-     {"Host: static.johnsmith.net:8080", "Date: Tue, 27 Mar 2007 21:06:08 +0000", "x-amz-acl: public-read",
-      "content-type: application/x-download", "Content-MD5: 4gJE4saaMU4BqNR0kLY+lw==",
-      "X-Amz-Meta-ReviewedBy: joe@johnsmith.net", "X-Amz-Meta-ReviewedBy: jane@johnsmith.net",
-      "X-Amz-Meta-FileChecksum: 0x02661779", "X-Amz-Meta-ChecksumAlgorithm: crc32",
-      "Content-Disposition: attachment; filename=database.dat", "Content-Encoding: gzip", "Content-Length: 5913339",
-      V2("ilyl83RwaSoYIEdixDQcA4OnAnc=")}, S3ERR_OK},
-    {"GET", "/", "Wed, 28 Mar 2007 01:29:59 +0000",
-     {"Host: s3.amazonaws.com", "Date: Wed, 28 Mar 2007 01:29:59 +0000", V2("qGdzdERIC03wnaRNKh6OqZehG9s=")}, S3ERR_OK},
-    {"GET", "/dictionary/fran%C3%A7ais/pr%c3%a9f%c3%a8re", "Wed, 28 Mar 2007 01:49:49 +0000",
-     {"Host: s3.amazonaws.com", "Date: Wed, 28 Mar 2007 01:49:49 +0000", V2("DNEZGsoieTZ92F3bUfSPQcbGmlM=")}, S3ERR_OK},
-    {"GET", "/photos/puppy.jpg", "Tue, 27 Mar 2007 20:36:42 +0000",
-     {JOHN, "Date: Tue, 27 Mar 2007 19:36:42 +0000", V2(PUPPY)}, S3ERR_REQUEST_TIME_TOO_SKEWED},
-    {"GET", "/photos/puppy.jpg", "Tue, 27 Mar 2007 19:36:42 +0000", {JOHN, V2(PUPPY)}, S3ERR_ACCESS_DENIED},
-    {"GET", "/photos/puppy.jpg", "Tue, 27 Mar 2007 19:36:42 +0000",
-     {JOHN, "Date: Wed, 31 Dec 1969 23:59:59 GMT", V2(PUPPY)}, S3ERR_ACCESS_DENIED},
-    {"GET", "/photos/puppy.jpg", "Tue, 27 Mar 2007 19:36:42 +0000",
+    {"GET",
+     "/photos/puppy.jpg",
+     "Tue, 27 Mar 2007 19:36:42 +0000",
+     {JOHN, "Date: Tue, 27 Mar 2007 19:36:42 +0000", V2(PUPPY)},
+     S3ERR_OK},
+    {"PUT",
+     "/photos/puppy.jpg",
+     "Tue, 27 Mar 2007 21:15:45 +0000",
+     {JOHN, "Content-Type: image/jpeg", "Content-Length: 94328",
+      "Date: Tue, 27 Mar 2007 21:15:45 +0000", V2("MyyxeRY7whkBe+bq8fHCL/2kKUg=")},
+     S3ERR_OK},
+    {"GET",
+     "/?prefix=photos&max-keys=50&marker=puppy",
+     "Tue, 27 Mar 2007 19:42:41 +0000",
+     {JOHN, "Date: Tue, 27 Mar 2007 19:42:41 +0000", V2("htDYFYduRNen8P9ZfE/s9SuKy0U=")},
+     S3ERR_OK},
+    {"GET",
+     "/?acl",
+     "Tue, 27 Mar 2007 19:44:46 +0000",
+     {JOHN, "Date: Tue, 27 Mar 2007 19:44:46 +0000", V2("c2WLPFtWHVgbEmeEG93a4cG37dM=")},
+     S3ERR_OK},
+    {"PUT",
+     "/db-backup.dat.gz",
+     "Tue, 27 Mar 2007 21:06:08 +0000",
+     {"Host: static.johnsmith.net:8080", "Date: Tue, 27 Mar 2007 21:06:08 +0000",
+      "x-amz-acl: public-read", "content-type: application/x-download",
+      "Content-MD5: 4gJE4saaMU4BqNR0kLY+lw==", "X-Amz-Meta-ReviewedBy: joe@johnsmith.net",
+      "X-Amz-Meta-ReviewedBy: jane@johnsmith.net", "X-Amz-Meta-FileChecksum: 0x02661779",
+      "X-Amz-Meta-ChecksumAlgorithm: crc32",
+      "Content-Disposition: attachment; filename=database.dat", "Content-Encoding: gzip",
+      "Content-Length: 5913339", V2("ilyl83RwaSoYIEdixDQcA4OnAnc=")},
+     S3ERR_OK},
+    {"GET",
+     "/",
+     "Wed, 28 Mar 2007 01:29:59 +0000",
+     {"Host: s3.amazonaws.com", "Date: Wed, 28 Mar 2007 01:29:59 +0000",
+      V2("qGdzdERIC03wnaRNKh6OqZehG9s=")},
+     S3ERR_OK},
+    {"GET",
+     "/dictionary/fran%C3%A7ais/pr%c3%a9f%c3%a8re",
+     "Wed, 28 Mar 2007 01:49:49 +0000",
+     {"Host: s3.amazonaws.com", "Date: Wed, 28 Mar 2007 01:49:49 +0000",
+      V2("DNEZGsoieTZ92F3bUfSPQcbGmlM=")},
+     S3ERR_OK},
+    {"GET",
+     "/photos/puppy.jpg",
+     "Tue, 27 Mar 2007 20:36:42 +0000",
+     {JOHN, "Date: Tue, 27 Mar 2007 19:36:42 +0000", V2(PUPPY)},
+     S3ERR_REQUEST_TIME_TOO_SKEWED},
+    {"GET",
+     "/photos/puppy.jpg",
+     "Tue, 27 Mar 2007 19:36:42 +0000",
+     {JOHN, V2(PUPPY)},
+     S3ERR_ACCESS_DENIED},
+    {"GET",
+     "/photos/puppy.jpg",
+     "Tue, 27 Mar 2007 19:36:42 +0000",
+     {JOHN, "Date: Wed, 31 Dec 1969 23:59:59 GMT", V2(PUPPY)},
+     S3ERR_ACCESS_DENIED},
+    {"GET",
+     "/photos/puppy.jpg",
+     "Tue, 27 Mar 2007 19:36:42 +0000",
      {JOHN, "Date: Tue, 27 Mar 2007 19:36:42 +0000", V2("cWq2s1WEIj+Ydj0vQ697zp+IXMU=")},
      S3ERR_SIGNATURE_DOES_NOT_MATCH},
-    {"GET", "/photos/puppy.jpg", "Tue, 27 Mar 2007 19:36:42 +0000",
-     {JOHN, "Date: Tue, 27 Mar 2007 19:36:42 +0000", "Authorization: AWS nobody:" PUPPY}, S3ERR_INVALID_ACCESS_KEY_ID},
+    {"GET",
+     "/photos/puppy.jpg",
+     "Tue, 27 Mar 2007 19:36:42 +0000",
+     {JOHN, "Date: Tue, 27 Mar 2007 19:36:42 +0000", "Authorization: AWS nobody:" PUPPY},
+     S3ERR_INVALID_ACCESS_KEY_ID},
 };
 
 static enum s3err verdict_v2(size_t i)
 {
     int64_t now_s;
     ask(v2[i].method, v2[i].target, v2[i].lines);
-    if (str_starts(q.host, STR("static.johnsmith.net"))) { /* a bucket by its own domain, as if one of ours */
+    if (str_starts(
+            q.host,
+            STR("static.johnsmith.net"))) { /* a bucket by its own domain, as if one of ours */
         q.virtual_host = true;
         q.bucket = STR("static.johnsmith.net");
     }
@@ -582,13 +661,15 @@ static void version_2_can_be_switched_off(void **state)
     gw.sigv2 = false;
     assert_int_equal(verdict_v2(0), S3ERR_INVALID_REQUEST);
     assert_true(str_find(q.resp.message, STR("AWS4-HMAC-SHA256")) != SIZE_MAX);
-    assert_int_equal(verdict("GET", "/bkt/k?AWSAccessKeyId=a&Expires=1&Signature=b", NULL), S3ERR_INVALID_REQUEST);
+    assert_int_equal(verdict("GET", "/bkt/k?AWSAccessKeyId=a&Expires=1&Signature=b", NULL),
+                     S3ERR_INVALID_REQUEST);
     gw.sigv2 = true;
 }
 
 /* AWS's example: GET /photos/puppy.jpg until 1175139620. */
-#define V2_QUERY(key, expires) \
-    "/photos/puppy.jpg?AWSAccessKeyId=" key "&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D&Expires=" expires
+#define V2_QUERY(key, expires)                                                                     \
+    "/photos/puppy.jpg?AWSAccessKeyId=" key                                                        \
+    "&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D&Expires=" expires
 
 static void version_2_presigned(void **state)
 {
@@ -628,10 +709,12 @@ static void version_2_signs_subresources_as_they_were_sent(void **state)
     (void)state;
     struct s3_sigv2 v = {.date = STR("D")};
     AUTO(buf_free) struct buf out = BUF(1000);
-    ask("GET", "/a%2fb?versionId=x%20y&prefix=p&uploads&acl=", LINES(JOHN, "X-Amz-B: 2", "x-amz-a:1", "Content-Type: t"));
+    ask("GET", "/a%2fb?versionId=x%20y&prefix=p&uploads&acl=",
+        LINES(JOHN, "X-Amz-B: 2", "x-amz-a:1", "Content-Type: t"));
     s3_sigv2_string_to_sign(&q, &v, &out);
-    assert_true(str_eq(buf_str(&out),
-                       STR("GET\n\nt\nD\nx-amz-a:1\nx-amz-b:2\n/johnsmith/a%2fb?acl=&uploads&versionId=x y")));
+    assert_true(str_eq(
+        buf_str(&out),
+        STR("GET\n\nt\nD\nx-amz-a:1\nx-amz-b:2\n/johnsmith/a%2fb?acl=&uploads&versionId=x y")));
 }
 
 /* --- payload names --- */
@@ -648,9 +731,12 @@ static void payload_names_of_anonymous_requests(void **state)
         {"PUT", "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER", S3ERR_OK},
         {"GET", "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER", S3ERR_INVALID_REQUEST},
         {"PUT", "x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD", S3ERR_INVALID_REQUEST},
-        {"PUT", "x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", S3ERR_INVALID_REQUEST},
-        {"PUT", "x-amz-content-sha256: STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", S3ERR_NOT_IMPLEMENTED},
-        {"PUT", "x-amz-content-sha256: STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER", S3ERR_NOT_IMPLEMENTED},
+        {"PUT", "x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+         S3ERR_INVALID_REQUEST},
+        {"PUT", "x-amz-content-sha256: STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
+         S3ERR_NOT_IMPLEMENTED},
+        {"PUT", "x-amz-content-sha256: STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER",
+         S3ERR_NOT_IMPLEMENTED},
         {"PUT", "x-amz-content-sha256: STREAMING-OTHER", S3ERR_INVALID_ARGUMENT},
         {"PUT", "x-amz-content-sha256: e3b0", S3ERR_INVALID_ARGUMENT},
         {"PUT", "x-amz-content-sha256: ", S3ERR_INVALID_ARGUMENT},
@@ -666,7 +752,8 @@ static void payload_names_of_anonymous_requests(void **state)
 static void anonymous_gets_take_no_overrides(void **state)
 {
     (void)state;
-    assert_int_equal(verdict("GET", "/bkt/key?response-content-type=a", LINES("Host: x")), S3ERR_INVALID_REQUEST);
+    assert_int_equal(verdict("GET", "/bkt/key?response-content-type=a", LINES("Host: x")),
+                     S3ERR_INVALID_REQUEST);
     assert_int_equal(verdict("GET", "/bkt/key", LINES("Host: x")), S3ERR_OK);
 }
 
@@ -682,7 +769,9 @@ static void the_plan_follows_the_payload_name(void **state)
     assert_int_equal(s3_auth_body(&q, &p), S3ERR_OK);
     assert_int_equal(p.framing, S3_FRAMING_AWS_CHUNKED);
     assert_true(!p.has_sha256 && p.signed_chunks && !p.trailer_form);
-    assert_int_equal(verdict("PUT", "/bkt/k", LINES("x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER")), S3ERR_OK);
+    assert_int_equal(
+        verdict("PUT", "/bkt/k", LINES("x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER")),
+        S3ERR_OK);
     assert_int_equal(s3_auth_body(&q, &p), S3ERR_OK);
     assert_int_equal(p.framing, S3_FRAMING_AWS_CHUNKED);
     assert_true(!p.signed_chunks && p.trailer_form);
@@ -720,17 +809,20 @@ static void headers_are_folded_and_joined(void **state)
     (void)state;
     ask("PUT", "/bkt//a/../%c3%a9+%2B*",
         LINES("X-Amz-Meta-A:   1   2  ", "HOST: h", "x-amz-meta-a:3", "x-amz-meta-b:"));
-    struct s3_sigv4 v = {.signed_headers = STR("host;x-amz-meta-a;x-amz-meta-b"), .payload = STR("P")};
+    struct s3_sigv4 v = {.signed_headers = STR("host;x-amz-meta-a;x-amz-meta-b"),
+                         .payload = STR("P")};
     AUTO(buf_free) struct buf out = BUF(10000);
     s3_sigv4_canonical_request(&q, &v, &out);
-    assert_true(str_eq(buf_str(&out), STR("PUT\n/bkt//a/../%C3%A9%20%2B%2A\n\nhost:h\nx-amz-meta-a:1 2,3\n"
-                                          "x-amz-meta-b:\n\nhost;x-amz-meta-a;x-amz-meta-b\nP")));
+    assert_true(
+        str_eq(buf_str(&out), STR("PUT\n/bkt//a/../%C3%A9%20%2B%2A\n\nhost:h\nx-amz-meta-a:1 2,3\n"
+                                  "x-amz-meta-b:\n\nhost;x-amz-meta-a;x-amz-meta-b\nP")));
 }
 
 static void signing_keys_are_found_again_and_follow_the_secret(void **state)
 {
     (void)state;
-    struct s3_signing_scope s = {STR("k"), STR(SECRET), STR("20130524"), STR("us-east-1"), STR("s3")};
+    struct s3_signing_scope s = {STR("k"), STR(SECRET), STR("20130524"), STR("us-east-1"),
+                                 STR("s3")};
     uint8_t first[32], again[32], other[32], key[32], direct[32];
     s3_hmac_signing(&s, STR("data"), first, key);
     s3_hmac_signing(&s, STR("data"), again, NULL);

@@ -11,7 +11,7 @@
 #include "s3gw/index/bucket.h"
 
 #define AKID "AKIAIOSFODNN7EXAMPLE"
-#define NOW 1451347200000LL /* 2015-12-29 00:00 UTC */
+#define NOW  1451347200000LL /* 2015-12-29 00:00 UTC */
 
 /* Stands in for the index. */
 int s3_key_get(struct s3_index *x, struct str access_key, enum s3_read how, struct arena *a,
@@ -53,15 +53,23 @@ static const char *code(enum s3err e)
 }
 
 /* AWS's example, "Browser-Based Upload using HTTP POST (Using AWS Signature Version 4)". */
-#define POLICY                                                                                                 \
-    "eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9ucyI6IFsNCiAgICB7ImJ1Y2tldCI6" \
-    "ICJzaWd2NGV4YW1wbGVidWNrZXQifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRrZXkiLCAidXNlci91c2VyMS8iXSwNCiAgICB7ImFj" \
-    "bCI6ICJwdWJsaWMtcmVhZCJ9LA0KICAgIHsic3VjY2Vzc19hY3Rpb25fcmVkaXJlY3QiOiAiaHR0cDovL3NpZ3Y0ZXhhbXBsZWJ1Y2tl" \
-    "dC5zMy5hbWF6b25hd3MuY29tL3N1Y2Nlc3NmdWxfdXBsb2FkLmh0bWwifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRDb250ZW50LVR5" \
-    "cGUiLCAiaW1hZ2UvIl0sDQogICAgeyJ4LWFtei1tZXRhLXV1aWQiOiAiMTQzNjUxMjM2NTEyNzQifSwNCiAgICB7IngtYW16LXNlcnZl" \
-    "ci1zaWRlLWVuY3J5cHRpb24iOiAiQUVTMjU2In0sDQogICAgWyJzdGFydHMtd2l0aCIsICIkeC1hbXotbWV0YS10YWciLCAiIl0sDQoN" \
-    "CiAgICB7IngtYW16LWNyZWRlbnRpYWwiOiAiQUtJQUlPU0ZPRE5ON0VYQU1QTEUvMjAxNTEyMjkvdXMtZWFzdC0xL3MzL2F3czRfcmVx" \
-    "dWVzdCJ9LA0KICAgIHsieC1hbXotYWxnb3JpdGhtIjogIkFXUzQtSE1BQy1TSEEyNTYifSwNCiAgICB7IngtYW16LWRhdGUiOiAiMjAx" \
+#define POLICY                                                                                     \
+    "eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9ucyI6IFsNCiAgICB7" \
+    "ImJ1Y2tldCI6"                                                                                 \
+    "ICJzaWd2NGV4YW1wbGVidWNrZXQifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRrZXkiLCAidXNlci91c2VyMS8iXSwN" \
+    "CiAgICB7ImFj"                                                                                 \
+    "bCI6ICJwdWJsaWMtcmVhZCJ9LA0KICAgIHsic3VjY2Vzc19hY3Rpb25fcmVkaXJlY3QiOiAiaHR0cDovL3NpZ3Y0ZXhh" \
+    "bXBsZWJ1Y2tl"                                                                                 \
+    "dC5zMy5hbWF6b25hd3MuY29tL3N1Y2Nlc3NmdWxfdXBsb2FkLmh0bWwifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRD" \
+    "b250ZW50LVR5"                                                                                 \
+    "cGUiLCAiaW1hZ2UvIl0sDQogICAgeyJ4LWFtei1tZXRhLXV1aWQiOiAiMTQzNjUxMjM2NTEyNzQifSwNCiAgICB7Ingt" \
+    "YW16LXNlcnZl"                                                                                 \
+    "ci1zaWRlLWVuY3J5cHRpb24iOiAiQUVTMjU2In0sDQogICAgWyJzdGFydHMtd2l0aCIsICIkeC1hbXotbWV0YS10YWci" \
+    "LCAiIl0sDQoN"                                                                                 \
+    "CiAgICB7IngtYW16LWNyZWRlbnRpYWwiOiAiQUtJQUlPU0ZPRE5ON0VYQU1QTEUvMjAxNTEyMjkvdXMtZWFzdC0xL3Mz" \
+    "L2F3czRfcmVx"                                                                                 \
+    "dWVzdCJ9LA0KICAgIHsieC1hbXotYWxnb3JpdGhtIjogIkFXUzQtSE1BQy1TSEEyNTYifSwNCiAgICB7IngtYW16LWRh" \
+    "dGUiOiAiMjAx"                                                                                 \
     "NTEyMjlUMDAwMDAwWiIgfQ0KICBdDQp9"
 
 static const struct s3_pair example[] = {
@@ -77,7 +85,8 @@ static const struct s3_pair example[] = {
     {STR_INIT("X-Amz-Date"), STR_INIT("20151229T000000Z")},
     {STR_INIT("x-amz-meta-tag"), STR_INIT("")},
     {STR_INIT("Policy"), STR_INIT(POLICY)},
-    {STR_INIT("X-Amz-Signature"), STR_INIT("8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e")},
+    {STR_INIT("X-Amz-Signature"),
+     STR_INIT("8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e")},
 };
 
 static struct s3_pair form[ARRAY_LEN(example) + 1];
@@ -140,7 +149,8 @@ static void each_change_of_the_form_has_its_error(void **state)
         {"x-amz-algorithm", "AWS4-ECDSA", S3ERR_INVALID_ARGUMENT},
         {"x-amz-credential", "junk", S3ERR_INVALID_ARGUMENT},
         {"x-amz-credential", AKID "/20151229/eu-west-1/s3/aws4_request", S3ERR_INVALID_ARGUMENT},
-        {"x-amz-credential", "nobody/20151229/us-east-1/s3/aws4_request", S3ERR_INVALID_ACCESS_KEY_ID},
+        {"x-amz-credential", "nobody/20151229/us-east-1/s3/aws4_request",
+         S3ERR_INVALID_ACCESS_KEY_ID},
         {"x-amz-date", "20151230T000000Z", S3ERR_INVALID_ARGUMENT},
         {"x-amz-date", "soon", S3ERR_INVALID_ARGUMENT},
         {"x-amz-signature", "00", S3ERR_SIGNATURE_DOES_NOT_MATCH},
@@ -173,7 +183,8 @@ static void version_2_forms_follow_the_switch(void **state)
     /* {"expiration":"2999-01-01T00:00:00Z","conditions":[{"bucket":"b"},{"key":"k"}]} */
     const struct s3_pair pairs[] = {
         {STR("AWSAccessKeyId"), STR(AKID)},
-        {STR("policy"), STR("eyJleHBpcmF0aW9uIjoiMjk5OS0wMS0wMVQwMDowMDowMFoiLCJjb25kaXRpb25zIjpbeyJidWNrZXQiOiJiIn0s"
+        {STR("policy"), STR("eyJleHBpcmF0aW9uIjoiMjk5OS0wMS0wMVQwMDowMDowMFoiLCJjb25kaXRpb25zIjpbey"
+                            "JidWNrZXQiOiJiIn0s"
                             "eyJrZXkiOiJrIn1dfQ==")},
         {STR("signature"), STR("bad")},
         {STR("key"), STR("k")},
@@ -192,7 +203,8 @@ static void version_2_forms_follow_the_switch(void **state)
 }
 
 #define LATER "\"expiration\":\"2999-01-01T00:00:00Z\""
-#define DOC(conditions) "{" LATER ",\"conditions\":[{\"bucket\":\"bkt\"},{\"key\":\"k\"}" conditions "]}"
+#define DOC(conditions)                                                                            \
+    "{" LATER ",\"conditions\":[{\"bucket\":\"bkt\"},{\"key\":\"k\"}" conditions "]}"
 
 static void policies_are_parsed_or_refused(void **state)
 {
@@ -252,10 +264,12 @@ static void file_names_are_cut_to_their_last_part(void **state)
 {
     (void)state;
     fresh();
-    assert_true(str_eq(s3_post_expand(&q, STR("a/${filename}"), STR("C:\\x\\y.txt")), STR("a/y.txt")));
+    assert_true(
+        str_eq(s3_post_expand(&q, STR("a/${filename}"), STR("C:\\x\\y.txt")), STR("a/y.txt")));
     assert_true(str_eq(s3_post_expand(&q, STR("${filename}${filename}"), STR("../z")), STR("zz")));
     assert_true(str_eq(s3_post_expand(&q, STR("plain"), STR("z")), STR("plain")));
-    assert_true(str_eq(s3_post_expand(&q, STR("${filename}"), STR("${filename}")), STR("${filename}")));
+    assert_true(
+        str_eq(s3_post_expand(&q, STR("${filename}"), STR("${filename}")), STR("${filename}")));
 }
 
 int main(void)

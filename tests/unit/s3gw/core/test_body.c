@@ -64,9 +64,9 @@ static struct s3_body_plan plan_of(enum form form)
     return p;
 }
 
-#define CL "Content-Length: 9"
-#define CK "x-amz-checksum-crc32: y/Q5Jg=="
-#define CK64 "x-amz-checksum-crc64nvme: rosUhgp5mIg="
+#define CL      "Content-Length: 9"
+#define CK      "x-amz-checksum-crc32: y/Q5Jg=="
+#define CK64    "x-amz-checksum-crc64nvme: rosUhgp5mIg="
 #define DECODED "x-amz-decoded-content-length: 9"
 #define TRAILER "x-amz-trailer: x-amz-checksum-crc32"
 
@@ -92,9 +92,18 @@ static const struct {
     {&stream, CHUNKED, {"Content-Length: 500", DECODED}, S3ERR_OK, 9, S3_CK_NONE},
     {&stream, CHUNKED, {"Transfer-Encoding: chunked", DECODED}, S3ERR_OK, 9, S3_CK_NONE},
     {&stream, CHUNKED, {"Content-Length: 500"}, S3ERR_MISSING_CONTENT_LENGTH, 0, S3_CK_NONE},
-    {&stream, CHUNKED, {"Content-Length: 500", "x-amz-decoded-content-length: x"}, S3ERR_MISSING_CONTENT_LENGTH, 0, S3_CK_NONE},
-    {&stream, CHUNKED, {"Content-Length: 500", "x-amz-decoded-content-length: 99999999999999999999"},
-     S3ERR_ENTITY_TOO_LARGE, 0, S3_CK_NONE},
+    {&stream,
+     CHUNKED,
+     {"Content-Length: 500", "x-amz-decoded-content-length: x"},
+     S3ERR_MISSING_CONTENT_LENGTH,
+     0,
+     S3_CK_NONE},
+    {&stream,
+     CHUNKED,
+     {"Content-Length: 500", "x-amz-decoded-content-length: 99999999999999999999"},
+     S3ERR_ENTITY_TOO_LARGE,
+     0,
+     S3_CK_NONE},
     {&stream, CHUNKED, {DECODED}, S3ERR_MISSING_CONTENT_LENGTH, 0, S3_CK_NONE},
     {&stream, RAW, {CL, "Content-MD5: XrY7u+Ae7tCTyyK7j1rNww=="}, S3ERR_OK, 9, S3_CK_NONE},
     {&stream, RAW, {CL, "Content-MD5: XrY7u+Ae7tCTyyK7j1rNw"}, S3ERR_INVALID_DIGEST, 0, S3_CK_NONE},
@@ -107,20 +116,54 @@ static const struct {
     {&stream, RAW, {CL, "x-amz-checksum-crc32: y/Q5"}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
     {&stream, RAW, {CL, "x-amz-checksum-crc32: "}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
     {&stream, RAW, {CL, CK, "x-amz-sdk-checksum-algorithm: crc32"}, S3ERR_OK, 9, S3_CK_CRC32},
-    {&stream, RAW, {CL, CK, "x-amz-sdk-checksum-algorithm: SHA1"}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
-    {&stream, RAW, {CL, CK, "x-amz-sdk-checksum-algorithm: CRC33"}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
-    {&stream, RAW, {CL, "x-amz-sdk-checksum-algorithm: CRC32"}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
+    {&stream,
+     RAW,
+     {CL, CK, "x-amz-sdk-checksum-algorithm: SHA1"},
+     S3ERR_INVALID_REQUEST,
+     0,
+     S3_CK_NONE},
+    {&stream,
+     RAW,
+     {CL, CK, "x-amz-sdk-checksum-algorithm: CRC33"},
+     S3ERR_INVALID_REQUEST,
+     0,
+     S3_CK_NONE},
+    {&stream,
+     RAW,
+     {CL, "x-amz-sdk-checksum-algorithm: CRC32"},
+     S3ERR_INVALID_REQUEST,
+     0,
+     S3_CK_NONE},
     {&stream, RAW, {CL, "x-amz-checksum-algorithm: CRC32"}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
     {&stream, RAW, {CL, "x-amz-checksum-mode: ENABLED"}, S3ERR_OK, 9, S3_CK_NONE},
     {&stream, CHUNKED_TRAILER, {CL, DECODED, TRAILER}, S3ERR_OK, 9, S3_CK_CRC32},
-    {&stream, CHUNKED_TRAILER, {CL, DECODED, TRAILER, "x-amz-sdk-checksum-algorithm: CRC32"}, S3ERR_OK, 9, S3_CK_CRC32},
-    {&stream, CHUNKED_TRAILER, {CL, DECODED, TRAILER, "x-amz-sdk-checksum-algorithm: SHA1"}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
+    {&stream,
+     CHUNKED_TRAILER,
+     {CL, DECODED, TRAILER, "x-amz-sdk-checksum-algorithm: CRC32"},
+     S3ERR_OK,
+     9,
+     S3_CK_CRC32},
+    {&stream,
+     CHUNKED_TRAILER,
+     {CL, DECODED, TRAILER, "x-amz-sdk-checksum-algorithm: SHA1"},
+     S3ERR_INVALID_REQUEST,
+     0,
+     S3_CK_NONE},
     {&stream, CHUNKED_TRAILER, {CL, DECODED, TRAILER, CK}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
     {&stream, CHUNKED_TRAILER, {CL, DECODED, CK}, S3ERR_OK, 9, S3_CK_CRC32},
     {&stream, CHUNKED_TRAILER, {CL, DECODED}, S3ERR_OK, 9, S3_CK_NONE},
-    {&stream, CHUNKED_TRAILER, {CL, DECODED, "x-amz-trailer: x-amz-foo"}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
-    {&stream, CHUNKED_TRAILER, {CL, DECODED, "x-amz-trailer: x-amz-checksum-crc32,x-amz-checksum-sha1"},
-     S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
+    {&stream,
+     CHUNKED_TRAILER,
+     {CL, DECODED, "x-amz-trailer: x-amz-foo"},
+     S3ERR_INVALID_REQUEST,
+     0,
+     S3_CK_NONE},
+    {&stream,
+     CHUNKED_TRAILER,
+     {CL, DECODED, "x-amz-trailer: x-amz-checksum-crc32,x-amz-checksum-sha1"},
+     S3ERR_INVALID_REQUEST,
+     0,
+     S3_CK_NONE},
     {&stream, CHUNKED, {CL, DECODED, TRAILER}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
     {&complete, RAW, {CL, CK64, "x-amz-checksum-type: FULL_OBJECT"}, S3ERR_OK, 9, S3_CK_NONE},
 };
@@ -197,10 +240,14 @@ static void aws_chunked_is_never_stored_as_an_encoding(void **state)
         const char *line;
         const char *want; /* NULL: not stored */
     } rows[] = {
-        {"Content-Encoding: aws-chunked", NULL},       {"Content-Encoding: gzip,aws-chunked", "gzip"},
-        {"Content-Encoding: aws-chunked, gzip", "gzip"}, {"Content-Encoding: gzip", "gzip"},
-        {"Content-Encoding: ", NULL},                  {"Content-Encoding: a,aws-chunked,b", "a,b"},
-        {"Content-Encoding: aws-chunked,", NULL},      {"x: y", NULL},
+        {"Content-Encoding: aws-chunked", NULL},
+        {"Content-Encoding: gzip,aws-chunked", "gzip"},
+        {"Content-Encoding: aws-chunked, gzip", "gzip"},
+        {"Content-Encoding: gzip", "gzip"},
+        {"Content-Encoding: ", NULL},
+        {"Content-Encoding: a,aws-chunked,b", "a,b"},
+        {"Content-Encoding: aws-chunked,", NULL},
+        {"x: y", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         ask(&stream, LINES(rows[i].line));
@@ -249,7 +296,7 @@ static const size_t steps[] = {1, 2, 3, 5, 8, 1000000};
 static char big[8192 * 2 + 1];
 
 #define DIGITS "123456789"
-#define GOOD "x-amz-checksum-crc32:y/Q5Jg=="
+#define GOOD   "x-amz-checksum-crc32:y/Q5Jg=="
 
 static const struct {
     struct str wire;
@@ -264,7 +311,8 @@ static const struct {
     {STR_INIT(DIGITS), RAW, 8, false, S3ERR_INCOMPLETE_BODY},
     {STR_INIT(DIGITS), RAW, 10, false, S3ERR_INCOMPLETE_BODY},
     {STR_INIT("9\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED, 9, false, S3ERR_OK},
-    {STR_INIT("0009\r\n" DIGITS "\r\n000000000000000000000000\r\n\r\n"), CHUNKED, 9, false, S3ERR_OK},
+    {STR_INIT("0009\r\n" DIGITS "\r\n000000000000000000000000\r\n\r\n"), CHUNKED, 9, false,
+     S3ERR_OK},
     {STR_INIT("9\r\n" DIGITS "\r\n0\r\n"), CHUNKED, 9, false, S3ERR_OK}, /* the last CRLF missing */
     {STR_INIT("0\r\n\r\n"), CHUNKED, 0, false, S3ERR_OK},
     {STR_INIT(""), CHUNKED, 0, false, S3ERR_OK}, /* no chunk at all */
@@ -282,30 +330,44 @@ static const struct {
     {STR_INIT("-9\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED, 9, false, S3ERR_INCOMPLETE_BODY},
     {STR_INIT(" 9\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED, 9, false, S3ERR_INCOMPLETE_BODY},
     {STR_INIT("\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED, 9, false, S3ERR_INCOMPLETE_BODY},
-    {STR_INIT("10000000000000009\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED, 9, false, S3ERR_INCOMPLETE_BODY},
+    {STR_INIT("10000000000000009\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED, 9, false,
+     S3ERR_INCOMPLETE_BODY},
     {STR_INIT("ffffffffffffffff\r\n" DIGITS), CHUNKED, 9, false, S3ERR_INCOMPLETE_BODY},
     {STR_INIT("9;foo=bar\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED, 9, false, S3ERR_INCOMPLETE_BODY},
-    {STR_INIT("9;chunk-signature=12\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED, 9, false, S3ERR_INCOMPLETE_BODY},
+    {STR_INIT("9;chunk-signature=12\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED, 9, false,
+     S3ERR_INCOMPLETE_BODY},
     {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_OK},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\n\r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_OK}, /* minio-go */
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\n\r\n\r\n"), CHUNKED_TRAILER, 9, true,
+     S3ERR_OK}, /* minio-go */
     {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\n"), CHUNKED_TRAILER, 9, true, S3ERR_OK},
     {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD), CHUNKED_TRAILER, 9, true, S3ERR_OK},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nX-Amz-Checksum-CRC32 : y/Q5Jg== \r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_OK},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nX-Amz-Checksum-CRC32 : y/Q5Jg== \r\n\r\n"), CHUNKED_TRAILER,
+     9, true, S3ERR_OK},
     {STR_INIT("9\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED_TRAILER, 9, false, S3ERR_OK},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_MALFORMED_TRAILER_ERROR},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\n\r\n"), CHUNKED_TRAILER, 9, false, S3ERR_MALFORMED_TRAILER_ERROR},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\n\r\n"), CHUNKED, 9, false, S3ERR_INCOMPLETE_BODY},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\n" GOOD "\r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_MALFORMED_TRAILER_ERROR},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\n\r\njunk"), CHUNKED_TRAILER, 9, true, S3ERR_MALFORMED_TRAILER_ERROR},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\nx-amz-trailer-signature:00\r\n\r\n"), CHUNKED_TRAILER, 9, true,
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n\r\n"), CHUNKED_TRAILER, 9, true,
      S3ERR_MALFORMED_TRAILER_ERROR},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32c:y/Q5Jg==\r\n\r\n"), CHUNKED_TRAILER, 9, true,
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\n\r\n"), CHUNKED_TRAILER, 9, false,
      S3ERR_MALFORMED_TRAILER_ERROR},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-meta-a:1\r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_MALFORMED_TRAILER_ERROR},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32\r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_MALFORMED_TRAILER_ERROR},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_BAD_DIGEST},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_INVALID_REQUEST},
-    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32:\r\n\r\n"), CHUNKED_TRAILER, 9, true, S3ERR_INVALID_REQUEST},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\n\r\n"), CHUNKED, 9, false,
+     S3ERR_INCOMPLETE_BODY},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\n" GOOD "\r\n\r\n"), CHUNKED_TRAILER, 9, true,
+     S3ERR_MALFORMED_TRAILER_ERROR},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\n\r\njunk"), CHUNKED_TRAILER, 9, true,
+     S3ERR_MALFORMED_TRAILER_ERROR},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\n" GOOD "\r\nx-amz-trailer-signature:00\r\n\r\n"),
+     CHUNKED_TRAILER, 9, true, S3ERR_MALFORMED_TRAILER_ERROR},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32c:y/Q5Jg==\r\n\r\n"), CHUNKED_TRAILER, 9,
+     true, S3ERR_MALFORMED_TRAILER_ERROR},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-meta-a:1\r\n\r\n"), CHUNKED_TRAILER, 9, true,
+     S3ERR_MALFORMED_TRAILER_ERROR},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32\r\n\r\n"), CHUNKED_TRAILER, 9, true,
+     S3ERR_MALFORMED_TRAILER_ERROR},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"), CHUNKED_TRAILER, 9,
+     true, S3ERR_BAD_DIGEST},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"), CHUNKED_TRAILER, 9,
+     true, S3ERR_INVALID_REQUEST},
+    {STR_INIT("9\r\n" DIGITS "\r\n0\r\nx-amz-checksum-crc32:\r\n\r\n"), CHUNKED_TRAILER, 9, true,
+     S3ERR_INVALID_REQUEST},
 };
 
 static void bodies_decode_the_same_however_they_are_cut(void **state)
@@ -366,11 +428,13 @@ static void endless_lines_are_cut_off(void **state)
     ask(&stream, NULL);
     memset(big, '0', sizeof(big));
     for (size_t j = 0; j < ARRAY_LEN(steps); j++)
-        assert_int_equal(decode(&p, str_of(big, sizeof(big)), steps[j], &s, NULL), S3ERR_INCOMPLETE_BODY);
+        assert_int_equal(decode(&p, str_of(big, sizeof(big)), steps[j], &s, NULL),
+                         S3ERR_INCOMPLETE_BODY);
     p = plan_of(CHUNKED_TRAILER);
     memcpy(big, "0\r\n", 3);
     for (size_t j = 0; j < ARRAY_LEN(steps); j++)
-        assert_int_equal(decode(&p, str_of(big, sizeof(big)), steps[j], &s, NULL), S3ERR_MALFORMED_TRAILER_ERROR);
+        assert_int_equal(decode(&p, str_of(big, sizeof(big)), steps[j], &s, NULL),
+                         S3ERR_MALFORMED_TRAILER_ERROR);
     buf_free(&s.got);
 }
 

@@ -31,7 +31,8 @@ static const struct {
     {S3_CK_CRC32, "cbf43926", "00000000"},
     {S3_CK_CRC32C, "e3069283", "00000000"},
     {S3_CK_CRC64NVME, "ae8b14860a799888", "0000000000000000"},
-    {S3_CK_SHA1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
+    {S3_CK_SHA1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441",
+     "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
     {S3_CK_SHA256, "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225",
      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
     {S3_CK_MD5, "25f9e794323b453885f5181f1b624d0b", "d41d8cd98f00b204e9800998ecf8427e"},
@@ -135,10 +136,13 @@ static void combining_lengths_beyond_32_bits_is_associative(void **state)
 {
     (void)state;
     for (size_t a = 0; a < ARRAY_LEN(crcs); a++) {
-        struct s3_checksum x = sum(crcs[a], "x", 1), y = sum(crcs[a], "yy", 2), z = sum(crcs[a], "zzz", 3);
+        struct s3_checksum x = sum(crcs[a], "x", 1), y = sum(crcs[a], "yy", 2),
+                           z = sum(crcs[a], "zzz", 3);
         uint64_t ny = 5368709120u, nz = 7;
-        uint64_t left = s3_crc_combine(crcs[a], s3_crc_combine(crcs[a], number(&x), number(&y), ny), number(&z), nz);
-        uint64_t right = s3_crc_combine(crcs[a], number(&x), s3_crc_combine(crcs[a], number(&y), number(&z), nz), ny + nz);
+        uint64_t left = s3_crc_combine(crcs[a], s3_crc_combine(crcs[a], number(&x), number(&y), ny),
+                                       number(&z), nz);
+        uint64_t right = s3_crc_combine(
+            crcs[a], number(&x), s3_crc_combine(crcs[a], number(&y), number(&z), nz), ny + nz);
         assert_true(left == right);
     }
 }
@@ -202,8 +206,9 @@ static void values_are_base64_of_the_right_length(void **state)
     uint32_t parts = 9;
     assert_int_equal(s3_checksum_parse(S3_CK_CRC32, STR("y/Q5Jg=="), &c), 0);
     assert_true(number(&c) == 0xCBF43926);
-    static const struct str bad[] = {STR_INIT(""), STR_INIT("y/Q5Jg"), STR_INIT("y/Q5Jg==="), STR_INIT("y/Q5JgAA"),
-                                     STR_INIT("y/Q5*g=="), STR_INIT(" y/Q5Jg=="), STR_INIT("y/Q5Jg==-2")};
+    static const struct str bad[] = {
+        STR_INIT(""),         STR_INIT("y/Q5Jg"),    STR_INIT("y/Q5Jg==="), STR_INIT("y/Q5JgAA"),
+        STR_INIT("y/Q5*g=="), STR_INIT(" y/Q5Jg=="), STR_INIT("y/Q5Jg==-2")};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(s3_checksum_parse(S3_CK_CRC32, bad[i], &c), -EINVAL);
     assert_int_equal(s3_checksum_parse_parts(S3_CK_CRC32, STR("y/Q5Jg==-12"), &c, &parts), 0);
@@ -214,7 +219,9 @@ static void values_are_base64_of_the_right_length(void **state)
     assert_int_equal(c.type, S3_CK_FULL_OBJECT);
     assert_int_equal(s3_checksum_parse_parts(S3_CK_CRC32, STR("y/Q5Jg==-0"), &c, &parts), -EINVAL);
     assert_int_equal(s3_checksum_parse_parts(S3_CK_CRC32, STR("y/Q5Jg==-"), &c, &parts), -EINVAL);
-    assert_int_equal(s3_checksum_parse_parts(S3_CK_CRC32, STR("y/Q5Jg==-99999999999999999999"), &c, &parts), -EINVAL);
+    assert_int_equal(
+        s3_checksum_parse_parts(S3_CK_CRC32, STR("y/Q5Jg==-99999999999999999999"), &c, &parts),
+        -EINVAL);
 }
 
 static void one_shot_sha256_matches(void **state)

@@ -60,11 +60,14 @@ static int done(void **state)
     return 0;
 }
 
-#define CD "Content-Disposition: form-data; name="
+#define CD                 "Content-Disposition: form-data; name="
 #define FIELD(name, value) "--xx\r\n" CD "\"" name "\"\r\n\r\n" value "\r\n"
-#define FILE_(content) "--xx\r\n" CD "\"file\"; filename=\"C:\\dir\\a\\\"b.txt\"\r\nContent-Type: text/plain\r\n\r\n" content "\r\n"
+#define FILE_(content)                                                                             \
+    "--xx\r\n" CD                                                                                  \
+    "\"file\"; filename=\"C:\\dir\\a\\\"b.txt\"\r\nContent-Type: text/plain\r\n\r\n" content       \
+    "\r\n"
 #define LAST "--xx--\r\n"
-#define BAD S3ERR_MALFORMED_POST_REQUEST
+#define BAD  S3ERR_MALFORMED_POST_REQUEST
 
 static const struct {
     const char *wire;
@@ -78,7 +81,8 @@ static const struct {
     {FIELD("key", "k") FILE_("x") "--xx--epilogue\r\n--xx", S3ERR_OK, 1, "x"},
     {"preamble\r\n" FIELD("key", "k") FILE_("x") LAST, S3ERR_OK, 1, "x"},
     {"\r\n" FIELD("key", "k") FILE_("x") LAST, S3ERR_OK, 1, "x"},
-    {FIELD("key", "k") FILE_("\r\n\r\n--x\r\n--\r\r\n-") LAST, S3ERR_OK, 1, "\r\n\r\n--x\r\n--\r\r\n-"},
+    {FIELD("key", "k") FILE_("\r\n\r\n--x\r\n--\r\r\n-") LAST, S3ERR_OK, 1,
+     "\r\n\r\n--x\r\n--\r\r\n-"},
     {FIELD("key", "k") FILE_("\r\n--x\r") LAST, S3ERR_OK, 1, "\r\n--x\r"},
     {FIELD("key", "k") FILE_("\r\n") LAST, S3ERR_OK, 1, "\r\n"},
     {FIELD("key", "k") FILE_("x") FIELD("late", "v") LAST, S3ERR_OK, 1, "x"},
@@ -112,7 +116,8 @@ static void forms_read_the_same_however_they_are_cut(void **state)
             const struct s3_pair *fields = s3_form_fields(f, &n);
             assert_int_equal(n, rows[i].nfields);
             if (n)
-                assert_true(str_eq(fields[0].name, STR("key")) && str_eq(fields[0].value, STR("k")));
+                assert_true(str_eq(fields[0].name, STR("key")) &&
+                            str_eq(fields[0].value, STR("k")));
             if (e == S3ERR_OK) {
                 assert_true(str_eq(buf_str(&s.data), str_c(rows[i].data)));
                 assert_true(str_eq(s3_form_filename(f), STR("C:\\dir\\a\"b.txt")));
@@ -133,7 +138,9 @@ static void content_types_decide(void **state)
         {"Multipart/Form-Data;charset=utf-8; Boundary=\"a--b c\"", S3ERR_OK},
         {"multipart/form-data", BAD},
         {"multipart/form-data; boundary=", BAD},
-        {"multipart/form-data; boundary=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", BAD},
+        {"multipart/form-data; "
+         "boundary=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+         BAD},
         {"application/x-www-form-urlencoded", S3ERR_PRECONDITION_FAILED},
         {NULL, S3ERR_PRECONDITION_FAILED},
     };
@@ -155,14 +162,16 @@ static void fields_before_the_file_are_bounded(void **state)
     assert_int_equal(start("multipart/form-data; boundary=xx", &s, &f), S3ERR_OK);
     for (int i = 0; i < 300; i++)
         buf_adds(&wire, STR(FIELD("a", "b")));
-    assert_int_equal(read_form(f, buf_str(&wire), 1000), S3ERR_MAX_POST_PRE_DATA_LENGTH_EXCEEDED_ERROR);
+    assert_int_equal(read_form(f, buf_str(&wire), 1000),
+                     S3ERR_MAX_POST_PRE_DATA_LENGTH_EXCEEDED_ERROR);
     s3_form_free(&f);
     buf_reset(&wire);
     buf_adds(&wire, STR("--xx\r\n" CD "\"a\"\r\n\r\n"));
     for (int i = 0; i < S3_FORM_FIELDS_MAX; i++)
         buf_addc(&wire, 'v');
     assert_int_equal(start("multipart/form-data; boundary=xx", &s, &f), S3ERR_OK);
-    assert_int_equal(read_form(f, buf_str(&wire), 1000), S3ERR_MAX_POST_PRE_DATA_LENGTH_EXCEEDED_ERROR);
+    assert_int_equal(read_form(f, buf_str(&wire), 1000),
+                     S3ERR_MAX_POST_PRE_DATA_LENGTH_EXCEEDED_ERROR);
     s3_form_free(&f);
     buf_reset(&wire);
     buf_adds(&wire, STR("--xx\r\n"));

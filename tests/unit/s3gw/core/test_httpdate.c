@@ -101,8 +101,9 @@ static void signature_dates_are_strict(void **state)
     int64_t t = 42;
     assert_int_equal(s3_amzdate_parse(STR("20260102T030000Z"), &t), 0);
     assert_true(t == NOW);
-    static const struct str bad[] = {STR_INIT("20260102t030000Z"), STR_INIT("20260102T030000"), STR_INIT("20260102"),
-                                     STR_INIT("20261302T030000Z"), STR_INIT("2026-01-02T03:0Z"), STR_INIT(""),
+    static const struct str bad[] = {STR_INIT("20260102t030000Z"),  STR_INIT("20260102T030000"),
+                                     STR_INIT("20260102"),          STR_INIT("20261302T030000Z"),
+                                     STR_INIT("2026-01-02T03:0Z"),  STR_INIT(""),
                                      STR_INIT("20260102T030000ZZ"), STR_INIT("20260102T03000+Z")};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(s3_amzdate_parse(bad[i], &t), -EINVAL);

@@ -8,21 +8,23 @@
 
 #include "s3gw/core/precond.h"
 
-#define TAG "\"d41d8cd98f00b204e9800998ecf8427e\""
-#define BARE "d41d8cd98f00b204e9800998ecf8427e"
-#define OTHER "\"11111111111111111111111111111111\""
+#define TAG    "\"d41d8cd98f00b204e9800998ecf8427e\""
+#define BARE   "d41d8cd98f00b204e9800998ecf8427e"
+#define OTHER  "\"11111111111111111111111111111111\""
 #define BEFORE "Thu, 01 Jan 2026 00:00:00 GMT"
-#define AT "Thu, 01 Jan 2026 10:00:00 GMT"
-#define AFTER "Thu, 01 Jan 2026 20:00:00 GMT"
+#define AT     "Thu, 01 Jan 2026 10:00:00 GMT"
+#define AFTER  "Thu, 01 Jan 2026 20:00:00 GMT"
 #define FUTURE "Thu, 01 Jan 2099 20:00:00 GMT"
 
 static const int64_t mtime_ms = 1767261600999; /* AT, and almost a second */
 static const int64_t now_ms = 1767398400000;   /* a day and a half later */
 
 enum { IM, IUS, INM, IMS, NCOND };
-static const char *const plain[NCOND] = {"if-match", "if-unmodified-since", "if-none-match", "if-modified-since"};
-static const char *const copy[NCOND] = {"x-amz-copy-source-if-match", "x-amz-copy-source-if-unmodified-since",
-                                        "x-amz-copy-source-if-none-match", "x-amz-copy-source-if-modified-since"};
+static const char *const plain[NCOND] = {"if-match", "if-unmodified-since", "if-none-match",
+                                         "if-modified-since"};
+static const char *const copy[NCOND] = {
+    "x-amz-copy-source-if-match", "x-amz-copy-source-if-unmodified-since",
+    "x-amz-copy-source-if-none-match", "x-amz-copy-source-if-modified-since"};
 
 static struct s3_req q;
 static struct s3_pair headers[NCOND];
@@ -64,7 +66,9 @@ static const struct {
     {{NULL, NULL, "W/" TAG, NULL}, S3ERR_NOT_MODIFIED, "If-None-Match"},
     {{NULL, NULL, "*", NULL}, S3ERR_NOT_MODIFIED, "If-None-Match"},
     {{NULL, NULL, OTHER, NULL}, S3ERR_OK, NULL},
-    {{NULL, NULL, OTHER, AFTER}, S3ERR_OK, NULL}, /* If-None-Match is there: the date does not count */
+    {{NULL, NULL, OTHER, AFTER},
+     S3ERR_OK,
+     NULL}, /* If-None-Match is there: the date does not count */
     {{NULL, NULL, TAG, BEFORE}, S3ERR_NOT_MODIFIED, "If-None-Match"},
     {{NULL, NULL, NULL, AT}, S3ERR_NOT_MODIFIED, "If-Modified-Since"},
     {{NULL, NULL, NULL, AFTER}, S3ERR_NOT_MODIFIED, "If-Modified-Since"},
@@ -102,7 +106,8 @@ static void copy_sources_fail_with_412_only(void **state)
     struct s3_etag e = tag();
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         ask(copy, rows[i].values);
-        assert_int_equal(s3_precond_copy_source(&q, &e, mtime_ms), rows[i].want ? S3ERR_PRECONDITION_FAILED : S3ERR_OK);
+        assert_int_equal(s3_precond_copy_source(&q, &e, mtime_ms),
+                         rows[i].want ? S3ERR_PRECONDITION_FAILED : S3ERR_OK);
         ask(plain, rows[i].values);
         assert_int_equal(s3_precond_copy_source(&q, &e, mtime_ms), S3ERR_OK);
     }
@@ -115,8 +120,9 @@ static void if_range_wants_a_strong_match(void **state)
     static const struct {
         struct str value;
         bool want;
-    } r[] = {{STR_INIT(TAG), true}, {STR_INIT(OTHER), false}, {STR_INIT("W/" TAG), false}, {STR_INIT(AT), true},
-             {STR_INIT(AFTER), false}, {STR_INIT(BEFORE), false}, {STR_INIT("junk"), false}, {STR_INIT("*"), false}};
+    } r[] = {{STR_INIT(TAG), true},     {STR_INIT(OTHER), false}, {STR_INIT("W/" TAG), false},
+             {STR_INIT(AT), true},      {STR_INIT(AFTER), false}, {STR_INIT(BEFORE), false},
+             {STR_INIT("junk"), false}, {STR_INIT("*"), false}};
     struct s3_etag e = tag();
     s3_req_init(&q);
     assert_true(s3_precond_if_range(&q, &e, mtime_ms));

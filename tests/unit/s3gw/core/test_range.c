@@ -73,8 +73,9 @@ static void copy_ranges_are_strict(void **state)
     assert_true(r.first == 0 && r.last == 99);
     assert_int_equal(s3_range_parse_copy(STR("bytes=0-100"), 100, &r), -ERANGE);
     assert_int_equal(s3_range_parse_copy(STR("bytes=0-0"), 0, &r), -ERANGE);
-    static const struct str bad[] = {STR_INIT("bytes=0-"), STR_INIT("bytes=-5"), STR_INIT("bytes=5-4"),
-                                     STR_INIT("0-5"), STR_INIT("bytes=0-1,3-4"), STR_INIT("bytes=0-x")};
+    static const struct str bad[] = {STR_INIT("bytes=0-"),      STR_INIT("bytes=-5"),
+                                     STR_INIT("bytes=5-4"),     STR_INIT("0-5"),
+                                     STR_INIT("bytes=0-1,3-4"), STR_INIT("bytes=0-x")};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(s3_range_parse_copy(bad[i], 100, &r), -EINVAL);
 }
@@ -85,7 +86,8 @@ static void content_range_has_both_forms(void **state)
     char out[S3_CONTENT_RANGE_MAX];
     struct s3_range r = {UINT64_MAX - 2, UINT64_MAX - 1};
     assert_int_equal(s3_range_content(&r, UINT64_MAX, out), S3_CONTENT_RANGE_MAX - 1);
-    assert_string_equal(out, "bytes 18446744073709551613-18446744073709551614/18446744073709551615");
+    assert_string_equal(out,
+                        "bytes 18446744073709551613-18446744073709551614/18446744073709551615");
     s3_range_content(NULL, 0, out);
     assert_string_equal(out, "bytes */0");
 }

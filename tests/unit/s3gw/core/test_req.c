@@ -41,7 +41,9 @@ static void request_ids_are_16_hex_digits_and_differ(void **state)
 static void headers_are_found_without_case_and_absent_is_not_empty(void **state)
 {
     (void)state;
-    struct s3_pair h[] = {{STR("Content-Type"), STR("a/b")}, {STR("X-Amz-Acl"), STR("")}, {STR("x-amz-acl"), STR("2nd")}};
+    struct s3_pair h[] = {{STR("Content-Type"), STR("a/b")},
+                          {STR("X-Amz-Acl"), STR("")},
+                          {STR("x-amz-acl"), STR("2nd")}};
     q.headers = h;
     q.nheaders = ARRAY_LEN(h);
     assert_str(s3_req_header(&q, STR("content-type")), "a/b");
@@ -119,7 +121,8 @@ static void extras_replace_by_name_and_overflow_quietly(void **state)
     s3_err(&q, S3ERR_NO_SUCH_KEY, "Key", STR("b"));
     assert_int_equal(q.resp.nextras, 1);
     assert_str(q.resp.extras[0].value, "b");
-    static const char *const names[] = {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13"};
+    static const char *const names[] = {"1", "2", "3",  "4",  "5",  "6", "7",
+                                        "8", "9", "10", "11", "12", "13"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         s3_err(&q, S3ERR_NO_SUCH_KEY, names[i], STR("v"));
     assert_int_equal(q.resp.nextras, S3_EXTRAS_MAX);
@@ -170,14 +173,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(request_ids_are_16_hex_digits_and_differ, fresh, done),
-        cmocka_unit_test_setup_teardown(headers_are_found_without_case_and_absent_is_not_empty, fresh, done),
+        cmocka_unit_test_setup_teardown(headers_are_found_without_case_and_absent_is_not_empty,
+                                        fresh, done),
         cmocka_unit_test_setup_teardown(params_keep_case_and_presence_without_a_value, fresh, done),
-        cmocka_unit_test_setup_teardown(options_come_from_the_query_only_when_presigned, fresh, done),
-        cmocka_unit_test_setup_teardown(answer_headers_cannot_be_split_and_have_no_small_limit, fresh, done),
+        cmocka_unit_test_setup_teardown(options_come_from_the_query_only_when_presigned, fresh,
+                                        done),
+        cmocka_unit_test_setup_teardown(answer_headers_cannot_be_split_and_have_no_small_limit,
+                                        fresh, done),
         cmocka_unit_test_setup_teardown(long_formatted_headers_are_whole, fresh, done),
         cmocka_unit_test_setup_teardown(a_lost_header_is_noticed, fresh, done),
         cmocka_unit_test_setup_teardown(extras_replace_by_name_and_overflow_quietly, fresh, done),
-        cmocka_unit_test_setup_teardown(reset_forgets_the_answer_but_not_that_the_connection_must_close, fresh, done),
+        cmocka_unit_test_setup_teardown(
+            reset_forgets_the_answer_but_not_that_the_connection_must_close, fresh, done),
         cmocka_unit_test(errno_crosses_the_bridge_in_one_place),
         cmocka_unit_test(every_error_has_a_code_of_its_own),
     };

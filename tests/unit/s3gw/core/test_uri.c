@@ -27,10 +27,11 @@ static enum s3err parse(struct str host, struct str target)
     return e ? e : s3_uri_address(&q);
 }
 
-#define KEY256 "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk" \
-               "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk" \
-               "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk" \
-               "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+#define KEY256                                                                                     \
+    "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"                             \
+    "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"                             \
+    "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"                             \
+    "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
 #define KEY1024 KEY256 KEY256 KEY256 KEY256
 
 static const struct {
@@ -42,41 +43,83 @@ static const struct {
     {STR_INIT("127.0.0.1:9000"), STR_INIT("/"), S3ERR_OK, {NULL, 0}, {NULL, 0}, false},
     {STR_INIT("127.0.0.1:9000"), STR_INIT("/bkt"), S3ERR_OK, STR_INIT("bkt"), {NULL, 0}, false},
     {STR_INIT("127.0.0.1"), STR_INIT("/bkt/"), S3ERR_OK, STR_INIT("bkt"), {NULL, 0}, false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/bkt//key"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("/key"), false},
+    {STR_INIT("127.0.0.1"), STR_INIT("/bkt//key"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("/key"),
+     false},
     {STR_INIT("127.0.0.1"), STR_INIT("/bkt//"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("/"), false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/a/../b"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a/../b"), false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/a%2Fb%252F"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a/b%2F"), false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/a+b%2Bc%20d"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a b+c d"), false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/%E2%82%AC"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("\xE2\x82\xAC"), false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/\xE2\x82\xAC"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("\xE2\x82\xAC"), false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/" KEY1024), S3ERR_OK, STR_INIT("bkt"), STR_INIT(KEY1024), false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/" KEY1024 "k"), S3ERR_KEY_TOO_LONG_ERROR, {NULL, 0}, {NULL, 0}, false},
-    {STR_INIT("127.0.0.1"), STR_INIT("//bkt/key"), S3ERR_INVALID_BUCKET_NAME, {NULL, 0}, {NULL, 0}, false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/Bkt/key"), S3ERR_INVALID_BUCKET_NAME, {NULL, 0}, {NULL, 0}, false},
+    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/a/../b"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a/../b"),
+     false},
+    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/a%2Fb%252F"), S3ERR_OK, STR_INIT("bkt"),
+     STR_INIT("a/b%2F"), false},
+    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/a+b%2Bc%20d"), S3ERR_OK, STR_INIT("bkt"),
+     STR_INIT("a b+c d"), false},
+    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/%E2%82%AC"), S3ERR_OK, STR_INIT("bkt"),
+     STR_INIT("\xE2\x82\xAC"), false},
+    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/\xE2\x82\xAC"), S3ERR_OK, STR_INIT("bkt"),
+     STR_INIT("\xE2\x82\xAC"), false},
+    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/" KEY1024), S3ERR_OK, STR_INIT("bkt"), STR_INIT(KEY1024),
+     false},
+    {STR_INIT("127.0.0.1"),
+     STR_INIT("/bkt/" KEY1024 "k"),
+     S3ERR_KEY_TOO_LONG_ERROR,
+     {NULL, 0},
+     {NULL, 0},
+     false},
+    {STR_INIT("127.0.0.1"),
+     STR_INIT("//bkt/key"),
+     S3ERR_INVALID_BUCKET_NAME,
+     {NULL, 0},
+     {NULL, 0},
+     false},
+    {STR_INIT("127.0.0.1"),
+     STR_INIT("/Bkt/key"),
+     S3ERR_INVALID_BUCKET_NAME,
+     {NULL, 0},
+     {NULL, 0},
+     false},
     {STR_INIT("127.0.0.1"), STR_INIT("/bkt/%zz"), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
     {STR_INIT("127.0.0.1"), STR_INIT("/bkt/%4"), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
     {STR_INIT("127.0.0.1"), STR_INIT("/bkt/%"), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
     {STR_INIT("127.0.0.1"), STR_INIT("/bkt/a%00b"), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
-    {STR_INIT("127.0.0.1"), STR_INIT("/bkt/%C0%AF"), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
+    {STR_INIT("127.0.0.1"),
+     STR_INIT("/bkt/%C0%AF"),
+     S3ERR_INVALID_URI,
+     {NULL, 0},
+     {NULL, 0},
+     false},
     {STR_INIT("127.0.0.1"), STR_INIT("/bkt/%FF"), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
     {STR_INIT("127.0.0.1"), STR_INIT("/bkt?a=%G1"), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
     {STR_INIT("127.0.0.1"), STR_INIT(""), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
     {STR_INIT("127.0.0.1"), STR_INIT("*"), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
     {STR_INIT("127.0.0.1"), STR_INIT("bkt/key"), S3ERR_INVALID_URI, {NULL, 0}, {NULL, 0}, false},
-    {STR_INIT("bkt.s3.example.com"), STR_INIT("/a/b"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a/b"), true},
-    {STR_INIT("BKT.S3.Example.com:8443"), STR_INIT("/a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"), true},
+    {STR_INIT("bkt.s3.example.com"), STR_INIT("/a/b"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a/b"),
+     true},
+    {STR_INIT("BKT.S3.Example.com:8443"), STR_INIT("/a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"),
+     true},
     {STR_INIT("a.b.c.s3.example.com"), STR_INIT("/"), S3ERR_OK, STR_INIT("a.b.c"), {NULL, 0}, true},
-    {STR_INIT("bkt.s3.example.com"), STR_INIT("//a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("/a"), true},
-    {STR_INIT("s3.example.com"), STR_INIT("/bkt/a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"), false},
+    {STR_INIT("bkt.s3.example.com"), STR_INIT("//a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("/a"),
+     true},
+    {STR_INIT("s3.example.com"), STR_INIT("/bkt/a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"),
+     false},
     {STR_INIT("xs3.example.com"), STR_INIT("/a"), S3ERR_OK, STR_INIT("xs3"), STR_INIT("a"), true},
     {STR_INIT("example.com."), STR_INIT("/bkt/a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"), false},
     {STR_INIT("other.org"), STR_INIT("/bkt/a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"), false},
-    {STR_INIT("b_.s3.example.com"), STR_INIT("/a"), S3ERR_INVALID_BUCKET_NAME, {NULL, 0}, {NULL, 0}, true},
-    {STR_INIT(".s3.example.com"), STR_INIT("/a"), S3ERR_INVALID_BUCKET_NAME, {NULL, 0}, {NULL, 0}, true},
+    {STR_INIT("b_.s3.example.com"),
+     STR_INIT("/a"),
+     S3ERR_INVALID_BUCKET_NAME,
+     {NULL, 0},
+     {NULL, 0},
+     true},
+    {STR_INIT(".s3.example.com"),
+     STR_INIT("/a"),
+     S3ERR_INVALID_BUCKET_NAME,
+     {NULL, 0},
+     {NULL, 0},
+     true},
     {STR_INIT("[::1]:9000"), STR_INIT("/bkt/a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"), false},
     {STR_INIT("[::1"), STR_INIT("/bkt/a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"), false},
     {{NULL, 0}, STR_INIT("/bkt/a"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"), false},
-    {STR_INIT("x"), STR_INIT("http://bkt.example.com/a?b"), S3ERR_OK, STR_INIT("bkt"), STR_INIT("a"), true},
+    {STR_INIT("x"), STR_INIT("http://bkt.example.com/a?b"), S3ERR_OK, STR_INIT("bkt"),
+     STR_INIT("a"), true},
     {STR_INIT("x"), STR_INIT("http://127.0.0.1:9000"), S3ERR_OK, {NULL, 0}, {NULL, 0}, false},
 };
 
@@ -100,15 +143,18 @@ static void queries_are_decoded_once_in_order(void **state)
 {
     (void)state;
     ask(STR("h"));
-    assert_int_equal(s3_uri_parse(&q, STR("/b?acl&prefix=a%2Fb%2520+c&&x=&=v&acl=2&%70q=1=2?3")), S3ERR_OK);
+    assert_int_equal(s3_uri_parse(&q, STR("/b?acl&prefix=a%2Fb%2520+c&&x=&=v&acl=2&%70q=1=2?3")),
+                     S3ERR_OK);
     static const struct s3_pair want[] = {
-        {STR_INIT("acl"), {NULL, 0}},      {STR_INIT("prefix"), STR_INIT("a/b%20 c")}, {STR_INIT("x"), STR_INIT("")},
-        {STR_INIT(""), STR_INIT("v")},     {STR_INIT("acl"), STR_INIT("2")},           {STR_INIT("pq"), STR_INIT("1=2?3")},
+        {STR_INIT("acl"), {NULL, 0}},     {STR_INIT("prefix"), STR_INIT("a/b%20 c")},
+        {STR_INIT("x"), STR_INIT("")},    {STR_INIT(""), STR_INIT("v")},
+        {STR_INIT("acl"), STR_INIT("2")}, {STR_INIT("pq"), STR_INIT("1=2?3")},
     };
     assert_int_equal(q.nparams, ARRAY_LEN(want));
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         assert_true(str_eq(q.params[i].name, want[i].name));
-        assert_true(str_eq(q.params[i].value, want[i].value) && !q.params[i].value.p == !want[i].value.p);
+        assert_true(str_eq(q.params[i].value, want[i].value) &&
+                    !q.params[i].value.p == !want[i].value.p);
     }
     assert_true(str_eq(q.raw_path, STR("/b")));
     s3_req_fini(&q);
@@ -124,7 +170,8 @@ static void encoding_is_awss(void **state)
     (void)state;
     AUTO(buf_free) struct buf out = BUF(1000);
     s3_uri_encode(&out, STR("AZaz09-._~/ +!'()*@:,=&$;%\x7f\xc3\xa9"), false);
-    assert_true(str_eq(buf_str(&out), STR("AZaz09-._~%2F%20%2B%21%27%28%29%2A%40%3A%2C%3D%26%24%3B%25%7F%C3%A9")));
+    assert_true(str_eq(buf_str(&out),
+                       STR("AZaz09-._~%2F%20%2B%21%27%28%29%2A%40%3A%2C%3D%26%24%3B%25%7F%C3%A9")));
     buf_reset(&out);
     s3_uri_encode(&out, STR("/a//b/"), true);
     assert_true(str_eq(buf_str(&out), STR("/a//b/")));
@@ -166,7 +213,11 @@ static const struct {
     {STR_INIT("B/key"), -EINVAL, {NULL, 0}, {NULL, 0}, {NULL, 0}},
     {STR_INIT("bkt/%zz"), -EINVAL, {NULL, 0}, {NULL, 0}, {NULL, 0}},
     {STR_INIT("bkt/%ff"), -EINVAL, {NULL, 0}, {NULL, 0}, {NULL, 0}},
-    {STR_INIT("arn:aws:s3:us-west-2:123456789012:accesspoint/x/object/y"), -EINVAL, {NULL, 0}, {NULL, 0}, {NULL, 0}},
+    {STR_INIT("arn:aws:s3:us-west-2:123456789012:accesspoint/x/object/y"),
+     -EINVAL,
+     {NULL, 0},
+     {NULL, 0},
+     {NULL, 0}},
 };
 
 static void copy_sources_are_read_or_refused(void **state)
