@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands - the table of commands, and how it hangs on a listener.
+ * Threads: the listener's loops call what is inside; new and free before and after them.
+ */
+#ifndef TRK_COMMANDS_H
+#define TRK_COMMANDS_H
+
+#include "dfscore/net/conn.h"
+#include "tracker/service/server.h"
+
+struct trk_commands {
+    struct dfs_service service;            /* for dfs_listener_new */
+    const struct dfs_allow *server_hosts;  /* NULL: everybody the listener lets in */
+    struct dfs_command commands[];
+};
+
+/* @server_hosts outlives it. @stall_ms: a peer that stalls this long is dropped. 0 or -ENOMEM. */
+int trk_commands_new(struct trk_server *srv, const struct dfs_allow *server_hosts, uint64_t frame_max,
+                     uint64_t stall_ms, struct trk_commands **ret) MUST_CHECK;
+void trk_commands_free(struct trk_commands **tp);
+
+#endif

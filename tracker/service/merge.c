@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tracker/service/merge.h"
+
+#include "dfscore/log/log.h"
+
+static int merge_group(struct trk_cluster *c, struct str payload)
+{
+    struct trk_group theirs, *g;
+    int r = trk_rec_group_get(payload, &theirs);
+    if (r < 0)
+        return r;
+    bool known = trk_group_find(c, theirs.name) != NULL;
+    r = trk_group_get(c, theirs.name, &g);
+    if (r < 0)
+        return r == -EINVAL ? -EBADMSG : r;
+    if (!known) {
+        g->port = theirs.port;
+        g->path_count = theirs.path_count;
+        g->subdir_count = theirs.subdir_count;
+    }
+    if (theirs.trunk_file_id > g->trunk_file_id || theirs.trunk_version > g->trunk_version) {
+        g->trunk_file_id = MAX(g->trunk_file_id, theirs.trunk_file_id);
+        if (theirs.trunk_version > g->trunk_version) {
+            memcpy(g->trunk_server, theirs.trunk_server, sizeof(g->trunk_server));
+            memcpy(g->last_trunk_server, theirs.last_trunk_server, sizeof(g->last_trunk_server));
+            g->trunk_version = theirs.trunk_version;
+        }
+        trk_group_changed(c, g);
+    }
+    return 0;
+}
+
+/* Our own eyes first: a server that is connected to us is what we see. */
+static void take_status(struct trk_cluster *c, struct trk_node *n, uint8_t theirs)
+{
+    theirs = trk_status_reloaded(theirs);
+    if (n->status == DFS_ST_ONLINE || n->status == DFS_ST_ACTIVE) {
+        if (trk_status_complete(theirs) || !trk_status_member(theirs))
+            return;
+    }
+    trk_node_set_status(c, n, theirs);
+}
+
+static void take_membership(struct trk_cluster *c, struct trk_node *n, const struct trk_node *theirs)
+{
+    take_status(c, n, theirs->status);
+    memcpy(n->sync_source, theirs->sync_source, sizeof(n->sync_source));
+    n->sync_until = theirs->sync_until;
+    n->refill = theirs->refill;
+    trk_node_changed(c, n);
+    /* Not a change of ours: keep its time, or two trackers would outbid each other for ever. */
+    n->mod_us = theirs->mod_us;
+}
+
+static void fill_new(struct trk_node *n, struct trk_node *theirs)
+{
+    memcpy(n->ip, theirs->ip, sizeof(n->ip));
+    n->port = theirs->port;
+    memcpy(n->version, theirs->version, sizeof(n->version));
+    n->join_time = theirs->join_time;
+    n->up_time = theirs->up_time;
+    n->upload_priority = theirs->upload_priority;
+    n->path_count = theirs->path_count;
+    n->paths = TAKE(theirs->paths);
+    n->total_mb = theirs->total_mb;
+    n->free_mb = theirs->free_mb;
+    n->stat = theirs->stat;
+    n->beat_s = theirs->beat_s;
+    n->last_synced_s = theirs->last_synced_s;
+}
+
+static void take_positions(struct trk_node *n, const struct trk_node_image *im)
+{
+    if (!trk_status_complete(n->status))
+        return; /* it starts over: what it had does not count */
+    for (unsigned i = 0; i < im->synced_count; i++) {
+        const struct trk_node *source = trk_node_find(n->group, im->synced[i].id);
+        if (source)
+            n->synced_s[source->slot] = MAX(n->synced_s[source->slot], im->synced[i].s);
+    }
+}
+
+static int merge_node(struct trk_cluster *c, struct str payload)
+{
+    AUTO(trk_node_image_fini) struct trk_node_image im;
+    int r = trk_rec_node_get(payload, &im);
+    struct trk_group *g = r < 0 ? NULL : trk_group_find(c, im.group);
+    if (r < 0 || !g)
+        return r < 0 ? r : -EBADMSG;
+    struct trk_node *n = trk_node_find(g, im.node.id);
+    if (!n) {
+        r = trk_node_add(c, g, im.node.id, &n);
+        if (r < 0)
+            return r;
+        n->mod_us = 0;
+        fill_new(n, &im.node);
+        dfs_log(LOG_INFO, "tracker.storage_heard_of", KV_Z("group", g->name), KV_Z("id", n->id),
+                KV_Z("status", dfs_server_status_name(im.node.status)));
+    }
+    if (im.node.mod_us > n->mod_us)
+        take_membership(c, n, &im.node);
+    take_positions(n, &im);
+    trk_node_check(n);
+    return 0;
+}
+
+static bool has_line(const struct trk_cluster *c, const struct trk_log_line *l)
+{
+    for (unsigned i = 0; i < c->log_n; i++) {
+        const struct trk_log_line *mine = &c->log[i];
+        if (mine->status == l->status && strcmp(mine->group, l->group) == 0 &&
+            strcmp(mine->id, l->id) == 0 && strcmp(mine->arg, l->arg) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Numbers of lines are each tracker's own: compare what they say, not how they are counted. */
+static int merge_log(struct trk_cluster *c, struct str payload)
+{
+    uint64_t number;
+    struct trk_log_line l;
+    int r = trk_rec_log_get(payload, &number, &l);
+    if (r < 0 || has_line(c, &l))
+        return r;
+    return trk_log_add(c, &l);
+}
+
+int trk_merge(struct trk_cluster *c, struct str records)
+{
+    struct trk_rec rec;
+    int r;
+    while ((r = trk_rec_next(&records, &rec)) == 1) {
+        int e = 0;
+        if (rec.type == TRK_REC_GROUP)
+            e = merge_group(c, rec.payload);
+        else if (rec.type == TRK_REC_NODE)
+            e = merge_node(c, rec.payload);
+        else if (rec.type == TRK_REC_LOG)
+            e = merge_log(c, rec.payload);
+        if (e < 0)
+            return e;
+    }
+    return r;
+}

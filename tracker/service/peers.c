@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tracker/service/peers.h"
+
+#include <pthread.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+#include "tracker/service/merge.h"
+#include "tracker/service/peercmd.h"
+
+enum {
+    STATE_MAX = 64 * 1024 * 1024,
+    FIRST_PULL_MS = 500,      /* while we know nothing */
+    TICK_MIN_MS = 20,
+    TICK_MAX_MS = 1000,
+};
+
+struct link {
+    struct trk_peers *p;
+    unsigned index;            /* of its thread; which tracker it serves is looked up each time */
+    pthread_t thread;
+    bool started;
+    /* under p->lock */
+    struct trk_emsg out;       /* newest message to send; older ones are worthless */
+    bool has_out;
+    /* its own */
+    char host[DFS_HOST_MAX];   /* whom peer is connected to */
+    struct dfs_peer *peer;
+    uint64_t pulled_ms;
+};
+
+struct trk_peers {
+    unsigned magic;
+#define PEERS_MAGIC 0x9ee125a1u
+    struct trk_peers_opts o;
+    pthread_t clock;
+    bool clock_started;
+    pthread_mutex_t lock;      /* inside the server's, never the other way round */
+    pthread_cond_t wake;       /* monotonic clock */
+    bool stop;
+    uint64_t news;             /* counts reasons to look again */
+    struct link links[DFS_TRACKERS_MAX];
+    /* a vote must be on disk before it is spoken of */
+    pthread_mutex_t save_lock;
+    pthread_cond_t saved;
+};
+
+/* --- waiting -------------------------------------------------------------------------------------------- */
+
+static struct timespec after_ms(uint64_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += (time_t)(ms / 1000);
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    return t;
+}
+
+static void cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+/* What a storage's join changed is worth looking at; called under the server's lock. */
+static void trackers_changed(void *arg)
+{
+    struct trk_peers *p = arg;
+    pthread_mutex_lock(&p->lock);
+    p->news++;
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+struct save_wait {
+    struct trk_waiter w; /* must be first */
+    struct trk_peers *p;
+    bool done;
+    int r;
+};
+
+static void saved(struct trk_waiter *w, int r)
+{
+    struct save_wait *s = (struct save_wait *)w;
+    pthread_mutex_lock(&s->p->save_lock);
+    s->done = true;
+    s->r = r;
+    pthread_cond_broadcast(&s->p->saved);
+    pthread_mutex_unlock(&s->p->save_lock);
+}
+
+/* True when what trk_unlock returned is on disk. */
+static bool wait_saved(struct trk_peers *p, uint64_t seq)
+{
+    if (seq == 0 || !p->o.srv->store)
+        return true;
+    if (seq == TRK_CANNOT_SAVE)
+        return false;
+    struct save_wait s = {.w = {NULL, seq, saved}, .p = p};
+    trk_store_wait(p->o.srv->store, &s.w);
+    pthread_mutex_lock(&p->save_lock);
+    while (!s.done)
+        pthread_cond_wait(&p->saved, &p->save_lock);
+    pthread_mutex_unlock(&p->save_lock);
+    return s.r == 0;
+}
+
+static void broadcast(struct trk_peers *p, const struct trk_emsg *m)
+{
+    pthread_mutex_lock(&p->lock);
+    for (unsigned i = 0; i < DFS_TRACKERS_MAX; i++) {
+        p->links[i].out = *m;
+        p->links[i].has_out = true;
+    }
+    p->news++;
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* --- a peer's thread ------------------------------------------------------------------------------------------ */
+
+/* Connect to @host unless that is so already. */
+static int reach(struct link *l, const char *host)
+{
+    if (l->peer && (dfs_peer_broken(l->peer) || strcmp(l->host, host) != 0))
+        dfs_peer_free(&l->peer);
+    if (l->peer)
+        return 0;
+    struct dfs_addr a;
+    int r = dfs_addr_parse(str_c(host), 0, &a);
+    if (r < 0)
+        return r;
+    memset(l->host, 0, sizeof(l->host));
+    memcpy(l->host, host, strlen(host));
+    return dfs_peer_open(&a, &l->p->o.net, &l->peer);
+}
+
+static void put_message(struct trk_server *srv, const struct trk_emsg *m, struct buf *b)
+{
+    int32_t now = 0, most = 0;
+    if (srv->conns)
+        srv->conns(srv->conns_arg, &now, &most);
+    buf_lstr(b, str_c(srv->trackers[srv->me]));
+    trk_emsg_put(b, m);
+    buf_u64(b, (uint64_t)srv->up_s);
+    buf_u32(b, (uint32_t)srv->conns_limit);
+    buf_u32(b, (uint32_t)now);
+    buf_u32(b, (uint32_t)most);
+}
+
+/* The tracker this link serves, and how we introduce ourselves; false: none. */
+static bool whom(struct link *l, char host[DFS_HOST_MAX], const struct trk_emsg *m, struct buf *body)
+{
+    struct trk_server *srv = l->p->o.srv;
+    trk_lock(srv);
+    bool any = srv->me >= 0 && l->index < srv->tracker_count && (int)l->index != srv->me;
+    if (any) {
+        memcpy(host, srv->trackers[l->index], DFS_HOST_MAX);
+        if (m)
+            put_message(srv, m, body);
+    }
+    trk_unlock(srv);
+    return any;
+}
+
+static void hear_answer(struct link *l, const char *host, struct str rsp)
+{
+    struct trk_peers *p = l->p;
+    struct trk_server *srv = p->o.srv;
+    struct rd r = rd_of(rsp);
+    struct trk_emsg m, out;
+    if (trk_emsg_get(&r, &m) < 0)
+        return;
+    trk_lock(srv);
+    bool send = false;
+    /* The list may have changed while we waited. */
+    if (srv->me >= 0 && l->index < srv->tracker_count && strcmp(srv->trackers[l->index], host) == 0) {
+        send = trk_election_answer(srv->election, dfs_mono_ms(), (int)l->index, &m, &out);
+        trk_leader_update(srv);
+    }
+    uint64_t seq = trk_unlock(srv);
+    if (wait_saved(p, seq) && send)
+        broadcast(p, &out);
+}
+
+static void send_message(struct link *l, const struct trk_emsg *m)
+{
+    char host[DFS_HOST_MAX];
+    AUTO(buf_free) struct buf body = BUF(256), rsp = BUF(256);
+    if (!whom(l, host, m, &body) || reach(l, host) < 0)
+        return;
+    struct str part = buf_str(&body);
+    if (dfs_peer_call(l->peer, TRK_CMD_ELECTION, 0, &part, 1, &rsp) == 0)
+        hear_answer(l, host, buf_str(&rsp));
+}
+
+/* Ask for all it knows, and take over what we do not. */
+static void pull(struct link *l)
+{
+    struct trk_server *srv = l->p->o.srv;
+    char host[DFS_HOST_MAX];
+    AUTO(buf_free) struct buf rsp = BUF(STATE_MAX);
+    if (!whom(l, host, NULL, NULL) || reach(l, host) < 0)
+        return;
+    int r = dfs_peer_call(l->peer, TRK_CMD_STATE, 0, NULL, 0, &rsp);
+    if (r < 0)
+        return;
+    struct rd rd = rd_of(buf_str(&rsp));
+    bool learning_too = rd_u8(&rd);
+    if (rd.bad)
+        return;
+    trk_lock(srv);
+    r = trk_merge(&srv->cluster, str_from(buf_str(&rsp), 1));
+    /* One who is learning itself and knows nothing proves nothing, unless all are like that: then
+     * nobody of us has ever had a storage. */
+    if (r == 0 && srv->catching_up && (!learning_too || srv->cluster.n > 0))
+        srv->catching_up = false;
+    if (r == 0 && srv->catching_up) {
+        srv->fresh_peers |= UINT32_C(1) << l->index;
+        unsigned count = (unsigned)__builtin_popcount(srv->fresh_peers);
+        srv->catching_up = count + 1 <= srv->tracker_count / 2; /* a majority is new, as we are */
+    }
+    trk_leader_update(srv);
+    trk_unlock(srv);
+    if (r < 0)
+        dfs_log(LOG_WARN, "tracker.peer_state_unusable", KV_Z("peer", host), KV_ERR(r));
+}
+
+static bool pull_due(struct link *l)
+{
+    struct trk_server *srv = l->p->o.srv;
+    trk_lock(srv);
+    bool learning = srv->catching_up;
+    trk_unlock(srv);
+    uint64_t every = learning ? (uint64_t)FIRST_PULL_MS : l->p->o.pull_ms;
+    uint64_t now = dfs_mono_ms();
+    if (l->pulled_ms && now - l->pulled_ms < every)
+        return false;
+    l->pulled_ms = now;
+    return true;
+}
+
+static void *link_main(void *arg)
+{
+    struct link *l = arg;
+    struct trk_peers *p = l->p;
+    pthread_setname_np(pthread_self(), "dfs-peer");
+    pthread_mutex_lock(&p->lock);
+    while (!p->stop) {
+        struct trk_emsg m = l->out;
+        bool send = l->has_out;
+        l->has_out = false;
+        pthread_mutex_unlock(&p->lock);
+        if (send)
+            send_message(l, &m);
+        if (pull_due(l))
+            pull(l);
+        pthread_mutex_lock(&p->lock);
+        struct timespec until = after_ms(FIRST_PULL_MS);
+        while (!p->stop && !l->has_out && pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
+            ;
+    }
+    pthread_mutex_unlock(&p->lock);
+    dfs_peer_free(&l->peer);
+    return NULL;
+}
+
+/* --- the clock's thread ------------------------------------------------------------------------------------ */
+
+/* As many threads as there are trackers; they stay. Only the clock's thread starts them. */
+static void start_links(struct trk_peers *p, unsigned count)
+{
+    for (unsigned i = 0; count > 1 && i < count; i++) {
+        struct link *l = &p->links[i];
+        if (!l->started)
+            l->started = pthread_create(&l->thread, NULL, link_main, l) == 0;
+    }
+}
+
+static void *clock_main(void *arg)
+{
+    struct trk_peers *p = arg;
+    struct trk_server *srv = p->o.srv;
+    pthread_setname_np(pthread_self(), "dfs-election");
+    pthread_mutex_lock(&p->lock);
+    while (!p->stop) {
+        uint64_t seen = p->news;
+        pthread_mutex_unlock(&p->lock);
+        struct trk_emsg m;
+        trk_lock(srv);
+        bool send = trk_election_poll(srv, &m);
+        uint64_t wait = srv->me < 0 || srv->tracker_count == 1 ? TICK_MAX_MS : trk_election_wait(srv->election, dfs_mono_ms());
+        unsigned count = srv->tracker_count;
+        uint64_t seq = trk_unlock(srv);
+        start_links(p, count);
+        if (wait_saved(p, seq) && send)
+            broadcast(p, &m);
+        pthread_mutex_lock(&p->lock);
+        struct timespec until = after_ms(MIN(MAX(wait, (uint64_t)TICK_MIN_MS), (uint64_t)TICK_MAX_MS));
+        while (!p->stop && p->news == seen && pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
+            ;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+int trk_peers_start(const struct trk_peers_opts *o, struct trk_peers **ret)
+{
+    struct trk_peers *p = dfs_zalloc(sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->magic = PEERS_MAGIC;
+    p->o = *o;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->save_lock, NULL);
+    cond_init(&p->wake);
+    cond_init(&p->saved);
+    trk_lock(o->srv);
+    o->srv->trackers_changed = trackers_changed;
+    o->srv->trackers_arg = p;
+    trk_unlock(o->srv);
+    for (unsigned i = 0; i < DFS_TRACKERS_MAX; i++) {
+        p->links[i].p = p;
+        p->links[i].index = i;
+    }
+    int r = -pthread_create(&p->clock, NULL, clock_main, p);
+    p->clock_started = r == 0;
+    if (r < 0) {
+        trk_peers_stop(&p);
+        return r;
+    }
+    *ret = p;
+    return 0;
+}
+
+void trk_peers_stop(struct trk_peers **pp)
+{
+    struct trk_peers *p = TAKE(*pp);
+    if (!p)
+        return;
+    CHECK_OBJ(p, PEERS_MAGIC);
+    trk_lock(p->o.srv);
+    p->o.srv->trackers_changed = NULL;
+    trk_unlock(p->o.srv);
+    pthread_mutex_lock(&p->lock);
+    p->stop = true;
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    if (p->clock_started)
+        pthread_join(p->clock, NULL);
+    for (unsigned i = 0; i < DFS_TRACKERS_MAX; i++) {
+        if (p->links[i].started)
+            pthread_join(p->links[i].thread, NULL);
+    }
+    pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&p->save_lock);
+    pthread_cond_destroy(&p->wake);
+    pthread_cond_destroy(&p->saved);
+    p->magic = 0;
+    free(p);
+}
