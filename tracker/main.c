@@ -39,7 +39,7 @@ struct tracker {
     uint64_t snapshot_due_ms;
 };
 
-/* --- settings ------------------------------------------------------------------------------------------ */
+/* --- settings ------------------------------------------------------------------------------- */
 
 static void select_opts(const struct trk_conf *c, struct trk_select_opts *ret)
 {
@@ -142,7 +142,7 @@ static void reload(struct tracker *t)
     dfs_log(LOG_INFO, "tracker.reloaded");
 }
 
-/* --- time and signals ------------------------------------------------------------------------------------ */
+/* --- time and signals ----------------------------------------------------------------------- */
 
 static void snapshot(struct tracker *t)
 {
@@ -188,7 +188,7 @@ static void conns(void *arg, int32_t *current, int32_t *most)
     *most = (int32_t)s.max;
 }
 
-/* --- start -------------------------------------------------------------------------------------------------- */
+/* --- start ---------------------------------------------------------------------------------- */
 
 static void own_addresses(struct tracker *t)
 {

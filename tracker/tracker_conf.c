@@ -200,7 +200,7 @@ const char *trk_log_level_name(int level)
     return names[level];
 }
 
-/* --- what storages and clients are told (75) ----------------------------------------------------- */
+/* --- what storages and clients are told (75) ------------------------------------------------ */
 
 static void put_int(struct buf *b, const char *key, uint64_t v)
 {

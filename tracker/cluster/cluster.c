@@ -26,7 +26,7 @@ void trk_cluster_fini(struct trk_cluster *c)
     memset(c, 0, sizeof(*c));
 }
 
-/* --- groups ------------------------------------------------------------------------------------ */
+/* --- groups --------------------------------------------------------------------------------- */
 
 /* Index of the group, or of the place where it belongs. */
 static unsigned group_place(const struct trk_cluster *c, const char *name, bool *found)
@@ -123,7 +123,7 @@ int trk_group_remove(struct trk_cluster *c, const char *name)
     return 0;
 }
 
-/* --- nodes ------------------------------------------------------------------------------------- */
+/* --- nodes ---------------------------------------------------------------------------------- */
 
 static unsigned node_place(const struct trk_group *g, const char *id, bool *found)
 {
@@ -247,7 +247,7 @@ bool trk_node_event(struct trk_cluster *c, struct trk_node *n, enum trk_event ev
     return n->status != before;
 }
 
-/* --- changes ------------------------------------------------------------------------------------- */
+/* --- changes -------------------------------------------------------------------------------- */
 
 void trk_cluster_now(struct trk_cluster *c, int64_t now_us)
 {
@@ -346,7 +346,7 @@ void trk_group_set_trunk_server(struct trk_cluster *c, struct trk_group *g, cons
     trk_group_changed(c, g);
 }
 
-/* --- counts --------------------------------------------------------------------------------------- */
+/* --- counts --------------------------------------------------------------------------------- */
 
 unsigned trk_group_members(const struct trk_group *g)
 {

@@ -5,7 +5,7 @@
 
 enum { MB = 1 << 20 };
 
-/* --- space (semantics 4.4) --------------------------------------------------------------------- */
+/* --- space (semantics 4.4) ------------------------------------------------------------------ */
 
 int64_t trk_reserved_mb(const struct trk_select_opts *o, int64_t total_mb)
 {
@@ -51,7 +51,7 @@ static bool has_space(const struct trk_group *g, const struct trk_select_opts *o
     return any;
 }
 
-/* --- groups -------------------------------------------------------------------------------------- */
+/* --- groups --------------------------------------------------------------------------------- */
 
 /* 0 when @g can take an upload; -ENOENT, -ENOSPC. */
 static int group_takes(const struct trk_group *g, const struct trk_select_opts *o, bool trunk)
@@ -124,7 +124,7 @@ static int choose_group(struct trk_cluster *c, const struct trk_select_opts *o, 
     return in_turn(c, o, ret);
 }
 
-/* --- servers and paths ---------------------------------------------------------------------------- */
+/* --- servers and paths ---------------------------------------------------------------------- */
 
 /* The "store server": lowest priority value, or the first in id order. */
 static struct trk_node *store_server(const struct trk_group *g, const struct trk_select_opts *o)
@@ -188,7 +188,7 @@ int trk_select_store(struct trk_cluster *c, const struct trk_select_opts *o, con
     return r;
 }
 
-/* --- readers (semantics 4.5) ---------------------------------------------------------------------- */
+/* --- readers (semantics 4.5) ---------------------------------------------------------------- */
 
 static struct trk_node *find_source(const struct trk_group *g, const struct trk_select_opts *o,
                                     const struct dfs_fileid *f)

@@ -14,7 +14,7 @@ const char *trk_role_name(enum trk_role role)
     return role < TRK_ROLES_ ? names[role] : "?";
 }
 
-/* --- messages ------------------------------------------------------------------------------------ */
+/* --- messages ------------------------------------------------------------------------------- */
 
 void trk_emsg_put(struct buf *b, const struct trk_emsg *m)
 {
@@ -40,7 +40,7 @@ int trk_emsg_get(struct rd *r, struct trk_emsg *ret)
     return 0;
 }
 
-/* --- helpers --------------------------------------------------------------------------------------- */
+/* --- helpers -------------------------------------------------------------------------------- */
 
 static uint64_t lease_ms(const struct trk_election *e)
 {
@@ -98,7 +98,7 @@ static void say(const struct trk_election *e, uint8_t kind, uint64_t term, uint6
     *out = (struct trk_emsg){kind, 0, term, now_ms, e->o.voters};
 }
 
-/* --- the life ---------------------------------------------------------------------------------------- */
+/* --- the life ------------------------------------------------------------------------------- */
 
 void trk_election_init(struct trk_election *e, const struct trk_election_opts *o, uint64_t term,
                        int voted, uint64_t now_ms)

@@ -90,7 +90,7 @@ const struct trk_row *trk_rows(size_t *n)
     return rows;
 }
 
-/* --- the network's side ------------------------------------------------------------------------------- */
+/* --- the network's side --------------------------------------------------------------------- */
 
 struct answer {
     struct trk_waiter w;  /* must be first */

@@ -10,7 +10,7 @@
 
 enum { ACTIVE_S = 3 }; /* a tracker that pinged this recently is active */
 
-/* --- lists --------------------------------------------------------------------------------------- */
+/* --- lists ---------------------------------------------------------------------------------- */
 
 static void put_group(struct trk_call *c, const struct trk_group *g)
 {
@@ -102,7 +102,7 @@ int trk_list_storages(struct trk_call *c)
     return 0;
 }
 
-/* --- removals -------------------------------------------------------------------------------------- */
+/* --- removals ------------------------------------------------------------------------------- */
 
 int trk_delete_storage(struct trk_call *c)
 {
@@ -151,7 +151,7 @@ int trk_delete_group(struct trk_call *c)
     return 0;
 }
 
-/* --- trunk servers (5.9, semantics 13.6) --------------------------------------------------------------- */
+/* --- trunk servers (5.9, semantics 13.6) ---------------------------------------------------- */
 
 bool trk_trunk_alive(const struct trk_group *g)
 {
@@ -237,7 +237,7 @@ int trk_set_trunk_server(struct trk_call *c)
     return 0;
 }
 
-/* --- statistics (5.13) ---------------------------------------------------------------------------------- */
+/* --- statistics (5.13) ---------------------------------------------------------------------- */
 
 static void put_tracker(struct trk_call *c, unsigned i, const struct dfs_stat_trackers_req *m,
                         unsigned *count)

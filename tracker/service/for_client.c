@@ -7,7 +7,7 @@
 
 #include "dfscore/base/clock.h"
 
-/* --- where to write ---------------------------------------------------------------------------- */
+/* --- where to write ------------------------------------------------------------------------- */
 
 static void put_entry(struct trk_call *c, const struct trk_node *n)
 {
@@ -74,7 +74,7 @@ int trk_query_store_group_all(struct trk_call *c)
     return store_in_group(c, true);
 }
 
-/* --- where to read --------------------------------------------------------------------------------- */
+/* --- where to read -------------------------------------------------------------------------- */
 
 static int fetch(struct trk_call *c, bool all)
 {
@@ -125,7 +125,7 @@ int trk_query_update(struct trk_call *c)
     return 0;
 }
 
-/* --- settings ---------------------------------------------------------------------------------------- */
+/* --- settings ------------------------------------------------------------------------------- */
 
 int trk_parameters(struct trk_call *c)
 {

@@ -10,7 +10,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 
-/* --- heartbeat, disks, positions ---------------------------------------------------------------------- */
+/* --- heartbeat, disks, positions ------------------------------------------------------------ */
 
 static void alive(struct trk_call *c)
 {
@@ -74,7 +74,7 @@ int trk_peer_list(struct trk_call *c)
     return c->body.n % DFS_BRIEF_LEN ? -EINVAL : 0;
 }
 
-/* --- whom to copy from (6.7) ------------------------------------------------------------------------------ */
+/* --- whom to copy from (6.7) ---------------------------------------------------------------- */
 
 static void put_source(struct trk_call *c, const struct trk_node *n)
 {
@@ -204,7 +204,7 @@ int trk_peer_sync_source(struct trk_call *c)
     return 0;
 }
 
-/* --- states --------------------------------------------------------------------------------------------------- */
+/* --- states --------------------------------------------------------------------------------- */
 
 /* Somebody we have not heard of (6.8, rules 5 and 6). */
 static int report_unknown(struct trk_call *c, struct trk_group *g, const struct dfs_brief *b,
@@ -275,7 +275,7 @@ int trk_change_status(struct trk_call *c)
     return 0;
 }
 
-/* --- change log (6.13) ---------------------------------------------------------------------------------------- */
+/* --- change log (6.13) ---------------------------------------------------------------------- */
 
 static int log_reader(struct trk_call *c, struct trk_node **ret)
 {
@@ -320,7 +320,7 @@ int trk_change_log(struct trk_call *c)
     return 0;
 }
 
-/* --- trunk server (6.15) --------------------------------------------------------------------------------------- */
+/* --- trunk server (6.15) -------------------------------------------------------------------- */
 
 static bool is_trunk_server(const struct trk_node *n)
 {

@@ -40,7 +40,7 @@ int trk_get_leader(struct trk_call *c)
     return 0;
 }
 
-/* --- FastDFS's election ------------------------------------------------------------------------------- */
+/* --- FastDFS's election --------------------------------------------------------------------- */
 
 /* The tracker named in the body: its index, -EINVAL malformed, -ENOENT not one of ours. */
 static int named_tracker(struct trk_call *c)
@@ -145,7 +145,7 @@ int trk_ping_leader(struct trk_call *c)
     return 0;
 }
 
-/* --- system files (7.5) --------------------------------------------------------------------------------- */
+/* --- system files (7.5) --------------------------------------------------------------------- */
 
 /*
  * One reader at a time, as in the reference; but the files are copies, so nobody else waits, and the
@@ -193,7 +193,7 @@ int trk_sys_read(struct trk_call *c)
     return 0;
 }
 
-/* --- our own ----------------------------------------------------------------------------------------------- */
+/* --- our own -------------------------------------------------------------------------------- */
 
 /* host52 of the sender, message; answered by message. See leader/peermsg in README.md. */
 int trk_peer_message(struct trk_call *c)

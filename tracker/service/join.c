@@ -28,7 +28,7 @@ struct join {
     unsigned group_paths;
 };
 
-/* --- what it says ---------------------------------------------------------------------------------- */
+/* --- what it says --------------------------------------------------------------------------- */
 
 /* "host:port", "host1,host2:port", "[h1,h2]:port", leniently (6.1): the first host counts. */
 static void parse_tracker(struct str line, struct dfs_addr *ret)
@@ -83,7 +83,7 @@ static int parse(struct trk_call *c, struct join *j)
     return parse_trackers(j, tail);
 }
 
-/* --- who it is --------------------------------------------------------------------------------------- */
+/* --- who it is ------------------------------------------------------------------------------ */
 
 static int find_by_number(struct trk_call *c, struct join *j)
 {
@@ -125,7 +125,7 @@ static int identify(struct trk_call *c, struct join *j)
     return 0;
 }
 
-/* --- may it ------------------------------------------------------------------------------------------- */
+/* --- may it --------------------------------------------------------------------------------- */
 
 /* All other members have this port. */
 static bool others_have_port(const struct join *j)
@@ -199,7 +199,7 @@ static int check(struct trk_call *c, struct join *j)
     return r;
 }
 
-/* --- taking it in ------------------------------------------------------------------------------------- */
+/* --- taking it in --------------------------------------------------------------------------- */
 
 /* The session may have been another server's before. */
 static void leave_old(struct trk_call *c, const struct trk_node *now)
@@ -343,7 +343,7 @@ int trk_join(struct trk_call *c)
     return 0;
 }
 
-/* --- a new address (78) ---------------------------------------------------------------------------------- */
+/* --- a new address (78) --------------------------------------------------------------------- */
 
 /* The new record gets all the old one knew; the old one stays as a pointer for the change log. */
 static int move_record(struct trk_call *c, struct trk_node *old, const char *new_ip)

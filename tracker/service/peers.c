@@ -45,7 +45,7 @@ struct trk_peers {
     pthread_cond_t saved;
 };
 
-/* --- waiting -------------------------------------------------------------------------------------------- */
+/* --- waiting -------------------------------------------------------------------------------- */
 
 static struct timespec after_ms(uint64_t ms)
 {
@@ -124,7 +124,7 @@ static void broadcast(struct trk_peers *p, const struct trk_emsg *m)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* --- a peer's thread ------------------------------------------------------------------------------------------ */
+/* --- a peer's thread ------------------------------------------------------------------------ */
 
 /* Connect to @host unless that is so already. */
 static int reach(struct link *l, const char *host)
@@ -272,7 +272,7 @@ static void *link_main(void *arg)
     return NULL;
 }
 
-/* --- the clock's thread ------------------------------------------------------------------------------------ */
+/* --- the clock's thread --------------------------------------------------------------------- */
 
 /* As many threads as there are trackers; they stay. Only the clock's thread starts them. */
 static void start_links(struct trk_peers *p, unsigned count)
@@ -296,14 +296,16 @@ static void *clock_main(void *arg)
         struct trk_emsg m;
         trk_lock(srv);
         bool send = trk_election_poll(srv, &m);
-        uint64_t wait = srv->me < 0 || srv->tracker_count == 1 ? TICK_MAX_MS : trk_election_wait(srv->election, dfs_mono_ms());
         unsigned count = srv->tracker_count;
+        bool alone = srv->me < 0 || count == 1;
+        uint64_t wait = alone ? TICK_MAX_MS : trk_election_wait(srv->election, dfs_mono_ms());
         uint64_t seq = trk_unlock(srv);
         start_links(p, count);
         if (wait_saved(p, seq) && send)
             broadcast(p, &m);
         pthread_mutex_lock(&p->lock);
-        struct timespec until = after_ms(MIN(MAX(wait, (uint64_t)TICK_MIN_MS), (uint64_t)TICK_MAX_MS));
+        wait = MAX(wait, (uint64_t)TICK_MIN_MS);
+        struct timespec until = after_ms(MIN(wait, (uint64_t)TICK_MAX_MS));
         while (!p->stop && p->news == seen && pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
             ;
     }
@@ -311,7 +313,7 @@ static void *clock_main(void *arg)
     return NULL;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------- */
 
 int trk_peers_start(const struct trk_peers_opts *o, struct trk_peers **ret)
 {

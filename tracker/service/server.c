@@ -73,7 +73,7 @@ uint64_t trk_unlock(struct trk_server *srv)
     return wait;
 }
 
-/* --- sessions ---------------------------------------------------------------------------------------- */
+/* --- sessions ------------------------------------------------------------------------------- */
 
 void trk_session_open(struct trk_server *srv, struct trk_session *s)
 {
@@ -105,7 +105,7 @@ void trk_session_close(struct trk_server *srv, struct trk_session *s)
     trk_unlock(srv);
 }
 
-/* --- time ---------------------------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------------------------- */
 
 static void check_silence(struct trk_server *srv, struct trk_node *n, uint64_t now_ms)
 {
@@ -143,7 +143,7 @@ bool trk_is_leader(const struct trk_server *srv)
     return srv->me >= 0 && trk_election_leads(srv->election, dfs_mono_ms());
 }
 
-/* --- a request ----------------------------------------------------------------------------------------- */
+/* --- a request ------------------------------------------------------------------------------ */
 
 static const struct trk_row *find_row(uint8_t cmd)
 {
@@ -191,7 +191,7 @@ int trk_dispatch(struct trk_server *srv, struct trk_session *s, uint8_t cmd, str
     return r;
 }
 
-/* --- shared ----------------------------------------------------------------------------------------------- */
+/* --- shared --------------------------------------------------------------------------------- */
 
 int trk_take_group(struct trk_call *c, struct trk_group **ret, struct str *tail)
 {

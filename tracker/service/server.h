@@ -128,7 +128,7 @@ void trk_server_tick(struct trk_server *srv);
 /* All we know, for a snapshot. Returns the number of records. */
 uint64_t trk_server_image(struct trk_server *srv, struct buf *image);
 
-/* --- a request --------------------------------------------------------------------------------- */
+/* --- a request ------------------------------------------------------------------------------ */
 
 struct trk_call {
     struct trk_server *srv;
@@ -164,7 +164,7 @@ const struct trk_row *trk_rows(size_t *n);
 int trk_dispatch(struct trk_server *srv, struct trk_session *s, uint8_t cmd, struct str body,
                  struct buf *out, uint64_t *wait);
 
-/* --- the handlers, by family ---------------------------------------------------------------------- */
+/* --- the handlers, by family ---------------------------------------------------------------- */
 
 /* for_client.c */
 int trk_query_store(struct trk_call *c);           /* 101 */
@@ -228,7 +228,7 @@ int trk_sys_read(struct trk_call *c);              /* 63 */
 int trk_peer_message(struct trk_call *c);          /* 200: an election message */
 int trk_peer_state(struct trk_call *c);            /* 201: all we know, for another tracker */
 
-/* --- shared by the families ------------------------------------------------------------------------ */
+/* --- shared by the families ----------------------------------------------------------------- */
 
 /* Parse "group 16" at the front of the body; -EINVAL, or -ENOENT when no such group. */
 int trk_take_group(struct trk_call *c, struct trk_group **ret, struct str *tail) MUST_CHECK;

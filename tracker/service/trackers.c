@@ -147,7 +147,7 @@ void trk_trackers_learn(struct trk_server *srv, const struct trk_session *s, con
     dfs_log(LOG_INFO, "tracker.trackers_learned", KV_U64("count", srv->tracker_count));
 }
 
-/* --- who leads --------------------------------------------------------------------------------------- */
+/* --- who leads ------------------------------------------------------------------------------ */
 
 static void save_vote(struct trk_server *srv)
 {

@@ -14,7 +14,7 @@
 
 enum { GENERATIONS_MAX = 64, NAME_MAX_BYTES = 40 };
 
-/* --- bytes --------------------------------------------------------------------------------------- */
+/* --- bytes ---------------------------------------------------------------------------------- */
 
 static void put_head(struct buf *b, const char *magic, uint64_t generation)
 {
@@ -63,7 +63,7 @@ int trk_file_apply(struct str bytes, bool snapshot, uint64_t *ret_generation, st
     return snapshot && !ended ? -EBADMSG : 0;
 }
 
-/* --- files ----------------------------------------------------------------------------------------- */
+/* --- files ---------------------------------------------------------------------------------- */
 
 static int read_whole(int dirfd, const char *name, struct buf *out)
 {

@@ -7,7 +7,7 @@
 
 enum { VERSION = 1, FRAME = 8 };
 
-/* --- writing ----------------------------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------------------------- */
 
 static size_t begin(struct buf *b, enum trk_rec_type type)
 {
@@ -200,7 +200,7 @@ uint64_t trk_rec_all(struct buf *b, const struct trk_cluster *c, const struct tr
     return count;
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 int trk_rec_next(struct str *rest, struct trk_rec *ret)
 {
@@ -343,7 +343,7 @@ int trk_rec_log_get(struct str payload, uint64_t *number, struct trk_log_line *r
     return 0;
 }
 
-/* --- taking over what our own files say ------------------------------------------------------------ */
+/* --- taking over what our own files say ----------------------------------------------------- */
 
 static int apply_group(struct trk_cluster *c, struct str payload)
 {
