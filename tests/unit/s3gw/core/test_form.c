@@ -192,6 +192,23 @@ static void the_sinks_error_ends_it(void **state)
     buf_free(&s.data);
 }
 
+static bool refuse(size_t size)
+{
+    return size > 0;
+}
+
+static void no_memory_gives_no_form(void **state)
+{
+    (void)state;
+    struct seen s = {BUF(100), false, S3ERR_OK};
+    struct s3_form *f = NULL;
+    dfs_alloc_hook = refuse;
+    enum s3err e = start("multipart/form-data; boundary=xx", &s, &f);
+    dfs_alloc_hook = NULL;
+    assert_int_not_equal(e, S3ERR_OK);
+    assert_null(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +216,7 @@ int main(void)
         cmocka_unit_test(content_types_decide),
         cmocka_unit_test(fields_before_the_file_are_bounded),
         cmocka_unit_test(the_sinks_error_ends_it),
+        cmocka_unit_test(no_memory_gives_no_form),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }
