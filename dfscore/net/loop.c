@@ -162,10 +162,14 @@ int dfs_loop_start(struct dfs_loop *l)
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
+    /* From here on others must post, even if the thread takes its time to begin. */
+    atomic_store(&l->running, true);
     int r = pthread_create(&l->thread, NULL, thread_main, l);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (r == 0)
         l->started = true;
+    else
+        atomic_store(&l->running, false);
     return -r;
 }
 
