@@ -365,8 +365,8 @@ int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_in
                     uint32_t wait_ms, struct sto_pull_result *ret)
 {
     struct sto_log_info ours = {.end = 0};
-    struct sto_range range;
-    int64_t time_s;
+    struct sto_range range = {.n = 0};
+    int64_t time_s = 0;
     int r = sto_mirrors_find(p->o.mirrors, path, log->id, &ours);
     if (r == 0 && ours.own)
         return -EINVAL; /* we write that one */
