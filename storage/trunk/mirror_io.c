@@ -163,11 +163,7 @@ int sto_mirrors_read(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_
 static int begin_pack(struct sto_path *p, const struct sto_log_info *log, const struct sto_range *range,
                       struct str bytes)
 {
-    struct sto_pack_head head;
-    int r = sto_pack_head_decode((const uint8_t *)bytes.p, bytes.n, &head);
-    if (r < 0 || head.number != range->number || memcmp(head.log_id, log->id, STO_LOG_ID_LEN) != 0)
-        return -EBADMSG;
-    r = sto_dir_make(&p->dir, log->high, log->low);
+    int r = sto_dir_make(&p->dir, log->high, log->low);
     if (r < 0)
         return r;
     AUTO(dfs_close_fd) int fd = open_pack(p, log, range->number, O_WRONLY | O_CREAT);
@@ -193,14 +189,25 @@ static int extend_pack(struct sto_path *p, const struct sto_log_info *log, const
     return r == 0 && p->dir.io->fdatasync(fd) < 0 ? -errno : r;
 }
 
+/* A piece is a header page of that log, or lies behind one. */
+static bool piece_ok(const struct sto_log_info *log, const struct sto_range *range, struct str bytes)
+{
+    struct sto_pack_head head;
+    if (range->n != bytes.n || range->number == 0 || bytes.n > UINT32_MAX - range->offset)
+        return false;
+    if (range->offset > 0)
+        return range->offset >= STO_PACK_HEAD;
+    return bytes.n == STO_PACK_HEAD &&
+           sto_pack_head_decode((const uint8_t *)bytes.p, bytes.n, &head) == 0 &&
+           head.number == range->number && memcmp(head.log_id, log->id, STO_LOG_ID_LEN) == 0;
+}
+
 int sto_mirrors_write(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
                       const struct sto_range *range, struct str bytes)
 {
     ASSERT(path < m->store->path_count);
     struct sto_path *p = &m->store->paths[path];
-    if (range->n != bytes.n || range->number == 0 || bytes.n > UINT32_MAX - range->offset ||
-        (range->offset > 0) != (range->offset >= STO_PACK_HEAD) ||
-        (range->offset == 0 && bytes.n != STO_PACK_HEAD))
+    if (!piece_ok(info, range, bytes))
         return -EBADMSG;
     int r = sto_mirrors_add(m, path, info);
     if (r == 0)

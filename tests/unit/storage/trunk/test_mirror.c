@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/test.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "storage/trunk/mirror.h"
+
+/* A server: a store path, its engine, the logs it holds. */
+struct server {
+    char *dir;
+    struct sto_store *store;
+    struct sto_mirrors *mirrors;
+};
+
+static void open_server(struct server *s, const char *ip)
+{
+    if (!s->dir)
+        s->dir = test_tmpdir();
+    const struct sto_path_options path = {.dir = s->dir};
+    const struct sto_store_options o = {.group = "group1",
+                                        .storage_id = ip,
+                                        .paths = &path,
+                                        .path_count = 1,
+                                        .reserve_bytes = 1,
+                                        .segment_size = 1024 * 1024,
+                                        .use_trunk = true};
+    assert_int_equal(sto_store_open(&o, &s->store, NULL), 0);
+    assert_int_equal(sto_mirrors_open(s->store, ip, &s->mirrors), 0);
+}
+
+static void close_server(struct server *s)
+{
+    sto_mirrors_close(&s->mirrors);
+    sto_store_close(&s->store);
+}
+
+static void remove_server(struct server *s)
+{
+    close_server(s);
+    test_tmpdir_free(&s->dir);
+}
+
+static void put(struct server *s, const char *text, char *name)
+{
+    struct sto_put p = {.kind = DFS_PUT_OBJECT,
+                        .flags = STO_NATIVE,
+                        .ext = "txt",
+                        .desc = STR("what it is"),
+                        .data = str_c(text)};
+    assert_int_equal(sto_put_batch(s->store, 0, &p, 1), 0);
+    assert_int_equal(p.result, 0);
+    memcpy(name, p.name, sizeof(p.name));
+}
+
+static bool holds(struct server *s, const char *name, const char *text)
+{
+    struct sto_view v;
+    char got[256] = "";
+    if (sto_open_read(s->store, str_c(name), &v) < 0)
+        return false;
+    ssize_t n = pread(v.fd, got, MIN(sizeof(got) - 1, (size_t)v.size), (off_t)v.offset);
+    close(v.fd);
+    return n == (ssize_t)strlen(text) && strcmp(got, text) == 0;
+}
+
+struct seen {
+    unsigned entries, notes;
+    char last[STO_NAME_MAX + 1];
+};
+
+static int look(const struct sto_entry *e, void *arg)
+{
+    struct seen *s = arg;
+    s->entries++;
+    s->notes += e->kind == DFS_SCAN_NOTE;
+    if (e->name.n > 0)
+        snprintf(s->last, sizeof(s->last), STR_F, STR_A(e->name));
+    return 0;
+}
+
+/* Everything of @from's own log that @to does not have yet; what a replicator does, without a network. */
+static struct seen copy(struct server *from, struct server *to)
+{
+    struct seen seen = {0};
+    struct sto_log_info log, here = {.end = 0};
+    assert_true(sto_mirrors_list(from->mirrors, 0, &log, 1) == 1);
+    (void)!sto_mirrors_find(to->mirrors, 0, log.id, &here);
+    uint64_t at = here.end;
+    for (;;) {
+        AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+        struct sto_range range;
+        assert_int_equal(sto_mirrors_read(from->mirrors, 0, log.id, at, &piece, &range), 0);
+        assert_int_equal(range.n, piece.n);
+        if (range.n == 0) {
+            assert_int_equal(range.next, range.end);
+            return seen;
+        }
+        assert_true(range.next > at);
+        assert_int_equal(sto_mirrors_write(to->mirrors, 0, &log, &range, buf_str(&piece)), 0);
+        assert_int_equal(sto_mirrors_entries(to->mirrors, 0, log.id, &range, look, &seen), 0);
+        assert_int_equal(sto_mirrors_mark(to->mirrors, 0, &log, range.next), 0);
+        at = range.next;
+    }
+}
+
+static void a_packed_file_is_read_on_every_member(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0};
+    char one[STO_NAME_MAX + 1], two[STO_NAME_MAX + 1];
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "first", one);
+    struct seen seen = copy(&a, &b);
+    assert_int_equal(seen.entries, 1);
+    assert_string_equal(seen.last, one);
+    assert_true(holds(&b, one, "first"));
+    put(&a, "second", two);
+    assert_false(holds(&b, two, "second"));
+    assert_int_equal(copy(&a, &b).entries, 1);
+    assert_true(holds(&b, two, "second"));
+    assert_int_equal(copy(&a, &b).entries, 0);
+    remove_server(&a);
+    remove_server(&b);
+}
+
+static void how_far_survives_a_restart_of_either_side(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0};
+    char one[STO_NAME_MAX + 1], two[STO_NAME_MAX + 1];
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "first", one);
+    (void)copy(&a, &b);
+    close_server(&a);
+    close_server(&b);
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "second", two);
+    assert_int_equal(copy(&a, &b).entries, 1);
+    assert_true(holds(&b, one, "first") && holds(&b, two, "second"));
+    remove_server(&a);
+    remove_server(&b);
+}
+
+static void a_copy_of_a_copy_is_as_good(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0}, c = {0};
+    char name[STO_NAME_MAX + 1];
+    struct sto_log_info logs[4];
+    struct sto_put note = {.kind = DFS_PUT_NOTE, .desc = STR("key gone")};
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    open_server(&c, "10.0.0.1"); /* a, back with an empty disk */
+    put(&a, "text", name);
+    assert_int_equal(sto_put_batch(a.store, 0, &note, 1), 0);
+    (void)copy(&a, &b);
+    remove_server(&a);
+    assert_int_equal(sto_mirrors_list(b.mirrors, 0, logs, ARRAY_LEN(logs)), 2);
+    assert_string_equal(logs[1].origin, "10.0.0.1");
+    assert_false(logs[1].own);
+    struct seen seen = {0};
+    for (uint64_t at = 0;;) {
+        AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+        struct sto_range r;
+        assert_int_equal(sto_mirrors_read(b.mirrors, 0, logs[1].id, at, &piece, &r), 0);
+        if (r.n == 0)
+            break;
+        assert_int_equal(sto_mirrors_write(c.mirrors, 0, &logs[1], &r, buf_str(&piece)), 0);
+        assert_int_equal(sto_mirrors_entries(c.mirrors, 0, logs[1].id, &r, look, &seen), 0);
+        at = r.next;
+    }
+    assert_int_equal(seen.entries, 2);
+    assert_int_equal(seen.notes, 1);
+    assert_true(holds(&c, name, "text"));
+    remove_server(&b);
+    remove_server(&c);
+}
+
+static void a_deletion_takes_the_copy_away(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0};
+    char name[STO_NAME_MAX + 1];
+    int result = -1;
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "text", name);
+    (void)copy(&a, &b);
+    struct str n = str_c(name);
+    assert_int_equal(sto_delete_batch(b.store, &n, 1, &result), 0);
+    assert_int_equal(result, 0);
+    assert_false(holds(&b, name, "text"));
+    close_server(&b);
+    open_server(&b, "10.0.0.2");
+    assert_false(holds(&b, name, "text"));
+    assert_true(holds(&a, name, "text"));
+    remove_server(&a);
+    remove_server(&b);
+}
+
+static void lying_pieces_are_refused(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0};
+    char name[STO_NAME_MAX + 1];
+    struct sto_log_info log, own;
+    AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+    struct sto_range head, r;
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "text", name);
+    assert_true(sto_mirrors_list(a.mirrors, 0, &log, 1) == 1);
+    assert_true(sto_mirrors_list(b.mirrors, 0, &own, 1) == 1);
+    assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, 0, &piece, &head), 0);
+    assert_int_equal(head.offset, 0);
+
+    r = head;
+    r.number++;
+    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), -EBADMSG);
+    r = head;
+    r.offset = 64; /* inside the header page */
+    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), -EBADMSG);
+    r = head;
+    r.offset = UINT32_MAX - 10;
+    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), -EBADMSG);
+    struct sto_log_info other = log;
+    other.id[0] ^= 1;
+    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &other, &head, buf_str(&piece)), -EBADMSG);
+    struct sto_log_info clash = log;
+    clash.high = own.high;
+    clash.low = own.low;
+    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &clash, &head, buf_str(&piece)), -EEXIST);
+    assert_int_equal(sto_mirrors_read(a.mirrors, 0, other.id, 0, &piece, &r), -ENOENT);
+    remove_server(&a);
+    remove_server(&b);
+}
+
+static void damage_on_the_way_is_noticed(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0};
+    char name[STO_NAME_MAX + 1];
+    struct sto_log_info log;
+    struct seen seen = {0};
+    struct sto_range r;
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "text", name);
+    assert_true(sto_mirrors_list(a.mirrors, 0, &log, 1) == 1);
+    AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+    assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, 0, &piece, &r), 0);
+    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), 0);
+    buf_reset(&piece);
+    assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, r.next, &piece, &r), 0);
+    piece.p[20] ^= 1; /* in the record's header */
+    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), 0);
+    assert_int_equal(sto_mirrors_entries(b.mirrors, 0, log.id, &r, look, &seen), -EBADMSG);
+    remove_server(&a);
+    remove_server(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_packed_file_is_read_on_every_member),
+        cmocka_unit_test(how_far_survives_a_restart_of_either_side),
+        cmocka_unit_test(a_copy_of_a_copy_is_as_good),
+        cmocka_unit_test(a_deletion_takes_the_copy_away),
+        cmocka_unit_test(lying_pieces_are_refused),
+        cmocka_unit_test(damage_on_the_way_is_noticed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
