@@ -186,7 +186,7 @@ enum s3err s3_body_plan(struct s3_req *q, struct s3_body_plan *plan)
 
 struct str s3_body_content_encoding(struct s3_req *q)
 {
-    struct str rest = s3_req_option(q, STR("content-encoding")), token;
+    struct str rest = s3_req_header(q, STR("content-encoding")), token;
     if (!rest.p || str_find(rest, STR("aws-chunked")) == SIZE_MAX)
         return rest.n ? rest : STR_NULL;
     AUTO(buf_free) struct buf kept = BUF(16 * 1024);
