@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native protocol as seen by native/fdfs_ref.py (our codec and black-box probe, written from the
+specification), and by peers that lie about lengths, say half of something, or vanish."""
+import pathlib
+import socket
+import struct
+import subprocess
+import sys
+
+import pytest
+
+PROBE = pathlib.Path(__file__).with_name("native") / "fdfs_ref.py"
+MINIMUM = 150  # checks of a plain run; fewer means that the probe stopped early
+
+
+@pytest.fixture
+def ports(cluster):
+    status = cluster.admin("status")
+    return {"tracker": status["tracker"]["port"], "storage": status["storage"]["port"]}
+
+
+def probe(port, *options):
+    """(passed, failed lines) of one run."""
+    done = subprocess.run([sys.executable, str(PROBE), "--tracker", f"127.0.0.1:{port}", "probe", *options],
+                          capture_output=True, text=True, timeout=300)
+    lines = done.stdout.splitlines()
+    assert not done.stderr, done.stderr
+    return sum(line.startswith("PASS") for line in lines), [line for line in lines if line.startswith("FAIL")]
+
+
+def call(sock, command, body=b"", flag=0):
+    sock.sendall(struct.pack(">QBB", len(body), command, flag) + body)
+    return answer(sock)
+
+
+def answer(sock):
+    head = read(sock, 10)
+    length, command, status = struct.unpack(">QBB", head)
+    assert command == 100
+    return status, read(sock, length)
+
+
+def read(sock, count):
+    data = b""
+    while len(data) < count:
+        piece = sock.recv(count - len(data))
+        assert piece, "connection closed"
+        data += piece
+    return data
+
+
+def connect(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def alive(port):
+    with connect(port) as sock:
+        return call(sock, 111) == (0, b"")
+
+
+def test_the_probe_of_client_commands_finds_nothing_wrong(ports):
+    passed, failed = probe(ports["tracker"])
+    assert failed == []
+    assert passed >= MINIMUM
+
+
+def test_strangers_get_no_answer_to_what_only_servers_may_ask(ports):
+    """Commands between storages are refused with EACCES (semantics 19, weakness 4); nothing else fails,
+    save what cannot succeed once they are refused."""
+    passed, failed = probe(ports["tracker"], "--server-commands")
+    assert passed >= MINIMUM
+    consequences = ("22 mtime of the copy", "14 updated", "14 patched", "14 truncated", "26 fetch binlog",
+                    "40 rename: status 0")
+    unexpected = [line for line in failed if "status EACCES" not in line and
+                  not line.removeprefix("FAIL  ").startswith(consequences)]
+    assert unexpected == []
+    assert any("16 create" in line for line in failed)
+
+
+@pytest.mark.parametrize("server", ["tracker", "storage"])
+@pytest.mark.parametrize("head", [
+    struct.pack(">qBB", -1, 14, 0),
+    struct.pack(">QBB", 1 << 63, 14, 0),
+    struct.pack(">QBB", (1 << 63) - 1, 14, 0),
+    struct.pack(">QBB", 0xFFFFFFFF00000010, 101, 0),
+    struct.pack(">QBB", (1 << 32) + 20, 101, 0),
+], ids=["minus-one", "sign-bit", "largest", "32-bit-truncation", "over-4-GiB"])
+def test_a_lying_length_costs_its_own_connection_only(ports, server, head):
+    with connect(ports[server]) as sock:
+        sock.sendall(head + b"x" * 100)
+        sock.shutdown(socket.SHUT_WR)
+        reply = b""
+        while piece := sock.recv(4096):
+            reply += piece
+        assert reply == b"" or reply[9] != 0  # closed, or refused; never taken
+    assert alive(ports[server])
+
+
+@pytest.mark.parametrize("server", ["tracker", "storage"])
+def test_peers_that_vanish_anywhere_in_a_request(ports, server):
+    command = {"tracker": 102, "storage": 11}[server]
+    body = b"\xff" + struct.pack(">Q", 5000) + b"txt\0\0\0" + b"c" * 5000
+    message = struct.pack(">QBB", len(body), command, 0) + body
+    for cut in [1, 5, 9, 10, 11, 24, 25, 26, 1000, len(message) - 1]:
+        with connect(ports[server]) as sock:
+            sock.sendall(message[:cut])
+    assert alive(ports[server])
+
+
+def test_an_upload_that_was_cut_leaves_no_file(ports, cluster):
+    def stored():
+        return sum(1 for p in pathlib.Path(cluster.data).rglob("*.cutext") if p.is_file())
+    body = b"\xff" + struct.pack(">Q", 400_000) + b"cutext" + b"c" * 300_000
+    with connect(ports["storage"]) as sock:
+        sock.sendall(struct.pack(">QBB", 15 + 400_000, 11, 0) + body)
+    with connect(ports["storage"]) as sock:  # one that does complete, behind it
+        status, reply = call(sock, 11, b"\xff" + struct.pack(">Q", 400_000) + b"cutext" + b"d" * 400_000)
+        assert status == 0
+        assert reply.endswith(b".cutext")
+    assert stored() == 1
+
+
+def test_idle_and_half_open_connections_do_not_slow_others(ports):
+    idle = [connect(ports["storage"]) for _ in range(100)]
+    half = [connect(ports["tracker"]) for _ in range(100)]
+    for sock in half:
+        sock.sendall(b"\0\0\0")
+    try:
+        for _ in range(20):
+            assert alive(ports["tracker"])
+            assert alive(ports["storage"])
+    finally:
+        for sock in idle + half:
+            sock.close()
