@@ -142,15 +142,14 @@ static int fresh_pack(struct sto_log *log, uint64_t need, bool urgent, struct st
 {
     uint64_t want = MAX(need, (uint64_t)sto_log_pack_size(log));
     uint64_t least = MAX(need, urgent ? (uint64_t)LEAST_PACK : want / 16);
-    if (!urgent) {
-        struct sto_space space;
-        int r = sto_dir_space(log->dir, &space);
-        if (r < 0)
-            return r;
-        if (space.free < log->o.reserve + least)
-            return -ENOSPC;
-        want = MIN(want, space.free - log->o.reserve);
-    }
+    struct sto_space space;
+    int r = sto_dir_space(log->dir, &space);
+    if (r < 0)
+        return r;
+    uint64_t left = space.free > log->o.reserve ? space.free - log->o.reserve : 0;
+    if (left < least && !urgent)
+        return -ENOSPC;
+    want = MAX(MIN(want, left), least); /* the reserve goes in small pieces */
     return sto_pack_prepare(log->dir, (uint32_t)want, (uint32_t)least, false, t, size);
 }
 
@@ -333,6 +332,11 @@ static void commit(struct sto_log *log, struct sto_log_req *list)
         .batch_seq = log->next_seq,
     };
     b.held_tail = &b.held;
+    pthread_mutex_lock(&log->lock);
+    if (log->seal && log->cur.fd >= 0 && log->cur.end > STO_PACK_HEAD)
+        dfs_close_fd(&log->cur.fd); /* full of dead records on a full disk: let the sweep have it */
+    log->seal = false;
+    pthread_mutex_unlock(&log->lock);
     for (struct sto_log_req *q = list; q; q = q->next)
         for (size_t i = 0; i < q->count; i++) {
             q->recs[i].result = 0;

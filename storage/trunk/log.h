@@ -108,6 +108,8 @@ struct sto_log {
     uint64_t *dirty_dirs;    /* bit per data/HH/HH with unsynced unlinks */
     bool mark_lost;          /* an in-place mark could not be synced: no more checkpoints in this life */
     bool failed;             /* last commit failed */
+    bool tight;              /* space is short: deletes wake the sweep */
+    bool seal;               /* the next commit shall begin a new pack */
 
     pthread_cond_t async_wake, maint_wake;
     bool async_running, maint_running, maint_asked;
@@ -166,6 +168,7 @@ int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f) MUST_CHEC
 int sto_log_maint_start(struct sto_log *log) MUST_CHECK;
 void sto_log_maint_stop(struct sto_log *log);
 void sto_log_maint_ask(struct sto_log *log); /* there may be something to do */
+void sto_log_maint_once(struct sto_log *log); /* what the thread does when it wakes */
 int sto_log_checkpoint(struct sto_log *log) MUST_CHECK;
 int sto_log_sweep(struct sto_log *log, uint32_t number) MUST_CHECK;
 /* Is there a plain file or link of this name? True also when that cannot be told. */

@@ -70,6 +70,10 @@ void sto_log_note_dead(struct sto_log *log, uint32_t number, uint32_t dead)
         s->dirty = true;
         s->dead = (uint32_t)MIN((uint64_t)s->dead + dead, (uint64_t)s->end);
     }
+    if (log->tight) {
+        log->maint_asked = true;
+        pthread_cond_signal(&log->maint_wake);
+    }
     pthread_mutex_unlock(&log->lock);
 }
 

@@ -350,15 +350,27 @@ static bool worth_sweeping(const struct sto_seg *s, bool low)
     return low || s->dead >= used || (s->dead >= SWEEP_LEAST && s->dead >= used / 4);
 }
 
-static void sweep_packs(struct sto_log *log)
+/* Note whether space is short; then the pack being written may have to be given to the sweep, too. */
+static bool look_at_space(struct sto_log *log)
 {
     struct sto_space space;
     bool low = sto_dir_space(log->dir, &space) == 0 && space.free < 2 * log->o.reserve;
+    pthread_mutex_lock(&log->lock);
+    log->tight = low;
+    const struct sto_seg *last = log->seg_count ? &log->segs[log->seg_count - 1] : NULL;
+    if (low && last && last->dead >= SWEEP_LEAST && last->dead >= last->end / 4)
+        log->seal = true;
+    pthread_mutex_unlock(&log->lock);
+    return low;
+}
+
+static void sweep_packs(struct sto_log *log, bool low)
+{
     for (uint32_t from = 1;;) {
         struct sto_seg seg = {0};
         pthread_mutex_lock(&log->lock);
         uint32_t before = STO_POS_PACK(MIN(log->checkpoint, log->end));
-        bool stop = !log->maint_running;
+        bool stop = log->stopping;
         for (size_t i = 0; i < log->seg_count && log->segs[i].number < before && !seg.number; i++)
             if (log->segs[i].number >= from && worth_sweeping(&log->segs[i], low))
                 seg = log->segs[i];
@@ -382,8 +394,9 @@ static bool checkpoint_due(struct sto_log *log)
     return !lost && (STO_POS_PACK(from) != STO_POS_PACK(to) || to - from >= CHECKPOINT_BYTES);
 }
 
-static void work(struct sto_log *log)
+void sto_log_maint_once(struct sto_log *log)
 {
+    bool low = look_at_space(log);
     make_spare(log);
     trim_packs(log);
     if (checkpoint_due(log)) {
@@ -391,7 +404,7 @@ static void work(struct sto_log *log)
         if (r < 0)
             dfs_log(LOG_WARN, "store.checkpoint_failed", KV_U64("path", log->o.path_index), KV_ERR(r));
     }
-    sweep_packs(log);
+    sweep_packs(log, low);
 }
 
 static void *maint_main(void *arg)
@@ -409,7 +422,7 @@ static void *maint_main(void *arg)
         }
         log->maint_asked = false;
         pthread_mutex_unlock(&log->lock);
-        work(log);
+        sto_log_maint_once(log);
         pthread_mutex_lock(&log->lock);
     }
     pthread_mutex_unlock(&log->lock);

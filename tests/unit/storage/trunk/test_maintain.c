@@ -145,11 +145,12 @@ static void assert_readable(struct fixture *f)
         assert_int_equal(sto_verify(f->s, str_c(f->names[i])), f->live[i] ? 0 : -ENOENT);
 }
 
-static uint64_t blocks_of_packs(struct fixture *f)
+/* What packs [1, @before) take on the disk. */
+static uint64_t blocks_of_packs(struct fixture *f, uint32_t before)
 {
     struct sto_log *log = &f->s->paths[0].log;
     uint64_t bytes = 0;
-    for (uint32_t n = 1; n < 32; n++) {
+    for (uint32_t n = 1; n < before; n++) {
         int fd = sto_log_open_pack(log, n, false);
         struct stat st;
         if (fd >= 0 && fstat(fd, &st) == 0)
@@ -176,13 +177,14 @@ static void swept_space_comes_back_and_positions_stay(void **state)
         assert_int_equal(put_one(f, i), 0);
     scan_all(f, 0, note_position, f);
     sto_log_maint_stop(&f->s->paths[0].log); /* this test sweeps itself */
-    uint64_t before = blocks_of_packs(f);
+    uint32_t last = STO_POS_PACK(f->s->paths[0].log.end);
+    uint64_t before = blocks_of_packs(f, last);
     for (unsigned i = 0; i < OBJECTS; i++)
         if (i % 10 != 0)
             assert_int_equal(delete_one(f, i), 0);
     assert_scan_from_everywhere(f);
     sweep_all(f);
-    assert_true(blocks_of_packs(f) < before / 2);
+    assert_true(blocks_of_packs(f, last) < before / 2);
     assert_scan_from_everywhere(f);
     assert_readable(f);
     sweep_all(f); /* again: runs of what is already swept */
@@ -240,6 +242,27 @@ static void a_full_disk_refuses_puts_takes_deletes_and_heals(void **state)
     assert_int_equal(put_one(f, 20), 0);
 }
 
+/* The pack being written holds nearly all: its dead records must come back, too. */
+static void a_full_disk_sweeps_even_the_pack_in_use(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 100; i++) /* less than a pack */
+        assert_int_equal(put_one(f, i), 0);
+    sto_log_maint_stop(&f->s->paths[0].log);
+    fake_total = 64 * 1024 * 1024;
+    fake_free = 3 * 1024 * 1024;
+    assert_true(blocks_of_packs(f, 2) > 100 * SIZE);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(delete_one(f, i), 0);
+    sto_log_maint_once(&f->s->paths[0].log); /* sees that space is short */
+    struct sto_put note = {.kind = DFS_PUT_NOTE, .desc = STR("0")};
+    assert_int_equal(sto_put_batch(f->s, 0, &note, 1), 0);
+    assert_int_equal(note.result, 0);
+    sto_log_maint_once(&f->s->paths[0].log); /* sweeps */
+    sto_log_maint_once(&f->s->paths[0].log); /* what only the new checkpoint made dead */
+    assert_int_equal(blocks_of_packs(f, 2), 0);
+}
+
 static void a_file_takes_its_space_when_it_says_how_much(void **state)
 {
     struct fixture *f = *state;
@@ -272,6 +295,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(swept_space_comes_back_and_positions_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_checkpoint_costs_nothing_but_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_puts_takes_deletes_and_heals, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_sweeps_even_the_pack_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_takes_its_space_when_it_says_how_much, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
