@@ -8,8 +8,8 @@
  *   empty:  a note takes the place of a file
  *   then:   one update of the index names the file; when that is refused the file is an orphan
  *
- * Threads: begin and the sink on the HTTP thread; describe, commit, answer on the thread that has the
- * result, while the request is suspended. Nothing blocks.
+ * Threads: begin and the sink on the HTTP thread; describe, commit, answer on the thread that has
+ * the result, while the request is suspended. Nothing blocks.
  */
 #ifndef S3_INGEST_H
 #define S3_INGEST_H
@@ -19,8 +19,9 @@
 
 struct s3_ingest {
     struct s3_req *q;
-    /* The handler's. describe: the description of what was stored, without file id; 0 or errno. commit: an
-     * update of the index (may run again). answer: headers for the client. error: of a commit's errno. */
+    /* The handler's. describe: the description of what was stored, without file id; 0 or errno.
+     * commit: an update of the index (may run again). answer: headers for the client. error: of a
+     * commit's errno. */
     int (*describe)(struct s3_ingest *in, struct buf *out);
     int (*commit)(struct s3_tx *tx, struct s3_ingest *in);
     void (*answer)(struct s3_ingest *in);
@@ -31,21 +32,21 @@ struct s3_ingest {
     uint8_t md5[16];
     /* Known from commit() on. */
     struct s3_extent extent;
-    size_t nextents;              /* 0: empty object; else 1 */
+    size_t nextents; /* 0: empty object; else 1 */
 
     /* ingest.c's own. */
-    char *small;                  /* heap; what has arrived of a small one */
-    size_t small_n, small_cap;    /* small_cap is taken from gw->small */
-    struct s3_upload_file *file;  /* of a large one */
+    char *small;                 /* heap; what has arrived of a small one */
+    size_t small_n, small_cap;   /* small_cap is taken from gw->small */
+    struct s3_upload_file *file; /* of a large one */
     struct s3_dfs_put put;
     struct s3_update update;
     struct buf description;
-    int refused;                  /* of the commit, while the orphan is queued */
+    int refused; /* of the commit, while the orphan is queued */
 };
 
 /*
- * Start: q->plan says how many bytes will come, q->bkt where they go. Sets q->sink. @in lives in the
- * arena, zeroed, with the handler's part filled in.
+ * Start: q->plan says how many bytes will come, q->bkt where they go. Sets q->sink. @in lives in
+ * the arena, zeroed, with the handler's part filled in.
  */
 enum s3err s3_ingest_begin(struct s3_ingest *in);
 

@@ -13,15 +13,16 @@
 #include "s3gw/index/bucket.h"
 
 enum {
-    MEMORY_MAX = DFS_PACK_MAX, /* answers up to this are read whole and, from packs, checked before they are sent */
+    MEMORY_MAX = DFS_PACK_MAX, /* answers up to this are read whole and, from packs, checked before
+                                  they are sent */
     RELOOK_MAX = 4,            /* an object replaced under a reader is looked up again so often */
     PART_NUMBER_MAX = 10000,
 };
 
 /* What of the object is asked for. */
 struct window {
-    bool partial;              /* 206 with Content-Range */
-    uint64_t first, n;         /* bytes */
+    bool partial;      /* 206 with Content-Range */
+    uint64_t first, n; /* bytes */
 };
 
 static enum s3_read how(const struct s3_req *q)
@@ -56,17 +57,22 @@ static enum s3err look_up(struct s3_req *q, bool detail, struct s3_object *o)
     return r == 0 ? S3ERR_OK : s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
 }
 
-/* ---- which bytes -------------------------------------------------------------------------------- */
+/* ---- which bytes --------------------------------------------------------------------------------
+ */
 
-static enum s3err part_window(struct s3_req *q, const struct s3_object *o, struct str number, struct window *w)
+static enum s3err part_window(struct s3_req *q, const struct s3_object *o, struct str number,
+                              struct window *w)
 {
     uint64_t n;
     if (str_u64(number, PART_NUMBER_MAX, &n) < 0 || n == 0)
-        return s3_err_arg(q, "Part number must be an integer between 1 and 10000, inclusive", "partNumber", number);
+        return s3_err_arg(q, "Part number must be an integer between 1 and 10000, inclusive",
+                          "partNumber", number);
     if (s3_req_header(q, STR("range")).p)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "Cannot specify both Range header and partNumber query parameter");
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "Cannot specify both Range header and partNumber query parameter");
     if (n > MAX(o->nparts, (size_t)1)) /* Differs: as AWS */
-        return s3_err2(q, S3ERR_INVALID_PART_NUMBER, "ActualPartCount", arena_printf(&q->arena, "%zu", MAX(o->nparts, (size_t)1)),
+        return s3_err2(q, S3ERR_INVALID_PART_NUMBER, "ActualPartCount",
+                       arena_printf(&q->arena, "%zu", MAX(o->nparts, (size_t)1)),
                        "PartNumberRequested", number);
     *w = (struct window){.partial = o->size > 0, .n = o->size};
     if (o->nparts > 0) {
@@ -112,9 +118,11 @@ static enum s3err window_of(struct s3_req *q, const struct s3_object *o, struct 
     return S3ERR_OK;
 }
 
-/* ---- the bytes ---------------------------------------------------------------------------------- */
+/* ---- the bytes ----------------------------------------------------------------------------------
+ */
 
-/* The runs of files that make up the window. 0; -EBADMSG when the manifest is shorter than the object. */
+/* The runs of files that make up the window. 0; -EBADMSG when the manifest is shorter than the
+ * object. */
 static int cut_extents(struct s3_req *q, const struct s3_object *o, const struct window *w)
 {
     struct s3_extent *out = arena_alloc(&q->arena, MAX(o->nextents, (size_t)1) * sizeof(*out));
@@ -169,16 +177,18 @@ static int fill_body(struct s3_req *q, const struct s3_object *o, const struct w
     return 0;
 }
 
-/* ---- the handlers ------------------------------------------------------------------------------- */
+/* ---- the handlers -------------------------------------------------------------------------------
+ */
 
 static enum s3err not_read(struct s3_req *q, int r)
 {
-    dfs_log(LOG_ERROR, "s3.object_unreadable", KV_Z("req", q->request_id), KV_STR("bucket", q->bucket),
-            KV_STR("key", q->key), KV_ERR(r));
+    dfs_log(LOG_ERROR, "s3.object_unreadable", KV_Z("req", q->request_id),
+            KV_STR("bucket", q->bucket), KV_STR("key", q->key), KV_ERR(r));
     return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : S3ERR_INTERNAL_ERROR;
 }
 
-/* One try. *ret_r: why the bytes could not be read; then the object may have been replaced meanwhile. */
+/* One try. *ret_r: why the bytes could not be read; then the object may have been replaced
+ * meanwhile. */
 static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
 {
     bool get = q->method == S3_GET;

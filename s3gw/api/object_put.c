@@ -59,8 +59,8 @@ static enum s3err judge_early(struct s3_req *q, const struct s3_cond *cond)
     if (!cond->if_none_match_any && !cond->has_if_match)
         return S3ERR_OK;
     struct s3_object current;
-    int r = s3_object_get(q->gw->index, q->bkt->bid, q->key, q->may_block ? S3_READ_ANY : S3_READ_CACHED, false,
-                          &q->arena, &current);
+    int r = s3_object_get(q->gw->index, q->bkt->bid, q->key,
+                          q->may_block ? S3_READ_ANY : S3_READ_CACHED, false, &q->arena, &current);
     if (r == -EAGAIN && !q->may_block)
         return S3ERR_WOULD_BLOCK;
     if (r < 0 && r != -ENOENT)

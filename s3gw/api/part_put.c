@@ -17,7 +17,7 @@ struct part {
     struct s3_ingest in; /* first: an ingest of ours is a part */
     struct s3_upload upload;
     struct s3_upart u;
-    bool keep_checksum;  /* the upload has declared the algorithm */
+    bool keep_checksum; /* the upload has declared the algorithm */
 };
 
 static int describe(struct s3_ingest *in, struct buf *out)
@@ -68,8 +68,9 @@ static void answer(struct s3_ingest *in)
 /* The upload has been completed or aborted meanwhile. */
 static enum s3err error(struct s3_req *q, int r)
 {
-    return r == -ENOENT ? s3_err(q, S3ERR_NO_SUCH_UPLOAD, "UploadId", s3_req_param(q, STR("uploadId")))
-                        : s3_commit_error(q, r);
+    return r == -ENOENT
+               ? s3_err(q, S3ERR_NO_SUCH_UPLOAD, "UploadId", s3_req_param(q, STR("uploadId")))
+               : s3_commit_error(q, r);
 }
 
 /* Which checksum the part gets, by what the upload declared and what the request brings. */
@@ -85,7 +86,8 @@ static enum s3err choose_checksum(struct s3_req *q, struct part *p)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
                        "Checksum Type mismatch occurred, expected checksum Type: " STR_F
                        ", actual checksum Type: " STR_F,
-                       STR_A(s3_checksum_info(declared)->name), STR_A(s3_checksum_info(plan->compute)->name));
+                       STR_A(s3_checksum_info(declared)->name),
+                       STR_A(s3_checksum_info(plan->compute)->name));
     if (p->upload.ck_type == S3_CK_COMPOSITE) /* Differs: as AWS, see s3-behaviours 6 */
         return s3_errm(q, S3ERR_INVALID_REQUEST,
                        "Checksum Type mismatch occurred, expected checksum Type: " STR_F
@@ -98,8 +100,8 @@ static enum s3err choose_checksum(struct s3_req *q, struct part *p)
 static enum s3err find_upload(struct s3_req *q, struct part *p)
 {
     struct str id = s3_req_param(q, STR("uploadId"));
-    int r = s3_upload_get(q->gw->index, q->bkt->bid, q->key, id, q->may_block ? S3_READ_ANY : S3_READ_CACHED,
-                          &q->arena, &p->upload);
+    int r = s3_upload_get(q->gw->index, q->bkt->bid, q->key, id,
+                          q->may_block ? S3_READ_ANY : S3_READ_CACHED, &q->arena, &p->upload);
     if (r == -EAGAIN && !q->may_block)
         return S3ERR_WOULD_BLOCK;
     if (r == -ENOENT || r == -EINVAL)
@@ -112,11 +114,13 @@ enum s3err s3_h_upload_part(struct s3_req *q)
     struct part *p = arena_alloc(&q->arena, sizeof(*p));
     if (!p)
         return S3ERR_SLOW_DOWN;
-    p->in = (struct s3_ingest){.q = q, .describe = describe, .commit = commit, .answer = answer, .error = error};
+    p->in = (struct s3_ingest){
+        .q = q, .describe = describe, .commit = commit, .answer = answer, .error = error};
     struct str number = s3_req_param(q, STR("partNumber"));
     uint64_t n;
     if (str_u64(number, PART_NUMBER_MAX, &n) < 0 || n == 0)
-        return s3_err_arg(q, "Part number must be an integer between 1 and 10000, inclusive", "partNumber", number);
+        return s3_err_arg(q, "Part number must be an integer between 1 and 10000, inclusive",
+                          "partNumber", number);
     p->u.number = (uint32_t)n;
     enum s3err e = s3_refuse_encryption(q);
     if (e == S3ERR_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * budget - a shared ceiling on bytes in flight. take: true, or false when it would be passed; give exactly
- * what was taken. Any thread.
+ * budget - a shared ceiling on bytes in flight. take: true, or false when it would be passed; give
+ * exactly what was taken. Any thread.
  */
 #ifndef S3_BUDGET_H
 #define S3_BUDGET_H

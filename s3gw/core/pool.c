@@ -12,8 +12,8 @@ struct s3_pool {
     struct s3_job *first, **last; /* under lock */
     size_t queued;                /* under lock; queued <= queue_max */
     size_t queue_max;
-    unsigned idle;                /* under lock: threads waiting for a job */
-    bool stopping;                /* under lock */
+    unsigned idle; /* under lock: threads waiting for a job */
+    bool stopping; /* under lock */
     unsigned nthreads;
     char name[16];
     pthread_t threads[];

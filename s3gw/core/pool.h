@@ -13,13 +13,14 @@
 struct s3_job {
     void (*run)(void *arg); /* on a thread of the pool; the job may be reused or freed inside */
     void *arg;
-    struct s3_job *next;    /* owner: the pool while queued */
+    struct s3_job *next; /* owner: the pool while queued */
 };
 
 struct s3_pool;
 
 /* @name: at most 15 bytes, seen in top and gdb. 0, -ENOMEM, -EAGAIN (no thread to be had). */
-int s3_pool_new(const char *name, unsigned threads, size_t queue_max, struct s3_pool **ret) MUST_CHECK;
+int s3_pool_new(const char *name, unsigned threads, size_t queue_max,
+                struct s3_pool **ret) MUST_CHECK;
 /* Runs what is queued, then joins the threads. */
 void s3_pool_free(struct s3_pool **p);
 /* 0, or -EAGAIN when the queue is full. */

@@ -2,8 +2,9 @@
 /*
  * batch - small objects and notes on their way to one storage.
  *
- * One thread per storage: it takes whatever is queued, sends it as one PUT_BATCH, and while the storage
- * syncs that, the next batch gathers. So the batch grows with the load and a lone writer waits for nobody.
+ * One thread per storage: it takes whatever is queued, sends it as one PUT_BATCH, and while the
+ * storage syncs that, the next batch gathers. So the batch grows with the load and a lone writer
+ * waits for nobody.
  */
 #include <endian.h>
 #include <sys/socket.h>
@@ -94,7 +95,8 @@ static int send_batch(struct s3_store *s, struct s3_store_conn *c, struct batch 
     size_t n = compose(b, count);
     int r = s3_store_conn_call(c, DFS_INT_PUT_BATCH, b->iov, n, NULL);
     if (c->fd < 0) {
-        dfs_log(LOG_WARN, "dfs.batch_failed", KV_Z("group", s->group), KV_U64("items", b->n), KV_ERR(r));
+        dfs_log(LOG_WARN, "dfs.batch_failed", KV_Z("group", s->group), KV_U64("items", b->n),
+                KV_ERR(r));
         return c->sent ? -EIO : -EHOSTUNREACH;
     }
     return r;
@@ -181,7 +183,8 @@ static void wake_waiter(struct s3_dfs_put *p, int result)
 int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description)
 {
     struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
-    struct s3_dfs_put p = {.group = group, .description = description, .done = wake_waiter, .arg = &w};
+    struct s3_dfs_put p = {
+        .group = group, .description = description, .done = wake_waiter, .arg = &w};
     s3_dfs_submit(d, &p);
     pthread_mutex_lock(&w.lock);
     while (!w.ready)

@@ -125,7 +125,9 @@ static int recv_all(struct s3_store_conn *c, void *out, size_t n, int *fd)
             struct cmsghdr align;
         } control;
         struct iovec v = {p, n};
-        struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control.bytes,
+        struct msghdr m = {.msg_iov = &v,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
                            .msg_controllen = sizeof(control.bytes)};
         ssize_t got = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC);
         if (got < 0) {

@@ -40,7 +40,11 @@ int s3_desc_decode(struct str bytes, struct s3_desc *ret)
     struct str bucket = rd_lstr(&in), owner_id = rd_lstr(&in), key = rd_lstr(&in);
     if (in.bad || kind < S3_DESC_PUT || kind > S3_DESC_UNBUCKET)
         return -EBADMSG;
-    *ret = (struct s3_desc){
-        .kind = kind, .order = order, .bucket = bucket, .owner_id = owner_id, .key = key, .rest = rd_bytes(&in, in.n)};
+    *ret = (struct s3_desc){.kind = kind,
+                            .order = order,
+                            .bucket = bucket,
+                            .owner_id = owner_id,
+                            .key = key,
+                            .rest = rd_bytes(&in, in.n)};
     return 0;
 }

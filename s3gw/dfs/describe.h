@@ -3,11 +3,15 @@
  * describe - self-descriptions: what a storage keeps beside the data so that the key index can be
  * rebuilt from the storages alone. Versioned; decode reads all earlier versions.
  *
- *   u8 version (1), u8 kind, u64 order, lstr bucket name, lstr bucket owner id, lstr key, rest: by kind
- *     order    when it was described: microseconds of the wall clock, at least one more than the last of
- *              this process. Of several descriptions of a key the one with the highest order counts, on
+ *   u8 version (1), u8 kind, u64 order, lstr bucket name, lstr bucket owner id, lstr key, rest: by
+ kind
+ *     order    when it was described: microseconds of the wall clock, at least one more than the
+ last of
+ *              this process. Of several descriptions of a key the one with the highest order
+ counts, on
  *              whichever store path it lies.
- *     PUT      object record (index/object.h encoding); an object whose extents are empty but whose size
+ *     PUT      object record (index/object.h encoding); an object whose extents are empty but whose
+ size
  *              is not 0 consists of the very file this description lies beside
  *     DELETE   nothing: the key has no current object any more
  *     PART     u64 upload seq, u32 part number, object record of the part (size, etag, checksum)
@@ -19,12 +23,17 @@
 
 #include "dfscore/base/buf.h"
 
-enum s3_desc_kind { S3_DESC_PUT = 1, S3_DESC_DELETE = 2, S3_DESC_PART = 3,
-                    S3_DESC_BUCKET = 4, S3_DESC_UNBUCKET = 5 };
+enum s3_desc_kind {
+    S3_DESC_PUT = 1,
+    S3_DESC_DELETE = 2,
+    S3_DESC_PART = 3,
+    S3_DESC_BUCKET = 4,
+    S3_DESC_UNBUCKET = 5
+};
 
 struct s3_desc {
     enum s3_desc_kind kind;
-    uint64_t order;           /* encode: 0 means now */
+    uint64_t order; /* encode: 0 means now */
     struct str bucket;
     struct str owner_id;
     struct str key;

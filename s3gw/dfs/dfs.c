@@ -9,8 +9,8 @@
 #include "s3gw/dfs/store.h"
 
 enum {
-    COMMIT_THREADS = 6,          /* syncs of large files under way at once */
-    JOBS_MAX = 1 << 20,          /* one per open upload; connections are limited long before */
+    COMMIT_THREADS = 6, /* syncs of large files under way at once */
+    JOBS_MAX = 1 << 20, /* one per open upload; connections are limited long before */
     SPACE_PATHS_MAX = 256,
 };
 
@@ -147,8 +147,9 @@ int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n, size_t
     return r;
 }
 
-int s3_dfs_scan(struct s3_dfs *d, struct s3_scan_cursor *at, size_t max, bool descriptions, struct buf *frame,
-                struct arena *a, struct s3_scan_entry **ret, size_t *ret_n, bool *end)
+int s3_dfs_scan(struct s3_dfs *d, struct s3_scan_cursor *at, size_t max, bool descriptions,
+                struct buf *frame, struct arena *a, struct s3_scan_entry **ret, size_t *ret_n,
+                bool *end)
 {
     CHECK_OBJ(d, S3_DFS_MAGIC);
     if (at->store >= d->nstores)

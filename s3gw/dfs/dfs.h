@@ -18,10 +18,10 @@ struct s3_dfs_store {
 struct s3_dfs_options {
     const struct s3_dfs_store *stores; /* copied; one per group */
     size_t nstores;                    /* 1..S3_DFS_STORES_MAX */
-    unsigned upload_buffers;           /* pieces of S3_DFS_PIECE bytes that large uploads may have in memory
-                                          together */
-    unsigned open_files;               /* descriptors kept open for reading plain files */
-    unsigned hash_threads;             /* threads that compute MD5 and write large files; 0: 2 */
+    unsigned upload_buffers; /* pieces of S3_DFS_PIECE bytes that large uploads may have in memory
+                                together */
+    unsigned open_files;     /* descriptors kept open for reading plain files */
+    unsigned hash_threads;   /* threads that compute MD5 and write large files; 0: 2 */
 };
 
 enum {
@@ -45,71 +45,76 @@ struct str s3_dfs_group(const struct s3_dfs *d, size_t store);
 bool s3_dfs_reachable(const struct s3_dfs *d);
 
 /*
- * Log a description without data ("this key was deleted", "this key is now a manifest of those files"),
- * durably. Every change of an object that stores no data says so here before it is committed to the
- * index, so that the index can be rebuilt. Blocks. 0 or negative errno.
+ * Log a description without data ("this key was deleted", "this key is now a manifest of those
+ * files"), durably. Every change of an object that stores no data says so here before it is
+ * committed to the index, so that the index can be rebuilt. Blocks. 0 or negative errno.
  */
 int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description) MUST_CHECK;
 
-/* Store a small object, or a note, without blocking: done() is called once, on a dfs thread, and must be
- * quick. Results: 0; -ENOSPC; -EHOSTUNREACH (nothing was stored); -EIO (unknown). */
+/* Store a small object, or a note, without blocking: done() is called once, on a dfs thread, and
+ * must be quick. Results: 0; -ENOSPC; -EHOSTUNREACH (nothing was stored); -EIO (unknown). */
 struct s3_dfs_put {
     struct str group;
-    struct str description;   /* views: stay valid until done() */
-    struct str data;          /* at most DFS_PACK_MAX bytes; p == NULL: a note */
-    char ext[7];              /* file name extension, NUL terminated, may be empty */
+    struct str description; /* views: stay valid until done() */
+    struct str data;        /* at most DFS_PACK_MAX bytes; p == NULL: a note */
+    char ext[7];            /* file name extension, NUL terminated, may be empty */
     void (*done)(struct s3_dfs_put *p, int result);
     void *arg;
-    char file_id[160];        /* written before done(), NUL terminated; empty for notes */
-    struct s3_dfs_put *next;  /* owner: dfs while queued */
+    char file_id[160];       /* written before done(), NUL terminated; empty for notes */
+    struct s3_dfs_put *next; /* owner: dfs while queued */
 };
 void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p);
 
 /* Delete stored files of one group, durably. ENOENT is success. Blocks. 0 or the errno of the first
  * failure; *ret_done: how many at the front are gone. */
-int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n, size_t *ret_done) MUST_CHECK;
+int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n,
+                  size_t *ret_done) MUST_CHECK;
 
 /*
- * Copy bytes [offset, offset+n) of a stored file into @out. @wait false: never touch the disk or a peer;
- * -EAGAIN when that would be needed. A file that lives in a pack is checked against the CRC-32 in its id
- * when all of it is read. 0, -EAGAIN, -ENOENT, -ERANGE (beyond its end), -EBADMSG (checksum), -EIO, ...
+ * Copy bytes [offset, offset+n) of a stored file into @out. @wait false: never touch the disk or a
+ * peer; -EAGAIN when that would be needed. A file that lives in a pack is checked against the
+ * CRC-32 in its id when all of it is read. 0, -EAGAIN, -ENOENT, -ERANGE (beyond its end), -EBADMSG
+ * (checksum), -EIO, ...
  */
-int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n, bool wait) MUST_CHECK;
+int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n,
+                bool wait) MUST_CHECK;
 
 /*
- * A descriptor of its own for sending a whole run of a plain file, when all of [offset, offset+n) is in
- * memory (@wait false) or in any case (@wait true). -EAGAIN: not in memory, or not known; -ENOTSUP: the
- * file lives in a pack, whose space may be given back while it is sent: read it instead.
- * The caller closes *ret_fd; the content starts at *ret_at within it.
+ * A descriptor of its own for sending a whole run of a plain file, when all of [offset, offset+n)
+ * is in memory (@wait false) or in any case (@wait true). -EAGAIN: not in memory, or not known;
+ * -ENOTSUP: the file lives in a pack, whose space may be given back while it is sent: read it
+ * instead. The caller closes *ret_fd; the content starts at *ret_at within it.
  */
-int s3_dfs_open(struct s3_dfs *d, struct str file_id, uint64_t offset, uint64_t n, bool wait, int *ret_fd,
-                uint64_t *ret_at) MUST_CHECK;
+int s3_dfs_open(struct s3_dfs *d, struct str file_id, uint64_t offset, uint64_t n, bool wait,
+                int *ret_fd, uint64_t *ret_at) MUST_CHECK;
 
 /*
- * A large file being written. Data is copied to pooled pieces; a hash thread computes MD5 and CRC-32 and
- * writes them to the storage's file. Calls of one upload come from one thread at a time.
+ * A large file being written. Data is copied to pooled pieces; a hash thread computes MD5 and
+ * CRC-32 and writes them to the storage's file. Calls of one upload come from one thread at a time.
  */
 struct s3_upload_file;
 
 struct s3_upload_file_options {
     struct str group;
-    uint64_t size;            /* bytes announced */
+    uint64_t size; /* bytes announced */
     char ext[7];
-    /* There is room again after s3_upload_file_room() said no, or the upload failed. Any thread. Quick. */
+    /* There is room again after s3_upload_file_room() said no, or the upload failed. Any thread.
+     * Quick. */
     void (*more)(void *arg);
-    /* All data is written. Give the description that belongs to it; non-zero gives the file up and is
-     * passed to done(). On a hash thread. */
+    /* All data is written. Give the description that belongs to it; non-zero gives the file up and
+     * is passed to done(). On a hash thread. */
     int (*describe)(void *arg, const uint8_t md5[16], struct buf *description);
     /* The end, after finish(): 0 and the file's id; or why not. Any thread. Quick. */
     void (*done)(void *arg, int result, struct str file_id);
     void *arg;
 };
 
-int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o, struct s3_upload_file **ret) MUST_CHECK;
+int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
+                       struct s3_upload_file **ret) MUST_CHECK;
 /* May data() be called with up to @n more bytes? False: wait for more(). */
 bool s3_upload_file_room(struct s3_upload_file *f, size_t n);
-/* 0; or why the upload has failed (then abort it). Takes all of @piece: room() has said yes to it, and to
- * all that came since. */
+/* 0; or why the upload has failed (then abort it). Takes all of @piece: room() has said yes to it,
+ * and to all that came since. */
 int s3_upload_file_data(struct s3_upload_file *f, struct str piece) MUST_CHECK;
 /* That was all for the moment: what is buffered may be handed on if memory is short. */
 void s3_upload_file_settle(struct s3_upload_file *f);
@@ -120,26 +125,27 @@ void s3_upload_file_abort(struct s3_upload_file **f);
 
 /* What the storages hold, for the search for orphans and for rebuilding the index. */
 struct s3_scan_entry {
-    int kind;               /* enum dfs_scan_kind */
+    int kind; /* enum dfs_scan_kind */
     uint64_t position;
     int64_t time_s;
-    struct str file_id;     /* empty for notes */
+    struct str file_id; /* empty for notes */
     struct str description;
 };
 struct s3_scan_cursor {
-    size_t store;           /* which of the stores, from 0 */
-    unsigned path;          /* store path */
+    size_t store;  /* which of the stores, from 0 */
+    unsigned path; /* store path */
     uint64_t position;
 };
 struct s3_dfs_space {
-    uint64_t total, free;   /* bytes, all paths of the group */
+    uint64_t total, free; /* bytes, all paths of the group */
 };
 /*
- * Entries from *@at on, in the order of one store path, at most @max; *@at moves behind them. *@end: this
- * path is used up. Views into @frame. Blocks. -ENOENT: no such store or path.
+ * Entries from *@at on, in the order of one store path, at most @max; *@at moves behind them.
+ * *@end: this path is used up. Views into @frame. Blocks. -ENOENT: no such store or path.
  */
-int s3_dfs_scan(struct s3_dfs *d, struct s3_scan_cursor *at, size_t max, bool descriptions, struct buf *frame,
-                struct arena *a, struct s3_scan_entry **ret, size_t *ret_n, bool *end) MUST_CHECK;
+int s3_dfs_scan(struct s3_dfs *d, struct s3_scan_cursor *at, size_t max, bool descriptions,
+                struct buf *frame, struct arena *a, struct s3_scan_entry **ret, size_t *ret_n,
+                bool *end) MUST_CHECK;
 /* End of the log of a path at this moment, as a scan position. -ENOENT as above. Blocks. */
 int s3_dfs_log_end(struct s3_dfs *d, size_t store, unsigned path, uint64_t *ret) MUST_CHECK;
 int s3_dfs_space(struct s3_dfs *d, struct str group, struct s3_dfs_space *ret) MUST_CHECK;

@@ -2,10 +2,10 @@
 /*
  * read - bytes of stored files, through descriptors the storage handed out.
  *
- * Descriptors are kept: one per pack (many objects), and the most recently used ones of plain files. A
- * pack's space is given back by punching holes, so what was read from one is believed only when its
- * CRC-32 is the one in the file id; a mismatch asks the storage afresh, which knows what was deleted. A
- * plain file is unlinked whole: an open descriptor goes on giving the right bytes.
+ * Descriptors are kept: one per pack (many objects), and the most recently used ones of plain
+ * files. A pack's space is given back by punching holes, so what was read from one is believed only
+ * when its CRC-32 is the one in the file id; a mismatch asks the storage afresh, which knows what
+ * was deleted. A plain file is unlinked whole: an open descriptor goes on giving the right bytes.
  */
 #include <isa-l/crc.h>
 #include <fcntl.h>
@@ -18,13 +18,13 @@
 enum { BUCKETS = 4096, KEY_MAX = 160 };
 
 struct open_file {
-    struct open_file *chain;            /* under cache lock, like all below */
-    struct open_file *newer, *older;    /* in order of use */
-    unsigned refs;                      /* readers at work */
-    bool listed;                        /* found by look-ups; when false it goes with the last reader */
+    struct open_file *chain;         /* under cache lock, like all below */
+    struct open_file *newer, *older; /* in order of use */
+    unsigned refs;                   /* readers at work */
+    bool listed; /* found by look-ups; when false it goes with the last reader */
     uint64_t hash;
-    int fd;                             /* constant */
-    uint64_t size;                      /* constant: bytes of a plain file; 0 for packs */
+    int fd;        /* constant */
+    uint64_t size; /* constant: bytes of a plain file; 0 for packs */
     size_t key_n;
     char key[KEY_MAX];
 };
@@ -33,15 +33,15 @@ struct s3_read_cache {
     pthread_mutex_t lock;
     struct open_file *table[BUCKETS];
     struct open_file *newest, *oldest;
-    unsigned n, max;                    /* n <= max + readers at work */
+    unsigned n, max; /* n <= max + readers at work */
 };
 
 /* What a file id says about where its bytes are. */
 struct place {
     struct str id;
     bool in_pack;
-    uint64_t at;                        /* first byte of content within the descriptor */
-    uint64_t size;                      /* of the content, when in_pack */
+    uint64_t at;   /* first byte of content within the descriptor */
+    uint64_t size; /* of the content, when in_pack */
     uint32_t crc;
     size_t key_n;
     char key[KEY_MAX];
@@ -161,7 +161,8 @@ static void make_room(struct s3_read_cache *rc)
 }
 
 /* Takes @fd. With one reference for the caller; NULL: no memory. */
-static struct open_file *file_add(struct s3_read_cache *rc, const struct place *p, int fd, uint64_t size)
+static struct open_file *file_add(struct s3_read_cache *rc, const struct place *p, int fd,
+                                  uint64_t size)
 {
     struct open_file *f = dfs_zalloc(sizeof(*f));
     if (!f) {
@@ -235,7 +236,8 @@ static int file_get(struct s3_dfs *d, const struct place *p, bool wait, struct o
     return wait ? file_fetch(d, p, ret) : -EAGAIN;
 }
 
-/* All @n bytes; -EAGAIN when some are not in memory and @wait is false; -ENODATA: the file is shorter. */
+/* All @n bytes; -EAGAIN when some are not in memory and @wait is false; -ENODATA: the file is
+ * shorter. */
 static int read_fully(int fd, char *out, size_t n, uint64_t at, bool wait)
 {
     while (n > 0) {
@@ -269,7 +271,8 @@ static int read_packed(struct s3_dfs *d, const struct place *p, char *out, bool 
             file_give(d->reads, f);
             return r;
         }
-        if (!wait) { /* deleted, a stale descriptor, or a bad disk: find out where waiting is allowed */
+        if (!wait) { /* deleted, a stale descriptor, or a bad disk: find out where waiting is
+                        allowed */
             file_give(d->reads, f);
             return -EAGAIN;
         }
@@ -279,7 +282,8 @@ static int read_packed(struct s3_dfs *d, const struct place *p, char *out, bool 
     }
 }
 
-int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n, bool wait)
+int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n,
+                bool wait)
 {
     CHECK_OBJ(d, S3_DFS_MAGIC);
     struct place p;
@@ -303,7 +307,8 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
     r = file_get(d, &p, wait, &f);
     if (r < 0)
         return r;
-    r = offset > f->size || n > f->size - offset ? -ERANGE : read_fully(f->fd, out, n, offset, wait);
+    r = offset > f->size || n > f->size - offset ? -ERANGE
+                                                 : read_fully(f->fd, out, n, offset, wait);
     file_give(d->reads, f);
     return r == -ENODATA ? -EIO : r;
 }
@@ -320,8 +325,8 @@ static bool is_warm(int fd, uint64_t at, uint64_t n)
     return read_fully(fd, &byte, 1, at + n - 1, false) == 0;
 }
 
-int s3_dfs_open(struct s3_dfs *d, struct str file_id, uint64_t offset, uint64_t n, bool wait, int *ret_fd,
-                uint64_t *ret_at)
+int s3_dfs_open(struct s3_dfs *d, struct str file_id, uint64_t offset, uint64_t n, bool wait,
+                int *ret_fd, uint64_t *ret_at)
 {
     CHECK_OBJ(d, S3_DFS_MAGIC);
     ASSERT(n > 0);

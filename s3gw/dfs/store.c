@@ -9,7 +9,8 @@
 #include "dfscore/log/log.h"
 
 enum {
-    RESTART_WAIT_MS = 3000, /* as long as a storage needs to come back, with the supervisor's first try */
+    RESTART_WAIT_MS =
+        3000, /* as long as a storage needs to come back, with the supervisor's first try */
     RETRY_EVERY_MS = 50,
 };
 
@@ -79,7 +80,8 @@ int s3_store_connect(struct s3_store *s, struct s3_store_conn *c)
         }
         uint64_t now = dfs_mono_ms();
         if (down == 0) {
-            dfs_log(LOG_WARN, "dfs.storage_away", KV_Z("group", s->group), KV_Z("socket", s->socket), KV_ERR(r));
+            dfs_log(LOG_WARN, "dfs.storage_away", KV_Z("group", s->group),
+                    KV_Z("socket", s->socket), KV_ERR(r));
             atomic_store(&s->down_since_ms, now);
         } else if (now - down >= RESTART_WAIT_MS) {
             return -EHOSTUNREACH;
@@ -117,7 +119,8 @@ static void lane_give(struct s3_store *s, struct s3_store_conn *c)
     pthread_mutex_unlock(&s->lock);
 }
 
-int s3_store_ask(struct s3_store *s, uint8_t cmd, struct str body, bool repeatable, struct buf *answer, int *fd)
+int s3_store_ask(struct s3_store *s, uint8_t cmd, struct str body, bool repeatable,
+                 struct buf *answer, int *fd)
 {
     struct s3_store_conn *c = lane_take(s);
     int r = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store - one group's storage as this gateway sees it: lanes for blocking calls, a batch for small puts.
- * Private to s3gw/dfs.
+ * store - one group's storage as this gateway sees it: lanes for blocking calls, a batch for small
+ * puts. Private to s3gw/dfs.
  */
 #ifndef S3_DFS_STORE_H
 #define S3_DFS_STORE_H
@@ -33,10 +33,10 @@ struct s3_store {
     _Atomic uint64_t down_since_ms;           /* monotonic; 0: it answered last time */
 
     pthread_t batch_thread;
-    bool batch_running;                       /* the thread exists */
+    bool batch_running; /* the thread exists */
     pthread_cond_t batch_some;
     struct s3_dfs_put *batch_first, **batch_last; /* under lock */
-    bool stopping;                            /* under lock */
+    bool stopping;                                /* under lock */
 };
 
 struct s3_read_cache;
@@ -47,14 +47,14 @@ struct s3_dfs {
     uint64_t session;
     struct s3_store stores[S3_DFS_STORES_MAX];
     size_t nstores;
-    struct s3_pool *hash;     /* MD5 and writing of large uploads */
-    struct s3_pool *commit;   /* their syncs */
+    struct s3_pool *hash;   /* MD5 and writing of large uploads */
+    struct s3_pool *commit; /* their syncs */
     struct s3_read_cache *reads;
 
     pthread_mutex_t pieces_lock;
-    struct s3_piece *pieces;  /* free ones; under pieces_lock */
-    unsigned pieces_made;     /* under pieces_lock; <= pieces_max */
-    unsigned pieces_out;      /* under pieces_lock: with uploads */
+    struct s3_piece *pieces; /* free ones; under pieces_lock */
+    unsigned pieces_made;    /* under pieces_lock; <= pieces_max */
+    unsigned pieces_out;     /* under pieces_lock: with uploads */
     unsigned pieces_max;
     struct s3_upload_file *starved; /* under pieces_lock: uploads waiting for a piece */
 };
@@ -77,7 +77,8 @@ int s3_store_connect(struct s3_store *s, struct s3_store_conn *c) MUST_CHECK;
  * connection that broke is replaced and the call made once more. Results as s3_store_conn_call;
  * transport errors come as -EHOSTUNREACH (not executed) or -EIO (unknown).
  */
-int s3_store_ask(struct s3_store *s, uint8_t cmd, struct str body, bool repeatable, struct buf *answer, int *fd) MUST_CHECK;
+int s3_store_ask(struct s3_store *s, uint8_t cmd, struct str body, bool repeatable,
+                 struct buf *answer, int *fd) MUST_CHECK;
 
 void *s3_store_batch_main(void *store);
 

@@ -2,12 +2,13 @@
 /*
  * upload_file - one large file on its way to a storage.
  *
- * The HTTP thread copies arriving bytes to pieces; a hash thread takes full pieces, in order, computes
- * MD5 and CRC-32 and writes them to the unnamed file the storage opened for us. At most one job of a file
- * runs at a time, so all fields marked "job" need no lock.
+ * The HTTP thread copies arriving bytes to pieces; a hash thread takes full pieces, in order,
+ * computes MD5 and CRC-32 and writes them to the unnamed file the storage opened for us. At most
+ * one job of a file runs at a time, so all fields marked "job" need no lock.
  *
- * Pieces come from one pool with a ceiling. While more than half of them are out, a piece is handed over
- * as soon as something is in it, so that a slow client holds none while it waits for its own next byte.
+ * Pieces come from one pool with a ceiling. While more than half of them are out, a piece is handed
+ * over as soon as something is in it, so that a slow client holds none while it waits for its own
+ * next byte.
  *
  *   receiving --finish--> flushing --> committing --> gone
  *       \------abort----> dropping --> gone
@@ -21,8 +22,9 @@
 #include "s3gw/dfs/store.h"
 
 enum {
-    FILE_PIECES_MAX = 6,              /* of one upload; the rest of the pool is for others */
-    WRITEBACK_EVERY = 8 * 1024 * 1024, /* start writing to disk early: the final sync then has less to do */
+    FILE_PIECES_MAX = 6, /* of one upload; the rest of the pool is for others */
+    WRITEBACK_EVERY =
+        8 * 1024 * 1024, /* start writing to disk early: the final sync then has less to do */
 };
 
 enum life { RECEIVING, FLUSHING, DROPPING };
@@ -35,31 +37,32 @@ struct s3_upload_file {
     struct s3_upload_file_options o;
     struct s3_job job;
 
-    struct s3_piece *filling;         /* owner: who calls data() */
+    struct s3_piece *filling; /* owner: who calls data() */
 
     pthread_mutex_t lock;
-    struct s3_piece *first, **last;   /* under lock: to be written */
-    unsigned held;                    /* under lock: pieces of this file, filling included */
-    enum life life;                   /* under lock */
-    bool scheduled;                   /* under lock: the job is queued or runs */
-    bool wants_room;                  /* under lock: room() said no */
-    int failed;                       /* under lock: negative errno, sticks */
+    struct s3_piece *first, **last; /* under lock: to be written */
+    unsigned held;                  /* under lock: pieces of this file, filling included */
+    enum life life;                 /* under lock */
+    bool scheduled;                 /* under lock: the job is queued or runs */
+    bool wants_room;                /* under lock: room() said no */
+    int failed;                     /* under lock: negative errno, sticks */
 
     struct s3_upload_file *starved_next; /* under dfs->pieces_lock */
     bool starved;                        /* under dfs->pieces_lock */
 
-    int fd;                           /* job; -1 until the storage opened it */
-    uint64_t token;                   /* job */
-    uint64_t written;                 /* job: bytes */
-    uint64_t flushed;                 /* job: bytes whose writing to disk was started */
-    uint32_t crc;                     /* job */
-    EVP_MD_CTX *md5;                  /* job */
+    int fd;           /* job; -1 until the storage opened it */
+    uint64_t token;   /* job */
+    uint64_t written; /* job: bytes */
+    uint64_t flushed; /* job: bytes whose writing to disk was started */
+    uint32_t crc;     /* job */
+    EVP_MD_CTX *md5;  /* job */
 };
 
 static void run(void *arg);
 static void commit(void *arg);
 
-/* ---- the pool of pieces ----------------------------------------------------------------------- */
+/* ---- the pool of pieces -----------------------------------------------------------------------
+ */
 
 /* A free piece, or NULL: then @f is told by wake_starved() when there is one. */
 static struct s3_piece *piece_take(struct s3_upload_file *f)
@@ -109,7 +112,8 @@ static void starve_no_more(struct s3_upload_file *f)
     pthread_mutex_unlock(&d->pieces_lock);
 }
 
-/* Give a piece back. Everybody who waits tries again: a slow one must not hold the turn of a fast one. */
+/* Give a piece back. Everybody who waits tries again: a slow one must not hold the turn of a fast
+ * one. */
 static void piece_give(struct s3_dfs *d, struct s3_piece *p)
 {
     pthread_mutex_lock(&d->pieces_lock);
@@ -126,7 +130,8 @@ static void piece_give(struct s3_dfs *d, struct s3_piece *p)
     pthread_mutex_unlock(&d->pieces_lock);
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------
+ */
 
 static void free_now(struct s3_upload_file *f)
 {
@@ -138,7 +143,8 @@ static void free_now(struct s3_upload_file *f)
     free(f);
 }
 
-int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o, struct s3_upload_file **ret)
+int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
+                       struct s3_upload_file **ret)
 {
     CHECK_OBJ(d, S3_DFS_MAGIC);
     struct s3_store *s = s3_store_of_group(d, o->group);
@@ -266,7 +272,8 @@ void s3_upload_file_abort(struct s3_upload_file **fp)
     pthread_mutex_unlock(&f->lock);
 }
 
-/* ---- the job ------------------------------------------------------------------------------------ */
+/* ---- the job ------------------------------------------------------------------------------------
+ */
 
 static int open_file(struct s3_upload_file *f)
 {
@@ -312,7 +319,8 @@ static int write_piece(struct s3_upload_file *f, const struct s3_piece *p)
     f->written += p->n;
     if (f->written - f->flushed >= WRITEBACK_EVERY) {
         /* A hint: its result is the sync's business. */
-        (void)sync_file_range(f->fd, (off_t)f->flushed, (off_t)(f->written - f->flushed), SYNC_FILE_RANGE_WRITE);
+        (void)sync_file_range(f->fd, (off_t)f->flushed, (off_t)(f->written - f->flushed),
+                              SYNC_FILE_RANGE_WRITE);
         f->flushed = f->written;
     }
     return 0;

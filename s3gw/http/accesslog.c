@@ -15,9 +15,9 @@ struct s3_accesslog {
     pthread_cond_t wake;
     pthread_t flusher;
     char *path;
-    int fd;            /* under lock */
-    struct buf lines;  /* under lock; lines that do not fit while the disk is stuck are dropped */
-    bool stopping;     /* under lock */
+    int fd;           /* under lock */
+    struct buf lines; /* under lock; lines that do not fit while the disk is stuck are dropped */
+    bool stopping;    /* under lock */
 };
 
 static void flush(struct s3_accesslog *l)
@@ -110,8 +110,8 @@ int s3_accesslog_reopen(struct s3_accesslog *l)
     return 0;
 }
 
-void s3_accesslog_write(struct s3_accesslog *l, const struct s3_req *q, uint64_t received, uint64_t sent,
-                        uint64_t took_us, bool complete)
+void s3_accesslog_write(struct s3_accesslog *l, const struct s3_req *q, uint64_t received,
+                        uint64_t sent, uint64_t took_us, bool complete)
 {
     if (!l)
         return;
@@ -124,10 +124,11 @@ void s3_accesslog_write(struct s3_accesslog *l, const struct s3_req *q, uint64_t
     struct str who = q->who.user_id.n > 0 ? q->who.user_id : STR("-");
     pthread_mutex_lock(&l->lock);
     size_t before = l->lines.n;
-    buf_addf(&l->lines, "%s.%03dZ " STR_F " " STR_F " %s " STR_F " " STR_F " %d %llu %llu %llu %s%s\n", when,
-             (int)(q->now_ms % 1000), STR_A(q->peer), STR_A(who), q->op ? q->op->name : "-", STR_A(q->method_name),
-             STR_A(path), q->resp.status, (unsigned long long)received, (unsigned long long)sent,
-             (unsigned long long)took_us, q->request_id, complete ? "" : " !");
+    buf_addf(
+        &l->lines, "%s.%03dZ " STR_F " " STR_F " %s " STR_F " " STR_F " %d %llu %llu %llu %s%s\n",
+        when, (int)(q->now_ms % 1000), STR_A(q->peer), STR_A(who), q->op ? q->op->name : "-",
+        STR_A(q->method_name), STR_A(path), q->resp.status, (unsigned long long)received,
+        (unsigned long long)sent, (unsigned long long)took_us, q->request_id, complete ? "" : " !");
     if (buf_err(&l->lines)) {
         l->lines.n = before;
         l->lines.err = 0;

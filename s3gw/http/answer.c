@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* answer - from q->resp to a response of libmicrohttpd: bytes, a file by sendfile, or pieces of files. */
+/* answer - from q->resp to a response of libmicrohttpd: bytes, a file by sendfile, or pieces of
+ * files. */
 #include <unistd.h>
 
 #include "dfscore/log/log.h"
@@ -7,7 +8,8 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/http/exchange.h"
 
-/* ---- pieces of files ---------------------------------------------------------------------------- */
+/* ---- pieces of files ----------------------------------------------------------------------------
+ */
 
 /* Read the next piece into the block. 0, -EAGAIN (only without @wait), or why it cannot be had. */
 static int fill(struct s3_exchange *x, bool wait)
@@ -40,11 +42,12 @@ static void fill_on_worker(void *arg)
     s3_exchange_resume(x);
 }
 
-/* The bytes are not to be had: end the connection, so that the client does not take a part for the whole. */
+/* The bytes are not to be had: end the connection, so that the client does not take a part for the
+ * whole. */
 static ssize_t cut(struct s3_exchange *x, int r)
 {
-    dfs_log(LOG_ERROR, "http.body_cut", KV_Z("req", x->req.request_id), KV_STR("bucket", x->req.bucket),
-            KV_STR("key", x->req.key), KV_ERR(r));
+    dfs_log(LOG_ERROR, "http.body_cut", KV_Z("req", x->req.request_id),
+            KV_STR("bucket", x->req.bucket), KV_STR("key", x->req.key), KV_ERR(r));
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
@@ -77,7 +80,8 @@ static ssize_t read_pieces(void *arg, uint64_t pos, char *out, size_t max)
     return (ssize_t)n;
 }
 
-/* ---- the kinds of bodies ------------------------------------------------------------------------ */
+/* ---- the kinds of bodies ------------------------------------------------------------------------
+ */
 
 /* HEAD: a length without a body. */
 static ssize_t never_read(void *arg, uint64_t pos, char *out, size_t max)

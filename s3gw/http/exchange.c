@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How libmicrohttpd calls (0.9.75): once when the head is in (nothing of the body yet; what is queued now
- * suppresses "100 Continue"), then for each piece of the body, then once more with no data. A connection
- * suspended in a call gets the same call again after it was resumed.
+ * How libmicrohttpd calls (0.9.75): once when the head is in (nothing of the body yet; what is
+ * queued now suppresses "100 Continue"), then for each piece of the body, then once more with no
+ * data. A connection suspended in a call gets the same call again after it was resumed.
  */
 #include "s3gw/http/exchange.h"
 
@@ -18,11 +18,12 @@
 #include "s3gw/http/pipeline.h"
 
 enum {
-    DRAIN_MAX = 16 * 1024 * 1024, /* a refused body up to this is read away, so that the connection and the
-                                     answer survive; beyond, the connection is closed */
+    DRAIN_MAX = 16 * 1024 * 1024, /* a refused body up to this is read away, so that the connection
+                                     and the answer survive; beyond, the connection is closed */
 };
 
-/* ---- birth and death ---------------------------------------------------------------------------- */
+/* ---- birth and death ----------------------------------------------------------------------------
+ */
 
 void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *conn)
 {
@@ -38,7 +39,8 @@ void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *con
     x->req.owner = x;
     x->req.gw = x->http->gw;
     x->req.tls = x->http->tls;
-    x->req.raw_path = arena_str(&x->req.arena, str_c(target)); /* the whole target; core/uri.c parts it */
+    x->req.raw_path =
+        arena_str(&x->req.arena, str_c(target)); /* the whole target; core/uri.c parts it */
     atomic_fetch_add(&x->http->in_flight, 1);
     return x;
 }
@@ -70,12 +72,14 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
         return;
     drop_sink(x);
     if (x->seen)
-        s3_accesslog_write(x->http->log, &x->req, x->received, x->sent, dfs_mono_us() - x->started_us,
+        s3_accesslog_write(x->http->log, &x->req, x->received, x->sent,
+                           dfs_mono_us() - x->started_us,
                            why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     free_exchange(x);
 }
 
-/* ---- the head ----------------------------------------------------------------------------------- */
+/* ---- the head -----------------------------------------------------------------------------------
+ */
 
 static enum s3_method method_of(const char *name)
 {
@@ -90,28 +94,32 @@ static enum s3_method method_of(const char *name)
     return S3_OTHER_METHOD;
 }
 
-static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_n,
-                                   const char *value, size_t value_n)
+static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const char *key,
+                                   size_t key_n, const char *value, size_t value_n)
 {
     (void)kind;
     struct s3_req *q = arg;
-    q->headers[q->nheaders++] = (struct s3_pair){str_of(key, key_n), str_trim(str_of(value ? value : "", value_n))};
+    q->headers[q->nheaders++] =
+        (struct s3_pair){str_of(key, key_n), str_trim(str_of(value ? value : "", value_n))};
     return MHD_YES;
 }
 
 static struct str peer_text(struct s3_exchange *x)
 {
-    const union MHD_ConnectionInfo *i = MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     char text[INET6_ADDRSTRLEN] = "";
     if (i && i->client_addr->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)i->client_addr)->sin_addr, text, sizeof(text));
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)i->client_addr)->sin_addr,
+                  text, sizeof(text));
     else if (i && i->client_addr->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)i->client_addr)->sin6_addr, text,
-                  sizeof(text));
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)i->client_addr)->sin6_addr,
+                  text, sizeof(text));
     return arena_str(&x->req.arena, str_c(text));
 }
 
-/* Views of names and values stay valid until the request is completed: they lie in the connection's pool. */
+/* Views of names and values stay valid until the request is completed: they lie in the connection's
+ * pool. */
 static enum s3err read_head(struct s3_exchange *x, const char *method)
 {
     struct s3_req *q = &x->req;
@@ -129,7 +137,8 @@ static enum s3err read_head(struct s3_exchange *x, const char *method)
     return S3ERR_OK;
 }
 
-/* ---- away and back ------------------------------------------------------------------------------ */
+/* ---- away and back ------------------------------------------------------------------------------
+ */
 
 bool s3_exchange_reserve(struct s3_http *h)
 {
@@ -175,8 +184,9 @@ void s3_req_done(struct s3_req *q, enum s3err e)
 }
 
 /*
- * Suspend, in the place reserved, until s3_req_done() or s3_req_more(), for which `turn` was set to HERE
- * before anybody could call them. False: one of them has been called already, nothing was suspended.
+ * Suspend, in the place reserved, until s3_req_done() or s3_req_more(), for which `turn` was set to
+ * HERE before anybody could call them. False: one of them has been called already, nothing was
+ * suspended.
  */
 static bool go_away(struct s3_exchange *x)
 {
@@ -229,7 +239,8 @@ static bool to_worker(struct s3_exchange *x, void (*run)(void *))
     return true;
 }
 
-/* ---- the answer --------------------------------------------------------------------------------- */
+/* ---- the answer ---------------------------------------------------------------------------------
+ */
 
 static enum MHD_Result answer(struct s3_exchange *x)
 {
@@ -254,7 +265,8 @@ static enum MHD_Result answer(struct s3_exchange *x)
     return ok;
 }
 
-/* ---- the body ----------------------------------------------------------------------------------- */
+/* ---- the body -----------------------------------------------------------------------------------
+ */
 
 static enum s3err keep_whole(void *arg, struct str piece)
 {
@@ -294,7 +306,8 @@ static bool wait_for_room(struct s3_exchange *x, size_t n)
     }
 }
 
-/* One piece. False: there is no room; the connection was suspended and the piece will come again. */
+/* One piece. False: there is no room; the connection was suspended and the piece will come again.
+ */
 static bool take_piece(struct s3_exchange *x, struct str piece)
 {
     struct s3_req *q = &x->req;
@@ -366,7 +379,8 @@ static bool run(struct s3_exchange *x)
     return to_worker(x, run_on_worker);
 }
 
-/* ---- libmicrohttpd calls ------------------------------------------------------------------------ */
+/* ---- libmicrohttpd calls ------------------------------------------------------------------------
+ */
 
 static bool expects_continue(const struct s3_req *q)
 {
@@ -382,8 +396,8 @@ static uint64_t announced(const struct s3_req *q)
     return str_u64(s3_req_header(q, STR("content-length")), UINT64_MAX, &n) == 0 ? n : 0;
 }
 
-/* The head has been judged. A refusal is sent before the body when the client waits for it, or when the
- * body is too long to be read away. */
+/* The head has been judged. A refusal is sent before the body when the client waits for it, or when
+ * the body is too long to be read away. */
 static enum MHD_Result judged(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
@@ -442,8 +456,9 @@ static enum MHD_Result on_end(struct s3_exchange *x)
     return answer(x);
 }
 
-enum MHD_Result s3_exchange_call(void *http, struct MHD_Connection *conn, const char *url, const char *method,
-                                 const char *version, const char *data, size_t *n, void **exchange)
+enum MHD_Result s3_exchange_call(void *http, struct MHD_Connection *conn, const char *url,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *n, void **exchange)
 {
     (void)http;
     (void)conn;
@@ -451,7 +466,7 @@ enum MHD_Result s3_exchange_call(void *http, struct MHD_Connection *conn, const 
     (void)version;
     struct s3_exchange *x = *exchange;
     if (!x)
-        return MHD_NO; /* no memory when the request line was read */
+        return MHD_NO;         /* no memory when the request line was read */
     if (x->state == S3_X_HEAD) /* a second time when the head was judged by a worker */
         return x->seen ? judged(x) : on_head(x, method);
     if (*n > 0)

@@ -21,14 +21,14 @@ struct s3_http {
     struct s3_gw *gw;
     struct MHD_Daemon *daemon;
     struct s3_pool *workers;
-    struct s3_accesslog *log;    /* NULL: none */
+    struct s3_accesslog *log; /* NULL: none */
     uint16_t port;
     bool tls;
-    int listener;                /* owner: daemon once started */
+    int listener; /* owner: daemon once started */
     _Atomic unsigned in_flight, connections;
-    _Atomic unsigned away;       /* exchanges that are suspended or about to be */
-    _Atomic bool draining;       /* connections are closed after their answer */
-    _Atomic bool stopping;       /* nothing may be suspended any more */
+    _Atomic unsigned away; /* exchanges that are suspended or about to be */
+    _Atomic bool draining; /* connections are closed after their answer */
+    _Atomic bool stopping; /* nothing may be suspended any more */
     _Atomic uint64_t requests, errors_4xx, errors_5xx;
 };
 
@@ -36,8 +36,9 @@ struct s3_exchange;
 
 /* libmicrohttpd's callbacks. */
 void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *conn);
-enum MHD_Result s3_exchange_call(void *http, struct MHD_Connection *conn, const char *url, const char *method,
-                                 const char *version, const char *data, size_t *n, void **exchange);
+enum MHD_Result s3_exchange_call(void *http, struct MHD_Connection *conn, const char *url,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *n, void **exchange);
 void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **exchange,
                            enum MHD_RequestTerminationCode why);
 
@@ -58,11 +59,11 @@ struct MHD_Response *s3_answer_build(struct s3_exchange *x);
  * HTTP thread, save fill(), which runs on a worker while the connection is suspended.
  */
 struct s3_outflow {
-    size_t extent;               /* the one being read */
-    uint64_t done;               /* bytes of it already in the block or sent */
-    char *block;                 /* S3_OUT_BLOCK bytes; owned; NULL until needed */
-    size_t from, to;             /* what of the block is not sent yet */
-    int error;                   /* of fill() */
+    size_t extent;   /* the one being read */
+    uint64_t done;   /* bytes of it already in the block or sent */
+    char *block;     /* S3_OUT_BLOCK bytes; owned; NULL until needed */
+    size_t from, to; /* what of the block is not sent yet */
+    int error;       /* of fill() */
 };
 enum { S3_OUT_BLOCK = 256 * 1024 };
 
@@ -79,20 +80,20 @@ enum s3_exchange_state { S3_X_HEAD, S3_X_BODY, S3_X_RUN, S3_X_ANSWERED };
 enum s3_turn { S3_TURN_HERE, S3_TURN_AWAY, S3_TURN_BACK };
 
 struct s3_exchange {
-    struct s3_req req;           /* first: a request is its exchange */
+    struct s3_req req; /* first: a request is its exchange */
     struct s3_http *http;
     struct MHD_Connection *conn;
     enum s3_exchange_state state;
-    enum s3err result;           /* S3ERR_PENDING until known */
-    _Atomic int turn;            /* enum s3_turn */
+    enum s3err result; /* S3ERR_PENDING until known */
+    _Atomic int turn;  /* enum s3_turn */
     struct s3_job job;
     struct s3_body *body;
-    struct buf whole;            /* body of XML operations */
+    struct buf whole; /* body of XML operations */
     struct s3_outflow out;
-    uint64_t drained;            /* bytes of a body nobody wants */
-    uint64_t received, sent;     /* for the log */
+    uint64_t drained;        /* bytes of a body nobody wants */
+    uint64_t received, sent; /* for the log */
     uint64_t started_us;
-    bool seen;                   /* the head was read */
+    bool seen; /* the head was read */
 };
 
 #endif

@@ -25,7 +25,8 @@ static enum s3err address(struct s3_req *q)
 /* Who asks? */
 static enum s3err authenticate(struct s3_req *q)
 {
-    if (q->method == S3_OPTIONS) { /* preflight of a presigned URL: its signature is for another method */
+    if (q->method ==
+        S3_OPTIONS) { /* preflight of a presigned URL: its signature is for another method */
         q->who.anonymous = true;
         return S3ERR_OK;
     }
@@ -63,7 +64,8 @@ static enum s3err plan_body(struct s3_req *q)
     if (e == S3ERR_OK)
         e = s3_body_plan(q, plan);
     q->plan = plan;
-    if (e == S3ERR_OK && q->op->body == S3_BODY_XML && plan->length != UINT64_MAX && plan->length > S3_BODY_WHOLE_MAX)
+    if (e == S3ERR_OK && q->op->body == S3_BODY_XML && plan->length != UINT64_MAX &&
+        plan->length > S3_BODY_WHOLE_MAX)
         e = S3ERR_MAX_MESSAGE_LENGTH_EXCEEDED;
     return e;
 }
@@ -75,12 +77,11 @@ static enum s3err open_sink(struct s3_req *q)
 }
 
 static enum s3err (*const steps[])(struct s3_req *) = {
-    address,
-    s3_route,        /* which operation?   api/ops.def */
-    authenticate,    /* who asks?          auth/ */
-    load_bucket,     /* of which bucket?   index/ */
-    s3_policy_check, /* may they?          policy/ */
-    plan_body,       /* how is it read?    core/body.h */
+    address,         s3_route, /* which operation?   api/ops.def */
+    authenticate,              /* who asks?          auth/ */
+    load_bucket,               /* of which bucket?   index/ */
+    s3_policy_check,           /* may they?          policy/ */
+    plan_body,                 /* how is it read?    core/body.h */
     open_sink,
 };
 

@@ -18,7 +18,8 @@ enum {
     WORKER_QUEUE = 4096,
     CONNECTIONS_MAX = 12000,
     IDLE_TIMEOUT_S = 65,
-    CONNECTION_MEMORY = 32 * 1024, /* head of a request: 8 KiB of headers, 3 KiB of path, 2 KiB metadata, ... */
+    CONNECTION_MEMORY =
+        32 * 1024, /* head of a request: 8 KiB of headers, 3 KiB of path, 2 KiB metadata, ... */
     BACKLOG = 4096,
 };
 
@@ -27,7 +28,8 @@ static unsigned or_default(unsigned v, unsigned preset)
     return v ? v : preset;
 }
 
-/* ---- the listener ------------------------------------------------------------------------------- */
+/* ---- the listener -------------------------------------------------------------------------------
+ */
 
 static int parse_address(const char *text, uint16_t port, struct sockaddr_storage *a, socklen_t *n)
 {
@@ -61,10 +63,12 @@ static int listen_on(const struct s3_http_options *o, uint16_t *port, const char
         return -errno;
     int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* inherited by what is accepted */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+                     sizeof(on)); /* inherited by what is accepted */
     if (o->congestion) {
         *what = "congestion control";
-        if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion, (socklen_t)strlen(o->congestion)) < 0)
+        if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion,
+                       (socklen_t)strlen(o->congestion)) < 0)
             return -errno;
         *what = "listen address";
     }
@@ -79,7 +83,8 @@ static int listen_on(const struct s3_http_options *o, uint16_t *port, const char
     return out;
 }
 
-/* ---- libmicrohttpd ------------------------------------------------------------------------------ */
+/* ---- libmicrohttpd ------------------------------------------------------------------------------
+ */
 
 static void log_mhd(void *arg, const char *fmt, va_list ap)
 {
@@ -88,7 +93,8 @@ static void log_mhd(void *arg, const char *fmt, va_list ap)
     char text[512];
     int n = vsnprintf(text, sizeof(text), fmt, ap);
     if (n > 0 && dfs_log_allow(&gate, 10))
-        dfs_log(LOG_DEBUG, "http.library", KV_STR("text", str_trim(str_of(text, MIN((size_t)n, sizeof(text) - 1)))));
+        dfs_log(LOG_DEBUG, "http.library",
+                KV_STR("text", str_trim(str_of(text, MIN((size_t)n, sizeof(text) - 1)))));
 }
 
 /* Percent escapes are ours to decode, once, in core/uri.c. */
@@ -99,7 +105,8 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *conn, char *s)
     return strlen(s);
 }
 
-static void on_connection(void *arg, struct MHD_Connection *conn, void **own, enum MHD_ConnectionNotificationCode what)
+static void on_connection(void *arg, struct MHD_Connection *conn, void **own,
+                          enum MHD_ConnectionNotificationCode what)
 {
     (void)conn;
     (void)own;
@@ -133,7 +140,8 @@ static char *read_file(const char *path)
     return b.p; /* the caller's now */
 }
 
-static int start_daemon(struct s3_http *h, const struct s3_http_options *o, const char *cert, const char *key)
+static int start_daemon(struct s3_http *h, const struct s3_http_options *o, const char *cert,
+                        const char *key)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = or_default(o->threads, (unsigned)MAX(cores, 1L));
@@ -151,20 +159,15 @@ static int start_daemon(struct s3_http *h, const struct s3_http_options *o, cons
         {MHD_OPTION_END, 0, NULL},
     };
     h->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, s3_exchange_call, h,
-        MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
-        MHD_OPTION_LISTEN_SOCKET, h->listener,
-        MHD_OPTION_ARRAY, threads > 1 ? pool : none,
-        MHD_OPTION_ARRAY, h->tls ? tls : none,
-        MHD_OPTION_CONNECTION_LIMIT, or_default(o->connections_max, CONNECTIONS_MAX),
-        MHD_OPTION_CONNECTION_TIMEOUT, or_default(o->idle_timeout_s, IDLE_TIMEOUT_S),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_URI_LOG_CALLBACK, s3_exchange_new, h,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, s3_exchange_completed, h,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-        MHD_OPTION_END);
+        flags, 0, NULL, NULL, s3_exchange_call, h, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
+        MHD_OPTION_LISTEN_SOCKET, h->listener, MHD_OPTION_ARRAY, threads > 1 ? pool : none,
+        MHD_OPTION_ARRAY, h->tls ? tls : none, MHD_OPTION_CONNECTION_LIMIT,
+        or_default(o->connections_max, CONNECTIONS_MAX), MHD_OPTION_CONNECTION_TIMEOUT,
+        or_default(o->idle_timeout_s, IDLE_TIMEOUT_S), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
+        s3_exchange_new, h, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, s3_exchange_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, h, MHD_OPTION_END);
     return h->daemon ? 0 : h->tls ? -EINVAL : -EAGAIN;
 }
 
@@ -239,7 +242,8 @@ void s3_http_stop(struct s3_http **hp)
     if (!h)
         return;
     CHECK_OBJ(h, S3_HTTP_MAGIC);
-    /* libmicrohttpd must not be stopped while a connection is suspended. Every wait has its deadline. */
+    /* libmicrohttpd must not be stopped while a connection is suspended. Every wait has its
+     * deadline. */
     atomic_store(&h->stopping, true);
     while (atomic_load(&h->away) > 0)
         nanosleep(&(struct timespec){.tv_nsec = 2 * 1000000L}, NULL);

@@ -11,20 +11,21 @@
 struct s3_http;
 
 struct s3_http_options {
-    struct s3_gw *gw;            /* outlives the server */
-    const char *listen;          /* IPv4 or IPv6 address: "127.0.0.1", "::" */
-    uint16_t port;               /* 0: a free one, see s3_http_port() */
+    struct s3_gw *gw;               /* outlives the server */
+    const char *listen;             /* IPv4 or IPv6 address: "127.0.0.1", "::" */
+    uint16_t port;                  /* 0: a free one, see s3_http_port() */
     const char *tls_cert, *tls_key; /* PEM files; both NULL: plain HTTP */
-    const char *congestion;      /* TCP congestion control, "cubic"; NULL: the system's */
-    const char *access_log;      /* file for one line per request; NULL: none */
-    unsigned threads;            /* HTTP threads; 0: one per core */
-    unsigned workers;            /* threads for what may block; 0: 16 */
-    unsigned connections_max;    /* 0: 12,000 */
-    unsigned idle_timeout_s;     /* 0: 65 */
+    const char *congestion;         /* TCP congestion control, "cubic"; NULL: the system's */
+    const char *access_log;         /* file for one line per request; NULL: none */
+    unsigned threads;               /* HTTP threads; 0: one per core */
+    unsigned workers;               /* threads for what may block; 0: 16 */
+    unsigned connections_max;       /* 0: 12,000 */
+    unsigned idle_timeout_s;        /* 0: 65 */
 };
 
 /* 0; negative errno; *what says in a few words which setting is wrong (a static string). */
-int s3_http_start(const struct s3_http_options *o, struct s3_http **ret, const char **what) MUST_CHECK;
+int s3_http_start(const struct s3_http_options *o, struct s3_http **ret,
+                  const char **what) MUST_CHECK;
 uint16_t s3_http_port(const struct s3_http *h);
 /* Stop accepting; wait up to @timeout_ms for requests under way. True: none is left. */
 bool s3_http_drain(struct s3_http *h, unsigned timeout_ms);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two passes over all logs: first buckets, which objects need, then objects. The order in a description
- * decides, not the place in a log, since a key's changes may lie on several store paths; for each key the
- * order of what was applied last is kept in a row of its own until the end.
+ * Two passes over all logs: first buckets, which objects need, then objects. The order in a
+ * description decides, not the place in a log, since a key's changes may lie on several store
+ * paths; for each key the order of what was applied last is kept in a row of its own until the end.
  */
 #include "s3gw/lifecycle/rebuild.h"
 
@@ -24,13 +24,14 @@ enum {
 struct pass {
     struct s3_gw *gw;
     struct s3_rebuild_counts *counts;
-    bool buckets;                    /* this pass, or objects */
-    const struct s3_scan_entry *e;   /* of the frame being applied */
+    bool buckets;                  /* this pass, or objects */
+    const struct s3_scan_entry *e; /* of the frame being applied */
     size_t n;
     struct s3_rebuild_counts before; /* an update may run twice */
 };
 
-/* ---- which description is the latest ------------------------------------------------------------ */
+/* ---- which description is the latest ------------------------------------------------------------
+ */
 
 static struct str order_row(struct buf *k, const struct s3_desc *d)
 {
@@ -42,7 +43,8 @@ static struct str order_row(struct buf *k, const struct s3_desc *d)
     return buf_str(k);
 }
 
-/* 1 when @d is later than what was applied to its key, and is now noted as applied; 0 when not; errno. */
+/* 1 when @d is later than what was applied to its key, and is now noted as applied; 0 when not;
+ * errno. */
 static int is_later(struct s3_tx *tx, const struct s3_desc *d)
 {
     AUTO(buf_free) struct buf k = BUF(ORDER_ROW_MAX);
@@ -80,7 +82,8 @@ static int forget_fn(struct s3_tx *tx, void *arg)
     return r;
 }
 
-/* ---- applying ----------------------------------------------------------------------------------- */
+/* ---- applying -----------------------------------------------------------------------------------
+ */
 
 static int apply_bucket(struct pass *p, struct s3_tx *tx, const struct s3_desc *d, struct arena *a)
 {
@@ -104,7 +107,8 @@ static int apply_bucket(struct pass *p, struct s3_tx *tx, const struct s3_desc *
     return r;
 }
 
-static int put_object(struct s3_tx *tx, uint64_t bid, const struct s3_desc *d, struct str file_id, struct arena *a)
+static int put_object(struct s3_tx *tx, uint64_t bid, const struct s3_desc *d, struct str file_id,
+                      struct arena *a)
 {
     struct s3_object o;
     struct s3_extent whole;
@@ -123,7 +127,8 @@ static int put_object(struct s3_tx *tx, uint64_t bid, const struct s3_desc *d, s
     return s3_object_put(tx, bid, d->key, NULL, &o);
 }
 
-static int apply_object(struct pass *p, struct s3_tx *tx, const struct s3_desc *d, struct str file_id, struct arena *a)
+static int apply_object(struct pass *p, struct s3_tx *tx, const struct s3_desc *d,
+                        struct str file_id, struct arena *a)
 {
     struct s3_bucket b;
     bool had;

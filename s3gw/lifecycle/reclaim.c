@@ -18,7 +18,7 @@ enum {
     ROUND_MS = 1000,
     FILES_A_ROUND = 1000,
     ENTRIES_A_FRAME = 1000,
-    PATHS_MAX = 64,               /* store paths followed, of all storages together */
+    PATHS_MAX = 64, /* store paths followed, of all storages together */
     FINISHED_KEPT_MS = 24 * 60 * 60 * 1000,
     FINISHED_A_ROUND = 1000,
     FRAME_MAX = 16 * 1024 * 1024,
@@ -28,7 +28,7 @@ enum {
 /* A store path whose log is followed. */
 struct track {
     struct s3_scan_cursor at;
-    uint64_t until;               /* entries from here on may belong to writes under way */
+    uint64_t until; /* entries from here on may belong to writes under way */
 };
 
 struct s3_reclaim {
@@ -38,7 +38,7 @@ struct s3_reclaim {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool stopping, now;           /* under lock */
+    bool stopping, now; /* under lock */
     _Atomic uint64_t deleted, orphans, pending, failures;
     _Atomic bool scanned;
     struct track tracks[PATHS_MAX]; /* the thread's, like all below */
@@ -46,7 +46,8 @@ struct s3_reclaim {
     uint64_t scanned_ms;
 };
 
-/* ---- the outbox --------------------------------------------------------------------------------- */
+/* ---- the outbox ---------------------------------------------------------------------------------
+ */
 
 struct forgetting {
     const struct s3_garbage *g;
@@ -104,14 +105,15 @@ static int count_pending(struct s3_reclaim *r)
     return e;
 }
 
-/* ---- orphans ------------------------------------------------------------------------------------ */
+/* ---- orphans ------------------------------------------------------------------------------------
+ */
 
 struct finding {
     struct s3_reclaim *r;
     const struct s3_scan_entry *e;
     size_t n;
     struct str group;
-    struct s3_scan_cursor at;     /* to be remembered with them */
+    struct s3_scan_cursor at; /* to be remembered with them */
     uint64_t orphans;
 };
 
@@ -137,7 +139,8 @@ static int find_fn(struct s3_tx *tx, void *arg)
     return 0;
 }
 
-/* Entries before the track's end, from its place on. 0 when there is nothing more to look at now. */
+/* Entries before the track's end, from its place on. 0 when there is nothing more to look at now.
+ */
 static int follow_some(struct s3_reclaim *r, struct track *t)
 {
     AUTO(arena_fini) struct arena a;
@@ -189,7 +192,8 @@ static void aim(struct s3_reclaim *r)
                 r->ntracks++;
                 *t = (struct track){.at = {.store = store, .path = path}};
                 uint64_t position;
-                if (s3_scan_position_get(r->o.gw->index, s3_dfs_group(r->o.gw->dfs, store), path, &position) == 0)
+                if (s3_scan_position_get(r->o.gw->index, s3_dfs_group(r->o.gw->dfs, store), path,
+                                         &position) == 0)
                     t->at.position = position; /* else from the beginning */
             }
             t->until = end;
@@ -212,7 +216,8 @@ static int follow_logs(struct s3_reclaim *r)
     return 0;
 }
 
-/* ---- the thread --------------------------------------------------------------------------------- */
+/* ---- the thread ---------------------------------------------------------------------------------
+ */
 
 static int forget_finished_fn(struct s3_tx *tx, void *arg)
 {

@@ -2,10 +2,11 @@
 /*
  * reclaim - deletes stored files that nothing names any more.
  *
- * Two sources. The outbox of the index (index/refs.h): files that lost their last owner; deleted after a
- * grace in which readers that looked them up before can finish. And orphans: files whose storing was
- * acknowledged but never named, because a process died in between; found by following the storages' logs
- * behind the writers, far enough that a write still under way is not taken for one, and put in the outbox.
+ * Two sources. The outbox of the index (index/refs.h): files that lost their last owner; deleted
+ * after a grace in which readers that looked them up before can finish. And orphans: files whose
+ * storing was acknowledged but never named, because a process died in between; found by following
+ * the storages' logs behind the writers, far enough that a write still under way is not taken for
+ * one, and put in the outbox.
  *
  * Threads: one of its own; start and stop from the main thread, counts from any.
  */
@@ -17,16 +18,16 @@
 struct s3_reclaim;
 
 struct s3_reclaim_options {
-    struct s3_gw *gw;           /* outlives it */
-    unsigned grace_ms;          /* between losing the last owner and deletion; 0: 10,000 */
-    unsigned rescan_ms;         /* how often logs are followed, and how far behind; 0: 600,000 */
+    struct s3_gw *gw;   /* outlives it */
+    unsigned grace_ms;  /* between losing the last owner and deletion; 0: 10,000 */
+    unsigned rescan_ms; /* how often logs are followed, and how far behind; 0: 600,000 */
 };
 
 struct s3_reclaim_counts {
-    uint64_t deleted, orphans;  /* files, since start */
-    uint64_t pending;           /* in the outbox at the last look */
-    bool scanned;               /* the logs have been followed once since start */
-    uint64_t failures;          /* rounds cut short by an error */
+    uint64_t deleted, orphans; /* files, since start */
+    uint64_t pending;          /* in the outbox at the last look */
+    bool scanned;              /* the logs have been followed once since start */
+    uint64_t failures;         /* rounds cut short by an error */
 };
 
 /* Start before requests are served: what the storages' logs hold at this moment belongs to nobody's

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reclaiming files and rebuilding the index, on the memory index and a real storage engine. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "dfscore/base/arena.h"
+#include "s3gw/dfs/describe.h"
+#include "s3gw/index/bucket.h"
+#include "s3gw/index/object.h"
+#include "s3gw/index/refs.h"
+#include "s3gw/lifecycle/rebuild.h"
+#include "s3gw/lifecycle/reclaim.h"
+#include "tests/lib/store_fixture.h"
+
+struct world {
+    struct store_fixture store;
+    struct s3_gw gw;
+    struct s3_bucket bucket;
+    struct arena a;
+};
+
+/* ---- what a handler does, in short --------------------------------------------------------------
+ */
+
+struct change {
+    struct world *w;
+    struct str key;
+    struct s3_object *o;
+};
+
+static int create_fn(struct s3_tx *tx, void *arg)
+{
+    struct world *w = arg;
+    struct s3_bucket existing;
+    return s3_bucket_create(tx, &w->bucket, &w->a, &existing);
+}
+
+static int put_fn(struct s3_tx *tx, void *arg)
+{
+    struct change *c = arg;
+    return s3_object_put(tx, c->w->bucket.bid, c->key, NULL, c->o);
+}
+
+static int delete_fn(struct s3_tx *tx, void *arg)
+{
+    struct change *c = arg;
+    bool had;
+    return s3_object_delete(tx, c->w->bucket.bid, c->key, NULL, &had);
+}
+
+struct stored {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+    int result;
+};
+
+static void on_stored(struct s3_dfs_put *p, int result)
+{
+    struct stored *s = p->arg;
+    pthread_mutex_lock(&s->lock);
+    s->done = true;
+    s->result = result;
+    pthread_cond_signal(&s->cond);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static struct str describe(struct world *w, enum s3_desc_kind kind, struct str key,
+                           const struct s3_object *o)
+{
+    AUTO(buf_free) struct buf rest = BUF(1 << 20);
+    AUTO(buf_free) struct buf d = BUF(1 << 20);
+    if (kind == S3_DESC_PUT)
+        s3_object_encode(o, &rest);
+    if (kind == S3_DESC_BUCKET)
+        s3_bucket_encode(&w->bucket, &rest);
+    s3_desc_encode(&(struct s3_desc){.kind = kind,
+                                     .bucket = w->bucket.name,
+                                     .owner_id = STR("root"),
+                                     .key = key,
+                                     .rest = buf_str(&rest)},
+                   &d);
+    return arena_str(&w->a, buf_str(&d));
+}
+
+/* Store the bytes with their description; the file's id. */
+static struct str store(struct world *w, struct str key, struct str data)
+{
+    struct s3_object o = {.size = data.n, .owner_id = STR("root")};
+    struct stored s = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    struct s3_dfs_put p = {.group = STR("group1"),
+                           .description = describe(w, S3_DESC_PUT, key, &o),
+                           .data = data,
+                           .done = on_stored,
+                           .arg = &s};
+    s3_dfs_submit(w->store.dfs, &p);
+    pthread_mutex_lock(&s.lock);
+    while (!s.done)
+        pthread_cond_wait(&s.cond, &s.lock);
+    pthread_mutex_unlock(&s.lock);
+    assert_int_equal(s.result, 0);
+    return arena_str(&w->a, str_c(p.file_id));
+}
+
+static struct str put(struct world *w, struct str key, struct str data)
+{
+    struct s3_extent e = {.file_id = store(w, key, data), .length = data.n};
+    struct s3_object o = {.size = data.n, .owner_id = STR("root"), .extents = &e, .nextents = 1};
+    struct change c = {w, key, &o};
+    assert_int_equal(s3_index_update(w->gw.index, put_fn, &c), 0);
+    return e.file_id;
+}
+
+static void delete (struct world *w, struct str key)
+{
+    struct change c = {w, key, NULL};
+    assert_int_equal(
+        s3_dfs_note(w->store.dfs, STR("group1"), describe(w, S3_DESC_DELETE, key, NULL)), 0);
+    assert_int_equal(s3_index_update(w->gw.index, delete_fn, &c), 0);
+}
+
+static void begin(struct world *w)
+{
+    *w = (struct world){0};
+    fixture_start(&w->store);
+    arena_init(&w->a, 16 << 20);
+    assert_int_equal(s3_index_open_mem(&w->gw.index), 0);
+    w->gw.dfs = w->store.dfs;
+    w->bucket = (struct s3_bucket){
+        .name = STR("pictures"), .owner_id = STR("root"), .group = STR("group1")};
+    assert_int_equal(
+        s3_dfs_note(w->store.dfs, STR("group1"), describe(w, S3_DESC_BUCKET, STR_NULL, NULL)), 0);
+    assert_int_equal(s3_index_update(w->gw.index, create_fn, w), 0);
+}
+
+static void end(struct world *w)
+{
+    s3_index_close(&w->gw.index);
+    arena_fini(&w->a);
+    fixture_stop(&w->store);
+}
+
+static void expect(struct world *w, struct str key, struct str data)
+{
+    struct s3_bucket b;
+    struct s3_object o;
+    char out[64];
+    assert_int_equal(s3_bucket_get(w->gw.index, w->bucket.name, S3_READ_ANY, &w->a, &b), 0);
+    int r = s3_object_get(w->gw.index, b.bid, key, S3_READ_ANY, true, &w->a, &o);
+    if (!data.p) {
+        assert_int_equal(r, -ENOENT);
+        return;
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(o.size, data.n);
+    uint64_t at = 0;
+    for (size_t i = 0; i < o.nextents; at += o.extents[i++].length)
+        assert_int_equal(s3_dfs_read(w->gw.dfs, o.extents[i].file_id, o.extents[i].offset, out + at,
+                                     o.extents[i].length, true),
+                         0);
+    assert_memory_equal(out, data.p, data.n);
+}
+
+/* ---- rebuilding ---------------------------------------------------------------------------------
+ */
+
+static void rebuild(struct world *w, struct s3_rebuild_counts *n)
+{
+    s3_index_close(&w->gw.index);
+    assert_int_equal(s3_index_open_mem(&w->gw.index), 0);
+    assert_int_equal(s3_rebuild(&w->gw, n), 0);
+}
+
+static void the_store_is_enough(void **state)
+{
+    (void)state;
+    struct world w;
+    struct s3_rebuild_counts n;
+    begin(&w);
+    put(&w, STR("kept"), STR("one"));
+    put(&w, STR("replaced"), STR("old"));
+    put(&w, STR("replaced"), STR("new"));
+    put(&w, STR("deleted"), STR("gone"));
+    delete (&w, STR("deleted"));
+    put(&w, STR("again"), STR("first"));
+    delete (&w, STR("again"));
+    put(&w, STR("again"), STR("second"));
+    rebuild(&w, &n);
+    assert_int_equal(n.unreadable, 0);
+    expect(&w, STR("kept"), STR("one"));
+    expect(&w, STR("replaced"), STR("new"));
+    expect(&w, STR("deleted"), STR_NULL);
+    expect(&w, STR("again"), STR("second"));
+    end(&w);
+}
+
+static void manifests_come_back_from_notes(void **state)
+{
+    (void)state;
+    struct world w;
+    struct s3_rebuild_counts n;
+    begin(&w);
+    struct s3_extent e[2] = {
+        {.file_id = put(&w, STR("a"), STR("hello ")), .length = 6},
+        {.file_id = put(&w, STR("b"), STR("new world")), .offset = 4, .length = 5}};
+    struct s3_object o = {.size = 11, .owner_id = STR("root"), .extents = e, .nextents = 2};
+    assert_int_equal(
+        s3_dfs_note(w.store.dfs, STR("group1"), describe(&w, S3_DESC_PUT, STR("both"), &o)), 0);
+    delete (&w, STR("a"));
+    rebuild(&w, &n);
+    expect(&w, STR("a"), STR_NULL);
+    expect(&w, STR("both"), STR("hello world"));
+    end(&w);
+}
+
+static void an_unreadable_description_costs_only_itself(void **state)
+{
+    (void)state;
+    struct world w;
+    struct s3_rebuild_counts n;
+    begin(&w);
+    put(&w, STR("kept"), STR("one"));
+    assert_int_equal(s3_dfs_note(w.store.dfs, STR("group1"), STR("\xff no description of ours")),
+                     0);
+    put(&w, STR("also"), STR("two"));
+    rebuild(&w, &n);
+    assert_int_equal(n.unreadable, 1);
+    expect(&w, STR("kept"), STR("one"));
+    expect(&w, STR("also"), STR("two"));
+    end(&w);
+}
+
+/* ---- reclaiming ---------------------------------------------------------------------------------
+ */
+
+/* Until the thread has done what we wait for; the test's own time limit ends it when it never does.
+ */
+static void until(struct s3_reclaim *r, uint64_t deleted)
+{
+    for (struct s3_reclaim_counts n = {0}; n.deleted < deleted || !n.scanned;) {
+        s3_reclaim_now(r);
+        s3_reclaim_counts(r, &n);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+static size_t in_log(struct world *w, struct str file_id)
+{
+    AUTO(buf_free) struct buf frame = BUF(1 << 20);
+    struct s3_scan_cursor at = {0};
+    struct s3_scan_entry *e;
+    size_t n, found = 0;
+    bool last;
+    assert_int_equal(s3_dfs_scan(w->gw.dfs, &at, 1000, false, &frame, &w->a, &e, &n, &last), 0);
+    for (size_t i = 0; i < n; i++)
+        found += str_eq(e[i].file_id, file_id);
+    return found;
+}
+
+static void what_was_replaced_goes_and_what_is_named_stays(void **state)
+{
+    (void)state;
+    struct world w;
+    AUTO(s3_reclaim_stop) struct s3_reclaim *r = NULL;
+    begin(&w);
+    struct str old = put(&w, STR("k"), STR("old")), new = put(&w, STR("k"), STR("new"));
+    assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
+    until(r, 1);
+    s3_reclaim_stop(&r);
+    assert_int_equal(in_log(&w, old), 0);
+    assert_int_equal(in_log(&w, new), 1);
+    expect(&w, STR("k"), STR("new"));
+    end(&w);
+}
+
+static void a_file_that_was_stored_but_never_named_is_found(void **state)
+{
+    (void)state;
+    struct world w;
+    AUTO(s3_reclaim_stop) struct s3_reclaim *r = NULL;
+    begin(&w);
+    struct str orphan = store(&w, STR("k"), STR("crashed before the commit"));
+    put(&w, STR("other"), STR("named"));
+    assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
+    until(r, 1);
+    s3_reclaim_stop(&r);
+    assert_int_equal(in_log(&w, orphan), 0);
+    expect(&w, STR("other"), STR("named"));
+    end(&w);
+}
+
+static void a_write_under_way_is_no_orphan(void **state)
+{
+    (void)state;
+    struct world w;
+    AUTO(s3_reclaim_stop) struct s3_reclaim *r = NULL;
+    begin(&w);
+    put(&w, STR("k"), STR("old"));
+    put(&w, STR("k"), STR("new"));
+    assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
+    struct str young = store(&w, STR("later"), STR("stored, not yet named")); /* after the start */
+    until(r, 1);
+    s3_reclaim_stop(&r);
+    assert_int_equal(in_log(&w, young), 1);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_store_is_enough),
+        cmocka_unit_test(manifests_come_back_from_notes),
+        cmocka_unit_test(an_unreadable_description_costs_only_itself),
+        cmocka_unit_test(what_was_replaced_goes_and_what_is_named_stays),
+        cmocka_unit_test(a_file_that_was_stored_but_never_named_is_found),
+        cmocka_unit_test(a_write_under_way_is_no_orphan),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
