@@ -195,21 +195,39 @@ int trk_sys_read(struct trk_call *c)
 
 /* --- our own -------------------------------------------------------------------------------- */
 
-/* host52 of the sender, message; answered by message. See leader/peermsg in README.md. */
+void trk_put_stat(const struct trk_server *srv, struct buf *b)
+{
+    int32_t now = 0, most = 0;
+    if (srv->conns)
+        srv->conns(srv->conns_arg, &now, &most);
+    buf_u64(b, (uint64_t)srv->up_s);
+    buf_u32(b, (uint32_t)srv->conns_limit);
+    buf_u32(b, (uint32_t)now);
+    buf_u32(b, (uint32_t)most);
+}
+
+int trk_get_stat(struct rd *r, struct trk_peer_stat *ret)
+{
+    struct trk_peer_stat s = {.beat_s = dfs_now_s(), .version = DFS_PROTOCOL_VERSION};
+    s.up_time_s = (int64_t)rd_u64(r);
+    s.conns_allocated = (int32_t)rd_u32(r);
+    s.conns_current = (int32_t)rd_u32(r);
+    s.conns_max = (int32_t)rd_u32(r);
+    if (r->bad)
+        return -EINVAL;
+    *ret = s;
+    return 0;
+}
+
+/* TRK_CMD_ELECTION, see peercmd.h. */
 int trk_peer_message(struct trk_call *c)
 {
     struct trk_server *srv = c->srv;
     struct rd r = rd_of(c->body);
     struct str host = rd_lstr(&r);
     struct trk_emsg m, reply;
-    struct trk_peer_stat stat = {.beat_s = dfs_now_s(), .version = DFS_PROTOCOL_VERSION};
-    if (trk_emsg_get(&r, &m) < 0)
-        return -EINVAL;
-    stat.up_time_s = (int64_t)rd_u64(&r);
-    stat.conns_allocated = (int32_t)rd_u32(&r);
-    stat.conns_current = (int32_t)rd_u32(&r);
-    stat.conns_max = (int32_t)rd_u32(&r);
-    if (r.bad)
+    struct trk_peer_stat stat;
+    if (trk_emsg_get(&r, &m) < 0 || trk_get_stat(&r, &stat) < 0)
         return -EINVAL;
     if (srv->me < 0)
         return -EAGAIN; /* nobody has told us who we are */
@@ -224,7 +242,7 @@ int trk_peer_message(struct trk_call *c)
     trk_election_request(srv->election, dfs_mono_ms(), from, &m, &reply);
     trk_leader_update(srv);
     trk_emsg_put(c->out, &reply);
-    buf_u64(c->out, (uint64_t)srv->up_s);
+    trk_put_stat(srv, c->out);
     return 0;
 }
 

@@ -3,6 +3,9 @@
 
 #include "dfscore/log/log.h"
 
+/* A change further ahead of us than this comes from a broken clock, and would win for ever. */
+#define CLOCKS_APART_US (INT64_C(24) * 3600 * 1000000)
+
 static int merge_group(struct trk_cluster *c, struct str payload)
 {
     struct trk_group theirs, *g;
@@ -97,8 +100,11 @@ static int merge_node(struct trk_cluster *c, struct str payload)
         dfs_log(LOG_INFO, "tracker.storage_heard_of", KV_Z("group", g->name), KV_Z("id", n->id),
                 KV_Z("status", dfs_server_status_name(im.node.status)));
     }
-    if (im.node.mod_us > n->mod_us)
+    if (im.node.mod_us > n->mod_us && im.node.mod_us - c->last_change_us < CLOCKS_APART_US) {
+        /* What we change from now on comes after what we have seen, whatever our clock says. */
+        trk_cluster_now(c, im.node.mod_us);
         take_membership(c, n, &im.node);
+    }
     take_positions(n, &im);
     trk_node_check(n);
     return 0;

@@ -10,7 +10,7 @@ enum {
     /*
      * > sender lstr ("host:port" as in the list of trackers), message 22 bytes (leader/election.h),
      *   up time i64, connections allowed, now, most (3 x i32)
-     * < message 22 bytes, up time i64
+     * < message 22 bytes, then the same four
      * EAGAIN: the receiver does not know its own place in the list; ENOENT: not in it.
      */
     TRK_CMD_ELECTION = 200,

@@ -144,15 +144,9 @@ static int reach(struct link *l, const char *host)
 
 static void put_message(struct trk_server *srv, const struct trk_emsg *m, struct buf *b)
 {
-    int32_t now = 0, most = 0;
-    if (srv->conns)
-        srv->conns(srv->conns_arg, &now, &most);
     buf_lstr(b, str_c(srv->trackers[srv->me]));
     trk_emsg_put(b, m);
-    buf_u64(b, (uint64_t)srv->up_s);
-    buf_u32(b, (uint32_t)srv->conns_limit);
-    buf_u32(b, (uint32_t)now);
-    buf_u32(b, (uint32_t)most);
+    trk_put_stat(srv, b);
 }
 
 /* The tracker this link serves, and how we introduce ourselves; false: none. */
@@ -176,12 +170,14 @@ static void hear_answer(struct link *l, const char *host, struct str rsp)
     struct trk_server *srv = p->o.srv;
     struct rd r = rd_of(rsp);
     struct trk_emsg m, out;
-    if (trk_emsg_get(&r, &m) < 0)
+    struct trk_peer_stat stat;
+    if (trk_emsg_get(&r, &m) < 0 || trk_get_stat(&r, &stat) < 0)
         return;
     trk_lock(srv);
     bool send = false;
     /* The list may have changed while we waited. */
     if (srv->me >= 0 && l->index < srv->tracker_count && strcmp(srv->trackers[l->index], host) == 0) {
+        srv->peer_stat[l->index] = stat;
         send = trk_election_answer(srv->election, dfs_mono_ms(), (int)l->index, &m, &out);
         trk_leader_update(srv);
     }

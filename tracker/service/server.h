@@ -258,6 +258,9 @@ void trk_trackers_learn(struct trk_server *srv, const struct trk_session *s, con
 bool trk_election_poll(struct trk_server *srv, struct trk_emsg *out);
 /* After anything that may have changed who leads. */
 void trk_leader_update(struct trk_server *srv);
+/* What trackers tell each other of themselves. get: 0 or -EINVAL. */
+void trk_put_stat(const struct trk_server *srv, struct buf *b);
+int trk_get_stat(struct rd *r, struct trk_peer_stat *ret) MUST_CHECK;
 /* The group's trunk server is there and alive. */
 bool trk_trunk_alive(const struct trk_group *g);
 /* Leader only: give every group that needs one a trunk server. */
