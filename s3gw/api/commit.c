@@ -248,6 +248,7 @@ static int note_deletions(struct s3_req *q, struct s3_deletion *d, size_t n)
 struct deletions_update {
     struct s3_update update;
     uint64_t bid;
+    struct str marker_owner;
     struct s3_deletion *d;
     int *judged; /* per deletion, overwritten by every run */
     size_t n;
@@ -261,8 +262,8 @@ static int delete_some(struct s3_tx *tx, void *arg)
     for (size_t i = 0; i < u->n; i++) {
         if (u->d[i].result != 0)
             continue;
-        bool had;
-        u->judged[i] = s3_object_delete(tx, u->bid, u->d[i].key, &u->d[i].cond, &had);
+        struct s3_deleted gone;
+        u->judged[i] = s3_object_delete(tx, u->bid, u->d[i].key, &u->d[i].cond, u->marker_owner, &gone);
         if (u->judged[i] < 0 && u->judged[i] != -ENOENT && u->judged[i] != -ESTALE)
             return u->judged[i]; /* not this key's fault: none of them */
     }
@@ -289,6 +290,7 @@ static int update_deletions(struct s3_req *q, struct s3_deletion *d, size_t n)
     for (size_t i = 0; i < count; i++) {
         size_t from = i * DELETIONS_A_COMMIT;
         u[i] = (struct deletions_update){.bid = q->bkt->bid,
+                                         .marker_owner = q->who.user_id,
                                          .d = d + from,
                                          .judged = judged + from,
                                          .n = MIN(n - from, (size_t)DELETIONS_A_COMMIT),

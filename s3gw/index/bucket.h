@@ -2,7 +2,7 @@
 /*
  * bucket - buckets and users in the index.
  *
- * Rows: b name -> bucket record;  B bid -> name;  u user-id -> user record;  k access-key -> key record.
+ * Rows: b name -> bucket record;  B bid -> versioning, name;  u user-id -> user record;  k access-key -> key record.
  * Reads of buckets and keys are cached in this process; changes through here drop the cached entry.
  */
 #ifndef S3_INDEX_BUCKET_H
@@ -38,6 +38,9 @@ int s3_bucket_delete(struct s3_tx *tx, struct str name) MUST_CHECK;
 int s3_bucket_update(struct s3_tx *tx, const struct s3_bucket *b) MUST_CHECK;
 /* The record as this transaction sees it: to change one document without losing another's change. -ENOENT. */
 int s3_bucket_get_tx(struct s3_tx *tx, struct str name, struct arena *a, struct s3_bucket *ret) MUST_CHECK;
+/* What a write in that bucket must know; every write of an object asks. -ENODEV: the bucket is gone. */
+enum s3_versioning { S3_VERSIONING_NEVER, S3_VERSIONING_ENABLED, S3_VERSIONING_SUSPENDED };
+int s3_bucket_versioning_tx(struct s3_tx *tx, uint64_t bid, enum s3_versioning *ret) MUST_CHECK;
 /* Call after a create/delete/update committed: readers of this process see it at once. */
 void s3_bucket_changed(struct s3_index *x, struct str name);
 

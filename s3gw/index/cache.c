@@ -2,18 +2,26 @@
 #include "s3gw/index/cache.h"
 
 #include <pthread.h>
+#include <xxhash.h>
 
-enum { SLOTS = 1024, ROW_MAX = 64 * 1024 }; /* at most 64 MiB, in practice a few hundred KiB */
+enum {
+    SLOTS = 1024, /* a power of two */
+    BYTES_MAX = 4 * 1024 * 1024,
+};
 
-struct slot {
-    char *bytes; /* key, then value; owned; NULL: free */
+struct entry {
+    struct entry *next;
     size_t key_n, value_n;
+    char bytes[]; /* key, value */
 };
 
 struct s3_cache {
-    pthread_rwlock_t lock;
-    uint64_t generation; /* under lock: changes told so far */
-    struct slot slots[SLOTS]; /* under lock: direct mapped */
+    unsigned magic;
+#define CACHE_MAGIC 0xcac4e001u
+    pthread_mutex_t lock;
+    uint64_t generation;
+    size_t bytes; /* of all entries; <= BYTES_MAX */
+    struct entry *slots[SLOTS];
 };
 
 int s3_cache_new(struct s3_cache **ret)
@@ -21,15 +29,21 @@ int s3_cache_new(struct s3_cache **ret)
     struct s3_cache *c = dfs_zalloc(sizeof(*c));
     if (!c)
         return -ENOMEM;
-    pthread_rwlock_init(&c->lock, NULL);
+    c->magic = CACHE_MAGIC;
+    pthread_mutex_init(&c->lock, NULL);
     *ret = c;
     return 0;
 }
 
-static void forget(struct slot *s)
+static void drop_all(struct s3_cache *c)
 {
-    free(s->bytes);
-    *s = (struct slot){0};
+    for (size_t i = 0; i < SLOTS && c->bytes > 0; i++)
+        while (c->slots[i]) {
+            struct entry *e = c->slots[i];
+            c->slots[i] = e->next;
+            c->bytes -= sizeof(*e) + e->key_n + e->value_n;
+            free(e);
+        }
 }
 
 void s3_cache_free(struct s3_cache **cp)
@@ -37,68 +51,81 @@ void s3_cache_free(struct s3_cache **cp)
     struct s3_cache *c = TAKE(*cp);
     if (!c)
         return;
-    for (size_t i = 0; i < SLOTS; i++)
-        forget(&c->slots[i]);
-    pthread_rwlock_destroy(&c->lock);
+    CHECK_OBJ(c, CACHE_MAGIC);
+    drop_all(c);
+    pthread_mutex_destroy(&c->lock);
+    c->magic = 0;
     free(c);
 }
 
-static struct slot *slot_of(struct s3_cache *c, struct str key)
+void s3_cache_clear(struct s3_cache *c)
 {
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-    for (size_t i = 0; i < key.n; i++)
-        h = (h ^ (uint8_t)key.p[i]) * 0x100000001b3u;
-    return &c->slots[(h ^ h >> 32) % SLOTS];
+    CHECK_OBJ(c, CACHE_MAGIC);
+    pthread_mutex_lock(&c->lock);
+    c->generation++;
+    drop_all(c);
+    pthread_mutex_unlock(&c->lock);
 }
 
-static bool holds(const struct slot *s, struct str key)
+uint64_t s3_cache_generation(struct s3_cache *c)
 {
-    return s->bytes && str_eq(str_of(s->bytes, s->key_n), key);
-}
-
-static void store(struct s3_cache *c, struct str key, struct str value, uint64_t generation)
-{
-    if (value.n > ROW_MAX)
-        return;
-    char *bytes = dfs_alloc(key.n + value.n);
-    if (!bytes)
-        return; /* only a cache */
-    memcpy(bytes, key.p, key.n);
-    memcpy(bytes + key.n, value.p, value.n);
-    pthread_rwlock_wrlock(&c->lock);
-    if (c->generation == generation) {
-        struct slot *s = slot_of(c, key);
-        forget(s);
-        *s = (struct slot){TAKE(bytes), key.n, value.n};
-    }
-    pthread_rwlock_unlock(&c->lock);
-    free(bytes);
-}
-
-int s3_cache_get(struct s3_cache *c, struct s3_index *x, struct str key, enum s3_read how, struct buf *value)
-{
-    pthread_rwlock_rdlock(&c->lock);
+    CHECK_OBJ(c, CACHE_MAGIC);
+    pthread_mutex_lock(&c->lock);
     uint64_t generation = c->generation;
-    const struct slot *s = slot_of(c, key);
-    bool hit = holds(s, key);
-    if (hit)
-        buf_add(value, s->bytes + s->key_n, s->value_n);
-    pthread_rwlock_unlock(&c->lock);
-    if (hit)
-        return buf_err(value);
-    int r = s3_index_get(x, key, how, value);
-    if (r == 0 && value->n > 0)
-        store(c, key, buf_str(value), generation);
+    pthread_mutex_unlock(&c->lock);
+    return generation;
+}
+
+static struct entry **find(struct s3_cache *c, struct str key)
+{
+    struct entry **e = &c->slots[XXH3_64bits(key.p, key.n) & (SLOTS - 1)];
+    while (*e && !str_eq(str_of((*e)->bytes, (*e)->key_n), key))
+        e = &(*e)->next;
+    return e;
+}
+
+int s3_cache_get(struct s3_cache *c, struct str key, struct arena *a, struct str *ret)
+{
+    CHECK_OBJ(c, CACHE_MAGIC);
+    struct str copy = STR_NULL;
+    int r = -ENOENT;
+    pthread_mutex_lock(&c->lock);
+    struct entry *e = *find(c, key);
+    if (e) {
+        copy = arena_str(a, str_of(e->bytes + e->key_n, e->value_n));
+        r = copy.p ? 0 : -ENOMEM;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (r == 0)
+        *ret = copy;
     return r;
 }
 
-void s3_cache_changed(struct s3_cache *c, struct str key)
+void s3_cache_put(struct s3_cache *c, uint64_t generation, struct str key, struct str value)
 {
-    pthread_rwlock_wrlock(&c->lock);
-    c->generation++;
-    for (size_t i = 0; !key.p && i < SLOTS; i++)
-        forget(&c->slots[i]);
-    if (key.p && holds(slot_of(c, key), key))
-        forget(slot_of(c, key));
-    pthread_rwlock_unlock(&c->lock);
+    CHECK_OBJ(c, CACHE_MAGIC);
+    size_t size = sizeof(struct entry) + key.n + value.n;
+    if (size > BYTES_MAX / 4)
+        return;
+    struct entry *fresh = dfs_alloc(size);
+    if (!fresh)
+        return;
+    fresh->key_n = key.n;
+    fresh->value_n = value.n;
+    memcpy(fresh->bytes, key.p, key.n);
+    if (value.n)
+        memcpy(fresh->bytes + key.n, value.p, value.n);
+    pthread_mutex_lock(&c->lock);
+    if (generation == c->generation) {
+        if (size > BYTES_MAX - c->bytes)
+            drop_all(c);
+        struct entry **e = find(c, key);
+        if (!*e) {
+            fresh->next = NULL;
+            *e = TAKE(fresh);
+            c->bytes += size;
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    free(fresh);
 }

@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cache - encoded bucket and key rows that this process has read lately, so that every request's first two
- * questions cost no look-up in the engine. Also remembers nothing: an absent row is asked for again.
+ * cache - copies of the few rows that every request reads: buckets, access keys with their users.
  *
- * A reader that misses remembers the generation, reads, and stores only when no change was told in between;
- * so a row that is stored is never older than the last change told. Threads: any.
+ * Read mostly, small, never authoritative: an update that changes such rows empties it when it has been
+ * committed, before anybody is told. A reader that filled an entry from older rows is noticed by its
+ * generation: take one, read the rows, put with it.
+ *
+ * Threads: any. One mutex, held for a look-up and a copy; leaf, nothing is called under it.
  */
 #ifndef S3_INDEX_CACHE_H
 #define S3_INDEX_CACHE_H
 
-#include "s3gw/index/index.h"
+#include "dfscore/base/arena.h"
 
 struct s3_cache;
 
 int s3_cache_new(struct s3_cache **ret) MUST_CHECK;
 void s3_cache_free(struct s3_cache **c);
-
-/* The row, cached or read; as s3_index_get. */
-int s3_cache_get(struct s3_cache *c, struct s3_index *x, struct str key, enum s3_read how, struct buf *value) MUST_CHECK;
-/* Forget what was stored for this key; STR_NULL: for all keys. */
-void s3_cache_changed(struct s3_cache *c, struct str key);
+void s3_cache_clear(struct s3_cache *c);
+uint64_t s3_cache_generation(struct s3_cache *c);
+/* 0 and a copy in the arena; -ENOENT; -ENOMEM. */
+int s3_cache_get(struct s3_cache *c, struct str key, struct arena *a, struct str *ret) MUST_CHECK;
+/* Does nothing when the cache was cleared since @generation, or there is no memory. */
+void s3_cache_put(struct s3_cache *c, uint64_t generation, struct str key, struct str value);
 
 #endif

@@ -1,17 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <pthread.h>
+/*
+ * The committer: one thread per index takes whatever updates wait, runs them one after the other on
+ * one transaction of the engine, commits once, then tells all of them. So the sync of a batch is
+ * shared by everybody who came while the sync before it ran: load makes batches, nothing waits for one.
+ */
+#include "s3gw/index/index.h"
 
+#include <semaphore.h>
+#include <time.h>
+
+#include "dfscore/base/clock.h"
 #include "s3gw/index/cache.h"
-#include "s3gw/index/store.h"
+#include "s3gw/index/engine.h"
+
+enum {
+    BATCH_UPDATES = 256,
+    BATCH_BYTES = 4 * 1024 * 1024, /* of values: a batch with this much takes no further update */
+    HEAL_INTERVAL_S = 1,
+};
+
+/* Row "\0n": u64 last sequence number, u64 last time, both of the batch it came with. */
+#define COUNTERS_ROW STR("\0n")
+
+/* --- readers --- */
 
 int s3_index_get(struct s3_index *x, struct str key, enum s3_read how, struct buf *value)
 {
+    CHECK_OBJ(x, S3_INDEX_MAGIC);
+    ASSERT(key.n > 0);
     return x->ops->get(x, key, how, value);
+}
+
+static struct str behind_own_rows(struct str from)
+{
+    return from.n == 0 || from.p[0] == '\0' ? STR("\x01") : from;
 }
 
 int s3_iter_new(struct s3_index *x, struct str from, struct str until, struct s3_iter **ret)
 {
-    return x->ops->iter(x, from, until, ret);
+    CHECK_OBJ(x, S3_INDEX_MAGIC);
+    return x->ops->iter(x, behind_own_rows(from), until, ret);
 }
 
 bool s3_iter_valid(struct s3_iter *it)
@@ -26,7 +54,7 @@ void s3_iter_next(struct s3_iter *it)
 
 void s3_iter_seek(struct s3_iter *it, struct str key)
 {
-    it->ops->seek(it, key);
+    it->ops->seek(it, behind_own_rows(key));
 }
 
 struct str s3_iter_key(struct s3_iter *it)
@@ -51,81 +79,61 @@ void s3_iter_free(struct s3_iter **itp)
         it->ops->free(it);
 }
 
-void s3_index_submit(struct s3_index *x, struct s3_update *u)
+int s3_index_health(struct s3_index *x)
 {
-    u->next = NULL;
-    x->ops->submit(x, u);
+    CHECK_OBJ(x, S3_INDEX_MAGIC);
+    return x->ops->health(x);
 }
 
-struct waiting {
-    void *arg;
-    int (*fn)(struct s3_tx *tx, void *arg);
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool done;
-    int result;
-};
-
-static int run_for_waiter(struct s3_tx *tx, void *arg)
-{
-    struct waiting *w = arg;
-    return w->fn(tx, w->arg);
-}
-
-static void wake_waiter(void *arg, int result)
-{
-    struct waiting *w = arg;
-    pthread_mutex_lock(&w->lock);
-    w->result = result;
-    w->done = true;
-    pthread_cond_signal(&w->cond);
-    pthread_mutex_unlock(&w->lock);
-}
-
-int s3_index_update(struct s3_index *x, int (*fn)(struct s3_tx *tx, void *arg), void *arg)
-{
-    struct waiting w = {.arg = arg,
-                        .fn = fn,
-                        .lock = PTHREAD_MUTEX_INITIALIZER,
-                        .cond = PTHREAD_COND_INITIALIZER};
-    struct s3_update u = {.fn = run_for_waiter, .done = wake_waiter, .arg = &w};
-    s3_index_submit(x, &u);
-    pthread_mutex_lock(&w.lock);
-    while (!w.done)
-        pthread_cond_wait(&w.cond, &w.lock);
-    pthread_mutex_unlock(&w.lock);
-    pthread_cond_destroy(&w.cond);
-    pthread_mutex_destroy(&w.lock);
-    return w.result;
-}
+/* --- transactions --- */
 
 int s3_tx_get(struct s3_tx *tx, struct str key, struct buf *value)
 {
-    return tx->err < 0 ? tx->err : tx->ops->get(tx, key, value);
+    return tx->x->ops->tx_get(tx->x, key, value);
+}
+
+static bool write_begins(struct s3_tx *tx, size_t bytes)
+{
+    if (tx->err < 0)
+        return false;
+    if (!tx->wrote)
+        tx->x->ops->mark(tx->x);
+    tx->wrote = true;
+    tx->x->batch_bytes += bytes;
+    return true;
 }
 
 void s3_tx_put(struct s3_tx *tx, struct str key, struct str value)
 {
+    ASSERT(key.n > 0 && key.p[0] != '\0');
     if (value.n > S3_INDEX_VALUE_MAX)
         tx->err = tx->err < 0 ? tx->err : -E2BIG;
-    if (tx->err == 0)
-        tx->ops->put(tx, key, value);
+    if (write_begins(tx, key.n + value.n))
+        tx->err = tx->x->ops->tx_put(tx->x, key, value);
 }
 
 void s3_tx_del(struct s3_tx *tx, struct str key)
 {
-    if (tx->err == 0)
-        tx->ops->del(tx, key);
+    ASSERT(key.n > 0 && key.p[0] != '\0');
+    if (write_begins(tx, key.n))
+        tx->err = tx->x->ops->tx_del(tx->x, key);
 }
 
 int s3_tx_iter(struct s3_tx *tx, struct str from, struct str until, struct s3_iter **ret)
 {
-    return tx->err < 0 ? tx->err : tx->ops->iter(tx, from, until, ret);
+    return tx->x->ops->tx_iter(tx->x, behind_own_rows(from), until, ret);
 }
 
 uint64_t s3_tx_seq(struct s3_tx *tx)
 {
-    return ++tx->seq;
+    return ++tx->x->seq;
+}
+
+int64_t s3_tx_now(struct s3_tx *tx)
+{
+    struct s3_index *x = tx->x;
+    x->time_ms = MAX(x->time_ms, dfs_now_ms());
+    return x->time_ms;
 }
 
 void s3_tx_frees(struct s3_tx *tx)
@@ -133,16 +141,240 @@ void s3_tx_frees(struct s3_tx *tx)
     tx->frees = true;
 }
 
+/* --- the committer --- */
+
+static int run_update(struct s3_index *x, struct s3_update *u, bool *cached_rows)
+{
+    struct s3_tx tx = {.x = x};
+    int r = u->fn(&tx, u->arg);
+    if (r == 0)
+        r = tx.err;
+    if (r == 0 && tx.wrote && !tx.frees && x->ops->low_space(x))
+        r = -ENOSPC;
+    *cached_rows |= tx.cached_rows;
+    if (r < 0 && tx.wrote) {
+        int undone = x->ops->rollback(x);
+        if (undone < 0)
+            return undone;
+        u->result = r;
+        return 0;
+    }
+    u->result = MIN(r, 0);
+    return 0;
+}
+
+static int save_counters(struct s3_index *x)
+{
+    if (x->seq == x->seq_saved && x->time_ms == x->time_saved)
+        return 0;
+    AUTO(buf_free) struct buf b = BUF(64);
+    buf_u64(&b, x->seq);
+    buf_u64(&b, (uint64_t)x->time_ms);
+    return buf_err(&b) < 0 ? buf_err(&b) : x->ops->tx_put(x, COUNTERS_ROW, buf_str(&b));
+}
+
+static int commit_batch(struct s3_index *x)
+{
+    if (x->batch_bytes == 0) {
+        x->ops->abandon(x);
+        return 0;
+    }
+    int r = save_counters(x);
+    if (r < 0) {
+        x->ops->abandon(x);
+        return r;
+    }
+    r = x->ops->commit(x);
+    if (r == 0) {
+        x->seq_saved = x->seq;
+        x->time_saved = x->time_ms;
+    }
+    return r;
+}
+
+/*
+ * Runs updates from the front of @list and tells them. When the commit fails, all of them fail with its
+ * error, also those that were refused: they may have been refused for what an earlier one had written.
+ */
+static struct s3_update *run_batch(struct s3_index *x, struct s3_update *list)
+{
+    struct s3_update *u = list;
+    size_t n = 0;
+    bool cached_rows = false;
+    x->batch_bytes = 0;
+    int r = x->ops->begin(x);
+    for (; u && n < BATCH_UPDATES && x->batch_bytes < BATCH_BYTES; u = u->next, n++)
+        if (r == 0)
+            r = run_update(x, u, &cached_rows);
+    if (r == 0)
+        r = commit_batch(x);
+    else
+        x->ops->abandon(x);
+    if (cached_rows)
+        s3_cache_clear(x->cache);
+    for (; n > 0; n--) {
+        struct s3_update *done = list;
+        list = list->next; /* read before done(): the caller may free it there */
+        if (r < 0)
+            done->result = r;
+        done->done(done->arg, done->result);
+    }
+    return list;
+}
+
+static void wait_for_work(struct s3_index *x)
+{
+    x->idle = true;
+    if (x->ops->health(x) == 0) {
+        pthread_cond_wait(&x->wake, &x->lock);
+    } else {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        t.tv_sec += HEAL_INTERVAL_S;
+        pthread_cond_timedwait(&x->wake, &x->lock, &t);
+    }
+    x->idle = false;
+}
+
+static void *committer(void *arg)
+{
+    struct s3_index *x = arg;
+    struct s3_update *list = NULL;
+    for (;;) {
+        pthread_mutex_lock(&x->lock);
+        while (!list && !x->first && !x->stop) {
+            wait_for_work(x);
+            if (!x->first && !x->stop) {
+                pthread_mutex_unlock(&x->lock);
+                if (x->ops->health(x) < 0)
+                    x->ops->heal(x);
+                pthread_mutex_lock(&x->lock);
+            }
+        }
+        if (x->first) { /* behind what is left of the list taken before */
+            struct s3_update **end = &list;
+            while (*end)
+                end = &(*end)->next;
+            *end = x->first;
+            x->first = NULL;
+            x->last = &x->first;
+        }
+        bool stop = x->stop && !list;
+        pthread_mutex_unlock(&x->lock);
+        if (stop)
+            return NULL;
+        list = run_batch(x, list);
+    }
+}
+
+void s3_index_submit(struct s3_index *x, struct s3_update *u)
+{
+    CHECK_OBJ(x, S3_INDEX_MAGIC);
+    ASSERT(u->fn && u->done);
+    u->next = NULL;
+    u->result = 0;
+    pthread_mutex_lock(&x->lock);
+    ASSERT(!x->stop);
+    *x->last = u;
+    x->last = &u->next;
+    bool idle = x->idle;
+    x->idle = false; /* one signal is enough */
+    pthread_mutex_unlock(&x->lock);
+    if (idle)
+        pthread_cond_signal(&x->wake);
+}
+
+struct waiting {
+    struct s3_update update;
+    int (*fn)(struct s3_tx *tx, void *arg);
+    void *arg;
+    int result;
+    sem_t told;
+};
+
+static int run_for_waiting(struct s3_tx *tx, void *arg)
+{
+    struct waiting *w = arg;
+    return w->fn(tx, w->arg);
+}
+
+static void tell_waiting(void *arg, int result)
+{
+    struct waiting *w = arg;
+    w->result = result;
+    sem_post(&w->told);
+}
+
+int s3_index_update(struct s3_index *x, int (*fn)(struct s3_tx *tx, void *arg), void *arg)
+{
+    ASSERT(!pthread_equal(pthread_self(), x->thread)); /* would wait for itself */
+    struct waiting w = {.fn = fn, .arg = arg};
+    w.update = (struct s3_update){.fn = run_for_waiting, .done = tell_waiting, .arg = &w};
+    sem_init(&w.told, 0, 0);
+    s3_index_submit(x, &w.update);
+    while (sem_wait(&w.told) < 0)
+        ASSERT(errno == EINTR);
+    sem_destroy(&w.told);
+    return w.result;
+}
+
+/* --- birth and death --- */
+
+int s3_index_init(struct s3_index *x, const struct s3_engine_ops *ops)
+{
+    x->magic = S3_INDEX_MAGIC;
+    x->ops = ops;
+    x->last = &x->first;
+    pthread_mutex_init(&x->lock, NULL);
+    pthread_cond_init(&x->wake, NULL);
+    return s3_cache_new(&x->cache);
+}
+
+static int load_counters(struct s3_index *x)
+{
+    AUTO(buf_free) struct buf b = BUF(64);
+    int r = x->ops->get(x, COUNTERS_ROW, S3_READ_ANY, &b);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    struct rd rd = rd_of(buf_str(&b));
+    x->seq = x->seq_saved = rd_u64(&rd);
+    x->time_ms = x->time_saved = (int64_t)rd_u64(&rd);
+    return rd.bad || x->time_ms < 0 ? -EBADMSG : 0;
+}
+
+int s3_index_start(struct s3_index *x)
+{
+    int r = load_counters(x);
+    if (r < 0)
+        return r;
+    r = pthread_create(&x->thread, NULL, committer, x);
+    x->running = r == 0;
+    return -r;
+}
+
+void s3_index_fini(struct s3_index *x)
+{
+    if (x->running) {
+        pthread_mutex_lock(&x->lock);
+        x->stop = true;
+        pthread_mutex_unlock(&x->lock);
+        pthread_cond_signal(&x->wake);
+        pthread_join(x->thread, NULL);
+        x->running = false;
+    }
+    s3_cache_free(&x->cache);
+    pthread_cond_destroy(&x->wake);
+    pthread_mutex_destroy(&x->lock);
+    x->magic = 0;
+}
+
 void s3_index_close(struct s3_index **xp)
 {
     struct s3_index *x = TAKE(*xp);
     if (!x)
         return;
-    s3_cache_free(&x->cache);
+    CHECK_OBJ(x, S3_INDEX_MAGIC);
     x->ops->close(x);
-}
-
-int s3_index_health(struct s3_index *x)
-{
-    return x->ops->health(x);
 }

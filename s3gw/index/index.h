@@ -2,7 +2,8 @@
 /*
  * index - what a store of metadata must promise; the one interface to it.
  *
- * An ordered map from byte strings to byte strings, in true byte order. Changes happen only inside
+ * An ordered map from byte strings to byte strings, in true byte order. Keys are not empty; those that
+ * begin with a NUL byte are the engine's own and are not seen by iterators. Changes happen only inside
  * an update: a function that reads and writes through a transaction. All updates of an index are
  * serial: each sees everything committed before it, no other change happens while it runs, and its
  * writes become visible together, after they are durable (synced, unless the index was opened
@@ -68,10 +69,14 @@ int s3_index_update(struct s3_index *x, int (*fn)(struct s3_tx *tx, void *arg), 
 int s3_tx_get(struct s3_tx *tx, struct str key, struct buf *value) MUST_CHECK;
 void s3_tx_put(struct s3_tx *tx, struct str key, struct str value);
 void s3_tx_del(struct s3_tx *tx, struct str key);
-/* Like s3_iter_new, seeing this transaction's own writes too. Free before the function returns. */
+/* Like s3_iter_new, seeing this transaction's own writes so far too; what is written while it lives may be
+ * seen or not, and the row it stands on must not be changed. Free before the function returns. */
 int s3_tx_iter(struct s3_tx *tx, struct str from, struct str until, struct s3_iter **ret) MUST_CHECK;
 /* A number greater than every one given by a committed transaction before; never 0, never reused. */
 uint64_t s3_tx_seq(struct s3_tx *tx);
+
+/* Wall clock, Unix milliseconds, that never goes back: not below what a committed transaction was told. */
+int64_t s3_tx_now(struct s3_tx *tx);
 
 /* This update sets space free in the end: let it use the reserve. */
 void s3_tx_frees(struct s3_tx *tx);

@@ -25,8 +25,10 @@ struct s3_list_entry {
     struct str key;              /* or the common prefix */
     bool is_prefix;
     bool is_latest;              /* versions */
-    struct s3_object object;     /* objects, versions (no detail) */
-    struct s3_upload upload;     /* uploads */
+    union {
+        struct s3_object object; /* objects, versions: what listings show, no headers, extents, sections */
+        struct s3_upload upload; /* uploads: likewise */
+    };
 };
 
 struct s3_list_page {

@@ -1,214 +1,508 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The versions of a key lie in two places. The `o` row is the newest one, unless that is a delete marker;
+ * everything else is a `v` row. So readers and listings of current objects look at one row a key, and
+ * a bucket without versioning has no `v` rows. Invariants, at the end of each transaction:
+ *
+ *   - the o row has a greater number than every v row of its key;
+ *   - without an o row the newest v row, if any, is a delete marker;
+ *   - at most one version of a key is the null version; the n row gives its number if it is a v row;
+ *   - the detail row of a number lives as long as the version of that number, wherever its row is.
+ */
 #include "s3gw/index/object.h"
 
+#include "s3gw/index/bucket.h"
+#include "s3gw/index/lock.h"
+#include "s3gw/index/object_read.h"
+#include "s3gw/index/record.h"
 #include "s3gw/index/refs.h"
 #include "s3gw/index/rows.h"
+#include "s3gw/index/trash.h"
 
-enum { DETAIL_INLINE_MAX = 1024 }; /* bytes; bigger manifests get a row of their own, so that listings stay quick */
+enum { ARENA_MAX = 64 * 1024 * 1024 };
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* A version as it is in its row. */
+struct stored {
+    bool there;
+    bool split;        /* its extents are in a detail row */
+    struct buf value;  /* the row's */
+    struct s3_object o;
+};
 
-static int get_row(struct s3_index *x, struct s3_tx *tx, struct str key, enum s3_read how, struct arena *a,
-                   struct str *ret)
+/* What one change of a key works with; lives as long as the call. */
+struct change {
+    struct s3_tx *tx;
+    uint64_t bid;
+    struct str key;
+    enum s3_versioning versioning;
+    struct arena arena;
+    struct stored current; /* the o row */
+};
+
+static void change_fini(struct change *c)
 {
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-    int r = tx ? s3_tx_get(tx, key, &v) : s3_index_get(x, key, how, &v);
+    buf_free(&c->current.value);
+    arena_fini(&c->arena);
+}
+
+static int load(struct change *c, const struct s3_row_key *row, struct stored *ret)
+{
+    ret->there = false;
+    ret->value = BUF(S3_INDEX_VALUE_MAX);
+    int r = s3_tx_get(c->tx, s3_row_str(row), &ret->value);
+    if (r == -ENOENT)
+        return 0;
+    if (r == 0)
+        r = s3_object_decode_head(buf_str(&ret->value), &c->arena, &ret->o, &ret->split);
+    ret->there = r == 0;
+    return r;
+}
+
+static int change_init(struct change *c, struct s3_tx *tx, uint64_t bid, struct str key)
+{
+    ASSERT(key.n > 0 && key.n <= S3_OBJECT_KEY_MAX);
+    *c = (struct change){.tx = tx, .bid = bid, .key = key};
+    c->current.value = BUF(S3_INDEX_VALUE_MAX);
+    arena_init(&c->arena, ARENA_MAX);
+    int r = s3_bucket_versioning_tx(tx, bid, &c->versioning);
     if (r < 0)
         return r;
-    *ret = arena_str(a, buf_str(&v));
-    return ret->p ? 0 : -ENOMEM;
+    struct s3_row_key row;
+    s3_row_object(&row, S3_ROW_OBJECT, bid, key);
+    return load(c, &row, &c->current);
 }
 
-/*
- * @ret->seq names the detail row. One that is missing means that the object was replaced between the two
- * reads (both rows go in one commit): then @seen, the seq whose detail was missing, differs the next time.
- */
-static int get_object(struct s3_index *x, struct s3_tx *tx, uint64_t bid, struct str key, enum s3_read how,
-                      bool want_detail, struct arena *a, struct s3_object *ret)
+static bool etag_listed(const struct s3_cond *cond, const struct s3_etag *e)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    for (uint64_t seen = 0;;) {
-        struct str row = s3_row_object(&k, bid, key), bytes;
-        bool apart;
-        int r = buf_err(&k) ? buf_err(&k) : get_row(x, tx, row, how, a, &bytes);
-        if (r == 0)
-            r = s3_object_decode_head(bytes, a, ret, &apart);
-        if (r < 0 || !apart || !want_detail)
-            return r;
-        r = get_row(x, tx, s3_row_detail(&k, ret->seq), how, a, &bytes);
-        if (r == 0)
-            return s3_object_decode_detail(bytes, a, ret);
-        if (r != -ENOENT || ret->seq == seen)
-            return r == -ENOENT ? -EBADMSG : r;
-        seen = ret->seq;
-    }
-}
-
-int s3_object_get(struct s3_index *x, uint64_t bid, struct str key, enum s3_read how, bool want_detail,
-                  struct arena *a, struct s3_object *ret)
-{
-    return get_object(x, NULL, bid, key, how, want_detail, a, ret);
-}
-
-int s3_object_get_tx(struct s3_tx *tx, uint64_t bid, struct str key, struct arena *a, struct s3_object *ret)
-{
-    return get_object(NULL, tx, bid, key, S3_READ_ANY, true, a, ret);
-}
-
-/* ---- changing ----------------------------------------------------------------------------------- */
-
-int s3_bucket_alive(struct s3_tx *tx, uint64_t bid)
-{
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf v = BUF(1024);
-    int r = s3_tx_get(tx, s3_row_bid(&k, bid), &v);
-    return r == -ENOENT ? -ENODEV : r;
-}
-
-static bool etag_listed(const struct s3_cond *c, const struct s3_etag *e)
-{
-    if (c->if_match_any)
-        return true;
-    const struct s3_etag *list = c->if_match_n ? c->if_match_list : &c->if_match;
-    for (size_t i = 0; i < MAX(c->if_match_n, (size_t)1); i++)
-        if (s3_etag_eq(&list[i], e))
+    if (cond->if_match_n == 0)
+        return s3_etag_eq(&cond->if_match, e);
+    for (size_t i = 0; i < cond->if_match_n; i++)
+        if (s3_etag_eq(&cond->if_match_list[i], e))
             return true;
     return false;
 }
 
-static int judge(const struct s3_cond *c, const struct s3_object *current)
+static int judge(const struct s3_cond *cond, const struct stored *current)
 {
-    if (!c)
+    if (!cond)
         return 0;
-    if (c->if_none_match_any && current)
+    if (cond->if_none_match_any && current->there)
         return -EEXIST;
-    if (c->has_if_match && !current)
+    if (!cond->has_if_match)
+        return 0;
+    if (!current->there)
         return -ENOENT;
-    return c->has_if_match && !etag_listed(c, &current->etag) ? -ESTALE : 0;
+    return cond->if_match_any || etag_listed(cond, &current->o.etag) ? 0 : -ESTALE;
 }
 
-/* What an object no longer needs: its files, its detail. */
-static int drop(struct s3_tx *tx, const struct s3_object *o)
+/* --- rows --- */
+
+static void put_current(struct change *c, struct str value)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    s3_tx_del(tx, s3_row_detail(&k, o->seq));
-    return s3_refs_drop(tx, o->extents, o->nextents);
+    struct s3_row_key row;
+    s3_row_object(&row, S3_ROW_OBJECT, c->bid, c->key);
+    s3_tx_put(c->tx, s3_row_str(&row), value);
 }
 
-static int write_object(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o)
+static void del_current(struct change *c)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf head = BUF(S3_INDEX_VALUE_MAX);
-    AUTO(buf_free) struct buf detail = BUF(S3_INDEX_VALUE_MAX);
-    s3_object_encode_detail(o, &detail);
-    bool apart = detail.n > DETAIL_INLINE_MAX;
-    s3_object_encode_head(o, apart, &head);
-    if (buf_err(&head) || buf_err(&detail))
-        return buf_err(&head) ? buf_err(&head) : buf_err(&detail);
-    if (apart)
-        s3_tx_put(tx, s3_row_detail(&k, o->seq), buf_str(&detail));
-    s3_tx_put(tx, s3_row_object(&k, bid, key), buf_str(&head));
-    return buf_err(&k);
+    struct s3_row_key row;
+    s3_row_object(&row, S3_ROW_OBJECT, c->bid, c->key);
+    s3_tx_del(c->tx, s3_row_str(&row));
 }
 
-int s3_object_install(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
-                      struct s3_object *o)
+static void put_null_number(struct change *c, uint64_t seq)
 {
-    struct arena a;
-    arena_init(&a, 2 * S3_INDEX_VALUE_MAX);
-    struct s3_object old;
-    int r = s3_object_get_tx(tx, bid, key, &a, &old);
-    bool had = r == 0;
-    if (r == -ENOENT)
-        r = 0;
-    if (r == 0)
-        r = judge(cond, had ? &old : NULL);
-    if (r == 0 && had) {
-        o->mtime_ms = MAX(o->mtime_ms, old.mtime_ms);
-        r = drop(tx, &old);
+    struct s3_row_key row;
+    s3_row_object(&row, S3_ROW_NULL_VERSION, c->bid, c->key);
+    AUTO(buf_free) struct buf b = BUF(64);
+    buf_u64(&b, seq);
+    s3_tx_put(c->tx, s3_row_str(&row), buf_str(&b));
+}
+
+static void del_null_number(struct change *c)
+{
+    struct s3_row_key row;
+    s3_row_object(&row, S3_ROW_NULL_VERSION, c->bid, c->key);
+    s3_tx_del(c->tx, s3_row_str(&row));
+}
+
+/* 0: the null version is not among the v rows. */
+static int get_null_number(struct change *c, uint64_t *ret)
+{
+    struct s3_row_key row;
+    s3_row_object(&row, S3_ROW_NULL_VERSION, c->bid, c->key);
+    AUTO(buf_free) struct buf b = BUF(64);
+    int r = s3_tx_get(c->tx, s3_row_str(&row), &b);
+    *ret = 0;
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    struct rd rd = rd_of(buf_str(&b));
+    *ret = rd_u64(&rd);
+    return rd.bad || *ret == 0 ? -EBADMSG : 0;
+}
+
+static void put_older(struct change *c, const struct s3_object *o, struct str value)
+{
+    struct s3_row_key row;
+    s3_row_numbered(&row, S3_ROW_VERSION, c->bid, c->key, o->seq);
+    s3_tx_put(c->tx, s3_row_str(&row), value);
+    if (o->flags & S3_OBJ_NULL_VERSION)
+        put_null_number(c, o->seq);
+}
+
+static void del_older(struct change *c, const struct s3_object *o)
+{
+    struct s3_row_key row;
+    s3_row_numbered(&row, S3_ROW_VERSION, c->bid, c->key, o->seq);
+    s3_tx_del(c->tx, s3_row_str(&row));
+    if (o->flags & S3_OBJ_NULL_VERSION)
+        del_null_number(c);
+}
+
+/* The version loses its files; its row is the caller's. */
+static int drop_content(struct change *c, const struct stored *v)
+{
+    if (v->split) {
+        s3_trash_add(c->tx, S3_TRASH_DETAIL, v->o.seq);
+        return 0;
     }
+    return s3_refs_drop(c->tx, v->o.extents, v->o.nextents);
+}
+
+/* --- what a new version does to the ones before --- */
+
+static int replace_null_among_older(struct change *c)
+{
+    uint64_t seq;
+    int r = get_null_number(c, &seq);
+    if (r < 0 || seq == 0)
+        return r;
+    struct s3_row_key row;
+    s3_row_numbered(&row, S3_ROW_VERSION, c->bid, c->key, seq);
+    struct stored old;
+    r = load(c, &row, &old);
+    if (r == 0 && !old.there)
+        r = -EBADMSG;
     if (r == 0)
-        r = write_object(tx, bid, key, o);
-    arena_fini(&a);
+        r = s3_lock_check(old.o.lock, s3_tx_now(c->tx), false);
+    if (r == 0)
+        r = drop_content(c, &old);
+    if (r == 0)
+        del_older(c, &old.o);
+    buf_free(&old.value);
     return r;
+}
+
+/* The o row is about to be written or deleted by a new version: keep or drop what it says now. */
+static int make_way(struct change *c)
+{
+    struct stored *cur = &c->current;
+    bool replaces = c->versioning != S3_VERSIONING_ENABLED; /* a null version replaces the null version */
+    if (cur->there && replaces && cur->o.flags & S3_OBJ_NULL_VERSION) {
+        int r = s3_lock_check(cur->o.lock, s3_tx_now(c->tx), false);
+        return r < 0 ? r : drop_content(c, cur);
+    }
+    if (cur->there)
+        put_older(c, &cur->o, buf_str(&cur->value));
+    return replaces && c->versioning == S3_VERSIONING_SUSPENDED ? replace_null_among_older(c) : 0;
+}
+
+static uint32_t flags_of_new(const struct change *c)
+{
+    return c->versioning == S3_VERSIONING_ENABLED ? 0 : S3_OBJ_NULL_VERSION;
+}
+
+/* --- put and copy --- */
+
+/* @before: what an earlier run of the same update left in o->seq; its new files carry that number. */
+static void adopt_new_files(struct s3_tx *tx, struct s3_object *o, uint64_t before)
+{
+    for (size_t i = 0; i < o->nextents; i++) {
+        struct s3_extent *e = &o->extents[i];
+        if (e->owner != 0 && (before == 0 || e->owner != before))
+            continue;
+        e->owner = o->seq;
+        s3_ref_add(tx, e->file_id, o->seq);
+    }
+}
+
+static int share_files(struct s3_tx *tx, struct s3_object *o)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < o->nextents; i++) {
+        struct s3_extent *e = &o->extents[i];
+        bool again = i > 0 && str_eq(e->file_id, o->extents[i - 1].file_id);
+        if (!again)
+            r = s3_ref_share(tx, e->file_id, e->owner, o->seq);
+        e->owner = o->seq;
+    }
+    return r;
+}
+
+static int write_new(struct change *c, const struct s3_object *o)
+{
+    AUTO(buf_free) struct buf head = BUF(S3_INDEX_VALUE_MAX), detail = BUF(S3_INDEX_VALUE_MAX);
+    s3_object_encode_split(o, &head, &detail);
+    int r = buf_err(&head) < 0 ? buf_err(&head) : buf_err(&detail);
+    if (r < 0)
+        return r;
+    put_current(c, buf_str(&head));
+    if (detail.n > 0) {
+        struct s3_row_key row;
+        s3_row_number(&row, S3_ROW_DETAIL, o->seq);
+        s3_tx_put(c->tx, s3_row_str(&row), buf_str(&detail));
+    }
+    return 0;
+}
+
+static int put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond, bool share,
+               struct s3_object *o)
+{
+    AUTO(change_fini) struct change c;
+    int r = change_init(&c, tx, bid, key);
+    if (r == 0)
+        r = judge(cond, &c.current);
+    if (r < 0)
+        return r;
+    uint64_t before = o->seq;
+    o->seq = s3_tx_seq(tx);
+    o->flags = flags_of_new(&c);
+    if (c.current.there)
+        o->mtime_ms = MAX(o->mtime_ms, c.current.o.mtime_ms);
+    /* New references first: what is replaced may hold the same files. */
+    if (share)
+        r = share_files(tx, o);
+    else
+        adopt_new_files(tx, o, before);
+    if (r == 0)
+        r = make_way(&c);
+    return r < 0 ? r : write_new(&c, o);
 }
 
 int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond, struct s3_object *o)
 {
-    int r = s3_bucket_alive(tx, bid);
-    if (r < 0)
-        return r;
-    o->seq = s3_tx_seq(tx);
-    for (size_t i = 0; i < o->nextents; i++) {
-        if (o->extents[i].owner != 0)
-            continue;
-        o->extents[i].owner = o->seq;
-        s3_ref_add(tx, o->extents[i].file_id, o->seq);
-    }
-    return s3_object_install(tx, bid, key, cond, o);
+    return put(tx, bid, key, cond, false, o);
 }
 
-int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond, bool *had)
+int s3_object_restore(struct s3_tx *tx, uint64_t bid, struct str key, struct s3_object *o)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    s3_tx_frees(tx);
-    int r = s3_bucket_alive(tx, bid);
-    if (r < 0)
-        return r;
-    struct arena a;
-    arena_init(&a, 2 * S3_INDEX_VALUE_MAX);
-    struct s3_object old;
-    r = s3_object_get_tx(tx, bid, key, &a, &old);
-    *had = r == 0;
-    if (r == -ENOENT)
-        r = 0;
-    if (r == 0)
-        r = judge(cond, *had ? &old : NULL);
-    if (r == 0 && *had) {
-        s3_tx_del(tx, s3_row_object(&k, bid, key));
-        r = drop(tx, &old);
-    }
-    arena_fini(&a);
-    return r;
+    for (size_t i = 0; i < o->nextents; i++)
+        o->extents[i].owner = 0; /* whoever owns the file: numbers of another index mean nothing here */
+    return put(tx, bid, key, NULL, true, o);
 }
 
 int s3_object_copy(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq, uint64_t bid,
                    struct str key, const struct s3_cond *cond, struct s3_object *o)
 {
-    int r = s3_bucket_alive(tx, bid);
+    int r = s3_object_still_there(tx, src_bid, src_key, src_seq);
+    return r < 0 ? r : put(tx, bid, key, cond, true, o);
+}
+
+/* --- delete --- */
+
+static int put_marker(struct change *c, struct str owner, struct s3_deleted *ret)
+{
+    struct s3_object m = {.flags = flags_of_new(c) | S3_OBJ_DELETE_MARKER,
+                          .seq = s3_tx_seq(c->tx),
+                          .mtime_ms = s3_tx_now(c->tx),
+                          .owner_id = owner};
+    if (c->current.there)
+        m.mtime_ms = MAX(m.mtime_ms, c->current.o.mtime_ms);
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    s3_object_encode(&m, &value);
+    int r = buf_err(&value) < 0 ? buf_err(&value) : make_way(c);
     if (r < 0)
         return r;
-    struct arena a;
-    arena_init(&a, 2 * S3_INDEX_VALUE_MAX);
-    struct s3_object src;
-    r = s3_object_get_tx(tx, src_bid, src_key, &a, &src);
-    if (r == -ENOENT || (r == 0 && src.seq != src_seq))
-        r = -EAGAIN;
-    arena_fini(&a);
+    put_older(c, &m, buf_str(&value));
+    ret->marker = true;
+    ret->null_version = m.flags & S3_OBJ_NULL_VERSION;
+    ret->seq = m.seq;
+    return 0;
+}
+
+int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
+                     struct str marker_owner, struct s3_deleted *ret)
+{
+    *ret = (struct s3_deleted){0};
+    AUTO(change_fini) struct change c;
+    int r = change_init(&c, tx, bid, key);
+    if (r == 0)
+        r = judge(cond, &c.current);
     if (r < 0)
         return r;
-    o->seq = s3_tx_seq(tx);
-    for (size_t i = 0; i < o->nextents; i++) {
-        o->extents[i].owner = o->seq;
-        s3_ref_add(tx, o->extents[i].file_id, o->seq);
+    ret->had = c.current.there;
+    if (c.versioning != S3_VERSIONING_NEVER) {
+        r = put_marker(&c, marker_owner, ret);
+    } else if (ret->had) {
+        ret->null_version = true;
+        ret->seq = c.current.o.seq;
+        r = make_way(&c);
     }
-    return s3_object_install(tx, bid, key, cond, o);
+    if (r == 0 && ret->had)
+        del_current(&c);
+    return r;
+}
+
+/* --- delete one version --- */
+
+/* There is no o row any more: the newest of the v rows becomes it, unless it is a marker. */
+static int promote(struct change *c)
+{
+    struct s3_row_key from, until;
+    s3_row_object(&from, S3_ROW_VERSION, c->bid, c->key);
+    s3_row_u8(&from, 0);
+    until = from;
+    s3_row_after_prefix(&until);
+    struct s3_iter *it = NULL;
+    int r = s3_tx_iter(c->tx, s3_row_str(&from), s3_row_str(&until), &it);
+    if (r < 0)
+        return r;
+    struct str value = STR_NULL;
+    if (s3_iter_valid(it)) {
+        value = arena_str(&c->arena, s3_iter_value(it));
+        r = value.p ? 0 : -ENOMEM;
+    } else {
+        r = s3_iter_err(it);
+    }
+    s3_iter_free(&it);
+    if (r < 0 || !value.p)
+        return r;
+    struct s3_object o;
+    bool split;
+    r = s3_object_decode_head(value, &c->arena, &o, &split);
+    if (r < 0 || o.flags & S3_OBJ_DELETE_MARKER)
+        return r;
+    del_older(c, &o);
+    put_current(c, value);
+    return 0;
+}
+
+static int remove_version(struct change *c, const struct stored *v, bool bypass, struct s3_deleted *ret)
+{
+    int r = s3_lock_check(v->o.lock, s3_tx_now(c->tx), bypass);
+    if (r == 0)
+        r = drop_content(c, v);
+    if (r < 0)
+        return r;
+    ret->had = true;
+    ret->marker = v->o.flags & S3_OBJ_DELETE_MARKER;
+    ret->null_version = v->o.flags & S3_OBJ_NULL_VERSION;
+    ret->seq = v->o.seq;
+    return 0;
+}
+
+static bool is_named(const struct s3_object *o, const struct s3_version *v)
+{
+    bool null = o->flags & S3_OBJ_NULL_VERSION;
+    return v->null ? null : !null && o->seq == v->seq;
+}
+
+static int remove_older(struct change *c, const struct s3_version *v, bool bypass, struct s3_deleted *ret)
+{
+    uint64_t seq = v->seq;
+    int r = v->null ? get_null_number(c, &seq) : 0;
+    if (r < 0 || seq == 0)
+        return r;
+    struct s3_row_key row;
+    s3_row_numbered(&row, S3_ROW_VERSION, c->bid, c->key, seq);
+    struct stored old;
+    r = load(c, &row, &old);
+    if (r == 0 && old.there && is_named(&old.o, v)) {
+        r = remove_version(c, &old, bypass, ret);
+        if (r == 0)
+            del_older(c, &old.o);
+    }
+    buf_free(&old.value);
+    return r;
+}
+
+int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_version *v,
+                             bool bypass_governance, struct s3_deleted *ret)
+{
+    *ret = (struct s3_deleted){0};
+    AUTO(change_fini) struct change c;
+    int r = change_init(&c, tx, bid, key);
+    if (r < 0)
+        return r;
+    bool current = c.current.there && is_named(&c.current.o, v);
+    if (current) {
+        r = remove_version(&c, &c.current, bypass_governance, ret);
+        if (r == 0)
+            del_current(&c);
+    } else {
+        r = remove_older(&c, v, bypass_governance, ret);
+    }
+    if (r == 0 && ret->had && (current || !c.current.there))
+        r = promote(&c);
+    return r;
+}
+
+/* --- amend --- */
+
+/* The version with that number, wherever it is; *is_current tells. */
+static int load_number(struct change *c, uint64_t seq, struct stored *ret, bool *is_current)
+{
+    *is_current = c->current.there && c->current.o.seq == seq;
+    if (*is_current) {
+        *ret = c->current;
+        ret->value = BUF(S3_INDEX_VALUE_MAX); /* not needed again, and not ours */
+        return 0;
+    }
+    struct s3_row_key row;
+    s3_row_numbered(&row, S3_ROW_VERSION, c->bid, c->key, seq);
+    int r = load(c, &row, ret);
+    if (r == 0 && !ret->there)
+        r = c->current.there ? -EAGAIN : -ENOENT;
+    return r;
+}
+
+static int rewrite(struct change *c, const struct stored *v, bool is_current)
+{
+    AUTO(buf_free) struct buf head = BUF(S3_INDEX_VALUE_MAX);
+    s3_object_encode_head(&v->o, v->split, &head);
+    if (buf_err(&head) < 0)
+        return buf_err(&head);
+    if (is_current)
+        put_current(c, buf_str(&head));
+    else
+        put_older(c, &v->o, buf_str(&head));
+    return 0;
 }
 
 int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o)
 {
-    struct arena a;
-    arena_init(&a, 2 * S3_INDEX_VALUE_MAX);
-    struct s3_object now;
-    int r = s3_object_get_tx(tx, bid, key, &a, &now);
-    if (r == 0 && now.seq != o->seq)
+    AUTO(change_fini) struct change c;
+    struct stored v = {.value = BUF(S3_INDEX_VALUE_MAX)};
+    bool is_current;
+    int r = change_init(&c, tx, bid, key);
+    if (r == 0)
+        r = load_number(&c, o->seq, &v, &is_current);
+    if (r == 0) {
+        v.o.tags = o->tags;
+        v.o.acl = o->acl;
+        v.o.lock = o->lock;
+        r = rewrite(&c, &v, is_current);
+    }
+    buf_free(&v.value);
+    return r;
+}
+
+int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, struct str was,
+                         struct str lock)
+{
+    AUTO(change_fini) struct change c;
+    struct stored v = {.value = BUF(S3_INDEX_VALUE_MAX)};
+    bool is_current;
+    int r = change_init(&c, tx, bid, key);
+    if (r == 0)
+        r = load_number(&c, seq, &v, &is_current);
+    if (r == 0 && (!v.o.lock.p != !was.p || !str_eq(v.o.lock, was)))
         r = -EAGAIN;
     if (r == 0) {
-        now.tags = o->tags;
-        now.acl = o->acl;
-        now.lock = o->lock;
-        r = write_object(tx, bid, key, &now);
+        v.o.lock = lock;
+        r = rewrite(&c, &v, is_current);
     }
-    arena_fini(&a);
+    buf_free(&v.value);
     return r;
 }

@@ -5,6 +5,7 @@
  * Rows (all integers big endian; `bid` is the bucket's number, 8 bytes; see s3gw/README.md for bytes):
  *   o bid key               current object of a key (what listings walk); absent under a delete marker
  *   v bid key 00 ~seq       other versions and delete markers, newest first
+ *   n bid key               number of the null version, while that is among the `v` rows
  *   d seq                   detail of a big object: extents and parts that do not fit the head
  *   f file-id 00 owner      "this file is in use by that owner": the only thing that keeps a file
  *   g time seq file-id      files that lost their last owner: the reclaimer's outbox
@@ -75,28 +76,60 @@ struct s3_cond {
 /* -EEXIST: If-None-Match failed; -ENOENT: If-Match and no object; -ESTALE: If-Match, another ETag. */
 
 /*
- * Change the current object of a key. Each is called from within an update function; results are errnos
+ * Change the objects of a key. Each is called from within an update function; results are errnos
  * of s3_cond, -ENODEV when the bucket is gone (checked here, by its number), -EIO ...
  *
- * put: o's seq, mtime are set here; its extents' owner 0 means "new files, give them the new seq as owner":
- *      their f rows are written. What it replaces goes to the outbox.
- * delete: the current object. *had says whether there was one (deleting nothing is success).
+ * put: o's seq, mtime and flags are set here; extents with owner 0 are new files: they get the new seq as
+ *      owner, and f rows. What it replaces goes to the outbox; in a bucket with versioning it becomes an
+ *      older version, or is the null version that was replaced (-EPERM: that one is locked).
+ * delete: the current object, or with versioning a delete marker above it. ret->had says whether there was
+ *      a current object (deleting nothing is success). @marker_owner: owner id of a marker.
  */
 int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
                   struct s3_object *o) MUST_CHECK;
+
+/* put, of an object whose files others may own already: for rebuilding the index. */
+int s3_object_restore(struct s3_tx *tx, uint64_t bid, struct str key, struct s3_object *o) MUST_CHECK;
+
+struct s3_deleted {
+    bool had;
+    bool marker;        /* a delete marker: made by delete, removed by delete_version */
+    bool null_version;  /* ... or what was removed, is the null version */
+    uint64_t seq;       /* ... its number; 0: nothing happened */
+};
 int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
-                     bool *had) MUST_CHECK;
+                     struct str marker_owner, struct s3_deleted *ret) MUST_CHECK;
+
+/* A version by its name: the null version, or a number. */
+struct s3_version {
+    bool null;
+    uint64_t seq; /* when not null */
+};
+/* As s3_object_get, of one version, a delete marker too (S3_OBJ_DELETE_MARKER). */
+int s3_object_get_version(struct s3_index *x, uint64_t bid, struct str key, const struct s3_version *v,
+                          enum s3_read how, bool want_detail, struct arena *a, struct s3_object *ret) MUST_CHECK;
+/* The newest version, be it a delete marker: what to say when s3_object_get() finds none. */
+int s3_object_get_newest(struct s3_index *x, uint64_t bid, struct str key, struct arena *a,
+                         struct s3_object *ret) MUST_CHECK;
+/*
+ * Remove a version for good; the next newest becomes current, unless it is a marker. Nothing there is
+ * success. -EPERM: it is locked (lock.h) and @bypass_governance does not help.
+ */
+int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_version *v,
+                             bool bypass_governance, struct s3_deleted *ret) MUST_CHECK;
 
 /*
  * Change what may change without a new version: tags, acl, lock of the version @o was read as (o->seq).
- * Everything else of the stored record stays, mtime too. -EAGAIN: the key has another version now, read
- * again; -ENOENT: none.
+ * Everything else of the stored record stays, mtime too. -EAGAIN: that version is no longer there, or its
+ * lock is not @was any more, read again; -ENOENT: the key has none at all.
  */
 int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o) MUST_CHECK;
+int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, struct str was,
+                         struct str lock) MUST_CHECK;
 
 /*
  * Copy by reference: like put, after checking that the source is still the version that was read
- * (src_seq; else -EAGAIN: read it again) so that its files still live. Every extent gets the new seq
+ * (src_seq, current or an older version; else -EAGAIN: read it again) so that its files still live. Every extent gets the new seq
  * as owner and its f row.
  */
 int s3_object_copy(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq, uint64_t bid,

@@ -2,6 +2,10 @@
 /*
  * refs - which stored files are in use, and the outbox of those that no longer are.
  *
+ * Rows:  f file-id 00 owner   empty: the only one of its file; 01: the file has or had others
+ *        g time owner file-id queued then, when that owner, the last, had gone
+ *        s group 00 path      u64: how far the log of that store path has been searched for orphans
+ *
  * A file lives while an `f` row names it. Dropping the last one writes a `g` row in the same
  * transaction; the reclaimer claims those, deletes the files on the storages, then forgets the rows.
  * A claimed file can get no new owner: owners come only from an object that is current in the same
@@ -13,7 +17,10 @@
 #include "s3gw/core/req.h"
 #include "s3gw/index/index.h"
 
+/* The first owner of a new file. */
 void s3_ref_add(struct s3_tx *tx, struct str file_id, uint64_t owner);
+/* One more owner of a file that @from owns (0, or not so: whoever does). */
+int s3_ref_share(struct s3_tx *tx, struct str file_id, uint64_t from, uint64_t owner) MUST_CHECK;
 /* Drops the row; when it was the last of the file, queues the file for the reclaimer. */
 int s3_ref_drop(struct s3_tx *tx, struct str file_id, uint64_t owner) MUST_CHECK;
 /* All files of these extents, each under its extent's owner. */
@@ -29,7 +36,8 @@ struct s3_garbage {
     struct str row;      /* the g row's key: give it to s3_garbage_forget */
     struct str file_id;
 };
-/* Up to @max rows queued at or before @before_ms, oldest first. *ret in the arena. 0 or errno. */
+/* Up to @max rows queued at or before @before_ms, oldest first. *ret in the arena. 0 or errno. Takes the
+ * trash (index/trash.h) apart before it looks, so it is no reader only. May block. */
 int s3_garbage_list(struct s3_index *x, int64_t before_ms, size_t max, struct arena *a,
                     struct s3_garbage **ret, size_t *ret_n) MUST_CHECK;
 void s3_garbage_forget(struct s3_tx *tx, struct str row);

@@ -1,64 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rows - keys of the index's rows and the pieces records are made of. Private to s3gw/index; the bytes are
- * documented in s3gw/README.md. Threads: no state.
+ * rows - keys of the index's rows. A letter, then the parts; integers big endian, so that they sort.
+ * s3gw/README.md lists them all.
  */
 #ifndef S3_INDEX_ROWS_H
 #define S3_INDEX_ROWS_H
 
-#include "s3gw/core/checksum.h"
-#include "s3gw/index/object.h"
-#include "s3gw/index/upload.h"
+#include "dfscore/base/str.h"
 
-enum { S3_ROW_KEY_MAX = 1 + 8 + 1024 + 1 + 8 + 8 };
+enum {
+    S3_ROW_OBJECT = 'o',
+    S3_ROW_VERSION = 'v',
+    S3_ROW_NULL_VERSION = 'n',
+    S3_ROW_DETAIL = 'd',
+    S3_ROW_FILE = 'f',
+    S3_ROW_GARBAGE = 'g',
+    S3_ROW_TRASH = 't',
+    S3_ROW_BUCKET = 'b',
+    S3_ROW_BUCKET_ID = 'B',
+    S3_ROW_USER = 'u',
+    S3_ROW_ACCESS_KEY = 'k',
+    S3_ROW_UPLOAD = 'm',
+    S3_ROW_PART = 'p',
+    S3_ROW_FINISHED = 'c',
+    S3_ROW_SCAN = 's',
+    S3_ROW_REBUILD = 'r', /* lifecycle/rebuild.c, while it runs */
+};
 
-/* Appends the key of a row; errors stick in @k. Views of it are valid until the next change. */
-struct str s3_row_object(struct buf *k, uint64_t bid, struct str key);
-struct str s3_row_detail(struct buf *k, uint64_t seq);
-struct str s3_row_ref(struct buf *k, struct str file_id, uint64_t owner);
-struct str s3_row_refs(struct buf *k, struct str file_id); /* prefix of all owners of a file */
-struct str s3_row_garbage(struct buf *k, int64_t time_ms, uint64_t seq, struct str file_id);
-struct str s3_row_bucket(struct buf *k, struct str name);
-struct str s3_row_bid(struct buf *k, uint64_t bid);
-struct str s3_row_user(struct buf *k, struct str id);
-struct str s3_row_key(struct buf *k, struct str access_key);
-struct str s3_row_upload(struct buf *k, uint64_t bid, struct str key, uint64_t useq);
-struct str s3_row_part(struct buf *k, uint64_t useq, uint32_t number);
-struct str s3_row_finished(struct buf *k, uint64_t useq);
-/* A kind letter and a number: where all rows of a bucket, or all parts of an upload, begin. */
-struct str s3_row_prefix(struct buf *k, char kind, uint64_t number);
-/* The first key behind all that begin with @prefix; empty when there is none. */
-struct str s3_row_after(struct buf *k, struct str prefix);
+enum { S3_ROW_KEY_MAX = 1200, S3_OBJECT_KEY_MAX = 1024 };
 
-/* Keys of all rows that begin with @prefix, copied to the arena. */
-int s3_row_keys(struct s3_tx *tx, struct str prefix, struct arena *a, struct str **ret, size_t *ret_n) MUST_CHECK;
+/* A key being put together. What does not fit is cut off, and too_long says so: such a row does not exist. */
+struct s3_row_key {
+    size_t n;
+    bool too_long;
+    char p[S3_ROW_KEY_MAX];
+};
 
-/* Optional text: absent and empty differ. */
-void s3_put_opt(struct buf *b, struct str s);
-struct str s3_get_opt(struct rd *in);
-void s3_put_checksum(struct buf *b, const struct s3_checksum *c);
-void s3_get_checksum(struct rd *in, struct s3_checksum *c);
-void s3_put_extents(struct buf *b, const struct s3_extent *e, size_t n);
-int s3_get_extents(struct rd *in, struct arena *a, struct s3_extent **ret, size_t *ret_n) MUST_CHECK;
+static inline struct str s3_row_str(const struct s3_row_key *k)
+{
+    return (struct str){k->p, k->n};
+}
+void s3_row_start(struct s3_row_key *k, char letter);
+void s3_row_u8(struct s3_row_key *k, uint8_t v);
+void s3_row_u32(struct s3_row_key *k, uint32_t v);
+void s3_row_u64(struct s3_row_key *k, uint64_t v);
+void s3_row_bytes(struct s3_row_key *k, struct str s);
+/* The first key that is greater than every key with the prefix @k; n == 0 when there is none. */
+void s3_row_after_prefix(struct s3_row_key *k);
 
-/* The object record as a row holds it: big details apart. */
-void s3_object_encode_head(const struct s3_object *o, bool detail_apart, struct buf *out);
-void s3_object_encode_detail(const struct s3_object *o, struct buf *out);
-int s3_object_decode_detail(struct str bytes, struct arena *a, struct s3_object *o) MUST_CHECK;
-/* As s3_object_decode; *apart: extents and parts are in the detail row of its seq. */
-int s3_object_decode_head(struct str bytes, struct arena *a, struct s3_object *ret, bool *apart) MUST_CHECK;
-
-void s3_upload_encode(const struct s3_upload *u, struct buf *out);
-int s3_upload_decode(struct str bytes, struct arena *a, struct s3_upload *ret) MUST_CHECK; /* not key, useq */
-void s3_upart_encode(const struct s3_upart *p, struct buf *out);
-int s3_upart_decode(struct str bytes, struct arena *a, struct s3_upart *ret) MUST_CHECK;  /* not number */
-
-/* Write the row of an object that is current now, with what it replaces dropped; owners are set already. */
-int s3_object_install(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
-                      struct s3_object *o) MUST_CHECK;
-/* 0, or -ENODEV when there is no bucket of that number. */
-int s3_bucket_alive(struct s3_tx *tx, uint64_t bid) MUST_CHECK;
-/* The current object inside an update, with its detail. */
-int s3_object_get_tx(struct s3_tx *tx, uint64_t bid, struct str key, struct arena *a, struct s3_object *ret) MUST_CHECK;
+void s3_row_number(struct s3_row_key *k, char letter, uint64_t number);              /* d, t, c, B, p */
+void s3_row_name(struct s3_row_key *k, char letter, struct str name);                /* b, u, k */
+void s3_row_object(struct s3_row_key *k, char letter, uint64_t bid, struct str key); /* o, n */
+/* v and m: bid, key, 00, number (of versions the complement). Keys hold no NUL, so they sort by key first. */
+void s3_row_numbered(struct s3_row_key *k, char letter, uint64_t bid, struct str key, uint64_t number);
+/* The same back; false when the row is not shaped so. */
+bool s3_row_numbered_parse(struct str row, struct str *key, uint64_t *number);
 
 #endif

@@ -1,312 +1,411 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_mem - the index in memory: a sorted array under one lock. The readable definition of what index.h
- * promises, and the engine of unit tests. Nothing survives the process.
+ * store_mem - the promise of index.h in memory, written to be read: sorted arrays of shared rows.
  *
- * An update writes at once and keeps what it replaced; when it fails, that is put back in reverse order.
- * An iterator copies its range when it is made.
+ * Three tables lie upon each other: what is committed, what the updates of this batch changed, what the
+ * running update changed. A row is never changed, only replaced, so a snapshot is an array of pointers.
+ * For tests: a change costs a move of the array.
  */
-#include <pthread.h>
+#include "s3gw/index/engine.h"
 
-#include "s3gw/index/cache.h"
-#include "s3gw/index/store.h"
+#include <stdatomic.h>
+
+enum { LAYERS = 3 };
 
 struct row {
-    struct str key, value; /* owned */
+    _Atomic unsigned refs;
+    bool gone; /* deleted; only in the upper tables */
+    size_t key_n, value_n;
+    char bytes[]; /* key, value */
 };
 
-struct rows {
-    struct row *v;
+struct table {
+    struct row **rows; /* owned, one reference each; ascending by key */
     size_t n, cap;
 };
 
-struct mem_index {
-    struct s3_index base; /* first */
-    pthread_mutex_t lock; /* held by an update from beginning to end */
-    struct rows rows;     /* by key */
-    uint64_t seq;
+struct mem {
+    struct s3_index base;
+    pthread_mutex_t lock;   /* guards committed against readers; leaf */
+    struct table committed; /* changed by the committer, under lock */
+    struct table batch;     /* owner: committer */
+    struct table update;    /* owner: committer */
 };
 
-struct mem_tx {
-    struct s3_tx base; /* first */
-    struct mem_index *x;
-    struct rows undo;  /* what was there before, in order of change; value absent: nothing */
-};
-
-struct mem_iter {
-    struct s3_iter base; /* first */
-    struct rows rows;
-    size_t at;
-};
-
-static bool row_set(struct row *r, struct str key, struct str value)
+static struct mem *mem_of(struct s3_index *x)
 {
-    r->key = str_of(dfs_memdup(key.p, key.n), key.n);
-    r->value = value.p ? str_of(dfs_memdup(value.p, value.n), value.n) : STR_NULL;
-    if (r->key.p && (r->value.p || !value.p))
-        return true;
-    free((char *)(uintptr_t)r->key.p);
-    free((char *)(uintptr_t)r->value.p);
-    return false;
+    CHECK_OBJ(x, S3_INDEX_MAGIC);
+    return (struct mem *)x;
 }
 
-static void row_free(struct row *r)
+/* --- rows and tables --- */
+
+static struct str row_key(const struct row *r)
 {
-    free((char *)(uintptr_t)r->key.p);
-    free((char *)(uintptr_t)r->value.p);
+    return str_of(r->bytes, r->key_n);
 }
 
-static void rows_free(struct rows *rows)
+static struct str row_value(const struct row *r)
 {
-    for (size_t i = 0; i < rows->n; i++)
-        row_free(&rows->v[i]);
-    free(rows->v);
-    *rows = (struct rows){0};
+    return str_of(r->bytes + r->key_n, r->value_n);
 }
 
-static bool rows_grow(struct rows *rows)
+static struct row *row_new(struct str key, struct str value, bool gone)
 {
-    if (rows->n < rows->cap)
-        return true;
-    size_t cap = rows->cap ? 2 * rows->cap : 64;
-    struct row *v = dfs_realloc(rows->v, cap * sizeof(*v));
-    if (!v)
-        return false;
-    rows->v = v;
-    rows->cap = cap;
-    return true;
+    struct row *r = dfs_alloc(sizeof(*r) + key.n + value.n);
+    if (!r)
+        return NULL;
+    r->refs = 1;
+    r->gone = gone;
+    r->key_n = key.n;
+    r->value_n = value.n;
+    memcpy(r->bytes, key.p, key.n);
+    if (value.n)
+        memcpy(r->bytes + key.n, value.p, value.n);
+    return r;
 }
 
-/* First row whose key is not below @key. */
-static size_t lower_bound(const struct rows *rows, struct str key)
+static struct row *row_ref(struct row *r)
 {
-    size_t low = 0, high = rows->n;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (str_cmp(rows->v[mid].key, key) < 0)
-            low = mid + 1;
+    atomic_fetch_add(&r->refs, 1);
+    return r;
+}
+
+static void row_unref(struct row *r)
+{
+    if (atomic_fetch_sub(&r->refs, 1) == 1)
+        free(r);
+}
+
+static void table_clear(struct table *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        row_unref(t->rows[i]);
+    t->n = 0;
+}
+
+static void table_fini(struct table *t)
+{
+    table_clear(t);
+    free(t->rows);
+    *t = (struct table){0};
+}
+
+/* The first row with a key >= @key. */
+static size_t table_at(const struct table *t, struct str key)
+{
+    size_t from = 0, to = t->n;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (str_cmp(row_key(t->rows[mid]), key) < 0)
+            from = mid + 1;
         else
-            high = mid;
+            to = mid;
     }
-    return low;
+    return from;
 }
 
-static bool found(const struct rows *rows, size_t at, struct str key)
+static struct row *table_find(const struct table *t, struct str key)
 {
-    return at < rows->n && str_eq(rows->v[at].key, key);
+    size_t at = table_at(t, key);
+    return at < t->n && str_eq(row_key(t->rows[at]), key) ? t->rows[at] : NULL;
 }
 
-/* Set, or with an absent value remove. -ENOMEM changes nothing. */
-static int rows_set(struct rows *rows, struct str key, struct str value)
+static int table_reserve(struct table *t, size_t more)
 {
-    size_t at = lower_bound(rows, key);
-    struct row fresh = {0};
-    if (value.p && (!row_set(&fresh, key, value) || !rows_grow(rows))) {
-        if (fresh.key.p)
-            row_free(&fresh);
+    if (more <= t->cap - t->n)
+        return 0;
+    size_t cap = MAX(t->n + more, t->cap * 2);
+    struct row **rows = dfs_realloc(t->rows, cap * sizeof(*rows));
+    if (!rows)
         return -ENOMEM;
-    }
-    bool there = found(rows, at, key);
-    if (there)
-        row_free(&rows->v[at]);
-    if (value.p && !there) {
-        memmove(&rows->v[at + 1], &rows->v[at], (rows->n - at) * sizeof(fresh));
-        rows->n++;
-    }
-    if (value.p) {
-        rows->v[at] = fresh;
-    } else if (there) {
-        rows->n--;
-        memmove(&rows->v[at], &rows->v[at + 1], (rows->n - at) * sizeof(fresh));
-    }
+    t->rows = rows;
+    t->cap = cap;
     return 0;
 }
 
-static int rows_get(const struct rows *rows, struct str key, struct buf *value)
+/* Takes the reference; room was reserved. A gone row removes when @keep_gone is false. */
+static void table_set(struct table *t, struct row *r, bool keep_gone)
 {
-    size_t at = lower_bound(rows, key);
-    if (!found(rows, at, key))
-        return -ENOENT;
-    buf_adds(value, rows->v[at].value);
-    return buf_err(value);
+    size_t at = table_at(t, row_key(r));
+    bool there = at < t->n && str_eq(row_key(t->rows[at]), row_key(r));
+    if (there)
+        row_unref(t->rows[at]);
+    if (r->gone && !keep_gone) {
+        if (there) {
+            memmove(t->rows + at, t->rows + at + 1, (t->n - at - 1) * sizeof(*t->rows));
+            t->n--;
+        }
+        row_unref(r);
+        return;
+    }
+    if (!there) {
+        ASSERT(t->n < t->cap);
+        memmove(t->rows + at + 1, t->rows + at, (t->n - at) * sizeof(*t->rows));
+        t->n++;
+    }
+    t->rows[at] = r;
 }
 
-/* ---- iterators ---------------------------------------------------------------------------------- */
-
-static bool it_valid(struct s3_iter *it)
+static int table_apply(struct table *t, const struct table *changes, bool keep_gone)
 {
-    const struct mem_iter *m = (struct mem_iter *)it;
-    return m->at < m->rows.n;
+    int r = table_reserve(t, changes->n);
+    for (size_t i = 0; r == 0 && i < changes->n; i++)
+        table_set(t, row_ref(changes->rows[i]), keep_gone);
+    return r;
 }
 
-static void it_next(struct s3_iter *it)
+/* --- iterators: a snapshot of a range --- */
+
+struct mem_iter {
+    struct s3_iter base;
+    struct table rows;
+    size_t at; /* rows.n: not valid */
+};
+
+static struct mem_iter *iter_of(struct s3_iter *it)
 {
-    ((struct mem_iter *)it)->at++;
+    return (struct mem_iter *)it;
 }
 
-static void it_seek(struct s3_iter *it, struct str key)
+static bool iter_valid(struct s3_iter *it)
 {
-    struct mem_iter *m = (struct mem_iter *)it;
-    m->at = lower_bound(&m->rows, key);
+    return iter_of(it)->at < iter_of(it)->rows.n;
 }
 
-static struct str it_key(struct s3_iter *it)
+static void iter_next(struct s3_iter *it)
 {
-    const struct mem_iter *m = (struct mem_iter *)it;
-    return m->rows.v[m->at].key;
+    ASSERT(iter_valid(it));
+    iter_of(it)->at++;
 }
 
-static struct str it_value(struct s3_iter *it)
+static void iter_seek(struct s3_iter *it, struct str key)
 {
-    const struct mem_iter *m = (struct mem_iter *)it;
-    return m->rows.v[m->at].value;
+    iter_of(it)->at = table_at(&iter_of(it)->rows, key);
 }
 
-static int it_err(struct s3_iter *it)
+static struct str iter_key(struct s3_iter *it)
+{
+    ASSERT(iter_valid(it));
+    return row_key(iter_of(it)->rows.rows[iter_of(it)->at]);
+}
+
+static struct str iter_value(struct s3_iter *it)
+{
+    ASSERT(iter_valid(it));
+    return row_value(iter_of(it)->rows.rows[iter_of(it)->at]);
+}
+
+static int iter_err(struct s3_iter *it)
 {
     (void)it;
     return 0;
 }
 
-static void it_free(struct s3_iter *it)
+static void iter_free(struct s3_iter *it)
 {
-    rows_free(&((struct mem_iter *)it)->rows);
+    table_fini(&iter_of(it)->rows);
     free(it);
 }
 
-static const struct s3_iter_ops iter_ops = {it_valid, it_next, it_seek, it_key, it_value, it_err, it_free};
+static const struct s3_iter_ops iter_ops = {
+    iter_valid, iter_next, iter_seek, iter_key, iter_value, iter_err, iter_free,
+};
 
-/* Under the lock. */
-static int iter_copy(const struct rows *rows, struct str from, struct str until, struct s3_iter **ret)
+static int add_range(struct table *t, const struct table *from_table, struct str from, struct str until)
 {
-    struct mem_iter *m = dfs_zalloc(sizeof(*m));
-    if (!m)
+    size_t first = table_at(from_table, from);
+    size_t end = until.n ? table_at(from_table, until) : from_table->n;
+    if (first >= end)
+        return 0;
+    struct table part = {from_table->rows + first, end - first, 0};
+    return table_apply(t, &part, false);
+}
+
+static int iter_new(const struct table *const *layers, struct str from, struct str until, struct s3_iter **ret)
+{
+    struct mem_iter *it = dfs_zalloc(sizeof(*it));
+    if (!it)
         return -ENOMEM;
-    m->base.ops = &iter_ops;
-    for (size_t i = lower_bound(rows, from); i < rows->n; i++) {
-        if (until.n && str_cmp(rows->v[i].key, until) >= 0)
-            break;
-        if (!rows_grow(&m->rows) || !row_set(&m->rows.v[m->rows.n], rows->v[i].key, rows->v[i].value)) {
-            it_free(&m->base);
+    it->base.ops = &iter_ops;
+    for (size_t i = 0; i < LAYERS; i++)
+        if (layers[i] && add_range(&it->rows, layers[i], from, until) < 0) {
+            iter_free(&it->base);
             return -ENOMEM;
         }
-        m->rows.n++;
-    }
-    *ret = &m->base;
+    *ret = &it->base;
     return 0;
 }
 
-/* ---- updates ------------------------------------------------------------------------------------ */
+/* --- the engine --- */
 
-static int tx_get(struct s3_tx *tx, struct str key, struct buf *value)
+static int append_value(const struct row *r, struct buf *value)
 {
-    return rows_get(&((struct mem_tx *)tx)->x->rows, key, value);
+    if (!r || r->gone)
+        return -ENOENT;
+    buf_adds(value, row_value(r));
+    return buf_err(value);
 }
 
-static void tx_set(struct mem_tx *t, struct str key, struct str value)
+static int mem_get(struct s3_index *x, struct str key, enum s3_read how, struct buf *value)
 {
-    struct rows *rows = &t->x->rows;
-    size_t at = lower_bound(rows, key);
-    struct str before = found(rows, at, key) ? rows->v[at].value : STR_NULL;
-    if (!rows_grow(&t->undo) || !row_set(&t->undo.v[t->undo.n], key, before)) {
-        t->base.err = -ENOMEM;
-        return;
-    }
-    t->undo.n++;
-    t->base.err = rows_set(rows, key, value);
-}
-
-static void tx_put(struct s3_tx *tx, struct str key, struct str value)
-{
-    tx_set((struct mem_tx *)tx, key, value.p ? value : STR(""));
-}
-
-static void tx_del(struct s3_tx *tx, struct str key)
-{
-    tx_set((struct mem_tx *)tx, key, STR_NULL);
-}
-
-static int tx_iter(struct s3_tx *tx, struct str from, struct str until, struct s3_iter **ret)
-{
-    return iter_copy(&((struct mem_tx *)tx)->x->rows, from, until, ret);
-}
-
-static const struct s3_tx_ops tx_ops = {tx_get, tx_put, tx_del, tx_iter};
-
-static void undo(struct mem_tx *t)
-{
-    while (t->undo.n > 0) {
-        struct row *r = &t->undo.v[--t->undo.n];
-        int e = rows_set(&t->x->rows, r->key, r->value);
-        ASSERT(e == 0 || !r->value.p); /* a test engine: no memory while undoing is not survived */
-        row_free(r);
-    }
-}
-
-static void submit(struct s3_index *x, struct s3_update *u)
-{
-    struct mem_index *m = (struct mem_index *)x;
+    (void)how; /* all of it is in memory */
+    struct mem *m = mem_of(x);
     pthread_mutex_lock(&m->lock);
-    struct mem_tx t = {.base = {.ops = &tx_ops, .seq = m->seq}, .x = m};
-    int r = u->fn(&t.base, u->arg);
-    if (t.base.err < 0)
-        r = t.base.err;
-    if (r < 0)
-        undo(&t);
-    m->seq = t.base.seq;
-    rows_free(&t.undo);
-    pthread_mutex_unlock(&m->lock);
-    u->result = r;
-    u->done(u->arg, r);
-}
-
-/* ---- the rest ----------------------------------------------------------------------------------- */
-
-static int get(struct s3_index *x, struct str key, enum s3_read how, struct buf *value)
-{
-    (void)how;
-    struct mem_index *m = (struct mem_index *)x;
-    pthread_mutex_lock(&m->lock);
-    int r = rows_get(&m->rows, key, value);
+    int r = append_value(table_find(&m->committed, key), value);
     pthread_mutex_unlock(&m->lock);
     return r;
 }
 
-static int iter(struct s3_index *x, struct str from, struct str until, struct s3_iter **ret)
+static int mem_iter(struct s3_index *x, struct str from, struct str until, struct s3_iter **ret)
 {
-    struct mem_index *m = (struct mem_index *)x;
+    struct mem *m = mem_of(x);
+    const struct table *layers[LAYERS] = {&m->committed};
     pthread_mutex_lock(&m->lock);
-    int r = iter_copy(&m->rows, from, until, ret);
+    int r = iter_new(layers, from, until, ret);
     pthread_mutex_unlock(&m->lock);
     return r;
 }
 
-static int health(struct s3_index *x)
+static int mem_health(struct s3_index *x)
 {
     (void)x;
     return 0;
 }
 
-static void close_mem(struct s3_index *x)
+static int mem_begin(struct s3_index *x)
 {
-    struct mem_index *m = (struct mem_index *)x;
-    rows_free(&m->rows);
+    ASSERT(mem_of(x)->batch.n == 0 && mem_of(x)->update.n == 0);
+    return 0;
+}
+
+static void settle(struct mem *m)
+{
+    /* mark() cannot fail, so room in the batch is reserved by the writes themselves */
+    ASSERT(table_apply(&m->batch, &m->update, true) == 0);
+    table_clear(&m->update);
+}
+
+static void mem_mark(struct s3_index *x)
+{
+    settle(mem_of(x));
+}
+
+static int mem_rollback(struct s3_index *x)
+{
+    table_clear(&mem_of(x)->update);
+    return 0;
+}
+
+static void mem_abandon(struct s3_index *x)
+{
+    table_clear(&mem_of(x)->update);
+    table_clear(&mem_of(x)->batch);
+}
+
+static int mem_commit(struct s3_index *x)
+{
+    struct mem *m = mem_of(x);
+    settle(m);
+    pthread_mutex_lock(&m->lock);
+    int r = table_apply(&m->committed, &m->batch, false);
+    pthread_mutex_unlock(&m->lock);
+    table_clear(&m->batch);
+    return r;
+}
+
+static int mem_tx_get(struct s3_index *x, struct str key, struct buf *value)
+{
+    struct mem *m = mem_of(x);
+    struct row *r = table_find(&m->update, key);
+    if (!r)
+        r = table_find(&m->batch, key);
+    if (!r)
+        r = table_find(&m->committed, key); /* without lock: only this thread changes it */
+    return append_value(r, value);
+}
+
+static int change(struct mem *m, struct str key, struct str value, bool gone)
+{
+    if (table_reserve(&m->update, 1) < 0 || table_reserve(&m->batch, m->update.n + 1) < 0)
+        return -ENOMEM;
+    struct row *r = row_new(key, value, gone);
+    if (!r)
+        return -ENOMEM;
+    table_set(&m->update, r, true);
+    return 0;
+}
+
+static int mem_tx_put(struct s3_index *x, struct str key, struct str value)
+{
+    return change(mem_of(x), key, value, false);
+}
+
+static int mem_tx_del(struct s3_index *x, struct str key)
+{
+    return change(mem_of(x), key, STR_NULL, true);
+}
+
+static int mem_tx_iter(struct s3_index *x, struct str from, struct str until, struct s3_iter **ret)
+{
+    struct mem *m = mem_of(x);
+    const struct table *layers[LAYERS] = {&m->committed, &m->batch, &m->update};
+    return iter_new(layers, from, until, ret);
+}
+
+static bool mem_low_space(struct s3_index *x)
+{
+    (void)x;
+    return false;
+}
+
+static void mem_heal(struct s3_index *x)
+{
+    (void)x;
+}
+
+static void mem_close(struct s3_index *x)
+{
+    struct mem *m = mem_of(x);
+    s3_index_fini(x);
+    table_fini(&m->update);
+    table_fini(&m->batch);
+    table_fini(&m->committed);
     pthread_mutex_destroy(&m->lock);
     free(m);
 }
 
-static const struct s3_index_ops mem_ops = {get, iter, submit, health, close_mem};
+static const struct s3_engine_ops mem_ops = {
+    .get = mem_get,
+    .iter = mem_iter,
+    .health = mem_health,
+    .close = mem_close,
+    .begin = mem_begin,
+    .mark = mem_mark,
+    .rollback = mem_rollback,
+    .commit = mem_commit,
+    .abandon = mem_abandon,
+    .tx_get = mem_tx_get,
+    .tx_put = mem_tx_put,
+    .tx_del = mem_tx_del,
+    .tx_iter = mem_tx_iter,
+    .low_space = mem_low_space,
+    .heal = mem_heal,
+};
 
 int s3_index_open_mem(struct s3_index **ret)
 {
-    AUTO(dfs_free_ptr) struct mem_index *m = dfs_zalloc(sizeof(*m));
+    struct mem *m = dfs_zalloc(sizeof(*m));
     if (!m)
         return -ENOMEM;
-    m->base.ops = &mem_ops;
-    int r = s3_cache_new(&m->base.cache);
-    if (r < 0)
-        return r;
     pthread_mutex_init(&m->lock, NULL);
-    *ret = &TAKE(m)->base;
+    int r = s3_index_init(&m->base, &mem_ops);
+    if (r == 0)
+        r = s3_index_start(&m->base);
+    if (r < 0) {
+        mem_close(&m->base);
+        return r;
+    }
+    *ret = &m->base;
     return 0;
 }

@@ -1,538 +1,506 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_rocksdb - the embedded index.
+ * store_rocksdb - the embedded engine. Rows are RocksDB's, a batch is one of its indexed write batches,
+ * a commit is one write with one sync of its log.
  *
- * One committer thread takes the updates that are queued, runs them one after the other on one indexed
- * write batch (a save point each), and writes the batch with one synced log write. While it syncs, the next
- * updates gather. So all updates are serial, and a sync is shared by those of one moment.
+ * When a write or a background job fails, RocksDB takes no more writes; nothing of the failed batch was
+ * reported done. Reads go on. The committer closes and opens the database again as soon as that may
+ * help: at once and then every second after an I/O error; once there is room after a full disk.
+ * What the log holds then counts, so the outcome of the failed batch is whatever a crash would leave.
  *
- * A failed write leaves RocksDB refusing further ones. Then the database is closed and opened again before
- * the next batch, so that a disk that was full or away heals without a restart; readers are kept out for
- * that moment by `gate`.
+ * Threads: readers hold the gate shared while they use db; only a reopening takes it alone, by trying:
+ * it never makes a reader wait that already holds it.
  */
-#include <endian.h>
-#include <pthread.h>
+#include "s3gw/index/engine.h"
+
 #include <rocksdb/c.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
-#include "s3gw/index/cache.h"
-#include "s3gw/index/store.h"
+#include "s3gw/index/rocksdb_options.h"
 
 enum {
-    BATCH_MAX = 512,
-    MEMTABLE_BYTES = 16 * 1024 * 1024,
-    OPEN_FILES_MAX = 256,
+    FORMAT_VERSION = 1,
     SPACE_CHECK_MS = 100,
-    READ_TIER_CACHE = 1,
-    REOPEN_EVERY_MS = 500,
+    HEAL_RETRY_MS = 1000,
+    GATE_TRIES = 2000,                   /* of a millisecond: readers are quick, iterators are freed soon */
+    SPACE_TO_REOPEN = 48 * 1024 * 1024, /* a new log and the memtables of the old ones */
+    BLOCK_CACHE_TIER = 1,               /* rocksdb/options.h, ReadTier: kBlockCacheTier */
 };
 
-struct rdb_index {
-    struct s3_index base; /* first */
-    struct s3_index_options o;
-    char *path;
-    rocksdb_options_t *options;
+/* Row "\0f": u32 version of what all other rows look like. */
+#define FORMAT_ROW STR("\0f")
+
+struct rocks {
+    struct s3_index base;
+    struct s3_index_options options;
+    char *path; /* owned; options.path is a view of it */
+
+    pthread_rwlock_t gate;
+    rocksdb_t *db;                /* NULL while a reopening fails; under gate */
+    struct s3_rocksdb_options *o; /* what db was opened with; constant */
     rocksdb_readoptions_t *read_any, *read_cached;
     rocksdb_writeoptions_t *write;
 
-    pthread_rwlock_t gate; /* read: using db; write: replacing it */
-    rocksdb_t *db;         /* under gate; NULL while it cannot be opened */
-
-    pthread_t committer;
-    pthread_mutex_t lock;
-    pthread_cond_t some;
-    struct s3_update *first, **last; /* under lock */
-    bool stopping;                   /* under lock */
-
-    uint64_t seq;          /* committer: last number committed */
-    _Atomic int health;
-    uint64_t space_checked_ms; /* committer, like all below */
-    bool space_low;
-    uint64_t reopened_ms;
+    rocksdb_writebatch_wi_t *batch; /* owner: committer */
+    bool failed;                    /* db takes no writes; owner: committer */
+    int64_t healed_ms;              /* last attempt, monotonic; owner: committer */
+    int64_t space_ms;               /* last look at the space left, monotonic; owner: committer */
+    bool low;                       /* below the reserve then; owner: committer */
+    _Atomic int health;             /* any thread reads */
 };
 
-struct rdb_tx {
-    struct s3_tx base; /* first */
-    struct rdb_index *x;
-    rocksdb_writebatch_wi_t *batch;
-};
-
-struct rdb_iter {
-    struct s3_iter base; /* first */
-    struct rdb_index *gated; /* its gate is held; NULL inside an update */
-    rocksdb_iterator_t *it;
-    rocksdb_readoptions_t *ro;
-    char *until, *from;    /* owned */
-    size_t until_n, from_n;
-};
-
-static struct str view(const char *p, size_t n)
+static struct rocks *rocks_of(struct s3_index *x)
 {
-    return str_of(p ? p : "", n);
+    CHECK_OBJ(x, S3_INDEX_MAGIC);
+    return (struct rocks *)x;
 }
 
-/* The C interface gives errors as text: "IO error: No space left on device: ...". Frees it. */
-static int errno_of(char *err)
+/* --- errors --- */
+
+/* RocksDB's C face gives texts only. The words are those of Status::ToString(). */
+static int errno_of(const char *text)
 {
-    if (!err)
-        return 0;
-    struct str e = str_c(err);
-    int r = -EIO;
-    if (str_find(e, STR("No space left")) != SIZE_MAX)
-        r = -ENOSPC;
-    else if (str_find(e, STR("incomplete")) != SIZE_MAX)
-        r = -EAGAIN;
-    else if (str_find(e, STR("lock")) != SIZE_MAX && str_starts(e, STR("IO error")))
-        r = -EBUSY;
-    else if (str_starts(e, STR("Corruption")) || str_starts(e, STR("Not implemented")))
-        r = -EBADMSG;
-    if (r != -EAGAIN)
-        dfs_log(LOG_ERROR, "index.error", KV_STR("text", e), KV_ERR(r));
-    rocksdb_free(err);
+    struct str s = str_c(text);
+    if (str_starts(s, STR("Result incomplete")))
+        return -EAGAIN;
+    if (str_starts(s, STR("Corruption")))
+        return -EBADMSG;
+    if (str_find(s, STR("lock")) != SIZE_MAX &&
+        (str_find(s, STR("Resource temporarily unavailable")) != SIZE_MAX ||
+         str_find(s, STR("lock hold by current process")) != SIZE_MAX))
+        return -EBUSY;
+    if (str_find(s, STR("No space left")) != SIZE_MAX || str_find(s, STR("NoSpace")) != SIZE_MAX ||
+        str_find(s, STR("Disk quota exceeded")) != SIZE_MAX)
+        return -ENOSPC;
+    return -EIO;
+}
+
+/* Frees the text. A damaged row is the disk's fault: -EIO, and a line. */
+static int read_error(char *text)
+{
+    int r = errno_of(text);
+    if (r != -EAGAIN) {
+        static struct dfs_log_gate gate;
+        if (dfs_log_allow(&gate, 1))
+            dfs_log(LOG_ERROR, "index.read_failed", KV_Z("text", text));
+        r = -EIO;
+    }
+    rocksdb_free(text);
     return r;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* --- readers --- */
 
-static int get(struct s3_index *base, struct str key, enum s3_read how, struct buf *value)
+static int rocks_get(struct s3_index *x, struct str key, enum s3_read how, struct buf *value)
 {
-    struct rdb_index *x = (struct rdb_index *)base;
-    char *err = NULL;
-    pthread_rwlock_rdlock(&x->gate);
+    struct rocks *k = rocks_of(x);
+    pthread_rwlock_rdlock(&k->gate);
     int r = -EIO;
-    if (x->db) {
-        rocksdb_pinnableslice_t *s =
-            rocksdb_get_pinned(x->db, how == S3_READ_CACHED ? x->read_cached : x->read_any, key.p, key.n, &err);
-        r = errno_of(err);
-        if (r == 0 && !s)
-            r = -ENOENT;
-        if (s) {
+    if (k->db) {
+        char *text = NULL;
+        rocksdb_pinnableslice_t *found =
+            rocksdb_get_pinned(k->db, how == S3_READ_CACHED ? k->read_cached : k->read_any, key.p, key.n, &text);
+        if (found) {
             size_t n;
-            const char *p = rocksdb_pinnableslice_value(s, &n);
+            const char *p = rocksdb_pinnableslice_value(found, &n);
             buf_add(value, p, n);
+            rocksdb_pinnableslice_destroy(found);
             r = buf_err(value);
-            rocksdb_pinnableslice_destroy(s);
+        } else {
+            r = text ? read_error(text) : -ENOENT;
         }
     }
-    pthread_rwlock_unlock(&x->gate);
+    pthread_rwlock_unlock(&k->gate);
     return r;
 }
 
-static struct str it_key(struct s3_iter *base)
+struct rocks_iter {
+    struct s3_iter base;
+    struct rocks *gated; /* whose gate is held shared; NULL inside an update */
+    rocksdb_iterator_t *it;
+    rocksdb_readoptions_t *read;
+    size_t from_n, until_n;
+    char bounds[]; /* from, until */
+};
+
+static struct rocks_iter *iter_of(struct s3_iter *it)
 {
-    size_t n;
-    const char *p = rocksdb_iter_key(((struct rdb_iter *)base)->it, &n);
-    return view(p, n);
+    return (struct rocks_iter *)it;
 }
 
-static struct str it_value(struct s3_iter *base)
+static struct str iter_key(struct s3_iter *it)
 {
     size_t n;
-    const char *p = rocksdb_iter_value(((struct rdb_iter *)base)->it, &n);
-    return view(p, n);
+    const char *p = rocksdb_iter_key(iter_of(it)->it, &n);
+    return str_of(p, n);
 }
 
-static bool it_valid(struct s3_iter *base)
+static struct str iter_value(struct s3_iter *it)
 {
-    struct rdb_iter *i = (struct rdb_iter *)base;
+    size_t n;
+    const char *p = rocksdb_iter_value(iter_of(it)->it, &n);
+    return str_of(p, n);
+}
+
+/* Inside an update RocksDB bounds the base only, not what the batch adds: compare. */
+static bool iter_valid(struct s3_iter *it)
+{
+    struct rocks_iter *i = iter_of(it);
     if (!rocksdb_iter_valid(i->it))
         return false;
-    return i->until_n == 0 || str_cmp(it_key(base), str_of(i->until, i->until_n)) < 0;
+    return i->gated || i->until_n == 0 || str_cmp(iter_key(it), str_of(i->bounds + i->from_n, i->until_n)) < 0;
 }
 
-static void it_next(struct s3_iter *base)
+static void iter_next(struct s3_iter *it)
 {
-    rocksdb_iter_next(((struct rdb_iter *)base)->it);
+    rocksdb_iter_next(iter_of(it)->it);
 }
 
-static void it_seek(struct s3_iter *base, struct str key)
+static void iter_seek(struct s3_iter *it, struct str key)
 {
-    struct rdb_iter *i = (struct rdb_iter *)base;
-    struct str from = str_of(i->from, i->from_n);
-    struct str to = str_cmp(key, from) < 0 ? from : key;
-    rocksdb_iter_seek(i->it, to.p, to.n);
+    struct rocks_iter *i = iter_of(it);
+    struct str from = str_of(i->bounds, i->from_n);
+    if (str_cmp(key, from) < 0)
+        key = from;
+    rocksdb_iter_seek(i->it, key.p, key.n);
 }
 
-static int it_err(struct s3_iter *base)
+static int iter_err(struct s3_iter *it)
 {
-    char *err = NULL;
-    rocksdb_iter_get_error(((struct rdb_iter *)base)->it, &err);
-    return errno_of(err);
+    char *text = NULL;
+    rocksdb_iter_get_error(iter_of(it)->it, &text);
+    return text ? read_error(text) : 0;
 }
 
-static void it_free(struct s3_iter *base)
+static void iter_free(struct s3_iter *it)
 {
-    struct rdb_iter *i = (struct rdb_iter *)base;
-    if (i->it)
-        rocksdb_iter_destroy(i->it);
-    if (i->ro)
-        rocksdb_readoptions_destroy(i->ro);
+    struct rocks_iter *i = iter_of(it);
+    rocksdb_iter_destroy(i->it);
+    rocksdb_readoptions_destroy(i->read);
     if (i->gated)
         pthread_rwlock_unlock(&i->gated->gate);
-    free(i->until);
-    free(i->from);
     free(i);
 }
 
-static const struct s3_iter_ops iter_ops = {it_valid, it_next, it_seek, it_key, it_value, it_err, it_free};
+static const struct s3_iter_ops iter_ops = {
+    iter_valid, iter_next, iter_seek, iter_key, iter_value, iter_err, iter_free,
+};
 
-/* Without the iterator itself. */
-static struct rdb_iter *iter_make(struct str from, struct str until)
+/* With the gate held shared, or by the committer. */
+static int iter_new(struct rocks *k, bool in_update, struct str from, struct str until, struct s3_iter **ret)
 {
-    struct rdb_iter *i = dfs_zalloc(sizeof(*i));
-    if (!i)
-        return NULL;
-    i->base.ops = &iter_ops;
-    i->from = dfs_memdup(from.p, from.n);
-    i->from_n = from.n;
-    i->until = dfs_memdup(until.p, until.n);
-    i->until_n = until.n;
-    i->ro = rocksdb_readoptions_create();
-    if (!i->from || !i->until || !i->ro) {
-        it_free(&i->base);
-        return NULL;
-    }
-    if (until.n)
-        rocksdb_readoptions_set_iterate_upper_bound(i->ro, i->until, i->until_n);
-    return i;
-}
-
-static int iter(struct s3_index *base, struct str from, struct str until, struct s3_iter **ret)
-{
-    struct rdb_index *x = (struct rdb_index *)base;
-    struct rdb_iter *i = iter_make(from, until);
+    if (!k->db)
+        return -EIO;
+    struct rocks_iter *i = dfs_zalloc(sizeof(*i) + from.n + until.n);
     if (!i)
         return -ENOMEM;
-    pthread_rwlock_rdlock(&x->gate);
-    i->gated = x;
-    if (!x->db) {
-        it_free(&i->base);
-        return -EIO;
-    }
-    i->it = rocksdb_create_iterator(x->db, i->ro);
-    rocksdb_iter_seek(i->it, i->from, i->from_n);
+    i->base.ops = &iter_ops;
+    i->gated = in_update ? NULL : k;
+    i->from_n = from.n;
+    i->until_n = until.n;
+    memcpy(i->bounds, from.p, from.n);
+    if (until.n)
+        memcpy(i->bounds + from.n, until.p, until.n);
+    i->read = rocksdb_readoptions_create();
+    if (until.n)
+        rocksdb_readoptions_set_iterate_upper_bound(i->read, i->bounds + from.n, until.n);
+    i->it = rocksdb_create_iterator(k->db, i->read);
+    if (in_update) /* takes the base over */
+        i->it = rocksdb_writebatch_wi_create_iterator_with_base(k->batch, i->it);
+    rocksdb_iter_seek(i->it, from.p, from.n);
     *ret = &i->base;
     return 0;
 }
 
-/* ---- updates ------------------------------------------------------------------------------------ */
-
-static int tx_get(struct s3_tx *tx, struct str key, struct buf *value)
+static int rocks_iter(struct s3_index *x, struct str from, struct str until, struct s3_iter **ret)
 {
-    struct rdb_tx *t = (struct rdb_tx *)tx;
-    char *err = NULL;
-    size_t n;
-    char *p = rocksdb_writebatch_wi_get_from_batch_and_db(t->batch, t->x->db, t->x->read_any, key.p, key.n, &n, &err);
-    int r = errno_of(err);
+    struct rocks *k = rocks_of(x);
+    pthread_rwlock_rdlock(&k->gate);
+    int r = iter_new(k, false, from, until, ret);
     if (r < 0)
+        pthread_rwlock_unlock(&k->gate);
+    return r;
+}
+
+static int rocks_health(struct s3_index *x)
+{
+    return atomic_load(&rocks_of(x)->health);
+}
+
+/* --- space --- */
+
+static uint64_t space_left(const struct rocks *k)
+{
+    struct statvfs v;
+    return statvfs(k->path, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
+}
+
+static void set_health(struct rocks *k, int r)
+{
+    int before = atomic_exchange(&k->health, r);
+    if (before == r)
+        return;
+    if (r == 0)
+        dfs_log(LOG_INFO, "index.healthy", KV_STR("path", str_c(k->path)));
+    else
+        dfs_log(LOG_ERROR, "index.refuses_updates", KV_STR("path", str_c(k->path)), KV_ERR(r));
+}
+
+static void judge_space(struct rocks *k)
+{
+    if (k->options.reserve_bytes == 0)
+        return;
+    int64_t now = (int64_t)dfs_mono_ms();
+    if (k->space_ms != 0 && now - k->space_ms < SPACE_CHECK_MS)
+        return;
+    k->space_ms = now;
+    k->low = space_left(k) < k->options.reserve_bytes;
+    if (!k->failed)
+        set_health(k, k->low ? -ENOSPC : 0);
+}
+
+static bool rocks_low_space(struct s3_index *x)
+{
+    return rocks_of(x)->low;
+}
+
+/* --- opening, and opening again --- */
+
+static int check_format(rocksdb_t *db, rocksdb_readoptions_t *read, rocksdb_writeoptions_t *write)
+{
+    char *text = NULL;
+    size_t n = 0;
+    char *value = rocksdb_get(db, read, FORMAT_ROW.p, FORMAT_ROW.n, &n, &text);
+    if (text)
+        return read_error(text);
+    if (!value) {
+        static const char version[4] = {0, 0, 0, FORMAT_VERSION};
+        rocksdb_put(db, write, FORMAT_ROW.p, FORMAT_ROW.n, version, sizeof(version), &text);
+        return text ? read_error(text) : 0;
+    }
+    struct rd rd = rd_of(str_of(value, n));
+    uint32_t version = rd_u32(&rd);
+    rocksdb_free(value);
+    if (rd.bad || version != FORMAT_VERSION) { /* later releases read all earlier ones; there is none yet */
+        dfs_log(LOG_ERROR, "index.unknown_format", KV_U64("version", version), KV_U64("known", FORMAT_VERSION));
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+static int open_db(struct rocks *k, rocksdb_t **ret)
+{
+    char *text = NULL;
+    rocksdb_t *db = rocksdb_open(s3_rocksdb_options_get(k->o), k->path, &text);
+    if (text) {
+        int r = errno_of(text);
+        dfs_log(LOG_ERROR, "index.open_failed", KV_STR("path", str_c(k->path)), KV_Z("text", text));
+        rocksdb_free(text);
         return r;
-    if (!p)
+    }
+    int r = check_format(db, k->read_any, k->write);
+    if (r < 0) {
+        rocksdb_close(db);
+        return r;
+    }
+    *ret = db;
+    return 0;
+}
+
+static bool gate_alone(struct rocks *k)
+{
+    for (int i = 0; i < GATE_TRIES; i++) {
+        if (pthread_rwlock_trywrlock(&k->gate) == 0)
+            return true;
+        struct timespec ms = {0, 1000 * 1000};
+        nanosleep(&ms, NULL);
+    }
+    return false;
+}
+
+static void rocks_heal(struct s3_index *x)
+{
+    struct rocks *k = rocks_of(x);
+    judge_space(k);
+    if (!k->failed)
+        return;
+    int64_t now = (int64_t)dfs_mono_ms();
+    if (k->healed_ms != 0 && now - k->healed_ms < HEAL_RETRY_MS)
+        return;
+    if (atomic_load(&k->health) == -ENOSPC && space_left(k) < MAX(k->options.reserve_bytes, (uint64_t)SPACE_TO_REOPEN))
+        return; /* still open for readers; opening needs room for its log */
+    k->healed_ms = now;
+    if (!gate_alone(k))
+        return;
+    if (k->db)
+        rocksdb_close(TAKE(k->db));
+    int r = open_db(k, &k->db);
+    pthread_rwlock_unlock(&k->gate);
+    if (r == 0) {
+        k->failed = false;
+        k->space_ms = 0;
+    }
+    set_health(k, r);
+    judge_space(k);
+}
+
+/* --- batches; all on the committer --- */
+
+static int rocks_begin(struct s3_index *x)
+{
+    struct rocks *k = rocks_of(x);
+    judge_space(k);
+    if (k->failed)
+        rocks_heal(x);
+    int why = atomic_load(&k->health);
+    return !k->failed ? 0 : why < 0 ? why : -EIO;
+}
+
+static void rocks_mark(struct s3_index *x)
+{
+    rocksdb_writebatch_wi_set_save_point(rocks_of(x)->batch);
+}
+
+static int rocks_rollback(struct s3_index *x)
+{
+    char *text = NULL;
+    rocksdb_writebatch_wi_rollback_to_save_point(rocks_of(x)->batch, &text);
+    return text ? read_error(text) : 0;
+}
+
+static void rocks_abandon(struct s3_index *x)
+{
+    rocksdb_writebatch_wi_clear(rocks_of(x)->batch);
+}
+
+static int rocks_commit(struct s3_index *x)
+{
+    struct rocks *k = rocks_of(x);
+    char *text = NULL;
+    rocksdb_write_writebatch_wi(k->db, k->write, k->batch, &text);
+    rocksdb_writebatch_wi_clear(k->batch);
+    if (!text)
+        return 0;
+    int r = errno_of(text) == -ENOSPC ? -ENOSPC : -EIO;
+    dfs_log(LOG_ERROR, "index.commit_failed", KV_STR("path", str_c(k->path)), KV_Z("text", text));
+    rocksdb_free(text);
+    k->failed = true;
+    k->healed_ms = 0;
+    set_health(k, r);
+    return r;
+}
+
+static int rocks_tx_get(struct s3_index *x, struct str key, struct buf *value)
+{
+    struct rocks *k = rocks_of(x);
+    char *text = NULL;
+    size_t n = 0;
+    char *found = rocksdb_writebatch_wi_get_from_batch_and_db(k->batch, k->db, k->read_any, key.p, key.n, &n, &text);
+    if (text)
+        return read_error(text);
+    if (!found)
         return -ENOENT;
-    buf_add(value, p, n);
-    rocksdb_free(p);
+    buf_add(value, found, n);
+    rocksdb_free(found);
     return buf_err(value);
 }
 
-static void tx_put(struct s3_tx *tx, struct str key, struct str value)
+static int rocks_tx_put(struct s3_index *x, struct str key, struct str value)
 {
-    rocksdb_writebatch_wi_put(((struct rdb_tx *)tx)->batch, key.p, key.n, value.p ? value.p : "", value.n);
+    rocksdb_writebatch_wi_put(rocks_of(x)->batch, key.p, key.n, value.n ? value.p : "", value.n);
+    return 0;
 }
 
-static void tx_del(struct s3_tx *tx, struct str key)
+static int rocks_tx_del(struct s3_index *x, struct str key)
 {
-    rocksdb_writebatch_wi_delete(((struct rdb_tx *)tx)->batch, key.p, key.n);
+    rocksdb_writebatch_wi_delete(rocks_of(x)->batch, key.p, key.n);
+    return 0;
 }
 
-static int tx_iter(struct s3_tx *tx, struct str from, struct str until, struct s3_iter **ret)
+static int rocks_tx_iter(struct s3_index *x, struct str from, struct str until, struct s3_iter **ret)
 {
-    struct rdb_tx *t = (struct rdb_tx *)tx;
-    struct rdb_iter *i = iter_make(from, until);
-    if (!i)
+    return iter_new(rocks_of(x), true, from, until, ret);
+}
+
+static void rocks_close(struct s3_index *x)
+{
+    struct rocks *k = rocks_of(x);
+    s3_index_fini(x);
+    if (k->batch)
+        rocksdb_writebatch_wi_destroy(k->batch);
+    if (k->db)
+        rocksdb_close(k->db);
+    if (k->read_any)
+        rocksdb_readoptions_destroy(k->read_any);
+    if (k->read_cached)
+        rocksdb_readoptions_destroy(k->read_cached);
+    if (k->write)
+        rocksdb_writeoptions_destroy(k->write);
+    s3_rocksdb_options_free(&k->o);
+    pthread_rwlock_destroy(&k->gate);
+    free(k->path);
+    free(k);
+}
+
+static const struct s3_engine_ops rocks_ops = {
+    .get = rocks_get,
+    .iter = rocks_iter,
+    .health = rocks_health,
+    .close = rocks_close,
+    .begin = rocks_begin,
+    .mark = rocks_mark,
+    .rollback = rocks_rollback,
+    .commit = rocks_commit,
+    .abandon = rocks_abandon,
+    .tx_get = rocks_tx_get,
+    .tx_put = rocks_tx_put,
+    .tx_del = rocks_tx_del,
+    .tx_iter = rocks_tx_iter,
+    .low_space = rocks_low_space,
+    .heal = rocks_heal,
+};
+
+static int rocks_open(struct rocks *k, const struct s3_index_options *o)
+{
+    k->path = str_dup(o->path);
+    if (!k->path)
         return -ENOMEM;
-    i->it = rocksdb_writebatch_wi_create_iterator_with_base(t->batch, rocksdb_create_iterator(t->x->db, i->ro));
-    rocksdb_iter_seek(i->it, i->from, i->from_n);
-    *ret = &i->base;
-    return 0;
-}
-
-static const struct s3_tx_ops tx_ops = {tx_get, tx_put, tx_del, tx_iter};
-
-/* statvfs costs a little, so its answer is believed for a tenth of a second. */
-static bool space_is_low(struct rdb_index *x)
-{
-    uint64_t now = dfs_mono_ms();
-    if (x->o.reserve_bytes == 0 || now - x->space_checked_ms < SPACE_CHECK_MS)
-        return x->space_low;
-    struct statvfs v;
-    x->space_low = statvfs(x->path, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < x->o.reserve_bytes;
-    x->space_checked_ms = now;
-    return x->space_low;
-}
-
-static int run_one(struct rdb_tx *t, struct s3_update *u, bool low)
-{
-    rocksdb_writebatch_wi_set_save_point(t->batch);
-    t->base.err = 0;
-    t->base.frees = false;
-    int r = u->fn(&t->base, u->arg);
-    if (t->base.err < 0)
-        r = t->base.err;
-    if (r == 0 && low && !t->base.frees)
-        r = -ENOSPC;
-    if (r < 0) {
-        char *err = NULL;
-        rocksdb_writebatch_wi_rollback_to_save_point(t->batch, &err);
-        int undone = errno_of(err);
-        ASSERT(undone == 0); /* the save point was set above */
-    }
-    return r;
-}
-
-static int write_batch(struct rdb_tx *t)
-{
-    uint64_t be = htobe64(t->base.seq);
-    struct str key = S3_SEQ_KEY;
-    rocksdb_writebatch_wi_put(t->batch, key.p, key.n, (const char *)&be, sizeof(be));
-    char *err = NULL;
-    rocksdb_write_writebatch_wi(t->x->db, t->x->write, t->batch, &err);
-    return errno_of(err);
-}
-
-static int open_db(struct rdb_index *x)
-{
-    char *err = NULL;
-    x->db = rocksdb_open(x->options, x->path, &err);
-    return errno_of(err);
-}
-
-/* After a failed write: close, open, and look which number was the last. On the committer. */
-static int reopen(struct rdb_index *x)
-{
-    uint64_t now = dfs_mono_ms();
-    if (x->reopened_ms != 0 && now - x->reopened_ms < REOPEN_EVERY_MS)
-        return atomic_load(&x->health);
-    x->reopened_ms = now;
-    pthread_rwlock_wrlock(&x->gate);
-    if (x->db)
-        rocksdb_close(x->db);
-    x->db = NULL;
-    int r = open_db(x);
-    pthread_rwlock_unlock(&x->gate);
-    if (r == 0)
-        dfs_log(LOG_WARN, "index.reopened", KV_Z("path", x->path));
-    return r;
-}
-
-static void run_batch(struct rdb_index *x, struct s3_update **u, size_t n)
-{
-    int r = atomic_load(&x->health);
-    if (r < 0)
-        r = reopen(x);
-    size_t good = 0;
-    if (r == 0) {
-        struct rdb_tx t = {.base = {.ops = &tx_ops, .seq = x->seq}, .x = x};
-        t.batch = rocksdb_writebatch_wi_create(0, 1);
-        bool low = space_is_low(x);
-        for (size_t i = 0; i < n; i++) {
-            u[i]->result = run_one(&t, u[i], low);
-            good += u[i]->result == 0;
-        }
-        if (good > 0)
-            r = write_batch(&t);
-        if (r == 0)
-            x->seq = t.base.seq;
-        rocksdb_writebatch_wi_destroy(t.batch);
-    } else {
-        for (size_t i = 0; i < n; i++)
-            u[i]->result = r;
-    }
-    atomic_store(&x->health, r);
-    for (size_t i = 0; i < n; i++) {
-        int result = r < 0 && u[i]->result == 0 ? r : u[i]->result;
-        u[i]->result = result;
-        u[i]->done(u[i]->arg, result); /* from here on it is the caller's again */
-    }
-}
-
-static size_t take_queued(struct rdb_index *x, struct s3_update **u)
-{
-    size_t n = 0;
-    pthread_mutex_lock(&x->lock);
-    while (!x->first && !x->stopping)
-        pthread_cond_wait(&x->some, &x->lock);
-    for (; x->first && n < BATCH_MAX; x->first = x->first->next)
-        u[n++] = x->first;
-    if (!x->first)
-        x->last = &x->first;
-    pthread_mutex_unlock(&x->lock);
-    return n;
-}
-
-static void *committer_main(void *arg)
-{
-    struct rdb_index *x = arg;
-    pthread_setname_np(pthread_self(), "index-commit");
-    struct s3_update *u[BATCH_MAX];
-    for (size_t n; (n = take_queued(x, u)) > 0;)
-        run_batch(x, u, n);
-    return NULL;
-}
-
-static void submit(struct s3_index *base, struct s3_update *u)
-{
-    struct rdb_index *x = (struct rdb_index *)base;
-    pthread_mutex_lock(&x->lock);
-    ASSERT(!x->stopping);
-    bool was_empty = !x->first;
-    *x->last = u;
-    x->last = &u->next;
-    if (was_empty)
-        pthread_cond_signal(&x->some);
-    pthread_mutex_unlock(&x->lock);
-}
-
-/* ---- opening and closing ------------------------------------------------------------------------ */
-
-static int health(struct s3_index *base)
-{
-    return atomic_load(&((struct rdb_index *)base)->health);
-}
-
-static void set_options(struct rdb_index *x)
-{
-    rocksdb_options_t *o = x->options = rocksdb_options_create();
-    rocksdb_options_set_create_if_missing(o, 1);
-    rocksdb_options_set_paranoid_checks(o, 1);
-    rocksdb_options_set_write_buffer_size(o, MEMTABLE_BYTES);
-    rocksdb_options_set_max_write_buffer_number(o, 3);
-    rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);
-    rocksdb_options_set_recycle_log_file_num(o, 4); /* overwriting a log syncs faster than extending one */
-    rocksdb_options_set_wal_recovery_mode(o, 2);    /* up to the first torn record: recycled logs need that */
-    rocksdb_options_set_keep_log_file_num(o, 4);
-    rocksdb_options_set_max_log_file_size(o, 1024 * 1024);
-    rocksdb_options_set_info_log_level(o, 2);
-    rocksdb_options_set_max_background_jobs(o, 2);
-    rocksdb_options_set_bytes_per_sync(o, 1024 * 1024);
-    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
-    rocksdb_options_set_compression(o, rocksdb_lz4_compression);
-    rocksdb_options_add_compact_on_deletion_collector_factory(o, 4096, 2048);
-
-    rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
-    rocksdb_cache_t *cache = rocksdb_cache_create_lru(MAX(x->o.cache_bytes, 1u << 20));
-    rocksdb_block_based_options_set_block_cache(t, cache); /* holds a reference of its own */
-    rocksdb_cache_destroy(cache);
-    rocksdb_filterpolicy_t *bloom = rocksdb_filterpolicy_create_bloom_full(10);
-    rocksdb_block_based_options_set_filter_policy(t, bloom); /* owns it now */
-    rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
-    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
-    rocksdb_block_based_options_set_format_version(t, 5);
-    rocksdb_options_set_block_based_table_factory(o, t);
-    rocksdb_block_based_options_destroy(t);
-
-    x->read_any = rocksdb_readoptions_create();
-    x->read_cached = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_read_tier(x->read_cached, READ_TIER_CACHE);
-    x->write = rocksdb_writeoptions_create();
-    rocksdb_writeoptions_set_sync(x->write, !x->o.relaxed);
-}
-
-/* The format row and the number of the last commit. */
-static int check_format(struct rdb_index *x)
-{
-    AUTO(buf_free) struct buf v = BUF(64);
-    int r = get(&x->base, S3_FORMAT_KEY, S3_READ_ANY, &v);
-    if (r == -ENOENT) {
-        uint32_t be = htobe32(S3_INDEX_FORMAT);
-        char *err = NULL;
-        struct str key = S3_FORMAT_KEY;
-        rocksdb_put(x->db, x->write, key.p, key.n, (const char *)&be, sizeof(be), &err);
-        return errno_of(err);
-    }
+    k->options = *o;
+    k->options.path = str_c(k->path);
+    if (mkdir(k->path, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    int r = s3_rocksdb_options_new(o, &k->o);
     if (r < 0)
         return r;
-    struct rd in = rd_of(buf_str(&v));
-    uint32_t format = rd_u32(&in);
-    if (in.bad || format == 0 || format > S3_INDEX_FORMAT)
-        return -EBADMSG;
-    buf_reset(&v);
-    r = get(&x->base, S3_SEQ_KEY, S3_READ_ANY, &v);
-    in = rd_of(buf_str(&v));
-    if (r == 0)
-        x->seq = rd_u64(&in);
-    return r == -ENOENT ? 0 : in.bad ? -EBADMSG : r;
-}
-
-static void close_rocksdb(struct s3_index *base)
-{
-    struct rdb_index *x = (struct rdb_index *)base;
-    if (x->last) { /* the committer runs */
-        pthread_mutex_lock(&x->lock);
-        x->stopping = true;
-        pthread_cond_signal(&x->some);
-        pthread_mutex_unlock(&x->lock);
-        pthread_join(x->committer, NULL);
-    }
-    if (x->db)
-        rocksdb_close(x->db);
-    if (x->options)
-        rocksdb_options_destroy(x->options);
-    if (x->read_any)
-        rocksdb_readoptions_destroy(x->read_any);
-    if (x->read_cached)
-        rocksdb_readoptions_destroy(x->read_cached);
-    if (x->write)
-        rocksdb_writeoptions_destroy(x->write);
-    pthread_rwlock_destroy(&x->gate);
-    pthread_mutex_destroy(&x->lock);
-    pthread_cond_destroy(&x->some);
-    free(x->path);
-    free(x);
-}
-
-static const struct s3_index_ops rdb_ops = {get, iter, submit, health, close_rocksdb};
-
-static int open_all(struct rdb_index *x)
-{
-    int r = s3_cache_new(&x->base.cache);
-    if (r == 0 && mkdir(x->path, 0700) < 0 && errno != EEXIST)
-        r = -errno;
-    if (r < 0)
-        return r;
-    set_options(x);
-    r = open_db(x);
-    if (r == 0)
-        r = check_format(x);
-    if (r < 0)
-        return r;
-    x->last = &x->first;
-    if (pthread_create(&x->committer, NULL, committer_main, x) != 0) {
-        x->last = NULL;
-        return -EAGAIN;
-    }
-    return 0;
+    k->read_any = rocksdb_readoptions_create();
+    k->read_cached = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_read_tier(k->read_cached, BLOCK_CACHE_TIER);
+    k->write = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(k->write, !o->relaxed);
+    k->batch = rocksdb_writebatch_wi_create(0, true);
+    r = open_db(k, &k->db);
+    return r < 0 ? r : s3_index_start(&k->base);
 }
 
 int s3_index_open_rocksdb(const struct s3_index_options *o, struct s3_index **ret)
 {
-    struct rdb_index *x = dfs_zalloc(sizeof(*x));
-    if (!x)
+    struct rocks *k = dfs_zalloc(sizeof(*k));
+    if (!k)
         return -ENOMEM;
-    x->base.ops = &rdb_ops;
-    x->o = *o;
-    pthread_rwlock_init(&x->gate, NULL);
-    pthread_mutex_init(&x->lock, NULL);
-    pthread_cond_init(&x->some, NULL);
-    x->path = str_dup(o->path);
-    struct s3_index *base = &x->base;
-    int r = x->path ? open_all(x) : -ENOMEM;
-    if (r < 0)
-        s3_index_close(&base);
-    else
-        *ret = base;
-    return r;
+    pthread_rwlock_init(&k->gate, NULL);
+    int r = s3_index_init(&k->base, &rocks_ops);
+    if (r == 0)
+        r = rocks_open(k, o);
+    if (r < 0) {
+        rocks_close(&k->base);
+        return r;
+    }
+    judge_space(k);
+    *ret = &k->base;
+    return 0;
 }

@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/index/upload.h"
 
-#include <openssl/rand.h>
+#include <stdio.h>
+#include <sys/random.h>
 
-#include "dfscore/base/clock.h"
+#include "s3gw/index/bucket.h"
+#include "s3gw/index/object_read.h"
+#include "s3gw/index/record.h"
 #include "s3gw/index/refs.h"
 #include "s3gw/index/rows.h"
+#include "s3gw/index/trash.h"
+#include "s3gw/index/upload_record.h"
 
-enum { FINISHED_VERSION = 1, PARTS_BYTES_MAX = 128 * 1024 * 1024 };
+enum { ARENA_MAX = 64 * 1024 * 1024, FORGET_LOOK_AT = 1000 };
 
-/* ---- upload ids --------------------------------------------------------------------------------- */
-
-static void hex64(uint64_t v, char *out)
-{
-    uint8_t b[8];
-    for (int i = 0; i < 8; i++)
-        b[i] = (uint8_t)(v >> (56 - 8 * i));
-    str_hex(b, sizeof(b), out);
-}
+/* --- ids --- */
 
 void s3_upload_id_format(const struct s3_upload *u, char out[33])
 {
-    hex64(u->useq, out);
-    hex64(u->check, out + 16);
-    out[32] = '\0';
+    snprintf(out, 33, "%016llx%016llx", (unsigned long long)u->useq, (unsigned long long)u->check);
 }
 
 int s3_upload_id_parse(struct str id, uint64_t *ret_useq, uint64_t *ret_check)
@@ -36,331 +31,370 @@ int s3_upload_id_parse(struct str id, uint64_t *ret_useq, uint64_t *ret_check)
     return 0;
 }
 
-/* ---- uploads ------------------------------------------------------------------------------------ */
+/* --- rows --- */
+
+static void part_row(struct s3_row_key *k, uint64_t useq, uint32_t number)
+{
+    s3_row_number(k, S3_ROW_PART, useq);
+    s3_row_u32(k, number);
+}
+
+static int part_number(struct str row, uint32_t *ret)
+{
+    struct rd r = rd_of(str_from(row, 1 + 8));
+    *ret = rd_u32(&r);
+    return r.bad || r.n > 0 ? -EBADMSG : 0;
+}
+
+/* The m row of an upload whose bucket is there. -ENODEV, -ENOENT. */
+static int check_open(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, struct s3_row_key *row,
+                      struct buf *value)
+{
+    ASSERT(key.n > 0 && key.n <= S3_OBJECT_KEY_MAX);
+    enum s3_versioning v;
+    int r = s3_bucket_versioning_tx(tx, bid, &v);
+    if (r < 0)
+        return r;
+    s3_row_numbered(row, S3_ROW_UPLOAD, bid, key, useq);
+    return s3_tx_get(tx, s3_row_str(row), value);
+}
 
 int s3_upload_create(struct s3_tx *tx, uint64_t bid, struct s3_upload *u)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-    int r = s3_bucket_alive(tx, bid);
+    ASSERT(u->key.n > 0 && u->key.n <= S3_OBJECT_KEY_MAX);
+    enum s3_versioning v;
+    int r = s3_bucket_versioning_tx(tx, bid, &v);
     if (r < 0)
         return r;
-    u->useq = s3_tx_seq(tx);
-    if (RAND_bytes((unsigned char *)&u->check, sizeof(u->check)) != 1)
+    if (getrandom(&u->check, sizeof(u->check), 0) != sizeof(u->check))
         return -EIO;
-    s3_upload_encode(u, &v);
-    struct str row = s3_row_upload(&k, bid, u->key, u->useq);
-    if (buf_err(&k) || buf_err(&v))
-        return buf_err(&k) ? buf_err(&k) : buf_err(&v);
-    s3_tx_put(tx, row, buf_str(&v));
+    u->useq = s3_tx_seq(tx);
+    AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
+    s3_upload_encode(u, &record);
+    if (buf_err(&record) < 0)
+        return buf_err(&record);
+    struct s3_row_key row;
+    s3_row_numbered(&row, S3_ROW_UPLOAD, bid, u->key, u->useq);
+    s3_tx_put(tx, s3_row_str(&row), buf_str(&record));
     return 0;
 }
 
 int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id, enum s3_read how,
                   struct arena *a, struct s3_upload *ret)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
     uint64_t useq, check;
     if (s3_upload_id_parse(upload_id, &useq, &check) < 0)
         return -ENOENT;
-    struct str row = s3_row_upload(&k, bid, key, useq);
-    int r = buf_err(&k) ? buf_err(&k) : s3_index_get(x, row, how, &v);
+    struct s3_row_key row;
+    s3_row_numbered(&row, S3_ROW_UPLOAD, bid, key, useq);
+    if (row.too_long)
+        return -ENOENT;
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    int r = s3_index_get(x, s3_row_str(&row), how, &value);
     if (r < 0)
         return r;
-    struct str bytes = arena_str(a, buf_str(&v));
-    r = bytes.p ? s3_upload_decode(bytes, a, ret) : -ENOMEM;
+    struct s3_upload u;
+    struct str bytes = arena_str(a, buf_str(&value)), name = arena_str(a, key);
+    if (!bytes.p || !name.p)
+        return -ENOMEM;
+    r = s3_upload_decode(bytes, a, &u);
     if (r < 0)
         return r;
-    ret->useq = useq;
-    ret->key = key;
-    return ret->check == check ? 0 : -ENOENT;
+    if (u.check != check)
+        return -ENOENT;
+    u.useq = useq;
+    u.key = name;
+    *ret = u;
+    return 0;
 }
 
-/* 0 while the upload is open. */
-static int is_open(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq)
+/* --- parts --- */
+
+/* The extents of @p as they are to be stored: the caller's stay as they are, so a second run is like the first. */
+static int own_extents(struct s3_tx *tx, const struct s3_upart *p, bool share, struct arena *a,
+                       struct s3_upart *stored)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-    struct str row = s3_row_upload(&k, bid, key, useq);
-    return buf_err(&k) ? buf_err(&k) : s3_tx_get(tx, row, &v);
+    *stored = *p;
+    stored->extents = arena_alloc(a, MAX(p->nextents, (size_t)1) * sizeof(*p->extents));
+    if (!stored->extents)
+        return -ENOMEM;
+    uint64_t owner = s3_tx_seq(tx);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < p->nextents; i++) {
+        struct s3_extent *e = &stored->extents[i];
+        *e = p->extents[i];
+        bool again = i > 0 && str_eq(e->file_id, e[-1].file_id);
+        if (!again && share)
+            r = s3_ref_share(tx, e->file_id, e->owner, owner);
+        else if (!again)
+            s3_ref_add(tx, e->file_id, owner);
+        e->owner = owner;
+    }
+    return r;
 }
 
-/* ---- parts -------------------------------------------------------------------------------------- */
-
-/* The part that @row names is replaced or goes: so do its files. */
-static int drop_part(struct s3_tx *tx, struct str row)
+static int drop_part(struct s3_tx *tx, struct str row, struct arena *a)
 {
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-    int r = s3_tx_get(tx, row, &v);
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    int r = s3_tx_get(tx, row, &value);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    struct arena a;
-    arena_init(&a, 4 * S3_INDEX_VALUE_MAX);
     struct s3_upart old;
-    r = s3_upart_decode(buf_str(&v), &a, &old);
-    if (r == 0)
-        r = s3_refs_drop(tx, old.extents, old.nextents);
-    arena_fini(&a);
-    return r;
+    r = s3_upart_decode(buf_str(&value), a, &old);
+    return r < 0 ? r : s3_refs_drop(tx, old.extents, old.nextents);
 }
 
-static int install_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, struct s3_upart *p, bool all_new)
+static int put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, bool share,
+                    const struct s3_upart *p)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-    int r = s3_bucket_alive(tx, bid);
-    if (r == 0)
-        r = is_open(tx, bid, key, useq);
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, ARENA_MAX);
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX), record = BUF(S3_INDEX_VALUE_MAX);
+    struct s3_row_key row;
+    int r = check_open(tx, bid, key, useq, &row, &value);
     if (r < 0)
         return r;
-    uint64_t owner = s3_tx_seq(tx);
-    for (size_t i = 0; i < p->nextents; i++) {
-        if (!all_new && p->extents[i].owner != 0)
-            continue;
-        p->extents[i].owner = owner;
-        s3_ref_add(tx, p->extents[i].file_id, owner);
-    }
-    struct str row = s3_row_part(&k, useq, p->number);
-    r = drop_part(tx, row);
-    s3_upart_encode(p, &v);
+    struct s3_upart stored;
+    part_row(&row, useq, p->number);
+    r = own_extents(tx, p, share, &a, &stored); /* before the old part's go: they may be the same files */
     if (r == 0)
-        r = buf_err(&v);
-    if (r == 0)
-        s3_tx_put(tx, row, buf_str(&v));
-    return r;
+        r = drop_part(tx, s3_row_str(&row), &a);
+    if (r < 0)
+        return r;
+    s3_upart_encode(&stored, &record);
+    if (buf_err(&record) < 0)
+        return buf_err(&record);
+    s3_tx_put(tx, s3_row_str(&row), buf_str(&record));
+    return 0;
 }
 
 int s3_upload_put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, struct s3_upart *p)
 {
-    return install_part(tx, bid, key, useq, p, false);
+    return put_part(tx, bid, key, useq, false, p);
 }
 
 int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq, uint64_t bid,
                         struct str key, uint64_t useq, struct s3_upart *p)
 {
-    struct arena a;
-    arena_init(&a, 2 * S3_INDEX_VALUE_MAX);
-    struct s3_object src;
-    int r = s3_object_get_tx(tx, src_bid, src_key, &a, &src);
-    if (r == -ENOENT || (r == 0 && src.seq != src_seq))
-        r = -EAGAIN;
-    arena_fini(&a);
-    return r < 0 ? r : install_part(tx, bid, key, useq, p, true);
+    int r = s3_object_still_there(tx, src_bid, src_key, src_seq);
+    return r < 0 ? r : put_part(tx, bid, key, useq, true, p);
 }
 
-/* Parts from the iterator, whose rows are those of one upload. */
-static int collect(struct s3_iter *it, uint32_t after, size_t max, struct arena *a, struct s3_upart **ret,
-                   size_t *ret_n, bool *more)
+struct part_list {
+    struct s3_upart *p; /* arena */
+    size_t n, cap;
+};
+
+static int list_add(struct part_list *l, struct arena *a, struct s3_iter *it)
 {
-    struct s3_upart *v = NULL;
-    size_t n = 0, cap = 0;
-    *more = false;
-    for (; s3_iter_valid(it); s3_iter_next(it)) {
-        struct rd number = rd_of(str_from(s3_iter_key(it), 9));
-        uint32_t no = rd_u32(&number);
-        if (no <= after && after > 0)
-            continue;
-        if (n == max) {
-            *more = true;
-            break;
-        }
-        if (n == cap) {
-            struct s3_upart *bigger = arena_alloc(a, (cap = cap ? 2 * cap : 32) * sizeof(*bigger));
-            if (!bigger)
-                return -ENOMEM;
-            if (n)
-                memcpy(bigger, v, n * sizeof(*v));
-            v = bigger;
-        }
-        struct str bytes = arena_str(a, s3_iter_value(it));
-        int r = bytes.p ? s3_upart_decode(bytes, a, &v[n]) : -ENOMEM;
-        if (r < 0)
-            return r;
-        v[n++].number = no;
+    if (l->n == l->cap) {
+        size_t cap = MAX(l->cap * 2, (size_t)16);
+        struct s3_upart *p = arena_alloc(a, cap * sizeof(*p));
+        if (!p)
+            return -ENOMEM;
+        if (l->n)
+            memcpy(p, l->p, l->n * sizeof(*p));
+        l->p = p;
+        l->cap = cap;
     }
-    *ret = v;
-    *ret_n = n;
-    return s3_iter_err(it);
+    struct str bytes = arena_str(a, s3_iter_value(it));
+    struct s3_upart *p = &l->p[l->n];
+    int r = bytes.p ? s3_upart_decode(bytes, a, p) : -ENOMEM;
+    if (r == 0)
+        r = part_number(s3_iter_key(it), &p->number);
+    if (r == 0)
+        l->n++;
+    return r;
 }
 
-static int parts(struct s3_index *x, struct s3_tx *tx, uint64_t useq, uint32_t after, size_t max, struct arena *a,
-                 struct s3_upart **ret, size_t *ret_n, bool *more)
+static int read_parts(struct s3_iter *it, size_t max, struct arena *a, struct s3_upart **ret, size_t *ret_n,
+                      bool *more)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf end = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf p = BUF(S3_ROW_KEY_MAX);
-    AUTO(s3_iter_free) struct s3_iter *it = NULL;
-    struct str from = s3_row_part(&k, useq, after), until = s3_row_after(&end, s3_row_prefix(&p, 'p', useq));
-    int r = buf_err(&k) ? buf_err(&k) : buf_err(&end);
+    struct part_list l = {0};
+    int r = 0;
+    for (; r == 0 && l.n < max && s3_iter_valid(it); s3_iter_next(it))
+        r = list_add(&l, a, it);
     if (r == 0)
-        r = tx ? s3_tx_iter(tx, from, until, &it) : s3_iter_new(x, from, until, &it);
-    return r < 0 ? r : collect(it, after, max, a, ret, ret_n, more);
+        r = s3_iter_err(it);
+    if (r < 0)
+        return r;
+    *ret = l.p;
+    *ret_n = l.n;
+    *more = s3_iter_valid(it);
+    return 0;
+}
+
+static void parts_range(uint64_t useq, uint32_t after, struct s3_row_key *from, struct s3_row_key *until)
+{
+    s3_row_number(until, S3_ROW_PART, useq);
+    s3_row_after_prefix(until);
+    if (after == UINT32_MAX)
+        *from = *until;
+    else
+        part_row(from, useq, after + 1);
 }
 
 int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t max, struct arena *a,
                     struct s3_upart **ret, size_t *ret_n, bool *more)
 {
-    return parts(x, NULL, useq, after, max, a, ret, ret_n, more);
+    struct s3_row_key from, until;
+    parts_range(useq, after, &from, &until);
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    int r = s3_iter_new(x, s3_row_str(&from), s3_row_str(&until), &it);
+    return r < 0 ? r : read_parts(it, max, a, ret, ret_n, more);
 }
 
 int s3_upload_parts_tx(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3_upart **ret, size_t *ret_n)
 {
+    struct s3_row_key from, until;
+    parts_range(useq, 0, &from, &until);
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
     bool more;
-    return parts(NULL, tx, useq, 0, SIZE_MAX, a, ret, ret_n, &more);
+    int r = s3_tx_iter(tx, s3_row_str(&from), s3_row_str(&until), &it);
+    return r < 0 ? r : read_parts(it, SIZE_MAX, a, ret, ret_n, &more);
 }
 
-/* ---- the end of an upload ----------------------------------------------------------------------- */
+/* --- complete --- */
 
-static bool same_extent(const struct s3_extent *a, const struct s3_extent *b)
+static bool same_extents(const struct s3_upart *p, const struct s3_extent *e)
 {
-    return a->offset == b->offset && a->length == b->length && a->owner == b->owner &&
-           str_eq(a->file_id, b->file_id);
+    for (size_t i = 0; i < p->nextents; i++)
+        if (p->extents[i].owner != e[i].owner || p->extents[i].offset != e[i].offset ||
+            p->extents[i].length != e[i].length || !str_eq(p->extents[i].file_id, e[i].file_id))
+            return false;
+    return true;
 }
 
-/*
- * Go through all parts: the listed ones must make up @o, in order; the others' files are dropped. Rows of
- * all are deleted. -EAGAIN: they do not make up @o any more.
- */
-static int use_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, size_t n, const struct s3_object *o,
-                     struct arena *a)
+/* All parts go; those not in the list with their files. The listed ones must be what @o is made of. */
+static int take_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, size_t n, const struct s3_object *o,
+                      struct arena *a)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
     struct s3_upart *p;
-    size_t np, listed = 0, extent = 0;
-    int r = s3_upload_parts_tx(tx, useq, a, &p, &np);
-    for (size_t i = 0; r == 0 && i < np; i++) {
-        if (listed < n && p[i].number == numbers[listed]) {
+    size_t count, listed = 0, extents = 0;
+    int r = s3_upload_parts_tx(tx, useq, a, &p, &count);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        struct s3_row_key row;
+        part_row(&row, useq, p[i].number);
+        if (listed < n && numbers[listed] == p[i].number) {
+            if (p[i].nextents > o->nextents - extents || !same_extents(&p[i], o->extents + extents) ||
+                o->parts[listed].size != p[i].size)
+                return -EAGAIN;
+            extents += p[i].nextents;
             listed++;
-            for (size_t j = 0; j < p[i].nextents; j++)
-                if (extent == o->nextents || !same_extent(&p[i].extents[j], &o->extents[extent++]))
-                    return -EAGAIN;
         } else {
             r = s3_refs_drop(tx, p[i].extents, p[i].nextents);
         }
-        s3_tx_del(tx, s3_row_part(&k, useq, p[i].number));
+        s3_tx_del(tx, s3_row_str(&row));
     }
-    return r < 0 ? r : listed == n && extent == o->nextents ? 0 : -EAGAIN;
+    if (r == 0 && (listed != n || extents != o->nextents))
+        return -EAGAIN;
+    return r;
 }
 
-static void write_finished(struct s3_tx *tx, uint64_t useq, uint64_t bid, struct str key, uint64_t seq)
+static int put_finished(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_upload *u, uint64_t useq,
+                        uint64_t seq)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf v = BUF(S3_ROW_KEY_MAX + 64);
-    buf_u8(&v, FINISHED_VERSION);
-    buf_u64(&v, bid);
-    buf_u64(&v, seq);
-    buf_u64(&v, (uint64_t)dfs_now_ms());
-    buf_adds(&v, key);
-    s3_tx_put(tx, s3_row_finished(&k, useq), buf_str(&v));
+    struct s3_finished f = {.bid = bid, .key = key, .seq = seq, .check = u->check, .time_ms = s3_tx_now(tx)};
+    AUTO(buf_free) struct buf record = BUF(4096);
+    s3_finished_encode(&f, &record);
+    if (buf_err(&record) < 0)
+        return buf_err(&record);
+    struct s3_row_key row;
+    s3_row_number(&row, S3_ROW_FINISHED, useq);
+    s3_tx_put(tx, s3_row_str(&row), buf_str(&record));
+    return 0;
 }
 
 int s3_upload_complete(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, const uint32_t *numbers,
                        size_t n, const struct s3_cond *cond, struct s3_object *o, bool *ret_gone)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
+    ASSERT(n > 0 && o->nparts == n);
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, ARENA_MAX);
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    struct s3_row_key row;
+    struct s3_upload u;
     *ret_gone = false;
-    int r = s3_bucket_alive(tx, bid);
+    int r = check_open(tx, bid, key, useq, &row, &value);
+    if (r == -ENOENT)
+        *ret_gone = true;
     if (r == 0)
-        r = is_open(tx, bid, key, useq);
-    *ret_gone = r == -ENOENT;
-    if (r < 0)
-        return r;
-    struct arena a;
-    arena_init(&a, PARTS_BYTES_MAX);
-    r = use_parts(tx, useq, numbers, n, o, &a);
-    arena_fini(&a);
-    if (r < 0)
-        return r;
-    o->seq = s3_tx_seq(tx);
-    s3_tx_del(tx, s3_row_upload(&k, bid, key, useq));
-    write_finished(tx, useq, bid, key, o->seq);
-    return s3_object_install(tx, bid, key, cond, o);
+        r = s3_upload_decode(buf_str(&value), &a, &u);
+    if (r == 0)
+        r = s3_object_put(tx, bid, key, cond, o);
+    if (r == 0)
+        r = take_parts(tx, useq, numbers, n, o, &a);
+    if (r == 0)
+        r = put_finished(tx, bid, key, &u, useq, o->seq);
+    if (r == 0)
+        s3_tx_del(tx, s3_row_str(&row));
+    return r;
 }
 
 int s3_upload_abort(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    s3_tx_frees(tx);
-    int r = is_open(tx, bid, key, useq);
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    struct s3_row_key row;
+    int r = check_open(tx, bid, key, useq, &row, &value);
     if (r < 0)
         return r;
-    struct arena a;
-    arena_init(&a, PARTS_BYTES_MAX);
-    struct s3_upart *p;
-    size_t n;
-    r = s3_upload_parts_tx(tx, useq, &a, &p, &n);
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        r = s3_refs_drop(tx, p[i].extents, p[i].nextents);
-        s3_tx_del(tx, s3_row_part(&k, useq, p[i].number));
-    }
-    if (r == 0)
-        s3_tx_del(tx, s3_row_upload(&k, bid, key, useq));
-    arena_fini(&a);
-    return r;
+    s3_tx_del(tx, s3_row_str(&row));
+    s3_trash_add(tx, S3_TRASH_UPLOAD, useq); /* thousands of parts: later, in slices */
+    return 0;
 }
 
-/* ---- the memory of finished uploads ------------------------------------------------------------- */
-
-struct finished {
-    uint64_t bid, seq;
-    int64_t at_ms;
-    struct str key;
-};
-
-static int decode_finished(struct str bytes, struct finished *f)
-{
-    struct rd in = rd_of(bytes);
-    if (rd_u8(&in) != FINISHED_VERSION)
-        return -EBADMSG;
-    f->bid = rd_u64(&in);
-    f->seq = rd_u64(&in);
-    f->at_ms = (int64_t)rd_u64(&in);
-    f->key = rd_bytes(&in, in.n);
-    return in.bad ? -EBADMSG : 0;
-}
+/* --- finished uploads --- */
 
 int s3_upload_finished(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id, struct arena *a,
                        struct s3_object *ret)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf v = BUF(S3_ROW_KEY_MAX + 64);
     uint64_t useq, check;
     if (s3_upload_id_parse(upload_id, &useq, &check) < 0)
         return -ENOENT;
-    struct finished f;
-    int r = s3_index_get(x, s3_row_finished(&k, useq), S3_READ_ANY, &v);
+    struct s3_row_key row;
+    s3_row_number(&row, S3_ROW_FINISHED, useq);
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    struct s3_finished f;
+    int r = s3_index_get(x, s3_row_str(&row), S3_READ_ANY, &value);
     if (r == 0)
-        r = decode_finished(buf_str(&v), &f);
-    if (r == 0 && (f.bid != bid || !str_eq(f.key, key)))
-        r = -ENOENT;
-    if (r == 0)
-        r = s3_object_get(x, bid, key, S3_READ_ANY, true, a, ret);
-    if (r == 0 && ret->seq != f.seq)
-        r = -ENOENT;
-    return r;
+        r = s3_finished_decode(buf_str(&value), &f);
+    if (r < 0)
+        return r;
+    if (f.check != check || f.bid != bid || !str_eq(f.key, key))
+        return -ENOENT;
+    struct s3_object o;
+    r = s3_object_get(x, bid, key, S3_READ_ANY, false, a, &o);
+    if (r < 0)
+        return r;
+    if (o.seq != f.seq)
+        return -ENOENT;
+    *ret = o;
+    return 0;
 }
 
+/* Rows lie in the order of the uploads' start, not of their end: look at more than are forgotten. */
 int s3_upload_forget_finished(struct s3_tx *tx, int64_t before_ms, size_t max)
 {
-    struct arena a;
-    arena_init(&a, PARTS_BYTES_MAX);
-    struct str *rows;
-    size_t n, gone = 0;
-    s3_tx_frees(tx);
-    int r = s3_row_keys(tx, STR("c"), &a, &rows, &n);
-    for (size_t i = 0; r == 0 && i < n && gone < max; i++) {
-        AUTO(buf_free) struct buf v = BUF(S3_ROW_KEY_MAX + 64);
-        struct finished f;
-        r = s3_tx_get(tx, rows[i], &v);
-        if (r == 0)
-            r = decode_finished(buf_str(&v), &f);
-        if (r == 0 && f.at_ms >= before_ms)
-            break; /* in order of start: the rest is younger, near enough */
-        if (r == 0)
-            s3_tx_del(tx, rows[i]);
-        gone++;
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, ARENA_MAX);
+    struct s3_row_key from, until;
+    s3_row_start(&from, S3_ROW_FINISHED);
+    s3_row_start(&until, S3_ROW_FINISHED + 1);
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    int r = s3_tx_iter(tx, s3_row_str(&from), s3_row_str(&until), &it);
+    size_t gone = 0;
+    for (size_t i = 0; r == 0 && gone < max && i < max + FORGET_LOOK_AT && s3_iter_valid(it); i++) {
+        struct s3_finished f;
+        r = s3_finished_decode(s3_iter_value(it), &f);
+        bool old = r == 0 && f.time_ms < before_ms;
+        struct str row = old ? arena_str(&a, s3_iter_key(it)) : STR_NULL;
+        s3_iter_next(it); /* away from the row before it is deleted */
+        if (old && !row.p)
+            return -ENOMEM;
+        if (old) {
+            s3_tx_del(tx, row);
+            gone++;
+        }
     }
-    arena_fini(&a);
-    return r;
+    return r < 0 ? r : s3_iter_err(it);
 }

@@ -1,272 +1,336 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users and access keys: declared in bucket.h, beside the cache they share. */
+/* user - users and their access keys; declared in bucket.h. Few rows: what is rare walks all of them. */
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/cache.h"
+#include "s3gw/index/engine.h"
+#include "s3gw/index/record.h"
 #include "s3gw/index/rows.h"
-#include "s3gw/index/store.h"
 
-enum { RECORD_VERSION = 1, DISABLED = 1, ROOT = 2 };
+enum {
+    USER_VERSION = 1,
+    KEY_VERSION = 1,
+    USER_DISABLED = 1,
+    USER_ROOT = 2,
+    LIST_MAX = 100 * 1000, /* a ceiling, not a page: listings of users are the administrator's */
+};
 
-static void encode_user(const struct s3_user *u, struct buf *out)
+/* --- records --- */
+
+static void user_encode(const struct s3_user *u, struct buf *out)
 {
-    buf_u8(out, RECORD_VERSION);
-    buf_u8(out, (uint8_t)((u->disabled ? DISABLED : 0) | (u->root ? ROOT : 0)));
-    buf_u64(out, (uint64_t)u->created_ms);
-    buf_lstr(out, u->id);
-    buf_lstr(out, u->display_name);
-    buf_lstr(out, u->email);
-    s3_put_opt(out, u->policies);
+    buf_u8(out, USER_VERSION);
+    buf_u8(out, (uint8_t)((u->disabled ? USER_DISABLED : 0) | (u->root ? USER_ROOT : 0)));
+    s3_rec_add_id(out, u->id);
+    s3_rec_add_opt(out, u->display_name);
+    s3_rec_add_opt(out, u->email);
+    buf_var(out, (uint64_t)u->created_ms);
+    s3_rec_add_opt(out, u->policies);
 }
 
-static int decode_user(struct str bytes, struct s3_user *ret)
+static int finish(const struct rd *r, int e)
 {
-    struct rd in = rd_of(bytes);
+    return r->bad || (e == 0 && r->n > 0) ? -EBADMSG : e;
+}
+
+static int64_t read_time(struct rd *r)
+{
+    uint64_t v = rd_var(r);
+    if (v > INT64_MAX)
+        r->bad = true;
+    return r->bad ? 0 : (int64_t)v;
+}
+
+static int user_decode(struct str bytes, struct arena *a, struct s3_user *ret)
+{
+    struct rd r = rd_of(bytes);
     struct s3_user u = {0};
-    if (rd_u8(&in) != RECORD_VERSION)
-        return -EBADMSG;
-    uint8_t flags = rd_u8(&in);
-    u.disabled = flags & DISABLED;
-    u.root = flags & ROOT;
-    u.created_ms = (int64_t)rd_u64(&in);
-    u.id = rd_lstr(&in);
-    u.display_name = rd_lstr(&in);
-    u.email = rd_lstr(&in);
-    u.policies = s3_get_opt(&in);
-    if (in.bad || in.n > 0)
-        return -EBADMSG;
-    *ret = u;
-    return 0;
+    if (rd_u8(&r) != USER_VERSION)
+        r.bad = true;
+    uint8_t flags = rd_u8(&r);
+    if (flags & ~(USER_DISABLED | USER_ROOT))
+        r.bad = true;
+    u.disabled = flags & USER_DISABLED;
+    u.root = flags & USER_ROOT;
+    int e = s3_rec_id(&r, a, &u.id);
+    u.display_name = s3_rec_opt(&r);
+    u.email = s3_rec_opt(&r);
+    u.created_ms = read_time(&r);
+    u.policies = s3_rec_opt(&r);
+    e = finish(&r, e);
+    if (e == 0)
+        *ret = u;
+    return e;
 }
 
-static void encode_key(const struct s3_access_key *k, struct buf *out)
+static void key_encode(const struct s3_access_key *k, struct buf *out)
 {
-    buf_u8(out, RECORD_VERSION);
-    buf_u64(out, (uint64_t)k->created_ms);
+    buf_u8(out, KEY_VERSION);
     buf_lstr(out, k->access_key);
     buf_lstr(out, k->secret);
-    buf_lstr(out, k->user_id);
+    s3_rec_add_id(out, k->user_id);
+    buf_var(out, (uint64_t)k->created_ms);
 }
 
-static int decode_key(struct str bytes, struct s3_access_key *ret)
+static int key_decode(struct str bytes, struct arena *a, struct s3_access_key *ret)
 {
-    struct rd in = rd_of(bytes);
+    struct rd r = rd_of(bytes);
     struct s3_access_key k = {0};
-    if (rd_u8(&in) != RECORD_VERSION)
-        return -EBADMSG;
-    k.created_ms = (int64_t)rd_u64(&in);
-    k.access_key = rd_lstr(&in);
-    k.secret = rd_lstr(&in);
-    k.user_id = rd_lstr(&in);
-    if (in.bad || in.n > 0)
-        return -EBADMSG;
-    *ret = k;
-    return 0;
+    if (rd_u8(&r) != KEY_VERSION)
+        r.bad = true;
+    k.access_key = rd_lstr(&r);
+    k.secret = rd_lstr(&r);
+    int e = s3_rec_id(&r, a, &k.user_id);
+    k.created_ms = read_time(&r);
+    e = finish(&r, e);
+    if (e == 0)
+        *ret = k;
+    return e;
 }
 
-static int cached_row(struct s3_index *x, struct str row, enum s3_read how, struct arena *a, struct str *ret)
+/* --- users --- */
+
+static int get_row(struct s3_index *x, char letter, struct str name, enum s3_read how, struct arena *a,
+                   struct str *ret)
 {
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-    int r = s3_cache_get(x->cache, x, row, how, &v);
+    struct s3_row_key row;
+    s3_row_name(&row, letter, name);
+    if (row.too_long)
+        return -ENOENT;
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    int r = s3_index_get(x, s3_row_str(&row), how, &value);
     if (r < 0)
         return r;
-    *ret = arena_str(a, buf_str(&v));
+    *ret = arena_str(a, buf_str(&value));
     return ret->p ? 0 : -ENOMEM;
 }
 
 int s3_user_get(struct s3_index *x, struct str id, enum s3_read how, struct arena *a, struct s3_user *ret)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    struct str row = s3_row_user(&k, id), bytes;
-    int r = buf_err(&k) ? buf_err(&k) : cached_row(x, row, how, a, &bytes);
-    return r < 0 ? r : decode_user(bytes, ret);
+    struct str bytes;
+    int r = get_row(x, S3_ROW_USER, id, how, a, &bytes);
+    return r < 0 ? r : user_decode(bytes, a, ret);
+}
+
+static int row_exists(struct s3_tx *tx, const struct s3_row_key *row)
+{
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    int r = s3_tx_get(tx, s3_row_str(row), &value);
+    return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}
+
+/* @must: what has to be there already: 1 yes, 0 no, -1 all the same. */
+static int put_row(struct s3_tx *tx, char letter, struct str name, const struct buf *record, int must)
+{
+    struct s3_row_key row;
+    s3_row_name(&row, letter, name);
+    if (row.too_long || name.n == 0)
+        return -EINVAL;
+    int r = buf_err(record);
+    if (r == 0 && must >= 0)
+        r = row_exists(tx, &row);
+    if (r < 0)
+        return r;
+    if (must == 0 && r == 1)
+        return -EEXIST;
+    s3_tx_put(tx, s3_row_str(&row), buf_str(record));
+    tx->cached_rows = true;
+    return 0;
+}
+
+int s3_user_put(struct s3_tx *tx, const struct s3_user *u, bool must_be_new)
+{
+    AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
+    user_encode(u, &record);
+    return put_row(tx, S3_ROW_USER, u->id, &record, must_be_new ? 0 : -1);
+}
+
+int s3_user_list(struct s3_index *x, struct arena *a, struct s3_user **ret, size_t *ret_n)
+{
+    struct s3_row_key from, until;
+    s3_row_start(&from, S3_ROW_USER);
+    s3_row_start(&until, S3_ROW_USER + 1);
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    AUTO(buf_free) struct buf users = BUF(LIST_MAX * sizeof(struct s3_user));
+    int r = s3_iter_new(x, s3_row_str(&from), s3_row_str(&until), &it);
+    for (; r == 0 && s3_iter_valid(it); s3_iter_next(it)) {
+        struct s3_user u;
+        struct str bytes = arena_str(a, s3_iter_value(it));
+        r = bytes.p ? user_decode(bytes, a, &u) : -ENOMEM;
+        if (r == 0)
+            buf_add(&users, &u, sizeof(u));
+    }
+    if (r == 0)
+        r = s3_iter_err(it) < 0 ? s3_iter_err(it) : buf_err(&users);
+    struct str all = r == 0 ? arena_str(a, buf_str(&users)) : STR_NULL;
+    if (!all.p)
+        return r < 0 ? r : -ENOMEM;
+    *ret = (struct s3_user *)(void *)all.p;
+    *ret_n = all.n / sizeof(struct s3_user);
+    return 0;
+}
+
+int s3_user_by_email(struct s3_index *x, struct str email, struct arena *a, struct s3_user *ret)
+{
+    struct s3_user *all;
+    size_t n;
+    int r = s3_user_list(x, a, &all, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (all[i].email.n > 0 && str_ieq(all[i].email, email)) {
+            *ret = all[i];
+            return 0;
+        }
+    return r < 0 ? r : -ENOENT;
+}
+
+/* --- what belongs to a user, inside an update --- */
+
+static int owns_buckets(struct s3_tx *tx, struct str id, struct arena *a)
+{
+    struct s3_row_key from, until;
+    s3_row_start(&from, S3_ROW_BUCKET);
+    s3_row_start(&until, S3_ROW_BUCKET + 1);
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    int r = s3_tx_iter(tx, s3_row_str(&from), s3_row_str(&until), &it);
+    for (; r == 0 && s3_iter_valid(it); s3_iter_next(it)) {
+        struct s3_bucket b;
+        r = s3_bucket_decode(s3_iter_value(it), a, &b);
+        if (r == 0 && str_eq(b.owner_id, id))
+            return -ENOTEMPTY;
+    }
+    return r < 0 ? r : s3_iter_err(it);
+}
+
+static int delete_keys(struct s3_tx *tx, struct str id, struct arena *a)
+{
+    struct s3_row_key from, until;
+    s3_row_start(&from, S3_ROW_ACCESS_KEY);
+    s3_row_start(&until, S3_ROW_ACCESS_KEY + 1);
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    int r = s3_tx_iter(tx, s3_row_str(&from), s3_row_str(&until), &it);
+    while (r == 0 && s3_iter_valid(it)) {
+        struct s3_access_key k;
+        struct str row = arena_str(a, s3_iter_key(it)), bytes = arena_str(a, s3_iter_value(it));
+        r = row.p && bytes.p ? key_decode(bytes, a, &k) : -ENOMEM;
+        s3_iter_next(it); /* away from the row before it is deleted */
+        if (r == 0 && str_eq(k.user_id, id))
+            s3_tx_del(tx, row);
+    }
+    return r < 0 ? r : s3_iter_err(it);
+}
+
+int s3_user_delete(struct s3_tx *tx, struct str id)
+{
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, 8 * S3_INDEX_VALUE_MAX);
+    struct s3_row_key row;
+    s3_row_name(&row, S3_ROW_USER, id);
+    int r = row_exists(tx, &row);
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    r = owns_buckets(tx, id, &a);
+    if (r == 0)
+        r = delete_keys(tx, id, &a);
+    if (r < 0)
+        return r;
+    s3_tx_del(tx, s3_row_str(&row));
+    tx->cached_rows = true;
+    return 0;
+}
+
+/* --- access keys --- */
+
+/* The cache keeps both records behind each other, under the name of the key's row. */
+static int decode_both(struct str both, struct arena *a, struct s3_access_key *k, struct s3_user *u)
+{
+    struct rd r = rd_of(both);
+    struct str key = rd_lstr(&r), user = rd_lstr(&r);
+    int e = r.bad ? -EBADMSG : key_decode(key, a, k);
+    return e < 0 ? e : user_decode(user, a, u);
+}
+
+static int read_both(struct s3_index *x, struct str access_key, enum s3_read how, struct arena *a, struct buf *both)
+{
+    struct str key, user;
+    struct s3_access_key k;
+    int r = get_row(x, S3_ROW_ACCESS_KEY, access_key, how, a, &key);
+    if (r == 0)
+        r = key_decode(key, a, &k);
+    if (r == 0)
+        r = get_row(x, S3_ROW_USER, k.user_id, how, a, &user);
+    if (r < 0)
+        return r;
+    buf_lstr(both, key);
+    buf_lstr(both, user);
+    return buf_err(both);
 }
 
 int s3_key_get(struct s3_index *x, struct str access_key, enum s3_read how, struct arena *a,
                struct s3_access_key *ret_key, struct s3_user *ret_user)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    struct str row = s3_row_key(&k, access_key), bytes;
-    int r = buf_err(&k) ? buf_err(&k) : cached_row(x, row, how, a, &bytes);
-    if (r == 0)
-        r = decode_key(bytes, ret_key);
-    return r < 0 ? r : s3_user_get(x, ret_key->user_id, how, a, ret_user);
-}
-
-void s3_users_changed(struct s3_index *x)
-{
-    s3_cache_changed(x->cache, STR_NULL);
-}
-
-int s3_user_list(struct s3_index *x, struct arena *a, struct s3_user **ret, size_t *ret_n)
-{
-    AUTO(s3_iter_free) struct s3_iter *it = NULL;
-    int r = s3_iter_new(x, STR("u"), STR("v"), &it);
-    size_t n = 0, cap = 0;
-    struct s3_user *v = NULL;
-    for (; r == 0 && s3_iter_valid(it); s3_iter_next(it)) {
-        if (n == cap) {
-            struct s3_user *more = arena_alloc(a, (cap = cap ? 2 * cap : 16) * sizeof(*more));
-            if (!more)
-                return -ENOMEM;
-            if (n)
-                memcpy(more, v, n * sizeof(*v));
-            v = more;
-        }
-        struct str bytes = arena_str(a, s3_iter_value(it));
-        r = bytes.p ? decode_user(bytes, &v[n++]) : -ENOMEM;
+    struct s3_row_key row;
+    s3_row_name(&row, S3_ROW_ACCESS_KEY, access_key);
+    if (row.too_long)
+        return -ENOENT;
+    struct str bytes;
+    int r = s3_cache_get(x->cache, s3_row_str(&row), a, &bytes);
+    if (r == -ENOENT) {
+        uint64_t generation = s3_cache_generation(x->cache);
+        AUTO(buf_free) struct buf both = BUF(2 * S3_INDEX_VALUE_MAX);
+        r = read_both(x, access_key, how, a, &both);
+        if (r < 0)
+            return r;
+        s3_cache_put(x->cache, generation, s3_row_str(&row), buf_str(&both));
+        bytes = arena_str(a, buf_str(&both));
+        r = bytes.p ? 0 : -ENOMEM;
     }
-    if (r == 0)
-        r = s3_iter_err(it);
-    *ret = v;
-    *ret_n = n;
-    return r;
+    return r < 0 ? r : decode_both(bytes, a, ret_key, ret_user);
 }
 
-int s3_user_by_email(struct s3_index *x, struct str email, struct arena *a, struct s3_user *ret)
+int s3_key_put(struct s3_tx *tx, const struct s3_access_key *k)
 {
-    struct s3_user *v;
-    size_t n;
-    int r = s3_user_list(x, a, &v, &n);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < n; i++) {
-        if (v[i].email.n > 0 && str_ieq(v[i].email, email)) {
-            *ret = v[i];
-            return 0;
-        }
-    }
-    return -ENOENT;
-}
-
-/* 0 when the row is there. */
-static int row_exists(struct s3_tx *tx, struct str row)
-{
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-    return s3_tx_get(tx, row, &v);
-}
-
-int s3_user_put(struct s3_tx *tx, const struct s3_user *u, bool must_be_new)
-{
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-    struct str row = s3_row_user(&k, u->id);
-    encode_user(u, &v);
-    int r = buf_err(&k) ? buf_err(&k) : buf_err(&v);
-    if (r == 0 && must_be_new) {
-        r = row_exists(tx, row);
-        r = r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
-    }
-    if (r == 0)
-        s3_tx_put(tx, row, buf_str(&v));
-    return r;
-}
-
-/* 1 when a bucket belongs to the user, 0, or errno. */
-static int owns_bucket(struct s3_tx *tx, struct str id)
-{
-    AUTO(s3_iter_free) struct s3_iter *it = NULL;
-    struct arena a;
-    arena_init(&a, S3_INDEX_VALUE_MAX);
-    int r = s3_tx_iter(tx, STR("b"), STR("c"), &it);
-    for (; r == 0 && s3_iter_valid(it); s3_iter_next(it)) {
-        struct s3_bucket b;
-        r = s3_bucket_decode(s3_iter_value(it), &a, &b);
-        if (r == 0 && str_eq(b.owner_id, id))
-            r = 1;
-        arena_fini(&a);
-        arena_init(&a, S3_INDEX_VALUE_MAX);
-    }
-    if (r == 0)
-        r = s3_iter_err(it);
-    arena_fini(&a);
-    return r;
-}
-
-static int delete_keys_of(struct s3_tx *tx, struct str id)
-{
-    struct arena a;
-    arena_init(&a, 4 * S3_INDEX_VALUE_MAX);
-    struct str *rows;
-    size_t n;
-    int r = s3_row_keys(tx, STR("k"), &a, &rows, &n);
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-        struct s3_access_key key;
-        r = s3_tx_get(tx, rows[i], &v);
-        if (r == 0)
-            r = decode_key(buf_str(&v), &key);
-        if (r == 0 && str_eq(key.user_id, id))
-            s3_tx_del(tx, rows[i]);
-    }
-    arena_fini(&a);
-    return r;
-}
-
-int s3_user_delete(struct s3_tx *tx, struct str id)
-{
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    struct str row = s3_row_user(&k, id);
-    int r = buf_err(&k) ? buf_err(&k) : row_exists(tx, row);
-    if (r == 0)
-        r = owns_bucket(tx, id);
-    if (r > 0)
-        return -ENOTEMPTY;
-    if (r == 0)
-        r = delete_keys_of(tx, id);
-    if (r == 0)
-        s3_tx_del(tx, row);
-    return r;
-}
-
-int s3_key_put(struct s3_tx *tx, const struct s3_access_key *key)
-{
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
-    struct str row = s3_row_key(&k, key->access_key);
-    encode_key(key, &v);
-    int r = buf_err(&k) ? buf_err(&k) : buf_err(&v);
-    if (r == 0)
-        r = row_exists(tx, row);
-    if (r == 0)
-        return -EEXIST;
-    if (r != -ENOENT)
-        return r;
-    s3_tx_put(tx, row, buf_str(&v));
-    return 0;
+    AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
+    key_encode(k, &record);
+    return put_row(tx, S3_ROW_ACCESS_KEY, k->access_key, &record, 0);
 }
 
 int s3_key_delete(struct s3_tx *tx, struct str access_key)
 {
-    AUTO(buf_free) struct buf k = BUF(S3_ROW_KEY_MAX);
-    struct str row = s3_row_key(&k, access_key);
-    int r = buf_err(&k) ? buf_err(&k) : row_exists(tx, row);
-    if (r == 0)
-        s3_tx_del(tx, row);
-    return r;
+    struct s3_row_key row;
+    s3_row_name(&row, S3_ROW_ACCESS_KEY, access_key);
+    int r = row.too_long ? 0 : row_exists(tx, &row);
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    s3_tx_del(tx, s3_row_str(&row));
+    tx->cached_rows = true;
+    return 0;
 }
 
 int s3_key_list(struct s3_index *x, struct str user_id, struct arena *a, struct s3_access_key **ret, size_t *ret_n)
 {
+    struct s3_row_key from, until;
+    s3_row_start(&from, S3_ROW_ACCESS_KEY);
+    s3_row_start(&until, S3_ROW_ACCESS_KEY + 1);
     AUTO(s3_iter_free) struct s3_iter *it = NULL;
-    int r = s3_iter_new(x, STR("k"), STR("l"), &it);
-    size_t n = 0, cap = 0;
-    struct s3_access_key *v = NULL;
+    AUTO(buf_free) struct buf keys = BUF(LIST_MAX * sizeof(struct s3_access_key));
+    int r = s3_iter_new(x, s3_row_str(&from), s3_row_str(&until), &it);
     for (; r == 0 && s3_iter_valid(it); s3_iter_next(it)) {
-        if (n == cap) {
-            struct s3_access_key *more = arena_alloc(a, (cap = cap ? 2 * cap : 16) * sizeof(*more));
-            if (!more)
-                return -ENOMEM;
-            if (n)
-                memcpy(more, v, n * sizeof(*v));
-            v = more;
-        }
+        struct s3_access_key k;
         struct str bytes = arena_str(a, s3_iter_value(it));
-        r = bytes.p ? decode_key(bytes, &v[n]) : -ENOMEM;
-        n += r == 0 && (!user_id.p || str_eq(v[n].user_id, user_id));
+        r = bytes.p ? key_decode(bytes, a, &k) : -ENOMEM;
+        if (r == 0 && str_eq(k.user_id, user_id))
+            buf_add(&keys, &k, sizeof(k));
     }
     if (r == 0)
-        r = s3_iter_err(it);
-    *ret = v;
-    *ret_n = n;
-    return r;
+        r = s3_iter_err(it) < 0 ? s3_iter_err(it) : buf_err(&keys);
+    struct str all = r == 0 ? arena_str(a, buf_str(&keys)) : STR_NULL;
+    if (!all.p)
+        return r < 0 ? r : -ENOMEM;
+    *ret = (struct s3_access_key *)(void *)all.p;
+    *ret_n = all.n / sizeof(struct s3_access_key);
+    return 0;
+}
+
+void s3_users_changed(struct s3_index *x)
+{
+    s3_cache_clear(x->cache);
 }

@@ -122,16 +122,13 @@ static int put_object(struct s3_tx *tx, uint64_t bid, const struct s3_desc *d, s
         o.extents = &whole;
         o.nextents = 1;
     }
-    for (size_t i = 0; i < o.nextents; i++)
-        o.extents[i].owner = 0; /* owners are numbers of the lost index: a new one for all */
-    return s3_object_put(tx, bid, d->key, NULL, &o);
+    return s3_object_restore(tx, bid, d->key, &o);
 }
 
 static int apply_object(struct pass *p, struct s3_tx *tx, const struct s3_desc *d,
                         struct str file_id, struct arena *a)
 {
     struct s3_bucket b;
-    bool had;
     int r = s3_bucket_get_tx(tx, d->bucket, a, &b);
     if (r == -ENOENT)
         return 0; /* deleted later: so were its objects */
@@ -143,7 +140,8 @@ static int apply_object(struct pass *p, struct s3_tx *tx, const struct s3_desc *
         r = put_object(tx, b.bid, d, file_id, a);
         p->counts->objects += r == 0;
     } else {
-        r = s3_object_delete(tx, b.bid, d->key, NULL, &had);
+        struct s3_deleted gone;
+        r = s3_object_delete(tx, b.bid, d->key, NULL, d->owner_id, &gone);
         p->counts->deletions += r == 0;
     }
     return r;

@@ -45,8 +45,8 @@ static int put_fn(struct s3_tx *tx, void *arg)
 static int delete_fn(struct s3_tx *tx, void *arg)
 {
     struct change *c = arg;
-    bool had;
-    return s3_object_delete(tx, c->w->bucket.bid, c->key, NULL, &had);
+    struct s3_deleted gone;
+    return s3_object_delete(tx, c->w->bucket.bid, c->key, NULL, STR_NULL, &gone);
 }
 
 struct stored {
