@@ -20,34 +20,26 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
-    {"upload", "FILE...", 1, ANY, false, cmd_upload,
-     "store files, print their ids; - is standard input"},
-    {"upload-slave", "ID PREFIX FILE", 3, 3, false, cmd_upload_slave,
-     "store a file beside another one"},
-    {"download", "ID [FILE]", 1, 2, false, cmd_download,
-     "fetch a file or part of it; - is standard output"},
+    {"upload", "FILE...", 1, ANY, false, cmd_upload, "store files, print their ids; - is standard input"},
+    {"upload-slave", "ID PREFIX FILE", 3, 3, false, cmd_upload_slave, "store a file beside another one"},
+    {"download", "ID [FILE]", 1, 2, false, cmd_download, "fetch a file or part of it; - is standard output"},
     {"delete", "ID...", 1, ANY, false, cmd_delete, "remove files"},
     {"info", "ID...", 1, ANY, false, cmd_info, "size, time, CRC-32 and source, from the storage"},
     {"decode", "ID...", 1, ANY, true, cmd_decode, "what the ids say, without asking anybody"},
     {"meta-get", "ID", 1, 1, false, cmd_meta_get, "metadata of a file"},
-    {"meta-set", "ID [NAME=VALUE]...", 1, ANY, false, cmd_meta_set,
-     "replace metadata, or add to it (--merge)"},
+    {"meta-set", "ID [NAME=VALUE]...", 1, ANY, false, cmd_meta_set, "replace metadata, or add to it (--merge)"},
     {"append", "ID FILE", 2, 2, false, cmd_append, "add to the end of an appender file"},
     {"modify", "ID OFFSET FILE", 3, 3, false, cmd_modify, "overwrite part of an appender file"},
     {"truncate", "ID SIZE", 2, 2, false, cmd_truncate, "cut or extend an appender file"},
-    {"rename-to-normal", "ID", 1, 1, false, cmd_rename_to_normal,
-     "finish an appender file; prints its new id"},
+    {"rename-to-normal", "ID", 1, 1, false, cmd_rename_to_normal, "finish an appender file; prints its new id"},
     {"list-groups", "", 0, 0, false, cmd_list_groups, "groups and their space"},
-    {"list-storages", "GROUP", 1, 1, false, cmd_list_storages,
-     "storages of a group and their state"},
+    {"list-storages", "GROUP", 1, 1, false, cmd_list_storages, "storages of a group and their state"},
     {"monitor", "[GROUP]", 0, 1, false, cmd_monitor, "groups with their storages"},
     {"leader", "", 0, 0, false, cmd_leader, "address of the leading tracker"},
     {"params", "", 0, 0, false, cmd_params, "settings the trackers give to storages"},
-    {"delete-storage", "GROUP ID", 2, 2, false, cmd_delete_storage,
-     "forget a storage that is not running"},
+    {"delete-storage", "GROUP ID", 2, 2, false, cmd_delete_storage, "forget a storage that is not running"},
     {"delete-group", "GROUP", 1, 1, false, cmd_delete_group, "forget a group without storages"},
-    {"set-trunk-server", "GROUP [ID]", 1, 2, false, cmd_set_trunk_server,
-     "choose a group's trunk server"},
+    {"set-trunk-server", "GROUP [ID]", 1, 2, false, cmd_set_trunk_server, "choose a group's trunk server"},
 };
 
 static void help(void)
@@ -95,42 +87,23 @@ static int print_config(void)
     return 0;
 }
 
-enum {
-    O_TRACKER = 256,
-    O_CONFIG,
-    O_JSON,
-    O_GROUP,
-    O_EXT,
-    O_APPENDER,
-    O_MERGE,
-    O_OFFSET,
-    O_COUNT,
-    O_PRINT,
-    O_HELP,
-    O_VERSION
-};
+enum { O_TRACKER = 256, O_CONFIG, O_JSON, O_GROUP, O_EXT, O_APPENDER, O_MERGE, O_OFFSET, O_COUNT,
+       O_PRINT, O_HELP, O_VERSION };
 
 static const struct option options[] = {
-    {"tracker", required_argument, NULL, O_TRACKER},
-    {"config", required_argument, NULL, O_CONFIG},
-    {"json", no_argument, NULL, O_JSON},
-    {"group", required_argument, NULL, O_GROUP},
-    {"ext", required_argument, NULL, O_EXT},
-    {"appender", no_argument, NULL, O_APPENDER},
-    {"merge", no_argument, NULL, O_MERGE},
-    {"offset", required_argument, NULL, O_OFFSET},
-    {"count", required_argument, NULL, O_COUNT},
-    {"print-config", no_argument, NULL, O_PRINT},
-    {"help", no_argument, NULL, O_HELP},
-    {"version", no_argument, NULL, O_VERSION},
+    {"tracker", required_argument, NULL, O_TRACKER}, {"config", required_argument, NULL, O_CONFIG},
+    {"json", no_argument, NULL, O_JSON},             {"group", required_argument, NULL, O_GROUP},
+    {"ext", required_argument, NULL, O_EXT},         {"appender", no_argument, NULL, O_APPENDER},
+    {"merge", no_argument, NULL, O_MERGE},           {"offset", required_argument, NULL, O_OFFSET},
+    {"count", required_argument, NULL, O_COUNT},     {"print-config", no_argument, NULL, O_PRINT},
+    {"help", no_argument, NULL, O_HELP},             {"version", no_argument, NULL, O_VERSION},
     {NULL, 0, NULL, 0},
 };
 
 static int number(const char *name, uint64_t *ret)
 {
-    return str_u64(str_c(optarg), INT64_MAX, ret) < 0
-               ? cli_misuse("--%s %s: not a number", name, optarg)
-               : 0;
+    return str_u64(str_c(optarg), INT64_MAX, ret) < 0 ? cli_misuse("--%s %s: not a number", name, optarg)
+                                                      : 0;
 }
 
 /* 0: go on; -1: done (help, version); else the exit code. */
@@ -147,14 +120,10 @@ static int one_option(int opt, struct cli *c, struct settings *s)
         return 0;
     case O_GROUP:
         c->group = str_c(optarg);
-        return dfs_group_ok(c->group)
-                   ? 0
-                   : cli_misuse("--group %s: 1 to 16 letters and digits", optarg);
+        return dfs_group_ok(c->group) ? 0 : cli_misuse("--group %s: 1 to 16 letters and digits", optarg);
     case O_EXT:
         c->ext = str_c(optarg);
-        return dfs_ext_ok(c->ext)
-                   ? 0
-                   : cli_misuse("--ext %s: at most 6 letters, digits, . - _", optarg);
+        return dfs_ext_ok(c->ext) ? 0 : cli_misuse("--ext %s: at most 6 letters, digits, . - _", optarg);
     case O_APPENDER:
         c->appender = true;
         return 0;
@@ -184,10 +153,9 @@ static int one_option(int opt, struct cli *c, struct settings *s)
 static int load_config(struct settings *s)
 {
     AUTO(buf_free) struct buf err = BUF(8192);
-    int r = s->config
-                ? dfs_conf_load(s->config, client_conf_rows, client_conf_n, NULL, &s->conf, &err)
-                : dfs_conf_parse(STR(""), "defaults", client_conf_rows, client_conf_n, NULL,
-                                 &s->conf, &err);
+    int r = s->config ? dfs_conf_load(s->config, client_conf_rows, client_conf_n, NULL, &s->conf, &err)
+                      : dfs_conf_parse(STR(""), "defaults", client_conf_rows, client_conf_n, NULL,
+                                       &s->conf, &err);
     if (r < 0) {
         fprintf(stderr, "dfs: " STR_F "\n", STR_A(buf_str(&err)));
         return 1;
@@ -210,14 +178,13 @@ static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
     const struct dfs_client_opts opts = {
         .trackers = s->trackers,
         .n_trackers = s->n,
-        .pool =
-            {
-                .peer = {.connect_ms = s->conf.connect_ms,
-                         .timeout_ms = s->conf.network_ms,
-                         .bind_ip = s->conf.bind_addr[0] ? s->conf.bind_addr : NULL,
-                         .congestion = s->conf.congestion[0] ? s->conf.congestion : NULL},
-                .max_idle = 8,
-            },
+        .pool = {
+            .peer = {.connect_ms = s->conf.connect_ms,
+                     .timeout_ms = s->conf.network_ms,
+                     .bind_ip = s->conf.bind_addr[0] ? s->conf.bind_addr : NULL,
+                     .congestion = s->conf.congestion[0] ? s->conf.congestion : NULL},
+            .max_idle = 8,
+        },
     };
     int r = dfs_client_new(&opts, &c->client);
     if (r < 0)

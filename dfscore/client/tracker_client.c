@@ -50,8 +50,8 @@ size_t dfs_trackers_count(const struct dfs_trackers *t)
 }
 
 /* *reached tells an answered error from a connection that failed. */
-static int call_one(struct dfs_trackers *t, size_t i, uint8_t cmd, const struct str *parts,
-                    size_t n, struct buf *rsp, bool *reached)
+static int call_one(struct dfs_trackers *t, size_t i, uint8_t cmd, const struct str *parts, size_t n,
+                    struct buf *rsp, bool *reached)
 {
     int r = -EIO;
     for (int try = 0; try < TRIES; try++) {
@@ -136,8 +136,7 @@ int dfs_query_store(struct dfs_trackers *t, struct str group, struct dfs_target 
     if (r < 0)
         return r;
     struct str parts[] = {buf_str(&field)};
-    r = dfs_trackers_call(t, group.p ? DFS_CMD_QUERY_STORE_GROUP : DFS_CMD_QUERY_STORE, parts, 1,
-                          &rsp);
+    r = dfs_trackers_call(t, group.p ? DFS_CMD_QUERY_STORE_GROUP : DFS_CMD_QUERY_STORE, parts, 1, &rsp);
     if (r < 0)
         return r;
     if (dfs_query_store_rsp_get(buf_str(&rsp), &m) < 0)

@@ -7,7 +7,7 @@
  *       CONF_STR(struct my_conf, base_path, "base_path", NULL, 1, 4095, CONF_RESTART, "Where data live"),
  *       CONF_INT(struct my_conf, port, "port", "22122", 0, 65535, NULL, CONF_RESTART, "TCP port; 0: any"),
  *       CONF_SIZE(struct my_conf, buff_size, "buff_size", "256KB", 4096, 1 << 20, "B", CONF_RESTART, "..."),
- *       CONF_DURATION(struct my_conf, timeout_ms, "timeout", "60s", 1, 86400000, "s", CONF_RELOAD, "..."),
+ *       CONF_DURATION(struct my_conf, timeout_ms, "network_timeout", "60s", 1, 86400000, "s", CONF_RELOAD, "..."),
  *   };
  *
  * Rule:    FastDFS configuration file format (semantics 18.1, 18.3, 18.4), read more strictly: a
@@ -58,7 +58,7 @@ struct dfs_conf_row {
     size_t offset;
     const char *dflt;       /* as a file would say it; NULL: required (a list: may be empty) */
     int64_t min, max;
-    const char *unit;       /* of a bare number: SIZE "B" "KB" "MB", DURATION "s" "ms"; INT: told only */
+    const char *unit;       /* unit of a bare number: SIZE "B" "KB" "MB", DURATION "s" "ms"; INT: for the reader */
     const char *allowed;    /* ENUM: "a|b|c" */
     enum dfs_conf_apply apply;
     const char *help;       /* one or more lines; printed above the key in a sample */

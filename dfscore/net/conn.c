@@ -10,8 +10,8 @@
 #include "dfscore/net/conn_impl.h"
 
 enum {
-    KEEP_IN = 16 * 1024, /* read buffer kept when the service does not say */
-    SCRATCH = 16 * 1024, /* where unwanted bytes go */
+    KEEP_IN = 16 * 1024,  /* read buffer kept when the service does not say */
+    SCRATCH = 16 * 1024,  /* where unwanted bytes go */
     LINGER_MS = 2000,
     LINGER_BYTES = 1024 * 1024, /* read after the answer, beyond the rest of the body */
 };
@@ -472,13 +472,8 @@ int dfs_conn_new(struct dfs_loop *l, struct dfs_pool *pool, const struct dfs_ser
     struct dfs_conn *c = dfs_zalloc(sizeof(*c));
     int r = -ENOMEM;
     if (c) {
-        *c = (struct dfs_conn){.magic = CONN_MAGIC,
-                               .loop = l,
-                               .pool = pool,
-                               .service = s,
-                               .fd = fd,
-                               .pass_fd = -1,
-                               .file_fd = -1};
+        *c = (struct dfs_conn){.magic = CONN_MAGIC, .loop = l, .pool = pool, .service = s,
+                               .fd = fd, .pass_fd = -1, .file_fd = -1};
         c->out = BUF(KEEP_IN);
         r = dfs_timer_new(l, on_timer, c, &c->timer);
         if (r == 0)

@@ -25,8 +25,8 @@ struct dfs_peer {
     struct dfs_addr addr;
     uint64_t timeout_ms;
     bool broken;
-    bool asked;      /* a request is out, its answer has not been read */
-    uint64_t unread; /* body bytes of the answer */
+    bool asked;       /* a request is out, its answer has not been read */
+    uint64_t unread;  /* body bytes of the answer */
 };
 
 /* 0, or -ETIMEDOUT. @until 0: the peer's own patience, from now. */
@@ -86,8 +86,7 @@ static int bind_to(int fd, const char *ip)
 static int try_address(const struct sockaddr *sa, socklen_t len, const struct dfs_peer_opts *opts,
                        uint64_t until_ms, int *ret)
 {
-    AUTO(dfs_close_fd)
-    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    AUTO(dfs_close_fd) int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     if (sa->sa_family != AF_UNIX) {
@@ -134,15 +133,13 @@ static int open_tcp(const struct dfs_addr *addr, const struct dfs_peer_opts *opt
     return r;
 }
 
-int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
-                  struct dfs_peer **ret)
+int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, struct dfs_peer **ret)
 {
     ASSERT(opts->connect_ms > 0 && opts->timeout_ms > 0);
     struct dfs_peer *p = dfs_zalloc(sizeof(*p));
     if (!p)
         return -ENOMEM;
-    *p = (struct dfs_peer){
-        .magic = PEER_MAGIC, .fd = -1, .addr = *addr, .timeout_ms = opts->timeout_ms};
+    *p = (struct dfs_peer){.magic = PEER_MAGIC, .fd = -1, .addr = *addr, .timeout_ms = opts->timeout_ms};
     uint64_t until = dfs_mono_ms() + opts->connect_ms;
     int r = addr->host[0] == '/' ? open_unix(addr, opts, until, &p->fd)
                                  : open_tcp(addr, opts, until, &p->fd);
@@ -237,8 +234,8 @@ static int write_all(struct dfs_peer *p, struct iovec *iov, size_t n, bool more)
     return 0;
 }
 
-int dfs_peer_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts,
-                  size_t n, uint64_t more)
+int dfs_peer_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts, size_t n,
+                  uint64_t more)
 {
     CHECK_OBJ(p, PEER_MAGIC);
     ASSERT(n <= PARTS_MAX);
@@ -274,10 +271,7 @@ int dfs_peer_send_file(struct dfs_peer *p, int fd, uint64_t off, uint64_t len)
             len -= (uint64_t)n;
             continue;
         }
-        int r = n == 0            ? -ENODATA
-                : errno == EAGAIN ? patient(p, POLLOUT)
-                : errno == EINTR  ? 0
-                                  : -errno;
+        int r = n == 0 ? -ENODATA : errno == EAGAIN ? patient(p, POLLOUT) : errno == EINTR ? 0 : -errno;
         if (r < 0)
             return broke(p, r);
     }
@@ -368,8 +362,8 @@ int64_t dfs_peer_read_some(struct dfs_peer *p, void *to, size_t n)
     return got;
 }
 
-int dfs_peer_call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts,
-                  size_t n, struct buf *rsp)
+int dfs_peer_call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts, size_t n,
+                  struct buf *rsp)
 {
     uint64_t len;
     int r = dfs_peer_send(p, cmd, status, parts, n, 0);

@@ -100,29 +100,3 @@ enum s3err s3_need_digest(struct s3_req *q)
     return s3_errm(q, S3ERR_INVALID_REQUEST,
                    "Missing required header for this request: Content-MD5 OR x-amz-checksum-*");
 }
-
-enum s3err s3_acl_headers_private(struct s3_req *q)
-{
-    static const char *const grants[] = {"x-amz-grant-read", "x-amz-grant-write", "x-amz-grant-read-acp",
-                                         "x-amz-grant-write-acp", "x-amz-grant-full-control"};
-    static const struct str harmless[] = {STR_INIT("private"), STR_INIT("bucket-owner-read"),
-                                          STR_INIT("bucket-owner-full-control")};
-    static const struct str others[] = {STR_INIT("public-read"), STR_INIT("public-read-write"),
-                                        STR_INIT("authenticated-read"), STR_INIT("aws-exec-read"),
-                                        STR_INIT("log-delivery-write")};
-    struct str canned = s3_req_option(q, STR("x-amz-acl"));
-    for (size_t i = 0; i < ARRAY_LEN(grants); i++)
-        if (s3_req_option(q, str_c(grants[i])).p)
-            return canned.p ? s3_errm(q, S3ERR_INVALID_REQUEST,
-                                      "Specifying both Canned ACLs and Header Grants is not allowed")
-                            : s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", str_c(grants[i]));
-    if (!canned.p)
-        return S3ERR_OK;
-    for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
-        if (str_eq(canned, harmless[i]))
-            return S3ERR_OK;
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        if (str_eq(canned, others[i]))
-            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("x-amz-acl"));
-    return s3_err_arg(q, "The canned ACL is not one that exists", "x-amz-acl", canned);
-}

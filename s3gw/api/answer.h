@@ -42,10 +42,4 @@ enum s3err s3_param_encoding(struct s3_req *q, bool *ret_url);
 /* Content-MD5 or an x-amz-checksum-* header; they have been verified already. InvalidRequest without. */
 enum s3err s3_need_digest(struct s3_req *q);
 
-/*
- * x-amz-acl and x-amz-grant-*: S3ERR_OK when absent or saying no more than "the owner, everything";
- * NotImplemented for other known ones, InvalidArgument for unknown ones, InvalidRequest for both kinds.
- */
-enum s3err s3_acl_headers_private(struct s3_req *q);
-
 #endif

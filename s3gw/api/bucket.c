@@ -10,6 +10,8 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/listing.h"
+#include "s3gw/policy/access.h"
+#include "s3gw/policy/acl.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
 
@@ -81,23 +83,37 @@ static enum s3err configuration(struct s3_req *q, struct s3_bucket *b)
     return e == S3ERR_OK ? add_doc(q, b, STR("tagging"), encoded) : e;
 }
 
-/* Options that change what the bucket is: honoured or refused. */
-static enum s3err creation_headers(struct s3_req *q)
+static enum s3err ownership_and_acl(struct s3_req *q, struct s3_bucket *b)
 {
-    enum s3err e = s3_acl_headers_private(q);
-    if (e != S3ERR_OK)
+    struct str name = s3_req_option(q, STR("x-amz-object-ownership"));
+    enum s3_ownership ownership = S3_OBJECT_WRITER;
+    if (name.p && s3_ownership_by_name(name, &ownership) < 0)
+        return s3_err_arg(q, "Invalid x-amz-object-ownership header", "x-amz-object-ownership", name);
+    enum s3err e = name.p ? add_doc(q, b, STR("ownership"), s3_ownership_name(ownership)) : S3ERR_OK;
+    if (e != S3ERR_OK || !s3_acl_in_headers(q))
         return e;
+    struct s3_acl_subject subject = {true, b->owner_id, b->owner_id};
+    struct s3_acl acl;
+    e = s3_acl_from_headers(q, &subject, &acl);
+    if (e != S3ERR_OK || (s3_acl_is_private(&acl, b->owner_id) && acl.n == 1))
+        return e;
+    if (ownership == S3_BUCKET_OWNER_ENFORCED)
+        return S3ERR_INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP;
+    AUTO(buf_free) struct buf record = BUF(64 * 1024);
+    s3_acl_encode(&acl, &record);
+    struct str doc = buf_err(&record) ? STR_NULL : arena_str(&q->arena, buf_str(&record));
+    return doc.p ? add_doc(q, b, STR("acl"), doc) : s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+}
+
+/* Options that change what the bucket is: honoured or refused. */
+static enum s3err creation_headers(struct s3_req *q, struct s3_bucket *b)
+{
     struct str lock = s3_req_option(q, STR("x-amz-bucket-object-lock-enabled"));
     if (lock.n > 0 && !str_ieq(lock, STR("false")))
         return str_ieq(lock, STR("true"))
                    ? s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("x-amz-bucket-object-lock-enabled"))
                    : s3_err_arg(q, "Must be true or false", "x-amz-bucket-object-lock-enabled", lock);
-    struct str ownership = s3_req_option(q, STR("x-amz-object-ownership"));
-    if (!ownership.p || str_eq(ownership, STR("ObjectWriter")))
-        return S3ERR_OK;
-    if (str_eq(ownership, STR("BucketOwnerPreferred")) || str_eq(ownership, STR("BucketOwnerEnforced")))
-        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("x-amz-object-ownership"));
-    return s3_err_arg(q, "Invalid x-amz-object-ownership header", "x-amz-object-ownership", ownership);
+    return ownership_and_acl(q, b);
 }
 
 struct creation {
@@ -129,7 +145,7 @@ enum s3err s3_h_create_bucket(struct s3_req *q)
                           .owner_id = q->who.user_id,
                           .group = q->gw->default_group,
                           .created_ms = q->now_ms};
-    enum s3err e = creation_headers(q);
+    enum s3err e = creation_headers(q, &b);
     if (e == S3ERR_OK)
         e = configuration(q, &b);
     if (e != S3ERR_OK)

@@ -112,14 +112,6 @@ int s3_commit_bucket(struct s3_req *q, struct str name, const struct s3_bucket *
 
 /* --- documents of a bucket --- */
 
-struct str s3_bucket_doc(const struct s3_bucket *b, struct str doc)
-{
-    for (size_t i = 0; i < b->ndocs; i++)
-        if (str_eq(b->docs[i].name, doc))
-            return b->docs[i].value;
-    return STR_NULL;
-}
-
 struct doc_change {
     struct str name;    /* of the bucket */
     uint64_t bid;

@@ -29,8 +29,6 @@ int s3_commit_bucket(struct s3_req *q, struct str name, const struct s3_bucket *
 
 /* Store @value (absent: remove) as document @doc of q->bkt. 0 or errno; -ENOENT when the bucket is gone. */
 int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value) MUST_CHECK;
-/* The document's bytes, absent when unset. */
-struct str s3_bucket_doc(const struct s3_bucket *b, struct str doc);
 
 /* Many keys lose their current object. Each is committed or not by itself. */
 struct s3_deletion {

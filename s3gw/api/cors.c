@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/api/cors.h"
 
+#include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
-#include "s3gw/api/commit.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/index/bucket.h"
+#include "s3gw/policy/access.h"
 #include "s3gw/policy/cors.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
@@ -26,13 +28,6 @@ enum s3err s3_h_get_bucket_cors(struct s3_req *q)
     return s3_answer_close(q, "CORSConfiguration");
 }
 
-static enum s3err keep(struct s3_req *q, struct str doc)
-{
-    int r = s3_commit_bucket_doc(q, DOC, doc);
-    return r == -ENOENT ? s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket)
-                        : s3err_from_errno(r, S3_THING_BUCKET);
-}
-
 enum s3err s3_h_put_bucket_cors(struct s3_req *q)
 {
     struct s3_node *root;
@@ -49,13 +44,13 @@ enum s3err s3_h_put_bucket_cors(struct s3_req *q)
     s3_cors_encode(&c, &doc);
     if (buf_err(&doc) == -E2BIG)
         return s3_errm(q, S3ERR_INVALID_REQUEST, "The CORS configuration is larger than 64 KB.");
-    return buf_err(&doc) ? s3err_from_errno(-ENOMEM, S3_THING_OTHER) : keep(q, buf_str(&doc));
+    return buf_err(&doc) ? s3err_from_errno(-ENOMEM, S3_THING_OTHER) : s3_keep_bucket_doc(q, DOC, buf_str(&doc));
 }
 
 enum s3err s3_h_delete_bucket_cors(struct s3_req *q)
 {
     q->resp.status = 204;
-    return keep(q, STR_NULL);
+    return s3_keep_bucket_doc(q, DOC, STR_NULL);
 }
 
 /* --- answers --- */

@@ -38,7 +38,7 @@ enum s3err s3_h_complete_multipart_upload(struct s3_req *q);
 enum s3err s3_h_abort_multipart_upload(struct s3_req *q);
 enum s3err s3_h_list_parts(struct s3_req *q);
 
-/* object_meta.c */
+/* acl.c */
 enum s3err s3_h_get_bucket_acl(struct s3_req *q);
 enum s3err s3_h_put_bucket_acl(struct s3_req *q);
 enum s3err s3_h_get_object_acl(struct s3_req *q);
@@ -78,5 +78,17 @@ enum s3err s3_h_head_object(struct s3_req *q);
 /* object_put.c, part_put.c: before the body; they set q->sink */
 enum s3err s3_h_put_object(struct s3_req *q);
 enum s3err s3_h_upload_part(struct s3_req *q);
+
+/* access_config.c */
+enum s3err s3_h_get_bucket_policy(struct s3_req *q);
+enum s3err s3_h_put_bucket_policy(struct s3_req *q);
+enum s3err s3_h_delete_bucket_policy(struct s3_req *q);
+enum s3err s3_h_get_bucket_policy_status(struct s3_req *q);
+enum s3err s3_h_get_public_access_block(struct s3_req *q);
+enum s3err s3_h_put_public_access_block(struct s3_req *q);
+enum s3err s3_h_delete_public_access_block(struct s3_req *q);
+enum s3err s3_h_get_bucket_ownership_controls(struct s3_req *q);
+enum s3err s3_h_put_bucket_ownership_controls(struct s3_req *q);
+enum s3err s3_h_delete_bucket_ownership_controls(struct s3_req *q);
 
 #endif

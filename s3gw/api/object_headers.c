@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/api/object_headers.h"
 
+#include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
 #include "s3gw/api/version.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/tags.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/policy/access.h"
+#include "s3gw/policy/acl.h"
 
 static const struct str META = STR_INIT("x-amz-meta-");
 
@@ -199,18 +202,49 @@ static enum s3err class_from(struct s3_req *q, struct s3_object *o)
     return s3_err(q, S3ERR_INVALID_STORAGE_CLASS, "StorageClassRequested", v);
 }
 
-/* While a bucket belongs to one user, these canned ACLs all say "the owner, everything". */
+/* Whose is the object to be? */
+static struct str owner_of(const struct s3_req *q, enum s3_ownership ownership)
+{
+    /* Root writes on behalf of the bucket's owner, whom its objects must not lock out; nobody owns what
+     * strangers write but whoever let them. */
+    if (q->who.root || q->who.anonymous || ownership == S3_BUCKET_OWNER_ENFORCED)
+        return q->bkt->owner_id;
+    bool given = str_eq(s3_req_option(q, STR("x-amz-acl")), STR("bucket-owner-full-control"));
+    return ownership == S3_BUCKET_OWNER_PREFERRED && given ? q->bkt->owner_id : q->who.user_id;
+}
+
 static enum s3err acl_from(struct s3_req *q, struct s3_object *o)
 {
+    o->owner_id = owner_of(q, s3_ownership_of(q->bkt));
     o->acl = STR_NULL;
-    return s3_acl_headers_private(q);
+    if (!s3_acl_in_headers(q))
+        return S3ERR_OK;
+    if (!s3_req_option(q, STR("x-amz-acl")).p && !q->may_block)
+        return S3ERR_WOULD_BLOCK; /* grantees are looked up */
+    struct s3_acl_subject subject = {false, o->owner_id, q->bkt->owner_id};
+    struct s3_acl acl;
+    enum s3err e = s3_acl_from_headers(q, &subject, &acl);
+    if (e == S3ERR_OK)
+        e = s3_access_judge_acl(q->bkt, &acl);
+    if (e != S3ERR_OK || (acl.n == 1 && s3_acl_is_private(&acl, o->owner_id) &&
+                          acl.grant[0].permission == S3_PERM_FULL_CONTROL))
+        return e; /* private is the same as no record */
+    if (!s3_bucket_doc(q->bkt, STR("acl")).p) { /* policy/eval.c looks at objects only where this is set */
+        if (!q->may_block)
+            return S3ERR_WOULD_BLOCK;
+        e = s3_keep_bucket_doc(q, STR("acl"), s3_acl_private(q));
+        if (e != S3ERR_OK)
+            return e;
+    }
+    AUTO(buf_free) struct buf b = BUF(64 * 1024);
+    s3_acl_encode(&acl, &b);
+    o->acl = buf_err(&b) ? STR_NULL : arena_str(&q->arena, buf_str(&b));
+    return o->acl.p ? S3ERR_OK : no_memory();
 }
 
 enum s3err s3_object_rest_from(struct s3_req *q, struct s3_object *o)
 {
     ASSERT(q->bkt);
-    /* Root writes on behalf of the bucket's owner; its objects must not lock the owner out. */
-    o->owner_id = q->who.root || !q->who.user_id.p ? q->bkt->owner_id : q->who.user_id;
     enum s3err e = class_from(q, o);
     if (e == S3ERR_OK)
         e = acl_from(q, o);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/api/tagging.h"
 
+#include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
-#include "s3gw/api/commit.h"
-#include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lookup.h"
+#include "s3gw/index/bucket.h"
+#include "s3gw/policy/access.h"
 #include "s3gw/xml/writer.h"
-
-enum { TRIES = 8 };
 
 static const struct str DOC = STR_INIT("tagging");
 
@@ -75,11 +74,8 @@ enum s3err s3_h_get_bucket_tagging(struct s3_req *q)
 
 static enum s3err set_bucket_tags(struct s3_req *q, struct str tags)
 {
-    int r = s3_commit_bucket_doc(q, DOC, tags);
-    if (r == -ENOENT)
-        return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
     q->resp.status = 204;
-    return s3err_from_errno(r, S3_THING_BUCKET);
+    return s3_keep_bucket_doc(q, DOC, tags);
 }
 
 enum s3err s3_h_put_bucket_tagging(struct s3_req *q)
@@ -103,43 +99,20 @@ enum s3err s3_h_get_object_tagging(struct s3_req *q)
     return e == S3ERR_OK ? answer(q, o.tags) : e;
 }
 
-struct amendment {
-    uint64_t bid;
-    struct str key;
-    struct s3_object *object;
-};
-
-static int amend(struct s3_tx *tx, void *arg)
+static void set_tags(struct s3_object *o, struct str tags)
 {
-    struct amendment *a = arg;
-    return s3_object_amend(tx, a->bid, a->key, a->object);
-}
-
-static enum s3err set_object_tags(struct s3_req *q, struct str tags)
-{
-    int r = -EAGAIN;
-    for (int i = 0; r == -EAGAIN && i < TRIES; i++) { /* overwritten meanwhile */
-        struct s3_object o;
-        q->resp.nheaders = 0;
-        enum s3err e = s3_lookup(q, true, &o);
-        if (e != S3ERR_OK)
-            return e;
-        o.tags = tags;
-        struct amendment a = {q->bkt->bid, q->key, &o};
-        r = s3_commit_key(q, q->bkt, q->key, &o, amend, &a);
-    }
-    return s3_commit_error(q, r);
+    o->tags = tags;
 }
 
 enum s3err s3_h_put_object_tagging(struct s3_req *q)
 {
     struct str tags;
     enum s3err e = document(q, S3_TAGS_OBJECT_MAX, &tags);
-    return e == S3ERR_OK ? set_object_tags(q, tags) : e;
+    return e == S3ERR_OK ? s3_amend(q, set_tags, tags) : e;
 }
 
 enum s3err s3_h_delete_object_tagging(struct s3_req *q)
 {
     q->resp.status = 204;
-    return set_object_tags(q, STR_NULL);
+    return s3_amend(q, set_tags, STR_NULL);
 }

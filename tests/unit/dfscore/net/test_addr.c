@@ -80,12 +80,10 @@ static void allow_hosts_takes_addresses_networks_and_patterns(void **state)
     struct dfs_allow *a = NULL;
     struct str bad;
     assert_int_equal(dfs_allow_new(items, 3, &a, &bad), 0);
-    static const char *const yes[] = {"10.0.0.1",       "192.168.15.255", "172.16.3.1",
-                                      "172.16.3.15",    "172.16.3.20",    "2001:db8:7fff::1",
-                                      "::ffff:10.0.0.1"};
-    static const char *const no[] = {"10.0.0.2",   "192.168.16.0",     "172.16.3.16",
-                                     "172.16.3.0", "2001:db8:8000::1", "127.0.0.1",
-                                     "::1"};
+    static const char *const yes[] = {"10.0.0.1", "192.168.15.255", "172.16.3.1", "172.16.3.15",
+                                      "172.16.3.20", "2001:db8:7fff::1", "::ffff:10.0.0.1"};
+    static const char *const no[] = {"10.0.0.2", "192.168.16.0", "172.16.3.16", "172.16.3.0",
+                                     "2001:db8:8000::1", "127.0.0.1", "::1"};
     for (size_t i = 0; i < ARRAY_LEN(yes); i++)
         assert_true(allowed(a, yes[i]));
     for (size_t i = 0; i < ARRAY_LEN(no); i++)
@@ -113,8 +111,7 @@ static void an_empty_list_is_loopback_and_a_star_is_everybody(void **state)
 static void a_bad_item_is_named(void **state)
 {
     (void)state;
-    static const char *const items[] = {"10.0.0.1/33",   "10.0.0.[5-1]", "10.0.0.[1",
-                                        "10.0.0.[1][2]", "x/8",          ""};
+    static const char *const items[] = {"10.0.0.1/33", "10.0.0.[5-1]", "10.0.0.[1", "10.0.0.[1][2]", "x/8", ""};
     for (size_t i = 0; i < ARRAY_LEN(items); i++) {
         char *one[] = {(char *)(uintptr_t)items[i]};
         struct dfs_allow *a = NULL;

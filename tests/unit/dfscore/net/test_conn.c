@@ -17,8 +17,8 @@
 
 enum {
     ECHO = 1,
-    LATER = 2, /* answered from another thread */
-    COUNT = 3, /* content: answers how many bytes came, as 8 digits */
+    LATER = 2,   /* answered from another thread */
+    COUNT = 3,   /* content: answers how many bytes came, as 8 digits */
     FILE_CMD = 4,
     STREAM = 5,
     FD = 6,
@@ -236,8 +236,8 @@ static int setup(void **state)
         assert_int_equal(dfs_loop_new("test", &fx->loops[i]), 0);
         assert_int_equal(dfs_loop_start(fx->loops[i]), 0);
     }
-    const struct dfs_listen_opts opts = {
-        .addr = fx->addr, .max_conns = 8, .blocks = 6, .block_bytes = 5000};
+    const struct dfs_listen_opts opts = {.addr = fx->addr, .max_conns = 8, .blocks = 6,
+                                         .block_bytes = 5000};
     assert_int_equal(dfs_listener_new(&opts, &service, fx->loops, 2, &fx->listener), 0);
     *state = fx;
     return 0;
@@ -372,8 +372,7 @@ static void an_idle_connection_may_stay(void **state)
     AUTO(buf_free) struct buf rsp = BUF(100);
     call(p, ECHO, STR("x"), &rsp);
     struct pollfd pfd = {dfs_peer_fd(p), POLLIN, 0};
-    assert_int_equal(poll(&pfd, 1, 400),
-                     0); /* longer than stall_ms and first_ms: nothing happens */
+    assert_int_equal(poll(&pfd, 1, 400), 0); /* longer than stall_ms and first_ms: nothing happens */
     call(p, ECHO, STR("y"), &rsp);
 }
 
@@ -524,9 +523,7 @@ static void a_descriptor_travels_with_the_answer(void **state)
     char bytes[64];
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     struct iovec iov = {bytes, sizeof(bytes)};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
                          .msg_controllen = sizeof(control)};
     assert_int_equal(recvmsg(fd, &msg, 0), 14);
     struct cmsghdr *h = CMSG_FIRSTHDR(&msg);

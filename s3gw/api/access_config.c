@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * access_config - bucket policy and its status, public access block, ownership controls.
+ * Rule: s3-behaviours 21; Amazon S3 API Reference of each.
+ */
+#include "s3gw/policy/access.h"
+
+#include "s3gw/api/amend.h"
+#include "s3gw/api/answer.h"
+#include "s3gw/api/handlers.h"
+#include "s3gw/index/bucket.h"
+#include "s3gw/policy/acl.h"
+#include "s3gw/policy/policy.h"
+#include "s3gw/xml/reader.h"
+#include "s3gw/xml/writer.h"
+
+static enum s3err parse(struct s3_req *q, const char *root, struct s3_node **ret)
+{
+    int r = s3_xml_parse(q->body, root, &q->arena, ret);
+    if (r == -ENODATA)
+        return S3ERR_MISSING_REQUEST_BODY_ERROR;
+    if (r == -EBADMSG)
+        return S3ERR_MALFORMED_XML;
+    return s3err_from_errno(r, S3_THING_OTHER);
+}
+
+/* --- policy --- */
+
+enum s3err s3_h_get_bucket_policy(struct s3_req *q)
+{
+    struct str json = s3_policy_json(s3_bucket_doc(q->bkt, STR("policy")));
+    if (!json.p)
+        return s3_err(q, S3ERR_NO_SUCH_BUCKET_POLICY, "BucketName", q->bucket);
+    buf_adds(&q->resp.body, json);
+    s3_resp_header(q, "Content-Type", STR("application/json"));
+    return S3ERR_OK;
+}
+
+enum s3err s3_h_put_bucket_policy(struct s3_req *q)
+{
+    if (q->body.n == 0)
+        return S3ERR_MISSING_REQUEST_BODY_ERROR;
+    AUTO(buf_free) struct buf record = BUF(16 * S3_POLICY_JSON_MAX);
+    enum s3err e = s3_policy_compile(q, q->body, &record);
+    if (e != S3ERR_OK)
+        return e;
+    if (s3_pab_of(q->bkt) & S3_PAB_BLOCK_POLICY && s3_policy_is_public(buf_str(&record)))
+        return S3ERR_ACCESS_DENIED;
+    q->resp.status = 204;
+    return s3_keep_bucket_doc(q, STR("policy"), buf_str(&record));
+}
+
+/* Emptied, not removed: objects of others may be there for good (policy/eval.c, was_shared). */
+enum s3err s3_h_delete_bucket_policy(struct s3_req *q)
+{
+    q->resp.status = 204;
+    return s3_bucket_doc(q->bkt, STR("policy")).n ? s3_keep_bucket_doc(q, STR("policy"), STR("")) : S3ERR_OK;
+}
+
+enum s3err s3_h_get_bucket_policy_status(struct s3_req *q)
+{
+    struct str record = s3_bucket_doc(q->bkt, STR("policy"));
+    if (record.n == 0) /* Differs: Ceph says 200, false */
+        return s3_err(q, S3ERR_NO_SUCH_BUCKET_POLICY, "BucketName", q->bucket);
+    struct buf *b = s3_answer_open(q, "PolicyStatus");
+    s3_xml_bool(b, "IsPublic", s3_policy_is_public(record));
+    return s3_answer_close(q, "PolicyStatus");
+}
+
+/* --- public access block --- */
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} blocks[] = {{"BlockPublicAcls", S3_PAB_BLOCK_ACLS},
+              {"IgnorePublicAcls", S3_PAB_IGNORE_ACLS},
+              {"BlockPublicPolicy", S3_PAB_BLOCK_POLICY},
+              {"RestrictPublicBuckets", S3_PAB_RESTRICT}};
+
+enum s3err s3_h_get_public_access_block(struct s3_req *q)
+{
+    if (!s3_bucket_doc(q->bkt, STR("pab")).p)
+        return s3_err(q, S3ERR_NO_SUCH_PUBLIC_ACCESS_BLOCK_CONFIGURATION, "BucketName", q->bucket);
+    struct buf *b = s3_answer_open(q, "PublicAccessBlockConfiguration");
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++)
+        s3_xml_bool(b, blocks[i].name, s3_pab_of(q->bkt) & blocks[i].bit);
+    return s3_answer_close(q, "PublicAccessBlockConfiguration");
+}
+
+enum s3err s3_h_put_public_access_block(struct s3_req *q)
+{
+    struct s3_node *root;
+    enum s3err e = parse(q, "PublicAccessBlockConfiguration", &root);
+    if (e != S3ERR_OK)
+        return e;
+    char bits = 0;
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+        struct str v = str_trim(s3_node_text(root, blocks[i].name));
+        if (v.n > 0 && !str_ieq(v, STR("true")) && !str_ieq(v, STR("false")))
+            return S3ERR_MALFORMED_XML;
+        if (str_ieq(v, STR("true")))
+            bits = (char)(bits | (char)blocks[i].bit);
+    }
+    return s3_keep_bucket_doc(q, STR("pab"), str_of(&bits, 1));
+}
+
+enum s3err s3_h_delete_public_access_block(struct s3_req *q)
+{
+    q->resp.status = 204;
+    return s3_keep_bucket_doc(q, STR("pab"), STR_NULL);
+}
+
+/* --- ownership controls --- */
+
+enum s3err s3_h_get_bucket_ownership_controls(struct s3_req *q)
+{
+    if (!s3_bucket_doc(q->bkt, STR("ownership")).p)
+        return s3_err(q, S3ERR_OWNERSHIP_CONTROLS_NOT_FOUND_ERROR, "BucketName", q->bucket);
+    struct buf *b = s3_answer_open(q, "OwnershipControls");
+    s3_xml_open(b, "Rule");
+    s3_xml_text(b, "ObjectOwnership", s3_ownership_name(s3_ownership_of(q->bkt)));
+    s3_xml_close(b, "Rule");
+    return s3_answer_close(q, "OwnershipControls");
+}
+
+enum s3err s3_h_put_bucket_ownership_controls(struct s3_req *q)
+{
+    struct s3_node *root;
+    enum s3err e = parse(q, "OwnershipControls", &root);
+    if (e != S3ERR_OK)
+        return e;
+    struct str name = str_trim(s3_node_text(s3_node_child(root, "Rule"), "ObjectOwnership"));
+    enum s3_ownership o;
+    if (s3_node_count(root, "Rule") != 1 || s3_ownership_by_name(name, &o) < 0)
+        return S3ERR_MALFORMED_XML;
+    struct s3_acl acl;
+    int r = s3_acl_decode(s3_bucket_doc(q->bkt, STR("acl")), q->bkt->owner_id, &acl);
+    if (o == S3_BUCKET_OWNER_ENFORCED && (r < 0 || !s3_acl_is_private(&acl, q->bkt->owner_id)))
+        return S3ERR_INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP;
+    return s3_keep_bucket_doc(q, STR("ownership"), s3_ownership_name(o));
+}
+
+enum s3err s3_h_delete_bucket_ownership_controls(struct s3_req *q)
+{
+    q->resp.status = 204;
+    return s3_keep_bucket_doc(q, STR("ownership"), STR_NULL);
+}

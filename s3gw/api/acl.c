@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * acl - Get and Put of bucket and object ACLs.
+ * Rule: s3-behaviours 21 (ACL); Amazon S3 API Reference, GetBucketAcl, PutObjectAcl and neighbours.
+ */
+#include "s3gw/policy/acl.h"
+
+#include "s3gw/api/amend.h"
+#include "s3gw/api/answer.h"
+#include "s3gw/api/commit.h"
+#include "s3gw/api/handlers.h"
+#include "s3gw/api/lookup.h"
+#include "s3gw/index/bucket.h"
+#include "s3gw/policy/access.h"
+
+static enum s3err answer(struct s3_req *q, struct str record, struct str owner)
+{
+    struct s3_acl acl;
+    int r = s3_acl_decode(record, owner, &acl);
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_OTHER);
+    s3_acl_write(q, &acl, owner, s3_answer_open(q, "AccessControlPolicy"));
+    return s3_answer_close(q, "AccessControlPolicy");
+}
+
+/* Where ACLs are off the owner has everything, whatever was granted before. */
+static struct str in_force(const struct s3_req *q, struct str record)
+{
+    return s3_ownership_of(q->bkt) == S3_BUCKET_OWNER_ENFORCED ? STR_NULL : record;
+}
+
+enum s3err s3_h_get_bucket_acl(struct s3_req *q)
+{
+    return answer(q, in_force(q, s3_bucket_doc(q->bkt, STR("acl"))), q->bkt->owner_id);
+}
+
+enum s3err s3_h_get_object_acl(struct s3_req *q)
+{
+    struct s3_object o;
+    enum s3err e = s3_lookup(q, false, &o);
+    return e == S3ERR_OK ? answer(q, in_force(q, o.acl), o.owner_id) : e;
+}
+
+/* The ACL that headers or body ask for, encoded. */
+static enum s3err asked(struct s3_req *q, const struct s3_acl_subject *s, struct str *ret)
+{
+    bool headers = s3_acl_in_headers(q);
+    struct s3_acl acl;
+    if (headers && q->body.n > 0)
+        return S3ERR_UNEXPECTED_CONTENT;
+    if (!headers && q->body.n == 0)
+        return s3_err(q, S3ERR_MISSING_SECURITY_HEADER, "MissingHeaderName", STR("x-amz-acl"));
+    if (s3_ownership_of(q->bkt) == S3_BUCKET_OWNER_ENFORCED)
+        return S3ERR_ACCESS_CONTROL_LIST_NOT_SUPPORTED;
+    enum s3err e = headers ? s3_acl_from_headers(q, s, &acl) : s3_acl_from_body(q, s, &acl);
+    if (e == S3ERR_OK)
+        e = s3_access_judge_acl(q->bkt, &acl);
+    if (e != S3ERR_OK)
+        return e;
+    AUTO(buf_free) struct buf b = BUF(64 * 1024);
+    s3_acl_encode(&acl, &b);
+    *ret = buf_err(&b) ? STR_NULL : arena_str(&q->arena, buf_str(&b));
+    return ret->p ? S3ERR_OK : s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+}
+
+enum s3err s3_h_put_bucket_acl(struct s3_req *q)
+{
+    struct s3_acl_subject s = {true, q->bkt->owner_id, q->bkt->owner_id};
+    struct str record;
+    enum s3err e = asked(q, &s, &record);
+    return e == S3ERR_OK ? s3_keep_bucket_doc(q, STR("acl"), record) : e;
+}
+
+static void set_acl(struct s3_object *o, struct str record)
+{
+    o->acl = record;
+}
+
+enum s3err s3_h_put_object_acl(struct s3_req *q)
+{
+    struct s3_object o;
+    struct str record;
+    enum s3err e = s3_lookup(q, false, &o);
+    if (e != S3ERR_OK)
+        return e;
+    struct s3_acl_subject s = {false, o.owner_id, q->bkt->owner_id};
+    e = asked(q, &s, &record);
+    if (e == S3ERR_OK && !s3_bucket_doc(q->bkt, STR("acl")).p) /* from now on others may be let in: policy/eval.c */
+        e = s3_keep_bucket_doc(q, STR("acl"), s3_acl_private(q));
+    return e == S3ERR_OK ? s3_amend(q, set_acl, record) : e;
+}
+
+struct str s3_acl_private(struct s3_req *q)
+{
+    struct s3_acl acl;
+    AUTO(buf_free) struct buf b = BUF(1024);
+    if (s3_acl_decode(STR_NULL, q->bkt->owner_id, &acl) < 0)
+        return STR_NULL;
+    s3_acl_encode(&acl, &b);
+    return arena_str(&q->arena, buf_str(&b));
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/api/amend.h"
+
+#include "s3gw/api/commit.h"
+#include "s3gw/api/cond.h"
+#include "s3gw/api/lookup.h"
+
+enum { TRIES = 8 };
+
+struct amendment {
+    uint64_t bid;
+    struct str key;
+    struct s3_object *object;
+};
+
+static int amend(struct s3_tx *tx, void *arg)
+{
+    struct amendment *a = arg;
+    return s3_object_amend(tx, a->bid, a->key, a->object);
+}
+
+enum s3err s3_amend(struct s3_req *q, void (*set)(struct s3_object *o, struct str value), struct str value)
+{
+    int r = -EAGAIN;
+    for (int i = 0; r == -EAGAIN && i < TRIES; i++) {
+        struct s3_object o;
+        q->resp.nheaders = 0; /* the look-up says which version it is */
+        enum s3err e = s3_lookup(q, true, &o);
+        if (e != S3ERR_OK)
+            return e;
+        set(&o, value);
+        struct amendment a = {q->bkt->bid, q->key, &o};
+        r = s3_commit_key(q, q->bkt, q->key, &o, amend, &a);
+    }
+    return s3_commit_error(q, r);
+}
+
+enum s3err s3_keep_bucket_doc(struct s3_req *q, struct str doc, struct str value)
+{
+    int r = s3_commit_bucket_doc(q, doc, value);
+    if (r == -ENOENT)
+        return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
+    return s3err_from_errno(r, S3_THING_BUCKET);
+}

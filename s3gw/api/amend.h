@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* amend - change one section of an object, or one document of a bucket, and answer for it. */
+#ifndef S3_AMEND_H
+#define S3_AMEND_H
+
+#include "s3gw/index/object.h"
+
+/* Apply @set with @value to the object that the request names, note and commit it; again when it was
+ * replaced meanwhile. */
+enum s3err s3_amend(struct s3_req *q, void (*set)(struct s3_object *o, struct str value), struct str value);
+
+/* Keep @value (absent: remove) as document @doc of q->bkt. */
+enum s3err s3_keep_bucket_doc(struct s3_req *q, struct str doc, struct str value);
+
+/* The record of "the owner of q->bkt, everything"; arena. */
+struct str s3_acl_private(struct s3_req *q);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/policy/condition_key.h"
+
+#include "s3gw/core/httpdate.h"
+#include "s3gw/core/op.h"
+#include "s3gw/core/tags.h"
+#include "s3gw/index/bucket.h"
+
+static void one(struct s3_key_values *ret, struct str v)
+{
+    if (v.p && ret->n < S3_KEY_VALUES_MAX)
+        ret->v[ret->n++] = v;
+}
+
+static void number(const struct s3_ask *ask, struct s3_key_values *ret, int64_t n)
+{
+    one(ret, arena_printf(&ask->q->arena, "%lld", (long long)n));
+}
+
+/* --- the caller and the connection --- */
+
+static void source_ip(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->q->peer);
+}
+
+static void secure_transport(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->q->tls ? STR("true") : STR("false"));
+}
+
+static void referer(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, s3_req_header(ask->q, STR("referer")));
+}
+
+static void user_agent(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, s3_req_header(ask->q, STR("user-agent")));
+}
+
+static void current_time(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    char text[S3_ISODATE_MAX];
+    size_t n = s3_isodate_format(ask->q->now_ms, text);
+    one(ret, arena_str(&ask->q->arena, str_of(text, n)));
+}
+
+static void epoch_time(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    number(ask, ret, ask->q->now_ms / 1000);
+}
+
+static void user_id(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    if (!ask->q->who.anonymous)
+        one(ret, ask->q->who.user_id);
+}
+
+static void principal_arn(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    if (!ask->q->who.anonymous)
+        one(ret, arena_printf(&ask->q->arena, "arn:aws:iam::" STR_F ":root", STR_A(ask->q->who.user_id)));
+}
+
+static void principal_type(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->q->who.anonymous ? STR("Anonymous") : STR("Account"));
+}
+
+static void signature_version(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    switch (ask->q->who.how) {
+    case S3_AUTH_V4_HEADER:
+    case S3_AUTH_V4_QUERY:
+        one(ret, STR("AWS4-HMAC-SHA256"));
+        break;
+    case S3_AUTH_V2_HEADER:
+    case S3_AUTH_V2_QUERY:
+        one(ret, STR("AWS"));
+        break;
+    case S3_AUTH_NONE:
+        break;
+    }
+}
+
+static void auth_type(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    if (ask->q->who.how == S3_AUTH_V4_HEADER || ask->q->who.how == S3_AUTH_V2_HEADER)
+        one(ret, STR("REST-HEADER"));
+    else if (ask->q->who.how != S3_AUTH_NONE)
+        one(ret, STR("REST-QUERY-STRING"));
+}
+
+/* Milliseconds since a presigned URL was signed. */
+static void signature_age(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    int64_t signed_s;
+    if (ask->q->who.how == S3_AUTH_V4_QUERY &&
+        s3_amzdate_parse(s3_req_param(ask->q, STR("X-Amz-Date")), &signed_s) == 0)
+        number(ask, ret, ask->q->now_ms - signed_s * 1000);
+}
+
+/* --- the resource and the request --- */
+
+static void resource_account(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->bkt->owner_id);
+}
+
+static void prefix(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, s3_req_param(ask->q, STR("prefix")));
+}
+
+static void delimiter(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, s3_req_param(ask->q, STR("delimiter")));
+}
+
+static void max_keys(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, s3_req_param(ask->q, STR("max-keys")));
+}
+
+static void version_id(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, s3_req_param(ask->q, STR("versionId")));
+}
+
+/* Creating an upload and sending its parts make no object; policies that demand conditions exempt them so. */
+static void creation(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    if (strcmp(ask->action, "s3:PutObject") != 0 || !ask->q->op)
+        return;
+    static const char *const makes_none[] = {"CreateMultipartUpload", "UploadPart", "UploadPartCopy"};
+    bool makes = true;
+    for (size_t i = 0; i < ARRAY_LEN(makes_none); i++)
+        makes = makes && strcmp(ask->q->op->name, makes_none[i]) != 0;
+    one(ret, makes ? STR("true") : STR("false"));
+}
+
+static void request_tag_keys(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    struct s3_tags t;
+    if (s3_tags_parse_form(s3_req_option(ask->q, STR("x-amz-tagging")), S3_TAGS_OBJECT_MAX, &ask->q->arena, &t) ==
+        S3_TAGS_OK)
+        for (size_t i = 0; i < t.n; i++)
+            one(ret, t.tag[i].key);
+}
+
+static void tag_named(const struct s3_tags *t, struct str name, struct s3_key_values *ret)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (str_ieq(t->tag[i].key, name)) /* the condition's key was lowered */
+            one(ret, t->tag[i].value);
+}
+
+static const struct {
+    struct str key;
+    void (*values)(const struct s3_ask *ask, struct s3_key_values *ret);
+} keys[] = {
+    {STR_INIT("aws:sourceip"), source_ip},
+    {STR_INIT("aws:securetransport"), secure_transport},
+    {STR_INIT("aws:referer"), referer},
+    {STR_INIT("aws:useragent"), user_agent},
+    {STR_INIT("aws:currenttime"), current_time},
+    {STR_INIT("aws:epochtime"), epoch_time},
+    {STR_INIT("aws:username"), user_id},
+    {STR_INIT("aws:userid"), user_id},
+    {STR_INIT("aws:principalaccount"), user_id},
+    {STR_INIT("aws:principalarn"), principal_arn},
+    {STR_INIT("aws:principaltype"), principal_type},
+    {STR_INIT("s3:signatureversion"), signature_version},
+    {STR_INIT("s3:authtype"), auth_type},
+    {STR_INIT("s3:signatureage"), signature_age},
+    {STR_INIT("s3:resourceaccount"), resource_account},
+    {STR_INIT("aws:resourceaccount"), resource_account},
+    {STR_INIT("s3:prefix"), prefix},
+    {STR_INIT("s3:delimiter"), delimiter},
+    {STR_INIT("s3:max-keys"), max_keys},
+    {STR_INIT("s3:versionid"), version_id},
+    {STR_INIT("s3:objectcreationoperation"), creation},
+    {STR_INIT("s3:requestobjecttagkeys"), request_tag_keys},
+};
+
+/* Keys that are a header's name behind "s3:". */
+static const struct str headers[] = {
+    STR_INIT("x-amz-acl"), STR_INIT("x-amz-grant-read"), STR_INIT("x-amz-grant-write"),
+    STR_INIT("x-amz-grant-read-acp"), STR_INIT("x-amz-grant-write-acp"), STR_INIT("x-amz-grant-full-control"),
+    STR_INIT("x-amz-copy-source"), STR_INIT("x-amz-metadata-directive"), STR_INIT("x-amz-storage-class"),
+    STR_INIT("x-amz-server-side-encryption"), STR_INIT("x-amz-server-side-encryption-aws-kms-key-id"),
+    STR_INIT("x-amz-server-side-encryption-customer-algorithm"), STR_INIT("x-amz-content-sha256"),
+    STR_INIT("x-amz-website-redirect-location"), STR_INIT("x-amz-object-ownership"), STR_INIT("if-match"),
+    STR_INIT("if-none-match")};
+
+static const struct str EXISTING = STR_INIT("s3:existingobjecttag/");
+static const struct str REQUEST = STR_INIT("s3:requestobjecttag/");
+
+static struct str header_of(struct str key)
+{
+    if (str_starts(key, STR("s3:")))
+        for (size_t i = 0; i < ARRAY_LEN(headers); i++)
+            if (str_eq(str_from(key, 3), headers[i]))
+                return headers[i];
+    return STR_NULL;
+}
+
+bool s3_condition_key_known(struct str key)
+{
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (str_eq(key, keys[i].key))
+            return true;
+    return header_of(key).p || str_starts(key, EXISTING) || str_starts(key, REQUEST);
+}
+
+bool s3_condition_pins_caller(struct str key, struct str value)
+{
+    static const struct str pinning[] = {STR_INIT("aws:userid"), STR_INIT("aws:username"),
+                                         STR_INIT("aws:principalarn"), STR_INIT("aws:principalaccount")};
+    for (size_t i = 0; i < ARRAY_LEN(pinning); i++)
+        if (str_eq(key, pinning[i]))
+            return str_chr(value, '*') == SIZE_MAX && str_chr(value, '?') == SIZE_MAX;
+    struct str base, bits;
+    uint64_t n;
+    if (!str_eq(key, STR("aws:sourceip")))
+        return false;
+    /* AWS: not too wide; /8 of IPv4 and /32 of IPv6 are the widest that count */
+    return !str_cut(value, '/', &base, &bits) ||
+           (str_u64(bits, 128, &n) == 0 && n >= (str_chr(base, ':') == SIZE_MAX ? 8u : 32u));
+}
+
+void s3_condition_values(struct str key, const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    struct s3_tags t;
+    ret->n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (str_eq(key, keys[i].key)) {
+            keys[i].values(ask, ret);
+            return;
+        }
+    struct str header = header_of(key);
+    if (header.p) {
+        one(ret, s3_req_option(ask->q, header));
+    } else if (str_starts(key, EXISTING)) {
+        if (ask->object && s3_tags_decode(ask->object->tags, &t) == 0)
+            tag_named(&t, str_from(key, EXISTING.n), ret);
+    } else if (str_starts(key, REQUEST)) {
+        if (s3_tags_parse_form(s3_req_option(ask->q, STR("x-amz-tagging")), S3_TAGS_OBJECT_MAX, &ask->q->arena,
+                               &t) == S3_TAGS_OK)
+            tag_named(&t, str_from(key, REQUEST.n), ret);
+    }
+}
