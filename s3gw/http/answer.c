@@ -56,6 +56,7 @@ static ssize_t read_pieces(void *arg, uint64_t pos, char *out, size_t max)
     (void)pos; /* always in order */
     struct s3_exchange *x = arg;
     struct s3_outflow *o = &x->out;
+    s3_exchange_received(x);
     if (o->error < 0)
         return cut(x, o->error);
     if (o->from == o->to) {

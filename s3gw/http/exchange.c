@@ -70,6 +70,7 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
     struct s3_exchange *x = TAKE(*exchange);
     if (!x)
         return;
+    s3_exchange_received(x);
     drop_sink(x);
     if (x->seen)
         s3_accesslog_write(x->http->log, &x->req, x->received, x->sent,
@@ -158,21 +159,21 @@ void s3_exchange_release(struct s3_http *h)
 void s3_exchange_resume(struct s3_exchange *x)
 {
     struct s3_http *h = x->http; /* x may be gone as soon as it is resumed */
+    atomic_store(&x->turn, S3_TURN_HERE); /* pairs with s3_exchange_received() */
     MHD_resume_connection(x->conn);
     s3_exchange_release(h);
 }
 
-static void come_back(struct s3_exchange *x)
+void s3_exchange_received(struct s3_exchange *x)
 {
-    atomic_store(&x->turn, S3_TURN_HERE);
-    s3_exchange_resume(x);
+    ASSERT(atomic_load(&x->turn) != S3_TURN_AWAY); /* libmicrohttpd leaves suspended connections alone */
 }
 
 void s3_req_more(struct s3_req *q)
 {
     struct s3_exchange *x = q->owner;
     if (atomic_exchange(&x->turn, S3_TURN_BACK) == S3_TURN_AWAY)
-        come_back(x);
+        s3_exchange_resume(x);
 }
 
 void s3_req_done(struct s3_req *q, enum s3err e)
@@ -197,7 +198,7 @@ static bool go_away(struct s3_exchange *x)
     MHD_suspend_connection(x->conn);
     int here = S3_TURN_HERE;
     if (!atomic_compare_exchange_strong(&x->turn, &here, S3_TURN_AWAY))
-        come_back(x);
+        s3_exchange_resume(x);
     return true;
 }
 
@@ -209,7 +210,7 @@ static void head_on_worker(void *arg)
     x->req.may_block = false;
     if (e != S3ERR_OK)
         x->result = e;
-    come_back(x);
+    s3_exchange_resume(x);
 }
 
 static void run_on_worker(void *arg)
@@ -234,7 +235,7 @@ static bool to_worker(struct s3_exchange *x, void (*run)(void *))
     atomic_store(&x->turn, S3_TURN_AWAY);
     if (s3_pool_submit(x->http->workers, &x->job) < 0) {
         x->result = S3ERR_SLOW_DOWN;
-        come_back(x);
+        s3_exchange_resume(x);
     }
     return true;
 }

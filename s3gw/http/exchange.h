@@ -50,6 +50,8 @@ bool s3_exchange_reserve(struct s3_http *h);
 void s3_exchange_release(struct s3_http *h);
 /* Resume, and give the place back. The exchange is the HTTP thread's afterwards. */
 void s3_exchange_resume(struct s3_exchange *x);
+/* On the HTTP thread, first thing in a call of libmicrohttpd: what others wrote before the resume is seen. */
+void s3_exchange_received(struct s3_exchange *x);
 
 /* The answer of an exchange as a response of libmicrohttpd; NULL: no memory. */
 struct MHD_Response *s3_answer_build(struct s3_exchange *x);
