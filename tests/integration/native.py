@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""native - FastDFS's protocol in a few lines, and a cluster of our tracker and storages on 127.0.0.x.
+
+Enough of a client to check servers byte by byte; third-party clients are in clients/. Waits are for
+events: a line on standard output, an answer, a status at the tracker.
+"""
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+from cluster import BUILD, sanitizer_env, wait_until, wrapper
+
+OK, ENOENT, EACCES, EEXIST, EINVAL = 0, 2, 13, 17, 22
+INIT, WAIT_SYNC, SYNCING, DELETED, OFFLINE, ONLINE, ACTIVE = 0, 1, 2, 4, 5, 6, 7
+START_S = 60
+
+
+class Refused(Exception):
+    def __init__(self, status):
+        super().__init__(f"status {status}: {os.strerror(status)}")
+        self.status = status
+
+
+def field(text, width):
+    data = text.encode() if isinstance(text, str) else text
+    assert len(data) <= width
+    return data.ljust(width, b"\0")
+
+
+class Connection:
+    """One connection; call() returns the body, or raises Refused."""
+
+    def __init__(self, address, timeout=30, source=None):
+        self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.socket.close()
+
+    def receive(self, count):
+        data = bytearray()
+        while len(data) < count:
+            piece = self.socket.recv(min(count - len(data), 1 << 20))
+            if not piece:
+                raise ConnectionError(f"closed after {len(data)} of {count} bytes")
+            data += piece
+        return bytes(data)
+
+    def call(self, cmd, body=b"", status=0):
+        self.socket.sendall(struct.pack(">qBB", len(body), cmd, status) + body)
+        length, answer, status = struct.unpack(">qBB", self.receive(10))
+        assert answer == 100, answer
+        if status:
+            assert length == 0, "an error with a body"
+            raise Refused(status)
+        return self.receive(length)
+
+
+def call(address, cmd, body=b"", status=0, source=None):
+    with Connection(address, source=source) as c:
+        return c.call(cmd, body, status)
+
+
+class Storage:
+    """Native commands of one storage, by address."""
+
+    def __init__(self, address, group="group1"):
+        self.address, self.group = address, group
+
+    def _name(self, body):
+        assert body[:16] == field(self.group, 16)
+        return body[16:].decode()
+
+    def upload(self, data, ext="bin", path=255, appender=False):
+        body = struct.pack(">BQ6s", path, len(data), field(ext, 6)) + data
+        return self._name(call(self.address, 23 if appender else 11, body))
+
+    def upload_slave(self, master, prefix, data, ext="bin"):
+        head = struct.pack(">QQ16s6s", len(master), len(data), field(prefix, 16), field(ext, 6))
+        return self._name(call(self.address, 21, head + master.encode() + data))
+
+    def download(self, name, offset=0, count=0):
+        return call(self.address, 14, struct.pack(">qq", offset, count) + field(self.group, 16) + name.encode())
+
+    def delete(self, name):
+        return call(self.address, 12, field(self.group, 16) + name.encode())
+
+    def append(self, name, data):
+        return call(self.address, 24, struct.pack(">QQ", len(name), len(data)) + name.encode() + data)
+
+    def modify(self, name, offset, data):
+        return call(self.address, 34, struct.pack(">QQQ", len(name), offset, len(data)) + name.encode() + data)
+
+    def truncate(self, name, size):
+        return call(self.address, 36, struct.pack(">QQ", len(name), size) + name.encode())
+
+    def regenerate(self, name):
+        return self._name(call(self.address, 38, name.encode()))
+
+    def info(self, name, flags=0):
+        """(size, created, crc32, source address)"""
+        body = call(self.address, 22, field(self.group, 16) + name.encode(), flags)
+        size, created, crc = struct.unpack(">qqq", body[:24])
+        return size, created, crc & 0xffffffff, body[24:].rstrip(b"\0").decode()
+
+    def set_meta(self, name, pairs, flag="O"):
+        text = b"\x01".join(k.encode() + b"\x02" + v.encode() for k, v in pairs)
+        return call(self.address, 13, struct.pack(">QQB16s", len(name), len(text), ord(flag), field(self.group, 16))
+                    + name.encode() + text)
+
+    def get_meta(self, name):
+        text = call(self.address, 15, field(self.group, 16) + name.encode())
+        return [tuple(r.decode().split("\x02", 1)) for r in text.split(b"\x01")] if text else []
+
+    def has(self, name):
+        try:
+            self.info(name, 3)
+            return True
+        except Refused as refused:
+            assert refused.status == ENOENT
+            return False
+
+
+class Program:
+    """One of our servers: start, the ready line, stop, kill."""
+
+    def __init__(self, name, conf, folder):
+        self.name, self.conf, self.folder = name, conf, folder
+        self.process, self.port = None, 0
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(wrapper() + [str(BUILD / self.name), str(self.conf)],
+                                            stdout=subprocess.PIPE, stderr=log, env=sanitizer_env(os.environ))
+        return self
+
+    def wait_ready(self):
+        seen = select.select([self.process.stdout], [], [], START_S)[0]
+        line = self.process.stdout.readline().decode() if seen else "(nothing)"
+        match = re.fullmatch(r"ready port=(\d+)\n", line)
+        assert match, f"{self.name}: {line!r}\n{self.log()}"
+        self.port = int(match.group(1))
+        return self
+
+    def log(self):
+        path = self.folder / "log"
+        return path.read_text(errors="replace")[-4000:] if path.exists() else ""
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(60)
+        self.process.stdout.close()
+        assert status == 0, f"{self.name} ended with status {status}\n{self.log()}"
+
+    def kill(self):
+        if self.running():
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+
+
+def free_port(hosts):
+    """A port that nobody uses on any of them: the members of a group share one (semantics 4.2)."""
+    for _ in range(100):
+        with socket.socket() as s:
+            s.bind((hosts[0], 0))
+            port = s.getsockname()[1]
+        try:
+            for host in hosts:
+                with socket.socket() as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind((host, port))
+            return port
+        except OSError:
+            continue
+    raise AssertionError("no free port")
+
+
+class NativeCluster:
+    """A tracker on 127.0.0.1, storages of group1 on 127.0.0.2, 127.0.0.3 ..."""
+
+    def __init__(self, trunk=False, paths=1):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-it-"))
+        self.paths = paths
+        self.programs = []
+        self.tracker_program = self._program("dfs_trackerd", "tracker", f"""
+            bind_addr = 127.0.0.1
+            port = 0
+            reserved_storage_space = 1MB
+            response_ip_addr_size = IPv4
+            slot_max_size = 64KB
+            trunk_file_size = 4MB
+            use_trunk_file = {"true" if trunk else "false"}
+        """).start().wait_ready()
+        self.tracker = ("127.0.0.1", self.tracker_program.port)
+        # The port is known now; a restart must come back on it.
+        text = self.tracker_program.conf.read_text()
+        self.tracker_program.conf.write_text(text.replace("port = 0", f"port = {self.tracker[1]}"))
+        self.storages = {}
+        self.port = free_port([f"127.0.0.{n}" for n in range(2, 10)])
+
+    def _program(self, name, folder, text):
+        place = self.folder / folder
+        place.mkdir(exist_ok=True)
+        conf = place / "conf"
+        lines = [f"base_path = {place}"] + [line.strip() for line in text.strip().splitlines()]
+        conf.write_text("\n".join(lines) + "\n")
+        program = Program(name, conf, place)
+        self.programs.append(program)
+        return program
+
+    def add(self, number, wait=True):
+        """Start the storage on 127.0.0.<number>; its Storage."""
+        ip = f"127.0.0.{number}"
+        if number not in self.storages:
+            place = self.folder / f"storage{number}"
+            place.mkdir()
+            paths = "".join(f"store_path{i} = {place}/path{i}\n" for i in range(self.paths))
+            for i in range(self.paths):
+                (place / f"path{i}").mkdir()
+            self.storages[number] = self._program("dfs_storaged", f"storage{number}", f"""
+                group_name = group1
+                bind_addr = {ip}
+                port = {self.port}
+                tracker_server = 127.0.0.1:{self.tracker[1]}
+                store_path_count = {self.paths}
+                {paths}
+                heart_beat_interval = 200ms
+                sync_wait_msec = 20ms
+            """)
+        program = self.storages[number].start().wait_ready()
+        storage = Storage((ip, program.port))
+        if wait:
+            self.wait_status(number, ACTIVE)
+        return storage
+
+    def status(self, number):
+        """Status of a storage as the tracker lists it (protocol 5.6), or None."""
+        body = call(self.tracker, 92, field("group1", 16))
+        for at in range(0, len(body), 487):
+            record = body[at:at + 487]
+            if record[18:34].rstrip(b"\0").decode() == f"127.0.0.{number}":
+                return record[0]
+        return None
+
+    def wait_status(self, number, status):
+        def seen():
+            try:
+                return self.status(number) == status
+            except (Refused, OSError):
+                return False
+        wait_until(f"storage {number} to be {status}", seen, START_S)
+
+    def lose_path(self, number, path):
+        """The disk of a store path is replaced by an empty one; the storage must not run."""
+        place = self.folder / f"storage{number}" / f"path{path}"
+        shutil.rmtree(place)
+        place.mkdir()
+
+    def remove(self):
+        for program in self.programs:
+            program.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def tail(self, lines=40):
+        return "\n".join(f"--- {p.folder.name}\n{p.log()}" for p in self.programs)
+
+
+def wait_same(storage, files, seconds=60):
+    """Until @storage holds exactly what @files says: name to bytes, or None for deleted."""
+    for name, data in files.items():
+        def same(name=name, data=data):
+            try:
+                return storage.download(name) == data
+            except Refused as refused:
+                assert refused.status == ENOENT
+                return data is None
+        wait_until(f"{name} at {storage.address}", same, seconds)
+
+
+def settle(seconds):
+    """For the rare test that must show that nothing happens."""
+    time.sleep(seconds)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups: what one member took, all have; joins, returns, lost disks."""
+import os
+import random
+import shutil
+
+import pytest
+
+import native
+from cluster import wait_until
+
+SIZES = [0, 1, 300, 5000, 65_512, 70_000, 400_000]
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "trunk"])
+def group(request):
+    cluster = native.NativeCluster(trunk=request.param)
+    try:
+        yield cluster
+        for program in cluster.storages.values():
+            if program.running():
+                program.stop()
+    finally:
+        cluster.remove()
+
+
+def fill(storage, files, count, seed=1):
+    rnd = random.Random(seed)
+    for _ in range(count):
+        data = rnd.randbytes(rnd.choice(SIZES))
+        files[storage.upload(data)] = data
+
+
+def test_every_kind_of_change_reaches_the_other_member(group):
+    a, b = group.add(2), group.add(3)
+    files = {}
+    fill(a, files, 15)
+    fill(b, files, 15, seed=2)
+    appender = a.upload(b"0123456789", appender=True)
+    a.append(appender, b"abcdef")
+    a.modify(appender, 3, b"XYZ")
+    a.truncate(appender, 12)
+    files[appender] = b"012XYZ6789ab"
+    name = next(iter(files))
+    slave = a.upload_slave(name, "_150x150", b"small", "png")
+    files[slave] = b"small"
+    gone = a.upload(b"x" * 5000)
+    native.wait_same(b, {gone: b"x" * 5000})
+    b.delete(gone)  # not where it was made
+    files[gone] = None
+    other = a.upload(b"y", appender=True)
+    renamed = a.regenerate(other)
+    files[other], files[renamed] = None, b"y"
+    a.set_meta(name, [("width", "1024"), ("bgcolor", "red")])
+    native.wait_same(a, files)
+    native.wait_same(b, files)
+    wait_until("metadata", lambda: meta_of(b, name) == [("bgcolor", "red"), ("width", "1024")])
+    b.set_meta(name, [], "O")
+    wait_until("metadata to go", lambda: meta_of(a, name) is None)
+    for member in (a, b):
+        assert member.info(slave)[0] == 5
+
+
+def meta_of(storage, name):
+    try:
+        return storage.get_meta(name)
+    except native.Refused as refused:
+        assert refused.status == native.ENOENT
+        return None
+
+
+def test_an_edit_at_the_other_member_comes_back(group):
+    a, b = group.add(2), group.add(3)
+    name = a.upload(b"0123456789", appender=True)
+    native.wait_same(b, {name: b"0123456789"})
+    b.append(name, b"more")
+    b.modify(name, 0, b"AB")
+    b.truncate(name, 11)
+    native.wait_same(a, {name: b"AB23456789m"})
+    native.wait_same(b, {name: b"AB23456789m"})
+
+
+def test_a_new_member_is_active_only_when_it_has_everything(group):
+    a = group.add(2)
+    files = {}
+    fill(a, files, 60)
+    meta = a.upload(b"with metadata")
+    a.set_meta(meta, [("k", "v")])
+    deleted = a.upload(b"gone before")
+    a.delete(deleted)
+    b = group.add(3)  # returns once the tracker says ACTIVE: from here on no waiting is allowed
+    for name, data in files.items():
+        assert b.download(name) == data
+    assert b.get_meta(meta) == [("k", "v")]
+    assert not b.has(deleted)
+
+
+def test_a_member_that_was_away_catches_up(group):
+    a, b = group.add(2), group.add(3)
+    files = {}
+    fill(a, files, 10)
+    native.wait_same(b, files)
+    group.storages[3].kill()
+    for name in list(files)[:3]:
+        a.delete(name)
+        files[name] = None
+    fill(a, files, 10, seed=3)
+    b = group.add(3)
+    native.wait_same(b, files)
+
+
+def test_a_member_with_an_empty_disk_gets_its_own_files_back(group):
+    a, b, c = group.add(2), group.add(3), group.add(4)
+    files = {}
+    for seed, member in enumerate((a, b, c)):
+        fill(member, files, 12, seed)
+    for member in (a, b, c):
+        native.wait_same(member, files)
+    group.storages[3].kill()
+    group.lose_path(3, 0)
+    b = group.add(3)
+    for name, data in files.items():
+        assert b.download(name) == data
+    # What it wrote before is readable at a member that joins after that.
+    shutil.rmtree(group.folder / "storage4" / "data", ignore_errors=True)
+    fill(b, files, 5, seed=9)
+    native.wait_same(a, files)
+    native.wait_same(c, files)
+
+
+def test_the_source_dies_for_good_and_its_files_stay(group):
+    a, b = group.add(2), group.add(3)
+    files = {}
+    fill(a, files, 20)
+    native.wait_same(b, files)
+    group.storages[2].kill()
+    shutil.rmtree(group.folder / "storage2")
+    c = group.add(4)
+    for name, data in files.items():
+        assert c.download(name) == data, "a member that joined after the writer's death has its files"
+
+
+def test_members_are_alike_after_random_work(group):
+    members = {2: group.add(2), 3: group.add(3), 4: group.add(4)}
+    files, rnd = {}, random.Random(7)
+    for step in range(120):
+        number = rnd.choice(list(members))
+        storage = members[number]
+        live = [n for n, d in files.items() if d is not None]
+        if rnd.random() < 0.6 or not live:
+            data = rnd.randbytes(rnd.choice(SIZES))
+            files[storage.upload(data)] = data
+        else:
+            name = rnd.choice(live)
+            native.wait_same(storage, {name: files[name]})
+            storage.delete(name)
+            files[name] = None
+        if step % 40 == 20:
+            group.storages[number].kill()
+            members[number] = group.add(number)
+    for storage in members.values():
+        native.wait_same(storage, files)
+
+
+def test_two_paths_one_replaced():
+    cluster = native.NativeCluster(paths=2)
+    try:
+        a, b = cluster.add(2), cluster.add(3)
+        files = {}
+        for i in range(20):
+            data = os.urandom(1000 + i)
+            files[a.upload(data, path=i % 2)] = data
+        native.wait_same(b, files)
+        cluster.storages[3].stop()
+        cluster.lose_path(3, 1)
+        b = cluster.add(3)
+        for name, data in files.items():
+            assert b.download(name) == data
+    finally:
+        cluster.remove()
