@@ -157,13 +157,15 @@ static void add_amz_headers(const struct s3_req *q, struct buf *out)
     out->err = -E2BIG;
 }
 
-static void add_resource(const struct s3_req *q, struct buf *out)
+static void add_resource(const struct s3_req *q, bool slash, struct buf *out)
 {
     if (q->virtual_host) {
         buf_addc(out, '/');
         buf_adds(out, q->bucket);
     }
     buf_adds(out, q->raw_path);
+    if (slash)
+        buf_addc(out, '/');
     char before = '?';
     for (size_t i = 0; i < ARRAY_LEN(resource_params); i++) {
         struct str name = str_c(resource_params[i]);
@@ -181,7 +183,7 @@ static void add_resource(const struct s3_req *q, struct buf *out)
     }
 }
 
-void s3_sigv2_string_to_sign(struct s3_req *q, const struct s3_sigv2 *v, struct buf *out)
+static void string_to_sign(struct s3_req *q, const struct s3_sigv2 *v, bool slash, struct buf *out)
 {
     buf_adds(out, q->method_name);
     buf_addc(out, '\n');
@@ -192,20 +194,37 @@ void s3_sigv2_string_to_sign(struct s3_req *q, const struct s3_sigv2 *v, struct 
     buf_adds(out, v->date);
     buf_addc(out, '\n');
     add_amz_headers(q, out);
-    add_resource(q, out);
+    add_resource(q, slash, out);
+}
+
+void s3_sigv2_string_to_sign(struct s3_req *q, const struct s3_sigv2 *v, struct buf *out)
+{
+    string_to_sign(q, v, false, out);
+}
+
+static bool matches(const struct s3_sigv2 *v, struct str secret, struct str text)
+{
+    uint8_t mac[20];
+    char base64[28];
+    s3_hmac_sha1(secret.p, secret.n, text, mac);
+    size_t n = str_base64(mac, sizeof(mac), base64);
+    return str_eq_consttime(str_of(base64, n), v->signature);
 }
 
 enum s3err s3_sigv2_check(struct s3_req *q, const struct s3_sigv2 *v, struct str secret)
 {
     AUTO(buf_free) struct buf text = BUF(TO_SIGN_MAX);
-    s3_sigv2_string_to_sign(q, v, &text);
+    string_to_sign(q, v, false, &text);
+    bool ok = buf_err(&text) == 0 && matches(v, secret, buf_str(&text));
+    /* botocore asks for "/bucket" and signs "/bucket/". */
+    if (!ok && buf_err(&text) == 0 && q->key.n == 0 && q->bucket.n > 0 && !str_ends(q->raw_path, STR("/"))) {
+        AUTO(buf_free) struct buf other = BUF(TO_SIGN_MAX);
+        string_to_sign(q, v, true, &other);
+        ok = buf_err(&other) == 0 && matches(v, secret, buf_str(&other));
+    }
     if (buf_err(&text))
         return buf_err(&text) == -E2BIG ? S3ERR_REQUEST_HEADER_SECTION_TOO_LARGE : S3ERR_SLOW_DOWN;
-    uint8_t mac[20];
-    char base64[28];
-    s3_hmac_sha1(secret.p, secret.n, buf_str(&text), mac);
-    size_t n = str_base64(mac, sizeof(mac), base64);
-    if (str_eq_consttime(str_of(base64, n), v->signature))
+    if (ok)
         return S3ERR_OK;
     s3_err2(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "AWSAccessKeyId", v->access_key, "StringToSign",
             buf_str(&text));

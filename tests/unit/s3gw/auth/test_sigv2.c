@@ -57,6 +57,18 @@ static const struct {
       V2("DNEZGsoieTZ92F3bUfSPQcbGmlM=")},
      S3ERR_OK},
     {"GET",
+     "/johnsmith", /* as AWS says */
+     "Tue, 27 Mar 2007 19:36:42 +0000",
+     {"Host: s3.amazonaws.com", "Date: Tue, 27 Mar 2007 19:36:42 +0000",
+      V2("HrnXtwwdUGTqiWzRGQumh1Lc204=")},
+     S3ERR_OK},
+    {"GET",
+     "/johnsmith", /* botocore signs it with a slash */
+     "Tue, 27 Mar 2007 19:36:42 +0000",
+     {"Host: s3.amazonaws.com", "Date: Tue, 27 Mar 2007 19:36:42 +0000",
+      V2("a/jq+WTveTnEstSGGn7vpKDz+Vw=")},
+     S3ERR_OK},
+    {"GET",
      "/photos/puppy.jpg",
      "Tue, 27 Mar 2007 20:36:42 +0000",
      {JOHN, "Date: Tue, 27 Mar 2007 19:36:42 +0000", V2(PUPPY)},
