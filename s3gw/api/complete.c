@@ -127,21 +127,28 @@ static enum s3err check_part_checksum(struct completion *c, const struct listed 
     return s3_checksum_eq(&given, &p->checksum) ? S3ERR_OK : invalid_part(c, l);
 }
 
-static enum s3err check_part(struct completion *c, const struct listed *l, const struct s3_upart *p, bool last)
+static enum s3err check_part(struct completion *c, const struct listed *l, const struct s3_upart *p)
 {
     struct s3_etag given;
     if (s3_etag_parse(str_trim(l->etag), &given) < 0 || given.parts != 0 || memcmp(given.md5, p->md5, 16) != 0)
         return invalid_part(c, l);
-    enum s3err e = check_part_checksum(c, l, p);
-    if (e != S3ERR_OK)
-        return e;
-    if (last || p->size >= PART_MIN)
-        return S3ERR_OK;
+    return check_part_checksum(c, l, p);
+}
+
+/* All but the last; asked only when every part is there. */
+static enum s3err check_sizes(struct completion *c)
+{
     struct arena *a = &c->q->arena;
-    s3_err2(c->q, S3ERR_ENTITY_TOO_SMALL, "ProposedSize",
-            arena_printf(a, "%llu", (unsigned long long)p->size), "MinSizeAllowed",
-            arena_printf(a, "%llu", PART_MIN));
-    return s3_err2(c->q, S3ERR_ENTITY_TOO_SMALL, "PartNumber", arena_printf(a, "%u", l->number), "ETag", l->etag);
+    for (size_t i = 0; i + 1 < c->n; i++) {
+        if (c->parts[i].size >= PART_MIN)
+            continue;
+        s3_err2(c->q, S3ERR_ENTITY_TOO_SMALL, "ProposedSize",
+                arena_printf(a, "%llu", (unsigned long long)c->parts[i].size), "MinSizeAllowed",
+                arena_printf(a, "%llu", PART_MIN));
+        return s3_err2(c->q, S3ERR_ENTITY_TOO_SMALL, "PartNumber", arena_printf(a, "%u", c->listed[i].number),
+                       "ETag", c->listed[i].etag);
+    }
+    return S3ERR_OK;
 }
 
 /* Listed and stored numbers both ascend: one pass. */
@@ -159,7 +166,7 @@ static enum s3err match_parts(struct completion *c)
         if (at == n || stored[at].number != c->listed[i].number)
             return invalid_part(c, &c->listed[i]);
         c->parts[i] = stored[at];
-        enum s3err e = check_part(c, &c->listed[i], &stored[at], i + 1 == c->n);
+        enum s3err e = check_part(c, &c->listed[i], &stored[at]);
         if (e != S3ERR_OK)
             return e;
     }
@@ -262,8 +269,8 @@ static enum s3err check_checksum_headers(struct completion *c)
 
 static enum s3err prepare(struct completion *c)
 {
-    enum s3err (*const steps[])(struct completion *) = {match_parts, gather, etag_of, checksum_of,
-                                                        check_size_header, check_checksum_headers};
+    enum s3err (*const steps[])(struct completion *) = {match_parts, check_sizes, gather,            etag_of,
+                                                        checksum_of, check_size_header, check_checksum_headers};
     enum s3err e = S3ERR_OK;
     for (size_t i = 0; e == S3ERR_OK && i < ARRAY_LEN(steps); i++)
         e = steps[i](c);

@@ -119,6 +119,7 @@ static void lists_that_are_refused(void **state)
     }
     assert_int_equal(complete(&f, NULL, both(part(2, last, ""), part(1, small, ""))), S3ERR_INVALID_PART_ORDER);
     assert_int_equal(complete(&f, NULL, both(part(2, last, ""), part(2, last, ""))), S3ERR_INVALID_PART_ORDER);
+    assert_int_equal(complete(&f, NULL, both(part(1, small, ""), part(9, last, ""))), S3ERR_INVALID_PART);
     assert_int_equal(complete(&f, NULL, both(part(1, small, ""), part(2, last, ""))), S3ERR_ENTITY_TOO_SMALL);
     assert_string_equal(shown(extra(&f, "ProposedSize")), "1000");
     assert_string_equal(shown(extra(&f, "PartNumber")), "1");
