@@ -3,14 +3,14 @@
  * checkpoint - where recovery starts, and what is known of the packs before that; and the identity of
  * a log. Both are small files below data/, replaced atomically.
  *
- * data/.log_checkpoint (big endian): 8 magic "DFSCKPT" NUL, 4 version 1, 16 log id, 8 replay position,
- * 8 sequence of the record to come there, 4 count, count x (4 pack number, 4 end of its records, 4 dead bytes), 4 CRC-32C of
- * all before.
+ * data/.log_checkpoint (big endian): 8 magic "DFSCKPT" NUL, 4 version 1, 16 log id, 8 replay
+ * position, 8 sequence of the record to come there, 4 count, count x (4 pack number, 4 end of its
+ * records, 4 dead bytes), 4 CRC-32C of all before.
  * data/.log_id: 8 magic "DFSLOGI" NUL, 4 version 1, 16 log id, 1 high and 1 low directory of the packs,
  * 2 zero, 4 CRC-32C of all before.
  *
- * Losing the checkpoint costs time only: recovery then reads all packs. Losing the identity while packs
- * exist is an error for a human. Threads: no state.
+ * Losing the checkpoint costs time only: recovery then reads all packs. Where there is a checkpoint but no
+ * identity the store does not open: a human must say what happened. Threads: no state.
  */
 #ifndef STO_CHECKPOINT_H
 #define STO_CHECKPOINT_H

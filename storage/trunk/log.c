@@ -197,6 +197,12 @@ static int begin_pack(struct build *b, uint64_t total, bool urgent)
         pthread_mutex_unlock(&log->lock);
     }
     if (r < 0) {
+        /*
+         * Half way: the new pack may have its place already, and its header says that the old one ends
+         * here. So it must end here: write no more to it.
+         */
+        if (!t.name[0])
+            dfs_close_fd(&log->cur.fd);
         sto_tmp_drop(log->dir, &t);
         return r;
     }

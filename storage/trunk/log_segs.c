@@ -124,13 +124,19 @@ int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f)
     if (rec.kind != STO_REC_OBJECT || !sto_slot_held(bytes + STO_REC_HEAD, f) ||
         (rec.dead && bytes[STO_REC_HEAD] == 0))
         return -ENOENT;
-    r = sto_write_all(io, fd, "D", 1, at + STO_REC_STATE_AT);
+    /*
+     * The slot first: once the sweep sees the state it may write over the header and sync the pack, and
+     * recovery would not find the slot again by it.
+     */
+    r = sto_write_all(io, fd, "", 1, at + STO_REC_HEAD); /* FastDFS: type 0 is an empty slot */
     if (r == 0)
-        r = sto_write_all(io, fd, "", 1, at + STO_REC_HEAD); /* FastDFS: type 0 is an empty slot */
+        r = sto_write_all(io, fd, "D", 1, at + STO_REC_STATE_AT);
     if (r < 0)
         return r;
     if (f->at.high == log->high && f->at.low == log->low)
         sto_log_note_dead(log, head.number, rec.total);
+    else if (io->fdatasync(fd) < 0) /* another log's pack: no checkpoint of ours will do it */
+        return -errno;
     enum { BLOCK = 4096, PUNCH_FROM = 64 * 1024 };
     uint64_t from = (at + STO_REC_HEAD + STO_REC_SLOT + BLOCK - 1) / BLOCK * BLOCK;
     uint64_t to = ((uint64_t)at + rec.total) / BLOCK * BLOCK;

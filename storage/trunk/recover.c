@@ -319,6 +319,10 @@ static int load_identity(struct sto_log *log)
     int r = sto_dir_get_file(log->dir, STO_LOGID_FILE, STO_LOGID_LEN, &bytes, &n);
     if (r == 0)
         r = sto_logid_decode(str_of(bytes, n), &l);
+    if (r == -ENOENT && faccessat(log->dir->root, STO_CHECKPOINT_FILE, F_OK, 0) == 0) {
+        dfs_log(LOG_ERROR, "store.identity_lost", KV_U64("path", log->o.path_index));
+        return -EBADMSG; /* a new log here would forget the old one's packs */
+    }
     if (r == -ENOENT) {
         if (getrandom(l.log_id, sizeof(l.log_id), 0) != sizeof(l.log_id))
             return -EIO;

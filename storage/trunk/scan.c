@@ -29,6 +29,11 @@ static int tell(struct scan *s, struct sto_walk *w, const struct sto_rec *rec)
     bool change = rec->kind == STO_REC_DELETE || (rec->kind == STO_REC_CHANGE && !names_file(rec));
     if (rec->dead || rec->kind == STO_REC_SKIP || (change && !(s->flags & STO_SCAN_CHANGES)))
         return 0;
+    if (rec->kind == STO_REC_OBJECT) {
+        int emptied = sto_walk_emptied(w, rec); /* half deleted, as after a failed write */
+        if (emptied != 0)
+            return emptied > 0 || emptied == -EBADMSG ? 0 : emptied;
+    }
     struct sto_body body;
     int r = sto_walk_body(w, rec, !(s->flags & STO_SCAN_NO_DESC), &body);
     if (r == -EBADMSG) {

@@ -7,6 +7,7 @@
 
 enum {
     WINDOW = 128 * 1024,
+    PEEK = 4096,
     WINDOW_MAX = DFS_DESC_MAX + STO_REC_NAME_MAX + STO_REC_EXTRA_MAX + STO_REC_ALIGN,
     REREADS = 3,
 };
@@ -15,7 +16,8 @@ void sto_walk_init(struct sto_walk *w, const struct sto_io *io, int fd, uint32_t
                    uint32_t at, uint32_t end)
 {
     *w = (struct sto_walk){
-        .io = io, .fd = fd, .number = number, .salt = salt, .at = at, .end = end};
+        .io = io, .fd = fd, .number = number, .salt = salt, .at = at, .end = end,
+        .ahead = WINDOW};
 }
 
 void sto_walk_fini(struct sto_walk *w)
@@ -34,7 +36,7 @@ static const uint8_t *window(struct sto_walk *w, uint32_t at, size_t n, int *ret
         *ret_err = -ENODATA;
         return NULL;
     }
-    size_t want = MAX(n, MIN((size_t)WINDOW, (size_t)(w->end - at)));
+    size_t want = MAX(n, MIN(w->ahead, (size_t)(w->end - at)));
     if (want > w->win_cap) {
         size_t cap = MAX(want, (size_t)WINDOW);
         uint8_t *p = dfs_realloc(w->win, cap);
@@ -109,6 +111,7 @@ int sto_walk_next(struct sto_walk *w, struct sto_rec *ret)
         return r;
     }
     w->at += ret->total;
+    w->ahead = ret->total > WINDOW / 4 ? PEEK : WINDOW;
     return 1;
 }
 
@@ -128,6 +131,15 @@ int sto_walk_body(struct sto_walk *w, const struct sto_rec *rec, bool want_desc,
     ret->extra = str_of(p + rec->name_len, rec->extra_len);
     ret->desc = str_of(p + names, n - names);
     return 0;
+}
+
+int sto_walk_emptied(struct sto_walk *w, const struct sto_rec *rec)
+{
+    int err = 0;
+    const uint8_t *slot = window(w, STO_POS_OFF(rec->position) + STO_REC_HEAD, STO_REC_SLOT, &err);
+    if (!slot)
+        return err == -ENODATA ? -EBADMSG : err;
+    return slot[0] == 0;
 }
 
 int sto_walk_content(struct sto_walk *w, const struct sto_rec *rec)

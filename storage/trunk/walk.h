@@ -19,6 +19,7 @@ struct sto_walk {
     uint32_t at;             /* offset of the next record */
     uint32_t end;            /* records lie before this */
     uint64_t damaged;        /* bytes jumped over */
+    size_t ahead;            /* bytes read at once: few when records are large and only heads are wanted */
     uint8_t *win;
     size_t win_cap, win_n;
     uint32_t win_at;
@@ -39,6 +40,8 @@ int sto_walk_next(struct sto_walk *w, struct sto_rec *ret) MUST_CHECK;
 /* Name, extra and description, against their checksum: 0, -EBADMSG, other negative errno. */
 int sto_walk_body(struct sto_walk *w, const struct sto_rec *rec, bool want_desc, struct sto_body *ret)
     MUST_CHECK;
+/* Is an OBJECT's slot emptied (1) or not (0)? Negative errno. */
+int sto_walk_emptied(struct sto_walk *w, const struct sto_rec *rec) MUST_CHECK;
 /* Content of an OBJECT against its checksum. 0, -EBADMSG, ... */
 int sto_walk_content(struct sto_walk *w, const struct sto_rec *rec) MUST_CHECK;
 

@@ -12,7 +12,7 @@
 #include "tests/lib/fake_disk.h"
 #include "tests/lib/test.h"
 
-enum { OPS = 60, SIZE_MAX_SMALL = 3000 };
+enum { OPS = 80, SIZE_MAX_SMALL = 40000 }; /* goes over the end of a 1 MiB pack */
 
 /* What one operation stored, and what became of it. */
 struct entry {
@@ -254,7 +254,7 @@ static void a_failing_disk_loses_nothing_it_acknowledged(void **state)
         begin_world(&w, seed);
         assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
         unsigned which = seed % ARRAY_LEN(faults);
-        fake_disk_fail(faults[which].mask, 1 + (unsigned)(fake_disk_random() % 60),
+        fake_disk_fail(faults[which].mask, 1 + (unsigned)(fake_disk_random() % 200),
                        (unsigned)(fake_disk_random() % 4), faults[which].err);
         run_ops(&w);
         check_ledger(w.s, &w.now);

@@ -141,7 +141,7 @@ static void assert_scan_from_everywhere(struct fixture *f)
 
 static void assert_readable(struct fixture *f)
 {
-    for (unsigned i = 0; i < OBJECTS; i++)
+    for (unsigned i = 0; i < OBJECTS && f->names[i][0]; i++)
         assert_int_equal(sto_verify(f->s, str_c(f->names[i])), f->live[i] ? 0 : -ENOENT);
 }
 
@@ -203,6 +203,56 @@ static void swept_space_comes_back_and_positions_stay(void **state)
     assert_readable(f);
 }
 
+/*
+ * A sweep comes between the two marks of a deletion, and a crash loses the second mark. The deleted
+ * file must not come back.
+ */
+static struct sto_log *sweep_at_mark;
+static int marks;
+
+static ssize_t sweep_after_first_mark(int fd, const struct iovec *iov, int count, off_t at)
+{
+    bool mark = sweep_at_mark && count == 1 && iov->iov_len == 1;
+    if (mark && ++marks == 2)
+        return 1; /* said to be written, lost in the crash */
+    ssize_t r = pwritev(fd, iov, count, at);
+    if (mark)
+        assert_int_equal(sto_log_sweep(sweep_at_mark, 1), 0);
+    return r;
+}
+
+static void a_sweep_amid_a_deletion_does_not_bring_it_back(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 200; i++)
+        assert_int_equal(put_one(f, i), 0);
+    struct sto_log *log = &f->s->paths[0].log;
+    sto_log_maint_stop(log);
+    assert_int_equal(sto_log_checkpoint(log), 0);
+    char saved[512], checkpoint[256];
+    (void)snprintf(checkpoint, sizeof(checkpoint), "%s/data/.log_checkpoint", f->dir);
+    FILE *in = fopen(checkpoint, "r");
+    assert_non_null(in);
+    size_t n = fread(saved, 1, sizeof(saved), in);
+    fclose(in);
+    for (unsigned victim = 50; victim < 54; victim++) {
+        sweep_at_mark = log;
+        marks = 0;
+        io.pwritev = sweep_after_first_mark;
+        assert_int_equal(delete_one(f, victim), 0);
+        sweep_at_mark = NULL;
+        assert_int_equal(marks, 2);
+    }
+    sto_store_close(&f->s);
+    FILE *out = fopen(checkpoint, "w"); /* the crash: no orderly close was */
+    assert_int_equal(fwrite(saved, 1, n, out), n);
+    fclose(out);
+    open_store(f);
+    for (unsigned i = 50; i < 54; i++)
+        assert_int_equal(sto_verify(f->s, str_c(f->names[i])), -ENOENT);
+    assert_int_equal(sto_verify(f->s, str_c(f->names[54])), 0);
+}
+
 static void a_lost_checkpoint_costs_nothing_but_time(void **state)
 {
     struct fixture *f = *state;
@@ -218,6 +268,26 @@ static void a_lost_checkpoint_costs_nothing_but_time(void **state)
     assert_int_equal(truncate(path, 40), 0);
     open_store(f);
     scan_all(f, 0, note_position, f);
+    assert_readable(f);
+}
+
+static void a_lost_identity_is_not_papered_over(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(put_one(f, 0), 0);
+    sto_store_close(&f->s);
+    char path[256], aside[256];
+    (void)snprintf(path, sizeof(path), "%s/data/.log_id", f->dir);
+    (void)snprintf(aside, sizeof(aside), "%s/aside", f->dir);
+    assert_int_equal(rename(path, aside), 0);
+    struct sto_path_options paths = {.dir = f->dir};
+    struct sto_store_options o = {
+        .group = "group1", .storage_id = "100001", .paths = &paths, .path_count = 1};
+    unsigned bad = 9;
+    assert_int_equal(sto_store_open(&o, &f->s, &bad), -EBADMSG);
+    assert_int_equal(bad, 0);
+    assert_int_equal(rename(aside, path), 0);
+    open_store(f);
     assert_readable(f);
 }
 
@@ -293,7 +363,9 @@ int main(void)
     (void)setenv("TMPDIR", "/dev/shm", 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(swept_space_comes_back_and_positions_stay, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sweep_amid_a_deletion_does_not_bring_it_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_checkpoint_costs_nothing_but_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lost_identity_is_not_papered_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_puts_takes_deletes_and_heals, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_sweeps_even_the_pack_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_takes_its_space_when_it_says_how_much, setup, teardown),
