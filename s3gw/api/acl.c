@@ -37,7 +37,7 @@ enum s3err s3_h_get_bucket_acl(struct s3_req *q)
 enum s3err s3_h_get_object_acl(struct s3_req *q)
 {
     struct s3_object o;
-    enum s3err e = s3_lookup(q, false, &o);
+    enum s3err e = s3_lookup_said(q, false, &o);
     return e == S3ERR_OK ? answer(q, in_force(q, o.acl), o.owner_id) : e;
 }
 
@@ -80,7 +80,7 @@ enum s3err s3_h_put_object_acl(struct s3_req *q)
 {
     struct s3_object o;
     struct str record;
-    enum s3err e = s3_lookup(q, false, &o);
+    enum s3err e = s3_lookup_said(q, false, &o);
     if (e != S3ERR_OK)
         return e;
     struct s3_acl_subject s = {false, o.owner_id, q->bkt->owner_id};

@@ -4,6 +4,7 @@
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/lookup.h"
+#include "s3gw/core/gw.h"
 
 enum { TRIES = 8 };
 
@@ -19,18 +20,29 @@ static int amend(struct s3_tx *tx, void *arg)
     return s3_object_amend(tx, a->bid, a->key, a->object);
 }
 
+static bool is_current(struct s3_req *q, const struct s3_object *o)
+{
+    struct s3_object current;
+    if (!s3_req_has_param(q, STR("versionId")))
+        return true;
+    return s3_object_get(q->gw->index, q->bkt->bid, q->key, S3_READ_ANY, false, &q->arena, &current) == 0 &&
+           current.seq == o->seq;
+}
+
 enum s3err s3_amend(struct s3_req *q, void (*set)(struct s3_object *o, struct str value), struct str value)
 {
     int r = -EAGAIN;
     for (int i = 0; r == -EAGAIN && i < TRIES; i++) {
         struct s3_object o;
         q->resp.nheaders = 0; /* the look-up says which version it is */
-        enum s3err e = s3_lookup(q, true, &o);
+        enum s3err e = s3_lookup_said(q, true, &o);
         if (e != S3ERR_OK)
             return e;
         set(&o, value);
         struct amendment a = {q->bkt->bid, q->key, &o};
-        r = s3_commit_key(q, q->bkt, q->key, &o, amend, &a);
+        /* A note would make an older version the newest one after a rebuild. */
+        r = is_current(q, &o) ? s3_commit_key(q, q->bkt, q->key, &o, amend, &a)
+                              : s3_index_update(q->gw->index, amend, &a);
     }
     return s3_commit_error(q, r);
 }

@@ -149,6 +149,6 @@ enum s3err s3_h_get_object_attributes(struct s3_req *q)
     if (e == S3ERR_OK)
         e = s3_object_read_options(q);
     if (e == S3ERR_OK)
-        e = s3_lookup(q, true, &o);
+        e = s3_lookup_said(q, true, &o);
     return e == S3ERR_OK ? answer(q, &o, wanted, &range) : e;
 }

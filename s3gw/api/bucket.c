@@ -209,3 +209,25 @@ enum s3err s3_h_get_bucket_versioning(struct s3_req *q)
         s3_xml_text(b, "Status", q->bkt->versioning);
     return s3_answer_close(q, "VersioningConfiguration");
 }
+
+enum s3err s3_h_put_bucket_versioning(struct s3_req *q)
+{
+    struct s3_node *root;
+    int r = s3_xml_parse(q->body, "VersioningConfiguration", &q->arena, &root);
+    if (r == -ENODATA)
+        return S3ERR_MISSING_REQUEST_BODY_ERROR;
+    if (r < 0)
+        return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
+    struct str status = str_trim(s3_node_text(root, "Status"));
+    struct str mfa = str_trim(s3_node_text(root, "MfaDelete"));
+    if (str_eq(mfa, STR("Enabled")))
+        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "MFA delete is not implemented.");
+    if (status.n == 0 || (mfa.n > 0 && !str_eq(mfa, STR("Disabled"))))
+        return S3ERR_ILLEGAL_VERSIONING_CONFIGURATION_EXCEPTION;
+    if (!str_eq(status, STR("Enabled")) && !str_eq(status, STR("Suspended")))
+        return S3ERR_MALFORMED_XML;
+    r = s3_commit_versioning(q, status);
+    if (r == -ENOENT)
+        return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
+    return s3err_from_errno(r, S3_THING_BUCKET);
+}

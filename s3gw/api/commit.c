@@ -115,13 +115,17 @@ int s3_commit_bucket(struct s3_req *q, struct str name, const struct s3_bucket *
 struct doc_change {
     struct str name;    /* of the bucket */
     uint64_t bid;
-    struct str doc;
+    struct str doc;     /* absent: the value is the state of versioning */
     struct str value;   /* absent: remove */
     struct arena *arena;
 };
 
 static int with_doc(const struct doc_change *c, struct s3_bucket *b)
 {
+    if (!c->doc.p) {
+        b->versioning = c->value;
+        return 0;
+    }
     struct s3_pair_doc *docs = arena_alloc(c->arena, (b->ndocs + 1) * sizeof(*docs));
     if (!docs)
         return -ENOMEM;
@@ -148,6 +152,11 @@ static int change_doc(struct s3_tx *tx, void *arg)
     if (r == 0)
         r = with_doc(c, &now);
     return r < 0 ? r : s3_bucket_update(tx, &now);
+}
+
+int s3_commit_versioning(struct s3_req *q, struct str status)
+{
+    return s3_commit_bucket_doc(q, STR_NULL, status);
 }
 
 int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value)
@@ -215,7 +224,7 @@ static int note_deletions(struct s3_req *q, struct s3_deletion *d, size_t n)
     AUTO(buf_free) struct buf text = BUF(64 * 1024);
     size_t ready = 0;
     for (size_t i = 0; i < n; i++) {
-        if (d[i].result != 0)
+        if (d[i].result != 0 || d[i].by_version)
             continue;
         buf_reset(&text);
         int r = describe_key(q->bkt, d[i].key, NULL, &text);
@@ -254,9 +263,12 @@ static int delete_some(struct s3_tx *tx, void *arg)
     for (size_t i = 0; i < u->n; i++) {
         if (u->d[i].result != 0)
             continue;
-        struct s3_deleted gone;
-        u->judged[i] = s3_object_delete(tx, u->bid, u->d[i].key, &u->d[i].cond, u->marker_owner, &gone);
-        if (u->judged[i] < 0 && u->judged[i] != -ENOENT && u->judged[i] != -ESTALE)
+        struct s3_deletion *d = &u->d[i];
+        d->gone = (struct s3_deleted){0};
+        u->judged[i] = d->by_version ? s3_object_delete_version(tx, u->bid, d->key, &d->version,
+                                                                d->bypass_governance, &d->gone)
+                                     : s3_object_delete(tx, u->bid, d->key, &d->cond, u->marker_owner, &d->gone);
+        if (u->judged[i] < 0 && u->judged[i] != -ENOENT && u->judged[i] != -ESTALE && u->judged[i] != -EPERM)
             return u->judged[i]; /* not this key's fault: none of them */
     }
     return 0;
@@ -305,6 +317,8 @@ static void all_fail(struct s3_deletion *d, size_t n, int r)
 /* What is not there needs neither note nor commit, and what its condition refuses gets none. */
 static bool nothing_to_do(struct s3_req *q, struct s3_deletion *d)
 {
+    if (q->bkt->versioning.p)
+        return false; /* a marker is made even where there is nothing */
     struct s3_object now;
     int r = s3_object_get(q->gw->index, q->bkt->bid, d->key, S3_READ_ANY, false, &q->arena, &now);
     if (r < 0 && r != -ENOENT) {
@@ -340,7 +354,8 @@ void s3_commit_deletions(struct s3_req *q, struct s3_deletion *d, size_t n)
         all_fail(todo, m, r);
     for (size_t i = 0; i < m; i++) {
         d[place[i]].result = todo[i].result;
-        if (todo[i].result < 0)
+        d[place[i]].gone = todo[i].gone;
+        if (todo[i].result < 0 || todo[i].by_version)
             say_what_key_is(q, q->bkt, todo[i].key);
     }
 }

@@ -30,11 +30,23 @@ int s3_commit_bucket(struct s3_req *q, struct str name, const struct s3_bucket *
 /* Store @value (absent: remove) as document @doc of q->bkt. 0 or errno; -ENOENT when the bucket is gone. */
 int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value) MUST_CHECK;
 
-/* Many keys lose their current object. Each is committed or not by itself. */
+/* Switch versioning of q->bkt: "Enabled" or "Suspended". 0 or errno. */
+int s3_commit_versioning(struct s3_req *q, struct str status) MUST_CHECK;
+
+/*
+ * Many keys lose their current object, or a version of theirs. Each is committed or not by itself.
+ *
+ * A version removed for good is noted after the commit, by what the key is then: which one comes to the
+ * top is known only there.
+ */
 struct s3_deletion {
     struct str key;
-    struct s3_cond cond;
-    int result;  /* written: 0, or errno as of s3_object_delete */
+    struct s3_cond cond;       /* of the current object */
+    bool by_version;
+    struct s3_version version; /* when by_version */
+    bool bypass_governance;    /* ... and the caller may */
+    struct s3_deleted gone;    /* written: what happened */
+    int result;                /* written: 0, or errno as of s3_object_delete; -EPERM: locked */
 };
 void s3_commit_deletions(struct s3_req *q, struct s3_deletion *d, size_t n);
 

@@ -17,6 +17,7 @@ enum s3err s3_h_head_bucket(struct s3_req *q);
 enum s3err s3_h_delete_bucket(struct s3_req *q);
 enum s3err s3_h_get_bucket_location(struct s3_req *q);
 enum s3err s3_h_get_bucket_versioning(struct s3_req *q);
+enum s3err s3_h_put_bucket_versioning(struct s3_req *q);
 
 /* list.c */
 enum s3err s3_h_list_objects(struct s3_req *q);

@@ -8,7 +8,7 @@
 #include "s3gw/api/answer.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/token.h"
-#include "s3gw/api/version.h"
+#include "s3gw/index/version.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/listing.h"

@@ -17,7 +17,7 @@
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/source.h"
 #include "s3gw/api/upload_id.h"
-#include "s3gw/api/version.h"
+#include "s3gw/index/version.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/xml/writer.h"
 

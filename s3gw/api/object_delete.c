@@ -7,7 +7,8 @@
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
-#include "s3gw/api/version.h"
+#include "s3gw/api/lock.h"
+#include "s3gw/index/version.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/names.h"
 #include "s3gw/policy/eval.h"
@@ -16,36 +17,45 @@
 
 enum { DELETE_MAX = 1000 };
 
-/*
- * In a bucket that never had versions "null" names the object and every other id names nothing:
- * deleting that is success. *ret_any false: nothing to do.
- */
-static enum s3err version_named(struct s3_req *q, struct str id, bool *ret_any)
+static enum s3err version_named(struct s3_req *q, struct str id, struct s3_deletion *d)
 {
-    bool null = true;
-    uint64_t seq;
-    *ret_any = true;
     if (!id.p)
         return S3ERR_OK;
-    if (s3_version_id_parse(id, &null, &seq) < 0)
+    d->by_version = true;
+    d->bypass_governance = s3_may_bypass_governance(q, d->key);
+    if (s3_version_id_parse(id, &d->version.null, &d->version.seq) < 0)
         return s3_err_arg(q, "Invalid version id specified", "versionId", id);
-    *ret_any = null;
     return S3ERR_OK;
+}
+
+/* The name of what a deletion made or removed. */
+static size_t version_gone(const struct s3_deletion *d, char out[S3_VERSION_ID_MAX])
+{
+    struct s3_object o = {.seq = d->gone.seq, .flags = d->gone.null_version ? S3_OBJ_NULL_VERSION : 0};
+    return s3_version_id_format(&o, out);
 }
 
 enum s3err s3_h_delete_object(struct s3_req *q)
 {
     struct s3_deletion d = {.key = q->key};
+    struct str id = s3_req_param(q, STR("versionId"));
     enum s3err e = s3_cond_of_delete(q, &d.cond);
-    bool any = true;
     if (e == S3ERR_OK)
-        e = version_named(q, s3_req_param(q, STR("versionId")), &any);
+        e = version_named(q, id, &d);
     if (e != S3ERR_OK)
         return e;
-    if (any)
-        s3_commit_deletions(q, &d, 1);
+    s3_commit_deletions(q, &d, 1);
+    if (d.result < 0)
+        return s3_commit_error(q, d.result);
+    if (q->bkt->versioning.p && (d.gone.seq || id.p)) {
+        char text[S3_VERSION_ID_MAX];
+        size_t n = version_gone(&d, text);
+        s3_resp_header(q, "x-amz-version-id", id.p ? id : str_of(text, n));
+        if (d.gone.marker)
+            s3_resp_header(q, "x-amz-delete-marker", STR("true"));
+    }
     q->resp.status = 204;
-    return s3_commit_error(q, d.result);
+    return S3ERR_OK;
 }
 
 /* --- many --- */
@@ -56,6 +66,8 @@ struct entry {
     struct s3_cond cond;
     enum s3err error;    /* of this key */
     size_t deletion;     /* index, SIZE_MAX: none needed */
+    bool marker;         /* a delete marker was made, or removed */
+    char marker_id[S3_VERSION_ID_MAX];
 };
 
 static enum s3err parse_entry(const struct s3_node *n, struct entry *e)
@@ -96,19 +108,17 @@ static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *re
 }
 
 /* Permission, name and version of one key: what can be said before anything is deleted. */
-static enum s3err judge_entry(struct s3_req *q, const struct entry *e, bool *ret_any)
+static enum s3err judge_entry(struct s3_req *q, const struct entry *e, struct s3_deletion *ret)
 {
-    *ret_any = false;
+    *ret = (struct s3_deletion){.key = e->key, .cond = e->cond, .by_version = e->version.p != NULL};
     enum s3err err = s3_policy_allows(q, q->bkt, e->key, e->version.p ? "s3:DeleteObjectVersion" : "s3:DeleteObject");
     if (err != S3ERR_OK)
         return err;
     if (e->key.n > S3_KEY_MAX)
         return S3ERR_KEY_TOO_LONG_ERROR;
-    bool null = true;
-    uint64_t seq;
-    if (e->version.p && s3_version_id_parse(e->version, &null, &seq) < 0)
+    if (e->version.p && s3_version_id_parse(e->version, &ret->version.null, &ret->version.seq) < 0)
         return S3ERR_NO_SUCH_VERSION;
-    *ret_any = null;
+    ret->bypass_governance = e->version.p && s3_may_bypass_governance(q, e->key);
     return S3ERR_OK;
 }
 
@@ -119,18 +129,20 @@ static enum s3err delete_entries(struct s3_req *q, struct entry *list, size_t n)
         return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
     size_t m = 0;
     for (size_t i = 0; i < n; i++) {
-        bool any;
-        list[i].error = judge_entry(q, &list[i], &any);
-        if (!any)
-            continue;
-        list[i].deletion = m;
-        d[m++] = (struct s3_deletion){.key = list[i].key, .cond = list[i].cond};
+        list[i].error = judge_entry(q, &list[i], &d[m]);
+        if (list[i].error == S3ERR_OK)
+            list[i].deletion = m++;
     }
     if (m > 0)
         s3_commit_deletions(q, d, m);
-    for (size_t i = 0; i < n; i++)
-        if (list[i].deletion != SIZE_MAX)
-            list[i].error = s3_commit_error(q, d[list[i].deletion].result);
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].deletion == SIZE_MAX)
+            continue;
+        const struct s3_deletion *done = &d[list[i].deletion];
+        list[i].error = s3_commit_error(q, done->result);
+        list[i].marker = done->gone.marker;
+        version_gone(done, list[i].marker_id);
+    }
     return S3ERR_OK;
 }
 
@@ -143,6 +155,10 @@ static void answer_entry(struct buf *b, const struct entry *e, bool quiet)
     s3_xml_text(b, "Key", e->key);
     if (e->version.p)
         s3_xml_text(b, "VersionId", e->version);
+    if (e->error == S3ERR_OK && e->marker) {
+        s3_xml_bool(b, "DeleteMarker", true);
+        s3_xml_text(b, "DeleteMarkerVersionId", str_c(e->marker_id));
+    }
     if (e->error != S3ERR_OK) {
         s3_xml_text(b, "Code", str_c(s3err_info(e->error)->code));
         s3_xml_text(b, "Message", str_c(s3err_info(e->error)->message));

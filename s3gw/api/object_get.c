@@ -4,8 +4,8 @@
 #include "dfscore/wire/internal.h"
 #include "s3gw/api/answer.h"
 #include "s3gw/api/handlers.h"
+#include "s3gw/api/lookup.h"
 #include "s3gw/api/object_headers.h"
-#include "s3gw/api/version.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/precond.h"
 #include "s3gw/core/range.h"
@@ -24,38 +24,6 @@ struct window {
     bool partial;      /* 206 with Content-Range */
     uint64_t first, n; /* bytes */
 };
-
-static enum s3_read how(const struct s3_req *q)
-{
-    return q->may_block ? S3_READ_ANY : S3_READ_CACHED;
-}
-
-/* Does ?versionId= name this very object? */
-static enum s3err check_version(struct s3_req *q, struct str id, const struct s3_object *o)
-{
-    bool null;
-    uint64_t seq;
-    if (s3_version_id_parse(id, &null, &seq) < 0)
-        return s3_err_arg(q, "Invalid version id specified", "versionId", id);
-    bool is_null = o && (o->flags & S3_OBJ_NULL_VERSION || !q->bkt->versioning.p);
-    if (o && (null ? is_null : !is_null && o->seq == seq))
-        return S3ERR_OK;
-    return s3_err2(q, S3ERR_NO_SUCH_VERSION, "Key", q->key, "VersionId", id);
-}
-
-/* The object that bucket, key and versionId name. */
-static enum s3err look_up(struct s3_req *q, bool detail, struct s3_object *o)
-{
-    struct str id = s3_req_param(q, STR("versionId"));
-    int r = s3_object_get(q->gw->index, q->bkt->bid, q->key, how(q), detail, &q->arena, o);
-    if (r == -EAGAIN && !q->may_block)
-        return S3ERR_WOULD_BLOCK;
-    if (r < 0 && r != -ENOENT)
-        return s3err_from_errno(r, S3_THING_KEY);
-    if (id.p)
-        return check_version(q, id, r == 0 ? o : NULL);
-    return r == 0 ? S3ERR_OK : s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
-}
 
 /* ---- which bytes --------------------------------------------------------------------------------
  */
@@ -194,7 +162,7 @@ static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
     bool get = q->method == S3_GET;
     *ret_r = 0;
     s3_resp_reset(q);
-    enum s3err e = look_up(q, get || s3_req_has_param(q, STR("partNumber")), o);
+    enum s3err e = s3_lookup(q, get || s3_req_has_param(q, STR("partNumber")), o);
     if (e != S3ERR_OK)
         return e;
     e = s3_precond_read(q, &o->etag, o->mtime_ms);

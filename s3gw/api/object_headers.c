@@ -3,7 +3,7 @@
 
 #include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
-#include "s3gw/api/version.h"
+#include "s3gw/index/version.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/tags.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/api/source.h"
 
-#include "s3gw/api/version.h"
+#include "s3gw/api/lookup.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/precond.h"
 #include "s3gw/core/uri.h"
@@ -28,16 +28,16 @@ static enum s3err find_bucket(struct s3_req *q, struct str name, struct s3_sourc
 
 static enum s3err find_object(struct s3_req *q, struct s3_source *s)
 {
-    bool null = true;
-    uint64_t seq;
-    if (s->version.p && s3_version_id_parse(s->version, &null, &seq) < 0)
+    int r = s3_lookup_version(q, s->bkt.bid, s->key, s->version, true, &s->object);
+    if (r == -EINVAL && s->version.p)
         return s3_err_arg(q, "Invalid version id specified", "versionId", s->version);
-    int r = null ? s3_object_get(q->gw->index, s->bkt.bid, s->key, S3_READ_ANY, true, &q->arena, &s->object)
-                 : -ENOENT; /* no bucket has named versions yet */
     if (r == -ENOENT && s->version.p)
         return s3_err2(q, S3ERR_NO_SUCH_VERSION, "Key", s->key, "VersionId", s->version);
     if (r == -ENOENT)
         return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", s->key);
+    if (r == 0 && s->object.flags & S3_OBJ_DELETE_MARKER)
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "The source of a copy request may not specifically refer to a delete marker by version id.");
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 

@@ -95,7 +95,7 @@ enum s3err s3_h_delete_bucket_tagging(struct s3_req *q)
 enum s3err s3_h_get_object_tagging(struct s3_req *q)
 {
     struct s3_object o;
-    enum s3err e = s3_lookup(q, false, &o);
+    enum s3err e = s3_lookup_said(q, false, &o);
     return e == S3ERR_OK ? answer(q, o.tags) : e;
 }
 

@@ -2,6 +2,7 @@
 #include "s3gw/policy/eval.h"
 
 #include "s3gw/core/gw.h"
+#include "s3gw/index/version.h"
 #include "s3gw/policy/access.h"
 #include "s3gw/policy/acl.h"
 #include "s3gw/policy/policy.h"
@@ -108,12 +109,25 @@ static bool allowed(const struct s3_ask *ask)
     return policy_allows(ask, verdict, foreign) || acl_grants(ask);
 }
 
+/* The request's own resource may be an older version; tags and ACL belong to the version. */
+static bool version_asked(const struct s3_ask *ask, struct s3_version *ret)
+{
+    struct str id = s3_req_param(ask->q, STR("versionId"));
+    if (!id.p || ask->key.p != ask->q->key.p)
+        return false;
+    return s3_version_id_parse(id, &ret->null, &ret->seq) == 0;
+}
+
 static enum s3err load(struct s3_ask *ask, struct s3_object *object)
 {
     if (!ask->key.p || !concerns_object(ask->action))
         return S3ERR_OK;
     enum s3_read how = ask->q->may_block ? S3_READ_ANY : S3_READ_CACHED;
-    int r = s3_object_get(ask->q->gw->index, ask->bkt->bid, ask->key, how, false, &ask->q->arena, object);
+    struct s3_version v;
+    bool version = version_asked(ask, &v);
+    struct s3_index *x = ask->q->gw->index;
+    int r = version ? s3_object_get_version(x, ask->bkt->bid, ask->key, &v, how, false, &ask->q->arena, object)
+                    : s3_object_get(x, ask->bkt->bid, ask->key, how, false, &ask->q->arena, object);
     if (r == -EAGAIN && !ask->q->may_block)
         return S3ERR_WOULD_BLOCK;
     ask->object = r == 0 ? object : NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "s3gw/api/version.h"
+#include "s3gw/index/version.h"
 
 size_t s3_version_id_format(const struct s3_object *o, char out[S3_VERSION_ID_MAX])
 {
