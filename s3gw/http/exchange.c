@@ -72,10 +72,13 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
         return;
     s3_exchange_received(x);
     drop_sink(x);
-    if (x->seen)
-        s3_accesslog_write(x->http->log, &x->req, x->received, x->sent,
-                           dfs_mono_us() - x->started_us,
+    if (x->seen) {
+        struct s3_http *h = x->http;
+        uint64_t took_us = dfs_mono_us() - x->started_us;
+        s3_metrics_request(h->metrics, &x->req, x->result, x->received, x->sent, took_us);
+        s3_accesslog_write(h->log, &x->req, x->received, x->sent, took_us,
                            why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    }
     free_exchange(x);
 }
 
@@ -158,7 +161,7 @@ void s3_exchange_release(struct s3_http *h)
 
 void s3_exchange_resume(struct s3_exchange *x)
 {
-    struct s3_http *h = x->http; /* x may be gone as soon as it is resumed */
+    struct s3_http *h = x->http;          /* x may be gone as soon as it is resumed */
     atomic_store(&x->turn, S3_TURN_HERE); /* pairs with s3_exchange_received() */
     MHD_resume_connection(x->conn);
     s3_exchange_release(h);
@@ -166,7 +169,8 @@ void s3_exchange_resume(struct s3_exchange *x)
 
 void s3_exchange_received(struct s3_exchange *x)
 {
-    ASSERT(atomic_load(&x->turn) != S3_TURN_AWAY); /* libmicrohttpd leaves suspended connections alone */
+    ASSERT(atomic_load(&x->turn) !=
+           S3_TURN_AWAY); /* libmicrohttpd leaves suspended connections alone */
 }
 
 void s3_req_more(struct s3_req *q)
@@ -420,7 +424,8 @@ static enum MHD_Result judged(struct s3_exchange *x)
 static enum MHD_Result on_head(struct s3_exchange *x, const char *method)
 {
     enum s3err e = read_head(x, method);
-    if (e == S3ERR_OK && s3_health_answer(&x->req)) {
+    if (e == S3ERR_OK &&
+        (s3_health_answer(&x->req) || s3_metrics_answer(x->http->metrics, &x->req))) {
         x->result = S3ERR_OK;
         return judged(x);
     }

@@ -14,6 +14,7 @@
 #include "s3gw/core/pool.h"
 #include "s3gw/core/req.h"
 #include "s3gw/http/accesslog.h"
+#include "s3gw/http/metrics.h"
 
 struct s3_http {
     unsigned magic;
@@ -22,6 +23,7 @@ struct s3_http {
     struct MHD_Daemon *daemon;
     struct s3_pool *workers;
     struct s3_accesslog *log; /* NULL: none */
+    struct s3_metrics *metrics;
     uint16_t port;
     bool tls;
     int listener; /* owner: daemon once started */
@@ -50,7 +52,8 @@ bool s3_exchange_reserve(struct s3_http *h);
 void s3_exchange_release(struct s3_http *h);
 /* Resume, and give the place back. The exchange is the HTTP thread's afterwards. */
 void s3_exchange_resume(struct s3_exchange *x);
-/* On the HTTP thread, first thing in a call of libmicrohttpd: what others wrote before the resume is seen. */
+/* On the HTTP thread, first thing in a call of libmicrohttpd: what others wrote before the resume
+ * is seen. */
 void s3_exchange_received(struct s3_exchange *x);
 
 /* The answer of an exchange as a response of libmicrohttpd; NULL: no memory. */

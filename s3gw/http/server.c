@@ -111,6 +111,7 @@ static void on_connection(void *arg, struct MHD_Connection *conn, void **own,
     (void)conn;
     (void)own;
     struct s3_http *h = arg;
+    s3_metrics_connections(h->metrics, what == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1);
     if (what == MHD_CONNECTION_NOTIFY_STARTED)
         atomic_fetch_add(&h->connections, 1);
     else
@@ -194,6 +195,9 @@ static int start(struct s3_http *h, const struct s3_http_options *o, const char 
     int r = s3_pool_new("s3-worker", or_default(o->workers, WORKERS), WORKER_QUEUE, &h->workers);
     if (r < 0)
         return r;
+    r = s3_metrics_new(&h->metrics);
+    if (r < 0)
+        return r;
     *what = "access log";
     if (o->access_log && (r = s3_accesslog_open(o->access_log, &h->log)) < 0)
         return r;
@@ -252,6 +256,7 @@ void s3_http_stop(struct s3_http **hp)
         MHD_stop_daemon(h->daemon);
     dfs_close_fd(&h->listener);
     s3_accesslog_close(&h->log);
+    s3_metrics_free(&h->metrics);
     h->magic = 0;
     free(h);
 }
