@@ -229,6 +229,8 @@ static int hear_notice(struct link *l)
 {
     struct sto_notice n;
     int r = sto_notice_parse(buf_str(&l->rsp), &n);
+    if (r == 0 && n.has_trunk_server)
+        sto_members_set_trunk_server(l->b->o.members, n.trunk_server.id);
     if (r == 0 && n.has_members)
         sto_members_update(l->b->o.members, n.members, n.member_count);
     return r;

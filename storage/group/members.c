@@ -13,6 +13,7 @@ struct sto_members {
     struct sto_member self; /* status as the leader says; constant otherwise */
     struct sto_member list[DFS_SERVERS_MAX]; /* ourselves included when the leader lists us */
     size_t n;
+    char trunk_server[DFS_ID_MAX + 1];
 };
 
 int sto_members_new(struct sto_members **ret)
@@ -139,6 +140,23 @@ bool sto_members_has_ip(struct sto_members *m, const char *ip)
     pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < m->n && !yes; i++)
         yes = strcmp(m->list[i].id, m->self.id) != 0 && strcmp(m->list[i].ip, ip) == 0;
+    pthread_mutex_unlock(&m->lock);
+    return yes;
+}
+
+void sto_members_set_trunk_server(struct sto_members *m, const char *id)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    set_text(m->trunk_server, sizeof(m->trunk_server), id);
+    pthread_mutex_unlock(&m->lock);
+}
+
+bool sto_members_is_trunk_server(struct sto_members *m)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    bool yes = m->trunk_server[0] && strcmp(m->trunk_server, m->self.id) == 0;
     pthread_mutex_unlock(&m->lock);
     return yes;
 }

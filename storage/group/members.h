@@ -39,6 +39,10 @@ int sto_members_find(struct sto_members *m, const char *id, struct sto_member *r
 /* True when a peer of the group has the address @ip; our own entry does not count. */
 bool sto_members_has_ip(struct sto_members *m, const char *ip);
 
+/* Who the leader tracker has made trunk server of the group; "" nobody. */
+void sto_members_set_trunk_server(struct sto_members *m, const char *id);
+bool sto_members_is_trunk_server(struct sto_members *m); /* we ourselves */
+
 /* An operation of @id, made there at @ts, has been applied here. */
 void sto_members_synced(struct sto_members *m, const char *id, int64_t ts);
 

@@ -48,9 +48,9 @@ enum {
         sto_handle_sync_pair)                                                                     \
     ROW(FETCH_BINLOG, DFS_FETCH_BINLOG_REQ_LEN, DFS_FETCH_BINLOG_REQ_LEN, PEER, NONE,             \
         sto_handle_fetch_binlog)                                                                  \
-    ROW(TRUNK_ALLOC, 0, TRUNK_ROOM, PEER, NONE, sto_handle_trunk_refused)                         \
-    ROW(TRUNK_CONFIRM, 0, TRUNK_ROOM, PEER, NONE, sto_handle_trunk_refused)                       \
-    ROW(TRUNK_FREE, 0, TRUNK_ROOM, PEER, NONE, sto_handle_trunk_refused)                          \
+    ROW(TRUNK_ALLOC, 0, TRUNK_ROOM, PEER, NONE, sto_handle_trunk_alloc)                           \
+    ROW(TRUNK_CONFIRM, 0, TRUNK_ROOM, PEER, NONE, sto_handle_trunk_slot)                          \
+    ROW(TRUNK_FREE, 0, TRUNK_ROOM, PEER, NONE, sto_handle_trunk_slot)                             \
     ROW(TRUNK_BINLOG, 0, TRUNK_ROOM, PEER, NONE, sto_handle_trunk_refused)                        \
     ROW(TRUNK_TRUNCATE, 0, TRUNK_ROOM, PEER, NONE, sto_handle_trunk_refused)                      \
     ROW(TRUNK_BINLOG_SIZE, 0, 0, ANYBODY, NONE, sto_handle_trunk_size)                            \

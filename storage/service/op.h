@@ -43,6 +43,7 @@ enum sto_stat {
     STO_STAT_NONE = STO_STAT_PAIRS_,
 };
 
+struct sto_slots;
 struct sto_parking; /* sync_out.c: pulls that wait for something new */
 
 struct sto_service {
@@ -55,6 +56,7 @@ struct sto_service {
     struct dfs_listener *listener;
     struct sto_iopool *pool;
     struct sto_parking *parking;
+    struct sto_slots *slots;
     _Atomic int64_t stats[STO_STAT_PAIRS_][2]; /* total, successful */
     _Atomic int64_t last_source_update_s, last_sync_update_s;
     _Atomic uint64_t collected; /* bytes of bodies held in memory now; <= STO_COLLECTED_MAX */
@@ -144,6 +146,8 @@ void sto_handle_sync_delete(struct dfs_req *req);
 void sto_handle_sync_truncate(struct dfs_req *req);
 void sto_handle_sync_pair(struct dfs_req *req);   /* 19 and 40 */
 void sto_handle_fetch_binlog(struct dfs_req *req);
+void sto_handle_trunk_alloc(struct dfs_req *req);
+void sto_handle_trunk_slot(struct dfs_req *req); /* 28 and 29 */
 void sto_handle_trunk_size(struct dfs_req *req);
 void sto_handle_trunk_marks(struct dfs_req *req);
 void sto_handle_trunk_refused(struct dfs_req *req);

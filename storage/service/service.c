@@ -3,6 +3,7 @@
 
 #include "dfscore/log/log.h"
 #include "storage/service/op.h"
+#include "storage/service/slots.h"
 
 /* The counters are handed over as one run of numbers, as they stand in the block. */
 _Static_assert(offsetof(struct dfs_stat_block, last_source_update) -
@@ -46,6 +47,9 @@ static int start(struct sto_service *s)
         &s->pool);
     if (r == 0)
         r = sto_parking_new(&s->parking);
+    if (r == 0)
+        r = sto_slots_new(s->o.params.trunk_size, s->o.params.slot_min, s->o.params.slot_align,
+                          &s->slots);
     if (r == 0)
         r = start_loops(s);
     if (r < 0)
@@ -122,6 +126,7 @@ void sto_service_stop(struct sto_service **sp, uint64_t grace_ms)
         dfs_listener_stop(s->listener, grace_ms);
     sto_iopool_free(&s->pool);
     sto_parking_free(&s->parking);
+    sto_slots_free(&s->slots);
     dfs_listener_free(&s->listener);
     for (unsigned i = 0; i < s->loop_count; i++)
         dfs_loop_free(&s->loops[i]);

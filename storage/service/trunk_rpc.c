@@ -2,13 +2,58 @@
 /*
  * trunk_rpc - 27 to 33, the commands around FastDFS's trunk server.
  *
- * Here every server fills packs of its own, so nobody allocates for others: no server is trunk
- * server in that sense, and 27 to 30 and 33 are refused as by a member that is not. The trackers' two
- * questions are answered, so that a tracker of either kind finds a candidate when it elects one.
+ * Our servers fill packs of their own and never ask. For others the elected trunk server hands out
+ * slots (slots.h). There is no trunk binlog to ship or cut, so 30 and 33 are refused. The trackers'
+ * two questions are answered, so that they find a candidate when they elect one.
  *
  * Rule: fastdfs-protocol.md 8.14.
  */
 #include "storage/service/op.h"
+#include "storage/service/slots.h"
+
+/* 0, or why not: trunk files are off, we are not the trunk server, another group. */
+static int may_allocate(struct sto_service *s, const char *group)
+{
+    if (!s->o.params.use_trunk || !sto_members_is_trunk_server(s->o.members))
+        return -EINVAL;
+    return sto_check_group(s, group);
+}
+
+void sto_handle_trunk_alloc(struct dfs_req *req)
+{
+    struct sto_service *s = sto_service_of(req);
+    struct dfs_trunk_alloc_req m;
+    struct dfs_trunk_slot slot;
+    AUTO(buf_free) struct buf out = BUF(DFS_TRUNK_SLOT_LEN);
+    int r = dfs_trunk_alloc_req_get(req->body, &m);
+    if (r == 0)
+        r = may_allocate(s, m.group);
+    if (r == 0 && m.path_index >= sto_store_path_count(s->o.store))
+        r = -EINVAL;
+    if (r == 0)
+        r = sto_slots_take(s->slots, m.path_index, m.size, &slot);
+    if (r == 0)
+        dfs_trunk_slot_put(&out, &slot);
+    if (r < 0)
+        dfs_req_reply(req, r, STR_NULL);
+    else
+        dfs_req_reply_buf(req, &out);
+}
+
+/* 28 and 29; the header's status of 28 says how the write went. */
+void sto_handle_trunk_slot(struct dfs_req *req)
+{
+    struct sto_service *s = sto_service_of(req);
+    struct dfs_trunk_slot_req m;
+    int r = dfs_trunk_slot_req_get(req->body, &m);
+    if (r == 0)
+        r = may_allocate(s, m.group);
+    if (r == 0 && req->head.cmd == DFS_CMD_TRUNK_CONFIRM)
+        r = sto_slots_confirm(s->slots, &m.slot, req->head.status);
+    else if (r == 0)
+        r = sto_slots_give(s->slots, &m.slot);
+    dfs_req_reply(req, r, STR_NULL);
+}
 
 static int log_bytes(struct sto_op *op)
 {

@@ -274,7 +274,8 @@ static int load_checkpoint(struct sto_log *log, struct sto_checkpoint *ret)
     if (r == 0)
         r = sto_checkpoint_decode(str_of(bytes, n), ret);
     if (r == 0 && memcmp(ret->log_id, log->id, STO_LOG_ID) != 0) {
-        dfs_free_ptr(&ret->segs);
+        free(ret->segs);
+        *ret = (struct sto_checkpoint){0}; /* another log's: nothing of it may be believed */
         r = -EBADMSG;
     }
     if (r == -EBADMSG || r == -EFBIG)
