@@ -376,8 +376,7 @@ static int run(struct tracker *t)
     if (r == 0) {
         printf("ready port=%u\n", t->srv->port);
         fflush(stdout);
-        dfs_log(LOG_INFO, "tracker.ready", KV_U64("port", t->srv->port), KV_Z("version", dfs_version()),
-                KV_U64("groups", t->srv->cluster.n));
+        dfs_log(LOG_INFO, "tracker.ready", KV_U64("port", t->srv->port), KV_Z("version", dfs_version()));
         t->snapshot_due_ms = dfs_mono_ms() + t->conf.snapshot_ms;
         dfs_timer_set(t->timer, TICK_MS);
         r = dfs_loop_run(t->main_loop);
