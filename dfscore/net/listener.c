@@ -316,7 +316,11 @@ int dfs_listener_new(const struct dfs_listen_opts *opts, const struct dfs_servic
         release(l);
         return r;
     }
-    dfs_loop_post(loops[0], &l->begin);
+    /* A job queued on a loop that never runs would outlive the listener. */
+    if (dfs_loop_here(loops[0]))
+        on_begin(&l->begin);
+    else
+        dfs_loop_post(loops[0], &l->begin);
     *ret = l;
     return 0;
 }
