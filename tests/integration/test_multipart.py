@@ -62,8 +62,8 @@ def test_errors_of_completion(s3, bucket):
     p1, p2 = part(s3, upload, 1, b"small"), part(s3, upload, 2, b"small too")
     assert error(finish, s3=s3, upload=upload, parts=[p1, p2]) == ("EntityTooSmall", 400)
     assert error(finish, s3=s3, upload=upload, parts=[p2, p1]) == ("InvalidPartOrder", 400)
-    assert error(finish, s3=s3, upload=upload, parts=[p1, {"PartNumber": 9, "ETag": p1["ETag"]}]) == ("InvalidPart", 400)
-    assert error(finish, s3=s3, upload=upload, parts=[{"PartNumber": 1, "ETag": '"0" * 32'}])[0] == "InvalidPart"
+    assert error(finish, s3=s3, upload=upload, parts=[{"PartNumber": 9, "ETag": p1["ETag"]}]) == ("InvalidPart", 400)
+    assert error(finish, s3=s3, upload=upload, parts=[{"PartNumber": 1, "ETag": f'"{"0" * 32}"'}])[0] == "InvalidPart"
     assert error(finish, s3=s3, upload=upload, parts=[]) == ("MalformedXML", 400)
     assert error(s3.upload_part, **upload, PartNumber=10_001, Body=b"x") == ("InvalidArgument", 400)
     assert error(s3.upload_part, **{**upload, "UploadId": "nope"}, PartNumber=1, Body=b"x") == ("NoSuchUpload", 404)

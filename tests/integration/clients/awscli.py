@@ -55,8 +55,8 @@ def multipart_copy_and_presign(aws, tmp, cluster):
     aws("s3", "cp", "s3://cli-big/big", "s3://cli-big/copy")
     aws("s3", "cp", "s3://cli-big/copy", str(tmp / "copy"))
     assert (tmp / "copy").read_bytes() == data
-    assert aws.api("head-object", "--bucket", "cli-big", "--key", "copy")["Metadata"] == {"who": "me",
-                                                                                         "note": "two words"}
+    if b"aws-cli/2" in aws("--version").stdout:  # version 1 leaves metadata out of copies in parts
+        assert aws.api("head-object", "--bucket", "cli-big", "--key", "copy")["Metadata"] == head["Metadata"]
     part = aws.api("get-object", "--bucket", "cli-big", "--key", "big", "--range", "bytes=9999999-10000008",
                    str(tmp / "part"))
     assert part["ContentRange"] == f"bytes 9999999-10000008/{len(data)}"

@@ -83,7 +83,8 @@ def metadata_and_conditions(s3):
 def presigned(s3, context):
     s3.create_bucket(Bucket="boto-sign")
     url = s3.generate_presigned_url("put_object", Params={"Bucket": "boto-sign", "Key": "a b+c"}, ExpiresIn=60)
-    request = urllib.request.Request(url, data=b"by url", method="PUT")
+    # an empty Content-Type: urllib would send one of its own, which version 2 signatures cover
+    request = urllib.request.Request(url, data=b"by url", method="PUT", headers={"Content-Type": ""})
     assert urllib.request.urlopen(request, context=context, timeout=30).status == 200
     url = s3.generate_presigned_url("get_object", Params={"Bucket": "boto-sign", "Key": "a b+c"}, ExpiresIn=60)
     assert urllib.request.urlopen(url, context=context, timeout=30).read() == b"by url"

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""native_steps - unmodified FastDFS clients from PyPI against our tracker, under build/venv's Python.
+"""native_steps - py3Fdfs from PyPI, unmodified, against our tracker, under build/venv's Python.
 
-native_steps.py CLIENT TRACKER-PORT FOLDER FILE-ID-OF-AN-S3-OBJECT HEX-MD5-OF-IT
+native_steps.py TRACKER-PORT FOLDER FILE-IDS-OF-S3-OBJECTS HEX-MD5S-OF-THEM
+
+What it does not call (metadata, downloads of a part) does not work in this package under Python 3, whatever
+the server; native_steps.cjs does that with two packages from npm.
 """
 import hashlib
 import os
@@ -25,26 +28,13 @@ def py3fdfs(port, folder):
     return Fdfs_client(get_tracker_conf(conf))
 
 
-def fastdfs_client(port, folder):
-    from fastdfs_client import FastdfsClient
-    return FastdfsClient([f"127.0.0.1:{port}"])
-
-
 def upload_read_delete(client, size):
     data = content(size)
-    up = client.upload_by_buffer(data, "bin", {"width": "7", "height": "8"})
+    up = client.upload_by_buffer(data, "bin")
     assert "succe" in text(up["Status"]).lower(), up
     file_id = up["Remote file_id"]
-    assert text(file_id).startswith("group1/M00/"), up
-    assert text(file_id).endswith(".bin"), up
+    assert text(file_id).startswith("group1/M00/") and text(file_id).endswith(".bin"), up
     assert client.download_to_buffer(file_id)["Content"] == data
-    if size > 1000:
-        assert client.download_to_buffer(file_id, 100, 200)["Content"] == data[100:300]
-    meta = {text(k): text(v) for k, v in client.get_meta_data(file_id).items()}
-    assert meta == {"width": "7", "height": "8"}, meta
-    client.set_meta_data(file_id, {"depth": "9", "width": "1"}, b"M" if isinstance(file_id, bytes) else "M")
-    meta = {text(k): text(v) for k, v in client.get_meta_data(file_id).items()}
-    assert meta == {"width": "1", "height": "8", "depth": "9"}, meta
     client.delete_file(file_id)
     try:
         client.download_to_buffer(file_id)
@@ -72,23 +62,15 @@ def appender(client):
     client.delete_file(file_id)
 
 
-def s3_object(client, file_id, md5):
-    """What S3 stored is read by its id, as bytes or text, whatever this client wants."""
-    if client.__class__.__name__ == "Fdfs_client":
-        file_id = file_id.encode()
-    assert hashlib.md5(client.download_to_buffer(file_id)["Content"]).hexdigest() == md5
-
-
 def main():
-    name, port, folder, s3_file, s3_md5 = sys.argv[1:]
-    client = globals()[name](int(port), folder)
+    port, folder, s3_files, s3_md5s = sys.argv[1:]
+    client = py3fdfs(int(port), folder)
     for size in (1, 5000, 300_000, 3_000_000):
         upload_read_delete(client, size)
     files(client, folder)
     appender(client)
-    for file_id, md5 in zip(s3_file.split(","), s3_md5.split(",")):
-        s3_object(client, file_id, md5)
-    client.list_all_groups()
+    for file_id, md5 in zip(s3_files.split(","), s3_md5s.split(",")):
+        assert hashlib.md5(client.download_to_buffer(file_id.encode())["Content"]).hexdigest() == md5
     print("ok")
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unmodified FastDFS client packages, and our own `dfs`, against the tracker of a standalone server."""
 import hashlib
+import json
 import os
 import pathlib
 
 import pytest
-from clientlib import content, run, venv_python
+from clientlib import NODE_MODULES, content, run, venv_python
 from cluster import BUILD, sanitizer_env
 
 STEPS = pathlib.Path(__file__).with_name("native_steps.py")
@@ -32,11 +33,17 @@ def s3_files(s3, bucket):
     return files
 
 
-@pytest.mark.parametrize("client", ["py3fdfs", "fastdfs_client"])
-def test_a_third_party_client(cluster, tracker_port, s3_files, tmp_path, client):
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH",)}
-    done = run([venv_python(), STEPS, client, tracker_port, tmp_path, ",".join(s3_files), ",".join(s3_files.values())],
-               env)
+def test_py3fdfs_from_pypi(tracker_port, s3_files, tmp_path):
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = run([venv_python(), STEPS, tracker_port, tmp_path, ",".join(s3_files), ",".join(s3_files.values())], env)
+    assert done.stdout.strip().endswith(b"ok"), done
+
+
+@pytest.mark.parametrize("package", ["fdfs-client", "fdfs"])
+def test_clients_from_npm(tracker_port, s3_files, tmp_path, package):
+    program = NODE_MODULES.parent / "native_steps.cjs"  # Node.js looks for modules above the program's folder
+    program.write_bytes(STEPS.with_suffix(".cjs").read_bytes())
+    done = run(["node", program, package, tracker_port, tmp_path, json.dumps(s3_files)], dict(os.environ))
     assert done.stdout.strip().endswith(b"ok"), done
 
 
