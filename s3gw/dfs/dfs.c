@@ -142,6 +142,8 @@ int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n, size_t
                s3_store_of_file(d, file_ids[*ret_done + run]) == s)
             run++;
         r = delete_some(s, file_ids + *ret_done, run, &done);
+        for (size_t i = 0; i < done; i++)
+            s3_read_cache_drop(d->reads, file_ids[*ret_done + i]);
         *ret_done += done;
     }
     return r;

@@ -147,6 +147,39 @@ static void file_forget(struct s3_read_cache *rc, struct open_file *f)
     file_give(rc, f);
 }
 
+static int place_of(struct str id, struct place *p)
+{
+    struct dfs_fileid f;
+    if (id.n >= KEY_MAX || dfs_fileid_parse(id, &f) < 0)
+        return -EINVAL;
+    *p = (struct place){.id = id, .crc = f.crc32};
+    if (f.kind != DFS_FILE_TRUNK) {
+        p->key_n = id.n;
+        memcpy(p->key, id.p, id.n);
+        return 0;
+    }
+    p->in_pack = true;
+    p->at = (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER;
+    p->size = f.size;
+    /* "group1/M00/0A/1B/" names the directory of the pack, its number the pack. */
+    size_t dir_n = id.n - f.at.base.n;
+    memcpy(p->key, id.p, dir_n);
+    memcpy(p->key + dir_n, &f.trunk.file_id, sizeof(f.trunk.file_id));
+    p->key_n = dir_n + sizeof(f.trunk.file_id);
+    return 0;
+}
+
+/* A descriptor kept of a deleted plain file would keep its space, too. */
+void s3_read_cache_drop(struct s3_read_cache *rc, struct str file_id)
+{
+    struct place p;
+    if (place_of(file_id, &p) < 0 || p.in_pack)
+        return;
+    struct open_file *f = file_take(rc, &p);
+    if (f)
+        file_forget(rc, f);
+}
+
 /* Under the lock: make room for one more by closing what was not used for longest. */
 static void make_room(struct s3_read_cache *rc)
 {
@@ -184,28 +217,6 @@ static struct open_file *file_add(struct s3_read_cache *rc, const struct place *
     rc->n++;
     pthread_mutex_unlock(&rc->lock);
     return f;
-}
-
-static int place_of(struct str id, struct place *p)
-{
-    struct dfs_fileid f;
-    if (id.n >= KEY_MAX || dfs_fileid_parse(id, &f) < 0)
-        return -EINVAL;
-    *p = (struct place){.id = id, .crc = f.crc32};
-    if (f.kind != DFS_FILE_TRUNK) {
-        p->key_n = id.n;
-        memcpy(p->key, id.p, id.n);
-        return 0;
-    }
-    p->in_pack = true;
-    p->at = (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER;
-    p->size = f.size;
-    /* "group1/M00/0A/1B/" names the directory of the pack, its number the pack. */
-    size_t dir_n = id.n - f.at.base.n;
-    memcpy(p->key, id.p, dir_n);
-    memcpy(p->key + dir_n, &f.trunk.file_id, sizeof(f.trunk.file_id));
-    p->key_n = dir_n + sizeof(f.trunk.file_id);
-    return 0;
 }
 
 /* Ask the storage. It must agree with the id on where a packed file is. */

@@ -84,5 +84,7 @@ void *s3_store_batch_main(void *store);
 
 int s3_read_cache_new(unsigned open_files, struct s3_read_cache **ret) MUST_CHECK;
 void s3_read_cache_free(struct s3_read_cache **rc);
+/* The file has been deleted: close what is kept of it. Any thread. */
+void s3_read_cache_drop(struct s3_read_cache *rc, struct str file_id);
 
 #endif

@@ -139,9 +139,6 @@ def test_clients_that_vanish_leave_nothing(cluster, s3, bucket):
         with cluster.socket() as sock:
             sock.sendall(data[:cut])
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")  # reset, no goodbye
-    for cut in (len(data) - 1_000_000, len(data) - 1):  # half-closed: told that the body is incomplete, or closed
-        answer = raw.send(data[:cut], shut=True)
-        assert answer is None or answer.status == 400, answer
     with pytest.raises(ClientError):
         s3.head_object(Bucket=bucket, Key="gone")
     s3.put_object(Bucket=bucket, Key="big", Body=body)
@@ -153,6 +150,28 @@ def test_clients_that_vanish_leave_nothing(cluster, s3, bucket):
     assert s3.get_object(Bucket=bucket, Key="big")["Body"].read() == body
     wait_until("requests of vanished clients to end",
                lambda: cluster.admin("status")["http"]["in_flight"] <= 1, 90)
+
+
+def test_half_closed_and_silent_clients_are_let_go(tmp_path):
+    """Closed without an answer, or told that the body is incomplete, at the idle timeout at the latest."""
+    settings = tmp_path / "s3gw.conf"
+    settings.write_text("idle_timeout = 2s\n")
+    c = Cluster(args=["--config", str(settings)])
+    try:
+        c.start()
+        s3, raw = c.boto3(), Raw(c)
+        s3.create_bucket(Bucket="half")
+        data = raw.build("PUT", "/half/k", body=random.Random(1).randbytes(3_000_000))
+        for shut in (True, False):
+            for cut in (20, len(data) - 3_000_000, len(data) - 1_000_000, len(data) - 1):
+                answer = raw.send(data[:cut], shut=shut, timeout=20)
+                assert answer is None or answer.status in (400, 408), (cut, shut, answer)
+        with pytest.raises(ClientError):
+            s3.head_object(Bucket="half", Key="k")
+        assert c.admin("status")["http"]["in_flight"] <= 1
+        assert c.stop() == 0
+    finally:
+        c.remove()
 
 
 def test_a_reader_that_stops_reading_does_not_hold_others(cluster, s3, bucket):
@@ -213,22 +232,26 @@ def test_garbage_is_answered_or_cut_and_the_server_goes_on(cluster, s3, bucket):
     for round_number in range(300):
         kind = round_number % 6
         if kind == 0:
-            data = rng.randbytes(rng.randrange(1, 3000))
+            data = rng.randbytes(rng.randrange(1, 3000)) + b"\r\n\r\n"
         elif kind == 1:
             data = bytearray(good)
             for _ in range(rng.randrange(1, 6)):
                 data[rng.randrange(len(data) - 5)] = rng.randrange(256)
         elif kind == 2:
-            data = good[:rng.randrange(len(good))]
+            with cluster.socket() as sock:  # the beginning of a request, and gone
+                sock.sendall(good[:rng.randrange(len(good))])
+            continue
         elif kind == 3:
             data = b"GET /" + rng.randbytes(40).replace(b"\n", b"") + b" HTTP/1.1\r\nHost: x\r\n\r\n"
         elif kind == 4:
             data = good.replace(b"content-length: 5", f"content-length: {rng.choice([-1, 2**63, 2**64, 10**30])}".encode())
         else:
             data = good.replace(b"HTTP/1.1", rng.choice([b"HTTP/9.9", b"HTTP/1.0", b"", b"HTTP/1.1 HTTP/1.1"]))
-        answer = raw.send(bytes(data), timeout=20, shut=True)
-        assert answer is None or 200 <= answer.status < 600, answer
-        assert answer is None or answer.status != 500, (data, answer)
+        try:
+            answer = raw.send(bytes(data), timeout=1)
+        except TimeoutError:
+            continue  # it became the beginning of a longer request: the server rightly waits for the rest
+        assert answer is None or answer.status in (505, 501) or 200 <= answer.status < 500, (data, answer)
     s3.put_object(Bucket=bucket, Key="alive", Body=b"yes")
     assert s3.get_object(Bucket=bucket, Key="alive")["Body"].read() == b"yes"
 
