@@ -133,7 +133,7 @@ def read(s3, bucket, key):
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except Exception as e:  # noqa: BLE001
-        code = getattr(e, "response", {}).get("Error", {}).get("Code")
+        code = (getattr(e, "response", None) or {}).get("Error", {}).get("Code")
         if code == "NoSuchKey":
             return MISSING
         raise ServerGone(str(e)) from e
