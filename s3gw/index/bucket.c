@@ -72,7 +72,8 @@ int s3_bucket_decode(struct str bytes, struct arena *a, struct s3_bucket *ret)
 
 /* --- reading --- */
 
-int s3_bucket_get(struct s3_index *x, struct str name, enum s3_read how, struct arena *a, struct s3_bucket *ret)
+int s3_bucket_get(struct s3_index *x, struct str name, enum s3_read how, struct arena *a,
+                  struct s3_bucket *ret)
 {
     struct s3_row_key row;
     s3_row_name(&row, S3_ROW_BUCKET, name);
@@ -128,8 +129,9 @@ static int match(const struct s3_bucket *b, struct str owner_id)
     return !owner_id.p || str_eq(b->owner_id, owner_id);
 }
 
-int s3_bucket_list(struct s3_index *x, struct str owner_id, struct str prefix, struct str after, size_t max,
-                   struct arena *a, struct s3_bucket **ret, size_t *ret_n, bool *ret_more)
+int s3_bucket_list(struct s3_index *x, struct str owner_id, struct str prefix, struct str after,
+                   size_t max, struct arena *a, struct s3_bucket **ret, size_t *ret_n,
+                   bool *ret_more)
 {
     struct s3_row_key from, until;
     s3_row_name(&until, S3_ROW_BUCKET, prefix);
@@ -192,7 +194,8 @@ static int write_rows(struct s3_tx *tx, const struct s3_bucket *b)
     return 0;
 }
 
-int s3_bucket_create(struct s3_tx *tx, struct s3_bucket *b, struct arena *a, struct s3_bucket *existing)
+int s3_bucket_create(struct s3_tx *tx, struct s3_bucket *b, struct arena *a,
+                     struct s3_bucket *existing)
 {
     int r = s3_bucket_get_tx(tx, b->name, a, existing);
     if (r != -ENOENT)

@@ -2,9 +2,9 @@
 /*
  * cache - copies of the few rows that every request reads: buckets, access keys with their users.
  *
- * Read mostly, small, never authoritative: an update that changes such rows empties it when it has been
- * committed, before anybody is told. A reader that filled an entry from older rows is noticed by its
- * generation: take one, read the rows, put with it.
+ * Read mostly, small, never authoritative: an update that changes such rows empties it when it has
+ * been committed, before anybody is told. A reader that filled an entry from older rows is noticed
+ * by its generation: take one, read the rows, put with it.
  *
  * Threads: any. One mutex, held for a look-up and a copy; leaf, nothing is called under it.
  */

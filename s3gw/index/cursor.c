@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One iterator is one state of the index, but it stands in one place only, and `o` and `v` rows lie far
- * apart. So a listing of versions reads ahead: some rows of the one kind, then some of the other, and
- * seeks once per so many rows instead of twice per row.
+ * One iterator is one state of the index, but it stands in one place only, and `o` and `v` rows lie
+ * far apart. So a listing of versions reads ahead: some rows of the one kind, then some of the
+ * other, and seeks once per so many rows instead of twice per row.
  */
 #include "s3gw/index/cursor.h"
 
 #include "s3gw/index/rows.h"
 
 enum {
-    AHEAD = 64,          /* rows read per seek */
+    AHEAD = 64, /* rows read per seek */
     AHEAD_ARENA = 64 * 1024 * 1024,
-    STEPS_BEFORE_SEEK = 16, /* walking that many rows costs as much as a seek */
-    ROW_HEAD = 1 + 8,    /* letter and bucket before the key */
+    STEPS_BEFORE_SEEK = 6, /* walking more rows costs as much as a seek */
+    ROW_HEAD = 1 + 8,      /* letter and bucket before the key */
 };
 
 struct row {
@@ -208,13 +208,14 @@ static void side_init(struct side *s, char letter, uint64_t bid, struct str pref
     arena_init(&s->arena, AHEAD_ARENA);
 }
 
-int s3_cursor_new(struct s3_index *x, enum s3_cursor_kind kind, uint64_t bid, struct str prefix, struct str from,
-                  struct s3_cursor **ret)
+int s3_cursor_new(struct s3_index *x, enum s3_cursor_kind kind, uint64_t bid, struct str prefix,
+                  struct str from, struct s3_cursor **ret)
 {
     static const char *const letters[] = {
         [S3_CURSOR_OBJECTS] = "o", [S3_CURSOR_VERSIONS] = "ov", [S3_CURSOR_UPLOADS] = "m"};
     size_t nsides = kind == S3_CURSOR_VERSIONS ? 2 : 1;
-    AUTO(s3_cursor_free) struct s3_cursor *c = dfs_zalloc(sizeof(*c) + nsides * sizeof(c->sides[0]));
+    AUTO(s3_cursor_free)
+    struct s3_cursor *c = dfs_zalloc(sizeof(*c) + nsides * sizeof(c->sides[0]));
     if (!c)
         return -ENOMEM;
     c->magic = CURSOR_MAGIC;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cursor - the rows of one bucket in the order a listing shows them: by key, then newest version (or
- * oldest upload) first. For versions it merges the `o` and `v` rows of one state of the index.
+ * cursor - the rows of one bucket in the order a listing shows them: by key, then newest version
+ * (or oldest upload) first. For versions it merges the `o` and `v` rows of one state of the index.
  *
  * Threads: one owner. May block.
  */
@@ -16,8 +16,8 @@ enum s3_cursor_kind { S3_CURSOR_OBJECTS, S3_CURSOR_VERSIONS, S3_CURSOR_UPLOADS }
 struct s3_cursor;
 
 /* Positioned on the first row whose key has @prefix and is >= @from. */
-int s3_cursor_new(struct s3_index *x, enum s3_cursor_kind kind, uint64_t bid, struct str prefix, struct str from,
-                  struct s3_cursor **ret) MUST_CHECK;
+int s3_cursor_new(struct s3_index *x, enum s3_cursor_kind kind, uint64_t bid, struct str prefix,
+                  struct str from, struct s3_cursor **ret) MUST_CHECK;
 void s3_cursor_free(struct s3_cursor **c);
 
 bool s3_cursor_valid(const struct s3_cursor *c);

@@ -53,10 +53,10 @@ struct s3_engine_ops {
 
 struct s3_tx {
     struct s3_index *x;
-    int err;            /* of put and del, sticks */
+    int err; /* of put and del, sticks */
     bool frees;
     bool wrote;
-    bool cached_rows;   /* changed rows that cache.c keeps copies of */
+    bool cached_rows; /* changed rows that cache.c keeps copies of */
 };
 
 struct s3_index { /* first member of every engine's state */
@@ -66,9 +66,9 @@ struct s3_index { /* first member of every engine's state */
     struct s3_cache *cache;
 
     /* Owner: the committer. */
-    uint64_t seq;        /* the last number given out; never goes back */
-    uint64_t seq_saved;  /* as the counters row of the last commit has it */
-    int64_t time_ms;     /* s3_tx_now(): never goes back */
+    uint64_t seq;       /* the last number given out; never goes back */
+    uint64_t seq_saved; /* as the counters row of the last commit has it */
+    int64_t time_ms;    /* s3_tx_now(): never goes back */
     int64_t time_saved;
     uint64_t batch_bytes;
 

@@ -2,7 +2,8 @@
 /*
  * The committer: one thread per index takes whatever updates wait, runs them one after the other on
  * one transaction of the engine, commits once, then tells all of them. So the sync of a batch is
- * shared by everybody who came while the sync before it ran: load makes batches, nothing waits for one.
+ * shared by everybody who came while the sync before it ran: load makes batches, nothing waits for
+ * one.
  */
 #include "s3gw/index/index.h"
 
@@ -193,8 +194,9 @@ static int commit_batch(struct s3_index *x)
 }
 
 /*
- * Runs updates from the front of @list and tells them. When the commit fails, all of them fail with its
- * error, also those that were refused: they may have been refused for what an earlier one had written.
+ * Runs updates from the front of @list and tells them. When the commit fails, all of them fail with
+ * its error, also those that were refused: they may have been refused for what an earlier one had
+ * written.
  */
 static struct s3_update *run_batch(struct s3_index *x, struct s3_update *list)
 {

@@ -2,12 +2,12 @@
 /*
  * index - what a store of metadata must promise; the one interface to it.
  *
- * An ordered map from byte strings to byte strings, in true byte order. Keys are not empty; those that
- * begin with a NUL byte are the engine's own and are not seen by iterators. Changes happen only inside
- * an update: a function that reads and writes through a transaction. All updates of an index are
- * serial: each sees everything committed before it, no other change happens while it runs, and its
- * writes become visible together, after they are durable (synced, unless the index was opened
- * relaxed). Updates of one moment share one sync.
+ * An ordered map from byte strings to byte strings, in true byte order. Keys are not empty; those
+ * that begin with a NUL byte are the engine's own and are not seen by iterators. Changes happen
+ * only inside an update: a function that reads and writes through a transaction. All updates of an
+ * index are serial: each sees everything committed before it, no other change happens while it
+ * runs, and its writes become visible together, after they are durable (synced, unless the index
+ * was opened relaxed). Updates of one moment share one sync.
  *
  * An update function must be quick and must not block: others wait behind it. It may be run more
  * than once (an engine that detects conflicts runs it again), so it may change nothing but the
@@ -16,7 +16,8 @@
  * Readers outside updates see the last committed state; two reads may see two states. An iterator
  * sees one state from its creation to its end.
  *
- * Threads: any, except where said. Nothing above this interface may assume a single gateway process.
+ * Threads: any, except where said. Nothing above this interface may assume a single gateway
+ * process.
  */
 #ifndef S3_INDEX_H
 #define S3_INDEX_H
@@ -35,47 +36,57 @@ enum s3_read {
 };
 
 /* 0 and *value appended to; -ENOENT; -EAGAIN (CACHED only); -EIO, -ENOMEM. */
-int s3_index_get(struct s3_index *x, struct str key, enum s3_read how, struct buf *value) MUST_CHECK;
+int s3_index_get(struct s3_index *x, struct str key, enum s3_read how,
+                 struct buf *value) MUST_CHECK;
 
 /*
- * Iterate over keys >= @from and < @until (until.n == 0: no end). Position is on the first key, if any.
- * May block. Free soon: an iterator pins old state. key and value are views until next/seek/free.
+ * Iterate over keys >= @from and < @until (until.n == 0: no end). Position is on the first key, if
+ * any. May block. Free soon: an iterator pins old state. key and value are views until
+ * next/seek/free.
  */
-int s3_iter_new(struct s3_index *x, struct str from, struct str until, struct s3_iter **ret) MUST_CHECK;
+int s3_iter_new(struct s3_index *x, struct str from, struct str until,
+                struct s3_iter **ret) MUST_CHECK;
 bool s3_iter_valid(struct s3_iter *it);
 void s3_iter_next(struct s3_iter *it);
 void s3_iter_seek(struct s3_iter *it, struct str key); /* forward or back; within the bounds */
 struct str s3_iter_key(struct s3_iter *it);
 struct str s3_iter_value(struct s3_iter *it);
-int s3_iter_err(struct s3_iter *it);                   /* check when valid() turned false */
+int s3_iter_err(struct s3_iter *it); /* check when valid() turned false */
 void s3_iter_free(struct s3_iter **it);
 
 /*
- * An update. @fn returns 0 to commit, or a negative errno to change nothing; that, or the errno of a
- * failed commit, is the result. Owner: the caller, until done() is called.
+ * An update. @fn returns 0 to commit, or a negative errno to change nothing; that, or the errno of
+ * a failed commit, is the result. Owner: the caller, until done() is called.
  */
 struct s3_update {
     int (*fn)(struct s3_tx *tx, void *arg);
-    void (*done)(void *arg, int result); /* on the index's thread: quick, must not block or submit_wait */
+    void (*done)(void *arg,
+                 int result); /* on the index's thread: quick, must not block or submit_wait */
     void *arg;
     int result;
     struct s3_update *next; /* owner: the index while queued */
 };
 void s3_index_submit(struct s3_index *x, struct s3_update *u);
 /* The same, waiting for the result. Not from done() or fn(). */
-int s3_index_update(struct s3_index *x, int (*fn)(struct s3_tx *tx, void *arg), void *arg) MUST_CHECK;
+int s3_index_update(struct s3_index *x, int (*fn)(struct s3_tx *tx, void *arg),
+                    void *arg) MUST_CHECK;
 
-/* Inside an update. get: 0 / -ENOENT / -EIO / -ENOMEM. Errors of put and del stick and fail the update. */
+/* Inside an update. get: 0 / -ENOENT / -EIO / -ENOMEM. Errors of put and del stick and fail the
+ * update. */
 int s3_tx_get(struct s3_tx *tx, struct str key, struct buf *value) MUST_CHECK;
 void s3_tx_put(struct s3_tx *tx, struct str key, struct str value);
 void s3_tx_del(struct s3_tx *tx, struct str key);
-/* Like s3_iter_new, seeing this transaction's own writes so far too; what is written while it lives may be
- * seen or not, and the row it stands on must not be changed. Free before the function returns. */
-int s3_tx_iter(struct s3_tx *tx, struct str from, struct str until, struct s3_iter **ret) MUST_CHECK;
-/* A number greater than every one given by a committed transaction before; never 0, never reused. */
+/* Like s3_iter_new, seeing this transaction's own writes so far too; what is written while it lives
+ * may be seen or not, and the row it stands on must not be changed. Free before the function
+ * returns. */
+int s3_tx_iter(struct s3_tx *tx, struct str from, struct str until,
+               struct s3_iter **ret) MUST_CHECK;
+/* A number greater than every one given by a committed transaction before; never 0, never reused.
+ */
 uint64_t s3_tx_seq(struct s3_tx *tx);
 
-/* Wall clock, Unix milliseconds, that never goes back: not below what a committed transaction was told. */
+/* Wall clock, Unix milliseconds, that never goes back: not below what a committed transaction was
+ * told. */
 int64_t s3_tx_now(struct s3_tx *tx);
 
 /* This update sets space free in the end: let it use the reserve. */
@@ -88,7 +99,8 @@ struct s3_index_options {
     uint64_t reserve_bytes; /* below this much free space an update whose fn did not call
                                s3_tx_frees() fails with -ENOSPC, so deletions still pass */
 };
-/* 0, -EBUSY when another process has it open, -EBADMSG when damaged or of a newer format, -errno. */
+/* 0, -EBUSY when another process has it open, -EBADMSG when damaged or of a newer format, -errno.
+ */
 int s3_index_open_mem(struct s3_index **ret) MUST_CHECK;
 int s3_index_open_rocksdb(const struct s3_index_options *o, struct s3_index **ret) MUST_CHECK;
 /* Waits for queued updates. */

@@ -101,7 +101,8 @@ static int skip_listed(struct walk *w)
             int r = row_number(w, &number);
             if (r < 0)
                 return r;
-            bool behind = w->kind == S3_CURSOR_VERSIONS ? number < q->after_seq : number > q->after_seq;
+            bool behind =
+                w->kind == S3_CURSOR_VERSIONS ? number < q->after_seq : number > q->after_seq;
             if (behind)
                 return 0;
             w->last_key = q->after; /* the newest was on the page before */
@@ -139,8 +140,8 @@ static int step(struct walk *w)
     return r;
 }
 
-static int list(struct s3_index *x, enum s3_cursor_kind kind, const struct s3_list_query *q, struct arena *a,
-                struct s3_list_page *ret)
+static int list(struct s3_index *x, enum s3_cursor_kind kind, const struct s3_list_query *q,
+                struct arena *a, struct s3_list_page *ret)
 {
     *ret = (struct s3_list_page){0};
     if (q->max == 0 || q->prefix.n > S3_OBJECT_KEY_MAX)
@@ -159,17 +160,20 @@ static int list(struct s3_index *x, enum s3_cursor_kind kind, const struct s3_li
     return 0;
 }
 
-int s3_list_objects(struct s3_index *x, const struct s3_list_query *q, struct arena *a, struct s3_list_page *ret)
+int s3_list_objects(struct s3_index *x, const struct s3_list_query *q, struct arena *a,
+                    struct s3_list_page *ret)
 {
     return list(x, S3_CURSOR_OBJECTS, q, a, ret);
 }
 
-int s3_list_versions(struct s3_index *x, const struct s3_list_query *q, struct arena *a, struct s3_list_page *ret)
+int s3_list_versions(struct s3_index *x, const struct s3_list_query *q, struct arena *a,
+                     struct s3_list_page *ret)
 {
     return list(x, S3_CURSOR_VERSIONS, q, a, ret);
 }
 
-int s3_list_uploads(struct s3_index *x, const struct s3_list_query *q, struct arena *a, struct s3_list_page *ret)
+int s3_list_uploads(struct s3_index *x, const struct s3_list_query *q, struct arena *a,
+                    struct s3_list_page *ret)
 {
     return list(x, S3_CURSOR_UPLOADS, q, a, ret);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lock - the lock section of an object record: retention and legal hold, and whether they forbid removal.
+ * lock - the lock section of an object record: retention and legal hold, and whether they forbid
+ * removal.
  *
- *   u8 version (1), u8 mode (0 none, 1 governance, 2 compliance), u8 legal hold, u64 until (Unix ms)
+ *   u8 version (1), u8 mode (0 none, 1 governance, 2 compliance), u8 legal hold, u64 until (Unix
+ * ms)
  *
  * Rule: s3-behaviours 19. Pure; any thread.
  */

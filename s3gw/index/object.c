@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The versions of a key lie in two places. The `o` row is the newest one, unless that is a delete marker;
- * everything else is a `v` row. So readers and listings of current objects look at one row a key, and
- * a bucket without versioning has no `v` rows. Invariants, at the end of each transaction:
+ * The versions of a key lie in two places. The `o` row is the newest one, unless that is a delete
+ * marker; everything else is a `v` row. So readers and listings of current objects look at one row
+ * a key, and a bucket without versioning has no `v` rows. Invariants, at the end of each
+ * transaction:
  *
  *   - the o row has a greater number than every v row of its key;
  *   - without an o row the newest v row, if any, is a delete marker;
- *   - at most one version of a key is the null version; the n row gives its number if it is a v row;
+ *   - at most one version of a key is the null version; the n row gives its number if it is a v
+ * row;
  *   - the detail row of a number lives as long as the version of that number, wherever its row is.
  */
 #include "s3gw/index/object.h"
@@ -24,8 +26,8 @@ enum { ARENA_MAX = 64 * 1024 * 1024 };
 /* A version as it is in its row. */
 struct stored {
     bool there;
-    bool split;        /* its extents are in a detail row */
-    struct buf value;  /* the row's */
+    bool split;       /* its extents are in a detail row */
+    struct buf value; /* the row's */
     struct s3_object o;
 };
 
@@ -198,7 +200,8 @@ static int replace_null_among_older(struct change *c)
 static int make_way(struct change *c)
 {
     struct stored *cur = &c->current;
-    bool replaces = c->versioning != S3_VERSIONING_ENABLED; /* a null version replaces the null version */
+    bool replaces =
+        c->versioning != S3_VERSIONING_ENABLED; /* a null version replaces the null version */
     if (cur->there && replaces && cur->o.flags & S3_OBJ_NULL_VERSION) {
         int r = s3_lock_check(cur->o.lock, s3_tx_now(c->tx), false);
         return r < 0 ? r : drop_content(c, cur);
@@ -215,7 +218,8 @@ static uint32_t flags_of_new(const struct change *c)
 
 /* --- put and copy --- */
 
-/* @before: what an earlier run of the same update left in o->seq; its new files carry that number. */
+/* @before: what an earlier run of the same update left in o->seq; its new files carry that number.
+ */
 static void adopt_new_files(struct s3_tx *tx, struct s3_object *o, uint64_t before)
 {
     for (size_t i = 0; i < o->nextents; i++) {
@@ -256,8 +260,8 @@ static int write_new(struct change *c, const struct s3_object *o)
     return 0;
 }
 
-static int put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond, bool share,
-               struct s3_object *o)
+static int put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
+               bool share, struct s3_object *o)
 {
     AUTO(change_fini) struct change c;
     int r = change_init(&c, tx, bid, key);
@@ -280,7 +284,8 @@ static int put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_c
     return r < 0 ? r : write_new(&c, o);
 }
 
-int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond, struct s3_object *o)
+int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
+                  struct s3_object *o)
 {
     return put(tx, bid, key, cond, false, o);
 }
@@ -288,12 +293,13 @@ int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s
 int s3_object_restore(struct s3_tx *tx, uint64_t bid, struct str key, struct s3_object *o)
 {
     for (size_t i = 0; i < o->nextents; i++)
-        o->extents[i].owner = 0; /* whoever owns the file: numbers of another index mean nothing here */
+        o->extents[i].owner =
+            0; /* whoever owns the file: numbers of another index mean nothing here */
     return put(tx, bid, key, NULL, true, o);
 }
 
-int s3_object_copy(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq, uint64_t bid,
-                   struct str key, const struct s3_cond *cond, struct s3_object *o)
+int s3_object_copy(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq,
+                   uint64_t bid, struct str key, const struct s3_cond *cond, struct s3_object *o)
 {
     int r = s3_object_still_there(tx, src_bid, src_key, src_seq);
     return r < 0 ? r : put(tx, bid, key, cond, true, o);
@@ -378,7 +384,8 @@ static int promote(struct change *c)
     return 0;
 }
 
-static int remove_version(struct change *c, const struct stored *v, bool bypass, struct s3_deleted *ret)
+static int remove_version(struct change *c, const struct stored *v, bool bypass,
+                          struct s3_deleted *ret)
 {
     int r = s3_lock_check(v->o.lock, s3_tx_now(c->tx), bypass);
     if (r == 0)
@@ -398,7 +405,8 @@ static bool is_named(const struct s3_object *o, const struct s3_version *v)
     return v->null ? null : !null && o->seq == v->seq;
 }
 
-static int remove_older(struct change *c, const struct s3_version *v, bool bypass, struct s3_deleted *ret)
+static int remove_older(struct change *c, const struct s3_version *v, bool bypass,
+                        struct s3_deleted *ret)
 {
     uint64_t seq = v->seq;
     int r = v->null ? get_null_number(c, &seq) : 0;
@@ -417,8 +425,9 @@ static int remove_older(struct change *c, const struct s3_version *v, bool bypas
     return r;
 }
 
-int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_version *v,
-                             bool bypass_governance, struct s3_deleted *ret)
+int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key,
+                             const struct s3_version *v, bool bypass_governance,
+                             struct s3_deleted *ret)
 {
     *ret = (struct s3_deleted){0};
     AUTO(change_fini) struct change c;
@@ -488,8 +497,8 @@ int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct
     return r;
 }
 
-int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, struct str was,
-                         struct str lock)
+int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq,
+                         struct str was, struct str lock)
 {
     AUTO(change_fini) struct change c;
     struct stored v = {.value = BUF(S3_INDEX_VALUE_MAX)};

@@ -2,16 +2,16 @@
 /*
  * object - what the index knows of one object, and the changes of a key, each one transaction.
  *
- * Rows (all integers big endian; `bid` is the bucket's number, 8 bytes; see s3gw/README.md for bytes):
- *   o bid key               current object of a key (what listings walk); absent under a delete marker
- *   v bid key 00 ~seq       other versions and delete markers, newest first
- *   n bid key               number of the null version, while that is among the `v` rows
- *   d seq                   detail of a big object: extents and parts that do not fit the head
- *   f file-id 00 owner      "this file is in use by that owner": the only thing that keeps a file
- *   g time seq file-id      files that lost their last owner: the reclaimer's outbox
+ * Rows (all integers big endian; `bid` is the bucket's number, 8 bytes; see s3gw/README.md for
+ * bytes): o bid key               current object of a key (what listings walk); absent under a
+ * delete marker v bid key 00 ~seq       other versions and delete markers, newest first n bid key
+ * number of the null version, while that is among the `v` rows d seq                   detail of a
+ * big object: extents and parts that do not fit the head f file-id 00 owner      "this file is in
+ * use by that owner": the only thing that keeps a file g time seq file-id      files that lost
+ * their last owner: the reclaimer's outbox
  *
- * Owners are numbers from s3_tx_seq(). A plain PUT has one; every part of a multipart upload has its
- * own, which the completed object keeps; a copy has one of its own.
+ * Owners are numbers from s3_tx_seq(). A plain PUT has one; every part of a multipart upload has
+ * its own, which the completed object keeps; a copy has one of its own.
  */
 #ifndef S3_INDEX_OBJECT_H
 #define S3_INDEX_OBJECT_H
@@ -21,7 +21,7 @@
 #include "s3gw/core/req.h"
 #include "s3gw/index/index.h"
 
-struct s3_part {               /* of a completed multipart object; of an upload see upload.h */
+struct s3_part { /* of a completed multipart object; of an upload see upload.h */
     uint32_t number;
     uint64_t size;
     struct s3_checksum checksum;
@@ -31,71 +31,73 @@ enum { S3_OBJ_DELETE_MARKER = 1u, S3_OBJ_NULL_VERSION = 2u };
 
 struct s3_object {
     uint32_t flags;
-    uint64_t seq;              /* version: commit order; 0 until committed */
+    uint64_t seq; /* version: commit order; 0 until committed */
     uint64_t size;
-    int64_t mtime_ms;          /* never goes back for a key: commit raises it to the old one's if need be */
+    int64_t mtime_ms; /* never goes back for a key: commit raises it to the old one's if need be */
     struct s3_etag etag;
     struct s3_checksum checksum;
-    struct str owner_id;       /* canonical id */
-    struct str storage_class;  /* absent: STANDARD */
+    struct str owner_id;      /* canonical id */
+    struct str storage_class; /* absent: STANDARD */
     /* System headers to give back: lower-case names (content-type, cache-control, ...) and user
      * metadata (x-amz-meta-...), values as sent, in order. Arena. */
     struct s3_pair *headers;
     size_t nheaders;
     struct s3_extent *extents; /* in order; lengths sum to size. Arena */
     size_t nextents;
-    struct s3_part *parts;     /* ascending; only of multipart objects. Arena */
+    struct s3_part *parts; /* ascending; only of multipart objects. Arena */
     size_t nparts;
-    struct str upload_id;      /* of a completed multipart upload; for the idempotent retry */
+    struct str upload_id; /* of a completed multipart upload; for the idempotent retry */
     /* Opaque sections for later concerns (tags, ACL, retention, encryption): kept as they are. */
-    struct str tags;           /* encoded by api/object_meta.c; absent: none */
-    struct str acl;            /* absent: owner's full control */
+    struct str tags; /* encoded by api/object_meta.c; absent: none */
+    struct str acl;  /* absent: owner's full control */
     struct str lock;
     struct str sse;
 };
 
-/* Whole record, versioned: the value of `o` and `v` rows (detail split off by put when big) and the body
- * of self-descriptions. decode: views into @bytes and @arena. 0, -EBADMSG, -ENOMEM. */
+/* Whole record, versioned: the value of `o` and `v` rows (detail split off by put when big) and the
+ * body of self-descriptions. decode: views into @bytes and @arena. 0, -EBADMSG, -ENOMEM. */
 void s3_object_encode(const struct s3_object *o, struct buf *out);
 int s3_object_decode(struct str bytes, struct arena *a, struct s3_object *ret) MUST_CHECK;
 
 /* The current object of a key. @want_detail false: extents and parts of big objects may be missing
  * (listing, HEAD). 0; -ENOENT; -EAGAIN with S3_READ_CACHED; -EBADMSG. */
-int s3_object_get(struct s3_index *x, uint64_t bid, struct str key, enum s3_read how, bool want_detail,
-                  struct arena *a, struct s3_object *ret) MUST_CHECK;
+int s3_object_get(struct s3_index *x, uint64_t bid, struct str key, enum s3_read how,
+                  bool want_detail, struct arena *a, struct s3_object *ret) MUST_CHECK;
 
 /* Conditions of a write, judged inside the transaction. */
 struct s3_cond {
-    bool if_none_match_any;      /* If-None-Match: * */
-    bool has_if_match;           /* If-Match */
-    bool if_match_any;           /* ... was * */
-    struct s3_etag if_match;     /* ... one or several (array below wins when n > 0) */
+    bool if_none_match_any;  /* If-None-Match: * */
+    bool has_if_match;       /* If-Match */
+    bool if_match_any;       /* ... was * */
+    struct s3_etag if_match; /* ... one or several (array below wins when n > 0) */
     const struct s3_etag *if_match_list;
     size_t if_match_n;
 };
-/* -EEXIST: If-None-Match failed; -ENOENT: If-Match and no object; -ESTALE: If-Match, another ETag. */
+/* -EEXIST: If-None-Match failed; -ENOENT: If-Match and no object; -ESTALE: If-Match, another ETag.
+ */
 
 /*
  * Change the objects of a key. Each is called from within an update function; results are errnos
  * of s3_cond, -ENODEV when the bucket is gone (checked here, by its number), -EIO ...
  *
- * put: o's seq, mtime and flags are set here; extents with owner 0 are new files: they get the new seq as
- *      owner, and f rows. What it replaces goes to the outbox; in a bucket with versioning it becomes an
- *      older version, or is the null version that was replaced (-EPERM: that one is locked).
- * delete: the current object, or with versioning a delete marker above it. ret->had says whether there was
- *      a current object (deleting nothing is success). @marker_owner: owner id of a marker.
+ * put: o's seq, mtime and flags are set here; extents with owner 0 are new files: they get the new
+ * seq as owner, and f rows. What it replaces goes to the outbox; in a bucket with versioning it
+ * becomes an older version, or is the null version that was replaced (-EPERM: that one is locked).
+ * delete: the current object, or with versioning a delete marker above it. ret->had says whether
+ * there was a current object (deleting nothing is success). @marker_owner: owner id of a marker.
  */
 int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
                   struct s3_object *o) MUST_CHECK;
 
 /* put, of an object whose files others may own already: for rebuilding the index. */
-int s3_object_restore(struct s3_tx *tx, uint64_t bid, struct str key, struct s3_object *o) MUST_CHECK;
+int s3_object_restore(struct s3_tx *tx, uint64_t bid, struct str key,
+                      struct s3_object *o) MUST_CHECK;
 
 struct s3_deleted {
     bool had;
-    bool marker;        /* a delete marker: made by delete, removed by delete_version */
-    bool null_version;  /* ... or what was removed, is the null version */
-    uint64_t seq;       /* ... its number; 0: nothing happened */
+    bool marker;       /* a delete marker: made by delete, removed by delete_version */
+    bool null_version; /* ... or what was removed, is the null version */
+    uint64_t seq;      /* ... its number; 0: nothing happened */
 };
 int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
                      struct str marker_owner, struct s3_deleted *ret) MUST_CHECK;
@@ -106,33 +108,37 @@ struct s3_version {
     uint64_t seq; /* when not null */
 };
 /* As s3_object_get, of one version, a delete marker too (S3_OBJ_DELETE_MARKER). */
-int s3_object_get_version(struct s3_index *x, uint64_t bid, struct str key, const struct s3_version *v,
-                          enum s3_read how, bool want_detail, struct arena *a, struct s3_object *ret) MUST_CHECK;
+int s3_object_get_version(struct s3_index *x, uint64_t bid, struct str key,
+                          const struct s3_version *v, enum s3_read how, bool want_detail,
+                          struct arena *a, struct s3_object *ret) MUST_CHECK;
 /* The newest version, be it a delete marker: what to say when s3_object_get() finds none. */
 int s3_object_get_newest(struct s3_index *x, uint64_t bid, struct str key, struct arena *a,
                          struct s3_object *ret) MUST_CHECK;
 /*
- * Remove a version for good; the next newest becomes current, unless it is a marker. Nothing there is
- * success. -EPERM: it is locked (lock.h) and @bypass_governance does not help.
+ * Remove a version for good; the next newest becomes current, unless it is a marker. Nothing there
+ * is success. -EPERM: it is locked (lock.h) and @bypass_governance does not help.
  */
-int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_version *v,
-                             bool bypass_governance, struct s3_deleted *ret) MUST_CHECK;
+int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key,
+                             const struct s3_version *v, bool bypass_governance,
+                             struct s3_deleted *ret) MUST_CHECK;
 
 /*
- * Change what may change without a new version: tags, acl, lock of the version @o was read as (o->seq).
- * Everything else of the stored record stays, mtime too. -EAGAIN: that version is no longer there, or its
- * lock is not @was any more, read again; -ENOENT: the key has none at all.
+ * Change what may change without a new version: tags, acl, lock of the version @o was read as
+ * (o->seq). Everything else of the stored record stays, mtime too. -EAGAIN: that version is no
+ * longer there, or its lock is not @was any more, read again; -ENOENT: the key has none at all.
  */
-int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o) MUST_CHECK;
-int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, struct str was,
-                         struct str lock) MUST_CHECK;
+int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key,
+                    const struct s3_object *o) MUST_CHECK;
+int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq,
+                         struct str was, struct str lock) MUST_CHECK;
 
 /*
  * Copy by reference: like put, after checking that the source is still the version that was read
- * (src_seq, current or an older version; else -EAGAIN: read it again) so that its files still live. Every extent gets the new seq
- * as owner and its f row.
+ * (src_seq, current or an older version; else -EAGAIN: read it again) so that its files still live.
+ * Every extent gets the new seq as owner and its f row.
  */
-int s3_object_copy(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq, uint64_t bid,
-                   struct str key, const struct s3_cond *cond, struct s3_object *o) MUST_CHECK;
+int s3_object_copy(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq,
+                   uint64_t bid, struct str key, const struct s3_cond *cond,
+                   struct s3_object *o) MUST_CHECK;
 
 #endif

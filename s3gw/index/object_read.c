@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Readers look at several rows one after the other, and updates may pass between two looks. So a look
- * that finds rows missing looks again whether the first row it read is still the same; then the miss
- * was real.
+ * Readers look at several rows one after the other, and updates may pass between two looks. So a
+ * look that finds rows missing looks again whether the first row it read is still the same; then
+ * the miss was real.
  */
 #include "s3gw/index/object_read.h"
 
@@ -11,8 +11,8 @@
 
 enum { TRIES = 100 }; /* each needs a writer of the very same key to be quicker */
 
-static int get_row(struct s3_index *x, const struct s3_row_key *row, enum s3_read how, struct arena *a,
-                   struct str *ret)
+static int get_row(struct s3_index *x, const struct s3_row_key *row, enum s3_read how,
+                   struct arena *a, struct str *ret)
 {
     if (row->too_long)
         return -ENOENT;
@@ -25,8 +25,8 @@ static int get_row(struct s3_index *x, const struct s3_row_key *row, enum s3_rea
 }
 
 /* A row and its detail. -ESTALE: the detail is gone, so the row must be. */
-static int get_object(struct s3_index *x, const struct s3_row_key *row, enum s3_read how, bool want_detail,
-                      struct arena *a, struct s3_object *ret)
+static int get_object(struct s3_index *x, const struct s3_row_key *row, enum s3_read how,
+                      bool want_detail, struct arena *a, struct s3_object *ret)
 {
     struct str value;
     bool split;
@@ -48,8 +48,8 @@ static int get_object(struct s3_index *x, const struct s3_row_key *row, enum s3_
     return r;
 }
 
-int s3_object_get(struct s3_index *x, uint64_t bid, struct str key, enum s3_read how, bool want_detail,
-                  struct arena *a, struct s3_object *ret)
+int s3_object_get(struct s3_index *x, uint64_t bid, struct str key, enum s3_read how,
+                  bool want_detail, struct arena *a, struct s3_object *ret)
 {
     struct s3_row_key row;
     s3_row_object(&row, S3_ROW_OBJECT, bid, key);
@@ -60,8 +60,8 @@ int s3_object_get(struct s3_index *x, uint64_t bid, struct str key, enum s3_read
 }
 
 /* Number of the current object; 0: none. */
-static int current_number(struct s3_index *x, uint64_t bid, struct str key, enum s3_read how, struct arena *a,
-                          uint64_t *ret)
+static int current_number(struct s3_index *x, uint64_t bid, struct str key, enum s3_read how,
+                          struct arena *a, uint64_t *ret)
 {
     struct s3_object o;
     int r = s3_object_get(x, bid, key, how, false, a, &o);
@@ -95,8 +95,9 @@ static bool is_named(const struct s3_object *o, const struct s3_version *v)
 }
 
 /* -ESTALE: a row moved while we looked. */
-static int look_for_version(struct s3_index *x, uint64_t bid, struct str key, const struct s3_version *v,
-                            enum s3_read how, bool want_detail, struct arena *a, struct s3_object *ret)
+static int look_for_version(struct s3_index *x, uint64_t bid, struct str key,
+                            const struct s3_version *v, enum s3_read how, bool want_detail,
+                            struct arena *a, struct s3_object *ret)
 {
     struct s3_object o;
     int r = s3_object_get(x, bid, key, how, want_detail, a, &o);
@@ -123,8 +124,9 @@ static int look_for_version(struct s3_index *x, uint64_t bid, struct str key, co
     return now == before ? -ENOENT : -ESTALE;
 }
 
-int s3_object_get_version(struct s3_index *x, uint64_t bid, struct str key, const struct s3_version *v,
-                          enum s3_read how, bool want_detail, struct arena *a, struct s3_object *ret)
+int s3_object_get_version(struct s3_index *x, uint64_t bid, struct str key,
+                          const struct s3_version *v, enum s3_read how, bool want_detail,
+                          struct arena *a, struct s3_object *ret)
 {
     int r = -ESTALE;
     for (int i = 0; r == -ESTALE && i < TRIES; i++)
@@ -133,7 +135,8 @@ int s3_object_get_version(struct s3_index *x, uint64_t bid, struct str key, cons
 }
 
 /* The first of the v rows. */
-static int newest_older(struct s3_index *x, uint64_t bid, struct str key, struct arena *a, struct s3_object *ret)
+static int newest_older(struct s3_index *x, uint64_t bid, struct str key, struct arena *a,
+                        struct s3_object *ret)
 {
     struct s3_row_key from, until;
     s3_row_object(&from, S3_ROW_VERSION, bid, key);
@@ -153,7 +156,8 @@ static int newest_older(struct s3_index *x, uint64_t bid, struct str key, struct
     return value.p ? s3_object_decode_head(value, a, ret, &split) : -ENOMEM;
 }
 
-int s3_object_get_newest(struct s3_index *x, uint64_t bid, struct str key, struct arena *a, struct s3_object *ret)
+int s3_object_get_newest(struct s3_index *x, uint64_t bid, struct str key, struct arena *a,
+                         struct s3_object *ret)
 {
     for (int i = 0; i < TRIES; i++) {
         int r = s3_object_get(x, bid, key, S3_READ_ANY, false, a, ret);

@@ -118,7 +118,8 @@ void s3_rec_add_extents(struct buf *b, const struct s3_extent *e, size_t n, uint
     }
 }
 
-int s3_rec_extents(struct rd *r, struct arena *a, uint64_t self, struct s3_extent **ret, size_t *ret_n)
+int s3_rec_extents(struct rd *r, struct arena *a, uint64_t self, struct s3_extent **ret,
+                   size_t *ret_n)
 {
     uint64_t n = rd_var(r);
     enum { EXTENT_BYTES_MIN = 4 };
@@ -158,16 +159,21 @@ enum {
     HAS_ACL = 1u << 7,
     HAS_LOCK = 1u << 8,
     HAS_SSE = 1u << 9,
-    SPLIT = 1u << 10,        /* extents and parts are in the detail row */
+    SPLIT = 1u << 10, /* extents and parts are in the detail row */
     BITS_KNOWN = (1u << 11) - 1,
     FLAGS = S3_OBJ_DELETE_MARKER | S3_OBJ_NULL_VERSION,
 };
 
 /* Names that come often: their place here + 1; 0 is any other, written out. Append only. */
 static const struct str header_names[] = {
-    STR_INIT("content-type"),        STR_INIT("cache-control"),    STR_INIT("content-disposition"),
-    STR_INIT("content-encoding"),    STR_INIT("content-language"), STR_INIT("expires"),
-    STR_INIT("x-amz-meta-mtime"),    STR_INIT("x-amz-meta-s3cmd-attrs"),
+    STR_INIT("content-type"),
+    STR_INIT("cache-control"),
+    STR_INIT("content-disposition"),
+    STR_INIT("content-encoding"),
+    STR_INIT("content-language"),
+    STR_INIT("expires"),
+    STR_INIT("x-amz-meta-mtime"),
+    STR_INIT("x-amz-meta-s3cmd-attrs"),
     STR_INIT("x-amz-website-redirect-location"),
 };
 
@@ -260,9 +266,11 @@ static int read_detail(struct rd *r, struct arena *a, bool has_parts, struct s3_
 
 static uint32_t bits_of(const struct s3_object *o, bool split)
 {
-    return (o->flags & FLAGS) | (o->storage_class.p ? HAS_CLASS : 0) | (o->nheaders ? HAS_HEADERS : 0) |
-           (o->nparts ? HAS_PARTS : 0) | (o->upload_id.p ? HAS_UPLOAD_ID : 0) | (o->tags.p ? HAS_TAGS : 0) |
-           (o->acl.p ? HAS_ACL : 0) | (o->lock.p ? HAS_LOCK : 0) | (o->sse.p ? HAS_SSE : 0) | (split ? SPLIT : 0);
+    return (o->flags & FLAGS) | (o->storage_class.p ? HAS_CLASS : 0) |
+           (o->nheaders ? HAS_HEADERS : 0) | (o->nparts ? HAS_PARTS : 0) |
+           (o->upload_id.p ? HAS_UPLOAD_ID : 0) | (o->tags.p ? HAS_TAGS : 0) |
+           (o->acl.p ? HAS_ACL : 0) | (o->lock.p ? HAS_LOCK : 0) | (o->sse.p ? HAS_SSE : 0) |
+           (split ? SPLIT : 0);
 }
 
 /* What listings need comes first. */
@@ -428,7 +436,8 @@ int s3_object_decode_listed(struct str head, struct arena *a, struct s3_object *
         o.storage_class = arena_str(a, o.storage_class);
         e = o.storage_class.p ? 0 : -ENOMEM;
     }
-    if (e == 0 && o.owner_id.p >= head.p && o.owner_id.p < head.p + head.n) { /* a view of the row yet */
+    if (e == 0 && o.owner_id.p >= head.p &&
+        o.owner_id.p < head.p + head.n) { /* a view of the row yet */
         o.owner_id = arena_str(a, o.owner_id);
         e = o.owner_id.p ? 0 : -ENOMEM;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nearly every file has one owner in all its life. Its row is empty, and dropping it needs no look at
- * the rows around it. Who adds a second owner marks the rows that are there: whoever drops a marked
- * row looks for others.
+ * Nearly every file has one owner in all its life. Its row is empty, and dropping it needs no look
+ * at the rows around it. Who adds a second owner marks the rows that are there: whoever drops a
+ * marked row looks for others.
  */
 #include "s3gw/index/refs.h"
 
@@ -10,7 +10,7 @@
 #include "s3gw/index/rows.h"
 #include "s3gw/index/trash.h"
 
-#define SOLE STR("")
+#define SOLE   STR("")
 #define SHARED STR("\x01")
 
 enum { GARBAGE_HEAD = 1 + 8 + 8 };
@@ -169,8 +169,8 @@ static int read_garbage(struct s3_iter *it, struct arena *a, struct s3_garbage *
     return 0;
 }
 
-int s3_garbage_list(struct s3_index *x, int64_t before_ms, size_t max, struct arena *a, struct s3_garbage **ret,
-                    size_t *ret_n)
+int s3_garbage_list(struct s3_index *x, int64_t before_ms, size_t max, struct arena *a,
+                    struct s3_garbage **ret, size_t *ret_n)
 {
     int r = s3_trash_empty(x);
     if (r < 0)

@@ -7,9 +7,9 @@
  *        s group 00 path      u64: how far the log of that store path has been searched for orphans
  *
  * A file lives while an `f` row names it. Dropping the last one writes a `g` row in the same
- * transaction; the reclaimer claims those, deletes the files on the storages, then forgets the rows.
- * A claimed file can get no new owner: owners come only from an object that is current in the same
- * transaction, and there is none.
+ * transaction; the reclaimer claims those, deletes the files on the storages, then forgets the
+ * rows. A claimed file can get no new owner: owners come only from an object that is current in the
+ * same transaction, and there is none.
  */
 #ifndef S3_INDEX_REFS_H
 #define S3_INDEX_REFS_H
@@ -33,17 +33,18 @@ int s3_ref_used_tx(struct s3_tx *tx, struct str file_id) MUST_CHECK;
 int s3_ref_orphan(struct s3_tx *tx, struct str file_id) MUST_CHECK;
 
 struct s3_garbage {
-    struct str row;      /* the g row's key: give it to s3_garbage_forget */
+    struct str row; /* the g row's key: give it to s3_garbage_forget */
     struct str file_id;
 };
-/* Up to @max rows queued at or before @before_ms, oldest first. *ret in the arena. 0 or errno. Takes the
- * trash (index/trash.h) apart before it looks, so it is no reader only. May block. */
+/* Up to @max rows queued at or before @before_ms, oldest first. *ret in the arena. 0 or errno.
+ * Takes the trash (index/trash.h) apart before it looks, so it is no reader only. May block. */
 int s3_garbage_list(struct s3_index *x, int64_t before_ms, size_t max, struct arena *a,
                     struct s3_garbage **ret, size_t *ret_n) MUST_CHECK;
 void s3_garbage_forget(struct s3_tx *tx, struct str row);
 
 /* How far a storage's log has been searched for orphans. get: 0, -ENOENT (not yet), errno. */
-int s3_scan_position_get(struct s3_index *x, struct str group, unsigned path, uint64_t *ret) MUST_CHECK;
+int s3_scan_position_get(struct s3_index *x, struct str group, unsigned path,
+                         uint64_t *ret) MUST_CHECK;
 void s3_scan_position_put(struct s3_tx *tx, struct str group, unsigned path, uint64_t position);
 
 #endif

@@ -26,8 +26,10 @@ static void set_tables(struct s3_rocksdb_options *x, uint64_t cache_bytes)
     rocksdb_block_based_options_set_data_block_index_type(x->table, HASHED_BLOCKS);
     rocksdb_block_based_options_set_data_block_hash_ratio(x->table, 0.75);
     /* Half of all look-ups are for rows that are not there: every new key, every new reference. */
-    rocksdb_block_based_options_set_filter_policy(x->table, rocksdb_filterpolicy_create_bloom_full(10));
-    /* Indexes and filters count against the cache too, else memory grows with the number of files. */
+    rocksdb_block_based_options_set_filter_policy(x->table,
+                                                  rocksdb_filterpolicy_create_bloom_full(10));
+    /* Indexes and filters count against the cache too, else memory grows with the number of files.
+     */
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(x->table, 1);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(x->table, 1);
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(x->table, 1);
@@ -39,6 +41,9 @@ static void set_writing(rocksdb_options_t *o)
     rocksdb_options_set_write_buffer_size(o, 16 * MIB);
     rocksdb_options_set_max_write_buffer_number(o, 3);
     rocksdb_options_set_arena_block_size(o, 256 * KIB);
+    /* Most look-ups are for what no memtable has: spare them the walk down its skip list. */
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.02);
+    rocksdb_options_set_memtable_whole_key_filtering(o, 1);
     /* One writer. */
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
     rocksdb_options_set_enable_write_thread_adaptive_yield(o, 0);

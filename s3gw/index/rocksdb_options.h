@@ -9,7 +9,8 @@
 
 struct s3_rocksdb_options;
 
-int s3_rocksdb_options_new(const struct s3_index_options *o, struct s3_rocksdb_options **ret) MUST_CHECK;
+int s3_rocksdb_options_new(const struct s3_index_options *o,
+                           struct s3_rocksdb_options **ret) MUST_CHECK;
 void s3_rocksdb_options_free(struct s3_rocksdb_options **o);
 const rocksdb_options_t *s3_rocksdb_options_get(const struct s3_rocksdb_options *o);
 

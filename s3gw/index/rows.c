@@ -69,7 +69,8 @@ void s3_row_object(struct s3_row_key *k, char letter, uint64_t bid, struct str k
     s3_row_bytes(k, key);
 }
 
-void s3_row_numbered(struct s3_row_key *k, char letter, uint64_t bid, struct str key, uint64_t number)
+void s3_row_numbered(struct s3_row_key *k, char letter, uint64_t bid, struct str key,
+                     uint64_t number)
 {
     s3_row_object(k, letter, bid, key);
     s3_row_u8(k, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rows - keys of the index's rows. A letter, then the parts; integers big endian, so that they sort.
- * s3gw/README.md lists them all.
+ * rows - keys of the index's rows. A letter, then the parts; integers big endian, so that they
+ * sort. s3gw/README.md lists them all.
  */
 #ifndef S3_INDEX_ROWS_H
 #define S3_INDEX_ROWS_H
@@ -29,7 +29,8 @@ enum {
 
 enum { S3_ROW_KEY_MAX = 1200, S3_OBJECT_KEY_MAX = 1024 };
 
-/* A key being put together. What does not fit is cut off, and too_long says so: such a row does not exist. */
+/* A key being put together. What does not fit is cut off, and too_long says so: such a row does not
+ * exist. */
 struct s3_row_key {
     size_t n;
     bool too_long;
@@ -48,11 +49,13 @@ void s3_row_bytes(struct s3_row_key *k, struct str s);
 /* The first key that is greater than every key with the prefix @k; n == 0 when there is none. */
 void s3_row_after_prefix(struct s3_row_key *k);
 
-void s3_row_number(struct s3_row_key *k, char letter, uint64_t number);              /* d, t, c, B, p */
-void s3_row_name(struct s3_row_key *k, char letter, struct str name);                /* b, u, k */
+void s3_row_number(struct s3_row_key *k, char letter, uint64_t number); /* d, t, c, B, p */
+void s3_row_name(struct s3_row_key *k, char letter, struct str name);   /* b, u, k */
 void s3_row_object(struct s3_row_key *k, char letter, uint64_t bid, struct str key); /* o, n */
-/* v and m: bid, key, 00, number (of versions the complement). Keys hold no NUL, so they sort by key first. */
-void s3_row_numbered(struct s3_row_key *k, char letter, uint64_t bid, struct str key, uint64_t number);
+/* v and m: bid, key, 00, number (of versions the complement). Keys hold no NUL, so they sort by key
+ * first. */
+void s3_row_numbered(struct s3_row_key *k, char letter, uint64_t bid, struct str key,
+                     uint64_t number);
 /* The same back; false when the row is not shaped so. */
 bool s3_row_numbered_parse(struct str row, struct str *key, uint64_t *number);
 

@@ -2,9 +2,9 @@
 /*
  * store_mem - the promise of index.h in memory, written to be read: sorted arrays of shared rows.
  *
- * Three tables lie upon each other: what is committed, what the updates of this batch changed, what the
- * running update changed. A row is never changed, only replaced, so a snapshot is an array of pointers.
- * For tests: a change costs a move of the array.
+ * Three tables lie upon each other: what is committed, what the updates of this batch changed, what
+ * the running update changed. A row is never changed, only replaced, so a snapshot is an array of
+ * pointers. For tests: a change costs a move of the array.
  */
 #include "s3gw/index/engine.h"
 
@@ -212,7 +212,8 @@ static const struct s3_iter_ops iter_ops = {
     iter_valid, iter_next, iter_seek, iter_key, iter_value, iter_err, iter_free,
 };
 
-static int add_range(struct table *t, const struct table *from_table, struct str from, struct str until)
+static int add_range(struct table *t, const struct table *from_table, struct str from,
+                     struct str until)
 {
     size_t first = table_at(from_table, from);
     size_t end = until.n ? table_at(from_table, until) : from_table->n;
@@ -222,7 +223,8 @@ static int add_range(struct table *t, const struct table *from_table, struct str
     return table_apply(t, &part, false);
 }
 
-static int iter_new(const struct table *const *layers, struct str from, struct str until, struct s3_iter **ret)
+static int iter_new(const struct table *const *layers, struct str from, struct str until,
+                    struct s3_iter **ret)
 {
     struct mem_iter *it = dfs_zalloc(sizeof(*it));
     if (!it)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_rocksdb - the embedded engine. Rows are RocksDB's, a batch is one of its indexed write batches,
- * a commit is one write with one sync of its log.
+ * store_rocksdb - the embedded engine. Rows are RocksDB's, a batch is one of its indexed write
+ * batches, a commit is one write with one sync of its log.
  *
- * When a write or a background job fails, RocksDB takes no more writes; nothing of the failed batch was
- * reported done. Reads go on. The committer closes and opens the database again as soon as that may
- * help: at once and then every second after an I/O error; once there is room after a full disk.
- * What the log holds then counts, so the outcome of the failed batch is whatever a crash would leave.
+ * When a write or a background job fails, RocksDB takes no more writes; nothing of the failed batch
+ * was reported done. Reads go on. The committer closes and opens the database again as soon as that
+ * may help: at once and then every second after an I/O error; once there is room after a full disk.
+ * What the log holds then counts, so the outcome of the failed batch is whatever a crash would
+ * leave.
  *
- * Threads: readers hold the gate shared while they use db; only a reopening takes it alone, by trying:
- * it never makes a reader wait that already holds it.
+ * Threads: readers hold the gate shared while they use db; only a reopening takes it alone, by
+ * trying: it never makes a reader wait that already holds it.
  */
 #include "s3gw/index/engine.h"
 
@@ -27,7 +28,7 @@ enum {
     FORMAT_VERSION = 1,
     SPACE_CHECK_MS = 100,
     HEAL_RETRY_MS = 1000,
-    GATE_TRIES = 2000,                   /* of a millisecond: readers are quick, iterators are freed soon */
+    GATE_TRIES = 2000, /* of a millisecond: readers are quick, iterators are freed soon */
     SPACE_TO_REOPEN = 48 * 1024 * 1024, /* a new log and the memtables of the old ones */
     BLOCK_CACHE_TIER = 1,               /* rocksdb/options.h, ReadTier: kBlockCacheTier */
 };
@@ -103,8 +104,8 @@ static int rocks_get(struct s3_index *x, struct str key, enum s3_read how, struc
     int r = -EIO;
     if (k->db) {
         char *text = NULL;
-        rocksdb_pinnableslice_t *found =
-            rocksdb_get_pinned(k->db, how == S3_READ_CACHED ? k->read_cached : k->read_any, key.p, key.n, &text);
+        rocksdb_pinnableslice_t *found = rocksdb_get_pinned(
+            k->db, how == S3_READ_CACHED ? k->read_cached : k->read_any, key.p, key.n, &text);
         if (found) {
             size_t n;
             const char *p = rocksdb_pinnableslice_value(found, &n);
@@ -153,7 +154,8 @@ static bool iter_valid(struct s3_iter *it)
     struct rocks_iter *i = iter_of(it);
     if (!rocksdb_iter_valid(i->it))
         return false;
-    return i->gated || i->until_n == 0 || str_cmp(iter_key(it), str_of(i->bounds + i->from_n, i->until_n)) < 0;
+    return i->gated || i->until_n == 0 ||
+           str_cmp(iter_key(it), str_of(i->bounds + i->from_n, i->until_n)) < 0;
 }
 
 static void iter_next(struct s3_iter *it)
@@ -192,7 +194,8 @@ static const struct s3_iter_ops iter_ops = {
 };
 
 /* With the gate held shared, or by the committer. */
-static int iter_new(struct rocks *k, bool in_update, struct str from, struct str until, struct s3_iter **ret)
+static int iter_new(struct rocks *k, bool in_update, struct str from, struct str until,
+                    struct s3_iter **ret)
 {
     if (!k->db)
         return -EIO;
@@ -286,8 +289,10 @@ static int check_format(rocksdb_t *db, rocksdb_readoptions_t *read, rocksdb_writ
     struct rd rd = rd_of(str_of(value, n));
     uint32_t version = rd_u32(&rd);
     rocksdb_free(value);
-    if (rd.bad || version != FORMAT_VERSION) { /* later releases read all earlier ones; there is none yet */
-        dfs_log(LOG_ERROR, "index.unknown_format", KV_U64("version", version), KV_U64("known", FORMAT_VERSION));
+    if (rd.bad ||
+        version != FORMAT_VERSION) { /* later releases read all earlier ones; there is none yet */
+        dfs_log(LOG_ERROR, "index.unknown_format", KV_U64("version", version),
+                KV_U64("known", FORMAT_VERSION));
         return -EBADMSG;
     }
     return 0;
@@ -332,7 +337,8 @@ static void rocks_heal(struct s3_index *x)
     int64_t now = (int64_t)dfs_mono_ms();
     if (k->healed_ms != 0 && now - k->healed_ms < HEAL_RETRY_MS)
         return;
-    if (atomic_load(&k->health) == -ENOSPC && space_left(k) < MAX(k->options.reserve_bytes, (uint64_t)SPACE_TO_REOPEN))
+    if (atomic_load(&k->health) == -ENOSPC &&
+        space_left(k) < MAX(k->options.reserve_bytes, (uint64_t)SPACE_TO_REOPEN))
         return; /* still open for readers; opening needs room for its log */
     k->healed_ms = now;
     if (!gate_alone(k))
@@ -400,7 +406,8 @@ static int rocks_tx_get(struct s3_index *x, struct str key, struct buf *value)
     struct rocks *k = rocks_of(x);
     char *text = NULL;
     size_t n = 0;
-    char *found = rocksdb_writebatch_wi_get_from_batch_and_db(k->batch, k->db, k->read_any, key.p, key.n, &n, &text);
+    char *found = rocksdb_writebatch_wi_get_from_batch_and_db(k->batch, k->db, k->read_any, key.p,
+                                                              key.n, &n, &text);
     if (text)
         return read_error(text);
     if (!found)
@@ -422,7 +429,8 @@ static int rocks_tx_del(struct s3_index *x, struct str key)
     return 0;
 }
 
-static int rocks_tx_iter(struct s3_index *x, struct str from, struct str until, struct s3_iter **ret)
+static int rocks_tx_iter(struct s3_index *x, struct str from, struct str until,
+                         struct s3_iter **ret)
 {
     return iter_new(rocks_of(x), true, from, until, ret);
 }

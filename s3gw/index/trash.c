@@ -26,7 +26,8 @@ static void put_item(struct s3_tx *tx, const struct item *t)
     AUTO(buf_free) struct buf b = BUF(64);
     buf_u64(&b, (uint64_t)t->time_ms);
     buf_u32(&b, t->at);
-    s3_tx_put(tx, s3_row_str(&t->row), buf_str(&b)); /* short of memory: reads as damaged, not as done */
+    s3_tx_put(tx, s3_row_str(&t->row),
+              buf_str(&b)); /* short of memory: reads as damaged, not as done */
 }
 
 static void item_named(struct item *t, enum s3_trash kind, uint64_t number, int64_t time_ms)

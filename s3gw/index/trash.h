@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trash - things whose end is too long for one update: big objects, uploads, the uploads of a bucket.
- * The update that ends them drops the row that named them and leaves a `t` row; s3_trash_empty() takes
- * them apart in slices afterwards.
+ * trash - things whose end is too long for one update: big objects, uploads, the uploads of a
+ * bucket. The update that ends them drops the row that named them and leaves a `t` row;
+ * s3_trash_empty() takes them apart in slices afterwards.
  *
  * Rows:  t kind number        u64 time it was left, u32 how far it is taken apart
  */

@@ -24,7 +24,8 @@ void s3_upload_id_format(const struct s3_upload *u, char out[33])
 int s3_upload_id_parse(struct str id, uint64_t *ret_useq, uint64_t *ret_check)
 {
     uint64_t useq, check;
-    if (id.n != 32 || str_hex64(str_head(id, 16), &useq) < 0 || str_hex64(str_from(id, 16), &check) < 0)
+    if (id.n != 32 || str_hex64(str_head(id, 16), &useq) < 0 ||
+        str_hex64(str_from(id, 16), &check) < 0)
         return -EINVAL;
     *ret_useq = useq;
     *ret_check = check;
@@ -47,8 +48,8 @@ static int part_number(struct str row, uint32_t *ret)
 }
 
 /* The m row of an upload whose bucket is there. -ENODEV, -ENOENT. */
-static int check_open(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, struct s3_row_key *row,
-                      struct buf *value)
+static int check_open(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
+                      struct s3_row_key *row, struct buf *value)
 {
     ASSERT(key.n > 0 && key.n <= S3_OBJECT_KEY_MAX);
     enum s3_versioning v;
@@ -79,8 +80,8 @@ int s3_upload_create(struct s3_tx *tx, uint64_t bid, struct s3_upload *u)
     return 0;
 }
 
-int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id, enum s3_read how,
-                  struct arena *a, struct s3_upload *ret)
+int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id,
+                  enum s3_read how, struct arena *a, struct s3_upload *ret)
 {
     uint64_t useq, check;
     if (s3_upload_id_parse(upload_id, &useq, &check) < 0)
@@ -110,7 +111,8 @@ int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str u
 
 /* --- parts --- */
 
-/* The extents of @p as they are to be stored: the caller's stay as they are, so a second run is like the first. */
+/* The extents of @p as they are to be stored: the caller's stay as they are, so a second run is
+ * like the first. */
 static int own_extents(struct s3_tx *tx, const struct s3_upart *p, bool share, struct arena *a,
                        struct s3_upart *stored)
 {
@@ -156,7 +158,8 @@ static int put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t use
         return r;
     struct s3_upart stored;
     part_row(&row, useq, p->number);
-    r = own_extents(tx, p, share, &a, &stored); /* before the old part's go: they may be the same files */
+    r = own_extents(tx, p, share, &a,
+                    &stored); /* before the old part's go: they may be the same files */
     if (r == 0)
         r = drop_part(tx, s3_row_str(&row), &a);
     if (r < 0)
@@ -168,13 +171,14 @@ static int put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t use
     return 0;
 }
 
-int s3_upload_put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, struct s3_upart *p)
+int s3_upload_put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
+                       struct s3_upart *p)
 {
     return put_part(tx, bid, key, useq, false, p);
 }
 
-int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq, uint64_t bid,
-                        struct str key, uint64_t useq, struct s3_upart *p)
+int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq,
+                        uint64_t bid, struct str key, uint64_t useq, struct s3_upart *p)
 {
     int r = s3_object_still_there(tx, src_bid, src_key, src_seq);
     return r < 0 ? r : put_part(tx, bid, key, useq, true, p);
@@ -207,8 +211,8 @@ static int list_add(struct part_list *l, struct arena *a, struct s3_iter *it)
     return r;
 }
 
-static int read_parts(struct s3_iter *it, size_t max, struct arena *a, struct s3_upart **ret, size_t *ret_n,
-                      bool *more)
+static int read_parts(struct s3_iter *it, size_t max, struct arena *a, struct s3_upart **ret,
+                      size_t *ret_n, bool *more)
 {
     struct part_list l = {0};
     int r = 0;
@@ -224,7 +228,8 @@ static int read_parts(struct s3_iter *it, size_t max, struct arena *a, struct s3
     return 0;
 }
 
-static void parts_range(uint64_t useq, uint32_t after, struct s3_row_key *from, struct s3_row_key *until)
+static void parts_range(uint64_t useq, uint32_t after, struct s3_row_key *from,
+                        struct s3_row_key *until)
 {
     s3_row_number(until, S3_ROW_PART, useq);
     s3_row_after_prefix(until);
@@ -244,7 +249,8 @@ int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t ma
     return r < 0 ? r : read_parts(it, max, a, ret, ret_n, more);
 }
 
-int s3_upload_parts_tx(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3_upart **ret, size_t *ret_n)
+int s3_upload_parts_tx(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3_upart **ret,
+                       size_t *ret_n)
 {
     struct s3_row_key from, until;
     parts_range(useq, 0, &from, &until);
@@ -265,9 +271,10 @@ static bool same_extents(const struct s3_upart *p, const struct s3_extent *e)
     return true;
 }
 
-/* All parts go; those not in the list with their files. The listed ones must be what @o is made of. */
-static int take_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, size_t n, const struct s3_object *o,
-                      struct arena *a)
+/* All parts go; those not in the list with their files. The listed ones must be what @o is made of.
+ */
+static int take_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, size_t n,
+                      const struct s3_object *o, struct arena *a)
 {
     struct s3_upart *p;
     size_t count, listed = 0, extents = 0;
@@ -276,8 +283,8 @@ static int take_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, 
         struct s3_row_key row;
         part_row(&row, useq, p[i].number);
         if (listed < n && numbers[listed] == p[i].number) {
-            if (p[i].nextents > o->nextents - extents || !same_extents(&p[i], o->extents + extents) ||
-                o->parts[listed].size != p[i].size)
+            if (p[i].nextents > o->nextents - extents ||
+                !same_extents(&p[i], o->extents + extents) || o->parts[listed].size != p[i].size)
                 return -EAGAIN;
             extents += p[i].nextents;
             listed++;
@@ -291,10 +298,11 @@ static int take_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, 
     return r;
 }
 
-static int put_finished(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_upload *u, uint64_t useq,
-                        uint64_t seq)
+static int put_finished(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_upload *u,
+                        uint64_t useq, uint64_t seq)
 {
-    struct s3_finished f = {.bid = bid, .key = key, .seq = seq, .check = u->check, .time_ms = s3_tx_now(tx)};
+    struct s3_finished f = {
+        .bid = bid, .key = key, .seq = seq, .check = u->check, .time_ms = s3_tx_now(tx)};
     AUTO(buf_free) struct buf record = BUF(4096);
     s3_finished_encode(&f, &record);
     if (buf_err(&record) < 0)
@@ -305,8 +313,9 @@ static int put_finished(struct s3_tx *tx, uint64_t bid, struct str key, const st
     return 0;
 }
 
-int s3_upload_complete(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, const uint32_t *numbers,
-                       size_t n, const struct s3_cond *cond, struct s3_object *o, bool *ret_gone)
+int s3_upload_complete(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
+                       const uint32_t *numbers, size_t n, const struct s3_cond *cond,
+                       struct s3_object *o, bool *ret_gone)
 {
     ASSERT(n > 0 && o->nparts == n);
     AUTO(arena_fini) struct arena a;
@@ -345,8 +354,8 @@ int s3_upload_abort(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t use
 
 /* --- finished uploads --- */
 
-int s3_upload_finished(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id, struct arena *a,
-                       struct s3_object *ret)
+int s3_upload_finished(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id,
+                       struct arena *a, struct s3_object *ret)
 {
     uint64_t useq, check;
     if (s3_upload_id_parse(upload_id, &useq, &check) < 0)
@@ -372,7 +381,8 @@ int s3_upload_finished(struct s3_index *x, uint64_t bid, struct str key, struct 
     return 0;
 }
 
-/* Rows lie in the order of the uploads' start, not of their end: look at more than are forgotten. */
+/* Rows lie in the order of the uploads' start, not of their end: look at more than are forgotten.
+ */
 int s3_upload_forget_finished(struct s3_tx *tx, int64_t before_ms, size_t max)
 {
     AUTO(arena_fini) struct arena a;

@@ -16,11 +16,11 @@ struct s3_upload {
     uint64_t useq;
     struct str key;
     int64_t started_ms;
-    struct str initiator_id;      /* user who created it */
-    enum s3_checksum_alg ck_alg;  /* S3_CK_NONE: none declared */
+    struct str initiator_id;     /* user who created it */
+    enum s3_checksum_alg ck_alg; /* S3_CK_NONE: none declared */
     enum s3_checksum_type ck_type;
-    struct s3_object proto;       /* headers, owner, storage class, tags, acl, ... of the object to be */
-    uint64_t check;               /* random, part of the upload id */
+    struct s3_object proto; /* headers, owner, storage class, tags, acl, ... of the object to be */
+    uint64_t check;         /* random, part of the upload id */
 };
 
 struct s3_upart {
@@ -28,40 +28,47 @@ struct s3_upart {
     uint64_t size;
     int64_t mtime_ms;
     uint8_t md5[16];
-    struct s3_checksum checksum;  /* client's or computed; alg NONE: none */
-    struct s3_checksum crc64;     /* always CRC64NVME of the content: to combine; UploadPartCopy too */
+    struct s3_checksum checksum; /* client's or computed; alg NONE: none */
+    struct s3_checksum crc64; /* always CRC64NVME of the content: to combine; UploadPartCopy too */
     struct s3_extent *extents;
     size_t nextents;
 };
 
-void s3_upload_id_format(const struct s3_upload *u, char out[33]);       /* 32 hex digits and NUL */
+void s3_upload_id_format(const struct s3_upload *u, char out[33]); /* 32 hex digits and NUL */
 /* -EINVAL: not shaped like one. */
 int s3_upload_id_parse(struct str id, uint64_t *ret_useq, uint64_t *ret_check) MUST_CHECK;
 
 /* Inside an update. create sets useq, check. */
 int s3_upload_create(struct s3_tx *tx, uint64_t bid, struct s3_upload *u) MUST_CHECK;
 /* -ENOENT when there is no such upload of that key in that bucket. */
-int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id, enum s3_read how,
-                  struct arena *a, struct s3_upload *ret) MUST_CHECK;
-/* Extents with owner 0 are new files; parts copied by reference are checked like s3_object_copy first. */
-int s3_upload_put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, struct s3_upart *p) MUST_CHECK;
-int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq, uint64_t bid,
-                        struct str key, uint64_t useq, struct s3_upart *p) MUST_CHECK;
+int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id,
+                  enum s3_read how, struct arena *a, struct s3_upload *ret) MUST_CHECK;
+/* Extents with owner 0 are new files; parts copied by reference are checked like s3_object_copy
+ * first. */
+int s3_upload_put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
+                       struct s3_upart *p) MUST_CHECK;
+int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq,
+                        uint64_t bid, struct str key, uint64_t useq, struct s3_upart *p) MUST_CHECK;
 /* Parts with number > @after, ascending, at most @max; *more when another follows. */
 int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t max, struct arena *a,
                     struct s3_upart **ret, size_t *ret_n, bool *more) MUST_CHECK;
-int s3_upload_parts_tx(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3_upart **ret, size_t *ret_n) MUST_CHECK;
+int s3_upload_parts_tx(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3_upart **ret,
+                       size_t *ret_n) MUST_CHECK;
 /*
  * Complete: the upload goes, its listed parts become @o (extents and parts set by the caller from
  * s3_upload_parts; verified here to be unchanged: -EAGAIN, read them again), the others go to the
- * outbox, the `c` row is written. Errors as s3_object_put; -ENOENT with *ret_gone when the upload is gone.
+ * outbox, the `c` row is written. Errors as s3_object_put; -ENOENT with *ret_gone when the upload
+ * is gone.
  */
-int s3_upload_complete(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, const uint32_t *numbers,
-                       size_t n, const struct s3_cond *cond, struct s3_object *o, bool *ret_gone) MUST_CHECK;
-int s3_upload_abort(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq) MUST_CHECK; /* -ENOENT */
-/* A finished upload of this key whose object is still current: 0 and the object; -ENOENT otherwise. */
-int s3_upload_finished(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id, struct arena *a,
-                       struct s3_object *ret) MUST_CHECK;
+int s3_upload_complete(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
+                       const uint32_t *numbers, size_t n, const struct s3_cond *cond,
+                       struct s3_object *o, bool *ret_gone) MUST_CHECK;
+int s3_upload_abort(struct s3_tx *tx, uint64_t bid, struct str key,
+                    uint64_t useq) MUST_CHECK; /* -ENOENT */
+/* A finished upload of this key whose object is still current: 0 and the object; -ENOENT otherwise.
+ */
+int s3_upload_finished(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id,
+                       struct arena *a, struct s3_object *ret) MUST_CHECK;
 /* Forget `c` rows finished before @before_ms; at most @max. */
 int s3_upload_forget_finished(struct s3_tx *tx, int64_t before_ms, size_t max) MUST_CHECK;
 

@@ -12,7 +12,8 @@ int s3_upload_decode(struct str bytes, struct arena *a, struct s3_upload *ret) M
 int s3_upload_decode_listed(struct str bytes, struct arena *a, struct s3_upload *ret) MUST_CHECK;
 
 void s3_upart_encode(const struct s3_upart *p, struct buf *out);
-int s3_upart_decode(struct str bytes, struct arena *a, struct s3_upart *ret) MUST_CHECK; /* number is the row's */
+int s3_upart_decode(struct str bytes, struct arena *a,
+                    struct s3_upart *ret) MUST_CHECK; /* number is the row's */
 
 struct s3_finished {
     uint64_t bid;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* user - users and their access keys; declared in bucket.h. Few rows: what is rare walks all of them. */
+/* user - users and their access keys; declared in bucket.h. Few rows: what is rare walks all of
+ * them. */
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/cache.h"
 #include "s3gw/index/engine.h"
@@ -89,8 +90,8 @@ static int key_decode(struct str bytes, struct arena *a, struct s3_access_key *r
 
 /* --- users --- */
 
-static int get_row(struct s3_index *x, char letter, struct str name, enum s3_read how, struct arena *a,
-                   struct str *ret)
+static int get_row(struct s3_index *x, char letter, struct str name, enum s3_read how,
+                   struct arena *a, struct str *ret)
 {
     struct s3_row_key row;
     s3_row_name(&row, letter, name);
@@ -104,7 +105,8 @@ static int get_row(struct s3_index *x, char letter, struct str name, enum s3_rea
     return ret->p ? 0 : -ENOMEM;
 }
 
-int s3_user_get(struct s3_index *x, struct str id, enum s3_read how, struct arena *a, struct s3_user *ret)
+int s3_user_get(struct s3_index *x, struct str id, enum s3_read how, struct arena *a,
+                struct s3_user *ret)
 {
     struct str bytes;
     int r = get_row(x, S3_ROW_USER, id, how, a, &bytes);
@@ -119,7 +121,8 @@ static int row_exists(struct s3_tx *tx, const struct s3_row_key *row)
 }
 
 /* @must: what has to be there already: 1 yes, 0 no, -1 all the same. */
-static int put_row(struct s3_tx *tx, char letter, struct str name, const struct buf *record, int must)
+static int put_row(struct s3_tx *tx, char letter, struct str name, const struct buf *record,
+                   int must)
 {
     struct s3_row_key row;
     s3_row_name(&row, letter, name);
@@ -248,7 +251,8 @@ static int decode_both(struct str both, struct arena *a, struct s3_access_key *k
     return e < 0 ? e : user_decode(user, a, u);
 }
 
-static int read_both(struct s3_index *x, struct str access_key, enum s3_read how, struct arena *a, struct buf *both)
+static int read_both(struct s3_index *x, struct str access_key, enum s3_read how, struct arena *a,
+                     struct buf *both)
 {
     struct str key, user;
     struct s3_access_key k;
@@ -305,7 +309,8 @@ int s3_key_delete(struct s3_tx *tx, struct str access_key)
     return 0;
 }
 
-int s3_key_list(struct s3_index *x, struct str user_id, struct arena *a, struct s3_access_key **ret, size_t *ret_n)
+int s3_key_list(struct s3_index *x, struct str user_id, struct arena *a, struct s3_access_key **ret,
+                size_t *ret_n)
 {
     struct s3_row_key from, until;
     s3_row_start(&from, S3_ROW_ACCESS_KEY);

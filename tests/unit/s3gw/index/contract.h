@@ -92,7 +92,8 @@ static void keys_and_values_are_any_bytes(void **state)
 {
     (void)state;
     AUTO(s3_index_close) struct s3_index *x = open_engine();
-    const struct change c[] = {{STR("k\0\xff"), STR("\0\0")}, {STR("k"), STR("\xff")}, {STR("k\0"), STR("x")}};
+    const struct change c[] = {
+        {STR("k\0\xff"), STR("\0\0")}, {STR("k"), STR("\xff")}, {STR("k\0"), STR("x")}};
     assert_int_equal(apply(x, c, 3), 0);
     for (size_t i = 0; i < 3; i++)
         assert_value(x, c[i].key, c[i].value);
@@ -110,7 +111,8 @@ static void a_failed_update_changes_nothing(void **state)
     (void)state;
     AUTO(s3_index_close) struct s3_index *x = open_engine();
     assert_int_equal(put1(x, "a", "old"), 0);
-    const struct change c[] = {{STR("a"), STR("new")}, {STR("b"), STR("new")}, {STR("a"), STR_NULL}};
+    const struct change c[] = {
+        {STR("a"), STR("new")}, {STR("b"), STR("new")}, {STR("a"), STR_NULL}};
     struct changes a = {c, 3, -ESTALE, false};
     assert_int_equal(s3_index_update(x, apply_fn, &a), -ESTALE);
     assert_value(x, STR("a"), STR("old"));
@@ -123,7 +125,8 @@ static void a_value_too_large_fails_the_update(void **state)
     AUTO(s3_index_close) struct s3_index *x = open_engine();
     char *big = dfs_zalloc(S3_INDEX_VALUE_MAX + 1);
     assert_non_null(big);
-    const struct change c[] = {{STR("a"), STR("1")}, {STR("b"), str_of(big, S3_INDEX_VALUE_MAX + 1)}};
+    const struct change c[] = {{STR("a"), STR("1")},
+                               {STR("b"), str_of(big, S3_INDEX_VALUE_MAX + 1)}};
     assert_int_equal(apply(x, c, 2), -E2BIG);
     assert_value(x, STR("a"), STR_NULL);
     const struct change largest = {STR("b"), str_of(big, S3_INDEX_VALUE_MAX)};
@@ -207,7 +210,8 @@ static void an_update_sees_its_own_writes(void **state)
 {
     (void)state;
     AUTO(s3_index_close) struct s3_index *x = open_engine();
-    const struct change c[] = {{STR("a"), STR("old")}, {STR("b"), STR("old")}, {STR("c"), STR("old")}};
+    const struct change c[] = {
+        {STR("a"), STR("old")}, {STR("b"), STR("old")}, {STR("c"), STR("old")}};
     assert_int_equal(apply(x, c, 3), 0);
     assert_int_equal(s3_index_update(x, look_inside_fn, NULL), 0);
     assert_value(x, STR("b"), STR("new"));
@@ -418,17 +422,16 @@ static void random_updates_agree_with_a_model(void **state)
     }
 }
 
-#define CONTRACT_TESTS                                                          \
-    cmocka_unit_test(what_is_put_is_got_and_what_is_deleted_is_gone),           \
-        cmocka_unit_test(keys_and_values_are_any_bytes),                        \
-        cmocka_unit_test(a_failed_update_changes_nothing),                      \
-        cmocka_unit_test(a_value_too_large_fails_the_update),                   \
-        cmocka_unit_test(iterators_keep_bounds_and_byte_order),                 \
-        cmocka_unit_test(an_iterator_sees_one_state),                           \
-        cmocka_unit_test(an_update_sees_its_own_writes),                        \
-        cmocka_unit_test(sequence_numbers_rise),                                \
-        cmocka_unit_test(updates_of_many_threads_are_serial),                   \
-        cmocka_unit_test(each_of_a_batch_is_told_its_own_result_when_visible),  \
+#define CONTRACT_TESTS                                                                             \
+    cmocka_unit_test(what_is_put_is_got_and_what_is_deleted_is_gone),                              \
+        cmocka_unit_test(keys_and_values_are_any_bytes),                                           \
+        cmocka_unit_test(a_failed_update_changes_nothing),                                         \
+        cmocka_unit_test(a_value_too_large_fails_the_update),                                      \
+        cmocka_unit_test(iterators_keep_bounds_and_byte_order),                                    \
+        cmocka_unit_test(an_iterator_sees_one_state),                                              \
+        cmocka_unit_test(an_update_sees_its_own_writes), cmocka_unit_test(sequence_numbers_rise),  \
+        cmocka_unit_test(updates_of_many_threads_are_serial),                                      \
+        cmocka_unit_test(each_of_a_batch_is_told_its_own_result_when_visible),                     \
         cmocka_unit_test(random_updates_agree_with_a_model)
 
 #endif

@@ -14,7 +14,8 @@ static void a_bucket_is_created_once_and_numbers_are_not_reused(void **state)
     world_open(&w);
     struct s3_bucket b, again = {.name = STR("bucket"), .owner_id = STR("x"), .group = STR("g")};
     assert_int_equal(get_bucket(&w, STR("bucket"), &b), 0);
-    assert_true(str_eq(b.owner_id, STR("owner")) && str_eq(b.group, STR("group1")) && !b.versioning.p);
+    assert_true(str_eq(b.owner_id, STR("owner")) && str_eq(b.group, STR("group1")) &&
+                !b.versioning.p);
     assert_int_equal(run(&w, fn_bucket_create, &(struct call){.b = &again}), -EEXIST);
     assert_int_equal(run(&w, fn_bucket_delete, &(struct call){.key = STR("bucket")}), 0);
     assert_int_equal(get_bucket(&w, STR("bucket"), &b), -ENOENT);
@@ -22,7 +23,8 @@ static void a_bucket_is_created_once_and_numbers_are_not_reused(void **state)
     assert_int_equal(run(&w, fn_bucket_update, &(struct call){.b = &w.b}), -ENOENT);
     assert_int_equal(run(&w, fn_bucket_create, &(struct call){.b = &again}), 0);
     assert_true(again.bid > w.b.bid);
-    assert_int_equal(run(&w, fn_bucket_update, &(struct call){.b = &w.b}), -ENOENT); /* another of that name */
+    assert_int_equal(run(&w, fn_bucket_update, &(struct call){.b = &w.b}),
+                     -ENOENT); /* another of that name */
 }
 
 static void changes_are_seen_at_once_though_reads_are_cached(void **state)
@@ -33,14 +35,16 @@ static void changes_are_seen_at_once_though_reads_are_cached(void **state)
     for (int i = 0; i < 5; i++) {
         struct s3_bucket b;
         assert_int_equal(get_bucket(&w, STR("bucket"), &b), 0);
-        struct s3_pair_doc doc = {STR("policy"), arena_printf(&w.a, "%d", i)}, empty = {STR("e"), STR("")};
+        struct s3_pair_doc doc = {STR("policy"), arena_printf(&w.a, "%d", i)},
+                           empty = {STR("e"), STR("")};
         struct s3_pair_doc docs[] = {doc, empty};
         w.b.docs = docs;
         w.b.ndocs = 2;
         assert_int_equal(run(&w, fn_bucket_update, &(struct call){.b = &w.b}), 0);
         assert_int_equal(s3_bucket_get(w.x, STR("bucket"), S3_READ_CACHED, &w.a, &b), 0);
         assert_int_equal(b.ndocs, 2);
-        assert_true(str_eq(b.docs[0].value, doc.value) && b.docs[1].value.p && b.docs[1].value.n == 0);
+        assert_true(str_eq(b.docs[0].value, doc.value) && b.docs[1].value.p &&
+                    b.docs[1].value.n == 0);
     }
 }
 
@@ -56,7 +60,8 @@ static void a_bucket_with_anything_in_it_stays(void **state)
     struct call marker = {.key = STR("k")};
     assert_int_equal(run(&w, fn_delete, &marker), 0);
     assert_int_equal(run(&w, fn_bucket_delete, &del), -ENOTEMPTY);
-    assert_int_equal(run(&w, fn_delete_version, &(struct call){.key = STR("k"), .version = {true, 0}}), 0);
+    assert_int_equal(
+        run(&w, fn_delete_version, &(struct call){.key = STR("k"), .version = {true, 0}}), 0);
     assert_int_equal(run(&w, fn_bucket_delete, &del), -ENOTEMPTY); /* the marker */
     struct call last = {.key = STR("k"), .version = {false, marker.deleted.seq}};
     assert_int_equal(run(&w, fn_delete_version, &last), 0);
@@ -71,7 +76,9 @@ static void bucket_lists_are_a_table(void **state)
     world_open(&w);
     static const char *const names[] = {"aa", "ab", "b", "ba"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        struct s3_bucket b = {.name = str_c(names[i]), .owner_id = i % 2 ? STR("odd") : STR("even"), .group = STR("g")};
+        struct s3_bucket b = {.name = str_c(names[i]),
+                              .owner_id = i % 2 ? STR("odd") : STR("even"),
+                              .group = STR("g")};
         assert_int_equal(run(&w, fn_bucket_create, &(struct call){.b = &b}), 0);
     }
     static const struct {
@@ -96,8 +103,9 @@ static void bucket_lists_are_a_table(void **state)
         struct s3_bucket *b;
         size_t n;
         bool more;
-        assert_int_equal(s3_bucket_list(w.x, rows[i].owner, rows[i].prefix, rows[i].after, rows[i].max, &w.a, &b, &n,
-                                        &more), 0);
+        assert_int_equal(s3_bucket_list(w.x, rows[i].owner, rows[i].prefix, rows[i].after,
+                                        rows[i].max, &w.a, &b, &n, &more),
+                         0);
         AUTO(buf_free) struct buf got = BUF(1024);
         for (size_t k = 0; k < n; k++)
             buf_addf(&got, STR_F " ", STR_A(b[k].name));
@@ -140,11 +148,14 @@ static int fn_key_delete(struct s3_tx *tx, void *arg)
 
 static struct user_call someone(void)
 {
-    return (struct user_call){
-        .u = {.id = STR("00112233445566778899aabbccddeeff"), .display_name = STR("Some One"), .email = STR("S@x.org"),
-              .created_ms = 7},
-        .k = {.access_key = STR("AKIA"), .secret = STR("secret"), .user_id = STR("00112233445566778899aabbccddeeff")},
-        .must_be_new = true};
+    return (struct user_call){.u = {.id = STR("00112233445566778899aabbccddeeff"),
+                                    .display_name = STR("Some One"),
+                                    .email = STR("S@x.org"),
+                                    .created_ms = 7},
+                              .k = {.access_key = STR("AKIA"),
+                                    .secret = STR("secret"),
+                                    .user_id = STR("00112233445566778899aabbccddeeff")},
+                              .must_be_new = true};
 }
 
 static void users_and_keys_come_and_go(void **state)
@@ -159,7 +170,8 @@ static void users_and_keys_come_and_go(void **state)
     assert_int_equal(s3_index_update(w.x, fn_user_put, &c), 0);
     assert_int_equal(s3_index_update(w.x, fn_user_put, &c), -EEXIST);
     assert_int_equal(s3_user_get(w.x, c.u.id, S3_READ_ANY, &w.a, &u), 0);
-    assert_true(str_eq(u.id, c.u.id) && str_eq(u.display_name, c.u.display_name) && u.created_ms == 7);
+    assert_true(str_eq(u.id, c.u.id) && str_eq(u.display_name, c.u.display_name) &&
+                u.created_ms == 7);
     assert_int_equal(s3_user_by_email(w.x, STR("s@X.ORG"), &w.a, &u), 0);
     assert_int_equal(s3_user_by_email(w.x, STR("other"), &w.a, &u), -ENOENT);
     assert_int_equal(s3_key_get(w.x, STR("AKIA"), S3_READ_ANY, &w.a, &k, &u), -ENOENT);

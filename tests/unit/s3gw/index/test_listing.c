@@ -2,7 +2,8 @@
 #include "tests/unit/s3gw/index/world.h"
 
 /* Keys and prefixes ("p:" in front) of all pages of at most @max entries, joined by blanks. */
-static struct str list_all(struct world *w, struct str prefix, struct str delimiter, struct str after, size_t max)
+static struct str list_all(struct world *w, struct str prefix, struct str delimiter,
+                           struct str after, size_t max)
 {
     AUTO(buf_free) struct buf out = BUF(1 << 20);
     struct s3_list_query q = {
@@ -12,7 +13,8 @@ static struct str list_all(struct world *w, struct str prefix, struct str delimi
         assert_int_equal(s3_list_objects(w->x, &q, &w->a, &page), 0);
         assert_true(page.n <= max);
         for (size_t i = 0; i < page.n; i++)
-            buf_addf(&out, "%s" STR_F " ", page.entries[i].is_prefix ? "p:" : "", STR_A(page.entries[i].key));
+            buf_addf(&out, "%s" STR_F " ", page.entries[i].is_prefix ? "p:" : "",
+                     STR_A(page.entries[i].key));
         if (page.n > 0)
             q.after = page.entries[page.n - 1].key;
         assert_true(!page.truncated || page.n == max);
@@ -25,22 +27,26 @@ static void pages_are_a_table(void **state)
     (void)state;
     AUTO(world_close) struct world w;
     world_open(&w);
-    static const struct str keys[] = {STR_INIT("a"),     STR_INIT("a/"),    STR_INIT("a/b"),  STR_INIT("a/b/c"),
-                                      STR_INIT("a+1/x"), STR_INIT("b//c"),  STR_INIT("/lead"), STR_INIT("\xff"),
-                                      STR_INIT("\xff\xff/x"), STR_INIT("z")};
+    static const struct str keys[] = {STR_INIT("a"),     STR_INIT("a/"),    STR_INIT("a/b"),
+                                      STR_INIT("a/b/c"), STR_INIT("a+1/x"), STR_INIT("b//c"),
+                                      STR_INIT("/lead"), STR_INIT("\xff"),  STR_INIT("\xff\xff/x"),
+                                      STR_INIT("z")};
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         put_object(&w, keys[i], STR("f"));
     static const struct {
         struct str prefix, delimiter, after, expect;
     } rows[] = {
-        {STR_INIT(""), STR_INIT(""), STR_INIT(""), STR_INIT("/lead a a+1/x a/ a/b a/b/c b//c z \xff \xff\xff/x ")},
-        {STR_INIT(""), STR_INIT("/"), STR_INIT(""), STR_INIT("p:/ a p:a+1/ p:a/ p:b/ z \xff p:\xff\xff/ ")},
+        {STR_INIT(""), STR_INIT(""), STR_INIT(""),
+         STR_INIT("/lead a a+1/x a/ a/b a/b/c b//c z \xff \xff\xff/x ")},
+        {STR_INIT(""), STR_INIT("/"), STR_INIT(""),
+         STR_INIT("p:/ a p:a+1/ p:a/ p:b/ z \xff p:\xff\xff/ ")},
         {STR_INIT("a/"), STR_INIT("/"), STR_INIT(""), STR_INIT("a/ a/b p:a/b/ ")},
         {STR_INIT("a"), STR_INIT("/"), STR_INIT(""), STR_INIT("a p:a+1/ p:a/ ")},
         {STR_INIT("b/"), STR_INIT("/"), STR_INIT(""), STR_INIT("p:b// ")},
         {STR_INIT(""), STR_INIT("/"), STR_INIT("a/"), STR_INIT("p:b/ z \xff p:\xff\xff/ ")},
         {STR_INIT(""), STR_INIT(""), STR_INIT("a/"), STR_INIT("a/b a/b/c b//c z \xff \xff\xff/x ")},
-        {STR_INIT(""), STR_INIT("b/"), STR_INIT(""), STR_INIT("/lead a a+1/x a/ a/b p:a/b/ p:b/ z \xff \xff\xff/x ")},
+        {STR_INIT(""), STR_INIT("b/"), STR_INIT(""),
+         STR_INIT("/lead a a+1/x a/ a/b p:a/b/ p:b/ z \xff \xff\xff/x ")},
         {STR_INIT("\xff"), STR_INIT(""), STR_INIT(""), STR_INIT("\xff \xff\xff/x ")},
         {STR_INIT("\xff\xff"), STR_INIT("/"), STR_INIT(""), STR_INIT("p:\xff\xff/ ")},
         {STR_INIT("nothing"), STR_INIT("/"), STR_INIT(""), STR_INIT("")},
@@ -99,9 +105,11 @@ static void markers_longer_than_any_key_are_harmless(void **state)
     memset(longer, 'k', sizeof(longer));
     put_object(&w, str_of(longest, sizeof(longest)), STR("f"));
     put_object(&w, STR("l"), STR("f"));
-    assert_true(str_eq(list_all(&w, STR(""), STR(""), str_of(longer, sizeof(longer)), 5), STR("l ")));
+    assert_true(
+        str_eq(list_all(&w, STR(""), STR(""), str_of(longer, sizeof(longer)), 5), STR("l ")));
     assert_true(str_eq(list_all(&w, str_of(longer, sizeof(longer)), STR(""), STR(""), 5), STR("")));
-    assert_true(str_eq(list_all(&w, STR(""), STR(""), str_of(longest, sizeof(longest)), 5), STR("l ")));
+    assert_true(
+        str_eq(list_all(&w, STR(""), STR(""), str_of(longest, sizeof(longest)), 5), STR("l ")));
 }
 
 /* --- pages of versions and uploads end anywhere --- */
@@ -115,7 +123,8 @@ static void versions_page_by_page(void **state)
     for (int i = 0; i < 100; i++) { /* more than are read ahead, alternating */
         put_object(&w, arena_printf(&w.a, "k%02d", i % 10), STR("f"));
         if (i % 7 == 0)
-            assert_int_equal(run(&w, fn_delete, &(struct call){.key = arena_printf(&w.a, "k%02d", i % 10)}), 0);
+            assert_int_equal(
+                run(&w, fn_delete, &(struct call){.key = arena_printf(&w.a, "k%02d", i % 10)}), 0);
     }
     struct s3_list_query q = {.bid = w.b.bid, .max = 1000};
     struct s3_list_page all, page;
@@ -123,7 +132,8 @@ static void versions_page_by_page(void **state)
     assert_int_equal(all.n, 115);
     for (size_t i = 1; i < all.n; i++) {
         int order = str_cmp(all.entries[i - 1].key, all.entries[i].key);
-        assert_true(order < 0 || (order == 0 && all.entries[i - 1].object.seq > all.entries[i].object.seq));
+        assert_true(order < 0 ||
+                    (order == 0 && all.entries[i - 1].object.seq > all.entries[i].object.seq));
         assert_int_equal(all.entries[i].is_latest, order < 0);
     }
     for (size_t max = 1; max < 40; max += 6) {
@@ -140,7 +150,8 @@ static void versions_page_by_page(void **state)
         } while (page.truncated);
         assert_int_equal(at, all.n);
     }
-    q = (struct s3_list_query){.bid = w.b.bid, .max = 1000, .after = STR("k08")}; /* the whole key is done */
+    q = (struct s3_list_query){
+        .bid = w.b.bid, .max = 1000, .after = STR("k08")}; /* the whole key is done */
     assert_int_equal(s3_list_versions(w.x, &q, &w.a, &page), 0);
     assert_true(page.n > 0 && str_eq(page.entries[0].key, STR("k09")));
 }
@@ -174,11 +185,13 @@ static void uploads_page_by_page(void **state)
     enum { N = 30 };
     static struct s3_upload u[N];
     for (int i = 0; i < N; i++) {
-        u[i] = (struct s3_upload){.key = arena_printf(&w.a, "d/%d", i / 10), .initiator_id = STR("someone")};
+        u[i] = (struct s3_upload){.key = arena_printf(&w.a, "d/%d", i / 10),
+                                  .initiator_id = STR("someone")};
         assert_int_equal(run(&w, fn_upload_create, &(struct call){.u = &u[i]}), 0);
     }
     for (size_t max = 1; max < 12; max += 5) {
-        struct s3_list_query q = {.bid = w.b.bid, .prefix = STR("d/"), .delimiter = STR("/"), .max = max};
+        struct s3_list_query q = {
+            .bid = w.b.bid, .prefix = STR("d/"), .delimiter = STR("/"), .max = max};
         struct s3_list_page page;
         size_t at = 0;
         do {
@@ -261,14 +274,16 @@ static void random_listings_agree_with_a_model(void **state)
         }
         qsort(keys, n, sizeof(keys[0]), by_bytes);
         for (int i = 0; i < 150; i++) {
-            struct str prefix = random_text(&w, &random, 3), delimiter = random_text(&w, &random, 2),
-                       after = random_text(&w, &random, 4);
+            struct str prefix = random_text(&w, &random, 3),
+                       delimiter = random_text(&w, &random, 2), after = random_text(&w, &random, 4);
             size_t max = 1 + draw(&random, 30);
             struct str expect = list_model(&w, keys, n, prefix, delimiter, after);
             struct str got = list_all(&w, prefix, delimiter, after, max);
             if (!str_eq(got, expect))
-                fail_msg("prefix '" STR_F "' delimiter '" STR_F "' after '" STR_F "' max %zu:\n" STR_F "\n" STR_F,
-                         STR_A(prefix), STR_A(delimiter), STR_A(after), max, STR_A(got), STR_A(expect));
+                fail_msg("prefix '" STR_F "' delimiter '" STR_F "' after '" STR_F
+                         "' max %zu:\n" STR_F "\n" STR_F,
+                         STR_A(prefix), STR_A(delimiter), STR_A(after), max, STR_A(got),
+                         STR_A(expect));
         }
     }
 }

@@ -53,9 +53,11 @@ static void an_update_that_runs_again_owns_its_files_again(void **state)
     world_open(&w);
     struct s3_object *o = object_of(&w, STR("f1"));
     struct s3_cond match = {.has_if_match = true};
-    assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = o, .cond = &match}), -ENOENT);
+    assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = o, .cond = &match}),
+                     -ENOENT);
     assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = o}), 0);
-    assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k2"), .o = o}), 0); /* o->seq is set by now */
+    assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k2"), .o = o}),
+                     0); /* o->seq is set by now */
     struct s3_object got;
     assert_int_equal(get_object(&w, STR("k2"), &got), 0);
     assert_int_equal(got.extents[0].owner, got.seq);
@@ -65,10 +67,14 @@ static void conditions_are_judged_at_commit(void **state)
 {
     (void)state;
     const struct s3_etag right = {.md5 = {'f', '1'}}, wrong = {.md5 = {1}}, list[] = {wrong, right};
-    const struct s3_cond none_any = {.if_none_match_any = true}, match_any = {.has_if_match = true, .if_match_any = true},
+    const struct s3_cond none_any = {.if_none_match_any = true},
+                         match_any = {.has_if_match = true, .if_match_any = true},
                          match_right = {.has_if_match = true, .if_match = right},
                          match_wrong = {.has_if_match = true, .if_match = wrong},
-                         match_list = {.has_if_match = true, .if_match = wrong, .if_match_list = list, .if_match_n = 2};
+                         match_list = {.has_if_match = true,
+                                       .if_match = wrong,
+                                       .if_match_list = list,
+                                       .if_match_n = 2};
     const struct {
         const struct s3_cond *cond;
         int with, without; /* an object there */
@@ -83,7 +89,8 @@ static void conditions_are_judged_at_commit(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO(world_close) struct world w;
         world_open(&w);
-        struct call put = {.key = STR("absent"), .o = object_of(&w, STR("n1")), .cond = rows[i].cond};
+        struct call put = {
+            .key = STR("absent"), .o = object_of(&w, STR("n1")), .cond = rows[i].cond};
         assert_int_equal(run(&w, fn_put, &put), rows[i].without);
         put_object(&w, STR("k"), STR("f1"));
         put = (struct call){.key = STR("k"), .o = object_of(&w, STR("n2")), .cond = rows[i].cond};
@@ -160,7 +167,8 @@ static void a_copy_of_what_was_replaced_is_to_be_read_again(void **state)
     world_open(&w);
     struct s3_object *src = put_object(&w, STR("src"), STR("f1"));
     put_object(&w, STR("src"), STR("f2"));
-    struct call c = {.key = STR("dst"), .src = STR("src"), .src_seq = src->seq, .o = object_of(&w, STR("f1"))};
+    struct call c = {
+        .key = STR("dst"), .src = STR("src"), .src_seq = src->seq, .o = object_of(&w, STR("f1"))};
     assert_int_equal(run(&w, fn_copy, &c), -EAGAIN);
     assert_kept(&w, STR("f1"), false);
 }
@@ -170,8 +178,10 @@ static void restored_objects_may_share_files(void **state)
     (void)state;
     AUTO(world_close) struct world w;
     world_open(&w);
-    assert_int_equal(run(&w, fn_restore, &(struct call){.key = STR("a"), .o = object_of(&w, STR("f"))}), 0);
-    assert_int_equal(run(&w, fn_restore, &(struct call){.key = STR("b"), .o = object_of(&w, STR("f"))}), 0);
+    assert_int_equal(
+        run(&w, fn_restore, &(struct call){.key = STR("a"), .o = object_of(&w, STR("f"))}), 0);
+    assert_int_equal(
+        run(&w, fn_restore, &(struct call){.key = STR("b"), .o = object_of(&w, STR("f"))}), 0);
     assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("a")}), 0);
     assert_kept(&w, STR("f"), true);
     assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("b")}), 0);
@@ -186,7 +196,8 @@ static struct s3_object *big_object(struct world *w, size_t n)
     o->extents = arena_alloc(&w->a, n * sizeof(*o->extents));
     o->parts = arena_alloc(&w->a, n * sizeof(*o->parts));
     for (size_t i = 0; i < n; i++) {
-        o->extents[i] = (struct s3_extent){.file_id = arena_printf(&w->a, "group1/M00/00/00/file%zu", i), .length = 7};
+        o->extents[i] = (struct s3_extent){
+            .file_id = arena_printf(&w->a, "group1/M00/00/00/file%zu", i), .length = 7};
         o->parts[i] = (struct s3_part){.number = (uint32_t)i + 1, .size = 7};
     }
     o->nextents = o->nparts = n;
@@ -238,7 +249,8 @@ static void amend_changes_sections_only(void **state)
         assert_int_equal(now.nparts, extents);
         with.seq++;
         assert_int_equal(run(&w, fn_amend, &(struct call){.key = STR("k"), .o = &with}), -EAGAIN);
-        assert_int_equal(run(&w, fn_amend, &(struct call){.key = STR("none"), .o = &with}), -ENOENT);
+        assert_int_equal(run(&w, fn_amend, &(struct call){.key = STR("none"), .o = &with}),
+                         -ENOENT);
     }
 }
 
@@ -249,11 +261,16 @@ static void a_lock_is_changed_by_compare_and_set(void **state)
     world_open(&w);
     struct s3_object *o = put_object(&w, STR("k"), STR("f")), now;
     o->lock = STR("one");
-    assert_int_equal(run(&w, fn_amend_lock, &(struct call){.key = STR("k"), .o = o, .was = STR("other")}), -EAGAIN);
-    assert_int_equal(run(&w, fn_amend_lock, &(struct call){.key = STR("k"), .o = o, .was = STR_NULL}), 0);
+    assert_int_equal(
+        run(&w, fn_amend_lock, &(struct call){.key = STR("k"), .o = o, .was = STR("other")}),
+        -EAGAIN);
+    assert_int_equal(
+        run(&w, fn_amend_lock, &(struct call){.key = STR("k"), .o = o, .was = STR_NULL}), 0);
     o->lock = STR("two");
-    assert_int_equal(run(&w, fn_amend_lock, &(struct call){.key = STR("k"), .o = o, .was = STR_NULL}), -EAGAIN);
-    assert_int_equal(run(&w, fn_amend_lock, &(struct call){.key = STR("k"), .o = o, .was = STR("one")}), 0);
+    assert_int_equal(
+        run(&w, fn_amend_lock, &(struct call){.key = STR("k"), .o = o, .was = STR_NULL}), -EAGAIN);
+    assert_int_equal(
+        run(&w, fn_amend_lock, &(struct call){.key = STR("k"), .o = o, .was = STR("one")}), 0);
     assert_int_equal(get_object(&w, STR("k"), &now), 0);
     assert_true(str_eq(now.lock, STR("two")));
 }

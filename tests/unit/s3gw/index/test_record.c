@@ -5,7 +5,7 @@
 #include "s3gw/index/upload_record.h"
 #include "tests/lib/test.h"
 
-#define OWNER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define OWNER   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define FILE_ID "group1/M00/00/00/wKgBaGcEPB2AQ5YpAAAAEAAAAAAAAAAAABAAAAAAABc1234567.txt"
 
 static const struct s3_checksum crc64 = {.alg = S3_CK_CRC64NVME, .n = 8, .value = "12345678"};
@@ -15,9 +15,17 @@ static struct s3_object ordinary(struct s3_extent *e, struct s3_pair *h)
 {
     *e = (struct s3_extent){.file_id = STR(FILE_ID), .length = 4096, .owner = 123456};
     *h = (struct s3_pair){STR("content-type"), STR("text/plain")};
-    return (struct s3_object){.flags = S3_OBJ_NULL_VERSION, .seq = 123456, .size = 4096, .mtime_ms = 1764000000000,
-                              .etag = {.md5 = "0123456789abcde"}, .checksum = crc64, .owner_id = STR(OWNER),
-                              .headers = h, .nheaders = 1, .extents = e, .nextents = 1};
+    return (struct s3_object){.flags = S3_OBJ_NULL_VERSION,
+                              .seq = 123456,
+                              .size = 4096,
+                              .mtime_ms = 1764000000000,
+                              .etag = {.md5 = "0123456789abcde"},
+                              .checksum = crc64,
+                              .owner_id = STR(OWNER),
+                              .headers = h,
+                              .nheaders = 1,
+                              .extents = e,
+                              .nextents = 1};
 }
 
 /* With everything there is. */
@@ -26,7 +34,8 @@ static struct s3_object full(struct s3_extent *e, struct s3_pair *h, struct s3_p
     struct s3_object o = ordinary(e, h);
     e[0].length = 1;
     e[1] = (struct s3_extent){.file_id = STR(FILE_ID), .offset = 7, .length = 4000, .owner = 99};
-    e[2] = (struct s3_extent){.file_id = STR("other"), .offset = UINT64_MAX - 95, .length = 95, .owner = 0};
+    e[2] = (struct s3_extent){
+        .file_id = STR("other"), .offset = UINT64_MAX - 95, .length = 95, .owner = 0};
     h[1] = (struct s3_pair){STR("x-amz-meta-\xc3\xa4"), STR("")};
     p[0] = (struct s3_part){.number = 1, .size = 1, .checksum = crc64};
     p[1] = (struct s3_part){.number = 10000, .size = 4095};
@@ -151,11 +160,29 @@ static void golden_bytes_of_version_1(void **state)
     (void)state;
     struct s3_extent e = {.file_id = STR("f"), .offset = 1, .length = 300, .owner = 5};
     struct s3_pair h = {STR("content-type"), STR("a/b")};
-    struct s3_object o = {.flags = S3_OBJ_NULL_VERSION, .seq = 5, .size = 300, .mtime_ms = 1000,
-                          .etag = {.md5 = "ABCDEFGHIJKLMNO"}, .owner_id = STR("me"), .headers = &h, .nheaders = 1,
-                          .extents = &e, .nextents = 1, .tags = STR("T")};
-    static const char golden[] = "\x01\x4a\x05\xac\x02\xe8\x07" "ABCDEFGHIJKLMNO\0" "\0" "\0" "\x01\x02me"
-                                 "\x01\x01\x03" "a/b" "\x01T" "\x01\x01" "f" "\x01\xac\x02" "\0";
+    struct s3_object o = {.flags = S3_OBJ_NULL_VERSION,
+                          .seq = 5,
+                          .size = 300,
+                          .mtime_ms = 1000,
+                          .etag = {.md5 = "ABCDEFGHIJKLMNO"},
+                          .owner_id = STR("me"),
+                          .headers = &h,
+                          .nheaders = 1,
+                          .extents = &e,
+                          .nextents = 1,
+                          .tags = STR("T")};
+    static const char golden[] = "\x01\x4a\x05\xac\x02\xe8\x07"
+                                 "ABCDEFGHIJKLMNO\0"
+                                 "\0"
+                                 "\0"
+                                 "\x01\x02me"
+                                 "\x01\x01\x03"
+                                 "a/b"
+                                 "\x01T"
+                                 "\x01\x01"
+                                 "f"
+                                 "\x01\xac\x02"
+                                 "\0";
     AUTO(buf_free) struct buf b = BUF(4096);
     s3_object_encode(&o, &b);
     assert_int_equal(b.n, sizeof(golden) - 1);
@@ -184,7 +211,8 @@ static void big_manifests_are_split(void **state)
     bool split;
     assert_int_equal(s3_object_decode_head(buf_str(&head), &a, &back, &split), 0);
     assert_true(split && back.nextents == 0);
-    assert_int_equal(s3_object_decode(buf_str(&head), &a, &back), -EBADMSG); /* half a record is none */
+    assert_int_equal(s3_object_decode(buf_str(&head), &a, &back),
+                     -EBADMSG); /* half a record is none */
     assert_int_equal(s3_object_decode_head(buf_str(&head), &a, &back, &split), 0);
     assert_int_equal(s3_object_decode_detail(buf_str(&detail), &a, &back), 0);
     assert_same(&o, &back);
@@ -232,10 +260,17 @@ static void encode_any(size_t i, struct buf *b)
     struct s3_part p[2];
     struct s3_object o = full(e, h, p);
     struct s3_pair_doc doc = {STR("policy"), STR("{}")};
-    struct s3_bucket bucket = {.bid = 1, .name = STR("b"), .owner_id = STR(OWNER), .group = STR("g"),
-                               .versioning = STR("Enabled"), .docs = &doc, .ndocs = 1};
-    struct s3_upload u = {.started_ms = 4, .initiator_id = STR("me"), .ck_alg = S3_CK_SHA1, .proto = o};
-    struct s3_upart part = {.size = 3, .checksum = crc64, .crc64 = crc64, .extents = e, .nextents = 3};
+    struct s3_bucket bucket = {.bid = 1,
+                               .name = STR("b"),
+                               .owner_id = STR(OWNER),
+                               .group = STR("g"),
+                               .versioning = STR("Enabled"),
+                               .docs = &doc,
+                               .ndocs = 1};
+    struct s3_upload u = {
+        .started_ms = 4, .initiator_id = STR("me"), .ck_alg = S3_CK_SHA1, .proto = o};
+    struct s3_upart part = {
+        .size = 3, .checksum = crc64, .crc64 = crc64, .extents = e, .nextents = 3};
     struct s3_finished f = {.bid = 1, .key = STR("k"), .seq = 2, .time_ms = 3};
     switch (i) {
     case 0:
@@ -255,7 +290,8 @@ static void encode_any(size_t i, struct buf *b)
     }
 }
 
-static const decode_fn decoders[] = {decode_object, decode_bucket, decode_upload, decode_part, decode_finished};
+static const decode_fn decoders[] = {decode_object, decode_bucket, decode_upload, decode_part,
+                                     decode_finished};
 
 static void cut_lengthened_and_newer_records_are_refused(void **state)
 {

@@ -79,8 +79,10 @@ static void *write_and_tell(void *arg)
     struct writer *w = arg;
     for (uint32_t n = 0;; n++) {
         char key[32], pair[32];
-        int kn = snprintf(key, sizeof(key), "w%u-%08u", w->id, n), pn = snprintf(pair, sizeof(pair), "x%u", w->id);
-        struct change c[] = {{str_of(key, (size_t)kn), STR("v")}, {str_of(pair, (size_t)pn), str_of(key, (size_t)kn)}};
+        int kn = snprintf(key, sizeof(key), "w%u-%08u", w->id, n),
+            pn = snprintf(pair, sizeof(pair), "x%u", w->id);
+        struct change c[] = {{str_of(key, (size_t)kn), STR("v")},
+                             {str_of(pair, (size_t)pn), str_of(key, (size_t)kn)}};
         uint32_t message[2] = {w->id, n};
         if (apply(w->x, c, 2) != 0 || write(w->told, message, sizeof(message)) != sizeof(message))
             _exit(1);
@@ -119,7 +121,6 @@ static pid_t start_writers(int *told)
     *told = fd[0];
     return pid;
 }
-
 
 static void an_index_open_elsewhere_is_refused(void **state)
 {
@@ -185,7 +186,8 @@ static void below_the_reserve_only_what_frees_passes(void **state)
     assert_int_equal(s3_index_update(x, apply_fn, &a), 0);
 }
 
-/* The disk refuses a log write: told as an error, readers go on, and when the disk is well so are we. */
+/* The disk refuses a log write: told as an error, readers go on, and when the disk is well so are
+ * we. */
 static void a_failed_write_is_told_and_heals(void **state)
 {
     (void)state;
@@ -228,7 +230,8 @@ static void acknowledged_updates_survive_a_kill(void **state)
         pid_t pid = start_writers(&told);
         uint32_t message[2], last[WRITERS];
         memset(last, 0xFF, sizeof(last));
-        for (int n = 0; n < 50 + 300 * round && read(told, message, sizeof(message)) == sizeof(message); n++)
+        for (int n = 0;
+             n < 50 + 300 * round && read(told, message, sizeof(message)) == sizeof(message); n++)
             last[message[0]] = message[1];
         kill(pid, SIGKILL);
         while (read(told, message, sizeof(message)) == sizeof(message))

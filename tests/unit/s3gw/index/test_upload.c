@@ -4,7 +4,8 @@
 
 static struct s3_upload open_upload(struct world *w, struct str key)
 {
-    struct s3_upload u = {.key = key, .initiator_id = STR("me"), .started_ms = 5, .proto.owner_id = STR("owner")};
+    struct s3_upload u = {
+        .key = key, .initiator_id = STR("me"), .started_ms = 5, .proto.owner_id = STR("owner")};
     assert_int_equal(run(w, fn_upload_create, &(struct call){.u = &u}), 0);
     return u;
 }
@@ -24,7 +25,8 @@ static int put_part(struct world *w, struct s3_upload *u, uint32_t number, struc
 }
 
 /* The object that the numbered parts make, as they are stored now. */
-static struct s3_object *gather(struct world *w, const struct s3_upload *u, const uint32_t *numbers, size_t n)
+static struct s3_object *gather(struct world *w, const struct s3_upload *u, const uint32_t *numbers,
+                                size_t n)
 {
     struct s3_upart *p;
     size_t np;
@@ -49,8 +51,8 @@ static struct s3_object *gather(struct world *w, const struct s3_upload *u, cons
     return o;
 }
 
-static int complete(struct world *w, struct s3_upload *u, const uint32_t *numbers, size_t n, struct s3_object *o,
-                    bool *gone)
+static int complete(struct world *w, struct s3_upload *u, const uint32_t *numbers, size_t n,
+                    struct s3_object *o, bool *gone)
 {
     struct call c = {.key = u->key, .u = u, .numbers = numbers, .n = n, .o = o};
     int r = run(w, fn_complete, &c);
@@ -85,11 +87,15 @@ static void an_upload_is_found_by_its_whole_id_and_key_only(void **state)
     assert_int_equal(s3_upload_get(w.x, w.b.bid, STR("k"), id, S3_READ_ANY, &w.a, &got), 0);
     assert_true(got.useq == u.useq && got.check == u.check && str_eq(got.key, STR("k")));
     assert_true(str_eq(got.initiator_id, STR("me")) && str_eq(got.proto.owner_id, STR("owner")));
-    assert_int_equal(s3_upload_get(w.x, w.b.bid, STR("other"), id, S3_READ_ANY, &w.a, &got), -ENOENT);
-    assert_int_equal(s3_upload_get(w.x, w.b.bid + 1, STR("k"), id, S3_READ_ANY, &w.a, &got), -ENOENT);
+    assert_int_equal(s3_upload_get(w.x, w.b.bid, STR("other"), id, S3_READ_ANY, &w.a, &got),
+                     -ENOENT);
+    assert_int_equal(s3_upload_get(w.x, w.b.bid + 1, STR("k"), id, S3_READ_ANY, &w.a, &got),
+                     -ENOENT);
     u.check ^= 1;
-    assert_int_equal(s3_upload_get(w.x, w.b.bid, STR("k"), id_of(&w, &u), S3_READ_ANY, &w.a, &got), -ENOENT);
-    assert_int_equal(s3_upload_get(w.x, w.b.bid, STR("k"), STR("junk"), S3_READ_ANY, &w.a, &got), -ENOENT);
+    assert_int_equal(s3_upload_get(w.x, w.b.bid, STR("k"), id_of(&w, &u), S3_READ_ANY, &w.a, &got),
+                     -ENOENT);
+    assert_int_equal(s3_upload_get(w.x, w.b.bid, STR("k"), STR("junk"), S3_READ_ANY, &w.a, &got),
+                     -ENOENT);
 }
 
 static void parts_are_listed_in_order_and_pages(void **state)
@@ -108,15 +114,17 @@ static void parts_are_listed_in_order_and_pages(void **state)
         uint32_t expect[5];
         bool more;
     } rows[] = {
-        {0, 10, {1, 2, 300, 10000}, false}, {0, 4, {1, 2, 300, 10000}, false}, {0, 3, {1, 2, 300}, true},
-        {2, 1, {300}, true},                {299, 5, {300, 10000}, false},     {10000, 5, {0}, false},
+        {0, 10, {1, 2, 300, 10000}, false}, {0, 4, {1, 2, 300, 10000}, false},
+        {0, 3, {1, 2, 300}, true},          {2, 1, {300}, true},
+        {299, 5, {300, 10000}, false},      {10000, 5, {0}, false},
         {UINT32_MAX, 5, {0}, false},        {0, 0, {0}, true},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct s3_upart *p;
         size_t n;
         bool more;
-        assert_int_equal(s3_upload_parts(w.x, u.useq, rows[i].after, rows[i].max, &w.a, &p, &n, &more), 0);
+        assert_int_equal(
+            s3_upload_parts(w.x, u.useq, rows[i].after, rows[i].max, &w.a, &p, &n, &more), 0);
         for (size_t k = 0; k < n; k++)
             assert_int_equal(p[k].number, rows[i].expect[k]);
         assert_int_equal(rows[i].expect[n], 0);
@@ -180,15 +188,19 @@ static void a_finished_upload_is_remembered_while_current(void **state)
     bool gone;
     struct s3_object got;
     assert_int_equal(put_part(&w, &u, 1, STR("f")), 0);
-    assert_int_equal(s3_upload_finished(w.x, w.b.bid, STR("k"), id_of(&w, &u), &w.a, &got), -ENOENT);
+    assert_int_equal(s3_upload_finished(w.x, w.b.bid, STR("k"), id_of(&w, &u), &w.a, &got),
+                     -ENOENT);
     assert_int_equal(complete(&w, &u, numbers, 1, gather(&w, &u, numbers, 1), &gone), 0);
     assert_int_equal(s3_upload_finished(w.x, w.b.bid, STR("k"), id_of(&w, &u), &w.a, &got), 0);
     wrong = u;
     wrong.check++;
-    assert_int_equal(s3_upload_finished(w.x, w.b.bid, STR("k"), id_of(&w, &wrong), &w.a, &got), -ENOENT);
-    assert_int_equal(s3_upload_finished(w.x, w.b.bid, STR("j"), id_of(&w, &u), &w.a, &got), -ENOENT);
+    assert_int_equal(s3_upload_finished(w.x, w.b.bid, STR("k"), id_of(&w, &wrong), &w.a, &got),
+                     -ENOENT);
+    assert_int_equal(s3_upload_finished(w.x, w.b.bid, STR("j"), id_of(&w, &u), &w.a, &got),
+                     -ENOENT);
     put_object(&w, STR("k"), STR("newer"));
-    assert_int_equal(s3_upload_finished(w.x, w.b.bid, STR("k"), id_of(&w, &u), &w.a, &got), -ENOENT);
+    assert_int_equal(s3_upload_finished(w.x, w.b.bid, STR("k"), id_of(&w, &u), &w.a, &got),
+                     -ENOENT);
     struct call forget = {.time_ms = dfs_now_ms() - 1000, .n = 10};
     assert_int_equal(run(&w, fn_forget_finished, &forget), 0);
     assert_int_equal(count_rows(&w, "c"), 1);
@@ -215,8 +227,12 @@ static void parts_changed_since_are_to_be_read_again(void **state)
     assert_kept(&w, STR("f1"), true); /* nothing of the failed one stayed */
     assert_kept(&w, STR("f3"), true);
     struct s3_cond cond = {.has_if_match = true, .if_match_any = true};
-    struct call c = {
-        .key = u.key, .u = &u, .numbers = numbers, .n = 2, .o = gather(&w, &u, numbers, 2), .cond = &cond};
+    struct call c = {.key = u.key,
+                     .u = &u,
+                     .numbers = numbers,
+                     .n = 2,
+                     .o = gather(&w, &u, numbers, 2),
+                     .cond = &cond};
     assert_int_equal(run(&w, fn_complete, &c), -ENOENT);
     assert_false(c.gone); /* the condition's, not the upload's */
     assert_int_equal(complete(&w, &u, numbers, 2, gather(&w, &u, numbers, 2), &gone), 0);
@@ -271,7 +287,8 @@ static void a_deleted_bucket_ends_its_uploads(void **state)
     assert_int_equal(put_part(&w, &u, 2, STR("late")), -ENODEV);
     assert_kept(&w, STR("f1"), false);
     assert_kept(&w, STR("f2"), false);
-    assert_int_equal(count_rows(&w, "m") + count_rows(&w, "p") + count_rows(&w, "f") + count_rows(&w, "t"), 0);
+    assert_int_equal(
+        count_rows(&w, "m") + count_rows(&w, "p") + count_rows(&w, "f") + count_rows(&w, "t"), 0);
 }
 
 static void ten_thousand_parts_complete_at_once(void **state)
@@ -284,7 +301,8 @@ static void ten_thousand_parts_complete_at_once(void **state)
     static uint32_t numbers[N];
     for (uint32_t i = 0; i < N; i++) {
         numbers[i] = i + 1;
-        struct str file = arena_printf(&w.a, "group1/M00/00/00/wKgABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ab%u", i);
+        struct str file =
+            arena_printf(&w.a, "group1/M00/00/00/wKgABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ab%u", i);
         assert_int_equal(put_part(&w, &u, i + 1, file), 0);
     }
     struct s3_object got;

@@ -4,13 +4,14 @@
 #include "s3gw/index/lock.h"
 #include "tests/unit/s3gw/index/world.h"
 
-static int get_version(struct world *w, struct str key, bool null, uint64_t seq, struct s3_object *ret)
+static int get_version(struct world *w, struct str key, bool null, uint64_t seq,
+                       struct s3_object *ret)
 {
     struct s3_version v = {null, seq};
     return s3_object_get_version(w->x, w->b.bid, key, &v, S3_READ_ANY, true, &w->a, ret);
 }
 
-static struct s3_deleted delete(struct world *w, struct str key)
+static struct s3_deleted delete (struct world *w, struct str key)
 {
     struct call c = {.key = key};
     assert_int_equal(run(w, fn_delete, &c), 0);
@@ -31,7 +32,8 @@ static void enabled_keeps_every_version(void **state)
     world_open(&w);
     put_object(&w, STR("k"), STR("null"));
     set_versioning(&w, STR("Enabled"));
-    uint64_t v1 = put_object(&w, STR("k"), STR("f1"))->seq, v2 = put_object(&w, STR("k"), STR("f2"))->seq;
+    uint64_t v1 = put_object(&w, STR("k"), STR("f1"))->seq,
+             v2 = put_object(&w, STR("k"), STR("f2"))->seq;
     struct s3_object o;
     assert_current(&w, STR("k"), STR("f2"));
     assert_int_equal(get_version(&w, STR("k"), false, v1, &o), 0);
@@ -39,7 +41,8 @@ static void enabled_keeps_every_version(void **state)
     assert_int_equal(get_version(&w, STR("k"), false, v2, &o), 0);
     assert_int_equal(get_version(&w, STR("k"), true, 0, &o), 0);
     assert_true(str_eq(o.extents[0].file_id, STR("null")) && o.flags == S3_OBJ_NULL_VERSION);
-    assert_int_equal(get_version(&w, STR("k"), false, o.seq, &o), -ENOENT); /* null has no number to be named by */
+    assert_int_equal(get_version(&w, STR("k"), false, o.seq, &o),
+                     -ENOENT); /* null has no number to be named by */
     assert_int_equal(get_version(&w, STR("k"), false, v2 + 1, &o), -ENOENT);
     struct s3_garbage *g;
     assert_int_equal(garbage(&w, &g), 0);
@@ -52,14 +55,16 @@ static void a_delete_marker_hides_and_its_removal_brings_back(void **state)
     world_open(&w);
     set_versioning(&w, STR("Enabled"));
     put_object(&w, STR("k"), STR("f1"));
-    struct s3_deleted m1 = delete(&w, STR("k")), m2 = delete(&w, STR("k")), m3 = delete(&w, STR("never"));
+    struct s3_deleted m1 = delete (&w, STR("k")), m2 = delete (&w, STR("k")),
+                      m3 = delete (&w, STR("never"));
     assert_true(m1.had && m1.marker && m1.seq && !m1.null_version);
     assert_true(!m2.had && m2.marker && m2.seq > m1.seq);
     assert_true(m3.marker);
     assert_current(&w, STR("k"), STR_NULL);
     struct s3_object o;
     assert_int_equal(s3_object_get_newest(w.x, w.b.bid, STR("k"), &w.a, &o), 0);
-    assert_true(o.flags == S3_OBJ_DELETE_MARKER && o.seq == m2.seq && str_eq(o.owner_id, STR("marker-owner")));
+    assert_true(o.flags == S3_OBJ_DELETE_MARKER && o.seq == m2.seq &&
+                str_eq(o.owner_id, STR("marker-owner")));
     assert_int_equal(get_version(&w, STR("k"), false, m1.seq, &o), 0);
     assert_int_equal(o.flags, S3_OBJ_DELETE_MARKER);
     struct s3_deleted d = delete_version(&w, STR("k"), false, m2.seq);
@@ -78,7 +83,8 @@ static void removing_the_newest_version_makes_the_next_current(void **state)
     world_open(&w);
     put_object(&w, STR("k"), STR("null"));
     set_versioning(&w, STR("Enabled"));
-    uint64_t v1 = put_object(&w, STR("k"), STR("f1"))->seq, v2 = put_object(&w, STR("k"), STR("f2"))->seq;
+    uint64_t v1 = put_object(&w, STR("k"), STR("f1"))->seq,
+             v2 = put_object(&w, STR("k"), STR("f2"))->seq;
     assert_false(delete_version(&w, STR("k"), false, v2 + 100).had);
     assert_true(delete_version(&w, STR("k"), false, v2).had);
     assert_current(&w, STR("k"), STR("f1"));
@@ -105,11 +111,11 @@ static void suspended_writes_replace_the_null_version_only(void **state)
     put_object(&w, STR("k"), STR("null3")); /* null2 was current */
     assert_kept(&w, STR("null2"), false);
     assert_kept(&w, STR("f1"), true);
-    struct s3_deleted m = delete(&w, STR("k"));
+    struct s3_deleted m = delete (&w, STR("k"));
     assert_true(m.had && m.marker && m.null_version);
     assert_kept(&w, STR("null3"), false);
     assert_current(&w, STR("k"), STR_NULL);
-    m = delete(&w, STR("k")); /* replaces the marker */
+    m = delete (&w, STR("k")); /* replaces the marker */
     assert_true(!m.had && m.marker);
     assert_int_equal(count_rows(&w, "v"), 2);
     put_object(&w, STR("k"), STR("null4"));
@@ -220,7 +226,8 @@ static void a_locked_version_outlives_a_clock_set_back(void **state)
     assert_int_equal(run(&w, fn_delete_version, &c), -EPERM);
     hand += 5000;
     put_object(&w, STR("other"), STR("g"));
-    assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("other")}), 0); /* a commit that asks the time */
+    assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("other")}),
+                     0); /* a commit that asks the time */
     hand -= 4000;
     assert_int_equal(run(&w, fn_delete_version, &c), 0); /* it was over once */
     dfs_clock_hook = NULL;
@@ -238,7 +245,7 @@ static void bypass_opens_governance(void **state)
     struct s3_object *o = object_of(&w, STR("f"));
     o->lock = buf_str(&section);
     assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = o}), 0);
-    delete(&w, STR("k")); /* a marker is no removal */
+    delete (&w, STR("k")); /* a marker is no removal */
     struct call c = {.key = STR("k"), .version = {false, o->seq}};
     assert_int_equal(run(&w, fn_delete_version, &c), -EPERM);
     assert_kept(&w, STR("f"), true);
@@ -309,8 +316,10 @@ static void compare_versions(struct world *w, const struct mkey *m)
             assert_true(str_eq(e->key, key_name(k)));
             assert_int_equal(e->object.seq, m[k].v[i].seq);
             assert_int_equal(e->is_latest, i == 0);
-            assert_int_equal(e->object.flags & S3_OBJ_DELETE_MARKER, m[k].v[i].marker ? S3_OBJ_DELETE_MARKER : 0);
-            assert_int_equal(e->object.flags & S3_OBJ_NULL_VERSION, m[k].v[i].null ? S3_OBJ_NULL_VERSION : 0);
+            assert_int_equal(e->object.flags & S3_OBJ_DELETE_MARKER,
+                             m[k].v[i].marker ? S3_OBJ_DELETE_MARKER : 0);
+            assert_int_equal(e->object.flags & S3_OBJ_NULL_VERSION,
+                             m[k].v[i].null ? S3_OBJ_NULL_VERSION : 0);
         }
         bool there = m[k].n > 0 && !m[k].v[0].marker;
         assert_current(w, key_name(k), there ? file_name(w, m[k].v[0].file) : STR_NULL);
@@ -337,7 +346,7 @@ static void step(struct world *w, struct mkey *m, uint64_t *random, unsigned fil
     }
     case 4:
     case 5: {
-        struct s3_deleted d = delete(w, key_name(k));
+        struct s3_deleted d = delete (w, key_name(k));
         assert_int_equal(d.had, m[k].n > 0 && !m[k].v[0].marker);
         if (w->b.versioning.p)
             m_add(&m[k], (struct mversion){d.seq, !enabled, true, 0});
@@ -349,7 +358,8 @@ static void step(struct world *w, struct mkey *m, uint64_t *random, unsigned fil
         if (m[k].n == 0)
             break;
         size_t i = draw(random, (uint32_t)m[k].n);
-        struct s3_deleted d = delete_version(w, key_name(k), m[k].v[i].null, m[k].v[i].null ? 0 : m[k].v[i].seq);
+        struct s3_deleted d =
+            delete_version(w, key_name(k), m[k].v[i].null, m[k].v[i].null ? 0 : m[k].v[i].seq);
         assert_true(d.had && d.seq == m[k].v[i].seq && d.marker == m[k].v[i].marker);
         m_remove(&m[k], i);
     }

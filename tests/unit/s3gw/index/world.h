@@ -42,26 +42,29 @@ struct call {
     int64_t time_ms;
 };
 
-#define CALL(name, expression)                              \
-    static inline int name(struct s3_tx *tx, void *arg)     \
-    {                                                       \
-        struct call *c = arg;                               \
-        return (expression);                                \
+#define CALL(name, expression)                                                                     \
+    static inline int name(struct s3_tx *tx, void *arg)                                            \
+    {                                                                                              \
+        struct call *c = arg;                                                                      \
+        return (expression);                                                                       \
     }
 CALL(fn_bucket_create, s3_bucket_create(tx, c->b, &c->w->a, &(struct s3_bucket){0}))
 CALL(fn_bucket_update, s3_bucket_update(tx, c->b))
 CALL(fn_bucket_delete, s3_bucket_delete(tx, c->key))
 CALL(fn_put, s3_object_put(tx, c->bid, c->key, c->cond, c->o))
 CALL(fn_delete, s3_object_delete(tx, c->bid, c->key, c->cond, STR("marker-owner"), &c->deleted))
-CALL(fn_delete_version, s3_object_delete_version(tx, c->bid, c->key, &c->version, c->bypass, &c->deleted))
+CALL(fn_delete_version,
+     s3_object_delete_version(tx, c->bid, c->key, &c->version, c->bypass, &c->deleted))
 CALL(fn_copy, s3_object_copy(tx, c->bid, c->src, c->src_seq, c->bid, c->key, c->cond, c->o))
 CALL(fn_restore, s3_object_restore(tx, c->bid, c->key, c->o))
 CALL(fn_amend, s3_object_amend(tx, c->bid, c->key, c->o))
 CALL(fn_amend_lock, s3_object_amend_lock(tx, c->bid, c->key, c->o->seq, c->was, c->o->lock))
 CALL(fn_upload_create, s3_upload_create(tx, c->bid, c->u))
 CALL(fn_put_part, s3_upload_put_part(tx, c->bid, c->key, c->u->useq, c->part))
-CALL(fn_copy_part, s3_upload_copy_part(tx, c->bid, c->src, c->src_seq, c->bid, c->key, c->u->useq, c->part))
-CALL(fn_complete, s3_upload_complete(tx, c->bid, c->key, c->u->useq, c->numbers, c->n, c->cond, c->o, &c->gone))
+CALL(fn_copy_part,
+     s3_upload_copy_part(tx, c->bid, c->src, c->src_seq, c->bid, c->key, c->u->useq, c->part))
+CALL(fn_complete,
+     s3_upload_complete(tx, c->bid, c->key, c->u->useq, c->numbers, c->n, c->cond, c->o, &c->gone))
 CALL(fn_abort, s3_upload_abort(tx, c->bid, c->key, c->u->useq))
 CALL(fn_forget_finished, s3_upload_forget_finished(tx, c->time_ms, c->n))
 CALL(fn_ref_orphan, s3_ref_orphan(tx, c->file))
