@@ -212,13 +212,14 @@ $(B)/tests/bench/micro/%: $(O)/tests/bench/micro/%.o $(LIBS_ALL)
 	$(call say,LD ,$@)
 	$(call link,$(LIBS_s3gw))
 
-bench: all $(DEPS_DEV) ## whole-system benchmark; prints machine, commit and settings
-	@$(MAKE) build/bench/load
-	@tests/bench/run $(ARGS)
+bench: all $(B)/bench/load $(DEPS_DEV) ## whole-system benchmark beside nginx; ARGS=--quick takes a minute
+	@/usr/bin/python3 tests/bench/bench.py --build $(B) $(ARGS)
 
-build/bench/load: $(wildcard tests/bench/load/*.c tests/bench/load/*.h) | $(DEPS)
+LOAD_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/bench/load/*.c))
+$(B)/bench/load: $(LOAD_OBJ) $(LIBS_ALL)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS_release) -lcrypto -lssl -lm
+	$(call say,LD ,$@)
+	$(call link,$(LIBS_s3gw))
 
 DESTDIR ?=
 install: all ## programs, man pages, sample configuration, systemd units; DESTDIR= PREFIX=
