@@ -2,8 +2,8 @@
 /*
  * dfs_trackerd CONF - the tracker.
  *
- * Order of the end: no new connections, requests in hand are answered (the store still writes), then
- * the peers' threads, a last snapshot, the store.
+ * Order of the end: no new connections, requests in hand are answered (the store still writes),
+ * then the peers' threads, a last snapshot, the store.
  */
 #include <ifaddrs.h>
 #include <netdb.h>
@@ -18,8 +18,16 @@
 #include "tracker/service/peers.h"
 #include "tracker/tracker_conf.h"
 
-enum { GRACE_MS = 10000, TICK_MS = 1000, LOOPS_MAX = 64, PARAMS_MAX = 1024, EXIT_USAGE = 2,
-       PULL_MS = 10000, RETRY_MS = 5000, SNAPSHOT_MAX = 256 * 1024 * 1024 };
+enum {
+    GRACE_MS = 10000,
+    TICK_MS = 1000,
+    LOOPS_MAX = 64,
+    PARAMS_MAX = 1024,
+    EXIT_USAGE = 2,
+    PULL_MS = 10000,
+    RETRY_MS = 5000,
+    SNAPSHOT_MAX = 256 * 1024 * 1024
+};
 
 struct tracker {
     const char *conf_path;
@@ -60,7 +68,8 @@ static void select_opts(const struct trk_conf *c, struct trk_select_opts *ret)
 static bool is_wide(const struct tracker *t)
 {
     return t->conf.response_ip_addr_size == 2 ||
-           (t->conf.response_ip_addr_size == 0 && t->conf.use_storage_id && trk_ids_any_ipv6(&t->ids));
+           (t->conf.response_ip_addr_size == 0 && t->conf.use_storage_id &&
+            trk_ids_any_ipv6(&t->ids));
 }
 
 static int load_ids(struct tracker *t, struct buf *err)
@@ -162,7 +171,8 @@ static void on_timer(void *arg)
     uint64_t now = dfs_mono_ms();
     trk_server_tick(t->srv);
     bool wanted = trk_store_wants_snapshot(t->store);
-    if (now >= t->snapshot_due_ms || (wanted && now + t->conf.snapshot_ms >= t->snapshot_due_ms + RETRY_MS)) {
+    if (now >= t->snapshot_due_ms ||
+        (wanted && now + t->conf.snapshot_ms >= t->snapshot_due_ms + RETRY_MS)) {
         snapshot(t);
         t->snapshot_due_ms = now + t->conf.snapshot_ms;
     }
@@ -200,7 +210,8 @@ static void own_addresses(struct tracker *t)
         return;
     for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
         struct dfs_addr a = {0};
-        if (i->ifa_addr && (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6))
+        if (i->ifa_addr &&
+            (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6))
             dfs_addr_of(i->ifa_addr, &a);
         trk_add_own(t->srv, a.host);
     }
@@ -238,7 +249,8 @@ static int fix_trackers(struct tracker *t, struct buf *err)
     }
     int r = trk_trackers_fix(t->srv, list, n);
     if (r < 0)
-        buf_addf(err, "tracker_server: none of them is this tracker (its port is %u)", t->srv->port);
+        buf_addf(err, "tracker_server: none of them is this tracker (its port is %u)",
+                 t->srv->port);
     return r;
 }
 
@@ -290,12 +302,13 @@ static int listen_on(struct tracker *t, struct buf *err)
         .blocks = 1,
         .block_bytes = 4096,
     };
-    if (strcmp(t->conf.bind_addr, "0.0.0.0") != 0 && strlen(t->conf.bind_addr) < sizeof(o.addr.host))
+    if (strcmp(t->conf.bind_addr, "0.0.0.0") != 0 &&
+        strlen(t->conf.bind_addr) < sizeof(o.addr.host))
         memcpy(o.addr.host, t->conf.bind_addr, strlen(t->conf.bind_addr));
     r = dfs_listener_new(&o, &t->commands->service, t->loops, t->loop_count, &t->listener);
     if (r < 0) {
-        buf_addf(err, "cannot listen on %s port %lld: %s", t->conf.bind_addr, (long long)t->conf.port,
-                 strerror(-r));
+        buf_addf(err, "cannot listen on %s port %lld: %s", t->conf.bind_addr,
+                 (long long)t->conf.port, strerror(-r));
         return r;
     }
     t->srv->port = dfs_listener_port(t->listener);
@@ -376,7 +389,8 @@ static int run(struct tracker *t)
     if (r == 0) {
         printf("ready port=%u\n", t->srv->port);
         fflush(stdout);
-        dfs_log(LOG_INFO, "tracker.ready", KV_U64("port", t->srv->port), KV_Z("version", dfs_version()));
+        dfs_log(LOG_INFO, "tracker.ready", KV_U64("port", t->srv->port),
+                KV_Z("version", dfs_version()));
         t->snapshot_due_ms = dfs_mono_ms() + t->conf.snapshot_ms;
         dfs_timer_set(t->timer, TICK_MS);
         r = dfs_loop_run(t->main_loop);
@@ -390,13 +404,15 @@ static int run(struct tracker *t)
 
 static int usage(FILE *to, int status)
 {
-    fputs("usage: dfs_trackerd [--daemon] CONF\n"
-          "       dfs_trackerd --print-config | --version | --help\n"
-          "\n"
-          "The tracker: knows the groups and storages of a cluster, and tells clients where to go.\n"
-          "Prints \"ready port=N\" when it serves. SIGTERM stops it, SIGHUP reopens the log and reads\n"
-          "the settings again that can change while it runs.\n",
-          to);
+    fputs(
+        "usage: dfs_trackerd [--daemon] CONF\n"
+        "       dfs_trackerd --print-config | --version | --help\n"
+        "\n"
+        "The tracker: knows the groups and storages of a cluster, and tells clients where to go.\n"
+        "Prints \"ready port=N\" when it serves. SIGTERM stops it, SIGHUP reopens the log and "
+        "reads\n"
+        "the settings again that can change while it runs.\n",
+        to);
     return status;
 }
 

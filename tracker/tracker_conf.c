@@ -4,25 +4,27 @@
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 
-#define C struct trk_conf
+#define C       struct trk_conf
 #define HOUR_MS INT64_C(3600000)
 #define YEAR_MS (INT64_C(366) * 24 * HOUR_MS)
-#define TB (INT64_C(1) << 40)
+#define TB      (INT64_C(1) << 40)
 
 static const struct dfs_conf_row rows[] = {
     CONF_BOOL(C, disabled, "disabled", "false", CONF_RESTART, "true: refuse to start."),
     CONF_STR(C, base_path, "base_path", NULL, 1, 3000, CONF_RESTART,
              "Directory of this tracker's own data."),
-    CONF_STR(C, bind_addr, "bind_addr", "127.0.0.1", 0, 45, CONF_RESTART,
-             "Address to listen on, and the source of connections to other trackers.\n"
-             "Loopback unless you say otherwise; empty or 0.0.0.0 is every address of the machine.\n"
-             "Beyond loopback, allow_hosts must say who may connect."),
+    CONF_STR(
+        C, bind_addr, "bind_addr", "127.0.0.1", 0, 45, CONF_RESTART,
+        "Address to listen on, and the source of connections to other trackers.\n"
+        "Loopback unless you say otherwise; empty or 0.0.0.0 is every address of the machine.\n"
+        "Beyond loopback, allow_hosts must say who may connect."),
     CONF_INT(C, port, "port", "22122", 0, 65535, NULL, CONF_RESTART,
              "TCP port; 0 picks a free one, printed in the ready line."),
-    CONF_LIST(C, tracker_server, "tracker_server", 0, 16, CONF_RESTART,
-              "host:port of every tracker of the cluster, this one included; one line each, the same\n"
-              "on all of them. They elect a leader by majority of this list. Without it the list is\n"
-              "learned from the storages that join, as FastDFS does."),
+    CONF_LIST(
+        C, tracker_server, "tracker_server", 0, 16, CONF_RESTART,
+        "host:port of every tracker of the cluster, this one included; one line each, the same\n"
+        "on all of them. They elect a leader by majority of this list. Without it the list is\n"
+        "learned from the storages that join, as FastDFS does."),
     CONF_LIST(C, allow_hosts, "allow_hosts", 0, 1024, CONF_RESTART,
               "Addresses or networks (10.0.0.0/8, 10.0.1.[1-15,20], *) that may connect; one line\n"
               "each. Loopback may always."),
@@ -47,36 +49,43 @@ static const struct dfs_conf_row rows[] = {
              "use_trunk_file 0 means 1."),
     CONF_INT(C, store_path, "store_path", "0", 0, 2, NULL, CONF_RELOAD,
              "Store path of the server: 0 in turn, 2 the one with the most free space."),
-    CONF_INT(C, download_server, "download_server", "0", 0, 1, NULL, CONF_RELOAD,
-             "Reader of a file: 0 in turn over servers that have it, 1 the one that took it first."),
+    CONF_INT(
+        C, download_server, "download_server", "0", 0, 1, NULL, CONF_RELOAD,
+        "Reader of a file: 0 in turn over servers that have it, 1 the one that took it first."),
     CONF_SPACE(C, reserved, "reserved_storage_space", "1024MB", "MB", CONF_RELOAD,
                "Kept free on every server: a size, or a percentage of each disk (20%)."),
-    CONF_DURATION(C, check_active_ms, "check_active_interval", "100s", 1000, HOUR_MS, "s", CONF_RELOAD,
-                  "A storage that has not beaten for this long is OFFLINE."),
+    CONF_DURATION(C, check_active_ms, "check_active_interval", "100s", 1000, HOUR_MS, "s",
+                  CONF_RELOAD, "A storage that has not beaten for this long is OFFLINE."),
     CONF_DURATION(C, sync_max_delay_ms, "storage_sync_file_max_delay", "86400s", 1000, YEAR_MS, "s",
-                  CONF_RELOAD, "Files older than this are taken to be on every server of their group."),
+                  CONF_RELOAD,
+                  "Files older than this are taken to be on every server of their group."),
     CONF_DURATION(C, sync_max_time_ms, "storage_sync_file_max_time", "300s", 1000, YEAR_MS, "s",
                   CONF_RELOAD, "Longest time the copy of one file takes."),
-    CONF_ENUM(C, response_ip_addr_size, "response_ip_addr_size", "auto", "auto|IPv4|IPv6", CONF_RESTART,
+    CONF_ENUM(C, response_ip_addr_size, "response_ip_addr_size", "auto", "auto|IPv4|IPv6",
+              CONF_RESTART,
               "Width of addresses in answers: 16 bytes, or 46 (clients before 6.11 do not read\n"
               "these). auto: 46 when storage_ids.conf has an IPv6 address."),
-    CONF_ENUM(C, fetch_all_form, "fetch_all_form", "6.16", "6.16|old", CONF_RESTART,
-              "Answer of \"all servers that have a file\" (105): with a port for each server as 6.16\n"
-              "and later do, or only for the first as all before did."),
+    CONF_ENUM(
+        C, fetch_all_form, "fetch_all_form", "6.16", "6.16|old", CONF_RESTART,
+        "Answer of \"all servers that have a file\" (105): with a port for each server as 6.16\n"
+        "and later do, or only for the first as all before did."),
     CONF_BOOL(C, use_storage_id, "use_storage_id", "false", CONF_RESTART,
               "Storages have numbers, from storage_ids.conf, instead of being named by address."),
-    CONF_STR(C, storage_ids_filename, "storage_ids_filename", "storage_ids.conf", 1, 3000, CONF_RESTART,
-             "Relative to the directory of this file."),
+    CONF_STR(C, storage_ids_filename, "storage_ids_filename", "storage_ids.conf", 1, 3000,
+             CONF_RESTART, "Relative to the directory of this file."),
     CONF_ENUM(C, id_type_in_filename, "id_type_in_filename", "ip", "ip|id", CONF_RESTART,
-              "What new file names carry of their storage."),
+              "What new file names carry of their storage. Without use_storage_id always ip."),
     CONF_BOOL(C, trust_storage_server_id, "trust_storage_server_id", "true", CONF_RESTART,
               "Believe the number a storage says when it joins; else it is looked up by address."),
-    CONF_BOOL(C, storage_ip_changed_auto_adjust, "storage_ip_changed_auto_adjust", "true", CONF_RESTART,
+    CONF_BOOL(C, storage_ip_changed_auto_adjust, "storage_ip_changed_auto_adjust", "true",
+              CONF_RESTART,
               "A storage without number whose address has changed tells us to move its record."),
-    CONF_BOOL(C, use_trunk_file, "use_trunk_file", "false", CONF_RESTART,
-              "FastDFS storages keep small files in shared containers, which one of them, the trunk\n"
-              "server of its group, hands out. Ours do so by themselves and need no such server."),
-    CONF_SIZE(C, slot_min_size, "slot_min_size", "256", 1, 65536, "B", CONF_RESTART, "Smallest slot."),
+    CONF_BOOL(
+        C, use_trunk_file, "use_trunk_file", "false", CONF_RESTART,
+        "FastDFS storages keep small files in shared containers, which one of them, the trunk\n"
+        "server of its group, hands out. Ours do so by themselves and need no such server."),
+    CONF_SIZE(C, slot_min_size, "slot_min_size", "256", 1, 65536, "B", CONF_RESTART,
+              "Smallest slot."),
     CONF_SIZE(C, slot_max_size, "slot_max_size", "8MB", 2, 1 << 30, "B", CONF_RESTART,
               "Larger files are plain files; at most half of trunk_file_size."),
     CONF_SIZE(C, trunk_alloc_alignment_size, "trunk_alloc_alignment_size", "0", 0, 65536, "B",
@@ -89,24 +98,26 @@ static const struct dfs_conf_row rows[] = {
               "Size of a container."),
     CONF_BOOL(C, trunk_create_file_advance, "trunk_create_file_advance", "false", CONF_RESTART,
               "Make containers ahead, once a day."),
-    CONF_DAYTIME(C, trunk_create_file_time_base, "trunk_create_file_time_base", "02:00", CONF_RESTART,
-                 "When."),
-    CONF_DURATION(C, trunk_create_file_interval_ms, "trunk_create_file_interval", "86400s", 1000, YEAR_MS,
-                  "s", CONF_RESTART, "How often."),
-    CONF_SIZE(C, trunk_create_file_space_threshold, "trunk_create_file_space_threshold", "0", 0, TB, "B",
-              CONF_RESTART, "Up to this much free container space."),
+    CONF_DAYTIME(C, trunk_create_file_time_base, "trunk_create_file_time_base", "02:00",
+                 CONF_RESTART, "When."),
+    CONF_DURATION(C, trunk_create_file_interval_ms, "trunk_create_file_interval", "86400s", 1000,
+                  YEAR_MS, "s", CONF_RESTART, "How often."),
+    CONF_SIZE(C, trunk_create_file_space_threshold, "trunk_create_file_space_threshold", "0", 0, TB,
+              "B", CONF_RESTART, "Up to this much free container space."),
     CONF_BOOL(C, trunk_init_check_occupying, "trunk_init_check_occupying", "false", CONF_RESTART,
               "Trunk servers look into slots at start whether they are really free."),
-    CONF_BOOL(C, trunk_init_reload_from_binlog, "trunk_init_reload_from_binlog", "false", CONF_RESTART,
+    CONF_BOOL(C, trunk_init_reload_from_binlog, "trunk_init_reload_from_binlog", "false",
+              CONF_RESTART,
               "Trunk servers ignore their snapshot at start and read their whole log."),
-    CONF_DURATION(C, trunk_compress_binlog_min_interval_ms, "trunk_compress_binlog_min_interval", "0", 0,
-                  YEAR_MS, "s", CONF_RESTART, "Shortest time between two compactions; 0: never."),
-    CONF_DURATION(C, trunk_compress_binlog_interval_ms, "trunk_compress_binlog_interval", "0", 0, YEAR_MS,
-                  "s", CONF_RESTART, "Time between two compactions; 0: never."),
+    CONF_DURATION(C, trunk_compress_binlog_min_interval_ms, "trunk_compress_binlog_min_interval",
+                  "0", 0, YEAR_MS, "s", CONF_RESTART,
+                  "Shortest time between two compactions; 0: never."),
+    CONF_DURATION(C, trunk_compress_binlog_interval_ms, "trunk_compress_binlog_interval", "0", 0,
+                  YEAR_MS, "s", CONF_RESTART, "Time between two compactions; 0: never."),
     CONF_DAYTIME(C, trunk_compress_binlog_time_base, "trunk_compress_binlog_time_base", "03:00",
                  CONF_RESTART, "When."),
-    CONF_INT(C, trunk_binlog_max_backups, "trunk_binlog_max_backups", "0", 0, 1000, NULL, CONF_RESTART,
-             "Old trunk logs that are kept."),
+    CONF_INT(C, trunk_binlog_max_backups, "trunk_binlog_max_backups", "0", 0, 1000, NULL,
+             CONF_RESTART, "Old trunk logs that are kept."),
     CONF_BOOL(C, store_slave_file_use_link, "store_slave_file_use_link", "false", CONF_RESTART,
               "The content of a slave file gets a name of its own, the slave's name links to it."),
     CONF_DURATION(C, election_ms, "election_timeout", "3s", 100, 60000, "s", CONF_RESTART,
@@ -116,19 +127,39 @@ static const struct dfs_conf_row rows[] = {
                   "How often what heartbeats said (space, counters, positions) is written down."),
     CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RELOAD,
              "Log file; empty: standard error. SIGHUP reopens it."),
-    CONF_ENUM(C, log_level, "log_level", "info", "debug|info|warn|error", CONF_RELOAD,
-              "Least level that is logged."),
+    CONF_ENUM(C, log_level, "log_level", "info",
+              "debug|info|warn|error|notice|warning|crit|alert|emerg", CONF_RELOAD,
+              "Least level that is logged. The last five are FastDFS's words."),
 };
 
 /* Keys of FastDFS's tracker.conf without a meaning here (semantics 3). */
 static const char *const meaningless[] = {
-    "address_family", "accept_threads", "min_buff_size", "max_buff_size", "thread_stack_size",
-    "run_by_group", "run_by_user", "use_connection_pool", "connection_pool_max_idle_time",
-    "sync_log_buff_interval", "log_file_rotate_everyday", "log_file_rotate_time",
-    "log_file_rotate_on_size", "log_file_compress_old", "log_file_compress_days_before",
-    "log_file_keep_days", "log_file_delete_old_time", "rotate_error_log", "error_log_rotate_time",
-    "rotate_error_log_size", "compress_old_error_log", "compress_error_log_days_before",
-    "http.server_port", "http.check_alive_interval", "http.check_alive_type", "http.check_alive_uri",
+    "address_family",
+    "accept_threads",
+    "min_buff_size",
+    "max_buff_size",
+    "thread_stack_size",
+    "run_by_group",
+    "run_by_user",
+    "use_connection_pool",
+    "connection_pool_max_idle_time",
+    "sync_log_buff_interval",
+    "log_file_rotate_everyday",
+    "log_file_rotate_time",
+    "log_file_rotate_on_size",
+    "log_file_compress_old",
+    "log_file_compress_days_before",
+    "log_file_keep_days",
+    "log_file_delete_old_time",
+    "rotate_error_log",
+    "error_log_rotate_time",
+    "rotate_error_log_size",
+    "compress_old_error_log",
+    "compress_error_log_days_before",
+    "http.server_port",
+    "http.check_alive_interval",
+    "http.check_alive_type",
+    "http.check_alive_uri",
 };
 
 static void unknown_key(const char *file, unsigned line, struct str key)
@@ -158,7 +189,8 @@ static int check(const struct trk_conf *c, const char *path, struct buf *err)
     if (c->disabled)
         return fail(err, path, "disabled", "is true: this tracker must not start");
     if (!is_loopback(c->bind_addr) && c->allow_hosts.n == 0)
-        return fail(err, path, "bind_addr", "beyond loopback, allow_hosts must name who may connect");
+        return fail(err, path, "bind_addr",
+                    "beyond loopback, allow_hosts must name who may connect");
     if (c->store_lookup == 1 && !dfs_group_ok(str_c(c->store_group)))
         return fail(err, path, "store_group", "must name a group when store_lookup is 1");
     if (c->store_path == 1)
@@ -166,8 +198,6 @@ static int check(const struct trk_conf *c, const char *path, struct buf *err)
     if (c->slot_max_size <= c->slot_min_size || c->slot_max_size > c->trunk_file_size / 2)
         return fail(err, path, "slot_max_size",
                     "must be more than slot_min_size and at most half of trunk_file_size");
-    if (c->id_type_in_filename == 1 && !c->use_storage_id)
-        return fail(err, path, "id_type_in_filename", "id needs use_storage_id = true");
     return 0;
 }
 
@@ -180,6 +210,8 @@ int trk_conf_load(const char *path, struct trk_conf *ret, struct buf *err)
     r = check(ret, path, err);
     if (r < 0)
         trk_conf_fini(ret);
+    else if (!ret->use_storage_id)
+        ret->id_type_in_filename = 0; /* FastDFS's sample says id all the same */
     return r;
 }
 
@@ -195,7 +227,9 @@ void trk_conf_print(struct buf *out)
 
 const char *trk_log_level_name(int level)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
+    /* In the order of the row; what FastDFS has beyond ours is the nearest of ours. */
+    static const char *const names[] = {"debug", "info",  "warn",  "error", "info",
+                                        "warn",  "error", "error", "error"};
     ASSERT(level >= 0 && (size_t)level < ARRAY_LEN(names));
     return names[level];
 }
@@ -215,7 +249,8 @@ static void put_daytime(struct buf *b, const char *key, int64_t s)
 static void put_reserved(struct buf *b, const struct dfs_conf_space *s)
 {
     if (s->percent_x100)
-        buf_addf(b, "reserved_storage_space=%u.%02u%%\n", s->percent_x100 / 100, s->percent_x100 % 100);
+        buf_addf(b, "reserved_storage_space=%u.%02u%%\n", s->percent_x100 / 100,
+                 s->percent_x100 % 100);
     else
         buf_addf(b, "reserved_storage_space=%lluMB\n", (unsigned long long)(s->bytes >> 20));
 }
@@ -243,7 +278,8 @@ void trk_conf_params(const struct trk_conf *c, bool wide, struct buf *b)
     put_int(b, "trunk_init_reload_from_binlog", c->trunk_init_reload_from_binlog);
     put_int(b, "trunk_free_space_merge", c->trunk_free_space_merge);
     put_int(b, "delete_unused_trunk_files", c->delete_unused_trunk_files);
-    put_int(b, "trunk_compress_binlog_min_interval", c->trunk_compress_binlog_min_interval_ms / 1000);
+    put_int(b, "trunk_compress_binlog_min_interval",
+            c->trunk_compress_binlog_min_interval_ms / 1000);
     put_int(b, "trunk_compress_binlog_interval", c->trunk_compress_binlog_interval_ms / 1000);
     put_daytime(b, "trunk_compress_binlog_time_base", c->trunk_compress_binlog_time_base);
     put_int(b, "trunk_binlog_max_backups", (uint64_t)c->trunk_binlog_max_backups);

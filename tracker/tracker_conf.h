@@ -2,8 +2,8 @@
 /*
  * tracker_conf - what tracker.conf says, as rows.
  *
- * Rule:    semantics 3 (keys of FastDFS, same units), 18 (format). Keys of FastDFS without a meaning
- *          here are accepted with a warning that says so; keys nobody knows with another one.
+ * Rule:    semantics 3 (keys of FastDFS, same units), 18 (format). Keys of FastDFS without a
+ * meaning here are accepted with a warning that says so; keys nobody knows with another one.
  * Threads: none; read at start and by SIGHUP.
  */
 #ifndef TRK_CONF_H
@@ -16,7 +16,7 @@ struct trk_conf {
     char *base_path;
     char *bind_addr;
     int64_t port;
-    struct dfs_conf_list tracker_server;  /* all trackers, this one included; empty: learned */
+    struct dfs_conf_list tracker_server; /* all trackers, this one included; empty: learned */
     struct dfs_conf_list allow_hosts;
     struct dfs_conf_list server_hosts;
     int64_t max_connections;
@@ -28,11 +28,11 @@ struct trk_conf {
     struct dfs_conf_space reserved;
     uint64_t check_active_ms;
     uint64_t sync_max_delay_ms, sync_max_time_ms;
-    int response_ip_addr_size;            /* 0 auto, 1 IPv4, 2 IPv6 */
-    int fetch_all_form;                   /* 0 new, 1 old */
+    int response_ip_addr_size; /* 0 auto, 1 IPv4, 2 IPv6 */
+    int fetch_all_form;        /* 0 new, 1 old */
     bool use_storage_id, trust_storage_server_id;
     char *storage_ids_filename;
-    int id_type_in_filename;              /* 0 ip, 1 id */
+    int id_type_in_filename; /* 0 ip, 1 id */
     bool storage_ip_changed_auto_adjust;
     bool use_trunk_file;
     uint64_t slot_min_size, slot_max_size, trunk_file_size, trunk_alloc_alignment_size;

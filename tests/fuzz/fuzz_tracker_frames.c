@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fuzz_tracker_frames - arbitrary requests to the tracker's command table, from two servers and a
- * stranger. No request stops it; an error has no body; every record keeps its invariants; what it then
- * knows can be written down, read back, and told to another tracker.
+ * stranger. No request stops it; an error has no body; every record keeps its invariants; what it
+ * then knows can be written down, read back, and told to another tracker.
  *
  * Input: requests one after the other: session (low 2 bits; 3: the session closes and opens anew),
  * command, length u16 big endian, body.
@@ -87,7 +87,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .election_ms = 3000,
         .params = STR("use_storage_id=0\n"),
         .ids = &no_ids,
-        .select = {.store_group = "", .use_trunk = size & 2, .max_delay_s = 86400, .max_time_s = 300},
+        .select = {.store_group = "",
+                   .use_trunk = size & 2,
+                   .max_delay_s = 86400,
+                   .max_time_s = 300},
     };
     struct trk_server *srv;
     struct trk_session s[SESSIONS];

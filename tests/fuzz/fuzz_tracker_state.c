@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_tracker_state - arbitrary bytes as snapshot, as journal, and as what a peer tracker says. Nothing
- * stops the tracker; what was accepted keeps every invariant and is written again.
+ * fuzz_tracker_state - arbitrary bytes as snapshot, as journal, and as what a peer tracker says.
+ * Nothing stops the tracker; what was accepted keeps every invariant and is written again.
  *
- * Input: one byte (0 snapshot, 1 journal, 2 peer; bit 7: the rest are payloads to be framed properly:
- * type u8, length u16, payload), then the bytes.
+ * Input: one byte (0 snapshot, 1 journal, 2 peer; bit 7: the rest are payloads to be framed
+ * properly: type u8, length u16, payload), then the bytes.
  */
 #include <isa-l/crc.h>
 

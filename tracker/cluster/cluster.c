@@ -324,7 +324,8 @@ uint64_t trk_log_text(const struct trk_cluster *c, uint64_t from, size_t max, st
     for (from = MAX(from, c->log_first); from < end; from++) {
         const struct trk_log_line *l = &c->log[from - c->log_first];
         size_t before = out->n;
-        buf_addf(out, "%lld %s %s %u %s\n", (long long)l->time_s, l->group, l->id, l->status, l->arg);
+        buf_addf(out, "%lld %s %s %u %s\n", (long long)l->time_s, l->group, l->id, l->status,
+                 l->arg);
         if (buf_err(out) || out->n - start > max) {
             out->n = before;
             break;

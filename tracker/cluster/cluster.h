@@ -2,8 +2,8 @@
 /*
  * cluster - what a tracker knows: groups, their storage servers, and the log of removals.
  *
- * Nothing here does I/O or reads a clock. Every change that must survive a restart marks its node or
- * group as changed; the owner drains these with trk_cluster_next_change and writes them down.
+ * Nothing here does I/O or reads a clock. Every change that must survive a restart marks its node
+ * or group as changed; the owner drains these with trk_cluster_next_change and writes them down.
  *
  * Rule:    semantics 4 (behaviour), 6 (what the files hold), protocol 3 (limits), 6.4 (counters).
  * Threads: none of its own; the owner's lock guards the whole tree.
@@ -21,15 +21,15 @@ struct trk_group {
     char name[DFS_ID_MAX + 1];
     struct trk_node *nodes[DFS_SERVERS_MAX]; /* owned; sorted by id, records of the gone included */
     unsigned n;
-    int64_t port;              /* of all members; 0: not known yet; -1: members differ */
-    unsigned path_count;       /* 0: not known yet */
-    unsigned subdir_count;     /* 0: not known yet */
-    char trunk_server[DFS_ID_MAX];      /* "": none */
+    int64_t port;                  /* of all members; 0: not known yet; -1: members differ */
+    unsigned path_count;           /* 0: not known yet */
+    unsigned subdir_count;         /* 0: not known yet */
+    char trunk_server[DFS_ID_MAX]; /* "": none */
     char last_trunk_server[DFS_ID_MAX];
     int32_t trunk_file_id;
-    int64_t trunk_free_mb;     /* as its trunk server said; soft */
-    uint32_t members_version;  /* counts changes members are told of; starts at 1 */
-    uint32_t trunk_version;    /* the same for the trunk server; 0: there never was one */
+    int64_t trunk_free_mb;          /* as its trunk server said; soft */
+    uint32_t members_version;       /* counts changes members are told of; starts at 1 */
+    uint32_t trunk_version;         /* the same for the trunk server; 0: there never was one */
     unsigned next_write, next_read; /* round-robin cursors; soft */
     struct trk_group *next_changed;
     bool changed;
@@ -39,21 +39,21 @@ struct trk_log_line {
     int64_t time_s;
     char group[DFS_ID_MAX + 1];
     char id[DFS_ID_MAX];
-    uint8_t status;            /* DELETED or IP_CHANGED */
-    char arg[DFS_IP_MAX];      /* IP_CHANGED: the new address; else "" */
+    uint8_t status;       /* DELETED or IP_CHANGED */
+    char arg[DFS_IP_MAX]; /* IP_CHANGED: the new address; else "" */
 };
 
 struct trk_cluster {
     struct trk_group **groups; /* owned; sorted by name */
     unsigned n, cap;
-    unsigned next_group;       /* round-robin cursor; soft */
-    struct trk_log_line *log;  /* owned; line i has number log_first + i */
+    unsigned next_group;      /* round-robin cursor; soft */
+    struct trk_log_line *log; /* owned; line i has number log_first + i */
     unsigned log_n, log_cap;
     uint64_t log_first;
-    uint64_t log_saved;        /* lines below this number have been drained */
+    uint64_t log_saved; /* lines below this number have been drained */
     struct trk_node *changed_nodes;
     struct trk_group *changed_groups;
-    int64_t last_change_us;    /* stamps of changes only grow, also when the clock is set back */
+    int64_t last_change_us; /* stamps of changes only grow, also when the clock is set back */
 };
 
 void trk_cluster_init(struct trk_cluster *c);
@@ -66,7 +66,8 @@ int trk_group_get(struct trk_cluster *c, const char *name, struct trk_group **re
 int trk_group_remove(struct trk_cluster *c, const char *name) MUST_CHECK;
 
 struct trk_node *trk_node_find(const struct trk_group *g, const char *id);
-/* By one of its addresses and, when @port is not 0, port. Records of the gone are looked at last. */
+/* By one of its addresses and, when @port is not 0, port. Records of the gone are looked at last.
+ */
 struct trk_node *trk_node_find_ip(const struct trk_group *g, const char *ip, uint16_t port);
 /* A new record in INIT. -EEXIST; -ENOSPC: DFS_SERVERS_MAX are there; -ENOMEM. */
 int trk_node_add(struct trk_cluster *c, struct trk_group *g, const char *id,
@@ -102,7 +103,7 @@ uint64_t trk_log_text(const struct trk_cluster *c, uint64_t from, size_t max, st
 
 void trk_group_set_trunk_server(struct trk_cluster *c, struct trk_group *g, const char *id);
 
-unsigned trk_group_members(const struct trk_group *g);  /* without the gone */
+unsigned trk_group_members(const struct trk_group *g); /* without the gone */
 unsigned trk_group_readable(const struct trk_group *g);
 unsigned trk_group_writable(const struct trk_group *g);
 /* Space of the writable server with the least free space; zero when there is none. */

@@ -16,7 +16,7 @@ struct mode_word {
 };
 
 static const struct mode_word modes[] = {
-    {"none", DFS_RW_NONE},  {"read", DFS_RW_READ},   {"readonly", DFS_RW_READ},
+    {"none", DFS_RW_NONE},   {"read", DFS_RW_READ},       {"readonly", DFS_RW_READ},
     {"write", DFS_RW_WRITE}, {"writeonly", DFS_RW_WRITE}, {"both", DFS_RW_BOTH},
     {"all", DFS_RW_BOTH},
 };
@@ -268,6 +268,8 @@ void trk_id_line(const struct trk_id *id, struct buf *out)
     buf_addf(out, "%s:%u", brackets ? "]" : "", id->port);
     if (id->rw_mode != DFS_RW_BOTH)
         buf_addf(out, " rw=%s",
-                 id->rw_mode == DFS_RW_READ ? "read" : id->rw_mode == DFS_RW_WRITE ? "write" : "none");
+                 id->rw_mode == DFS_RW_READ    ? "read"
+                 : id->rw_mode == DFS_RW_WRITE ? "write"
+                                               : "none");
     buf_addc(out, '\n');
 }

@@ -13,15 +13,15 @@
 enum { TRK_IDS_MAX = DFS_GROUPS_MAX * DFS_SERVERS_MAX, TRK_ID_NUMBER_MAX = 16777215 };
 
 struct trk_id {
-    char id[DFS_ID_MAX];     /* decimal, 1..TRK_ID_NUMBER_MAX */
+    char id[DFS_ID_MAX]; /* decimal, 1..TRK_ID_NUMBER_MAX */
     char group[DFS_ID_MAX + 1];
-    char ip[2][DFS_IP_MAX];  /* inner first; ip[1] "" when there is one */
+    char ip[2][DFS_IP_MAX]; /* inner first; ip[1] "" when there is one */
     uint16_t port;
-    uint8_t rw_mode;         /* DFS_RW_* */
+    uint8_t rw_mode; /* DFS_RW_* */
 };
 
 struct trk_ids {
-    struct trk_id *v;        /* owned; sorted by id as text */
+    struct trk_id *v; /* owned; sorted by id as text */
     size_t n;
 };
 
@@ -29,7 +29,8 @@ struct trk_ids {
  * Parse the text of a file. 0; -EINVAL, -EEXIST (id or address twice), -ENOMEM, with one line for a
  * human in @err: "storage_ids.conf:3: ...". Host names are not looked up here.
  */
-int trk_ids_parse(struct str text, const char *name, struct trk_ids *ret, struct buf *err) MUST_CHECK;
+int trk_ids_parse(struct str text, const char *name, struct trk_ids *ret,
+                  struct buf *err) MUST_CHECK;
 int trk_ids_load(const char *path, struct trk_ids *ret, struct buf *err) MUST_CHECK;
 void trk_ids_fini(struct trk_ids *ids);
 

@@ -45,7 +45,8 @@ int trk_node_set_usage(struct trk_node *n, const struct dfs_path_usage *usage, s
     return 0;
 }
 
-/* Protocol 3.2: only three private kinds are told apart, and the second address only when it fits. */
+/* Protocol 3.2: only three private kinds are told apart, and the second address only when it fits.
+ */
 const char *trk_node_ip_for(const struct trk_node *n, const char *peer_ip)
 {
     if (n->ip[1][0] && dfs_ip_kind(n->ip[1]) == dfs_ip_kind(peer_ip))

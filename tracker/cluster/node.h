@@ -18,31 +18,32 @@ struct trk_path {
 };
 
 struct trk_node {
-    char id[DFS_ID_MAX];       /* kept; number, address, or short code of an IPv6 address */
+    char id[DFS_ID_MAX]; /* kept; number, address, or short code of an IPv6 address */
     struct trk_group *group;
-    char ip[2][DFS_IP_MAX];    /* kept; inner first; ip[1] "" when it has one */
-    uint16_t port;             /* kept */
-    uint8_t status;            /* kept as far as trk_status_reloaded says; enum dfs_server_status */
-    uint8_t rw_mode;           /* DFS_RW_*, from storage_ids.conf */
-    unsigned slot;             /* its column in everybody's synced_s; < DFS_SERVERS_MAX */
+    char ip[2][DFS_IP_MAX]; /* kept; inner first; ip[1] "" when it has one */
+    uint16_t port;          /* kept */
+    uint8_t status;         /* kept as far as trk_status_reloaded says; enum dfs_server_status */
+    uint8_t rw_mode;        /* DFS_RW_*, from storage_ids.conf */
+    unsigned slot;          /* its column in everybody's synced_s; < DFS_SERVERS_MAX */
     char version[DFS_VERSION_MAX + 1];
     int64_t join_time, up_time, upload_priority; /* kept; Unix seconds; as it said when it joined */
-    unsigned path_count;       /* kept */
+    unsigned path_count;                         /* kept */
     char sync_source[DFS_ID_MAX]; /* kept; id of the server its old files come from; "": none */
-    int64_t sync_until;        /* kept; Unix seconds by our clock */
-    bool refill;               /* kept; was removed: must not become complete without a source */
-    uint64_t log_next;         /* kept; number of the next change-log line it has to hear */
-    int64_t mod_us;            /* kept; when a kept field changed last; later wins between trackers */
-    struct trk_path *paths;    /* owned; path_count of them, or NULL before the first report */
+    int64_t sync_until;           /* kept; Unix seconds by our clock */
+    bool refill;                  /* kept; was removed: must not become complete without a source */
+    uint64_t log_next;            /* kept; number of the next change-log line it has to hear */
+    int64_t mod_us;         /* kept; when a kept field changed last; later wins between trackers */
+    struct trk_path *paths; /* owned; path_count of them, or NULL before the first report */
     int64_t total_mb, free_mb; /* sums over paths */
     unsigned write_path;       /* where the next upload goes, when there is space */
     struct dfs_stat_block stat;
-    int64_t beat_s;            /* Unix seconds of the last 83 */
-    uint64_t beat_ms;          /* monotonic; of the last 83, 84 or join. 0: none since our start */
-    int64_t synced_s[DFS_SERVERS_MAX]; /* [slot of S]: newest operation time received from S; 0: none */
-    int64_t last_synced_s;     /* what 92 shows: the least of the positions reported */
-    uint64_t session;          /* connection that is joined as this server; 0: none */
-    uint32_t told_members;     /* group's version it was told last; 0: nothing yet */
+    int64_t beat_s;   /* Unix seconds of the last 83 */
+    uint64_t beat_ms; /* monotonic; of the last 83, 84 or join. 0: none since our start */
+    int64_t
+        synced_s[DFS_SERVERS_MAX]; /* [slot of S]: newest operation time received from S; 0: none */
+    int64_t last_synced_s;         /* what 92 shows: the least of the positions reported */
+    uint64_t session;              /* connection that is joined as this server; 0: none */
+    uint32_t told_members;         /* group's version it was told last; 0: nothing yet */
     uint32_t told_trunk;
     struct trk_node *next_changed;
     bool changed;
@@ -51,7 +52,8 @@ struct trk_node {
 bool trk_node_readable(const struct trk_node *n); /* ACTIVE and allowed to serve reads */
 bool trk_node_writable(const struct trk_node *n);
 
-/* Disk usage of all its paths (84). 0; -EINVAL: @count differs from what it joined with; -ENOMEM. */
+/* Disk usage of all its paths (84). 0; -EINVAL: @count differs from what it joined with; -ENOMEM.
+ */
 int trk_node_set_usage(struct trk_node *n, const struct dfs_path_usage *usage, size_t count,
                        bool write_most_free) MUST_CHECK;
 

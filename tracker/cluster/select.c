@@ -134,8 +134,8 @@ static struct trk_node *store_server(const struct trk_group *g, const struct trk
         struct trk_node *n = g->nodes[i];
         if (!takes_uploads(n))
             continue;
-        if (!best || (o->store_server == TRK_SERVER_PRIORITY &&
-                      n->upload_priority < best->upload_priority))
+        if (!best ||
+            (o->store_server == TRK_SERVER_PRIORITY && n->upload_priority < best->upload_priority))
             best = n;
     }
     return best;

@@ -6,8 +6,8 @@
  * Rule:    semantics 4.4 (uploads), 4.5 (reads and updates). Where we differ, on purpose:
  *          - a replica "has" a file by what it reported of that file's own source, not by the least
  *            position over all sources: an idle third server holds nobody back (4.5 [Q])
- *          - a server that has not reported its disks yet takes no uploads and does not count as the
- *            group's fullest one
+ *          - a server that has not reported its disks yet takes no uploads and does not count as
+ * the group's fullest one
  *          - an IPv4 address that ends in .0 is an address unless storage ids are used (2.2 [Q])
  * Threads: the owner's lock, as the whole cluster.
  */
@@ -31,8 +31,8 @@ struct trk_select_opts {
     struct dfs_conf_space reserved; /* kept free on every server */
     bool use_trunk;
     bool use_storage_id;
-    int64_t max_delay_s;            /* storage_sync_file_max_delay: older files are everywhere */
-    int64_t max_time_s;             /* storage_sync_file_max_time: longest copy of one file */
+    int64_t max_delay_s; /* storage_sync_file_max_delay: older files are everywhere */
+    int64_t max_time_s;  /* storage_sync_file_max_time: longest copy of one file */
 };
 
 struct trk_target {

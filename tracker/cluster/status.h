@@ -2,10 +2,11 @@
 /*
  * status - the life of a storage server as one tracker sees it: events, and the moves they cause.
  *
- * Rule:    semantics 7 (state machine), 4.3 (liveness), protocol 4.7 and 6.7 to 6.9. Where we differ:
+ * Rule:    semantics 7 (state machine), 4.3 (liveness), protocol 4.7 and 6.7 to 6.9. Where we
+ * differ:
  *          - a heartbeat revives neither a DELETED server nor one in RECOVERY (semantics 4.3 [Q])
- *          - a server that joins and says it holds nothing (init flag) goes back to INIT, whatever we
- *            believed: it must not be read from before it has been filled
+ *          - a server that joins and says it holds nothing (init flag) goes back to INIT, whatever
+ * we believed: it must not be read from before it has been filled
  *          - a report about somebody else (76) can neither delete a server nor make it ACTIVE
  * Threads: no state.
  */

@@ -212,8 +212,8 @@ static bool hear_vote(struct trk_election *e, uint64_t now_ms, int from, uint64_
     return true;
 }
 
-void trk_election_request(struct trk_election *e, uint64_t now_ms, int from, const struct trk_emsg *m,
-                          struct trk_emsg *reply)
+void trk_election_request(struct trk_election *e, uint64_t now_ms, int from,
+                          const struct trk_emsg *m, struct trk_emsg *reply)
 {
     *reply = *m;
     reply->granted = 0;
@@ -236,8 +236,8 @@ static bool count_yes(struct trk_election *e, int from)
     return is_majority(e, (unsigned)__builtin_popcount(e->yes));
 }
 
-bool trk_election_answer(struct trk_election *e, uint64_t now_ms, int from, const struct trk_emsg *m,
-                         struct trk_emsg *out)
+bool trk_election_answer(struct trk_election *e, uint64_t now_ms, int from,
+                         const struct trk_emsg *m, struct trk_emsg *out)
 {
     if (m->voters != e->o.voters || from < 0 || (unsigned)from >= e->o.n || from == e->o.me)
         return false;
@@ -257,7 +257,8 @@ bool trk_election_answer(struct trk_election *e, uint64_t now_ms, int from, cons
         e->deadline_ms = now_ms;
         return true;
     }
-    if (m->kind == TRK_EMSG_BEAT && e->role == TRK_LEADER && m->term == e->term && m->stamp <= now_ms)
+    if (m->kind == TRK_EMSG_BEAT && e->role == TRK_LEADER && m->term == e->term &&
+        m->stamp <= now_ms)
         e->acked[from] = MAX(e->acked[from], m->stamp);
     return false;
 }

@@ -9,17 +9,17 @@
  *       +------------------+--------------------+--------------------+
  *        somebody leads, a newer term, no answer, no lease, asked to step down
  *
- * Terms and votes as in Raft ("In Search of an Understandable Consensus Algorithm", section 5.2), with
- * its pre-vote (dissertation, 9.6), and a lease (6.4.1) instead of a log:
+ * Terms and votes as in Raft ("In Search of an Understandable Consensus Algorithm", section 5.2),
+ * with its pre-vote (dissertation, 9.6), and a lease (6.4.1) instead of a log:
  *
  *   - a voter votes once a term, and its vote is on disk before anybody hears of it
- *   - a voter that has accepted a leader's beat votes for nobody else for timeout_ms from then on; after
- *     a start it waits as long, for it may have promised that before
+ *   - a voter that has accepted a leader's beat votes for nobody else for timeout_ms from then on;
+ * after a start it waits as long, for it may have promised that before
  *   - a leader acts only while a majority accepted beats that it sent less than lease_ms ago
  *
- * lease_ms is 3/4 of timeout_ms: two clocks may differ in speed by a quarter before two trackers could
- * believe to lead at once. Wall clocks do not matter. Everybody must use the same list of voters:
- * messages carry its checksum, others are refused.
+ * lease_ms is 3/4 of timeout_ms: two clocks may differ in speed by a quarter before two trackers
+ * could believe to lead at once. Wall clocks do not matter. Everybody must use the same list of
+ * voters: messages carry its checksum, others are refused.
  *
  * Threads: none; the caller serialises.
  */
@@ -39,10 +39,10 @@ enum trk_emsg_kind {
 /* A request, and with the same kind, term and stamp, its answer. */
 struct trk_emsg {
     uint8_t kind;
-    uint8_t granted;   /* answers: 1 yes */
+    uint8_t granted; /* answers: 1 yes */
     uint64_t term;
-    uint64_t stamp;    /* sender's clock when it was sent; the answer brings it back */
-    uint32_t voters;   /* checksum of the list of voters */
+    uint64_t stamp;  /* sender's clock when it was sent; the answer brings it back */
+    uint32_t voters; /* checksum of the list of voters */
 };
 
 enum { TRK_EMSG_LEN = 22 };
@@ -50,11 +50,11 @@ void trk_emsg_put(struct buf *b, const struct trk_emsg *m);
 int trk_emsg_get(struct rd *r, struct trk_emsg *ret) MUST_CHECK;
 
 struct trk_election_opts {
-    unsigned n;           /* voters, 1..DFS_TRACKERS_MAX */
-    int me;               /* our index */
-    uint32_t voters;      /* checksum of the sorted list */
-    uint64_t timeout_ms;  /* > 0, the same everywhere */
-    uint64_t seed;        /* for times that differ from tracker to tracker */
+    unsigned n;          /* voters, 1..DFS_TRACKERS_MAX */
+    int me;              /* our index */
+    uint32_t voters;     /* checksum of the sorted list */
+    uint64_t timeout_ms; /* > 0, the same everywhere */
+    uint64_t seed;       /* for times that differ from tracker to tracker */
 };
 
 struct trk_election {
@@ -69,7 +69,8 @@ struct trk_election {
     uint64_t promise_ms;  /* vote for nobody but leader until then */
     uint64_t deadline_ms; /* follower: ask then. Asking, candidate: give up then */
     uint64_t beat_due_ms; /* leader */
-    uint64_t acked[DFS_TRACKERS_MAX]; /* leader: when the newest beat a voter has accepted was sent */
+    uint64_t
+        acked[DFS_TRACKERS_MAX]; /* leader: when the newest beat a voter has accepted was sent */
     uint64_t random;
 };
 
@@ -80,11 +81,11 @@ void trk_election_init(struct trk_election *e, const struct trk_election_opts *o
 /* Time passes. True: send *out to all other voters now. */
 bool trk_election_tick(struct trk_election *e, uint64_t now_ms, struct trk_emsg *out);
 /* Voter @from sent @m; *reply is for it. */
-void trk_election_request(struct trk_election *e, uint64_t now_ms, int from, const struct trk_emsg *m,
-                          struct trk_emsg *reply);
+void trk_election_request(struct trk_election *e, uint64_t now_ms, int from,
+                          const struct trk_emsg *m, struct trk_emsg *reply);
 /* Voter @from answered. True: send *out to all other voters now. */
-bool trk_election_answer(struct trk_election *e, uint64_t now_ms, int from, const struct trk_emsg *m,
-                         struct trk_emsg *out);
+bool trk_election_answer(struct trk_election *e, uint64_t now_ms, int from,
+                         const struct trk_emsg *m, struct trk_emsg *out);
 /* Give up leadership for a while (68). */
 void trk_election_step_down(struct trk_election *e, uint64_t now_ms);
 

@@ -59,7 +59,8 @@ static const struct trk_row rows[] = {
     {DFS_CMD_IP_CHANGED, "ip_changed", 108, 108, TRK_SERVERS, trk_ip_changed},
     {DFS_CMD_BEAT, "beat", 0, DFS_STAT_BLOCK_LEN, LOGIN, trk_beat},
     {DFS_CMD_DISK_USAGE, "disk_usage", 16, DFS_PATHS_MAX * 16, LOGIN, trk_disk_usage},
-    {DFS_CMD_SYNC_TIMESTAMPS, "sync_timestamps", 0, DFS_SERVERS_MAX * 20, LOGIN, trk_sync_timestamps},
+    {DFS_CMD_SYNC_TIMESTAMPS, "sync_timestamps", 0, DFS_SERVERS_MAX * 20, LOGIN,
+     trk_sync_timestamps},
     {DFS_CMD_PEER_LIST, "peer_list", 67, LISTS_MAX, LOGIN, trk_peer_list},
     {DFS_CMD_NEED_SYNC_SOURCE, "need_sync_source", 0, 0, LOGIN, trk_need_sync_source},
     {DFS_CMD_NOTIFY_SYNC_SOURCE, "notify_sync_source", 24, 24, LOGIN, trk_notify_sync_source},
@@ -93,7 +94,7 @@ const struct trk_row *trk_rows(size_t *n)
 /* --- the network's side --------------------------------------------------------------------- */
 
 struct answer {
-    struct trk_waiter w;  /* must be first */
+    struct trk_waiter w; /* must be first */
     struct dfs_req *req;
     struct buf body;
     int r;
@@ -119,7 +120,8 @@ static void durable(struct trk_waiter *w, int r)
     dfs_req_post(a->req, answer_now);
 }
 
-static void answer_later(struct trk_server *srv, struct dfs_req *req, struct buf *body, uint64_t seq)
+static void answer_later(struct trk_server *srv, struct dfs_req *req, struct buf *body,
+                         uint64_t seq)
 {
     struct answer *a = dfs_zalloc(sizeof(*a));
     if (!a) {
@@ -191,8 +193,8 @@ static void on_close(struct dfs_conn *c)
     free(s);
 }
 
-int trk_commands_new(struct trk_server *srv, const struct dfs_allow *server_hosts, uint64_t frame_max,
-                     uint64_t stall_ms, struct trk_commands **ret)
+int trk_commands_new(struct trk_server *srv, const struct dfs_allow *server_hosts,
+                     uint64_t frame_max, uint64_t stall_ms, struct trk_commands **ret)
 {
     struct trk_commands *t = dfs_zalloc(sizeof(*t) + ARRAY_LEN(rows) * sizeof(struct dfs_command));
     if (!t)

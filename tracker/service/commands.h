@@ -10,14 +10,14 @@
 #include "tracker/service/server.h"
 
 struct trk_commands {
-    struct dfs_service service;            /* for dfs_listener_new */
-    const struct dfs_allow *server_hosts;  /* NULL: everybody the listener lets in */
+    struct dfs_service service;           /* for dfs_listener_new */
+    const struct dfs_allow *server_hosts; /* NULL: everybody the listener lets in */
     struct dfs_command commands[];
 };
 
 /* @server_hosts outlives it. @stall_ms: a peer that stalls this long is dropped. 0 or -ENOMEM. */
-int trk_commands_new(struct trk_server *srv, const struct dfs_allow *server_hosts, uint64_t frame_max,
-                     uint64_t stall_ms, struct trk_commands **ret) MUST_CHECK;
+int trk_commands_new(struct trk_server *srv, const struct dfs_allow *server_hosts,
+                     uint64_t frame_max, uint64_t stall_ms, struct trk_commands **ret) MUST_CHECK;
 void trk_commands_free(struct trk_commands **tp);
 
 #endif

@@ -186,8 +186,9 @@ void trk_elect_trunk_servers(struct trk_server *srv)
         struct trk_group *g = srv->cluster.groups[i];
         const struct trk_node *now = g->trunk_server[0] ? trk_node_find(g, g->trunk_server) : NULL;
         /* A short absence is no reason: what the old one has handed out would be lost (13.6). */
-        if (now && (now->status == DFS_ST_ACTIVE ||
-                    (trk_status_member(now->status) && now_ms - now->beat_ms < 2 * srv->o.check_active_ms)))
+        if (now &&
+            (now->status == DFS_ST_ACTIVE || (trk_status_member(now->status) &&
+                                              now_ms - now->beat_ms < 2 * srv->o.check_active_ms)))
             continue;
         const struct trk_node *next = trunk_candidate(g);
         if (next && next != now)
@@ -254,7 +255,8 @@ static void put_tracker(struct trk_call *c, unsigned i, const struct dfs_stat_tr
         .up_time = me ? srv->up_s : p->up_time_s,
         .last_heartbeat = me ? dfs_now_s() : p->beat_s,
     };
-    if (((m->filter & 1) && s.is_active != m->active) || ((m->filter & 2) && s.is_leader != m->leader))
+    if (((m->filter & 1) && s.is_active != m->active) ||
+        ((m->filter & 2) && s.is_leader != m->leader))
         return;
     if (me && srv->conns)
         srv->conns(srv->conns_arg, &s.conns_current, &s.conns_max);
@@ -356,7 +358,8 @@ static unsigned put_volume(struct trk_call *c, const struct dfs_stat_volumes_req
                         trk_space_ok(o, v.total_mb, v.free_mb + g->trunk_free_mb);
     bool either = v.disk_available || v.trunk_available;
     if (((m->filter & 1) && v.disk_available != !!m->disk) ||
-        ((m->filter & 2) && v.trunk_available != !!m->trunk) || ((m->filter & 4) && either != !!m->either))
+        ((m->filter & 2) && v.trunk_available != !!m->trunk) ||
+        ((m->filter & 4) && either != !!m->either))
         return 0;
     dfs_volume_stat_put(c->out, &v);
     return 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What clients ask before they go to a storage: where to write, where to read, how the cluster is set.
- * Rule: protocol 5.1-5.3, 5.11, 6.11; semantics 4.4, 4.5.
+ * What clients ask before they go to a storage: where to write, where to read, how the cluster is
+ * set. Rule: protocol 5.1-5.3, 5.11, 6.11; semantics 4.4, 4.5.
  */
 #include "tracker/service/server.h"
 

@@ -19,7 +19,8 @@ static void alive(struct trk_call *c)
     if (n->session != c->s->id && trk_status_member(n->status))
         n->session = c->s->id; /* this connection is the one that works */
     if (trk_node_event(&c->srv->cluster, n, TRK_EV_BEAT))
-        dfs_log(LOG_INFO, "tracker.storage_active", KV_Z("group", n->group->name), KV_Z("id", n->id));
+        dfs_log(LOG_INFO, "tracker.storage_active", KV_Z("group", n->group->name),
+                KV_Z("id", n->id));
 }
 
 int trk_beat(struct trk_call *c)
@@ -46,7 +47,8 @@ int trk_disk_usage(struct trk_call *c)
     struct rd r = rd_of(c->body);
     for (size_t i = 0; i < count; i++)
         dfs_path_usage_read(&r, &usage[i]);
-    int e = trk_node_set_usage(c->node, usage, count, c->srv->o.select.store_path == TRK_PATH_MOST_FREE);
+    int e = trk_node_set_usage(c->node, usage, count,
+                               c->srv->o.select.store_path == TRK_PATH_MOST_FREE);
     if (e < 0)
         return e;
     alive(c);
@@ -271,7 +273,8 @@ int trk_change_status(struct trk_call *c)
         return r;
     if (!trk_status_valid(m.status))
         return -EINVAL;
-    trk_node_set_status(&c->srv->cluster, c->node, trk_status_after_own_word(c->node->status, m.status));
+    trk_node_set_status(&c->srv->cluster, c->node,
+                        trk_status_after_own_word(c->node->status, m.status));
     return 0;
 }
 

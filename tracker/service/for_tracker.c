@@ -148,8 +148,8 @@ int trk_ping_leader(struct trk_call *c)
 /* --- system files (7.5) --------------------------------------------------------------------- */
 
 /*
- * One reader at a time, as in the reference; but the files are copies, so nobody else waits, and the
- * second reader is told EBUSY at once (7.5 [Q]).
+ * One reader at a time, as in the reference; but the files are copies, so nobody else waits, and
+ * the second reader is told EBUSY at once (7.5 [Q]).
  */
 int trk_sys_start(struct trk_call *c)
 {

@@ -2,9 +2,9 @@
 /*
  * A storage joins (81), or says that its address has changed (78).
  *
- * A join is decided completely before anything is changed, so that a refused one leaves no trace (the
- * reference leaves empty groups and tracker entries behind, protocol 6.1 [Q]).
- * Rule: protocol 6.1, 6.14; semantics 4.2, 16.
+ * A join is decided completely before anything is changed, so that a refused one leaves no trace
+ * (the reference leaves empty groups and tracker entries behind, protocol 6.1 [Q]). Rule:
+ * protocol 6.1, 6.14; semantics 4.2, 16.
  */
 #include <arpa/inet.h>
 
@@ -22,9 +22,9 @@ struct join {
     char id[DFS_ID_MAX];
     char ip[2][DFS_IP_MAX];
     uint8_t rw_mode;
-    struct trk_group *g;    /* NULL: to be made */
-    struct trk_node *n;     /* NULL: to be made */
-    int64_t group_port;     /* after this join */
+    struct trk_group *g; /* NULL: to be made */
+    struct trk_node *n;  /* NULL: to be made */
+    int64_t group_port;  /* after this join */
     unsigned group_paths;
 };
 
@@ -204,7 +204,8 @@ static int check(struct trk_call *c, struct join *j)
 /* The session may have been another server's before. */
 static void leave_old(struct trk_call *c, const struct trk_node *now)
 {
-    const struct trk_group *g = c->s->node[0] ? trk_group_find(&c->srv->cluster, c->s->group) : NULL;
+    const struct trk_group *g =
+        c->s->node[0] ? trk_group_find(&c->srv->cluster, c->s->group) : NULL;
     struct trk_node *old = g ? trk_node_find(g, c->s->node) : NULL;
     if (old && old != now && old->session == c->s->id) {
         old->session = 0;
@@ -295,8 +296,8 @@ static int admit(struct trk_call *c, struct join *j)
 }
 
 /*
- * One who knows nothing, perhaps because it lost its disk, must not tell a storage that it is the first
- * of its group: the other trackers of the storage's list may know better (semantics 4.2, 1).
+ * One who knows nothing, perhaps because it lost its disk, must not tell a storage that it is the
+ * first of its group: the other trackers of the storage's list may know better (semantics 4.2, 1).
  */
 static int ask_peers_first(struct trk_call *c, const struct join *j)
 {
@@ -328,8 +329,8 @@ int trk_join(struct trk_call *c)
     if (r < 0) {
         static struct dfs_log_gate gate;
         if (dfs_log_allow(&gate, 5))
-            dfs_log(LOG_WARN, "tracker.join_refused", KV_Z("group", j.m.group), KV_Z("ip", c->s->peer_ip),
-                    KV_I64("port", j.m.port), KV_ERR(r));
+            dfs_log(LOG_WARN, "tracker.join_refused", KV_Z("group", j.m.group),
+                    KV_Z("ip", c->s->peer_ip), KV_I64("port", j.m.port), KV_ERR(r));
         return r;
     }
     trk_trackers_learn(srv, c->s, j.m.tracker_ip, j.trackers, j.tracker_count);
@@ -394,7 +395,8 @@ int trk_ip_changed(struct trk_call *c)
     struct trk_node *old = g && strlen(m.old_ip) < DFS_ID_MAX ? trk_node_find(g, m.old_ip) : NULL;
     if (!old || old->status == DFS_ST_DELETED)
         return -ENOENT;
-    if (old->status == DFS_ST_ONLINE || old->status == DFS_ST_ACTIVE || old->status == DFS_ST_RECOVERY)
+    if (old->status == DFS_ST_ONLINE || old->status == DFS_ST_ACTIVE ||
+        old->status == DFS_ST_RECOVERY)
         return -EBUSY;
     if (old->status == DFS_ST_IP_CHANGED)
         return -EALREADY;

@@ -44,7 +44,8 @@ static void take_status(struct trk_cluster *c, struct trk_node *n, uint8_t their
     trk_node_set_status(c, n, theirs);
 }
 
-static void take_membership(struct trk_cluster *c, struct trk_node *n, const struct trk_node *theirs)
+static void take_membership(struct trk_cluster *c, struct trk_node *n,
+                            const struct trk_node *theirs)
 {
     take_status(c, n, theirs->status);
     memcpy(n->sync_source, theirs->sync_source, sizeof(n->sync_source));

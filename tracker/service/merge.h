@@ -2,9 +2,9 @@
 /*
  * merge - take over what another tracker knows and we do not.
  *
- * Every storage tells every tracker the same, so there is little to merge: what happened while we were
- * away. A record with a later change wins as far as membership goes (status, source, refill, address);
- * who is alive we believe only our own connections. Sync positions only grow.
+ * Every storage tells every tracker the same, so there is little to merge: what happened while we
+ * were away. A record with a later change wins as far as membership goes (status, source, refill,
+ * address); who is alive we believe only our own connections. Sync positions only grow.
  *
  * Threads: under the server's lock.
  */

@@ -10,21 +10,21 @@
 
 enum {
     STATE_MAX = 64 * 1024 * 1024,
-    FIRST_PULL_MS = 500,      /* while we know nothing */
+    FIRST_PULL_MS = 500, /* while we know nothing */
     TICK_MIN_MS = 20,
     TICK_MAX_MS = 1000,
 };
 
 struct link {
     struct trk_peers *p;
-    unsigned index;            /* of its thread; which tracker it serves is looked up each time */
+    unsigned index; /* of its thread; which tracker it serves is looked up each time */
     pthread_t thread;
     bool started;
     /* under p->lock */
-    struct trk_emsg out;       /* newest message to send; older ones are worthless */
+    struct trk_emsg out; /* newest message to send; older ones are worthless */
     bool has_out;
     /* its own */
-    char host[DFS_HOST_MAX];   /* whom peer is connected to */
+    char host[DFS_HOST_MAX]; /* whom peer is connected to */
     struct dfs_peer *peer;
     uint64_t pulled_ms;
 };
@@ -35,10 +35,10 @@ struct trk_peers {
     struct trk_peers_opts o;
     pthread_t clock;
     bool clock_started;
-    pthread_mutex_t lock;      /* inside the server's, never the other way round */
-    pthread_cond_t wake;       /* monotonic clock */
+    pthread_mutex_t lock; /* inside the server's, never the other way round */
+    pthread_cond_t wake;  /* monotonic clock */
     bool stop;
-    uint64_t news;             /* counts reasons to look again */
+    uint64_t news; /* counts reasons to look again */
     struct link links[DFS_TRACKERS_MAX];
     /* a vote must be on disk before it is spoken of */
     pthread_mutex_t save_lock;
@@ -150,7 +150,8 @@ static void put_message(struct trk_server *srv, const struct trk_emsg *m, struct
 }
 
 /* The tracker this link serves, and how we introduce ourselves; false: none. */
-static bool whom(struct link *l, char host[DFS_HOST_MAX], const struct trk_emsg *m, struct buf *body)
+static bool whom(struct link *l, char host[DFS_HOST_MAX], const struct trk_emsg *m,
+                 struct buf *body)
 {
     struct trk_server *srv = l->p->o.srv;
     trk_lock(srv);
@@ -176,7 +177,8 @@ static void hear_answer(struct link *l, const char *host, struct str rsp)
     trk_lock(srv);
     bool send = false;
     /* The list may have changed while we waited. */
-    if (srv->me >= 0 && l->index < srv->tracker_count && strcmp(srv->trackers[l->index], host) == 0) {
+    if (srv->me >= 0 && l->index < srv->tracker_count &&
+        strcmp(srv->trackers[l->index], host) == 0) {
         srv->peer_stat[l->index] = stat;
         send = trk_election_answer(srv->election, dfs_mono_ms(), (int)l->index, &m, &out);
         trk_leader_update(srv);
@@ -302,7 +304,8 @@ static void *clock_main(void *arg)
         pthread_mutex_lock(&p->lock);
         wait = MAX(wait, (uint64_t)TICK_MIN_MS);
         struct timespec until = after_ms(MIN(wait, (uint64_t)TICK_MAX_MS));
-        while (!p->stop && p->news == seen && pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
+        while (!p->stop && p->news == seen &&
+               pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
             ;
     }
     pthread_mutex_unlock(&p->lock);

@@ -2,9 +2,9 @@
 /*
  * The list of trackers, where we are in it, and who leads.
  *
- * The list is the one of our configuration, or what the storages said when they joined (the reference's
- * only source, protocol 6.1). It is kept sorted, so that an index means the same on every tracker that
- * has the same list; its checksum travels with every election message.
+ * The list is the one of our configuration, or what the storages said when they joined (the
+ * reference's only source, protocol 6.1). It is kept sorted, so that an index means the same on
+ * every tracker that has the same list; its checksum travels with every election message.
  */
 #include <isa-l/crc.h>
 
@@ -98,8 +98,8 @@ static bool names_us(const struct trk_server *srv, const struct trk_session *s, 
     return trk_is_own(srv, a) || strcmp(a->host, s->local_ip) == 0 || strcmp(a->host, asked) == 0;
 }
 
-static bool already_there(const struct trk_server *srv, const struct trk_session *s, const char *asked,
-                          const struct dfs_addr *a)
+static bool already_there(const struct trk_server *srv, const struct trk_session *s,
+                          const char *asked, const struct dfs_addr *a)
 {
     char host[DFS_HOST_MAX] = "";
     if (strlen(a->host) >= DFS_IP_MAX)

@@ -10,7 +10,7 @@
 #include "dfscore/log/log.h"
 
 #define SNAPSHOT_MAGIC "DFSTRKS1"
-#define JOURNAL_MAGIC "DFSTRKJ1"
+#define JOURNAL_MAGIC  "DFSTRKJ1"
 
 enum { GENERATIONS_MAX = 64, NAME_MAX_BYTES = 40 };
 
@@ -137,8 +137,8 @@ static int list_journals(int dirfd, uint64_t *out, size_t *ret_n)
     return 0;
 }
 
-static int load_snapshot(int dirfd, struct trk_cluster *c, struct trk_self *self, uint64_t *generation,
-                         struct buf *err)
+static int load_snapshot(int dirfd, struct trk_cluster *c, struct trk_self *self,
+                         uint64_t *generation, struct buf *err)
 {
     AUTO(buf_free) struct buf bytes = BUF(TRK_FILE_MAX);
     size_t torn;
@@ -153,8 +153,8 @@ static int load_snapshot(int dirfd, struct trk_cluster *c, struct trk_self *self
     return r;
 }
 
-int trk_files_load(int dirfd, struct trk_cluster *c, struct trk_self *self, uint64_t *ret_generation,
-                   struct buf *err)
+int trk_files_load(int dirfd, struct trk_cluster *c, struct trk_self *self,
+                   uint64_t *ret_generation, struct buf *err)
 {
     uint64_t numbers[GENERATIONS_MAX], newest = 0, base = 0;
     size_t n = 0;
@@ -196,8 +196,8 @@ int trk_journal_create(int dirfd, uint64_t generation)
     put_head(&head, JOURNAL_MAGIC, generation);
     if (buf_err(&head))
         return buf_err(&head);
-    AUTO(dfs_close_fd) int fd =
-        openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0640);
+    AUTO(dfs_close_fd)
+    int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0)
         return -errno;
     int r = write_all(fd, buf_str(&head));
@@ -238,8 +238,8 @@ int trk_snapshot_write(int dirfd, uint64_t generation, struct str image, uint64_
     trk_rec_end(&tail, records);
     if (buf_err(&head) || buf_err(&tail))
         return -ENOMEM;
-    AUTO(dfs_close_fd) int fd =
-        openat(dirfd, "snapshot.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    AUTO(dfs_close_fd)
+    int fd = openat(dirfd, "snapshot.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (fd < 0)
         return -errno;
     int r = write_all(fd, buf_str(&head));

@@ -14,8 +14,8 @@
 
 enum { TRK_FILE_HEAD = 20, TRK_FILE_MAX = 256 * 1024 * 1024 };
 
-/* Parse a whole file's bytes. 0; -EBADMSG (snapshot: anything wrong; journal: bad head). For a journal
- * *torn gets the number of bytes at the end that are no whole record. */
+/* Parse a whole file's bytes. 0; -EBADMSG (snapshot: anything wrong; journal: bad head). For a
+ * journal *torn gets the number of bytes at the end that are no whole record. */
 int trk_file_apply(struct str bytes, bool snapshot, uint64_t *ret_generation, struct trk_cluster *c,
                    struct trk_self *self, size_t *torn) MUST_CHECK;
 
@@ -23,14 +23,16 @@ int trk_file_apply(struct str bytes, bool snapshot, uint64_t *ret_generation, st
  * Load @dirfd's snapshot and the journals that follow it. *ret_generation: the newest seen, 0 if
  * there is nothing. @err gets one line on failure.
  */
-int trk_files_load(int dirfd, struct trk_cluster *c, struct trk_self *self, uint64_t *ret_generation,
-                   struct buf *err) MUST_CHECK;
+int trk_files_load(int dirfd, struct trk_cluster *c, struct trk_self *self,
+                   uint64_t *ret_generation, struct buf *err) MUST_CHECK;
 
-/* Create journal.<generation>, durably, its directory entry too. The descriptor or negative errno. */
+/* Create journal.<generation>, durably, its directory entry too. The descriptor or negative errno.
+ */
 int trk_journal_create(int dirfd, uint64_t generation) MUST_CHECK;
 /* Append and sync. 0 or negative errno: then the file must not be written to any more. */
 int trk_journal_append(int fd, struct str records) MUST_CHECK;
 /* Replace the snapshot, durably, then remove journals older than @generation. */
-int trk_snapshot_write(int dirfd, uint64_t generation, struct str image, uint64_t records) MUST_CHECK;
+int trk_snapshot_write(int dirfd, uint64_t generation, struct str image,
+                       uint64_t records) MUST_CHECK;
 
 #endif

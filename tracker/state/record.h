@@ -6,7 +6,8 @@
  *   length u32 (of type and payload) | CRC-32 of type and payload u32 | type u8 | payload
  *
  * Integers big endian; "lstr" is a LEB128 length and that many bytes. Payloads begin with a version
- * byte; what a later version appends is skipped by this one. tracker/README.md has them byte by byte.
+ * byte; what a later version appends is skipped by this one. tracker/README.md has them byte by
+ * byte.
  *
  * Threads: no state.
  */
@@ -18,24 +19,24 @@
 enum trk_rec_type {
     TRK_REC_GROUP = 1,
     TRK_REC_NODE = 2,
-    TRK_REC_LOG = 3,        /* a line of the change log */
-    TRK_REC_VOTE = 4,       /* what this tracker has promised in elections */
-    TRK_REC_TRACKERS = 5,   /* trackers learned from storages */
+    TRK_REC_LOG = 3,      /* a line of the change log */
+    TRK_REC_VOTE = 4,     /* what this tracker has promised in elections */
+    TRK_REC_TRACKERS = 5, /* trackers learned from storages */
     TRK_REC_NODE_GONE = 6,
     TRK_REC_GROUP_GONE = 7,
-    TRK_REC_ALIVE = 8,      /* when this tracker last ran */
-    TRK_REC_END = 9,        /* last of a snapshot: how many records came before */
+    TRK_REC_ALIVE = 8, /* when this tracker last ran */
+    TRK_REC_END = 9,   /* last of a snapshot: how many records came before */
 };
 
 enum { TRK_REC_MAX = 64 * 1024 }; /* length of one record, header not counted */
 
 /* Facts of one tracker itself, beside the cluster. */
 struct trk_self {
-    uint64_t term;                          /* latest seen in an election */
-    char voted_for[DFS_HOST_MAX];           /* in that term; "": nobody */
+    uint64_t term;                                 /* latest seen in an election */
+    char voted_for[DFS_HOST_MAX];                  /* in that term; "": nobody */
     char trackers[DFS_TRACKERS_MAX][DFS_HOST_MAX]; /* "host:port", as storages listed them */
     unsigned tracker_count;
-    int64_t alive_s;                        /* Unix seconds, a few minutes coarse */
+    int64_t alive_s; /* Unix seconds, a few minutes coarse */
 };
 
 void trk_rec_group(struct buf *b, const struct trk_group *g);
@@ -53,7 +54,7 @@ void trk_rec_change(struct buf *b, const struct trk_cluster *c, const struct trk
 uint64_t trk_rec_all(struct buf *b, const struct trk_cluster *c, const struct trk_self *self);
 
 struct trk_rec {
-    uint8_t type;      /* enum trk_rec_type, or one of a later version */
+    uint8_t type;       /* enum trk_rec_type, or one of a later version */
     struct str payload; /* view */
 };
 
@@ -64,7 +65,7 @@ int trk_rec_next(struct str *rest, struct trk_rec *ret) MUST_CHECK;
 /* A node as it was written; its group and the sources of its positions by name. */
 struct trk_node_image {
     char group[DFS_ID_MAX + 1];
-    struct trk_node node;           /* node.paths is owned; no group, no slot, no synced_s */
+    struct trk_node node; /* node.paths is owned; no group, no slot, no synced_s */
     struct {
         char id[DFS_ID_MAX];
         int64_t s;
@@ -83,6 +84,7 @@ int trk_rec_log_get(struct str payload, uint64_t *number, struct trk_log_line *r
  * of them. Types it does not know are skipped. 0, -EBADMSG (shaped wrongly), -ENOSPC (more than
  * fits), -ENOMEM. @self may be NULL.
  */
-int trk_rec_apply(struct trk_cluster *c, struct trk_self *self, const struct trk_rec *rec) MUST_CHECK;
+int trk_rec_apply(struct trk_cluster *c, struct trk_self *self,
+                  const struct trk_rec *rec) MUST_CHECK;
 
 #endif

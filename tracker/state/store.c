@@ -2,8 +2,8 @@
 /*
  * A queue of bytes and one thread. The thread takes all that is queued, appends and syncs it, and
  * calls the waiters. A snapshot changes generations in this order, so that every stop in between is
- * loadable: what was queued before it goes to the old journal; the new journal is made; the snapshot
- * replaces the old one; old journals are removed.
+ * loadable: what was queued before it goes to the old journal; the new journal is made; the
+ * snapshot replaces the old one; old journals are removed.
  */
 #include "tracker/state/store.h"
 
@@ -26,24 +26,24 @@ struct trk_store {
     unsigned magic;
 #define STORE_MAGIC 0x570e57a7u
     int dirfd, lockfd;
-    int fd;                    /* journal; -1: none. The thread's */
-    uint64_t generation;       /* the thread's */
+    int fd;              /* journal; -1: none. The thread's */
+    uint64_t generation; /* the thread's */
     pthread_t thread;
     bool started;
 
-    pthread_mutex_t lock;      /* leaf; guards what follows */
+    pthread_mutex_t lock; /* leaf; guards what follows */
     pthread_cond_t wake;
-    struct buf pending;        /* records not yet written */
-    uint64_t added;            /* sequence number of the last record queued */
-    uint64_t settled;          /* of the last one whose waiters have been called */
+    struct buf pending;         /* records not yet written */
+    uint64_t added;             /* sequence number of the last record queued */
+    uint64_t settled;           /* of the last one whose waiters have been called */
     struct trk_waiter *waiters; /* in order of arrival */
     bool has_image;
     struct buf image;
     uint64_t image_records;
-    size_t image_at;           /* bytes of pending that come before it */
+    size_t image_at; /* bytes of pending that come before it */
     uint64_t image_seq;
-    uint64_t written;          /* bytes of the current journal */
-    int error;                 /* 0, or what broke it */
+    uint64_t written; /* bytes of the current journal */
+    int error;        /* 0, or what broke it */
     bool stop;
 };
 
@@ -51,7 +51,7 @@ struct trk_store {
 
 struct batch {
     struct buf records;
-    uint64_t seq;              /* all up to here are in this batch */
+    uint64_t seq; /* all up to here are in this batch */
     bool has_image;
     struct buf image;
     uint64_t image_records, image_seq;
@@ -294,7 +294,8 @@ static int lock_dir(struct trk_store *s, const char *dir, struct buf *err)
     if (r == 0 && flock(s->lockfd, LOCK_EX | LOCK_NB) < 0)
         r = errno == EWOULDBLOCK ? -EBUSY : -errno;
     if (r < 0)
-        buf_addf(err, "%s: %s", dir, r == -EBUSY ? "another tracker is running on it" : strerror(-r));
+        buf_addf(err, "%s: %s", dir,
+                 r == -EBUSY ? "another tracker is running on it" : strerror(-r));
     return r;
 }
 
@@ -315,8 +316,8 @@ static void store_free(struct trk_store **sp)
     free(s);
 }
 
-int trk_store_open(const char *dir, struct trk_cluster *c, struct trk_self *self, struct trk_store **ret,
-                   struct buf *err)
+int trk_store_open(const char *dir, struct trk_cluster *c, struct trk_self *self,
+                   struct trk_store **ret, struct buf *err)
 {
     AUTO(store_free) struct trk_store *s = dfs_zalloc(sizeof(*s));
     if (!s)

@@ -6,10 +6,10 @@
  *   DIR/journal.<g>     records since the snapshot of generation g
  *   DIR/lock            held while a tracker runs on DIR
  *
- * A record handed to trk_store_add is durable when the waiter of its sequence number has been called
- * with 0. One thread inside writes and syncs; what arrives meanwhile shares the next sync. When a
- * write fails, the store is broken until a snapshot succeeds: waiters get the error, and what they
- * waited for may or may not be on disk.
+ * A record handed to trk_store_add is durable when the waiter of its sequence number has been
+ * called with 0. One thread inside writes and syncs; what arrives meanwhile shares the next sync.
+ * When a write fails, the store is broken until a snapshot succeeds: waiters get the error, and
+ * what they waited for may or may not be on disk.
  *
  * Kill it at any point: what open finds is a snapshot with all journals from its generation on, in
  * order; a torn record can only be the end of a journal, and was never acknowledged.
@@ -31,8 +31,9 @@ struct trk_waiter {
 
 /*
  * Lock @dir (made if missing), load it into @c and @self, begin a new generation, start the thread.
- * 0; -EBUSY: another process has it; -EBADMSG: a snapshot is damaged; other negative errno. @err gets
- * one line for a human. A disk that takes no writes is not an error here: the store starts broken.
+ * 0; -EBUSY: another process has it; -EBADMSG: a snapshot is damaged; other negative errno. @err
+ * gets one line for a human. A disk that takes no writes is not an error here: the store starts
+ * broken.
  */
 int trk_store_open(const char *dir, struct trk_cluster *c, struct trk_self *self,
                    struct trk_store **ret, struct buf *err) MUST_CHECK;
@@ -45,7 +46,8 @@ uint64_t trk_store_add(struct trk_store *s, struct str records);
 void trk_store_wait(struct trk_store *s, struct trk_waiter *w);
 
 /*
- * Queue a snapshot: records of everything as it is now, all added before included. Takes the bytes of
+ * Queue a snapshot: records of everything as it is now, all added before included. Takes the bytes
+ * of
  * @image. -EBUSY: one is being written already.
  */
 int trk_store_snapshot(struct trk_store *s, struct buf *image, uint64_t records) MUST_CHECK;

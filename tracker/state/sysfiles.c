@@ -9,8 +9,8 @@ static void groups(const struct trk_cluster *c, struct buf *b)
     for (unsigned i = 0; i < c->n; i++) {
         const struct trk_group *g = c->groups[i];
         buf_addf(b, "\n# group: %s\n[Group%03u]\n\tgroup_name=%s\n", g->name, i + 1, g->name);
-        buf_addf(b, "\tstorage_port=%lld\n\tstore_path_count=%u\n\tsubdir_count_per_path=%u\n", LL(g->port),
-                 g->path_count, g->subdir_count);
+        buf_addf(b, "\tstorage_port=%lld\n\tstore_path_count=%u\n\tsubdir_count_per_path=%u\n",
+                 LL(g->port), g->path_count, g->subdir_count);
         buf_addf(b, "\tcurrent_trunk_file_id=%d\n\ttrunk_server=%s\n\tlast_trunk_server=%s\n",
                  g->trunk_file_id, g->trunk_server, g->last_trunk_server);
     }
@@ -40,8 +40,8 @@ static void counters(const struct dfs_stat_block *s, struct buf *b)
         {"file_write_count", s->file_write_total, s->file_write_ok},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        buf_addf(b, "\ttotal_%s=%lld\n\tsuccess_%s=%lld\n", rows[i].name, LL(rows[i].total), rows[i].name,
-                 LL(rows[i].ok));
+        buf_addf(b, "\ttotal_%s=%lld\n\tsuccess_%s=%lld\n", rows[i].name, LL(rows[i].total),
+                 rows[i].name, LL(rows[i].ok));
 }
 
 static void server(const struct trk_node *n, unsigned number, bool ids, struct buf *b)
@@ -49,21 +49,21 @@ static void server(const struct trk_node *n, unsigned number, bool ids, struct b
     buf_addf(b, "# storage: %s:%u\n[Storage%03u]\n", n->ip[0], n->port, number);
     if (ids)
         buf_addf(b, "\tid=%s\n", n->id);
-    buf_addf(b, "\tgroup_name=%s\n\tip_addr=%s\n\tstatus=%u\n\tversion=%s\n", n->group->name, n->ip[0],
-             n->status, n->version);
-    buf_addf(b, "\tjoin_time=%lld\n\tstorage_port=%u\n\tsync_src_server=%s\n", LL(n->join_time), n->port,
-             n->sync_source);
+    buf_addf(b, "\tgroup_name=%s\n\tip_addr=%s\n\tstatus=%u\n\tversion=%s\n", n->group->name,
+             n->ip[0], n->status, n->version);
+    buf_addf(b, "\tjoin_time=%lld\n\tstorage_port=%u\n\tsync_src_server=%s\n", LL(n->join_time),
+             n->port, n->sync_source);
     buf_addf(b, "\tsync_until_timestamp=%lld\n\ttotal_mb=%lld\n\tfree_mb=%lld\n", LL(n->sync_until),
              LL(n->total_mb), LL(n->free_mb));
     /* Our log is read from its beginning again: repeating a line does no harm, missing one does. */
-    buf_addf(b, "\tchangelog_offset=0\n\tstore_path_count=%u\n\tsubdir_count_per_path=%u\n", n->path_count,
-             n->group->subdir_count);
+    buf_addf(b, "\tchangelog_offset=0\n\tstore_path_count=%u\n\tsubdir_count_per_path=%u\n",
+             n->path_count, n->group->subdir_count);
     buf_addf(b, "\tupload_priority=%lld\n", LL(n->upload_priority));
     counters(&n->stat, b);
-    buf_addf(b, "\tlast_source_update=%lld\n\tlast_sync_update=%lld\n", LL(n->stat.last_source_update),
-             LL(n->stat.last_sync_update));
-    buf_addf(b, "\tlast_synced_timestamp=%lld\n\tlast_heart_beat_time=%lld\n\n", LL(n->last_synced_s),
-             LL(n->beat_s));
+    buf_addf(b, "\tlast_source_update=%lld\n\tlast_sync_update=%lld\n",
+             LL(n->stat.last_source_update), LL(n->stat.last_sync_update));
+    buf_addf(b, "\tlast_synced_timestamp=%lld\n\tlast_heart_beat_time=%lld\n\n",
+             LL(n->last_synced_s), LL(n->beat_s));
 }
 
 /* DELETED and IP_CHANGED records are not in these files (semantics 4.6). */

@@ -17,7 +17,8 @@ static void lines_are_read_as_the_specification_says(void **state)
     assert_int_equal(parse("# numbers\n\n100002\tgroup1  10.0.0.2\r\n"
                            "100001 group1 1.2.3.4,10.0.0.1:23001 rw=read\n"
                            "7 group2 [2001:db8::7]:23002 rw=none\n",
-                           &ids, &err), 0);
+                           &ids, &err),
+                     0);
     assert_int_equal(ids.n, 3);
     const struct trk_id *e = trk_ids_find(&ids, "100001");
     assert_non_null(e);

@@ -179,7 +179,8 @@ static void a_reserve_in_percent_is_of_each_disk(void **state)
     assert_true(trk_reserved_mb(&o, INT64_MAX) > 0);
 }
 
-/* --- readers --------------------------------------------------------------------------------------- */
+/* --- readers
+ * --------------------------------------------------------------------------------------- */
 
 static struct str name_of(const char *ip, int64_t created_s, enum dfs_file_kind kind)
 {
@@ -196,7 +197,8 @@ static const char *reader(const char *ip, int64_t created_s, enum dfs_file_kind 
 {
     struct trk_node *out[DFS_SERVERS_MAX];
     size_t n;
-    int r = trk_select_fetch(trk_group_find(&c, "a"), &o, name_of(ip, created_s, kind), NOW, false, out, &n);
+    int r = trk_select_fetch(trk_group_find(&c, "a"), &o, name_of(ip, created_s, kind), NOW, false,
+                             out, &n);
     assert_true(r < 0 || n == 1);
     return r < 0 ? "-" : out[0]->id;
 }
@@ -205,8 +207,10 @@ static size_t readers(const char *ip, int64_t created_s)
 {
     struct trk_node *out[DFS_SERVERS_MAX];
     size_t n;
-    return trk_select_fetch(trk_group_find(&c, "a"), &o, name_of(ip, created_s, DFS_FILE_NORMAL), NOW, true,
-                            out, &n) == 0 ? n : 0;
+    return trk_select_fetch(trk_group_find(&c, "a"), &o, name_of(ip, created_s, DFS_FILE_NORMAL),
+                            NOW, true, out, &n) == 0
+               ? n
+               : 0;
 }
 
 static void a_fresh_file_is_read_from_its_source(void **state)
@@ -259,7 +263,8 @@ static void when_the_source_is_away_the_store_server_is_asked(void **state)
 static void an_appender_is_always_read_and_changed_at_its_source(void **state)
 {
     (void)state;
-    struct trk_node *a = server("a", "10.0.0.1", 500, 500), *n, *b = server("a", "10.0.0.2", 500, 500);
+    struct trk_node *a = server("a", "10.0.0.1", 500, 500), *n,
+                    *b = server("a", "10.0.0.2", 500, 500);
     b->synced_s[a->slot] = NOW;
     for (int i = 0; i < 3; i++)
         assert_string_equal(reader("10.0.0.1", NOW - 90000, DFS_FILE_APPENDER), "10.0.0.1");
@@ -278,8 +283,9 @@ static void what_is_no_file_name_is_refused(void **state)
     size_t n;
     server("a", "10.0.0.1", 500, 500);
     struct trk_group *g = trk_group_find(&c, "a");
-    assert_int_equal(trk_select_fetch(g, &o, STR("../../../../etc/passwd/and/more/of/it"), NOW, true, out, &n),
-                     -EINVAL);
+    assert_int_equal(
+        trk_select_fetch(g, &o, STR("../../../../etc/passwd/and/more/of/it"), NOW, true, out, &n),
+        -EINVAL);
     assert_int_equal(trk_select_update(g, &o, STR(""), &one), -EINVAL);
 }
 

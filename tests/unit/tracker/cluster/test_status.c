@@ -3,8 +3,17 @@
 
 #include "tracker/cluster/status.h"
 
-enum { I = DFS_ST_INIT, W = DFS_ST_WAIT_SYNC, S = DFS_ST_SYNCING, M = DFS_ST_IP_CHANGED, D = DFS_ST_DELETED,
-       F = DFS_ST_OFFLINE, N = DFS_ST_ONLINE, A = DFS_ST_ACTIVE, R = DFS_ST_RECOVERY };
+enum {
+    I = DFS_ST_INIT,
+    W = DFS_ST_WAIT_SYNC,
+    S = DFS_ST_SYNCING,
+    M = DFS_ST_IP_CHANGED,
+    D = DFS_ST_DELETED,
+    F = DFS_ST_OFFLINE,
+    N = DFS_ST_ONLINE,
+    A = DFS_ST_ACTIVE,
+    R = DFS_ST_RECOVERY
+};
 
 static const uint8_t all[] = {I, W, S, M, D, F, N, A, R};
 

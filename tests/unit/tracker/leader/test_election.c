@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several trackers on a virtual network: messages are delayed, lost and reordered, links are cut one way
- * or both, nodes are killed and come back with what they had saved, clocks run at different speeds. After
- * every step at most one node may believe that it leads.
+ * Several trackers on a virtual network: messages are delayed, lost and reordered, links are cut
+ * one way or both, nodes are killed and come back with what they had saved, clocks run at different
+ * speeds. After every step at most one node may believe that it leads.
  */
 #include "tests/lib/test.h"
 
@@ -22,8 +22,8 @@ struct node {
     bool up;
     uint64_t saved_term;
     int saved_voted;
-    unsigned speed;       /* per mille of true time */
-    uint64_t born;        /* true time of its start */
+    unsigned speed; /* per mille of true time */
+    uint64_t born;  /* true time of its start */
 };
 
 struct sim {
@@ -31,10 +31,10 @@ struct sim {
     uint64_t now, random;
     struct node node[NODES_MAX];
     bool cut[NODES_MAX][NODES_MAX]; /* [from][to] */
-    unsigned loss;        /* percent */
-    unsigned delay;       /* ms at most */
+    unsigned loss;                  /* percent */
+    unsigned delay;                 /* ms at most */
     struct flight flight[FLIGHT_MAX];
-    unsigned top;         /* places used so far */
+    unsigned top; /* places used so far */
     unsigned leaders_seen;
     uint64_t last_term;
 };
@@ -54,8 +54,11 @@ static uint64_t clock_of(const struct sim *s, int i)
 static void boot(struct sim *s, int i)
 {
     struct node *n = &s->node[i];
-    struct trk_election_opts o = {
-        .n = s->n, .me = i, .voters = 7, .timeout_ms = TIMEOUT, .seed = s->random + (uint64_t)i * 99};
+    struct trk_election_opts o = {.n = s->n,
+                                  .me = i,
+                                  .voters = 7,
+                                  .timeout_ms = TIMEOUT,
+                                  .seed = s->random + (uint64_t)i * 99};
     trk_election_init(&n->e, &o, n->saved_term, n->saved_voted, clock_of(s, i));
     n->e.eligible = true;
     n->up = true;

@@ -117,7 +117,8 @@ struct join_opts {
     int64_t port, paths, subdirs, trackers;
 };
 
-static const struct join_opts first_join = {"group1", "10.77.0.1:22122\n", 1, 255, 23000, 1, 256, 1};
+static const struct join_opts first_join = {"group1", "10.77.0.1:22122\n", 1, 255, 23000, 1, 256,
+                                            1};
 
 static int join(struct fixture *f, struct trk_session *s, const struct join_opts *j)
 {
@@ -154,7 +155,8 @@ static void bring_up(struct fixture *f, struct trk_session *s, const char *ip)
     assert_int_equal(r, 0);
     if (f->out.n == 0)
         assert_int_equal(call_hex(f, s, DFS_CMD_NOTIFY_SYNC_SOURCE,
-                                  "000000000000000000000000000000000000000000000000"), 0);
+                                  "000000000000000000000000000000000000000000000000"),
+                         0);
     assert_int_equal(call(f, s, DFS_CMD_BEAT, STR_NULL), 0);
     assert_int_equal(call_hex(f, s, DFS_CMD_DISK_USAGE, "00000000000007d000000000000003e8"), 0);
 }
@@ -175,7 +177,8 @@ static void report(struct fixture *f, struct trk_session *s, const char *id, uin
     assert_int_equal(call(f, s, DFS_CMD_REPORT_STATUS, buf_str(&b)), 0);
 }
 
-/* --- the way in ---------------------------------------------------------------------------------- */
+/* --- the way in ----------------------------------------------------------------------------------
+ */
 
 static void a_fresh_tracker_knows_nothing(void **state)
 {
@@ -210,7 +213,8 @@ static void the_first_storage_makes_a_group_and_a_leader(void **state)
                   "00");
     assert_int_equal(call(f, &client, DFS_CMD_LIST_GROUPS, STR_NULL), 0);
     assert_int_equal(f->out.n, 113);
-    assert_int_equal(call_hex(f, &client, DFS_CMD_LIST_STORAGES, "67726f75703100000000000000000000"), 0);
+    assert_int_equal(
+        call_hex(f, &client, DFS_CMD_LIST_STORAGES, "67726f75703100000000000000000000"), 0);
     assert_int_equal(f->out.n, 487);
 }
 
@@ -254,7 +258,8 @@ static void a_refused_join_leaves_no_trace(void **state)
         {{"group1", "10.77.0.1:22122\n", 0, DFS_ST_NONE, 23000, 1, 256, 1}, -EFAULT},
         {{"group1", "10.77.0.2:22122\n", 1, 255, 23000, 1, 256, 1}, -ENOENT},
         {{"group1", "10.77.0.1:22123\n", 1, 255, 23000, 1, 256, 1}, -ENOENT},
-        {{"group1", "10.77.0.2:22122\n", 1, 255, 23000, 1, 256, 1}, -ENOENT}, /* also the second time */
+        {{"group1", "10.77.0.2:22122\n", 1, 255, 23000, 1, 256, 1},
+         -ENOENT}, /* also the second time */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_int_equal(join(f, &s, &rows[i].j), rows[i].r);
@@ -292,11 +297,13 @@ static void a_group_takes_32_servers_and_not_one_more(void **state)
         open_session(f, &s[i], ip);
         assert_int_equal(join(f, &s[i], &first_join), i < DFS_SERVERS_MAX ? 0 : -ENOSPC);
     }
-    assert_int_equal(call_hex(f, &s[0], DFS_CMD_LIST_STORAGES, "67726f75703100000000000000000000"), 0);
+    assert_int_equal(call_hex(f, &s[0], DFS_CMD_LIST_STORAGES, "67726f75703100000000000000000000"),
+                     0);
     assert_int_equal(f->out.n, 487 * 32);
 }
 
-/* --- strangers ------------------------------------------------------------------------------------ */
+/* --- strangers
+ * ------------------------------------------------------------------------------------ */
 
 static void strangers_may_only_ask(void **state)
 {
@@ -335,7 +342,8 @@ static void before_a_join_nothing_is_taken(void **state)
     assert_int_equal(call(f, &other, DFS_CMD_CHANGE_LOG, STR_NULL), -EACCES);
 }
 
-/* --- joining a group with files -------------------------------------------------------------------- */
+/* --- joining a group with files
+ * -------------------------------------------------------------------- */
 
 static void a_second_server_is_filled_before_it_is_read(void **state)
 {
@@ -349,7 +357,8 @@ static void a_second_server_is_filled_before_it_is_read(void **state)
     expect_hex(f, "31302e37372e302e3131000000000000000000006553f100");
     assert_int_equal(call_hex(f, &a, DFS_CMD_PEER_SYNC_SOURCE,
                               "67726f75703100000000000000000000"
-                              "31302e37372e302e3132000000000000"), 0);
+                              "31302e37372e302e3132000000000000"),
+                     0);
     expect_hex(f, "31302e37372e302e3131000000000000000000006553f100");
     report(f, &a, "10.77.0.12", DFS_ST_ACTIVE); /* nobody can make it readable by a word */
     assert_int_equal(node(f, "10.77.0.12")->status, DFS_ST_WAIT_SYNC);
@@ -391,7 +400,8 @@ static void a_removed_server_must_copy_again(void **state)
     trk_session_close(f->srv, &b);
     assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_STORAGE, b_id), 0);
     assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_STORAGE, b_id), -EALREADY);
-    assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_GROUP, "67726f75703100000000000000000000"), -EBUSY);
+    assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_GROUP, "67726f75703100000000000000000000"),
+                     -EBUSY);
     open_session(f, &b, "10.77.0.12");
     struct join_opts back = first_join;
     back.init = 0;
@@ -399,7 +409,8 @@ static void a_removed_server_must_copy_again(void **state)
     assert_int_equal(join(f, &b, &back), 0);
     assert_int_equal(joined_status(f), DFS_ST_INIT);
     assert_int_equal(call_hex(f, &b, DFS_CMD_NOTIFY_SYNC_SOURCE,
-                              "000000000000000000000000000000000000000000000000"), -ENOENT);
+                              "000000000000000000000000000000000000000000000000"),
+                     -ENOENT);
     assert_int_equal(call(f, &b, DFS_CMD_NEED_SYNC_SOURCE, STR_NULL), 0);
     assert_int_equal(f->out.n, 24);
     assert_int_equal(node(f, "10.77.0.12")->status, DFS_ST_WAIT_SYNC);
@@ -412,12 +423,14 @@ static void a_deleted_server_is_not_revived_by_its_heart(void **state)
     bring_up(f, &a, "10.77.0.11");
     bring_up(f, &b, "10.77.0.12"); /* WAIT_SYNC, connected */
     assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_STORAGE,
-                              "67726f7570310000000000000000000031302e37372e302e3132"), 0);
+                              "67726f7570310000000000000000000031302e37372e302e3132"),
+                     0);
     assert_int_equal(call(f, &b, DFS_CMD_BEAT, STR_NULL), 0);
     assert_int_equal(node(f, "10.77.0.12")->status, DFS_ST_DELETED);
 }
 
-/* --- life and death ---------------------------------------------------------------------------------- */
+/* --- life and death
+ * ---------------------------------------------------------------------------------- */
 
 static void silence_and_a_lost_connection_make_offline(void **state)
 {
@@ -464,7 +477,8 @@ static void a_lost_change_log_answer_is_sent_again(void **state)
     bring_up(f, &a, "10.77.0.11");
     bring_up(f, &b, "10.77.0.12");
     assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_STORAGE,
-                              "67726f7570310000000000000000000031302e37372e302e3132"), 0);
+                              "67726f7570310000000000000000000031302e37372e302e3132"),
+                     0);
     assert_int_equal(call(f, &a, DFS_CMD_CHANGE_LOG, STR_NULL), 0);
     struct str line = STR("1700000000 group1 10.77.0.12 4 \n");
     assert_true(str_eq(buf_str(&f->out), line));
@@ -477,7 +491,8 @@ static void a_lost_change_log_answer_is_sent_again(void **state)
     assert_int_equal(join(f, &a, &back), 0);
     assert_int_equal(call(f, &a, DFS_CMD_CHANGE_LOG, STR_NULL), 0);
     assert_true(str_eq(buf_str(&f->out), line));
-    assert_int_equal(call(f, &a, DFS_CMD_CHANGE_LOG, STR_NULL), 0); /* asking again says: I have it */
+    assert_int_equal(call(f, &a, DFS_CMD_CHANGE_LOG, STR_NULL),
+                     0); /* asking again says: I have it */
     assert_int_equal(f->out.n, 0);
 }
 
@@ -498,7 +513,8 @@ static void a_new_address_takes_the_record_along(void **state)
     assert_int_equal(node(f, "10.77.0.14")->free_mb, 1000);
     assert_int_equal(call(f, &moved, DFS_CMD_IP_CHANGED, buf_str(&b)), -EALREADY);
     open_session(f, &a, "10.77.0.15");
-    assert_int_equal(call(f, &a, DFS_CMD_IP_CHANGED, buf_str(&b)), -EINVAL); /* not its own address */
+    assert_int_equal(call(f, &a, DFS_CMD_IP_CHANGED, buf_str(&b)),
+                     -EINVAL); /* not its own address */
 }
 
 static void system_files_block_nobody(void **state)
@@ -519,7 +535,8 @@ static void system_files_block_nobody(void **state)
     assert_int_equal(call(f, &b, DFS_CMD_SYS_FILES_START, STR_NULL), 0);
 }
 
-/* --- two trackers ------------------------------------------------------------------------------------- */
+/* --- two trackers
+ * ------------------------------------------------------------------------------------- */
 
 static void a_peer_teaches_what_was_missed(void **state)
 {
@@ -531,7 +548,8 @@ static void a_peer_teaches_what_was_missed(void **state)
     start_with(&other, &o);
     pass(1000);
     assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_STORAGE,
-                              "67726f7570310000000000000000000031302e37372e302e3132"), 0);
+                              "67726f7570310000000000000000000031302e37372e302e3132"),
+                     0);
     open_session(f, &peer, "10.77.0.2");
     for (int i = 0; i < 2; i++) { /* hearing it twice changes nothing */
         assert_int_equal(call(f, &peer, TRK_CMD_STATE, STR_NULL), 0);
@@ -602,8 +620,13 @@ static void statistics_carry_nothing_of_others(void **state)
     assert_int_equal(call_hex(f, &a, DFS_CMD_STAT_VOLUMES, "00000000"), 0);
     expect_hex(f, "0000000001"
                   "67726f7570310000000000000000000000"
-                  "00000000000007d0" "00000000000003e8" "0000000000000000" "00000000000003e8"
-                  "0000000000000000" "01" "00");
+                  "00000000000007d0"
+                  "00000000000003e8"
+                  "0000000000000000"
+                  "00000000000003e8"
+                  "0000000000000000"
+                  "01"
+                  "00");
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

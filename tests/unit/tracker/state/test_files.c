@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is written is read back; what was torn, damaged or left half done is read as far as it was whole. */
+/* What is written is read back; what was torn, damaged or left half done is read as far as it was
+ * whole. */
 #include "tests/lib/test.h"
 
 #include <fcntl.h>
@@ -25,7 +26,8 @@ static struct trk_node *add(struct trk_cluster *c, const char *group, const char
 static void fill(struct trk_cluster *c, struct trk_self *self)
 {
     struct dfs_path_usage usage[2] = {{1000, 900}, {2000, 100}};
-    struct trk_log_line line = {.time_s = 1700000000, .group = "group1", .id = "10.0.0.9", .status = 4};
+    struct trk_log_line line = {
+        .time_s = 1700000000, .group = "group1", .id = "10.0.0.9", .status = 4};
     trk_cluster_init(c);
     trk_cluster_now(c, 1700000000000000);
     struct trk_node *a = add(c, "group1", "10.0.0.1"), *b = add(c, "group1", "10.0.0.2");
@@ -101,7 +103,8 @@ static void dir_close(struct dir *d)
     test_tmpdir_free(&d->path);
 }
 
-static int load(const struct dir *d, struct trk_cluster *c, struct trk_self *self, uint64_t *generation)
+static int load(const struct dir *d, struct trk_cluster *c, struct trk_self *self,
+                uint64_t *generation)
 {
     AUTO(buf_free) struct buf err = BUF(1024);
     trk_cluster_init(c);
@@ -177,8 +180,8 @@ static void a_damaged_snapshot_is_refused_whatever_byte_it_is(void **state)
     dir_close(&d);
 }
 
-/* The journal written by fill(), cut at every byte: what is loaded is what the whole records before the
- * cut say, and nothing is ever refused. */
+/* The journal written by fill(), cut at every byte: what is loaded is what the whole records before
+ * the cut say, and nothing is ever refused. */
 static void a_journal_cut_anywhere_loads_to_its_last_whole_record(void **state)
 {
     (void)state;
