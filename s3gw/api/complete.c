@@ -12,6 +12,7 @@
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
+#include "s3gw/api/lock.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/upload_id.h"
 #include "s3gw/core/digest.h"
@@ -182,6 +183,11 @@ static enum s3err gather(struct completion *c)
     o->mtime_ms = c->q->now_ms; /* Differs: AWS dates the object from the start of the upload */
     o->upload_id = s3_req_param(c->q, STR("uploadId"));
     o->size = 0;
+    if (!o->lock.p) { /* none given when it was created: the bucket's default, from now on */
+        enum s3err e = s3_lock_from_headers(c->q, true, o);
+        if (e != S3ERR_OK)
+            return e;
+    }
     size_t extents = 0;
     for (size_t i = 0; i < c->n; i++)
         extents += c->parts[i].nextents;

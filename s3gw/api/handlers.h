@@ -92,4 +92,12 @@ enum s3err s3_h_get_bucket_ownership_controls(struct s3_req *q);
 enum s3err s3_h_put_bucket_ownership_controls(struct s3_req *q);
 enum s3err s3_h_delete_bucket_ownership_controls(struct s3_req *q);
 
+/* lock.c, retention.c */
+enum s3err s3_h_get_object_lock_configuration(struct s3_req *q);
+enum s3err s3_h_put_object_lock_configuration(struct s3_req *q);
+enum s3err s3_h_get_object_retention(struct s3_req *q);
+enum s3err s3_h_put_object_retention(struct s3_req *q);
+enum s3err s3_h_get_object_legal_hold(struct s3_req *q);
+enum s3err s3_h_put_object_legal_hold(struct s3_req *q);
+
 #endif

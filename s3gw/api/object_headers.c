@@ -3,9 +3,11 @@
 
 #include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
+#include "s3gw/api/lock.h"
 #include "s3gw/index/version.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/op.h"
 #include "s3gw/core/tags.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/access.h"
@@ -165,26 +167,6 @@ enum s3err s3_refuse_encryption(struct s3_req *q)
     return S3ERR_OK;
 }
 
-/* No bucket has object lock yet: the values are judged first, then the bucket. */
-static enum s3err lock_from(struct s3_req *q)
-{
-    struct str mode = s3_req_option(q, STR("x-amz-object-lock-mode"));
-    struct str until = s3_req_option(q, STR("x-amz-object-lock-retain-until-date"));
-    struct str hold = s3_req_option(q, STR("x-amz-object-lock-legal-hold"));
-    if (!mode.p && !until.p && !hold.p)
-        return S3ERR_OK;
-    if (!mode.p != !until.p)
-        return s3_err_arg(q,
-                          "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
-                          mode.p ? "x-amz-object-lock-mode" : "x-amz-object-lock-retain-until-date",
-                          mode.p ? mode : until);
-    if (mode.p && !str_eq(mode, STR("GOVERNANCE")) && !str_eq(mode, STR("COMPLIANCE")))
-        return s3_err_arg(q, "Unknown wormMode directive.", "x-amz-object-lock-mode", mode);
-    if (hold.p && !str_eq(hold, STR("ON")) && !str_eq(hold, STR("OFF")))
-        return s3_err_arg(q, "Legal Hold must be either of 'ON' or 'OFF'", "x-amz-object-lock-legal-hold", hold);
-    return s3_errm(q, S3ERR_INVALID_REQUEST, "Bucket is missing Object Lock Configuration");
-}
-
 static enum s3err class_from(struct s3_req *q, struct s3_object *o)
 {
     static const struct str known[] = { /* labels: all are stored alike and readable at once */
@@ -242,6 +224,12 @@ static enum s3err acl_from(struct s3_req *q, struct s3_object *o)
     return o->acl.p ? S3ERR_OK : no_memory();
 }
 
+/* The default retention of an upload counts from its completion. */
+static bool makes_object(const struct s3_req *q)
+{
+    return !q->op || strcmp(q->op->name, "CreateMultipartUpload") != 0;
+}
+
 enum s3err s3_object_rest_from(struct s3_req *q, struct s3_object *o)
 {
     ASSERT(q->bkt);
@@ -251,7 +239,7 @@ enum s3err s3_object_rest_from(struct s3_req *q, struct s3_object *o)
     if (e == S3ERR_OK)
         e = s3_refuse_encryption(q);
     if (e == S3ERR_OK)
-        e = lock_from(q);
+        e = s3_lock_from_headers(q, makes_object(q), o);
     return e;
 }
 
@@ -344,6 +332,8 @@ void s3_object_headers_to(struct s3_req *q, const struct s3_object *o)
     if (!part && !s3_req_header(q, STR("range")).p &&
         str_ieq(s3_req_option(q, STR("x-amz-checksum-mode")), STR("ENABLED")))
         s3_object_checksum_headers(q, o);
+    if (o->lock.p)
+        s3_lock_headers(q, o);
     file_id_to(q, o);
 }
 
