@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handlers - what the rows of ops.def point to. Each answers one request: status (0: 200), headers and
- * body in q->resp, or returns the error. They run where the row says (core/op.h) and own nothing after.
+ * handlers - what the rows of ops.def point to. Each answers one request: status (0: 200), headers
+ * and body in q->resp, or returns the error. They run where the row says (core/op.h) and own
+ * nothing after.
  */
 #ifndef S3_HANDLERS_H
 #define S3_HANDLERS_H

@@ -17,10 +17,10 @@ enum { RECORD_VERSION = 1, DAYS_MAX = 36500, YEARS_MAX = 100 };
 #define DAY_MS (24LL * 60 * 60 * 1000)
 
 static const struct str DOC = STR_INIT("lock");
-static const struct str mode_names[] = {[S3_LOCK_GOVERNANCE] = STR_INIT("GOVERNANCE"),
-                                        [S3_LOCK_COMPLIANCE] = STR_INIT("COMPLIANCE")};
+static const struct str mode_names[] = {
+    [S3_LOCK_GOVERNANCE] = STR_INIT("GOVERNANCE"), [S3_LOCK_COMPLIANCE] = STR_INIT("COMPLIANCE")};
 
-struct retention_rule { /* of a bucket */
+struct retention_rule {     /* of a bucket */
     enum s3_lock_mode mode; /* NONE: no default */
     bool years;
     uint32_t n;
@@ -50,7 +50,8 @@ static int rule_of(const struct s3_bucket *b, struct retention_rule *ret)
 {
     struct rd r = rd_of(s3_bucket_doc(b, DOC));
     uint8_t version = rd_u8(&r), mode = rd_u8(&r);
-    *ret = (struct retention_rule){.mode = (enum s3_lock_mode)mode, .years = rd_u8(&r) != 0, .n = rd_u32(&r)};
+    *ret = (struct retention_rule){
+        .mode = (enum s3_lock_mode)mode, .years = rd_u8(&r) != 0, .n = rd_u32(&r)};
     return r.bad || version != RECORD_VERSION || mode > S3_LOCK_COMPLIANCE ? -EBADMSG : 0;
 }
 
@@ -70,12 +71,15 @@ static enum s3err retention_header(struct s3_req *q, struct s3_lock *l)
     if (!mode.p && !until.p)
         return S3ERR_OK;
     if (!mode.p || !until.p)
-        return bad(q, "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
-                   mode.p ? mode_header : until_header, mode.p ? mode : until);
+        return bad(
+            q,
+            "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
+            mode.p ? mode_header : until_header, mode.p ? mode : until);
     if (mode_by_name(mode, &l->mode) < 0)
         return bad(q, "Unknown wormMode directive.", mode_header, mode);
     if (s3_isodate_parse(until, &l->until_ms) < 0)
-        return bad(q, "The retain until date must be provided in ISO 8601 format", until_header, until);
+        return bad(q, "The retain until date must be provided in ISO 8601 format", until_header,
+                   until);
     if (l->until_ms <= q->now_ms)
         return bad(q, "The retain until date must be in the future!", until_header, until);
     return S3ERR_OK;
@@ -85,7 +89,8 @@ static enum s3err hold_header(struct s3_req *q, struct s3_lock *l)
 {
     struct str hold = s3_req_option(q, STR("x-amz-object-lock-legal-hold"));
     if (hold.p && !str_eq(hold, STR("ON")) && !str_eq(hold, STR("OFF")))
-        return bad(q, "Legal Hold must be either of 'ON' or 'OFF'", "x-amz-object-lock-legal-hold", hold);
+        return bad(q, "Legal Hold must be either of 'ON' or 'OFF'", "x-amz-object-lock-legal-hold",
+                   hold);
     l->legal_hold = str_eq(hold, STR("ON"));
     return S3ERR_OK;
 }
@@ -97,7 +102,8 @@ static bool lock_in_headers(const struct s3_req *q)
            s3_req_option(q, STR("x-amz-object-lock-legal-hold")).p;
 }
 
-/* Years as the calendar has them would need one; 365.25 days never fall short by more than a day. */
+/* Years as the calendar has them would need one; 365.25 days never fall short by more than a day.
+ */
 static int64_t length_ms(const struct retention_rule *r)
 {
     return r->years ? r->n * 1461LL * DAY_MS / 4 : r->n * DAY_MS;
@@ -129,7 +135,8 @@ enum s3err s3_lock_from_headers(struct s3_req *q, bool with_default, struct s3_o
     if (e == S3ERR_OK && !s3_lock_enabled(q->bkt))
         return lock_in_headers(q) ? no_lock_here(q) : S3ERR_OK;
     struct retention_rule r;
-    if (e == S3ERR_OK && with_default && l.mode == S3_LOCK_NONE && rule_of(q->bkt, &r) == 0 && r.mode != S3_LOCK_NONE) {
+    if (e == S3ERR_OK && with_default && l.mode == S3_LOCK_NONE && rule_of(q->bkt, &r) == 0 &&
+        r.mode != S3_LOCK_NONE) {
         l.mode = r.mode;
         l.until_ms = q->now_ms + length_ms(&r);
     }
@@ -141,7 +148,8 @@ void s3_lock_headers(struct s3_req *q, const struct s3_object *o)
     struct s3_lock l;
     if (!o->lock.p || s3_lock_decode(o->lock, &l) < 0)
         return;
-    if (l.mode != S3_LOCK_NONE && s3_policy_allows(q, q->bkt, q->key, "s3:GetObjectRetention") == S3ERR_OK) {
+    if (l.mode != S3_LOCK_NONE &&
+        s3_policy_allows(q, q->bkt, q->key, "s3:GetObjectRetention") == S3ERR_OK) {
         char date[S3_ISODATE_MAX];
         size_t n = s3_isodate_format(l.until_ms, date);
         s3_resp_header(q, "x-amz-object-lock-mode", mode_names[l.mode]);
@@ -169,7 +177,8 @@ static enum s3err parse(struct s3_req *q, const char *root, struct s3_node **ret
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
-static enum s3err default_of(struct s3_req *q, const struct s3_node *root, struct retention_rule *ret)
+static enum s3err default_of(struct s3_req *q, const struct s3_node *root,
+                             struct retention_rule *ret)
 {
     *ret = (struct retention_rule){0};
     const struct s3_node *rule = s3_node_child(root, "Rule");
@@ -177,15 +186,16 @@ static enum s3err default_of(struct s3_req *q, const struct s3_node *root, struc
         return S3ERR_OK;
     const struct s3_node *d = s3_node_child(rule, "DefaultRetention");
     struct str days = str_trim(s3_node_text(d, "Days")), years = str_trim(s3_node_text(d, "Years"));
-    if (!d || !days.p == !years.p || mode_by_name(str_trim(s3_node_text(d, "Mode")), &ret->mode) < 0)
+    if (!d || !days.p == !years.p ||
+        mode_by_name(str_trim(s3_node_text(d, "Mode")), &ret->mode) < 0)
         return S3ERR_MALFORMED_XML;
     struct str text = days.p ? days : years;
     uint64_t n;
     ret->years = !days.p;
     /* Differs: InvalidRetentionPeriod in Ceph */
     if (str_u64(text, ret->years ? YEARS_MAX : DAYS_MAX, &n) < 0 || n == 0)
-        return s3_err_arg(q, "Default retention period must be a positive integer value.", days.p ? "Days" : "Years",
-                          text);
+        return s3_err_arg(q, "Default retention period must be a positive integer value.",
+                          days.p ? "Days" : "Years", text);
     ret->n = (uint32_t)n;
     return S3ERR_OK;
 }
@@ -202,14 +212,16 @@ enum s3err s3_h_put_object_lock_configuration(struct s3_req *q)
     if (e != S3ERR_OK)
         return e;
     if (!str_eq(q->bkt->versioning, STR("Enabled")))
-        return s3_errm(q, S3ERR_INVALID_BUCKET_STATE, "Versioning must be 'Enabled' on the bucket to apply a Object "
-                                                      "Lock configuration");
+        return s3_errm(q, S3ERR_INVALID_BUCKET_STATE,
+                       "Versioning must be 'Enabled' on the bucket to apply a Object "
+                       "Lock configuration");
     AUTO(buf_free) struct buf b = BUF(64);
     buf_u8(&b, RECORD_VERSION);
     buf_u8(&b, (uint8_t)r.mode);
     buf_u8(&b, r.years);
     buf_u32(&b, r.n);
-    return buf_err(&b) ? s3err_from_errno(-ENOMEM, S3_THING_OTHER) : s3_keep_bucket_doc(q, DOC, buf_str(&b));
+    return buf_err(&b) ? s3err_from_errno(-ENOMEM, S3_THING_OTHER)
+                       : s3_keep_bucket_doc(q, DOC, buf_str(&b));
 }
 
 enum s3err s3_h_get_object_lock_configuration(struct s3_req *q)

@@ -2,8 +2,8 @@
 /*
  * retention - retention and legal hold of a version.
  *
- * The change is judged inside the transaction, by its clock, which does not go back, against the lock
- * as it is there.
+ * The change is judged inside the transaction, by its clock, which does not go back, against the
+ * lock as it is there.
  *
  * Rule: s3-behaviours 19; Amazon S3 API Reference, PutObjectRetention, PutObjectLegalHold.
  */
@@ -76,7 +76,7 @@ enum s3err s3_h_get_object_legal_hold(struct s3_req *q)
 struct change {
     uint64_t bid;
     struct str key;
-    struct s3_object o;     /* as read, then with the new lock */
+    struct s3_object o; /* as read, then with the new lock */
     struct s3_lock was, now;
     struct str was_section;
     bool bypass;
@@ -98,7 +98,8 @@ static int commit(struct s3_tx *tx, void *arg)
 {
     struct change *c = arg;
     int r = judge(c, s3_tx_now(tx));
-    return r < 0 ? r : s3_object_amend_lock(tx, c->bid, c->key, c->o.seq, c->was_section, c->o.lock);
+    return r < 0 ? r
+                 : s3_object_amend_lock(tx, c->bid, c->key, c->o.seq, c->was_section, c->o.lock);
 }
 
 static enum s3err apply(struct s3_req *q, struct change *c)
@@ -110,8 +111,9 @@ static enum s3err apply(struct s3_req *q, struct change *c)
         return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
     int r = judge(c, q->now_ms); /* before a note is written; the commit judges again */
     struct s3_object current;
-    bool newest = s3_object_get(q->gw->index, c->bid, c->key, S3_READ_ANY, false, &q->arena, &current) == 0 &&
-                  current.seq == c->o.seq;
+    bool newest =
+        s3_object_get(q->gw->index, c->bid, c->key, S3_READ_ANY, false, &q->arena, &current) == 0 &&
+        current.seq == c->o.seq;
     if (r == 0)
         r = newest ? s3_commit_key(q, q->bkt, c->key, &c->o, commit, c)
                    : s3_index_update(q->gw->index, commit, c);
@@ -120,7 +122,8 @@ static enum s3err apply(struct s3_req *q, struct change *c)
     return s3_commit_error(q, r);
 }
 
-static enum s3err change_lock(struct s3_req *q, void (*set)(struct s3_lock *l, const struct s3_lock *asked),
+static enum s3err change_lock(struct s3_req *q,
+                              void (*set)(struct s3_lock *l, const struct s3_lock *asked),
                               const struct s3_lock *asked)
 {
     enum s3err e = S3ERR_OPERATION_ABORTED;
@@ -157,7 +160,8 @@ enum s3err s3_h_put_object_retention(struct s3_req *q)
     enum s3err e = document(q, "Retention", &root);
     if (e != S3ERR_OK)
         return e;
-    struct str mode = str_trim(s3_node_text(root, "Mode")), until = str_trim(s3_node_text(root, "RetainUntilDate"));
+    struct str mode = str_trim(s3_node_text(root, "Mode")),
+               until = str_trim(s3_node_text(root, "RetainUntilDate"));
     bool removal = !mode.p && !until.p; /* an empty document */
     if (str_eq(mode, STR("GOVERNANCE")))
         asked.mode = S3_LOCK_GOVERNANCE;
@@ -168,7 +172,8 @@ enum s3err s3_h_put_object_retention(struct s3_req *q)
     if (!removal && s3_isodate_parse(until, &asked.until_ms) < 0)
         return S3ERR_MALFORMED_XML;
     if (!removal && asked.until_ms <= q->now_ms)
-        return s3_err_arg(q, "The retain until date must be in the future!", "RetainUntilDate", until);
+        return s3_err_arg(q, "The retain until date must be in the future!", "RetainUntilDate",
+                          until);
     return change_lock(q, set_retention, &asked);
 }
 
