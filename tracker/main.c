@@ -140,6 +140,7 @@ static void reload(struct tracker *t)
     trk_lock(t->srv);
     select_opts(&t->conf, &t->srv->o.select);
     t->srv->o.check_active_ms = t->conf.check_active_ms;
+    t->srv->o.deleted_keep_ms = t->conf.deleted_keep_ms;
     if (buf_err(&t->params_next) == 0) {
         struct buf was = t->params;
         t->params = t->params_next;
@@ -264,6 +265,7 @@ static int make_server(struct tracker *t, struct buf *err)
         .ids_in_names = t->conf.id_type_in_filename == 1,
         .check_active_ms = t->conf.check_active_ms,
         .election_ms = t->conf.election_ms,
+        .deleted_keep_ms = t->conf.deleted_keep_ms,
         .params = buf_str(&t->params),
         .ids = &t->ids,
     };

@@ -125,6 +125,10 @@ static const struct dfs_conf_row rows[] = {
                   "same on all trackers."),
     CONF_DURATION(C, snapshot_ms, "snapshot_interval", "60s", 1000, 86400000, "s", CONF_RELOAD,
                   "How often what heartbeats said (space, counters, positions) is written down."),
+    CONF_DURATION(
+        C, deleted_keep_ms, "deleted_keep", "30d", 1000, YEAR_MS, "s", CONF_RELOAD,
+        "Records of removed servers are kept this long, so that members that were away hear\n"
+        "of it. A group can be deleted when it has no record left."),
     CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RELOAD,
              "Log file; empty: standard error. SIGHUP reopens it."),
     CONF_ENUM(C, log_level, "log_level", "info",

@@ -46,6 +46,7 @@ struct trk_conf {
     bool store_slave_file_use_link;
     uint64_t election_ms;
     uint64_t snapshot_ms;
+    uint64_t deleted_keep_ms;
     char *log_file;
     int log_level;
 };

@@ -85,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .ipw = size & 1 ? DFS_IPW4 : DFS_IPW6,
         .check_active_ms = 100000,
         .election_ms = 3000,
+        .deleted_keep_ms = 5000,
         .params = STR("use_storage_id=0\n"),
         .ids = &no_ids,
         .select = {.store_group = "",

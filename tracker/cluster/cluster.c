@@ -216,6 +216,19 @@ void trk_node_remove(struct trk_cluster *c, struct trk_node *n)
     free(n);
 }
 
+struct trk_node *trk_cluster_forgettable(const struct trk_cluster *c)
+{
+    for (unsigned i = 0; i < c->n; i++) {
+        const struct trk_group *g = c->groups[i];
+        for (unsigned j = 0; j < g->n; j++) {
+            struct trk_node *n = g->nodes[j];
+            if (!trk_status_member(n->status) && n->mod_us < c->forget_before_us)
+                return n;
+        }
+    }
+    return NULL;
+}
+
 void trk_node_set_status(struct trk_cluster *c, struct trk_node *n, uint8_t status)
 {
     ASSERT(trk_status_valid(status));

@@ -53,7 +53,8 @@ struct trk_cluster {
     uint64_t log_saved; /* lines below this number have been drained */
     struct trk_node *changed_nodes;
     struct trk_group *changed_groups;
-    int64_t last_change_us; /* stamps of changes only grow, also when the clock is set back */
+    int64_t forget_before_us; /* records of the gone that changed before this are of no use */
+    int64_t last_change_us;   /* stamps of changes only grow, also when the clock is set back */
 };
 
 void trk_cluster_init(struct trk_cluster *c);
@@ -74,6 +75,12 @@ int trk_node_add(struct trk_cluster *c, struct trk_group *g, const char *id,
                  struct trk_node **ret) MUST_CHECK;
 /* Forget the record. Nobody may hold a pointer to it. */
 void trk_node_remove(struct trk_cluster *c, struct trk_node *n);
+
+/*
+ * The next record of a server that is gone and has not changed since forget_before_us, or NULL: its
+ * peers have long read the change log. The owner removes it.
+ */
+struct trk_node *trk_cluster_forgettable(const struct trk_cluster *c);
 
 /* The one place where a status changes: keeps counters, sync positions and invariants. */
 void trk_node_set_status(struct trk_cluster *c, struct trk_node *n, uint8_t status);

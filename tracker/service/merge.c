@@ -92,6 +92,8 @@ static int merge_node(struct trk_cluster *c, struct str payload)
     if (r < 0 || !g)
         return r < 0 ? r : -EBADMSG;
     struct trk_node *n = trk_node_find(g, im.node.id);
+    if (!n && !trk_status_member(im.node.status) && im.node.mod_us < c->forget_before_us)
+        return 0; /* we have forgotten it, it will */
     if (!n) {
         r = trk_node_add(c, g, im.node.id, &n);
         if (r < 0)

@@ -6,7 +6,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 
-enum { SYS_FILE_MAX = 16 * 1024 * 1024, CHANGES_MAX = 64 * 1024 * 1024 };
+enum { SYS_FILE_MAX = 16 * 1024 * 1024, CHANGES_MAX = 64 * 1024 * 1024, WAITING_MS = 10000 };
 
 int trk_server_new(const struct trk_server_opts *o, struct trk_server **ret)
 {
@@ -119,6 +119,27 @@ static void check_silence(struct trk_server *srv, struct trk_node *n, uint64_t n
             KV_U64("ms", now_ms - n->beat_ms));
 }
 
+static void forget_gone(struct trk_server *srv)
+{
+    struct trk_node *n;
+    srv->cluster.forget_before_us = (dfs_now_ms() - (int64_t)srv->o.deleted_keep_ms) * 1000;
+    while ((n = trk_cluster_forgettable(&srv->cluster))) {
+        dfs_log(LOG_INFO, "tracker.storage_forgotten", KV_Z("group", n->group->name),
+                KV_Z("id", n->id));
+        trk_rec_node_gone(&srv->notes, n->group->name, n->id);
+        trk_node_remove(&srv->cluster, n);
+    }
+}
+
+static void say_waiting(struct trk_server *srv, uint64_t now_ms)
+{
+    if (!srv->catching_up || (srv->waiting_said_ms && now_ms - srv->waiting_said_ms < WAITING_MS))
+        return;
+    srv->waiting_said_ms = now_ms;
+    dfs_log(LOG_WARN, "tracker.waiting_for_peers", KV_U64("trackers", srv->tracker_count),
+            KV_Z("why", "this one knows nothing yet; storages may join when another has told it"));
+}
+
 void trk_server_tick(struct trk_server *srv)
 {
     trk_lock(srv);
@@ -128,6 +149,8 @@ void trk_server_tick(struct trk_server *srv)
         for (unsigned j = 0; j < g->n; j++)
             check_silence(srv, g->nodes[j], now_ms);
     }
+    forget_gone(srv);
+    say_waiting(srv, now_ms);
     srv->self.alive_s = dfs_now_s();
     if (trk_is_leader(srv))
         trk_elect_trunk_servers(srv);

@@ -64,6 +64,7 @@ struct trk_server_opts {
     bool use_storage_id, trust_id, ids_in_names;
     uint64_t check_active_ms;
     uint64_t election_ms;
+    uint64_t deleted_keep_ms;  /* records of removed servers are kept this long */
     struct str params;         /* answer of 75; outlives the server */
     const struct trk_ids *ids; /* outlives the server; empty without use_storage_id */
 };
@@ -92,6 +93,7 @@ struct trk_server {
     int me;              /* our index among them; -1: not there (yet) */
     struct trk_peer_stat peer_stat[DFS_TRACKERS_MAX];
     bool catching_up;          /* we know nothing and a peer may: no join is decided yet */
+    uint64_t waiting_said_ms;  /* when the log last said that we wait for peers */
     bool asked_peers;          /* the list of the first join has been taken to ask around */
     uint32_t fresh_peers;      /* peers that know nothing either, a bit each */
     uint32_t leader_version;   /* counts changes of leader; starts at 1 */

@@ -60,6 +60,7 @@ static int setup(void **state)
         .ipw = DFS_IPW4,
         .check_active_ms = 100000,
         .election_ms = 3000,
+        .deleted_keep_ms = 3600000,
         .params = STR("use_storage_id=0\n"),
         .ids = &no_ids,
         .select = {.store_group = "", .max_delay_s = 86400, .max_time_s = 300},
@@ -416,6 +417,31 @@ static void a_removed_server_must_copy_again(void **state)
     assert_int_equal(node(f, "10.77.0.12")->status, DFS_ST_WAIT_SYNC);
 }
 
+static void a_removed_server_is_forgotten_in_time(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a, b;
+    bring_up(f, &a, "10.77.0.11");
+    bring_up(f, &b, "10.77.0.12");
+    assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_STORAGE,
+                              "67726f7570310000000000000000000031302e37372e302e3132"),
+                     0);
+    AUTO(buf_free) struct buf told = BUF(1 << 20);
+    (void)trk_rec_all(&told, &f->srv->cluster, NULL);
+    pass(3600000);
+    trk_server_tick(f->srv);
+    assert_non_null(node(f, "10.77.0.12"));
+    pass(1000);
+    trk_server_tick(f->srv);
+    assert_null(node(f, "10.77.0.12"));
+    assert_non_null(node(f, "10.77.0.11"));
+    assert_int_equal(call(f, &b, DFS_CMD_BEAT, STR_NULL), -EACCES); /* it must join again */
+    trk_lock(f->srv); /* a peer that has not forgotten yet does not bring it back */
+    assert_int_equal(trk_merge(&f->srv->cluster, buf_str(&told)), 0);
+    trk_unlock(f->srv);
+    assert_null(node(f, "10.77.0.12"));
+}
+
 static void a_deleted_server_is_not_revived_by_its_heart(void **state)
 {
     struct fixture *f = *state;
@@ -645,6 +671,7 @@ int main(void)
         T(a_second_server_is_filled_before_it_is_read),
         T(one_that_lost_its_disks_starts_over),
         T(a_removed_server_must_copy_again),
+        T(a_removed_server_is_forgotten_in_time),
         T(a_deleted_server_is_not_revived_by_its_heart),
         T(silence_and_a_lost_connection_make_offline),
         T(a_clock_set_back_kills_nobody),
