@@ -49,6 +49,8 @@ int s3_cond_judge(const struct s3_cond *c, const struct s3_object *current)
 {
     if (c->if_none_match_any && current)
         return -EEXIST;
+    if (c->if_seq && !(current && current->seq == c->if_seq))
+        return -ESTALE;
     if (!c->has_if_match)
         return 0;
     if (!current)
@@ -72,8 +74,7 @@ enum s3err s3_commit_error(struct s3_req *q, int r)
     case -ENOENT:
         return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
     case -EPERM: /* object lock */
-        return s3_errm(q, S3ERR_ACCESS_DENIED,
-                       "Access Denied because object protected by object lock.");
+        return s3_errm(q, S3ERR_ACCESS_DENIED, "Access Denied because object protected by object lock.");
     case -ENODEV:
         return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
     default:

@@ -70,6 +70,14 @@ int s3_bucket_decode(struct str bytes, struct arena *a, struct s3_bucket *ret)
     return e;
 }
 
+struct str s3_bucket_doc(const struct s3_bucket *b, struct str doc)
+{
+    for (size_t i = 0; i < b->ndocs; i++)
+        if (str_eq(b->docs[i].name, doc))
+            return b->docs[i].value;
+    return STR_NULL;
+}
+
 /* --- reading --- */
 
 int s3_bucket_get(struct s3_index *x, struct str name, enum s3_read how, struct arena *a,

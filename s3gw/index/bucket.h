@@ -27,6 +27,9 @@ struct s3_bucket {
     size_t ndocs;
 };
 
+/* The bytes of a bucket's document, absent when unset. */
+struct str s3_bucket_doc(const struct s3_bucket *b, struct str doc);
+
 /* Whole record, versioned: the value of `b` rows, and the body of BUCKET descriptions
  * (dfs/describe.h). decode: views into @bytes and @arena. 0, -EBADMSG, -ENOMEM. */
 void s3_bucket_encode(const struct s3_bucket *b, struct buf *out);

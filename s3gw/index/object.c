@@ -90,6 +90,8 @@ static int judge(const struct s3_cond *cond, const struct stored *current)
         return 0;
     if (cond->if_none_match_any && current->there)
         return -EEXIST;
+    if (cond->if_seq && !(current->there && current->o.seq == cond->if_seq))
+        return -ESTALE;
     if (!cond->has_if_match)
         return 0;
     if (!current->there)
@@ -402,7 +404,7 @@ static int remove_version(struct change *c, const struct stored *v, bool bypass,
 static bool is_named(const struct s3_object *o, const struct s3_version *v)
 {
     bool null = o->flags & S3_OBJ_NULL_VERSION;
-    return v->null ? null : !null && o->seq == v->seq;
+    return v->null ? null && (v->seq == 0 || o->seq == v->seq) : !null && o->seq == v->seq;
 }
 
 static int remove_older(struct change *c, const struct s3_version *v, bool bypass,
@@ -489,7 +491,8 @@ int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct
         r = load_number(&c, o->seq, &v, &is_current);
     if (r == 0) {
         v.o.tags = o->tags;
-        v.o.acl = o->acl; /* not the lock: what was read may be older than a retention set meanwhile */
+        v.o.acl = o->acl;
+        v.o.lock = o->lock;
         r = rewrite(&c, &v, is_current);
     }
     buf_free(&v.value);

@@ -72,9 +72,10 @@ struct s3_cond {
     struct s3_etag if_match; /* ... one or several (array below wins when n > 0) */
     const struct s3_etag *if_match_list;
     size_t if_match_n;
+    uint64_t if_seq; /* not 0: only while this is the current object (lifecycle) */
 };
-/* -EEXIST: If-None-Match failed; -ENOENT: If-Match and no object; -ESTALE: If-Match, another ETag.
- */
+/* -EEXIST: If-None-Match failed; -ENOENT: If-Match and no object; -ESTALE: If-Match, another ETag; if_seq,
+ * another object or none. */
 
 /*
  * Change the objects of a key. Each is called from within an update function; results are errnos
@@ -105,7 +106,7 @@ int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struc
 /* A version by its name: the null version, or a number. */
 struct s3_version {
     bool null;
-    uint64_t seq; /* when not null */
+    uint64_t seq; /* of the null version 0: whichever it is; else only if it is that one still */
 };
 /* As s3_object_get, of one version, a delete marker too (S3_OBJ_DELETE_MARKER). */
 int s3_object_get_version(struct s3_index *x, uint64_t bid, struct str key,
@@ -123,9 +124,9 @@ int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key,
                              struct s3_deleted *ret) MUST_CHECK;
 
 /*
- * Change what may change without a new version: tags and acl, or the lock, of the version @o was
- * read as (o->seq). Everything else of the stored record stays, mtime too. -EAGAIN: that version is
- * no longer there, or its lock is not @was any more, read again; -ENOENT: the key has none at all.
+ * Change what may change without a new version: tags, acl, lock of the version @o was read as
+ * (o->seq). Everything else of the stored record stays, mtime too. -EAGAIN: that version is no
+ * longer there, or its lock is not @was any more, read again; -ENOENT: the key has none at all.
  */
 int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key,
                     const struct s3_object *o) MUST_CHECK;

@@ -4,18 +4,9 @@
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/acl.h"
 
-static const struct str ownership_names[] = {
-    [S3_OBJECT_WRITER] = STR_INIT("ObjectWriter"),
-    [S3_BUCKET_OWNER_PREFERRED] = STR_INIT("BucketOwnerPreferred"),
-    [S3_BUCKET_OWNER_ENFORCED] = STR_INIT("BucketOwnerEnforced")};
-
-struct str s3_bucket_doc(const struct s3_bucket *b, struct str doc)
-{
-    for (size_t i = 0; i < b->ndocs; i++)
-        if (str_eq(b->docs[i].name, doc))
-            return b->docs[i].value;
-    return STR_NULL;
-}
+static const struct str ownership_names[] = {[S3_OBJECT_WRITER] = STR_INIT("ObjectWriter"),
+                                             [S3_BUCKET_OWNER_PREFERRED] = STR_INIT("BucketOwnerPreferred"),
+                                             [S3_BUCKET_OWNER_ENFORCED] = STR_INIT("BucketOwnerEnforced")};
 
 int s3_ownership_by_name(struct str name, enum s3_ownership *ret)
 {
