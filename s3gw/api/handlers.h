@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handlers - what the rows of ops.def point to. Each answers one request: status (0: 200), headers
- * and body in q->resp, or returns the error. They run where the row says (core/op.h) and own
- * nothing after.
+ * handlers - what the rows of ops.def point to. Each answers one request: status (0: 200), headers and
+ * body in q->resp, or returns the error. They run where the row says (core/op.h) and own nothing after.
  */
 #ifndef S3_HANDLERS_H
 #define S3_HANDLERS_H
@@ -67,6 +66,11 @@ enum s3err s3_h_put_bucket_logging(struct s3_req *q);
 enum s3err s3_h_get_bucket_notification(struct s3_req *q);
 enum s3err s3_h_put_bucket_notification(struct s3_req *q);
 
+/* bucket_lifecycle.c */
+enum s3err s3_h_get_bucket_lifecycle(struct s3_req *q);
+enum s3err s3_h_put_bucket_lifecycle(struct s3_req *q);
+enum s3err s3_h_delete_bucket_lifecycle(struct s3_req *q);
+
 /* cors.c */
 enum s3err s3_h_get_bucket_cors(struct s3_req *q);
 enum s3err s3_h_put_bucket_cors(struct s3_req *q);
@@ -92,13 +96,5 @@ enum s3err s3_h_delete_public_access_block(struct s3_req *q);
 enum s3err s3_h_get_bucket_ownership_controls(struct s3_req *q);
 enum s3err s3_h_put_bucket_ownership_controls(struct s3_req *q);
 enum s3err s3_h_delete_bucket_ownership_controls(struct s3_req *q);
-
-/* lock.c, retention.c */
-enum s3err s3_h_get_object_lock_configuration(struct s3_req *q);
-enum s3err s3_h_put_object_lock_configuration(struct s3_req *q);
-enum s3err s3_h_get_object_retention(struct s3_req *q);
-enum s3err s3_h_put_object_retention(struct s3_req *q);
-enum s3err s3_h_get_object_legal_hold(struct s3_req *q);
-enum s3err s3_h_put_object_legal_hold(struct s3_req *q);
 
 #endif

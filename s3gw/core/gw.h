@@ -19,6 +19,7 @@ struct s3_gw {
     bool sigv2;                /* SigV2 accepted */
     bool relaxed;              /* durability = relaxed */
     struct str root_id;        /* canonical id of the root user */
+    int64_t lifecycle_day_ms;  /* length of a day of lifecycle rules; 0: a real one */
     struct s3_budget small;    /* bytes of small objects in memory while they arrive; limit set by main */
 };
 

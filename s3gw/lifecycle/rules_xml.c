@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rules_xml - a lifecycle document judged element by element; what AWS refuses is refused in its words. */
+#include <sys/random.h>
+
+#include "s3gw/core/httpdate.h"
+#include "s3gw/core/names.h"
+#include "s3gw/lifecycle/rules.h"
+#include "s3gw/xml/reader.h"
+
+enum { NEWER_MAX = 100, RANDOM_ID_BYTES = 16 };
+
+struct parse {
+    struct s3_req *q;
+    bool transitions; /* one was seen, and was right */
+};
+
+/* --- small pieces --- */
+
+/* Every child is one of @names, which end in NULL: what we do not know we do not ignore. */
+static bool only(const struct s3_node *n, const char *const *names)
+{
+    for (const struct s3_node *c = n->child; c; c = c->next) {
+        size_t i = 0;
+        while (names[i] && !str_eq(c->name, str_c(names[i])))
+            i++;
+        if (!names[i])
+            return false;
+    }
+    return true;
+}
+
+/* The only child of that name, NULL when there is none; false: there are several. */
+static bool one(const struct s3_node *n, const char *name, const struct s3_node **ret)
+{
+    *ret = s3_node_child(n, name);
+    return !*ret || !s3_node_find((*ret)->next, name);
+}
+
+static struct str trimmed(const struct s3_node *n)
+{
+    struct str s = str_trim(n->text);
+    while (s.n && (s.p[0] == '\n' || s.p[0] == '\r'))
+        s = str_trim(str_from(s, 1));
+    while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
+        s = str_trim(str_head(s, s.n - 1));
+    return s;
+}
+
+/* A whole number of at least 1; what is no number at all is MalformedXML. */
+static enum s3err positive(struct parse *p, const struct s3_node *n, const char *action, uint32_t *ret)
+{
+    uint64_t v;
+    struct str text = trimmed(n), digits = str_starts(text, STR("-")) ? str_from(text, 1) : text;
+    if (str_u64(digits, INT32_MAX, &v) < 0)
+        return S3ERR_MALFORMED_XML;
+    if (v == 0 || digits.n < text.n)
+        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT, "'" STR_F "' for %s action must be a positive integer",
+                       STR_A(n->name), action);
+    *ret = (uint32_t)v;
+    return S3ERR_OK;
+}
+
+static enum s3err midnight(struct parse *p, const struct s3_node *n, int64_t *ret)
+{
+    if (s3_isodate_parse(trimmed(n), ret) < 0)
+        return S3ERR_MALFORMED_XML;
+    if (*ret % S3_LIFE_DAY_MS != 0)
+        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT, "'Date' must be at midnight GMT");
+    return S3ERR_OK;
+}
+
+static enum s3err invalid_request(struct parse *p, const char *why)
+{
+    return s3_errm(p->q, S3ERR_INVALID_REQUEST, "%s", why);
+}
+
+/* --- filter --- */
+
+static enum s3err prefix_of(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
+{
+    if (n->text.n > S3_KEY_MAX)
+        return invalid_request(p, "The maximum size of a prefix is 1024.");
+    r->prefix = n->text;
+    r->bits |= S3_LIFE_PREFIX;
+    return S3ERR_OK;
+}
+
+static enum s3err tag_of(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
+{
+    static const char *const names[] = {"Key", "Value", NULL};
+    const struct s3_node *key, *value;
+    if (!only(n, names) || !one(n, "Key", &key) || !one(n, "Value", &value) || !key || !value)
+        return S3ERR_MALFORMED_XML;
+    if (r->ntags == ARRAY_LEN(r->tag))
+        return invalid_request(p, "A lifecycle filter can have at most 10 tags.");
+    for (size_t i = 0; i < r->ntags; i++)
+        if (str_eq(r->tag[i].key, key->text))
+            return invalid_request(p, "Duplicate Tag Keys are not allowed.");
+    r->tag[r->ntags++] = (struct s3_tag){key->text, value->text};
+    r->bits |= S3_LIFE_TAGS;
+    return S3ERR_OK;
+}
+
+static enum s3err size_of(const struct s3_node *n, struct s3_life_rule *r)
+{
+    bool greater = str_eq(n->name, STR("ObjectSizeGreaterThan"));
+    r->bits |= greater ? S3_LIFE_GREATER : S3_LIFE_LESS;
+    return str_u64(trimmed(n), INT64_MAX, greater ? &r->greater : &r->less) < 0 ? S3ERR_MALFORMED_XML : S3ERR_OK;
+}
+
+static enum s3err predicate(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
+{
+    if (str_eq(n->name, STR("Prefix")))
+        return r->bits & S3_LIFE_PREFIX ? S3ERR_MALFORMED_XML : prefix_of(p, n, r);
+    if (str_eq(n->name, STR("Tag")))
+        return tag_of(p, n, r);
+    if (str_eq(n->name, STR("ObjectSizeGreaterThan")))
+        return r->bits & S3_LIFE_GREATER ? S3ERR_MALFORMED_XML : size_of(n, r);
+    if (str_eq(n->name, STR("ObjectSizeLessThan")))
+        return r->bits & S3_LIFE_LESS ? S3ERR_MALFORMED_XML : size_of(n, r);
+    return S3ERR_MALFORMED_XML;
+}
+
+static enum s3err check_filter(struct parse *p, const struct s3_life_rule *r)
+{
+    struct s3_tags tags = {.n = r->ntags};
+    memcpy(tags.tag, r->tag, r->ntags * sizeof(r->tag[0]));
+    if (r->ntags > 0 && s3_tags_check(&tags, S3_TAGS_OBJECT_MAX, NULL) != S3_TAGS_OK)
+        return S3ERR_INVALID_TAG;
+    if ((r->bits & S3_LIFE_GREATER) && (r->bits & S3_LIFE_LESS) && r->less <= r->greater)
+        return invalid_request(p, "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.");
+    return S3ERR_OK;
+}
+
+static enum s3err filter_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
+{
+    const struct s3_node *old, *filter, *and;
+    if (!one(rule, "Prefix", &old) || !one(rule, "Filter", &filter) || (old && filter))
+        return S3ERR_MALFORMED_XML;
+    if (old) {
+        r->bits |= S3_LIFE_OLD_PREFIX;
+        return prefix_of(p, old, r);
+    }
+    if (!filter)
+        return S3ERR_OK; /* Differs: AWS wants one of them; meant is everything */
+    r->bits |= S3_LIFE_FILTER;
+    const struct s3_node *first = filter->child;
+    and = first && str_eq(first->name, STR("And")) ? first : NULL;
+    if (first && first->next)
+        return S3ERR_MALFORMED_XML;
+    if (and) {
+        r->bits |= S3_LIFE_AND;
+        first = and->child;
+        if (!first || !first->next)
+            return S3ERR_MALFORMED_XML;
+    }
+    enum s3err e = S3ERR_OK;
+    for (; first && e == S3ERR_OK; first = first->next)
+        e = predicate(p, first, r);
+    return e == S3ERR_OK ? check_filter(p, r) : e;
+}
+
+/* --- actions --- */
+
+static enum s3err expiration_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
+{
+    static const char *const names[] = {"Days", "Date", "ExpiredObjectDeleteMarker", NULL};
+    const struct s3_node *n, *c;
+    if (!one(rule, "Expiration", &n))
+        return S3ERR_MALFORMED_XML;
+    if (!n)
+        return S3ERR_OK;
+    c = n->child;
+    if (!c || c->next || !only(n, names)) /* exactly one of them */
+        return S3ERR_MALFORMED_XML;
+    if (str_eq(c->name, STR("Days"))) {
+        r->bits |= S3_LIFE_DAYS;
+        return positive(p, c, "Expiration", &r->days);
+    }
+    if (str_eq(c->name, STR("Date"))) {
+        r->bits |= S3_LIFE_DATE;
+        return midnight(p, c, &r->date_ms);
+    }
+    struct str v = trimmed(c);
+    if (!str_eq(v, STR("true")) && !str_eq(v, STR("false")))
+        return S3ERR_MALFORMED_XML;
+    r->bits |= S3_LIFE_MARKER | (v.p[0] == 't' ? S3_LIFE_MARKER_TRUE : 0u);
+    if (r->ntags > 0)
+        return invalid_request(p, "ExpiredObjectDeleteMarker cannot be specified with Tags.");
+    return S3ERR_OK;
+}
+
+static enum s3err noncurrent_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
+{
+    static const char *const names[] = {"NoncurrentDays", "NewerNoncurrentVersions", NULL};
+    static const char action[] = "NoncurrentVersionExpiration";
+    const struct s3_node *n, *days, *newer;
+    if (!one(rule, action, &n))
+        return S3ERR_MALFORMED_XML;
+    if (!n)
+        return S3ERR_OK;
+    if (!only(n, names) || !one(n, names[0], &days) || !one(n, names[1], &newer) || (!days && !newer))
+        return S3ERR_MALFORMED_XML;
+    enum s3err e = S3ERR_OK;
+    if (days) {
+        r->bits |= S3_LIFE_NONCURRENT;
+        e = positive(p, days, action, &r->noncurrent_days);
+    }
+    if (newer && e == S3ERR_OK) {
+        r->bits |= S3_LIFE_NEWER;
+        e = positive(p, newer, action, &r->newer);
+        if (e == S3ERR_OK && r->newer > NEWER_MAX)
+            return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
+                           "'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must not exceed %d",
+                           NEWER_MAX);
+    }
+    return e;
+}
+
+static enum s3err abort_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
+{
+    static const char *const names[] = {"DaysAfterInitiation", NULL};
+    static const char action[] = "AbortIncompleteMultipartUpload";
+    const struct s3_node *n, *days;
+    if (!one(rule, action, &n))
+        return S3ERR_MALFORMED_XML;
+    if (!n)
+        return S3ERR_OK;
+    if (!only(n, names) || !one(n, names[0], &days) || !days)
+        return S3ERR_MALFORMED_XML;
+    if (r->ntags > 0)
+        return invalid_request(p, "AbortIncompleteMultipartUpload cannot be specified with Tags.");
+    if (r->bits & (S3_LIFE_GREATER | S3_LIFE_LESS))
+        return invalid_request(p, "AbortIncompleteMultipartUpload cannot be specified with Object Size.");
+    r->bits |= S3_LIFE_ABORT;
+    return positive(p, days, action, &r->abort_days);
+}
+
+static bool known_class(struct str s)
+{
+    static const struct str known[] = {STR_INIT("STANDARD_IA"),         STR_INIT("ONEZONE_IA"),
+                                       STR_INIT("INTELLIGENT_TIERING"), STR_INIT("GLACIER"),
+                                       STR_INIT("GLACIER_IR"),          STR_INIT("DEEP_ARCHIVE")};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_eq(s, known[i]))
+            return true;
+    return false;
+}
+
+static enum s3err transition_of(struct parse *p, const struct s3_node *n, bool noncurrent)
+{
+    static const char *const names[] = {"Days", "Date", "StorageClass", NULL};
+    static const char *const old_names[] = {"NoncurrentDays", "NewerNoncurrentVersions", "StorageClass", NULL};
+    const struct s3_node *days, *date, *class;
+    uint64_t v;
+    int64_t ms;
+    if (!only(n, noncurrent ? old_names : names) || !one(n, noncurrent ? "NoncurrentDays" : "Days", &days) ||
+        !one(n, "Date", &date) || !one(n, "StorageClass", &class) || !class || !days == !date ||
+        !known_class(trimmed(class)))
+        return S3ERR_MALFORMED_XML;
+    if (date)
+        return midnight(p, date, &ms);
+    struct str text = trimmed(days);
+    if (str_starts(text, STR("-")) && str_u64(str_from(text, 1), INT32_MAX, &v) == 0)
+        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT, "'" STR_F "' for %s action must be nonnegative",
+                       STR_A(days->name), noncurrent ? "NoncurrentVersionTransition" : "Transition");
+    return str_u64(text, INT32_MAX, &v) < 0 ? S3ERR_MALFORMED_XML : S3ERR_OK;
+}
+
+static enum s3err transitions_of(struct parse *p, const struct s3_node *rule, bool *ret_any)
+{
+    *ret_any = false;
+    for (const struct s3_node *n = rule->child; n; n = n->next) {
+        bool noncurrent = str_eq(n->name, STR("NoncurrentVersionTransition"));
+        if (!noncurrent && !str_eq(n->name, STR("Transition")))
+            continue;
+        enum s3err e = transition_of(p, n, noncurrent);
+        if (e != S3ERR_OK)
+            return e;
+        p->transitions = *ret_any = true;
+    }
+    return S3ERR_OK;
+}
+
+/* --- rules --- */
+
+static enum s3err id_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
+{
+    const struct s3_node *n;
+    if (!one(rule, "ID", &n))
+        return S3ERR_MALFORMED_XML;
+    r->id = n ? n->text : STR("");
+    if (r->id.n > S3_LIFE_ID_MAX)
+        return s3_err_arg(p->q, "ID length should not exceed allowed limit of 255", "ID", r->id);
+    if (r->id.n > 0)
+        return S3ERR_OK;
+    uint8_t raw[RANDOM_ID_BYTES];
+    char *text = arena_alloc(&p->q->arena, 2 * sizeof(raw));
+    if (!text || getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+        return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+    str_hex(raw, sizeof(raw), text);
+    r->id = str_of(text, 2 * sizeof(raw));
+    return S3ERR_OK;
+}
+
+static enum s3err status_of(const struct s3_node *rule, struct s3_life_rule *r)
+{
+    const struct s3_node *n;
+    if (!one(rule, "Status", &n) || !n)
+        return S3ERR_MALFORMED_XML;
+    struct str v = trimmed(n);
+    r->bits |= str_eq(v, STR("Enabled")) ? S3_LIFE_ENABLED : 0u;
+    return str_eq(v, STR("Enabled")) || str_eq(v, STR("Disabled")) ? S3ERR_OK : S3ERR_MALFORMED_XML;
+}
+
+static enum s3err actions_of(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
+{
+    bool transitions = false;
+    enum s3err e = expiration_of(p, n, r);
+    if (e == S3ERR_OK)
+        e = noncurrent_of(p, n, r);
+    if (e == S3ERR_OK)
+        e = abort_of(p, n, r);
+    if (e == S3ERR_OK)
+        e = transitions_of(p, n, &transitions);
+    const unsigned any = S3_LIFE_DAYS | S3_LIFE_DATE | S3_LIFE_MARKER | S3_LIFE_NONCURRENT | S3_LIFE_NEWER | S3_LIFE_ABORT;
+    if (e == S3ERR_OK && !transitions && !(r->bits & any))
+        return invalid_request(p, "At least one action needs to be specified in a rule.");
+    return e;
+}
+
+static enum s3err rule_of(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
+{
+    static const char *const names[] = {"ID", "Prefix", "Filter", "Status", "Expiration", "NoncurrentVersionExpiration",
+                                        "AbortIncompleteMultipartUpload", "Transition", "NoncurrentVersionTransition",
+                                        NULL};
+    *r = (struct s3_life_rule){0};
+    if (!only(n, names))
+        return S3ERR_MALFORMED_XML;
+    enum s3err e = id_of(p, n, r);
+    if (e == S3ERR_OK)
+        e = status_of(n, r);
+    if (e == S3ERR_OK)
+        e = filter_of(p, n, r);
+    return e == S3ERR_OK ? actions_of(p, n, r) : e;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static enum s3err unique(struct parse *p, struct str *ids, size_t n)
+{
+    qsort(ids, n, sizeof(*ids), by_text);
+    for (size_t i = 1; i < n; i++)
+        if (str_eq(ids[i - 1], ids[i]))
+            return s3_err_arg(p->q, "Rule ID must be unique. Found same ID for more than one rule", "ID", ids[i]);
+    return S3ERR_OK;
+}
+
+enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_life_minimum minimum, struct buf *out)
+{
+    static const char *const names[] = {"Rule", NULL};
+    struct parse p = {.q = q};
+    size_t n = s3_node_count(root, "Rule"), i = 0;
+    if (n == 0 || !only(root, names))
+        return S3ERR_MALFORMED_XML;
+    if (n > S3_LIFE_RULES_MAX)
+        return invalid_request(&p, "The number of lifecycle rules must not exceed the allowed limit of 1000 rules.");
+    struct str *ids = arena_alloc(&q->arena, n * sizeof(*ids));
+    if (!ids)
+        return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+    s3_life_encode_head(n, minimum, out);
+    for (const struct s3_node *c = root->child; c; c = c->next) {
+        struct s3_life_rule r;
+        enum s3err e = rule_of(&p, c, &r);
+        if (e != S3ERR_OK)
+            return e;
+        ids[i++] = r.id;
+        s3_life_encode_rule(&r, out);
+    }
+    enum s3err e = unique(&p, ids, n);
+    if (e == S3ERR_OK && p.transitions)
+        return s3_errm(q, S3ERR_NOT_IMPLEMENTED,
+                       "Transitions between storage classes are not offered: all classes are stored alike.");
+    return e == S3ERR_OK && buf_err(out) ? s3err_from_errno(buf_err(out), S3_THING_OTHER) : e;
+}
