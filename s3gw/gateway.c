@@ -8,6 +8,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
+#include "s3gw/api/expire.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/lifecycle/rebuild.h"
@@ -188,6 +189,13 @@ static int start_reclaim(struct s3gw_gateway *g, struct buf *err)
     return r < 0 ? fail(err, r, "reclaimer", "") : 0;
 }
 
+static int start_lifecycle(struct s3gw_gateway *g, struct buf *err)
+{
+    const struct s3_life_options o = {.gw = &g->gw, .remove = s3_expire};
+    int r = s3_life_worker_start(&o, &g->lifecycle);
+    return r < 0 ? fail(err, r, "lifecycle worker", "") : 0;
+}
+
 static int start_http(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
@@ -237,12 +245,23 @@ static void reclaim_now(void *arg)
     s3_reclaim_now(((struct s3gw_gateway *)arg)->reclaim);
 }
 
+static void lifecycle_counts(void *arg, struct s3_life_counts *ret)
+{
+    s3_life_worker_counts(((struct s3gw_gateway *)arg)->lifecycle, ret);
+}
+
+static void lifecycle_run(void *arg)
+{
+    s3_life_worker_run(((struct s3gw_gateway *)arg)->lifecycle);
+}
+
 static int start_admin(struct s3gw_gateway *g, struct buf *err)
 {
     if (!*g->conf->admin_socket)
         return 0;
     const struct s3_admin_context c = {
-        .gw = &g->gw, .status = add_status, .reclaim = reclaim_now, .arg = g};
+        .gw = &g->gw, .status = add_status, .reclaim = reclaim_now, .lifecycle = lifecycle_counts,
+        .lifecycle_run = lifecycle_run, .arg = g};
     int r = s3_admin_start(g->conf->admin_socket, &c, &g->admin);
     return r < 0 ? fail(err, r, "admin socket", g->conf->admin_socket) : 0;
 }
@@ -266,6 +285,9 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     r = start_reclaim(g, err); /* before requests: what the logs hold now is nobody's unfinished write */
     if (r < 0)
         return r;
+    r = start_lifecycle(g, err);
+    if (r < 0)
+        return r;
     r = start_http(g, err);
     return r < 0 ? r : start_admin(g, err);
 }
@@ -279,6 +301,7 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
         .sigv2 = g->conf->sigv2,
         .relaxed = g->conf->durability == S3GW_RELAXED,
         .root_id = str_c(root_id),
+        .lifecycle_day_ms = g->conf->lifecycle_seconds_per_day * 1000,
         .small = {.limit = g->conf->small_memory},
     };
     int r = set_domains(&g->gw, &g->conf->domains);
@@ -299,6 +322,7 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
         dfs_log(LOG_WARN, "gateway.drain_cut");
     s3_admin_stop(&g->admin);
     s3_http_stop(&g->http);
+    s3_life_worker_stop(&g->lifecycle);
     s3_reclaim_stop(&g->reclaim);
     s3_dfs_free(&g->gw.dfs);
     s3_index_close(&g->gw.index);

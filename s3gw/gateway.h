@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * gateway - everything a running S3 server consists of, opened in order and closed in reverse: index, root
- * user, storages, reclaimer, HTTP, admin socket. Shared by `standalone` and `serve`.
+ * user, storages, reclaimer, lifecycle worker, HTTP, admin socket. Shared by `standalone` and `serve`.
  *
  * Threads: the main thread starts and stops it; the parts have threads of their own.
  */
@@ -12,6 +12,7 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/http/server.h"
 #include "s3gw/lifecycle/reclaim.h"
+#include "s3gw/lifecycle/worker.h"
 #include "s3gw/s3gw_conf.h"
 #include "s3gw/supervisor/rootkeys.h"
 
@@ -20,6 +21,7 @@ struct s3gw_gateway {
     bool rebuild;            /* set the index aside and make a new one from the storages */
     struct s3_gw gw;
     struct s3_reclaim *reclaim;
+    struct s3_life_worker *lifecycle;
     struct s3_http *http;
     struct s3_admin *admin;
     /* More for the answer of `s3gw admin status`; may be NULL. */

@@ -53,6 +53,9 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
                   "How long a file stays after its last object has gone, for readers under way."),
     CONF_DURATION(C, reclaim_rescan_ms, "reclaim_rescan", "10m", 1000, 604800000, "s", CONF_RESTART,
                   "How often the storages' logs are searched for files that a crash left without a name."),
+    CONF_INT(C, lifecycle_seconds_per_day, "lifecycle_seconds_per_day", "86400", 1, 86400, "s", CONF_RESTART,
+             "How long a day of lifecycle rules lasts. Anything but 86400 is for tests: rules that count days\n"
+             "then remove objects after seconds."),
     CONF_STR(C, admin_socket, "admin_socket", "/run/s3gw/admin.sock", 0, 4000, CONF_RESTART,
              "Unix-domain socket of `s3gw admin`, mode 0600; empty: none."),
     CONF_STR(C, congestion, "tcp_congestion", "", 0, 15, CONF_RESTART,

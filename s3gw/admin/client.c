@@ -25,6 +25,8 @@ static const char help[] =
     "  bucket show NAME\n"
     "  status\n"
     "  reclaim          delete files that nothing names now, without the usual grace\n"
+    "  lifecycle        progress of the lifecycle rules, and what their last pass did\n"
+    "  lifecycle run    begin a pass now instead of after midnight\n"
     "  version\n"
     "\n"
     "  --data DIR     data folder of the server; its socket is DIR/admin.sock\n"
@@ -43,7 +45,8 @@ static const struct verb {
     {{"user", "disable"}, {"id"}},      {{"user", "enable"}, {"id"}},    {{"user", "delete"}, {"id"}},
     {{"key", "create"}, {"user"}},      {{"key", "list"}, {"user"}},     {{"key", "delete"}, {"?user", "access_key"}},
     {{"bucket", "list"}, {NULL}},       {{"bucket", "show"}, {"name"}},  {{"status", NULL}, {NULL}},
-    {{"reclaim", NULL}, {NULL}},        {{"version", NULL}, {NULL}},
+    {{"reclaim", NULL}, {NULL}},        {{"version", NULL}, {NULL}},     {{"lifecycle", "run"}, {NULL}},
+    {{"lifecycle", NULL}, {NULL}},
 };
 
 enum { OPT_DATA = 256, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_ARG };

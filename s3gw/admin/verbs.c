@@ -9,6 +9,7 @@
 #include "dfscore/log/log.h"
 #include "s3gw/core/newkey.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/lifecycle/worker.h"
 
 enum {
     ARENA_MAX = 64 * 1024 * 1024, /* of one verb: lists are held whole */
@@ -448,6 +449,42 @@ static json_t *reclaim(struct call *c)
     return done(NULL, NULL);
 }
 
+static json_t *tally_json(const struct s3_life_tally *t)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "buckets", (json_int_t)t->buckets, "looked_at",
+                     (json_int_t)t->rows, "expired", (json_int_t)t->expired, "noncurrent_versions",
+                     (json_int_t)t->versions, "delete_markers", (json_int_t)t->markers, "uploads",
+                     (json_int_t)t->uploads, "locked", (json_int_t)t->locked, "changed_meanwhile",
+                     (json_int_t)t->changed);
+}
+
+/* The pass under way, and the last complete one; absent when there is none. */
+static json_t *lifecycle(struct call *c)
+{
+    struct s3_life_counts n;
+    if (!c->c->lifecycle)
+        return failure("failed", "no lifecycle worker is running");
+    c->c->lifecycle(c->c->arg, &n);
+    json_t *j = json_pack("{s:b, s:I}", "running", (int)n.running, "failures", (json_int_t)n.failures);
+    if (n.running)
+        json_object_set_new(j, "pass", json_pack("{s:o, s:o, s:o}", "begun", time_text(n.begun_ms), "bucket",
+                                                 text(str_c(n.bucket)), "done", tally_json(&n.now)));
+    else
+        json_object_set_new(j, "next", time_text(n.next_ms));
+    if (n.last_ended_ms)
+        json_object_set_new(j, "last_pass",
+                            json_pack("{s:o, s:o, s:o}", "begun", time_text(n.last_begun_ms), "ended",
+                                      time_text(n.last_ended_ms), "done", tally_json(&n.last)));
+    return done("lifecycle", j);
+}
+
+static json_t *lifecycle_run(struct call *c)
+{
+    if (c->c->lifecycle_run)
+        c->c->lifecycle_run(c->c->arg);
+    return done(NULL, NULL);
+}
+
 static json_t *version(struct call *c)
 {
     (void)c;
@@ -463,6 +500,7 @@ static const struct {
     {"key create", key_create},   {"key list", key_list},       {"key delete", key_delete},
     {"bucket list", bucket_list}, {"bucket show", bucket_show}, {"status", status},
     {"reclaim", reclaim},         {"version", version},
+    {"lifecycle", lifecycle},     {"lifecycle run", lifecycle_run},
 };
 
 json_t *s3_admin_run(const struct s3_admin_context *context, json_t *request)

@@ -18,12 +18,17 @@
 
 #include "s3gw/core/gw.h"
 
+struct s3_life_counts;
+
 struct s3_admin_context {
     const struct s3_gw *gw;
     /* Adds what only the program knows (ports, children, connections) to the answer of "status". */
     void (*status)(void *arg, json_t *into);
     /* Delete unused files now instead of after their grace. */
     void (*reclaim)(void *arg);
+    /* The lifecycle worker: how far it is; begin a pass now. */
+    void (*lifecycle)(void *arg, struct s3_life_counts *ret);
+    void (*lifecycle_run)(void *arg);
     void *arg;
 };
 

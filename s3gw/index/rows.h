@@ -25,6 +25,7 @@ enum {
     S3_ROW_FINISHED = 'c',
     S3_ROW_SCAN = 's',
     S3_ROW_REBUILD = 'r', /* lifecycle/rebuild.c, while it runs */
+    S3_ROW_LIFECYCLE = 'l', /* lifecycle/worker.c: how far it is */
 };
 
 enum { S3_ROW_KEY_MAX = 1200, S3_OBJECT_KEY_MAX = 1024 };

@@ -46,7 +46,8 @@ struct s3_reclaim {
     uint64_t scanned_ms;
 };
 
-/* ---- the outbox ---- */
+/* ---- the outbox ---------------------------------------------------------------------------------
+ */
 
 struct forgetting {
     const struct s3_garbage *g;
@@ -104,7 +105,8 @@ static int count_pending(struct s3_reclaim *r)
     return e;
 }
 
-/* ---- orphans ---- */
+/* ---- orphans ------------------------------------------------------------------------------------
+ */
 
 struct finding {
     struct s3_reclaim *r;
@@ -214,7 +216,8 @@ static int follow_logs(struct s3_reclaim *r)
     return 0;
 }
 
-/* ---- the thread ---- */
+/* ---- the thread ---------------------------------------------------------------------------------
+ */
 
 static int forget_finished_fn(struct s3_tx *tx, void *arg)
 {
