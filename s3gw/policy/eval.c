@@ -193,7 +193,7 @@ static enum s3err check_options(struct s3_req *q)
     return s3_acl_in_headers(q) && by_policy ? S3ERR_ACCESS_DENIED : S3ERR_OK;
 }
 
-enum s3err s3_policy_check(struct s3_req *q)
+static enum s3err check(struct s3_req *q)
 {
     const struct s3_op *op = q->op;
     if (q->bkt) {
@@ -211,4 +211,13 @@ enum s3err s3_policy_check(struct s3_req *q)
     if (q->who.anonymous && op->body != S3_BODY_STREAM) /* Create, copies, Complete: signed callers only */
         return S3ERR_ACCESS_DENIED;
     return check_options(q);
+}
+
+enum s3err s3_policy_check(struct s3_req *q)
+{
+    enum s3err e = check(q);
+    if (e == S3ERR_ACCESS_DENIED &&
+        q->bkt) /* region finders read it on a refusal too: s3-behaviours 9 */
+        s3_resp_header(q, "x-amz-bucket-region", q->gw->region);
+    return e;
 }
