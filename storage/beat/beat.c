@@ -52,6 +52,8 @@ static void enter(struct link *l, enum sto_stage to)
 {
     ASSERT(sto_stage_may(l->stage, to));
     l->stage = to;
+    dfs_log(LOG_DEBUG, "storage.tracker_stage", KV_Z("tracker", l->addr->host),
+            KV_U64("port", l->addr->port), KV_Z("stage", sto_stage_name(to)));
 }
 
 /* False: the beat stops. */

@@ -9,6 +9,7 @@
 #define STO_BEAT_H
 
 #include "storage/beat/tracker.h"
+#include "storage/group/members.h"
 
 struct sto_beat;
 

@@ -7,15 +7,6 @@
 
 enum { ANSWER_MAX = 64 * 1024 };
 
-/* Ask the trackers in turn until one answers without error. */
-static int ask(const struct sto_trackers *t, size_t index, uint8_t cmd, struct str body,
-               struct buf *rsp)
-{
-    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
-    int r = dfs_peer_open(&t->list[index], &t->net, &p);
-    return r < 0 ? r : dfs_peer_call(p, cmd, 0, &body, 1, rsp);
-}
-
 int sto_tracker_params(struct dfs_peer *p, struct sto_params *params, struct buf *params_text)
 {
     int r = dfs_peer_call(p, DFS_CMD_PARAMETERS, 0, NULL, 0, params_text);
@@ -114,76 +105,4 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
             return 0;
     }
     return r;
-}
-
-int sto_tracker_report_status(const struct sto_trackers *t, const struct sto_member *member,
-                              uint8_t status)
-{
-    struct dfs_report_status_req m = {.server = {.status = status, .port = member->port}};
-    AUTO(buf_free) struct buf body = BUF(DFS_REPORT_STATUS_REQ_LEN);
-    int r = dfs_text_set(m.group, sizeof(m.group), str_c(t->group));
-    if (r < 0)
-        return r;
-    memcpy(m.server.id, member->id, sizeof(m.server.id));
-    memcpy(m.server.ip, member->ip, sizeof(m.server.ip));
-    dfs_report_status_req_put(&body, &m);
-    int result = -ENOTCONN;
-    for (size_t i = 0; i < t->n; i++) {
-        r = ask(t, i, DFS_CMD_REPORT_STATUS, buf_str(&body), NULL);
-        if (result != 0)
-            result = r;
-    }
-    return result;
-}
-
-int sto_tracker_peer_source(const struct sto_trackers *t, const char *id,
-                            struct dfs_sync_record *ret)
-{
-    struct dfs_group_id m;
-    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_ID_LEN);
-    AUTO(buf_free) struct buf rsp = BUF(DFS_SYNC_RECORD_LEN);
-    int r = dfs_text_set(m.group, sizeof(m.group), str_c(t->group));
-    if (r == 0)
-        r = dfs_text_set(m.id, sizeof(m.id), str_c(id));
-    if (r < 0)
-        return r;
-    dfs_group_id_put(&body, &m);
-    r = -ENOTCONN;
-    for (size_t i = 0; i < t->n && r < 0; i++)
-        r = ask(t, i, DFS_CMD_PEER_SYNC_SOURCE, buf_str(&body), &rsp);
-    if (r < 0)
-        return r;
-    if (rsp.n > 0)
-        return dfs_sync_record_get(buf_str(&rsp), ret) < 0 ? -EPROTO : 0;
-    memset(ret, 0, sizeof(*ret));
-    return 0;
-}
-
-int sto_tracker_own_status(const struct sto_trackers *t, const char *ip, uint16_t port,
-                           uint8_t *ret)
-{
-    struct dfs_group g;
-    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN + DFS_HOST_MAX);
-    AUTO(buf_free) struct buf rsp = BUF(DFS_BRIEF_LEN);
-    int r = dfs_text_set(g.group, sizeof(g.group), str_c(t->group));
-    if (r < 0)
-        return r;
-    dfs_group_put(&body, &g);
-    buf_addf(&body, strchr(ip, ':') ? "[%s]:%u" : "%s:%u", ip, port);
-    bool known = false;
-    int last = -ENOENT;
-    for (size_t i = 0; i < t->n; i++) {
-        struct dfs_brief b;
-        r = ask(t, i, DFS_CMD_SERVER_STATUS, buf_str(&body), &rsp);
-        if (r == 0)
-            r = dfs_brief_get(buf_str(&rsp), &b);
-        if (r < 0) {
-            if (r != -ENOENT)
-                last = r;
-            continue;
-        }
-        *ret = known ? MAX(*ret, b.status) : b.status;
-        known = true;
-    }
-    return known ? 0 : last;
 }

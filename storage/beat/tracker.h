@@ -9,7 +9,6 @@
 
 #include "dfscore/net/peer.h"
 #include "storage/beat/identity.h"
-#include "storage/group/members.h"
 #include "storage/beat/params.h"
 
 struct sto_trackers {
@@ -32,20 +31,5 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
 /* 75 on an open connection: @params_text is reset and filled, *params taken over. */
 int sto_tracker_params(struct dfs_peer *p, struct sto_params *params, struct buf *params_text)
     MUST_CHECK;
-
-/* 76 to all trackers: "@member is @status". 0 when one tracker at least took it. */
-int sto_tracker_report_status(const struct sto_trackers *t, const struct sto_member *member,
-                              uint8_t status) MUST_CHECK;
-
-/*
- * 86: whom does the peer @id copy its old files from, and up to which operation time? ret->source_id
- * is empty when it has no source. -ENOENT: unknown or not yet decided; ask again later.
- */
-int sto_tracker_peer_source(const struct sto_trackers *t, const char *id,
-                            struct dfs_sync_record *ret) MUST_CHECK;
-
-/* 71 at all trackers: the highest status any of them has of server @ip:@port. -ENOENT: none knows it. */
-int sto_tracker_own_status(const struct sto_trackers *t, const char *ip, uint16_t port,
-                           uint8_t *ret) MUST_CHECK;
 
 #endif

@@ -123,8 +123,6 @@ int sto_op_group_name(struct sto_op *op, const char *group, struct str name)
 void sto_op_changed(struct sto_op *op)
 {
     atomic_store(&op->s->last_source_update_s, dfs_now_s());
-    if (op->s->o.changed)
-        op->s->o.changed(op->s->o.changed_arg);
 }
 
 void sto_op_answer_name(struct sto_op *op, const char *name)

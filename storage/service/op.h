@@ -108,7 +108,7 @@ int sto_op_name(struct sto_op *op, struct str name) MUST_CHECK;
 int sto_op_group_name(struct sto_op *op, const char *group, struct str name) MUST_CHECK;
 int sto_check_group(const struct sto_service *s, const char *group) MUST_CHECK;
 
-/* A change by a client has been made durable: counters, and the replicators are woken. */
+/* A change by a client has been made durable: for the heartbeat's block. */
 void sto_op_changed(struct sto_op *op);
 /* "group 16, name" as the answer. */
 void sto_op_answer_name(struct sto_op *op, const char *name);

@@ -30,9 +30,6 @@ struct sto_service_options {
     unsigned reader_threads, writer_threads; /* per store path */
     uint64_t stall_ms;
     uint64_t connect_ms;             /* when a peer is asked for a file that is missing here */
-    /* Called after a change that peers should hear of soon; any thread, must not block. */
-    void (*changed)(void *arg);
-    void *changed_arg;
 };
 
 /* Largest content in bytes that goes to a pack with these settings; more is a plain file. */

@@ -106,14 +106,3 @@ void sto_followers_retain(struct sto_followers *f)
         sto_retain(f->store, path, least);
     }
 }
-
-unsigned sto_followers_copies(struct sto_followers *f, unsigned path, uint64_t position)
-{
-    CHECK_OBJ(f, FOLLOWERS_MAGIC);
-    unsigned n = 0;
-    pthread_mutex_lock(&f->lock);
-    for (size_t i = 0; i < ARRAY_LEN(f->list); i++)
-        n += f->list[i].id[0] && f->list[i].position[path] >= position;
-    pthread_mutex_unlock(&f->lock);
-    return n;
-}

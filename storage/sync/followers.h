@@ -26,7 +26,4 @@ void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
 /* Tell the engine what may go, by the members there are now. Call now and then. */
 void sto_followers_retain(struct sto_followers *f);
 
-/* How many members besides us have our log of @path up to @position. */
-unsigned sto_followers_copies(struct sto_followers *f, unsigned path, uint64_t position);
-
 #endif

@@ -416,9 +416,3 @@ void sto_sync_stop(struct sto_sync **sp)
     s->magic = 0;
     free(s);
 }
-
-bool sto_sync_complete(struct sto_sync *s)
-{
-    CHECK_OBJ(s, SYNC_MAGIC);
-    return atomic_load(&s->complete);
-}

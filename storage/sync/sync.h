@@ -34,6 +34,5 @@ struct sto_sync_options {
 
 int sto_sync_start(const struct sto_sync_options *o, struct sto_sync **ret) MUST_CHECK;
 void sto_sync_stop(struct sto_sync **sp);
-bool sto_sync_complete(struct sto_sync *s);
 
 #endif
