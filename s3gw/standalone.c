@@ -225,7 +225,8 @@ static int write_confs(struct standalone *s)
     AUTO(buf_free) struct buf tracker = BUF(16384);
     buf_addf(&tracker,
              "%sbind_addr = 127.0.0.1\nport = %u\nbase_path = %s/tracker\n"
-             "reserved_storage_space = 64MB\nlog_level = %s\n",
+             "reserved_storage_space = 64MB\nuse_trunk_file = true\nslot_max_size = 256KB\n"
+             "log_level = %s\n",
              written_anew, s->ports.tracker, dir, level);
     int r = write_conf(s, "conf/tracker.conf", s->tracker_conf, &tracker);
     if (r < 0)
