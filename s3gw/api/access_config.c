@@ -54,7 +54,8 @@ enum s3err s3_h_put_bucket_policy(struct s3_req *q)
 enum s3err s3_h_delete_bucket_policy(struct s3_req *q)
 {
     q->resp.status = 204;
-    return s3_bucket_doc(q->bkt, STR("policy")).n ? s3_keep_bucket_doc(q, STR("policy"), STR("")) : S3ERR_OK;
+    return s3_bucket_doc(q->bkt, STR("policy")).n ? s3_keep_bucket_doc(q, STR("policy"), STR(""))
+                                                  : S3ERR_OK;
 }
 
 enum s3err s3_h_get_bucket_policy_status(struct s3_req *q)

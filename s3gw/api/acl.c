@@ -85,7 +85,8 @@ enum s3err s3_h_put_object_acl(struct s3_req *q)
         return e;
     struct s3_acl_subject s = {false, o.owner_id, q->bkt->owner_id};
     e = asked(q, &s, &record);
-    if (e == S3ERR_OK && !s3_bucket_doc(q->bkt, STR("acl")).p) /* from now on others may be let in: policy/eval.c */
+    if (e == S3ERR_OK &&
+        !s3_bucket_doc(q->bkt, STR("acl")).p) /* from now on others may be let in: policy/eval.c */
         e = s3_keep_bucket_doc(q, STR("acl"), s3_acl_private(q));
     return e == S3ERR_OK ? s3_amend(q, set_acl, record) : e;
 }

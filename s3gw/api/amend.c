@@ -25,11 +25,13 @@ static bool is_current(struct s3_req *q, const struct s3_object *o)
     struct s3_object current;
     if (!s3_req_has_param(q, STR("versionId")))
         return true;
-    return s3_object_get(q->gw->index, q->bkt->bid, q->key, S3_READ_ANY, false, &q->arena, &current) == 0 &&
+    return s3_object_get(q->gw->index, q->bkt->bid, q->key, S3_READ_ANY, false, &q->arena,
+                         &current) == 0 &&
            current.seq == o->seq;
 }
 
-enum s3err s3_amend(struct s3_req *q, void (*set)(struct s3_object *o, struct str value), struct str value)
+enum s3err s3_amend(struct s3_req *q, void (*set)(struct s3_object *o, struct str value),
+                    struct str value)
 {
     int r = -EAGAIN;
     for (int i = 0; r == -EAGAIN && i < TRIES; i++) {

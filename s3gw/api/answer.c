@@ -70,7 +70,8 @@ enum s3err s3_param_limit(struct s3_req *q, struct str name, size_t max, size_t 
     uint64_t n = max;
     if (v.n > 0 && str_u64(v, INT32_MAX, &n) < 0) {
         struct str z = arena_str(&q->arena, name);
-        return s3_err_arg(q, "Argument must be an integer between 0 and 2147483647", z.p ? z.p : "max-keys", v);
+        return s3_err_arg(q, "Argument must be an integer between 0 and 2147483647",
+                          z.p ? z.p : "max-keys", v);
     }
     *ret = (size_t)MIN(n, max);
     return S3ERR_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * answer - what many handlers say and ask in the same way: dates, ETags, owners, XML answers, numeric
- * parameters, demanded digests.
+ * answer - what many handlers say and ask in the same way: dates, ETags, owners, XML answers,
+ * numeric parameters, demanded digests.
  *
  * Rule: s3-behaviours 1 (dates, XML), 5 (digests), 11 (max-keys).
  */
@@ -33,13 +33,14 @@ void s3_xml_owner(struct s3_req *q, struct buf *b, const char *name, struct str 
 /* --- questions --- */
 
 /*
- * A paging limit such as max-keys: absent or empty gives @max, above it is cut. InvalidArgument when it is
- * no number from 0 to 2147483647.
+ * A paging limit such as max-keys: absent or empty gives @max, above it is cut. InvalidArgument
+ * when it is no number from 0 to 2147483647.
  */
 enum s3err s3_param_limit(struct s3_req *q, struct str name, size_t max, size_t *ret);
 /* encoding-type: absent, or "url"; anything else is InvalidArgument. */
 enum s3err s3_param_encoding(struct s3_req *q, bool *ret_url);
-/* Content-MD5 or an x-amz-checksum-* header; they have been verified already. InvalidRequest without. */
+/* Content-MD5 or an x-amz-checksum-* header; they have been verified already. InvalidRequest
+ * without. */
 enum s3err s3_need_digest(struct s3_req *q);
 
 #endif

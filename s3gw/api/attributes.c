@@ -29,7 +29,8 @@ static enum s3err add_wanted(struct s3_req *q, struct str list, unsigned *wanted
             if (str_eq(piece, names[i].name))
                 bit = names[i].bit;
         if (piece.n > 0 && bit == 0)
-            return s3_err_arg(q, "Invalid attribute name specified.", "x-amz-object-attributes", piece);
+            return s3_err_arg(q, "Invalid attribute name specified.", "x-amz-object-attributes",
+                              piece);
         *wanted |= bit;
     }
     return S3ERR_OK;
@@ -41,7 +42,8 @@ static enum s3err wanted_of(struct s3_req *q, unsigned *wanted)
     *wanted = 0;
     enum s3err e = S3ERR_OK;
     bool in_header = false;
-    for (size_t i = 0; e == S3ERR_OK && i < q->nheaders; i++) /* the list may come in several lines */
+    for (size_t i = 0; e == S3ERR_OK && i < q->nheaders;
+         i++) /* the list may come in several lines */
         if (str_ieq(q->headers[i].name, name)) {
             in_header = true;
             e = add_wanted(q, q->headers[i].value, wanted);
@@ -50,12 +52,14 @@ static enum s3err wanted_of(struct s3_req *q, unsigned *wanted)
         e = add_wanted(q, s3_req_option(q, name), wanted);
     if (e == S3ERR_OK && *wanted == 0)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "The x-amz-object-attributes header specifying the attributes to be retrieved is either "
+                       "The x-amz-object-attributes header specifying the attributes to be "
+                       "retrieved is either "
                        "missing or empty");
     return e;
 }
 
-static enum s3err limit_header(struct s3_req *q, const char *name, uint64_t max, uint64_t none, uint64_t *ret)
+static enum s3err limit_header(struct s3_req *q, const char *name, uint64_t max, uint64_t none,
+                               uint64_t *ret)
 {
     struct str v = s3_req_option(q, str_c(name));
     *ret = none;

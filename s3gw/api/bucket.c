@@ -6,6 +6,7 @@
 #include "s3gw/api/answer.h"
 #include "s3gw/api/commit.h"
 #include "s3gw/api/handlers.h"
+#include "s3gw/api/lock.h"
 #include "s3gw/api/tagging.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/dfs/dfs.h"
@@ -21,7 +22,8 @@ static bool group_name_ok(struct str g)
 {
     for (size_t i = 0; i < g.n; i++) {
         char c = g.p[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_'))
             return false;
     }
     return g.n > 0 && g.n <= GROUP_NAME_MAX;
@@ -88,8 +90,10 @@ static enum s3err ownership_and_acl(struct s3_req *q, struct s3_bucket *b)
     struct str name = s3_req_option(q, STR("x-amz-object-ownership"));
     enum s3_ownership ownership = S3_OBJECT_WRITER;
     if (name.p && s3_ownership_by_name(name, &ownership) < 0)
-        return s3_err_arg(q, "Invalid x-amz-object-ownership header", "x-amz-object-ownership", name);
-    enum s3err e = name.p ? add_doc(q, b, STR("ownership"), s3_ownership_name(ownership)) : S3ERR_OK;
+        return s3_err_arg(q, "Invalid x-amz-object-ownership header", "x-amz-object-ownership",
+                          name);
+    enum s3err e =
+        name.p ? add_doc(q, b, STR("ownership"), s3_ownership_name(ownership)) : S3ERR_OK;
     if (e != S3ERR_OK || !s3_acl_in_headers(q))
         return e;
     struct s3_acl_subject subject = {true, b->owner_id, b->owner_id};
@@ -109,11 +113,13 @@ static enum s3err ownership_and_acl(struct s3_req *q, struct s3_bucket *b)
 static enum s3err creation_headers(struct s3_req *q, struct s3_bucket *b)
 {
     struct str lock = s3_req_option(q, STR("x-amz-bucket-object-lock-enabled"));
-    if (lock.n > 0 && !str_ieq(lock, STR("false")))
-        return str_ieq(lock, STR("true"))
-                   ? s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("x-amz-bucket-object-lock-enabled"))
-                   : s3_err_arg(q, "Must be true or false", "x-amz-bucket-object-lock-enabled", lock);
-    return ownership_and_acl(q, b);
+    bool on = str_ieq(lock, STR("true"));
+    if (lock.n > 0 && !on && !str_ieq(lock, STR("false")))
+        return s3_err_arg(q, "Must be true or false", "x-amz-bucket-object-lock-enabled", lock);
+    if (on)
+        b->versioning = STR("Enabled"); /* lock protects versions */
+    enum s3err e = on ? add_doc(q, b, STR("lock"), s3_lock_plain()) : S3ERR_OK;
+    return e == S3ERR_OK ? ownership_and_acl(q, b) : e;
 }
 
 struct creation {
@@ -226,6 +232,10 @@ enum s3err s3_h_put_bucket_versioning(struct s3_req *q)
         return S3ERR_ILLEGAL_VERSIONING_CONFIGURATION_EXCEPTION;
     if (!str_eq(status, STR("Enabled")) && !str_eq(status, STR("Suspended")))
         return S3ERR_MALFORMED_XML;
+    if (str_eq(status, STR("Suspended")) && s3_lock_enabled(q->bkt))
+        return s3_errm(q, S3ERR_INVALID_BUCKET_STATE,
+                       "An Object Lock configuration is present on this bucket, so the "
+                       "versioning state cannot be changed.");
     r = s3_commit_versioning(q, status);
     if (r == -ENOENT)
         return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);

@@ -13,15 +13,17 @@ enum { DELETIONS_A_COMMIT = 100 }; /* updates must be quick: others wait behind 
 
 /* --- descriptions --- */
 
-static int describe(enum s3_desc_kind kind, const struct s3_bucket *bkt, struct str key, struct str rest,
-                    struct buf *out)
+static int describe(enum s3_desc_kind kind, const struct s3_bucket *bkt, struct str key,
+                    struct str rest, struct buf *out)
 {
-    struct s3_desc d = {.kind = kind, .bucket = bkt->name, .owner_id = bkt->owner_id, .key = key, .rest = rest};
+    struct s3_desc d = {
+        .kind = kind, .bucket = bkt->name, .owner_id = bkt->owner_id, .key = key, .rest = rest};
     s3_desc_encode(&d, out);
     return buf_err(out);
 }
 
-static int describe_key(const struct s3_bucket *bkt, struct str key, const struct s3_object *o, struct buf *out)
+static int describe_key(const struct s3_bucket *bkt, struct str key, const struct s3_object *o,
+                        struct buf *out)
 {
     if (!o)
         return describe(S3_DESC_DELETE, bkt, key, STR_NULL, out);
@@ -37,10 +39,13 @@ static int describe_bucket(const struct s3_bucket *bkt, bool gone, struct buf *o
     if (!gone)
         s3_bucket_encode(bkt, &record);
     int r = buf_err(&record);
-    return r < 0 ? r : describe(gone ? S3_DESC_UNBUCKET : S3_DESC_BUCKET, bkt, STR_NULL, buf_str(&record), out);
+    return r < 0 ? r
+                 : describe(gone ? S3_DESC_UNBUCKET : S3_DESC_BUCKET, bkt, STR_NULL,
+                            buf_str(&record), out);
 }
 
-static int note_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key, const struct s3_object *o)
+static int note_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
+                    const struct s3_object *o)
 {
     AUTO(buf_free) struct buf d = BUF(2 * S3_INDEX_VALUE_MAX);
     int r = describe_key(bkt, key, o, &d);
@@ -83,8 +88,8 @@ static void say_what_bucket_is(struct s3_req *q, const struct s3_bucket *noted)
 
 /* --- one change --- */
 
-int s3_commit_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key, const struct s3_object *o,
-                  int (*fn)(struct s3_tx *tx, void *arg), void *arg)
+int s3_commit_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
+                  const struct s3_object *o, int (*fn)(struct s3_tx *tx, void *arg), void *arg)
 {
     int r = note_key(q, bkt, key, o);
     if (r < 0)
@@ -113,10 +118,10 @@ int s3_commit_bucket(struct s3_req *q, struct str name, const struct s3_bucket *
 /* --- documents of a bucket --- */
 
 struct doc_change {
-    struct str name;    /* of the bucket */
+    struct str name; /* of the bucket */
     uint64_t bid;
-    struct str doc;     /* absent: the value is the state of versioning */
-    struct str value;   /* absent: remove */
+    struct str doc;   /* absent: the value is the state of versioning */
+    struct str value; /* absent: remove */
     struct arena *arena;
 };
 
@@ -161,7 +166,8 @@ int s3_commit_versioning(struct s3_req *q, struct str status)
 
 int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value)
 {
-    /* Changes of configuration are rare: one at a time, so that notes follow each other as commits do. */
+    /* Changes of configuration are rare: one at a time, so that notes follow each other as commits
+     * do. */
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
     struct doc_change c = {q->bkt->name, q->bkt->bid, doc, value, &q->arena};
     struct s3_bucket now;
@@ -267,8 +273,10 @@ static int delete_some(struct s3_tx *tx, void *arg)
         d->gone = (struct s3_deleted){0};
         u->judged[i] = d->by_version ? s3_object_delete_version(tx, u->bid, d->key, &d->version,
                                                                 d->bypass_governance, &d->gone)
-                                     : s3_object_delete(tx, u->bid, d->key, &d->cond, u->marker_owner, &d->gone);
-        if (u->judged[i] < 0 && u->judged[i] != -ENOENT && u->judged[i] != -ESTALE && u->judged[i] != -EPERM)
+                                     : s3_object_delete(tx, u->bid, d->key, &d->cond,
+                                                        u->marker_owner, &d->gone);
+        if (u->judged[i] < 0 && u->judged[i] != -ENOENT && u->judged[i] != -ESTALE &&
+            u->judged[i] != -EPERM)
             return u->judged[i]; /* not this key's fault: none of them */
     }
     return 0;

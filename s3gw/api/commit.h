@@ -2,10 +2,10 @@
 /*
  * commit - changes that store no data: note first, then the index.
  *
- * The note (a description without data, s3gw/dfs/describe.h) makes the change part of what the storages
- * alone can tell; only then the index commits. When the commit is refused after the note, a second note
- * says what the key or bucket is now. A crash between the two leaves a change that nobody was told of,
- * which a rebuild may show or not.
+ * The note (a description without data, s3gw/dfs/describe.h) makes the change part of what the
+ * storages alone can tell; only then the index commits. When the commit is refused after the note,
+ * a second note says what the key or bucket is now. A crash between the two leaves a change that
+ * nobody was told of, which a rebuild may show or not.
  *
  * Threads: workers; everything here blocks.
  */
@@ -20,14 +20,16 @@
  * Note that @key of @bkt becomes @o (NULL: has no object any more), then run the update @fn. 0, the
  * update's errno (conditions: index/object.h), or the note's.
  */
-int s3_commit_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key, const struct s3_object *o,
-                  int (*fn)(struct s3_tx *tx, void *arg), void *arg) MUST_CHECK;
+int s3_commit_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
+                  const struct s3_object *o, int (*fn)(struct s3_tx *tx, void *arg),
+                  void *arg) MUST_CHECK;
 
 /* The same for a bucket: @now is the record it gets, NULL when it goes (@name). */
 int s3_commit_bucket(struct s3_req *q, struct str name, const struct s3_bucket *now,
                      int (*fn)(struct s3_tx *tx, void *arg), void *arg) MUST_CHECK;
 
-/* Store @value (absent: remove) as document @doc of q->bkt. 0 or errno; -ENOENT when the bucket is gone. */
+/* Store @value (absent: remove) as document @doc of q->bkt. 0 or errno; -ENOENT when the bucket is
+ * gone. */
 int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value) MUST_CHECK;
 
 /* Switch versioning of q->bkt: "Enabled" or "Suspended". 0 or errno. */
@@ -36,12 +38,12 @@ int s3_commit_versioning(struct s3_req *q, struct str status) MUST_CHECK;
 /*
  * Many keys lose their current object, or a version of theirs. Each is committed or not by itself.
  *
- * A version removed for good is noted after the commit, by what the key is then: which one comes to the
- * top is known only there.
+ * A version removed for good is noted after the commit, by what the key is then: which one comes to
+ * the top is known only there.
  */
 struct s3_deletion {
     struct str key;
-    struct s3_cond cond;       /* of the current object */
+    struct s3_cond cond; /* of the current object */
     bool by_version;
     struct s3_version version; /* when by_version */
     bool bypass_governance;    /* ... and the caller may */

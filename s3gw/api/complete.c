@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * complete - CompleteMultipartUpload: the listed parts become one object, without touching their data.
+ * complete - CompleteMultipartUpload: the listed parts become one object, without touching their
+ * data.
  *
  * The list is judged against the parts in the index; the commit checks that they are still those
- * (-EAGAIN: judge again). The work grows with the number of parts only, a few milliseconds for 10,000,
- * so no white space has to be sent to keep the client waiting.
+ * (-EAGAIN: judge again). The work grows with the number of parts only, a few milliseconds for
+ * 10,000, so no white space has to be sent to keep the client waiting.
  *
  * Rule: s3-behaviours 16 and 6; Amazon S3 API Reference, CompleteMultipartUpload.
  */
@@ -12,6 +13,7 @@
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
+#include "s3gw/api/lock.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/upload_id.h"
 #include "s3gw/core/digest.h"
@@ -20,15 +22,15 @@
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
 
-#define PART_MIN (5ULL << 20)
+#define PART_MIN   (5ULL << 20)
 #define OBJECT_MAX (50ULL * 1000 * 1000 * 1000 * 1000) /* 50 TB: s3-behaviours 25 */
 
 enum { TRIES = 8 };
 
 struct listed {
     uint32_t number;
-    struct str etag;              /* as sent */
-    enum s3_checksum_alg alg;     /* NONE: no checksum given */
+    struct str etag;          /* as sent */
+    enum s3_checksum_alg alg; /* NONE: no checksum given */
     struct str checksum;
 };
 
@@ -37,7 +39,7 @@ struct completion {
     struct listed *listed;
     size_t n;
     struct s3_upload upload;
-    struct s3_upart *parts;       /* parts[i] is what listed[i] names */
+    struct s3_upart *parts; /* parts[i] is what listed[i] names */
     uint32_t *numbers;
     struct s3_cond cond;
     struct s3_object object;
@@ -51,7 +53,8 @@ static enum s3err part_of(struct s3_req *q, const struct s3_node *n, struct list
     struct str number = str_trim(s3_node_text(n, "PartNumber"));
     uint64_t v;
     ret->etag = s3_node_text(n, "ETag");
-    if (!number.p || !ret->etag.p || (str_u64(number, UINT64_MAX, &v) < 0 && !str_starts(number, STR("-"))))
+    if (!number.p || !ret->etag.p ||
+        (str_u64(number, UINT64_MAX, &v) < 0 && !str_starts(number, STR("-"))))
         return S3ERR_MALFORMED_XML;
     if (str_starts(number, STR("-")) || v == 0 || v > S3_PART_NUMBER_MAX)
         return s3_err_arg(q, "PartNumber must be between 1 and 10000", "PartNumber", number);
@@ -62,7 +65,8 @@ static enum s3err part_of(struct s3_req *q, const struct s3_node *n, struct list
         if (!c.p)
             continue;
         if (ret->alg != S3_CK_NONE)
-            return s3_err_arg(q, "Expecting a single checksum for each part", s3_checksum_info(alg)->element, c);
+            return s3_err_arg(q, "Expecting a single checksum for each part",
+                              s3_checksum_info(alg)->element, c);
         ret->alg = alg;
         ret->checksum = str_trim(c);
     }
@@ -85,13 +89,15 @@ static enum s3err parse(struct completion *c)
     if (!c->listed || !c->parts || !c->numbers)
         return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
     size_t i = 0;
-    for (const struct s3_node *n = s3_node_child(root, "Part"); n; n = s3_node_find(n->next, "Part"), i++) {
+    for (const struct s3_node *n = s3_node_child(root, "Part"); n;
+         n = s3_node_find(n->next, "Part"), i++) {
         enum s3err e = part_of(q, n, &c->listed[i]);
         if (e != S3ERR_OK)
             return e;
         c->numbers[i] = c->listed[i].number;
         if (i > 0 && c->numbers[i] <= c->numbers[i - 1])
-            return s3_err(q, S3ERR_INVALID_PART_ORDER, "UploadId", s3_req_param(q, STR("uploadId")));
+            return s3_err(q, S3ERR_INVALID_PART_ORDER, "UploadId",
+                          s3_req_param(q, STR("uploadId")));
     }
     return S3ERR_OK;
 }
@@ -101,11 +107,12 @@ static enum s3err parse(struct completion *c)
 static enum s3err invalid_part(struct completion *c, const struct listed *l)
 {
     s3_err(c->q, S3ERR_INVALID_PART, "UploadId", s3_req_param(c->q, STR("uploadId")));
-    return s3_err2(c->q, S3ERR_INVALID_PART, "PartNumber", arena_printf(&c->q->arena, "%u", l->number), "ETag",
-                   l->etag);
+    return s3_err2(c->q, S3ERR_INVALID_PART, "PartNumber",
+                   arena_printf(&c->q->arena, "%u", l->number), "ETag", l->etag);
 }
 
-static enum s3err check_part_checksum(struct completion *c, const struct listed *l, const struct s3_upart *p)
+static enum s3err check_part_checksum(struct completion *c, const struct listed *l,
+                                      const struct s3_upart *p)
 {
     const struct s3_upload *u = &c->upload;
     if (u->ck_alg == S3_CK_NONE)
@@ -113,24 +120,28 @@ static enum s3err check_part_checksum(struct completion *c, const struct listed 
     if (l->alg == S3_CK_NONE)
         return u->ck_type == S3_CK_FULL_OBJECT
                    ? S3ERR_OK
-                   : s3_errm(c->q, S3ERR_INVALID_REQUEST,
-                             "The upload was created using a " STR_F " checksum. The complete request must include "
-                             "the checksum for each part. It was missing for part %u in the request.",
-                             STR_A(s3_checksum_info(u->ck_alg)->name), l->number);
+                   : s3_errm(
+                         c->q, S3ERR_INVALID_REQUEST,
+                         "The upload was created using a " STR_F
+                         " checksum. The complete request must include "
+                         "the checksum for each part. It was missing for part %u in the request.",
+                         STR_A(s3_checksum_info(u->ck_alg)->name), l->number);
     if (l->alg != u->ck_alg)
-        return s3_errm(c->q, S3ERR_BAD_DIGEST, "The checksum of part %u is of another algorithm than the upload's.",
+        return s3_errm(c->q, S3ERR_BAD_DIGEST,
+                       "The checksum of part %u is of another algorithm than the upload's.",
                        l->number);
     struct s3_checksum given;
     if (s3_checksum_parse(l->alg, l->checksum, &given) < 0)
-        return s3_err_arg(c->q, "Value for the part's checksum is invalid.", s3_checksum_info(l->alg)->element,
-                          l->checksum);
+        return s3_err_arg(c->q, "Value for the part's checksum is invalid.",
+                          s3_checksum_info(l->alg)->element, l->checksum);
     return s3_checksum_eq(&given, &p->checksum) ? S3ERR_OK : invalid_part(c, l);
 }
 
 static enum s3err check_part(struct completion *c, const struct listed *l, const struct s3_upart *p)
 {
     struct s3_etag given;
-    if (s3_etag_parse(str_trim(l->etag), &given) < 0 || given.parts != 0 || memcmp(given.md5, p->md5, 16) != 0)
+    if (s3_etag_parse(str_trim(l->etag), &given) < 0 || given.parts != 0 ||
+        memcmp(given.md5, p->md5, 16) != 0)
         return invalid_part(c, l);
     return check_part_checksum(c, l, p);
 }
@@ -145,8 +156,8 @@ static enum s3err check_sizes(struct completion *c)
         s3_err2(c->q, S3ERR_ENTITY_TOO_SMALL, "ProposedSize",
                 arena_printf(a, "%llu", (unsigned long long)c->parts[i].size), "MinSizeAllowed",
                 arena_printf(a, "%llu", PART_MIN));
-        return s3_err2(c->q, S3ERR_ENTITY_TOO_SMALL, "PartNumber", arena_printf(a, "%u", c->listed[i].number),
-                       "ETag", c->listed[i].etag);
+        return s3_err2(c->q, S3ERR_ENTITY_TOO_SMALL, "PartNumber",
+                       arena_printf(a, "%u", c->listed[i].number), "ETag", c->listed[i].etag);
     }
     return S3ERR_OK;
 }
@@ -157,7 +168,8 @@ static enum s3err match_parts(struct completion *c)
     struct s3_upart *stored;
     size_t n, at = 0;
     bool more;
-    int r = s3_upload_parts(c->q->gw->index, c->upload.useq, 0, S3_PART_NUMBER_MAX, &c->q->arena, &stored, &n, &more);
+    int r = s3_upload_parts(c->q->gw->index, c->upload.useq, 0, S3_PART_NUMBER_MAX, &c->q->arena,
+                            &stored, &n, &more);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_UPLOAD);
     for (size_t i = 0; i < c->n; i++) {
@@ -182,6 +194,11 @@ static enum s3err gather(struct completion *c)
     o->mtime_ms = c->q->now_ms; /* Differs: AWS dates the object from the start of the upload */
     o->upload_id = s3_req_param(c->q, STR("uploadId"));
     o->size = 0;
+    if (!o->lock.p) { /* none given when it was created: the bucket's default, from now on */
+        enum s3err e = s3_lock_from_headers(c->q, true, o);
+        if (e != S3ERR_OK)
+            return e;
+    }
     size_t extents = 0;
     for (size_t i = 0; i < c->n; i++)
         extents += c->parts[i].nextents;
@@ -193,15 +210,16 @@ static enum s3err gather(struct completion *c)
     o->nparts = c->n;
     for (size_t i = 0; i < c->n; i++) {
         const struct s3_upart *p = &c->parts[i];
-        o->parts[i] = (struct s3_part){.number = p->number, .size = p->size, .checksum = p->checksum};
+        o->parts[i] =
+            (struct s3_part){.number = p->number, .size = p->size, .checksum = p->checksum};
         for (size_t k = 0; k < p->nextents; k++)
             o->extents[o->nextents++] = p->extents[k];
         o->size += p->size; /* at most 10,000 times 5 GiB */
     }
     if (o->size > OBJECT_MAX)
         return s3_err2(c->q, S3ERR_ENTITY_TOO_LARGE, "ProposedSize",
-                       arena_printf(&c->q->arena, "%llu", (unsigned long long)o->size), "MaxSizeAllowed",
-                       arena_printf(&c->q->arena, "%llu", OBJECT_MAX));
+                       arena_printf(&c->q->arena, "%llu", (unsigned long long)o->size),
+                       "MaxSizeAllowed", arena_printf(&c->q->arena, "%llu", OBJECT_MAX));
     return S3ERR_OK;
 }
 
@@ -225,7 +243,8 @@ static enum s3err checksum_of(struct completion *c)
     int r = s3_checksum_join_init(&j, own ? c->upload.ck_alg : S3_CK_CRC64NVME,
                                   own ? c->upload.ck_type : S3_CK_FULL_OBJECT);
     for (size_t i = 0; r == 0 && i < c->n; i++)
-        r = s3_checksum_join_add(&j, own ? &c->parts[i].checksum : &c->parts[i].crc64, c->parts[i].size);
+        r = s3_checksum_join_add(&j, own ? &c->parts[i].checksum : &c->parts[i].crc64,
+                                 c->parts[i].size);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_OTHER);
     s3_checksum_join_final(&j, &c->object.checksum);
@@ -242,7 +261,8 @@ static enum s3err check_size_header(struct completion *c)
                    "The provided 'x-amz-mp-object-size' header does not match what was computed.");
 }
 
-/* x-amz-checksum-<alg> is the object's here, not the document's; a COMPOSITE one with or without -N. */
+/* x-amz-checksum-<alg> is the object's here, not the document's; a COMPOSITE one with or without
+ * -N. */
 static enum s3err check_checksum_headers(struct completion *c)
 {
     struct s3_req *q = c->q;
@@ -259,9 +279,11 @@ static enum s3err check_checksum_headers(struct completion *c)
         struct s3_checksum given;
         uint32_t parts;
         if (s3_checksum_parse_parts(alg, v, &given, &parts) < 0)
-            return s3_errm(q, S3ERR_INVALID_REQUEST, "Value for %s header is invalid.", info->header);
+            return s3_errm(q, S3ERR_INVALID_REQUEST, "Value for %s header is invalid.",
+                           info->header);
         if (!s3_checksum_eq(&given, &c->object.checksum) || (parts != 0 && parts != c->n))
-            return s3_errm(q, S3ERR_BAD_DIGEST, "The " STR_F " you specified did not match the calculated checksum.",
+            return s3_errm(q, S3ERR_BAD_DIGEST,
+                           "The " STR_F " you specified did not match the calculated checksum.",
                            STR_A(info->name));
     }
     return S3ERR_OK;
@@ -269,8 +291,9 @@ static enum s3err check_checksum_headers(struct completion *c)
 
 static enum s3err prepare(struct completion *c)
 {
-    enum s3err (*const steps[])(struct completion *) = {match_parts, check_sizes, gather,            etag_of,
-                                                        checksum_of, check_size_header, check_checksum_headers};
+    enum s3err (*const steps[])(struct completion *) = {
+        match_parts,       check_sizes,           gather, etag_of, checksum_of,
+        check_size_header, check_checksum_headers};
     enum s3err e = S3ERR_OK;
     for (size_t i = 0; e == S3ERR_OK && i < ARRAY_LEN(steps); i++)
         e = steps[i](c);
@@ -283,8 +306,8 @@ static int commit(struct s3_tx *tx, void *arg)
 {
     struct completion *c = arg;
     c->gone = false;
-    return s3_upload_complete(tx, c->q->bkt->bid, c->q->key, c->upload.useq, c->numbers, c->n, &c->cond, &c->object,
-                              &c->gone);
+    return s3_upload_complete(tx, c->q->bkt->bid, c->q->key, c->upload.useq, c->numbers, c->n,
+                              &c->cond, &c->object, &c->gone);
 }
 
 /* scheme://host/bucket/key, as the client addressed us */
@@ -315,14 +338,17 @@ static enum s3err answer(struct s3_req *q, const struct s3_object *o)
     return s3_answer_close(q, "CompleteMultipartUploadResult");
 }
 
-/* A client whose connection broke asks again: the same answer while the object is still that one. */
+/* A client whose connection broke asks again: the same answer while the object is still that one.
+ */
 static enum s3err finished_before(struct s3_req *q)
 {
     struct s3_object o;
-    int r = s3_upload_finished(q->gw->index, q->bkt->bid, q->key, s3_req_param(q, STR("uploadId")), &q->arena, &o);
+    int r = s3_upload_finished(q->gw->index, q->bkt->bid, q->key, s3_req_param(q, STR("uploadId")),
+                               &q->arena, &o);
     if (r == 0)
         return answer(q, &o);
-    return r == -ENOENT || r == -EINVAL ? s3_no_such_upload(q) : s3err_from_errno(r, S3_THING_UPLOAD);
+    return r == -ENOENT || r == -EINVAL ? s3_no_such_upload(q)
+                                        : s3err_from_errno(r, S3_THING_UPLOAD);
 }
 
 enum s3err s3_h_complete_multipart_upload(struct s3_req *q)
@@ -337,7 +363,8 @@ enum s3err s3_h_complete_multipart_upload(struct s3_req *q)
     if (e == S3ERR_NO_SUCH_UPLOAD)
         return finished_before(q);
     int r = -EAGAIN;
-    for (int i = 0; e == S3ERR_OK && r == -EAGAIN && i < TRIES; i++) { /* parts were replaced meanwhile */
+    for (int i = 0; e == S3ERR_OK && r == -EAGAIN && i < TRIES;
+         i++) { /* parts were replaced meanwhile */
         e = prepare(&c);
         if (e == S3ERR_OK)
             r = s3_commit_key(q, q->bkt, q->key, &c.object, commit, &c);

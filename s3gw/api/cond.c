@@ -74,7 +74,8 @@ enum s3err s3_commit_error(struct s3_req *q, int r)
     case -ENOENT:
         return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
     case -EPERM: /* object lock */
-        return s3_errm(q, S3ERR_ACCESS_DENIED, "Access Denied because object protected by object lock.");
+        return s3_errm(q, S3ERR_ACCESS_DENIED,
+                       "Access Denied because object protected by object lock.");
     case -ENODEV:
         return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
     default:

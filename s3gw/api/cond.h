@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cond - conditions of writes and deletes: from headers to struct s3_cond, and from the errno of the
- * commit that judged them to the error a client sees.
+ * cond - conditions of writes and deletes: from headers to struct s3_cond, and from the errno of
+ * the commit that judged them to the error a client sees.
  *
  * Rule: s3-behaviours 13, "Writes"; S3 User Guide, "Conditional requests".
  */
@@ -16,13 +16,14 @@
  * headers, If-Modified-Since, If-Unmodified-Since.
  */
 enum s3err s3_cond_of_write(struct s3_req *q, struct s3_cond *ret);
-/* If-Match of DeleteObject. NotImplemented for it beside versionId, and for every other condition. */
+/* If-Match of DeleteObject. NotImplemented for it beside versionId, and for every other condition.
+ */
 enum s3err s3_cond_of_delete(struct s3_req *q, struct s3_cond *ret);
 /* One ETag from outside (quotes optional, or *) as If-Match; never matches when it is no ETag. */
 void s3_cond_if_match(struct str text, struct s3_cond *ret);
 
-/* Would it hold against @current (NULL: none)? The errno of the commit, judged early to save traffic;
- * the commit judges again. */
+/* Would it hold against @current (NULL: none)? The errno of the commit, judged early to save
+ * traffic; the commit judges again. */
 int s3_cond_judge(const struct s3_cond *c, const struct s3_object *current) MUST_CHECK;
 
 /* The errno of an update of a key (index/object.h) as error: PreconditionFailed with Condition,

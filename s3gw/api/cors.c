@@ -44,7 +44,8 @@ enum s3err s3_h_put_bucket_cors(struct s3_req *q)
     s3_cors_encode(&c, &doc);
     if (buf_err(&doc) == -E2BIG)
         return s3_errm(q, S3ERR_INVALID_REQUEST, "The CORS configuration is larger than 64 KB.");
-    return buf_err(&doc) ? s3err_from_errno(-ENOMEM, S3_THING_OTHER) : s3_keep_bucket_doc(q, DOC, buf_str(&doc));
+    return buf_err(&doc) ? s3err_from_errno(-ENOMEM, S3_THING_OTHER)
+                         : s3_keep_bucket_doc(q, DOC, buf_str(&doc));
 }
 
 enum s3err s3_h_delete_bucket_cors(struct s3_req *q)
@@ -67,7 +68,8 @@ static void list_header(struct s3_req *q, const char *name, const struct s3_strs
         s3_resp_header(q, name, buf_str(&b));
 }
 
-static void allow_headers(struct s3_req *q, const struct s3_cors_rule *r, struct str origin, bool any)
+static void allow_headers(struct s3_req *q, const struct s3_cors_rule *r, struct str origin,
+                          bool any)
 {
     s3_resp_header(q, "Access-Control-Allow-Origin", any ? STR("*") : origin);
     list_header(q, "Access-Control-Allow-Methods", &r->methods);
@@ -76,7 +78,8 @@ static void allow_headers(struct s3_req *q, const struct s3_cors_rule *r, struct
         s3_resp_headerf(q, "Access-Control-Max-Age", "%llu", (unsigned long long)r->age_s);
     if (!any)
         s3_resp_header(q, "Access-Control-Allow-Credentials", STR("true"));
-    s3_resp_header(q, "Vary", STR("Origin, Access-Control-Request-Headers, Access-Control-Request-Method"));
+    s3_resp_header(q, "Vary",
+                   STR("Origin, Access-Control-Request-Headers, Access-Control-Request-Method"));
 }
 
 void s3_cors_headers(struct s3_req *q)
@@ -100,15 +103,17 @@ void s3_cors_headers(struct s3_req *q)
         return;
     struct str method = s3_req_header(q, STR("access-control-request-method"));
     bool any;
-    const struct s3_cors_rule *r = s3_cors_match(&c, origin, method.n ? method : q->method_name,
-                                                 s3_req_header(q, STR("access-control-request-headers")), &any);
+    const struct s3_cors_rule *r =
+        s3_cors_match(&c, origin, method.n ? method : q->method_name,
+                      s3_req_header(q, STR("access-control-request-headers")), &any);
     if (r)
         allow_headers(q, r, origin, any);
 }
 
 static enum s3err forbidden(struct s3_req *q, struct str method)
 {
-    return s3_err2(q, S3ERR_ACCESS_FORBIDDEN, "Method", method, "ResourceType", q->key.p ? STR("OBJECT") : STR("BUCKET"));
+    return s3_err2(q, S3ERR_ACCESS_FORBIDDEN, "Method", method, "ResourceType",
+                   q->key.p ? STR("OBJECT") : STR("BUCKET"));
 }
 
 /* Browsers ask before they send; nobody signs that. */
@@ -117,18 +122,21 @@ enum s3err s3_h_preflight(struct s3_req *q)
     struct str origin = s3_req_header(q, STR("origin"));
     struct str method = s3_req_header(q, STR("access-control-request-method"));
     struct str headers = s3_req_header(q, STR("access-control-request-headers"));
-    static const struct str known[] = {STR_INIT("GET"), STR_INIT("PUT"), STR_INIT("POST"), STR_INIT("DELETE"),
-                                       STR_INIT("HEAD")};
+    static const struct str known[] = {STR_INIT("GET"), STR_INIT("PUT"), STR_INIT("POST"),
+                                       STR_INIT("DELETE"), STR_INIT("HEAD")};
     bool is_known = false;
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         is_known = is_known || str_eq(method, known[i]);
     if (origin.n == 0)
-        return s3_errm(q, S3ERR_BAD_REQUEST, "Insufficient information. Origin request header needed.");
+        return s3_errm(q, S3ERR_BAD_REQUEST,
+                       "Insufficient information. Origin request header needed.");
     if (!is_known)
-        return s3_errm(q, S3ERR_BAD_REQUEST, "Invalid Access-Control-Request-Method: " STR_F, STR_A(method));
+        return s3_errm(q, S3ERR_BAD_REQUEST, "Invalid Access-Control-Request-Method: " STR_F,
+                       STR_A(method));
     struct str doc = s3_bucket_doc(q->bkt, DOC);
     if (!doc.p) {
-        (void)s3_errm(q, S3ERR_ACCESS_FORBIDDEN, "CORSResponse: CORS is not enabled for this bucket.");
+        (void)s3_errm(q, S3ERR_ACCESS_FORBIDDEN,
+                      "CORSResponse: CORS is not enabled for this bucket.");
         return forbidden(q, method);
     }
     struct s3_cors c;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handlers - what the rows of ops.def point to. Each answers one request: status (0: 200), headers and
- * body in q->resp, or returns the error. They run where the row says (core/op.h) and own nothing after.
+ * handlers - what the rows of ops.def point to. Each answers one request: status (0: 200), headers
+ * and body in q->resp, or returns the error. They run where the row says (core/op.h) and own
+ * nothing after.
  */
 #ifndef S3_HANDLERS_H
 #define S3_HANDLERS_H
@@ -96,5 +97,13 @@ enum s3err s3_h_delete_public_access_block(struct s3_req *q);
 enum s3err s3_h_get_bucket_ownership_controls(struct s3_req *q);
 enum s3err s3_h_put_bucket_ownership_controls(struct s3_req *q);
 enum s3err s3_h_delete_bucket_ownership_controls(struct s3_req *q);
+
+/* lock.c, retention.c */
+enum s3err s3_h_get_object_lock_configuration(struct s3_req *q);
+enum s3err s3_h_put_object_lock_configuration(struct s3_req *q);
+enum s3err s3_h_get_object_retention(struct s3_req *q);
+enum s3err s3_h_put_object_retention(struct s3_req *q);
+enum s3err s3_h_get_object_legal_hold(struct s3_req *q);
+enum s3err s3_h_put_object_legal_hold(struct s3_req *q);
 
 #endif

@@ -34,8 +34,7 @@ static void finished(struct s3_ingest *in, enum s3err e)
     s3_req_done(in->q, e);
 }
 
-/* ---- naming what was stored ---------------------------------------------------------------------
- */
+/* ---- naming what was stored ---- */
 
 static int orphan_fn(struct s3_tx *tx, void *arg)
 {
@@ -96,8 +95,7 @@ static void stored(struct s3_ingest *in, int r, struct str file_id)
     s3_index_submit(in->q->gw->index, &in->update);
 }
 
-/* ---- small --------------------------------------------------------------------------------------
- */
+/* ---- small ---- */
 
 static bool small_room(struct s3_req *q, size_t n)
 {
@@ -174,8 +172,7 @@ static void small_abort(struct s3_req *q)
 static const struct s3_sink small_sink = {
     .room = small_room, .data = small_data, .finish = small_finish, .abort = small_abort};
 
-/* ---- large --------------------------------------------------------------------------------------
- */
+/* ---- large ---- */
 
 static bool large_room(struct s3_req *q, size_t n)
 {
@@ -232,8 +229,7 @@ static const struct s3_sink large_sink = {.room = large_room,
                                           .finish = large_finish,
                                           .abort = large_abort};
 
-/* ---- both ---------------------------------------------------------------------------------------
- */
+/* ---- both ---- */
 
 /* FastDFS names carry an extension; native clients like to see it. */
 static void extension_of(struct str key, char ext[7])

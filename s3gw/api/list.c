@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * list - ListObjects, ListObjectsV2, ListObjectVersions, ListMultipartUploads: parameters in, one page
- * of the index (index/listing.h) out.
+ * list - ListObjects, ListObjectsV2, ListObjectVersions, ListMultipartUploads: parameters in, one
+ * page of the index (index/listing.h) out.
  *
  * Rule: s3-behaviours 11; Amazon S3 API Reference of the four.
  */
@@ -18,9 +18,9 @@ enum { PAGE_MAX = 1000 };
 
 struct lister {
     struct s3_list_query query;
-    bool url;                /* encoding-type=url */
+    bool url; /* encoding-type=url */
     struct s3_list_page page;
-    struct str owner_id;     /* the last owner looked up, and what to show for it */
+    struct str owner_id; /* the last owner looked up, and what to show for it */
     struct str owner_name;
 };
 
@@ -34,7 +34,8 @@ static enum s3err lister_init(struct s3_req *q, struct lister *l, struct str lim
     return e == S3ERR_OK ? s3_param_limit(q, limit, PAGE_MAX, &l->query.max) : e;
 }
 
-typedef int (*list_fn)(struct s3_index *x, const struct s3_list_query *q, struct arena *a, struct s3_list_page *ret);
+typedef int (*list_fn)(struct s3_index *x, const struct s3_list_query *q, struct arena *a,
+                       struct s3_list_page *ret);
 
 static enum s3err lister_run(struct s3_req *q, struct lister *l, list_fn fn)
 {
@@ -76,7 +77,8 @@ static void common_prefixes(struct buf *b, const struct lister *l)
 }
 
 /* As s3_xml_owner, but a page usually has one owner: look each up once. */
-static void owner_element(struct s3_req *q, struct buf *b, struct lister *l, const char *name, struct str id)
+static void owner_element(struct s3_req *q, struct buf *b, struct lister *l, const char *name,
+                          struct str id)
 {
     if (!str_eq(id, l->owner_id) || !l->owner_id.p) {
         struct s3_user u;
@@ -160,7 +162,8 @@ enum s3err s3_h_list_objects_v2(struct s3_req *q)
     struct str token = s3_req_param(q, STR("continuation-token"));
     struct str start = s3_req_param(q, STR("start-after"));
     l.query.after = start;
-    if (token.p) { /* Differs: an empty token is an error at AWS and here; Ceph takes it as absent */
+    if (token
+            .p) { /* Differs: an empty token is an error at AWS and here; Ceph takes it as absent */
         int r = s3_token_decode(&q->arena, token, &l.query.after);
         if (r < 0)
             return r == -ENOMEM ? s3err_from_errno(r, S3_THING_OTHER)
@@ -223,7 +226,8 @@ static enum s3err version_marker(struct s3_req *q, struct lister *l, struct str 
     return s3err_from_errno(seq_of_null(q, l->query.after, &l->query.after_seq), S3_THING_OTHER);
 }
 
-static void version_element(struct s3_req *q, struct buf *b, struct lister *l, const struct s3_list_entry *e)
+static void version_element(struct s3_req *q, struct buf *b, struct lister *l,
+                            const struct s3_list_entry *e)
 {
     bool marker = e->object.flags & S3_OBJ_DELETE_MARKER;
     const char *name = marker ? "DeleteMarker" : "Version";
@@ -293,14 +297,16 @@ static enum s3err upload_marker(struct s3_req *q, struct lister *l, struct str i
     uint64_t useq, check;
     int r = s3_upload_id_parse(id, &useq, &check);
     if (r == 0)
-        r = s3_upload_get(q->gw->index, q->bkt->bid, l->query.after, id, S3_READ_ANY, &q->arena, &u);
+        r = s3_upload_get(q->gw->index, q->bkt->bid, l->query.after, id, S3_READ_ANY, &q->arena,
+                          &u);
     if (r == -EINVAL || r == -ENOENT)
         return s3_err_arg(q, "Invalid uploadId marker", "upload-id-marker", id);
     l->query.after_seq = useq;
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
-static void upload_element(struct s3_req *q, struct buf *b, struct lister *l, const struct s3_list_entry *e)
+static void upload_element(struct s3_req *q, struct buf *b, struct lister *l,
+                           const struct s3_list_entry *e)
 {
     char id[33];
     s3_upload_id_format(&e->upload, id);

@@ -14,7 +14,8 @@ int s3_lookup_version(struct s3_req *q, uint64_t bid, struct str key, struct str
         return s3_object_get(q->gw->index, bid, key, how, detail, &q->arena, ret);
     struct s3_version v;
     int r = s3_version_id_parse(id, &v.null, &v.seq);
-    return r < 0 ? r : s3_object_get_version(q->gw->index, bid, key, &v, how, detail, &q->arena, ret);
+    return r < 0 ? r
+                 : s3_object_get_version(q->gw->index, bid, key, &v, how, detail, &q->arena, ret);
 }
 
 /* A key without a current object: is that because of a marker? */
@@ -41,7 +42,8 @@ static enum s3err marker_named(struct s3_req *q, const struct s3_object *marker)
     s3_resp_version(q, "x-amz-version-id", marker);
     s3_resp_time(q, "Last-Modified", marker->mtime_ms);
     s3_resp_header(q, "Allow", STR("DELETE"));
-    return s3_err2(q, S3ERR_METHOD_NOT_ALLOWED, "Method", q->method_name, "ResourceType", STR("DeleteMarker"));
+    return s3_err2(q, S3ERR_METHOD_NOT_ALLOWED, "Method", q->method_name, "ResourceType",
+                   STR("DeleteMarker"));
 }
 
 enum s3err s3_lookup(struct s3_req *q, bool detail, struct s3_object *ret)

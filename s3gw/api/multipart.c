@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * multipart - CreateMultipartUpload, AbortMultipartUpload, ListParts. Complete is in complete.c, the
- * list of uploads in list.c, part data in object_put.c.
+ * multipart - CreateMultipartUpload, AbortMultipartUpload, ListParts. Complete is in complete.c,
+ * the list of uploads in list.c, part data in object_put.c.
  *
  * Rule: s3-behaviours 16 and 6; Amazon S3 API Reference.
  */
@@ -22,8 +22,8 @@ enum s3err s3_no_such_upload(struct s3_req *q)
 
 enum s3err s3_upload_named(struct s3_req *q, struct s3_upload *ret)
 {
-    int r = s3_upload_get(q->gw->index, q->bkt->bid, q->key, s3_req_param(q, STR("uploadId")), S3_READ_ANY,
-                          &q->arena, ret);
+    int r = s3_upload_get(q->gw->index, q->bkt->bid, q->key, s3_req_param(q, STR("uploadId")),
+                          S3_READ_ANY, &q->arena, ret);
     if (r == -EINVAL || r == -ENOENT)
         return s3_no_such_upload(q);
     return s3err_from_errno(r, S3_THING_UPLOAD);
@@ -34,7 +34,8 @@ enum s3err s3_upload_part_number(struct s3_req *q, uint32_t *ret)
     struct str v = s3_req_param(q, STR("partNumber"));
     uint64_t n;
     if (str_u64(v, S3_PART_NUMBER_MAX, &n) < 0 || n == 0)
-        return s3_err_arg(q, "Part number must be an integer between 1 and 10000, inclusive", "partNumber", v);
+        return s3_err_arg(q, "Part number must be an integer between 1 and 10000, inclusive",
+                          "partNumber", v);
     *ret = (uint32_t)n;
     return S3ERR_OK;
 }
@@ -52,15 +53,18 @@ static enum s3err checksum_of_upload(struct s3_req *q, struct s3_upload *u)
                       : S3ERR_OK;
     if (s3_checksum_by_name(alg, &u->ck_alg) < 0)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [%s]",
+                       "Checksum algorithm provided is unsupported. Please try again with any of "
+                       "the valid types: [%s]",
                        s3_checksum_valid_names);
     u->ck_type = s3_checksum_default_type(u->ck_alg);
     if (type.p && s3_checksum_type_by_name(type, &u->ck_type) < 0)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "Value for x-amz-checksum-type header is invalid.");
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "Value for x-amz-checksum-type header is invalid.");
     const struct s3_checksum_info *info = s3_checksum_info(u->ck_alg);
     if (u->ck_type == S3_CK_COMPOSITE ? !info->composite : !info->full_object)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "The " STR_F " checksum type cannot be used with the " STR_F " checksum algorithm.",
+                       "The " STR_F " checksum type cannot be used with the " STR_F
+                       " checksum algorithm.",
                        STR_A(s3_checksum_type_name(u->ck_type)), STR_A(info->name));
     return S3ERR_OK;
 }
@@ -123,8 +127,8 @@ enum s3err s3_h_abort_multipart_upload(struct s3_req *q)
     q->resp.status = 204;
     enum s3err e = s3_upload_named(q, &u);
     if (e == S3ERR_NO_SUCH_UPLOAD && /* Differs: 204 after Complete, as AWS; most others 404 */
-        s3_upload_finished(q->gw->index, q->bkt->bid, q->key, s3_req_param(q, STR("uploadId")), &q->arena,
-                           &finished) == 0)
+        s3_upload_finished(q->gw->index, q->bkt->bid, q->key, s3_req_param(q, STR("uploadId")),
+                           &q->arena, &finished) == 0)
         return S3ERR_OK;
     if (e != S3ERR_OK)
         return e;
@@ -166,8 +170,8 @@ static enum s3err parts_page(struct s3_req *q, const struct s3_upload *u, struct
         e = s3_param_limit(q, STR("part-number-marker"), INT32_MAX, &p->marker);
     if (e != S3ERR_OK || p->max == 0)
         return e;
-    return s3err_from_errno(s3_upload_parts(q->gw->index, u->useq, (uint32_t)p->marker, p->max, &q->arena,
-                                            &p->parts, &p->n, &p->more),
+    return s3err_from_errno(s3_upload_parts(q->gw->index, u->useq, (uint32_t)p->marker, p->max,
+                                            &q->arena, &p->parts, &p->n, &p->more),
                             S3_THING_OTHER);
 }
 
@@ -194,7 +198,8 @@ enum s3err s3_h_list_parts(struct s3_req *q)
         part_element(b, &u, &p.parts[i]);
     s3_xml_owner(q, b, "Initiator", u.initiator_id);
     s3_xml_owner(q, b, "Owner", u.proto.owner_id);
-    s3_xml_text(b, "StorageClass", u.proto.storage_class.n ? u.proto.storage_class : STR("STANDARD"));
+    s3_xml_text(b, "StorageClass",
+                u.proto.storage_class.n ? u.proto.storage_class : STR("STANDARD"));
     if (u.ck_alg != S3_CK_NONE) {
         s3_xml_text(b, "ChecksumAlgorithm", s3_checksum_info(u.ck_alg)->name);
         s3_xml_text(b, "ChecksumType", s3_checksum_type_name(u.ck_type));

@@ -2,11 +2,11 @@
 /*
  * object_copy - CopyObject and UploadPartCopy: by reference, no data is written.
  *
- * The copy names the files of its source; each gets a second owner (index/refs.h). Data is read only
- * when the answer needs a digest that nobody has stored.
+ * The copy names the files of its source; each gets a second owner (index/refs.h). Data is read
+ * only when the answer needs a digest that nobody has stored.
  *
- * Differs from AWS on purpose: the copy of a multipart object keeps its ETag ("-N"), its parts and its
- * composite checksum. AWS rewrites the data and computes them anew.
+ * Differs from AWS on purpose: the copy of a multipart object keeps its ETag ("-N"), its parts and
+ * its composite checksum. AWS rewrites the data and computes them anew.
  *
  * Rule: s3-behaviours 15 and 6.
  */
@@ -43,7 +43,8 @@ static enum s3err checksum_wanted(struct s3_req *q, enum s3_checksum_alg *ret)
     *ret = S3_CK_NONE;
     if (v.p && s3_checksum_by_name(v, ret) < 0)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [%s]",
+                       "Checksum algorithm provided is unsupported. Please try again with any of "
+                       "the valid types: [%s]",
                        s3_checksum_valid_names);
     return S3ERR_OK;
 }
@@ -88,7 +89,8 @@ static enum s3err object_of(struct s3_req *q, struct copy *c)
                                    .parts = src->parts,
                                    .nparts = src->nparts,
                                    .tags = src->tags};
-    enum s3err e = c->replace_metadata ? s3_object_metadata_from(q, &c->object) : copied_metadata(q, c);
+    enum s3err e =
+        c->replace_metadata ? s3_object_metadata_from(q, &c->object) : copied_metadata(q, c);
     if (e == S3ERR_OK && c->replace_tags)
         e = s3_object_tags_from(q, &c->object);
     if (e == S3ERR_OK)
@@ -99,7 +101,8 @@ static enum s3err object_of(struct s3_req *q, struct copy *c)
     if (r == 0 && c->alg != S3_CK_NONE && c->alg != src->checksum.alg) {
         struct s3_checksum none = {0};
         c->object.checksum = (struct s3_checksum){.alg = c->alg, .type = S3_CK_FULL_OBJECT};
-        r = s3_source_digest(q, c->object.extents, c->object.nextents, NULL, &c->object.checksum, &none);
+        r = s3_source_digest(q, c->object.extents, c->object.nextents, NULL, &c->object.checksum,
+                             &none);
     }
     return s3err_from_errno(r, S3_THING_OTHER);
 }
@@ -107,22 +110,25 @@ static enum s3err object_of(struct s3_req *q, struct copy *c)
 static enum s3err onto_itself(struct s3_req *q, const struct copy *c)
 {
     const struct s3_object *src = &c->source.object;
-    bool same = c->source.bkt.bid == q->bkt->bid && str_eq(c->source.key, q->key) && !c->source.version.p;
+    bool same =
+        c->source.bkt.bid == q->bkt->bid && str_eq(c->source.key, q->key) && !c->source.version.p;
     bool changes = c->replace_metadata || !str_eq(c->object.storage_class, src->storage_class) ||
-                   s3_req_option(q, REDIRECT).n > 0 || (c->alg != S3_CK_NONE && c->alg != src->checksum.alg);
+                   s3_req_option(q, REDIRECT).n > 0 ||
+                   (c->alg != S3_CK_NONE && c->alg != src->checksum.alg);
     if (!same || changes)
         return S3ERR_OK;
-    return s3_errm(q, S3ERR_INVALID_REQUEST,
-                   "This copy request is illegal because it is trying to copy an object to itself without "
-                   "changing the object's metadata, storage class, website redirect location or encryption "
-                   "attributes.");
+    return s3_errm(
+        q, S3ERR_INVALID_REQUEST,
+        "This copy request is illegal because it is trying to copy an object to itself without "
+        "changing the object's metadata, storage class, website redirect location or encryption "
+        "attributes.");
 }
 
 static int commit_copy(struct s3_tx *tx, void *arg)
 {
     struct copy *c = arg;
-    return s3_object_copy(tx, c->source.bkt.bid, c->source.key, c->source.object.seq, c->bid, c->key, &c->cond,
-                          &c->object);
+    return s3_object_copy(tx, c->source.bkt.bid, c->source.key, c->source.object.seq, c->bid,
+                          c->key, &c->cond, &c->object);
 }
 
 static enum s3err prepare(struct s3_req *q, struct copy *c)
@@ -132,7 +138,8 @@ static enum s3err prepare(struct s3_req *q, struct copy *c)
         return e;
     if (c->source.object.size > COPY_MAX)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "The specified copy source is larger than the maximum allowable size for a copy source: "
+                       "The specified copy source is larger than the maximum allowable size for a "
+                       "copy source: "
                        "%llu",
                        COPY_MAX);
     e = object_of(q, c);
@@ -175,7 +182,8 @@ enum s3err s3_h_copy_object(struct s3_req *q)
     if (e == S3ERR_OK)
         e = checksum_wanted(q, &c.alg);
     int r = -EAGAIN;
-    for (int i = 0; e == S3ERR_OK && r == -EAGAIN && i < TRIES; i++) { /* the source changed meanwhile */
+    for (int i = 0; e == S3ERR_OK && r == -EAGAIN && i < TRIES;
+         i++) { /* the source changed meanwhile */
         e = prepare(q, &c);
         if (e == S3ERR_OK)
             r = s3_commit_key(q, q->bkt, q->key, &c.object, commit_copy, &c);
@@ -201,7 +209,8 @@ static enum s3err bad_range(struct s3_req *q, struct str v, const char *message)
 }
 
 /* Strictly bytes=a-b, both inside the source. */
-static enum s3err source_range(struct s3_req *q, uint64_t size, uint64_t *ret_from, uint64_t *ret_length)
+static enum s3err source_range(struct s3_req *q, uint64_t size, uint64_t *ret_from,
+                               uint64_t *ret_length)
 {
     struct str v = s3_req_option(q, STR("x-amz-copy-source-range"));
     *ret_from = 0;
@@ -212,8 +221,10 @@ static enum s3err source_range(struct s3_req *q, uint64_t size, uint64_t *ret_fr
     uint64_t first, last;
     if (!str_starts(v, STR("bytes=")) || !str_cut(str_from(v, 6), '-', &a, &b) ||
         str_u64(a, INT64_MAX, &first) < 0 || str_u64(b, INT64_MAX, &last) < 0 || first > last)
-        return bad_range(q, v, "The x-amz-copy-source-range value must be of the form bytes=first-last where "
-                               "first and last are the zero-based offsets of the first and last bytes to copy");
+        return bad_range(
+            q, v,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where "
+            "first and last are the zero-based offsets of the first and last bytes to copy");
     if (last >= size) /* Differs: InvalidRange in Ceph */
         return bad_range(q, v, "Range specified is not valid for source object");
     *ret_from = first;
@@ -221,7 +232,8 @@ static enum s3err source_range(struct s3_req *q, uint64_t size, uint64_t *ret_fr
     return S3ERR_OK;
 }
 
-/* MD5, CRC64NVME and the upload's own checksum of the part: from the source's record where it has them. */
+/* MD5, CRC64NVME and the upload's own checksum of the part: from the source's record where it has
+ * them. */
 static int part_digests(struct s3_req *q, struct part_copy *c, bool whole)
 {
     const struct s3_object *src = &c->source.object;
@@ -229,8 +241,10 @@ static int part_digests(struct s3_req *q, struct part_copy *c, bool whole)
     bool full = whole && src->checksum.type == S3_CK_FULL_OBJECT;
     bool md5_known = whole && src->etag.parts == 0;
     memcpy(p->md5, src->etag.md5, 16);
-    p->crc64 = full && src->checksum.alg == S3_CK_CRC64NVME ? src->checksum : (struct s3_checksum){0};
-    p->checksum = full && src->checksum.alg == c->upload.ck_alg ? src->checksum : (struct s3_checksum){0};
+    p->crc64 =
+        full && src->checksum.alg == S3_CK_CRC64NVME ? src->checksum : (struct s3_checksum){0};
+    p->checksum =
+        full && src->checksum.alg == c->upload.ck_alg ? src->checksum : (struct s3_checksum){0};
     struct s3_checksum crc64 = {.alg = p->crc64.alg ? S3_CK_NONE : S3_CK_CRC64NVME};
     struct s3_checksum own = {.alg = p->checksum.alg ? S3_CK_NONE : c->upload.ck_alg};
     if (md5_known && crc64.alg == S3_CK_NONE && own.alg == S3_CK_NONE)
@@ -253,7 +267,8 @@ static enum s3err prepare_part(struct s3_req *q, struct part_copy *c)
         return e;
     if (length > COPY_MAX)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "The specified copy source is larger than the maximum allowable size for a copy source: "
+                       "The specified copy source is larger than the maximum allowable size for a "
+                       "copy source: "
                        "%llu",
                        COPY_MAX);
     struct s3_upart *p = &c->part;
@@ -261,7 +276,8 @@ static enum s3err prepare_part(struct s3_req *q, struct part_copy *c)
     p->mtime_ms = q->now_ms;
     int r = s3_source_slice(q, &c->source.object, from, length, &p->extents, &p->nextents);
     if (r == 0 && p->nextents > EXTENTS_MAX)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "The copy source consists of too many pieces for one part.");
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "The copy source consists of too many pieces for one part.");
     if (r == 0)
         r = part_digests(q, c, length == c->source.object.size);
     return s3err_from_errno(r, S3_THING_OTHER);
@@ -270,8 +286,8 @@ static enum s3err prepare_part(struct s3_req *q, struct part_copy *c)
 static int commit_part(struct s3_tx *tx, void *arg)
 {
     struct part_copy *c = arg;
-    return s3_upload_copy_part(tx, c->source.bkt.bid, c->source.key, c->source.object.seq, c->bid, c->key,
-                               c->upload.useq, &c->part);
+    return s3_upload_copy_part(tx, c->source.bkt.bid, c->source.key, c->source.object.seq, c->bid,
+                               c->key, c->upload.useq, &c->part);
 }
 
 static enum s3err answer_part(struct s3_req *q, const struct part_copy *c)

@@ -31,7 +31,8 @@ static enum s3err version_named(struct s3_req *q, struct str id, struct s3_delet
 /* The name of what a deletion made or removed. */
 static size_t version_gone(const struct s3_deletion *d, char out[S3_VERSION_ID_MAX])
 {
-    struct s3_object o = {.seq = d->gone.seq, .flags = d->gone.null_version ? S3_OBJ_NULL_VERSION : 0};
+    struct s3_object o = {.seq = d->gone.seq,
+                          .flags = d->gone.null_version ? S3_OBJ_NULL_VERSION : 0};
     return s3_version_id_format(&o, out);
 }
 
@@ -62,17 +63,19 @@ enum s3err s3_h_delete_object(struct s3_req *q)
 
 struct entry {
     struct str key;
-    struct str version;  /* absent: none given */
+    struct str version; /* absent: none given */
     struct s3_cond cond;
-    enum s3err error;    /* of this key */
-    size_t deletion;     /* index, SIZE_MAX: none needed */
-    bool marker;         /* a delete marker was made, or removed */
+    enum s3err error; /* of this key */
+    size_t deletion;  /* index, SIZE_MAX: none needed */
+    bool marker;      /* a delete marker was made, or removed */
     char marker_id[S3_VERSION_ID_MAX];
 };
 
 static enum s3err parse_entry(const struct s3_node *n, struct entry *e)
 {
-    *e = (struct entry){.key = s3_node_text(n, "Key"), .version = s3_node_text(n, "VersionId"), .deletion = SIZE_MAX};
+    *e = (struct entry){.key = s3_node_text(n, "Key"),
+                        .version = s3_node_text(n, "VersionId"),
+                        .deletion = SIZE_MAX};
     if (!e->key.p || e->key.n == 0)
         return S3ERR_MALFORMED_XML;
     if (e->version.n == 0)
@@ -83,7 +86,8 @@ static enum s3err parse_entry(const struct s3_node *n, struct entry *e)
     return S3ERR_OK;
 }
 
-static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *ret_n, bool *ret_quiet)
+static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *ret_n,
+                                bool *ret_quiet)
 {
     struct s3_node *root;
     int r = s3_xml_parse(q->body, "Delete", &q->arena, &root);
@@ -96,7 +100,8 @@ static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *re
     if (!list)
         return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
     size_t i = 0;
-    for (const struct s3_node *o = s3_node_child(root, "Object"); o; o = s3_node_find(o->next, "Object")) {
+    for (const struct s3_node *o = s3_node_child(root, "Object"); o;
+         o = s3_node_find(o->next, "Object")) {
         enum s3err e = parse_entry(o, &list[i++]);
         if (e != S3ERR_OK)
             return e;
@@ -111,7 +116,8 @@ static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *re
 static enum s3err judge_entry(struct s3_req *q, const struct entry *e, struct s3_deletion *ret)
 {
     *ret = (struct s3_deletion){.key = e->key, .cond = e->cond, .by_version = e->version.p != NULL};
-    enum s3err err = s3_policy_allows(q, q->bkt, e->key, e->version.p ? "s3:DeleteObjectVersion" : "s3:DeleteObject");
+    enum s3err err = s3_policy_allows(q, q->bkt, e->key,
+                                      e->version.p ? "s3:DeleteObjectVersion" : "s3:DeleteObject");
     if (err != S3ERR_OK)
         return err;
     if (e->key.n > S3_KEY_MAX)

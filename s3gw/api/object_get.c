@@ -25,8 +25,7 @@ struct window {
     uint64_t first, n; /* bytes */
 };
 
-/* ---- which bytes --------------------------------------------------------------------------------
- */
+/* ---- which bytes ---- */
 
 static enum s3err part_window(struct s3_req *q, const struct s3_object *o, struct str number,
                               struct window *w)
@@ -86,8 +85,7 @@ static enum s3err window_of(struct s3_req *q, const struct s3_object *o, struct 
     return S3ERR_OK;
 }
 
-/* ---- the bytes ----------------------------------------------------------------------------------
- */
+/* ---- the bytes ---- */
 
 /* The runs of files that make up the window. 0; -EBADMSG when the manifest is shorter than the
  * object. */
@@ -145,8 +143,7 @@ static int fill_body(struct s3_req *q, const struct s3_object *o, const struct w
     return 0;
 }
 
-/* ---- the handlers -------------------------------------------------------------------------------
- */
+/* ---- the handlers ---- */
 
 static enum s3err not_read(struct s3_req *q, int r)
 {

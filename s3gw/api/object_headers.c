@@ -4,9 +4,11 @@
 #include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
 #include "s3gw/api/lifecycle.h"
+#include "s3gw/api/lock.h"
 #include "s3gw/index/version.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/op.h"
 #include "s3gw/core/tags.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/access.h"
@@ -22,7 +24,8 @@ static const struct {
 } system_headers[] = {
     {STR_INIT("content-type"), "Content-Type", STR_INIT("response-content-type")},
     {STR_INIT("cache-control"), "Cache-Control", STR_INIT("response-cache-control")},
-    {STR_INIT("content-disposition"), "Content-Disposition", STR_INIT("response-content-disposition")},
+    {STR_INIT("content-disposition"), "Content-Disposition",
+     STR_INIT("response-content-disposition")},
     {STR_INIT("content-encoding"), "Content-Encoding", STR_INIT("response-content-encoding")},
     {STR_INIT("content-language"), "Content-Language", STR_INIT("response-content-language")},
     {STR_INIT("expires"), "Expires", STR_INIT("response-expires")},
@@ -54,7 +57,8 @@ static enum s3err system_headers_from(struct s3_req *q, struct s3_object *o)
             v = s3_body_content_encoding(q); /* without aws-chunked */
         if (v.n == 0)
             continue; /* empty counts as not given: the default content type, no encoding */
-        if (ours && !str_starts(v, STR("/")) && !str_starts(v, STR("http://")) && !str_starts(v, STR("https://")))
+        if (ours && !str_starts(v, STR("/")) && !str_starts(v, STR("http://")) &&
+            !str_starts(v, STR("https://")))
             return S3ERR_INVALID_REDIRECT_LOCATION;
         keep(o, name, v);
     }
@@ -69,7 +73,8 @@ static struct s3_pair *find_kept(struct s3_object *o, struct str name)
     return NULL;
 }
 
-static enum s3err keep_metadata(struct s3_req *q, struct s3_object *o, const struct s3_pair *h, bool join)
+static enum s3err keep_metadata(struct s3_req *q, struct s3_object *o, const struct s3_pair *h,
+                                bool join)
 {
     struct str value = h->value.p ? h->value : STR("");
     struct s3_pair *seen = find_kept(o, h->name);
@@ -128,13 +133,16 @@ enum s3err s3_object_tags_from(struct s3_req *q, struct s3_object *o)
     case S3_TAGS_OK:
         break;
     case S3_TAGS_FORM:
-        return s3_err_arg(q, "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
-                             "parameters without tag name duplicates.",
-                          "x-amz-tagging", v);
+        return s3_err_arg(
+            q,
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
+            "parameters without tag name duplicates.",
+            "x-amz-tagging", v);
     case S3_TAGS_INVALID:
         return S3ERR_INVALID_TAG;
     case S3_TAGS_TOO_MANY:
-        return s3_errm(q, S3ERR_BAD_REQUEST, "Object tags cannot be greater than %d", S3_TAGS_OBJECT_MAX);
+        return s3_errm(q, S3ERR_BAD_REQUEST, "Object tags cannot be greater than %d",
+                       S3_TAGS_OBJECT_MAX);
     case S3_TAGS_NO_MEMORY:
         return no_memory();
     }
@@ -155,8 +163,10 @@ enum s3err s3_refuse_encryption(struct s3_req *q)
 {
     static const struct str prefix = STR_INIT("x-amz-server-side-encryption");
     struct str sse = s3_req_option(q, prefix);
-    if (sse.p && !str_eq(sse, STR("AES256")) && !str_eq(sse, STR("aws:kms")) && !str_eq(sse, STR("aws:kms:dsse")))
-        return s3_err_arg(q, "The encryption method specified is not supported", "x-amz-server-side-encryption", sse);
+    if (sse.p && !str_eq(sse, STR("AES256")) && !str_eq(sse, STR("aws:kms")) &&
+        !str_eq(sse, STR("aws:kms:dsse")))
+        return s3_err_arg(q, "The encryption method specified is not supported",
+                          "x-amz-server-side-encryption", sse);
     for (size_t i = 0; i < q->nheaders; i++)
         if (str_istarts(q->headers[i].name, prefix))
             return refuse_header(q, q->headers[i].name);
@@ -166,31 +176,13 @@ enum s3err s3_refuse_encryption(struct s3_req *q)
     return S3ERR_OK;
 }
 
-/* No bucket has object lock yet: the values are judged first, then the bucket. */
-static enum s3err lock_from(struct s3_req *q)
-{
-    struct str mode = s3_req_option(q, STR("x-amz-object-lock-mode"));
-    struct str until = s3_req_option(q, STR("x-amz-object-lock-retain-until-date"));
-    struct str hold = s3_req_option(q, STR("x-amz-object-lock-legal-hold"));
-    if (!mode.p && !until.p && !hold.p)
-        return S3ERR_OK;
-    if (!mode.p != !until.p)
-        return s3_err_arg(q,
-                          "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
-                          mode.p ? "x-amz-object-lock-mode" : "x-amz-object-lock-retain-until-date",
-                          mode.p ? mode : until);
-    if (mode.p && !str_eq(mode, STR("GOVERNANCE")) && !str_eq(mode, STR("COMPLIANCE")))
-        return s3_err_arg(q, "Unknown wormMode directive.", "x-amz-object-lock-mode", mode);
-    if (hold.p && !str_eq(hold, STR("ON")) && !str_eq(hold, STR("OFF")))
-        return s3_err_arg(q, "Legal Hold must be either of 'ON' or 'OFF'", "x-amz-object-lock-legal-hold", hold);
-    return s3_errm(q, S3ERR_INVALID_REQUEST, "Bucket is missing Object Lock Configuration");
-}
-
 static enum s3err class_from(struct s3_req *q, struct s3_object *o)
 {
-    static const struct str known[] = { /* labels: all are stored alike and readable at once */
-        STR_INIT("STANDARD"), STR_INIT("REDUCED_REDUNDANCY"), STR_INIT("STANDARD_IA"), STR_INIT("ONEZONE_IA"),
-        STR_INIT("INTELLIGENT_TIERING"), STR_INIT("GLACIER"), STR_INIT("GLACIER_IR"), STR_INIT("DEEP_ARCHIVE")};
+    static const struct str known[] = {
+        /* labels: all are stored alike and readable at once */
+        STR_INIT("STANDARD"),   STR_INIT("REDUCED_REDUNDANCY"),  STR_INIT("STANDARD_IA"),
+        STR_INIT("ONEZONE_IA"), STR_INIT("INTELLIGENT_TIERING"), STR_INIT("GLACIER"),
+        STR_INIT("GLACIER_IR"), STR_INIT("DEEP_ARCHIVE")};
     o->storage_class = STR_NULL;
     struct str v = s3_req_option(q, STR("x-amz-storage-class"));
     if (v.n == 0)
@@ -206,8 +198,8 @@ static enum s3err class_from(struct s3_req *q, struct s3_object *o)
 /* Whose is the object to be? */
 static struct str owner_of(const struct s3_req *q, enum s3_ownership ownership)
 {
-    /* Root writes on behalf of the bucket's owner, whom its objects must not lock out; nobody owns what
-     * strangers write but whoever let them. */
+    /* Root writes on behalf of the bucket's owner, whom its objects must not lock out; nobody owns
+     * what strangers write but whoever let them. */
     if (q->who.root || q->who.anonymous || ownership == S3_BUCKET_OWNER_ENFORCED)
         return q->bkt->owner_id;
     bool given = str_eq(s3_req_option(q, STR("x-amz-acl")), STR("bucket-owner-full-control"));
@@ -230,7 +222,8 @@ static enum s3err acl_from(struct s3_req *q, struct s3_object *o)
     if (e != S3ERR_OK || (acl.n == 1 && s3_acl_is_private(&acl, o->owner_id) &&
                           acl.grant[0].permission == S3_PERM_FULL_CONTROL))
         return e; /* private is the same as no record */
-    if (!s3_bucket_doc(q->bkt, STR("acl")).p) { /* policy/eval.c looks at objects only where this is set */
+    if (!s3_bucket_doc(q->bkt, STR("acl"))
+             .p) { /* policy/eval.c looks at objects only where this is set */
         if (!q->may_block)
             return S3ERR_WOULD_BLOCK;
         e = s3_keep_bucket_doc(q, STR("acl"), s3_acl_private(q));
@@ -243,6 +236,12 @@ static enum s3err acl_from(struct s3_req *q, struct s3_object *o)
     return o->acl.p ? S3ERR_OK : no_memory();
 }
 
+/* The default retention of an upload counts from its completion. */
+static bool makes_object(const struct s3_req *q)
+{
+    return !q->op || strcmp(q->op->name, "CreateMultipartUpload") != 0;
+}
+
 enum s3err s3_object_rest_from(struct s3_req *q, struct s3_object *o)
 {
     ASSERT(q->bkt);
@@ -252,7 +251,7 @@ enum s3err s3_object_rest_from(struct s3_req *q, struct s3_object *o)
     if (e == S3ERR_OK)
         e = s3_refuse_encryption(q);
     if (e == S3ERR_OK)
-        e = lock_from(q);
+        e = s3_lock_from_headers(q, makes_object(q), o);
     return e;
 }
 
@@ -302,7 +301,8 @@ void s3_object_checksum_headers(struct s3_req *q, const struct s3_object *o)
 /* One whole file that native clients can download under its id: issue 2, section 4. */
 static void file_id_to(struct s3_req *q, const struct s3_object *o)
 {
-    if (o->nextents == 1 && o->extents[0].offset == 0 && o->etag.parts == 0 && o->extents[0].length == o->size)
+    if (o->nextents == 1 && o->extents[0].offset == 0 && o->etag.parts == 0 &&
+        o->extents[0].length == o->size)
         s3_resp_header(q, "x-dfs-file-id", o->extents[0].file_id);
 }
 
@@ -347,6 +347,8 @@ void s3_object_headers_to(struct s3_req *q, const struct s3_object *o)
     if (!part && !s3_req_header(q, STR("range")).p &&
         str_ieq(s3_req_option(q, STR("x-amz-checksum-mode")), STR("ENABLED")))
         s3_object_checksum_headers(q, o);
+    if (o->lock.p)
+        s3_lock_headers(q, o);
     file_id_to(q, o);
 }
 
@@ -355,16 +357,18 @@ enum s3err s3_object_read_options(struct s3_req *q)
     if (q->who.anonymous)
         for (size_t i = 0; i < q->nparams; i++)
             if (str_starts(q->params[i].name, STR("response-")))
-                return s3_errm(q, S3ERR_INVALID_REQUEST,
-                               "Request specific response headers cannot be used for anonymous GET requests.");
+                return s3_errm(
+                    q, S3ERR_INVALID_REQUEST,
+                    "Request specific response headers cannot be used for anonymous GET requests.");
     for (size_t i = 0; i < q->nheaders; i++) {
         struct str name = q->headers[i].name;
         if (str_istarts(name, STR("x-amz-server-side-encryption-customer-")))
             return s3_errm(q, S3ERR_INVALID_REQUEST,
                            "The encryption parameters are not applicable to this object.");
         if (str_istarts(name, STR("x-amz-server-side-encryption")))
-            return s3_err_arg(q, "x-amz-server-side-encryption header is not supported for this operation.",
-                              "x-amz-server-side-encryption", q->headers[i].value);
+            return s3_err_arg(
+                q, "x-amz-server-side-encryption header is not supported for this operation.",
+                "x-amz-server-side-encryption", q->headers[i].value);
     }
     return S3ERR_OK;
 }

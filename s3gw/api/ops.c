@@ -4,14 +4,15 @@
 #include "s3gw/api/handlers.h"
 
 /* The body column: how it is read, and whether checksums in the head are the object's instead. */
-#define BODY_NONE S3_BODY_NONE, false
-#define BODY_XML S3_BODY_XML, false
+#define BODY_NONE   S3_BODY_NONE, false
+#define BODY_XML    S3_BODY_XML, false
 #define BODY_STREAM S3_BODY_STREAM, false
-#define BODY_PARTS S3_BODY_XML, true
+#define BODY_PARTS  S3_BODY_XML, true
 
 const struct s3_op s3_ops[] = {
-#define S3OP(name, method, level, sub, header, action, vaction, body, where, bucket, handler) \
-    {#name, S3_##method, S3_##level, sub, header, action, vaction, BODY_##body, S3_##where, bucket, handler},
+#define S3OP(name, method, level, sub, header, action, vaction, body, where, bucket, handler)      \
+    {#name,   S3_##method, S3_##level, sub,    header, action,                                     \
+     vaction, BODY_##body, S3_##where, bucket, handler},
 #include "s3gw/api/ops.def"
 #undef S3OP
 };
@@ -19,13 +20,14 @@ const size_t s3_nops = ARRAY_LEN(s3_ops);
 
 const char *s3_method_name(enum s3_method m)
 {
-    static const char *const names[] = {[S3_GET] = "GET",       [S3_HEAD] = "HEAD",
-                                        [S3_PUT] = "PUT",       [S3_POST] = "POST",
-                                        [S3_DELETE] = "DELETE", [S3_OPTIONS] = "OPTIONS"};
+    static const char *const names[] = {
+        [S3_GET] = "GET",   [S3_HEAD] = "HEAD",     [S3_PUT] = "PUT",
+        [S3_POST] = "POST", [S3_DELETE] = "DELETE", [S3_OPTIONS] = "OPTIONS"};
     return m < ARRAY_LEN(names) ? names[m] : "OTHER";
 }
 
-/* Query names that belong to subresources without being one by themselves: they may accompany any. */
+/* Query names that belong to subresources without being one by themselves: they may accompany any.
+ */
 static const char *const companions[] = {"versionId", "partNumber"};
 
 /* "analytics&id" -> "analytics"; "list-type=2" -> none, a switch and not a resource */
@@ -90,11 +92,12 @@ static enum s3err not_allowed(struct s3_req *q, enum s3_level level, struct str 
         seen |= 1u << op->method;
         buf_addf(&allow, "%s%s", allow.n ? ", " : "", s3_method_name(op->method));
     }
-    /* A list of uploads is asked of the bucket; AWS takes GET key?uploads for a mistake, not for a method. */
+    /* A list of uploads is asked of the bucket; AWS takes GET key?uploads for a mistake, not for a
+     * method. */
     bool list_of_key = level == S3_OBJECT && q->method == S3_GET && str_eq(sub, STR("uploads"));
     if (!seen || list_of_key)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "There is no such thing as the ?" STR_F " sub-resource here",
-                       STR_A(sub));
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "There is no such thing as the ?" STR_F " sub-resource here", STR_A(sub));
     s3_resp_header(q, "Allow", buf_str(&allow));
     static const char *const types[] = {
         [S3_SERVICE] = "SERVICE", [S3_BUCKET] = "BUCKET", [S3_OBJECT] = "OBJECT"};
@@ -102,7 +105,8 @@ static enum s3err not_allowed(struct s3_req *q, enum s3_level level, struct str 
                    sub.p ? sub : str_c(types[level]));
 }
 
-/* Is it a subresource of anything? Level does not matter: ?lifecycle on a key must not be a plain GET. */
+/* Is it a subresource of anything? Level does not matter: ?lifecycle on a key must not be a plain
+ * GET. */
 static bool known_subresource(struct str name)
 {
     for (size_t i = 0; i < s3_nops; i++) { /* every parameter of every request comes here: quick */
@@ -142,9 +146,11 @@ static enum s3err check_subresources(struct s3_req *q, enum s3_level level, cons
             continue;
         if (!chosen.p)
             return not_allowed(q, level, name);
-        struct str both = arena_printf(&q->arena, "Conflicting query string parameters: " STR_F ", " STR_F,
-                                       STR_A(chosen), STR_A(name));
-        return s3_err_arg(q, both.p ? both.p : "Conflicting query string parameters", "ResourceType", chosen);
+        struct str both =
+            arena_printf(&q->arena, "Conflicting query string parameters: " STR_F ", " STR_F,
+                         STR_A(chosen), STR_A(name));
+        return s3_err_arg(q, both.p ? both.p : "Conflicting query string parameters",
+                          "ResourceType", chosen);
     }
     return S3ERR_OK;
 }

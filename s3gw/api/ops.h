@@ -14,11 +14,13 @@ extern const struct s3_op s3_ops[];
 extern const size_t s3_nops;
 
 /*
- * Sets q->op from method, level (bucket and key as the URI said), query names and selecting headers.
+ * Sets q->op from method, level (bucket and key as the URI said), query names and selecting
+ * headers.
  *
  * S3ERR_OK; NotImplemented for a row without a handler (q->op is set, so that logs name it);
- * MethodNotAllowed with an Allow header; InvalidRequest for a subresource that the resource does not
- * have; InvalidArgument for subresources, versionId, partNumber or a copy source that contradict.
+ * MethodNotAllowed with an Allow header; InvalidRequest for a subresource that the resource does
+ * not have; InvalidArgument for subresources, versionId, partNumber or a copy source that
+ * contradict.
  */
 enum s3err s3_route(struct s3_req *q);
 

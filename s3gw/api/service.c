@@ -14,7 +14,7 @@ struct page {
     struct str prefix;
     struct str after;
     size_t max;
-    bool paged;       /* a parameter asked for the newer form of the answer */
+    bool paged; /* a parameter asked for the newer form of the answer */
 };
 
 static enum s3err page_of(struct s3_req *q, struct page *p)
@@ -22,18 +22,22 @@ static enum s3err page_of(struct s3_req *q, struct page *p)
     struct str max = s3_req_param(q, STR("max-buckets"));
     uint64_t n = MAX_BUCKETS;
     if (max.n > 0 && (str_u64(max, MAX_BUCKETS, &n) < 0 || n == 0))
-        return s3_err_arg(q, "Argument max-buckets must be an integer between 1 and 10000", "max-buckets", max);
+        return s3_err_arg(q, "Argument max-buckets must be an integer between 1 and 10000",
+                          "max-buckets", max);
     struct str token = s3_req_param(q, STR("continuation-token"));
     if (token.n > 0 && s3_token_decode(&q->arena, token, &p->after) < 0)
-        return s3_err_arg(q, "The continuation token provided is incorrect", "continuation-token", token);
+        return s3_err_arg(q, "The continuation token provided is incorrect", "continuation-token",
+                          token);
     p->owner = q->who.root ? STR_NULL : q->who.user_id;
     p->prefix = s3_req_param(q, STR("prefix"));
     p->max = (size_t)n;
-    p->paged = max.n > 0 || token.n > 0 || p->prefix.n > 0 || s3_req_has_param(q, STR("bucket-region"));
+    p->paged =
+        max.n > 0 || token.n > 0 || p->prefix.n > 0 || s3_req_has_param(q, STR("bucket-region"));
     return S3ERR_OK;
 }
 
-static void bucket_element(struct s3_req *q, struct buf *b, const struct s3_bucket *bkt, bool region)
+static void bucket_element(struct s3_req *q, struct buf *b, const struct s3_bucket *bkt,
+                           bool region)
 {
     s3_xml_open(b, "Bucket");
     s3_xml_text(b, "Name", bkt->name);
@@ -54,7 +58,8 @@ enum s3err s3_h_list_buckets(struct s3_req *q)
     bool more = false;
     struct str region = s3_req_param(q, STR("bucket-region"));
     if (region.n == 0 || str_eq(region, q->gw->region)) {
-        int r = s3_bucket_list(q->gw->index, p.owner, p.prefix, p.after, p.max, &q->arena, &buckets, &n, &more);
+        int r = s3_bucket_list(q->gw->index, p.owner, p.prefix, p.after, p.max, &q->arena, &buckets,
+                               &n, &more);
         if (r < 0)
             return s3err_from_errno(r, S3_THING_OTHER);
     }

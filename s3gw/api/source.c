@@ -14,7 +14,8 @@ static const struct str HEADER = STR_INIT("x-amz-copy-source");
 
 static enum s3err bad_source(struct s3_req *q)
 {
-    return s3_err_arg(q, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+    return s3_err_arg(q,
+                      "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
                       "x-amz-copy-source", s3_req_option(q, HEADER));
 }
 
@@ -37,14 +38,16 @@ static enum s3err find_object(struct s3_req *q, struct s3_source *s)
         return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", s->key);
     if (r == 0 && s->object.flags & S3_OBJ_DELETE_MARKER)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "The source of a copy request may not specifically refer to a delete marker by version id.");
+                       "The source of a copy request may not specifically refer to a delete marker "
+                       "by version id.");
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
 static enum s3err refuse_customer_key(struct s3_req *q)
 {
     for (size_t i = 0; i < q->nheaders; i++)
-        if (str_istarts(q->headers[i].name, STR("x-amz-copy-source-server-side-encryption-customer-")))
+        if (str_istarts(q->headers[i].name,
+                        STR("x-amz-copy-source-server-side-encryption-customer-")))
             return s3_errm(q, S3ERR_INVALID_REQUEST,
                            "The encryption parameters are not applicable to this object.");
     return S3ERR_OK;
@@ -66,7 +69,8 @@ enum s3err s3_source_load(struct s3_req *q, struct s3_source *ret)
     if (e == S3ERR_OK)
         e = s3_policy_expected_owner(q, STR("x-amz-source-expected-bucket-owner"), &s.bkt);
     if (e == S3ERR_OK)
-        e = s3_policy_allows(q, &s.bkt, s.key, s.version.p ? "s3:GetObjectVersion" : "s3:GetObject");
+        e = s3_policy_allows(q, &s.bkt, s.key,
+                             s.version.p ? "s3:GetObjectVersion" : "s3:GetObject");
     if (e == S3ERR_OK)
         e = find_object(q, &s);
     if (e == S3ERR_OK)
@@ -90,7 +94,8 @@ int s3_source_slice(struct s3_req *q, const struct s3_object *o, uint64_t from, 
             continue;
         }
         uint64_t take = MIN(e->length - from, length);
-        out[n++] = (struct s3_extent){.file_id = e->file_id, .offset = e->offset + from, .length = take};
+        out[n++] =
+            (struct s3_extent){.file_id = e->file_id, .offset = e->offset + from, .length = take};
         length -= take;
         from = 0;
     }
@@ -112,7 +117,8 @@ static void digests_fini(struct digests *d)
     s3_hash_fini(&d->c2);
 }
 
-static int digests_init(struct digests *d, bool md5, const struct s3_checksum *c1, const struct s3_checksum *c2)
+static int digests_init(struct digests *d, bool md5, const struct s3_checksum *c1,
+                        const struct s3_checksum *c2)
 {
     int r = s3_hash_init(&d->md5, md5 ? S3_CK_MD5 : S3_CK_NONE);
     if (r == 0)
@@ -122,7 +128,8 @@ static int digests_init(struct digests *d, bool md5, const struct s3_checksum *c
     return r;
 }
 
-static int digest_extent(struct s3_req *q, const struct s3_extent *e, uint8_t *piece, struct digests *d)
+static int digest_extent(struct s3_req *q, const struct s3_extent *e, uint8_t *piece,
+                         struct digests *d)
 {
     for (uint64_t at = 0; at < e->length;) {
         size_t n = (size_t)MIN(e->length - at, (uint64_t)READ_BYTES);

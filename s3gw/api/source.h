@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * source - the object that x-amz-copy-source names: found, permitted, its conditions judged; and what
- * must be read of its data when a copy needs digests nobody has.
+ * source - the object that x-amz-copy-source names: found, permitted, its conditions judged; and
+ * what must be read of its data when a copy needs digests nobody has.
  *
  * Rule: s3-behaviours 15; Amazon S3 API Reference, CopyObject, UploadPartCopy.
  */
@@ -18,16 +18,17 @@ struct s3_source {
     struct s3_object object; /* with detail */
 };
 
-/* May block. The error to send: InvalidArgument, NoSuchBucket, NoSuchKey, NoSuchVersion, AccessDenied,
- * PreconditionFailed, NotImplemented. */
+/* May block. The error to send: InvalidArgument, NoSuchBucket, NoSuchKey, NoSuchVersion,
+ * AccessDenied, PreconditionFailed, NotImplemented. */
 enum s3err s3_source_load(struct s3_req *q, struct s3_source *ret);
 
-/* Bytes [from, from + length) of the object as extents in the arena, owner 0. 0, -ENOMEM, -EBADMSG. */
+/* Bytes [from, from + length) of the object as extents in the arena, owner 0. 0, -ENOMEM, -EBADMSG.
+ */
 int s3_source_slice(struct s3_req *q, const struct s3_object *o, uint64_t from, uint64_t length,
                     struct s3_extent **ret, size_t *ret_n) MUST_CHECK;
 
-/* Read those extents and compute. @md5 may be NULL; checksums with alg NONE are left alone. May take
- * long: a second a gigabyte or so. 0 or errno. */
+/* Read those extents and compute. @md5 may be NULL; checksums with alg NONE are left alone. May
+ * take long: a second a gigabyte or so. 0 or errno. */
 int s3_source_digest(struct s3_req *q, const struct s3_extent *e, size_t n, uint8_t md5[16],
                      struct s3_checksum *c1, struct s3_checksum *c2) MUST_CHECK;
 

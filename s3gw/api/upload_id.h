@@ -7,7 +7,8 @@
 
 enum { S3_PART_NUMBER_MAX = 10000 };
 
-/* The open upload of this bucket and key named by ?uploadId. NoSuchUpload with UploadId. May block. */
+/* The open upload of this bucket and key named by ?uploadId. NoSuchUpload with UploadId. May block.
+ */
 enum s3err s3_upload_named(struct s3_req *q, struct s3_upload *ret);
 enum s3err s3_no_such_upload(struct s3_req *q);
 /* ?partNumber, 1 to 10000; InvalidArgument. */

@@ -12,7 +12,8 @@ enum s3_level { S3_SERVICE, S3_BUCKET, S3_OBJECT };
 
 enum s3_body_kind {
     S3_BODY_NONE,   /* a body is read and thrown away */
-    S3_BODY_XML,    /* read whole into q->body, at most S3_BODY_WHOLE_MAX, digests checked, then handle() */
+    S3_BODY_XML,    /* read whole into q->body, at most S3_BODY_WHOLE_MAX, digests checked, then
+                       handle() */
     S3_BODY_STREAM, /* object data: begin() before the first byte, then data flows to the sink */
 };
 
@@ -25,17 +26,18 @@ enum s3_where {
 };
 
 struct s3_op {
-    const char *name;         /* "PutObject" */
+    const char *name; /* "PutObject" */
     enum s3_method method;
     enum s3_level level;
-    const char *subresource;  /* query name that selects it; NULL: none. "a=b": with that value */
-    const char *header;       /* header (or signed query option) that selects it; NULL: none */
-    const char *action;       /* permission: "s3:PutObject"; NULL: none needed */
+    const char *subresource;    /* query name that selects it; NULL: none. "a=b": with that value */
+    const char *header;         /* header (or signed query option) that selects it; NULL: none */
+    const char *action;         /* permission: "s3:PutObject"; NULL: none needed */
     const char *version_action; /* instead, when versionId is given; NULL: takes no versionId */
     enum s3_body_kind body;
-    bool checksum_is_objects; /* x-amz-checksum-* in the head is the object's, not this body's (Complete) */
+    bool checksum_is_objects; /* x-amz-checksum-* in the head is the object's, not this body's
+                                 (Complete) */
     enum s3_where where;
-    bool wants_bucket;        /* load q->bkt first; NoSuchBucket when missing */
+    bool wants_bucket;                      /* load q->bkt first; NoSuchBucket when missing */
     enum s3err (*handle)(struct s3_req *q); /* NULL: known, not offered: 501 */
 };
 

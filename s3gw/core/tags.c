@@ -37,7 +37,8 @@ static bool has_key(const struct s3_tags *t, struct str key)
     return false;
 }
 
-enum s3_tag_fault s3_tags_parse_form(struct str form, size_t max, struct arena *a, struct s3_tags *ret)
+enum s3_tag_fault s3_tags_parse_form(struct str form, size_t max, struct arena *a,
+                                     struct s3_tags *ret)
 {
     ASSERT(max <= S3_TAGS_BUCKET_MAX);
     *ret = (struct s3_tags){0};
@@ -61,8 +62,8 @@ enum s3_tag_fault s3_tags_parse_form(struct str form, size_t max, struct arena *
 }
 
 /*
- * Letters and digits of any script, blanks and + - = . _ : / @. Bytes above 0x7F are taken for letters
- * when the whole is UTF-8: refusing needs Unicode tables and no client depends on it.
+ * Letters and digits of any script, blanks and + - = . _ : / @. Bytes above 0x7F are taken for
+ * letters when the whole is UTF-8: refusing needs Unicode tables and no client depends on it.
  */
 static bool characters_ok(struct str s)
 {
@@ -87,8 +88,9 @@ static size_t characters(struct str utf8)
 
 static bool tag_ok(const struct s3_tag *t)
 {
-    return t->key.n > 0 && characters(t->key) <= S3_TAG_KEY_MAX && characters(t->value) <= S3_TAG_VALUE_MAX &&
-           characters_ok(t->key) && characters_ok(t->value) && !str_istarts(t->key, STR("aws:"));
+    return t->key.n > 0 && characters(t->key) <= S3_TAG_KEY_MAX &&
+           characters(t->value) <= S3_TAG_VALUE_MAX && characters_ok(t->key) &&
+           characters_ok(t->value) && !str_istarts(t->key, STR("aws:"));
 }
 
 static int by_key(const void *a, const void *b)

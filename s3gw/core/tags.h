@@ -11,7 +11,12 @@
 
 #include "dfscore/base/arena.h"
 
-enum { S3_TAGS_OBJECT_MAX = 10, S3_TAGS_BUCKET_MAX = 50, S3_TAG_KEY_MAX = 128, S3_TAG_VALUE_MAX = 256 };
+enum {
+    S3_TAGS_OBJECT_MAX = 10,
+    S3_TAGS_BUCKET_MAX = 50,
+    S3_TAG_KEY_MAX = 128,
+    S3_TAG_VALUE_MAX = 256
+};
 
 struct s3_tag {
     struct str key;   /* 1..128 characters */
@@ -25,15 +30,17 @@ struct s3_tags {
 
 enum s3_tag_fault {
     S3_TAGS_OK,
-    S3_TAGS_FORM,      /* not form encoding, an empty key, a key twice: InvalidArgument in a header */
-    S3_TAGS_INVALID,   /* length, character, reserved prefix, a key twice: InvalidTag */
-    S3_TAGS_TOO_MANY,  /* BadRequest */
+    S3_TAGS_FORM,    /* not form encoding, an empty key, a key twice: InvalidArgument in a header */
+    S3_TAGS_INVALID, /* length, character, reserved prefix, a key twice: InvalidTag */
+    S3_TAGS_TOO_MANY, /* BadRequest */
     S3_TAGS_NO_MEMORY,
 };
 
 /* "a=1&b=two%20words", as x-amz-tagging has it; decoded into the arena, checked, sorted. */
-enum s3_tag_fault s3_tags_parse_form(struct str form, size_t max, struct arena *a, struct s3_tags *ret) MUST_CHECK;
-/* Limits and characters of every tag, unique keys; sorts by key. *ret_bad (may be NULL): the culprit. */
+enum s3_tag_fault s3_tags_parse_form(struct str form, size_t max, struct arena *a,
+                                     struct s3_tags *ret) MUST_CHECK;
+/* Limits and characters of every tag, unique keys; sorts by key. *ret_bad (may be NULL): the
+ * culprit. */
 enum s3_tag_fault s3_tags_check(struct s3_tags *t, size_t max, struct s3_tag *ret_bad) MUST_CHECK;
 
 void s3_tags_encode(const struct s3_tags *t, struct buf *out);

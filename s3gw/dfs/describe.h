@@ -3,20 +3,17 @@
  * describe - self-descriptions: what a storage keeps beside the data so that the key index can be
  * rebuilt from the storages alone. Versioned; decode reads all earlier versions.
  *
- *   u8 version (1), u8 kind, u64 order, lstr bucket name, lstr bucket owner id, lstr key, rest: by
- kind
- *     order    when it was described: microseconds of the wall clock, at least one more than the
- last of
- *              this process. Of several descriptions of a key the one with the highest order
- counts, on
- *              whichever store path it lies.
- *     PUT      object record (index/object.h encoding); an object whose extents are empty but whose
- size
- *              is not 0 consists of the very file this description lies beside
- *     DELETE   nothing: the key has no current object any more
- *     PART     u64 upload seq, u32 part number, object record of the part (size, etag, checksum)
-     BUCKET   bucket record: created, or its configuration changed (key is empty)
-     UNBUCKET nothing: the bucket is gone (key is empty)
+ *   u8 version (1), u8 kind, u64 order, lstr bucket name, lstr bucket owner id, lstr key,
+ *   rest: by kind
+ *     order     when it was described: microseconds of the wall clock, at least one more than the
+ *               last of this process. Of several descriptions of a key the one with the highest
+ *               order counts, on whichever store path it lies.
+ *     PUT       object record (index/object.h encoding); an object whose extents are empty but whose
+ *               size is not 0 consists of the very file this description lies beside
+ *     DELETE    nothing: the key has no current object any more
+ *     PART      u64 upload seq, u32 part number, object record of the part (size, etag, checksum)
+ *     BUCKET    bucket record: created, or its configuration changed (key is empty)
+ *     UNBUCKET  nothing: the bucket is gone (key is empty)
  */
 #ifndef S3_DESCRIBE_H
 #define S3_DESCRIBE_H

@@ -61,8 +61,7 @@ struct s3_upload_file {
 static void run(void *arg);
 static void commit(void *arg);
 
-/* ---- the pool of pieces -----------------------------------------------------------------------
- */
+/* ---- the pool of pieces ---- */
 
 /* A free piece, or NULL: then @f is told by wake_starved() when there is one. */
 static struct s3_piece *piece_take(struct s3_upload_file *f)
@@ -130,8 +129,7 @@ static void piece_give(struct s3_dfs *d, struct s3_piece *p)
     pthread_mutex_unlock(&d->pieces_lock);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static void free_now(struct s3_upload_file *f)
 {
@@ -272,8 +270,7 @@ void s3_upload_file_abort(struct s3_upload_file **fp)
     pthread_mutex_unlock(&f->lock);
 }
 
-/* ---- the job ------------------------------------------------------------------------------------
- */
+/* ---- the job ---- */
 
 static int open_file(struct s3_upload_file *f)
 {

@@ -8,8 +8,7 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/http/exchange.h"
 
-/* ---- pieces of files ----------------------------------------------------------------------------
- */
+/* ---- pieces of files ---- */
 
 /* Read the next piece into the block. 0, -EAGAIN (only without @wait), or why it cannot be had. */
 static int fill(struct s3_exchange *x, bool wait)
@@ -81,8 +80,7 @@ static ssize_t read_pieces(void *arg, uint64_t pos, char *out, size_t max)
     return (ssize_t)n;
 }
 
-/* ---- the kinds of bodies ------------------------------------------------------------------------
- */
+/* ---- the kinds of bodies ---- */
 
 /* HEAD: a length without a body. */
 static ssize_t never_read(void *arg, uint64_t pos, char *out, size_t max)

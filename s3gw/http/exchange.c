@@ -22,8 +22,7 @@ enum {
                                      and the answer survive; beyond, the connection is closed */
 };
 
-/* ---- birth and death ----------------------------------------------------------------------------
- */
+/* ---- birth and death ---- */
 
 void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *conn)
 {
@@ -82,8 +81,7 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
     free_exchange(x);
 }
 
-/* ---- the head -----------------------------------------------------------------------------------
- */
+/* ---- the head ---- */
 
 static enum s3_method method_of(const char *name)
 {
@@ -141,8 +139,7 @@ static enum s3err read_head(struct s3_exchange *x, const char *method)
     return S3ERR_OK;
 }
 
-/* ---- away and back ------------------------------------------------------------------------------
- */
+/* ---- away and back ---- */
 
 bool s3_exchange_reserve(struct s3_http *h)
 {
@@ -244,8 +241,7 @@ static bool to_worker(struct s3_exchange *x, void (*run)(void *))
     return true;
 }
 
-/* ---- the answer ---------------------------------------------------------------------------------
- */
+/* ---- the answer ---- */
 
 static enum MHD_Result answer(struct s3_exchange *x)
 {
@@ -270,8 +266,7 @@ static enum MHD_Result answer(struct s3_exchange *x)
     return ok;
 }
 
-/* ---- the body -----------------------------------------------------------------------------------
- */
+/* ---- the body ---- */
 
 static enum s3err keep_whole(void *arg, struct str piece)
 {
@@ -384,8 +379,7 @@ static bool run(struct s3_exchange *x)
     return to_worker(x, run_on_worker);
 }
 
-/* ---- libmicrohttpd calls ------------------------------------------------------------------------
- */
+/* ---- libmicrohttpd calls ---- */
 
 static bool expects_continue(const struct s3_req *q)
 {

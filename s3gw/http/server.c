@@ -28,8 +28,7 @@ static unsigned or_default(unsigned v, unsigned preset)
     return v ? v : preset;
 }
 
-/* ---- the listener -------------------------------------------------------------------------------
- */
+/* ---- the listener ---- */
 
 static int parse_address(const char *text, uint16_t port, struct sockaddr_storage *a, socklen_t *n)
 {
@@ -83,8 +82,7 @@ static int listen_on(const struct s3_http_options *o, uint16_t *port, const char
     return out;
 }
 
-/* ---- libmicrohttpd ------------------------------------------------------------------------------
- */
+/* ---- libmicrohttpd ---- */
 
 static void log_mhd(void *arg, const char *fmt, va_list ap)
 {

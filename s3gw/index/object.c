@@ -491,8 +491,7 @@ int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct
         r = load_number(&c, o->seq, &v, &is_current);
     if (r == 0) {
         v.o.tags = o->tags;
-        v.o.acl = o->acl;
-        v.o.lock = o->lock;
+        v.o.acl = o->acl; /* not the lock: what was read may be older than a retention set meanwhile */
         r = rewrite(&c, &v, is_current);
     }
     buf_free(&v.value);

@@ -124,9 +124,9 @@ int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key,
                              struct s3_deleted *ret) MUST_CHECK;
 
 /*
- * Change what may change without a new version: tags, acl, lock of the version @o was read as
- * (o->seq). Everything else of the stored record stays, mtime too. -EAGAIN: that version is no
- * longer there, or its lock is not @was any more, read again; -ENOENT: the key has none at all.
+ * Change what may change without a new version: tags and acl, or the lock, of the version @o was
+ * read as (o->seq). Everything else of the stored record stays, mtime too. -EAGAIN: that version is
+ * no longer there, or its lock is not @was any more, read again; -ENOENT: the key has none at all.
  */
 int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key,
                     const struct s3_object *o) MUST_CHECK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two passes over all logs: first buckets, which objects need, then objects. The order in a
+ * Two passes over all logs: first buckets and the list of files, which objects need, then objects. The order in a
  * description decides, not the place in a log, since a key's changes may lie on several store
  * paths; for each key the order of what was applied last is kept in a row of its own until the end.
  */
@@ -30,8 +30,7 @@ struct pass {
     struct s3_rebuild_counts before; /* an update may run twice */
 };
 
-/* ---- which description is the latest ------------------------------------------------------------
- */
+/* ---- which description is the latest ---- */
 
 static struct str order_row(struct buf *k, const struct s3_desc *d)
 {
@@ -62,7 +61,37 @@ static int is_later(struct s3_tx *tx, const struct s3_desc *d)
     return 1;
 }
 
-/* The order rows are of no use afterwards. 1: there may be more. */
+/* ---- which files are still there ---- */
+
+static struct str file_row(struct buf *k, struct str file_id)
+{
+    buf_reset(k);
+    buf_addc(k, 'r');
+    buf_addc(k, '\0'); /* no bucket's name */
+    buf_adds(k, file_id);
+    return buf_str(k);
+}
+
+static int note_file(struct s3_tx *tx, struct str file_id)
+{
+    AUTO(buf_free) struct buf k = BUF(ORDER_ROW_MAX);
+    s3_tx_put(tx, file_row(&k, file_id), STR(""));
+    return buf_err(&k);
+}
+
+/* 0 when all files of the manifest are; -ENOENT: it was replaced, and its files were reclaimed. */
+static int files_there(struct s3_tx *tx, const struct s3_object *o)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < o->nextents; i++) {
+        AUTO(buf_free) struct buf k = BUF(ORDER_ROW_MAX);
+        AUTO(buf_free) struct buf v = BUF(64);
+        r = s3_tx_get(tx, file_row(&k, o->extents[i].file_id), &v);
+    }
+    return r;
+}
+
+/* The rows of this module are of no use afterwards. 1: there may be more. */
 static int forget_fn(struct s3_tx *tx, void *arg)
 {
     AUTO(arena_fini) struct arena a;
@@ -82,8 +111,7 @@ static int forget_fn(struct s3_tx *tx, void *arg)
     return r;
 }
 
-/* ---- applying -----------------------------------------------------------------------------------
- */
+/* ---- applying ---- */
 
 static int apply_bucket(struct pass *p, struct s3_tx *tx, const struct s3_desc *d, struct arena *a)
 {
@@ -121,6 +149,10 @@ static int put_object(struct s3_tx *tx, uint64_t bid, const struct s3_desc *d, s
         whole = (struct s3_extent){.file_id = file_id, .length = o.size};
         o.extents = &whole;
         o.nextents = 1;
+    } else {
+        r = files_there(tx, &o);
+        if (r < 0)
+            return r == -ENOENT ? 0 : r;
     }
     return s3_object_restore(tx, bid, d->key, &o);
 }
@@ -163,7 +195,9 @@ static int apply_fn(struct s3_tx *tx, void *arg)
         AUTO(arena_fini) struct arena a;
         arena_init(&a, ARENA_MAX);
         struct s3_desc d;
-        if (p->e[i].kind == DFS_SCAN_NATIVE)
+        if (p->buckets && p->e[i].file_id.n > 0)
+            r = note_file(tx, p->e[i].file_id);
+        if (p->e[i].kind == DFS_SCAN_NATIVE || r < 0)
             continue;
         r = s3_desc_decode(p->e[i].description, &d);
         p->counts->entries += !p->buckets;

@@ -2,10 +2,11 @@
 /*
  * rebuild - a key index from what the storages keep beside the data (dfs/describe.h).
  *
- * Comes back: buckets with their configuration, and every object as its last acknowledged change
- * left it. Does not: users and their keys (back them up, or create them again with the same ids),
- * multipart uploads that were not completed. Of two changes of a key that were under way at the
- * same moment either may win.
+ * Comes back: buckets with their configuration, and every object as its last acknowledged change left
+ * it; in buckets with versioning also older versions and markers, in order, under new version ids.
+ * Does not: users and their keys (back them up, or create them again with the same ids), multipart
+ * uploads that were not completed, changes of tags, ACL or lock of older versions. Of two changes of a
+ * key that were under way at the same moment either may win.
  *
  * Threads: before requests are served; blocks for long.
  */

@@ -46,8 +46,7 @@ struct s3_reclaim {
     uint64_t scanned_ms;
 };
 
-/* ---- the outbox ---------------------------------------------------------------------------------
- */
+/* ---- the outbox ---- */
 
 struct forgetting {
     const struct s3_garbage *g;
@@ -105,8 +104,7 @@ static int count_pending(struct s3_reclaim *r)
     return e;
 }
 
-/* ---- orphans ------------------------------------------------------------------------------------
- */
+/* ---- orphans ---- */
 
 struct finding {
     struct s3_reclaim *r;
@@ -216,8 +214,7 @@ static int follow_logs(struct s3_reclaim *r)
     return 0;
 }
 
-/* ---- the thread ---------------------------------------------------------------------------------
- */
+/* ---- the thread ---- */
 
 static int forget_finished_fn(struct s3_tx *tx, void *arg)
 {

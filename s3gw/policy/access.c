@@ -4,9 +4,10 @@
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/acl.h"
 
-static const struct str ownership_names[] = {[S3_OBJECT_WRITER] = STR_INIT("ObjectWriter"),
-                                             [S3_BUCKET_OWNER_PREFERRED] = STR_INIT("BucketOwnerPreferred"),
-                                             [S3_BUCKET_OWNER_ENFORCED] = STR_INIT("BucketOwnerEnforced")};
+static const struct str ownership_names[] = {
+    [S3_OBJECT_WRITER] = STR_INIT("ObjectWriter"),
+    [S3_BUCKET_OWNER_PREFERRED] = STR_INIT("BucketOwnerPreferred"),
+    [S3_BUCKET_OWNER_ENFORCED] = STR_INIT("BucketOwnerEnforced")};
 
 int s3_ownership_by_name(struct str name, enum s3_ownership *ret)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * access - settings of a bucket that bound what ACLs and policies may do: ownership controls and the
- * public access block.
+ * access - settings of a bucket that bound what ACLs and policies may do: ownership controls and
+ * the public access block.
  *
  * Documents: "ownership" is the setting's name as text; "pab" is one byte of S3_PAB_* bits.
  * Rule: s3-behaviours 21.  Pure; any thread.
@@ -22,7 +22,8 @@ enum {
     S3_PAB_RESTRICT = 8,
 };
 
-/* Unset: ObjectWriter, so that ACLs work as older applications expect (AWS's own default is Enforced). */
+/* Unset: ObjectWriter, so that ACLs work as older applications expect (AWS's own default is
+ * Enforced). */
 enum s3_ownership s3_ownership_of(const struct s3_bucket *b);
 /* 0 or -EINVAL. */
 int s3_ownership_by_name(struct str name, enum s3_ownership *ret) MUST_CHECK;

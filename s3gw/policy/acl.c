@@ -25,11 +25,13 @@ static const struct {
     struct str uri;
 } groups[] = {
     {S3_GRANTEE_ALL_USERS, STR_INIT("http://acs.amazonaws.com/groups/global/AllUsers")},
-    {S3_GRANTEE_AUTHENTICATED, STR_INIT("http://acs.amazonaws.com/groups/global/AuthenticatedUsers")},
+    {S3_GRANTEE_AUTHENTICATED,
+     STR_INIT("http://acs.amazonaws.com/groups/global/AuthenticatedUsers")},
     {S3_GRANTEE_LOG_DELIVERY, STR_INIT("http://acs.amazonaws.com/groups/s3/LogDelivery")},
 };
 
-static bool add(struct s3_acl *acl, enum s3_grantee kind, enum s3_permission permission, struct str id)
+static bool add(struct s3_acl *acl, enum s3_grantee kind, enum s3_permission permission,
+                struct str id)
 {
     if (acl->n == S3_ACL_GRANTS_MAX)
         return false;
@@ -39,7 +41,8 @@ static bool add(struct s3_acl *acl, enum s3_grantee kind, enum s3_permission per
 
 /* --- canned --- */
 
-/* What each adds to "the owner, everything". aws-exec-read names a service that does not exist here. */
+/* What each adds to "the owner, everything". aws-exec-read names a service that does not exist
+ * here. */
 static const struct {
     struct str name;
     enum s3_grantee kind;
@@ -50,12 +53,32 @@ static const struct {
 } canned[] = {
     {STR_INIT("private"), S3_GRANTEE_USER, {0, 0}, false, false, false},
     {STR_INIT("public-read"), S3_GRANTEE_ALL_USERS, {S3_PERM_READ, 0}, false, false, false},
-    {STR_INIT("public-read-write"), S3_GRANTEE_ALL_USERS, {S3_PERM_READ, S3_PERM_WRITE}, false, false, false},
-    {STR_INIT("authenticated-read"), S3_GRANTEE_AUTHENTICATED, {S3_PERM_READ, 0}, false, false, false},
+    {STR_INIT("public-read-write"),
+     S3_GRANTEE_ALL_USERS,
+     {S3_PERM_READ, S3_PERM_WRITE},
+     false,
+     false,
+     false},
+    {STR_INIT("authenticated-read"),
+     S3_GRANTEE_AUTHENTICATED,
+     {S3_PERM_READ, 0},
+     false,
+     false,
+     false},
     {STR_INIT("aws-exec-read"), S3_GRANTEE_USER, {0, 0}, false, false, false},
     {STR_INIT("bucket-owner-read"), S3_GRANTEE_USER, {S3_PERM_READ, 0}, true, false, true},
-    {STR_INIT("bucket-owner-full-control"), S3_GRANTEE_USER, {S3_PERM_FULL_CONTROL, 0}, true, false, true},
-    {STR_INIT("log-delivery-write"), S3_GRANTEE_LOG_DELIVERY, {S3_PERM_WRITE, S3_PERM_READ_ACP}, false, true, false},
+    {STR_INIT("bucket-owner-full-control"),
+     S3_GRANTEE_USER,
+     {S3_PERM_FULL_CONTROL, 0},
+     true,
+     false,
+     true},
+    {STR_INIT("log-delivery-write"),
+     S3_GRANTEE_LOG_DELIVERY,
+     {S3_PERM_WRITE, S3_PERM_READ_ACP},
+     false,
+     true,
+     false},
 };
 
 static bool from_canned(struct str name, const struct s3_acl_subject *s, struct s3_acl *ret)
@@ -119,7 +142,8 @@ bool s3_acl_in_headers(const struct s3_req *q)
 }
 
 /* id="...", uri="...", emailAddress="..." */
-static enum s3err add_grantee(struct s3_req *q, struct s3_acl *acl, enum s3_permission permission, struct str text)
+static enum s3err add_grantee(struct s3_req *q, struct s3_acl *acl, enum s3_permission permission,
+                              struct str text)
 {
     struct str name, value, id = STR_NULL;
     enum s3_grantee kind = S3_GRANTEE_USER;
@@ -164,7 +188,8 @@ enum s3err s3_acl_from_headers(struct s3_req *q, const struct s3_acl_subject *s,
     for (size_t i = 0; i < ARRAY_LEN(permissions); i++)
         grants = grants || s3_req_option(q, str_c(permissions[i].header)).p;
     if (name.p && grants)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "Specifying both Canned ACLs and Header Grants is not allowed");
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "Specifying both Canned ACLs and Header Grants is not allowed");
     if (grants)
         return from_grants(q, ret);
     if (!from_canned(name.p ? name : STR("private"), s, ret))
@@ -209,7 +234,8 @@ enum s3err s3_acl_from_body(struct s3_req *q, const struct s3_acl_subject *s, st
     if (!str_eq(owner, s->owner))
         return S3ERR_ACCESS_DENIED;
     ret->n = 0;
-    for (const struct s3_node *n = s3_node_child(list, "Grant"); n; n = s3_node_find(n->next, "Grant")) {
+    for (const struct s3_node *n = s3_node_child(list, "Grant"); n;
+         n = s3_node_find(n->next, "Grant")) {
         enum s3err e = grant_of(q, n, &ret->grant[ret->n++]);
         if (e != S3ERR_OK)
             return e;
@@ -301,8 +327,8 @@ static bool is_for(const struct s3_grant *g, const struct s3_identity *who, bool
     return false;
 }
 
-bool s3_acl_allows(const struct s3_acl *acl, const struct s3_identity *who, enum s3_permission permission,
-                   bool ignore_public)
+bool s3_acl_allows(const struct s3_acl *acl, const struct s3_identity *who,
+                   enum s3_permission permission, bool ignore_public)
 {
     unsigned have = 0;
     for (size_t i = 0; i < acl->n; i++)
@@ -314,7 +340,8 @@ bool s3_acl_allows(const struct s3_acl *acl, const struct s3_identity *who, enum
 bool s3_acl_is_public(const struct s3_acl *acl)
 {
     for (size_t i = 0; i < acl->n; i++)
-        if (acl->grant[i].kind == S3_GRANTEE_ALL_USERS || acl->grant[i].kind == S3_GRANTEE_AUTHENTICATED)
+        if (acl->grant[i].kind == S3_GRANTEE_ALL_USERS ||
+            acl->grant[i].kind == S3_GRANTEE_AUTHENTICATED)
             return true;
     return false;
 }

@@ -2,10 +2,10 @@
 /*
  * acl - access control lists of buckets and objects: from headers and XML, kept, shown, asked.
  *
- * Record: u8 version (1), then per grant u8 grantee kind, u8 permission bits, lstr user id (empty for
- *         groups). No record means: the owner, everything.
- * Rule:   s3-behaviours 21, "ACL"; Amazon S3 User Guide, "Access control list overview".
- * Threads: any; reading requests looks users up in the index and may block.
+ * Record: u8 version (1), then per grant u8 grantee kind, u8 permission bits, lstr user id (empty
+ * for groups). No record means: the owner, everything. Rule:   s3-behaviours 21, "ACL"; Amazon S3
+ * User Guide, "Access control list overview". Threads: any; reading requests looks users up in the
+ * index and may block.
  */
 #ifndef S3_POLICY_ACL_H
 #define S3_POLICY_ACL_H
@@ -17,7 +17,12 @@ struct s3_bucket;
 enum { S3_ACL_GRANTS_MAX = 100 };
 
 /* Values are stored: append only. */
-enum s3_grantee { S3_GRANTEE_USER, S3_GRANTEE_ALL_USERS, S3_GRANTEE_AUTHENTICATED, S3_GRANTEE_LOG_DELIVERY };
+enum s3_grantee {
+    S3_GRANTEE_USER,
+    S3_GRANTEE_ALL_USERS,
+    S3_GRANTEE_AUTHENTICATED,
+    S3_GRANTEE_LOG_DELIVERY
+};
 
 enum s3_permission {
     S3_PERM_READ = 1,
@@ -41,16 +46,18 @@ struct s3_acl {
 /* Whose ACL is it, and of what? */
 struct s3_acl_subject {
     bool bucket;
-    struct str owner;        /* of the object or bucket */
+    struct str owner; /* of the object or bucket */
     struct str bucket_owner;
 };
 
 /* Does the request have x-amz-acl or x-amz-grant-*? */
 bool s3_acl_in_headers(const struct s3_req *q);
-/* From those headers; without any: the owner, everything. InvalidArgument, InvalidRequest for both kinds,
- * UnresolvableGrantByEmailAddress. */
-enum s3err s3_acl_from_headers(struct s3_req *q, const struct s3_acl_subject *s, struct s3_acl *ret);
-/* From q->body, <AccessControlPolicy>. MalformedACLError, AccessDenied for another owner, and the above. */
+/* From those headers; without any: the owner, everything. InvalidArgument, InvalidRequest for both
+ * kinds, UnresolvableGrantByEmailAddress. */
+enum s3err s3_acl_from_headers(struct s3_req *q, const struct s3_acl_subject *s,
+                               struct s3_acl *ret);
+/* From q->body, <AccessControlPolicy>. MalformedACLError, AccessDenied for another owner, and the
+ * above. */
 enum s3err s3_acl_from_body(struct s3_req *q, const struct s3_acl_subject *s, struct s3_acl *ret);
 
 /* Owner and AccessControlList elements. */
@@ -60,9 +67,10 @@ void s3_acl_encode(const struct s3_acl *acl, struct buf *out);
 /* An absent record: @owner, everything. 0 or -EBADMSG; views. */
 int s3_acl_decode(struct str record, struct str owner, struct s3_acl *ret) MUST_CHECK;
 
-/* Is @who granted all of @permission? @ignore_public: grants to the groups of everybody count nothing. */
-bool s3_acl_allows(const struct s3_acl *acl, const struct s3_identity *who, enum s3_permission permission,
-                   bool ignore_public);
+/* Is @who granted all of @permission? @ignore_public: grants to the groups of everybody count
+ * nothing. */
+bool s3_acl_allows(const struct s3_acl *acl, const struct s3_identity *who,
+                   enum s3_permission permission, bool ignore_public);
 /* Does it grant anything to everybody, or to every signed user? */
 bool s3_acl_is_public(const struct s3_acl *acl);
 /* Does it say no more than "the owner, everything"? */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Condition operators: how a wanted value compares with one that is there. The keys are in condition_key.c. */
+/* Condition operators: how a wanted value compares with one that is there. The keys are in
+ * condition_key.c. */
 #include <arpa/inet.h>
 
 #include "s3gw/core/httpdate.h"
@@ -62,7 +63,7 @@ enum { PATTERN_MAX = 4096, LITERAL = 0x100 };
 struct pattern {
     uint16_t c[PATTERN_MAX]; /* a byte; with LITERAL it stands for itself */
     size_t n;
-    bool bad;                /* a variable without a value, or too long: matches nothing */
+    bool bad; /* a variable without a value, or too long: matches nothing */
 };
 
 static void append(struct pattern *p, struct str s, unsigned flag)
@@ -84,7 +85,8 @@ static void variable(struct pattern *p, struct str name, const struct s3_ask *as
     }
     char lower[64];
     for (size_t i = 0; i < name.n && i < sizeof(lower); i++)
-        lower[i] = (char)(name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] + ('a' - 'A') : name.p[i]);
+        lower[i] =
+            (char)(name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] + ('a' - 'A') : name.p[i]);
     struct s3_key_values have;
     s3_condition_values(str_of(lower, MIN(name.n, sizeof(lower))), ask, &have);
     if (have.n == 1)
@@ -118,7 +120,8 @@ static bool match(const struct pattern *p, struct str s)
 {
     size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
     while (k < s.n) {
-        if (i < p->n && (p->c[i] == '?' || (p->c[i] & 0xFF) == (unsigned char)s.p[k]) && p->c[i] != '*') {
+        if (i < p->n && (p->c[i] == '?' || (p->c[i] & 0xFF) == (unsigned char)s.p[k]) &&
+            p->c[i] != '*') {
             i++;
             k++;
         } else if (i < p->n && p->c[i] == '*') {
@@ -143,7 +146,8 @@ bool s3_glob(struct str pattern, struct str text, const struct s3_ask *ask, bool
     return !p.bad && match(&p, text);
 }
 
-static bool same(struct str want, struct str have, bool nocase, const struct s3_ask *ask, bool variables)
+static bool same(struct str want, struct str have, bool nocase, const struct s3_ask *ask,
+                 bool variables)
 {
     if (!variables || str_find(want, STR("${")) == SIZE_MAX)
         return nocase ? str_ieq(want, have) : str_eq(want, have);
@@ -227,7 +231,8 @@ static bool in_network(struct str network, struct str have)
 
 /* --- one value against another --- */
 
-static bool compares(uint8_t op, struct str want, struct str have, const struct s3_ask *ask, bool variables)
+static bool compares(uint8_t op, struct str want, struct str have, const struct s3_ask *ask,
+                     bool variables)
 {
     int64_t a, b;
     switch (operators[op].kind) {
@@ -250,7 +255,8 @@ static bool compares(uint8_t op, struct str want, struct str have, const struct 
     return false;
 }
 
-static bool any_wanted(uint8_t op, struct rd wanted, struct str have, const struct s3_ask *ask, bool variables)
+static bool any_wanted(uint8_t op, struct rd wanted, struct str have, const struct s3_ask *ask,
+                       bool variables)
 {
     bool found = false;
     for (uint64_t n = rd_var(&wanted); n > 0 && !wanted.bad && !found; n--)
@@ -273,25 +279,28 @@ static bool absence(struct rd wanted, bool absent)
     return found;
 }
 
-static bool judge(uint8_t op, uint8_t quantifier, bool if_exists, const struct s3_key_values *have, struct rd wanted,
-                  const struct s3_ask *ask, bool variables)
+static bool judge(uint8_t op, uint8_t quantifier, bool if_exists, const struct s3_key_values *have,
+                  struct rd wanted, const struct s3_ask *ask, bool variables)
 {
     bool negated = operators[op].negated;
     if (operators[op].kind == ABSENCE)
         return absence(wanted, have->n == 0);
     if (have->n == 0)
-        return quantifier == S3_CO_FOR_ALL ? true : quantifier == S3_CO_FOR_ANY ? if_exists : negated || if_exists;
+        return quantifier == S3_CO_FOR_ALL   ? true
+               : quantifier == S3_CO_FOR_ANY ? if_exists
+                                             : negated || if_exists;
     size_t good = 0;
     for (size_t i = 0; i < have->n; i++)
         good += any_wanted(op, wanted, have->v[i], ask, variables) != negated;
     if (quantifier == S3_CO_FOR_ANY)
         return good > 0;
-    /* One value: it must be good. A key with several, asked without a quantifier: negated ones mean none. */
+    /* One value: it must be good. A key with several, asked without a quantifier: negated ones mean
+     * none. */
     return quantifier == S3_CO_FOR_ALL || negated ? good == have->n : good > 0;
 }
 
-bool s3_condition_holds(uint8_t op, uint8_t quantifier, bool if_exists, struct str key, struct rd *values,
-                        const struct s3_ask *ask, bool variables)
+bool s3_condition_holds(uint8_t op, uint8_t quantifier, bool if_exists, struct str key,
+                        struct rd *values, const struct s3_ask *ask, bool variables)
 {
     struct rd wanted = *values;
     skip(values);

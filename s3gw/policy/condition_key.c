@@ -60,7 +60,8 @@ static void user_id(const struct s3_ask *ask, struct s3_key_values *ret)
 static void principal_arn(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     if (!ask->q->who.anonymous)
-        one(ret, arena_printf(&ask->q->arena, "arn:aws:iam::" STR_F ":root", STR_A(ask->q->who.user_id)));
+        one(ret, arena_printf(&ask->q->arena, "arn:aws:iam::" STR_F ":root",
+                              STR_A(ask->q->who.user_id)));
 }
 
 static void principal_type(const struct s3_ask *ask, struct s3_key_values *ret)
@@ -128,12 +129,14 @@ static void version_id(const struct s3_ask *ask, struct s3_key_values *ret)
     one(ret, s3_req_param(ask->q, STR("versionId")));
 }
 
-/* Creating an upload and sending its parts make no object; policies that demand conditions exempt them so. */
+/* Creating an upload and sending its parts make no object; policies that demand conditions exempt
+ * them so. */
 static void creation(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     if (strcmp(ask->action, "s3:PutObject") != 0 || !ask->q->op)
         return;
-    static const char *const makes_none[] = {"CreateMultipartUpload", "UploadPart", "UploadPartCopy"};
+    static const char *const makes_none[] = {"CreateMultipartUpload", "UploadPart",
+                                             "UploadPartCopy"};
     bool makes = true;
     for (size_t i = 0; i < ARRAY_LEN(makes_none); i++)
         makes = makes && strcmp(ask->q->op->name, makes_none[i]) != 0;
@@ -143,8 +146,8 @@ static void creation(const struct s3_ask *ask, struct s3_key_values *ret)
 static void request_tag_keys(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     struct s3_tags t;
-    if (s3_tags_parse_form(s3_req_option(ask->q, STR("x-amz-tagging")), S3_TAGS_OBJECT_MAX, &ask->q->arena, &t) ==
-        S3_TAGS_OK)
+    if (s3_tags_parse_form(s3_req_option(ask->q, STR("x-amz-tagging")), S3_TAGS_OBJECT_MAX,
+                           &ask->q->arena, &t) == S3_TAGS_OK)
         for (size_t i = 0; i < t.n; i++)
             one(ret, t.tag[i].key);
 }
@@ -185,14 +188,23 @@ static const struct {
 };
 
 /* Keys that are a header's name behind "s3:". */
-static const struct str headers[] = {
-    STR_INIT("x-amz-acl"), STR_INIT("x-amz-grant-read"), STR_INIT("x-amz-grant-write"),
-    STR_INIT("x-amz-grant-read-acp"), STR_INIT("x-amz-grant-write-acp"), STR_INIT("x-amz-grant-full-control"),
-    STR_INIT("x-amz-copy-source"), STR_INIT("x-amz-metadata-directive"), STR_INIT("x-amz-storage-class"),
-    STR_INIT("x-amz-server-side-encryption"), STR_INIT("x-amz-server-side-encryption-aws-kms-key-id"),
-    STR_INIT("x-amz-server-side-encryption-customer-algorithm"), STR_INIT("x-amz-content-sha256"),
-    STR_INIT("x-amz-website-redirect-location"), STR_INIT("x-amz-object-ownership"), STR_INIT("if-match"),
-    STR_INIT("if-none-match")};
+static const struct str headers[] = {STR_INIT("x-amz-acl"),
+                                     STR_INIT("x-amz-grant-read"),
+                                     STR_INIT("x-amz-grant-write"),
+                                     STR_INIT("x-amz-grant-read-acp"),
+                                     STR_INIT("x-amz-grant-write-acp"),
+                                     STR_INIT("x-amz-grant-full-control"),
+                                     STR_INIT("x-amz-copy-source"),
+                                     STR_INIT("x-amz-metadata-directive"),
+                                     STR_INIT("x-amz-storage-class"),
+                                     STR_INIT("x-amz-server-side-encryption"),
+                                     STR_INIT("x-amz-server-side-encryption-aws-kms-key-id"),
+                                     STR_INIT("x-amz-server-side-encryption-customer-algorithm"),
+                                     STR_INIT("x-amz-content-sha256"),
+                                     STR_INIT("x-amz-website-redirect-location"),
+                                     STR_INIT("x-amz-object-ownership"),
+                                     STR_INIT("if-match"),
+                                     STR_INIT("if-none-match")};
 
 static const struct str EXISTING = STR_INIT("s3:existingobjecttag/");
 static const struct str REQUEST = STR_INIT("s3:requestobjecttag/");
@@ -217,7 +229,8 @@ bool s3_condition_key_known(struct str key)
 bool s3_condition_pins_caller(struct str key, struct str value)
 {
     static const struct str pinning[] = {STR_INIT("aws:userid"), STR_INIT("aws:username"),
-                                         STR_INIT("aws:principalarn"), STR_INIT("aws:principalaccount")};
+                                         STR_INIT("aws:principalarn"),
+                                         STR_INIT("aws:principalaccount")};
     for (size_t i = 0; i < ARRAY_LEN(pinning); i++)
         if (str_eq(key, pinning[i]))
             return str_chr(value, '*') == SIZE_MAX && str_chr(value, '?') == SIZE_MAX;
@@ -246,8 +259,8 @@ void s3_condition_values(struct str key, const struct s3_ask *ask, struct s3_key
         if (ask->object && s3_tags_decode(ask->object->tags, &t) == 0)
             tag_named(&t, str_from(key, EXISTING.n), ret);
     } else if (str_starts(key, REQUEST)) {
-        if (s3_tags_parse_form(s3_req_option(ask->q, STR("x-amz-tagging")), S3_TAGS_OBJECT_MAX, &ask->q->arena,
-                               &t) == S3_TAGS_OK)
+        if (s3_tags_parse_form(s3_req_option(ask->q, STR("x-amz-tagging")), S3_TAGS_OBJECT_MAX,
+                               &ask->q->arena, &t) == S3_TAGS_OK)
             tag_named(&t, str_from(key, REQUEST.n), ret);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* condition_key - what the keys of conditions mean for a request. Rule: s3-behaviours 21, "Conditions". */
+/* condition_key - what the keys of conditions mean for a request. Rule: s3-behaviours 21,
+ * "Conditions". */
 #ifndef S3_POLICY_CONDITION_KEY_H
 #define S3_POLICY_CONDITION_KEY_H
 

@@ -8,7 +8,8 @@ enum { RECORD_VERSION = 1, ID_MAX = 255 };
 
 /* --- from XML --- */
 
-static bool list_of(struct arena *a, const struct s3_node *rule, const char *name, struct s3_strs *ret)
+static bool list_of(struct arena *a, const struct s3_node *rule, const char *name,
+                    struct s3_strs *ret)
 {
     ret->n = s3_node_count(rule, name);
     ret->v = arena_alloc(a, MAX(ret->n, (size_t)1) * sizeof(*ret->v));
@@ -22,8 +23,8 @@ static bool list_of(struct arena *a, const struct s3_node *rule, const char *nam
 
 static bool known_method(struct str m)
 {
-    static const struct str known[] = {STR_INIT("GET"), STR_INIT("PUT"), STR_INIT("POST"), STR_INIT("DELETE"),
-                                       STR_INIT("HEAD")};
+    static const struct str known[] = {STR_INIT("GET"), STR_INIT("PUT"), STR_INIT("POST"),
+                                       STR_INIT("DELETE"), STR_INIT("HEAD")};
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (str_eq(m, known[i]))
             return true;
@@ -44,21 +45,25 @@ static enum s3err check_rule(struct s3_req *q, const struct s3_cors_rule *r)
         return S3ERR_MALFORMED_XML;
     for (size_t i = 0; i < r->methods.n; i++)
         if (!known_method(r->methods.v[i]))
-            return s3_errm(q, S3ERR_INVALID_REQUEST,
-                           "Found unsupported HTTP method in CORS config. Unsupported method is " STR_F,
-                           STR_A(r->methods.v[i]));
+            return s3_errm(
+                q, S3ERR_INVALID_REQUEST,
+                "Found unsupported HTTP method in CORS config. Unsupported method is " STR_F,
+                STR_A(r->methods.v[i]));
     for (size_t i = 0; i < r->origins.n; i++)
         if (stars(r->origins.v[i]) > 1)
-            return s3_errm(q, S3ERR_INVALID_REQUEST, "AllowedOrigin \"" STR_F "\" can not have more than one wildcard.",
+            return s3_errm(q, S3ERR_INVALID_REQUEST,
+                           "AllowedOrigin \"" STR_F "\" can not have more than one wildcard.",
                            STR_A(r->origins.v[i]));
     for (size_t i = 0; i < r->headers.n; i++)
         if (stars(r->headers.v[i]) > 1)
-            return s3_errm(q, S3ERR_INVALID_REQUEST, "AllowedHeader \"" STR_F "\" can not have more than one wildcard.",
+            return s3_errm(q, S3ERR_INVALID_REQUEST,
+                           "AllowedHeader \"" STR_F "\" can not have more than one wildcard.",
                            STR_A(r->headers.v[i]));
     for (size_t i = 0; i < r->exposed.n; i++)
         if (stars(r->exposed.v[i]) > 0)
             return s3_errm(q, S3ERR_INVALID_REQUEST,
-                           "ExposeHeader \"" STR_F "\" contains wildcard. We currently do not support wildcard for "
+                           "ExposeHeader \"" STR_F
+                           "\" contains wildcard. We currently do not support wildcard for "
                            "ExposeHeader.",
                            STR_A(r->exposed.v[i]));
     return S3ERR_OK;
@@ -71,8 +76,10 @@ static enum s3err rule_of(struct s3_req *q, const struct s3_node *n, struct s3_c
     r->has_age = age.n > 0;
     if (r->has_age && str_u64(age, INT32_MAX, &r->age_s) < 0)
         return S3ERR_MALFORMED_XML;
-    if (!list_of(&q->arena, n, "AllowedOrigin", &r->origins) || !list_of(&q->arena, n, "AllowedMethod", &r->methods) ||
-        !list_of(&q->arena, n, "AllowedHeader", &r->headers) || !list_of(&q->arena, n, "ExposeHeader", &r->exposed))
+    if (!list_of(&q->arena, n, "AllowedOrigin", &r->origins) ||
+        !list_of(&q->arena, n, "AllowedMethod", &r->methods) ||
+        !list_of(&q->arena, n, "AllowedHeader", &r->headers) ||
+        !list_of(&q->arena, n, "ExposeHeader", &r->exposed))
         return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
     return check_rule(q, r);
 }
@@ -86,7 +93,8 @@ enum s3err s3_cors_parse(struct s3_req *q, const struct s3_node *root, struct s3
     if (!c.rules)
         return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
     size_t i = 0;
-    for (const struct s3_node *n = s3_node_child(root, "CORSRule"); n; n = s3_node_find(n->next, "CORSRule")) {
+    for (const struct s3_node *n = s3_node_child(root, "CORSRule"); n;
+         n = s3_node_find(n->next, "CORSRule")) {
         enum s3err e = rule_of(q, n, &c.rules[i++]);
         if (e != S3ERR_OK)
             return e;
@@ -193,10 +201,12 @@ static bool glob(struct str pattern, struct str s, bool (*eq)(struct str, struct
     if (star == SIZE_MAX)
         return eq(pattern, s);
     struct str head = str_head(pattern, star), tail = str_from(pattern, star + 1);
-    return s.n >= head.n + tail.n && eq(head, str_head(s, head.n)) && eq(tail, str_from(s, s.n - tail.n));
+    return s.n >= head.n + tail.n && eq(head, str_head(s, head.n)) &&
+           eq(tail, str_from(s, s.n - tail.n));
 }
 
-static bool any_glob(const struct s3_strs *patterns, struct str s, bool (*eq)(struct str, struct str))
+static bool any_glob(const struct s3_strs *patterns, struct str s,
+                     bool (*eq)(struct str, struct str))
 {
     for (size_t i = 0; i < patterns->n; i++)
         if (glob(patterns->v[i], s, eq))
@@ -215,8 +225,8 @@ static bool headers_allowed(const struct s3_cors_rule *r, struct str headers)
     return true;
 }
 
-const struct s3_cors_rule *s3_cors_match(const struct s3_cors *c, struct str origin, struct str method,
-                                         struct str headers, bool *ret_any)
+const struct s3_cors_rule *s3_cors_match(const struct s3_cors *c, struct str origin,
+                                         struct str method, struct str headers, bool *ret_any)
 {
     for (size_t i = 0; i < c->n; i++) {
         const struct s3_cors_rule *r = &c->rules[i];

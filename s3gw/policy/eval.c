@@ -37,7 +37,8 @@ static const struct {
 /* Actions on an object that is there; the others look at its bucket only. */
 static bool concerns_object(const char *action)
 {
-    static const char *const creating[] = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"};
+    static const char *const creating[] = {"s3:PutObject", "s3:AbortMultipartUpload",
+                                           "s3:ListMultipartUploadParts"};
     for (size_t i = 0; i < ARRAY_LEN(creating); i++)
         if (strcmp(action, creating[i]) == 0)
             return false;
@@ -72,9 +73,11 @@ static bool acl_grants(const struct s3_ask *ask)
         if (!bucket && !ask->object)
             return false;
         struct s3_acl acl;
-        int r = bucket ? s3_acl_decode(s3_bucket_doc(ask->bkt, STR("acl")), ask->bkt->owner_id, &acl)
-                       : s3_acl_decode(ask->object->acl, ask->object->owner_id, &acl);
-        return r == 0 && s3_acl_allows(&acl, &ask->q->who, acl_actions[i].permission, ignore_public);
+        int r = bucket
+                    ? s3_acl_decode(s3_bucket_doc(ask->bkt, STR("acl")), ask->bkt->owner_id, &acl)
+                    : s3_acl_decode(ask->object->acl, ask->object->owner_id, &acl);
+        return r == 0 &&
+               s3_acl_allows(&acl, &ask->q->who, acl_actions[i].permission, ignore_public);
     }
     return false;
 }
@@ -126,7 +129,8 @@ static enum s3err load(struct s3_ask *ask, struct s3_object *object)
     struct s3_version v;
     bool version = version_asked(ask, &v);
     struct s3_index *x = ask->q->gw->index;
-    int r = version ? s3_object_get_version(x, ask->bkt->bid, ask->key, &v, how, false, &ask->q->arena, object)
+    int r = version ? s3_object_get_version(x, ask->bkt->bid, ask->key, &v, how, false,
+                                            &ask->q->arena, object)
                     : s3_object_get(x, ask->bkt->bid, ask->key, how, false, &ask->q->arena, object);
     if (r == -EAGAIN && !ask->q->may_block)
         return S3ERR_WOULD_BLOCK;
@@ -143,7 +147,8 @@ static bool may_learn_of_absence(const struct s3_ask *ask)
     return allowed(&list);
 }
 
-enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struct str key, const char *action)
+enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
+                            const char *action)
 {
     if (q->who.root)
         return S3ERR_OK;
@@ -160,8 +165,9 @@ enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struc
     if (missing && !is_user(q, bkt->owner_id)) {
         /* Nobody knows whose it would be: the bucket's READ decides what can be said. */
         bool may = may_learn_of_absence(&ask);
-        return may && s3_policy_verdict(s3_bucket_doc(bkt, STR("policy")), &ask) != S3_DENY ? S3ERR_OK
-                                                                                            : S3ERR_ACCESS_DENIED;
+        return may && s3_policy_verdict(s3_bucket_doc(bkt, STR("policy")), &ask) != S3_DENY
+                   ? S3ERR_OK
+                   : S3ERR_ACCESS_DENIED;
     }
     return allowed(&ask) ? S3ERR_OK : S3ERR_ACCESS_DENIED;
 }
@@ -172,7 +178,8 @@ enum s3err s3_policy_expected_owner(struct s3_req *q, struct str name, const str
     return !expected.p || str_eq(expected, bkt->owner_id) ? S3ERR_OK : S3ERR_ACCESS_DENIED;
 }
 
-/* Writes that carry more than data need the right to each: s3-behaviours 21, table of permissions. */
+/* Writes that carry more than data need the right to each: s3-behaviours 21, table of permissions.
+ */
 static enum s3err check_options(struct s3_req *q)
 {
     static const struct {
@@ -208,7 +215,8 @@ static enum s3err check(struct s3_req *q)
     bool writes = op->level == S3_OBJECT && strcmp(op->action, "s3:PutObject") == 0;
     if (e != S3ERR_OK || !writes || q->who.root || !was_shared(q->bkt))
         return e;
-    if (q->who.anonymous && op->body != S3_BODY_STREAM) /* Create, copies, Complete: signed callers only */
+    if (q->who.anonymous &&
+        op->body != S3_BODY_STREAM) /* Create, copies, Complete: signed callers only */
         return S3ERR_ACCESS_DENIED;
     return check_options(q);
 }

@@ -2,12 +2,11 @@
 /*
  * policy - bucket policies: JSON in, a compact record kept beside it, and the record's verdict.
  *
- * Record (document "policy"): u8 version (1), lstr the JSON as it came, u8 with variables, u8 public,
- * then statements, each u32 length and
- *     u8 flags (S3_ST_*), list principals, list actions (lower case), list resources (after
- *     "arn:aws:s3:::"), varint conditions, each: u8 operator, u8 quantifier, u8 if-exists,
- *     lstr key (lower case), list values.       A list is a varint count and lstr items.
- * It is judged in place: no parsing of JSON, no memory.
+ * Record (document "policy"): u8 version (1), lstr the JSON as it came, u8 with variables, u8
+ * public, then statements, each u32 length and u8 flags (S3_ST_*), list principals, list actions
+ * (lower case), list resources (after "arn:aws:s3:::"), varint conditions, each: u8 operator, u8
+ * quantifier, u8 if-exists, lstr key (lower case), list values.       A list is a varint count and
+ * lstr items. It is judged in place: no parsing of JSON, no memory.
  *
  * Rule: s3-behaviours 21; IAM User Guide, "IAM JSON policy elements", "Policy evaluation logic".
  */
@@ -27,8 +26,8 @@ enum s3_verdict { S3_SILENT, S3_ALLOW, S3_DENY };
 struct s3_ask {
     struct s3_req *q;
     const struct s3_bucket *bkt;
-    struct str key;               /* absent: the bucket itself */
-    const char *action;           /* "s3:GetObject" */
+    struct str key;                 /* absent: the bucket itself */
+    const char *action;             /* "s3:GetObject" */
     const struct s3_object *object; /* the present object, NULL: none or not known */
 };
 
@@ -53,9 +52,10 @@ bool s3_condition_key_known(struct str key);
 /* Would this condition pin the caller down, so that the statement is not public? */
 bool s3_condition_pins_caller(struct str key, struct str value);
 /* Does the condition hold? Reads its values from @values: a list as above; consumes it. */
-bool s3_condition_holds(uint8_t op, uint8_t quantifier, bool if_exists, struct str key, struct rd *values,
-                        const struct s3_ask *ask, bool variables);
-/* '*' and '?' match anything, '/' too. With @variables "${aws:username}" and its like are replaced. */
+bool s3_condition_holds(uint8_t op, uint8_t quantifier, bool if_exists, struct str key,
+                        struct rd *values, const struct s3_ask *ask, bool variables);
+/* '*' and '?' match anything, '/' too. With @variables "${aws:username}" and its like are replaced.
+ */
 bool s3_glob(struct str pattern, struct str text, const struct s3_ask *ask, bool variables);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From JSON to the record. Everything that is not understood is refused: a policy that is kept but not
- * obeyed would be a hole. */
+/* From JSON to the record. Everything that is not understood is refused: a policy that is kept but
+ * not obeyed would be a hole. */
 #include <jansson.h>
 
 #include "s3gw/core/gw.h"
@@ -187,7 +187,8 @@ static void condition_values(struct compiler *c, struct str key, const json_t *v
         else if (json_is_boolean(item))
             text = json_is_true(item) ? STR("true") : STR("false");
         else if (json_is_integer(item))
-            text = str_of(number, (size_t)snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(item)));
+            text = str_of(number, (size_t)snprintf(number, sizeof(number), "%lld",
+                                                   (long long)json_integer_value(item)));
         if (!text.p)
             bad(c, "Invalid policy syntax: condition value");
         *pins = *pins && s3_condition_pins_caller(key, text);
@@ -236,7 +237,8 @@ static void conditions(struct compiler *c, const json_t *v, bool *ret_pins)
 /* --- statements --- */
 
 /* Exactly one of two; *ret_not: it was the second. */
-static const json_t *either(struct compiler *c, const json_t *s, const char *one, const char *other, bool *ret_not)
+static const json_t *either(struct compiler *c, const json_t *s, const char *one, const char *other,
+                            bool *ret_not)
 {
     const json_t *a = json_object_get(s, one), *b = json_object_get(s, other);
     *ret_not = b != NULL;
@@ -260,8 +262,9 @@ static bool names_everybody(const json_t *principal)
 
 static void check_members(struct compiler *c, const json_t *s)
 {
-    static const char *const known[] = {"Sid",      "Effect",      "Principal", "NotPrincipal", "Action",
-                                        "NotAction", "Resource",   "NotResource", "Condition"};
+    static const char *const known[] = {"Sid",          "Effect",      "Principal",
+                                        "NotPrincipal", "Action",      "NotAction",
+                                        "Resource",     "NotResource", "Condition"};
     const char *name;
     json_t *v;
     json_object_foreach((json_t *)s, name, v)
@@ -293,7 +296,8 @@ static void statement(struct compiler *c, const json_t *s)
     if (c->e != S3ERR_OK)
         return;
     buf_u8(c->out, (uint8_t)((allow ? S3_ST_ALLOW : 0) | (not_principal ? S3_ST_NOT_PRINCIPAL : 0) |
-                             (not_action ? S3_ST_NOT_ACTION : 0) | (not_resource ? S3_ST_NOT_RESOURCE : 0)));
+                             (not_action ? S3_ST_NOT_ACTION : 0) |
+                             (not_resource ? S3_ST_NOT_RESOURCE : 0)));
     principals(c, who);
     actions(c, what);
     resources(c, where);
@@ -301,7 +305,8 @@ static void statement(struct compiler *c, const json_t *s)
     c->is_public = c->is_public || (allow && names_everybody(who) && !pins);
 }
 
-/* Each statement is preceded by its length, so that one that does not concern the caller is skipped. */
+/* Each statement is preceded by its length, so that one that does not concern the caller is
+ * skipped. */
 static void statements(struct compiler *c, const json_t *v)
 {
     size_t n = json_is_array(v) ? json_array_size(v) : 1;
@@ -358,7 +363,8 @@ enum s3err s3_policy_compile(struct s3_req *q, struct str json, struct buf *reco
         return s3_errm(q, S3ERR_MALFORMED_POLICY, "Policies must not be larger than 20 KB");
     AUTO(free_json) json_t *root = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(root))
-        return s3_errm(q, S3ERR_MALFORMED_POLICY, "Policies must be valid JSON and the first byte must be '{'");
+        return s3_errm(q, S3ERR_MALFORMED_POLICY,
+                       "Policies must be valid JSON and the first byte must be '{'");
     buf_u8(record, RECORD_VERSION);
     buf_lstr(record, json);
     document(&c, root);

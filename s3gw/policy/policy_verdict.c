@@ -43,7 +43,8 @@ static bool any_principal(struct rd *r, const struct s3_identity *who)
     bool found = false;
     for (uint64_t n = rd_var(r); n > 0 && !r->bad; n--) {
         struct str p = rd_lstr(r);
-        found = found || str_eq(p, STR("*")) || (p.n > 0 && !who->anonymous && str_eq(p, who->user_id));
+        found =
+            found || str_eq(p, STR("*")) || (p.n > 0 && !who->anonymous && str_eq(p, who->user_id));
     }
     return found;
 }
@@ -75,8 +76,8 @@ struct resource {
 };
 
 /* Says whether the statement applies; *ret_flags: what it then means. */
-static bool applies(struct str bytes, const struct s3_ask *ask, const struct resource *on, bool variables,
-                    uint8_t *ret_flags, bool *ret_bad)
+static bool applies(struct str bytes, const struct s3_ask *ask, const struct resource *on,
+                    bool variables, uint8_t *ret_flags, bool *ret_bad)
 {
     struct rd r = rd_of(bytes);
     uint8_t flags = rd_u8(&r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* error - the error document: Code, Message, extra elements, Resource, RequestId, HostId; no namespace.
- * Rule: s3-behaviours 8. */
+/* error - the error document: Code, Message, extra elements, Resource, RequestId, HostId; no
+ * namespace. Rule: s3-behaviours 8. */
 #ifndef S3_XML_ERROR_H
 #define S3_XML_ERROR_H
 

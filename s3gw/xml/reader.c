@@ -6,9 +6,9 @@
 
 struct builder {
     struct arena *arena;
-    struct s3_node *open[S3_XML_DEPTH_MAX + 1];  /* open[0] holds the root as its child */
-    struct s3_node *last[S3_XML_DEPTH_MAX + 1];  /* last child of open[i] */
-    size_t depth;                                /* open[depth] is the innermost */
+    struct s3_node *open[S3_XML_DEPTH_MAX + 1]; /* open[0] holds the root as its child */
+    struct s3_node *last[S3_XML_DEPTH_MAX + 1]; /* last child of open[i] */
+    size_t depth;                               /* open[depth] is the innermost */
     size_t nodes;
 };
 
@@ -47,7 +47,8 @@ static int enter(struct builder *b, xmlTextReaderPtr r)
         return -ENOMEM;
     if (xmlTextReaderHasAttributes(r) == 1) {
         xmlChar *type = xmlTextReaderGetAttributeNs(
-            r, (const xmlChar *)"type", (const xmlChar *)"http://www.w3.org/2001/XMLSchema-instance");
+            r, (const xmlChar *)"type",
+            (const xmlChar *)"http://www.w3.org/2001/XMLSchema-instance");
         if (type) {
             n->type = arena_str(b->arena, view(type));
             xmlFree(type);
@@ -71,7 +72,8 @@ static int text(struct builder *b, xmlTextReaderPtr r)
 {
     struct s3_node *n = b->open[b->depth];
     struct str piece = view(xmlTextReaderConstValue(r));
-    if (n->child || piece.n == 0) /* blanks between elements; text beside elements means nothing in S3 */
+    if (n->child ||
+        piece.n == 0) /* blanks between elements; text beside elements means nothing in S3 */
         return 0;
     if (n->text.n == 0) {
         n->text = arena_str(b->arena, piece);
@@ -125,8 +127,8 @@ int s3_xml_parse(struct str body, const char *root, struct arena *a, struct s3_n
     if (body.n > INT32_MAX || str_find(body, STR("<!DOCTYPE")) != SIZE_MAX)
         return -EBADMSG;
     AUTO(free_reader)
-    xmlTextReaderPtr r = xmlReaderForMemory(body.p, (int)body.n, NULL, NULL,
-                                            XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlTextReaderPtr r = xmlReaderForMemory(
+        body.p, (int)body.n, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
     if (!r)
         return -ENOMEM;
     xmlTextReaderSetErrorHandler(r, (xmlTextReaderErrorFunc)quiet, NULL);

@@ -15,18 +15,20 @@
 enum { S3_XML_DEPTH_MAX = 16, S3_XML_NODES_MAX = 150000 };
 
 struct s3_node {
-    struct str name;        /* without prefix */
-    struct str text;        /* its own text, untrimmed, CDATA included; empty when none */
-    struct str type;        /* attribute xsi:type; absent when there is none */
-    struct s3_node *child;  /* first */
-    struct s3_node *next;   /* sibling */
+    struct str name;       /* without prefix */
+    struct str text;       /* its own text, untrimmed, CDATA included; empty when none */
+    struct str type;       /* attribute xsi:type; absent when there is none */
+    struct s3_node *child; /* first */
+    struct s3_node *next;  /* sibling */
 };
 
 /*
  * Parse @body; its root must be @root (NULL: any). All in the arena.
- * 0; -ENODATA: empty or only blanks; -EBADMSG: not well formed, a DTD, too deep, another root; -ENOMEM.
+ * 0; -ENODATA: empty or only blanks; -EBADMSG: not well formed, a DTD, too deep, another root;
+ * -ENOMEM.
  */
-int s3_xml_parse(struct str body, const char *root, struct arena *a, struct s3_node **ret) MUST_CHECK;
+int s3_xml_parse(struct str body, const char *root, struct arena *a,
+                 struct s3_node **ret) MUST_CHECK;
 
 /* First child of that name, or NULL; @n may be NULL. */
 const struct s3_node *s3_node_child(const struct s3_node *n, const char *name);

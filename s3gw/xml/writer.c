@@ -27,7 +27,8 @@ void s3_xml_open_ns(struct buf *b, const char *name, const char *ns)
 
 void s3_xml_open_typed(struct buf *b, const char *name, const char *type)
 {
-    buf_addf(b, "<%s xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"%s\">", name, type);
+    buf_addf(b, "<%s xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"%s\">",
+             name, type);
 }
 
 void s3_xml_close(struct buf *b, const char *name)
@@ -61,7 +62,8 @@ static void escape_byte(struct buf *b, unsigned char c)
     case '"':
         buf_adds(b, STR("&quot;"));
         break;
-    default: /* XML 1.0 knows no reference below 0x20 but tab, LF, CR; AWS writes them all the same */
+    default: /* XML 1.0 knows no reference below 0x20 but tab, LF, CR; AWS writes them all the same
+              */
         buf_addf(b, "&#x%X;", c);
     }
 }
@@ -115,7 +117,8 @@ void s3_xml_key(struct buf *b, const char *name, struct str text, bool url)
         return;
     }
     s3_xml_open(b, name);
-    s3_uri_encode(b, text, true); /* Differs: a blank is %20 here, + at AWS; every client reads %20 */
+    s3_uri_encode(b, text,
+                  true); /* Differs: a blank is %20 here, + at AWS; every client reads %20 */
     s3_xml_close(b, name);
 }
 

@@ -2,8 +2,8 @@
 /*
  * writer - elements into a buf, escaped here, by everyone, always. Errors stick in the buf.
  *
- * Text may hold anything: markup and control characters become references (a bare CR would be read back
- * as LF), what is not UTF-8 becomes U+FFFD. Element names are ours: literals.
+ * Text may hold anything: markup and control characters become references (a bare CR would be read
+ * back as LF), what is not UTF-8 becomes U+FFFD. Element names are ours: literals.
  *
  * Rule: XML 1.0; s3-behaviours 1 and 10.  Threads: no state.
  */

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "storage/service/op.h"
+#include "storage/service/forward.h"
 
 enum {
     FROM_MEMORY_MAX = 64 * 1024, /* read by the disk thread up to here; sendfile beyond it */
@@ -49,10 +49,25 @@ static void send_file(struct sto_op *op)
         dfs_req_reply_file(op->req, d->view.fd, d->view.offset + d->offset, d->count);
 }
 
+/* Not here: what another member sends is the range asked for. */
+static int from_elsewhere(struct download *d)
+{
+    uint64_t size = 0;
+    int r = sto_forward_content(&d->op, &d->view.fd, &size);
+    if (r < 0)
+        return r;
+    d->view.size = size;
+    d->offset = 0;
+    d->count = 0;
+    return 0;
+}
+
 static int download_work(struct sto_op *op)
 {
     struct download *d = (struct download *)op;
     int r = sto_open_read(op->s->o.store, op->name, &d->view);
+    if (r == -ENOENT)
+        r = from_elsewhere(d);
     if (r < 0)
         return r;
     /* An empty file: nothing from offset 0 is right, though the reference says EINVAL (8.7). */
@@ -92,6 +107,7 @@ void sto_handle_download(struct dfs_req *req)
     }
     d->offset = m.offset;
     d->count = m.count;
+    sto_forward_note(&d->op);
     sto_op_run(&d->op, STO_IO_READ, download_work);
 }
 
@@ -116,6 +132,8 @@ static int info_work(struct sto_op *op)
     struct sto_info info;
     bool want_crc = (op->req->head.status & INFO_NO_CRC) == 0;
     int r = sto_info(op->s->o.store, op->name, want_crc, &info);
+    if (r == -ENOENT)
+        return sto_forward_call(op);
     if (r < 0)
         return r;
     struct dfs_file_info_rsp m = {
@@ -141,8 +159,10 @@ void sto_handle_info(struct dfs_req *req)
     int r = dfs_group_head(req->body, &m, &name);
     if (r == 0)
         r = sto_op_group_name(op, m.group, name);
-    if (r < 0)
+    if (r < 0) {
         dfs_req_reply(req, r, STR_NULL);
-    else
-        sto_op_run(op, STO_IO_READ, info_work);
+        return;
+    }
+    sto_forward_note(op);
+    sto_op_run(op, STO_IO_READ, info_work);
 }

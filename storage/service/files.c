@@ -3,8 +3,8 @@
  * files - 12 delete, 13 set metadata, 15 get metadata, 20 create link, 111 active test, 82 quit.
  * Rule: fastdfs-protocol.md 8.4 to 8.6, 8.8, 2.3.
  */
+#include "storage/service/forward.h"
 #include "storage/service/metatext.h"
-#include "storage/service/op.h"
 
 void sto_handle_active_test(struct dfs_req *req)
 {
@@ -22,6 +22,8 @@ static int delete_work(struct sto_op *op)
     int r = sto_delete_batch(op->s->o.store, &op->name, 1, &result);
     if (r == 0)
         r = result;
+    if (r == -ENOENT)
+        return sto_forward_call(op);
     if (r == 0)
         sto_op_changed(op);
     return r;
@@ -29,7 +31,11 @@ static int delete_work(struct sto_op *op)
 
 static int get_meta_work(struct sto_op *op)
 {
-    return sto_meta_get(op->s->o.store, op->name, &op->out);
+    struct sto_info info;
+    int r = sto_meta_get(op->s->o.store, op->name, &op->out);
+    if (r == -ENOENT && sto_info(op->s->o.store, op->name, false, &info) == -ENOENT)
+        return sto_forward_call(op);
+    return r;
 }
 
 /* Commands whose body is "group 16, name" and nothing else. */
@@ -44,10 +50,12 @@ static void group_name_command(struct dfs_req *req, enum sto_iokind kind,
     int r = dfs_group_head(req->body, &m, &name);
     if (r == 0)
         r = sto_op_group_name(op, m.group, name);
-    if (r < 0)
+    if (r < 0) {
         dfs_req_reply(req, r, STR_NULL);
-    else
-        sto_op_run(op, kind, work);
+        return;
+    }
+    sto_forward_note(op);
+    sto_op_run(op, kind, work);
 }
 
 void sto_handle_delete(struct dfs_req *req)
@@ -84,6 +92,8 @@ static int set_meta_work(struct sto_op *op)
         r = sto_info(op->s->o.store, op->name, false, &info);
     else
         r = sto_meta_change(op->s->o.store, op->name, new_text, m);
+    if (r == -ENOENT)
+        return sto_forward_call(op);
     if (r == 0)
         sto_op_changed(op);
     return r;
@@ -109,6 +119,7 @@ void sto_handle_set_meta(struct dfs_req *req)
     }
     sm->text = str_from(rest, (size_t)m.name_len);
     sm->merge = m.flag == 'M';
+    sto_forward_note(&sm->op);
     sto_op_run(&sm->op, STO_IO_WRITE, set_meta_work);
 }
 

@@ -59,6 +59,7 @@ struct sto_service {
     struct sto_slots *slots;
     _Atomic int64_t stats[STO_STAT_PAIRS_][2]; /* total, successful */
     _Atomic int64_t last_source_update_s, last_sync_update_s;
+    _Atomic unsigned forwards;  /* requests being passed on to peers now */
     _Atomic uint64_t collected; /* bytes of bodies held in memory now; <= STO_COLLECTED_MAX */
 };
 
@@ -81,6 +82,7 @@ struct sto_op {
     uint64_t bytes;
     uint64_t collected;        /* taken from s->collected, given back at the end */
     struct buf out;
+    bool from_peer;            /* see forward.h */
     struct str name;           /* logical name asked for; a view of req->body */
     unsigned path;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_route - a method byte and a request target: a chosen operation is of that method and level, and a
- * query with a known subresource never means the plain operation.
+ * fuzz_route - a method byte and a request target: a chosen operation is of that method and level,
+ * and a query with a known subresource never means the plain operation.
  */
 #include "s3gw/api/ops.h"
 #include "s3gw/core/gw.h"
@@ -11,8 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool has_subresource(const struct s3_req *q)
 {
-    static const struct str some[] = {STR_INIT("acl"), STR_INIT("policy"), STR_INIT("uploads"), STR_INIT("versions"),
-                                      STR_INIT("lifecycle"), STR_INIT("uploadId"), STR_INIT("tagging")};
+    static const struct str some[] = {
+        STR_INIT("acl"),       STR_INIT("policy"),   STR_INIT("uploads"), STR_INIT("versions"),
+        STR_INIT("lifecycle"), STR_INIT("uploadId"), STR_INIT("tagging")};
     for (size_t i = 0; i < ARRAY_LEN(some); i++)
         if (s3_req_has_param(q, some[i]))
             return true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_xml - any bytes: an accepted document has a named root, bounded depth, and text within the arena. */
+/* fuzz_xml - any bytes: an accepted document has a named root, bounded depth, and text within the
+ * arena. */
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
 

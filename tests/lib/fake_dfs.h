@@ -2,8 +2,8 @@
 /*
  * fake_dfs - s3gw/dfs/dfs.h without storages: remembers notes, serves file content from a pattern.
  *
- * Include it in exactly one source file of a test: its definitions win over the archive's, whose object
- * files are then not linked. Byte i of every file is fake_dfs_byte(i).
+ * Include it in exactly one source file of a test: its definitions win over the archive's, whose
+ * object files are then not linked. Byte i of every file is fake_dfs_byte(i).
  */
 #ifndef TEST_FAKE_DFS_H
 #define TEST_FAKE_DFS_H
@@ -56,7 +56,8 @@ void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p)
     p->done(p, fake_note(p->description));
 }
 
-int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n, bool wait)
+int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n,
+                bool wait)
 {
     (void)d, (void)file_id, (void)wait;
     for (size_t i = 0; i < n; i++)
@@ -72,7 +73,8 @@ bool s3_dfs_has_group(const struct s3_dfs *d, struct str group)
 }
 
 /* Large uploads need a storage: here there is none. */
-int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o, struct s3_upload_file **ret)
+int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
+                       struct s3_upload_file **ret)
 {
     (void)d, (void)o, (void)ret;
     return -EIO;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * s3_fixture - a gateway without network: the memory index, the fake dfs, three users (root, alice, bob),
- * and call(), which takes a request through routing, bucket, policy and handler as the pipeline does.
+ * s3_fixture - a gateway without network: the memory index, the fake dfs, three users (root, alice,
+ * bob), and call(), which takes a request through routing, bucket, policy and handler as the
+ * pipeline does.
  */
 #ifndef TEST_S3_FIXTURE_H
 #define TEST_S3_FIXTURE_H
@@ -19,10 +20,10 @@
 
 struct fixture {
     struct s3_gw gw;
-    struct s3_req q;       /* of the last call */
+    struct s3_req q; /* of the last call */
     bool used;
-    enum s3err e;          /* its result */
-    struct s3_node *xml;   /* its answer, when there is one */
+    enum s3err e;        /* its result */
+    struct s3_node *xml; /* its answer, when there is one */
     int64_t now_ms;
 };
 
@@ -44,8 +45,12 @@ static inline int add_users(struct s3_tx *tx, void *arg)
     (void)arg;
     static const struct s3_user users[] = {
         {.id = STR_INIT("root-id"), .display_name = STR_INIT("root"), .root = true},
-        {.id = STR_INIT("alice-id"), .display_name = STR_INIT("Alice"), .email = STR_INIT("alice@example.com")},
-        {.id = STR_INIT("bob-id"), .display_name = STR_INIT("Bob"), .email = STR_INIT("bob@example.com")}};
+        {.id = STR_INIT("alice-id"),
+         .display_name = STR_INIT("Alice"),
+         .email = STR_INIT("alice@example.com")},
+        {.id = STR_INIT("bob-id"),
+         .display_name = STR_INIT("Bob"),
+         .email = STR_INIT("bob@example.com")}};
     for (size_t i = 0; i < ARRAY_LEN(users); i++) {
         int r = s3_user_put(tx, &users[i], true);
         if (r < 0)
@@ -128,8 +133,8 @@ static inline enum s3err run(struct fixture *f, const char *who)
 }
 
 /* @who: "root", "alice", "bob" or NULL. @headers: lines, or NULL. @body: or NULL. */
-static inline enum s3err call(struct fixture *f, const char *who, const char *method, const char *target,
-                       const char *headers, const char *body)
+static inline enum s3err call(struct fixture *f, const char *who, const char *method,
+                              const char *target, const char *headers, const char *body)
 {
     if (f->used)
         s3_req_fini(&f->q);
@@ -217,7 +222,8 @@ static inline void pattern_md5(uint64_t size, uint8_t md5[16])
     free(bytes);
 }
 
-static inline void have_object(struct fixture *f, const char *bucket, const char *key, uint64_t size)
+static inline void have_object(struct fixture *f, const char *bucket, const char *key,
+                               uint64_t size)
 {
     static unsigned files;
     struct arena a;

@@ -37,7 +37,8 @@ static void what_canned_acls_let_others_do(void **state)
         if (call(&f, "bob", "GET", "/mine", NULL, NULL) != rows[i].bob_lists)
             print_error("row %zu\n", i);
         assert_int_equal(f.e, rows[i].bob_lists);
-        assert_int_equal(call(&f, NULL, "GET", "/mine?list-type=2", NULL, NULL), rows[i].anon_lists);
+        assert_int_equal(call(&f, NULL, "GET", "/mine?list-type=2", NULL, NULL),
+                         rows[i].anon_lists);
         assert_int_equal(call(&f, "bob", "HEAD", "/mine/k", NULL, NULL), rows[i].bob_reads);
         assert_int_equal(call(&f, NULL, "HEAD", "/mine/k", NULL, NULL), rows[i].anon_reads);
         assert_int_equal(call(&f, NULL, "GET", "/mine/k?acl", NULL, NULL), rows[i].anon_reads_acl);
@@ -84,11 +85,12 @@ static void grants_come_by_header_and_by_xml(void **state)
 }
 
 #define XSI "xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'"
-#define ACL(owner, grants)                                                                        \
-    "<AccessControlPolicy><Owner><ID>" owner "</ID></Owner><AccessControlList>" grants          \
+#define ACL(owner, grants)                                                                         \
+    "<AccessControlPolicy><Owner><ID>" owner "</ID></Owner><AccessControlList>" grants             \
     "</AccessControlList></AccessControlPolicy>"
-#define GRANT(type, who, what)                                                                    \
-    "<Grant><Grantee " XSI " xsi:type='" type "'>" who "</Grantee><Permission>" what "</Permission></Grant>"
+#define GRANT(type, who, what)                                                                     \
+    "<Grant><Grantee " XSI " xsi:type='" type "'>" who "</Grantee><Permission>" what               \
+    "</Permission></Grant>"
 
 static void bad_acls_are_refused(void **state)
 {
@@ -98,7 +100,8 @@ static void bad_acls_are_refused(void **state)
         enum s3err e;
     } rows[] = {
         {"x-amz-grant-read: id=\"nobody\"", NULL, S3ERR_INVALID_ARGUMENT},
-        {"x-amz-grant-read: emailAddress=\"no@example.com\"", NULL, S3ERR_UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS},
+        {"x-amz-grant-read: emailAddress=\"no@example.com\"", NULL,
+         S3ERR_UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS},
         {"x-amz-grant-read: uri=\"http://elsewhere\"", NULL, S3ERR_INVALID_ARGUMENT},
         {"x-amz-grant-read: colour=\"red\"", NULL, S3ERR_INVALID_ARGUMENT},
         {"x-amz-grant-read: junk", NULL, S3ERR_INVALID_ARGUMENT},
@@ -107,9 +110,12 @@ static void bad_acls_are_refused(void **state)
         {NULL, ACL("bob-id", ""), NO},
         {NULL, ACL("alice-id", ""), OK},
         {NULL, ACL("alice-id", GRANT("CanonicalUser", "<ID>bob-id</ID>", "READ")), OK},
-        {NULL, ACL("alice-id", GRANT("CanonicalUser", "<ID>nobody</ID>", "READ")), S3ERR_INVALID_ARGUMENT},
-        {NULL, ACL("alice-id", GRANT("CanonicalUser", "<ID>bob-id</ID>", "EVERYTHING")), S3ERR_MALFORMED_ACL_ERROR},
-        {NULL, ACL("alice-id", GRANT("Robot", "<ID>bob-id</ID>", "READ")), S3ERR_MALFORMED_ACL_ERROR},
+        {NULL, ACL("alice-id", GRANT("CanonicalUser", "<ID>nobody</ID>", "READ")),
+         S3ERR_INVALID_ARGUMENT},
+        {NULL, ACL("alice-id", GRANT("CanonicalUser", "<ID>bob-id</ID>", "EVERYTHING")),
+         S3ERR_MALFORMED_ACL_ERROR},
+        {NULL, ACL("alice-id", GRANT("Robot", "<ID>bob-id</ID>", "READ")),
+         S3ERR_MALFORMED_ACL_ERROR},
         {NULL, ACL("alice-id", "<Grant/>"), S3ERR_MALFORMED_ACL_ERROR},
         {NULL, "<AccessControlPolicy/>", S3ERR_MALFORMED_ACL_ERROR},
     };
@@ -123,8 +129,8 @@ static void bad_acls_are_refused(void **state)
     }
 }
 
-#define POLICY(effect, who, action, where)                                                             \
-    "{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"" effect "\",\"Principal\":" who           \
+#define POLICY(effect, who, action, where)                                                         \
+    "{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"" effect "\",\"Principal\":" who      \
     ",\"Action\":\"" action "\",\"Resource\":\"arn:aws:s3:::mine" where "\"}}"
 
 static void a_policy_lets_in_and_locks_out(void **state)
@@ -133,8 +139,10 @@ static void a_policy_lets_in_and_locks_out(void **state)
     AUTO(teardown) struct fixture f;
     begin(&f, NULL);
     have_object(&f, "mine", "k", 1);
-    assert_int_equal(call(&f, "alice", "GET", "/mine?policy", NULL, NULL), S3ERR_NO_SUCH_BUCKET_POLICY);
-    assert_int_equal(call(&f, "alice", "GET", "/mine?policyStatus", NULL, NULL), S3ERR_NO_SUCH_BUCKET_POLICY);
+    assert_int_equal(call(&f, "alice", "GET", "/mine?policy", NULL, NULL),
+                     S3ERR_NO_SUCH_BUCKET_POLICY);
+    assert_int_equal(call(&f, "alice", "GET", "/mine?policyStatus", NULL, NULL),
+                     S3ERR_NO_SUCH_BUCKET_POLICY);
     static const char json[] = POLICY("Allow", "\"*\"", "s3:GetObject", "/*");
     assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL, json), OK);
     assert_int_equal(f.q.resp.status, 204);
@@ -146,17 +154,23 @@ static void a_policy_lets_in_and_locks_out(void **state)
     assert_int_equal(call(&f, "alice", "GET", "/mine?policyStatus", NULL, NULL), OK);
     assert_text(&f, "IsPublic", "true");
 
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL, POLICY("Deny", "\"*\"", "s3:*", "*")), S3ERR_MALFORMED_POLICY);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL, POLICY("Deny", "\"*\"", "s3:*", "/*")), OK);
-    assert_int_equal(call(&f, "alice", "HEAD", "/mine/k", NULL, NULL), NO); /* binds the owner too */
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/mine?policy", NULL, POLICY("Deny", "\"*\"", "s3:*", "*")),
+        S3ERR_MALFORMED_POLICY);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/mine?policy", NULL, POLICY("Deny", "\"*\"", "s3:*", "/*")), OK);
+    assert_int_equal(call(&f, "alice", "HEAD", "/mine/k", NULL, NULL),
+                     NO); /* binds the owner too */
     assert_int_equal(call(&f, "root", "HEAD", "/mine/k", NULL, NULL), OK);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL, POLICY("Deny", "\"*\"", "s3:*", "")), OK);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/mine?policy", NULL, POLICY("Deny", "\"*\"", "s3:*", "")), OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine", NULL, NULL), NO);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine?policy", NULL, NULL), OK); /* the way out */
     assert_int_equal(call(&f, "alice", "GET", "/mine", NULL, NULL), OK);
     assert_int_equal(call(&f, NULL, "HEAD", "/mine/k", NULL, NULL), NO);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine?policy", NULL, NULL), OK);
-    assert_int_equal(call(&f, "alice", "GET", "/mine?policy", NULL, NULL), S3ERR_NO_SUCH_BUCKET_POLICY);
+    assert_int_equal(call(&f, "alice", "GET", "/mine?policy", NULL, NULL),
+                     S3ERR_NO_SUCH_BUCKET_POLICY);
 }
 
 static void many_deletions_are_judged_one_by_one(void **state)
@@ -169,9 +183,10 @@ static void many_deletions_are_judged_one_by_one(void **state)
     assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL,
                           POLICY("Allow", "{\"AWS\":\"bob-id\"}", "s3:DeleteObject", "/a/*")),
                      OK);
-    assert_int_equal(call(&f, "bob", "POST", "/mine?delete", "Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==",
-                          "<Delete><Object><Key>a/1</Key></Object><Object><Key>b/1</Key></Object></Delete>"),
-                     OK);
+    assert_int_equal(
+        call(&f, "bob", "POST", "/mine?delete", "Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==",
+             "<Delete><Object><Key>a/1</Key></Object><Object><Key>b/1</Key></Object></Delete>"),
+        OK);
     assert_text(&f, "Deleted/Key", "a/1");
     assert_text(&f, "Error/Key", "b/1");
     assert_text(&f, "Error/Code", "AccessDenied");
@@ -199,21 +214,23 @@ static void who_writes_owns_unless_the_bucket_says_otherwise(void **state)
         have_object(&f, "bobs", "k", 1);
         char line[200], body[200];
         snprintf(body, sizeof(body),
-                 "<OwnershipControls><Rule><ObjectOwnership>%s</ObjectOwnership></Rule></OwnershipControls>",
+                 "<OwnershipControls><Rule><ObjectOwnership>%s</ObjectOwnership></Rule></"
+                 "OwnershipControls>",
                  rows[i].ownership);
         assert_int_equal(call(&f, "alice", "PUT", "/mine?ownershipControls", NULL, body), OK);
         assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL,
                               POLICY("Allow", "{\"AWS\":\"bob-id\"}", "s3:PutObject*", "/*")),
                          OK);
-        snprintf(line, sizeof(line), "x-amz-copy-source: /bobs/k%s%s", rows[i].acl ? "\nx-amz-acl: " : "",
-                 rows[i].acl ? rows[i].acl : "");
+        snprintf(line, sizeof(line), "x-amz-copy-source: /bobs/k%s%s",
+                 rows[i].acl ? "\nx-amz-acl: " : "", rows[i].acl ? rows[i].acl : "");
         assert_int_equal(call(&f, "bob", "PUT", "/mine/k", line, NULL), OK);
         if (call(&f, "alice", "HEAD", "/mine/k", NULL, NULL) != rows[i].alice_reads)
             print_error("row %zu\n", i);
         assert_int_equal(f.e, rows[i].alice_reads);
         assert_int_equal(call(&f, "root", "GET", "/mine", NULL, NULL), OK);
         assert_text(&f, "Contents/Owner/ID", rows[i].owner);
-        assert_int_equal(call(&f, "alice", "DELETE", "/mine/k", NULL, NULL), OK); /* that she always may */
+        assert_int_equal(call(&f, "alice", "DELETE", "/mine/k", NULL, NULL),
+                         OK); /* that she always may */
     }
 }
 
@@ -225,22 +242,27 @@ static void with_acls_off_none_is_taken(void **state)
     have_object(&f, "mine", "k", 1);
     assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", "x-amz-acl: public-read", NULL),
                      S3ERR_ACCESS_CONTROL_LIST_NOT_SUPPORTED);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/to", "x-amz-copy-source: /mine/k\nx-amz-acl: public-read", NULL),
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/to",
+                          "x-amz-copy-source: /mine/k\nx-amz-acl: public-read", NULL),
                      S3ERR_ACCESS_CONTROL_LIST_NOT_SUPPORTED);
     assert_int_equal(call(&f, "alice", "PUT", "/mine/to",
                           "x-amz-copy-source: /mine/k\nx-amz-acl: bucket-owner-full-control", NULL),
                      OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine?acl", NULL, NULL), OK);
-    assert_int_equal(call(&f, "bob", "PUT", "/other", "x-amz-object-ownership: BucketOwnerEnforced\nx-amz-acl: public-read", NULL),
+    assert_int_equal(call(&f, "bob", "PUT", "/other",
+                          "x-amz-object-ownership: BucketOwnerEnforced\nx-amz-acl: public-read",
+                          NULL),
                      S3ERR_INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine?ownershipControls", NULL, NULL), OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine?ownershipControls", NULL, NULL),
                      S3ERR_OWNERSHIP_CONTROLS_NOT_FOUND_ERROR);
     assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", "x-amz-acl: public-read", NULL), OK);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?ownershipControls", NULL,
-                          "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
-                          "</OwnershipControls>"),
-                     S3ERR_INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP);
+    assert_int_equal(
+        call(
+            &f, "alice", "PUT", "/mine?ownershipControls", NULL,
+            "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
+            "</OwnershipControls>"),
+        S3ERR_INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP);
 }
 
 #define PAB(x) "<PublicAccessBlockConfiguration>" x "</PublicAccessBlockConfiguration>"
@@ -254,28 +276,36 @@ static void the_public_is_kept_out_by_the_block(void **state)
     assert_int_equal(call(&f, "alice", "GET", "/mine?publicAccessBlock", NULL, NULL),
                      S3ERR_NO_SUCH_PUBLIC_ACCESS_BLOCK_CONFIGURATION);
     assert_int_equal(call(&f, NULL, "GET", "/mine", NULL, NULL), OK);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?publicAccessBlock", NULL, PAB("<IgnorePublicAcls>TRUE</IgnorePublicAcls>")), OK);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?publicAccessBlock", NULL,
+                          PAB("<IgnorePublicAcls>TRUE</IgnorePublicAcls>")),
+                     OK);
     assert_int_equal(call(&f, NULL, "GET", "/mine", NULL, NULL), NO);
     assert_int_equal(call(&f, "alice", "GET", "/mine?publicAccessBlock", NULL, NULL), OK);
     assert_text(&f, "IgnorePublicAcls", "true");
     assert_text(&f, "BlockPublicAcls", "false");
     assert_int_equal(call(&f, "alice", "PUT", "/mine?publicAccessBlock", NULL,
-                          PAB("<BlockPublicAcls>true</BlockPublicAcls><BlockPublicPolicy>true</BlockPublicPolicy>")),
+                          PAB("<BlockPublicAcls>true</BlockPublicAcls><BlockPublicPolicy>true</"
+                              "BlockPublicPolicy>")),
                      OK);
     assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", "x-amz-acl: public-read", NULL), NO);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL, POLICY("Allow", "\"*\"", "s3:GetObject", "/*")), NO);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL,
+                          POLICY("Allow", "\"*\"", "s3:GetObject", "/*")),
+                     NO);
     assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL,
                           POLICY("Allow", "{\"AWS\":\"bob-id\"}", "s3:GetObject", "/*")),
                      OK);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine?publicAccessBlock", NULL, NULL), OK);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL, POLICY("Allow", "\"*\"", "s3:GetObject", "/*")), OK);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL,
+                          POLICY("Allow", "\"*\"", "s3:GetObject", "/*")),
+                     OK);
     assert_int_equal(call(&f, NULL, "HEAD", "/mine/k", NULL, NULL), OK);
     assert_int_equal(call(&f, "alice", "PUT", "/mine?publicAccessBlock", NULL,
                           PAB("<RestrictPublicBuckets>true</RestrictPublicBuckets>")),
                      OK);
     assert_int_equal(call(&f, NULL, "HEAD", "/mine/k", NULL, NULL), NO);
     assert_int_equal(call(&f, "alice", "HEAD", "/mine/k", NULL, NULL), OK);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?publicAccessBlock", NULL, PAB("<BlockPublicAcls>maybe</BlockPublicAcls>")),
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?publicAccessBlock", NULL,
+                          PAB("<BlockPublicAcls>maybe</BlockPublicAcls>")),
                      S3ERR_MALFORMED_XML);
 }
 

@@ -32,12 +32,13 @@ static void creating_again_depends_on_region_and_owner(void **state)
     assert_int_equal(call(&f, "alice", "PUT", "/mine", NULL, NULL), S3ERR_OK);
     assert_int_equal(call(&f, "bob", "PUT", "/mine", NULL, NULL), S3ERR_BUCKET_ALREADY_EXISTS);
     f.gw.region = STR("eu-west-1");
-    assert_int_equal(call(&f, "alice", "PUT", "/mine", NULL, NULL), S3ERR_BUCKET_ALREADY_OWNED_BY_YOU);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine", NULL, NULL),
+                     S3ERR_BUCKET_ALREADY_OWNED_BY_YOU);
     assert_string_equal(shown(extra(&f, "BucketName")), "mine");
 }
 
-#define CONSTRAINT(x)                                                                          \
-    "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"            \
+#define CONSTRAINT(x)                                                                              \
+    "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"                \
     "<LocationConstraint>" x "</LocationConstraint></CreateBucketConfiguration>"
 
 static void what_creation_accepts(void **state)
@@ -97,7 +98,8 @@ static void others_and_strangers_are_kept_out(void **state)
     assert_null(text_at(&f, "Buckets/Bucket").p);
     assert_int_equal(call(&f, "alice", "GET", "/mine", "x-amz-expected-bucket-owner: bob-id", NULL),
                      S3ERR_ACCESS_DENIED);
-    assert_int_equal(call(&f, "alice", "GET", "/mine", "x-amz-expected-bucket-owner: alice-id", NULL), S3ERR_OK);
+    assert_int_equal(
+        call(&f, "alice", "GET", "/mine", "x-amz-expected-bucket-owner: alice-id", NULL), S3ERR_OK);
 }
 
 static void buckets_are_listed_in_pages(void **state)
@@ -108,7 +110,8 @@ static void buckets_are_listed_in_pages(void **state)
     static const char *const names[] = {"/zebra", "/alpha-1", "/alpha-2", "/alpha-3"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_int_equal(call(&f, "alice", "PUT", names[i], NULL, NULL), S3ERR_OK);
-    assert_int_equal(call(&f, "alice", "GET", "/?max-buckets=2&prefix=alpha", NULL, NULL), S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "GET", "/?max-buckets=2&prefix=alpha", NULL, NULL),
+                     S3ERR_OK);
     assert_text(&f, "Buckets/Bucket/Name", "alpha-1");
     assert_text(&f, "Buckets/Bucket/BucketRegion", "us-east-1");
     assert_text(&f, "Prefix", "alpha");
@@ -157,7 +160,7 @@ static void location_is_empty_in_the_first_region(void **state)
 }
 
 #define TAGGING(x) "<Tagging><TagSet>" x "</TagSet></Tagging>"
-#define TAG(k, v) "<Tag><Key>" k "</Key><Value>" v "</Value></Tag>"
+#define TAG(k, v)  "<Tag><Key>" k "</Key><Value>" v "</Value></Tag>"
 
 static void tags_of_a_bucket_go_with_it(void **state)
 {
@@ -166,22 +169,29 @@ static void tags_of_a_bucket_go_with_it(void **state)
     setup(&f);
     assert_int_equal(call(&f, "alice", "PUT", "/mine", NULL, NULL), S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine?tagging", NULL, NULL), S3ERR_NO_SUCH_TAG_SET);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?tagging", NULL, TAGGING(TAG("b", "2") TAG("a", "1"))), S3ERR_OK);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/mine?tagging", NULL, TAGGING(TAG("b", "2") TAG("a", "1"))),
+        S3ERR_OK);
     assert_int_equal(f.q.resp.status, 204);
     assert_int_equal(call(&f, "alice", "GET", "/mine?tagging", NULL, NULL), S3ERR_OK);
     assert_text(&f, "TagSet/Tag/Key", "a");
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?tagging", NULL, TAGGING(TAG("a", "1") TAG("a", "2"))),
-                     S3ERR_INVALID_TAG);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?tagging", NULL, NULL), S3ERR_MISSING_REQUEST_BODY_ERROR);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?tagging", NULL, "<Tagging/>"), S3ERR_MALFORMED_XML);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/mine?tagging", NULL, TAGGING(TAG("a", "1") TAG("a", "2"))),
+        S3ERR_INVALID_TAG);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?tagging", NULL, NULL),
+                     S3ERR_MISSING_REQUEST_BODY_ERROR);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?tagging", NULL, "<Tagging/>"),
+                     S3ERR_MALFORMED_XML);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine?tagging", NULL, NULL), S3ERR_OK);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine?tagging", NULL, NULL), S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine?tagging", NULL, NULL), S3ERR_NO_SUCH_TAG_SET);
 }
 
-#define CORS                                                                                              \
-    "<CORSConfiguration><CORSRule><AllowedMethod>PUT</AllowedMethod><AllowedOrigin>http://a</AllowedOrigin>" \
-    "<AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader></CORSRule></CORSConfiguration>"
+#define CORS                                                                                       \
+    "<CORSConfiguration><CORSRule><AllowedMethod>PUT</AllowedMethod><AllowedOrigin>http://a</"     \
+    "AllowedOrigin>"                                                                               \
+    "<AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader></CORSRule></"               \
+    "CORSConfiguration>"
 
 static void preflights_follow_the_configuration(void **state)
 {
@@ -192,17 +202,21 @@ static void preflights_follow_the_configuration(void **state)
     static const char ask[] = "Origin: http://a\nAccess-Control-Request-Method: PUT\n"
                               "Access-Control-Request-Headers: X-Amz-Date";
     assert_int_equal(call(&f, NULL, "OPTIONS", "/mine/k", ask, NULL), S3ERR_ACCESS_FORBIDDEN);
-    assert_int_equal(call(&f, "alice", "GET", "/mine?cors", NULL, NULL), S3ERR_NO_SUCH_CORS_CONFIGURATION);
+    assert_int_equal(call(&f, "alice", "GET", "/mine?cors", NULL, NULL),
+                     S3ERR_NO_SUCH_CORS_CONFIGURATION);
     assert_int_equal(call(&f, "alice", "PUT", "/mine?cors", NULL, CORS), S3ERR_OK);
     assert_int_equal(call(&f, NULL, "OPTIONS", "/mine/k", ask, NULL), S3ERR_OK);
     assert_string_equal(shown(answered(&f, "Access-Control-Allow-Origin")), "http://a");
     assert_string_equal(shown(answered(&f, "Access-Control-Allow-Headers")), "x-amz-date");
     assert_string_equal(shown(answered(&f, "Access-Control-Expose-Headers")), "ETag");
-    assert_int_equal(call(&f, NULL, "OPTIONS", "/mine/k", "Origin: http://b\nAccess-Control-Request-Method: PUT", NULL),
+    assert_int_equal(call(&f, NULL, "OPTIONS", "/mine/k",
+                          "Origin: http://b\nAccess-Control-Request-Method: PUT", NULL),
                      S3ERR_ACCESS_FORBIDDEN);
-    assert_int_equal(call(&f, NULL, "OPTIONS", "/mine/k", "Origin: http://a", NULL), S3ERR_BAD_REQUEST);
-    assert_int_equal(call(&f, NULL, "OPTIONS", "/mine/k", "Access-Control-Request-Method: PUT", NULL),
+    assert_int_equal(call(&f, NULL, "OPTIONS", "/mine/k", "Origin: http://a", NULL),
                      S3ERR_BAD_REQUEST);
+    assert_int_equal(
+        call(&f, NULL, "OPTIONS", "/mine/k", "Access-Control-Request-Method: PUT", NULL),
+        S3ERR_BAD_REQUEST);
     assert_int_equal(call(&f, NULL, "OPTIONS", "/nobody/k", ask, NULL), S3ERR_NO_SUCH_BUCKET);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine?cors", NULL, NULL), S3ERR_OK);
     assert_int_equal(call(&f, NULL, "OPTIONS", "/mine/k", ask, NULL), S3ERR_ACCESS_FORBIDDEN);
@@ -232,9 +246,12 @@ static void the_acl_says_the_owner_everything(void **state)
     const struct s3_node *g = s3_node_child(s3_node_child(f.xml, "AccessControlList"), "Grant");
     assert_string_equal(shown(s3_node_child(g, "Grantee")->type), "CanonicalUser");
     assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", "x-amz-acl: private", NULL), S3ERR_OK);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", NULL, NULL), S3ERR_MISSING_SECURITY_HEADER);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", "x-amz-acl: private", "<A/>"), S3ERR_UNEXPECTED_CONTENT);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", NULL, "<A/>"), S3ERR_MALFORMED_ACL_ERROR);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", NULL, NULL),
+                     S3ERR_MISSING_SECURITY_HEADER);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", "x-amz-acl: private", "<A/>"),
+                     S3ERR_UNEXPECTED_CONTENT);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?acl", NULL, "<A/>"),
+                     S3ERR_MALFORMED_ACL_ERROR);
 }
 
 int main(void)

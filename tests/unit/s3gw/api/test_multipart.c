@@ -4,7 +4,7 @@
 
 enum { MIB = 1024 * 1024 };
 
-static char id[40];          /* of the upload begun last */
+static char id[40]; /* of the upload begun last */
 static char target[256];
 
 static const char *at(const char *query)
@@ -29,7 +29,8 @@ static void have_part(struct fixture *f, unsigned number, uint64_t size, char et
     char query[64];
     have_object(f, "mine", "source", size);
     snprintf(query, sizeof(query), "&partNumber=%u", number);
-    assert_int_equal(call(f, "alice", "PUT", at(query), "x-amz-copy-source: /mine/source", NULL), S3ERR_OK);
+    assert_int_equal(call(f, "alice", "PUT", at(query), "x-amz-copy-source: /mine/source", NULL),
+                     S3ERR_OK);
     snprintf(etag, 64, "%s", shown(text_at(f, "ETag")));
 }
 
@@ -45,7 +46,8 @@ static const char *part(unsigned number, const char *etag, const char *more)
     static char text[8][300];
     static unsigned n;
     char *out = text[n++ % 8];
-    snprintf(out, sizeof(text[0]), "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag>%s</Part>", number, etag, more);
+    snprintf(out, sizeof(text[0]), "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag>%s</Part>",
+             number, etag, more);
     return out;
 }
 
@@ -79,12 +81,15 @@ static void parts_become_an_object(void **state)
     assert_int_equal(f.q.resp.body_length, 5 * MIB + 10);
     assert_string_equal(shown(answered(&f, "x-amz-meta-colour")), "red");
     assert_string_equal(shown(answered(&f, "Content-Type")), "image/png");
-    assert_int_equal(call(&f, "alice", "GET", "/mine/k?attributes", "x-amz-object-attributes: ObjectParts", NULL),
+    assert_int_equal(call(&f, "alice", "GET", "/mine/k?attributes",
+                          "x-amz-object-attributes: ObjectParts", NULL),
                      S3ERR_OK);
     assert_text(&f, "ObjectParts/PartsCount", "2");
-    assert_int_equal(call(&f, "alice", "DELETE", at(""), NULL, NULL), S3ERR_OK); /* abort after complete: as AWS */
+    assert_int_equal(call(&f, "alice", "DELETE", at(""), NULL, NULL),
+                     S3ERR_OK); /* abort after complete: as AWS */
     have_object(&f, "mine", "k", 1);
-    assert_int_equal(complete(&f, NULL, both(part(3, one, ""), part(7, two, ""))), S3ERR_NO_SUCH_UPLOAD);
+    assert_int_equal(complete(&f, NULL, both(part(3, one, ""), part(7, two, ""))),
+                     S3ERR_NO_SUCH_UPLOAD);
 }
 
 static void lists_that_are_refused(void **state)
@@ -117,18 +122,26 @@ static void lists_that_are_refused(void **state)
             print_error("row %zu\n", i);
         assert_int_equal(e, rows[i].e);
     }
-    assert_int_equal(complete(&f, NULL, both(part(2, last, ""), part(1, small, ""))), S3ERR_INVALID_PART_ORDER);
-    assert_int_equal(complete(&f, NULL, both(part(2, last, ""), part(2, last, ""))), S3ERR_INVALID_PART_ORDER);
-    assert_int_equal(complete(&f, NULL, both(part(1, small, ""), part(9, last, ""))), S3ERR_INVALID_PART);
-    assert_int_equal(complete(&f, NULL, both(part(1, small, ""), part(2, last, ""))), S3ERR_ENTITY_TOO_SMALL);
+    assert_int_equal(complete(&f, NULL, both(part(2, last, ""), part(1, small, ""))),
+                     S3ERR_INVALID_PART_ORDER);
+    assert_int_equal(complete(&f, NULL, both(part(2, last, ""), part(2, last, ""))),
+                     S3ERR_INVALID_PART_ORDER);
+    assert_int_equal(complete(&f, NULL, both(part(1, small, ""), part(9, last, ""))),
+                     S3ERR_INVALID_PART);
+    assert_int_equal(complete(&f, NULL, both(part(1, small, ""), part(2, last, ""))),
+                     S3ERR_ENTITY_TOO_SMALL);
     assert_string_equal(shown(extra(&f, "ProposedSize")), "1000");
     assert_string_equal(shown(extra(&f, "PartNumber")), "1");
-    assert_int_equal(complete(&f, "x-amz-mp-object-size: 11", part(2, last, "")), S3ERR_INVALID_REQUEST);
-    assert_int_equal(complete(&f, "x-amz-checksum-crc64nvme: AAAAAAAAAAA=", part(2, last, "")), S3ERR_BAD_DIGEST);
-    assert_int_equal(complete(&f, "x-amz-checksum-type: COMPOSITE", part(2, last, "")), S3ERR_INVALID_REQUEST);
+    assert_int_equal(complete(&f, "x-amz-mp-object-size: 11", part(2, last, "")),
+                     S3ERR_INVALID_REQUEST);
+    assert_int_equal(complete(&f, "x-amz-checksum-crc64nvme: AAAAAAAAAAA=", part(2, last, "")),
+                     S3ERR_BAD_DIGEST);
+    assert_int_equal(complete(&f, "x-amz-checksum-type: COMPOSITE", part(2, last, "")),
+                     S3ERR_INVALID_REQUEST);
     assert_int_equal(complete(&f, "If-Match: *", part(2, last, "")), S3ERR_NO_SUCH_KEY);
     /* unlisted parts are dropped; the last may be small */
-    assert_int_equal(complete(&f, "If-None-Match: *\nx-amz-mp-object-size: 10", part(2, last, "")), S3ERR_OK);
+    assert_int_equal(complete(&f, "If-None-Match: *\nx-amz-mp-object-size: 10", part(2, last, "")),
+                     S3ERR_OK);
 }
 
 static void a_condition_that_fails_leaves_the_upload(void **state)
@@ -139,8 +152,10 @@ static void a_condition_that_fails_leaves_the_upload(void **state)
     char etag[64];
     have_part(&f, 1, 10, etag);
     have_object(&f, "mine", "k", 1);
-    assert_int_equal(complete(&f, "If-None-Match: *", part(1, etag, "")), S3ERR_PRECONDITION_FAILED);
-    assert_int_equal(fake_dfs.notes[fake_dfs.n - 1].kind, S3_DESC_PUT); /* says what the key is after all */
+    assert_int_equal(complete(&f, "If-None-Match: *", part(1, etag, "")),
+                     S3ERR_PRECONDITION_FAILED);
+    assert_int_equal(fake_dfs.notes[fake_dfs.n - 1].kind,
+                     S3_DESC_PUT); /* says what the key is after all */
     assert_int_equal(complete(&f, "If-Match: *", part(1, etag, "")), S3ERR_OK);
 }
 
@@ -151,16 +166,21 @@ static void a_composite_upload_wants_every_checksum(void **state)
     begin(&f, "x-amz-checksum-algorithm: SHA256");
     assert_string_equal(shown(answered(&f, "x-amz-checksum-type")), "COMPOSITE");
     have_object(&f, "mine", "source", 100);
-    assert_int_equal(call(&f, "alice", "PUT", at("&partNumber=1"), "x-amz-copy-source: /mine/source", NULL), S3ERR_OK);
+    assert_int_equal(
+        call(&f, "alice", "PUT", at("&partNumber=1"), "x-amz-copy-source: /mine/source", NULL),
+        S3ERR_OK);
     char etag[64], sum[128], wrong[128];
     snprintf(etag, sizeof(etag), "%s", shown(text_at(&f, "ETag")));
-    snprintf(sum, sizeof(sum), "<ChecksumSHA256>%s</ChecksumSHA256>", shown(text_at(&f, "ChecksumSHA256")));
+    snprintf(sum, sizeof(sum), "<ChecksumSHA256>%s</ChecksumSHA256>",
+             shown(text_at(&f, "ChecksumSHA256")));
     snprintf(wrong, sizeof(wrong), "<ChecksumSHA256>%.43s=</ChecksumSHA256>",
              "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     assert_int_equal(complete(&f, NULL, part(1, etag, "")), S3ERR_INVALID_REQUEST);
     assert_int_equal(complete(&f, NULL, part(1, etag, wrong)), S3ERR_INVALID_PART);
-    assert_int_equal(complete(&f, NULL, part(1, etag, "<ChecksumSHA256>junk</ChecksumSHA256>")), S3ERR_INVALID_ARGUMENT);
-    assert_int_equal(complete(&f, NULL, part(1, etag, "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")), S3ERR_BAD_DIGEST);
+    assert_int_equal(complete(&f, NULL, part(1, etag, "<ChecksumSHA256>junk</ChecksumSHA256>")),
+                     S3ERR_INVALID_ARGUMENT);
+    assert_int_equal(complete(&f, NULL, part(1, etag, "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")),
+                     S3ERR_BAD_DIGEST);
     assert_int_equal(complete(&f, NULL, part(1, etag, sum)), S3ERR_OK);
     assert_text(&f, "ChecksumType", "COMPOSITE");
     assert_true(str_ends(text_at(&f, "ChecksumSHA256"), STR("-1")));
@@ -183,7 +203,8 @@ static void what_creation_refuses(void **state)
         {"x-amz-checksum-algorithm: CRC32", S3ERR_OK},
         {"x-amz-checksum-algorithm: crc32\nx-amz-checksum-type: full_object", S3ERR_OK},
         {"x-amz-checksum-algorithm: CRC64NVME", S3ERR_OK},
-        {"x-amz-checksum-algorithm: CRC64NVME\nx-amz-checksum-type: COMPOSITE", S3ERR_INVALID_REQUEST},
+        {"x-amz-checksum-algorithm: CRC64NVME\nx-amz-checksum-type: COMPOSITE",
+         S3ERR_INVALID_REQUEST},
         {"x-amz-checksum-algorithm: SHA1\nx-amz-checksum-type: FULL_OBJECT", S3ERR_INVALID_REQUEST},
         {"x-amz-checksum-algorithm: ADLER", S3ERR_INVALID_REQUEST},
         {"x-amz-checksum-type: COMPOSITE", S3ERR_INVALID_REQUEST},
@@ -225,8 +246,8 @@ static void part_copies_take_strict_ranges(void **state)
     have_object(&f, "mine", "source", 100);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char headers[200];
-        snprintf(headers, sizeof(headers), "x-amz-copy-source: /mine/source\nx-amz-copy-source-range: %s",
-                 rows[i].range);
+        snprintf(headers, sizeof(headers),
+                 "x-amz-copy-source: /mine/source\nx-amz-copy-source-range: %s", rows[i].range);
         fake_dfs.bytes_read = 0;
         enum s3err e = call(&f, "alice", "PUT", at("&partNumber=1"), headers, NULL);
         if (e != rows[i].e)
@@ -234,10 +255,12 @@ static void part_copies_take_strict_ranges(void **state)
         assert_int_equal(e, rows[i].e);
         assert_int_equal(fake_dfs.bytes_read, rows[i].read);
     }
-    assert_int_equal(call(&f, "alice", "PUT", at("&partNumber=0"), "x-amz-copy-source: /mine/source", NULL),
-                     S3ERR_INVALID_ARGUMENT);
-    assert_int_equal(call(&f, "alice", "PUT", at("&partNumber=10001"), "x-amz-copy-source: /mine/source", NULL),
-                     S3ERR_INVALID_ARGUMENT);
+    assert_int_equal(
+        call(&f, "alice", "PUT", at("&partNumber=0"), "x-amz-copy-source: /mine/source", NULL),
+        S3ERR_INVALID_ARGUMENT);
+    assert_int_equal(
+        call(&f, "alice", "PUT", at("&partNumber=10001"), "x-amz-copy-source: /mine/source", NULL),
+        S3ERR_INVALID_ARGUMENT);
 }
 
 static void a_part_of_a_range_has_the_md5_of_those_bytes(void **state)
@@ -247,7 +270,8 @@ static void a_part_of_a_range_has_the_md5_of_those_bytes(void **state)
     begin(&f, NULL);
     have_object(&f, "mine", "source", 5000);
     assert_int_equal(call(&f, "alice", "PUT", at("&partNumber=1"),
-                          "x-amz-copy-source: /mine/source\nx-amz-copy-source-range: bytes=0-999", NULL),
+                          "x-amz-copy-source: /mine/source\nx-amz-copy-source-range: bytes=0-999",
+                          NULL),
                      S3ERR_OK);
     struct s3_etag want = {0};
     pattern_md5(1000, want.md5);
@@ -276,7 +300,8 @@ static void parts_and_uploads_are_listed(void **state)
     assert_int_equal(call(&f, "alice", "GET", at("&part-number-marker=5"), NULL, NULL), S3ERR_OK);
     assert_text(&f, "Part/PartNumber", "9");
     assert_text(&f, "IsTruncated", "false");
-    assert_int_equal(call(&f, "alice", "GET", at("&max-parts=-1"), NULL, NULL), S3ERR_INVALID_ARGUMENT);
+    assert_int_equal(call(&f, "alice", "GET", at("&max-parts=-1"), NULL, NULL),
+                     S3ERR_INVALID_ARGUMENT);
 
     assert_int_equal(call(&f, "alice", "POST", "/mine/other/x?uploads", NULL, NULL), S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine?uploads&delimiter=/", NULL, NULL), S3ERR_OK);
@@ -302,8 +327,9 @@ static void an_aborted_upload_is_gone(void **state)
     assert_int_equal(call(&f, "alice", "GET", at(""), NULL, NULL), S3ERR_NO_SUCH_UPLOAD);
     assert_int_equal(complete(&f, NULL, part(1, etag, "")), S3ERR_NO_SUCH_UPLOAD);
     assert_string_equal(shown(extra(&f, "UploadId")), id);
-    assert_int_equal(call(&f, "alice", "PUT", at("&partNumber=1"), "x-amz-copy-source: /mine/source", NULL),
-                     S3ERR_NO_SUCH_UPLOAD);
+    assert_int_equal(
+        call(&f, "alice", "PUT", at("&partNumber=1"), "x-amz-copy-source: /mine/source", NULL),
+        S3ERR_NO_SUCH_UPLOAD);
     snprintf(id, sizeof(id), "junk");
     assert_int_equal(call(&f, "alice", "GET", at(""), NULL, NULL), S3ERR_NO_SUCH_UPLOAD);
 }

@@ -83,7 +83,8 @@ static void what_is_refused(void **state)
         {"x-amz-object-lock-mode: GOVERNANCE", S3ERR_INVALID_ARGUMENT},
         {"x-amz-object-lock-mode: MAYBE\nx-amz-object-lock-retain-until-date: 2030-01-01T00:00:00Z",
          S3ERR_INVALID_ARGUMENT},
-        {"x-amz-object-lock-mode: GOVERNANCE\nx-amz-object-lock-retain-until-date: 2030-01-01T00:00:00Z",
+        {"x-amz-object-lock-mode: GOVERNANCE\nx-amz-object-lock-retain-until-date: "
+         "2030-01-01T00:00:00Z",
          S3ERR_INVALID_REQUEST},
         {"x-amz-object-lock-legal-hold: MAYBE", S3ERR_INVALID_ARGUMENT},
         {"x-amz-website-redirect-location: there", S3ERR_INVALID_REDIRECT_LOCATION},
@@ -114,7 +115,8 @@ static void user_metadata_ends_at_two_kilobytes(void **state)
         memset(line + n, 'v', value);
         line[(size_t)n + value] = '\0';
         request(&f, &bkt, line);
-        assert_int_equal(s3_object_headers_from(&f.q, &o), over ? S3ERR_METADATA_TOO_LARGE : S3ERR_OK);
+        assert_int_equal(s3_object_headers_from(&f.q, &o),
+                         over ? S3ERR_METADATA_TOO_LARGE : S3ERR_OK);
         s3_req_fini(&f.q);
     }
 }
@@ -123,7 +125,8 @@ static void a_presigned_request_carries_options_in_its_query(void **state)
 {
     (void)state;
     struct s3_bucket bkt = {.name = STR("b"), .owner_id = STR("alice-id")};
-    struct s3_pair params[] = {{STR("X-Amz-Meta-Colour"), STR("red")}, {STR("x-amz-tagging"), STR("a=1")},
+    struct s3_pair params[] = {{STR("X-Amz-Meta-Colour"), STR("red")},
+                               {STR("x-amz-tagging"), STR("a=1")},
                                {STR("x-amz-storage-class"), STR("GLACIER")}};
     for (int presigned = 0; presigned < 2; presigned++) {
         struct fixture f;
@@ -150,7 +153,8 @@ static void an_object_says_what_it_is(void **state)
     f.q.params = params;
     f.q.nparams = 1;
     char unterminated[] = "x-amz-meta-a###"; /* as in a record: no NUL where the name ends */
-    struct s3_pair headers[] = {{STR("content-type"), STR("text/plain")}, {str_of(unterminated, 12), STR("1")}};
+    struct s3_pair headers[] = {{STR("content-type"), STR("text/plain")},
+                                {str_of(unterminated, 12), STR("1")}};
     struct s3_extent extent = {.file_id = STR("group1/M00/00/00/x"), .length = 3};
     struct s3_object o = {.size = 3,
                           .mtime_ms = 784111777000,
@@ -162,7 +166,8 @@ static void an_object_says_what_it_is(void **state)
     s3_object_headers_to(&f.q, &o);
     assert_string_equal(shown(answered(&f, "Last-Modified")), "Sun, 06 Nov 1994 08:49:37 GMT");
     assert_string_equal(shown(answered(&f, "ETag")), "\"00000000000000000000000000000000\"");
-    assert_string_equal(shown(answered(&f, "Content-Type")), "text/x  Evil: 1"); /* no second header */
+    assert_string_equal(shown(answered(&f, "Content-Type")),
+                        "text/x  Evil: 1"); /* no second header */
     assert_string_equal(shown(answered(&f, "x-amz-meta-a")), "1");
     assert_string_equal(shown(answered(&f, "x-amz-checksum-crc32")), "AAAAAA==");
     assert_string_equal(shown(answered(&f, "x-amz-checksum-type")), "FULL_OBJECT");

@@ -33,7 +33,8 @@ static void keys_come_in_byte_order_with_common_prefixes(void **state)
     assert_text(&f, "Contents/Owner/DisplayName", "Alice");
     assert_text(&f, "Contents/StorageClass", "STANDARD");
     have_object(&f, "mine", "ctl\x01", 1); /* only encoded: no XML 1.0 document can hold it */
-    assert_int_equal(call(&f, "alice", "GET", "/mine?prefix=ctl&encoding-type=url", NULL, NULL), S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "GET", "/mine?prefix=ctl&encoding-type=url", NULL, NULL),
+                     S3ERR_OK);
     assert_text(&f, "Contents/Key", "ctl%01");
     assert_text(&f, "EncodingType", "url");
 }
@@ -46,13 +47,15 @@ static void pages_are_exact(void **state)
     static const char *const keys[] = {"a/1", "a/2", "b", "c"};
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         have_object(&f, "mine", keys[i], 1);
-    assert_int_equal(call(&f, "alice", "GET", "/mine?list-type=2&delimiter=/&max-keys=1", NULL, NULL), S3ERR_OK);
+    assert_int_equal(
+        call(&f, "alice", "GET", "/mine?list-type=2&delimiter=/&max-keys=1", NULL, NULL), S3ERR_OK);
     assert_text(&f, "CommonPrefixes/Prefix", "a/");
     assert_text(&f, "IsTruncated", "true");
     assert_text(&f, "KeyCount", "1");
     assert_null(text_at(&f, "Contents/Owner").p);
     char next[256];
-    snprintf(next, sizeof(next), "/mine?list-type=2&delimiter=/&max-keys=2&fetch-owner=true&continuation-token=%s",
+    snprintf(next, sizeof(next),
+             "/mine?list-type=2&delimiter=/&max-keys=2&fetch-owner=true&continuation-token=%s",
              shown(text_at(&f, "NextContinuationToken")));
     assert_int_equal(call(&f, "alice", "GET", next, NULL, NULL), S3ERR_OK);
     assert_text(&f, "Contents/Key", "b");
@@ -77,17 +80,24 @@ static void bad_list_parameters_are_refused(void **state)
     (void)state;
     AUTO(teardown) struct fixture f;
     begin(&f);
-    static const char *const bad[] = {
-        "/mine?max-keys=-1", "/mine?max-keys=x", "/mine?max-keys=2147483648", "/mine?encoding-type=base64",
-        "/mine?list-type=1", "/mine?list-type=2&continuation-token=", "/mine?list-type=2&continuation-token=AAAA",
-        "/mine?versions&version-id-marker=null", "/mine?versions&key-marker=a&version-id-marker=junk",
-        "/mine?uploads&key-marker=a&upload-id-marker=junk", "/mine?uploads&max-uploads=x"};
+    static const char *const bad[] = {"/mine?max-keys=-1",
+                                      "/mine?max-keys=x",
+                                      "/mine?max-keys=2147483648",
+                                      "/mine?encoding-type=base64",
+                                      "/mine?list-type=1",
+                                      "/mine?list-type=2&continuation-token=",
+                                      "/mine?list-type=2&continuation-token=AAAA",
+                                      "/mine?versions&version-id-marker=null",
+                                      "/mine?versions&key-marker=a&version-id-marker=junk",
+                                      "/mine?uploads&key-marker=a&upload-id-marker=junk",
+                                      "/mine?uploads&max-uploads=x"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         if (call(&f, "alice", "GET", bad[i], NULL, NULL) != S3ERR_INVALID_ARGUMENT)
             print_error("%s\n", bad[i]);
         assert_int_equal(f.e, S3ERR_INVALID_ARGUMENT);
     }
-    assert_int_equal(call(&f, "alice", "GET", "/mine?max-keys=&encoding-type=", NULL, NULL), S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "GET", "/mine?max-keys=&encoding-type=", NULL, NULL),
+                     S3ERR_OK);
 }
 
 static void versions_of_a_bucket_that_has_none(void **state)
@@ -104,8 +114,9 @@ static void versions_of_a_bucket_that_has_none(void **state)
     assert_text(&f, "Version/IsLatest", "true");
     assert_text(&f, "NextKeyMarker", "a");
     assert_text(&f, "NextVersionIdMarker", "null");
-    assert_int_equal(call(&f, "alice", "GET", "/mine?versions&key-marker=a&version-id-marker=null", NULL, NULL),
-                     S3ERR_OK);
+    assert_int_equal(
+        call(&f, "alice", "GET", "/mine?versions&key-marker=a&version-id-marker=null", NULL, NULL),
+        S3ERR_OK);
     assert_text(&f, "Version/Key", "b");
     assert_text(&f, "IsTruncated", "false");
 }
@@ -135,18 +146,25 @@ static void deletes_obey_conditions(void **state)
     AUTO(teardown) struct fixture f;
     begin(&f);
     have_object(&f, "mine", "k", 0);
-    assert_int_equal(call(&f, "alice", "DELETE", "/mine/k", "If-Match: \"0123456789abcdef0123456789abcdef\"", NULL),
+    assert_int_equal(call(&f, "alice", "DELETE", "/mine/k",
+                          "If-Match: \"0123456789abcdef0123456789abcdef\"", NULL),
                      S3ERR_PRECONDITION_FAILED);
     assert_string_equal(shown(extra(&f, "Condition")), "If-Match");
-    assert_int_equal(call(&f, "alice", "DELETE", "/mine/none", "If-Match: *", NULL), S3ERR_NO_SUCH_KEY);
+    assert_int_equal(call(&f, "alice", "DELETE", "/mine/none", "If-Match: *", NULL),
+                     S3ERR_NO_SUCH_KEY);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine/k?versionId=null", "If-Match: *", NULL),
                      S3ERR_NOT_IMPLEMENTED);
-    assert_int_equal(call(&f, "alice", "DELETE", "/mine/k", "x-amz-if-match-size: 3", NULL), S3ERR_NOT_IMPLEMENTED);
-    assert_int_equal(call(&f, "alice", "DELETE", "/mine/k?versionId=junk", NULL, NULL), S3ERR_INVALID_ARGUMENT);
-    assert_int_equal(call(&f, "alice", "DELETE", "/mine/k?versionId=00000000000000ff", NULL, NULL), S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "DELETE", "/mine/k", "x-amz-if-match-size: 3", NULL),
+                     S3ERR_NOT_IMPLEMENTED);
+    assert_int_equal(call(&f, "alice", "DELETE", "/mine/k?versionId=junk", NULL, NULL),
+                     S3ERR_INVALID_ARGUMENT);
+    assert_int_equal(call(&f, "alice", "DELETE", "/mine/k?versionId=00000000000000ff", NULL, NULL),
+                     S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine", NULL, NULL), S3ERR_OK);
     assert_int_equal(count_at(&f, "Contents"), 1);
-    assert_int_equal(call(&f, "alice", "DELETE", "/mine/k", "If-Match: d41d8cd98f00b204e9800998ecf8427e", NULL), S3ERR_OK);
+    assert_int_equal(
+        call(&f, "alice", "DELETE", "/mine/k", "If-Match: d41d8cd98f00b204e9800998ecf8427e", NULL),
+        S3ERR_OK);
 }
 
 #define MD5 "Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg=="
@@ -160,10 +178,12 @@ static void many_are_deleted_key_by_key(void **state)
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         have_object(&f, "mine", keys[i], 1);
     static const char body[] =
-        "<Delete><Object><Key>a</Key></Object><Object><Key> b </Key><Size>1</Size><Unknown/></Object>"
+        "<Delete><Object><Key>a</Key></Object><Object><Key> b "
+        "</Key><Size>1</Size><Unknown/></Object>"
         "<Object><Key>missing</Key></Object><Object><Key>a</Key></Object>"
         "<Object><Key>c</Key><ETag>\"0123456789abcdef0123456789abcdef\"</ETag></Object></Delete>";
-    assert_int_equal(call(&f, "alice", "POST", "/mine?delete", NULL, body), S3ERR_INVALID_REQUEST); /* no digest */
+    assert_int_equal(call(&f, "alice", "POST", "/mine?delete", NULL, body),
+                     S3ERR_INVALID_REQUEST); /* no digest */
     assert_int_equal(call(&f, "alice", "POST", "/mine?delete", MD5, body), S3ERR_OK);
     assert_int_equal(count_at(&f, "Deleted"), 4);
     assert_int_equal(count_at(&f, "Error"), 1);
@@ -175,7 +195,8 @@ static void many_are_deleted_key_by_key(void **state)
                           "<Delete><Quiet>true</Quiet><Object><Key>c</Key></Object></Delete>"),
                      S3ERR_OK);
     assert_null(f.xml->child);
-    assert_int_equal(call(&f, "bob", "POST", "/mine?delete", MD5, "<Delete><Object><Key>d</Key></Object></Delete>"),
+    assert_int_equal(call(&f, "bob", "POST", "/mine?delete", MD5,
+                          "<Delete><Object><Key>d</Key></Object></Delete>"),
                      S3ERR_OK);
     assert_text(&f, "Error/Code", "AccessDenied");
 }
@@ -185,10 +206,15 @@ static void bad_deletions_are_refused_whole(void **state)
     (void)state;
     AUTO(teardown) struct fixture f;
     begin(&f);
-    static const char *const bad[] = {"", "<Delete/>", "<Delete><Object/></Delete>",
-                                      "<Delete><Object><Key></Key></Object></Delete>", "<Other/>", "<Delete>"};
+    static const char *const bad[] = {"",
+                                      "<Delete/>",
+                                      "<Delete><Object/></Delete>",
+                                      "<Delete><Object><Key></Key></Object></Delete>",
+                                      "<Other/>",
+                                      "<Delete>"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        assert_int_equal(call(&f, "alice", "POST", "/mine?delete", MD5, bad[i]), S3ERR_MALFORMED_XML);
+        assert_int_equal(call(&f, "alice", "POST", "/mine?delete", MD5, bad[i]),
+                         S3ERR_MALFORMED_XML);
     AUTO(buf_free) struct buf many = BUF(1 << 20);
     buf_adds(&many, STR("<Delete>"));
     for (int i = 0; i < 1001; i++)
@@ -226,11 +252,13 @@ static void a_copy_reads_and_writes_no_data(void **state)
     AUTO(teardown) struct fixture f;
     begin(&f);
     have_object(&f, "mine", "a b", 1000);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/copy", "x-amz-copy-source: /mine/a%20b", NULL), S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/copy", "x-amz-copy-source: /mine/a%20b", NULL),
+                     S3ERR_OK);
     assert_string_equal(shown(f.xml->name), "CopyObjectResult");
     assert_int_equal(fake_dfs.bytes_read, 0);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine/a%20b", NULL, NULL), S3ERR_OK);
-    assert_int_equal(call(&f, "alice", "GET", "/mine/copy?attributes", "x-amz-object-attributes: ETag,ObjectSize", NULL),
+    assert_int_equal(call(&f, "alice", "GET", "/mine/copy?attributes",
+                          "x-amz-object-attributes: ETag,ObjectSize", NULL),
                      S3ERR_OK);
     assert_text(&f, "ObjectSize", "1000");
 }
@@ -252,16 +280,19 @@ static void what_copies_are_refused(void **state)
         {"x-amz-copy-source: /mine/k?versionId=00000000000000ff", S3ERR_NO_SUCH_VERSION},
         {"x-amz-copy-source: /mine/k?versionId=junk", S3ERR_INVALID_ARGUMENT},
         {"x-amz-copy-source: /bobs/k", S3ERR_ACCESS_DENIED},
-        {"x-amz-copy-source: /mine/k\nx-amz-copy-source-if-match: \"0123456789abcdef0123456789abcdef\"",
+        {"x-amz-copy-source: /mine/k\nx-amz-copy-source-if-match: "
+         "\"0123456789abcdef0123456789abcdef\"",
          S3ERR_PRECONDITION_FAILED},
-        {"x-amz-copy-source: /mine/k\nx-amz-copy-source-if-none-match: *", S3ERR_PRECONDITION_FAILED},
+        {"x-amz-copy-source: /mine/k\nx-amz-copy-source-if-none-match: *",
+         S3ERR_PRECONDITION_FAILED},
         {"x-amz-copy-source: /mine/k\nx-amz-metadata-directive: WHAT", S3ERR_INVALID_ARGUMENT},
         {"x-amz-copy-source: /mine/k\nx-amz-tagging-directive: WHAT", S3ERR_INVALID_ARGUMENT},
         {"x-amz-copy-source: /mine/k\nx-amz-checksum-algorithm: MD2", S3ERR_INVALID_REQUEST},
         {"x-amz-copy-source: /mine/k\nx-amz-storage-class: COLD", S3ERR_INVALID_STORAGE_CLASS},
         {"x-amz-copy-source: /mine/k\nx-amz-server-side-encryption: AES256", S3ERR_NOT_IMPLEMENTED},
         {"x-amz-copy-source: /mine/k\nIf-None-Match: \"abc\"", S3ERR_NOT_IMPLEMENTED},
-        {"x-amz-copy-source: /mine/k\nx-amz-source-expected-bucket-owner: bob-id", S3ERR_ACCESS_DENIED},
+        {"x-amz-copy-source: /mine/k\nx-amz-source-expected-bucket-owner: bob-id",
+         S3ERR_ACCESS_DENIED},
         {"x-amz-copy-source: arn:aws:s3:us-east-1:1:accesspoint/x/object/k", S3ERR_NOT_IMPLEMENTED},
     };
     AUTO(teardown) struct fixture f;
@@ -275,8 +306,9 @@ static void what_copies_are_refused(void **state)
             print_error("row %zu: %s\n", i, rows[i].headers);
         assert_int_equal(e, rows[i].e);
     }
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/to", "x-amz-copy-source: /mine/k\nIf-None-Match: *", NULL),
-                     S3ERR_PRECONDITION_FAILED);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/mine/to", "x-amz-copy-source: /mine/k\nIf-None-Match: *", NULL),
+        S3ERR_PRECONDITION_FAILED);
 }
 
 static void onto_itself_something_must_change(void **state)
@@ -285,12 +317,14 @@ static void onto_itself_something_must_change(void **state)
     AUTO(teardown) struct fixture f;
     begin(&f);
     have_object(&f, "mine", "k", 10);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/k", "x-amz-copy-source: /mine/k", NULL), S3ERR_INVALID_REQUEST);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/k",
-                          "x-amz-copy-source: /mine/k\nx-amz-metadata-directive: REPLACE\nx-amz-meta-a: 1\n"
-                          "Content-Type: text/html",
-                          NULL),
-                     S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/k", "x-amz-copy-source: /mine/k", NULL),
+                     S3ERR_INVALID_REQUEST);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/mine/k",
+             "x-amz-copy-source: /mine/k\nx-amz-metadata-directive: REPLACE\nx-amz-meta-a: 1\n"
+             "Content-Type: text/html",
+             NULL),
+        S3ERR_OK);
     assert_int_equal(call(&f, "alice", "HEAD", "/mine/k", NULL, NULL), S3ERR_OK);
     assert_string_equal(shown(answered(&f, "Content-Type")), "text/html");
     assert_string_equal(shown(answered(&f, "x-amz-meta-a")), "1");
@@ -309,13 +343,14 @@ static void another_checksum_is_computed_for_a_copy(void **state)
     AUTO(teardown) struct fixture f;
     begin(&f);
     have_object(&f, "mine", "k", 100000);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/to", "x-amz-copy-source: /mine/k\nx-amz-checksum-algorithm: SHA256",
-                          NULL),
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/to",
+                          "x-amz-copy-source: /mine/k\nx-amz-checksum-algorithm: SHA256", NULL),
                      S3ERR_OK);
     assert_int_equal(fake_dfs.bytes_read, 100000);
     assert_int_equal(text_at(&f, "ChecksumSHA256").n, 44);
     assert_text(&f, "ChecksumType", "FULL_OBJECT");
-    assert_int_equal(call(&f, "alice", "HEAD", "/mine/to", "x-amz-checksum-mode: ENABLED", NULL), S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "HEAD", "/mine/to", "x-amz-checksum-mode: ENABLED", NULL),
+                     S3ERR_OK);
     assert_int_equal(answered(&f, "x-amz-checksum-sha256").n, 44);
 }
 
@@ -342,12 +377,15 @@ static void tags_change_neither_etag_nor_time(void **state)
     assert_string_equal(shown(answered(&f, "x-amz-tagging-count")), "1");
     assert_int_equal(call(&f, "alice", "GET", "/mine/k?tagging", NULL, NULL), S3ERR_OK);
     assert_text(&f, "TagSet/Tag/Value", "1 2");
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/to", "x-amz-copy-source: /mine/k", NULL), S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/to", "x-amz-copy-source: /mine/k", NULL),
+                     S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine/to?tagging", NULL, NULL), S3ERR_OK);
     assert_text(&f, "TagSet/Tag/Key", "a");
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/to",
-                          "x-amz-copy-source: /mine/k\nx-amz-tagging-directive: REPLACE\nx-amz-tagging: b=2", NULL),
-                     S3ERR_OK);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/mine/to",
+             "x-amz-copy-source: /mine/k\nx-amz-tagging-directive: REPLACE\nx-amz-tagging: b=2",
+             NULL),
+        S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine/to?tagging", NULL, NULL), S3ERR_OK);
     assert_text(&f, "TagSet/Tag/Key", "b");
     assert_int_equal(call(&f, "alice", "DELETE", "/mine/k?tagging", NULL, NULL), S3ERR_OK);
@@ -355,8 +393,9 @@ static void tags_change_neither_etag_nor_time(void **state)
     assert_int_equal(call(&f, "alice", "GET", "/mine/k?tagging", NULL, NULL), S3ERR_OK);
     assert_null(text_at(&f, "TagSet/Tag").p);
     assert_int_equal(call(&f, "alice", "GET", "/mine/none?tagging", NULL, NULL), S3ERR_NO_SUCH_KEY);
-    assert_int_equal(call(&f, "alice", "GET", "/mine/k?tagging&versionId=00000000000000ff", NULL, NULL),
-                     S3ERR_NO_SUCH_VERSION);
+    assert_int_equal(
+        call(&f, "alice", "GET", "/mine/k?tagging&versionId=00000000000000ff", NULL, NULL),
+        S3ERR_NO_SUCH_VERSION);
 }
 
 static void only_the_attributes_asked_for_are_answered(void **state)
@@ -365,11 +404,14 @@ static void only_the_attributes_asked_for_are_answered(void **state)
     AUTO(teardown) struct fixture f;
     begin(&f);
     have_object(&f, "mine", "k", 0);
-    assert_int_equal(call(&f, "alice", "GET", "/mine/k?attributes", NULL, NULL), S3ERR_INVALID_REQUEST);
-    assert_int_equal(call(&f, "alice", "GET", "/mine/k?attributes", "x-amz-object-attributes: Colour", NULL),
-                     S3ERR_INVALID_ARGUMENT);
+    assert_int_equal(call(&f, "alice", "GET", "/mine/k?attributes", NULL, NULL),
+                     S3ERR_INVALID_REQUEST);
+    assert_int_equal(
+        call(&f, "alice", "GET", "/mine/k?attributes", "x-amz-object-attributes: Colour", NULL),
+        S3ERR_INVALID_ARGUMENT);
     assert_int_equal(call(&f, "alice", "GET", "/mine/k?attributes",
-                          "x-amz-object-attributes: ETag\nx-amz-object-attributes: StorageClass", NULL),
+                          "x-amz-object-attributes: ETag\nx-amz-object-attributes: StorageClass",
+                          NULL),
                      S3ERR_OK);
     assert_text(&f, "ETag", "d41d8cd98f00b204e9800998ecf8427e"); /* no quotes here */
     assert_text(&f, "StorageClass", "STANDARD");

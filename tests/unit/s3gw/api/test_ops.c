@@ -9,7 +9,8 @@ struct row {
     const char *op; /* NULL: none chosen */
 };
 
-static void fill(struct s3_req *q, const struct row *r, struct s3_pair *params, struct s3_pair *header)
+static void fill(struct s3_req *q, const struct row *r, struct s3_pair *params,
+                 struct s3_pair *header)
 {
     s3_req_init(q);
     q->method_name = str_c(r->method);
@@ -76,9 +77,12 @@ static void each_request_means_one_operation(void **state)
         {"DELETE", "b", NULL, NULL, NULL, S3ERR_OK, "DeleteBucket"},
         {"POST", "b", NULL, "delete", NULL, S3ERR_OK, "DeleteObjects"},
         {"PUT", "b", NULL, "replication", NULL, S3ERR_NOT_IMPLEMENTED, "PutBucketReplication"},
-        {"DELETE", "b", NULL, "replication", NULL, S3ERR_NOT_IMPLEMENTED, "DeleteBucketReplication"},
-        {"GET", "b", NULL, "inventory&id=1", NULL, S3ERR_NOT_IMPLEMENTED, "GetBucketInventoryConfiguration"},
-        {"GET", "b", NULL, "inventory", NULL, S3ERR_NOT_IMPLEMENTED, "ListBucketInventoryConfigurations"},
+        {"DELETE", "b", NULL, "replication", NULL, S3ERR_NOT_IMPLEMENTED,
+         "DeleteBucketReplication"},
+        {"GET", "b", NULL, "inventory&id=1", NULL, S3ERR_NOT_IMPLEMENTED,
+         "GetBucketInventoryConfiguration"},
+        {"GET", "b", NULL, "inventory", NULL, S3ERR_NOT_IMPLEMENTED,
+         "ListBucketInventoryConfigurations"},
         {"DELETE", "b", NULL, "versions", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
         {"DELETE", "b", NULL, "acl", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
         {"HEAD", "b", NULL, "lifecycle", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
@@ -105,7 +109,8 @@ static void each_request_means_one_operation(void **state)
         {"PUT", "b", "k", "x-id=PutObject", NULL, S3ERR_OK, "PutObject"},
         {"PUT", "b", "k", NULL, COPY, S3ERR_OK, "CopyObject"},
         {"PUT", "b", "k", NULL, "X-Amz-Copy-Source", S3ERR_OK, "CopyObject"},
-        {"PUT", "b", "k", "X-Amz-Signature=s&X-Amz-Copy-Source=%2Fa%2Fb", NULL, S3ERR_OK, "CopyObject"},
+        {"PUT", "b", "k", "X-Amz-Signature=s&X-Amz-Copy-Source=%2Fa%2Fb", NULL, S3ERR_OK,
+         "CopyObject"},
         {"PUT", "b", "k", NULL, "x-amz-write-offset-bytes", S3ERR_NOT_IMPLEMENTED, "AppendObject"},
         {"PUT", "b", "k", "versionId=1", NULL, S3ERR_INVALID_ARGUMENT, NULL},
         {"PUT", "b", "k", "partNumber=1", NULL, S3ERR_INVALID_ARGUMENT, NULL},
@@ -118,7 +123,8 @@ static void each_request_means_one_operation(void **state)
         {"PUT", "b", "k", "uploads", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
         {"POST", "b", "k", "uploads", NULL, S3ERR_OK, "CreateMultipartUpload"},
         {"POST", "b", "k", "uploadId=u", NULL, S3ERR_OK, "CompleteMultipartUpload"},
-        {"POST", "b", "k", "select&select-type=2", NULL, S3ERR_NOT_IMPLEMENTED, "SelectObjectContent"},
+        {"POST", "b", "k", "select&select-type=2", NULL, S3ERR_NOT_IMPLEMENTED,
+         "SelectObjectContent"},
         {"POST", "b", "k", NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
         {"POST", "b", "k", "delete", NULL, S3ERR_INVALID_REQUEST, NULL},
         {"DELETE", "b", "k", NULL, NULL, S3ERR_OK, "DeleteObject"},
@@ -165,12 +171,17 @@ static void every_row_can_be_reached(void **state)
     for (size_t i = 0; i < s3_nops; i++) {
         const struct s3_op *op = &s3_ops[i];
         char query[128] = "";
-        bool part = op->method == S3_PUT && op->subresource && strcmp(op->subresource, "uploadId") == 0;
+        bool part =
+            op->method == S3_PUT && op->subresource && strcmp(op->subresource, "uploadId") == 0;
         if (op->subresource)
             snprintf(query, sizeof(query), "%s%s", op->subresource, part ? "=u&partNumber=1" : "");
-        struct row r = {s3_method_name(op->method), op->level >= S3_BUCKET ? "b" : NULL,
-                        op->level == S3_OBJECT ? "k" : NULL, op->subresource ? query : NULL, op->header,
-                        op->handle ? S3ERR_OK : S3ERR_NOT_IMPLEMENTED, op->name};
+        struct row r = {s3_method_name(op->method),
+                        op->level >= S3_BUCKET ? "b" : NULL,
+                        op->level == S3_OBJECT ? "k" : NULL,
+                        op->subresource ? query : NULL,
+                        op->header,
+                        op->handle ? S3ERR_OK : S3ERR_NOT_IMPLEMENTED,
+                        op->name};
         check(&r, i);
     }
 }
@@ -198,7 +209,8 @@ static void every_row_that_needs_a_key_or_bucket_says_what_it_needs(void **state
         bool open = strncmp(op->name, "Preflight", 9) == 0 || strcmp(op->name, "QueryApi") == 0 ||
                     strcmp(op->name, "DeleteObjects") == 0;
         assert_true(open || (op->action && strncmp(op->action, "s3", 2) == 0));
-        assert_true(op->level == S3_SERVICE || op->wants_bucket || strcmp(op->name, "CreateBucket") == 0);
+        assert_true(op->level == S3_SERVICE || op->wants_bucket ||
+                    strcmp(op->name, "CreateBucket") == 0);
         assert_true(op->method != S3_GET || op->body == S3_BODY_NONE);
     }
 }

@@ -2,8 +2,8 @@
 /* Versioning through the handlers. */
 #include "tests/lib/s3_fixture.h"
 
-#define STATE(x) "<VersioningConfiguration><Status>" x "</Status></VersioningConfiguration>"
-#define ENABLED STATE("Enabled")
+#define STATE(x)  "<VersioningConfiguration><Status>" x "</Status></VersioningConfiguration>"
+#define ENABLED   STATE("Enabled")
 #define SUSPENDED STATE("Suspended")
 
 static void begin(struct fixture *f)
@@ -49,19 +49,23 @@ static void what_a_state_may_be(void **state)
         {"<VersioningConfiguration/>", S3ERR_ILLEGAL_VERSIONING_CONFIGURATION_EXCEPTION},
         {STATE("enabled"), S3ERR_MALFORMED_XML},
         {"<Other/>", S3ERR_MALFORMED_XML},
-        {"<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>",
+        {"<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></"
+         "VersioningConfiguration>",
          S3ERR_NOT_IMPLEMENTED},
-        {"<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Disabled</MfaDelete></VersioningConfiguration>",
+        {"<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Disabled</MfaDelete></"
+         "VersioningConfiguration>",
          S3ERR_OK},
         {SUSPENDED, S3ERR_OK},
     };
     AUTO(teardown) struct fixture f;
     begin(&f);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        assert_int_equal(call(&f, "alice", "PUT", "/mine?versioning", NULL, rows[i].body), rows[i].e);
+        assert_int_equal(call(&f, "alice", "PUT", "/mine?versioning", NULL, rows[i].body),
+                         rows[i].e);
     assert_int_equal(call(&f, "alice", "GET", "/mine?versioning", NULL, NULL), S3ERR_OK);
     assert_text(&f, "Status", "Suspended");
-    assert_int_equal(call(&f, "bob", "PUT", "/mine?versioning", NULL, ENABLED), S3ERR_ACCESS_DENIED);
+    assert_int_equal(call(&f, "bob", "PUT", "/mine?versioning", NULL, ENABLED),
+                     S3ERR_ACCESS_DENIED);
 }
 
 static void every_write_is_kept(void **state)
@@ -88,8 +92,10 @@ static void every_write_is_kept(void **state)
     assert_string_equal(shown(answered(&f, "x-amz-version-id")), middle);
     assert_null(answered(&f, "x-amz-delete-marker").p);
     assert_int_equal(call(&f, "alice", "HEAD", version(middle), NULL, NULL), S3ERR_NO_SUCH_VERSION);
-    assert_int_equal(call(&f, "alice", "DELETE", version(middle), NULL, NULL), S3ERR_OK); /* again: fine */
-    assert_int_equal(call(&f, "alice", "HEAD", version("junk"), NULL, NULL), S3ERR_INVALID_ARGUMENT);
+    assert_int_equal(call(&f, "alice", "DELETE", version(middle), NULL, NULL),
+                     S3ERR_OK); /* again: fine */
+    assert_int_equal(call(&f, "alice", "HEAD", version("junk"), NULL, NULL),
+                     S3ERR_INVALID_ARGUMENT);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine", NULL, NULL), S3ERR_BUCKET_NOT_EMPTY);
 }
 
@@ -109,7 +115,8 @@ static void a_marker_hides_and_its_removal_brings_back(void **state)
     assert_int_equal(call(&f, "alice", "HEAD", "/mine/k", NULL, NULL), S3ERR_NO_SUCH_KEY);
     assert_string_equal(shown(answered(&f, "x-amz-delete-marker")), "true");
     assert_string_equal(shown(answered(&f, "x-amz-version-id")), marker);
-    assert_int_equal(call(&f, "alice", "HEAD", version(marker), NULL, NULL), S3ERR_METHOD_NOT_ALLOWED);
+    assert_int_equal(call(&f, "alice", "HEAD", version(marker), NULL, NULL),
+                     S3ERR_METHOD_NOT_ALLOWED);
     assert_string_equal(shown(answered(&f, "Allow")), "DELETE");
     assert_non_null(answered(&f, "Last-Modified").p);
     snprintf(target, sizeof(target), "/mine/k?tagging&versionId=%s", marker);
@@ -117,12 +124,14 @@ static void a_marker_hides_and_its_removal_brings_back(void **state)
     char source[200];
     snprintf(source, sizeof(source), "x-amz-copy-source: /mine/k?versionId=%s", marker);
     assert_int_equal(call(&f, "alice", "PUT", "/mine/to", source, NULL), S3ERR_INVALID_REQUEST);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/to", "x-amz-copy-source: /mine/k", NULL), S3ERR_NO_SUCH_KEY);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/to", "x-amz-copy-source: /mine/k", NULL),
+                     S3ERR_NO_SUCH_KEY);
 
     assert_int_equal(call(&f, "alice", "DELETE", version(marker), NULL, NULL), S3ERR_OK);
     assert_string_equal(shown(answered(&f, "x-amz-delete-marker")), "true");
     assert_int_equal(call(&f, "alice", "HEAD", "/mine/k", NULL, NULL), S3ERR_OK);
-    assert_int_equal(call(&f, "alice", "DELETE", "/mine/never", NULL, NULL), S3ERR_OK); /* a marker all the same */
+    assert_int_equal(call(&f, "alice", "DELETE", "/mine/never", NULL, NULL),
+                     S3ERR_OK); /* a marker all the same */
     assert_string_equal(shown(answered(&f, "x-amz-delete-marker")), "true");
 }
 
@@ -141,7 +150,8 @@ static void suspended_writes_replace_the_null_version(void **state)
     assert_string_equal(listed(&f, 0), "null");
     assert_int_equal(call(&f, "alice", "HEAD", "/mine/k", NULL, NULL), S3ERR_OK);
     assert_string_equal(shown(answered(&f, "x-amz-version-id")), "null");
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/k", "x-amz-copy-source: /mine/k\nx-amz-metadata-directive: REPLACE", NULL),
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/k",
+                          "x-amz-copy-source: /mine/k\nx-amz-metadata-directive: REPLACE", NULL),
                      S3ERR_OK);
     assert_null(answered(&f, "x-amz-version-id").p); /* a write says none while suspended */
     assert_int_equal(call(&f, "alice", "DELETE", "/mine/k", NULL, NULL), S3ERR_OK);
@@ -185,9 +195,10 @@ static void tags_belong_to_a_version(void **state)
     char old[200];
     snprintf(old, sizeof(old), "/mine/k?tagging&versionId=%s", listed(&f, 1));
     size_t notes = fake_dfs.n;
-    assert_int_equal(call(&f, "alice", "PUT", old, NULL,
-                          "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>"),
-                     S3ERR_OK);
+    assert_int_equal(
+        call(&f, "alice", "PUT", old, NULL,
+             "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>"),
+        S3ERR_OK);
     assert_int_equal(fake_dfs.n, notes); /* it must not look like the newest after a rebuild */
     assert_int_equal(call(&f, "alice", "GET", old, NULL, NULL), S3ERR_OK);
     assert_text(&f, "TagSet/Tag/Key", "a");
@@ -204,7 +215,8 @@ static void many_versions_are_deleted_in_one_request(void **state)
     have_object(&f, "mine", "k", 1);
     have_object(&f, "mine", "k", 2);
     static const char md5[] = "Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==";
-    assert_int_equal(call(&f, "alice", "POST", "/mine?delete", md5, "<Delete><Object><Key>k</Key></Object></Delete>"),
+    assert_int_equal(call(&f, "alice", "POST", "/mine?delete", md5,
+                          "<Delete><Object><Key>k</Key></Object></Delete>"),
                      S3ERR_OK);
     assert_text(&f, "Deleted/DeleteMarker", "true");
     char marker[64];
@@ -212,7 +224,8 @@ static void many_versions_are_deleted_in_one_request(void **state)
     assert_string_equal(listed(&f, 0), marker);
     char body[1000];
     snprintf(body, sizeof(body),
-             "<Delete><Object><Key>k</Key><VersionId>%s</VersionId></Object><Object><Key>k</Key><VersionId>%s</VersionId>"
+             "<Delete><Object><Key>k</Key><VersionId>%s</VersionId></Object><Object><Key>k</"
+             "Key><VersionId>%s</VersionId>"
              "</Object><Object><Key>k</Key><VersionId>%s</VersionId></Object><Object><Key>k</Key>"
              "<VersionId>junk</VersionId></Object></Delete>",
              listed(&f, 0), listed(&f, 1), listed(&f, 2));
@@ -233,7 +246,8 @@ static void versions_are_listed_in_pages(void **state)
     have_object(&f, "mine", "b", 3);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine/b", NULL, NULL), S3ERR_OK);
     char next[300] = "/mine?versions&max-keys=1";
-    static const char *const expect[] = {"Version 2", "Version 1", "DeleteMarker (absent)", "Version 3"};
+    static const char *const expect[] = {"Version 2", "Version 1", "DeleteMarker (absent)",
+                                         "Version 3"};
     for (size_t i = 0; i < ARRAY_LEN(expect); i++) {
         assert_int_equal(call(&f, "alice", "GET", next, NULL, NULL), S3ERR_OK);
         const struct s3_node *n = s3_node_child(f.xml, "Version");

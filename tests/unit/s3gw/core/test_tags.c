@@ -73,7 +73,8 @@ static void records_come_back_as_they_went(void **state)
     assert_true(str_eq(back.tag[1].key, STR("b")));
     assert_int_equal(s3_tags_count(buf_str(&b)), 2);
     assert_int_equal(s3_tags_count(STR_NULL), 0);
-    for (size_t cut = 1; cut < b.n; cut++) { /* every truncation is noticed or shorter, never past the end */
+    for (size_t cut = 1; cut < b.n;
+         cut++) { /* every truncation is noticed or shorter, never past the end */
         int r = s3_tags_decode(str_head(buf_str(&b), cut), &back);
         assert_true(r == -EBADMSG || back.n < 2);
     }

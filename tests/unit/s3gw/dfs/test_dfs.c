@@ -151,8 +151,7 @@ static void a_storage_that_was_restarted_is_found_again(void **state)
     fixture_stop(&f);
 }
 
-/* ---- large files --------------------------------------------------------------------------------
- */
+/* ---- large files ---- */
 
 struct upload {
     struct outcome o;

@@ -60,6 +60,7 @@ static void a_second_opener_is_refused(void **state)
 {
     (void)state;
     AUTO(s3_index_close) struct s3_index *x = open_engine();
+    assert_non_null(x);
     struct s3_index_options o = options();
     struct s3_index *y = NULL;
     assert_int_equal(s3_index_open_rocksdb(&o, &y), -EBUSY);

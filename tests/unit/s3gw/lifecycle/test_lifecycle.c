@@ -20,8 +20,7 @@ struct world {
     struct arena a;
 };
 
-/* ---- what a handler does, in short --------------------------------------------------------------
- */
+/* ---- what a handler does, in short ---- */
 
 struct change {
     struct world *w;
@@ -162,8 +161,7 @@ static void expect(struct world *w, struct str key, struct str data)
     assert_memory_equal(out, data.p, data.n);
 }
 
-/* ---- rebuilding ---------------------------------------------------------------------------------
- */
+/* ---- rebuilding ---- */
 
 static void rebuild(struct world *w, struct s3_rebuild_counts *n)
 {
@@ -214,6 +212,22 @@ static void manifests_come_back_from_notes(void **state)
     end(&w);
 }
 
+static void a_manifest_of_reclaimed_files_stays_away(void **state)
+{
+    (void)state;
+    struct world w;
+    struct s3_rebuild_counts n;
+    begin(&w);
+    struct s3_extent e = {.file_id = put(&w, STR("a"), STR("hello")), .length = 5};
+    struct s3_object o = {.size = 5, .owner_id = STR("root"), .extents = &e, .nextents = 1};
+    assert_int_equal(s3_dfs_note(w.store.dfs, STR("group1"), describe(&w, S3_DESC_PUT, STR("old"), &o)), 0);
+    size_t done;
+    assert_int_equal(s3_dfs_delete(w.gw.dfs, &e.file_id, 1, &done), 0);
+    rebuild(&w, &n);
+    expect(&w, STR("old"), STR_NULL);
+    end(&w);
+}
+
 static void an_unreadable_description_costs_only_itself(void **state)
 {
     (void)state;
@@ -231,8 +245,7 @@ static void an_unreadable_description_costs_only_itself(void **state)
     end(&w);
 }
 
-/* ---- reclaiming ---------------------------------------------------------------------------------
- */
+/* ---- reclaiming ---- */
 
 /* Until the thread has done what we wait for; the test's own time limit ends it when it never does.
  */
@@ -311,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_store_is_enough),
         cmocka_unit_test(manifests_come_back_from_notes),
+        cmocka_unit_test(a_manifest_of_reclaimed_files_stays_away),
         cmocka_unit_test(an_unreadable_description_costs_only_itself),
         cmocka_unit_test(what_was_replaced_goes_and_what_is_named_stays),
         cmocka_unit_test(a_file_that_was_stored_but_never_named_is_found),

@@ -27,12 +27,18 @@ static void what_a_configuration_must_be(void **state)
         {"<CORSRule>" METHOD "</CORSRule>", S3ERR_MALFORMED_XML},
         {"<CORSRule>" ORIGIN "</CORSRule>", S3ERR_MALFORMED_XML},
         {"<CORSRule>" METHOD ORIGIN "</CORSRule>", S3ERR_OK},
-        {"<CORSRule><AllowedMethod>get</AllowedMethod>" ORIGIN "</CORSRule>", S3ERR_INVALID_REQUEST},
-        {"<CORSRule><AllowedMethod>PATCH</AllowedMethod>" ORIGIN "</CORSRule>", S3ERR_INVALID_REQUEST},
-        {"<CORSRule>" METHOD "<AllowedOrigin>http://*.a.*</AllowedOrigin></CORSRule>", S3ERR_INVALID_REQUEST},
-        {"<CORSRule>" METHOD ORIGIN "<AllowedHeader>*-*</AllowedHeader></CORSRule>", S3ERR_INVALID_REQUEST},
-        {"<CORSRule>" METHOD ORIGIN "<ExposeHeader>*</ExposeHeader></CORSRule>", S3ERR_INVALID_REQUEST},
-        {"<CORSRule>" METHOD ORIGIN "<MaxAgeSeconds>x</MaxAgeSeconds></CORSRule>", S3ERR_MALFORMED_XML},
+        {"<CORSRule><AllowedMethod>get</AllowedMethod>" ORIGIN "</CORSRule>",
+         S3ERR_INVALID_REQUEST},
+        {"<CORSRule><AllowedMethod>PATCH</AllowedMethod>" ORIGIN "</CORSRule>",
+         S3ERR_INVALID_REQUEST},
+        {"<CORSRule>" METHOD "<AllowedOrigin>http://*.a.*</AllowedOrigin></CORSRule>",
+         S3ERR_INVALID_REQUEST},
+        {"<CORSRule>" METHOD ORIGIN "<AllowedHeader>*-*</AllowedHeader></CORSRule>",
+         S3ERR_INVALID_REQUEST},
+        {"<CORSRule>" METHOD ORIGIN "<ExposeHeader>*</ExposeHeader></CORSRule>",
+         S3ERR_INVALID_REQUEST},
+        {"<CORSRule>" METHOD ORIGIN "<MaxAgeSeconds>x</MaxAgeSeconds></CORSRule>",
+         S3ERR_MALFORMED_XML},
         {"<CORSRule>" METHOD ORIGIN "<MaxAgeSeconds>0</MaxAgeSeconds></CORSRule>", S3ERR_OK},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -51,7 +57,8 @@ static const char three_rules[] =
     "<CORSRule><ID>one</ID><AllowedMethod>PUT</AllowedMethod><AllowedMethod>POST</AllowedMethod>"
     "<AllowedOrigin>http://www.example.com</AllowedOrigin><AllowedHeader>*</AllowedHeader>"
     "<ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>3000</MaxAgeSeconds></CORSRule>"
-    "<CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>https://*.example.com</AllowedOrigin>"
+    "<CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>https://*.example.com</"
+    "AllowedOrigin>"
     "<AllowedHeader>x-amz-*</AllowedHeader><AllowedHeader>Range</AllowedHeader></CORSRule>"
     "<CORSRule><AllowedMethod>HEAD</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule>";
 
@@ -80,11 +87,12 @@ static void the_first_rule_that_fits_wins(void **state)
     assert_int_equal(parse(&q, three_rules, &parsed), S3ERR_OK);
     AUTO(buf_free) struct buf record = BUF(4096);
     s3_cors_encode(&parsed, &record);
-    assert_int_equal(s3_cors_decode(buf_str(&record), &q.arena, &c), 0); /* as it is asked in production */
+    assert_int_equal(s3_cors_decode(buf_str(&record), &q.arena, &c),
+                     0); /* as it is asked in production */
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         bool any = false;
-        const struct s3_cors_rule *r = s3_cors_match(&c, str_c(rows[i].origin), str_c(rows[i].method),
-                                                     str_c(rows[i].headers), &any);
+        const struct s3_cors_rule *r = s3_cors_match(
+            &c, str_c(rows[i].origin), str_c(rows[i].method), str_c(rows[i].headers), &any);
         int found = r ? (int)(r - c.rules) : -1;
         if (found != rows[i].rule)
             print_error("row %zu: %d\n", i, found);

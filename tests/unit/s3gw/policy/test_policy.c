@@ -32,8 +32,8 @@ static enum s3err compile(struct fixture *f, const char *json, struct buf *recor
 }
 
 #define ST(x) "{\"Version\":\"2012-10-17\",\"Statement\":[{" x "}]}"
-#define ALL "\"Effect\":\"Allow\",\"Principal\":\"*\""
-#define GET "\"Action\":\"s3:GetObject\",\"Resource\":\"arn:aws:s3:::b/*\""
+#define ALL   "\"Effect\":\"Allow\",\"Principal\":\"*\""
+#define GET   "\"Action\":\"s3:GetObject\",\"Resource\":\"arn:aws:s3:::b/*\""
 
 static void what_a_policy_must_be(void **state)
 {
@@ -58,9 +58,12 @@ static void what_a_policy_must_be(void **state)
         {ST("\"Effect\":\"Allow\",\"NotPrincipal\":{\"AWS\":\"bob-id\"}," GET), false},
         {ST("\"Effect\":\"Deny\",\"NotPrincipal\":{\"AWS\":\"bob-id\"}," GET), true},
         {ST("\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"bob-id\"}," GET), true},
-        {ST("\"Effect\":\"Allow\",\"Principal\":{\"AWS\":[\"arn:aws:iam::bob-id:root\",\"arn:aws:iam:::user/alice-id\"]}," GET), true},
+        {ST("\"Effect\":\"Allow\",\"Principal\":{\"AWS\":[\"arn:aws:iam::bob-id:root\",\"arn:aws:"
+            "iam:::user/alice-id\"]}," GET),
+         true},
         {ST("\"Effect\":\"Allow\",\"Principal\":{\"CanonicalUser\":\"bob-id\"}," GET), true},
-        {ST("\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"logging.s3.amazonaws.com\"}," GET), true},
+        {ST("\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"logging.s3.amazonaws.com\"}," GET),
+         true},
         {ST("\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"nobody\"}," GET), false},
         {ST("\"Effect\":\"Allow\",\"Principal\":\"bob-id\"," GET), false},
         {ST("\"Effect\":\"Allow\",\"Principal\":{}," GET), false},
@@ -72,7 +75,9 @@ static void what_a_policy_must_be(void **state)
         {ST(ALL "," GET ",\"Condition\":{\"StringEquals\":{\"s3:prefix\":\"a\"}}"), true},
         {ST(ALL "," GET ",\"Condition\":{\"StringEqual\":{\"s3:prefix\":\"a\"}}"), false},
         {ST(ALL "," GET ",\"Condition\":{\"StringEquals\":{\"s3:colour\":\"a\"}}"), false},
-        {ST(ALL "," GET ",\"Condition\":{\"ForAllValues:StringLikeIfExists\":{\"s3:RequestObjectTagKeys\":[\"a\"]}}"), true},
+        {ST(ALL "," GET ",\"Condition\":{\"ForAllValues:StringLikeIfExists\":{\"s3:"
+                        "RequestObjectTagKeys\":[\"a\"]}}"),
+         true},
         {ST(ALL "," GET ",\"Condition\":{\"Bool\":{\"aws:SecureTransport\":false}}"), true},
         {ST(ALL "," GET ",\"Condition\":[]"), false},
     };
@@ -90,7 +95,8 @@ static void what_a_policy_must_be(void **state)
     }
 }
 
-static enum s3_verdict verdict(struct fixture *f, struct buf *record, const char *action, const char *key)
+static enum s3_verdict verdict(struct fixture *f, struct buf *record, const char *action,
+                               const char *key)
 {
     struct s3_ask ask = {.q = &f->q, .bkt = &bucket, .key = str_c(key), .action = action};
     return s3_policy_verdict(buf_str(record), &ask);
@@ -101,11 +107,16 @@ static void who_may_do_what_where(void **state)
     (void)state;
     static const char json[] =
         "{\"Version\":\"2012-10-17\",\"Statement\":["
-        "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"bob-id\"},\"Action\":\"s3:Get*\",\"Resource\":\"arn:aws:s3:::b/pub/*\"},"
-        "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"s3:ListBucket\",\"Resource\":\"arn:aws:s3:::b\"},"
-        "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"bob-id\"},\"Action\":\"s3:*\",\"Resource\":\"arn:aws:s3:::b/home/${aws:username}/*\"},"
-        "{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"s3:*\",\"Resource\":\"arn:aws:s3:::b/*.secret\"},"
-        "{\"Effect\":\"Deny\",\"NotPrincipal\":{\"AWS\":\"alice-id\"},\"NotAction\":[\"s3:Get*\",\"s3:List*\",\"s3:Put*\"],\"NotResource\":\"arn:aws:s3:::b/free/*\"}]}";
+        "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"bob-id\"},\"Action\":\"s3:Get*\","
+        "\"Resource\":\"arn:aws:s3:::b/pub/*\"},"
+        "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"s3:ListBucket\",\"Resource\":\"arn:"
+        "aws:s3:::b\"},"
+        "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"bob-id\"},\"Action\":\"s3:*\",\"Resource\":"
+        "\"arn:aws:s3:::b/home/${aws:username}/*\"},"
+        "{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"s3:*\",\"Resource\":\"arn:aws:s3:::"
+        "b/*.secret\"},"
+        "{\"Effect\":\"Deny\",\"NotPrincipal\":{\"AWS\":\"alice-id\"},\"NotAction\":[\"s3:Get*\","
+        "\"s3:List*\",\"s3:Put*\"],\"NotResource\":\"arn:aws:s3:::b/free/*\"}]}";
     static const struct {
         const char *who, *action, *key;
         enum s3_verdict v;
@@ -154,12 +165,15 @@ static void conditions_hold_or_do_not(void **state)
         {"\"StringNotEquals\":{\"s3:prefix\":[\"a\",\"b\"]}", NULL, "?prefix=b", false},
         {"\"StringNotEquals\":{\"s3:prefix\":[\"a\",\"b\"]}", NULL, "?prefix=c", true},
         {"\"StringNotEquals\":{\"s3:prefix\":\"a\"}", NULL, NULL, true},
-        {"\"StringLike\":{\"s3:prefix\":\"home/${aws:username}/*\"}", NULL, "?prefix=home/bob-id/x", true},
-        {"\"StringLike\":{\"s3:prefix\":\"home/${aws:username}/*\"}", NULL, "?prefix=home/eve/x", false},
+        {"\"StringLike\":{\"s3:prefix\":\"home/${aws:username}/*\"}", NULL, "?prefix=home/bob-id/x",
+         true},
+        {"\"StringLike\":{\"s3:prefix\":\"home/${aws:username}/*\"}", NULL, "?prefix=home/eve/x",
+         false},
         {"\"StringLike\":{\"s3:prefix\":\"${*}\"}", NULL, "?prefix=abc", false},
         {"\"StringLike\":{\"s3:prefix\":\"a?c\"}", NULL, "?prefix=abc", true},
         {"\"StringNotLike\":{\"s3:prefix\":\"a*\"}", NULL, "?prefix=abc", false},
-        {"\"StringEqualsIgnoreCase\":{\"aws:Referer\":\"HTTP://X\"}", "Referer: http://x", NULL, true},
+        {"\"StringEqualsIgnoreCase\":{\"aws:Referer\":\"HTTP://X\"}", "Referer: http://x", NULL,
+         true},
         {"\"StringLike\":{\"aws:UserAgent\":\"curl*\"}", "User-Agent: curl/8", NULL, true},
         {"\"NumericLessThanEquals\":{\"s3:max-keys\":\"10\"}", NULL, "?max-keys=10", true},
         {"\"NumericLessThan\":{\"s3:max-keys\":10}", NULL, "?max-keys=10", false},
@@ -178,20 +192,31 @@ static void conditions_hold_or_do_not(void **state)
         {"\"NotIpAddress\":{\"aws:SourceIp\":\"203.0.113.0/24\"}", NULL, NULL, false},
         {"\"IpAddress\":{\"aws:SourceIp\":\"0.0.0.0/0\"}", NULL, NULL, true},
         {"\"Null\":{\"s3:x-amz-server-side-encryption\":\"true\"}", NULL, NULL, true},
-        {"\"Null\":{\"s3:x-amz-server-side-encryption\":\"true\"}", "x-amz-server-side-encryption: AES256", NULL, false},
+        {"\"Null\":{\"s3:x-amz-server-side-encryption\":\"true\"}",
+         "x-amz-server-side-encryption: AES256", NULL, false},
         {"\"Null\":{\"s3:x-amz-acl\":\"false\"}", "x-amz-acl: private", NULL, true},
-        {"\"StringEquals\":{\"s3:x-amz-acl\":\"bucket-owner-full-control\"}", "x-amz-acl: private", NULL, false},
-        {"\"StringEquals\":{\"s3:RequestObjectTag/team\":\"red\"}", "x-amz-tagging: team=red", NULL, true},
-        {"\"StringEquals\":{\"s3:RequestObjectTag/Team\":\"red\"}", "x-amz-tagging: team=blue", NULL, false},
-        {"\"ForAllValues:StringEquals\":{\"s3:RequestObjectTagKeys\":[\"a\",\"b\"]}", "x-amz-tagging: a=1&b=2", NULL, true},
-        {"\"ForAllValues:StringEquals\":{\"s3:RequestObjectTagKeys\":[\"a\"]}", "x-amz-tagging: a=1&b=2", NULL, false},
+        {"\"StringEquals\":{\"s3:x-amz-acl\":\"bucket-owner-full-control\"}", "x-amz-acl: private",
+         NULL, false},
+        {"\"StringEquals\":{\"s3:RequestObjectTag/team\":\"red\"}", "x-amz-tagging: team=red", NULL,
+         true},
+        {"\"StringEquals\":{\"s3:RequestObjectTag/Team\":\"red\"}", "x-amz-tagging: team=blue",
+         NULL, false},
+        {"\"ForAllValues:StringEquals\":{\"s3:RequestObjectTagKeys\":[\"a\",\"b\"]}",
+         "x-amz-tagging: a=1&b=2", NULL, true},
+        {"\"ForAllValues:StringEquals\":{\"s3:RequestObjectTagKeys\":[\"a\"]}",
+         "x-amz-tagging: a=1&b=2", NULL, false},
         {"\"ForAllValues:StringEquals\":{\"s3:RequestObjectTagKeys\":[\"a\"]}", NULL, NULL, true},
-        {"\"ForAnyValue:StringEquals\":{\"s3:RequestObjectTagKeys\":[\"a\"]}", "x-amz-tagging: a=1&b=2", NULL, true},
+        {"\"ForAnyValue:StringEquals\":{\"s3:RequestObjectTagKeys\":[\"a\"]}",
+         "x-amz-tagging: a=1&b=2", NULL, true},
         {"\"ForAnyValue:StringEquals\":{\"s3:RequestObjectTagKeys\":[\"a\"]}", NULL, NULL, false},
         {"\"StringEquals\":{\"s3:ExistingObjectTag/state\":\"ready\"}", NULL, NULL, true},
         {"\"StringEquals\":{\"s3:ExistingObjectTag/state\":\"not\"}", NULL, NULL, false},
-        {"\"StringEquals\":{\"s3:signatureversion\":\"AWS4-HMAC-SHA256\",\"s3:authType\":\"REST-HEADER\"}", NULL, NULL, true},
-        {"\"StringEquals\":{\"s3:authType\":\"REST-HEADER\"},\"Bool\":{\"aws:SecureTransport\":\"true\"}", NULL, NULL, false},
+        {"\"StringEquals\":{\"s3:signatureversion\":\"AWS4-HMAC-SHA256\",\"s3:authType\":\"REST-"
+         "HEADER\"}",
+         NULL, NULL, true},
+        {"\"StringEquals\":{\"s3:authType\":\"REST-HEADER\"},\"Bool\":{\"aws:SecureTransport\":"
+         "\"true\"}",
+         NULL, NULL, false},
     };
     AUTO(teardown) struct fixture f;
     setup(&f);
@@ -204,7 +229,11 @@ static void conditions_hold_or_do_not(void **state)
         snprintf(json, sizeof(json), ST(ALL "," GET ",\"Condition\":{%s}"), rows[i].condition);
         request(&f, "bob", rows[i].headers, rows[i].query);
         assert_int_equal(compile(&f, json, &record), S3ERR_OK);
-        struct s3_ask ask = {.q = &f.q, .bkt = &bucket, .key = STR("k"), .action = "s3:GetObject", .object = &object};
+        struct s3_ask ask = {.q = &f.q,
+                             .bkt = &bucket,
+                             .key = STR("k"),
+                             .action = "s3:GetObject",
+                             .object = &object};
         enum s3_verdict v = s3_policy_verdict(buf_str(&record), &ask);
         if (v != (rows[i].holds ? S3_ALLOW : S3_SILENT))
             print_error("row %zu: %s\n", i, rows[i].condition);
@@ -253,7 +282,8 @@ static void a_damaged_record_denies(void **state)
     assert_int_equal(compile(&f, ST(ALL "," GET), &record), S3ERR_OK);
     struct s3_ask ask = {.q = &f.q, .bkt = &bucket, .key = STR("k"), .action = "s3:GetObject"};
     assert_int_equal(s3_policy_verdict(buf_str(&record), &ask), S3_ALLOW);
-    for (size_t n = 1; n < record.n; n++) /* a cut at the front of the statements leaves none: silent */
+    for (size_t n = 1; n < record.n;
+         n++) /* a cut at the front of the statements leaves none: silent */
         assert_int_not_equal(s3_policy_verdict(str_head(buf_str(&record), n), &ask), S3_ALLOW);
 }
 

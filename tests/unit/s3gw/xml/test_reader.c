@@ -35,7 +35,8 @@ static void what_is_refused(void **state)
         {"<!DOCTYPE A><A/>", -EBADMSG},
         {"<!DOCTYPE A [<!ENTITY e 'x'>]><A>&e;</A>", -EBADMSG},
         {"<!DOCTYPE A SYSTEM 'file:///etc/passwd'><A/>", -EBADMSG},
-        {"<A><A><A><A><A><A><A><A><A><A><A><A><A><A><A><A><A/></A></A></A></A></A></A></A></A></A></A></A></A></A>"
+        {"<A><A><A><A><A><A><A><A><A><A><A><A><A><A><A><A><A/></A></A></A></A></A></A></A></A></"
+         "A></A></A></A></A>"
          "</A></A></A>",
          -EBADMSG},
     };
@@ -67,7 +68,12 @@ static void blanks_of_a_key_survive(void **state)
 {
     (void)state;
     struct fixture f;
-    assert_int_equal(parse(&f, "<A>\n  <Key>  a b </Key>\n  <Key>  </Key><Key>&#x20;&lt;<![CDATA[&x]]>\r\n</Key></A>", "A"), 0);
+    assert_int_equal(
+        parse(
+            &f,
+            "<A>\n  <Key>  a b </Key>\n  <Key>  </Key><Key>&#x20;&lt;<![CDATA[&x]]>\r\n</Key></A>",
+            "A"),
+        0);
     const struct s3_node *k = s3_node_child(f.root, "Key");
     assert_true(str_eq(k->text, STR("  a b ")));
     k = s3_node_find(k->next, "Key");
@@ -84,7 +90,8 @@ static void namespaces_and_unknown_children_are_tolerated(void **state)
     (void)state;
     struct fixture f;
     assert_int_equal(parse(&f,
-                           "<?xml version='1.0'?><!-- c --><s:A xmlns:s='http://s3.amazonaws.com/doc/2006-03-01/' x='1'>"
+                           "<?xml version='1.0'?><!-- c --><s:A "
+                           "xmlns:s='http://s3.amazonaws.com/doc/2006-03-01/' x='1'>"
                            "<s:What><s:Ever/></s:What><s:Status>On</s:Status></s:A>",
                            "A"),
                      0);
@@ -98,7 +105,9 @@ static void the_type_of_a_grantee_is_read(void **state)
 {
     (void)state;
     struct fixture f;
-    assert_int_equal(parse(&f, "<A xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:type='Group'/>", NULL), 0);
+    assert_int_equal(
+        parse(&f, "<A xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:type='Group'/>", NULL),
+        0);
     assert_true(str_eq(f.root->type, STR("Group")));
     arena_fini(&f.arena);
 }

@@ -21,7 +21,8 @@ static void what_xml_cannot_hold_becomes_a_reference(void **state)
     escape_is(STR("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
     escape_is(STR("a\rb\nc\td"), "a&#xD;b&#xA;c&#x9;d");
     escape_is(STR("\x01\x1f\x7f"), "&#x1;&#x1F;&#x7F;");
-    escape_is(STR("caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80"), "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80");
+    escape_is(STR("caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80"),
+              "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80");
 }
 
 static void bytes_that_are_no_text_become_the_replacement_character(void **state)

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/service/forward.h"
+
+#include <unistd.h>
+
+#include "dfscore/net/peer.h"
+#include "storage/disk/io.h"
+
+enum { AT_ONCE = 8, TIMEOUT_MS = 10000, COPY_BYTES = 128 * 1024 };
+
+void sto_forward_note(struct sto_op *op)
+{
+    op->from_peer = sto_from_peer(op->req);
+}
+
+static bool may_be_elsewhere(struct sto_op *op)
+{
+    struct sto_member self;
+    struct dfs_fileid id;
+    char source[16];
+    sto_members_get_self(op->s->o.members, &self);
+    if (self.status != DFS_ST_ACTIVE)
+        return true;
+    if (dfs_filename_parse(op->name, &id) < 0)
+        return false;
+    dfs_fileid_source_text(&id, source);
+    return strcmp(source, sto_store_server(op->s->o.store)) != 0;
+}
+
+static int ask(struct sto_op *op, const struct sto_member *m, struct dfs_peer **ret, uint64_t *len)
+{
+    struct dfs_addr addr = {.port = m->port};
+    struct sto_member self;
+    sto_members_get_self(op->s->o.members, &self);
+    (void)snprintf(addr.host, sizeof(addr.host), "%s", m->ip);
+    const struct dfs_peer_opts net = {
+        .connect_ms = op->s->o.connect_ms, .timeout_ms = TIMEOUT_MS, .bind_ip = self.ip};
+    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
+    int r = dfs_peer_open(&addr, &net, &p);
+    if (r == 0)
+        r = dfs_peer_send(p, op->req->head.cmd, op->req->head.status, &op->req->body, 1, 0);
+    if (r == 0)
+        r = dfs_peer_answer(p, len);
+    if (r == 0)
+        *ret = TAKE(p);
+    return r;
+}
+
+/* An open connection with the answer of the first peer that has the file. */
+static int find_holder(struct sto_op *op, struct dfs_peer **ret, uint64_t *len)
+{
+    struct sto_member peers[DFS_SERVERS_MAX];
+    size_t n = sto_members_peers(op->s->o.members, peers);
+    int r = -ENOENT;
+    for (size_t i = 0; i < n && r != 0; i++) {
+        if (peers[i].status != DFS_ST_ACTIVE && peers[i].status != DFS_ST_ONLINE)
+            continue;
+        int e = ask(op, &peers[i], ret, len);
+        if (e == 0 || e == -EINVAL)
+            r = e; /* it has the file; the range is no range of it */
+        if (e == -EINVAL)
+            break;
+    }
+    return r;
+}
+
+static int begin(struct sto_op *op)
+{
+    if (op->from_peer || !may_be_elsewhere(op))
+        return -ENOENT;
+    if (atomic_fetch_add(&op->s->forwards, 1) < AT_ONCE)
+        return 0;
+    atomic_fetch_sub(&op->s->forwards, 1);
+    return -EAGAIN;
+}
+
+static int read_small(struct dfs_peer *p, uint64_t len, struct buf *out)
+{
+    if (len > STO_META_BODY_MAX)
+        return -EMSGSIZE;
+    char *to = buf_room(out, (size_t)len);
+    if (!to)
+        return buf_err(out);
+    int r = dfs_peer_read(p, to, (size_t)len);
+    if (r == 0)
+        buf_used(out, (size_t)len);
+    return r;
+}
+
+int sto_forward_call(struct sto_op *op)
+{
+    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
+    uint64_t len = 0;
+    int r = begin(op);
+    if (r < 0)
+        return r;
+    r = find_holder(op, &p, &len);
+    if (r == 0 && len > 0)
+        r = read_small(p, len, &op->out);
+    atomic_fetch_sub(&op->s->forwards, 1);
+    return r;
+}
+
+static int spool(struct dfs_peer *p, uint64_t len, int fd)
+{
+    AUTO(dfs_free_ptr) uint8_t *copy = dfs_alloc(COPY_BYTES);
+    if (!copy)
+        return -ENOMEM;
+    for (uint64_t at = 0; at < len;) {
+        size_t n = (size_t)MIN(len - at, (uint64_t)COPY_BYTES);
+        int r = dfs_peer_read(p, copy, n);
+        if (r == 0)
+            r = sto_write_all(&sto_io_os, fd, copy, n, (off_t)at);
+        if (r < 0)
+            return r;
+        at += n;
+    }
+    return 0;
+}
+
+static int fetch(struct sto_op *op, int *fd, uint64_t *size)
+{
+    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
+    AUTO(sto_file_free) struct sto_file *f = NULL;
+    int r = find_holder(op, &p, size);
+    if (r == 0)
+        r = sto_file_open(op->s->o.store, (int)op->path, *size, &f);
+    if (r == 0)
+        r = spool(p, *size, sto_file_fd(f));
+    if (r < 0)
+        return r;
+    *fd = dup(sto_file_fd(f)); /* without a name it lives as long as the descriptor */
+    return *fd < 0 ? -errno : 0;
+}
+
+int sto_forward_content(struct sto_op *op, int *fd, uint64_t *size)
+{
+    int r = begin(op);
+    if (r < 0)
+        return r;
+    r = fetch(op, fd, size);
+    atomic_fetch_sub(&op->s->forwards, 1);
+    return r;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forward - passes a request about a file that is not here (yet) on to a member that has it, so that
+ * nobody is told "no such file" while some member has it. Reads, deletions, metadata; edits of
+ * appenders go to the file's source in the first place (command 103).
+ *
+ * Only when it can be elsewhere: its name says that another server took it, or we are not complete.
+ * A question from a peer is not passed on, so questions do not go round. Few are under way at a time;
+ * beyond that the client is told to come again (EAGAIN), not that there is no file.
+ *
+ * Threads: disk threads. Blocks, bounded by the timeouts.
+ */
+#ifndef STO_FORWARD_H
+#define STO_FORWARD_H
+
+#include "storage/service/op.h"
+
+/* On the loop, before the work: keeps whether the question came from a peer. */
+void sto_forward_note(struct sto_op *op);
+/* The same request to the peers: 0 and the first answer in op->out; -ENOENT: nobody has it; -EAGAIN. */
+int sto_forward_call(struct sto_op *op) MUST_CHECK;
+/* A download: *fd is an unnamed file with the asked range, *size bytes of it. Errors as above. */
+int sto_forward_content(struct sto_op *op, int *fd, uint64_t *size) MUST_CHECK;
+
+#endif
