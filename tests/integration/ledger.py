@@ -216,8 +216,25 @@ class Load:
         known = {(k, len(payload(*s[0]))) for w in self.writers for k, s in w.states.items() if s[0] is not MISSING}
         assert listed == known, f"listing differs from content: {sorted(listed ^ known)[:10]}"
 
+    def delete_everything(self):
+        s3 = self.client()
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
+            for o in page.get("Contents", []):
+                s3.delete_object(Bucket=self.bucket, Key=o["Key"])
+        for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket):
+            for u in page.get("Uploads", []):
+                s3.abort_multipart_upload(Bucket=self.bucket, Key=u["Key"], UploadId=u["UploadId"])
+        for w in self.writers:
+            w.states = {key: [MISSING] for key in w.states}
+
     def totals(self):
         return {k: sum(w.done[k] for w in self.writers) for k in self.writers[0].done}
+
+
+def plain_files(cluster):
+    """Stored files that have a file of their own: not packs (six digits), not temporary ones (a dot)."""
+    return [p.name for p in (cluster.data / "storage" / "data").glob("??/??/*")
+            if not p.name.startswith(".") and not (len(p.name) == 6 and p.name.isdigit())]
 
 
 def kill_and_recover(cluster, load, rng):

@@ -4,13 +4,31 @@ import collections
 import os
 import random
 import secrets
+import time
 
-from ledger import Load, kill_and_recover
+import pytest
+from cluster import Cluster, wait_until
+from ledger import Load, kill_and_recover, plain_files
 
 KILLS = int(os.environ.get("S3GW_KILLS", "20"))
 
 
-def test_nothing_acknowledged_is_lost_by_kills(fresh_cluster):
+@pytest.fixture
+def eager_cluster(tmp_path):
+    """A server that looks for files without a name every two seconds instead of every ten minutes."""
+    settings = tmp_path / "s3gw.conf"
+    settings.write_text("reclaim_grace = 1s\nreclaim_rescan = 2s\n")
+    c = Cluster(args=["--config", str(settings)])
+    try:
+        c.start()
+        yield c
+        assert c.stop() == 0, c.tail()
+    finally:
+        c.remove()
+
+
+def test_nothing_acknowledged_is_lost_and_nothing_unnamed_is_left_by_kills(eager_cluster):
+    fresh_cluster = eager_cluster
     seed = os.environ.get("S3GW_SEED") or secrets.token_hex(4)
     print(f"seed {seed}")
     rng = random.Random(seed)
@@ -27,6 +45,37 @@ def test_nothing_acknowledged_is_lost_by_kills(fresh_cluster):
     load.verify()
     print(f"kills {dict(victims)}, operations {load.totals()}")
     assert load.totals()["put"] > KILLS, "the load must have done something"
+
+    load.delete_everything()
+
+    def all_reclaimed():
+        fresh_cluster.admin("reclaim")
+        left = fresh_cluster.admin("status")["reclaim"]
+        return left["pending"] == 0 and left["scanned"] and not plain_files(fresh_cluster)
+
+    wait_until("every file to be reclaimed", all_reclaimed, 60)
+
+
+def test_the_index_can_be_rebuilt_from_the_storage_alone(fresh_cluster):
+    load = Load(fresh_cluster, "rebuild", writers=4)
+    load.start()
+    while sum(load.totals().values()) < 300:
+        load.check()
+        time.sleep(0.05)
+    load.stop()
+    fresh_cluster.stop()
+    fresh_cluster.args.append("--rebuild-index")
+    fresh_cluster.start()
+    fresh_cluster.args.pop()
+    load.verify()
+    load.restart_writers()  # and the rebuilt index takes writes
+    while sum(load.totals().values()) < 400:
+        load.check()
+        time.sleep(0.05)
+    load.stop()
+    load.verify()
+    fresh_cluster.restart()
+    load.verify()
 
 
 def test_a_stopped_server_comes_back_with_everything(fresh_cluster):
@@ -48,6 +97,7 @@ def test_requests_in_progress_end_before_the_server_does(fresh_cluster):
     children = [fresh_cluster.pid_of("dfs_trackerd"), fresh_cluster.pid_of("dfs_storaged")]
     while sum(load.totals().values()) < 50:
         load.check()
+        time.sleep(0.01)
     assert fresh_cluster.stop() == 0
     assert not any(os.path.exists(f"/proc/{pid}") for pid in children)
     fresh_cluster.start()
