@@ -149,7 +149,14 @@ class Cluster:
             self.process.wait()
             raise AssertionError(f"s3gw did not stop in {seconds} s\n{self.tail()}") from None
         self.process = None
+        self.check_log()
         return status
+
+    def check_log(self):
+        """A failed assertion or a sanitizer's finding in any of our programs is a failure of its own."""
+        bad = re.compile(r"assertion failed|(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
+        found = [line for line in self.log_path.read_text(errors="replace").splitlines() if bad.search(line)]
+        assert not found, "\n".join(found[:20]) + "\n" + self.tail(150)
 
     def kill_all(self):
         """kill -9 of the supervisor; its servers must go with it."""
