@@ -48,7 +48,8 @@ int dfs_storage_regenerate(struct dfs_peer *p, struct str filename, char id[DFS_
 
 /*
  * Bytes [off, off + count) to @sink, piece by piece; count 0: to the end. A negative answer of the
- * sink stops and is returned (what is left stays unread: the connection will not be pooled). *ret_len: what the storage announced.
+ * sink stops and is returned (what is left stays unread: the connection will
+ * not be pooled). *ret_len: what the storage announced.
  */
 int dfs_storage_download(struct dfs_peer *p, struct str group, struct str filename, uint64_t off,
                          uint64_t count, int (*sink)(void *arg, struct str piece), void *arg,

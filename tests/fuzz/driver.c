@@ -29,7 +29,8 @@ static int replay_file(const char *path)
         buf_add(&b, piece, n);
     fclose(f);
     fprintf(stderr, "%s\n", path);
-    /* A copy of exactly the input's size, so that the address sanitizer sees the first byte beyond. */
+    /* A copy of exactly the input's size, so that the address sanitizer sees the first byte beyond.
+     */
     AUTO(dfs_free_ptr) uint8_t *copy = dfs_memdup(b.n ? b.p : "", b.n);
     if (!copy || buf_err(&b))
         return 1;

@@ -26,7 +26,8 @@ void fake_disk_fail(unsigned mask, unsigned nth, unsigned more, int err);
 /* Every write is cut to a random part. */
 void fake_disk_short_writes(bool on);
 /*
- * At the @nth changing call from now, or the first after it that this thread makes: copy @from to @to as a power failure then would have left it,
+ * At the @nth changing call from now, or the first after it that this thread makes: copy @from to
+ * @to as a power failure then would have left it,
  * and run @hook. The process goes on as if nothing had been.
  */
 void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg),

@@ -24,17 +24,17 @@ bool test_alloc_failed(void);
  * Run @call (a statement that must survive a failed allocation) again and again, failing allocation
  * 1, 2, 3 ... until it ran through untouched. Leaks in between are the address sanitizer's to find.
  */
-#define TEST_EVERY_ALLOC_FAILS(call)                    \
-    do {                                                \
-        for (unsigned nth_ = 1;; nth_++) {              \
-            ASSERT(nth_ < 100000);                      \
-            test_alloc_fail_nth(nth_);                  \
-            call;                                       \
-            bool failed_ = test_alloc_failed();         \
-            test_alloc_fail_nth(0);                     \
-            if (!failed_)                               \
-                break;                                  \
-        }                                               \
+#define TEST_EVERY_ALLOC_FAILS(call)                                                               \
+    do {                                                                                           \
+        for (unsigned nth_ = 1;; nth_++) {                                                         \
+            ASSERT(nth_ < 100000);                                                                 \
+            test_alloc_fail_nth(nth_);                                                             \
+            call;                                                                                  \
+            bool failed_ = test_alloc_failed();                                                    \
+            test_alloc_fail_nth(0);                                                                \
+            if (!failed_)                                                                          \
+                break;                                                                             \
+        }                                                                                          \
     } while (0)
 
 /* A new empty folder below $TMPDIR; path without a slash at the end. Free with test_tmpdir_free. */

@@ -9,7 +9,7 @@ sources=$(git ls-files '*.c' '*.h' '*.def')
 [ -n "$sources" ] || exit 0
 # shellcheck disable=SC2086 # file names of ours have no blanks
 found=$(grep -nE '(^|[^A-Za-z0-9_.>])(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|strncpy|strncat|alloca|mktemp|tmpnam|system|popen)\(' \
-	$sources | grep -v 'dfscore/base/banned.h')
+	$sources | grep -v -e '^dfscore/base/banned.h' -e '^tests/')
 [ -z "$found" ] || { printf '%s\n' "$found" | sed 's|$|  <- banned function|'; bad=1; }
 found=$(grep -nE '\b(TODO|FIXME|XXX|HACK)\b' $sources)
 [ -z "$found" ] || { printf '%s\n' "$found" | sed 's|$|  <- unfinished work belongs in an issue|'; bad=1; }

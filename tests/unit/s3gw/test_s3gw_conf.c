@@ -52,7 +52,9 @@ static void settings_that_do_not_fit_together_are_named(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct s3gw_conf c = {0};
         AUTO(buf_free) struct buf err = BUF(4096);
-        assert_int_equal(dfs_conf_parse(str_c(rows[i].text), "t", s3gw_conf_rows, s3gw_conf_n, NULL, &c, &err), 0);
+        assert_int_equal(
+            dfs_conf_parse(str_c(rows[i].text), "t", s3gw_conf_rows, s3gw_conf_n, NULL, &c, &err),
+            0);
         assert_true(s3gw_conf_check(&c, &err) < 0);
         if (str_find(buf_str(&err), str_c(rows[i].says)) == SIZE_MAX)
             fail_msg("'%s' gave: " STR_F, rows[i].text, STR_A(buf_str(&err)));
@@ -67,7 +69,9 @@ static void addresses_of_all_kinds_are_taken_apart(void **state)
         const char *listen, *host;
         unsigned port;
     } rows[] = {
-        {"0.0.0.0:80", "0.0.0.0", 80}, {"[::1]:9001", "::1", 9001}, {"127.0.0.1:0", "127.0.0.1", 0},
+        {"0.0.0.0:80", "0.0.0.0", 80},
+        {"[::1]:9001", "::1", 9001},
+        {"127.0.0.1:0", "127.0.0.1", 0},
         {"localhost:8080", "localhost", 8080},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

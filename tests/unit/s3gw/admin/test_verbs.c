@@ -73,13 +73,16 @@ static void a_user_comes_with_a_key_and_its_secret_is_shown_once(void **state)
 static void duplicates_are_told_apart(void **state)
 {
     (void)state;
-    expect_ok("{'verb':'user create','id':'a','email':'a@x','access_key':'AKEY','secret_key':'long-secret'}");
+    expect_ok("{'verb':'user "
+              "create','id':'a','email':'a@x','access_key':'AKEY','secret_key':'long-secret'}");
     expect_code("{'verb':'user create','id':'a'}", "exists", "user 'a'");
     expect_code("{'verb':'user create','id':'b','email':'a@x'}", "exists", "a@x");
-    expect_code("{'verb':'user create','id':'b','access_key':'AKEY','secret_key':'long-secret'}", "exists", "AKEY");
+    expect_code("{'verb':'user create','id':'b','access_key':'AKEY','secret_key':'long-secret'}",
+                "exists", "AKEY");
     expect_code("{'verb':'user show','id':'b'}", "missing", "'b'");
     expect_ok("{'verb':'user create','id':'b'}");
-    expect_code("{'verb':'key create','user':'b','access_key':'AKEY','secret_key':'long-secret'}", "exists", "AKEY");
+    expect_code("{'verb':'key create','user':'b','access_key':'AKEY','secret_key':'long-secret'}",
+                "exists", "AKEY");
 }
 
 static void unfit_arguments_are_named(void **state)
@@ -91,9 +94,12 @@ static void unfit_arguments_are_named(void **state)
         {"{'verb':'user create','id':7}", "id is missing"},
         {"{'verb':'user create','id':'a\\nb'}", "control"},
         {"{'verb':'user create','id':'a','access_key':'ABC'}", "together"},
-        {"{'verb':'user create','id':'a','access_key':'AB','secret_key':'long-secret'}", "access_key must be"},
-        {"{'verb':'user create','id':'a','access_key':'A/BC','secret_key':'long-secret'}", "access_key must be"},
-        {"{'verb':'user create','id':'a','access_key':'ABC','secret_key':'short'}", "secret_key must be"},
+        {"{'verb':'user create','id':'a','access_key':'AB','secret_key':'long-secret'}",
+         "access_key must be"},
+        {"{'verb':'user create','id':'a','access_key':'A/BC','secret_key':'long-secret'}",
+         "access_key must be"},
+        {"{'verb':'user create','id':'a','access_key':'ABC','secret_key':'short'}",
+         "secret_key must be"},
         {"{'verb':'key delete'}", "access_key is missing"},
         {"{'verb':'nonsense'}", "unknown verb 'nonsense'"},
         {"{}", "unknown verb"},
@@ -106,9 +112,12 @@ static void unfit_arguments_are_named(void **state)
 static int put_root(struct s3_tx *tx, void *arg)
 {
     (void)arg;
-    int r = s3_user_put(tx, &(struct s3_user){.id = STR("root"), .display_name = STR("root"), .root = true}, true);
-    return r < 0 ? r : s3_key_put(tx, &(struct s3_access_key){
-        .access_key = STR("ROOTKEY"), .secret = STR("root-secret"), .user_id = STR("root")});
+    int r = s3_user_put(
+        tx, &(struct s3_user){.id = STR("root"), .display_name = STR("root"), .root = true}, true);
+    return r < 0 ? r
+                 : s3_key_put(tx, &(struct s3_access_key){.access_key = STR("ROOTKEY"),
+                                                          .secret = STR("root-secret"),
+                                                          .user_id = STR("root")});
 }
 
 static void root_cannot_be_touched(void **state)

@@ -17,7 +17,8 @@ static void keys_have_the_shape_clients_accept(void **state)
 static void two_keys_differ(void **state)
 {
     (void)state;
-    char a[S3_NEW_ACCESS_KEY_LEN + 1], b[S3_NEW_ACCESS_KEY_LEN + 1], secret[S3_NEW_SECRET_KEY_LEN + 1];
+    char a[S3_NEW_ACCESS_KEY_LEN + 1], b[S3_NEW_ACCESS_KEY_LEN + 1],
+        secret[S3_NEW_SECRET_KEY_LEN + 1];
     assert_int_equal(s3_new_key(a, secret), 0);
     assert_int_equal(s3_new_key(b, secret), 0);
     assert_string_not_equal(a, b);

@@ -42,7 +42,9 @@ static void a_child_is_ready_when_it_says_so_and_stops_when_asked(void **state)
 {
     (void)state;
     struct s3_supervisor s;
-    write_script(script, "trap 'exit 0' TERM; echo starting; echo ready port=4711; while :; do sleep 0.05; done");
+    write_script(
+        script,
+        "trap 'exit 0' TERM; echo starting; echo ready port=4711; while :; do sleep 0.05; done");
     assert_int_equal(s3_supervisor_init(&s), 0);
     assert_int_equal(s3_supervisor_add(&s, "server", script, "conf"), 0);
     assert_int_equal(atomic_load(&s.children[0].port), 4711);
@@ -127,10 +129,14 @@ static void no_child_outlives_a_killed_supervisor(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_child_is_ready_when_it_says_so_and_stops_when_asked, make_script, remove_script),
-        cmocka_unit_test_setup_teardown(a_child_that_ends_before_it_is_ready_is_an_error, make_script, remove_script),
-        cmocka_unit_test_setup_teardown(a_child_that_dies_is_started_again, make_script, remove_script),
-        cmocka_unit_test_setup_teardown(no_child_outlives_a_killed_supervisor, make_script, remove_script),
+        cmocka_unit_test_setup_teardown(a_child_is_ready_when_it_says_so_and_stops_when_asked,
+                                        make_script, remove_script),
+        cmocka_unit_test_setup_teardown(a_child_that_ends_before_it_is_ready_is_an_error,
+                                        make_script, remove_script),
+        cmocka_unit_test_setup_teardown(a_child_that_dies_is_started_again, make_script,
+                                        remove_script),
+        cmocka_unit_test_setup_teardown(no_child_outlives_a_killed_supervisor, make_script,
+                                        remove_script),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,8 +57,13 @@ static void unfit_environments_are_refused_with_a_reason(void **state)
 {
     struct folder *f = *state;
     static const char *const pairs[][2] = {
-        {"admin", ""}, {"", "long-enough-secret"}, {"ab", "long-enough-secret"}, {"admin", "short"},
-        {"ad min", "long-enough-secret"}, {"ad/min", "long-enough-secret"}, {"admin", "blank inside it"},
+        {"admin", ""},
+        {"", "long-enough-secret"},
+        {"ab", "long-enough-secret"},
+        {"admin", "short"},
+        {"ad min", "long-enough-secret"},
+        {"ad/min", "long-enough-secret"},
+        {"admin", "blank inside it"},
     };
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
         struct s3_root_keys k;
@@ -75,7 +80,8 @@ static void a_damaged_file_is_not_replaced_by_new_keys(void **state)
     struct folder *f = *state;
     struct s3_root_keys k;
     char why[256] = "";
-    assert_int_equal(s3_datadir_write(f->d, "root-credentials", 0600, STR("access_key = abc\n")), 0);
+    assert_int_equal(s3_datadir_write(f->d, "root-credentials", 0600, STR("access_key = abc\n")),
+                     0);
     assert_int_equal(s3_root_keys_load(f->d, &k, why, sizeof(why)), -EBADMSG);
     assert_non_null(strstr(why, "root-credentials"));
 }
@@ -83,10 +89,13 @@ static void a_damaged_file_is_not_replaced_by_new_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_first_start_makes_keys_and_the_next_finds_them, open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(the_first_start_makes_keys_and_the_next_finds_them,
+                                        open_folder, close_folder),
         cmocka_unit_test_setup_teardown(the_environment_wins, open_folder, close_folder),
-        cmocka_unit_test_setup_teardown(unfit_environments_are_refused_with_a_reason, open_folder, close_folder),
-        cmocka_unit_test_setup_teardown(a_damaged_file_is_not_replaced_by_new_keys, open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(unfit_environments_are_refused_with_a_reason, open_folder,
+                                        close_folder),
+        cmocka_unit_test_setup_teardown(a_damaged_file_is_not_replaced_by_new_keys, open_folder,
+                                        close_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
