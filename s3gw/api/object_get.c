@@ -15,6 +15,7 @@
 enum {
     MEMORY_MAX = DFS_PACK_MAX, /* answers up to this are read whole and, from packs, checked before
                                   they are sent */
+    UNCOUNTED_MAX = 16 * 1024, /* no more than a connection costs anyway */
     RELOOK_MAX = 4,            /* an object replaced under a reader is looked up again so often */
     PART_NUMBER_MAX = 10000,
 };
@@ -132,12 +133,24 @@ static int read_to_memory(struct s3_req *q, size_t n)
     return 0;
 }
 
+/* Answers wait in memory for slow readers: what is more than little counts against a shared ceiling.
+ * When that is reached the answer goes out in small pieces. */
+static bool may_buffer(struct s3_req *q, uint64_t n)
+{
+    if (n <= UNCOUNTED_MAX || q->resp.counted >= n)
+        return true;
+    if (!s3_budget_take(&q->gw->small, n - q->resp.counted))
+        return false;
+    q->resp.counted = n;
+    return true;
+}
+
 static int fill_body(struct s3_req *q, const struct s3_object *o, const struct window *w)
 {
     int r = cut_extents(q, o, w);
     if (r < 0)
         return r;
-    if (w->n > 0 && w->n <= MEMORY_MAX)
+    if (w->n > 0 && w->n <= MEMORY_MAX && may_buffer(q, w->n))
         return read_to_memory(q, (size_t)w->n);
     q->resp.has_extents = true;
     return 0;
@@ -147,6 +160,7 @@ static int fill_body(struct s3_req *q, const struct s3_object *o, const struct w
 
 static enum s3err not_read(struct s3_req *q, int r)
 {
+    s3_resp_reset(q); /* headers of the object do not belong to an error */
     dfs_log(LOG_ERROR, "s3.object_unreadable", KV_Z("req", q->request_id),
             KV_STR("bucket", q->bucket), KV_STR("key", q->key), KV_ERR(r));
     return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : S3ERR_INTERNAL_ERROR;

@@ -189,5 +189,9 @@ void s3_resp_reset(struct s3_req *q)
     buf_reset(&body);
     struct s3_pair *headers = r->headers;
     size_t cap = r->headers_cap;
-    *r = (struct s3_resp){.body = body, .headers = headers, .headers_cap = cap, .close = r->close};
+    *r = (struct s3_resp){.body = body,
+                          .counted = r->counted,
+                          .headers = headers,
+                          .headers_cap = cap,
+                          .close = r->close};
 }

@@ -79,6 +79,8 @@ struct s3_resp {
     size_t nextents;
     uint64_t body_length;                         /* Content-Length; for HEAD the size without a body */
     bool has_extents;
+    uint64_t counted;                             /* bytes of memory taken from gw->small for this answer; given
+                                                     back when the request ends */
     bool close;                                   /* close the connection after the answer */
     struct s3_extra extras[S3_EXTRAS_MAX];
     size_t nextras;

@@ -10,6 +10,19 @@
 
 /* ---- pieces of files ---- */
 
+/* A block as large as the memory shared by all answers allows. */
+static bool make_block(struct s3_exchange *x)
+{
+    struct s3_outflow *o = &x->out;
+    o->size = S3_OUT_BLOCK_MIN;
+    if (s3_budget_take(&x->http->gw->small, S3_OUT_BLOCK)) {
+        x->req.resp.counted += S3_OUT_BLOCK; /* given back with the request */
+        o->size = S3_OUT_BLOCK;
+    }
+    o->block = dfs_alloc(o->size);
+    return o->block != NULL;
+}
+
 /* Read the next piece into the block. 0, -EAGAIN (only without @wait), or why it cannot be had. */
 static int fill(struct s3_exchange *x, bool wait)
 {
@@ -18,9 +31,9 @@ static int fill(struct s3_exchange *x, bool wait)
     if (o->extent == resp->nextents)
         return -ERANGE;
     const struct s3_extent *e = &resp->extents[o->extent];
-    size_t n = (size_t)MIN(e->length - o->done, (uint64_t)S3_OUT_BLOCK);
-    if (!o->block && !(o->block = dfs_alloc(S3_OUT_BLOCK)))
+    if (!o->block && !make_block(x))
         return -ENOMEM;
+    size_t n = (size_t)MIN(e->length - o->done, (uint64_t)o->size);
     int r = s3_dfs_read(x->http->gw->dfs, e->file_id, e->offset + o->done, o->block, n, wait);
     if (r < 0)
         return r;
@@ -106,7 +119,7 @@ static struct MHD_Response *file_body(struct s3_exchange *x)
             return r;
         }
     }
-    return MHD_create_response_from_callback(resp->body_length, 64 * 1024, read_pieces, x, NULL);
+    return MHD_create_response_from_callback(resp->body_length, S3_OUT_BLOCK_MIN, read_pieces, x, NULL);
 }
 
 static struct MHD_Response *body(struct s3_exchange *x)

@@ -49,6 +49,7 @@ static void free_exchange(struct s3_exchange *x)
     s3_body_free(&x->body);
     buf_free(&x->whole);
     free(x->out.block);
+    s3_budget_give(&x->http->gw->small, x->req.resp.counted);
     s3_req_fini(&x->req);
     atomic_fetch_sub(&x->http->in_flight, 1);
     free(x);
@@ -441,7 +442,9 @@ static enum MHD_Result on_data(struct s3_exchange *x, const char *data, size_t *
         return MHD_YES;
     x->received += some;
     *n -= some;
-    return x->drained > DRAIN_MAX ? MHD_NO : MHD_YES;
+    /* The rest of an upload that failed is read to its end, so that the client gets the answer. */
+    uint64_t limit = x->req.plan ? S3_BODY_DATA_MAX : DRAIN_MAX;
+    return x->drained > limit ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result on_end(struct s3_exchange *x)

@@ -66,11 +66,12 @@ struct MHD_Response *s3_answer_build(struct s3_exchange *x);
 struct s3_outflow {
     size_t extent;   /* the one being read */
     uint64_t done;   /* bytes of it already in the block or sent */
-    char *block;     /* S3_OUT_BLOCK bytes; owned; NULL until needed */
+    char *block;     /* owned; NULL until needed */
+    size_t size;     /* of the block: S3_OUT_BLOCK, or S3_OUT_BLOCK_MIN when memory is short */
     size_t from, to; /* what of the block is not sent yet */
     int error;       /* of fill() */
 };
-enum { S3_OUT_BLOCK = 256 * 1024 };
+enum { S3_OUT_BLOCK = 256 * 1024, S3_OUT_BLOCK_MIN = 16 * 1024 };
 
 /*
  * States, each reached on the HTTP thread of the connection:

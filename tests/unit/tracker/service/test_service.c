@@ -178,8 +178,7 @@ static void report(struct fixture *f, struct trk_session *s, const char *id, uin
     assert_int_equal(call(f, s, DFS_CMD_REPORT_STATUS, buf_str(&b)), 0);
 }
 
-/* --- the way in ----------------------------------------------------------------------------------
- */
+/* ---- the way in ---- */
 
 static void a_fresh_tracker_knows_nothing(void **state)
 {
