@@ -71,11 +71,6 @@ enum s3err s3_h_put_bucket_acl(struct s3_req *q)
     return e == S3ERR_OK ? s3_keep_bucket_doc(q, STR("acl"), record) : e;
 }
 
-static void set_acl(struct s3_object *o, struct str record)
-{
-    o->acl = record;
-}
-
 enum s3err s3_h_put_object_acl(struct s3_req *q)
 {
     struct s3_object o;
@@ -88,7 +83,7 @@ enum s3err s3_h_put_object_acl(struct s3_req *q)
     if (e == S3ERR_OK &&
         !s3_bucket_doc(q->bkt, STR("acl")).p) /* from now on others may be let in: policy/eval.c */
         e = s3_keep_bucket_doc(q, STR("acl"), s3_acl_private(q));
-    return e == S3ERR_OK ? s3_amend(q, set_acl, record) : e;
+    return e == S3ERR_OK ? s3_amend(q, S3_SECTION_ACL, record) : e;
 }
 
 struct str s3_acl_private(struct s3_req *q)

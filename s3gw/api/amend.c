@@ -12,12 +12,13 @@ struct amendment {
     uint64_t bid;
     struct str key;
     struct s3_object *object;
+    enum s3_section what;
 };
 
 static int amend(struct s3_tx *tx, void *arg)
 {
     struct amendment *a = arg;
-    return s3_object_amend(tx, a->bid, a->key, a->object);
+    return s3_object_amend(tx, a->bid, a->key, a->object, a->what);
 }
 
 static bool is_current(struct s3_req *q, const struct s3_object *o)
@@ -30,8 +31,7 @@ static bool is_current(struct s3_req *q, const struct s3_object *o)
            current.seq == o->seq;
 }
 
-enum s3err s3_amend(struct s3_req *q, void (*set)(struct s3_object *o, struct str value),
-                    struct str value)
+enum s3err s3_amend(struct s3_req *q, enum s3_section what, struct str value)
 {
     int r = -EAGAIN;
     for (int i = 0; r == -EAGAIN && i < TRIES; i++) {
@@ -40,8 +40,8 @@ enum s3err s3_amend(struct s3_req *q, void (*set)(struct s3_object *o, struct st
         enum s3err e = s3_lookup_said(q, true, &o);
         if (e != S3ERR_OK)
             return e;
-        set(&o, value);
-        struct amendment a = {q->bkt->bid, q->key, &o};
+        *(what == S3_SECTION_TAGS ? &o.tags : &o.acl) = value;
+        struct amendment a = {q->bkt->bid, q->key, &o, what};
         /* A note would make an older version the newest one after a rebuild. */
         r = is_current(q, &o) ? s3_commit_key(q, q->bkt, q->key, &o, amend, &a)
                               : s3_index_update(q->gw->index, amend, &a);

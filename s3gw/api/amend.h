@@ -5,10 +5,9 @@
 
 #include "s3gw/index/object.h"
 
-/* Apply @set with @value to the object that the request names, note and commit it; again when it
- * was replaced meanwhile. */
-enum s3err s3_amend(struct s3_req *q, void (*set)(struct s3_object *o, struct str value),
-                    struct str value);
+/* Give that section of the object the request names @value (absent: none), note and commit it;
+ * again when it was replaced meanwhile. */
+enum s3err s3_amend(struct s3_req *q, enum s3_section what, struct str value);
 
 /* Keep @value (absent: remove) as document @doc of q->bkt. */
 enum s3err s3_keep_bucket_doc(struct s3_req *q, struct str doc, struct str value);

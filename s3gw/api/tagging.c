@@ -99,20 +99,15 @@ enum s3err s3_h_get_object_tagging(struct s3_req *q)
     return e == S3ERR_OK ? answer(q, o.tags) : e;
 }
 
-static void set_tags(struct s3_object *o, struct str tags)
-{
-    o->tags = tags;
-}
-
 enum s3err s3_h_put_object_tagging(struct s3_req *q)
 {
     struct str tags;
     enum s3err e = document(q, S3_TAGS_OBJECT_MAX, &tags);
-    return e == S3ERR_OK ? s3_amend(q, set_tags, tags) : e;
+    return e == S3ERR_OK ? s3_amend(q, S3_SECTION_TAGS, tags) : e;
 }
 
 enum s3err s3_h_delete_object_tagging(struct s3_req *q)
 {
     q->resp.status = 204;
-    return s3_amend(q, set_tags, STR_NULL);
+    return s3_amend(q, S3_SECTION_TAGS, STR_NULL);
 }

@@ -481,7 +481,8 @@ static int rewrite(struct change *c, const struct stored *v, bool is_current)
     return 0;
 }
 
-int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o)
+int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o,
+                    enum s3_section what)
 {
     AUTO(change_fini) struct change c;
     struct stored v = {.value = BUF(S3_INDEX_VALUE_MAX)};
@@ -490,8 +491,10 @@ int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct
     if (r == 0)
         r = load_number(&c, o->seq, &v, &is_current);
     if (r == 0) {
-        v.o.tags = o->tags;
-        v.o.acl = o->acl; /* not the lock: what was read may be older than a retention set meanwhile */
+        if (what == S3_SECTION_TAGS)
+            v.o.tags = o->tags;
+        else
+            v.o.acl = o->acl;
         r = rewrite(&c, &v, is_current);
     }
     buf_free(&v.value);

@@ -124,12 +124,14 @@ int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key,
                              struct s3_deleted *ret) MUST_CHECK;
 
 /*
- * Change what may change without a new version: tags and acl, or the lock, of the version @o was
- * read as (o->seq). Everything else of the stored record stays, mtime too. -EAGAIN: that version is
- * no longer there, or its lock is not @was any more, read again; -ENOENT: the key has none at all.
+ * Change what may change without a new version: one section of the version @o was read as (o->seq).
+ * Everything else of the stored record stays, mtime too: what was read may be older than an ACL or a
+ * retention set meanwhile. -EAGAIN: that version is no longer there, or its lock is not @was any
+ * more, read again; -ENOENT: the key has none at all.
  */
-int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key,
-                    const struct s3_object *o) MUST_CHECK;
+enum s3_section { S3_SECTION_TAGS, S3_SECTION_ACL };
+int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o,
+                    enum s3_section what) MUST_CHECK;
 int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq,
                          struct str was, struct str lock) MUST_CHECK;
 

@@ -240,8 +240,13 @@ static void amend_changes_sections_only(void **state)
     for (size_t extents = 1; extents <= 500; extents += 499) {
         struct s3_object *o = big_object(&w, extents), now;
         assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = o}), 0);
-        struct s3_object with = {.seq = o->seq, .tags = STR("tags"), .acl = STR("acl")};
+        struct s3_object with = {
+            .seq = o->seq, .tags = STR("tags"), .acl = STR("stale"), .lock = STR("stale")};
         assert_int_equal(run(&w, fn_amend, &(struct call){.key = STR("k"), .o = &with}), 0);
+        assert_int_equal(get_object(&w, STR("k"), &now), 0);
+        assert_true(str_eq(now.tags, STR("tags")) && !now.acl.p); /* the one asked for, only */
+        with = (struct s3_object){.seq = o->seq, .acl = STR("acl"), .lock = STR("stale")};
+        assert_int_equal(run(&w, fn_amend_acl, &(struct call){.key = STR("k"), .o = &with}), 0);
         assert_int_equal(get_object(&w, STR("k"), &now), 0);
         assert_true(str_eq(now.tags, STR("tags")) && str_eq(now.acl, STR("acl")) && !now.lock.p);
         assert_int_equal(now.seq, o->seq);
