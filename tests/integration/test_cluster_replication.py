@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-import native
+import nativecluster as native
 from cluster import wait_until
 
 SIZES = [0, 1, 300, 5000, 65_512, 70_000, 400_000]

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-import native
+import nativecluster as native
 from cluster import wait_until
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""native - FastDFS's protocol in a few lines, and a cluster of our tracker and storages on 127.0.0.x.
+"""nativecluster - FastDFS's protocol in a few lines, and a cluster of our tracker and storages on 127.0.0.x.
 
 Enough of a client to check servers byte by byte; third-party clients are in clients/. Waits are for
 events: a line on standard output, an answer, a status at the tracker.
