@@ -175,17 +175,47 @@ static int begin_pack(struct sto_path *p, const struct sto_log_info *log, const 
     return r < 0 ? r : sto_dir_sync(&p->dir, log->high, log->low);
 }
 
+/*
+ * A reader may come while the bytes go in, and must not find a slot's header before the content behind it.
+ * So each object's slot is written as empty first (type 0) and filled in when the whole piece is there.
+ */
+static int write_slot_types(struct sto_path *p, int fd, const struct sto_pack_head *head,
+                            const struct sto_range *range, uint8_t *bytes, bool fill)
+{
+    struct sto_rec rec;
+    for (size_t at = 0; at + STO_REC_HEAD + STO_REC_SLOT <= range->n; at += rec.total) {
+        if (sto_rec_decode(bytes + at, head->salt, STO_POS(range->number, range->offset + at),
+                           range->n - at, &rec) < 0)
+            return -EBADMSG;
+        uint8_t *type = bytes + at + STO_REC_HEAD;
+        if (rec.kind != STO_REC_OBJECT || rec.dead)
+            continue;
+        if (!fill)
+            *type = 0;
+        int r = fill ? sto_write_all(p->dir.io, fd, "F", 1, (off_t)(range->offset + at + STO_REC_HEAD))
+                     : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int extend_pack(struct sto_path *p, const struct sto_log_info *log, const struct sto_range *range,
                        struct str bytes)
 {
     struct sto_pack_head head;
+    AUTO(dfs_free_ptr) uint8_t *copy = dfs_memdup(bytes.p, bytes.n);
     AUTO(dfs_close_fd) int fd = open_pack(p, log, range->number, O_RDWR);
-    if (fd < 0)
-        return fd;
+    if (fd < 0 || !copy)
+        return fd < 0 ? fd : -ENOMEM;
     int r = sto_pack_head_read(p->dir.io, fd, &head);
     if (r < 0 || memcmp(head.log_id, log->id, STO_LOG_ID_LEN) != 0)
         return -EBADMSG;
-    r = sto_write_all(p->dir.io, fd, bytes.p, bytes.n, range->offset);
+    r = write_slot_types(p, fd, &head, range, copy, false);
+    if (r == 0)
+        r = sto_write_all(p->dir.io, fd, copy, bytes.n, range->offset);
+    if (r == 0)
+        r = write_slot_types(p, fd, &head, range, copy, true);
     return r == 0 && p->dir.io->fdatasync(fd) < 0 ? -errno : r;
 }
 
