@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The lifecycle worker on the memory index: what it takes, what it leaves, where it goes on. */
+#include "tests/lib/s3_fixture.h"
+
+#include <time.h>
+
+#include "dfscore/base/clock.h"
+#include "s3gw/api/expire.h"
+#include "s3gw/index/lock.h"
+#include "s3gw/lifecycle/rules.h"
+#include "s3gw/lifecycle/worker.h"
+
+#define RULES(inside)                                                                                                 \
+    "<LifecycleConfiguration><Rule><ID>r</ID><Filter/><Status>Enabled</Status>" inside "</Rule></LifecycleConfiguration>"
+#define DAY_ONE "<Expiration><Days>1</Days></Expiration>"
+#define OLD_ONE "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>"
+#define LONE_MARKERS "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
+
+static int fail_with; /* errno for every removal; 0: remove */
+static unsigned removals;
+
+static void remove_or_fail(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e, size_t n)
+{
+    removals++;
+    if (fail_with == 0)
+        s3_expire(gw, b, e, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            e[i].result = fail_with;
+}
+
+static void have_bucket(struct fixture *f, const char *name, const char *rules, const char *versioning)
+{
+    char target[64], body[256];
+    snprintf(target, sizeof(target), "/%s", name);
+    assert_int_equal(call(f, "alice", "PUT", target, NULL, NULL), S3ERR_OK);
+    if (versioning) {
+        snprintf(target, sizeof(target), "/%s?versioning", name);
+        snprintf(body, sizeof(body), "<VersioningConfiguration><Status>%s</Status></VersioningConfiguration>", versioning);
+        assert_int_equal(call(f, "alice", "PUT", target, NULL, body), S3ERR_OK);
+    }
+    if (rules) {
+        snprintf(target, sizeof(target), "/%s?lifecycle", name);
+        assert_int_equal(call(f, "alice", "PUT", target, "content-md5: x", rules), S3ERR_OK);
+    }
+}
+
+/* Rows of a versions listing, as "k*k-m" : key, '*' latest, '-' older, 'm' marker. */
+static const char *rows_of(struct fixture *f, const char *bucket)
+{
+    static char out[512];
+    char target[64];
+    size_t n = 0;
+    snprintf(target, sizeof(target), "/%s?versions", bucket);
+    assert_int_equal(call(f, "alice", "GET", target, NULL, NULL), S3ERR_OK);
+    out[0] = 0;
+    for (const struct s3_node *c = f->xml->child; c; c = c->next) {
+        bool marker = str_eq(c->name, STR("DeleteMarker"));
+        if (!marker && !str_eq(c->name, STR("Version")))
+            continue;
+        n += (size_t)snprintf(out + n, sizeof(out) - n, STR_F "%s%s ", STR_A(s3_node_text(c, "Key")),
+                              str_eq(s3_node_text(c, "IsLatest"), STR("true")) ? "*" : "-", marker ? "m" : "");
+    }
+    return out;
+}
+
+static struct s3_life_worker *start(struct fixture *f, unsigned slice)
+{
+    struct s3_life_worker *w = NULL;
+    const struct s3_life_options o = {.gw = &f->gw, .remove = remove_or_fail, .slice = slice};
+    assert_int_equal(s3_life_worker_start(&o, &w), 0);
+    return w;
+}
+
+/* Until a pass that began at or after @since_ms has ended, or, with @failures, so many slices have failed. */
+static struct s3_life_counts await(struct s3_life_worker *w, int64_t since_ms, uint64_t failures)
+{
+    for (unsigned i = 0;; i++) {
+        struct s3_life_counts c;
+        s3_life_worker_counts(w, &c);
+        if (failures ? c.failures >= failures : c.last_ended_ms && c.last_begun_ms >= since_ms)
+            return c;
+        assert_true(i < 20000); /* a poll of 1 ms: the counts have no event */
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+/* One pass over everything, when all that was put until now is a day of 1 ms old. */
+static struct s3_life_counts pass(struct fixture *f, unsigned slice)
+{
+    int64_t from = dfs_now_ms() + 3;
+    while (dfs_now_ms() < from)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    struct s3_life_worker *w = start(f, slice);
+    s3_life_worker_run(w);
+    struct s3_life_counts c = await(w, from, 0);
+    s3_life_worker_stop(&w);
+    assert_null(w);
+    return c;
+}
+
+static void begin(struct fixture *f)
+{
+    setup(f);
+    f->gw.lifecycle_day_ms = 1;
+    fail_with = 0;
+    removals = 0;
+}
+
+static void current_objects_go_with_a_note_each(void **state)
+{
+    (void)state;
+    static const unsigned slices[] = {1, 2, 3, 500};
+    for (size_t i = 0; i < ARRAY_LEN(slices); i++) {
+        struct fixture f;
+        begin(&f);
+        have_bucket(&f, "one", RULES(DAY_ONE), NULL);
+        have_bucket(&f, "two", NULL, NULL);
+        for (int k = 0; k < 5; k++) {
+            char key[8];
+            snprintf(key, sizeof(key), "k%d", k);
+            have_object(&f, "one", key, 10);
+            have_object(&f, "two", key, 10);
+        }
+        size_t notes = fake_dfs.n;
+        struct s3_life_counts c = pass(&f, slices[i]);
+        assert_string_equal(rows_of(&f, "one"), "");
+        assert_string_equal(rows_of(&f, "two"), "k0* k1* k2* k3* k4* ");
+        assert_true(c.last.expired <= 5 && c.last.buckets == 1);
+        assert_int_equal(fake_dfs.n - notes, 5);
+        assert_int_equal(fake_dfs.notes[notes].kind, S3_DESC_DELETE);
+        teardown(&f);
+    }
+}
+
+static void versions_get_markers_then_go_then_markers_go(void **state)
+{
+    (void)state;
+    static const unsigned slices[] = {1, 2, 500};
+    for (size_t i = 0; i < ARRAY_LEN(slices); i++) {
+        struct fixture f;
+        begin(&f);
+        have_bucket(&f, "bkt", NULL, "Enabled");
+        for (int k = 0; k < 3; k++)
+            have_object(&f, "bkt", "k", 10);
+        have_object(&f, "bkt", "l", 10);
+        assert_string_equal(rows_of(&f, "bkt"), "k* k- k- l* ");
+        call(&f, "alice", "PUT", "/bkt?lifecycle", "content-md5: x", RULES(OLD_ONE));
+        (void)pass(&f, slices[i]);
+        assert_string_equal(rows_of(&f, "bkt"), "k* l* ");
+        call(&f, "alice", "PUT", "/bkt?lifecycle", "content-md5: x", RULES(DAY_ONE));
+        (void)pass(&f, slices[i]);
+        assert_string_equal(rows_of(&f, "bkt"), "k*m k- l*m l- ");
+        call(&f, "alice", "PUT", "/bkt?lifecycle", "content-md5: x", RULES(LONE_MARKERS));
+        (void)pass(&f, slices[i]);
+        assert_string_equal(rows_of(&f, "bkt"), "k*m k- l*m l- "); /* they are not alone */
+        call(&f, "alice", "PUT", "/bkt?lifecycle", "content-md5: x", RULES(LONE_MARKERS OLD_ONE));
+        (void)pass(&f, slices[i]);
+        (void)pass(&f, slices[i]);
+        assert_string_equal(rows_of(&f, "bkt"), "");
+        teardown(&f);
+    }
+}
+
+static int lock_newest(struct s3_tx *tx, void *arg)
+{
+    const struct put *p = arg;
+    AUTO(buf_free) struct buf b = BUF(64);
+    s3_lock_encode(&(struct s3_lock){.legal_hold = true}, &b);
+    return s3_object_amend_lock(tx, p->bid, p->key, p->o.seq, STR_NULL, buf_str(&b));
+}
+
+static void locked_versions_stay(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct arena a;
+    struct s3_bucket b;
+    begin(&f);
+    have_bucket(&f, "bkt", RULES(OLD_ONE), "Enabled");
+    have_object(&f, "bkt", "k", 10);
+    arena_init(&a, 1 << 20);
+    struct put p = {.key = STR("k")};
+    assert_int_equal(s3_bucket_get(f.gw.index, STR("bkt"), S3_READ_ANY, &a, &b), 0);
+    p.bid = b.bid;
+    assert_int_equal(s3_object_get(f.gw.index, b.bid, p.key, S3_READ_ANY, true, &a, &p.o), 0);
+    assert_int_equal(s3_index_update(f.gw.index, lock_newest, &p), 0);
+    have_object(&f, "bkt", "k", 11);
+    have_object(&f, "bkt", "k", 12);
+    size_t notes = fake_dfs.n;
+    struct s3_life_counts c = pass(&f, 500);
+    assert_string_equal(rows_of(&f, "bkt"), "k* k- ");
+    assert_true(c.last.locked == 1);
+    assert_int_equal(fake_dfs.n - notes, 1); /* nothing is noted that a lock keeps */
+    arena_fini(&a);
+    teardown(&f);
+}
+
+static void what_has_changed_since_stays(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct arena a;
+    struct s3_bucket b;
+    begin(&f);
+    have_bucket(&f, "bkt", NULL, NULL);
+    have_object(&f, "bkt", "k", 10);
+    arena_init(&a, 1 << 20);
+    struct s3_object o;
+    assert_int_equal(s3_bucket_get(f.gw.index, STR("bkt"), S3_READ_ANY, &a, &b), 0);
+    assert_int_equal(s3_object_get(f.gw.index, b.bid, STR("k"), S3_READ_ANY, true, &a, &o), 0);
+    have_object(&f, "bkt", "k", 10);
+    struct s3_expiry e = {.what = S3_EXPIRE_CURRENT, .key = STR("k"), .seq = o.seq};
+    s3_expire(&f.gw, &b, &e, 1);
+    assert_int_equal(e.result, -ESTALE);
+    e = (struct s3_expiry){.what = S3_EXPIRE_VERSION, .key = STR("k"), .seq = o.seq, .null_version = true};
+    s3_expire(&f.gw, &b, &e, 1);
+    assert_int_equal(e.result, -ENOENT);
+    assert_string_equal(rows_of(&f, "bkt"), "k* ");
+    arena_fini(&a);
+    teardown(&f);
+}
+
+static void uploads_are_aborted(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    have_bucket(&f, "bkt", RULES("<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
+                               "</AbortIncompleteMultipartUpload>"), NULL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(call(&f, "alice", "POST", "/bkt/k?uploads", NULL, NULL), S3ERR_OK);
+    assert_true(answered(&f, "x-amz-abort-date").p != NULL);
+    assert_true(str_eq(answered(&f, "x-amz-abort-rule-id"), STR("r")));
+    struct s3_life_counts c = pass(&f, 2);
+    (void)c;
+    assert_int_equal(call(&f, "alice", "GET", "/bkt?uploads", NULL, NULL), S3ERR_OK);
+    assert_null(s3_node_child(f.xml, "Upload"));
+    teardown(&f);
+}
+
+static void a_failure_and_a_restart_go_on_where_it_was(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    have_bucket(&f, "bkt", RULES(DAY_ONE), NULL);
+    have_object(&f, "bkt", "k1", 10);
+    have_object(&f, "bkt", "k2", 10);
+    fail_with = -EHOSTUNREACH;
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    struct s3_life_worker *w = start(&f, 1);
+    struct s3_life_counts c = await(w, 0, 1);
+    assert_true(c.running);
+    assert_string_equal(c.bucket, "bkt");
+    s3_life_worker_stop(&w);
+    assert_string_equal(rows_of(&f, "bkt"), "k1* k2* ");
+    fail_with = 0;
+    w = start(&f, 1);
+    struct s3_life_counts resumed;
+    s3_life_worker_counts(w, &resumed);
+    (void)await(w, c.begun_ms, 0);
+    s3_life_worker_stop(&w);
+    assert_string_equal(rows_of(&f, "bkt"), "");
+    teardown(&f);
+}
+
+static void answers_tell_when_an_object_goes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    f.gw.lifecycle_day_ms = 0;
+    have_bucket(&f, "bkt", RULES(DAY_ONE), NULL);
+    have_object(&f, "bkt", "k", 10);
+    assert_int_equal(call(&f, "alice", "HEAD", "/bkt/k", NULL, NULL), S3ERR_OK);
+    assert_string_equal(shown(answered(&f, "x-amz-expiration")), "expiry-date=\"Sun, 04 Jan 2026 00:00:00 GMT\", rule-id=\"r\"");
+    assert_int_equal(call(&f, "alice", "DELETE", "/bkt?lifecycle", NULL, NULL), S3ERR_OK);
+    assert_int_equal(f.q.resp.status, 204);
+    assert_int_equal(call(&f, "alice", "HEAD", "/bkt/k", NULL, NULL), S3ERR_OK);
+    assert_null(answered(&f, "x-amz-expiration").p);
+    assert_int_equal(call(&f, "alice", "GET", "/bkt?lifecycle", NULL, NULL), S3ERR_NO_SUCH_LIFECYCLE_CONFIGURATION);
+    assert_int_equal(call(&f, "alice", "PUT", "/bkt?lifecycle", NULL, RULES(DAY_ONE)), S3ERR_INVALID_REQUEST); /* digest */
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(current_objects_go_with_a_note_each),
+        cmocka_unit_test(versions_get_markers_then_go_then_markers_go),
+        cmocka_unit_test(locked_versions_stay),
+        cmocka_unit_test(what_has_changed_since_stays),
+        cmocka_unit_test(uploads_are_aborted),
+        cmocka_unit_test(a_failure_and_a_restart_go_on_where_it_was),
+        cmocka_unit_test(answers_tell_when_an_object_goes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
