@@ -40,7 +40,7 @@ static int orphan_fn(struct s3_tx *tx, void *arg)
 {
     struct s3_ingest *in = arg;
     s3_tx_frees(tx);
-    return s3_ref_orphan(tx, in->extent.file_id);
+    return s3_ref_orphan(tx, in->extent.file_id, 0);
 }
 
 static void orphan_done(void *arg, int r)

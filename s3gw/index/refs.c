@@ -149,11 +149,11 @@ int s3_refs_drop(struct s3_tx *tx, const struct s3_extent *e, size_t n)
     return s3_refs_drop_at(tx, e, n, s3_tx_now(tx));
 }
 
-int s3_ref_orphan(struct s3_tx *tx, struct str file_id)
+int s3_ref_orphan(struct s3_tx *tx, struct str file_id, int64_t delay_ms)
 {
     int r = s3_ref_used_tx(tx, file_id);
     if (r == 0)
-        queue(tx, file_id, 0, s3_tx_now(tx));
+        queue(tx, file_id, 0, s3_tx_now(tx) + delay_ms);
     return MIN(r, 0);
 }
 

@@ -28,9 +28,9 @@ int s3_refs_drop(struct s3_tx *tx, const struct s3_extent *e, size_t n) MUST_CHE
 /* Is any owner left? 1, 0, or negative errno. Outside and inside an update. */
 int s3_ref_used(struct s3_index *x, struct str file_id) MUST_CHECK;
 int s3_ref_used_tx(struct s3_tx *tx, struct str file_id) MUST_CHECK;
-/* A file whose write was acknowledged by a storage but will never be named: straight to the outbox
- * unless something names it. */
-int s3_ref_orphan(struct s3_tx *tx, struct str file_id) MUST_CHECK;
+/* A file whose write was acknowledged by a storage but will never be named: to the outbox, unless
+ * something names it, as if queued @delay_ms from now. */
+int s3_ref_orphan(struct s3_tx *tx, struct str file_id, int64_t delay_ms) MUST_CHECK;
 
 struct s3_garbage {
     struct str row; /* the g row's key: give it to s3_garbage_forget */

@@ -14,6 +14,7 @@
 
 enum {
     GRACE_MS = 10 * 1000,
+    ORPHAN_GRACE_MS = 24 * 60 * 60 * 1000, /* an index from a backup makes orphans of what it lacks */
     RESCAN_MS = 10 * 60 * 1000,
     ROUND_MS = 1000,
     FILES_A_ROUND = 1000,
@@ -24,6 +25,8 @@ enum {
     FRAME_MAX = 16 * 1024 * 1024,
     ARENA_MAX = 16 * 1024 * 1024,
 };
+
+#define EVERYTHING (INT64_MAX - 1) /* a time after all that are in the outbox */
 
 /* A store path whose log is followed. */
 struct track {
@@ -98,7 +101,7 @@ static int count_pending(struct s3_reclaim *r)
     arena_init(&a, ARENA_MAX);
     struct s3_garbage *g;
     size_t n;
-    int e = s3_garbage_list(r->o.gw->index, INT64_MAX - 1, FILES_A_ROUND, &a, &g, &n);
+    int e = s3_garbage_list(r->o.gw->index, EVERYTHING, FILES_A_ROUND, &a, &g, &n);
     if (e == 0)
         atomic_store(&r->pending, n);
     return e;
@@ -128,7 +131,7 @@ static int find_fn(struct s3_tx *tx, void *arg)
             return used;
         if (used == 0) {
             f->orphans++;
-            int e = s3_ref_orphan(tx, f->e[i].file_id);
+            int e = s3_ref_orphan(tx, f->e[i].file_id, ORPHAN_GRACE_MS);
             if (e < 0)
                 return e;
         }
@@ -164,7 +167,7 @@ static int follow_some(struct s3_reclaim *r, struct track *t)
     if (err < 0)
         return err;
     if (f.orphans > 0)
-        dfs_log(LOG_INFO, "reclaim.orphans", KV_STR("group", f.group), KV_U64("files", f.orphans));
+        dfs_log(LOG_WARN, "reclaim.orphans", KV_STR("group", f.group), KV_U64("files", f.orphans));
     atomic_fetch_add(&r->orphans, f.orphans);
     t->at = at;
     return 1;
@@ -236,7 +239,7 @@ static int round_of(struct s3_reclaim *r, bool now)
     }
     int n = 1;
     while (e == 0 && n > 0) {
-        n = empty_outbox(r, dfs_now_ms() - (now ? -1000 : (int64_t)r->o.grace_ms));
+        n = empty_outbox(r, now ? EVERYTHING : dfs_now_ms() - (int64_t)r->o.grace_ms);
         e = MIN(n, 0);
     }
     return e < 0 ? e : count_pending(r);

@@ -35,7 +35,7 @@ struct s3_reclaim_counts {
 int s3_reclaim_start(const struct s3_reclaim_options *o, struct s3_reclaim **ret) MUST_CHECK;
 void s3_reclaim_stop(struct s3_reclaim **r); /* accepts NULL */
 void s3_reclaim_counts(struct s3_reclaim *r, struct s3_reclaim_counts *ret);
-/* Empty the outbox now, without grace (tests). Does not wait for it. */
+/* Empty the outbox now, without grace, orphans included (`s3gw admin reclaim`). Does not wait for it. */
 void s3_reclaim_now(struct s3_reclaim *r);
 
 #endif

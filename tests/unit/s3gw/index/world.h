@@ -68,7 +68,7 @@ CALL(fn_complete,
      s3_upload_complete(tx, c->bid, c->key, c->u->useq, c->numbers, c->n, c->cond, c->o, &c->gone))
 CALL(fn_abort, s3_upload_abort(tx, c->bid, c->key, c->u->useq))
 CALL(fn_forget_finished, s3_upload_forget_finished(tx, c->time_ms, c->n))
-CALL(fn_ref_orphan, s3_ref_orphan(tx, c->file))
+CALL(fn_ref_orphan, s3_ref_orphan(tx, c->file, 0))
 CALL(fn_forget_garbage, (s3_garbage_forget(tx, c->file), 0))
 
 static inline int run(struct world *w, int (*fn)(struct s3_tx *, void *), struct call *c)

@@ -303,6 +303,32 @@ static void a_file_that_was_stored_but_never_named_is_found(void **state)
     end(&w);
 }
 
+static void an_orphan_waits_in_case_the_index_is_an_old_one(void **state)
+{
+    (void)state;
+    struct world w;
+    AUTO(s3_reclaim_stop) struct s3_reclaim *r = NULL;
+    struct s3_reclaim_counts n = {0};
+    struct s3_rebuild_counts rebuilt;
+    begin(&w);
+    struct str old = put(&w, STR("k"), STR("old"));
+    put(&w, STR("k"), STR("new"));
+    struct str lost = store(&w, STR("lost"), STR("not in this index"));
+    struct s3_reclaim_options o = {.gw = &w.gw, .grace_ms = 1};
+    assert_int_equal(s3_reclaim_start(&o, &r), 0);
+    while (n.deleted < 1) { /* what was replaced goes at once */
+        s3_reclaim_counts(r, &n);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    s3_reclaim_stop(&r);
+    assert_int_equal(n.orphans, 2); /* `old` was replaced, but not yet deleted when the log was read */
+    assert_int_equal(in_log(&w, old), 0);
+    assert_int_equal(in_log(&w, lost), 1);
+    rebuild(&w, &rebuilt);
+    expect(&w, STR("lost"), STR("not in this index"));
+    end(&w);
+}
+
 static void a_write_under_way_is_no_orphan(void **state)
 {
     (void)state;
@@ -328,6 +354,7 @@ int main(void)
         cmocka_unit_test(an_unreadable_description_costs_only_itself),
         cmocka_unit_test(what_was_replaced_goes_and_what_is_named_stays),
         cmocka_unit_test(a_file_that_was_stored_but_never_named_is_found),
+        cmocka_unit_test(an_orphan_waits_in_case_the_index_is_an_old_one),
         cmocka_unit_test(a_write_under_way_is_no_orphan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
