@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bucket_lifecycle - the lifecycle configuration of a bucket, and the headers that tell when something
- * goes by it.
+ * bucket_lifecycle - the lifecycle configuration of a bucket, and the headers that tell when
+ * something goes by it.
  *
- * Rule: s3-behaviours 20; Amazon S3 API Reference, PutBucketLifecycleConfiguration, PutBucketLifecycle
- *       (the old document: a rule with Prefix), PutObject (x-amz-expiration), CreateMultipartUpload.
+ * Rule: s3-behaviours 20; Amazon S3 API Reference, PutBucketLifecycleConfiguration,
+ * PutBucketLifecycle (the old document: a rule with Prefix), PutObject (x-amz-expiration),
+ * CreateMultipartUpload.
  */
 #include "s3gw/api/lifecycle.h"
 
@@ -55,7 +56,8 @@ enum s3err s3_h_put_bucket_lifecycle(struct s3_req *q)
     enum s3_life_minimum minimum = S3_LIFE_ALL_128K;
     struct str given = s3_req_header(q, str_c(minimum_header));
     if (given.p && s3_life_minimum_parse(given, &minimum) < 0)
-        return s3_err_arg(q, "Invalid transition default minimum object size", minimum_header, given);
+        return s3_err_arg(q, "Invalid transition default minimum object size", minimum_header,
+                          given);
     AUTO(buf_free) struct buf record = BUF(S3_LIFE_DOC_MAX);
     enum s3err e = s3_need_digest(q);
     if (e == S3ERR_OK)
@@ -86,8 +88,8 @@ static void add_encoded(struct buf *b, struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-            c == '.' || c == '~')
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            c == '-' || c == '_' || c == '.' || c == '~')
             buf_addc(b, c);
         else
             buf_addf(b, "%%%02X", (unsigned)(uint8_t)c);
@@ -97,8 +99,11 @@ static void add_encoded(struct buf *b, struct str s)
 void s3_lifecycle_object_header(struct s3_req *q, struct str key, const struct s3_object *o)
 {
     struct s3_life_verdict v;
-    const struct s3_life_thing t = {
-        .kind = S3_LIFE_CURRENT, .key = key, .tags = o->tags, .size = o->size, .since_ms = o->mtime_ms};
+    const struct s3_life_thing t = {.kind = S3_LIFE_CURRENT,
+                                    .key = key,
+                                    .tags = o->tags,
+                                    .size = o->size,
+                                    .since_ms = o->mtime_ms};
     if (s3_req_has_param(q, STR("versionId")) || !judge(q, &t, &v))
         return;
     char date[S3_HTTPDATE_MAX];
@@ -108,7 +113,8 @@ void s3_lifecycle_object_header(struct s3_req *q, struct str key, const struct s
     if (buf_err(&id))
         q->resp.no_memory = true;
     else
-        s3_resp_headerf(q, "x-amz-expiration", "expiry-date=\"%s\", rule-id=\"" STR_F "\"", date, STR_A(buf_str(&id)));
+        s3_resp_headerf(q, "x-amz-expiration", "expiry-date=\"%s\", rule-id=\"" STR_F "\"", date,
+                        STR_A(buf_str(&id)));
 }
 
 void s3_lifecycle_upload_headers(struct s3_req *q, struct str key, int64_t started_ms)

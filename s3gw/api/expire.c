@@ -60,7 +60,8 @@ static int abort_some(struct s3_tx *tx, void *arg)
     return 0;
 }
 
-static void expire_uploads(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e, size_t n)
+static void expire_uploads(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e,
+                           size_t n)
 {
     for (size_t i = 0; i < n; i += ABORTS_A_COMMIT) {
         struct abortion a = {b->bid, e + i, MIN(n - i, (size_t)ABORTS_A_COMMIT)};

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lifecycle - what an answer says of the end its bucket's lifecycle has in store. Nothing without rules.
+ * lifecycle - what an answer says of the end its bucket's lifecycle has in store. Nothing without
+ * rules.
  *
- * Rule: s3-behaviours 20; Amazon S3 API Reference, PutObject, GetObject, CreateMultipartUpload, ListParts.
+ * Rule: s3-behaviours 20; Amazon S3 API Reference, PutObject, GetObject, CreateMultipartUpload,
+ * ListParts.
  */
 #ifndef S3_API_LIFECYCLE_H
 #define S3_API_LIFECYCLE_H

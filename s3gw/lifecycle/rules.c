@@ -68,7 +68,8 @@ int s3_life_open(struct str record, struct s3_life_doc *ret)
     struct rd in = rd_of(record);
     uint8_t version = rd_u8(&in), minimum = rd_u8(&in);
     uint64_t rules = rd_var(&in);
-    if (in.bad || version != RECORD_VERSION || minimum >= S3_LIFE_MINIMUMS_ || rules > S3_LIFE_RULES_MAX)
+    if (in.bad || version != RECORD_VERSION || minimum >= S3_LIFE_MINIMUMS_ ||
+        rules > S3_LIFE_RULES_MAX)
         return -EBADMSG;
     *ret = (struct s3_life_doc){in, rules, (enum s3_life_minimum)minimum};
     return 0;
@@ -251,7 +252,8 @@ static bool filter_fits(const struct s3_life_rule *r, const struct s3_life_thing
 }
 
 /* When is it due by this rule, whose filter fits? False: never. */
-static bool due_by(const struct s3_life_rule *r, const struct s3_life_thing *t, int64_t day_ms, int64_t *ret)
+static bool due_by(const struct s3_life_rule *r, const struct s3_life_thing *t, int64_t day_ms,
+                   int64_t *ret)
 {
     if (t->kind == S3_LIFE_LONE_MARKER && (r->bits & S3_LIFE_MARKER_TRUE)) {
         *ret = t->since_ms;
@@ -272,7 +274,8 @@ static bool due_by(const struct s3_life_rule *r, const struct s3_life_thing *t, 
     return false;
 }
 
-int s3_life_judge(struct str record, const struct s3_life_thing *t, int64_t day_ms, struct s3_life_verdict *ret)
+int s3_life_judge(struct str record, const struct s3_life_thing *t, int64_t day_ms,
+                  struct s3_life_verdict *ret)
 {
     struct s3_life_doc d;
     struct s3_life_rule r;
@@ -316,8 +319,8 @@ int s3_life_scope(struct str record, struct s3_life_scope *ret)
             continue;
         s.prefix = s.prefix.p ? str_head(s.prefix, common(s.prefix, r.prefix)) : r.prefix;
         s.uploads = s.uploads || (r.bits & S3_LIFE_ABORT);
-        s.objects = s.objects || (r.bits & (S3_LIFE_DAYS | S3_LIFE_DATE | S3_LIFE_MARKER_TRUE | S3_LIFE_NONCURRENT |
-                                            S3_LIFE_NEWER));
+        s.objects = s.objects || (r.bits & (S3_LIFE_DAYS | S3_LIFE_DATE | S3_LIFE_MARKER_TRUE |
+                                            S3_LIFE_NONCURRENT | S3_LIFE_NEWER));
     }
     if (e == 0)
         *ret = s;

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rules - the lifecycle configuration of a bucket: read, checked, kept, written, and what it says of one
- * object, version or upload. Pure.
+ * rules - the lifecycle configuration of a bucket: read, checked, kept, written, and what it says
+ * of one object, version or upload. Pure.
  *
- * Record (bucket document "lifecycle"): u8 version (1), u8 minimum (enum s3_life_minimum), varint number of
- *         rules; per rule: u16 bits (enum s3_life_bit), lstr id, and in this order what the bits name: lstr
- *         prefix, u8 number of tags and lstr key, lstr value of each, varint greater, varint less, varint
- *         expiration days, u64 expiration date, varint noncurrent days, varint newer versions, varint
- *         abort days.
- * Rule:   s3-behaviours 20; Amazon S3 API Reference, PutBucketLifecycleConfiguration; Amazon S3 User Guide,
- *         "Lifecycle configuration elements", "Understanding object expiration".
- * Threads: no state; any.
+ * Record (bucket document "lifecycle"): u8 version (1), u8 minimum (enum s3_life_minimum), varint
+ * number of rules; per rule: u16 bits (enum s3_life_bit), lstr id, and in this order what the bits
+ * name: lstr prefix, u8 number of tags and lstr key, lstr value of each, varint greater, varint
+ * less, varint expiration days, u64 expiration date, varint noncurrent days, varint newer versions,
+ * varint abort days. Rule:   s3-behaviours 20; Amazon S3 API Reference,
+ * PutBucketLifecycleConfiguration; Amazon S3 User Guide, "Lifecycle configuration elements",
+ * "Understanding object expiration". Threads: no state; any.
  */
 #ifndef S3_LIFECYCLE_RULES_H
 #define S3_LIFECYCLE_RULES_H
@@ -51,23 +50,24 @@ struct s3_life_rule {
     struct str prefix;
     struct s3_tag tag[S3_TAGS_OBJECT_MAX]; /* all must be there */
     size_t ntags;
-    uint64_t greater, less;                /* bytes, both strict */
-    uint32_t days;                         /* > 0 */
-    int64_t date_ms;                       /* a midnight, UTC */
-    uint32_t noncurrent_days;              /* > 0 */
-    uint32_t newer;                        /* 1..100 */
-    uint32_t abort_days;                   /* > 0 */
+    uint64_t greater, less;   /* bytes, both strict */
+    uint32_t days;            /* > 0 */
+    int64_t date_ms;          /* a midnight, UTC */
+    uint32_t noncurrent_days; /* > 0 */
+    uint32_t newer;           /* 1..100 */
+    uint32_t abort_days;      /* > 0 */
 };
 
-/* Below which size transitions leave objects alone; kept and given back, there are no transitions yet. */
+/* Below which size transitions leave objects alone; kept and given back, there are no transitions
+ * yet. */
 enum s3_life_minimum { S3_LIFE_ALL_128K, S3_LIFE_VARIES, S3_LIFE_MINIMUMS_ };
 struct str s3_life_minimum_name(enum s3_life_minimum m);
 int s3_life_minimum_parse(struct str s, enum s3_life_minimum *ret) MUST_CHECK; /* -EINVAL */
 
 /*
- * The record of <LifecycleConfiguration>, appended to @out; rules without an ID get one. MalformedXML,
- * InvalidArgument, InvalidRequest, InvalidTag with the reason; NotImplemented for transitions, when all
- * else is right.
+ * The record of <LifecycleConfiguration>, appended to @out; rules without an ID get one.
+ * MalformedXML, InvalidArgument, InvalidRequest, InvalidTag with the reason; NotImplemented for
+ * transitions, when all else is right.
  */
 enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_life_minimum minimum,
                          struct buf *out);
@@ -78,10 +78,12 @@ struct s3_life_doc {
     uint64_t left; /* rules */
     enum s3_life_minimum minimum;
 };
-int s3_life_open(struct str record, struct s3_life_doc *ret) MUST_CHECK;              /* 0, -EBADMSG */
-int s3_life_next(struct s3_life_doc *d, struct s3_life_rule *ret) MUST_CHECK;         /* 1; 0: the end; -EBADMSG */
+int s3_life_open(struct str record, struct s3_life_doc *ret) MUST_CHECK; /* 0, -EBADMSG */
+int s3_life_next(struct s3_life_doc *d,
+                 struct s3_life_rule *ret) MUST_CHECK; /* 1; 0: the end; -EBADMSG */
 
-int s3_life_write(struct str record, struct buf *xml) MUST_CHECK; /* the rules as elements; 0, -EBADMSG */
+int s3_life_write(struct str record,
+                  struct buf *xml) MUST_CHECK; /* the rules as elements; 0, -EBADMSG */
 
 /* What is judged. */
 enum s3_life_kind {
@@ -93,11 +95,11 @@ enum s3_life_kind {
 struct s3_life_thing {
     enum s3_life_kind kind;
     struct str key;
-    struct str tags;    /* record of core/tags.h; absent: none */
-    bool any_tags;      /* the tags are not known yet: filters on them fit */
+    struct str tags; /* record of core/tags.h; absent: none */
+    bool any_tags;   /* the tags are not known yet: filters on them fit */
     uint64_t size;
     int64_t since_ms;
-    uint32_t newer;     /* OLD: how many noncurrent versions of the key are newer than this one */
+    uint32_t newer; /* OLD: how many noncurrent versions of the key are newer than this one */
 };
 
 struct s3_life_verdict {
@@ -106,14 +108,15 @@ struct s3_life_verdict {
 };
 
 /*
- * When does it go? @day_ms: length of a day, 0: a real one; other lengths have their midnights at whole
- * multiples of it since 1970. 1 and *ret; 0: no enabled rule speaks of it; -EBADMSG: unreadable record.
+ * When does it go? @day_ms: length of a day, 0: a real one; other lengths have their midnights at
+ * whole multiples of it since 1970. 1 and *ret; 0: no enabled rule speaks of it; -EBADMSG:
+ * unreadable record.
  */
 int s3_life_judge(struct str record, const struct s3_life_thing *t, int64_t day_ms,
                   struct s3_life_verdict *ret) MUST_CHECK;
 
-/* What a walk over the bucket can save: the longest prefix all enabled rules share, and which kinds of
- * things they speak of. 0, -EBADMSG. */
+/* What a walk over the bucket can save: the longest prefix all enabled rules share, and which kinds
+ * of things they speak of. 0, -EBADMSG. */
 struct s3_life_scope {
     struct str prefix;
     bool objects, uploads;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rules_xml - a lifecycle document judged element by element; what AWS refuses is refused in its words. */
+/* rules_xml - a lifecycle document judged element by element; what AWS refuses is refused in its
+ * words. */
 #include <sys/random.h>
 
 #include "s3gw/core/httpdate.h"
@@ -47,15 +48,17 @@ static struct str trimmed(const struct s3_node *n)
 }
 
 /* A whole number of at least 1; what is no number at all is MalformedXML. */
-static enum s3err positive(struct parse *p, const struct s3_node *n, const char *action, uint32_t *ret)
+static enum s3err positive(struct parse *p, const struct s3_node *n, const char *action,
+                           uint32_t *ret)
 {
     uint64_t v;
     struct str text = trimmed(n), digits = str_starts(text, STR("-")) ? str_from(text, 1) : text;
     if (str_u64(digits, INT32_MAX, &v) < 0)
         return S3ERR_MALFORMED_XML;
     if (v == 0 || digits.n < text.n)
-        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT, "'" STR_F "' for %s action must be a positive integer",
-                       STR_A(n->name), action);
+        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
+                       "'" STR_F "' for %s action must be a positive integer", STR_A(n->name),
+                       action);
     *ret = (uint32_t)v;
     return S3ERR_OK;
 }
@@ -105,7 +108,9 @@ static enum s3err size_of(const struct s3_node *n, struct s3_life_rule *r)
 {
     bool greater = str_eq(n->name, STR("ObjectSizeGreaterThan"));
     r->bits |= greater ? S3_LIFE_GREATER : S3_LIFE_LESS;
-    return str_u64(trimmed(n), INT64_MAX, greater ? &r->greater : &r->less) < 0 ? S3ERR_MALFORMED_XML : S3ERR_OK;
+    return str_u64(trimmed(n), INT64_MAX, greater ? &r->greater : &r->less) < 0
+               ? S3ERR_MALFORMED_XML
+               : S3ERR_OK;
 }
 
 static enum s3err predicate(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
@@ -128,7 +133,8 @@ static enum s3err check_filter(struct parse *p, const struct s3_life_rule *r)
     if (r->ntags > 0 && s3_tags_check(&tags, S3_TAGS_OBJECT_MAX, NULL) != S3_TAGS_OK)
         return S3ERR_INVALID_TAG;
     if ((r->bits & S3_LIFE_GREATER) && (r->bits & S3_LIFE_LESS) && r->less <= r->greater)
-        return invalid_request(p, "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.");
+        return invalid_request(
+            p, "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.");
     return S3ERR_OK;
 }
 
@@ -199,7 +205,8 @@ static enum s3err noncurrent_of(struct parse *p, const struct s3_node *rule, str
         return S3ERR_MALFORMED_XML;
     if (!n)
         return S3ERR_OK;
-    if (!only(n, names) || !one(n, names[0], &days) || !one(n, names[1], &newer) || (!days && !newer))
+    if (!only(n, names) || !one(n, names[0], &days) || !one(n, names[1], &newer) ||
+        (!days && !newer))
         return S3ERR_MALFORMED_XML;
     enum s3err e = S3ERR_OK;
     if (days) {
@@ -211,7 +218,8 @@ static enum s3err noncurrent_of(struct parse *p, const struct s3_node *rule, str
         e = positive(p, newer, action, &r->newer);
         if (e == S3ERR_OK && r->newer > NEWER_MAX)
             return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
-                           "'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must not exceed %d",
+                           "'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must "
+                           "not exceed %d",
                            NEWER_MAX);
     }
     return e;
@@ -231,7 +239,8 @@ static enum s3err abort_of(struct parse *p, const struct s3_node *rule, struct s
     if (r->ntags > 0)
         return invalid_request(p, "AbortIncompleteMultipartUpload cannot be specified with Tags.");
     if (r->bits & (S3_LIFE_GREATER | S3_LIFE_LESS))
-        return invalid_request(p, "AbortIncompleteMultipartUpload cannot be specified with Object Size.");
+        return invalid_request(
+            p, "AbortIncompleteMultipartUpload cannot be specified with Object Size.");
     r->bits |= S3_LIFE_ABORT;
     return positive(p, days, action, &r->abort_days);
 }
@@ -250,20 +259,22 @@ static bool known_class(struct str s)
 static enum s3err transition_of(struct parse *p, const struct s3_node *n, bool noncurrent)
 {
     static const char *const names[] = {"Days", "Date", "StorageClass", NULL};
-    static const char *const old_names[] = {"NoncurrentDays", "NewerNoncurrentVersions", "StorageClass", NULL};
+    static const char *const old_names[] = {"NoncurrentDays", "NewerNoncurrentVersions",
+                                            "StorageClass", NULL};
     const struct s3_node *days, *date, *class;
     uint64_t v;
     int64_t ms;
-    if (!only(n, noncurrent ? old_names : names) || !one(n, noncurrent ? "NoncurrentDays" : "Days", &days) ||
-        !one(n, "Date", &date) || !one(n, "StorageClass", &class) || !class || !days == !date ||
-        !known_class(trimmed(class)))
+    if (!only(n, noncurrent ? old_names : names) ||
+        !one(n, noncurrent ? "NoncurrentDays" : "Days", &days) || !one(n, "Date", &date) ||
+        !one(n, "StorageClass", &class) || !class || !days == !date || !known_class(trimmed(class)))
         return S3ERR_MALFORMED_XML;
     if (date)
         return midnight(p, date, &ms);
     struct str text = trimmed(days);
     if (str_starts(text, STR("-")) && str_u64(str_from(text, 1), INT32_MAX, &v) == 0)
-        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT, "'" STR_F "' for %s action must be nonnegative",
-                       STR_A(days->name), noncurrent ? "NoncurrentVersionTransition" : "Transition");
+        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
+                       "'" STR_F "' for %s action must be nonnegative", STR_A(days->name),
+                       noncurrent ? "NoncurrentVersionTransition" : "Transition");
     return str_u64(text, INT32_MAX, &v) < 0 ? S3ERR_MALFORMED_XML : S3ERR_OK;
 }
 
@@ -323,7 +334,8 @@ static enum s3err actions_of(struct parse *p, const struct s3_node *n, struct s3
         e = abort_of(p, n, r);
     if (e == S3ERR_OK)
         e = transitions_of(p, n, &transitions);
-    const unsigned any = S3_LIFE_DAYS | S3_LIFE_DATE | S3_LIFE_MARKER | S3_LIFE_NONCURRENT | S3_LIFE_NEWER | S3_LIFE_ABORT;
+    const unsigned any = S3_LIFE_DAYS | S3_LIFE_DATE | S3_LIFE_MARKER | S3_LIFE_NONCURRENT |
+                         S3_LIFE_NEWER | S3_LIFE_ABORT;
     if (e == S3ERR_OK && !transitions && !(r->bits & any))
         return invalid_request(p, "At least one action needs to be specified in a rule.");
     return e;
@@ -331,8 +343,15 @@ static enum s3err actions_of(struct parse *p, const struct s3_node *n, struct s3
 
 static enum s3err rule_of(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
 {
-    static const char *const names[] = {"ID", "Prefix", "Filter", "Status", "Expiration", "NoncurrentVersionExpiration",
-                                        "AbortIncompleteMultipartUpload", "Transition", "NoncurrentVersionTransition",
+    static const char *const names[] = {"ID",
+                                        "Prefix",
+                                        "Filter",
+                                        "Status",
+                                        "Expiration",
+                                        "NoncurrentVersionExpiration",
+                                        "AbortIncompleteMultipartUpload",
+                                        "Transition",
+                                        "NoncurrentVersionTransition",
                                         NULL};
     *r = (struct s3_life_rule){0};
     if (!only(n, names))
@@ -355,11 +374,13 @@ static enum s3err unique(struct parse *p, struct str *ids, size_t n)
     qsort(ids, n, sizeof(*ids), by_text);
     for (size_t i = 1; i < n; i++)
         if (str_eq(ids[i - 1], ids[i]))
-            return s3_err_arg(p->q, "Rule ID must be unique. Found same ID for more than one rule", "ID", ids[i]);
+            return s3_err_arg(p->q, "Rule ID must be unique. Found same ID for more than one rule",
+                              "ID", ids[i]);
     return S3ERR_OK;
 }
 
-enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_life_minimum minimum, struct buf *out)
+enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_life_minimum minimum,
+                         struct buf *out)
 {
     static const char *const names[] = {"Rule", NULL};
     struct parse p = {.q = q};
@@ -367,7 +388,8 @@ enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_l
     if (n == 0 || !only(root, names))
         return S3ERR_MALFORMED_XML;
     if (n > S3_LIFE_RULES_MAX)
-        return invalid_request(&p, "The number of lifecycle rules must not exceed the allowed limit of 1000 rules.");
+        return invalid_request(
+            &p, "The number of lifecycle rules must not exceed the allowed limit of 1000 rules.");
     struct str *ids = arena_alloc(&q->arena, n * sizeof(*ids));
     if (!ids)
         return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
@@ -382,7 +404,8 @@ enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_l
     }
     enum s3err e = unique(&p, ids, n);
     if (e == S3ERR_OK && p.transitions)
-        return s3_errm(q, S3ERR_NOT_IMPLEMENTED,
-                       "Transitions between storage classes are not offered: all classes are stored alike.");
+        return s3_errm(
+            q, S3ERR_NOT_IMPLEMENTED,
+            "Transitions between storage classes are not offered: all classes are stored alike.");
     return e == S3ERR_OK && buf_err(out) ? s3err_from_errno(buf_err(out), S3_THING_OTHER) : e;
 }

@@ -7,7 +7,8 @@
 
 void s3_life_place_set(struct s3_life_place *p, struct str key)
 {
-    *p = (struct s3_life_place){.nkey = MIN(key.n, sizeof(p->key)), .ndone = MIN(key.n, sizeof(p->done))};
+    *p = (struct s3_life_place){.nkey = MIN(key.n, sizeof(p->key)),
+                                .ndone = MIN(key.n, sizeof(p->done))};
     if (p->nkey) {
         memcpy(p->key, key.p, p->nkey);
         memcpy(p->done, key.p, p->ndone);
@@ -45,8 +46,11 @@ static int list_page(struct s3_life_slice *s, const struct s3_life_place *p, siz
                                  struct s3_list_page *),
                      struct s3_list_page *ret)
 {
-    const struct s3_list_query q = {
-        .bid = s->bucket->bid, .prefix = s->prefix, .after = key_of(p), .after_seq = p->seq, .max = max};
+    const struct s3_list_query q = {.bid = s->bucket->bid,
+                                    .prefix = s->prefix,
+                                    .after = key_of(p),
+                                    .after_seq = p->seq,
+                                    .max = max};
     int r = list(s->index, &q, s->arena, ret);
     if (r < 0)
         return r;
@@ -72,18 +76,20 @@ static int is_alone(struct s3_life_slice *s, struct str key, uint64_t seq)
            (page.n == 1 || !str_eq(page.entries[1].key, key));
 }
 
-static int read_again(struct s3_life_slice *s, const struct s3_life_thing *t, const struct s3_expiry *e,
-                      struct s3_object *ret)
+static int read_again(struct s3_life_slice *s, const struct s3_life_thing *t,
+                      const struct s3_expiry *e, struct s3_object *ret)
 {
     const struct s3_version v = {e->null_version, e->seq};
-    int r = t->kind == S3_LIFE_CURRENT ? s3_object_get(s->index, s->bucket->bid, e->key, S3_READ_ANY, false, s->arena, ret)
-                                       : s3_object_get_version(s->index, s->bucket->bid, e->key, &v, S3_READ_ANY, false,
-                                                               s->arena, ret);
+    int r = t->kind == S3_LIFE_CURRENT
+                ? s3_object_get(s->index, s->bucket->bid, e->key, S3_READ_ANY, false, s->arena, ret)
+                : s3_object_get_version(s->index, s->bucket->bid, e->key, &v, S3_READ_ANY, false,
+                                        s->arena, ret);
     return r == 0 && ret->seq != e->seq ? -ENOENT : r;
 }
 
 /* Does a lock keep what would be removed? Under versioning a marker is put above it instead. */
-static bool is_kept(const struct s3_life_slice *s, const struct s3_life_thing *t, const struct s3_object *o)
+static bool is_kept(const struct s3_life_slice *s, const struct s3_life_thing *t,
+                    const struct s3_object *o)
 {
     bool covered = t->kind == S3_LIFE_CURRENT &&
                    (str_eq(s->bucket->versioning, STR("Enabled")) ||
@@ -119,7 +125,8 @@ static int take(struct s3_life_slice *s, struct s3_life_thing t, const struct s3
     return 0;
 }
 
-static int look_at(struct s3_life_slice *s, struct s3_life_place *p, const struct s3_list_entry *e, bool maybe_alone)
+static int look_at(struct s3_life_slice *s, struct s3_life_place *p, const struct s3_list_entry *e,
+                   bool maybe_alone)
 {
     const struct s3_object *o = &e->object;
     bool marker = o->flags & S3_OBJ_DELETE_MARKER;
@@ -166,11 +173,13 @@ int s3_life_walk_uploads(struct s3_life_slice *s, struct s3_life_place *p, size_
     int r = list_page(s, p, max, s3_list_uploads, &page);
     for (size_t i = 0; r == 0 && i < page.n; i++) {
         const struct s3_upload *u = &page.entries[i].upload;
-        const struct s3_life_thing t = {.kind = S3_LIFE_UPLOAD, .key = u->key, .since_ms = u->started_ms};
+        const struct s3_life_thing t = {
+            .kind = S3_LIFE_UPLOAD, .key = u->key, .since_ms = u->started_ms};
         move_to(&at, u->key, u->useq);
         r = due(s, &t);
         if (r > 0) {
-            s->expiries[s->n++] = (struct s3_expiry){.what = S3_EXPIRE_UPLOAD, .key = u->key, .seq = u->useq};
+            s->expiries[s->n++] =
+                (struct s3_expiry){.what = S3_EXPIRE_UPLOAD, .key = u->key, .seq = u->useq};
             r = 0;
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * walk - one page of a bucket's versions or uploads, and what of it the lifecycle says should go now.
- * Reads the index only; whoever calls removes.
+ * walk - one page of a bucket's versions or uploads, and what of it the lifecycle says should go
+ * now. Reads the index only; whoever calls removes.
  *
  * Every candidate is read again, whole, before it is named: listings know neither tags nor locks.
  *
@@ -15,7 +15,8 @@
 #include "s3gw/index/rows.h"
 
 enum s3_expiry_what {
-    S3_EXPIRE_CURRENT, /* delete the current object, as DeleteObject does, while it is the one named */
+    S3_EXPIRE_CURRENT, /* delete the current object, as DeleteObject does, while it is the one named
+                        */
     S3_EXPIRE_VERSION, /* remove that version for good */
     S3_EXPIRE_MARKER,  /* the same, of a delete marker with nothing behind it */
     S3_EXPIRE_UPLOAD,  /* abort */
@@ -24,9 +25,10 @@ enum s3_expiry_what {
 struct s3_expiry {
     enum s3_expiry_what what;
     struct str key;
-    uint64_t seq;      /* of the object or version; of an upload its number */
+    uint64_t seq; /* of the object or version; of an upload its number */
     bool null_version;
-    int result;        /* for the remover: 0; -ESTALE, -ENOENT: it has changed or gone; -EPERM: locked; errno */
+    int result; /* for the remover: 0; -ESTALE, -ENOENT: it has changed or gone; -EPERM: locked;
+                   errno */
 };
 
 /* Where in a bucket; zeroed: at its beginning. */
@@ -44,15 +46,15 @@ void s3_life_place_set(struct s3_life_place *p, struct str key);
 struct s3_life_slice {
     struct s3_index *index;
     const struct s3_bucket *bucket;
-    struct str record;  /* its document "lifecycle" */
-    struct str prefix;  /* only keys below it */
+    struct str record; /* its document "lifecycle" */
+    struct str prefix; /* only keys below it */
     int64_t day_ms, now_ms;
     struct arena *arena;
     /* Written: */
     struct s3_expiry *expiries; /* arena */
     size_t n;
-    size_t rows;                /* looked at */
-    size_t locked;              /* were due, but a lock keeps them */
+    size_t rows;   /* looked at */
+    size_t locked; /* were due, but a lock keeps them */
     bool more;
 };
 

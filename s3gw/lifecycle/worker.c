@@ -13,9 +13,9 @@ enum {
     SLICE_ROWS = 500,
     BUCKETS_A_PAGE = 8, /* whole records, with all their documents */
     ARENA_MAX = 96 * 1024 * 1024,
-    RETRY_MS = 5000,        /* after a failure */
-    SAVE_MS = 5000,         /* of a pass under way */
-    LOOK_MS = 60 * 1000,    /* at the wall clock, at least so often: it may be set */
+    RETRY_MS = 5000,     /* after a failure */
+    SAVE_MS = 5000,      /* of a pass under way */
+    LOOK_MS = 60 * 1000, /* at the wall clock, at least so often: it may be set */
     RECORD_VERSION = 1,
     ROW_MAX = 8192,
 };
@@ -29,7 +29,7 @@ struct pass {
     struct s3_life_place place; /* in the bucket */
     char bucket[256];           /* the one it is in, or behind; empty: before the first */
     size_t nbucket;
-    bool inside;                /* ... in it */
+    bool inside; /* ... in it */
     struct s3_life_tally tally;
     int64_t last_begun_ms, last_ended_ms;
     struct s3_life_tally last;
@@ -51,12 +51,13 @@ struct s3_life_worker {
 /* --- the row ---------------------------------------------------------------------------------- */
 
 static const size_t tally_fields[] = {
-    offsetof(struct s3_life_tally, buckets),  offsetof(struct s3_life_tally, rows),
-    offsetof(struct s3_life_tally, expired),  offsetof(struct s3_life_tally, versions),
-    offsetof(struct s3_life_tally, markers),  offsetof(struct s3_life_tally, uploads),
-    offsetof(struct s3_life_tally, locked),   offsetof(struct s3_life_tally, changed),
+    offsetof(struct s3_life_tally, buckets), offsetof(struct s3_life_tally, rows),
+    offsetof(struct s3_life_tally, expired), offsetof(struct s3_life_tally, versions),
+    offsetof(struct s3_life_tally, markers), offsetof(struct s3_life_tally, uploads),
+    offsetof(struct s3_life_tally, locked),  offsetof(struct s3_life_tally, changed),
 };
-_Static_assert(sizeof(struct s3_life_tally) == ARRAY_LEN(tally_fields) * sizeof(uint64_t), "a field is missing");
+_Static_assert(sizeof(struct s3_life_tally) == ARRAY_LEN(tally_fields) * sizeof(uint64_t),
+               "a field is missing");
 
 static void add_tally(struct buf *b, const struct s3_life_tally *t)
 {
@@ -150,7 +151,8 @@ static int load(struct s3_life_worker *w)
 
 static int64_t next_ms(const struct s3_life_worker *w)
 {
-    return w->pass.last_begun_ms ? s3_life_due(w->pass.last_begun_ms, 0, w->o.gw->lifecycle_day_ms) : 0;
+    return w->pass.last_begun_ms ? s3_life_due(w->pass.last_begun_ms, 0, w->o.gw->lifecycle_day_ms)
+                                 : 0;
 }
 
 static void show(struct s3_life_worker *w)
@@ -286,7 +288,8 @@ static int through_bucket(struct s3_life_worker *w)
         struct s3_bucket b;
         arena_init(&a, ARENA_MAX);
         int r = stopping(w) ? -EINTR
-                            : s3_bucket_get(w->o.gw->index, str_of(p->bucket, p->nbucket), S3_READ_ANY, &a, &b);
+                            : s3_bucket_get(w->o.gw->index, str_of(p->bucket, p->nbucket),
+                                            S3_READ_ANY, &a, &b);
         if (r == -ENOENT || (r == 0 && !s3_bucket_doc(&b, DOC).p)) {
             p->inside = p->in_uploads = false; /* the bucket or its rules have gone */
             r = 0;
@@ -294,8 +297,10 @@ static int through_bucket(struct s3_life_worker *w)
             r = slice(w, &b, &a);
         }
         arena_fini(&a);
-        if (r == -EBADMSG) { /* rules or a record we cannot read: this bucket must not hold up the others */
-            dfs_log(LOG_ERROR, "lifecycle.unreadable", KV_STR("bucket", str_of(p->bucket, p->nbucket)));
+        if (r == -EBADMSG) { /* rules or a record we cannot read: this bucket must not hold up the
+                                others */
+            dfs_log(LOG_ERROR, "lifecycle.unreadable",
+                    KV_STR("bucket", str_of(p->bucket, p->nbucket)));
             p->inside = p->in_uploads = false;
             r = 0;
         }
@@ -327,8 +332,9 @@ static int some_buckets(struct s3_life_worker *w, bool *more)
     arena_init(&a, ARENA_MAX);
     struct s3_bucket *b;
     size_t n;
-    int r = s3_bucket_list(w->o.gw->index, STR_NULL, STR_NULL, str_of(w->pass.bucket, w->pass.nbucket),
-                           BUCKETS_A_PAGE, &a, &b, &n, more);
+    int r =
+        s3_bucket_list(w->o.gw->index, STR_NULL, STR_NULL, str_of(w->pass.bucket, w->pass.nbucket),
+                       BUCKETS_A_PAGE, &a, &b, &n, more);
     for (size_t i = 0; r == 0 && i < n; i++) {
         enter(&w->pass, &b[i]);
         r = through_bucket(w);
@@ -364,15 +370,17 @@ static void log_pass(const struct pass *p)
     if (t->expired + t->versions + t->markers + t->uploads == 0)
         return;
     dfs_log(LOG_INFO, "lifecycle.pass", KV_U64("buckets", t->buckets), KV_U64("rows", t->rows),
-            KV_U64("expired", t->expired), KV_U64("versions", t->versions), KV_U64("markers", t->markers),
-            KV_U64("uploads", t->uploads), KV_U64("locked", t->locked), KV_U64("changed", t->changed),
+            KV_U64("expired", t->expired), KV_U64("versions", t->versions),
+            KV_U64("markers", t->markers), KV_U64("uploads", t->uploads),
+            KV_U64("locked", t->locked), KV_U64("changed", t->changed),
             KV_U64("ms", (uint64_t)MAX(p->last_ended_ms - p->last_begun_ms, 0)));
 }
 
 static int end(struct s3_life_worker *w)
 {
     struct pass *p = &w->pass;
-    *p = (struct pass){.last_begun_ms = p->begun_ms, .last_ended_ms = dfs_now_ms(), .last = p->tally};
+    *p = (struct pass){
+        .last_begun_ms = p->begun_ms, .last_ended_ms = dfs_now_ms(), .last = p->tally};
     log_pass(p);
     return save(w);
 }
@@ -396,7 +404,8 @@ static uint64_t work(struct s3_life_worker *w, bool now)
     if (r != -EINTR) {
         static struct dfs_log_gate gate;
         if (dfs_log_allow(&gate, 1))
-            dfs_log(LOG_WARN, "lifecycle.failed", KV_ERR(r), KV_STR("bucket", str_of(w->pass.bucket, w->pass.nbucket)));
+            dfs_log(LOG_WARN, "lifecycle.failed", KV_ERR(r),
+                    KV_STR("bucket", str_of(w->pass.bucket, w->pass.nbucket)));
         pthread_mutex_lock(&w->lock);
         w->counts.failures++;
         pthread_mutex_unlock(&w->lock);

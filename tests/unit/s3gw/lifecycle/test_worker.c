@@ -117,7 +117,7 @@ static void current_objects_go_with_a_note_each(void **state)
         have_bucket(&f, "one", RULES(DAY_ONE), NULL);
         have_bucket(&f, "two", NULL, NULL);
         for (int k = 0; k < 5; k++) {
-            char key[8];
+            char key[16];
             snprintf(key, sizeof(key), "k%d", k);
             have_object(&f, "one", key, 10);
             have_object(&f, "two", key, 10);
