@@ -4,6 +4,7 @@
  * still works. Input: command u8, body length u16, body, and so on; all on one session.
  */
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,12 @@ static int no_sync(int fd)
     return 0;
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
 static struct sto_store *fresh_store(struct sto_store *old)
 {
     sto_store_close(&old);
@@ -27,10 +34,10 @@ static struct sto_store *fresh_store(struct sto_store *old)
     io = sto_io_os;
     io.fsync = io.fdatasync = no_sync;
     dfs_log_threshold = LOG_ERROR + 1;
-    char dir[64], command[96];
+    char dir[64];
     (void)snprintf(dir, sizeof(dir), "/dev/shm/fuzzint-%d", (int)getpid());
-    (void)snprintf(command, sizeof(command), "rm -rf %s", dir);
-    ASSERT(system(command) == 0 && mkdir(dir, 0700) == 0);
+    (void)nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS); /* there is none at first */
+    ASSERT(mkdir(dir, 0700) == 0);
     struct sto_path_options path = {.dir = dir};
     struct sto_store_options o = {.group = "g",
                                   .storage_id = "1",
