@@ -71,6 +71,16 @@ static void add_bytes(struct build *b, const void *p, size_t n)
     b->stage_n += n;
 }
 
+/* The leader alone changes cur, under the lock: the maintenance thread looks whether there is one. */
+static void set_cur(struct sto_log *log, const struct sto_cur *to)
+{
+    pthread_mutex_lock(&log->lock);
+    dfs_close_fd(&log->cur.fd);
+    if (to)
+        log->cur = *to;
+    pthread_mutex_unlock(&log->lock);
+}
+
 /* A pack whose write or sync failed is left for good; see log.h. */
 static void abandon_pack(struct build *b, int err)
 {
@@ -81,7 +91,7 @@ static void abandon_pack(struct build *b, int err)
         for (size_t i = 0; i < q->count; i++)
             if (q->recs[i].result == 0 && q->recs[i].position >= STO_POS(log->cur.number, log->cur.end))
                 q->recs[i].result = err;
-    dfs_close_fd(&log->cur.fd);
+    set_cur(log, NULL);
     b->held = NULL;
     b->held_tail = &b->held;
 }
@@ -202,13 +212,15 @@ static int begin_pack(struct build *b, uint64_t total, bool urgent)
          * here. So it must end here: write no more to it.
          */
         if (!t.name[0])
-            dfs_close_fd(&log->cur.fd);
+            set_cur(log, NULL);
         sto_tmp_drop(log->dir, &t);
         return r;
     }
-    dfs_close_fd(&log->cur.fd);
-    log->cur = (struct sto_cur){
-        .fd = t.fd, .number = h.number, .size = size, .salt = h.salt, .end = STO_PACK_HEAD};
+    set_cur(log, &(struct sto_cur){.fd = t.fd,
+                                   .number = h.number,
+                                   .size = size,
+                                   .salt = h.salt,
+                                   .end = STO_PACK_HEAD});
     b->off = b->write_at = STO_PACK_HEAD;
     sto_log_maint_ask(log); /* a new spare, a checkpoint, the old pack's tail */
     return 0;

@@ -9,8 +9,10 @@
 
 enum { SECTOR = 512, PATH = 512 };
 
+enum undo_kind { UNDO_BYTES, UNDO_LINK, UNDO_UNLINK };
+
 struct undo {
-    enum { UNDO_BYTES, UNDO_LINK, UNDO_UNLINK } kind;
+    enum undo_kind kind;
     ino_t ino;                /* of the file; of the directory for names */
     off_t at;
     size_t n;
@@ -337,7 +339,7 @@ static void full_path(int dir, const char *path, char out[PATH])
     (void)snprintf(out + n, PATH - (size_t)n, "/%s", path);
 }
 
-static void remember_name(int kind, int dir, const char *path, int saved)
+static void remember_name(enum undo_kind kind, int dir, const char *path, int saved)
 {
     struct undo *u = calloc(1, sizeof(*u));
     ASSERT(u);

@@ -126,8 +126,6 @@ static void no_child_outlives_a_killed_supervisor(void **state)
     close(fds[1]);
 }
 
-#define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, make_script, remove_script)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
