@@ -44,11 +44,6 @@ void dfs_trackers_free(struct dfs_trackers **tp)
     free(t);
 }
 
-size_t dfs_trackers_count(const struct dfs_trackers *t)
-{
-    return t->n;
-}
-
 /* *reached tells an answered error from a connection that failed. */
 static int call_one(struct dfs_trackers *t, size_t i, uint8_t cmd, const struct str *parts, size_t n,
                     struct buf *rsp, bool *reached)

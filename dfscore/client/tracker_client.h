@@ -22,7 +22,6 @@ struct dfs_trackers;
 int dfs_trackers_new(const struct dfs_addr *addrs, size_t n, struct dfs_connpool *pool,
                      struct dfs_trackers **ret);
 void dfs_trackers_free(struct dfs_trackers **tp);
-size_t dfs_trackers_count(const struct dfs_trackers *t);
 
 /* Any command, to any tracker. */
 int dfs_trackers_call(struct dfs_trackers *t, uint8_t cmd, const struct str *parts, size_t n,

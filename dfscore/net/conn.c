@@ -16,8 +16,6 @@ enum {
     LINGER_BYTES = 1024 * 1024, /* read after the answer, beyond the rest of the body */
 };
 
-static _Atomic uint64_t last_id;
-
 /* --- the memory a frame is collected in ------------------------------------------------------- */
 
 static size_t keep_bytes(const struct dfs_conn *c)
@@ -495,7 +493,6 @@ int dfs_conn_new(struct dfs_loop *l, struct dfs_pool *pool, const struct dfs_ser
         dfs_addr_of((struct sockaddr *)&sa, &c->local);
         c->is_unix = sa.ss_family == AF_UNIX;
     }
-    c->id = atomic_fetch_add(&last_id, 1) + 1;
     c->last_us = dfs_mono_us();
     c->req.conn = c;
     c->hooks = *hooks;
@@ -539,19 +536,9 @@ void *dfs_conn_ctx(const struct dfs_conn *c)
     return c->service->ctx;
 }
 
-struct dfs_loop *dfs_conn_loop(const struct dfs_conn *c)
-{
-    return c->loop;
-}
-
 void **dfs_conn_user(struct dfs_conn *c)
 {
     return &c->user;
-}
-
-uint64_t dfs_conn_id(const struct dfs_conn *c)
-{
-    return c->id;
 }
 
 const struct dfs_addr *dfs_conn_peer(const struct dfs_conn *c)

@@ -136,9 +136,7 @@ void dfs_req_post(struct dfs_req *req, void (*fn)(struct dfs_req *req));
 /* --- the connection ---------------------------------------------------------------------------- */
 
 void *dfs_conn_ctx(const struct dfs_conn *c);               /* service->ctx */
-struct dfs_loop *dfs_conn_loop(const struct dfs_conn *c);
 void **dfs_conn_user(struct dfs_conn *c);                   /* the service's slot; NULL at on_open */
-uint64_t dfs_conn_id(const struct dfs_conn *c);             /* unique in this process */
 const struct dfs_addr *dfs_conn_peer(const struct dfs_conn *c);  /* numeric; "" for Unix sockets */
 const struct dfs_addr *dfs_conn_local(const struct dfs_conn *c); /* our side of it */
 bool dfs_conn_is_unix(const struct dfs_conn *c);

@@ -44,7 +44,6 @@ struct dfs_conn {
     const struct dfs_service *service;
     struct dfs_conn_hooks hooks;
     struct dfs_conn_link link; /* owner: listener */
-    uint64_t id;
     struct dfs_addr peer, local;
     bool is_unix;
     void *user;

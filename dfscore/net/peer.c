@@ -173,15 +173,6 @@ const struct dfs_addr *dfs_peer_addr(const struct dfs_peer *p)
     return &p->addr;
 }
 
-void dfs_peer_local(const struct dfs_peer *p, struct dfs_addr *ret)
-{
-    struct sockaddr_storage sa = {0};
-    socklen_t n = sizeof(sa);
-    if (getsockname(p->fd, (struct sockaddr *)&sa, &n) < 0)
-        sa.ss_family = AF_UNSPEC;
-    dfs_addr_of((struct sockaddr *)&sa, ret);
-}
-
 bool dfs_peer_broken(const struct dfs_peer *p)
 {
     return p->broken;
@@ -252,13 +243,6 @@ int dfs_peer_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct 
     dfs_header_put(&h, head);
     p->asked = true;
     return write_all(p, iov, n + 1, more > 0);
-}
-
-int dfs_peer_write(struct dfs_peer *p, struct str data)
-{
-    CHECK_OBJ(p, PEER_MAGIC);
-    struct iovec iov = {(void *)(uintptr_t)data.p, data.n};
-    return p->broken ? -EPIPE : write_all(p, &iov, 1, false);
 }
 
 int dfs_peer_send_file(struct dfs_peer *p, int fd, uint64_t off, uint64_t len)

@@ -27,7 +27,6 @@ int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
 /* Sends QUIT first when the connection is in good order. */
 void dfs_peer_free(struct dfs_peer **pp);
 const struct dfs_addr *dfs_peer_addr(const struct dfs_peer *p);
-void dfs_peer_local(const struct dfs_peer *p, struct dfs_addr *ret);
 bool dfs_peer_broken(const struct dfs_peer *p);
 /* In good order and with no answer under way: fit for the next request. */
 bool dfs_peer_idle(const struct dfs_peer *p);
@@ -36,12 +35,11 @@ int dfs_peer_fd(const struct dfs_peer *p);
 void dfs_peer_timeout(struct dfs_peer *p, uint64_t timeout_ms);
 
 /*
- * Header with the length of all parts plus @more bytes that follow by dfs_peer_write or _send_file,
- * then the parts. 0 or -errno.
+ * Header with the length of all parts plus @more bytes that follow by dfs_peer_send_file, then
+ * the parts. 0 or -errno.
  */
 int dfs_peer_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts, size_t n,
                   uint64_t more) MUST_CHECK;
-int dfs_peer_write(struct dfs_peer *p, struct str data) MUST_CHECK;
 /* @len bytes of @fd from @off; -ENODATA (broken) when the file is shorter. */
 int dfs_peer_send_file(struct dfs_peer *p, int fd, uint64_t off, uint64_t len) MUST_CHECK;
 

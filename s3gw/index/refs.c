@@ -131,11 +131,6 @@ int s3_ref_drop_at(struct s3_tx *tx, struct str file_id, uint64_t owner, int64_t
     return MIN(r, 0);
 }
 
-int s3_ref_drop(struct s3_tx *tx, struct str file_id, uint64_t owner)
-{
-    return s3_ref_drop_at(tx, file_id, owner, s3_tx_now(tx));
-}
-
 int s3_refs_drop_at(struct s3_tx *tx, const struct s3_extent *e, size_t n, int64_t time_ms)
 {
     int r = 0;

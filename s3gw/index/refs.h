@@ -21,9 +21,10 @@
 void s3_ref_add(struct s3_tx *tx, struct str file_id, uint64_t owner);
 /* One more owner of a file that @from owns (0, or not so: whoever does). */
 int s3_ref_share(struct s3_tx *tx, struct str file_id, uint64_t from, uint64_t owner) MUST_CHECK;
-/* Drops the row; when it was the last of the file, queues the file for the reclaimer. */
-int s3_ref_drop(struct s3_tx *tx, struct str file_id, uint64_t owner) MUST_CHECK;
-/* All files of these extents, each under its extent's owner. */
+/*
+ * All files of these extents, each under its extent's owner: drops the row; when it was the last of
+ * a file, queues the file for the reclaimer.
+ */
 int s3_refs_drop(struct s3_tx *tx, const struct s3_extent *e, size_t n) MUST_CHECK;
 /* Is any owner left? 1, 0, or negative errno. Outside and inside an update. */
 int s3_ref_used(struct s3_index *x, struct str file_id) MUST_CHECK;

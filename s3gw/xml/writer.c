@@ -135,8 +135,3 @@ void s3_xml_bool(struct buf *b, const char *name, bool v)
 {
     s3_xml_text(b, name, v ? STR("true") : STR("false"));
 }
-
-void s3_xml_empty(struct buf *b, const char *name)
-{
-    s3_xml_text(b, name, STR(""));
-}

@@ -23,7 +23,6 @@ void s3_xml_text(struct buf *b, const char *name, struct str text); /* <name>tex
 void s3_xml_key(struct buf *b, const char *name, struct str text, bool url);
 void s3_xml_u64(struct buf *b, const char *name, uint64_t v);
 void s3_xml_bool(struct buf *b, const char *name, bool v);
-void s3_xml_empty(struct buf *b, const char *name); /* <name></name> */
 void s3_xml_escape(struct buf *b, struct str text);
 
 #endif

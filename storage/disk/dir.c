@@ -103,11 +103,6 @@ int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low)
     return sync_path(d, path);
 }
 
-int sto_dir_sync_data(const struct sto_dir *d)
-{
-    return d->io->fsync(d->data) == 0 ? 0 : -errno;
-}
-
 int sto_dir_space(const struct sto_dir *d, struct sto_space *ret)
 {
     struct statvfs v;

@@ -35,7 +35,6 @@ void sto_dir_close(struct sto_dir *d); /* safe on a zeroed one with fds of -1 */
 int sto_dir_make(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
 /* fsync data/HH/HH. -ENOENT: there is none. */
 int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
-int sto_dir_sync_data(const struct sto_dir *d) MUST_CHECK;
 
 struct sto_space {
     uint64_t total, free;    /* bytes; free for a process without privileges */

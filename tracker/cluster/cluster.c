@@ -362,14 +362,6 @@ void trk_group_set_trunk_server(struct trk_cluster *c, struct trk_group *g, cons
 
 /* --- counts --------------------------------------------------------------------------------- */
 
-unsigned trk_group_members(const struct trk_group *g)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < g->n; i++)
-        n += trk_status_member(g->nodes[i]->status);
-    return n;
-}
-
 unsigned trk_group_readable(const struct trk_group *g)
 {
     unsigned n = 0;

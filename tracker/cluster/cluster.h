@@ -110,7 +110,6 @@ uint64_t trk_log_text(const struct trk_cluster *c, uint64_t from, size_t max, st
 
 void trk_group_set_trunk_server(struct trk_cluster *c, struct trk_group *g, const char *id);
 
-unsigned trk_group_members(const struct trk_group *g); /* without the gone */
 unsigned trk_group_readable(const struct trk_group *g);
 unsigned trk_group_writable(const struct trk_group *g);
 /* Space of the writable server with the least free space; zero when there is none. */

@@ -8,12 +8,6 @@ static const bool may[TRK_ROLES_][TRK_ROLES_] = {
     [TRK_LEADER] = {[TRK_FOLLOWER] = true},
 };
 
-const char *trk_role_name(enum trk_role role)
-{
-    static const char *const names[] = {"follower", "asking", "candidate", "leader"};
-    return role < TRK_ROLES_ ? names[role] : "?";
-}
-
 /* --- messages ------------------------------------------------------------------------------- */
 
 void trk_emsg_put(struct buf *b, const struct trk_emsg *m)

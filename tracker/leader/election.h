@@ -96,6 +96,5 @@ int trk_election_leader(const struct trk_election *e, uint64_t now_ms);
 /* Milliseconds until tick has something to do. */
 uint64_t trk_election_wait(const struct trk_election *e, uint64_t now_ms);
 
-const char *trk_role_name(enum trk_role role);
 
 #endif
