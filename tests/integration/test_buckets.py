@@ -71,7 +71,7 @@ def test_creating_again_what_is_mine_is_fine_in_us_east_1(s3):
 
 
 @pytest.mark.parametrize("method, query", [
-    ("GET", "lifecycle"), ("PUT", "lifecycle"), ("PUT", "website"), ("GET", "encryption"), ("GET", "replication"),
+    ("PUT", "website"), ("GET", "encryption"), ("GET", "replication"),
     ("DELETE", "replication"), ("PUT", "inventory"), ("GET", "metrics")])
 def test_bucket_operations_we_do_not_offer_say_so(cluster, bucket, method, query):
     answer = Raw(cluster).request(method, f"/{bucket}", query=[(query, "")], body=b"<x/>" if method == "PUT" else b"")
