@@ -16,7 +16,9 @@ enum { S3_LANES_MAX = 8 };
 
 /* A pooled buffer of large uploads. */
 struct s3_piece {
-    struct s3_piece *next;
+    struct s3_piece *next;     /* among the free ones */
+    struct s3_piece *after[2]; /* the next piece of the same upload, for each of its two hands */
+    unsigned hands;            /* that have not done their work on it yet */
     size_t n;
     char bytes[S3_DFS_PIECE];
 };

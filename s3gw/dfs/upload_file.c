@@ -2,9 +2,10 @@
 /*
  * upload_file - one large file on its way to a storage.
  *
- * The HTTP thread copies arriving bytes to pieces; a hash thread takes full pieces, in order,
- * computes MD5 and CRC-32 and writes them to the unnamed file the storage opened for us. At most
- * one job of a file runs at a time, so all fields marked "job" need no lock.
+ * The HTTP thread copies arriving bytes to pieces. Two hands work on each full piece, in order and
+ * side by side on the hash threads: one computes the MD5, the other the CRC-32 and writes to the
+ * unnamed file the storage opened for us. So one stream gets the MD5 speed of a core, not less. At
+ * most one job of a hand runs at a time: what is marked with a hand needs no lock.
  *
  * Pieces come from one pool with a ceiling. While more than half of them are out, a piece is handed
  * over as soon as something is in it, so that a slow client holds none while it waits for its own
@@ -29,36 +30,44 @@ enum {
 
 enum life { RECEIVING, FLUSHING, DROPPING };
 
+enum { HASH, WRITE, HANDS };
+
+struct hand {
+    struct s3_upload_file *f;
+    struct s3_job job;
+    struct s3_piece *first, **last; /* under lock: still to be worked on */
+    bool scheduled;                 /* under lock: the job is queued or runs */
+};
+
 struct s3_upload_file {
     unsigned magic;
 #define UPLOAD_FILE_MAGIC 0x5546494cu
     struct s3_dfs *dfs;
     struct s3_store *store;
     struct s3_upload_file_options o;
-    struct s3_job job;
+    struct s3_job job; /* of the commit */
 
     struct s3_piece *filling; /* owner: who calls data() */
 
     pthread_mutex_t lock;
-    struct s3_piece *first, **last; /* under lock: to be written */
-    unsigned held;                  /* under lock: pieces of this file, filling included */
-    enum life life;                 /* under lock */
-    bool scheduled;                 /* under lock: the job is queued or runs */
-    bool wants_room;                /* under lock: room() said no */
-    int failed;                     /* under lock: negative errno, sticks */
+    struct hand hands[HANDS];
+    unsigned held;   /* under lock: pieces of this file, filling included */
+    enum life life;  /* under lock */
+    bool wants_room; /* under lock: room() said no */
+    int failed;      /* under lock: negative errno, sticks */
 
     struct s3_upload_file *starved_next; /* under dfs->pieces_lock */
     bool starved;                        /* under dfs->pieces_lock */
 
-    int fd;           /* job; -1 until the storage opened it */
-    uint64_t token;   /* job */
-    uint64_t written; /* job: bytes */
-    uint64_t flushed; /* job: bytes whose writing to disk was started */
-    uint32_t crc;     /* job */
-    EVP_MD_CTX *md5;  /* job */
+    EVP_MD_CTX *md5;  /* HASH, then the commit's; so below */
+    int fd;           /* WRITE; -1 until the storage opened it */
+    uint64_t token;   /* WRITE */
+    uint64_t written; /* WRITE: bytes */
+    uint64_t flushed; /* WRITE: bytes whose writing to disk was started */
+    uint32_t crc;     /* WRITE */
 };
 
-static void run(void *arg);
+static void work(void *arg);
 static void commit(void *arg);
 
 /* ---- the pool of pieces ---- */
@@ -133,7 +142,7 @@ static void piece_give(struct s3_dfs *d, struct s3_piece *p)
 
 static void free_now(struct s3_upload_file *f)
 {
-    ASSERT(!f->first && !f->filling && f->held == 0);
+    ASSERT(!f->hands[HASH].first && !f->hands[WRITE].first && !f->filling && f->held == 0);
     dfs_close_fd(&f->fd);
     EVP_MD_CTX_free(f->md5);
     pthread_mutex_destroy(&f->lock);
@@ -156,8 +165,11 @@ int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
     f->store = s;
     f->o = *o;
     f->o.group = str_c(s->group);
-    f->job = (struct s3_job){.run = run, .arg = f};
-    f->last = &f->first;
+    f->job = (struct s3_job){.run = commit, .arg = f};
+    for (int i = 0; i < HANDS; i++) {
+        struct hand *h = &f->hands[i];
+        *h = (struct hand){.f = f, .job = {.run = work, .arg = h}, .last = &h->first};
+    }
     f->fd = -1;
     pthread_mutex_init(&f->lock, NULL);
     f->md5 = EVP_MD_CTX_new();
@@ -172,20 +184,26 @@ int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
 /* Under f->lock. The pool's queue has room for every open upload: see s3_dfs_new(). */
 static void schedule(struct s3_upload_file *f)
 {
-    if (f->scheduled)
-        return;
-    f->scheduled = true;
-    int r = s3_pool_submit(f->dfs->hash, &f->job);
-    ASSERT(r == 0);
+    for (int i = 0; i < HANDS; i++) {
+        struct hand *h = &f->hands[i];
+        if (h->scheduled)
+            continue;
+        h->scheduled = true;
+        int r = s3_pool_submit(f->dfs->hash, &h->job);
+        ASSERT(r == 0);
+    }
 }
 
 static void hand_over(struct s3_upload_file *f)
 {
     pthread_mutex_lock(&f->lock);
     struct s3_piece *p = TAKE(f->filling);
-    p->next = NULL;
-    *f->last = p;
-    f->last = &p->next;
+    p->hands = HANDS;
+    for (int i = 0; i < HANDS; i++) {
+        p->after[i] = NULL;
+        *f->hands[i].last = p;
+        f->hands[i].last = &p->after[i];
+    }
     schedule(f);
     pthread_mutex_unlock(&f->lock);
 }
@@ -302,13 +320,16 @@ static int write_all(int fd, const char *p, size_t n, uint64_t at)
     return 0;
 }
 
+static int hash_piece(struct s3_upload_file *f, const struct s3_piece *p)
+{
+    return EVP_DigestUpdate(f->md5, p->bytes, p->n) == 1 ? 0 : -EIO;
+}
+
 static int write_piece(struct s3_upload_file *f, const struct s3_piece *p)
 {
     int r = f->fd < 0 ? open_file(f) : 0;
     if (r < 0)
         return r;
-    if (EVP_DigestUpdate(f->md5, p->bytes, p->n) != 1)
-        return -EIO;
     f->crc = crc32_gzip_refl(f->crc, (const unsigned char *)p->bytes, p->n);
     r = write_all(f->fd, p->bytes, p->n, f->written);
     if (r < 0)
@@ -395,42 +416,61 @@ static void after_last_piece(struct s3_upload_file *f, enum life life)
     } else if (f->failed < 0) {
         end(f, f->failed, STR_NULL);
     } else {
-        f->job.run = commit;
         int r = s3_pool_submit(f->dfs->commit, &f->job);
         if (r < 0)
             end(f, r, STR_NULL);
     }
 }
 
-static void run(void *arg)
+/* The next piece for this hand, or NULL. Under the lock. */
+static struct s3_piece *next_piece(struct hand *h)
 {
-    struct s3_upload_file *f = arg;
+    struct s3_piece *p = h->first;
+    if (!p)
+        return NULL;
+    h->first = p->after[h - h->f->hands];
+    if (!h->first)
+        h->last = &h->first;
+    return p;
+}
+
+/* This hand is done with @p. Under the lock; true: so is the other, the piece can go. */
+static bool put_down(struct s3_upload_file *f, struct s3_piece *p, int r)
+{
+    if (r < 0 && f->failed == 0)
+        f->failed = r;
+    if (--p->hands > 0)
+        return false;
+    f->held--;
+    if (f->wants_room) {
+        f->wants_room = false;
+        f->o.more(f->o.arg); /* under the lock: abort() waits for it */
+    }
+    return true;
+}
+
+static void work(void *arg)
+{
+    struct hand *h = arg;
+    struct s3_upload_file *f = h->f;
+    bool hash = h == &f->hands[HASH];
     pthread_mutex_lock(&f->lock);
-    for (;;) {
-        struct s3_piece *p = f->first;
-        if (!p)
-            break;
-        f->first = p->next;
-        if (!f->first)
-            f->last = &f->first;
+    for (struct s3_piece *p; (p = next_piece(h)) != NULL;) {
         bool skip = f->failed < 0 || f->life == DROPPING;
         pthread_mutex_unlock(&f->lock);
-
-        int r = skip ? 0 : write_piece(f, p);
-        piece_give(f->dfs, p);
-
+        int r = skip ? 0 : hash ? hash_piece(f, p) : write_piece(f, p);
         pthread_mutex_lock(&f->lock);
-        f->held--;
-        if (r < 0)
-            f->failed = r;
-        if (f->wants_room) {
-            f->wants_room = false;
-            f->o.more(f->o.arg); /* under the lock: abort() waits for it */
-        }
+        if (!put_down(f, p, r))
+            continue;
+        pthread_mutex_unlock(&f->lock);
+        piece_give(f->dfs, p);
+        pthread_mutex_lock(&f->lock);
     }
+    h->scheduled = false;
     enum life life = f->life;
-    f->scheduled = life != RECEIVING;
+    /* finish() and abort() schedule both hands once more; the one that ends last goes on. */
+    bool last = life != RECEIVING && !f->hands[HASH].scheduled && !f->hands[WRITE].scheduled;
     pthread_mutex_unlock(&f->lock);
-    if (life != RECEIVING)
+    if (last)
         after_last_piece(f, life);
 }
