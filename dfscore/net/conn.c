@@ -8,6 +8,7 @@
 
 #include "dfscore/base/clock.h"
 #include "dfscore/net/conn_impl.h"
+#include "dfscore/wire/internal.h"
 
 enum {
     KEEP_IN = 16 * 1024,  /* read buffer kept when the service does not say */
@@ -93,12 +94,42 @@ static bool fill_input(struct dfs_conn *c, uint64_t want)
 
 /* --- one request ---------------------------------------------------------------------------------- */
 
+static void auth_nonce(struct dfs_req *req)
+{
+    uint8_t answer[DFS_AUTH_LEN];
+    int r = dfs_auth_challenge(&req->conn->auth, req->body, answer);
+    dfs_req_reply(req, r, str_of(answer, sizeof(answer)));
+}
+
+static void auth_proof(struct dfs_req *req)
+{
+    struct dfs_conn *c = req->conn;
+    uint8_t answer[DFS_AUTH_LEN];
+    int r = dfs_auth_check(&c->auth, c->service->secret, req->body, answer);
+    if (r < 0)
+        c->closing = true; /* one attempt */
+    dfs_req_reply(req, r, str_of(answer, sizeof(answer)));
+}
+
+static const struct dfs_command auth_commands[] = {
+    {.cmd = DFS_INT_AUTH_NONCE, .name = "AUTH_NONCE", .min_len = DFS_AUTH_LEN, .max_len = DFS_AUTH_LEN,
+     .handle = auth_nonce},
+    {.cmd = DFS_INT_AUTH_PROOF, .name = "AUTH_PROOF", .min_len = DFS_AUTH_LEN, .max_len = DFS_AUTH_LEN,
+     .handle = auth_proof},
+};
+
+static const struct dfs_command *find_row(const struct dfs_command *rows, size_t n, uint8_t cmd)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].cmd == cmd)
+            return &rows[i];
+    return NULL;
+}
+
 static const struct dfs_command *find_command(const struct dfs_service *s, uint8_t cmd)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (s->commands[i].cmd == cmd)
-            return &s->commands[i];
-    return NULL;
+    const struct dfs_command *row = find_row(s->commands, s->n, cmd);
+    return row || !s->secret ? row : find_row(auth_commands, ARRAY_LEN(auth_commands), cmd);
 }
 
 void conn_refuse(struct dfs_conn *c, int r)
@@ -144,7 +175,8 @@ static void begin_request(struct dfs_conn *c)
         conn_refuse(c, -EINVAL);
         return;
     }
-    int r = c->service->admit ? c->service->admit(&c->req) : 0;
+    bool ours = row >= auth_commands && row < auth_commands + ARRAY_LEN(auth_commands);
+    int r = c->service->admit && !ours ? c->service->admit(&c->req) : 0;
     if (r < 0) {
         conn_refuse(c, r);
         return;
@@ -539,6 +571,11 @@ void *dfs_conn_ctx(const struct dfs_conn *c)
 void **dfs_conn_user(struct dfs_conn *c)
 {
     return &c->user;
+}
+
+bool dfs_conn_proved(const struct dfs_conn *c)
+{
+    return c->auth.state == DFS_AUTH_PROVED;
 }
 
 const struct dfs_addr *dfs_conn_peer(const struct dfs_conn *c)

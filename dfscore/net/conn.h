@@ -6,7 +6,8 @@
  * loop's thread, save what says "any thread".
  *
  * How a request goes:
- *   0. QUIT and ACTIVE_TEST are answered here when the table has no row for them.
+ *   0. QUIT and ACTIVE_TEST are answered here when the table has no row for them; AUTH_NONCE and
+ *      AUTH_PROOF too, when the service has a secret.
  *   1. Header. Length beyond the service's frame_max, or negative: closed without an answer.
  *      Unknown command, or a length outside the row's: the body is read and dropped, EINVAL.
  *   2a. Row without content(): the whole body is collected, then handle().
@@ -33,6 +34,7 @@
 #include "dfscore/base/buf.h"
 #include "dfscore/net/addr.h"
 #include "dfscore/net/loop.h"
+#include "dfscore/net/secret.h"
 #include "dfscore/wire/header.h"
 
 struct dfs_conn;
@@ -90,6 +92,7 @@ struct dfs_service {
     uint64_t first_ms;     /* a peer that sent nothing yet is dropped after this; 0: never */
     uint64_t stall_ms;     /* the same inside a request or an answer; 0: never */
     uint64_t idle_ms;      /* the same between requests; 0: never */
+    const struct dfs_secret *secret; /* NULL: nobody can prove anything. Outlives the service */
     void (*on_open)(struct dfs_conn *c);  /* NULL allowed, as the next two */
     void (*on_close)(struct dfs_conn *c); /* after the last done(); conn->user goes here */
     /* When the header is there; an errno refuses the request (body dropped, that error answered). */
@@ -115,6 +118,12 @@ void dfs_req_reply_stream(struct dfs_req *req, uint64_t len,
                           void (*more)(struct dfs_req *req, struct dfs_block *blk));
 /* No answer: the connection is closed. */
 void dfs_req_drop(struct dfs_req *req);
+/*
+ * No answer either: the connection's descriptor leaves the loop and is the caller's, non-blocking; for a
+ * request that begins another conversation. The request is over when this returns. -EPROTO: the peer has
+ * sent more than this request, which would be lost; the connection is closed.
+ */
+int dfs_req_detach(struct dfs_req *req, int *ret_fd) MUST_CHECK;
 
 /* --- bodies ------------------------------------------------------------------------------------ */
 
@@ -140,6 +149,8 @@ void **dfs_conn_user(struct dfs_conn *c);                   /* the service's slo
 const struct dfs_addr *dfs_conn_peer(const struct dfs_conn *c);  /* numeric; "" for Unix sockets */
 const struct dfs_addr *dfs_conn_local(const struct dfs_conn *c); /* our side of it */
 bool dfs_conn_is_unix(const struct dfs_conn *c);
+/* The peer has proved that it knows service->secret. */
+bool dfs_conn_proved(const struct dfs_conn *c);
 /* Close once the current request (if any) is answered. For on_close-driven states, timeouts, tests. */
 void dfs_conn_close(struct dfs_conn *c);
 

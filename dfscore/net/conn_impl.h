@@ -46,6 +46,7 @@ struct dfs_conn {
     struct dfs_conn_link link; /* owner: listener */
     struct dfs_addr peer, local;
     bool is_unix;
+    struct dfs_auth auth;
     void *user;
 
     int fd; /* -1 once dead */

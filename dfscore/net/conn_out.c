@@ -113,6 +113,19 @@ void dfs_req_drop(struct dfs_req *req)
     conn_advance(c);
 }
 
+int dfs_req_detach(struct dfs_req *req, int *ret_fd)
+{
+    struct dfs_conn *c = req->conn;
+    int r = c->dead ? -EPIPE : c->unread > 0 || c->in_n > c->in_pos ? -EPROTO : 0;
+    if (r == 0) {
+        dfs_watch_free(&c->watch); /* while the descriptor is still ours */
+        *ret_fd = c->fd;
+        c->fd = -1;
+    }
+    dfs_req_drop(req);
+    return r;
+}
+
 void conn_forget_output(struct dfs_conn *c)
 {
     dfs_close_fd(&c->pass_fd);

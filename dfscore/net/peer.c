@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/wire/internal.h"
 #include "dfscore/wire/status.h"
 
 enum { PARTS_MAX = 15, DRAIN_MAX = 64 * 1024, FILE_STEP = 1024 * 1024 };
@@ -133,6 +134,25 @@ static int open_tcp(const struct dfs_addr *addr, const struct dfs_peer_opts *opt
     return r;
 }
 
+static int prove(struct dfs_peer *p, const struct dfs_secret *secret)
+{
+    struct dfs_auth a = {0};
+    uint8_t mine[DFS_AUTH_LEN];
+    AUTO(buf_free) struct buf answer = BUF(DFS_AUTH_LEN);
+    struct str part = str_of(mine, sizeof(mine));
+    int r = dfs_auth_begin(&a, mine);
+    if (r == 0)
+        r = dfs_peer_call(p, DFS_INT_AUTH_NONCE, 0, &part, 1, &answer);
+    if (r == 0)
+        r = dfs_auth_prove(&a, secret, buf_str(&answer), mine);
+    if (r == 0)
+        r = dfs_peer_call(p, DFS_INT_AUTH_PROOF, 0, &part, 1, &answer);
+    if (r == 0)
+        r = dfs_auth_accept(&a, secret, buf_str(&answer));
+    /* A server without a secret does not know the commands. */
+    return r == -EINVAL || r == -EOPNOTSUPP ? -EACCES : r;
+}
+
 int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, struct dfs_peer **ret)
 {
     ASSERT(opts->connect_ms > 0 && opts->timeout_ms > 0);
@@ -147,8 +167,12 @@ int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
         free(p);
         return r;
     }
-    *ret = p;
-    return 0;
+    r = opts->secret ? prove(p, opts->secret) : 0;
+    if (r < 0)
+        dfs_peer_free(&p);
+    else
+        *ret = p;
+    return r;
 }
 
 void dfs_peer_free(struct dfs_peer **pp)

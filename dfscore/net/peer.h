@@ -11,6 +11,7 @@
 
 #include "dfscore/base/buf.h"
 #include "dfscore/net/addr.h"
+#include "dfscore/net/secret.h"
 #include "dfscore/wire/header.h"
 
 struct dfs_peer;
@@ -20,9 +21,13 @@ struct dfs_peer_opts {
     uint64_t timeout_ms;    /* > 0; longest wait for the next byte to move */
     const char *bind_ip;    /* local address; NULL: any */
     const char *congestion; /* TCP_CONGESTION; NULL: the system's */
+    const struct dfs_secret *secret; /* NULL: no proof; else see dfs_peer_open */
 };
 
-/* Connect. 0 or -errno (-ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH when the name is unknown...). */
+/*
+ * Connect. 0 or -errno (-ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH when the name is unknown...). With a secret
+ * both sides then prove that they know it; -EACCES when one does not.
+ */
 int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, struct dfs_peer **ret);
 /* Sends QUIT first when the connection is in good order. */
 void dfs_peer_free(struct dfs_peer **pp);

@@ -3,10 +3,13 @@
  * internal - our own commands between a gateway and a storage, beside FastDFS's.
  *
  * They travel in FastDFS frames (10-byte header: body length i64 BE, command, status; answers are
- * command 100) over connections that are trusted: the storage's Unix-domain socket, whose file has
- * mode 0600, so that only the same user can connect. (Over TCP they will follow an HMAC challenge
- * with the cluster secret; a connection that has not proved itself gets EACCES.) One outstanding
- * request per connection. All integers big endian. "lstr16" is u16 length + bytes.
+ * command 100) over connections that are trusted:
+ *   - the storage's Unix-domain socket, whose file has mode 0600, so that only the same user can connect;
+ *     here descriptors travel along, and content does not;
+ *   - the storage's TCP port, after both sides have proved the cluster secret (AUTH_NONCE, AUTH_PROOF; see
+ *     dfscore/net/secret.h). A connection that has not gets EACCES. From HELLO on it speaks only what
+ *     is below, content in FILE_WRITE and FILE_READ.
+ * One outstanding request per connection. All integers big endian. "lstr16" is u16 length + bytes.
  *
  * Promise of every answer with status 0: what it acknowledges has been synced to disk, description
  * and directory entry included.
@@ -24,6 +27,15 @@
 #include <stdint.h>
 
 enum dfs_internal_cmd {
+    /*
+     * AUTH_NONCE > nonce[32]            < nonce[32]
+     * AUTH_PROOF > proof[32]            < proof[32]; EACCES, and the connection closes
+     * In this order, once, before anything that is for members of the cluster. Every server that has a
+     * cluster secret knows them, trackers included; others answer EINVAL.
+     */
+    DFS_INT_AUTH_NONCE = 178,
+    DFS_INT_AUTH_PROOF = 179,
+
     /*
      * HELLO   > version u32 (= DFS_INTERNAL_VERSION), session u64
      *         < version u32, group str[16], storage-id str[16], path count u8, boot id u64
@@ -43,7 +55,8 @@ enum dfs_internal_cmd {
     /*
      * FILE_OPEN > expected size u64
      *           < token u64, path index u8      + one descriptor (SCM_RIGHTS), open for reading and writing
-     * An empty unnamed file on the store path of the answer; the gateway writes it, then commits.
+     * An empty unnamed file on the store path of the answer; the gateway writes it, then commits. Over TCP
+     * no descriptor comes: the content goes in FILE_WRITE.
      * ENOSPC when the reserve would be touched.
      */
     DFS_INT_FILE_OPEN = 182,
@@ -63,7 +76,7 @@ enum dfs_internal_cmd {
      * FILE_GET > file id (rest)
      *          < offset u64, size u64      + one descriptor, open for reading
      * The content is bytes [offset, offset + size) of that descriptor: a pack file shared by many ids,
-     * or a plain file with offset 0. ENOENT when there is none.
+     * or a plain file with offset 0. ENOENT when there is none. Over TCP EOPNOTSUPP: see FILE_READ.
      */
     DFS_INT_FILE_GET = 185,
 
@@ -83,6 +96,20 @@ enum dfs_internal_cmd {
      * Positions only grow; one taken from an earlier answer stays valid for ever.
      */
     DFS_INT_SCAN = 187,
+
+    /*
+     * FILE_WRITE > token u64, offset u64, CRC-32 of the bytes u32, bytes (at most DFS_PIECE_MAX)
+     *            < empty
+     * Not synced: FILE_COMMIT does that. EBADMSG: the bytes are not those the CRC is of.
+     */
+    DFS_INT_FILE_WRITE = 189,
+
+    /*
+     * FILE_READ > offset u64, length u32 (at most DFS_PIECE_MAX), file id (rest)
+     *           < length bytes
+     * ENOENT when there is no such file, ERANGE when it is shorter.
+     */
+    DFS_INT_FILE_READ = 177,
 
     /* STAT > empty   < path count u8, then per path: total bytes u64, free bytes u64, log end u64. */
     DFS_INT_STAT = 188,
@@ -120,8 +147,10 @@ enum dfs_scan_kind {
 
 enum {
     DFS_INTERNAL_VERSION = 1,
+    DFS_INT_HELLO_LEN = 4 + 8,
     DFS_DESC_MAX = 4 * 1024 * 1024,    /* a manifest of 10,000 parts fits */
     DFS_PACK_MAX = 256 * 1024,         /* largest data of a pack record */
+    DFS_PIECE_MAX = 1024 * 1024,       /* content of one FILE_WRITE or FILE_READ */
     DFS_BATCH_ITEMS_MAX = 1024,
     DFS_BATCH_BYTES_MAX = 16 * 1024 * 1024, /* whole PUT_BATCH frame */
     DFS_FILE_ID_MAX = 16 + 1 + 127,

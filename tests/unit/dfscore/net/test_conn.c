@@ -24,6 +24,8 @@ enum {
     FD = 6,
     REFUSE = 7,  /* content it does not want */
     ENDLESS = 8, /* stream of unknown length */
+    PROVED = 9,  /* "yes" or "no" */
+    DETACH = 10, /* the connection leaves the loop; a byte says so */
 };
 
 struct fixture {
@@ -191,6 +193,18 @@ static void send_fd(struct dfs_req *req)
     dfs_req_reply_fd(req, &b, data_file());
 }
 
+static void proved(struct dfs_req *req)
+{
+    dfs_req_reply(req, 0, dfs_conn_proved(req->conn) ? STR("yes") : STR("no"));
+}
+
+static void detach(struct dfs_req *req)
+{
+    AUTO(dfs_close_fd) int fd = -1;
+    if (dfs_req_detach(req, &fd) == 0)
+        ASSERT(send(fd, "d", 1, MSG_NOSIGNAL) == 1);
+}
+
 static const struct dfs_command commands[] = {
     {ECHO, "echo", 0, 1000000, echo, NULL, NULL, NULL},
     {LATER, "later", 0, 0, later, NULL, NULL, NULL},
@@ -200,6 +214,8 @@ static const struct dfs_command commands[] = {
     {FD, "fd", 0, 0, send_fd, NULL, NULL, NULL},
     {REFUSE, "refuse", 1, INT64_MAX, refuse, count_content, count_abort, NULL},
     {ENDLESS, "endless", 0, 0, endless, NULL, NULL, NULL},
+    {PROVED, "proved", 0, 0, proved, NULL, NULL, NULL},
+    {DETACH, "detach", 0, 0, detach, NULL, NULL, NULL},
 };
 
 static void on_open(struct dfs_conn *c)
@@ -230,6 +246,7 @@ static int setup(void **state)
     fx = dfs_zalloc(sizeof(*fx));
     fx->dir = test_tmpdir();
     service.close_on_einval = false;
+    service.secret = NULL;
     service.frame_max = INT64_MAX;
     snprintf(fx->addr.host, sizeof(fx->addr.host), "%s/s", fx->dir);
     for (size_t i = 0; i < 2; i++) {
@@ -581,6 +598,65 @@ static void stopping_lets_begun_requests_finish(void **state)
     assert_int_equal(access(fx->addr.host, F_OK), -1);
 }
 
+static void who_proves_the_secret_is_known_to_the_service(void **state)
+{
+    (void)state;
+    AUTO(dfs_secret_free) struct dfs_secret *right = NULL, *wrong = NULL;
+    AUTO(buf_free) struct buf rsp = BUF(100);
+    assert_int_equal(dfs_secret_new(STR("0123456789abcdef"), &right), 0);
+    assert_int_equal(dfs_secret_new(STR("0123456789abcdeX"), &wrong), 0);
+    struct dfs_peer_opts opts = peer_opts;
+    struct dfs_peer *p = NULL;
+    opts.secret = right;
+    assert_int_equal(dfs_peer_open(&fx->addr, &opts, &p), -EACCES); /* the service has none */
+    service.secret = right;
+    assert_int_equal(dfs_peer_open(&fx->addr, &opts, &p), 0);
+    assert_true(str_eq(call(p, PROVED, STR(""), &rsp), STR("yes")));
+    dfs_peer_free(&p);
+    opts.secret = wrong;
+    assert_int_equal(dfs_peer_open(&fx->addr, &opts, &p), -EACCES);
+    AUTO(dfs_peer_free) struct dfs_peer *stranger = peer();
+    assert_true(str_eq(call(stranger, PROVED, STR(""), &rsp), STR("no")));
+    dfs_peer_free(&stranger);
+    dfs_listener_stop(fx->listener, 5000); /* nobody looks at the secret any more */
+}
+
+static void a_failed_proof_ends_the_connection(void **state)
+{
+    (void)state;
+    AUTO(dfs_secret_free) struct dfs_secret *right = NULL;
+    assert_int_equal(dfs_secret_new(STR("0123456789abcdef"), &right), 0);
+    service.secret = right;
+    char bytes[DFS_AUTH_LEN] = {0}, body[100];
+    size_t n;
+    int fd = raw();
+    put_header(fd, sizeof(bytes), 178);
+    put(fd, bytes, sizeof(bytes));
+    assert_int_equal(answer(fd, body, sizeof(body), &n), 0);
+    assert_int_equal(n, DFS_AUTH_LEN);
+    put_header(fd, sizeof(bytes), 179);
+    put(fd, bytes, sizeof(bytes));
+    assert_int_equal(answer(fd, body, sizeof(body), &n), EACCES);
+    expect_eof(fd);
+    dfs_listener_stop(fx->listener, 5000);
+}
+
+static void a_connection_can_leave_its_loop(void **state)
+{
+    (void)state;
+    char c;
+    int fd = raw();
+    put_header(fd, 0, DETACH);
+    assert_int_equal(recv(fd, &c, 1, 0), 1);
+    expect_eof(fd); /* its new owner has closed it */
+    fd = raw();
+    uint8_t two[2 * DFS_HEADER_LEN];
+    dfs_header_put(&(struct dfs_header){0, DETACH, 0}, two);
+    dfs_header_put(&(struct dfs_header){0, ECHO, 0}, two + DFS_HEADER_LEN);
+    put(fd, two, sizeof(two)); /* more than the new owner would see */
+    expect_eof(fd);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -603,6 +679,9 @@ int main(void)
         T(a_reader_that_does_not_read_is_dropped),
         T(connections_beyond_the_limit_are_closed),
         T(stopping_lets_begun_requests_finish),
+        T(who_proves_the_secret_is_known_to_the_service),
+        T(a_failed_proof_ends_the_connection),
+        T(a_connection_can_leave_its_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
