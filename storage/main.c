@@ -43,6 +43,7 @@ struct app {
     struct dfs_addr trackers[DFS_TRACKERS_MAX];
     struct sto_trackers ask;
     struct dfs_allow *allow, *peer_hosts;
+    struct dfs_secret *secret; /* NULL: none */
     struct sto_identity identity;
     struct sto_params params;
     struct dfs_loop *loop; /* main thread: signals */
@@ -100,6 +101,18 @@ static int make_allow(const struct app *a, const char *key, const struct dfs_con
     return r;
 }
 
+static int load_secret(struct app *a)
+{
+    const char *file = a->conf.cluster_secret_file;
+    int r = file[0] ? dfs_secret_load(file, &a->secret) : 0;
+    if (r < 0)
+        fprintf(stderr, "%s: cluster_secret_file = %s: %s\n", a->conf_path, file,
+                r == -EPERM    ? "others than the owner may read it: chmod 600"
+                : r == -EINVAL ? "must hold 16 to 1024 bytes"
+                               : strerror(-r));
+    return r;
+}
+
 static int understand_conf(struct app *a)
 {
     for (size_t i = 0; i < a->conf.tracker_server.n; i++) {
@@ -120,6 +133,8 @@ static int understand_conf(struct app *a)
     int r = make_allow(a, "allow_hosts", &a->conf.allow_hosts, &a->allow);
     if (r == 0)
         r = make_allow(a, "peer_hosts", &a->conf.peer_hosts, &a->peer_hosts);
+    if (r == 0)
+        r = load_secret(a);
     return r;
 }
 
@@ -245,6 +260,8 @@ static int start_service(struct app *a)
         .addr = {.port = (uint16_t)a->conf.port},
         .allow = a->allow,
         .peers = a->peer_hosts,
+        .secret = a->secret,
+        .internal = a->internal,
         .store = a->store,
         .members = a->members,
         .mirrors = a->mirrors,
@@ -353,7 +370,9 @@ static int start_parts(struct app *a)
     r = start_state(a);
     if (r < 0)
         return say("cannot read the state of replication", r);
-    struct sto_internal_options io = {.socket_path = a->socket_path, .store = a->store};
+    struct sto_internal_options io = {.socket_path = a->socket_path,
+                                      .store = a->store,
+                                      .stall_ms = a->conf.network_timeout_ms};
     r = sto_internal_start(&io, &a->internal);
     if (r < 0)
         return say(a->socket_path, r);
@@ -489,6 +508,7 @@ int main(int argc, char **argv)
     dfs_loop_free(&a.loop);
     dfs_allow_free(&a.allow);
     dfs_allow_free(&a.peer_hosts);
+    dfs_secret_free(&a.secret);
     dfs_close_fd(&a.lock_fd);
     sto_conf_fini(&a.conf);
     return status;

@@ -37,6 +37,9 @@ static const struct dfs_conf_row rows[] = {
     CONF_LIST(C, peer_hosts, "peer_hosts", 0, 1024, CONF_RESTART,
               "Addresses or networks that may use the commands between servers, besides the\n"
               "members of the group that the trackers name."),
+    CONF_STR(C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
+             "File with the secret that servers and gateways of the cluster prove to each other (mode\n"
+             "0600; 16 to 1024 bytes). Empty: none; then only gateways on this machine are served."),
     CONF_STR(C, socket_path, "socket_path", "", 0, 107, CONF_RESTART,
              "Unix-domain socket for a gateway on this machine (mode 0600). Empty:\n"
              "<base_path>/data/storage.sock."),

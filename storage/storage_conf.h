@@ -25,6 +25,7 @@ struct sto_conf {
     int64_t upload_priority;
     struct dfs_conf_list allow_hosts;
     struct dfs_conf_list peer_hosts;
+    char *cluster_secret_file; /* empty: none */
     char *socket_path;
     int durability; /* enum sto_conf_durability */
     int64_t max_connections;

@@ -9,7 +9,7 @@
 #include "dfscore/wire/internal.h"
 #include "storage/service/op.h"
 
-enum who { ANYBODY, PEER };
+enum who { ANYBODY, PEER, PROVED };
 
 enum {
     NAME = 1,                       /* shortest name a row's length lets through */
@@ -19,7 +19,7 @@ enum {
     SYNC_PULL_ROOM = 256,
 };
 
-/* OWN(command, shortest, longest body, handler): ours, between members.
+/* OWN(command, shortest, longest body, who, handler): ours.
  * ROW(command, shortest body or what a streaming handler needs first, longest body, who, counter, handler) */
 #define WHOLE(ROW, OWN)                                                                           \
     ROW(ACTIVE_TEST, 0, 0, ANYBODY, NONE, sto_handle_active_test)                                 \
@@ -55,8 +55,9 @@ enum {
     ROW(TRUNK_TRUNCATE, 0, TRUNK_ROOM, PEER, NONE, sto_handle_trunk_refused)                      \
     ROW(TRUNK_BINLOG_SIZE, 0, 0, ANYBODY, NONE, sto_handle_trunk_size)                            \
     ROW(TRUNK_DELETE_MARKS, 0, 0, ANYBODY, NONE, sto_handle_trunk_marks)                          \
-    OWN(SYNC_LOGS, 1, 1, sto_handle_logs)                                                         \
-    OWN(SYNC_PULL, 1, SYNC_PULL_ROOM, sto_handle_pull)
+    OWN(HELLO, DFS_INT_HELLO_LEN, DFS_INT_HELLO_LEN, PROVED, sto_handle_hello)                    \
+    OWN(SYNC_LOGS, 1, 1, PEER, sto_handle_logs)                                                   \
+    OWN(SYNC_PULL, 1, SYNC_PULL_ROOM, PEER, sto_handle_pull)
 
 /* Their content has any length: it streams to the disk, or is collected when it is small. */
 #define STREAM(ROW)                                                                               \
@@ -78,7 +79,7 @@ enum {
     {.cmd = DFS_CMD_##id, .name = #id, .min_len = (min), .max_len = (max), .handle = (fn),        \
      .content = sto_content, .abort = sto_content_abort, .done = sto_op_done},
 
-#define OWN_COMMAND(id, min, max, fn)                                                             \
+#define OWN_COMMAND(id, min, max, who, fn)                                                             \
     {.cmd = DFS_INT_##id, .name = #id, .min_len = (min), .max_len = (max), .handle = (fn),        \
      .done = sto_op_done},
 
@@ -87,7 +88,7 @@ const struct dfs_command sto_commands[] = {WHOLE(WHOLE_COMMAND, OWN_COMMAND)
 const size_t sto_command_count = ARRAY_LEN(sto_commands);
 
 #define RULE(id, min, max, who, stat, fn) [DFS_CMD_##id] = {(who), STO_STAT_##stat + 1},
-#define OWN_RULE(id, min, max, fn) [DFS_INT_##id] = {PEER, 0},
+#define OWN_RULE(id, min, max, who, fn) [DFS_INT_##id] = {(who), 0},
 
 static const struct {
     uint8_t who;  /* enum who */
@@ -99,10 +100,23 @@ enum sto_stat sto_command_stat(uint8_t cmd)
     return rules[cmd].stat ? (enum sto_stat)(rules[cmd].stat - 1) : STO_STAT_NONE;
 }
 
+static bool may(const struct dfs_req *req)
+{
+    switch ((enum who)rules[req->head.cmd].who) {
+    case ANYBODY:
+        return true;
+    case PEER:
+        return sto_from_peer(req);
+    case PROVED:
+        return dfs_conn_proved(req->conn);
+    }
+    return false;
+}
+
 int sto_command_admit(struct dfs_req *req)
 {
     static struct dfs_log_gate gate;
-    if (rules[req->head.cmd].who == ANYBODY || sto_from_peer(req))
+    if (may(req))
         return 0;
     if (dfs_log_allow(&gate, 1))
         dfs_log(LOG_WARN, "storage.stranger_refused",

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The listener, the connections, frames and descriptors on their way. */
+/* The listener, the connections (its own and those the service hands over), frames and descriptors on
+ * their way. */
 #include "storage/service/internal.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -20,11 +23,17 @@ enum {
     ANSWER_CMD = 100,
     KEEP_BYTES = 2 * 1024 * 1024, /* buffers above this are given back after the request */
     BACKLOG = 64,
+    /* A gateway whose machine has vanished is noticed after about a minute. */
+    KEEPALIVE_IDLE_S = 30,
+    KEEPALIVE_EVERY_S = 10,
+    KEEPALIVE_TRIES = 3,
 };
 
 struct conn {
     struct sto_internal *server;
     int fd;
+    bool tcp;                        /* descriptors cannot be passed */
+    uint8_t hello[DFS_INT_HELLO_LEN]; /* tcp: the request that came before we did */
     struct conn *next, **prev; /* guarded by the server's lock */
 };
 
@@ -36,6 +45,7 @@ struct sto_internal {
     char path[108];
     int fd, wake[2];           /* listener; a pipe that ends the accept loop */
     unsigned max;
+    uint64_t stall_ms;
     pthread_t thread;
     bool started;
     pthread_mutex_t lock;
@@ -50,15 +60,16 @@ int sto_internal_dup(int fd)
     return copy < 0 ? -errno : copy;
 }
 
-/* 0; -EPIPE at the end of the stream; other negative errno. */
-static int read_whole(int fd, void *p, size_t n)
+/* 0; -EPIPE at the end of the stream; other negative errno. @begins: the first byte may take for ever. */
+static int read_whole(int fd, void *p, size_t n, bool begins)
 {
     while (n > 0) {
         ssize_t got = recv(fd, p, n, MSG_WAITALL);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && (errno == EINTR || (errno == EAGAIN && begins)))
             continue;
         if (got <= 0)
-            return got < 0 ? -errno : -EPIPE;
+            return got == 0 ? -EPIPE : errno == EAGAIN ? -ETIMEDOUT : -errno;
+        begins = false;
         p = (char *)p + got;
         n -= (size_t)got;
     }
@@ -114,12 +125,31 @@ static int answer(const struct conn *c, int result, struct buf *out, int pass)
     return send_whole(c->fd, iov, out->n ? 2 : 1, result < 0 ? -1 : pass);
 }
 
+static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, struct str body,
+                     struct buf *out)
+{
+    struct sto_int_call call = {
+        .store = c->server->store,
+        .sessions = &c->server->sessions,
+        .session = session,
+        .tcp = c->tcp,
+        .in = rd_of(body),
+        .out = out,
+        .fd = -1,
+    };
+    int r = sto_internal_call(cmd, &call);
+    r = answer(c, r, out, call.fd);
+    if (call.fd_owned)
+        dfs_close_fd(&call.fd);
+    return r;
+}
+
 /* One request. 0 to go on, negative errno to close. */
 static int serve_one(struct conn *c, struct sto_session **session, struct buf *in, struct buf *out)
 {
     uint8_t head[DFS_HEADER_LEN];
     struct dfs_header h;
-    int r = read_whole(c->fd, head, sizeof(head));
+    int r = read_whole(c->fd, head, sizeof(head), true);
     if (r == 0)
         r = dfs_header_get(head, &h);
     if (r < 0)
@@ -131,21 +161,10 @@ static int serve_one(struct conn *c, struct sto_session **session, struct buf *i
     char *body = buf_room(in, (size_t)h.len + 1);
     if (!body)
         return buf_err(in);
-    r = read_whole(c->fd, body, (size_t)h.len);
+    r = read_whole(c->fd, body, (size_t)h.len, false);
     if (r < 0)
         return r;
-    struct sto_int_call call = {
-        .store = c->server->store,
-        .sessions = &c->server->sessions,
-        .session = session,
-        .in = rd_of(str_of(body, (size_t)h.len)),
-        .out = out,
-        .fd = -1,
-    };
-    r = sto_internal_call(h.cmd, &call);
-    r = answer(c, r, out, call.fd);
-    if (call.fd_owned)
-        dfs_close_fd(&call.fd);
+    r = carry_out(c, session, h.cmd, str_of(body, (size_t)h.len), out);
     if (in->cap > KEEP_BYTES)
         buf_free(in);
     if (out->cap > KEEP_BYTES)
@@ -160,10 +179,11 @@ static void *conn_main(void *arg)
     struct sto_session *session = NULL;
     AUTO(buf_free) struct buf in = BUF(DFS_BATCH_BYTES_MAX + 1);
     AUTO(buf_free) struct buf out = BUF(STO_INT_ANSWER_MAX);
-    int r;
-    do
+    int r = 0;
+    if (c->tcp)
+        r = carry_out(c, &session, DFS_INT_HELLO, str_of(c->hello, sizeof(c->hello)), &out);
+    while (r == 0)
         r = serve_one(c, &session, &in, &out);
-    while (r == 0);
     if (r != -EPIPE && r != -ECONNRESET)
         dfs_log(LOG_WARN, "internal.connection_closed", KV_ERR(r));
     sto_session_leave(&server->sessions, session);
@@ -179,7 +199,8 @@ static void *conn_main(void *arg)
     return NULL;
 }
 
-static void start_conn(struct sto_internal *s, int fd)
+/* Takes @fd. @hello absent: of our own listener. */
+static void start_conn(struct sto_internal *s, int fd, struct str hello)
 {
     struct conn *c = dfs_zalloc(sizeof(*c));
     if (!c) {
@@ -188,6 +209,9 @@ static void start_conn(struct sto_internal *s, int fd)
     }
     c->server = s;
     c->fd = fd;
+    c->tcp = hello.p != NULL;
+    if (c->tcp)
+        memcpy(c->hello, hello.p, sizeof(c->hello));
     pthread_mutex_lock(&s->lock);
     bool room = s->count < s->max;
     pthread_attr_t detached;
@@ -229,11 +253,33 @@ static void *accept_main(void *arg)
             break;
         int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
-            start_conn(s, fd);
+            start_conn(s, fd, STR_NULL);
         else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
             (void)poll(&p[1], 1, 100); /* wait for a descriptor instead of spinning */
     }
     return NULL;
+}
+
+void sto_internal_adopt(struct sto_internal *s, int fd, struct str hello)
+{
+    CHECK_OBJ(s, INTERNAL_MAGIC);
+    ASSERT(hello.n == DFS_INT_HELLO_LEN);
+    const struct timeval limit = {.tv_sec = (time_t)(s->stall_ms / 1000),
+                                  .tv_usec = (suseconds_t)(s->stall_ms % 1000 * 1000)};
+    const int on = 1, idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_EVERY_S, tries = KEEPALIVE_TRIES;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) {
+        close(fd);
+        return;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    start_conn(s, fd, hello);
 }
 
 static int listen_at(struct sto_internal *s, const char *path)
@@ -264,6 +310,7 @@ int sto_internal_start(const struct sto_internal_options *o, struct sto_internal
     s->magic = INTERNAL_MAGIC;
     s->store = o->store;
     s->max = o->max_connections ? o->max_connections : STO_INT_CONNS;
+    s->stall_ms = o->stall_ms;
     s->fd = s->wake[0] = s->wake[1] = -1;
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->sessions.lock, NULL);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * internal - serves dfscore/wire/internal.h (commands 180..188) on a Unix-domain socket.
+ * internal - serves dfscore/wire/internal.h (commands 180 and up) to gateways: on a Unix-domain socket,
+ * and on connections of the TCP port that the service hands over.
  *
- * Trust: the socket file has mode 0600 and lies in a directory of ours, so only the same user gets in.
+ * Trust: the socket file has mode 0600 and lies in a directory of ours, so only the same user gets in. What
+ * the service hands over has proved the cluster secret.
  * Threads: one listener, one blocking thread per connection, at most max_connections.
  */
 #ifndef STO_INTERNAL_H
 #define STO_INTERNAL_H
 
-#include "dfscore/base/base.h"
+#include "dfscore/base/str.h"
 
 struct sto_store;
 struct sto_internal;
@@ -16,11 +18,18 @@ struct sto_internal;
 struct sto_internal_options {
     const char *socket_path; /* at most 107 bytes; a stale file is replaced */
     struct sto_store *store; /* outlives the server */
-    unsigned max_connections; /* 0: 64; further ones are closed at once */
+    unsigned max_connections; /* 0: 256; further ones are closed at once */
+    uint64_t stall_ms; /* TCP only: a gateway that takes nothing of an answer, or stalls within a request, for
+                          so long is dropped; 0: never */
 };
 
 /* Listens when it returns 0. Negative errno otherwise. */
 int sto_internal_start(const struct sto_internal_options *o, struct sto_internal **ret) MUST_CHECK;
+/*
+ * Take over a TCP connection that has proved the cluster secret and said HELLO; @hello is that request's
+ * body, answered here. Takes @fd in any case.
+ */
+void sto_internal_adopt(struct sto_internal *s, int fd, struct str hello);
 /* Closes all connections, waits for their threads, removes the socket file. */
 void sto_internal_stop(struct sto_internal **sp);
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The internal commands, one function each; layouts in dfscore/wire/internal.h. */
+#include <fcntl.h>
+
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/status.h"
+#include "storage/disk/io.h"
 #include "storage/service/internal_priv.h"
 
 enum { SMALL_BODY = 512, GROUP_WIDTH = 16, ID_WIDTH = 16, ITEM_LEAST = 1 + STO_EXT_MAX + 4 + 4 };
@@ -112,12 +115,14 @@ static int call_file_open(struct sto_int_call *c)
     /* A descriptor of its own: another connection of the session may drop the file at any moment. */
     int fd = sto_file_fd(f), path = (int)sto_file_path(f);
     uint64_t token;
-    c->fd = sto_internal_dup(fd);
-    if (c->fd < 0) {
-        sto_file_free(&f);
-        return c->fd;
+    if (!c->tcp) {
+        c->fd = sto_internal_dup(fd);
+        if (c->fd < 0) {
+            sto_file_free(&f);
+            return c->fd;
+        }
+        c->fd_owned = true;
     }
-    c->fd_owned = true;
     r = sto_session_add(c->sessions, *c->session, f, &token);
     if (r < 0)
         return r;
@@ -159,6 +164,8 @@ static int call_file_get(struct sto_int_call *c)
 {
     struct str name;
     struct sto_view v;
+    if (c->tcp)
+        return -EOPNOTSUPP;
     int r = sto_store_name_of(c->store, rd_bytes(&c->in, c->in.n), &name);
     if (r == 0)
         r = sto_open_read(c->store, name, &v);
@@ -169,6 +176,54 @@ static int call_file_get(struct sto_int_call *c)
     buf_u64(c->out, v.offset);
     buf_u64(c->out, v.size);
     return 0;
+}
+
+/*
+ * Content that could not be written through a descriptor. While a piece is on its way to the disk the
+ * token is nobody else's: an upload's pieces come one after the other.
+ */
+static int call_file_write(struct sto_int_call *c)
+{
+    uint64_t token = rd_u64(&c->in), at = rd_u64(&c->in);
+    uint32_t crc = rd_u32(&c->in);
+    if (c->in.bad || c->in.n > DFS_PIECE_MAX || at > INT64_MAX - DFS_PIECE_MAX)
+        return -EINVAL;
+    struct str piece = rd_bytes(&c->in, c->in.n);
+    if (sto_crc32(0, piece.p, piece.n) != crc)
+        return -EBADMSG;
+    struct sto_file *f = sto_session_take(c->sessions, *c->session, token);
+    if (!f)
+        return -EBADF;
+    int r = sto_write_all(&sto_io_os, sto_file_fd(f), piece.p, piece.n, (off_t)at);
+    if (r == 0) /* start writing to disk early; a hint: its result is the sync's business */
+        (void)sync_file_range(sto_file_fd(f), (off_t)at, (off_t)piece.n, SYNC_FILE_RANGE_WRITE);
+    int back = sto_session_put_back(c->sessions, *c->session, f, token);
+    return r < 0 ? r : back;
+}
+
+static int call_file_read(struct sto_int_call *c)
+{
+    uint64_t at = rd_u64(&c->in);
+    uint32_t n = rd_u32(&c->in);
+    struct str name;
+    struct sto_view v;
+    if (c->in.bad || n > DFS_PIECE_MAX)
+        return -EINVAL;
+    int r = sto_store_name_of(c->store, rd_bytes(&c->in, c->in.n), &name);
+    if (r == 0)
+        r = sto_open_read(c->store, name, &v);
+    if (r < 0)
+        return r;
+    AUTO(dfs_close_fd) int fd = v.fd;
+    if (at > v.size || n > v.size - at)
+        return -ERANGE;
+    char *to = buf_room(c->out, (size_t)n + 1);
+    if (!to)
+        return buf_err(c->out);
+    ssize_t got = sto_read_all(&sto_io_os, fd, to, n, (off_t)(v.offset + at));
+    if (got >= 0)
+        buf_used(c->out, (size_t)got);
+    return got < 0 ? (int)got : (size_t)got < n ? -EIO : 0;
 }
 
 static int call_delete_batch(struct sto_int_call *c)
@@ -283,6 +338,8 @@ static const struct {
     {DFS_INT_FILE_COMMIT, DFS_DESC_MAX + SMALL_BODY, call_file_commit},
     {DFS_INT_FILE_ABORT, SMALL_BODY, call_file_abort},
     {DFS_INT_FILE_GET, SMALL_BODY, call_file_get},
+    {DFS_INT_FILE_WRITE, DFS_PIECE_MAX + SMALL_BODY, call_file_write},
+    {DFS_INT_FILE_READ, SMALL_BODY, call_file_read},
     {DFS_INT_DELETE_BATCH, DFS_BATCH_ITEMS_MAX * (DFS_FILE_ID_MAX + 2) + 4, call_delete_batch},
     {DFS_INT_SCAN, SMALL_BODY, call_scan},
     {DFS_INT_STAT, SMALL_BODY, call_stat},

@@ -11,7 +11,7 @@
 #include "storage/trunk/store.h"
 
 enum {
-    STO_INT_CONNS = 64,          /* default ceiling */
+    STO_INT_CONNS = 256,         /* default ceiling */
     STO_INT_TOKENS = 4096,       /* open temporary files of one session */
     STO_INT_ANSWER_MAX = DFS_BATCH_BYTES_MAX + DFS_DESC_MAX,
     STO_INT_SCAN_BYTES = 1024 * 1024, /* an answer to SCAN stops growing here */
@@ -45,11 +45,16 @@ int sto_session_add(struct sto_sessions *all, struct sto_session *s, struct sto_
 /* The file of a token, which is used up; NULL: there is none. */
 struct sto_file *sto_session_take(struct sto_sessions *all, struct sto_session *s, uint64_t token);
 
+/* @file again under the token it was taken with, which was the only use of it. */
+int sto_session_put_back(struct sto_sessions *all, struct sto_session *s, struct sto_file *file,
+                         uint64_t token) MUST_CHECK;
+
 /* One request being answered. */
 struct sto_int_call {
     struct sto_store *store;
     struct sto_sessions *sessions;
     struct sto_session **session; /* of the connection; NULL there before HELLO */
+    bool tcp;                     /* no descriptor can be passed */
     struct rd in;                 /* the body */
     struct buf *out;              /* the answer's body; forgotten when the call fails */
     int fd;                       /* a descriptor to pass, or -1; */

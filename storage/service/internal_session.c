@@ -42,8 +42,7 @@ void sto_session_leave(struct sto_sessions *all, struct sto_session *s)
     free(s);
 }
 
-static int add_locked(struct sto_sessions *all, struct sto_session *s, struct sto_file *file,
-                      uint64_t *ret_token)
+static int add_locked(struct sto_session *s, struct sto_file *file, uint64_t token)
 {
     if (s->count == STO_INT_TOKENS)
         return -EMFILE;
@@ -55,19 +54,30 @@ static int add_locked(struct sto_sessions *all, struct sto_session *s, struct st
         s->files = p;
         s->cap = cap;
     }
-    *ret_token = ++all->next_token;
-    s->files[s->count++] = (struct sto_session_file){*ret_token, file};
+    s->files[s->count++] = (struct sto_session_file){token, file};
     return 0;
+}
+
+int sto_session_put_back(struct sto_sessions *all, struct sto_session *s, struct sto_file *file,
+                         uint64_t token)
+{
+    pthread_mutex_lock(&all->lock);
+    int r = add_locked(s, file, token);
+    pthread_mutex_unlock(&all->lock);
+    if (r < 0)
+        sto_file_free(&file);
+    return r;
 }
 
 int sto_session_add(struct sto_sessions *all, struct sto_session *s, struct sto_file *file,
                     uint64_t *ret_token)
 {
     pthread_mutex_lock(&all->lock);
-    int r = add_locked(all, s, file, ret_token);
+    uint64_t token = ++all->next_token;
     pthread_mutex_unlock(&all->lock);
-    if (r < 0)
-        sto_file_free(&file);
+    int r = sto_session_put_back(all, s, file, token);
+    if (r == 0)
+        *ret_token = token;
     return r;
 }
 

@@ -153,6 +153,7 @@ void sto_handle_trunk_slot(struct dfs_req *req); /* 28 and 29 */
 void sto_handle_trunk_size(struct dfs_req *req);
 void sto_handle_trunk_marks(struct dfs_req *req);
 void sto_handle_trunk_refused(struct dfs_req *req);
+void sto_handle_hello(struct dfs_req *req);
 void sto_handle_logs(struct dfs_req *req);
 void sto_handle_pull(struct dfs_req *req);
 int sto_parking_new(struct sto_parking **ret) MUST_CHECK;

@@ -2,6 +2,8 @@
 #include "storage/service/service.h"
 
 #include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
+#include "storage/service/internal.h"
 #include "storage/service/op.h"
 #include "storage/service/slots.h"
 
@@ -64,6 +66,7 @@ static int start(struct sto_service *s)
         .first_ms = s->o.stall_ms,
         .stall_ms = s->o.stall_ms,
         .admit = sto_command_admit,
+        .secret = s->o.secret,
         .on_close = sto_sync_close,
     };
     struct dfs_listen_opts lo = {
@@ -89,6 +92,21 @@ int sto_service_start(const struct sto_service_options *o, struct sto_service **
     else
         *ret = s;
     return r;
+}
+
+/* A gateway begins its conversation: it gets a thread of its own (internal.h). */
+void sto_handle_hello(struct dfs_req *req)
+{
+    struct sto_internal *internal = sto_service_of(req)->o.internal;
+    char hello[DFS_INT_HELLO_LEN];
+    int fd;
+    if (!internal) {
+        dfs_req_reply(req, -EOPNOTSUPP, STR_NULL);
+        return;
+    }
+    memcpy(hello, req->body.p, sizeof(hello));
+    if (dfs_req_detach(req, &fd) == 0)
+        sto_internal_adopt(internal, fd, str_of(hello, sizeof(hello)));
 }
 
 uint16_t sto_service_port(const struct sto_service *s)

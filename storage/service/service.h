@@ -14,12 +14,16 @@
 #include "storage/sync/followers.h"
 
 struct sto_service;
+struct sto_internal;
 
 struct sto_service_options {
     struct dfs_addr addr;            /* where to listen; port 0: any free one */
     const struct dfs_allow *allow;   /* who may connect; outlives the service */
     const struct dfs_allow *peers;   /* who may use server commands besides the group's members;
                                         NULL: nobody. Outlives the service */
+    const struct dfs_secret *secret; /* NULL: none. Outlives the service */
+    struct sto_internal *internal;   /* serves gateways that have proved the secret; NULL: nobody does.
+                                        Outlives the service */
     struct sto_store *store;         /* outlives the service */
     struct sto_members *members;     /* outlives the service */
     struct sto_mirrors *mirrors;     /* outlives the service; NULL: no replication is served */

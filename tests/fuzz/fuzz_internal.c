@@ -57,7 +57,8 @@ static void run_one(struct sto_store *s, struct sto_sessions *sessions, struct s
 {
     AUTO(buf_free) struct buf out = BUF(STO_INT_ANSWER_MAX);
     struct sto_int_call c = {
-        .store = s, .sessions = sessions, .session = session, .in = rd_of(body), .out = &out, .fd = -1};
+        .store = s, .sessions = sessions, .session = session, .tcp = cmd & 1, .in = rd_of(body), .out = &out,
+        .fd = -1};
     if (body.n > sto_internal_body_max(cmd))
         return;
     int r = sto_internal_call(cmd, &c);

@@ -2,6 +2,7 @@
 /* The trusted socket from a gateway's point of view: real frames, real descriptors. */
 #include "storage/service/internal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -324,6 +325,76 @@ static void only_the_same_user_can_connect_and_only_so_many(void **state)
         close(fds[i]);
 }
 
+/* As the service hands it over; HELLO is answered by the new owner. */
+static int adopt(struct fixture *f, uint64_t session)
+{
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    assert_int_equal(fcntl(pair[0], F_SETFL, 0), 0);
+    AUTO(buf_free) struct buf hello = BUF(64);
+    buf_u32(&hello, DFS_INTERNAL_VERSION);
+    buf_u64(&hello, session);
+    sto_internal_adopt(f->server, pair[1], buf_str(&hello));
+    assert_int_equal(receive(f, pair[0]), 0);
+    return pair[0];
+}
+
+static uint8_t write_piece(struct fixture *f, int fd, uint64_t token, uint64_t at, const char *piece, uint32_t crc)
+{
+    buf_u64(&f->out, token);
+    buf_u64(&f->out, at);
+    buf_u32(&f->out, crc);
+    buf_adds(&f->out, str_c(piece));
+    return call(f, fd, DFS_INT_FILE_WRITE);
+}
+
+static uint8_t read_piece(struct fixture *f, int fd, struct str id, uint64_t at, uint32_t n)
+{
+    buf_u64(&f->out, at);
+    buf_u32(&f->out, n);
+    buf_adds(&f->out, id);
+    return call(f, fd, DFS_INT_FILE_READ);
+}
+
+static void over_tcp_content_travels_in_frames(void **state)
+{
+    struct fixture *f = *state;
+    int fd = adopt(f, 3);
+    char keep[160];
+    buf_u64(&f->out, 11);
+    assert_int_equal(call(f, fd, DFS_INT_FILE_OPEN), 0);
+    assert_int_equal(f->passed, -1);
+    struct rd r = rd_of(buf_str(&f->in));
+    uint64_t token = rd_u64(&r);
+    assert_int_equal(write_piece(f, fd, token, 0, "hello ", sto_crc32(0, "hello ", 6)), 0);
+    assert_int_equal(write_piece(f, fd, token, 6, "WORLD", sto_crc32(0, "world", 5)), EBADMSG);
+    assert_int_equal(write_piece(f, fd, token, 6, "world", sto_crc32(0, "world", 5)), 0);
+    assert_int_equal(write_piece(f, fd, token + 1, 0, "", 0), EBADF);
+    assert_int_equal(commit(f, fd, token, "hello world"), 0);
+    r = rd_of(buf_str(&f->in));
+    struct str id = read_id(&r, keep);
+    assert_int_equal(read_piece(f, fd, id, 0, 11), 0);
+    assert_true(str_eq(buf_str(&f->in), STR("hello world")));
+    assert_int_equal(read_piece(f, fd, id, 6, 5), 0);
+    assert_true(str_eq(buf_str(&f->in), STR("world")));
+    assert_int_equal(read_piece(f, fd, id, 11, 0), 0);
+    assert_int_equal(read_piece(f, fd, id, 6, 6), ERANGE);
+    assert_int_equal(read_piece(f, fd, id, UINT64_MAX, 1), ERANGE);
+    assert_int_equal(read_piece(f, fd, id, 0, DFS_PIECE_MAX + 1), EINVAL);
+    buf_adds(&f->out, id);
+    assert_int_equal(call(f, fd, DFS_INT_FILE_GET), EOPNOTSUPP);
+
+    buf_u32(&f->out, 1); /* packed files are read the same way */
+    add_put(f, DFS_PUT_OBJECT, "txt", "desc", "packed");
+    assert_int_equal(call(f, fd, DFS_INT_PUT_BATCH), 0);
+    r = rd_of(buf_str(&f->in));
+    (void)rd_u32(&r), (void)rd_u8(&r);
+    id = read_id(&r, keep);
+    assert_int_equal(read_piece(f, fd, id, 1, 4), 0);
+    assert_true(str_eq(buf_str(&f->in), STR("acke")));
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +403,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(tokens_belong_to_the_session_and_go_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stranger_and_a_liar_get_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(over_tcp_content_travels_in_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(only_the_same_user_can_connect_and_only_so_many, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
