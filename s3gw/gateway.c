@@ -62,6 +62,38 @@ static int set_domains(struct s3_gw *gw, const struct dfs_conf_list *list)
     return 0;
 }
 
+static int set_classes(struct s3_gw *gw, const struct dfs_conf_list *list)
+{
+    gw->classes = s3_classes_default;
+    if (list->n == 0)
+        return 0;
+    struct s3_class *v = dfs_zalloc(list->n * sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    gw->classes = (struct s3_classes){v, list->n};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < list->n; i++)
+        r = s3_class_parse(str_c(list->v[i]), &v[i]);
+    return r;
+}
+
+static void free_classes(struct s3_gw *gw)
+{
+    if (gw->classes.v != s3_classes_default.v)
+        free((void *)(uintptr_t)gw->classes.v);
+    gw->classes = s3_classes_default;
+}
+
+/* A class whose group nobody serves is refused by 503, one request at a time: say so once, here. */
+static void judge_classes(const struct s3_gw *gw)
+{
+    for (size_t i = 0; i < gw->classes.n; i++) {
+        const struct s3_class *c = &gw->classes.v[i];
+        if (c->group.n && !s3_dfs_has_group(gw->dfs, c->group))
+            dfs_log(LOG_WARN, "gateway.class_without_group", KV_STR("class", c->name), KV_STR("group", c->group));
+    }
+}
+
 /* --- root ------------------------------------------------------------------------------------- */
 
 struct root_change {
@@ -282,6 +314,7 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     r = g->rebuild ? rebuild_index(g, err) : 0;
     if (r < 0)
         return r;
+    judge_classes(&g->gw);
     r = start_reclaim(g, err); /* before requests: what the logs hold now is nobody's unfinished write */
     if (r < 0)
         return r;
@@ -306,6 +339,8 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     };
     int r = set_domains(&g->gw, &g->conf->domains);
     if (r == 0)
+        r = set_classes(&g->gw, &g->conf->classes);
+    if (r == 0)
         r = start_parts(g, root, err);
     if (r < 0) {
         s3gw_gateway_stop(g);
@@ -326,6 +361,7 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     s3_reclaim_stop(&g->reclaim);
     s3_dfs_free(&g->gw.dfs);
     s3_index_close(&g->gw.index);
+    free_classes(&g->gw);
     free(g->gw.domains);
     g->gw.domains = NULL;
     g->gw.ndomains = 0;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "dfscore/net/addr.h"
+#include "s3gw/core/storage_class.h"
 
 #define C struct s3gw_conf
 
@@ -19,6 +20,11 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "A domain whose sub-domains are buckets (virtual-host style); may be repeated."),
     CONF_STR(C, default_group, "default_group", "group1", 1, 16, CONF_RESTART,
              "Group that gets buckets whose creator names none."),
+    CONF_LIST(C, classes, "storage_class", 0, S3_CLASSES_MAX, CONF_RESTART,
+              "A storage class beside STANDARD: NAME, stored in the bucket's own group, or NAME=group, stored\n"
+              "there; may be repeated. The order is that of lifecycle transitions: objects move down, never up.\n"
+              "None given: REDUCED_REDUNDANCY, STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA, GLACIER_IR, all in\n"
+              "the bucket's group. As many copies are kept as the group has members."),
     CONF_LIST(C, storages, "storage", 0, 64, CONF_RESTART,
               "A storage on this machine: group=/path/of/its/socket (socket_path in storage.conf); may be\n"
               "repeated, one per group."),
@@ -134,6 +140,24 @@ static int check_tls(const struct s3gw_conf *conf, struct buf *err)
     return 0;
 }
 
+static int check_classes(const struct s3gw_conf *conf, struct buf *err)
+{
+    for (size_t i = 0; i < conf->classes.n; i++) {
+        struct s3_class c, other;
+        bool ok = s3_class_parse(str_c(conf->classes.v[i]), &c) == 0;
+        for (size_t k = 0; ok && k < i; k++)
+            ok = s3_class_parse(str_c(conf->classes.v[k]), &other) == 0 && !str_eq(c.name, other.name);
+        if (!ok) {
+            buf_addf(err,
+                     "storage_class = %s: must be NAME or NAME=group, of capital letters, digits and '_', each "
+                     "name once, not STANDARD",
+                     conf->classes.v[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
 int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
 {
     struct dfs_addr a;
@@ -162,5 +186,6 @@ int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
             return -EINVAL;
         }
     }
-    return check_tls(conf, err);
+    int r = check_classes(conf, err);
+    return r < 0 ? r : check_tls(conf, err);
 }

@@ -17,6 +17,7 @@ struct s3gw_conf {
     char *region;
     struct dfs_conf_list domains;
     char *default_group;
+    struct dfs_conf_list classes; /* "STANDARD_IA=group2"; empty: s3_classes_default */
     struct dfs_conf_list storages;  /* "group1=/path/of/storage.sock" */
     char *index_path;
     uint64_t index_cache;       /* bytes */

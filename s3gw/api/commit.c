@@ -13,24 +13,46 @@ enum { DELETIONS_A_COMMIT = 100 }; /* updates must be quick: others wait behind 
 
 /* --- descriptions --- */
 
-static int describe(enum s3_desc_kind kind, const struct s3_bucket *bkt, struct str key,
-                    struct str rest, struct buf *out)
+static int describe(enum s3_desc_kind kind, uint64_t order, const struct s3_bucket *bkt,
+                    struct str key, struct str rest, struct buf *out)
 {
-    struct s3_desc d = {
-        .kind = kind, .bucket = bkt->name, .owner_id = bkt->owner_id, .key = key, .rest = rest};
+    struct s3_desc d = {.kind = kind,
+                        .order = order,
+                        .bucket = bkt->name,
+                        .owner_id = bkt->owner_id,
+                        .key = key,
+                        .rest = rest};
     s3_desc_encode(&d, out);
     return buf_err(out);
+}
+
+int s3_describe_object(const struct s3_bucket *bkt, struct str key, const struct s3_object *o,
+                       uint64_t order, struct buf *out)
+{
+    AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
+    s3_object_encode(o, &record);
+    int r = buf_err(&record);
+    return r < 0 ? r : describe(S3_DESC_PUT, order, bkt, key, buf_str(&record), out);
+}
+
+int s3_describe_part(const struct s3_bucket *bkt, struct str key, uint64_t useq,
+                     const struct s3_upart *p, struct buf *out)
+{
+    struct s3_object o = {.size = p->size, .mtime_ms = p->mtime_ms, .checksum = p->checksum};
+    memcpy(o.etag.md5, p->md5, sizeof(o.etag.md5));
+    AUTO(buf_free) struct buf rest = BUF(S3_INDEX_VALUE_MAX);
+    buf_u64(&rest, useq);
+    buf_u32(&rest, p->number);
+    s3_object_encode(&o, &rest);
+    int r = buf_err(&rest);
+    return r < 0 ? r : describe(S3_DESC_PART, 0, bkt, key, buf_str(&rest), out);
 }
 
 static int describe_key(const struct s3_bucket *bkt, struct str key, const struct s3_object *o,
                         struct buf *out)
 {
-    if (!o)
-        return describe(S3_DESC_DELETE, bkt, key, STR_NULL, out);
-    AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
-    s3_object_encode(o, &record);
-    int r = buf_err(&record);
-    return r < 0 ? r : describe(S3_DESC_PUT, bkt, key, buf_str(&record), out);
+    return o ? s3_describe_object(bkt, key, o, 0, out)
+             : describe(S3_DESC_DELETE, 0, bkt, key, STR_NULL, out);
 }
 
 static int describe_bucket(const struct s3_bucket *bkt, bool gone, struct buf *out)
@@ -40,7 +62,7 @@ static int describe_bucket(const struct s3_bucket *bkt, bool gone, struct buf *o
         s3_bucket_encode(bkt, &record);
     int r = buf_err(&record);
     return r < 0 ? r
-                 : describe(gone ? S3_DESC_UNBUCKET : S3_DESC_BUCKET, bkt, STR_NULL,
+                 : describe(gone ? S3_DESC_UNBUCKET : S3_DESC_BUCKET, 0, bkt, STR_NULL,
                             buf_str(&record), out);
 }
 

@@ -15,6 +15,17 @@
 #include "s3gw/core/req.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/object.h"
+#include "s3gw/index/upload.h"
+
+/*
+ * The description that lies beside the data of an object (its extents are left out when it has
+ * none: then it consists of the file the description is for), or of a part. @order as in
+ * dfs/describe.h; 0: now. 0 or errno.
+ */
+int s3_describe_object(const struct s3_bucket *bkt, struct str key, const struct s3_object *o,
+                       uint64_t order, struct buf *out) MUST_CHECK;
+int s3_describe_part(const struct s3_bucket *bkt, struct str key, uint64_t useq,
+                     const struct s3_upart *p, struct buf *out) MUST_CHECK;
 
 /*
  * Note that @key of @bkt becomes @o (NULL: has no object any more), then run the update @fn. 0, the

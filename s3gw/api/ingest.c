@@ -19,6 +19,11 @@ static struct s3_ingest *of(struct s3_req *q)
     return q->handler_state;
 }
 
+static struct str group_of(const struct s3_ingest *in)
+{
+    return s3_class_group(&in->q->gw->classes, in->storage_class, in->q->bkt->group);
+}
+
 static void release(struct s3_ingest *in)
 {
     free(in->small);
@@ -155,7 +160,7 @@ static enum s3err small_finish(struct s3_req *q)
         release(in);
         return s3err_from_errno(r, S3_THING_OTHER);
     }
-    in->put.group = q->bkt->group;
+    in->put.group = group_of(in);
     in->put.description = buf_str(&in->description);
     in->put.data = in->size > 0 ? str_of(in->small, in->small_n) : STR_NULL;
     in->put.done = small_stored;
@@ -231,8 +236,7 @@ static const struct s3_sink large_sink = {.room = large_room,
 
 /* ---- both ---- */
 
-/* FastDFS names carry an extension; native clients like to see it. */
-static void extension_of(struct str key, char ext[7])
+void s3_file_extension(struct str key, char ext[7])
 {
     size_t n = 0;
     while (n < key.n && n <= DFS_EXT_MAX && key.p[key.n - 1 - n] != '.' &&
@@ -251,7 +255,7 @@ static void extension_of(struct str key, char ext[7])
 static enum s3err large_begin(struct s3_ingest *in, const char ext[7])
 {
     struct s3_req *q = in->q;
-    struct s3_upload_file_options o = {.group = q->bkt->group,
+    struct s3_upload_file_options o = {.group = group_of(in),
                                        .size = q->plan->length,
                                        .more = large_more,
                                        .describe = large_describe,
@@ -270,7 +274,7 @@ enum s3err s3_ingest_begin(struct s3_ingest *in)
     struct s3_req *q = in->q;
     ASSERT(q->plan->length != UINT64_MAX); /* core/body.c asks for a length */
     q->handler_state = in;
-    extension_of(q->key, in->put.ext);
+    s3_file_extension(q->key, in->put.ext);
     if (q->plan->length > DFS_PACK_MAX)
         return large_begin(in, in->put.ext);
     q->sink = &small_sink;

@@ -26,6 +26,7 @@ struct s3_ingest {
     int (*commit)(struct s3_tx *tx, struct s3_ingest *in);
     void (*answer)(struct s3_ingest *in);
     enum s3err (*error)(struct s3_req *q, int r);
+    struct str storage_class; /* of the object to be: where its data go (core/storage_class.h) */
 
     /* What came in; known from describe() on. Its checksums are in q->plan. */
     uint64_t size;
@@ -49,5 +50,8 @@ struct s3_ingest {
  * the arena, zeroed, with the handler's part filled in.
  */
 enum s3err s3_ingest_begin(struct s3_ingest *in);
+
+/* The extension that a file holding @key gets: FastDFS names carry one. NUL padded, may be empty. */
+void s3_file_extension(struct str key, char ext[7]);
 
 #endif

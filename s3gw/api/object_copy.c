@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * object_copy - CopyObject and UploadPartCopy: by reference, no data is written.
+ * object_copy - CopyObject and UploadPartCopy: by reference, no data is written, unless the copy's
+ * storage class lies in another group than the source's (api/relocate.h).
  *
  * The copy names the files of its source; each gets a second owner (index/refs.h). Data is read
  * only when the answer needs a digest that nobody has stored.
@@ -16,6 +17,7 @@
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lifecycle.h"
 #include "s3gw/api/object_headers.h"
+#include "s3gw/api/relocate.h"
 #include "s3gw/api/source.h"
 #include "s3gw/api/upload_id.h"
 #include "s3gw/index/version.h"
@@ -131,6 +133,54 @@ static int commit_copy(struct s3_tx *tx, void *arg)
                           c->key, &c->cond, &c->object);
 }
 
+/* --- into another group --- */
+
+struct moved {
+    struct s3_req *q;
+    struct copy *c;
+};
+
+static int describe_moved(void *arg, struct buf *out)
+{
+    const struct moved *m = arg;
+    struct s3_object o = m->c->object;
+    o.extents = NULL; /* the file the description lies beside */
+    o.nextents = 0;
+    return s3_describe_object(m->q->bkt, m->q->key, &o, 0, out);
+}
+
+static int commit_moved(struct s3_tx *tx, void *arg)
+{
+    struct copy *c = arg;
+    return s3_object_put(tx, c->bid, c->key, &c->cond, &c->object);
+}
+
+static int commit_object(struct s3_req *q, struct copy *c)
+{
+    struct s3_object *o = &c->object;
+    if (!s3_relocate_needed(q->gw, c->source.object.storage_class, o->storage_class, q->bkt,
+                            o->extents, o->nextents))
+        return s3_commit_key(q, q->bkt, q->key, o, commit_copy, c);
+    struct moved arg = {q, c};
+    struct s3_relocation m = {
+        .group = s3_class_group(&q->gw->classes, o->storage_class, q->bkt->group),
+        .key = q->key,
+        .from = o->extents,
+        .nfrom = o->nextents,
+        .expect = o,
+        .describe = describe_moved,
+        .arg = &arg};
+    int r = s3_relocate(q->gw, &q->arena, &m);
+    if (r < 0)
+        return r == -ENOENT ? -EAGAIN : r; /* the source was replaced while it was read */
+    o->extents = &m.to;
+    o->nextents = 1;
+    r = s3_index_update(q->gw->index, commit_moved, c);
+    if (r < 0)
+        s3_relocate_undo(q->gw, &m);
+    return r;
+}
+
 static enum s3err prepare(struct s3_req *q, struct copy *c)
 {
     enum s3err e = s3_source_load(q, &c->source);
@@ -186,7 +236,7 @@ enum s3err s3_h_copy_object(struct s3_req *q)
          i++) { /* the source changed meanwhile */
         e = prepare(q, &c);
         if (e == S3ERR_OK)
-            r = s3_commit_key(q, q->bkt, q->key, &c.object, commit_copy, &c);
+            r = commit_object(q, &c);
     }
     if (e == S3ERR_OK)
         e = s3_commit_error(q, r);
@@ -201,6 +251,11 @@ struct part_copy {
     struct s3_upart part;
     uint64_t bid;
     struct str key;
+};
+
+struct moved_part {
+    struct s3_req *q;
+    struct part_copy *c;
 };
 
 static enum s3err bad_range(struct s3_req *q, struct str v, const char *message)
@@ -290,6 +345,49 @@ static int commit_part(struct s3_tx *tx, void *arg)
                                c->key, c->upload.useq, &c->part);
 }
 
+/* --- ... into another group --- */
+
+static int describe_moved_part(void *arg, struct buf *out)
+{
+    const struct moved_part *m = arg;
+    return s3_describe_part(m->q->bkt, m->q->key, m->c->upload.useq, &m->c->part, out);
+}
+
+static int commit_moved_part(struct s3_tx *tx, void *arg)
+{
+    struct part_copy *c = arg;
+    c->part.extents[0].owner = 0; /* a new file: also when this runs a second time */
+    return s3_upload_put_part(tx, c->bid, c->key, c->upload.useq, &c->part);
+}
+
+static int commit_part_copy(struct s3_req *q, struct part_copy *c)
+{
+    struct str class = c->upload.proto.storage_class;
+    struct s3_upart *p = &c->part;
+    if (!s3_relocate_needed(q->gw, c->source.object.storage_class, class, q->bkt, p->extents,
+                            p->nextents))
+        return s3_index_update(q->gw->index, commit_part, c);
+    struct moved_part arg = {q, c};
+    struct s3_object expect = {.size = p->size, .checksum = p->crc64};
+    memcpy(expect.etag.md5, p->md5, sizeof(expect.etag.md5));
+    struct s3_relocation m = {.group = s3_class_group(&q->gw->classes, class, q->bkt->group),
+                              .key = q->key,
+                              .from = p->extents,
+                              .nfrom = p->nextents,
+                              .expect = &expect,
+                              .describe = describe_moved_part,
+                              .arg = &arg};
+    int r = s3_relocate(q->gw, &q->arena, &m);
+    if (r < 0)
+        return r == -ENOENT ? -EAGAIN : r;
+    p->extents = &m.to;
+    p->nextents = 1;
+    r = s3_index_update(q->gw->index, commit_moved_part, c);
+    if (r < 0)
+        s3_relocate_undo(q->gw, &m);
+    return r;
+}
+
 static enum s3err answer_part(struct s3_req *q, const struct part_copy *c)
 {
     if (c->source.bkt.versioning.p)
@@ -317,7 +415,7 @@ enum s3err s3_h_upload_part_copy(struct s3_req *q)
     for (int i = 0; e == S3ERR_OK && r == -EAGAIN && i < TRIES; i++) {
         e = prepare_part(q, &c);
         if (e == S3ERR_OK)
-            r = s3_index_update(q->gw->index, commit_part, &c);
+            r = commit_part_copy(q, &c);
     }
     if (e == S3ERR_OK && r == -ENOENT) /* aborted or completed meanwhile */
         return s3_no_such_upload(q);

@@ -178,21 +178,15 @@ enum s3err s3_refuse_encryption(struct s3_req *q)
 
 static enum s3err class_from(struct s3_req *q, struct s3_object *o)
 {
-    static const struct str known[] = {
-        /* labels: all are stored alike and readable at once */
-        STR_INIT("STANDARD"),   STR_INIT("REDUCED_REDUNDANCY"),  STR_INIT("STANDARD_IA"),
-        STR_INIT("ONEZONE_IA"), STR_INIT("INTELLIGENT_TIERING"), STR_INIT("GLACIER"),
-        STR_INIT("GLACIER_IR"), STR_INIT("DEEP_ARCHIVE")};
     o->storage_class = STR_NULL;
     struct str v = s3_req_option(q, STR("x-amz-storage-class"));
-    if (v.n == 0)
+    if (v.n == 0 || str_eq(v, STR("STANDARD")))
         return S3ERR_OK;
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (str_eq(v, known[i])) {
-            o->storage_class = i == 0 ? STR_NULL : known[i];
-            return S3ERR_OK;
-        }
-    return s3_err(q, S3ERR_INVALID_STORAGE_CLASS, "StorageClassRequested", v);
+    const struct s3_class *c = s3_class_find(&q->gw->classes, v);
+    if (!c)
+        return s3_err(q, S3ERR_INVALID_STORAGE_CLASS, "StorageClassRequested", v);
+    o->storage_class = c->name;
+    return S3ERR_OK;
 }
 
 /* Whose is the object to be? */

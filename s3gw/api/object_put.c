@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PutObject. Rule: s3-behaviours 10, 12, 13; S3 API Reference, PutObject. */
+#include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/ingest.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
-#include "s3gw/dfs/describe.h"
 #include "s3gw/index/bucket.h"
 
 struct put {
@@ -23,18 +23,7 @@ static int describe(struct s3_ingest *in, struct buf *out)
     p->o.mtime_ms = q->now_ms;
     memcpy(p->o.etag.md5, in->md5, 16);
     p->o.checksum = in->q->plan->got;
-    AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
-    s3_object_encode(&p->o, &record);
-    int r = buf_err(&record);
-    if (r < 0)
-        return r;
-    s3_desc_encode(&(struct s3_desc){.kind = S3_DESC_PUT,
-                                     .bucket = q->bkt->name,
-                                     .owner_id = q->bkt->owner_id,
-                                     .key = q->key,
-                                     .rest = buf_str(&record)},
-                   out);
-    return buf_err(out);
+    return s3_describe_object(q->bkt, q->key, &p->o, 0, out);
 }
 
 static int commit(struct s3_tx *tx, struct s3_ingest *in)
@@ -82,6 +71,7 @@ enum s3err s3_h_put_object(struct s3_req *q)
         e = judge_early(q, &p->cond);
     if (e != S3ERR_OK)
         return e;
+    p->in.storage_class = p->o.storage_class;
     if (q->plan->compute == S3_CK_NONE)
         q->plan->compute = S3_CK_CRC64NVME;
     return s3_ingest_begin(&p->in);

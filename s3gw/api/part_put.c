@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UploadPart. Rule: s3-behaviours 6 and 16; S3 API Reference, UploadPart. */
 #include "s3gw/api/answer.h"
+#include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/ingest.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
-#include "s3gw/dfs/describe.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/upload.h"
 
@@ -29,22 +29,7 @@ static int describe(struct s3_ingest *in, struct buf *out)
     memcpy(p->u.md5, in->md5, 16);
     p->u.checksum = p->keep_checksum ? in->q->plan->got : (struct s3_checksum){0};
     p->u.crc64 = in->q->plan->got_crc64;
-    struct s3_object o = {.size = in->size, .mtime_ms = q->now_ms, .checksum = p->u.checksum};
-    memcpy(o.etag.md5, in->md5, 16);
-    AUTO(buf_free) struct buf rest = BUF(S3_INDEX_VALUE_MAX);
-    buf_u64(&rest, p->upload.useq);
-    buf_u32(&rest, p->u.number);
-    s3_object_encode(&o, &rest);
-    int r = buf_err(&rest);
-    if (r < 0)
-        return r;
-    s3_desc_encode(&(struct s3_desc){.kind = S3_DESC_PART,
-                                     .bucket = q->bkt->name,
-                                     .owner_id = q->bkt->owner_id,
-                                     .key = q->key,
-                                     .rest = buf_str(&rest)},
-                   out);
-    return buf_err(out);
+    return s3_describe_part(q->bkt, q->key, p->upload.useq, &p->u, out);
 }
 
 static int commit(struct s3_tx *tx, struct s3_ingest *in)
@@ -127,5 +112,6 @@ enum s3err s3_h_upload_part(struct s3_req *q)
         e = find_upload(q, p);
     if (e == S3ERR_OK)
         e = choose_checksum(q, p);
+    p->in.storage_class = p->upload.proto.storage_class;
     return e == S3ERR_OK ? s3_ingest_begin(&p->in) : e;
 }

@@ -5,6 +5,7 @@
 
 #include "dfscore/base/str.h"
 #include "s3gw/core/budget.h"
+#include "s3gw/core/storage_class.h"
 
 struct s3_index;
 struct s3_dfs;
@@ -16,6 +17,7 @@ struct s3_gw {
     struct str *domains;       /* lower case, longest first; virtual-host style below these */
     size_t ndomains;
     struct str default_group;  /* of new buckets, "group1" */
+    struct s3_classes classes; /* storage classes beside STANDARD */
     bool sigv2;                /* SigV2 accepted */
     bool relaxed;              /* durability = relaxed */
     struct str root_id;        /* canonical id of the root user */

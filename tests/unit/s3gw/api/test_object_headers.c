@@ -10,6 +10,7 @@ static void request(struct fixture *f, struct s3_bucket *bkt, const char *header
     s3_req_init(&f->q);
     f->used = true;
     f->q.gw = &f->gw;
+    f->gw.classes = s3_classes_default;
     f->q.bkt = bkt;
     become(&f->q, "alice");
     add_request_headers(&f->q, headers);
@@ -66,7 +67,8 @@ static void what_is_refused(void **state)
         enum s3err e;
     } rows[] = {
         {"x-amz-storage-class: STANDARD", S3ERR_OK},
-        {"x-amz-storage-class: DEEP_ARCHIVE", S3ERR_OK},
+        {"x-amz-storage-class: ONEZONE_IA", S3ERR_OK},
+        {"x-amz-storage-class: DEEP_ARCHIVE", S3ERR_INVALID_STORAGE_CLASS}, /* nobody named it */
         {"x-amz-storage-class: OUTPOSTS", S3ERR_INVALID_STORAGE_CLASS},
         {"x-amz-storage-class: standard", S3ERR_INVALID_STORAGE_CLASS},
         {"x-amz-acl: private", S3ERR_OK},
@@ -127,7 +129,7 @@ static void a_presigned_request_carries_options_in_its_query(void **state)
     struct s3_bucket bkt = {.name = STR("b"), .owner_id = STR("alice-id")};
     struct s3_pair params[] = {{STR("X-Amz-Meta-Colour"), STR("red")},
                                {STR("x-amz-tagging"), STR("a=1")},
-                               {STR("x-amz-storage-class"), STR("GLACIER")}};
+                               {STR("x-amz-storage-class"), STR("GLACIER_IR")}};
     for (int presigned = 0; presigned < 2; presigned++) {
         struct fixture f;
         struct s3_object o = {0};

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/api/relocate.h"
+
+#include <pthread.h>
+
+#include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
+#include "s3gw/api/ingest.h"
+#include "s3gw/core/digest.h"
+#include "s3gw/dfs/dfs.h"
+#include "s3gw/index/refs.h"
+
+bool s3_relocate_needed(const struct s3_gw *gw, struct str from, struct str to,
+                        const struct s3_bucket *bkt, const struct s3_extent *e, size_t n)
+{
+    if (str_eq(s3_class_group(&gw->classes, from, STR("")),
+               s3_class_group(&gw->classes, to, STR(""))))
+        return false;
+    struct str group = s3_class_group(&gw->classes, to, bkt->group);
+    for (size_t i = 0; i < n; i++)
+        if (!str_starts(e[i].file_id, group) || e[i].file_id.n == group.n ||
+            e[i].file_id.p[group.n] != '/')
+            return true;
+    return false;
+}
+
+/* --- do the bytes have the digests of the object? --- */
+
+struct verify {
+    const struct s3_object *o; /* NULL: whatever they are */
+    struct s3_hash md5, sum;
+    bool by_part;      /* the ETag is made of the parts' MD5s */
+    size_t part;       /* under way */
+    uint64_t left;     /* of it */
+    uint8_t *part_md5; /* nparts times 16; heap */
+};
+
+static void verify_fini(struct verify *v)
+{
+    s3_hash_fini(&v->md5);
+    s3_hash_fini(&v->sum);
+    free(v->part_md5);
+}
+
+static bool parts_add_up(const struct s3_object *o)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < o->nparts; i++)
+        sum += o->parts[i].size;
+    return o->nparts > 0 && o->nparts == o->etag.parts && sum == o->size;
+}
+
+static int verify_init(struct verify *v, const struct s3_object *o)
+{
+    v->o = o;
+    if (!o)
+        return 0;
+    v->by_part = parts_add_up(o);
+    int r = 0;
+    if (v->by_part) {
+        v->left = o->parts[0].size;
+        v->part_md5 = dfs_zalloc(o->nparts * 16);
+        r = v->part_md5 ? 0 : -ENOMEM;
+    }
+    if (r == 0 && (v->by_part || o->etag.parts == 0))
+        r = s3_hash_init(&v->md5, S3_CK_MD5);
+    if (r == 0 && o->checksum.type == S3_CK_FULL_OBJECT)
+        r = s3_hash_init(&v->sum, o->checksum.alg);
+    return r;
+}
+
+/* The part under way has ended, and empty ones behind it. */
+static int verify_parts_ended(struct verify *v)
+{
+    while (v->part < v->o->nparts && v->left == 0) {
+        struct s3_checksum md5;
+        s3_hash_final(&v->md5, &md5);
+        s3_hash_fini(&v->md5);
+        memcpy(v->part_md5 + v->part * 16, md5.value, 16);
+        if (++v->part == v->o->nparts)
+            return 0;
+        v->left = v->o->parts[v->part].size;
+        int r = s3_hash_init(&v->md5, S3_CK_MD5);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int verify_update(struct verify *v, const uint8_t *p, size_t n)
+{
+    if (!v->o)
+        return 0;
+    s3_hash_update(&v->sum, p, n);
+    if (!v->by_part) {
+        s3_hash_update(&v->md5, p, n);
+        return 0;
+    }
+    int r = 0;
+    while (r == 0 && n > 0) {
+        size_t take = (size_t)MIN(v->left, (uint64_t)n);
+        if (take == 0)
+            return -EBADMSG; /* more bytes than parts */
+        s3_hash_update(&v->md5, p, take);
+        v->left -= take;
+        p += take;
+        n -= take;
+        r = verify_parts_ended(v);
+    }
+    return r;
+}
+
+static int verify_end(struct verify *v)
+{
+    if (!v->o)
+        return 0;
+    const struct s3_object *o = v->o;
+    uint8_t md5[16];
+    if (v->by_part) {
+        if (v->part < o->nparts)
+            return -EBADMSG;
+        s3_md5(v->part_md5, o->nparts * 16, md5);
+    } else if (o->etag.parts == 0) {
+        struct s3_checksum sum;
+        s3_hash_final(&v->md5, &sum);
+        memcpy(md5, sum.value, 16);
+    }
+    if ((v->by_part || o->etag.parts == 0) && memcmp(md5, o->etag.md5, 16) != 0)
+        return -EBADMSG;
+    if (o->checksum.type != S3_CK_FULL_OBJECT || o->checksum.alg == S3_CK_NONE)
+        return 0;
+    struct s3_checksum sum;
+    s3_hash_final(&v->sum, &sum);
+    return s3_checksum_eq(&sum, &o->checksum) ? 0 : -EBADMSG;
+}
+
+/* --- reading --- */
+
+struct source {
+    struct s3_dfs *dfs;
+    const struct s3_extent *e;
+    size_t n;
+    uint64_t at; /* within the first */
+};
+
+/* Up to @n bytes; *ret 0 at the end. */
+static int read_some(struct source *s, uint8_t *out, size_t n, size_t *ret)
+{
+    *ret = 0;
+    while (s->n > 0 && s->at == s->e->length) {
+        s->e++;
+        s->n--;
+        s->at = 0;
+    }
+    if (s->n == 0)
+        return 0;
+    size_t take = (size_t)MIN(s->e->length - s->at, (uint64_t)n);
+    int r = s3_dfs_read(s->dfs, s->e->file_id, s->e->offset + s->at, out, take, true);
+    if (r < 0)
+        return r;
+    s->at += take;
+    *ret = take;
+    return 0;
+}
+
+/* --- waiting for what another thread says --- */
+
+struct wait {
+    pthread_mutex_t lock;
+    pthread_cond_t said;
+    bool more, done; /* under lock */
+    int result;      /* under lock */
+    char file_id[DFS_FILE_ID_MAX + 1];
+    struct s3_relocation *m;
+};
+
+static void wait_end(struct wait *w, int r, struct str file_id)
+{
+    pthread_mutex_lock(&w->lock);
+    w->result = r == 0 && (file_id.n == 0 || file_id.n > DFS_FILE_ID_MAX) ? -EPROTO : r;
+    if (w->result == 0) {
+        memcpy(w->file_id, file_id.p, file_id.n);
+        w->file_id[file_id.n] = '\0';
+    }
+    w->done = true;
+    pthread_cond_signal(&w->said);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static int wait_done(struct wait *w)
+{
+    pthread_mutex_lock(&w->lock);
+    while (!w->done)
+        pthread_cond_wait(&w->said, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    return w->result;
+}
+
+/* --- small: one item of a batch --- */
+
+static void small_stored(struct s3_dfs_put *p, int r)
+{
+    wait_end(p->arg, r, str_c(p->file_id));
+}
+
+static int small(struct s3_gw *gw, struct wait *w, struct source *s, struct verify *v, size_t size)
+{
+    AUTO(dfs_free_ptr) uint8_t *bytes = dfs_alloc(size);
+    AUTO(buf_free) struct buf description = BUF(S3_INDEX_VALUE_MAX);
+    size_t n = 0, took = 1;
+    int r = bytes ? 0 : -ENOMEM;
+    while (r == 0 && n < size && took > 0) {
+        r = read_some(s, bytes + n, size - n, &took);
+        n += took;
+    }
+    if (r == 0)
+        r = verify_update(v, bytes, n);
+    if (r == 0)
+        r = verify_end(v);
+    if (r == 0)
+        r = w->m->describe(w->m->arg, &description);
+    if (r < 0)
+        return r;
+    struct s3_dfs_put put = {.group = w->m->group,
+                             .description = buf_str(&description),
+                             .data = str_of(bytes, n),
+                             .done = small_stored,
+                             .arg = w};
+    s3_file_extension(w->m->key, put.ext);
+    s3_dfs_submit(gw->dfs, &put);
+    return wait_done(w);
+}
+
+/* --- large: a file of its own --- */
+
+static void large_more(void *arg)
+{
+    struct wait *w = arg;
+    pthread_mutex_lock(&w->lock);
+    w->more = true;
+    pthread_cond_signal(&w->said);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static int large_describe(void *arg, const uint8_t md5[16], struct buf *out)
+{
+    (void)md5; /* of the whole, which is no digest of a multipart object: verify has judged */
+    struct wait *w = arg;
+    return w->m->describe(w->m->arg, out);
+}
+
+static void large_done(void *arg, int r, struct str file_id)
+{
+    wait_end(arg, r, file_id);
+}
+
+static void wait_for_room(struct wait *w, struct s3_upload_file *f, size_t n)
+{
+    while (!s3_upload_file_room(f, n)) {
+        pthread_mutex_lock(&w->lock);
+        while (!w->more)
+            pthread_cond_wait(&w->said, &w->lock);
+        w->more = false;
+        pthread_mutex_unlock(&w->lock);
+    }
+}
+
+static int large(struct s3_gw *gw, struct wait *w, struct source *s, struct verify *v,
+                 uint64_t size)
+{
+    struct s3_upload_file_options o = {.group = w->m->group,
+                                       .size = size,
+                                       .more = large_more,
+                                       .describe = large_describe,
+                                       .done = large_done,
+                                       .arg = w};
+    struct s3_upload_file *f;
+    AUTO(dfs_free_ptr) uint8_t *piece = dfs_alloc(S3_DFS_PIECE);
+    s3_file_extension(w->m->key, o.ext);
+    int r = piece ? s3_upload_file_new(gw->dfs, &o, &f) : -ENOMEM;
+    if (r < 0)
+        return r;
+    size_t n = 1;
+    while (r == 0 && n > 0) {
+        r = read_some(s, piece, S3_DFS_PIECE, &n);
+        if (r < 0 || n == 0)
+            break;
+        r = verify_update(v, piece, n);
+        if (r < 0)
+            break;
+        wait_for_room(w, f, n);
+        r = s3_upload_file_data(f, str_of(piece, n));
+    }
+    if (r == 0)
+        r = verify_end(v);
+    if (r < 0) {
+        s3_upload_file_abort(&f);
+        return r;
+    }
+    s3_upload_file_finish(&f);
+    return wait_done(w);
+}
+
+int s3_relocate(struct s3_gw *gw, struct arena *a, struct s3_relocation *m)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < m->nfrom; i++)
+        size += m->from[i].length;
+    ASSERT(size > 0);
+    struct wait w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, .m = m};
+    struct source s = {gw->dfs, m->from, m->nfrom, 0};
+    AUTO(verify_fini) struct verify v = {0};
+    int r = verify_init(&v, m->expect);
+    if (r == 0)
+        r = size > DFS_PACK_MAX ? large(gw, &w, &s, &v, size) : small(gw, &w, &s, &v, (size_t)size);
+    pthread_cond_destroy(&w.said);
+    pthread_mutex_destroy(&w.lock);
+    if (r < 0)
+        return r;
+    m->to = (struct s3_extent){.file_id = arena_str(a, str_c(w.file_id)), .length = size};
+    return m->to.file_id.p ? 0 : -ENOMEM;
+}
+
+/* --- giving up --- */
+
+static int orphan(struct s3_tx *tx, void *arg)
+{
+    const struct s3_relocation *m = arg;
+    s3_tx_frees(tx);
+    return s3_ref_orphan(tx, m->to.file_id, 0);
+}
+
+void s3_relocate_undo(struct s3_gw *gw, const struct s3_relocation *m)
+{
+    int r = s3_index_update(gw->index, orphan, (void *)(uintptr_t)m);
+    if (r < 0) /* the search for orphans finds it */
+        dfs_log(LOG_WARN, "s3.orphan_left", KV_STR("file", m->to.file_id), KV_ERR(r));
+}

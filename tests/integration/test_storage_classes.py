@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Storage classes: which names are taken, where they are reported, and that data lie in the class's group."""
+import subprocess
+
+import pytest
+from cluster import BUILD
+from ledger import payload
+from test_objects import error
+from twogroups import TwoGroups
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def groups():
+    c = TwoGroups("storage_class = WARM\nstorage_class = COLD=group2\nstorage_class = GLACIER=group2\n")
+    try:
+        c.start()
+        yield c
+        assert c.stop() == 0, c.tail()
+    finally:
+        c.remove()
+
+
+@pytest.mark.parametrize("name", ["STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA",
+                                  "INTELLIGENT_TIERING", "GLACIER_IR"])
+def test_usual_names_are_taken_and_reported(s3, bucket, name):
+    shown = None if name == "STANDARD" else name
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1", StorageClass=name)
+    assert s3.head_object(Bucket=bucket, Key="k").get("StorageClass") == shown
+    assert s3.get_object(Bucket=bucket, Key="k").get("StorageClass") == shown
+    assert [o["StorageClass"] for o in s3.list_objects(Bucket=bucket)["Contents"]] == [name]
+    assert [o["StorageClass"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [name]
+    assert [v["StorageClass"] for v in s3.list_object_versions(Bucket=bucket)["Versions"]] == [name]
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")  # STANDARD unless it says otherwise
+    assert "StorageClass" not in s3.head_object(Bucket=bucket, Key="copy")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="m", StorageClass=name)["UploadId"]
+    assert s3.list_multipart_uploads(Bucket=bucket)["Uploads"][0]["StorageClass"] == name
+    part = s3.upload_part(Bucket=bucket, Key="m", UploadId=upload, PartNumber=1, Body=b"x")
+    assert s3.list_parts(Bucket=bucket, Key="m", UploadId=upload)["StorageClass"] == name
+    s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload,
+                                 MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+    assert s3.head_object(Bucket=bucket, Key="m").get("StorageClass") == shown
+
+
+@pytest.mark.parametrize("name", ["GLACIER", "DEEP_ARCHIVE", "OUTPOSTS"])
+def test_names_nobody_offers_are_refused(s3, bucket, name):
+    refused = ("InvalidStorageClass", 400)
+    s3.put_object(Bucket=bucket, Key="src", Body=b"1")
+    assert error(s3.put_object, Bucket=bucket, Key="k", Body=b"1", StorageClass=name) == refused
+    assert error(s3.create_multipart_upload, Bucket=bucket, Key="k", StorageClass=name) == refused
+    assert error(s3.copy_object, Bucket=bucket, Key="k", CopySource=f"{bucket}/src", StorageClass=name) == refused
+
+
+def group_of(s3, bucket, key):
+    """The group whose file the whole object is."""
+    head = s3.head_object(Bucket=bucket, Key=key)
+    return head["ResponseMetadata"]["HTTPHeaders"]["x-dfs-file-id"].split("/")[0]
+
+
+@pytest.mark.parametrize("size", [1, 200_000, 3_000_000])
+def test_a_class_places_data_in_its_group(groups, size):
+    s3, name = groups.boto3(), f"size-{size}"
+    body = payload("c", 1, size)
+    s3.create_bucket(Bucket=name)
+    for key, cls, group in (("s", "STANDARD", "group1"), ("w", "WARM", "group1"), ("c", "COLD", "group2")):
+        s3.put_object(Bucket=name, Key=key, Body=body, StorageClass=cls)
+        assert group_of(s3, name, key) == group
+        assert s3.get_object(Bucket=name, Key=key)["Body"].read() == body
+    head = s3.head_object(Bucket=name, Key="s")
+    for src, cls, group in (("s", "COLD", "group2"), ("c", "STANDARD", "group1"), ("c", "GLACIER", "group2")):
+        s3.copy_object(Bucket=name, Key="to", CopySource=f"{name}/{src}", StorageClass=cls)
+        assert group_of(s3, name, "to") == group
+        to = s3.get_object(Bucket=name, Key="to")
+        assert to["Body"].read() == body and to["ETag"] == head["ETag"] and to.get("StorageClass", "STANDARD") == cls
+    assert error(s3.put_object, Bucket=name, Key="k", Body=b"1", StorageClass="STANDARD_IA") == \
+        ("InvalidStorageClass", 400)
+
+
+def test_parts_and_copied_parts_follow_the_upload(groups):
+    s3, name = groups.boto3(), "parts"
+    s3.create_bucket(Bucket=name)
+    first, second = payload("p", 1, 5 * MIB), payload("p", 2, MIB)
+    s3.put_object(Bucket=name, Key="src", Body=second)
+    upload = s3.create_multipart_upload(Bucket=name, Key="m", StorageClass="COLD")["UploadId"]
+    before = used(groups)
+    a = s3.upload_part(Bucket=name, Key="m", UploadId=upload, PartNumber=1, Body=first)["ETag"]
+    b = s3.upload_part_copy(Bucket=name, Key="m", UploadId=upload, PartNumber=2,
+                            CopySource=f"{name}/src")["CopyPartResult"]["ETag"]
+    assert used(groups) >= before + 6 * MIB
+    s3.complete_multipart_upload(Bucket=name, Key="m", UploadId=upload, MultipartUpload={
+        "Parts": [{"PartNumber": 1, "ETag": a}, {"PartNumber": 2, "ETag": b}]})
+    got = s3.get_object(Bucket=name, Key="m")
+    assert got["Body"].read() == first + second and got["StorageClass"] == "COLD"
+    s3.copy_object(Bucket=name, Key="back", CopySource=f"{name}/m")
+    back = s3.get_object(Bucket=name, Key="back")
+    assert back["Body"].read() == first + second and back["ETag"] == got["ETag"] and "StorageClass" not in back
+    assert s3.head_object(Bucket=name, Key="back", PartNumber=2)["ContentLength"] == MIB
+
+
+def used(groups):
+    """Bytes of the second group's plain files."""
+    return sum(f.stat().st_size for f in (groups.folder / "second" / "data").rglob("*") if f.is_file())
+
+
+def test_everything_is_there_after_a_rebuild(groups):
+    s3, name = groups.boto3(), "rebuilt"
+    s3.create_bucket(Bucket=name)
+    body = payload("r", 1, 300_000)
+    s3.put_object(Bucket=name, Key="put", Body=body, StorageClass="COLD")
+    s3.copy_object(Bucket=name, Key="moved", CopySource=f"{name}/put", StorageClass="WARM")
+    s3.copy_object(Bucket=name, Key="small", CopySource=f"{name}/put", StorageClass="GLACIER")
+    groups.stop()
+    groups.args.append("--rebuild-index")
+    groups.start()
+    groups.args.remove("--rebuild-index")
+    s3 = groups.boto3()
+    assert {o["Key"]: o["StorageClass"] for o in s3.list_objects_v2(Bucket=name)["Contents"]} == \
+        {"put": "COLD", "moved": "WARM", "small": "GLACIER"}
+    for key in ("put", "moved", "small"):
+        assert s3.get_object(Bucket=name, Key=key)["Body"].read() == body
+
+
+@pytest.mark.parametrize("row", ["STANDARD=group2", "cold", "COLD=", "=group2", "A=g\nstorage_class = A=h"])
+def test_rows_that_mean_nothing_are_refused_at_start(tmp_path, row):
+    conf = tmp_path / "s3gw.conf"
+    conf.write_text(f"storage_class = {row}\n")
+    done = subprocess.run([str(BUILD / "s3gw"), "standalone", "--data", str(tmp_path / "data"), "--config", str(conf)],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "storage_class = " in done.stderr
