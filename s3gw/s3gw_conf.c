@@ -45,6 +45,11 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "with the power; never with a crash of a program."),
     CONF_BOOL(C, sigv2, "signature_v2", "yes", CONF_RESTART,
               "Accept AWS Signature Version 2 from old clients."),
+    CONF_ENUM(C, bucket_defaults, "bucket_defaults", "open", "open|aws", CONF_RESTART,
+              "What new buckets begin with. open: ACLs work, nothing is blocked, as older applications\n"
+              "expect. aws: BucketOwnerEnforced and the whole public access block, as AWS does."),
+    CONF_BOOL(C, acl_emails, "acl_email_grants", "yes", CONF_RESTART,
+              "Accept grants to users named by their e-mail address; AWS answers 405 to them since 2025."),
     CONF_INT(C, http_threads, "http_threads", "0", 0, 256, "threads", CONF_RESTART,
              "Threads that serve connections; 0: one per processor core."),
     CONF_INT(C, workers, "workers", "8", 1, 1024, "threads", CONF_RESTART,

@@ -10,6 +10,7 @@
 #include "dfscore/conf/conf.h"
 
 enum s3gw_durability { S3GW_SYNC, S3GW_RELAXED };
+enum s3gw_bucket_defaults { S3GW_BUCKETS_OPEN, S3GW_BUCKETS_AWS };
 
 struct s3gw_conf {
     char *listen;               /* "address:port"; see s3gw_conf_check for its parts */
@@ -26,6 +27,8 @@ struct s3gw_conf {
     uint64_t large_memory;      /* bytes */
     int durability;             /* enum s3gw_durability */
     bool sigv2;
+    int bucket_defaults;        /* enum s3gw_bucket_defaults */
+    bool acl_emails;
     int64_t http_threads, workers, max_connections;
     uint64_t idle_timeout_ms;
     uint64_t drain_timeout_ms;

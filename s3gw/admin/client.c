@@ -10,7 +10,7 @@
 #include "dfscore/base/buf.h"
 #include "s3gw/admin/socket.h"
 
-enum { DONE = 0, FAILED = 1, USAGE = 2, NOBODY = 3, ANSWER_MAX = 64 * 1024 * 1024, WAIT_S = 30 };
+enum { DONE = 0, FAILED = 1, USAGE = 2, NOBODY = 3, FILE_MAX = 64 * 1024, ANSWER_MAX = 64 * 1024 * 1024, WAIT_S = 30 };
 
 static const char help[] =
     "usage: s3gw admin (--data DIR | --socket PATH) [--json] COMMAND\n"
@@ -21,6 +21,11 @@ static const char help[] =
     "  key create USER [--access-key A --secret-key S]\n"
     "  key list USER\n"
     "  key delete [USER] ACCESS-KEY\n"
+    "  policy put USER NAME FILE     give the user a policy (JSON; - is standard input)\n"
+    "  policy list USER\n"
+    "  policy show|delete USER NAME\n"
+    "  explain USER ACTION RESOURCE [--source-ip IP] [--tls yes]\n"
+    "                   what would be decided, and by what; USER may be anonymous\n"
     "  bucket list [--owner USER]\n"
     "  bucket show NAME\n"
     "  status\n"
@@ -39,7 +44,7 @@ static const char help[] =
 /* What may follow a verb, in order; a name that begins with '?' may be left out when others follow. */
 static const struct verb {
     const char *words[2];
-    const char *args[2];
+    const char *args[3]; /* "@policy": the text of that file */
 } verbs[] = {
     {{"user", "create"}, {"id"}},       {{"user", "list"}, {NULL}},      {{"user", "show"}, {"id"}},
     {{"user", "disable"}, {"id"}},      {{"user", "enable"}, {"id"}},    {{"user", "delete"}, {"id"}},
@@ -47,6 +52,9 @@ static const struct verb {
     {{"bucket", "list"}, {NULL}},       {{"bucket", "show"}, {"name"}},  {{"status", NULL}, {NULL}},
     {{"reclaim", NULL}, {NULL}},        {{"version", NULL}, {NULL}},     {{"lifecycle", "run"}, {NULL}},
     {{"lifecycle", NULL}, {NULL}},
+    {{"policy", "put"}, {"user", "name", "@policy"}}, {{"policy", "list"}, {"user"}},
+    {{"policy", "show"}, {"user", "name"}}, {{"policy", "delete"}, {"user", "name"}},
+    {{"explain", NULL}, {"user", "action", "resource"}},
 };
 
 enum { OPT_DATA = 256, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_ARG };
@@ -61,9 +69,12 @@ static const struct option options[] = {
     {"access-key", required_argument, NULL, OPT_ARG + 2},
     {"secret-key", required_argument, NULL, OPT_ARG + 3},
     {"owner", required_argument, NULL, OPT_ARG + 4},
+    {"source-ip", required_argument, NULL, OPT_ARG + 5},
+    {"tls", required_argument, NULL, OPT_ARG + 6},
     {NULL, 0, NULL, 0},
 };
-static const char *const option_fields[] = {"display_name", "email", "access_key", "secret_key", "owner"};
+static const char *const option_fields[] = {"display_name", "email", "access_key", "secret_key", "owner",
+                                            "source_ip", "tls"};
 
 /* --- the question ----------------------------------------------------------------------------- */
 
@@ -80,17 +91,55 @@ static const struct verb *find_verb(char **words, int n, int *used)
     return NULL;
 }
 
-/* Positional arguments into fields; false when there are too few or too many. */
+/* The text of a file, or of standard input; NULL, and a line that says why. */
+static json_t *file_text(const char *path)
+{
+    bool input = strcmp(path, "-") == 0;
+    FILE *f = input ? stdin : fopen(path, "re");
+    if (!f) {
+        fprintf(stderr, "s3gw admin: %s: %s\n", path, strerror(errno));
+        return NULL;
+    }
+    AUTO(buf_free) struct buf text = BUF(FILE_MAX);
+    size_t n = 1;
+    while (n > 0 && !buf_err(&text)) {
+        char *room = buf_room(&text, 4096);
+        n = room ? fread(room, 1, 4096, f) : 0;
+        buf_used(&text, n);
+    }
+    bool bad = ferror(f) || buf_err(&text);
+    if (!input)
+        (void)fclose(f);
+    json_t *j = bad ? NULL : json_stringn(text.p ? text.p : "", text.n);
+    if (!j)
+        fprintf(stderr, "s3gw admin: %s: not a text of at most %d bytes\n", path, FILE_MAX);
+    return j;
+}
+
+static int words_of(const struct verb *v)
+{
+    int n = 0;
+    while (n < (int)ARRAY_LEN(v->args) && v->args[n])
+        n++;
+    return n;
+}
+
+/* Positional arguments into fields; false when there are too few or too many, or a file cannot be
+ * read. */
 static bool take_words(const struct verb *v, char **words, int n, json_t *request)
 {
-    int wanted = (v->args[0] != NULL) + (v->args[1] != NULL), at = 0;
+    int wanted = words_of(v), at = 0;
     for (int i = 0; i < wanted; i++) {
         const char *name = v->args[i];
         if (*name == '?' && n < wanted)
             continue;
         if (at >= n)
             return false;
-        json_object_set_new(request, name + (*name == '?'), json_string(words[at++]));
+        json_t *value = *name == '@' ? file_text(words[at]) : json_string(words[at]);
+        if (!value)
+            return false;
+        json_object_set_new(request, name + (*name == '?' || *name == '@'), value);
+        at++;
     }
     return at == n;
 }
@@ -183,6 +232,7 @@ static bool print_list(json_t *answer)
         {"users", {"id", "display_name", "email", "created"}},
         {"keys", {"access_key", "user", "created"}},
         {"buckets", {"name", "owner", "group", "created"}},
+        {"policies", {"name"}},
     };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         json_t *list = json_object_get(answer, lists[i].list), *row;
@@ -206,8 +256,13 @@ static void print_answer(json_t *answer)
 {
     if (print_list(answer))
         return;
+    const char *policy = json_string_value(json_object_get(answer, "policy"));
+    if (policy) { /* as it was given, to be put again */
+        puts(policy);
+        return;
+    }
     /* one object that names what it is: its fields are enough */
-    static const char *const single[] = {"user", "key", "bucket"};
+    static const char *const single[] = {"user", "key", "bucket", "decision"};
     for (size_t i = 0; i < ARRAY_LEN(single); i++) {
         json_t *v = json_object_get(answer, single[i]);
         if (json_is_object(v)) {
@@ -268,7 +323,7 @@ static int parse(int argc, char **argv, struct asked *a)
     int used = 0;
     const struct verb *v = find_verb(argv + optind, argc - optind, &used);
     if (!v || !take_words(v, argv + optind + used, argc - optind - used, a->request)) {
-        fprintf(stderr, "s3gw admin: %s (see s3gw admin --help)\n", v ? "wrong number of words" : "unknown command");
+        fprintf(stderr, "s3gw admin: %s (see s3gw admin --help)\n", v ? "arguments missing, too many, or not readable" : "unknown command");
         return USAGE;
     }
     char verb[32];

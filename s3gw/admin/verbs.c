@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "s3gw/admin/verbs.h"
+#include "s3gw/admin/call.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -8,12 +8,10 @@
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
 #include "s3gw/core/newkey.h"
-#include "s3gw/index/bucket.h"
 #include "s3gw/lifecycle/worker.h"
 
 enum {
     ARENA_MAX = 64 * 1024 * 1024, /* of one verb: lists are held whole */
-    ID_MAX = 128,
     TEXT_MAX = 256,
     PAGE = 1000,
     ACCESS_KEY_MIN = 3,
@@ -21,16 +19,9 @@ enum {
     KEY_TEXT_MAX = 128,
 };
 
-struct call {
-    const struct s3_admin_context *c;
-    json_t *request;
-    struct arena arena;
-    int64_t now_ms;
-};
-
 /* --- answers ---------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 2, 3))) static json_t *failure(const char *code, const char *fmt, ...)
+json_t *s3_call_failure(const char *code, const char *fmt, ...)
 {
     char text[512];
     va_list ap;
@@ -40,19 +31,19 @@ __attribute__((format(printf, 2, 3))) static json_t *failure(const char *code, c
     return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", text);
 }
 
-static json_t *failed(const char *what, int r)
+json_t *s3_call_failed(const char *what, int r)
 {
-    return failure("failed", "%s: %s", what, strerror(-r));
+    return s3_call_failure("failed", "%s: %s", what, strerror(-r));
 }
 
-static json_t *done(const char *name, json_t *value)
+json_t *s3_call_done(const char *name, json_t *value)
 {
     if (!name)
         return json_pack("{s:b}", "ok", 1);
     return json_pack("{s:b, s:o}", "ok", 1, name, value);
 }
 
-static json_t *text(struct str s)
+json_t *s3_call_text(struct str s)
 {
     json_t *j = json_stringn(s.p ? s.p : "", s.n);
     return j ? j : json_string("(not UTF-8)");
@@ -70,7 +61,7 @@ static json_t *time_text(int64_t ms)
 
 /* --- arguments -------------------------------------------------------------------------------- */
 
-static struct str arg(struct call *c, const char *name)
+struct str s3_call_arg(struct call *c, const char *name)
 {
     const json_t *v = json_object_get(c->request, name);
     if (!json_is_string(v))
@@ -87,14 +78,13 @@ static bool visible(struct str s)
     return true;
 }
 
-/* A required argument; the answer to give when it is missing or unfit, or NULL. */
-static json_t *want(struct call *c, const char *name, size_t max, struct str *ret)
+json_t *s3_call_want(struct call *c, const char *name, size_t max, struct str *ret)
 {
-    *ret = arg(c, name);
+    *ret = s3_call_arg(c, name);
     if (ret->n == 0)
-        return failure("usage", "%s is missing", name);
+        return s3_call_failure("usage", "%s is missing", name);
     if (ret->n > max || !visible(*ret))
-        return failure("usage", "%s must be at most %zu characters, none of them a control character", name, max);
+        return s3_call_failure("usage", "%s must be at most %zu characters, none of them a control character", name, max);
     return NULL;
 }
 
@@ -108,56 +98,55 @@ static json_t *user_json(struct call *c, const struct s3_user *u)
         n = 0;
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, text(keys[i].access_key));
-    return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "id", text(u->id), "display_name",
-                     text(u->display_name), "email", text(u->email), "disabled", (int)u->disabled, "root",
+        json_array_append_new(list, s3_call_text(keys[i].access_key));
+    return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "id", s3_call_text(u->id), "display_name",
+                     s3_call_text(u->display_name), "email", s3_call_text(u->email), "disabled", (int)u->disabled, "root",
                      (int)u->root, "created", time_text(u->created_ms), "access_keys", list);
 }
 
 static json_t *key_json(const struct s3_access_key *k, bool with_secret)
 {
-    json_t *j = json_pack("{s:o, s:o, s:o}", "access_key", text(k->access_key), "user", text(k->user_id),
+    json_t *j = json_pack("{s:o, s:o, s:o}", "access_key", s3_call_text(k->access_key), "user", s3_call_text(k->user_id),
                           "created", time_text(k->created_ms));
     if (j && with_secret)
-        json_object_set_new(j, "secret_key", text(k->secret));
+        json_object_set_new(j, "secret_key", s3_call_text(k->secret));
     return j;
 }
 
-/* The user named by argument @name, or the answer that says why not. */
-static json_t *find_user(struct call *c, const char *name, struct s3_user *ret)
+json_t *s3_call_user(struct call *c, const char *name, struct s3_user *ret)
 {
     struct str id;
-    json_t *bad = want(c, name, ID_MAX, &id);
+    json_t *bad = s3_call_want(c, name, S3_ADMIN_ID_MAX, &id);
     if (bad)
         return bad;
     int r = s3_user_get(c->c->gw->index, id, S3_READ_ANY, &c->arena, ret);
     if (r == -ENOENT)
-        return failure("missing", "there is no user '" STR_F "'", STR_A(id));
-    return r < 0 ? failed("reading the user", r) : NULL;
+        return s3_call_failure("missing", "there is no user '" STR_F "'", STR_A(id));
+    return r < 0 ? s3_call_failed("reading the user", r) : NULL;
 }
 
 /* Fill @k from the arguments, or anew; NULL, or what is wrong with them. */
 static json_t *choose_key(struct call *c, struct str user, struct s3_access_key *k)
 {
-    struct str access = arg(c, "access_key"), secret = arg(c, "secret_key");
+    struct str access = s3_call_arg(c, "access_key"), secret = s3_call_arg(c, "secret_key");
     *k = (struct s3_access_key){.user_id = user, .created_ms = c->now_ms};
     if (!access.p != !secret.p)
-        return failure("usage", "access_key and secret_key must be given together");
+        return s3_call_failure("usage", "access_key and secret_key must be given together");
     if (!access.p) {
         char *a = arena_alloc(&c->arena, S3_NEW_ACCESS_KEY_LEN + 1);
         char *s = arena_alloc(&c->arena, S3_NEW_SECRET_KEY_LEN + 1);
         int r = !a || !s ? -ENOMEM : s3_new_key(a, s);
         if (r < 0)
-            return failed("making a key", r);
+            return s3_call_failed("making a key", r);
         access = str_c(a);
         secret = str_c(s);
     }
     if (access.n < ACCESS_KEY_MIN || access.n > KEY_TEXT_MAX || !s3_key_text_ok(access) ||
         str_chr(access, '/') != SIZE_MAX)
-        return failure("usage", "access_key must be %d to %d visible ASCII characters without '/'",
+        return s3_call_failure("usage", "access_key must be %d to %d visible ASCII characters without '/'",
                        ACCESS_KEY_MIN, KEY_TEXT_MAX);
     if (secret.n < SECRET_KEY_MIN || secret.n > KEY_TEXT_MAX || !s3_key_text_ok(secret))
-        return failure("usage", "secret_key must be %d to %d visible ASCII characters", SECRET_KEY_MIN,
+        return s3_call_failure("usage", "secret_key must be %d to %d visible ASCII characters", SECRET_KEY_MIN,
                        KEY_TEXT_MAX);
     k->access_key = access;
     k->secret = secret;
@@ -188,33 +177,38 @@ static json_t *commit(struct call *c, struct change *ch)
     struct s3_index *x = c->c->gw->index;
     int r = s3_index_update(x, write_user_and_key, ch);
     if (r == -EEXIST && ch->key_refused)
-        return failure("exists", "the access key '" STR_F "' is in use", STR_A(ch->key->access_key));
+        return s3_call_failure("exists", "the access key '" STR_F "' is in use", STR_A(ch->key->access_key));
     if (r == -EEXIST)
-        return failure("exists", "there is already a user '" STR_F "', or one with this e-mail address",
+        return s3_call_failure("exists", "there is already a user '" STR_F "', or one with this e-mail address",
                        STR_A(ch->user->id));
     if (r < 0)
-        return failed("writing to the key index", r);
+        return s3_call_failed("writing to the key index", r);
     s3_users_changed(x);
     return NULL;
+}
+
+json_t *s3_call_save_user(struct call *c, const struct s3_user *u)
+{
+    return commit(c, &(struct change){.user = u});
 }
 
 static json_t *user_create(struct call *c)
 {
     struct s3_user u = {.created_ms = c->now_ms}, other;
-    json_t *bad = want(c, "id", ID_MAX, &u.id);
+    json_t *bad = s3_call_want(c, "id", S3_ADMIN_ID_MAX, &u.id);
     if (bad)
         return bad;
-    u.display_name = arg(c, "display_name");
-    u.email = arg(c, "email");
+    u.display_name = s3_call_arg(c, "display_name");
+    u.email = s3_call_arg(c, "email");
     if (!u.display_name.n)
         u.display_name = u.id;
     if (u.display_name.n > TEXT_MAX || !visible(u.display_name) || u.email.n > TEXT_MAX || !visible(u.email))
-        return failure("usage", "display_name and email must be at most %d characters", TEXT_MAX);
+        return s3_call_failure("usage", "display_name and email must be at most %d characters", TEXT_MAX);
     if (u.email.n && s3_user_by_email(c->c->gw->index, u.email, &c->arena, &other) == 0)
-        return failure("exists", "the e-mail address '" STR_F "' belongs to user '" STR_F "'", STR_A(u.email),
+        return s3_call_failure("exists", "the e-mail address '" STR_F "' belongs to user '" STR_F "'", STR_A(u.email),
                        STR_A(other.id));
     if (s3_user_get(c->c->gw->index, u.id, S3_READ_ANY, &c->arena, &other) == 0)
-        return failure("exists", "there is already a user '" STR_F "'", STR_A(u.id));
+        return s3_call_failure("exists", "there is already a user '" STR_F "'", STR_A(u.id));
     struct s3_access_key k;
     bad = choose_key(c, u.id, &k);
     if (bad)
@@ -225,7 +219,7 @@ static json_t *user_create(struct call *c)
     dfs_log(LOG_INFO, "admin.user_created", KV_STR("user", u.id));
     json_t *j = user_json(c, &u);
     json_object_set_new(j, "keys", json_pack("[o]", key_json(&k, true)));
-    return done("user", j);
+    return s3_call_done("user", j);
 }
 
 static json_t *user_list(struct call *c)
@@ -234,34 +228,34 @@ static json_t *user_list(struct call *c)
     size_t n;
     int r = s3_user_list(c->c->gw->index, &c->arena, &users, &n);
     if (r < 0)
-        return failed("listing users", r);
+        return s3_call_failed("listing users", r);
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
         json_array_append_new(list, user_json(c, &users[i]));
-    return done("users", list);
+    return s3_call_done("users", list);
 }
 
 static json_t *user_show(struct call *c)
 {
     struct s3_user u;
-    json_t *bad = find_user(c, "id", &u);
-    return bad ? bad : done("user", user_json(c, &u));
+    json_t *bad = s3_call_user(c, "id", &u);
+    return bad ? bad : s3_call_done("user", user_json(c, &u));
 }
 
 static json_t *user_set_disabled(struct call *c, bool disabled)
 {
     struct s3_user u;
-    json_t *bad = find_user(c, "id", &u);
+    json_t *bad = s3_call_user(c, "id", &u);
     if (bad)
         return bad;
     if (u.root)
-        return failure("refused", "root cannot be disabled");
+        return s3_call_failure("refused", "root cannot be disabled");
     u.disabled = disabled;
     bad = commit(c, &(struct change){.user = &u});
     if (bad)
         return bad;
     dfs_log(LOG_INFO, disabled ? "admin.user_disabled" : "admin.user_enabled", KV_STR("user", u.id));
-    return done("user", user_json(c, &u));
+    return s3_call_done("user", user_json(c, &u));
 }
 
 static json_t *user_disable(struct call *c)
@@ -282,28 +276,28 @@ static int delete_user(struct s3_tx *tx, void *id)
 static json_t *user_delete(struct call *c)
 {
     struct s3_user u;
-    json_t *bad = find_user(c, "id", &u);
+    json_t *bad = s3_call_user(c, "id", &u);
     if (bad)
         return bad;
     if (u.root)
-        return failure("refused", "root cannot be deleted");
+        return s3_call_failure("refused", "root cannot be deleted");
     int r = s3_index_update(c->c->gw->index, delete_user, &u.id);
     if (r == -ENOTEMPTY)
-        return failure("not_empty", "user '" STR_F "' still owns buckets", STR_A(u.id));
+        return s3_call_failure("not_empty", "user '" STR_F "' still owns buckets", STR_A(u.id));
     if (r < 0 && r != -ENOENT)
-        return failed("deleting the user", r);
+        return s3_call_failed("deleting the user", r);
     s3_users_changed(c->c->gw->index);
     dfs_log(LOG_INFO, "admin.user_deleted", KV_STR("user", u.id));
-    return done(NULL, NULL);
+    return s3_call_done(NULL, NULL);
 }
 
 static json_t *key_create(struct call *c)
 {
     struct s3_user u;
     struct s3_access_key k;
-    json_t *bad = find_user(c, "user", &u);
+    json_t *bad = s3_call_user(c, "user", &u);
     if (!bad && u.root)
-        bad = failure("refused", "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
+        bad = s3_call_failure("refused", "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
     if (!bad)
         bad = choose_key(c, u.id, &k);
     if (!bad)
@@ -311,24 +305,24 @@ static json_t *key_create(struct call *c)
     if (bad)
         return bad;
     dfs_log(LOG_INFO, "admin.key_created", KV_STR("user", u.id), KV_STR("access_key", k.access_key));
-    return done("key", key_json(&k, true));
+    return s3_call_done("key", key_json(&k, true));
 }
 
 static json_t *key_list(struct call *c)
 {
     struct s3_user u;
-    json_t *bad = find_user(c, "user", &u);
+    json_t *bad = s3_call_user(c, "user", &u);
     if (bad)
         return bad;
     struct s3_access_key *keys;
     size_t n;
     int r = s3_key_list(c->c->gw->index, u.id, &c->arena, &keys, &n);
     if (r < 0)
-        return failed("listing keys", r);
+        return s3_call_failed("listing keys", r);
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
         json_array_append_new(list, key_json(&keys[i], false));
-    return done("keys", list);
+    return s3_call_done("keys", list);
 }
 
 static int delete_key(struct s3_tx *tx, void *access_key)
@@ -341,32 +335,32 @@ static json_t *key_delete(struct call *c)
     struct str access;
     struct s3_access_key k;
     struct s3_user u;
-    json_t *bad = want(c, "access_key", KEY_TEXT_MAX, &access);
+    json_t *bad = s3_call_want(c, "access_key", KEY_TEXT_MAX, &access);
     if (bad)
         return bad;
     int r = s3_key_get(c->c->gw->index, access, S3_READ_ANY, &c->arena, &k, &u);
     if (r == 0 && u.root)
-        return failure("refused", "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
-    struct str owner = arg(c, "user");
+        return s3_call_failure("refused", "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
+    struct str owner = s3_call_arg(c, "user");
     if (r == 0 && owner.n && !str_eq(owner, u.id))
         r = -ENOENT;
     if (r == 0)
         r = s3_index_update(c->c->gw->index, delete_key, &access);
     if (r == -ENOENT)
-        return failure("missing", "there is no access key '" STR_F "'", STR_A(access));
+        return s3_call_failure("missing", "there is no access key '" STR_F "'", STR_A(access));
     if (r < 0)
-        return failed("deleting the key", r);
+        return s3_call_failed("deleting the key", r);
     s3_users_changed(c->c->gw->index);
     dfs_log(LOG_INFO, "admin.key_deleted", KV_STR("user", u.id), KV_STR("access_key", access));
-    return done(NULL, NULL);
+    return s3_call_done(NULL, NULL);
 }
 
 /* --- buckets, status -------------------------------------------------------------------------- */
 
 static json_t *bucket_json(const struct s3_bucket *b)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", text(b->name), "owner", text(b->owner_id), "group",
-                     text(b->group), "versioning", text(b->versioning.n ? b->versioning : STR("never")), "created",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", s3_call_text(b->name), "owner", s3_call_text(b->owner_id), "group",
+                     s3_call_text(b->group), "versioning", s3_call_text(b->versioning.n ? b->versioning : STR("never")), "created",
                      time_text(b->created_ms));
 }
 
@@ -404,24 +398,24 @@ static void append_bucket(json_t *list, const struct s3_bucket *b)
 static json_t *bucket_list(struct call *c)
 {
     json_t *list = json_array();
-    ssize_t n = each_bucket(c, arg(c, "owner"), append_bucket, list);
+    ssize_t n = each_bucket(c, s3_call_arg(c, "owner"), append_bucket, list);
     if (n >= 0)
-        return done("buckets", list);
+        return s3_call_done("buckets", list);
     json_decref(list);
-    return failed("listing buckets", (int)n);
+    return s3_call_failed("listing buckets", (int)n);
 }
 
 static json_t *bucket_show(struct call *c)
 {
     struct str name;
     struct s3_bucket b;
-    json_t *bad = want(c, "name", 255, &name);
+    json_t *bad = s3_call_want(c, "name", 255, &name);
     if (bad)
         return bad;
     int r = s3_bucket_get(c->c->gw->index, name, S3_READ_ANY, &c->arena, &b);
     if (r == -ENOENT)
-        return failure("missing", "there is no bucket '" STR_F "'", STR_A(name));
-    return r < 0 ? failed("reading the bucket", r) : done("bucket", bucket_json(&b));
+        return s3_call_failure("missing", "there is no bucket '" STR_F "'", STR_A(name));
+    return r < 0 ? s3_call_failed("reading the bucket", r) : s3_call_done("bucket", bucket_json(&b));
 }
 
 static json_t *status(struct call *c)
@@ -434,7 +428,7 @@ static json_t *status(struct call *c)
         nusers = 0;
     ssize_t buckets = each_bucket(c, STR_NULL, NULL, NULL);
     json_t *j = json_pack("{s:b, s:s, s:s, s:o, s:s, s:I, s:I}", "ok", 1, "version", dfs_version(), "durability",
-                          gw->relaxed ? "relaxed" : "sync", "region", text(gw->region), "index",
+                          gw->relaxed ? "relaxed" : "sync", "region", s3_call_text(gw->region), "index",
                           health == 0 ? "ok" : dfs_errno_name(health), "users", (json_int_t)nusers, "buckets",
                           (json_int_t)MAX(buckets, 0));
     if (j && c->c->status)
@@ -446,7 +440,7 @@ static json_t *reclaim(struct call *c)
 {
     if (c->c->reclaim)
         c->c->reclaim(c->c->arg);
-    return done(NULL, NULL);
+    return s3_call_done(NULL, NULL);
 }
 
 static json_t *tally_json(const struct s3_life_tally *t)
@@ -463,32 +457,32 @@ static json_t *lifecycle(struct call *c)
 {
     struct s3_life_counts n;
     if (!c->c->lifecycle)
-        return failure("failed", "no lifecycle worker is running");
+        return s3_call_failure("failed", "no lifecycle worker is running");
     c->c->lifecycle(c->c->arg, &n);
     json_t *j = json_pack("{s:b, s:I}", "running", (int)n.running, "failures", (json_int_t)n.failures);
     if (n.running)
         json_object_set_new(j, "pass", json_pack("{s:o, s:o, s:o}", "begun", time_text(n.begun_ms), "bucket",
-                                                 text(str_c(n.bucket)), "done", tally_json(&n.now)));
+                                                 s3_call_text(str_c(n.bucket)), "done", tally_json(&n.now)));
     else
         json_object_set_new(j, "next", time_text(n.next_ms));
     if (n.last_ended_ms)
         json_object_set_new(j, "last_pass",
                             json_pack("{s:o, s:o, s:o}", "begun", time_text(n.last_begun_ms), "ended",
                                       time_text(n.last_ended_ms), "done", tally_json(&n.last)));
-    return done("lifecycle", j);
+    return s3_call_done("lifecycle", j);
 }
 
 static json_t *lifecycle_run(struct call *c)
 {
     if (c->c->lifecycle_run)
         c->c->lifecycle_run(c->c->arg);
-    return done(NULL, NULL);
+    return s3_call_done(NULL, NULL);
 }
 
 static json_t *version(struct call *c)
 {
     (void)c;
-    return done("version", json_string(dfs_version()));
+    return s3_call_done("version", json_string(dfs_version()));
 }
 
 static const struct {
@@ -501,12 +495,15 @@ static const struct {
     {"bucket list", bucket_list}, {"bucket show", bucket_show}, {"status", status},
     {"reclaim", reclaim},         {"version", version},
     {"lifecycle", lifecycle},     {"lifecycle run", lifecycle_run},
+    {"policy put", s3_verb_policy_put},   {"policy list", s3_verb_policy_list},
+    {"policy show", s3_verb_policy_show}, {"policy delete", s3_verb_policy_delete},
+    {"explain", s3_verb_explain},
 };
 
 json_t *s3_admin_run(const struct s3_admin_context *context, json_t *request)
 {
     struct call c = {.c = context, .request = request, .now_ms = dfs_now_ms()};
-    struct str verb = arg(&c, "verb");
+    struct str verb = s3_call_arg(&c, "verb");
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         if (str_eq(verb, str_c(verbs[i].name))) {
             arena_init(&c.arena, ARENA_MAX);
@@ -515,5 +512,5 @@ json_t *s3_admin_run(const struct s3_admin_context *context, json_t *request)
             return answer;
         }
     }
-    return failure("usage", "unknown verb '" STR_F "'", STR_A(verb));
+    return s3_call_failure("usage", "unknown verb '" STR_F "'", STR_A(verb));
 }

@@ -8,6 +8,7 @@
 #include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
 #include "s3gw/api/handlers.h"
+#include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/acl.h"
 #include "s3gw/policy/policy.h"
@@ -41,9 +42,15 @@ enum s3err s3_h_put_bucket_policy(struct s3_req *q)
     if (q->body.n == 0)
         return S3ERR_MISSING_REQUEST_BODY_ERROR;
     AUTO(buf_free) struct buf record = BUF(16 * S3_POLICY_JSON_MAX);
-    enum s3err e = s3_policy_compile(q, q->body, &record);
-    if (e != S3ERR_OK)
-        return e;
+    const struct s3_policy_scope scope = {q->gw->index, &q->arena, q->bkt->name};
+    const char *detail;
+    int r = s3_policy_compile(&scope, q->body, &record, &detail);
+    if (r == -EINVAL) {
+        s3_errm(q, S3ERR_MALFORMED_POLICY, "%s", detail);
+        return s3_err(q, S3ERR_MALFORMED_POLICY, "Detail", str_c(detail));
+    }
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_OTHER);
     if (s3_pab_of(q->bkt) & S3_PAB_BLOCK_POLICY && s3_policy_is_public(buf_str(&record)))
         return S3ERR_ACCESS_DENIED;
     q->resp.status = 204;

@@ -89,6 +89,8 @@ static enum s3err ownership_and_acl(struct s3_req *q, struct s3_bucket *b)
 {
     struct str name = s3_req_option(q, STR("x-amz-object-ownership"));
     enum s3_ownership ownership = S3_OBJECT_WRITER;
+    if (!name.p && q->gw->closed_buckets)
+        name = s3_ownership_name(S3_BUCKET_OWNER_ENFORCED);
     if (name.p && s3_ownership_by_name(name, &ownership) < 0)
         return s3_err_arg(q, "Invalid x-amz-object-ownership header", "x-amz-object-ownership",
                           name);
@@ -119,6 +121,9 @@ static enum s3err creation_headers(struct s3_req *q, struct s3_bucket *b)
     if (on)
         b->versioning = STR("Enabled"); /* lock protects versions */
     enum s3err e = on ? add_doc(q, b, STR("lock"), s3_lock_plain()) : S3ERR_OK;
+    static const char whole_block = S3_PAB_ALL;
+    if (e == S3ERR_OK && q->gw->closed_buckets)
+        e = add_doc(q, b, STR("pab"), str_of(&whole_block, 1));
     return e == S3ERR_OK ? ownership_and_acl(q, b) : e;
 }
 

@@ -28,7 +28,8 @@ static enum s3err page_of(struct s3_req *q, struct page *p)
     if (token.n > 0 && s3_token_decode(&q->arena, token, &p->after) < 0)
         return s3_err_arg(q, "The continuation token provided is incorrect", "continuation-token",
                           token);
-    p->owner = q->who.root ? STR_NULL : q->who.user_id;
+    /* Whom a policy lets list, sees what root sees; others their own. */
+    p->owner = q->who.root || q->who.policies.n > 0 ? STR_NULL : q->who.user_id;
     p->prefix = s3_req_param(q, STR("prefix"));
     p->max = (size_t)n;
     p->paged =

@@ -120,13 +120,14 @@ static enum s3err look_up(struct s3_req *q, struct str access_key, enum s3_read 
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
-static void identify(struct s3_req *q, const struct s3_access_key *key, const struct s3_user *user)
+void s3_auth_identify(struct s3_req *q, const struct s3_access_key *key, const struct s3_user *user)
 {
     q->who.anonymous = false;
     q->who.root = user->root;
     q->who.user_id = user->id;
     q->who.display_name = user->display_name;
     q->who.access_key = key->access_key;
+    q->who.policies = user->policies;
 }
 
 /* We give no temporary credentials, so nobody can have a right token. */
@@ -157,7 +158,7 @@ static enum s3err verify_v4(struct s3_req *q, const struct s3_sigv4 *v, enum s3_
         return e;
     if (st->payload == PAYLOAD_SIGNED_CHUNKS || st->payload == PAYLOAD_SIGNED_CHUNKS_TRAILER)
         s3_sigv4_chunks_init(&st->chunks, v, signing_key);
-    identify(q, &key, &user);
+    s3_auth_identify(q, &key, &user);
     return S3ERR_OK;
 }
 
@@ -174,7 +175,7 @@ static enum s3err verify_v2(struct s3_req *q, const struct s3_sigv2 *v, enum s3_
     if (e == S3ERR_OK)
         e = read_payload(q, s3_req_header(q, STR("x-amz-content-sha256")), st);
     if (e == S3ERR_OK)
-        identify(q, &key, &user);
+        s3_auth_identify(q, &key, &user);
     return e;
 }
 

@@ -13,12 +13,19 @@
 #include "s3gw/core/req.h"
 #include "s3gw/index/index.h"
 
+struct s3_access_key;
+struct s3_user;
+
 /*
  * Fills q->who and q->auth. Needs method, path, query, headers, now_ms and op (routing) of @q.
  * OK (anonymous too: policy decides about that); WOULD_BLOCK when @how is CACHED and the key is not
  * in memory: call again; else the refusal, its elements attached.
  */
 enum s3err s3_auth_verify(struct s3_req *q, enum s3_read how);
+
+/* The caller has proved to own @key, which is @user's: q->who becomes that user. Views. */
+void s3_auth_identify(struct s3_req *q, const struct s3_access_key *key,
+                      const struct s3_user *user);
 
 /*
  * The payload part of the plan: framing, chunk signatures, SHA-256 of the body. After

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "s3gw/auth/auth.h"
 #include "s3gw/auth/hmac.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/httpdate.h"
@@ -67,11 +68,7 @@ static enum s3err judge_signature(struct s3_req *q, struct str ours, struct str 
         return s3_err(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "SignatureProvided",
                       str_head(theirs, 256));
     }
-    q->who.anonymous = false;
-    q->who.root = user->root;
-    q->who.user_id = user->id;
-    q->who.display_name = user->display_name;
-    q->who.access_key = key->access_key;
+    s3_auth_identify(q, key, user);
     return S3ERR_OK;
 }
 

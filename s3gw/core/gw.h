@@ -19,6 +19,8 @@ struct s3_gw {
     struct str default_group;  /* of new buckets, "group1" */
     struct s3_classes classes; /* storage classes beside STANDARD */
     bool sigv2;                /* SigV2 accepted */
+    bool closed_buckets;       /* new buckets begin as AWS's: ACLs off, public access blocked */
+    bool no_acl_emails;        /* grants to e-mail addresses are refused */
     bool relaxed;              /* durability = relaxed */
     struct str root_id;        /* canonical id of the root user */
     int64_t lifecycle_day_ms;  /* length of a day of lifecycle rules; 0: a real one */

@@ -54,6 +54,7 @@ struct s3_identity {
     struct str user_id;      /* canonical id, the Owner ID clients see; absent when anonymous */
     struct str display_name;
     struct str access_key;
+    struct str policies;     /* that the user carries; absent: none. policy/identity.h */
     enum { S3_AUTH_NONE, S3_AUTH_V4_HEADER, S3_AUTH_V4_QUERY, S3_AUTH_V2_HEADER, S3_AUTH_V2_QUERY } how;
 };
 
@@ -117,6 +118,8 @@ struct s3_req {
     struct s3_identity who;
     void *auth;               /* auth/'s own: signature, scope, payload mode; arena */
     struct s3_bucket *bkt;    /* loaded when the operation names an existing bucket; arena */
+
+    const char *why;              /* what let the caller in or kept them out; a literal of policy/eval.c */
 
     unsigned step;                /* questions answered so far; http/pipeline.c */
     struct s3_body_plan *plan;    /* how the body is read; arena; XML and STREAM operations */

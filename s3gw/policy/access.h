@@ -20,6 +20,7 @@ enum {
     S3_PAB_IGNORE_ACLS = 2,
     S3_PAB_BLOCK_POLICY = 4,
     S3_PAB_RESTRICT = 8,
+    S3_PAB_ALL = 15,
 };
 
 /* Unset: ObjectWriter, so that ACLs work as older applications expect (AWS's own default is

@@ -113,6 +113,8 @@ static enum s3err user_by_id(struct s3_req *q, struct str id, struct str *ret)
 
 static enum s3err user_by_email(struct s3_req *q, struct str email, struct str *ret)
 {
+    if (q->gw->no_acl_emails)
+        return s3_errm(q, S3ERR_METHOD_NOT_ALLOWED, "Grants by e-mail address are switched off.");
     struct s3_user u;
     int r = s3_user_by_email(q->gw->index, email, &q->arena, &u);
     if (r == -ENOENT)

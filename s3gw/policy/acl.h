@@ -53,7 +53,7 @@ struct s3_acl_subject {
 /* Does the request have x-amz-acl or x-amz-grant-*? */
 bool s3_acl_in_headers(const struct s3_req *q);
 /* From those headers; without any: the owner, everything. InvalidArgument, InvalidRequest for both
- * kinds, UnresolvableGrantByEmailAddress. */
+ * kinds, UnresolvableGrantByEmailAddress, MethodNotAllowed where e-mail addresses are switched off. */
 enum s3err s3_acl_from_headers(struct s3_req *q, const struct s3_acl_subject *s,
                                struct s3_acl *ret);
 /* From q->body, <AccessControlPolicy>. MalformedACLError, AccessDenied for another owner, and the

@@ -66,7 +66,9 @@ static void principal_arn(const struct s3_ask *ask, struct s3_key_values *ret)
 
 static void principal_type(const struct s3_ask *ask, struct s3_key_values *ret)
 {
-    one(ret, ask->q->who.anonymous ? STR("Anonymous") : STR("Account"));
+    one(ret, ask->q->who.anonymous      ? STR("Anonymous")
+             : ask->q->who.policies.n > 0 ? STR("User")
+                                          : STR("Account"));
 }
 
 static void signature_version(const struct s3_ask *ask, struct s3_key_values *ret)
@@ -106,7 +108,8 @@ static void signature_age(const struct s3_ask *ask, struct s3_key_values *ret)
 
 static void resource_account(const struct s3_ask *ask, struct s3_key_values *ret)
 {
-    one(ret, ask->bkt->owner_id);
+    if (ask->bkt)
+        one(ret, ask->bkt->owner_id);
 }
 
 static void prefix(const struct s3_ask *ask, struct s3_key_values *ret)

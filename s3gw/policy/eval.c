@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/policy/eval.h"
 
+#include "dfscore/log/log.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/version.h"
 #include "s3gw/policy/access.h"
 #include "s3gw/policy/acl.h"
+#include "s3gw/policy/identity.h"
 #include "s3gw/policy/policy.h"
+
+static const struct {
+    bool allowed;
+    const char *text;
+} whys[] = {
+#define S3_WHY(name, allowed, text) {allowed, text},
+    S3_WHYS(S3_WHY)
+#undef S3_WHY
+};
+
+static enum s3err decided(struct s3_req *q, enum s3_why why)
+{
+    q->why = whys[why].text;
+    return whys[why].allowed ? S3ERR_OK : S3ERR_ACCESS_DENIED;
+}
 
 enum of_what { OF_BUCKET, OF_OBJECT };
 
@@ -61,6 +78,12 @@ static bool was_shared(const struct s3_bucket *bkt)
     return s3_bucket_doc(bkt, STR("acl")).p || s3_bucket_doc(bkt, STR("policy")).p;
 }
 
+/* Whoever carries policies may what these say: owning a thing gives no more. */
+static bool carries_policies(const struct s3_req *q)
+{
+    return q->who.policies.n > 0;
+}
+
 static bool acl_grants(const struct s3_ask *ask)
 {
     if (s3_ownership_of(ask->bkt) == S3_BUCKET_OWNER_ENFORCED)
@@ -72,10 +95,12 @@ static bool acl_grants(const struct s3_ask *ask)
         bool bucket = acl_actions[i].acl == OF_BUCKET;
         if (!bucket && !ask->object)
             return false;
+        struct str owner = bucket ? ask->bkt->owner_id : ask->object->owner_id;
+        if (carries_policies(ask->q) && is_user(ask->q, owner))
+            return false;
         struct s3_acl acl;
-        int r = bucket
-                    ? s3_acl_decode(s3_bucket_doc(ask->bkt, STR("acl")), ask->bkt->owner_id, &acl)
-                    : s3_acl_decode(ask->object->acl, ask->object->owner_id, &acl);
+        int r = s3_acl_decode(bucket ? s3_bucket_doc(ask->bkt, STR("acl")) : ask->object->acl, owner,
+                              &acl);
         return r == 0 &&
                s3_acl_allows(&acl, &ask->q->who, acl_actions[i].permission, ignore_public);
     }
@@ -96,20 +121,33 @@ static bool on_the_policy(const char *action)
            strcmp(action, "s3:DeleteBucketPolicy") == 0;
 }
 
-static bool allowed(const struct s3_ask *ask)
+static enum s3_why decide(const struct s3_ask *ask)
 {
     const struct s3_req *q = ask->q;
+    enum s3_verdict own = s3_identity_verdict(q->who.policies, ask);
     bool owner = is_user(q, ask->bkt->owner_id);
     bool enforced = s3_ownership_of(ask->bkt) == S3_BUCKET_OWNER_ENFORCED;
     bool foreign = ask->object && !enforced && !str_eq(ask->object->owner_id, ask->bkt->owner_id);
     enum s3_verdict verdict = s3_policy_verdict(s3_bucket_doc(ask->bkt, STR("policy")), ask);
-    if (verdict == S3_DENY)
-        return owner && on_the_policy(ask->action); /* nobody locks himself out */
-    if (owner && (!foreign || deletes(ask->action)))
-        return true;
-    if (foreign && is_user(q, ask->object->owner_id))
-        return true; /* whoever owns an object keeps it in hand */
-    return policy_allows(ask, verdict, foreign) || acl_grants(ask);
+    if (own == S3_DENY)
+        return S3_WHY_OWN_POLICY_DENIES;
+    if (verdict == S3_DENY && !(owner && on_the_policy(ask->action))) /* nobody locks himself out */
+        return S3_WHY_BUCKET_POLICY_DENIES;
+    if (own == S3_ALLOW)
+        return S3_WHY_OWN_POLICY_ALLOWS;
+    bool by_owning = !carries_policies(q);
+    if (by_owning && owner && (!foreign || deletes(ask->action)))
+        return S3_WHY_BUCKET_OWNER;
+    if (by_owning && foreign && is_user(q, ask->object->owner_id))
+        return S3_WHY_OBJECT_OWNER; /* whoever owns an object keeps it in hand */
+    if (policy_allows(ask, verdict, foreign))
+        return S3_WHY_BUCKET_POLICY_ALLOWS;
+    return acl_grants(ask) ? S3_WHY_ACL : S3_WHY_NOTHING;
+}
+
+static bool allowed(const struct s3_ask *ask)
+{
+    return whys[decide(ask)].allowed;
 }
 
 /* The request's own resource may be an older version; tags and ACL belong to the version. */
@@ -147,35 +185,58 @@ static bool may_learn_of_absence(const struct s3_ask *ask)
     return allowed(&list);
 }
 
+/* ListBuckets and CreateBucket, which any user may ask for who carries no policies. */
+static enum s3_why decide_without_bucket(struct s3_req *q, const char *action)
+{
+    if (q->who.anonymous)
+        return S3_WHY_ANONYMOUS;
+    if (!carries_policies(q))
+        return S3_WHY_ANY_USER;
+    struct s3_ask ask = {.q = q, .action = action};
+    switch (s3_identity_verdict(q->who.policies, &ask)) {
+    case S3_ALLOW:
+        return S3_WHY_OWN_POLICY_ALLOWS;
+    case S3_DENY:
+        return S3_WHY_OWN_POLICY_DENIES;
+    case S3_SILENT:
+        break;
+    }
+    return S3_WHY_NOTHING;
+}
+
+/* Nobody knows whose a missing object would be: the bucket's READ decides what can be said. */
+static enum s3_why decide_missing(const struct s3_ask *ask)
+{
+    enum s3_why why = decide(ask);
+    if (why == S3_WHY_OWN_POLICY_DENIES || why == S3_WHY_BUCKET_POLICY_DENIES)
+        return why;
+    return may_learn_of_absence(ask) ? S3_WHY_MAY_LIST : S3_WHY_NOTHING;
+}
+
 enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
                             const char *action)
 {
     if (q->who.root)
-        return S3ERR_OK;
-    if (!bkt) /* ListBuckets and CreateBucket, which any user may ask for */
-        return q->who.anonymous ? S3ERR_ACCESS_DENIED : S3ERR_OK;
-    if (!was_shared(bkt))
-        return is_user(q, bkt->owner_id) ? S3ERR_OK : S3ERR_ACCESS_DENIED;
+        return decided(q, S3_WHY_ROOT);
+    if (!bkt)
+        return decided(q, decide_without_bucket(q, action));
+    bool owner = is_user(q, bkt->owner_id) && !carries_policies(q);
+    if (!was_shared(bkt) && !carries_policies(q))
+        return decided(q, owner ? S3_WHY_BUCKET_OWNER : S3_WHY_NOTHING);
     struct s3_object object;
     struct s3_ask ask = {.q = q, .bkt = bkt, .key = key, .action = action};
     enum s3err e = load(&ask, &object);
     if (e != S3ERR_OK)
         return e;
     bool missing = key.p && concerns_object(action) && !ask.object && !deletes(action);
-    if (missing && !is_user(q, bkt->owner_id)) {
-        /* Nobody knows whose it would be: the bucket's READ decides what can be said. */
-        bool may = may_learn_of_absence(&ask);
-        return may && s3_policy_verdict(s3_bucket_doc(bkt, STR("policy")), &ask) != S3_DENY
-                   ? S3ERR_OK
-                   : S3ERR_ACCESS_DENIED;
-    }
-    return allowed(&ask) ? S3ERR_OK : S3ERR_ACCESS_DENIED;
+    return decided(q, missing && !owner ? decide_missing(&ask) : decide(&ask));
 }
 
 enum s3err s3_policy_expected_owner(struct s3_req *q, struct str name, const struct s3_bucket *bkt)
 {
     struct str expected = s3_req_option(q, name);
-    return !expected.p || str_eq(expected, bkt->owner_id) ? S3ERR_OK : S3ERR_ACCESS_DENIED;
+    return !expected.p || str_eq(expected, bkt->owner_id) ? S3ERR_OK
+                                                          : decided(q, S3_WHY_OTHER_BUCKET_OWNER);
 }
 
 /* Writes that carry more than data need the right to each: s3-behaviours 21, table of permissions.
@@ -192,12 +253,17 @@ static enum s3err check_options(struct s3_req *q)
         if (!s3_req_option(q, options[i].header).p)
             continue;
         struct s3_ask ask = {.q = q, .bkt = q->bkt, .key = q->key, .action = options[i].action};
-        if (!allowed(&ask))
-            return S3ERR_ACCESS_DENIED;
+        enum s3err e = decided(q, decide(&ask));
+        if (e != S3ERR_OK)
+            return e;
     }
+    if (!s3_acl_in_headers(q))
+        return S3ERR_OK;
     struct s3_ask acl = {.q = q, .bkt = q->bkt, .key = q->key, .action = "s3:PutObjectAcl"};
-    bool by_policy = s3_policy_verdict(s3_bucket_doc(q->bkt, STR("policy")), &acl) == S3_DENY;
-    return s3_acl_in_headers(q) && by_policy ? S3ERR_ACCESS_DENIED : S3ERR_OK;
+    enum s3_why why = decide(&acl);
+    bool denied = why == S3_WHY_OWN_POLICY_DENIES || why == S3_WHY_BUCKET_POLICY_DENIES;
+    /* ACL of one's own new object: whoever may make it may give it one, unless a policy says no. */
+    return denied || (carries_policies(q) && !whys[why].allowed) ? decided(q, why) : S3ERR_OK;
 }
 
 static enum s3err check(struct s3_req *q)
@@ -213,19 +279,22 @@ static enum s3err check(struct s3_req *q)
     bool version = op->version_action && s3_req_has_param(q, STR("versionId"));
     enum s3err e = s3_policy_allows(q, q->bkt, q->key, version ? op->version_action : op->action);
     bool writes = op->level == S3_OBJECT && strcmp(op->action, "s3:PutObject") == 0;
-    if (e != S3ERR_OK || !writes || q->who.root || !was_shared(q->bkt))
+    if (e != S3ERR_OK || !writes || q->who.root || !(was_shared(q->bkt) || carries_policies(q)))
         return e;
     if (q->who.anonymous &&
         op->body != S3_BODY_STREAM) /* Create, copies, Complete: signed callers only */
-        return S3ERR_ACCESS_DENIED;
+        return decided(q, S3_WHY_ANONYMOUS);
     return check_options(q);
 }
 
 enum s3err s3_policy_check(struct s3_req *q)
 {
     enum s3err e = check(q);
-    if (e == S3ERR_ACCESS_DENIED &&
-        q->bkt) /* region finders read it on a refusal too: s3-behaviours 9 */
+    if (e != S3ERR_ACCESS_DENIED)
+        return e;
+    dfs_log(LOG_DEBUG, "policy.refused", KV_Z("why", q->why), KV_Z("op", q->op->name),
+            KV_STR("user", q->who.user_id), KV_Z("req", q->request_id));
+    if (q->bkt) /* region finders read it on a refusal too: s3-behaviours 9 */
         s3_resp_header(q, "x-amz-bucket-region", q->gw->region);
     return e;
 }

@@ -3,12 +3,18 @@
  * eval - may this caller do that? The one place that decides.
  *
  *   root                          everything
- *   a Deny of the bucket's policy refuses everybody else, the owner too (but for the policy itself)
- *   the bucket's owner            everything, save reading objects that somebody else owns
- *   an Allow of the policy        for objects of the bucket's owner; not through
- * RestrictPublicBuckets a grant of an ACL             not with BucketOwnerEnforced; public ones not
- * with IgnorePublicAcls otherwise                     AccessDenied; a missing key is NoSuchKey only
- * to who may list
+ *   a Deny of the caller's own policies, or of the bucket's, refuses everybody else, the bucket's
+ *                                 owner too (but for the bucket's policy itself)
+ *   an Allow of the caller's own  whatever it says, of any bucket: it is the operator who gave it
+ *   the bucket's owner            everything, save reading objects that somebody else owns; not
+ *                                 when they carry policies: these then say what they may
+ *   an Allow of the bucket policy for objects of the bucket's owner; not through
+ *                                 RestrictPublicBuckets
+ *   a grant of an ACL             not with BucketOwnerEnforced; public ones not with
+ *                                 IgnorePublicAcls
+ *   otherwise                     AccessDenied; a missing key is NoSuchKey only to who may list
+ *
+ * What decided is kept in q->why, one of the texts below, for logs and `s3gw admin explain`.
  *
  * A bucket that never had a policy or an ACL is decided without looking at the object: its owner
  * alone.
@@ -21,6 +27,28 @@
 
 #include "s3gw/core/op.h"
 #include "s3gw/index/bucket.h"
+
+/* S3_WHY(name, allowed, text) */
+#define S3_WHYS(S3_WHY)                                                                            \
+    S3_WHY(ROOT, true, "root may do everything")                                                   \
+    S3_WHY(ANY_USER, true, "any user may")                                                         \
+    S3_WHY(ANONYMOUS, false, "nobody may without signing")                                         \
+    S3_WHY(OWN_POLICY_DENIES, false, "a policy of the user denies it")                             \
+    S3_WHY(OWN_POLICY_ALLOWS, true, "a policy of the user allows it")                              \
+    S3_WHY(BUCKET_POLICY_DENIES, false, "the bucket's policy denies it")                           \
+    S3_WHY(BUCKET_POLICY_ALLOWS, true, "the bucket's policy allows it")                            \
+    S3_WHY(BUCKET_OWNER, true, "the user owns the bucket")                                         \
+    S3_WHY(OBJECT_OWNER, true, "the user owns the object")                                         \
+    S3_WHY(ACL, true, "an ACL grants it")                                                          \
+    S3_WHY(MAY_LIST, true, "there is no such key, and the user may list")                          \
+    S3_WHY(OTHER_BUCKET_OWNER, false, "the bucket has another owner than expected")                \
+    S3_WHY(NOTHING, false, "nothing allows it")
+
+enum s3_why {
+#define S3_WHY(name, allowed, text) S3_WHY_##name,
+    S3_WHYS(S3_WHY)
+#undef S3_WHY
+};
 
 /* The pipeline's fourth question, for the operation and resource of @q. OK, AccessDenied,
  * WOULD_BLOCK. */

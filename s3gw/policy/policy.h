@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy - bucket policies: JSON in, a compact record kept beside it, and the record's verdict.
+ * policy - policies of buckets and users: JSON in, a compact record kept beside it, and the record's
+ * verdict.
  *
  * Record (document "policy"): u8 version (1), lstr the JSON as it came, u8 with variables, u8
  * public, then statements, each u32 length and u8 flags (S3_ST_*), list principals, list actions
@@ -17,6 +18,7 @@
 #include "s3gw/index/object.h"
 
 struct s3_bucket;
+struct s3_index;
 
 enum { S3_POLICY_JSON_MAX = 20 * 1024 };
 
@@ -25,15 +27,22 @@ enum s3_verdict { S3_SILENT, S3_ALLOW, S3_DENY };
 /* What is asked. */
 struct s3_ask {
     struct s3_req *q;
-    const struct s3_bucket *bkt;
+    const struct s3_bucket *bkt;    /* NULL: none is concerned, or q->bucket is to be created */
     struct str key;                 /* absent: the bucket itself */
     const char *action;             /* "s3:GetObject" */
     const struct s3_object *object; /* the present object, NULL: none or not known */
 };
 
-/* Compile @json for the bucket; MalformedPolicy with Detail. Looks principals up; may block. */
-enum s3err s3_policy_compile(struct s3_req *q, struct str json, struct buf *record);
-/* What the policy says. A damaged record denies. */
+/* What a policy may speak of. */
+struct s3_policy_scope {
+    struct s3_index *index; /* where principals are looked up; may block */
+    struct arena *arena;
+    struct str bucket; /* absent: carried by a user, so no principals, and any bucket */
+};
+/* Compile @json. 0; -EINVAL and what is wrong with it, a literal, in *detail; another errno. */
+int s3_policy_compile(const struct s3_policy_scope *scope, struct str json, struct buf *record,
+                      const char **detail) MUST_CHECK;
+/* What the policy says; an empty record is silent, a damaged one denies. */
 enum s3_verdict s3_policy_verdict(struct str record, const struct s3_ask *ask);
 /* Does it allow anything to everybody, without a condition that pins the caller? */
 bool s3_policy_is_public(struct str record);

@@ -3,25 +3,35 @@
  * not obeyed would be a hole. */
 #include <jansson.h>
 
-#include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/policy.h"
 
 enum { RECORD_VERSION = 1, STATEMENTS_MAX = 2000 };
 
 struct compiler {
-    struct s3_req *q;
+    const struct s3_policy_scope *scope;
     struct buf *out;
     bool is_public;
-    enum s3err e; /* the first fault */
+    int e; /* the first fault: -EINVAL with detail, or another errno */
+    const char *detail;
 };
+
+static void fault(struct compiler *c, int r, const char *detail)
+{
+    if (c->e < 0)
+        return;
+    c->e = r;
+    c->detail = detail;
+}
 
 static void bad(struct compiler *c, const char *detail)
 {
-    if (c->e != S3ERR_OK)
-        return;
-    c->e = s3_errm(c->q, S3ERR_MALFORMED_POLICY, "%s", detail);
-    s3_err(c->q, c->e, "Detail", str_c(detail));
+    fault(c, -EINVAL, detail);
+}
+
+static bool of_a_bucket(const struct compiler *c)
+{
+    return c->scope->bucket.p != NULL;
 }
 
 static struct str text_of(const json_t *v)
@@ -80,9 +90,9 @@ static void principal(struct compiler *c, struct str v)
     }
     struct s3_user u;
     struct str id = user_in(v);
-    int r = id.n > 0 ? s3_user_get(c->q->gw->index, id, S3_READ_ANY, &c->q->arena, &u) : -ENOENT;
+    int r = id.n > 0 ? s3_user_get(c->scope->index, id, S3_READ_ANY, c->scope->arena, &u) : -ENOENT;
     if (r < 0 && r != -ENOENT)
-        c->e = s3err_from_errno(r, S3_THING_OTHER);
+        fault(c, r, "looking up a principal");
     else if (r < 0)
         bad(c, "Invalid principal in policy");
     buf_lstr(c->out, id);
@@ -90,8 +100,8 @@ static void principal(struct compiler *c, struct str v)
 
 static void principals(struct compiler *c, const json_t *v)
 {
-    if (json_is_string(v)) {
-        if (!str_eq(text_of(v), STR("*")))
+    if (!v || json_is_string(v)) {
+        if (v && !str_eq(text_of(v), STR("*")))
             bad(c, "Invalid principal in policy");
         buf_var(c->out, 1);
         buf_lstr(c->out, STR("*"));
@@ -111,7 +121,7 @@ static void principals(struct compiler *c, const json_t *v)
         bool user = strcmp(kind, "AWS") == 0 || strcmp(kind, "CanonicalUser") == 0;
         if (!user && strcmp(kind, "Service") != 0 && strcmp(kind, "Federated") != 0)
             bad(c, "Unknown kind of principal");
-        for (size_t i = 0; i < count_of(values) && c->e == S3ERR_OK; i++) {
+        for (size_t i = 0; i < count_of(values) && c->e == 0; i++) {
             struct str item = item_of(c, values, i);
             if (user)
                 principal(c, item);
@@ -137,14 +147,15 @@ static void actions(struct compiler *c, const json_t *v)
 static void resources(struct compiler *c, const json_t *v)
 {
     static const struct str arn = STR_INIT("arn:aws:s3:::");
-    struct str name = c->q->bkt->name;
     buf_var(c->out, count_of(v));
     for (size_t i = 0; i < count_of(v); i++) {
         struct str r = item_of(c, v, i);
         struct str what = str_starts(r, arn) ? str_from(r, arn.n) : STR_NULL;
+        if (!of_a_bucket(c) && str_eq(r, STR("*")))
+            what = r;
         struct str bucket, key;
         (void)str_cut(what, '/', &bucket, &key);
-        if (!what.p || !str_eq(bucket, name))
+        if (!what.p || (of_a_bucket(c) && !str_eq(bucket, c->scope->bucket)))
             bad(c, "Policy has invalid resource");
         buf_lstr(c->out, what);
     }
@@ -224,7 +235,7 @@ static void conditions(struct compiler *c, const json_t *v, bool *ret_pins)
             size_t at = c->out->n;
             lower_lstr(c->out, str_c(key_name));
             struct rd r = rd_of(str_of(c->out->p + at, c->out->n - at));
-            struct str key = arena_str(&c->q->arena, rd_lstr(&r));
+            struct str key = arena_str(c->scope->arena, rd_lstr(&r));
             if (!key.p || !s3_condition_key_known(key))
                 bad(c, "Policy has an invalid condition key");
             bool pins = !op.if_exists;
@@ -249,6 +260,8 @@ static const json_t *either(struct compiler *c, const json_t *s, const char *one
 
 static bool names_everybody(const json_t *principal)
 {
+    if (!principal) /* of an identity policy, which its user carries */
+        return false;
     if (json_is_string(principal))
         return true;
     const json_t *aws = json_object_get(principal, "AWS");
@@ -277,6 +290,17 @@ static void check_members(struct compiler *c, const json_t *s)
     }
 }
 
+/* Bucket policies say who; a policy that a user carries speaks of that user. */
+static const json_t *whom(struct compiler *c, const json_t *s, bool *ret_not)
+{
+    if (of_a_bucket(c))
+        return either(c, s, "Principal", "NotPrincipal", ret_not);
+    *ret_not = false;
+    if (json_object_get(s, "Principal") || json_object_get(s, "NotPrincipal"))
+        bad(c, "A policy of a user must not have a Principal");
+    return NULL;
+}
+
 static void statement(struct compiler *c, const json_t *s)
 {
     if (!json_is_object(s)) {
@@ -288,12 +312,12 @@ static void statement(struct compiler *c, const json_t *s)
     bool allow = str_eq(effect, STR("Allow")), not_principal, not_action, not_resource, pins;
     if (!allow && !str_eq(effect, STR("Deny")))
         bad(c, "Invalid effect");
-    const json_t *who = either(c, s, "Principal", "NotPrincipal", &not_principal);
+    const json_t *who = whom(c, s, &not_principal);
     const json_t *what = either(c, s, "Action", "NotAction", &not_action);
     const json_t *where = either(c, s, "Resource", "NotResource", &not_resource);
     if (not_principal && allow)
         bad(c, "Allow with NotPrincipal is not allowed");
-    if (c->e != S3ERR_OK)
+    if (c->e < 0)
         return;
     buf_u8(c->out, (uint8_t)((allow ? S3_ST_ALLOW : 0) | (not_principal ? S3_ST_NOT_PRINCIPAL : 0) |
                              (not_action ? S3_ST_NOT_ACTION : 0) |
@@ -314,13 +338,13 @@ static void statements(struct compiler *c, const json_t *v)
         bad(c, "Invalid policy syntax: Statement");
     AUTO(buf_free) struct buf one = BUF(8 * S3_POLICY_JSON_MAX);
     struct buf *whole = c->out;
-    for (size_t i = 0; i < n && c->e == S3ERR_OK; i++) {
+    for (size_t i = 0; i < n && c->e == 0; i++) {
         buf_reset(&one);
         c->out = &one;
         statement(c, json_is_array(v) ? json_array_get(v, i) : v);
         c->out = whole;
         if (buf_err(&one))
-            c->e = s3err_from_errno(buf_err(&one), S3_THING_OTHER);
+            fault(c, buf_err(&one), "a statement");
         buf_u32(whole, (uint32_t)one.n);
         buf_adds(whole, buf_str(&one));
     }
@@ -356,19 +380,24 @@ static void free_json(json_t **j)
     json_decref(*j);
 }
 
-enum s3err s3_policy_compile(struct s3_req *q, struct str json, struct buf *record)
+int s3_policy_compile(const struct s3_policy_scope *scope, struct str json, struct buf *record,
+                      const char **detail)
 {
-    struct compiler c = {.q = q, .out = record};
+    struct compiler c = {.scope = scope, .out = record};
+    AUTO(free_json) json_t *root = NULL;
     if (json.n > S3_POLICY_JSON_MAX)
-        return s3_errm(q, S3ERR_MALFORMED_POLICY, "Policies must not be larger than 20 KB");
-    AUTO(free_json) json_t *root = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
+        bad(&c, "Policies must not be larger than 20 KB");
+    else
+        root = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(root))
-        return s3_errm(q, S3ERR_MALFORMED_POLICY,
-                       "Policies must be valid JSON and the first byte must be '{'");
-    buf_u8(record, RECORD_VERSION);
-    buf_lstr(record, json);
-    document(&c, root);
-    if (c.e == S3ERR_OK && buf_err(record))
-        return s3err_from_errno(buf_err(record), S3_THING_OTHER);
+        bad(&c, "Policies must be valid JSON and the first byte must be '{'");
+    if (c.e == 0) {
+        buf_u8(record, RECORD_VERSION);
+        buf_lstr(record, json);
+        document(&c, root);
+    }
+    if (c.e == 0 && buf_err(record))
+        fault(&c, buf_err(record), "the policy");
+    *detail = c.detail;
     return c.e;
 }

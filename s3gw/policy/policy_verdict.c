@@ -108,9 +108,9 @@ enum s3_verdict s3_policy_verdict(struct str record, const struct s3_ask *ask)
         return S3_DENY;
     char action[128];
     char arn[64 + 1 + 1024];
+    struct str name = str_head(ask->bkt ? ask->bkt->name : ask->q->bucket, 64);
     size_t n = lower_action(ask->action, action);
-    int m = ask->key.p ? snprintf(arn, sizeof(arn), STR_F "/", STR_A(ask->bkt->name))
-                       : snprintf(arn, sizeof(arn), STR_F, STR_A(ask->bkt->name));
+    int m = snprintf(arn, sizeof(arn), STR_F "%s", STR_A(name), ask->key.p ? "/" : "");
     size_t key = ask->key.p ? MIN(ask->key.n, sizeof(arn) - (size_t)m) : 0;
     if (key)
         memcpy(arn + m, ask->key.p, key); /* keys may hold any byte but NUL: no %s */

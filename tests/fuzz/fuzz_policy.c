@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_policy - "J" and a policy, or "R" and a record as kept: an accepted policy gives back its
- * text; a record that is not one denies; judging reads nothing outside of it.
+ * fuzz_policy - "J" and a policy of a bucket, "I" and one of a user, "R" and a record of one, "A" and
+ * the record of all of a user: an accepted policy gives back its text; a record that is not one
+ * denies; judging reads nothing outside of it.
  */
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
-#include "s3gw/policy/policy.h"
+#include "s3gw/policy/identity.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,15 +41,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     q.may_block = true;
     q.peer = STR("203.0.113.9");
     q.who = (struct s3_identity){.anonymous = true};
-    if (data[0] == 'J') {
+    if (data[0] == 'J' || data[0] == 'I') {
         AUTO(buf_free) struct buf record = BUF(1024 * 1024);
-        if (s3_policy_compile(&q, rest, &record) == S3ERR_OK) {
+        const struct s3_policy_scope scope = {gw.index, &q.arena,
+                                              data[0] == 'J' ? bucket.name : STR_NULL};
+        const char *detail;
+        if (s3_policy_compile(&scope, rest, &record, &detail) == 0) {
             ASSERT(rest.n <= S3_POLICY_JSON_MAX);
             ASSERT(str_eq(s3_policy_json(buf_str(&record)), rest));
             judge(&q, buf_str(&record));
         }
     } else if (data[0] == 'R') {
         judge(&q, rest);
+    } else if (data[0] == 'A') {
+        struct s3_ask ask = {.q = &q, .bkt = &bucket, .key = STR("k"), .action = "s3:GetObject"};
+        AUTO(buf_free) struct buf less = BUF(1024 * 1024);
+        (void)s3_identity_verdict(rest, &ask);
+        if (s3_identity_set(rest, STR("p"), STR("x"), &less) == 0)
+            ASSERT(s3_identity_verdict(buf_str(&less), &ask) == S3_DENY); /* "x" is damaged */
     }
     s3_req_fini(&q);
     return 0;

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call - one verb of the administrator at work: its arguments, its answers. What the files of verbs
+ * share.
+ *
+ * JSON values returned are new references; a function that returns `json_t *` for what is wrong
+ * returns NULL when nothing is. Threads: the admin socket's.
+ */
+#ifndef S3_ADMIN_CALL_H
+#define S3_ADMIN_CALL_H
+
+#include "dfscore/base/arena.h"
+#include "s3gw/admin/verbs.h"
+#include "s3gw/index/bucket.h"
+
+enum { S3_ADMIN_ID_MAX = 128 };
+
+struct call {
+    const struct s3_admin_context *c;
+    json_t *request;
+    struct arena arena; /* of this call */
+    int64_t now_ms;
+};
+
+/* {"ok":false,...}: codes are in verbs.h. */
+json_t *s3_call_failure(const char *code, const char *fmt, ...) PRINTF_LIKE(2, 3);
+json_t *s3_call_failed(const char *what, int r);
+/* {"ok":true, @name: @value}; both may be NULL. Takes @value. */
+json_t *s3_call_done(const char *name, json_t *value);
+json_t *s3_call_text(struct str s);
+
+/* A text argument; absent when it was not given. */
+struct str s3_call_arg(struct call *c, const char *name);
+/* A required one of at most @max bytes without control characters; or what is wrong with it. */
+json_t *s3_call_want(struct call *c, const char *name, size_t max, struct str *ret);
+/* The user named by argument @name; or why not. */
+json_t *s3_call_user(struct call *c, const char *name, struct s3_user *ret);
+/* Write that user; or why not. */
+json_t *s3_call_save_user(struct call *c, const struct s3_user *u);
+
+/* Verbs of verbs_access.c. */
+json_t *s3_verb_policy_put(struct call *c);
+json_t *s3_verb_policy_list(struct call *c);
+json_t *s3_verb_policy_show(struct call *c);
+json_t *s3_verb_policy_delete(struct call *c);
+json_t *s3_verb_explain(struct call *c);
+
+#endif

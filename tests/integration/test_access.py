@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users, the policies they carry, and what `s3gw admin explain` says of them."""
+import json
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cluster import BUILD, Cluster
+
+
+def code(call, **arguments):
+    with pytest.raises(ClientError) as refused:
+        call(**arguments)
+    return refused.value.response["Error"]["Code"]
+
+
+def policy(effect, actions, resources):
+    return json.dumps({"Version": "2012-10-17",
+                       "Statement": [{"Effect": effect, "Action": actions, "Resource": resources}]})
+
+
+def carry(cluster, user, name, text):
+    file = cluster.folder / "policy.json"
+    file.write_text(text)
+    return cluster.admin("policy", "put", user, name, str(file), check=False)
+
+
+@pytest.fixture(scope="module")
+def ann(cluster):
+    key = cluster.admin("user", "create", "ann")["user"]["keys"][0]
+    return cluster.boto3(key["access_key"], key["secret_key"])
+
+
+def explain(cluster, *words):
+    return cluster.admin("explain", *words)["decision"]
+
+
+def test_a_user_may_what_their_policy_says_and_no_more(cluster, s3, bucket, ann):
+    s3.put_object(Bucket=bucket, Key="pub/a", Body=b"a")
+    s3.put_object(Bucket=bucket, Key="b", Body=b"b")
+    assert code(ann.get_object, Bucket=bucket, Key="pub/a") == "AccessDenied"
+    assert carry(cluster, "ann", "read", policy("Allow", ["s3:GetObject"], [f"arn:aws:s3:::{bucket}/pub/*"]))["ok"]
+    assert ann.get_object(Bucket=bucket, Key="pub/a")["Body"].read() == b"a"
+    assert code(ann.get_object, Bucket=bucket, Key="b") == "AccessDenied"
+    assert code(ann.put_object, Bucket=bucket, Key="pub/c") == "AccessDenied"
+    assert code(ann.create_bucket, Bucket=bucket + "-2") == "AccessDenied"
+    assert code(ann.list_buckets) == "AccessDenied"
+    cluster.admin("policy", "delete", "ann", "read")
+    assert code(ann.get_object, Bucket=bucket, Key="pub/a") == "AccessDenied"
+    ann.create_bucket(Bucket=bucket + "-2")
+
+
+def test_a_deny_holds_against_a_bucket_policy(cluster, s3, bucket, ann):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"k")
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": everybody}))
+    ann.get_object(Bucket=bucket, Key="k")
+    assert carry(cluster, "ann", "no", policy("Deny", "s3:*", "*"))["ok"]
+    try:
+        assert code(ann.get_object, Bucket=bucket, Key="k") == "AccessDenied"
+        assert explain(cluster, "ann", "s3:GetObject", f"arn:aws:s3:::{bucket}/k") == {
+            "allowed": False, "why": "a policy of the user denies it"}
+        assert explain(cluster, "anonymous", "s3:GetObject", f"{bucket}/k")["allowed"]
+    finally:
+        cluster.admin("policy", "delete", "ann", "no")
+
+
+def test_an_operator_who_lists_sees_all_buckets(cluster, bucket, ann):
+    assert carry(cluster, "ann", "list", policy("Allow", "s3:ListAllMyBuckets", "*"))["ok"]
+    try:
+        assert bucket in [b["Name"] for b in ann.list_buckets()["Buckets"]]
+    finally:
+        cluster.admin("policy", "delete", "ann", "list")
+    assert bucket not in [b["Name"] for b in ann.list_buckets()["Buckets"]]
+
+
+def test_policies_are_listed_and_shown_as_given(cluster, ann):
+    text = policy("Allow", "s3:GetObject", "*")
+    assert carry(cluster, "ann", "one", text)["ok"]
+    assert cluster.admin("policy", "list", "ann")["policies"] == [{"name": "one"}]
+    assert cluster.admin("policy", "show", "ann", "one")["policy"] == text
+    cluster.admin("policy", "delete", "ann", "one")
+    assert cluster.admin("policy", "list", "ann")["policies"] == []
+
+
+@pytest.mark.parametrize("words,status,message", [
+    (("policy", "show", "ann", "none"), 1, "no policy 'none'"),
+    (("policy", "delete", "ann", "none"), 1, "no policy 'none'"),
+    (("explain", "ann", "s3:GetObject", "no-such-bucket/k"), 1, "no bucket"),
+    (("explain", "ann", "get", "b/k"), 2, "action must be"),
+    (("explain", "ann", "s3:GetObject", "*"), 2, "needs a bucket"),
+    (("explain", "nobody", "s3:GetObject", "b"), 1, "no user 'nobody'"),
+])
+def test_mistakes_are_named(cluster, ann, words, status, message):
+    answer = cluster.admin(*words, check=False)
+    assert answer["exit_status"] == status and message in answer["error"]
+
+
+def test_bad_policies_and_files_are_refused(cluster, ann):
+    answer = carry(cluster, "ann", "bad", '{"Statement":{"Effect":"Allow","Principal":"*"}}')
+    assert answer["exit_status"] == 2 and answer["error"].startswith("policy: ")
+    assert carry(cluster, "root", "p", policy("Deny", "s3:*", "*"))["error"].startswith("root may do everything")
+    done = subprocess.run([str(BUILD / "s3gw"), "admin", "--data", str(cluster.data), "policy", "put", "ann", "p",
+                           "/no/such/file"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "/no/such/file: No such file" in done.stderr
+
+
+def test_policies_survive_a_restart(fresh_cluster):
+    key = fresh_cluster.admin("user", "create", "eve")["user"]["keys"][0]
+    assert carry(fresh_cluster, "eve", "p", policy("Allow", "s3:CreateBucket", "*"))["ok"]
+    fresh_cluster.stop()
+    fresh_cluster.start()
+    eve = fresh_cluster.boto3(key["access_key"], key["secret_key"])
+    eve.create_bucket(Bucket="eves")
+    assert code(eve.list_objects_v2, Bucket="eves") == "AccessDenied"
+
+
+def configured(tmp_path_factory, text):
+    settings = tmp_path_factory.mktemp("conf") / "s3gw.conf"
+    settings.write_text(text)
+    return Cluster(args=["--config", str(settings)])
+
+
+def test_buckets_can_begin_as_aws_makes_them(tmp_path_factory):
+    c = configured(tmp_path_factory, "bucket_defaults = aws\nacl_email_grants = no\n")
+    try:
+        s3 = c.start().boto3()
+        s3.create_bucket(Bucket="closed")
+        rules = s3.get_bucket_ownership_controls(Bucket="closed")["OwnershipControls"]["Rules"]
+        assert rules == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+        block = s3.get_public_access_block(Bucket="closed")["PublicAccessBlockConfiguration"]
+        assert all(block.values()) and len(block) == 4
+        assert code(s3.put_object, Bucket="closed", Key="k", ACL="public-read") == "AccessControlListNotSupported"
+        assert code(s3.create_bucket, Bucket="open", ACL="public-read") == "InvalidBucketAclWithObjectOwnership"
+        s3.create_bucket(Bucket="open", ObjectOwnership="ObjectWriter")
+        assert code(s3.put_bucket_acl, Bucket="open", GrantRead='emailAddress="a@b"') == "MethodNotAllowed"
+        assert c.stop() == 0
+    finally:
+        c.remove()
