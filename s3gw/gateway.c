@@ -359,6 +359,7 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
         dfs_log(LOG_WARN, "gateway.drain_cut");
     s3_admin_stop(&g->admin);
     s3_http_stop(&g->http);
+    g->gw.stopping = true;
     s3_life_worker_stop(&g->lifecycle);
     s3_reclaim_stop(&g->reclaim);
     s3_dfs_free(&g->gw.dfs);

@@ -445,11 +445,11 @@ static json_t *reclaim(struct call *c)
 
 static json_t *tally_json(const struct s3_life_tally *t)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "buckets", (json_int_t)t->buckets, "looked_at",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "buckets", (json_int_t)t->buckets, "looked_at",
                      (json_int_t)t->rows, "expired", (json_int_t)t->expired, "noncurrent_versions",
                      (json_int_t)t->versions, "delete_markers", (json_int_t)t->markers, "uploads",
                      (json_int_t)t->uploads, "locked", (json_int_t)t->locked, "changed_meanwhile",
-                     (json_int_t)t->changed);
+                     (json_int_t)t->changed, "moved", (json_int_t)t->moved, "failed_moves", (json_int_t)t->failed);
 }
 
 /* The pass under way, and the last complete one; absent when there is none. */

@@ -90,7 +90,7 @@ static void not_taken_back(int r)
         dfs_log(LOG_ERROR, "s3.note_not_taken_back", KV_ERR(r));
 }
 
-static void say_what_key_is(struct s3_req *q, const struct s3_bucket *bkt, struct str key)
+void s3_commit_refused(struct s3_req *q, const struct s3_bucket *bkt, struct str key)
 {
     struct s3_object now;
     int r = s3_object_get(q->gw->index, bkt->bid, key, S3_READ_ANY, true, &q->arena, &now);
@@ -118,7 +118,7 @@ int s3_commit_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
         return r;
     r = s3_index_update(q->gw->index, fn, arg);
     if (r < 0)
-        say_what_key_is(q, bkt, key);
+        s3_commit_refused(q, bkt, key);
     return r;
 }
 
@@ -386,6 +386,6 @@ void s3_commit_deletions(struct s3_req *q, struct s3_deletion *d, size_t n)
         d[place[i]].result = todo[i].result;
         d[place[i]].gone = todo[i].gone;
         if (todo[i].result < 0 || todo[i].by_version)
-            say_what_key_is(q, q->bkt, todo[i].key);
+            s3_commit_refused(q, q->bkt, todo[i].key);
     }
 }

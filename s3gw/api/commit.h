@@ -35,6 +35,9 @@ int s3_commit_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
                   const struct s3_object *o, int (*fn)(struct s3_tx *tx, void *arg),
                   void *arg) MUST_CHECK;
 
+/* A description that lies beside data has been refused by the index: note what the key is. */
+void s3_commit_refused(struct s3_req *q, const struct s3_bucket *bkt, struct str key);
+
 /* The same for a bucket: @now is the record it gets, NULL when it goes (@name). */
 int s3_commit_bucket(struct s3_req *q, struct str name, const struct s3_bucket *now,
                      int (*fn)(struct s3_tx *tx, void *arg), void *arg) MUST_CHECK;

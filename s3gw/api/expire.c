@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/api/expire.h"
 
+#include "dfscore/log/log.h"
 #include "s3gw/api/commit.h"
+#include "s3gw/api/relocate.h"
 #include "s3gw/index/upload.h"
 
 enum { ABORTS_A_COMMIT = 100 }; /* updates must be quick */
+
+/* A request for its arena: nobody asked, so nobody is answered. */
+static void background(struct s3_req *q, struct s3_gw *gw, struct s3_bucket *b)
+{
+    s3_req_init(q);
+    q->gw = gw;
+    q->bkt = b;
+    q->who.user_id = b->owner_id; /* who owns the markers */
+    q->may_block = true;
+}
 
 /* --- objects and versions --- */
 
@@ -23,7 +35,8 @@ static struct s3_deletion deletion_of(const struct s3_expiry *e)
 static void fail_all(struct s3_expiry *e, size_t n, int r)
 {
     for (size_t i = 0; i < n; i++)
-        e[i].result = r;
+        if (e[i].what != S3_EXPIRE_MOVE)
+            e[i].result = r;
 }
 
 static void expire_objects(struct s3_req *q, struct s3_expiry *e, size_t n)
@@ -33,11 +46,127 @@ static void expire_objects(struct s3_req *q, struct s3_expiry *e, size_t n)
         fail_all(e, n, -ENOMEM);
         return;
     }
+    size_t m = 0;
     for (size_t i = 0; i < n; i++)
-        d[i] = deletion_of(&e[i]);
-    s3_commit_deletions(q, d, n);
-    for (size_t i = 0; i < n; i++) /* somebody else was first: as if it had changed */
-        e[i].result = d[i].result == 0 && !d[i].gone.had ? -ENOENT : d[i].result;
+        if (e[i].what != S3_EXPIRE_MOVE)
+            d[m++] = deletion_of(&e[i]);
+    s3_commit_deletions(q, d, m);
+    m = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].what == S3_EXPIRE_MOVE)
+            continue;
+        /* somebody else was first: as if it had changed */
+        e[i].result = d[m].result == 0 && !d[m].gone.had ? -ENOENT : d[m].result;
+        m++;
+    }
+}
+
+/* --- moving to another storage class --- */
+
+struct move {
+    struct s3_req *q;
+    struct s3_expiry *e;
+    struct str was;
+    bool is_current;
+    struct s3_object o; /* as it will be */
+};
+
+static int move_look_up(struct move *m)
+{
+    const struct s3_bucket *b = m->q->bkt;
+    const struct s3_version v = {m->e->null_version, m->e->seq};
+    struct s3_object current;
+    int r = s3_object_get_version(m->q->gw->index, b->bid, m->e->key, &v, S3_READ_ANY, true,
+                                  &m->q->arena, &m->o);
+    if (r < 0 || m->o.seq != m->e->seq)
+        return r < 0 ? r : -ENOENT;
+    r = s3_object_get(m->q->gw->index, b->bid, m->e->key, S3_READ_ANY, false, &m->q->arena,
+                      &current);
+    m->is_current = r == 0 && current.seq == m->o.seq;
+    m->was = m->o.storage_class;
+    m->o.storage_class = m->e->storage_class;
+    return r == -ENOENT ? 0 : r;
+}
+
+static int relabel(struct s3_tx *tx, void *arg)
+{
+    const struct move *m = arg;
+    return s3_object_amend(tx, m->q->bkt->bid, m->e->key, &m->o, S3_SECTION_CLASS);
+}
+
+/* What lies beside an older version must not look newer than what came after it. */
+static int describe_move(void *arg, struct buf *out)
+{
+    const struct move *m = arg;
+    struct s3_object o = m->o;
+    o.extents = NULL;
+    o.nextents = 0;
+    return s3_describe_object(m->q->bkt, m->e->key, &o,
+                              m->is_current ? 0 : (uint64_t)o.mtime_ms * 1000, out);
+}
+
+static int commit_move(struct s3_tx *tx, void *arg)
+{
+    const struct move *m = arg;
+    return s3_object_move(tx, m->q->bkt->bid, m->e->key, m->o.seq, m->was, &m->o);
+}
+
+static int move_data(struct move *m)
+{
+    struct s3_req *q = m->q;
+    struct s3_relocation to = {
+        .group = s3_class_group(&q->gw->classes, m->o.storage_class, q->bkt->group),
+        .key = m->e->key,
+        .from = m->o.extents,
+        .nfrom = m->o.nextents,
+        .expect = &m->o,
+        .describe = describe_move,
+        .arg = m,
+        .may_stop = true};
+    int r = s3_relocate(q->gw, &q->arena, &to);
+    if (r < 0)
+        return r;
+    m->o.extents = &to.to;
+    m->o.nextents = 1;
+    r = s3_index_update(q->gw->index, commit_move, m);
+    if (r < 0) {
+        s3_relocate_undo(q->gw, &to);
+        s3_commit_refused(q, q->bkt, m->e->key);
+    }
+    return r;
+}
+
+static int move_one(struct s3_req *q, struct s3_expiry *e)
+{
+    struct move m = {.q = q, .e = e};
+    int r = move_look_up(&m);
+    if (r < 0)
+        return r;
+    if (s3_relocate_needed(q->gw, m.was, m.o.storage_class, q->bkt, m.o.extents, m.o.nextents))
+        r = move_data(&m);
+    else if (m.is_current)
+        r = s3_commit_key(q, q->bkt, e->key, &m.o, relabel, &m);
+    else
+        r = s3_index_update(q->gw->index, relabel, &m);
+    return r == -EAGAIN ? -ESTALE : r;
+}
+
+static void move_objects(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].what != S3_EXPIRE_MOVE)
+            continue;
+        struct s3_req q;
+        struct s3_bucket bucket = *b;
+        background(&q, gw, &bucket);
+        e[i].result = gw->stopping ? -EINTR : move_one(&q, &e[i]);
+        static struct dfs_log_gate gate;
+        if (e[i].result < 0 && e[i].result != -ESTALE && e[i].result != -ENOENT &&
+            e[i].result != -EINTR && dfs_log_allow(&gate, 1))
+            dfs_log(LOG_WARN, "lifecycle.move_failed", KV_STR("bucket", b->name),
+                    KV_STR("class", e[i].storage_class), KV_ERR(e[i].result));
+        s3_req_fini(&q);
+    }
 }
 
 /* --- uploads --- */
@@ -77,13 +206,10 @@ void s3_expire(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e,
         expire_uploads(gw, b, e, n);
         return;
     }
-    struct s3_req q; /* for its arena: nobody asked, so nobody is answered */
+    move_objects(gw, b, e, n); /* before markers cover them */
+    struct s3_req q;
     struct s3_bucket bucket = *b;
-    s3_req_init(&q);
-    q.gw = gw;
-    q.bkt = &bucket;
-    q.who.user_id = b->owner_id; /* who owns the markers */
-    q.may_block = true;
+    background(&q, gw, &bucket);
     expire_objects(&q, e, n);
     s3_req_fini(&q);
 }

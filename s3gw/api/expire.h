@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * expire - removes what the lifecycle worker says is due, the way requests do: note, conditions,
+ * expire - removes or moves what the lifecycle worker says is due, the way requests do: note, conditions,
  * locks, index (api/commit.h). The worker lives on a lower floor; main hands it this function.
  *
  * Threads: the worker's; blocks.

@@ -290,6 +290,8 @@ static int large(struct s3_gw *gw, struct wait *w, struct source *s, struct veri
             break;
         wait_for_room(w, f, n);
         r = s3_upload_file_data(f, str_of(piece, n));
+        if (r == 0 && w->m->may_stop && gw->stopping)
+            r = -EINTR;
     }
     if (r == 0)
         r = verify_end(v);

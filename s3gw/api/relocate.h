@@ -25,6 +25,7 @@ struct s3_relocation {
     const struct s3_object *expect; /* ETag, parts, checksum the bytes must have; NULL: no check */
     int (*describe)(void *arg, struct buf *out); /* what is kept beside the file */
     void *arg;
+    bool may_stop;       /* give up with -EINTR when the gateway stops */
     struct s3_extent to; /* written: the new file, whole; owner 0; the id in the arena */
 };
 

@@ -493,8 +493,10 @@ int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct
     if (r == 0) {
         if (what == S3_SECTION_TAGS)
             v.o.tags = o->tags;
-        else
+        else if (what == S3_SECTION_ACL)
             v.o.acl = o->acl;
+        else
+            v.o.storage_class = o->storage_class;
         r = rewrite(&c, &v, is_current);
     }
     buf_free(&v.value);
@@ -516,6 +518,104 @@ int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_
         v.o.lock = lock;
         r = rewrite(&c, &v, is_current);
     }
+    buf_free(&v.value);
+    return r;
+}
+
+/* --- move --- */
+
+static int load_detail(struct change *c, struct stored *v)
+{
+    struct s3_row_key row;
+    s3_row_number(&row, S3_ROW_DETAIL, v->o.seq);
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    int r = s3_tx_get(c->tx, s3_row_str(&row), &value);
+    if (r < 0)
+        return r == -ENOENT ? -EBADMSG : r;
+    struct str kept = arena_str(&c->arena, buf_str(&value));
+    return kept.p ? s3_object_decode_detail(kept, &c->arena, &v->o) : -ENOMEM;
+}
+
+/* The version lives on, so its detail row does: what was in it gets a number of its own, under
+ * which the trash takes it apart. */
+static int drop_detail(struct change *c, const struct s3_object *o)
+{
+    struct s3_object old = {.seq = s3_tx_seq(c->tx),
+                            .extents = o->extents,
+                            .nextents = o->nextents,
+                            .parts = o->parts,
+                            .nparts = o->nparts};
+    AUTO(buf_free) struct buf head = BUF(S3_INDEX_VALUE_MAX), detail = BUF(S3_INDEX_VALUE_MAX);
+    s3_object_encode_split(&old, &head, &detail);
+    if (buf_err(&detail) < 0 || detail.n == 0)
+        return buf_err(&detail) < 0 ? buf_err(&detail) : -EBADMSG;
+    struct s3_row_key row;
+    s3_row_number(&row, S3_ROW_DETAIL, old.seq);
+    s3_tx_put(c->tx, s3_row_str(&row), buf_str(&detail));
+    s3_trash_add(c->tx, S3_TRASH_DETAIL, old.seq);
+    return 0;
+}
+
+static int rewrite_whole(struct change *c, const struct stored *v, bool is_current)
+{
+    AUTO(buf_free) struct buf head = BUF(S3_INDEX_VALUE_MAX), detail = BUF(S3_INDEX_VALUE_MAX);
+    struct s3_row_key row;
+    s3_object_encode_split(&v->o, &head, &detail);
+    int r = buf_err(&head) < 0 ? buf_err(&head) : buf_err(&detail);
+    if (r < 0)
+        return r;
+    if (is_current)
+        put_current(c, buf_str(&head));
+    else
+        put_older(c, &v->o, buf_str(&head));
+    s3_row_number(&row, S3_ROW_DETAIL, v->o.seq);
+    if (detail.n > 0)
+        s3_tx_put(c->tx, s3_row_str(&row), buf_str(&detail));
+    else if (v->split)
+        s3_tx_del(c->tx, s3_row_str(&row));
+    return 0;
+}
+
+static int move(struct change *c, struct stored *v, bool is_current, const struct s3_object *o)
+{
+    int r = v->split ? load_detail(c, v) : 0;
+    if (r == 0)
+        r = v->split ? drop_detail(c, &v->o) : s3_refs_drop(c->tx, v->o.extents, v->o.nextents);
+    struct s3_extent *e = arena_alloc(&c->arena, MAX(o->nextents, (size_t)1) * sizeof(*e));
+    if (r == 0 && !e)
+        r = -ENOMEM;
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < o->nextents; i++) {
+        e[i] = o->extents[i];
+        e[i].owner = v->o.seq;
+        s3_ref_add(c->tx, e[i].file_id, v->o.seq);
+    }
+    v->o.extents = e;
+    v->o.nextents = o->nextents;
+    v->o.storage_class = o->storage_class;
+    return rewrite_whole(c, v, is_current);
+}
+
+/* What was described beside the new files is what the record says. */
+static bool same_sections(const struct s3_object *a, const struct s3_object *b)
+{
+    return str_eq(a->tags, b->tags) && str_eq(a->acl, b->acl) && str_eq(a->lock, b->lock);
+}
+
+int s3_object_move(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, struct str was,
+                   const struct s3_object *o)
+{
+    AUTO(change_fini) struct change c;
+    struct stored v = {.value = BUF(S3_INDEX_VALUE_MAX)};
+    bool is_current;
+    int r = change_init(&c, tx, bid, key);
+    if (r == 0)
+        r = load_number(&c, seq, &v, &is_current);
+    if (r == 0 && !(str_eq(v.o.storage_class, was) && same_sections(&v.o, o)))
+        r = -EAGAIN;
+    if (r == 0)
+        r = move(&c, &v, is_current, o);
     buf_free(&v.value);
     return r;
 }

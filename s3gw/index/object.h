@@ -129,11 +129,20 @@ int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key,
  * retention set meanwhile. -EAGAIN: that version is no longer there, or its lock is not @was any
  * more, read again; -ENOENT: the key has none at all.
  */
-enum s3_section { S3_SECTION_TAGS, S3_SECTION_ACL };
+enum s3_section { S3_SECTION_TAGS, S3_SECTION_ACL, S3_SECTION_CLASS };
 int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o,
                     enum s3_section what) MUST_CHECK;
 int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq,
                          struct str was, struct str lock) MUST_CHECK;
+
+/*
+ * The version @seq of a key lies elsewhere from now on: @o says the new extents (owner 0: new files)
+ * and the storage class; number, times and all else stay. Its old files go to the outbox, unless
+ * copies use them. -EAGAIN: that version is no longer there, its class is not @was any more, or its
+ * tags, ACL or lock are not those of @o.
+ */
+int s3_object_move(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, struct str was,
+                   const struct s3_object *o) MUST_CHECK;
 
 /*
  * Copy by reference: like put, after checking that the source is still the version that was read

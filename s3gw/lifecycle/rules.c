@@ -2,6 +2,7 @@
 #include "s3gw/lifecycle/rules.h"
 
 #include "s3gw/core/httpdate.h"
+#include "s3gw/core/storage_class.h"
 #include "s3gw/xml/writer.h"
 
 enum { RECORD_VERSION = 1 };
@@ -41,6 +42,22 @@ static void encode_if(const struct s3_life_rule *r, unsigned bit, uint64_t v, st
         buf_var(out, v);
 }
 
+static void encode_moves(const struct s3_life_rule *r, struct buf *out)
+{
+    buf_u8(out, (uint8_t)r->nmoves);
+    for (size_t i = 0; i < r->nmoves; i++) {
+        const struct s3_life_move *m = &r->move[i];
+        buf_u8(out, (uint8_t)m->bits);
+        buf_lstr(out, m->storage_class);
+        if (m->bits & S3_LIFE_MOVE_DATE)
+            buf_u64(out, (uint64_t)m->date_ms);
+        else
+            buf_var(out, m->days);
+        if (m->bits & S3_LIFE_MOVE_NEWER)
+            buf_var(out, m->newer);
+    }
+}
+
 void s3_life_encode_rule(const struct s3_life_rule *r, struct buf *out)
 {
     buf_u16(out, (uint16_t)r->bits);
@@ -61,6 +78,8 @@ void s3_life_encode_rule(const struct s3_life_rule *r, struct buf *out)
     encode_if(r, S3_LIFE_NONCURRENT, r->noncurrent_days, out);
     encode_if(r, S3_LIFE_NEWER, r->newer, out);
     encode_if(r, S3_LIFE_ABORT, r->abort_days, out);
+    if (r->bits & S3_LIFE_MOVES)
+        encode_moves(r, out);
 }
 
 int s3_life_open(struct str record, struct s3_life_doc *ret)
@@ -98,6 +117,34 @@ static void decode_tags(struct s3_life_rule *r, struct rd *in)
     }
 }
 
+static uint32_t decode_u31(struct rd *in)
+{
+    uint64_t v = rd_var(in);
+    if (v > INT32_MAX)
+        in->bad = true;
+    return (uint32_t)v;
+}
+
+static void decode_moves(struct s3_life_rule *r, struct rd *in)
+{
+    r->nmoves = rd_u8(in);
+    if (r->nmoves > ARRAY_LEN(r->move)) {
+        r->nmoves = 0;
+        in->bad = true;
+    }
+    for (size_t i = 0; i < r->nmoves; i++) {
+        struct s3_life_move *m = &r->move[i];
+        *m = (struct s3_life_move){.bits = rd_u8(in)};
+        m->storage_class = rd_lstr(in);
+        if (m->bits & S3_LIFE_MOVE_DATE)
+            m->date_ms = (int64_t)rd_u64(in);
+        else
+            m->days = decode_u31(in);
+        if (m->bits & S3_LIFE_MOVE_NEWER)
+            m->newer = decode_u31(in);
+    }
+}
+
 int s3_life_next(struct s3_life_doc *d, struct s3_life_rule *ret)
 {
     struct rd *in = &d->rest;
@@ -116,6 +163,9 @@ int s3_life_next(struct s3_life_doc *d, struct s3_life_rule *ret)
     ret->noncurrent_days = (uint32_t)decode_if(ret, S3_LIFE_NONCURRENT, INT32_MAX, in);
     ret->newer = (uint32_t)decode_if(ret, S3_LIFE_NEWER, INT32_MAX, in);
     ret->abort_days = (uint32_t)decode_if(ret, S3_LIFE_ABORT, INT32_MAX, in);
+    ret->nmoves = 0;
+    if (ret->bits & S3_LIFE_MOVES)
+        decode_moves(ret, in);
     d->left--;
     return in->bad ? -EBADMSG : 1;
 }
@@ -153,6 +203,28 @@ static void write_filter(const struct s3_life_rule *r, struct buf *xml)
     s3_xml_close(xml, "Filter");
 }
 
+static void write_date(int64_t ms, struct buf *xml)
+{
+    char text[S3_ISODATE_MAX];
+    size_t n = s3_isodate_format(ms, text);
+    s3_xml_text(xml, "Date", str_of(text, n));
+}
+
+static void write_move(const struct s3_life_move *m, struct buf *xml)
+{
+    bool old = m->bits & S3_LIFE_MOVE_NONCURRENT;
+    const char *name = old ? "NoncurrentVersionTransition" : "Transition";
+    s3_xml_open(xml, name);
+    if (m->bits & S3_LIFE_MOVE_DATE)
+        write_date(m->date_ms, xml);
+    else
+        s3_xml_u64(xml, old ? "NoncurrentDays" : "Days", m->days);
+    if (m->bits & S3_LIFE_MOVE_NEWER)
+        s3_xml_u64(xml, "NewerNoncurrentVersions", m->newer);
+    s3_xml_text(xml, "StorageClass", m->storage_class);
+    s3_xml_close(xml, name);
+}
+
 static void write_expiration(const struct s3_life_rule *r, struct buf *xml)
 {
     if (!(r->bits & (S3_LIFE_DAYS | S3_LIFE_DATE | S3_LIFE_MARKER)))
@@ -160,11 +232,8 @@ static void write_expiration(const struct s3_life_rule *r, struct buf *xml)
     s3_xml_open(xml, "Expiration");
     if (r->bits & S3_LIFE_DAYS)
         s3_xml_u64(xml, "Days", r->days);
-    if (r->bits & S3_LIFE_DATE) {
-        char text[S3_ISODATE_MAX];
-        size_t n = s3_isodate_format(r->date_ms, text);
-        s3_xml_text(xml, "Date", str_of(text, n));
-    }
+    if (r->bits & S3_LIFE_DATE)
+        write_date(r->date_ms, xml);
     if (r->bits & S3_LIFE_MARKER)
         s3_xml_bool(xml, "ExpiredObjectDeleteMarker", (r->bits & S3_LIFE_MARKER_TRUE) != 0);
     s3_xml_close(xml, "Expiration");
@@ -190,6 +259,8 @@ static void write_rule(const struct s3_life_rule *r, struct buf *xml)
         s3_xml_u64(xml, "DaysAfterInitiation", r->abort_days);
         s3_xml_close(xml, "AbortIncompleteMultipartUpload");
     }
+    for (size_t i = 0; i < r->nmoves; i++)
+        write_move(&r->move[i], xml);
     s3_xml_close(xml, "Rule");
 }
 
@@ -298,6 +369,56 @@ int s3_life_judge(struct str record, const struct s3_life_thing *t, int64_t day_
     return any;
 }
 
+/* Small objects stay where they are: moving them costs more than it saves. */
+static bool too_small(const struct s3_life_rule *r, const struct s3_life_move *m,
+                      enum s3_life_minimum minimum, uint64_t size)
+{
+    bool any_size =
+        (r->bits & (S3_LIFE_GREATER | S3_LIFE_LESS)) ||
+        (minimum == S3_LIFE_VARIES && (str_eq(m->storage_class, STR("GLACIER")) ||
+                                       str_eq(m->storage_class, STR("DEEP_ARCHIVE"))));
+    return !any_size && size < S3_LIFE_SMALL;
+}
+
+static bool move_is_due(const struct s3_life_move *m, const struct s3_life_thing *t, int64_t day_ms,
+                        int64_t now_ms)
+{
+    bool old = m->bits & S3_LIFE_MOVE_NONCURRENT;
+    if (old != (t->kind == S3_LIFE_OLD) || t->newer < m->newer)
+        return false;
+    int64_t due =
+        m->bits & S3_LIFE_MOVE_DATE ? m->date_ms : s3_life_due(t->since_ms, m->days, day_ms);
+    return due <= now_ms;
+}
+
+int s3_life_transition(struct str record, const struct s3_life_thing *t, struct str now,
+                       const struct s3_classes *c, int64_t day_ms, int64_t now_ms,
+                       struct s3_life_move *ret)
+{
+    struct s3_life_doc d;
+    struct s3_life_rule r;
+    int e = s3_life_open(record, &d);
+    int best = s3_class_rank(c, now);
+    bool can = best >= 0 && (t->kind == S3_LIFE_CURRENT || t->kind == S3_LIFE_OLD), any = false;
+    if (e < 0)
+        return e;
+    while ((e = s3_life_next(&d, &r)) > 0) {
+        if (!can || r.nmoves == 0 || !filter_fits(&r, t))
+            continue;
+        for (size_t i = 0; i < r.nmoves; i++) {
+            const struct s3_life_move *m = &r.move[i];
+            int rank = s3_class_rank(c, m->storage_class);
+            if (rank <= best || too_small(&r, m, d.minimum, t->size) ||
+                !move_is_due(m, t, day_ms, now_ms))
+                continue;
+            best = rank;
+            *ret = *m;
+            any = true;
+        }
+    }
+    return e < 0 ? e : any;
+}
+
 static size_t common(struct str a, struct str b)
 {
     size_t n = 0;
@@ -320,7 +441,8 @@ int s3_life_scope(struct str record, struct s3_life_scope *ret)
         s.prefix = s.prefix.p ? str_head(s.prefix, common(s.prefix, r.prefix)) : r.prefix;
         s.uploads = s.uploads || (r.bits & S3_LIFE_ABORT);
         s.objects = s.objects || (r.bits & (S3_LIFE_DAYS | S3_LIFE_DATE | S3_LIFE_MARKER_TRUE |
-                                            S3_LIFE_NONCURRENT | S3_LIFE_NEWER));
+                                            S3_LIFE_NONCURRENT | S3_LIFE_NEWER |
+                                            S3_LIFE_MOVES));
     }
     if (e == 0)
         *ret = s;

@@ -7,7 +7,8 @@
  * number of rules; per rule: u16 bits (enum s3_life_bit), lstr id, and in this order what the bits
  * name: lstr prefix, u8 number of tags and lstr key, lstr value of each, varint greater, varint
  * less, varint expiration days, u64 expiration date, varint noncurrent days, varint newer versions,
- * varint abort days. Rule:   s3-behaviours 20; Amazon S3 API Reference,
+ * varint abort days, u8 number of transitions and of each: u8 bits (enum s3_life_move_bit), lstr
+ * class, varint days or u64 date, varint newer versions if given. Rule:   s3-behaviours 20; Amazon S3 API Reference,
  * PutBucketLifecycleConfiguration; Amazon S3 User Guide, "Lifecycle configuration elements",
  * "Understanding object expiration". Threads: no state; any.
  */
@@ -18,10 +19,13 @@
 #include "s3gw/core/tags.h"
 
 struct s3_node;
+struct s3_classes;
 
 enum {
     S3_LIFE_RULES_MAX = 1000,
     S3_LIFE_ID_MAX = 255,
+    S3_LIFE_MOVES_MAX = 16, /* transitions of a rule */
+    S3_LIFE_SMALL = 128 * 1024, /* bytes: below, transitions leave an object alone by default */
     S3_LIFE_DOC_MAX = 4 * 1024 * 1024, /* bytes of a record */
 };
 #define S3_LIFE_DAY_MS INT64_C(86400000)
@@ -42,6 +46,20 @@ enum s3_life_bit {
     S3_LIFE_NONCURRENT = 1u << 12,  /* NoncurrentDays */
     S3_LIFE_NEWER = 1u << 13,
     S3_LIFE_ABORT = 1u << 14,
+    S3_LIFE_MOVES = 1u << 15, /* transitions */
+};
+
+enum s3_life_move_bit {
+    S3_LIFE_MOVE_DATE = 1u << 0,       /* by date, not by days */
+    S3_LIFE_MOVE_NONCURRENT = 1u << 1, /* <NoncurrentVersionTransition> */
+    S3_LIFE_MOVE_NEWER = 1u << 2,      /* NewerNoncurrentVersions was given */
+};
+struct s3_life_move { /* a transition */
+    unsigned bits;
+    struct str storage_class;
+    uint32_t days;   /* >= 0 */
+    int64_t date_ms; /* a midnight, UTC */
+    uint32_t newer;  /* 1..100 */
 };
 
 struct s3_life_rule {
@@ -56,18 +74,18 @@ struct s3_life_rule {
     uint32_t noncurrent_days; /* > 0 */
     uint32_t newer;           /* 1..100 */
     uint32_t abort_days;      /* > 0 */
+    struct s3_life_move move[S3_LIFE_MOVES_MAX];
+    size_t nmoves;
 };
 
-/* Below which size transitions leave objects alone; kept and given back, there are no transitions
- * yet. */
+/* Which objects under S3_LIFE_SMALL transitions leave alone, unless a filter speaks of sizes. */
 enum s3_life_minimum { S3_LIFE_ALL_128K, S3_LIFE_VARIES, S3_LIFE_MINIMUMS_ };
 struct str s3_life_minimum_name(enum s3_life_minimum m);
 int s3_life_minimum_parse(struct str s, enum s3_life_minimum *ret) MUST_CHECK; /* -EINVAL */
 
 /*
  * The record of <LifecycleConfiguration>, appended to @out; rules without an ID get one.
- * MalformedXML, InvalidArgument, InvalidRequest, InvalidTag with the reason; NotImplemented for
- * transitions, when all else is right.
+ * MalformedXML, InvalidArgument, InvalidRequest, InvalidTag, InvalidStorageClass with the reason.
  */
 enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_life_minimum minimum,
                          struct buf *out);
@@ -114,6 +132,15 @@ struct s3_life_verdict {
  */
 int s3_life_judge(struct str record, const struct s3_life_thing *t, int64_t day_ms,
                   struct s3_life_verdict *ret) MUST_CHECK;
+
+/*
+ * To which storage class should it have moved by now, which is of class @now (absent: STANDARD)? The
+ * lowest in the order of @c that is due; nothing moves up. 1 and the rule and class (views); 0;
+ * -EBADMSG.
+ */
+int s3_life_transition(struct str record, const struct s3_life_thing *t, struct str now,
+                       const struct s3_classes *c, int64_t day_ms, int64_t now_ms,
+                       struct s3_life_move *ret) MUST_CHECK;
 
 /* What a walk over the bucket can save: the longest prefix all enabled rules share, and which kinds
  * of things they speak of. 0, -EBADMSG. */

@@ -4,15 +4,15 @@
 #include <sys/random.h>
 
 #include "s3gw/core/httpdate.h"
+#include "s3gw/core/gw.h"
 #include "s3gw/core/names.h"
 #include "s3gw/lifecycle/rules.h"
 #include "s3gw/xml/reader.h"
 
-enum { NEWER_MAX = 100, RANDOM_ID_BYTES = 16 };
+enum { NEWER_MAX = 100, INFREQUENT_DAYS = 30, RANDOM_ID_BYTES = 16 };
 
 struct parse {
     struct s3_req *q;
-    bool transitions; /* one was seen, and was right */
 };
 
 /* --- small pieces --- */
@@ -196,6 +196,17 @@ static enum s3err expiration_of(struct parse *p, const struct s3_node *rule, str
     return S3ERR_OK;
 }
 
+static enum s3err newer_of(struct parse *p, const struct s3_node *n, const char *action,
+                           uint32_t *ret)
+{
+    enum s3err e = positive(p, n, action, ret);
+    if (e == S3ERR_OK && *ret > NEWER_MAX)
+        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
+                       "'NewerNoncurrentVersions' for %s action must not exceed %d", action,
+                       NEWER_MAX);
+    return e;
+}
+
 static enum s3err noncurrent_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
 {
     static const char *const names[] = {"NoncurrentDays", "NewerNoncurrentVersions", NULL};
@@ -215,12 +226,7 @@ static enum s3err noncurrent_of(struct parse *p, const struct s3_node *rule, str
     }
     if (newer && e == S3ERR_OK) {
         r->bits |= S3_LIFE_NEWER;
-        e = positive(p, newer, action, &r->newer);
-        if (e == S3ERR_OK && r->newer > NEWER_MAX)
-            return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
-                           "'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must "
-                           "not exceed %d",
-                           NEWER_MAX);
+        e = newer_of(p, newer, action, &r->newer);
     }
     return e;
 }
@@ -245,50 +251,137 @@ static enum s3err abort_of(struct parse *p, const struct s3_node *rule, struct s
     return positive(p, days, action, &r->abort_days);
 }
 
-static bool known_class(struct str s)
+/* --- transitions --- */
+
+static const char *name_of(const struct s3_life_move *m)
 {
-    static const struct str known[] = {STR_INIT("STANDARD_IA"),         STR_INIT("ONEZONE_IA"),
-                                       STR_INIT("INTELLIGENT_TIERING"), STR_INIT("GLACIER"),
-                                       STR_INIT("GLACIER_IR"),          STR_INIT("DEEP_ARCHIVE")};
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (str_eq(s, known[i]))
-            return true;
-    return false;
+    return m->bits & S3_LIFE_MOVE_NONCURRENT ? "NoncurrentVersionTransition" : "Transition";
 }
 
-static enum s3err transition_of(struct parse *p, const struct s3_node *n, bool noncurrent)
+static const char *days_of(const struct s3_life_move *m)
+{
+    return m->bits & S3_LIFE_MOVE_NONCURRENT ? "NoncurrentDays"
+           : m->bits & S3_LIFE_MOVE_DATE     ? "Date"
+                                             : "Days";
+}
+
+/* Nothing moves to STANDARD or REDUCED_REDUNDANCY; a name of AWS's that is not offered here is told
+ * apart from no name at all. */
+static enum s3err class_of(struct parse *p, struct str class)
+{
+    bool top = str_eq(class, STR("STANDARD")) || str_eq(class, STR("REDUCED_REDUNDANCY"));
+    if (!top && s3_class_find(&p->q->gw->classes, class))
+        return S3ERR_OK;
+    return top || !s3_class_is_aws(class)
+               ? S3ERR_MALFORMED_XML
+               : s3_err(p->q, S3ERR_INVALID_STORAGE_CLASS, "StorageClassRequested", class);
+}
+
+static enum s3err days_of_move(struct parse *p, const struct s3_node *n, struct s3_life_move *m)
+{
+    uint64_t v;
+    struct str text = trimmed(n), class = m->storage_class;
+    if (str_starts(text, STR("-")) && str_u64(str_from(text, 1), INT32_MAX, &v) == 0)
+        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT, "'%s' for %s action must be nonnegative",
+                       days_of(m), name_of(m));
+    if (str_u64(text, INT32_MAX, &v) < 0)
+        return S3ERR_MALFORMED_XML;
+    bool infrequent = str_eq(class, STR("STANDARD_IA")) || str_eq(class, STR("ONEZONE_IA"));
+    if (infrequent && v < INFREQUENT_DAYS)
+        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
+                       "'%s' in %s action must be greater than or equal to %d for storageClass "
+                       "'" STR_F "'",
+                       days_of(m), name_of(m), INFREQUENT_DAYS, STR_A(class));
+    m->days = (uint32_t)v;
+    return S3ERR_OK;
+}
+
+static enum s3err move_of(struct parse *p, const struct s3_node *n, struct s3_life_move *m)
 {
     static const char *const names[] = {"Days", "Date", "StorageClass", NULL};
     static const char *const old_names[] = {"NoncurrentDays", "NewerNoncurrentVersions",
                                             "StorageClass", NULL};
-    const struct s3_node *days, *date, *class;
-    uint64_t v;
-    int64_t ms;
-    if (!only(n, noncurrent ? old_names : names) ||
-        !one(n, noncurrent ? "NoncurrentDays" : "Days", &days) || !one(n, "Date", &date) ||
-        !one(n, "StorageClass", &class) || !class || !days == !date || !known_class(trimmed(class)))
+    bool old = m->bits & S3_LIFE_MOVE_NONCURRENT;
+    const struct s3_node *days, *date, *newer, *class;
+    if (!only(n, old ? old_names : names) || !one(n, old ? "NoncurrentDays" : "Days", &days) ||
+        !one(n, "Date", &date) || !one(n, "NewerNoncurrentVersions", &newer) ||
+        !one(n, "StorageClass", &class) || !class || !days == !date)
         return S3ERR_MALFORMED_XML;
-    if (date)
-        return midnight(p, date, &ms);
-    struct str text = trimmed(days);
-    if (str_starts(text, STR("-")) && str_u64(str_from(text, 1), INT32_MAX, &v) == 0)
-        return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
-                       "'" STR_F "' for %s action must be nonnegative", STR_A(days->name),
-                       noncurrent ? "NoncurrentVersionTransition" : "Transition");
-    return str_u64(text, INT32_MAX, &v) < 0 ? S3ERR_MALFORMED_XML : S3ERR_OK;
+    m->storage_class = trimmed(class);
+    m->bits |= (date ? S3_LIFE_MOVE_DATE : 0u) | (newer ? S3_LIFE_MOVE_NEWER : 0u);
+    enum s3err e = class_of(p, m->storage_class);
+    if (e == S3ERR_OK)
+        e = date ? midnight(p, date, &m->date_ms) : days_of_move(p, days, m);
+    return e == S3ERR_OK && newer ? newer_of(p, newer, name_of(m), &m->newer) : e;
 }
 
-static enum s3err transitions_of(struct parse *p, const struct s3_node *rule, bool *ret_any)
+static int64_t when_of(const struct s3_life_move *m)
 {
-    *ret_any = false;
+    return m->bits & S3_LIFE_MOVE_DATE ? m->date_ms : (int64_t)m->days;
+}
+
+/* Two transitions of one kind: another class, both by days or both by date, the lower one later. */
+static enum s3err check_pair(struct parse *p, const struct s3_life_move *a,
+                             const struct s3_life_move *b)
+{
+    if ((a->bits ^ b->bits) & S3_LIFE_MOVE_NONCURRENT)
+        return S3ERR_OK;
+    if (str_eq(a->storage_class, b->storage_class))
+        return s3_errm(p->q, S3ERR_INVALID_REQUEST,
+                       "'StorageClass' must be different for '%s' actions in same 'Rule'",
+                       name_of(a));
+    if ((a->bits ^ b->bits) & S3_LIFE_MOVE_DATE)
+        return invalid_request(
+            p, "Found mixed 'Date' and 'Days' based Transition actions in lifecycle rule");
+    const struct s3_classes *c = &p->q->gw->classes;
+    bool up = s3_class_rank(c, a->storage_class) > s3_class_rank(c, b->storage_class);
+    const struct s3_life_move *first = up ? b : a, *then = up ? a : b;
+    if (when_of(then) > when_of(first))
+        return S3ERR_OK;
+    return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
+                   "'%s' in the '%s' action for StorageClass '" STR_F
+                   "' must be greater than for StorageClass '" STR_F "'",
+                   days_of(then), name_of(then), STR_A(then->storage_class),
+                   STR_A(first->storage_class));
+}
+
+/* What is to go must not go before it was to move. */
+static enum s3err check_end(struct parse *p, const struct s3_life_rule *r,
+                            const struct s3_life_move *m)
+{
+    bool old = m->bits & S3_LIFE_MOVE_NONCURRENT, date = m->bits & S3_LIFE_MOVE_DATE;
+    const char *end = old ? "NoncurrentVersionExpiration" : "Expiration";
+    if (!old && (r->bits & (S3_LIFE_DAYS | S3_LIFE_DATE)) && date != !!(r->bits & S3_LIFE_DATE))
+        return invalid_request(p, "Found mixed 'Date' and 'Days' based Expiration and Transition "
+                                  "actions in lifecycle rule");
+    unsigned bit = old ? S3_LIFE_NONCURRENT : date ? S3_LIFE_DATE : S3_LIFE_DAYS;
+    int64_t ends = old ? (int64_t)r->noncurrent_days : date ? r->date_ms : (int64_t)r->days;
+    if (!(r->bits & bit) || ends > when_of(m))
+        return S3ERR_OK;
+    return s3_errm(p->q, S3ERR_INVALID_ARGUMENT,
+                   "'%s' in the %s action must be greater than '%s' in the %s action", days_of(m),
+                   end, days_of(m), name_of(m));
+}
+
+static enum s3err transitions_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
+{
     for (const struct s3_node *n = rule->child; n; n = n->next) {
-        bool noncurrent = str_eq(n->name, STR("NoncurrentVersionTransition"));
-        if (!noncurrent && !str_eq(n->name, STR("Transition")))
+        bool old = str_eq(n->name, STR("NoncurrentVersionTransition"));
+        if (!old && !str_eq(n->name, STR("Transition")))
             continue;
-        enum s3err e = transition_of(p, n, noncurrent);
+        if (r->nmoves == ARRAY_LEN(r->move))
+            return invalid_request(p, "A lifecycle rule can have at most 16 transitions.");
+        struct s3_life_move *m = &r->move[r->nmoves];
+        *m = (struct s3_life_move){.bits = old ? S3_LIFE_MOVE_NONCURRENT : 0u};
+        enum s3err e = move_of(p, n, m);
+        for (size_t i = 0; e == S3ERR_OK && i < r->nmoves; i++)
+            e = check_pair(p, &r->move[i], m);
+        if (e == S3ERR_OK)
+            e = check_end(p, r, m);
         if (e != S3ERR_OK)
             return e;
-        p->transitions = *ret_any = true;
+        r->nmoves++;
+        r->bits |= S3_LIFE_MOVES;
     }
     return S3ERR_OK;
 }
@@ -326,17 +419,16 @@ static enum s3err status_of(const struct s3_node *rule, struct s3_life_rule *r)
 
 static enum s3err actions_of(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
 {
-    bool transitions = false;
     enum s3err e = expiration_of(p, n, r);
     if (e == S3ERR_OK)
         e = noncurrent_of(p, n, r);
     if (e == S3ERR_OK)
         e = abort_of(p, n, r);
     if (e == S3ERR_OK)
-        e = transitions_of(p, n, &transitions);
+        e = transitions_of(p, n, r);
     const unsigned any = S3_LIFE_DAYS | S3_LIFE_DATE | S3_LIFE_MARKER | S3_LIFE_NONCURRENT |
-                         S3_LIFE_NEWER | S3_LIFE_ABORT;
-    if (e == S3ERR_OK && !transitions && !(r->bits & any))
+                         S3_LIFE_NEWER | S3_LIFE_ABORT | S3_LIFE_MOVES;
+    if (e == S3ERR_OK && !(r->bits & any))
         return invalid_request(p, "At least one action needs to be specified in a rule.");
     return e;
 }
@@ -403,9 +495,5 @@ enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_l
         s3_life_encode_rule(&r, out);
     }
     enum s3err e = unique(&p, ids, n);
-    if (e == S3ERR_OK && p.transitions)
-        return s3_errm(
-            q, S3ERR_NOT_IMPLEMENTED,
-            "Transitions between storage classes are not offered: all classes are stored alike.");
     return e == S3ERR_OK && buf_err(out) ? s3err_from_errno(buf_err(out), S3_THING_OTHER) : e;
 }

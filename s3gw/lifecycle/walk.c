@@ -54,7 +54,7 @@ static int list_page(struct s3_life_slice *s, const struct s3_life_place *p, siz
     int r = list(s->index, &q, s->arena, ret);
     if (r < 0)
         return r;
-    s->expiries = arena_alloc(s->arena, MAX(ret->n, (size_t)1) * sizeof(*s->expiries));
+    s->expiries = arena_alloc(s->arena, MAX(2 * ret->n, (size_t)1) * sizeof(*s->expiries));
     s->n = 0;
     s->rows = ret->n;
     s->locked = 0;
@@ -87,14 +87,20 @@ static int read_again(struct s3_life_slice *s, const struct s3_life_thing *t,
     return r == 0 && ret->seq != e->seq ? -ENOENT : r;
 }
 
-/* Does a lock keep what would be removed? Under versioning a marker is put above it instead. */
+/* Under versioning nothing current is removed: a marker is put above it. */
+static bool is_covered(const struct s3_life_slice *s, const struct s3_life_thing *t,
+                       const struct s3_object *o)
+{
+    return t->kind == S3_LIFE_CURRENT &&
+           (str_eq(s->bucket->versioning, STR("Enabled")) ||
+            (s->bucket->versioning.p && !(o->flags & S3_OBJ_NULL_VERSION)));
+}
+
+/* Does a lock keep what would be removed? */
 static bool is_kept(const struct s3_life_slice *s, const struct s3_life_thing *t,
                     const struct s3_object *o)
 {
-    bool covered = t->kind == S3_LIFE_CURRENT &&
-                   (str_eq(s->bucket->versioning, STR("Enabled")) ||
-                    (s->bucket->versioning.p && !(o->flags & S3_OBJ_NULL_VERSION)));
-    return !covered && s3_lock_check(o->lock, s->now_ms, false) < 0;
+    return !is_covered(s, t, o) && s3_lock_check(o->lock, s->now_ms, false) < 0;
 }
 
 /* @t is due if its tags fit: look again, and take it. */
@@ -125,6 +131,36 @@ static int take(struct s3_life_slice *s, struct s3_life_thing t, const struct s3
     return 0;
 }
 
+/* 1 and the class it should move to; 0; errno. */
+static int should_move(const struct s3_life_slice *s, const struct s3_life_thing *t,
+                       const struct s3_object *o, struct str *ret_class)
+{
+    struct s3_life_move m;
+    int r = s3_life_transition(s->record, t, o->storage_class, s->classes, s->day_ms, s->now_ms, &m);
+    if (r > 0)
+        *ret_class = m.storage_class;
+    return r;
+}
+
+/* It moves if its tags fit: look again, and note it. Locks do not mind. */
+static int take_move(struct s3_life_slice *s, struct s3_life_thing t, const struct s3_object *listed)
+{
+    struct s3_expiry e = {.what = S3_EXPIRE_MOVE,
+                          .key = t.key,
+                          .seq = listed->seq,
+                          .null_version = listed->flags & S3_OBJ_NULL_VERSION};
+    struct s3_object o;
+    int r = read_again(s, &t, &e, &o);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    t.tags = o.tags;
+    t.any_tags = false;
+    r = should_move(s, &t, &o, &e.storage_class);
+    if (r > 0)
+        s->expiries[s->n++] = e;
+    return MIN(r, 0);
+}
+
 static int look_at(struct s3_life_slice *s, struct s3_life_place *p, const struct s3_list_entry *e,
                    bool maybe_alone)
 {
@@ -146,8 +182,12 @@ static int look_at(struct s3_life_slice *s, struct s3_life_place *p, const struc
     p->newer_ms = o->mtime_ms;
     if (t.kind == S3_LIFE_LONE_MARKER && !maybe_alone)
         return 0;
-    int r = due(s, &t);
-    return r > 0 ? take(s, t, o) : r;
+    /* Removal goes before a move, a move before the marker that covers it. */
+    struct str class;
+    int removal = due(s, &t), move = marker ? 0 : should_move(s, &t, o, &class), r = MIN(removal, move);
+    if (r >= 0 && move > 0 && (removal == 0 || is_covered(s, &t, o)))
+        r = take_move(s, t, o);
+    return r >= 0 && removal > 0 ? take(s, t, o) : MIN(r, 0);
 }
 
 int s3_life_walk_objects(struct s3_life_slice *s, struct s3_life_place *p, size_t max)

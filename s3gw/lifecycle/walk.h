@@ -10,6 +10,7 @@
 #ifndef S3_LIFECYCLE_WALK_H
 #define S3_LIFECYCLE_WALK_H
 
+#include "s3gw/core/storage_class.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/object.h"
 #include "s3gw/index/rows.h"
@@ -20,6 +21,7 @@ enum s3_expiry_what {
     S3_EXPIRE_VERSION, /* remove that version for good */
     S3_EXPIRE_MARKER,  /* the same, of a delete marker with nothing behind it */
     S3_EXPIRE_UPLOAD,  /* abort */
+    S3_EXPIRE_MOVE,    /* not removed: that version gets another storage class */
 };
 
 struct s3_expiry {
@@ -27,6 +29,7 @@ struct s3_expiry {
     struct str key;
     uint64_t seq; /* of the object or version; of an upload its number */
     bool null_version;
+    struct str storage_class; /* MOVE: the new one */
     int result; /* for the remover: 0; -ESTALE, -ENOENT: it has changed or gone; -EPERM: locked;
                    errno */
 };
@@ -48,10 +51,11 @@ struct s3_life_slice {
     const struct s3_bucket *bucket;
     struct str record; /* its document "lifecycle" */
     struct str prefix; /* only keys below it */
+    const struct s3_classes *classes;
     int64_t day_ms, now_ms;
     struct arena *arena;
     /* Written: */
-    struct s3_expiry *expiries; /* arena */
+    struct s3_expiry *expiries; /* arena; of one key the move before the marker that covers it */
     size_t n;
     size_t rows;   /* looked at */
     size_t locked; /* were due, but a lock keeps them */

@@ -16,7 +16,8 @@ enum {
     RETRY_MS = 5000,     /* after a failure */
     SAVE_MS = 5000,      /* of a pass under way */
     LOOK_MS = 60 * 1000, /* at the wall clock, at least so often: it may be set */
-    RECORD_VERSION = 1,
+    RECORD_VERSION = 2,
+    TALLY_1 = 8, /* fields of a tally in version 1 */
     ROW_MAX = 8192,
 };
 
@@ -55,6 +56,7 @@ static const size_t tally_fields[] = {
     offsetof(struct s3_life_tally, expired), offsetof(struct s3_life_tally, versions),
     offsetof(struct s3_life_tally, markers), offsetof(struct s3_life_tally, uploads),
     offsetof(struct s3_life_tally, locked),  offsetof(struct s3_life_tally, changed),
+    offsetof(struct s3_life_tally, moved),   offsetof(struct s3_life_tally, failed),
 };
 _Static_assert(sizeof(struct s3_life_tally) == ARRAY_LEN(tally_fields) * sizeof(uint64_t),
                "a field is missing");
@@ -65,9 +67,10 @@ static void add_tally(struct buf *b, const struct s3_life_tally *t)
         buf_var(b, *(const uint64_t *)((const char *)t + tally_fields[i]));
 }
 
-static void read_tally(struct rd *in, struct s3_life_tally *t)
+static void read_tally(struct rd *in, uint8_t version, struct s3_life_tally *t)
 {
-    for (size_t i = 0; i < ARRAY_LEN(tally_fields); i++)
+    size_t n = version == 1 ? (size_t)TALLY_1 : ARRAY_LEN(tally_fields);
+    for (size_t i = 0; i < n; i++)
         *(uint64_t *)((char *)t + tally_fields[i]) = rd_var(in);
 }
 
@@ -92,14 +95,15 @@ static int decode_pass(struct str record, struct pass *ret)
 {
     struct rd in = rd_of(record);
     struct pass p = {0};
-    if (rd_u8(&in) != RECORD_VERSION)
+    uint8_t version = rd_u8(&in);
+    if (version < 1 || version > RECORD_VERSION)
         return -EBADMSG;
     p.under_way = rd_u8(&in) != 0;
     p.begun_ms = (int64_t)rd_u64(&in);
     p.last_begun_ms = (int64_t)rd_u64(&in);
     p.last_ended_ms = (int64_t)rd_u64(&in);
-    read_tally(&in, &p.tally);
-    read_tally(&in, &p.last);
+    read_tally(&in, version, &p.tally);
+    read_tally(&in, version, &p.last);
     if (p.under_way) {
         p.in_uploads = rd_u8(&in) != 0;
         p.inside = rd_u8(&in) != 0;
@@ -212,7 +216,8 @@ static void count_one(struct s3_life_tally *t, const struct s3_expiry *e)
     static const size_t fields[] = {[S3_EXPIRE_CURRENT] = offsetof(struct s3_life_tally, expired),
                                     [S3_EXPIRE_VERSION] = offsetof(struct s3_life_tally, versions),
                                     [S3_EXPIRE_MARKER] = offsetof(struct s3_life_tally, markers),
-                                    [S3_EXPIRE_UPLOAD] = offsetof(struct s3_life_tally, uploads)};
+                                    [S3_EXPIRE_UPLOAD] = offsetof(struct s3_life_tally, uploads),
+                                    [S3_EXPIRE_MOVE] = offsetof(struct s3_life_tally, moved)};
     uint64_t *done = (uint64_t *)((char *)t + fields[e->what]);
     if (e->result == 0)
         (*done)++;
@@ -220,6 +225,11 @@ static void count_one(struct s3_life_tally *t, const struct s3_expiry *e)
         t->locked++;
     else
         t->changed++;
+}
+
+static bool has_changed(int e)
+{
+    return e == -ESTALE || e == -ENOENT || e == -ENODEV;
 }
 
 /* 0, or the error of the first that failed for a reason that is not its own. */
@@ -230,7 +240,9 @@ static int tally(struct s3_life_tally *t, const struct s3_life_slice *s)
     t->locked += s->locked;
     for (size_t i = 0; i < s->n; i++) {
         int e = s->expiries[i].result;
-        if (e == 0 || e == -EPERM || e == -ESTALE || e == -ENOENT || e == -ENODEV)
+        if (e < 0 && e != -EINTR && s->expiries[i].what == S3_EXPIRE_MOVE && !has_changed(e))
+            t->failed++; /* a group that is away or full must not hold up all the rest */
+        else if (e == 0 || e == -EPERM || has_changed(e))
             count_one(t, &s->expiries[i]);
         else if (r == 0)
             r = e;
@@ -253,6 +265,7 @@ static int slice(struct s3_life_worker *w, const struct s3_bucket *b, struct are
     struct s3_life_slice s = {.index = w->o.gw->index,
                               .bucket = b,
                               .record = s3_bucket_doc(b, DOC),
+                              .classes = &w->o.gw->classes,
                               .day_ms = w->o.gw->lifecycle_day_ms,
                               .now_ms = dfs_now_ms(),
                               .arena = a};
@@ -367,12 +380,13 @@ static void begin(struct s3_life_worker *w)
 static void log_pass(const struct pass *p)
 {
     const struct s3_life_tally *t = &p->last;
-    if (t->expired + t->versions + t->markers + t->uploads == 0)
+    if (t->expired + t->versions + t->markers + t->uploads + t->moved + t->failed == 0)
         return;
     dfs_log(LOG_INFO, "lifecycle.pass", KV_U64("buckets", t->buckets), KV_U64("rows", t->rows),
             KV_U64("expired", t->expired), KV_U64("versions", t->versions),
             KV_U64("markers", t->markers), KV_U64("uploads", t->uploads),
-            KV_U64("locked", t->locked), KV_U64("changed", t->changed),
+            KV_U64("moved", t->moved), KV_U64("failed", t->failed), KV_U64("locked", t->locked),
+            KV_U64("changed", t->changed),
             KV_U64("ms", (uint64_t)MAX(p->last_ended_ms - p->last_begun_ms, 0)));
 }
 

@@ -7,7 +7,7 @@
  * Rules are read anew for every slice, so a change or deletion of them holds from the next one on.
  * Several workers on one index do the same work twice, and no harm.
  *
- * Row:  l                       u8 version (1), u8 under way, i64 times of the pass: begun, and of
+ * Row:  l                       u8 version (2; 1 had no moved and failed), u8 under way, i64 times of the pass: begun, and of
  * the last complete one: begun, ended; both tallies (varints in the order of struct s3_life_tally);
  * while under way: u8 in uploads, lstr bucket, lstr key
  *
@@ -23,8 +23,8 @@ struct s3_life_worker;
 
 struct s3_life_options {
     struct s3_gw *gw; /* index, lifecycle_day_ms; outlives it */
-    /* Remove what is due in @b, as requests would (notes, locks, conditions): fills the results. On
-     * the worker's thread; may block. */
+    /* Remove or move what is due in @b, as requests would (notes, locks, conditions): fills the
+     * results. On the worker's thread; may block. */
     void (*remove)(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e, size_t n);
     unsigned rows_per_s; /* looked at; 0: 20,000 */
     unsigned slice;      /* rows a slice; 0: 500 */
@@ -39,6 +39,8 @@ struct s3_life_tally {
     uint64_t uploads;  /* aborted */
     uint64_t locked;   /* due, but kept by a lock */
     uint64_t changed;  /* due, but changed or gone before they were removed */
+    uint64_t moved;    /* to another storage class */
+    uint64_t failed;   /* due to move, but it did not work: tried again in the next pass */
 };
 
 struct s3_life_counts {

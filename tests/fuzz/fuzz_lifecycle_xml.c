@@ -3,6 +3,7 @@
  * fuzz_lifecycle_xml - any bytes: an accepted document is written as one that is accepted again and gives
  * the same record; a record of any bytes is read or refused. The first byte chooses.
  */
+#include "s3gw/core/gw.h"
 #include "s3gw/lifecycle/rules.h"
 #include "s3gw/xml/reader.h"
 
@@ -21,7 +22,10 @@ void s3_req_more(struct s3_req *q)
 
 static bool parse(struct s3_req *q, struct str xml, struct buf *record)
 {
+    static struct s3_gw gw;
     struct s3_node *root;
+    gw.classes = s3_classes_default;
+    q->gw = &gw;
     return s3_xml_parse(xml, "LifecycleConfiguration", &q->arena, &root) == 0 &&
            s3_life_parse(q, root, S3_LIFE_VARIES, record) == S3ERR_OK;
 }
@@ -35,6 +39,10 @@ static void judge(struct str record)
         const struct s3_life_thing t = {
             .kind = (enum s3_life_kind)kind, .key = STR("a/key"), .any_tags = true, .size = 5, .since_ms = 1};
         ASSERT((s3_life_judge(record, &t, 0, &v) >= 0) == readable);
+        struct s3_life_move m;
+        int r = s3_life_transition(record, &t, STR("STANDARD_IA"), &s3_classes_default, 0, INT64_C(1) << 40, &m);
+        ASSERT((r >= 0) == readable);
+        ASSERT(r <= 0 || s3_class_rank(&s3_classes_default, m.storage_class) > 2); /* down, never up */
     }
 }
 

@@ -62,8 +62,10 @@ def test_the_configuration(s3, bucket):
     old = {"Rules": [{"ID": "o", "Prefix": "p/", "Status": "Enabled", "Expiration": {"Days": 30000}}]}
     s3.put_bucket_lifecycle(Bucket=bucket, LifecycleConfiguration=old)
     assert s3.get_bucket_lifecycle(Bucket=bucket)["Rules"] == old["Rules"]
-    moved = rule(Transitions=[{"Days": 1, "StorageClass": "GLACIER"}])
-    assert error(lambda: set_rules(s3, bucket, moved)) == ("NotImplemented", 501)
+    for move, e in (({"Days": 1, "StorageClass": "GLACIER"}, "InvalidStorageClass"),
+                    ({"Days": 1, "StorageClass": "STANDARD_IA"}, "InvalidArgument"),
+                    ({"Days": 1, "StorageClass": "STANDARD"}, "MalformedXML")):
+        assert error(lambda move=move: set_rules(s3, bucket, rule(Transitions=[move]))) == (e, 400)
     assert error(lambda: set_rules(s3, bucket, rule(Expiration={"Days": 0}))) == ("InvalidArgument", 400)
     assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == old["Rules"]
     s3.delete_bucket_lifecycle(Bucket=bucket)
@@ -117,6 +119,27 @@ def test_versions_and_markers(cluster, s3, bucket):
     wait_until("all but one gone", lambda: [v["VersionId"] for v in versions(s3, bucket)[0]] == [last])
     wait_until("no markers", lambda: not versions(s3, bucket)[1])
     assert s3.get_object(Bucket=bucket, Key="many")["Body"].read() == b"3"
+
+
+def test_transitions_come_back_and_change_labels(cluster, s3, bucket):
+    big = {"ObjectSizeGreaterThan": 0}
+    rules = [rule("t", big, Transitions=[{"Days": 0, "StorageClass": "INTELLIGENT_TIERING"}, {"Days": 30000, "StorageClass": "GLACIER_IR"}],
+                  NoncurrentVersionTransitions=[{"NoncurrentDays": 0, "StorageClass": "GLACIER_IR"}],
+                  Expiration={"Days": 30001})]
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    old = s3.put_object(Bucket=bucket, Key="k", Body=b"old")
+    new = s3.put_object(Bucket=bucket, Key="k", Body=b"new", Tagging="a=b")
+    before = s3.head_object(Bucket=bucket, Key="k")
+    set_rules(s3, bucket, *rules)
+    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == rules
+    wait_until("both to move", lambda: [v["StorageClass"] for v in versions(s3, bucket)[0]] == ["INTELLIGENT_TIERING", "GLACIER_IR"])
+    after = s3.head_object(Bucket=bucket, Key="k")
+    assert after["StorageClass"] == "INTELLIGENT_TIERING" and after["VersionId"] == new["VersionId"]
+    assert (after["LastModified"], after["ETag"]) == (before["LastModified"], before["ETag"])
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "a", "Value": "b"}]
+    assert s3.get_object(Bucket=bucket, Key="k", VersionId=old["VersionId"])["Body"].read() == b"old"
+    a_whole_pass(cluster)
+    assert [v["StorageClass"] for v in versions(s3, bucket)[0]] == ["INTELLIGENT_TIERING", "GLACIER_IR"]
 
 
 def test_locked_versions_stay(cluster, s3):

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from cluster import BUILD
+from cluster import BUILD, wait_until
 from ledger import payload
 from test_objects import error
 from twogroups import TwoGroups
@@ -13,7 +13,8 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def groups():
-    c = TwoGroups("storage_class = WARM\nstorage_class = COLD=group2\nstorage_class = GLACIER=group2\n")
+    c = TwoGroups("storage_class = WARM\nstorage_class = COLD=group2\nstorage_class = GLACIER=group2\n"
+                  "lifecycle_seconds_per_day = 1\nreclaim_grace = 0s\n")
     try:
         c.start()
         yield c
@@ -119,6 +120,73 @@ def test_everything_is_there_after_a_rebuild(groups):
         {"put": "COLD", "moved": "WARM", "small": "GLACIER"}
     for key in ("put", "moved", "small"):
         assert s3.get_object(Bucket=name, Key=key)["Body"].read() == body
+
+
+def test_lifecycle_moves_data_between_groups(groups):
+    s3, name = groups.boto3(), "moving"
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    bodies = {f"k{size}": payload(f"k{size}", 1, size) for size in (1, 200_000, 3_000_000)}
+    for key, body in bodies.items():
+        s3.put_object(Bucket=name, Key=key, Body=b"old " + body)
+        s3.put_object(Bucket=name, Key=key, Body=body, Metadata={"a": "b"}, Tagging="t=1")
+    first, second = payload("m", 1, 5 * MIB), payload("m", 2, MIB)
+    upload = s3.create_multipart_upload(Bucket=name, Key="multi")["UploadId"]
+    parts = [{"PartNumber": n, "ETag": s3.upload_part(Bucket=name, Key="multi", UploadId=upload, PartNumber=n,
+                                                      Body=body)["ETag"]} for n, body in ((1, first), (2, second))]
+    s3.complete_multipart_upload(Bucket=name, Key="multi", UploadId=upload, MultipartUpload={"Parts": parts})
+    bodies["multi"] = first + second
+    s3.put_object(Bucket=name, Key="empty", Body=b"")
+    bodies["empty"] = b""
+
+    def heads():
+        return {k: s3.head_object(Bucket=name, Key=k, ChecksumMode="ENABLED") for k in bodies}
+    before, held = heads(), used(groups)
+    deleted = groups.admin("status")["reclaim"]["deleted"]
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [
+        {"ID": "t", "Status": "Enabled", "Filter": {"ObjectSizeLessThan": 1 << 40},
+         "Transitions": [{"Days": 0, "StorageClass": "COLD"}],
+         "NoncurrentVersionTransitions": [{"NoncurrentDays": 0, "StorageClass": "GLACIER"}]}]})
+
+    def classes():
+        return {(v["Key"], v["IsLatest"]): v["StorageClass"] for v in s3.list_object_versions(Bucket=name)["Versions"]}
+    wait_until("all to move", lambda: all(c == ("COLD" if latest else "GLACIER") for (_, latest), c in classes().items()))
+    assert used(groups) >= held + sum(map(len, bodies.values())) - 400_000  # what is small lies in packs
+    keep = ("LastModified", "ETag", "VersionId", "Metadata", "ContentLength")
+    for key, head in heads().items():
+        assert {k: head[k] for k in keep} == {k: before[key][k] for k in keep} and head["StorageClass"] == "COLD"
+        assert s3.get_object(Bucket=name, Key=key)["Body"].read() == bodies[key]
+    for v in s3.list_object_versions(Bucket=name)["Versions"]:
+        if not v["IsLatest"]:
+            got = s3.get_object(Bucket=name, Key=v["Key"], VersionId=v["VersionId"])
+            assert got["Body"].read() == b"old " + bodies[v["Key"]]
+    assert s3.head_object(Bucket=name, Key="multi", PartNumber=2)["ContentLength"] == MIB
+    wait_until("the files they left to go", lambda: groups.admin("status")["reclaim"]["deleted"] >= deleted + 8)
+    groups.stop()
+    groups.args.append("--rebuild-index")
+    groups.start()
+    groups.args.remove("--rebuild-index")
+    s3 = groups.boto3()
+    for key, body in bodies.items():
+        got = s3.get_object(Bucket=name, Key=key)
+        assert got["Body"].read() == body and got["StorageClass"] == "COLD" and got["ETag"] == before[key]["ETag"]
+
+
+def test_a_group_that_is_away_delays_moves_only(groups):
+    s3, name = groups.boto3(), "delayed"
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="k", Body=b"1")
+    s3.put_object(Bucket=name, Key="tmp/k", Body=b"1")
+    groups.second.kill()
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [
+        {"ID": "t", "Status": "Enabled", "Filter": {"ObjectSizeGreaterThan": 0}, "Transitions": [{"Days": 0, "StorageClass": "COLD"}]},
+        {"ID": "e", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 1}}]})
+    wait_until("the expiration", lambda: [o["Key"] for o in s3.list_objects_v2(Bucket=name)["Contents"]] == ["k"])
+    wait_until("a move that fails", lambda: groups.admin("lifecycle")["lifecycle"].get("last_pass", {}).get("done", {}).get("failed_moves"))
+    assert s3.get_object(Bucket=name, Key="k")["Body"].read() == b"1"
+    groups.second.start().wait_ready()
+    wait_until("the move", lambda: s3.head_object(Bucket=name, Key="k").get("StorageClass") == "COLD")
+    assert s3.get_object(Bucket=name, Key="k")["Body"].read() == b"1"
 
 
 @pytest.mark.parametrize("row", ["STANDARD=group2", "cold", "COLD=", "=group2", "A=g\nstorage_class = A=h"])

@@ -280,6 +280,74 @@ static void a_lock_is_changed_by_compare_and_set(void **state)
     assert_true(str_eq(now.lock, STR("two")));
 }
 
+/* --- move --- */
+
+/* Whatever the shapes of before and after: the old files go, number, size and sections stay. */
+static void a_version_moves_to_other_files(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t extents, parts;
+        bool versioned; /* then it is an older version that moves */
+    } rows[] = {{1, 0, false}, {3, 3, false}, {500, 500, false}, {500, 0, false}, {1, 0, true}, {500, 500, true}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(world_close) struct world w;
+        world_open(&w);
+        if (rows[i].versioned)
+            set_versioning(&w, STR("Enabled"));
+        struct s3_object *o = big_object(&w, rows[i].extents), now;
+        o->nparts = rows[i].parts;
+        o->tags = STR("tags");
+        assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = o}), 0);
+        if (rows[i].versioned)
+            put_object(&w, STR("k"), STR("newer"));
+        struct s3_extent to = {.file_id = STR("group2/M00/new"), .length = o->size};
+        struct s3_object moved = *o;
+        moved.storage_class = STR("COLD");
+        moved.extents = &to;
+        moved.nextents = 1;
+        struct call c = {.key = STR("k"), .o = &moved, .was = STR("WARM")};
+        assert_int_equal(run(&w, fn_move, &c), -EAGAIN); /* another class than was read */
+        c.was = STR_NULL;
+        moved.tags = STR("stale");
+        assert_int_equal(run(&w, fn_move, &c), -EAGAIN); /* other tags */
+        moved.tags = STR("tags");
+        assert_int_equal(run(&w, fn_move, &c), 0);
+        const struct s3_version v = {.seq = o->seq};
+        assert_int_equal(rows[i].versioned ? s3_object_get_version(w.x, w.b.bid, STR("k"), &v, S3_READ_ANY, true, &w.a, &now)
+                                           : get_object(&w, STR("k"), &now),
+                         0);
+        assert_true(now.seq == o->seq && now.size == o->size && now.mtime_ms == o->mtime_ms);
+        assert_true(str_eq(now.tags, STR("tags")) && str_eq(now.storage_class, STR("COLD")));
+        assert_true(now.nextents == 1 && now.nparts == rows[i].parts && str_eq(now.extents[0].file_id, to.file_id));
+        struct s3_garbage *g;
+        assert_int_equal(garbage(&w, &g), rows[i].extents);
+        assert_kept(&w, STR("group1/M00/00/00/file0"), false);
+        assert_kept(&w, to.file_id, true);
+        assert_int_equal(count_rows(&w, "t"), 0);
+        assert_int_equal(count_rows(&w, "d"), rows[i].parts > 100);
+        assert_int_equal(run(&w, fn_move, &c), -EAGAIN); /* it has moved */
+    }
+}
+
+static void copies_keep_the_files_a_version_moved_from(void **state)
+{
+    (void)state;
+    AUTO(world_close) struct world w;
+    world_open(&w);
+    struct s3_object *o = put_object(&w, STR("a"), STR("f")), copy;
+    assert_int_equal(get_object(&w, STR("a"), &copy), 0);
+    assert_int_equal(run(&w, fn_copy, &(struct call){.key = STR("b"), .src = STR("a"), .src_seq = o->seq, .o = &copy}), 0);
+    struct s3_extent to = {.file_id = STR("g"), .length = 10};
+    struct s3_object moved = *o;
+    moved.extents = &to;
+    moved.storage_class = STR("COLD");
+    assert_int_equal(run(&w, fn_move, &(struct call){.key = STR("a"), .o = &moved}), 0);
+    assert_kept(&w, STR("f"), true);
+    assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("b")}), 0);
+    assert_kept(&w, STR("f"), false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +364,8 @@ int main(void)
         cmocka_unit_test(a_big_manifest_is_kept_apart_and_taken_apart),
         cmocka_unit_test(amend_changes_sections_only),
         cmocka_unit_test(a_lock_is_changed_by_compare_and_set),
+        cmocka_unit_test(a_version_moves_to_other_files),
+        cmocka_unit_test(copies_keep_the_files_a_version_moved_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

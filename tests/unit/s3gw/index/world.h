@@ -60,6 +60,7 @@ CALL(fn_restore, s3_object_restore(tx, c->bid, c->key, c->o))
 CALL(fn_amend, s3_object_amend(tx, c->bid, c->key, c->o, S3_SECTION_TAGS))
 CALL(fn_amend_acl, s3_object_amend(tx, c->bid, c->key, c->o, S3_SECTION_ACL))
 CALL(fn_amend_lock, s3_object_amend_lock(tx, c->bid, c->key, c->o->seq, c->was, c->o->lock))
+CALL(fn_move, s3_object_move(tx, c->bid, c->key, c->o->seq, c->was, c->o))
 CALL(fn_upload_create, s3_upload_create(tx, c->bid, c->u))
 CALL(fn_put_part, s3_upload_put_part(tx, c->bid, c->key, c->u->useq, c->part))
 CALL(fn_copy_part,

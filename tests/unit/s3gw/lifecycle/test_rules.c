@@ -2,6 +2,7 @@
 /* The lifecycle document: what is accepted and refused, what comes back, and what it says of one thing. */
 #include "tests/lib/test.h"
 
+#include "s3gw/core/gw.h"
 #include "s3gw/core/httpdate.h"
 #include "s3gw/lifecycle/rules.h"
 #include "s3gw/xml/reader.h"
@@ -24,10 +25,17 @@ void s3_req_more(struct s3_req *q)
 #define RULE(inside) "<Rule><ID>r</ID><Status>Enabled</Status>" inside "</Rule>"
 #define ALL "<Filter/>"
 #define DAYS(n) "<Expiration><Days>" n "</Days></Expiration>"
+#define MOVE(n, class) "<Transition><Days>" n "</Days><StorageClass>" class "</StorageClass></Transition>"
+#define OLD_MOVE(n, class)                                                                                            \
+    "<NoncurrentVersionTransition><NoncurrentDays>" n "</NoncurrentDays><StorageClass>" class                         \
+    "</StorageClass></NoncurrentVersionTransition>"
 
 static enum s3err parse(struct s3_req *q, const char *xml, struct buf *record)
 {
+    static struct s3_gw gw;
     struct s3_node *root;
+    gw.classes = s3_classes_default;
+    q->gw = &gw;
     buf_reset(record);
     assert_int_equal(s3_xml_parse(str_c(xml), "LifecycleConfiguration", &q->arena, &root), 0);
     return s3_life_parse(q, root, S3_LIFE_ALL_128K, record);
@@ -123,20 +131,48 @@ static void documents_are_accepted_or_refused(void **state)
         {DOC(RULE("<Filter><ObjectSizeLessThan>9</ObjectSizeLessThan></Filter><AbortIncompleteMultipartUpload>"
                   "<DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>")),
          S3ERR_INVALID_REQUEST},
-        /* transitions: judged, then not offered */
-        {DOC(RULE(ALL "<Transition><Days>30</Days><StorageClass>GLACIER</StorageClass></Transition>")),
-         S3ERR_NOT_IMPLEMENTED},
-        {DOC(RULE(ALL DAYS("90") "<Transition><Days>0</Days><StorageClass>STANDARD_IA</StorageClass></Transition>")),
-         S3ERR_NOT_IMPLEMENTED},
-        {DOC(RULE(ALL "<NoncurrentVersionTransition><NoncurrentDays>3</NoncurrentDays><StorageClass>GLACIER"
-                      "</StorageClass></NoncurrentVersionTransition>")),
-         S3ERR_NOT_IMPLEMENTED},
-        {DOC(RULE(ALL "<Transition><Days>30</Days><StorageClass>CELLAR</StorageClass></Transition>")), S3ERR_MALFORMED_XML},
+        /* transitions */
+        {DOC(RULE(ALL MOVE("30", "STANDARD_IA"))), S3ERR_OK},
+        {DOC(RULE(ALL MOVE("0", "GLACIER_IR"))), S3ERR_OK},
+        {DOC(RULE(ALL "<Transition><Date>2030-01-01T00:00:00Z</Date><StorageClass>GLACIER_IR</StorageClass></Transition>")),
+         S3ERR_OK},
+        {DOC(RULE(ALL DAYS("90") MOVE("30", "STANDARD_IA") MOVE("60", "GLACIER_IR") OLD_MOVE("3", "GLACIER_IR"))), S3ERR_OK},
+        {DOC(RULE(ALL MOVE("60", "GLACIER_IR") MOVE("30", "STANDARD_IA"))), S3ERR_OK}, /* the order of days counts */
+        {DOC(RULE(ALL "<NoncurrentVersionTransition><NoncurrentDays>3</NoncurrentDays><NewerNoncurrentVersions>2"
+                      "</NewerNoncurrentVersions><StorageClass>GLACIER_IR</StorageClass></NoncurrentVersionTransition>")),
+         S3ERR_OK},
+        {DOC(RULE("<Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter>" MOVE("0", "GLACIER_IR"))), S3ERR_OK},
+        {DOC(RULE(ALL MOVE("29", "STANDARD_IA"))), S3ERR_INVALID_ARGUMENT},
+        {DOC(RULE(ALL OLD_MOVE("29", "ONEZONE_IA"))), S3ERR_INVALID_ARGUMENT},
+        {DOC(RULE(ALL MOVE("-1", "GLACIER_IR"))), S3ERR_INVALID_ARGUMENT},
+        {DOC(RULE(ALL MOVE("x", "GLACIER_IR"))), S3ERR_MALFORMED_XML},
+        {DOC(RULE(ALL MOVE("30", "CELLAR"))), S3ERR_MALFORMED_XML},
+        {DOC(RULE(ALL MOVE("30", "STANDARD"))), S3ERR_MALFORMED_XML},
+        {DOC(RULE(ALL MOVE("30", "REDUCED_REDUNDANCY"))), S3ERR_MALFORMED_XML},
+        {DOC(RULE(ALL MOVE("30", "DEEP_ARCHIVE"))), S3ERR_INVALID_STORAGE_CLASS}, /* AWS's, not offered */
         {DOC(RULE(ALL "<Transition><Days>30</Days></Transition>")), S3ERR_MALFORMED_XML},
-        {DOC(RULE(ALL "<Transition><Days>-1</Days><StorageClass>GLACIER</StorageClass></Transition>")),
+        {DOC(RULE(ALL "<Transition><StorageClass>GLACIER_IR</StorageClass></Transition>")), S3ERR_MALFORMED_XML},
+        {DOC(RULE(ALL "<Transition><Days>1</Days><Date>2030-01-01T00:00:00Z</Date><StorageClass>GLACIER_IR</StorageClass>"
+                      "</Transition>")),
+         S3ERR_MALFORMED_XML},
+        {DOC(RULE(ALL "<Transition><Date>2030-01-01T07:00:00Z</Date><StorageClass>GLACIER_IR</StorageClass></Transition>")),
          S3ERR_INVALID_ARGUMENT},
-        {DOC(RULE(ALL DAYS("0") "<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>")),
+        {DOC(RULE(ALL "<NoncurrentVersionTransition><NoncurrentDays>3</NoncurrentDays><NewerNoncurrentVersions>101"
+                      "</NewerNoncurrentVersions><StorageClass>GLACIER_IR</StorageClass></NoncurrentVersionTransition>")),
          S3ERR_INVALID_ARGUMENT},
+        {DOC(RULE(ALL MOVE("30", "GLACIER_IR") MOVE("40", "GLACIER_IR"))), S3ERR_INVALID_REQUEST}, /* twice */
+        {DOC(RULE(ALL MOVE("60", "STANDARD_IA") MOVE("60", "GLACIER_IR"))), S3ERR_INVALID_ARGUMENT},
+        {DOC(RULE(ALL MOVE("40", "GLACIER_IR") MOVE("60", "STANDARD_IA"))), S3ERR_INVALID_ARGUMENT}, /* up */
+        {DOC(RULE(ALL MOVE("60", "STANDARD_IA") "<Transition><Date>2030-01-01T00:00:00Z</Date><StorageClass>GLACIER_IR"
+                      "</StorageClass></Transition>")),
+         S3ERR_INVALID_REQUEST}, /* days and date */
+        {DOC(RULE(ALL "<Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration>" MOVE("60", "GLACIER_IR"))),
+         S3ERR_INVALID_REQUEST},
+        {DOC(RULE(ALL DAYS("60") MOVE("60", "GLACIER_IR"))), S3ERR_INVALID_ARGUMENT}, /* gone before it moves */
+        {DOC(RULE(ALL "<NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays></NoncurrentVersionExpiration>"
+                      OLD_MOVE("3", "GLACIER_IR"))),
+         S3ERR_INVALID_ARGUMENT},
+        {DOC(RULE(ALL DAYS("0") MOVE("1", "GLACIER_IR"))), S3ERR_INVALID_ARGUMENT},
     };
     AUTO(buf_free) struct buf record = BUF(S3_LIFE_DOC_MAX);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -192,6 +228,13 @@ static void a_document_comes_back_as_it_was_given(void **state)
         "<NewerNoncurrentVersions>2</NewerNoncurrentVersions></NoncurrentVersionExpiration></Rule>",
         "<Rule><ID>f</ID><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>7"
         "</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>",
+        "<Rule><ID>g</ID><Filter></Filter><Status>Enabled</Status><Expiration><Days>90</Days></Expiration><Transition>"
+        "<Days>30</Days><StorageClass>STANDARD_IA</StorageClass></Transition><Transition><Days>60</Days><StorageClass>"
+        "GLACIER_IR</StorageClass></Transition><NoncurrentVersionTransition><NoncurrentDays>0</NoncurrentDays>"
+        "<NewerNoncurrentVersions>3</NewerNoncurrentVersions><StorageClass>GLACIER_IR</StorageClass>"
+        "</NoncurrentVersionTransition></Rule>",
+        "<Rule><ID>h</ID><Filter></Filter><Status>Enabled</Status><Transition><Date>2030-01-01T00:00:00.000Z</Date>"
+        "<StorageClass>GLACIER_IR</StorageClass></Transition></Rule>",
     };
     AUTO(buf_free) struct buf xml = BUF(1 << 16);
     AUTO(buf_free) struct buf record = BUF(S3_LIFE_DOC_MAX);
@@ -366,6 +409,70 @@ static void the_scope_is_what_enabled_rules_share(void **state)
     }
 }
 
+static void a_thing_moves_or_not(void **state)
+{
+    (void)state;
+#define WATERFALL MOVE("30", "STANDARD_IA") MOVE("60", "GLACIER_IR")
+    static const struct {
+        const char *rules;
+        enum s3_life_kind kind;
+        const char *now_class;
+        uint64_t size;
+        uint32_t newer;
+        unsigned after; /* days since it was made */
+        const char *to; /* NULL: stays */
+    } rows[] = {
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, NULL, 1 << 20, 0, 29, NULL},
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, NULL, 1 << 20, 0, 31, "STANDARD_IA"},
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, NULL, 1 << 20, 0, 61, "GLACIER_IR"}, /* straight to the lowest */
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, "REDUCED_REDUNDANCY", 1 << 20, 0, 31, "STANDARD_IA"},
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, "STANDARD_IA", 1 << 20, 0, 31, NULL}, /* is there */
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, "STANDARD_IA", 1 << 20, 0, 61, "GLACIER_IR"},
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, "GLACIER_IR", 1 << 20, 0, 99, NULL},
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, "ONEZONE_IA", 1 << 20, 0, 31, NULL}, /* never up */
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, "DEEP_ARCHIVE", 1 << 20, 0, 99, NULL}, /* no class of ours */
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, NULL, (128 << 10) - 1, 0, 99, NULL},
+        {RULE(ALL WATERFALL), S3_LIFE_CURRENT, NULL, 128 << 10, 0, 99, "GLACIER_IR"},
+        {RULE("<Filter><ObjectSizeGreaterThan>9</ObjectSizeGreaterThan></Filter>" WATERFALL), S3_LIFE_CURRENT, NULL, 10, 0, 99,
+         "GLACIER_IR"},
+        {RULE(ALL WATERFALL), S3_LIFE_OLD, NULL, 1 << 20, 0, 99, NULL},
+        {RULE(ALL WATERFALL), S3_LIFE_LONE_MARKER, NULL, 0, 0, 99, NULL},
+        {RULE(ALL OLD_MOVE("1", "GLACIER_IR")), S3_LIFE_OLD, NULL, 1 << 20, 0, 3, "GLACIER_IR"},
+        {RULE(ALL OLD_MOVE("1", "GLACIER_IR")), S3_LIFE_CURRENT, NULL, 1 << 20, 0, 3, NULL},
+        {RULE(ALL "<NoncurrentVersionTransition><NoncurrentDays>0</NoncurrentDays><NewerNoncurrentVersions>2"
+                  "</NewerNoncurrentVersions><StorageClass>GLACIER_IR</StorageClass></NoncurrentVersionTransition>"),
+         S3_LIFE_OLD, NULL, 1 << 20, 1, 99, NULL},
+        {RULE(ALL "<NoncurrentVersionTransition><NoncurrentDays>0</NoncurrentDays><NewerNoncurrentVersions>2"
+                  "</NewerNoncurrentVersions><StorageClass>GLACIER_IR</StorageClass></NoncurrentVersionTransition>"),
+         S3_LIFE_OLD, NULL, 1 << 20, 2, 99, "GLACIER_IR"},
+        {RULE("<Filter><Prefix>other/</Prefix></Filter>" WATERFALL), S3_LIFE_CURRENT, NULL, 1 << 20, 0, 99, NULL},
+        {"<Rule><ID>r</ID><Status>Disabled</Status>" ALL WATERFALL "</Rule>", S3_LIFE_CURRENT, NULL, 1 << 20, 0, 99, NULL},
+        {RULE(ALL "<Transition><Date>2020-01-05T00:00:00Z</Date><StorageClass>GLACIER_IR</StorageClass></Transition>"),
+         S3_LIFE_CURRENT, NULL, 1 << 20, 0, 5, "GLACIER_IR"},
+        {RULE(ALL "<Transition><Date>2020-01-05T00:00:00Z</Date><StorageClass>GLACIER_IR</StorageClass></Transition>"),
+         S3_LIFE_CURRENT, NULL, 1 << 20, 0, 2, NULL},
+    };
+    AUTO(buf_free) struct buf record = BUF(S3_LIFE_DOC_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct s3_req q;
+        struct s3_life_move m;
+        char xml[2048];
+        s3_req_init(&q);
+        snprintf(xml, sizeof(xml), DOC("%s"), rows[i].rules);
+        assert_int_equal(parse(&q, xml, &record), S3ERR_OK);
+        const struct s3_life_thing t = {.kind = rows[i].kind,
+                                        .key = STR("k"),
+                                        .size = rows[i].size,
+                                        .newer = rows[i].newer,
+                                        .since_ms = at("2020-01-01T12:00:00Z")};
+        int r = s3_life_transition(buf_str(&record), &t, str_c(rows[i].now_class), &s3_classes_default, 0,
+                                   t.since_ms + rows[i].after * S3_LIFE_DAY_MS, &m);
+        if (r != (rows[i].to != NULL) || (r > 0 && !str_eq(m.storage_class, str_c(rows[i].to))))
+            fail_msg("row %zu gave %d", i, r);
+        s3_req_fini(&q);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +482,7 @@ int main(void)
         cmocka_unit_test(a_rule_without_an_id_gets_one),
         cmocka_unit_test(days_end_at_the_next_midnight),
         cmocka_unit_test(a_thing_is_due_or_not),
+        cmocka_unit_test(a_thing_moves_or_not),
         cmocka_unit_test(the_scope_is_what_enabled_rules_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

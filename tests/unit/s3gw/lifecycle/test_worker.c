@@ -284,6 +284,158 @@ static void answers_tell_when_an_object_goes(void **state)
     teardown(&f);
 }
 
+/* --- transitions --- */
+
+#define ANY_SIZE "<Filter><ObjectSizeGreaterThan>0</ObjectSizeGreaterThan></Filter>"
+#define MOVES(inside)                                                                                                 \
+    "<LifecycleConfiguration><Rule><ID>r</ID>" ANY_SIZE "<Status>Enabled</Status>" inside "</Rule></LifecycleConfiguration>"
+#define MOVE_TO(class) "<Transition><Days>0</Days><StorageClass>" class "</StorageClass></Transition>"
+#define OLD_MOVE_TO(class)                                                                                            \
+    "<NoncurrentVersionTransition><NoncurrentDays>0</NoncurrentDays><StorageClass>" class                             \
+    "</StorageClass></NoncurrentVersionTransition>"
+
+static const struct s3_class two_groups[] = {{STR_INIT("WARM"), STR_INIT("")}, {STR_INIT("COLD"), STR_INIT("group2")}};
+
+static void begin_with_classes(struct fixture *f)
+{
+    begin(f);
+    f->gw.classes = (struct s3_classes){two_groups, ARRAY_LEN(two_groups)};
+}
+
+/* Classes of a versions listing, newest first. */
+static const char *classes_of(struct fixture *f)
+{
+    static char out[256];
+    size_t n = 0;
+    out[0] = 0;
+    assert_int_equal(call(f, "alice", "GET", "/bkt?versions", NULL, NULL), S3ERR_OK);
+    for (const struct s3_node *c = f->xml->child; c; c = c->next)
+        if (str_eq(c->name, STR("Version")))
+            n += (size_t)snprintf(out + n, sizeof(out) - n, STR_F " ", STR_A(s3_node_text(c, "StorageClass")));
+    return out;
+}
+
+static void a_label_changes_the_record_only(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_with_classes(&f);
+    have_bucket(&f, "bkt", MOVES(MOVE_TO("WARM")), NULL);
+    have_object(&f, "bkt", "k", 10);
+    assert_int_equal(call(&f, "alice", "HEAD", "/bkt/k", NULL, NULL), S3ERR_OK);
+    char before[2][64];
+    snprintf(before[0], 64, "%s", shown(answered(&f, "Last-Modified")));
+    snprintf(before[1], 64, "%s", shown(answered(&f, "x-dfs-file-id")));
+    size_t notes = fake_dfs.n;
+    struct s3_life_counts c = pass(&f, 500);
+    assert_true(c.last.moved <= 1 && c.last.failed == 0 && c.last.expired == 0); /* the worker may pass twice */
+    assert_int_equal(fake_dfs.n - notes, 1); /* for a rebuild */
+    assert_int_equal(fake_dfs.files, 0);
+    assert_int_equal(call(&f, "alice", "HEAD", "/bkt/k", NULL, NULL), S3ERR_OK);
+    assert_string_equal(shown(answered(&f, "x-amz-storage-class")), "WARM");
+    assert_string_equal(shown(answered(&f, "Last-Modified")), before[0]);
+    assert_string_equal(shown(answered(&f, "x-dfs-file-id")), before[1]);
+    c = pass(&f, 500);
+    assert_true(c.last.moved == 0); /* it is there */
+    teardown(&f);
+}
+
+static void data_move_to_the_group_of_their_class(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = {10, 300000};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct fixture f;
+        begin_with_classes(&f);
+        have_bucket(&f, "bkt", MOVES(MOVE_TO("COLD")), NULL);
+        have_object(&f, "bkt", "k", sizes[i]);
+        have_object(&f, "bkt", "empty", 0);
+        (void)pass(&f, 500);
+        assert_int_equal(fake_dfs.files, 1);
+        assert_int_equal(fake_dfs.file.kind, S3_DESC_PUT);
+        assert_int_equal(call(&f, "alice", "HEAD", "/bkt/k", NULL, NULL), S3ERR_OK);
+        assert_string_equal(shown(answered(&f, "x-dfs-file-id")), "group2/M00/00/00/new000001");
+        teardown(&f);
+    }
+}
+
+static void older_versions_move_by_their_own_rule(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_with_classes(&f);
+    have_bucket(&f, "bkt", MOVES(OLD_MOVE_TO("COLD")), "Enabled");
+    for (int i = 0; i < 3; i++)
+        have_object(&f, "bkt", "k", 10);
+    size_t notes = fake_dfs.n;
+    (void)pass(&f, 500);
+    assert_string_equal(classes_of(&f), "STANDARD COLD COLD ");
+    assert_int_equal(fake_dfs.n, notes); /* nothing a rebuild would take for the newest */
+    teardown(&f);
+}
+
+/* A group that is away, or damaged bytes, cost that object its move, nobody else anything. */
+static void what_cannot_move_stays_and_the_rest_goes_on(void **state)
+{
+    (void)state;
+    static const int errors[] = {-EHOSTUNREACH, -EBADMSG, -EIO};
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        struct fixture f;
+        begin_with_classes(&f);
+        have_bucket(&f, "bkt", MOVES(MOVE_TO("COLD")), NULL);
+        have_bucket(&f, "other", RULES(DAY_ONE), NULL);
+        have_object(&f, "bkt", "k", 10);
+        have_object(&f, "other", "k", 10);
+        fake_dfs.read_fails = errors[i];
+        struct s3_life_counts c = pass(&f, 500);
+        assert_true(c.last.failed == 1 && c.last.moved == 0);
+        assert_string_equal(classes_of(&f), "STANDARD ");
+        assert_string_equal(rows_of(&f, "other"), "");
+        fake_dfs.read_fails = 0;
+        c = pass(&f, 500);
+        assert_true(c.last.failed == 0);
+        assert_string_equal(classes_of(&f), "COLD ");
+        teardown(&f);
+    }
+}
+
+static void removal_goes_before_a_move_and_a_move_before_a_marker(void **state)
+{
+    (void)state;
+    for (int versioned = 0; versioned < 2; versioned++) {
+        struct fixture f;
+        begin_with_classes(&f);
+        have_bucket(&f, "bkt", MOVES(DAY_ONE MOVE_TO("WARM")), versioned ? "Enabled" : NULL);
+        have_object(&f, "bkt", "k", 10);
+        (void)pass(&f, 500);
+        assert_string_equal(classes_of(&f), versioned ? "WARM " : "");
+        teardown(&f);
+    }
+}
+
+static void what_was_replaced_meanwhile_does_not_move(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct arena a;
+    struct s3_bucket b;
+    struct s3_object o;
+    begin_with_classes(&f);
+    have_bucket(&f, "bkt", NULL, NULL);
+    have_object(&f, "bkt", "k", 10);
+    arena_init(&a, 1 << 20);
+    assert_int_equal(s3_bucket_get(f.gw.index, STR("bkt"), S3_READ_ANY, &a, &b), 0);
+    assert_int_equal(s3_object_get(f.gw.index, b.bid, STR("k"), S3_READ_ANY, true, &a, &o), 0);
+    have_object(&f, "bkt", "k", 11);
+    struct s3_expiry e = {
+        .what = S3_EXPIRE_MOVE, .key = STR("k"), .seq = o.seq, .null_version = true, .storage_class = STR("COLD")};
+    s3_expire(&f.gw, &b, &e, 1);
+    assert_int_equal(e.result, -ENOENT);
+    assert_string_equal(classes_of(&f), "STANDARD ");
+    arena_fini(&a);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +446,12 @@ int main(void)
         cmocka_unit_test(uploads_are_aborted),
         cmocka_unit_test(a_failure_and_a_restart_go_on_where_it_was),
         cmocka_unit_test(answers_tell_when_an_object_goes),
+        cmocka_unit_test(a_label_changes_the_record_only),
+        cmocka_unit_test(data_move_to_the_group_of_their_class),
+        cmocka_unit_test(older_versions_move_by_their_own_rule),
+        cmocka_unit_test(what_cannot_move_stays_and_the_rest_goes_on),
+        cmocka_unit_test(removal_goes_before_a_move_and_a_move_before_a_marker),
+        cmocka_unit_test(what_was_replaced_meanwhile_does_not_move),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
