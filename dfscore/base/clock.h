@@ -6,6 +6,8 @@
 #ifndef DFS_CLOCK_H
 #define DFS_CLOCK_H
 
+#include <time.h>
+
 #include "dfscore/base/base.h"
 
 int64_t dfs_now_ms(void);       /* wall clock, Unix milliseconds */
@@ -15,6 +17,8 @@ static inline uint64_t dfs_mono_ms(void)
 {
     return dfs_mono_us() / 1000;
 }
+/* @ms from now on CLOCK_MONOTONIC, for pthread_cond_timedwait(); by the machine's clock, tests or not. */
+struct timespec dfs_mono_after(uint64_t ms);
 
 struct dfs_clock_hook {
     int64_t (*now_ms)(void);

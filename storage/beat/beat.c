@@ -59,14 +59,7 @@ static void enter(struct link *l, enum sto_stage to)
 /* False: the beat stops. */
 static bool pause_ms(struct sto_beat *b, uint64_t ms, uint64_t rejoin_seen)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = dfs_mono_after(ms);
     pthread_mutex_lock(&b->lock);
     while (!b->stop && b->rejoin == rejoin_seen &&
            pthread_cond_timedwait(&b->wake, &b->lock, &until) == 0)

@@ -2,7 +2,8 @@
 #include "storage/group/members.h"
 
 #include <pthread.h>
-#include <time.h>
+
+#include "dfscore/base/clock.h"
 
 struct sto_members {
     unsigned magic;
@@ -183,14 +184,7 @@ uint64_t sto_members_version(struct sto_members *m)
 uint64_t sto_members_wait(struct sto_members *m, uint64_t seen, uint64_t ms)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = dfs_mono_after(ms);
     pthread_mutex_lock(&m->lock);
     while (m->version == seen && pthread_cond_timedwait(&m->changed, &m->lock, &until) == 0)
         ;

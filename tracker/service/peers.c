@@ -47,19 +47,6 @@ struct trk_peers {
 
 /* --- waiting -------------------------------------------------------------------------------- */
 
-static struct timespec after_ms(uint64_t ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += (time_t)(ms / 1000);
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 static void cond_init(pthread_cond_t *c)
 {
     pthread_condattr_t attr;
@@ -261,7 +248,7 @@ static void *link_main(void *arg)
         if (pull_due(l))
             pull(l);
         pthread_mutex_lock(&p->lock);
-        struct timespec until = after_ms(FIRST_PULL_MS);
+        struct timespec until = dfs_mono_after(FIRST_PULL_MS);
         while (!p->stop && !l->has_out && pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
             ;
     }
@@ -303,7 +290,7 @@ static void *clock_main(void *arg)
             broadcast(p, &m);
         pthread_mutex_lock(&p->lock);
         wait = MAX(wait, (uint64_t)TICK_MIN_MS);
-        struct timespec until = after_ms(MIN(wait, (uint64_t)TICK_MAX_MS));
+        struct timespec until = dfs_mono_after(MIN(wait, (uint64_t)TICK_MAX_MS));
         while (!p->stop && p->news == seen &&
                pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
             ;
