@@ -11,7 +11,7 @@
 #include "dfscore/log/log.h"
 #include "storage/trunk/mirror_priv.h"
 
-enum { RECORD_MAX = 4096 };
+enum { RECORD_MAX = 4096, HALF = 512 };
 
 #define MIRRORS_DIR "data/.mirrors"
 
@@ -29,13 +29,14 @@ static bool take_number(struct str line, const char *key, uint64_t max, uint64_t
     return str_cut(line, '=', &k, &v) && str_eq(k, str_c(key)) && str_u64(v, max, ret) == 0;
 }
 
-static int parse_record(struct str text, struct sto_log_info *info)
+static int parse_text(struct str text, struct sto_log_info *info, uint64_t *round)
 {
     struct str line, key, value;
     uint64_t high = 256, low = 256, position = 0;
     while (str_split(&text, '\n', &line)) {
         (void)(take_number(line, "high", 255, &high) || take_number(line, "low", 255, &low) ||
-               take_number(line, "position", UINT64_MAX, &position));
+               take_number(line, "position", UINT64_MAX, &position) ||
+               take_number(line, "round", UINT64_MAX, round));
         if (str_cut(line, '=', &key, &value) && str_eq(key, STR("origin")) &&
             value.n < sizeof(info->origin)) {
             memset(info->origin, 0, sizeof(info->origin));
@@ -50,22 +51,59 @@ static int parse_record(struct str text, struct sto_log_info *info)
     return 0;
 }
 
+/* The text of one half, without its check; absent when it is torn. */
+static struct str half_text(struct str half)
+{
+    const struct str key = STR("check=");
+    struct str check, rest;
+    uint64_t sum;
+    size_t at = str_find(half, key);
+    if (at == SIZE_MAX)
+        return STR_NULL;
+    struct str text = str_head(half, at);
+    str_cut(str_from(half, at + key.n), '\n', &check, &rest);
+    if (str_u64(check, UINT32_MAX, &sum) < 0 || sum != sto_crc32(0, text.p, text.n))
+        return STR_NULL;
+    return text;
+}
+
+/* The newer of two halves; or the whole text, as builds before the halves wrote it. */
+static int parse_record(struct str text, struct sto_log_info *info, uint64_t *round)
+{
+    if (text.n != 2 * HALF)
+        return parse_text(text, info, round);
+    int r = -EBADMSG;
+    for (size_t i = 0; i < 2; i++) {
+        struct sto_log_info one = *info;
+        uint64_t its = 0;
+        struct str half = half_text(str_head(str_from(text, i * HALF), HALF));
+        if (half.p && parse_text(half, &one, &its) == 0 && its > *round) {
+            *info = one;
+            *round = its;
+            r = 0;
+        }
+    }
+    return r;
+}
+
 static int load_record(struct sto_dir *d, const char *name, struct mirrors_of_path *mp)
 {
     struct sto_log_info info = {.own = false};
     char path[MIRROR_PATH];
     AUTO(dfs_free_ptr) char *bytes = NULL;
+    uint64_t round = 0;
     size_t n;
     if (str_unhex(str_c(name), info.id, STO_LOG_ID_LEN) < 0)
         return 0; /* not ours */
     record_path(info.id, path);
     int r = sto_dir_get_file(d, path, RECORD_MAX, &bytes, &n);
     if (r == 0)
-        r = parse_record(str_of(bytes, n), &info);
+        r = parse_record(str_of(bytes, n), &info, &round);
     if (r < 0 || mp->n == STO_LOGS_MAX) {
         dfs_log(LOG_ERROR, "store.mirror_unreadable", KV_Z("file", path), KV_ERR(r));
         return 0; /* it will be fetched anew */
     }
+    mp->round[mp->n] = round;
     mp->v[mp->n++] = info;
     return 0;
 }
@@ -189,23 +227,52 @@ int sto_mirrors_add(struct sto_mirrors *m, unsigned path, const struct sto_log_i
     return r;
 }
 
+/* One half of the mark's file: @round says which. */
+static void make_half(const struct sto_log_info *info, uint64_t position, uint64_t round, char *half)
+{
+    int n = snprintf(half, HALF, "origin=%s\nhigh=%u\nlow=%u\nposition=%" PRIu64 "\nround=%" PRIu64 "\n",
+                     info->origin, info->high, info->low, position, round);
+    ASSERT(n > 0 && n < HALF - 32);
+    uint32_t sum = sto_crc32(0, half, (size_t)n);
+    int more = snprintf(half + n, (size_t)(HALF - n), "check=%" PRIu32 "\n", sum);
+    memset(half + n + more, '\n', (size_t)(HALF - n - more));
+}
+
+static int write_mark(struct sto_dir *d, const struct sto_log_info *info, uint64_t position,
+                      uint64_t round)
+{
+    char file[MIRROR_PATH], both[2 * HALF];
+    char *half = both + round % 2 * HALF;
+    record_path(info->id, file);
+    memset(both, '\n', sizeof(both));
+    make_half(info, position, round, half);
+    AUTO(dfs_close_fd) int fd =
+        round == 1 ? -1 : d->io->openat(d->root, file, O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0) /* the first time, in place of what an earlier build wrote */
+        return sto_dir_put_file(d, file, str_of(both, sizeof(both)));
+    int r = sto_write_all(d->io, fd, half, HALF, half - both);
+    return r == 0 && d->io->fdatasync(fd) < 0 ? -errno : r;
+}
+
 int sto_mirrors_mark(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
                      uint64_t position)
 {
     CHECK_OBJ(m, MIRRORS_MAGIC);
-    char file[MIRROR_PATH], text[256];
-    record_path(info->id, file);
-    int n = snprintf(text, sizeof(text), "origin=%s\nhigh=%u\nlow=%u\nposition=%" PRIu64 "\n",
-                     info->origin, info->high, info->low, position);
     int r = sto_mirrors_add(m, path, info);
-    if (r == 0)
-        r = sto_dir_put_file(&m->store->paths[path].dir, file, str_of(text, (size_t)n));
+    if (r < 0)
+        return r;
+    /* One writer a mirror: nobody else changes its round, and mirrors are never removed. */
+    pthread_mutex_lock(&m->lock);
+    struct mirrors_of_path *mp = &m->paths[path];
+    size_t at = (size_t)(find(m, path, info->id) - mp->v);
+    uint64_t round = mp->round[at] + 1;
+    pthread_mutex_unlock(&m->lock);
+    r = write_mark(&m->store->paths[path].dir, info, position, round);
     if (r < 0)
         return r;
     pthread_mutex_lock(&m->lock);
-    struct sto_log_info *here = find(m, path, info->id);
-    if (here)
-        here->end = position;
+    mp->v[at].end = position;
+    mp->round[at] = round;
     pthread_mutex_unlock(&m->lock);
-    return here ? 0 : -ENOENT;
+    return 0;
 }

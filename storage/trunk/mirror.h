@@ -8,7 +8,9 @@
  * descriptions, notes, and the order of everything. Any member can pass on any log it holds, so a
  * server that comes back empty gets its own old log from its peers.
  *
- *   data/.mirrors/<32 hex digits of the log's id>     text: origin, high, low, position
+ *   data/.mirrors/<32 hex digits of the log's id>     text: origin, high, low, position; two halves of
+ *       512 bytes with round and check, written in turn, so a mark costs one sync and a torn one leaves
+ *       the one before
  *
  * Reclaiming space is each server's own business: dead content is punched out of a mirror when the
  * DELETE record arrives (trunk/log_segs.c), and what a sweep has taken out of the source is not sent.

@@ -10,6 +10,7 @@ enum { MIRROR_PATH = 64 };
 
 struct mirrors_of_path {
     struct sto_log_info v[STO_LOGS_MAX]; /* own is false in all */
+    uint64_t round[STO_LOGS_MAX];        /* of its mark on the disk; 0: none in two halves yet */
     size_t n;
 };
 

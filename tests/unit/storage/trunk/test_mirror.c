@@ -262,6 +262,95 @@ static void damage_on_the_way_is_noticed(void **state)
     remove_server(&b);
 }
 
+/* The file of the only mirror of @s: its bytes, NUL terminated; with @bytes, written instead. */
+static size_t mark_file(struct server *s, char *bytes, size_t cap, size_t write_n)
+{
+    char path[256] = "";
+    struct sto_log_info logs[2];
+    assert_int_equal(sto_mirrors_list(s->mirrors, 0, logs, 2), 2);
+    char hex[33] = "";
+    str_hex(logs[1].id, STO_LOG_ID_LEN, hex);
+    snprintf(path, sizeof(path), "%s/data/.mirrors/%s", s->dir, hex);
+    FILE *f = fopen(path, write_n ? "wb" : "rb");
+    assert_non_null(f);
+    size_t n = write_n ? fwrite(bytes, 1, write_n, f) : fread(bytes, 1, cap, f);
+    fclose(f);
+    return n;
+}
+
+static uint64_t mirror_end(struct server *s)
+{
+    struct sto_log_info logs[2];
+    assert_int_equal(sto_mirrors_list(s->mirrors, 0, logs, 2), 2);
+    return logs[1].end;
+}
+
+static void a_torn_mark_leaves_the_one_before(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0};
+    char name[STO_NAME_MAX + 1], whole[1100];
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "first", name);
+    (void)copy(&a, &b);
+    uint64_t before = mirror_end(&b);
+    put(&a, "second", name);
+    (void)copy(&a, &b);
+    uint64_t after = mirror_end(&b);
+    assert_true(after > before);
+    size_t n = mark_file(&b, whole, sizeof(whole), 0);
+    assert_int_equal(n, 1024);
+    unsigned older = 0;
+    for (size_t at = 0; at < n; at++) { /* every byte, one at a time */
+        char torn[1024];
+        memcpy(torn, whole, n);
+        torn[at] ^= 0x11;
+        assert_int_equal(mark_file(&b, torn, sizeof(torn), n), n);
+        close_server(&b);
+        open_server(&b, "10.0.0.2");
+        uint64_t end = mirror_end(&b);
+        assert_true(end == after || end == before);
+        older += end == before;
+    }
+    assert_true(older > 50);
+    assert_int_equal(mark_file(&b, whole, sizeof(whole), n), n);
+    close_server(&b);
+    open_server(&b, "10.0.0.2");
+    assert_int_equal(mirror_end(&b), after);
+    put(&a, "third", name);
+    assert_int_equal(copy(&a, &b).entries, 1);
+    remove_server(&a);
+    remove_server(&b);
+}
+
+static void the_mark_of_an_earlier_build_is_read(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0};
+    char name[STO_NAME_MAX + 1], text[256];
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "first", name);
+    (void)copy(&a, &b);
+    struct sto_log_info logs[2];
+    assert_int_equal(sto_mirrors_list(b.mirrors, 0, logs, 2), 2);
+    int n = snprintf(text, sizeof(text), "origin=10.0.0.1\nhigh=%u\nlow=%u\nposition=%llu\n", logs[1].high,
+                     logs[1].low, (unsigned long long)logs[1].end);
+    assert_int_equal(mark_file(&b, text, sizeof(text), (size_t)n), n);
+    close_server(&b);
+    open_server(&b, "10.0.0.2");
+    assert_int_equal(mirror_end(&b), logs[1].end);
+    put(&a, "second", name);
+    assert_int_equal(copy(&a, &b).entries, 1);
+    assert_true(holds(&b, name, "second"));
+    close_server(&b);
+    open_server(&b, "10.0.0.2");
+    assert_int_equal(copy(&a, &b).entries, 0);
+    remove_server(&a);
+    remove_server(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +360,8 @@ int main(void)
         cmocka_unit_test(a_deletion_takes_the_copy_away),
         cmocka_unit_test(lying_pieces_are_refused),
         cmocka_unit_test(damage_on_the_way_is_noticed),
+        cmocka_unit_test(a_torn_mark_leaves_the_one_before),
+        cmocka_unit_test(the_mark_of_an_earlier_build_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
