@@ -32,6 +32,8 @@
 enum {
     EXIT_USAGE = 2,
     GRACE_MS = 10000,
+    COPIES_GRACE_MS = 500,
+    QUICK_MS = 1000, /* of a question to a tracker while a client waits */
     DISCOVER_MAX_MS = 5000, /* longest pause between two rounds of asking who we are */
     PATH_TEXT = 4096,
 };
@@ -52,6 +54,7 @@ struct app {
     struct sto_members *members;
     struct sto_mirrors *mirrors;
     struct sto_followers *followers;
+    struct sto_copies *copies;
     struct sto_service *service;
     struct sto_beat *beat;
     struct sto_sync *sync;
@@ -266,6 +269,7 @@ static int start_service(struct app *a)
         .members = a->members,
         .mirrors = a->mirrors,
         .followers = a->followers,
+        .copies = a->copies,
         .params = a->params,
         .max_connections = (uint32_t)a->conf.max_connections,
         .net_threads = (unsigned)a->conf.work_threads,
@@ -350,6 +354,44 @@ static int notice_lost_paths(struct app *a)
     return sto_identity_save(a->identity_path, &a->identity);
 }
 
+/*
+ * A write waits for a member that the leader tracker calls ACTIVE. It may have died this second, and the
+ * leader with it: whoever no tracker calls ACTIVE is not waited for.
+ */
+static void ask_who_is_active(void *arg)
+{
+    struct app *a = arg;
+    struct sto_trackers quick = a->ask;
+    struct sto_member peers[DFS_SERVERS_MAX];
+    char active[DFS_TRACKERS_MAX * DFS_SERVERS_MAX][DFS_ID_MAX + 1];
+    size_t n = 0, count = sto_members_peers(a->members, peers);
+    quick.net.connect_ms = MIN(quick.net.connect_ms, (uint64_t)QUICK_MS);
+    quick.net.timeout_ms = MIN(quick.net.timeout_ms, (uint64_t)QUICK_MS);
+    if (sto_tracker_active(&quick, active, ARRAY_LEN(active), &n) < 0)
+        return; /* nobody knows: as before */
+    for (size_t i = 0; i < count; i++) {
+        size_t at = 0;
+        while (at < n && strcmp(active[at], peers[i].id) != 0)
+            at++;
+        if (at == n && peers[i].status == DFS_ST_ACTIVE)
+            sto_followers_gone(a->followers, peers[i].id);
+    }
+}
+
+static int start_copies(struct app *a)
+{
+    struct sto_copies_options o = {
+        .store = a->store,
+        .members = a->members,
+        .followers = a->followers,
+        .min = a->conf.copies,
+        .timeout_ms = a->conf.copy_timeout_ms,
+        .stuck = ask_who_is_active,
+        .arg = a,
+    };
+    return sto_copies_new(&o, &a->copies);
+}
+
 static int start_state(struct app *a)
 {
     int r = notice_lost_paths(a);
@@ -359,7 +401,7 @@ static int start_state(struct app *a)
         r = sto_mirrors_open(a->store, a->identity.id, &a->mirrors);
     if (r == 0)
         r = sto_followers_new(a->store, a->mirrors, a->members, &a->followers);
-    return r;
+    return r < 0 ? r : start_copies(a);
 }
 
 static int start_parts(struct app *a)
@@ -372,6 +414,7 @@ static int start_parts(struct app *a)
         return say("cannot read the state of replication", r);
     struct sto_internal_options io = {.socket_path = a->socket_path,
                                       .store = a->store,
+                                      .copies = a->copies,
                                       .stall_ms = a->conf.network_timeout_ms};
     r = sto_internal_start(&io, &a->internal);
     if (r < 0)
@@ -389,8 +432,10 @@ static void stop_parts(struct app *a)
 {
     sto_sync_stop(&a->sync);
     sto_beat_stop(&a->beat);
+    sto_copies_hurry(a->copies, COPIES_GRACE_MS); /* its followers are on their way out too */
     sto_service_stop(&a->service, GRACE_MS);
     sto_internal_stop(&a->internal);
+    sto_copies_free(&a->copies);
     sto_followers_free(&a->followers);
     sto_mirrors_close(&a->mirrors);
     sto_store_close(&a->store);

@@ -2,6 +2,7 @@
 #include "storage/storage_conf.h"
 
 #include "dfscore/log/log.h"
+#include "dfscore/wire/messages.h"
 
 #define C struct sto_conf
 
@@ -46,6 +47,13 @@ static const struct dfs_conf_row rows[] = {
     CONF_ENUM(C, durability, "durability", "sync", "sync|relaxed", CONF_RESTART,
               "sync: an answer means the data are on disk. relaxed: answers do not wait for it, a\n"
               "power failure loses acknowledged files."),
+    CONF_STR(C, min_copies, "min_copies", "auto", 1, 4, CONF_RESTART,
+             "Servers of the group that have a write on their disks before it is acknowledged; the\n"
+             "same on all of them. auto: two while another member is in service, else one. A number\n"
+             "is strict: with fewer members in service writes are refused (EAGAIN)."),
+    CONF_DURATION(C, copy_timeout_ms, "copy_timeout", "10s", 100, 3600000, "s", CONF_RESTART,
+                  "A write that has not got its copies after this long is answered with EAGAIN: it is\n"
+                  "on this server's disk, and may or may not reach the others."),
     CONF_INT(C, max_connections, "max_connections", "4096", 1, 1000000, NULL, CONF_RESTART,
              "Connections at one time; further ones are closed at once."),
     CONF_INT(C, work_threads, "work_threads", "2", 1, 64, NULL, CONF_RESTART,
@@ -143,7 +151,11 @@ static int check(struct sto_conf *c, const char *path, struct buf *err)
         if (!c->store_path.v[i])
             return fail(err, path, key, "", "is missing (store_path_count asks for it)");
     }
-    uint64_t id = 0;
+    uint64_t id = 0, copies = 0;
+    if (!str_eq(str_c(c->min_copies), STR("auto")) &&
+        (str_u64(str_c(c->min_copies), DFS_SERVERS_MAX, &copies) < 0 || copies == 0))
+        return fail(err, path, "min_copies", c->min_copies, "must be auto or a number from 1 to 32");
+    c->copies = (unsigned)copies;
     if (c->server_id[0] && (str_u64(str_c(c->server_id), 16777215, &id) < 0 || id == 0))
         return fail(err, path, "server_id", c->server_id, "must be a number from 1 to 16777215");
     return 0;

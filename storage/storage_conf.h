@@ -28,6 +28,9 @@ struct sto_conf {
     char *cluster_secret_file; /* empty: none */
     char *socket_path;
     int durability; /* enum sto_conf_durability */
+    char *min_copies; /* as written: "auto" or a number */
+    unsigned copies;  /* what it means; 0: auto */
+    uint64_t copy_timeout_ms;
     int64_t max_connections;
     int64_t work_threads;
     int64_t disk_reader_threads;

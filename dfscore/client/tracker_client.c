@@ -254,6 +254,26 @@ int dfs_list_groups(struct dfs_trackers *t, struct dfs_group_stat **ret, size_t 
     return 0;
 }
 
+int dfs_decode_storages(struct str body, struct dfs_storage_detail **ret, size_t *ret_n)
+{
+    bool narrow = body.n % DFS_STORAGE_DETAIL_LEN4 == 0;
+    size_t each = narrow ? DFS_STORAGE_DETAIL_LEN4 : DFS_STORAGE_DETAIL_LEN6;
+    if (body.n % each)
+        return -EBADMSG;
+    size_t n = body.n / each;
+    AUTO(dfs_free_ptr) struct dfs_storage_detail *list = dfs_zalloc(n * sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    struct rd rd = rd_of(body);
+    for (size_t i = 0; i < n; i++)
+        dfs_storage_detail_read(&rd, narrow ? DFS_IPW4 : DFS_IPW6, &list[i]);
+    if (rd.bad)
+        return -EBADMSG;
+    *ret = TAKE(list);
+    *ret_n = n;
+    return 0;
+}
+
 int dfs_list_storages(struct dfs_trackers *t, struct str group, struct str id,
                       struct dfs_storage_detail **ret, size_t *ret_n)
 {
@@ -264,24 +284,7 @@ int dfs_list_storages(struct dfs_trackers *t, struct str group, struct str id,
         return r;
     struct str parts[] = {buf_str(&field), id};
     r = dfs_trackers_call(t, DFS_CMD_LIST_STORAGES, parts, 2, &rsp);
-    if (r < 0)
-        return r;
-    bool narrow = rsp.n % DFS_STORAGE_DETAIL_LEN4 == 0;
-    size_t each = narrow ? DFS_STORAGE_DETAIL_LEN4 : DFS_STORAGE_DETAIL_LEN6;
-    if (rsp.n % each)
-        return -EBADMSG;
-    size_t n = rsp.n / each;
-    AUTO(dfs_free_ptr) struct dfs_storage_detail *list = dfs_zalloc(n * sizeof(*list));
-    if (!list)
-        return -ENOMEM;
-    struct rd rd = rd_of(buf_str(&rsp));
-    for (size_t i = 0; i < n; i++)
-        dfs_storage_detail_read(&rd, narrow ? DFS_IPW4 : DFS_IPW6, &list[i]);
-    if (rd.bad)
-        return -EBADMSG;
-    *ret = TAKE(list);
-    *ret_n = n;
-    return 0;
+    return r < 0 ? r : dfs_decode_storages(buf_str(&rsp), ret, ret_n);
 }
 
 int dfs_get_leader(struct dfs_trackers *t, struct dfs_addr *ret)

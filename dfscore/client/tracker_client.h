@@ -55,6 +55,8 @@ int dfs_list_groups(struct dfs_trackers *t, struct dfs_group_stat **ret, size_t 
 /* @id absent: all servers of the group. */
 int dfs_list_storages(struct dfs_trackers *t, struct str group, struct str id,
                       struct dfs_storage_detail **ret, size_t *ret_n) MUST_CHECK;
+/* The body of an answer to 92, of either width. *ret is the caller's. */
+int dfs_decode_storages(struct str body, struct dfs_storage_detail **ret, size_t *ret_n) MUST_CHECK;
 int dfs_get_leader(struct dfs_trackers *t, struct dfs_addr *ret) MUST_CHECK;
 /* To every tracker; ENOENT and EALREADY of single ones are tolerated. 93, 108. */
 int dfs_delete_storage(struct dfs_trackers *t, struct str group, struct str id) MUST_CHECK;

@@ -132,6 +132,16 @@ enum dfs_internal_cmd {
      * position says too that the asking server has everything before it, durably.
      */
     DFS_INT_SYNC_PULL = 191,
+
+    /*
+     * SYNC_WAIT > wait ms u32, asking server's storage-id str[16], count u8, then for the store paths
+     *             0..count-1 { id of the answering server's own log 16, position u64 }
+     *           < count x end u64
+     * Answered when one of the logs goes on behind its position, or the wait is over: for a member that
+     * follows several logs and has all of them. The positions say what those of SYNC_PULL do. An id that is
+     * not that log's any more is answered at once.
+     */
+    DFS_INT_SYNC_WAIT = 192,
 };
 
 enum dfs_put_kind {

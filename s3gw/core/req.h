@@ -16,7 +16,6 @@ struct s3_bucket;
 struct s3_gw; /* everything a handler may use: index, dfs, settings; see s3gw/core/gw.h */
 
 struct s3_body_plan;
-struct s3_post;
 struct s3_req;
 
 /*
@@ -56,11 +55,7 @@ struct s3_identity {
     struct str display_name;
     struct str access_key;
     struct str policies;     /* that the user carries; absent: none. policy/identity.h */
-    enum {
-        S3_AUTH_NONE,
-        S3_AUTH_V4_HEADER, S3_AUTH_V4_QUERY, S3_AUTH_V4_FORM,
-        S3_AUTH_V2_HEADER, S3_AUTH_V2_QUERY, S3_AUTH_V2_FORM
-    } how;
+    enum { S3_AUTH_NONE, S3_AUTH_V4_HEADER, S3_AUTH_V4_QUERY, S3_AUTH_V2_HEADER, S3_AUTH_V2_QUERY } how;
 };
 
 /* A run of bytes of one stored file; what an answer's body is made of. */
@@ -127,9 +122,8 @@ struct s3_req {
     const char *why;              /* what let the caller in or kept them out; a literal of policy/eval.c */
 
     unsigned step;                /* questions answered so far; http/pipeline.c */
-    struct s3_body_plan *plan;    /* how the body is read; arena; NULL for those without one */
-    const struct s3_sink *sink;   /* STREAM operations, once their handler has run; FORM likewise */
-    struct s3_post *post;         /* FORM operations, once the file begins: its fields, auth/post_form.h */
+    struct s3_body_plan *plan;    /* how the body is read; arena; XML and STREAM operations */
+    const struct s3_sink *sink;   /* STREAM operations, once their handler has run */
 
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
     struct str body;

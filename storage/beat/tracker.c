@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include "dfscore/client/tracker_client.h"
 #include "dfscore/fileid/fileid.h"
 
 enum { ANSWER_MAX = 64 * 1024 };
@@ -105,4 +106,39 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
             return 0;
     }
     return r;
+}
+
+static int list_group(const struct sto_trackers *t, size_t i, struct dfs_storage_detail **ret, size_t *n)
+{
+    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
+    AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
+    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
+    struct dfs_group g;
+    int r = dfs_text_set(g.group, sizeof(g.group), str_c(t->group));
+    if (r < 0)
+        return r;
+    dfs_group_put(&body, &g);
+    struct str part = buf_str(&body);
+    r = dfs_peer_open(&t->list[i], &t->net, &p);
+    if (r == 0)
+        r = dfs_peer_call(p, DFS_CMD_LIST_STORAGES, 0, &part, 1, &rsp);
+    return r < 0 ? r : dfs_decode_storages(buf_str(&rsp), ret, n);
+}
+
+int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap, size_t *ret)
+{
+    bool answered = false;
+    size_t count = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        AUTO(dfs_free_ptr) struct dfs_storage_detail *list = NULL;
+        size_t n = 0;
+        if (list_group(t, i, &list, &n) < 0)
+            continue;
+        answered = true;
+        for (size_t k = 0; k < n && count < cap; k++)
+            if (list[k].status == DFS_ST_ACTIVE)
+                memcpy(ids[count++], list[k].id, sizeof(ids[0]));
+    }
+    *ret = count;
+    return answered ? 0 : -ENOTCONN;
 }

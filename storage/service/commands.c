@@ -9,7 +9,7 @@
 #include "dfscore/wire/internal.h"
 #include "storage/service/op.h"
 
-enum who { ANYBODY, PEER, PROVED };
+enum who { ANYBODY, WRITER, PEER, PROVED }; /* WRITER: anybody, while enough members can take a copy */
 
 enum {
     NAME = 1,                       /* shortest name a row's length lets through */
@@ -17,6 +17,7 @@ enum {
     GROUP_NAME_MAX = DFS_GROUP_LEN + NAME_ROOM,
     TRUNK_ROOM = 64 * 1024,
     SYNC_PULL_ROOM = 256,
+    SYNC_WAIT_ROOM = 8 * 1024,
 };
 
 /* OWN(command, shortest, longest body, who, handler): ours.
@@ -24,19 +25,19 @@ enum {
 #define WHOLE(ROW, OWN)                                                                           \
     ROW(ACTIVE_TEST, 0, 0, ANYBODY, NONE, sto_handle_active_test)                                 \
     ROW(QUIT, 0, 0, ANYBODY, NONE, sto_handle_quit)                                               \
-    ROW(DELETE, DFS_GROUP_LEN + NAME, GROUP_NAME_MAX, ANYBODY, DELETE, sto_handle_delete)         \
-    ROW(SET_METADATA, DFS_SET_META_REQ_LEN + NAME, STO_META_BODY_MAX, ANYBODY, SET_META,          \
+    ROW(DELETE, DFS_GROUP_LEN + NAME, GROUP_NAME_MAX, WRITER, DELETE, sto_handle_delete)          \
+    ROW(SET_METADATA, DFS_SET_META_REQ_LEN + NAME, STO_META_BODY_MAX, WRITER, SET_META,           \
         sto_handle_set_meta)                                                                      \
     ROW(GET_METADATA, DFS_GROUP_LEN + NAME, GROUP_NAME_MAX, ANYBODY, GET_META,                    \
         sto_handle_get_meta)                                                                      \
     ROW(DOWNLOAD, DFS_DOWNLOAD_REQ_LEN + NAME, DFS_DOWNLOAD_REQ_LEN + NAME_ROOM, ANYBODY,         \
         DOWNLOAD, sto_handle_download)                                                            \
     ROW(FILE_INFO, DFS_GROUP_LEN + NAME, GROUP_NAME_MAX, ANYBODY, NONE, sto_handle_info)          \
-    ROW(TRUNCATE, DFS_TRUNCATE_REQ_LEN + NAME, DFS_TRUNCATE_REQ_LEN + NAME_ROOM, ANYBODY,         \
+    ROW(TRUNCATE, DFS_TRUNCATE_REQ_LEN + NAME, DFS_TRUNCATE_REQ_LEN + NAME_ROOM, WRITER,          \
         TRUNCATE, sto_handle_truncate)                                                            \
-    ROW(REGENERATE_NAME, NAME, NAME_ROOM, ANYBODY, NONE, sto_handle_regenerate)                   \
+    ROW(REGENERATE_NAME, NAME, NAME_ROOM, WRITER, NONE, sto_handle_regenerate)                    \
     ROW(CREATE_LINK, DFS_CREATE_LINK_REQ_LEN + NAME, DFS_CREATE_LINK_REQ_LEN + NAME_ROOM,         \
-        ANYBODY, CREATE_LINK, sto_handle_link)                                                    \
+        WRITER, CREATE_LINK, sto_handle_link)                                                     \
     ROW(REPORT_SERVER_ID, 0, DFS_SERVER_ID_LEN, PEER, NONE, sto_handle_report_id)                 \
     ROW(SYNC_DELETE, DFS_SYNC_DELETE_REQ_LEN + NAME, DFS_SYNC_DELETE_REQ_LEN + NAME_ROOM, PEER,   \
         NONE, sto_handle_sync_delete)                                                             \
@@ -57,16 +58,17 @@ enum {
     ROW(TRUNK_DELETE_MARKS, 0, 0, ANYBODY, NONE, sto_handle_trunk_marks)                          \
     OWN(HELLO, DFS_INT_HELLO_LEN, DFS_INT_HELLO_LEN, PROVED, sto_handle_hello)                    \
     OWN(SYNC_LOGS, 1, 1, PEER, sto_handle_logs)                                                   \
-    OWN(SYNC_PULL, 1, SYNC_PULL_ROOM, PEER, sto_handle_pull)
+    OWN(SYNC_PULL, 1, SYNC_PULL_ROOM, PEER, sto_handle_pull)                                      \
+    OWN(SYNC_WAIT, 1, SYNC_WAIT_ROOM, PEER, sto_handle_await)
 
 /* Their content has any length: it streams to the disk, or is collected when it is small. */
 #define STREAM(ROW)                                                                               \
-    ROW(UPLOAD, DFS_UPLOAD_REQ_LEN, INT64_MAX, ANYBODY, UPLOAD, sto_handle_upload)                \
-    ROW(UPLOAD_APPENDER, DFS_UPLOAD_REQ_LEN, INT64_MAX, ANYBODY, UPLOAD, sto_handle_upload)       \
-    ROW(UPLOAD_SLAVE, DFS_UPLOAD_SLAVE_REQ_LEN, INT64_MAX, ANYBODY, UPLOAD,                       \
+    ROW(UPLOAD, DFS_UPLOAD_REQ_LEN, INT64_MAX, WRITER, UPLOAD, sto_handle_upload)                 \
+    ROW(UPLOAD_APPENDER, DFS_UPLOAD_REQ_LEN, INT64_MAX, WRITER, UPLOAD, sto_handle_upload)        \
+    ROW(UPLOAD_SLAVE, DFS_UPLOAD_SLAVE_REQ_LEN, INT64_MAX, WRITER, UPLOAD,                        \
         sto_handle_upload_slave)                                                                  \
-    ROW(APPEND, DFS_APPEND_REQ_LEN, INT64_MAX, ANYBODY, APPEND, sto_handle_append)                \
-    ROW(MODIFY, DFS_MODIFY_REQ_LEN, INT64_MAX, ANYBODY, MODIFY, sto_handle_modify)                \
+    ROW(APPEND, DFS_APPEND_REQ_LEN, INT64_MAX, WRITER, APPEND, sto_handle_append)                 \
+    ROW(MODIFY, DFS_MODIFY_REQ_LEN, INT64_MAX, WRITER, MODIFY, sto_handle_modify)                 \
     ROW(SYNC_CREATE, DFS_SYNC_CREATE_REQ_LEN, INT64_MAX, PEER, NONE, sto_handle_sync_create)      \
     ROW(SYNC_UPDATE, DFS_SYNC_CREATE_REQ_LEN, INT64_MAX, PEER, NONE, sto_handle_sync_create)      \
     ROW(SYNC_APPEND, DFS_SYNC_APPEND_REQ_LEN, INT64_MAX, PEER, NONE, sto_handle_sync_edit)        \
@@ -104,6 +106,7 @@ static bool may(const struct dfs_req *req)
 {
     switch ((enum who)rules[req->head.cmd].who) {
     case ANYBODY:
+    case WRITER:
         return true;
     case PEER:
         return sto_from_peer(req);
@@ -116,6 +119,9 @@ static bool may(const struct dfs_req *req)
 int sto_command_admit(struct dfs_req *req)
 {
     static struct dfs_log_gate gate;
+    struct sto_copies *copies = sto_service_of(req)->o.copies;
+    if (rules[req->head.cmd].who == WRITER)
+        return copies ? sto_copies_ready(copies) : 0;
     if (may(req))
         return 0;
     if (dfs_log_allow(&gate, 1))

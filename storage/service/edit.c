@@ -148,27 +148,40 @@ void sto_handle_truncate(struct dfs_req *req)
     sto_op_run(&t->op, STO_IO_WRITE, truncate_work);
 }
 
+struct regeneration {
+    struct sto_op op; /* first */
+    char name[STO_NAME_MAX + 1];
+};
+
+/* The client knows the old name only. */
+static void take_back(struct sto_op *op)
+{
+    struct regeneration *g = (struct regeneration *)op;
+    (void)!sto_regenerate_undo(op->s->o.store, str_c(g->name), op->name);
+}
+
 static int regenerate_work(struct sto_op *op)
 {
-    char name[STO_NAME_MAX + 1];
+    struct regeneration *g = (struct regeneration *)op;
     int r = check_appender(op);
     if (r == 0)
-        r = sto_regenerate(op->s->o.store, op->name, name);
+        r = sto_regenerate(op->s->o.store, op->name, g->name);
     if (r < 0)
         return r;
-    sto_op_answer_name(op, name);
+    op->undo = take_back;
+    sto_op_answer_name(op, g->name);
     sto_op_changed(op);
     return 0;
 }
 
 void sto_handle_regenerate(struct dfs_req *req)
 {
-    struct sto_op *op = sto_op_new(req, sizeof(*op));
-    if (!op)
+    struct regeneration *g = sto_op_new(req, sizeof(*g));
+    if (!g)
         return;
-    int r = sto_op_name(op, req->body);
+    int r = sto_op_name(&g->op, req->body);
     if (r < 0)
         dfs_req_reply(req, r, STR_NULL);
     else
-        sto_op_run(op, STO_IO_WRITE, regenerate_work);
+        sto_op_run(&g->op, STO_IO_WRITE, regenerate_work);
 }

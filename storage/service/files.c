@@ -134,11 +134,15 @@ enum { LINK_NAMES_MAX = 256 };
 static int link_work(struct sto_op *op)
 {
     char name[STO_NAME_MAX + 1];
+    struct dfs_logical at;
     int r = sto_make_link(op->s->o.store, &((struct make_link *)op)->link, name);
+    if (r == 0)
+        r = dfs_logical_parse(str_c(name), &at);
     if (r < 0)
         return r;
     sto_op_answer_name(op, name);
     sto_op_changed(op);
+    op->copies.path = at.path_index; /* a link with a master is on the master's path */
     return 0;
 }
 

@@ -12,12 +12,14 @@
 
 #include "dfscore/base/str.h"
 
+struct sto_copies;
 struct sto_store;
 struct sto_internal;
 
 struct sto_internal_options {
     const char *socket_path; /* at most 107 bytes; a stale file is replaced */
     struct sto_store *store; /* outlives the server */
+    struct sto_copies *copies; /* outlives the server; NULL: our own copy is enough */
     unsigned max_connections; /* 0: 256; further ones are closed at once */
     uint64_t stall_ms; /* TCP only: a gateway that takes nothing of an answer, or stalls within a request, for
                           so long is dropped; 0: never */

@@ -331,18 +331,19 @@ static const struct {
     uint8_t cmd;
     size_t body_max;
     int (*call)(struct sto_int_call *c);
+    bool writes; /* answered when the members that must have it do (storage/sync/copies.h) */
 } commands[] = {
-    {DFS_INT_HELLO, SMALL_BODY, call_hello},
-    {DFS_INT_PUT_BATCH, DFS_BATCH_BYTES_MAX, call_put_batch},
-    {DFS_INT_FILE_OPEN, SMALL_BODY, call_file_open},
-    {DFS_INT_FILE_COMMIT, DFS_DESC_MAX + SMALL_BODY, call_file_commit},
-    {DFS_INT_FILE_ABORT, SMALL_BODY, call_file_abort},
-    {DFS_INT_FILE_GET, SMALL_BODY, call_file_get},
-    {DFS_INT_FILE_WRITE, DFS_PIECE_MAX + SMALL_BODY, call_file_write},
-    {DFS_INT_FILE_READ, SMALL_BODY, call_file_read},
-    {DFS_INT_DELETE_BATCH, DFS_BATCH_ITEMS_MAX * (DFS_FILE_ID_MAX + 2) + 4, call_delete_batch},
-    {DFS_INT_SCAN, SMALL_BODY, call_scan},
-    {DFS_INT_STAT, SMALL_BODY, call_stat},
+    {DFS_INT_HELLO, SMALL_BODY, call_hello, false},
+    {DFS_INT_PUT_BATCH, DFS_BATCH_BYTES_MAX, call_put_batch, true},
+    {DFS_INT_FILE_OPEN, SMALL_BODY, call_file_open, false},
+    {DFS_INT_FILE_COMMIT, DFS_DESC_MAX + SMALL_BODY, call_file_commit, true},
+    {DFS_INT_FILE_ABORT, SMALL_BODY, call_file_abort, false},
+    {DFS_INT_FILE_GET, SMALL_BODY, call_file_get, false},
+    {DFS_INT_FILE_WRITE, DFS_PIECE_MAX + SMALL_BODY, call_file_write, false},
+    {DFS_INT_FILE_READ, SMALL_BODY, call_file_read, false},
+    {DFS_INT_DELETE_BATCH, DFS_BATCH_ITEMS_MAX * (DFS_FILE_ID_MAX + 2) + 4, call_delete_batch, true},
+    {DFS_INT_SCAN, SMALL_BODY, call_scan, false},
+    {DFS_INT_STAT, SMALL_BODY, call_stat, false},
 };
 
 size_t sto_internal_body_max(uint8_t cmd)
@@ -357,10 +358,16 @@ int sto_internal_call(uint8_t cmd, struct sto_int_call *c)
 {
     if (cmd != DFS_INT_HELLO && !*c->session)
         return -EACCES;
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (commands[i].cmd == cmd) {
-            int r = commands[i].call(c);
-            return r < 0 ? r : buf_err(c->out);
-        }
-    return -EOPNOTSUPP;
+    size_t i = 0;
+    while (i < ARRAY_LEN(commands) && commands[i].cmd != cmd)
+        i++;
+    if (i == ARRAY_LEN(commands))
+        return -EOPNOTSUPP;
+    bool copies = commands[i].writes && c->copies;
+    int r = copies ? sto_copies_ready(c->copies) : 0;
+    if (r == 0)
+        r = commands[i].call(c);
+    if (r == 0 && copies)
+        r = sto_copies_settle(c->copies);
+    return r < 0 ? r : buf_err(c->out);
 }

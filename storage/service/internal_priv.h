@@ -8,6 +8,7 @@
 #include "dfscore/base/buf.h"
 #include "dfscore/wire/internal.h"
 #include "storage/service/internal.h"
+#include "storage/sync/copies.h"
 #include "storage/trunk/store.h"
 
 enum {
@@ -52,6 +53,7 @@ int sto_session_put_back(struct sto_sessions *all, struct sto_session *s, struct
 /* One request being answered. */
 struct sto_int_call {
     struct sto_store *store;
+    struct sto_copies *copies;    /* NULL: our own copy is enough */
     struct sto_sessions *sessions;
     struct sto_session **session; /* of the connection; NULL there before HELLO */
     bool tcp;                     /* no descriptor can be passed */

@@ -42,10 +42,34 @@ static void answer_on_loop(struct dfs_req *req)
         dfs_req_reply_buf(req, &op->out);
 }
 
+static void undo_on_disk_thread(struct sto_iotask *t)
+{
+    struct sto_op *op = (struct sto_op *)t;
+    op->undo(op);
+    dfs_req_post(op->req, answer_on_loop);
+}
+
+static void copied(struct sto_copies_wait *w, int result)
+{
+    struct sto_op *op = (struct sto_op *)((char *)w - offsetof(struct sto_op, copies));
+    op->result = result;
+    if (result < 0 && op->undo) {
+        op->task.run = undo_on_disk_thread;
+        sto_iopool_push(op->s->pool, op->path, STO_IO_WRITE, &op->task);
+    } else {
+        dfs_req_post(op->req, answer_on_loop);
+    }
+}
+
 void sto_op_finish(struct sto_op *op, int result)
 {
     op->result = result;
-    dfs_req_post(op->req, answer_on_loop);
+    if (result == 0 && op->changed && op->s->o.copies) {
+        op->copies.done = copied;
+        sto_copies_begin(op->s->o.copies, &op->copies);
+    } else {
+        dfs_req_post(op->req, answer_on_loop);
+    }
 }
 
 static void run_on_disk_thread(struct sto_iotask *t)
@@ -123,6 +147,8 @@ int sto_op_group_name(struct sto_op *op, const char *group, struct str name)
 void sto_op_changed(struct sto_op *op)
 {
     atomic_store(&op->s->last_source_update_s, dfs_now_s());
+    op->changed = true;
+    op->copies.path = op->path;
 }
 
 void sto_op_answer_name(struct sto_op *op, const char *name)

@@ -16,6 +16,7 @@
 #include "dfscore/net/conn.h"
 #include "storage/disk/iopool.h"
 #include "storage/service/service.h"
+#include "storage/sync/copies.h"
 #include "storage/trunk/store.h"
 
 /* Pairs of the statistics block in wire order (protocol 4.2): total, then successful. */
@@ -77,7 +78,14 @@ struct sto_op {
     int (*work)(struct sto_op *op);
     void (*fini)(struct sto_op *op); /* NULL, or frees what the kind of op added */
     void (*answer)(struct sto_op *op); /* NULL: status and op->out */
+    /*
+     * Disk thread: takes back what a client will never know of, when the copies did not come in time. NULL:
+     * the client can do the same again.
+     */
+    void (*undo)(struct sto_op *op);
     int result;
+    bool changed;              /* something was written for a client: see sto_op_changed() */
+    struct sto_copies_wait copies;
     enum sto_stat bytes_stat;  /* which byte counter op->bytes belongs to; STO_STAT_NONE */
     uint64_t bytes;
     uint64_t collected;        /* taken from s->collected, given back at the end */
@@ -110,7 +118,10 @@ int sto_op_name(struct sto_op *op, struct str name) MUST_CHECK;
 int sto_op_group_name(struct sto_op *op, const char *group, struct str name) MUST_CHECK;
 int sto_check_group(const struct sto_service *s, const char *group) MUST_CHECK;
 
-/* A change by a client has been made durable: for the heartbeat's block. */
+/*
+ * A change by a client has been made durable here, on op->path: the answer waits for the other members
+ * that must have it.
+ */
 void sto_op_changed(struct sto_op *op);
 /* "group 16, name" as the answer. */
 void sto_op_answer_name(struct sto_op *op, const char *name);
@@ -156,7 +167,9 @@ void sto_handle_trunk_refused(struct dfs_req *req);
 void sto_handle_hello(struct dfs_req *req);
 void sto_handle_logs(struct dfs_req *req);
 void sto_handle_pull(struct dfs_req *req);
-int sto_parking_new(struct sto_parking **ret) MUST_CHECK;
+void sto_handle_await(struct dfs_req *req);
+/* Serves @s; *ret is where @s finds it. */
+int sto_parking_new(struct sto_service *s, struct sto_parking **ret) MUST_CHECK;
 /* Parked pulls are answered, later ones at once. The pool must still run. */
 void sto_parking_close(struct sto_parking *pk);
 void sto_parking_free(struct sto_parking **pp);

@@ -48,7 +48,7 @@ static int start(struct sto_service *s)
         },
         &s->pool);
     if (r == 0)
-        r = sto_parking_new(&s->parking);
+        r = sto_parking_new(s, &s->parking);
     if (r == 0)
         r = sto_slots_new(s->o.params.trunk_size, s->o.params.slot_min, s->o.params.slot_align,
                           &s->slots);

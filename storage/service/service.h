@@ -11,7 +11,7 @@
 #include "dfscore/wire/messages.h"
 #include "storage/group/members.h"
 #include "storage/beat/params.h"
-#include "storage/sync/followers.h"
+#include "storage/sync/copies.h"
 
 struct sto_service;
 struct sto_internal;
@@ -28,6 +28,7 @@ struct sto_service_options {
     struct sto_members *members;     /* outlives the service */
     struct sto_mirrors *mirrors;     /* outlives the service; NULL: no replication is served */
     struct sto_followers *followers; /* outlives the service; NULL allowed */
+    struct sto_copies *copies;       /* outlives the service; NULL: our own copy is enough */
     struct sto_params params;
     uint32_t max_connections;
     unsigned net_threads;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sync_out - what our own peers ask: which logs are here (190), and their bytes (191).
+ * sync_out - what our own peers ask: which logs are here (190), their bytes (191), news (192).
  *
  * A pull that finds nothing new is parked until there is something or its wait is over, so that a
- * replica is milliseconds behind and an idle group costs a few wake-ups a second.
+ * replica is milliseconds behind and an idle group costs a few wake-ups a second. While answers to
+ * clients wait for copies (storage/sync/copies.h) a pull leaves at once; else a few milliseconds later,
+ * with more in it.
  *
- * Rule: dfscore/wire/internal.h, SYNC_LOGS and SYNC_PULL.
+ * Rule: dfscore/wire/internal.h, SYNC_LOGS, SYNC_PULL, SYNC_WAIT.
  */
 #include <time.h>
 
@@ -14,15 +16,31 @@
 #include "dfscore/wire/internal.h"
 #include "storage/service/op.h"
 
-enum { PARK_LOOK_MS = 5, PARK_MAX_MS = 10000, PULL_HEAD = 32 };
+enum { PARK_LOOK_MS = 50, LAZY_MS = 5, PARK_MAX_MS = 10000, PULL_HEAD = 32 };
+
+/* A request that waits for a log to grow. */
+struct visitor {
+    struct sto_op op;    /* first */
+    uint64_t until_ms;   /* monotonic: answer then, whatever there is; 0: now */
+    char asker[17];
+    bool (*ready)(struct visitor *v);
+    void (*leave)(struct visitor *v);
+    struct visitor *next; /* while parked */
+};
 
 struct pull {
-    struct sto_op op; /* first */
+    struct visitor v; /* first */
     uint8_t id[STO_LOG_ID_LEN];
     uint64_t position;
-    uint64_t until_ms;   /* monotonic: answer then, whatever there is */
-    char asker[17];
-    struct pull *next;   /* while parked */
+};
+
+struct await {
+    struct visitor v; /* first */
+    unsigned count;
+    struct await_log {
+        uint8_t id[STO_LOG_ID_LEN];
+        uint64_t position;
+    } logs[STO_PATHS_MAX];
 };
 
 /* --- the car park ----------------------------------------------------------------------------- */
@@ -31,67 +49,75 @@ struct sto_parking {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_t thread;
-    struct pull *list; /* under lock */
-    bool stop;         /* under lock */
+    struct visitor *list; /* under lock */
+    bool stop;            /* under lock */
 };
 
-static void read_log(struct sto_iotask *t);
-
-static void drive_on(struct pull *p)
+/* Those that are ready leave the list. Lock held. */
+static struct visitor *take_ready(struct sto_parking *pk)
 {
-    p->op.task.run = read_log;
-    sto_iopool_push(p->op.s->pool, p->op.path, STO_IO_READ, &p->op.task);
+    struct visitor *out = NULL, **at = &pk->list;
+    while (*at) {
+        struct visitor *v = *at;
+        if (!pk->stop && dfs_mono_ms() < v->until_ms && !v->ready(v)) {
+            at = &v->next;
+            continue;
+        }
+        *at = v->next;
+        v->next = out;
+        out = v;
+    }
+    return out;
 }
 
-static bool ready(struct pull *p)
+static void leave_all(struct visitor *list)
 {
-    struct sto_log_info log;
-    return dfs_mono_ms() >= p->until_ms ||
-           sto_mirrors_find(p->op.s->o.mirrors, p->op.path, p->id, &log) < 0 ||
-           log.end > p->position;
+    for (struct visitor *v = list, *next; v; v = next) {
+        next = v->next;
+        v->until_ms = 0;
+        v->leave(v);
+    }
 }
 
 static void *watch(void *arg)
 {
-    struct sto_parking *pk = arg;
+    struct sto_service *s = arg;
+    struct sto_parking *pk = s->parking;
+    uint64_t seen = 0;
     pthread_mutex_lock(&pk->lock);
     while (!pk->stop || pk->list) {
         if (!pk->list) {
             pthread_cond_wait(&pk->wake, &pk->lock);
             continue;
         }
-        struct pull **at = &pk->list;
-        while (*at) {
-            struct pull *p = *at;
-            if (!pk->stop && !ready(p)) {
-                at = &p->next;
-                continue;
-            }
-            *at = p->next;
-            p->until_ms = 0;
-            drive_on(p);
-        }
+        struct visitor *leaving = take_ready(pk);
         pthread_mutex_unlock(&pk->lock);
-        const struct timespec look = {0, PARK_LOOK_MS * 1000000};
-        nanosleep(&look, NULL);
+        leave_all(leaving);
+        uint64_t now = sto_store_wait(s->o.store, seen, PARK_LOOK_MS);
+        if (now != seen && (!s->o.copies || sto_copies_needed(s->o.copies) <= 1)) {
+            const struct timespec lazy = {0, LAZY_MS * 1000000};
+            nanosleep(&lazy, NULL);
+        }
+        seen = now;
         pthread_mutex_lock(&pk->lock);
     }
     pthread_mutex_unlock(&pk->lock);
     return NULL;
 }
 
-int sto_parking_new(struct sto_parking **ret)
+int sto_parking_new(struct sto_service *s, struct sto_parking **ret)
 {
     struct sto_parking *pk = dfs_zalloc(sizeof(*pk));
     if (!pk)
         return -ENOMEM;
     pthread_mutex_init(&pk->lock, NULL);
     pthread_cond_init(&pk->wake, NULL);
-    int r = -pthread_create(&pk->thread, NULL, watch, pk);
-    if (r < 0)
+    *ret = pk; /* the thread looks there */
+    int r = -pthread_create(&pk->thread, NULL, watch, s);
+    if (r < 0) {
+        *ret = NULL;
         free(pk);
-    else
-        *ret = pk;
+    }
     return r;
 }
 
@@ -119,18 +145,23 @@ void sto_parking_free(struct sto_parking **pp)
     free(pk);
 }
 
-static bool park(struct pull *p)
+/* False: the car park is closed, or there is no time to wait: answer now. */
+static bool park(struct visitor *v)
 {
-    struct sto_parking *pk = p->op.s->parking;
+    struct sto_parking *pk = v->op.s->parking;
+    struct visitor *leaving = NULL;
     pthread_mutex_lock(&pk->lock);
-    bool ok = !pk->stop;
+    bool ok = !pk->stop && dfs_mono_ms() < v->until_ms;
+    bool first = !pk->list;
     if (ok) {
-        p->next = pk->list;
-        pk->list = p;
+        v->next = pk->list;
+        pk->list = v;
+        leaving = take_ready(pk); /* the log may have grown between our look at it and here */
     }
     pthread_mutex_unlock(&pk->lock);
-    if (ok)
+    if (ok && first)
         pthread_cond_signal(&pk->wake);
+    leave_all(leaving);
     return ok;
 }
 
@@ -139,14 +170,15 @@ static bool park(struct pull *p)
 static void read_log(struct sto_iotask *t)
 {
     struct pull *p = (struct pull *)t;
-    struct buf *out = &p->op.out;
+    struct sto_op *op = &p->v.op;
+    struct buf *out = &op->out;
     struct sto_range range;
     char head[PULL_HEAD] = {0};
     uint64_t now_s = (uint64_t)dfs_now_s(); /* before the look at the log: what is older is in it */
     buf_reset(out);
     buf_add(out, head, sizeof(head));
-    int r = sto_mirrors_read(p->op.s->o.mirrors, p->op.path, p->id, p->position, out, &range);
-    if (r == 0 && range.n == 0 && dfs_mono_ms() < p->until_ms && park(p))
+    int r = sto_mirrors_read(op->s->o.mirrors, op->path, p->id, p->position, out, &range);
+    if (r == 0 && range.n == 0 && park(&p->v))
         return;
     if (r == 0 && !buf_err(out)) {
         struct buf at = {out->p, 0, PULL_HEAD, PULL_HEAD, 0};
@@ -156,7 +188,34 @@ static void read_log(struct sto_iotask *t)
         buf_u64(&at, range.end);
         buf_u64(&at, now_s);
     }
-    sto_op_finish(&p->op, r < 0 ? r : buf_err(out));
+    sto_op_finish(op, r < 0 ? r : buf_err(out));
+}
+
+static void drive_on(struct visitor *v)
+{
+    v->op.task.run = read_log;
+    sto_iopool_push(v->op.s->pool, v->op.path, STO_IO_READ, &v->op.task);
+}
+
+static bool log_has_grown(struct visitor *v)
+{
+    struct pull *p = (struct pull *)v;
+    struct sto_log_info log;
+    return sto_mirrors_find(v->op.s->o.mirrors, v->op.path, p->id, &log) < 0 || log.end > p->position;
+}
+
+static void begin_visit(struct visitor *v, struct str asker, uint32_t wait_ms)
+{
+    memcpy(v->asker, asker.p, DFS_ID_MAX);
+    v->until_ms = dfs_mono_ms() + MIN(wait_ms, (uint32_t)PARK_MAX_MS);
+}
+
+/* How far the asker says it is. */
+static void note(struct visitor *v, unsigned path, const uint8_t *id, uint64_t position)
+{
+    struct sto_service *s = v->op.s;
+    sto_followers_note(s->o.followers, v->asker, path, id, position);
+    sto_copies_heard(s->o.copies, path);
 }
 
 void sto_handle_pull(struct dfs_req *req)
@@ -170,17 +229,77 @@ void sto_handle_pull(struct dfs_req *req)
     p->position = rd_u64(&r);
     uint32_t wait_ms = rd_u32(&r);
     struct str asker = rd_bytes(&r, DFS_ID_MAX);
-    if (r.bad || path >= sto_store_path_count(p->op.s->o.store) || !p->op.s->o.mirrors) {
+    struct sto_op *op = &p->v.op;
+    if (r.bad || path >= sto_store_path_count(op->s->o.store) || !op->s->o.mirrors) {
         dfs_req_reply(req, -EINVAL, STR_NULL);
         return;
     }
     memcpy(p->id, id.p, sizeof(p->id));
-    memcpy(p->asker, asker.p, DFS_ID_MAX);
-    p->op.out.max = STO_RANGE_MAX + PULL_HEAD;
-    p->op.path = path;
-    p->until_ms = dfs_mono_ms() + MIN(wait_ms, (uint32_t)PARK_MAX_MS);
-    sto_followers_note(p->op.s->o.followers, p->asker, path, p->id, p->position);
-    drive_on(p);
+    op->out.max = STO_RANGE_MAX + PULL_HEAD;
+    op->path = path;
+    p->v.ready = log_has_grown;
+    p->v.leave = drive_on;
+    begin_visit(&p->v, asker, wait_ms);
+    note(&p->v, path, p->id, p->position);
+    drive_on(&p->v);
+}
+
+/* --- 192 --------------------------------------------------------------------------------------------- */
+
+/* Our own logs' ends, as far as readers may go. */
+static uint64_t own_end(struct await *a, unsigned path, bool *same)
+{
+    struct sto_log_info log;
+    (void)sto_mirrors_list(a->v.op.s->o.mirrors, path, &log, 1);
+    *same = memcmp(log.id, a->logs[path].id, STO_LOG_ID_LEN) == 0;
+    return log.end;
+}
+
+static bool any_has_grown(struct visitor *v)
+{
+    struct await *a = (struct await *)v;
+    bool yes = false, same;
+    for (unsigned i = 0; i < a->count && !yes; i++)
+        yes = own_end(a, i, &same) > a->logs[i].position || !same;
+    return yes;
+}
+
+static void tell_ends(struct visitor *v)
+{
+    struct await *a = (struct await *)v;
+    bool same;
+    for (unsigned i = 0; i < a->count; i++)
+        buf_u64(&v->op.out, own_end(a, i, &same));
+    sto_op_finish(&v->op, buf_err(&v->op.out));
+}
+
+void sto_handle_await(struct dfs_req *req)
+{
+    struct await *a = sto_op_new(req, sizeof(*a));
+    if (!a)
+        return;
+    struct rd r = rd_of(req->body);
+    uint32_t wait_ms = rd_u32(&r);
+    struct str asker = rd_bytes(&r, DFS_ID_MAX);
+    a->count = rd_u8(&r);
+    for (unsigned i = 0; i < a->count; i++) {
+        struct str id = rd_bytes(&r, STO_LOG_ID_LEN);
+        a->logs[i].position = rd_u64(&r);
+        if (!r.bad)
+            memcpy(a->logs[i].id, id.p, STO_LOG_ID_LEN);
+    }
+    struct visitor *v = &a->v;
+    if (r.bad || r.n > 0 || a->count > sto_store_path_count(v->op.s->o.store) || !v->op.s->o.mirrors) {
+        dfs_req_reply(req, -EINVAL, STR_NULL);
+        return;
+    }
+    v->ready = any_has_grown;
+    v->leave = tell_ends;
+    begin_visit(v, asker, wait_ms);
+    for (unsigned i = 0; i < a->count; i++)
+        note(v, i, a->logs[i].id, a->logs[i].position);
+    if (!park(v))
+        tell_ends(v);
 }
 
 /* --- 190 --------------------------------------------------------------------------------------------- */

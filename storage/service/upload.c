@@ -11,6 +11,7 @@ struct upload {
     size_t master_n;      /* bytes of the master's name behind the head; 0: no slave */
     char prefix[DFS_PREFIX_MAX + 1];
     char name[STO_NAME_MAX + 1];
+    char content[STO_NAME_MAX + 1]; /* of a slave that is a link: what it links to */
     struct sto_batch batch; /* of a small file that goes to a pack */
     struct sto_put put;
 };
@@ -37,12 +38,22 @@ static int link_slave(struct upload *u, struct sto_store *store)
     memcpy(l.ext, u->ext, sizeof(l.ext));
     int r = sto_make_link(store, &l, name);
     if (r == 0) {
+        memcpy(u->content, u->name, sizeof(u->content));
         memcpy(u->name, name, sizeof(u->name));
         return 0;
     }
     struct str target = str_c(u->name);
     int deleted;
     return sto_delete_batch(store, &target, 1, &deleted) < 0 ? -EIO : r;
+}
+
+/* Nobody has heard of the name: the file would stay for ever. */
+static void forget(struct sto_op *op)
+{
+    struct upload *u = (struct upload *)op;
+    const struct str names[] = {str_c(u->put.name[0] ? u->put.name : u->name), str_c(u->content)};
+    int deleted[2];
+    (void)!sto_delete_batch(op->s->o.store, names, u->content[0] ? 2 : 1, deleted);
 }
 
 static int settle(struct sto_content *c)
@@ -127,6 +138,7 @@ static int understand(struct upload *u, struct dfs_req *req)
     u->c.len = m.content_len;
     u->c.head = DFS_UPLOAD_REQ_LEN;
     u->c.settle = settle;
+    u->c.op.undo = forget;
     u->c.op.bytes_stat = STO_STAT_UPLOAD_BYTES;
     u->c.op.bytes = m.content_len;
     r = take_ext(u, m.ext);
@@ -180,6 +192,7 @@ static int understand_slave(struct upload *u, struct dfs_req *req, uint64_t *nee
     u->c.head = DFS_UPLOAD_SLAVE_REQ_LEN + u->master_n;
     u->c.check = master_there;
     u->c.settle = settle;
+    u->c.op.undo = forget;
     u->c.op.bytes_stat = STO_STAT_UPLOAD_BYTES;
     u->c.op.bytes = m.content_len;
     int r = take_ext(u, m.ext);

@@ -6,6 +6,7 @@
 struct follower {
     char id[DFS_ID_MAX + 1]; /* empty: free */
     uint64_t *position;      /* owned; by store path; 0: not heard yet */
+    bool gone;               /* see sto_followers_gone() */
 };
 
 struct sto_followers {
@@ -79,8 +80,40 @@ void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
         return;
     pthread_mutex_lock(&f->lock);
     struct follower *at = find(f, id, true);
-    if (at)
+    if (at) {
         at->position[path] = position;
+        at->gone = false;
+    }
+    pthread_mutex_unlock(&f->lock);
+}
+
+unsigned sto_followers_standing(struct sto_followers *f, unsigned path, uint64_t *ret)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    ASSERT(path < f->paths);
+    struct sto_member peers[DFS_SERVERS_MAX];
+    size_t n = sto_members_peers(f->members, peers);
+    unsigned count = 0;
+    pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < n; i++) {
+        const struct follower *at = find(f, peers[i].id, false);
+        if (peers[i].status == DFS_ST_ACTIVE && !(at && at->gone))
+            ret[count++] = at ? at->position[path] : 0;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return count;
+}
+
+void sto_followers_gone(struct sto_followers *f, const char *id)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    struct sto_member member;
+    if (!id[0] || sto_members_find(f->members, id, &member) < 0)
+        return;
+    pthread_mutex_lock(&f->lock);
+    struct follower *at = find(f, id, true);
+    if (at)
+        at->gone = true;
     pthread_mutex_unlock(&f->lock);
 }
 

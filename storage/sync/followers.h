@@ -5,6 +5,9 @@
  * Deletions and changes that some member has not seen must stay in the log (sto_retain). A member we
  * have not heard from since our start counts as needing everything, until the trackers say it is gone.
  *
+ * A member is in service when the trackers call it ACTIVE and nobody has found out otherwise since it last
+ * pulled (sto_followers_gone): only these are readable, so only these count as holding a copy.
+ *
  * Threads: any.
  */
 #ifndef STO_FOLLOWERS_H
@@ -22,6 +25,14 @@ void sto_followers_free(struct sto_followers **fp);
 /* @id has everything before @position of the log @log of @path. Logs not our own are left aside. */
 void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
                         const uint8_t log[STO_LOG_ID_LEN], uint64_t position);
+
+/*
+ * The members in service, ourselves left out: how far each has our log of @path (DFS_SERVERS_MAX places;
+ * 0: not heard yet). Returns how many there are.
+ */
+unsigned sto_followers_standing(struct sto_followers *f, unsigned path, uint64_t *ret);
+/* All trackers that answer say that @id is not ACTIVE: out of service until it pulls again. */
+void sto_followers_gone(struct sto_followers *f, const char *id);
 
 /* Tell the engine what may go, by the members there are now. Call now and then. */
 void sto_followers_retain(struct sto_followers *f);

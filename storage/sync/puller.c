@@ -16,6 +16,7 @@ enum {
     META_MAX = 1024 * 1024,
     LIST_MAX = 2 + STO_LOGS_MAX * 64,
     PULL_HEAD = 32,
+    WAIT_MAX = 8 * 1024,
     EXTRA_WAIT_MS = 5000, /* on top of the wait we ask for */
 };
 
@@ -323,20 +324,31 @@ static int apply(const struct sto_entry *e, void *arg)
 
 /* --- pieces ------------------------------------------------------------------------------------------ */
 
+static void add_own_id(const struct sto_puller *p, struct buf *body)
+{
+    char id[DFS_ID_MAX] = {0};
+    memcpy(id, p->o.own_id, strnlen(p->o.own_id, sizeof(id)));
+    buf_add(body, id, sizeof(id));
+}
+
+static int call_and_wait(struct sto_puller *p, uint8_t cmd, const struct buf *body, uint32_t wait_ms,
+                         struct buf *rsp)
+{
+    struct str part = buf_str(body);
+    dfs_peer_timeout(p->logs, p->o.net.timeout_ms + wait_ms + EXTRA_WAIT_MS);
+    return dfs_peer_call(p->logs, cmd, 0, &part, 1, rsp);
+}
+
 static int pull(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
                 uint64_t position, uint32_t wait_ms, struct sto_range *range, int64_t *time_s)
 {
     AUTO(buf_free) struct buf body = BUF(64);
-    char id[DFS_ID_MAX] = {0};
-    memcpy(id, p->o.own_id, strnlen(p->o.own_id, sizeof(id)));
     buf_u8(&body, (uint8_t)path);
     buf_add(&body, log->id, STO_LOG_ID_LEN);
     buf_u64(&body, position);
     buf_u32(&body, wait_ms);
-    buf_add(&body, id, sizeof(id));
-    struct str part = buf_str(&body);
-    dfs_peer_timeout(p->logs, p->o.net.timeout_ms + wait_ms + EXTRA_WAIT_MS);
-    int r = dfs_peer_call(p->logs, DFS_INT_SYNC_PULL, 0, &part, 1, &p->piece);
+    add_own_id(p, &body);
+    int r = call_and_wait(p, DFS_INT_SYNC_PULL, &body, wait_ms, &p->piece);
     if (r < 0)
         return r;
     struct rd rd = rd_of(buf_str(&p->piece));
@@ -383,4 +395,28 @@ int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_in
         p->o.applied(p->o.arg, log, time_s - 1);
     *ret = (struct sto_pull_result){.position = range.next, .end = range.end, .bytes = range.n};
     return 0;
+}
+
+int sto_puller_wait(struct sto_puller *p, struct sto_log_info *logs, unsigned count, uint32_t wait_ms)
+{
+    AUTO(buf_free) struct buf body = BUF(WAIT_MAX);
+    count = MIN(count, (unsigned)UINT8_MAX);
+    buf_u32(&body, wait_ms);
+    add_own_id(p, &body);
+    buf_u8(&body, (uint8_t)count);
+    for (unsigned i = 0; i < count; i++) {
+        struct sto_log_info ours = {.end = 0};
+        (void)!sto_mirrors_find(p->o.mirrors, i, logs[i].id, &ours);
+        buf_add(&body, logs[i].id, STO_LOG_ID_LEN);
+        buf_u64(&body, ours.end);
+    }
+    int r = buf_err(&body);
+    if (r == 0)
+        r = call_and_wait(p, DFS_INT_SYNC_WAIT, &body, wait_ms, &p->rsp);
+    if (r < 0)
+        return r;
+    struct rd rd = rd_of(buf_str(&p->rsp));
+    for (unsigned i = 0; i < count; i++)
+        logs[i].end = rd_u64(&rd);
+    return rd.bad ? -EPROTO : 0;
 }

@@ -50,6 +50,13 @@ struct sto_pull_result {
 int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
                     uint32_t wait_ms, struct sto_pull_result *ret) MUST_CHECK;
 
+/*
+ * Until one of the peer's own logs, @logs[i] of store path i, goes on behind what we have of it, or @wait_ms
+ * are over. logs[i].end is where it ends then.
+ */
+int sto_puller_wait(struct sto_puller *p, struct sto_log_info *logs, unsigned count, uint32_t wait_ms)
+    MUST_CHECK;
+
 /* Any thread: makes a blocked call of the owner fail soon. */
 void sto_puller_cut(struct sto_puller *p);
 

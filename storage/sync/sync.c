@@ -11,7 +11,7 @@
 enum {
     LOOK_MS = 1000,      /* the watching thread, when nothing wakes it */
     RELIST_MS = 3000,    /* a peer's list of logs is asked again */
-    POLL_MS = 1000,      /* a pull of the only log waits this long at the peer */
+    POLL_MS = 1000,      /* we wait this long at the peer for news */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000,
     CLAIMS_A_PATH = 2 * DFS_SERVERS_MAX,
@@ -27,6 +27,7 @@ struct replicator {
     atomic_bool caught_up;     /* since our start, at least once */
     unsigned failures;         /* its own thread */
     struct sto_log_info logs[STO_LOGS_MAX]; /* its own thread */
+    struct sto_log_info own[STO_PATHS_MAX]; /* its own thread: the peer's own log of each path */
 };
 
 /* A log is taken from one peer a time. Its writer's replicator holds the claim as long as it lasts. */
@@ -168,29 +169,41 @@ static void pause_ms(struct sto_sync *s, uint64_t ms)
                          MIN(until - dfs_mono_ms(), (uint64_t)LOOK_MS));
 }
 
-/* With one path we wait at the peer, so that news come at once; with several we look at each in turn. */
+/* What is new on one path. */
+static int step(struct replicator *r, unsigned path, uint32_t wait_ms)
+{
+    struct sto_pull_result got;
+    return sto_puller_step(r->puller, path, &r->own[path], wait_ms, &got);
+}
+
+/*
+ * We wait at the peer, so that news come at once: with one path in the pull itself. Paths without news are
+ * pulled too, now and then, to hear how late it is there.
+ */
 static int follow(struct replicator *r)
 {
+    unsigned paths = r->s->paths;
     uint64_t until = dfs_mono_ms() + RELIST_MS;
     while (!atomic_load(&r->s->stop) && dfs_mono_ms() < until) {
-        bool moved = false;
-        for (unsigned path = 0; path < r->s->paths; path++) {
-            struct sto_pull_result got;
-            struct sto_log_info own = {.own = false};
-            size_t n = 0;
-            int e = 0;
-            if (r->s->paths == 1)
-                own = r->logs[0];
-            else
-                e = sto_puller_list(r->puller, path, &own, 1, &n);
-            if (e == 0)
-                e = sto_puller_step(r->puller, path, &own, r->s->paths == 1 ? POLL_MS : 0, &got);
+        if (paths == 1) {
+            int e = step(r, 0, POLL_MS);
             if (e < 0)
                 return e;
-            moved = moved || got.bytes > 0;
+            continue;
         }
-        if (!moved && r->s->paths > 1)
-            pause_ms(r->s, r->s->o.wait_ms);
+        struct sto_log_info here;
+        bool news[STO_PATHS_MAX], any = false;
+        int e = sto_puller_wait(r->puller, r->own, paths, POLL_MS);
+        for (unsigned path = 0; path < paths && e == 0; path++) {
+            news[path] = sto_mirrors_find(r->s->o.mirrors, path, r->own[path].id, &here) < 0 ||
+                         here.end < r->own[path].end;
+            any = any || news[path];
+        }
+        for (unsigned path = 0; path < paths && e == 0; path++)
+            if (news[path] || !any)
+                e = step(r, path, 0);
+        if (e < 0)
+            return e;
     }
     return 0;
 }
@@ -198,11 +211,13 @@ static int follow(struct replicator *r)
 /* Every path's logs, once. */
 static int round_of_lists(struct replicator *r, bool *pending)
 {
-    for (unsigned path = r->s->paths; path-- > 0;) { /* path 0's list is kept for follow() */
+    for (unsigned path = 0; path < r->s->paths; path++) {
         size_t n;
         int e = sto_puller_list(r->puller, path, r->logs, STO_LOGS_MAX, &n);
         if (e == 0 && (n == 0 || !r->logs[0].own))
             e = -EPROTO;
+        if (e == 0)
+            r->own[path] = r->logs[0];
         if (e == 0)
             e = catch_up(r, path, n, pending);
         if (e < 0)

@@ -96,6 +96,12 @@ static void abandon_pack(struct build *b, int err)
     b->held_tail = &b->held;
 }
 
+static void tell_growth(struct sto_log *log)
+{
+    if (log->o.growth)
+        sto_growth_tell(log->o.growth);
+}
+
 /* Write and sync what has been placed, and let readers see it. */
 static int settle(struct build *b)
 {
@@ -127,6 +133,8 @@ static int settle(struct build *b)
         }
     }
     pthread_mutex_unlock(&log->lock);
+    if (r == 0)
+        tell_growth(log);
     b->held = NULL;
     b->held_tail = &b->held;
     b->batch_seq = log->next_seq;
@@ -497,12 +505,21 @@ void sto_log_release(struct sto_log *log, struct sto_log_rec *rec)
     rec->hold.prev->next = rec->hold.next;
     rec->hold.next->prev = rec->hold.prev;
     pthread_mutex_unlock(&log->lock);
+    tell_growth(log);
 }
 
 uint64_t sto_log_stable(struct sto_log *log)
 {
     pthread_mutex_lock(&log->lock);
     uint64_t end = log->holds.next == &log->holds ? log->end : log->holds.next->position;
+    pthread_mutex_unlock(&log->lock);
+    return end;
+}
+
+uint64_t sto_log_end(struct sto_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t end = log->end;
     pthread_mutex_unlock(&log->lock);
     return end;
 }

@@ -24,6 +24,7 @@
 
 #include "storage/binlog/record.h"
 #include "storage/disk/dir.h"
+#include "storage/trunk/growth.h"
 #include "storage/trunk/pack.h"
 
 struct sto_hold {
@@ -82,6 +83,7 @@ struct sto_log_options {
     uint32_t segment_size;
     uint64_t reserve;        /* bytes */
     bool relaxed;
+    struct sto_growth *growth; /* told when readers may see more; NULL: nobody. Outlives the log */
 };
 
 struct sto_log {
@@ -146,6 +148,7 @@ void sto_log_append(struct sto_log *log, struct sto_log_rec *recs, size_t count)
 int sto_log_submit(struct sto_log *log, struct sto_log_req *q) MUST_CHECK;
 void sto_log_release(struct sto_log *log, struct sto_log_rec *rec);
 uint64_t sto_log_stable(struct sto_log *log); /* readers may go up to here */
+uint64_t sto_log_end(struct sto_log *log);    /* behind the last synced record */
 
 /* ---- packs by number (log_segs.c); all take the lock themselves ---- */
 bool sto_log_seg_at(struct sto_log *log, uint32_t number, struct sto_seg *ret); /* that or the next */

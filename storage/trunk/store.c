@@ -75,6 +75,7 @@ static int open_path(struct sto_store *s, unsigned i, const struct sto_store_opt
         .segment_size = o->segment_size ? o->segment_size : SEGMENT_DEFAULT,
         .reserve = p->reserve,
         .relaxed = o->relaxed,
+        .growth = &s->growth,
     };
     memcpy(lo.source, s->source, sizeof(lo.source));
     r = sto_log_open(&p->log, &p->dir, &lo);
@@ -105,6 +106,7 @@ int sto_store_open(const struct sto_store_options *o, struct sto_store **ret, un
     s->most_free = o->store_most_free;
     s->subdirs = o->subdirs ? o->subdirs : 256;
     s->next_dir = sto_random() >> 1;
+    sto_growth_init(&s->growth);
     for (unsigned i = 0; i < STO_EDIT_LOCKS; i++)
         pthread_mutex_init(&s->edit_locks[i], NULL);
     for (; s->path_count < o->path_count; s->path_count++) {
@@ -134,6 +136,7 @@ void sto_store_close(struct sto_store **sp)
     }
     for (unsigned i = 0; i < STO_EDIT_LOCKS; i++)
         pthread_mutex_destroy(&s->edit_locks[i]);
+    sto_growth_fini(&s->growth);
     s->magic = 0;
     free(s);
 }
@@ -180,6 +183,19 @@ int sto_store_name_of(const struct sto_store *s, struct str id, struct str *ret)
         return -EINVAL;
     *ret = name;
     return 0;
+}
+
+uint64_t sto_store_end(struct sto_store *s, unsigned path)
+{
+    CHECK_OBJ(s, STO_STORE_MAGIC);
+    ASSERT(path < s->path_count);
+    return sto_log_end(&s->paths[path].log);
+}
+
+uint64_t sto_store_wait(struct sto_store *s, uint64_t seen, uint64_t ms)
+{
+    CHECK_OBJ(s, STO_STORE_MAGIC);
+    return sto_growth_wait(&s->growth, seen, ms);
 }
 
 /* ---- space ---- */

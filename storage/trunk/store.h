@@ -185,6 +185,8 @@ void sto_edit_free(struct sto_edit **ep);
 int sto_truncate(struct sto_store *s, struct str name, uint64_t size) MUST_CHECK;
 /* Appender to normal file under a new name (STO_NAME_MAX + 1 bytes). */
 int sto_regenerate(struct sto_store *s, struct str name, char *new_name) MUST_CHECK;
+/* Takes that back: the file has its old name again. -ENOENT: there is no @new_name. */
+int sto_regenerate_undo(struct sto_store *s, struct str new_name, struct str name) MUST_CHECK;
 
 struct sto_link {
     struct str target;       /* logical name of an existing file of any path */
@@ -240,6 +242,17 @@ struct sto_scan {
  */
 int sto_scan(struct sto_store *s, unsigned path, uint64_t position, unsigned flags, size_t max_records,
              sto_scan_fn *fn, void *arg, struct sto_scan *ret) MUST_CHECK;
+
+/*
+ * Behind every record on the disk of @path's log. Asked after a call has returned, it is behind what that
+ * call has written.
+ */
+uint64_t sto_store_end(struct sto_store *s, unsigned path);
+/*
+ * A number that changes whenever a log has more for sto_scan() and for mirrors: wait until it is not
+ * @seen (0: never) or @ms have passed.
+ */
+uint64_t sto_store_wait(struct sto_store *s, uint64_t seen, uint64_t ms);
 
 /*
  * Deletions and changes before this position are no longer needed by any reader and their space may go.

@@ -262,6 +262,25 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
 
 /* ---- appender to normal file ---- */
 
+static int rename_logged(struct sto_path *p, struct str from, struct str to)
+{
+    struct sto_log_rec rec = {
+        .kind = STO_REC_CHANGE,
+        .flags = STO_REC_NATIVE,
+        .op = 'R',
+        .held = true,
+        .name = to,
+        .extra = from,
+    };
+    int r = sto_log_one(p, &rec);
+    if (r == 0) {
+        struct sto_body body = {.name = rec.name, .extra = rec.extra};
+        r = sto_log_apply(&p->log, rec.kind, rec.op, &body);
+    }
+    sto_log_release(&p->log, &rec);
+    return r;
+}
+
 int sto_regenerate(struct sto_store *s, struct str name, char *new_name)
 {
     if (name.n > STO_NAME_MAX)
@@ -293,23 +312,23 @@ int sto_regenerate(struct sto_store *s, struct str name, char *new_name)
     char made[STO_NAME_MAX + 1];
     size_t n = dfs_filename_build(&parts, made);
     made[n] = '\0';
-    struct sto_log_rec rec = {
-        .kind = STO_REC_CHANGE,
-        .flags = STO_REC_NATIVE,
-        .op = 'R',
-        .held = true,
-        .name = str_of(made, n),
-        .extra = name,
-    };
-    r = sto_log_one(p, &rec);
-    if (r == 0) {
-        struct sto_body body = {.name = rec.name, .extra = rec.extra};
-        r = sto_log_apply(&p->log, rec.kind, rec.op, &body);
-    }
-    sto_log_release(&p->log, &rec);
+    r = rename_logged(p, name, str_of(made, n));
     if (r == 0)
         memcpy(new_name, made, n + 1);
     return r;
+}
+
+int sto_regenerate_undo(struct sto_store *s, struct str new_name, struct str name)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    int r = sto_locate(s, name, &at, &p);
+    if (r < 0)
+        return r;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    r = sto_file_exists(s, new_name);
+    return r < 0 ? r : rename_logged(p, new_name, name);
 }
 
 /* ---- metadata ---- */

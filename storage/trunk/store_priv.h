@@ -31,6 +31,7 @@ struct sto_store {
     _Atomic unsigned next_path;  /* round robin */
     _Atomic uint64_t next_dir;   /* counts plain files; a directory takes DFS_ROTATE of them */
     pthread_mutex_t edit_locks[STO_EDIT_LOCKS]; /* one writer a file; rank below sto_log.lock */
+    struct sto_growth growth;
     unsigned path_count;
     struct sto_path paths[];
 };

@@ -18,7 +18,7 @@ import time
 
 from cluster import BUILD, sanitizer_env, wait_until, wrapper
 
-OK, ENOENT, EACCES, EEXIST, EINVAL = 0, 2, 13, 17, 22
+OK, ENOENT, EAGAIN, EACCES, EEXIST, EINVAL = 0, 2, 11, 13, 17, 22
 INIT, WAIT_SYNC, SYNCING, DELETED, OFFLINE, ONLINE, ACTIVE = 0, 1, 2, 4, 5, 6, 7
 START_S = 60
 
@@ -201,9 +201,10 @@ def free_port(hosts):
 class NativeCluster:
     """A tracker on 127.0.0.1, storages of group1 on 127.0.0.2, 127.0.0.3 ..."""
 
-    def __init__(self, trunk=False, paths=1):
+    def __init__(self, trunk=False, paths=1, settings=""):
+        """@settings: further lines of every storage's configuration."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-it-"))
-        self.paths = paths
+        self.paths, self.settings = paths, settings
         self.programs = []
         self.tracker_program = self._program("dfs_trackerd", "tracker", f"""
             bind_addr = 127.0.0.1
@@ -249,6 +250,7 @@ class NativeCluster:
                 {paths}
                 heart_beat_interval = 200ms
                 sync_wait_msec = 20ms
+                {self.settings}
             """)
         program = self.storages[number].start().wait_ready()
         storage = Storage((ip, program.port))

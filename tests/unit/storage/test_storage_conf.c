@@ -85,6 +85,9 @@ static void mistakes_name_the_key(void **state)
         {BASE "server_id = 16777216\n", "server_id"},
         {BASE "port = 70000\n", "port"},
         {BASE "durability = maybe\n", "durability"},
+        {BASE "min_copies = 0\n", "min_copies"},
+        {BASE "min_copies = 33\n", "min_copies"},
+        {BASE "min_copies = two\n", "min_copies"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct sto_conf c;

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/sync/copies.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+
+enum { LOOK_MS = 1000, STUCK_MS = 1000, AUTO_COPIES = 2 };
+
+struct sto_copies {
+    unsigned magic;
+#define COPIES_MAGIC 0xc0b1e5a2u
+    struct sto_copies_options o;
+    unsigned paths;
+    pthread_t thread;
+    bool started;
+    atomic_bool stop;
+    _Atomic uint64_t timeout_ms;
+    atomic_uint waiting;                  /* length of the list */
+    pthread_mutex_t lock;                 /* guards the list */
+    struct sto_copies_wait *first, **last; /* in the order they came */
+};
+
+/* What the members in service have of one path. */
+struct standing {
+    unsigned n;
+    uint64_t position[DFS_SERVERS_MAX];
+};
+
+static struct standing stand(struct sto_copies *c, unsigned path)
+{
+    struct standing s;
+    s.n = sto_followers_standing(c->o.followers, path, s.position);
+    return s;
+}
+
+static unsigned needed(const struct sto_copies *c, unsigned others)
+{
+    return c->o.min ? c->o.min : MIN(others + 1, (unsigned)AUTO_COPIES);
+}
+
+static bool enough(const struct sto_copies *c, const struct standing *s, uint64_t position)
+{
+    unsigned have = 1;
+    for (unsigned i = 0; i < s->n; i++)
+        have += s->position[i] >= position;
+    return have >= needed(c, s->n);
+}
+
+/* Takes those of @path that have what they need, or whose time is over, off the list: in their order. */
+static struct sto_copies_wait *take(struct sto_copies *c, unsigned path, const struct standing *s,
+                                    uint64_t now, struct sto_copies_wait **late)
+{
+    struct sto_copies_wait *good = NULL, **good_end = &good, **late_end = late;
+    pthread_mutex_lock(&c->lock);
+    struct sto_copies_wait **at = &c->first;
+    while (*at) {
+        struct sto_copies_wait *w = *at;
+        bool ok = w->path == path && enough(c, s, w->position);
+        bool over = w->path == path && !ok && now >= w->until_ms;
+        if (!ok && !over) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->next = NULL;
+        *(ok ? good_end : late_end) = w;
+        *(ok ? &good_end : &late_end) = &w->next;
+        atomic_fetch_sub(&c->waiting, 1);
+    }
+    c->last = at;
+    pthread_mutex_unlock(&c->lock);
+    return good;
+}
+
+static unsigned tell(struct sto_copies_wait *list, int result)
+{
+    unsigned n = 0;
+    for (struct sto_copies_wait *w = list, *next; w; w = next, n++) {
+        next = w->next; /* w is its owner's again in done() */
+        w->done(w, result);
+    }
+    return n;
+}
+
+static void look(struct sto_copies *c, unsigned path)
+{
+    static struct dfs_log_gate gate;
+    struct sto_copies_wait *late = NULL;
+    struct standing s = stand(c, path);
+    (void)tell(take(c, path, &s, dfs_mono_ms(), &late), 0);
+    unsigned missed = tell(late, -EAGAIN);
+    if (missed > 0 && dfs_log_allow(&gate, 1))
+        dfs_log(LOG_WARN, "storage.copies_missing", KV_U64("writes", missed), KV_U64("path", path),
+                KV_U64("in_service", s.n + 1), KV_U64("needed", needed(c, s.n)));
+}
+
+void sto_copies_heard(struct sto_copies *c, unsigned path)
+{
+    if (c && path < c->paths && atomic_load(&c->waiting) > 0)
+        look(c, path);
+}
+
+void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w)
+{
+    CHECK_OBJ(c, COPIES_MAGIC);
+    ASSERT(w->path < c->paths && w->done);
+    struct standing s = stand(c, w->path);
+    if (needed(c, s.n) <= 1) {
+        w->done(w, 0);
+        return;
+    }
+    w->position = sto_store_end(c->o.store, w->path);
+    w->since_ms = dfs_mono_ms();
+    w->until_ms = w->since_ms + atomic_load(&c->timeout_ms);
+    w->next = NULL;
+    unsigned path = w->path; /* w may be gone the moment the lock is given back */
+    uint64_t position = w->position;
+    pthread_mutex_lock(&c->lock);
+    *c->last = w;
+    c->last = &w->next;
+    atomic_fetch_add(&c->waiting, 1);
+    pthread_mutex_unlock(&c->lock);
+    s = stand(c, path); /* a follower may have told its position just before */
+    if (enough(c, &s, position))
+        look(c, path);
+}
+
+struct blocking {
+    struct sto_copies_wait wait; /* first */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool over;
+    int result;
+};
+
+static void wake_up(struct sto_copies_wait *w, int result)
+{
+    struct blocking *b = (struct blocking *)w;
+    pthread_mutex_lock(&b->lock);
+    b->result = result;
+    b->over = true;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+}
+
+static int settle_path(struct sto_copies *c, unsigned path)
+{
+    struct blocking b = {.wait = {.path = path, .done = wake_up}};
+    pthread_mutex_init(&b.lock, NULL);
+    pthread_cond_init(&b.wake, NULL);
+    sto_copies_begin(c, &b.wait);
+    pthread_mutex_lock(&b.lock);
+    while (!b.over)
+        pthread_cond_wait(&b.wake, &b.lock);
+    pthread_mutex_unlock(&b.lock);
+    pthread_cond_destroy(&b.wake);
+    pthread_mutex_destroy(&b.lock);
+    return b.result;
+}
+
+int sto_copies_settle(struct sto_copies *c)
+{
+    CHECK_OBJ(c, COPIES_MAGIC);
+    int r = 0;
+    for (unsigned path = 0; path < c->paths && r == 0; path++)
+        r = settle_path(c, path);
+    return r;
+}
+
+unsigned sto_copies_needed(struct sto_copies *c)
+{
+    CHECK_OBJ(c, COPIES_MAGIC);
+    return needed(c, stand(c, 0).n);
+}
+
+int sto_copies_ready(struct sto_copies *c)
+{
+    CHECK_OBJ(c, COPIES_MAGIC);
+    return c->o.min <= 1 || c->o.min <= stand(c, 0).n + 1 ? 0 : -EAGAIN;
+}
+
+/* --- deadlines ------------------------------------------------------------------------------------ */
+
+/* How long until somebody's time is over; *stuck: somebody has waited for a while already. */
+static uint64_t next_look(struct sto_copies *c, bool *stuck)
+{
+    uint64_t now = dfs_mono_ms(), ms = LOOK_MS;
+    pthread_mutex_lock(&c->lock);
+    for (const struct sto_copies_wait *w = c->first; w; w = w->next) {
+        ms = MIN(ms, w->until_ms > now ? w->until_ms - now : 0);
+        *stuck = *stuck || now - w->since_ms >= STUCK_MS;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return ms;
+}
+
+static void *watch(void *arg)
+{
+    struct sto_copies *c = arg;
+    uint64_t seen = 0, asked_ms = 0;
+    while (!atomic_load(&c->stop)) {
+        bool stuck = false;
+        for (unsigned path = 0; path < c->paths && atomic_load(&c->waiting) > 0; path++)
+            look(c, path);
+        uint64_t ms = next_look(c, &stuck);
+        if (stuck && c->o.stuck && dfs_mono_ms() - asked_ms >= STUCK_MS) {
+            c->o.stuck(c->o.arg);
+            asked_ms = dfs_mono_ms();
+            continue;
+        }
+        seen = sto_members_wait(c->o.members, seen, ms);
+    }
+    return NULL;
+}
+
+int sto_copies_new(const struct sto_copies_options *o, struct sto_copies **ret)
+{
+    struct sto_copies *c = dfs_zalloc(sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->magic = COPIES_MAGIC;
+    c->o = *o;
+    c->paths = sto_store_path_count(o->store);
+    c->last = &c->first;
+    atomic_store(&c->timeout_ms, o->timeout_ms);
+    pthread_mutex_init(&c->lock, NULL);
+    int r = -pthread_create(&c->thread, NULL, watch, c);
+    c->started = r == 0;
+    if (r < 0)
+        sto_copies_free(&c);
+    else
+        *ret = c;
+    return r;
+}
+
+void sto_copies_hurry(struct sto_copies *c, uint64_t ms)
+{
+    if (!c)
+        return;
+    CHECK_OBJ(c, COPIES_MAGIC);
+    atomic_store(&c->timeout_ms, ms);
+    pthread_mutex_lock(&c->lock);
+    for (struct sto_copies_wait *w = c->first; w; w = w->next)
+        w->until_ms = MIN(w->until_ms, dfs_mono_ms() + ms);
+    pthread_mutex_unlock(&c->lock);
+    sto_members_wake(c->o.members);
+}
+
+void sto_copies_free(struct sto_copies **cp)
+{
+    struct sto_copies *c = TAKE(*cp);
+    if (!c)
+        return;
+    CHECK_OBJ(c, COPIES_MAGIC);
+    atomic_store(&c->stop, true);
+    if (c->started) {
+        sto_members_wake(c->o.members);
+        pthread_join(c->thread, NULL);
+    }
+    ASSERT(!c->first);
+    pthread_mutex_destroy(&c->lock);
+    c->magic = 0;
+    free(c);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * copies - holds an answer back until enough members have what it acknowledges (min_copies).
+ *
+ * A write is on our disk and in our log when it comes here. It may be acknowledged when as many members
+ * in service as asked for, we ourselves included, have everything before the log's end of that moment:
+ * their pulls say so (followers.h). Nobody is sent anything: pulls wait at our side and leave the moment the
+ * log grows, so a copy costs a round trip and the follower's sync, shared by all writes of that moment.
+ *
+ * How many: options.min, or with 0 ("auto") two as long as another member is in service. A member that dies
+ * holds writes up until the trackers call it OFFLINE; a write that has waited a second makes us ask them,
+ * every one, so a process that was killed holds them up for about that long. A number is strict: with
+ * fewer members in service nothing is written.
+ *
+ * Threads: any; one of its own for deadlines. Lock order: leaf; nothing is called under it.
+ */
+#ifndef STO_COPIES_H
+#define STO_COPIES_H
+
+#include "storage/sync/followers.h"
+
+struct sto_copies;
+
+struct sto_copies_options {
+    struct sto_store *store;         /* all of these outlive the copies */
+    struct sto_members *members;
+    struct sto_followers *followers;
+    unsigned min;                    /* 0: auto */
+    uint64_t timeout_ms;             /* a write waits no longer */
+    void (*stuck)(void *arg);        /* a write waits for a member that may be dead: find out. May block.
+                                        At most once a second. NULL: nobody finds out */
+    void *arg;
+};
+
+/* A write that waits. The caller's memory until done() is called. */
+struct sto_copies_wait {
+    unsigned path;                   /* set by the caller */
+    /*
+     * Once, with 0; or -EAGAIN: it is on our disk, but the copies did not come in time. On any thread,
+     * also within sto_copies_begin(); be quick.
+     */
+    void (*done)(struct sto_copies_wait *w, int result);
+    /* private to copies.c */
+    uint64_t position, since_ms, until_ms;
+    struct sto_copies_wait *next;
+};
+
+int sto_copies_new(const struct sto_copies_options *o, struct sto_copies **ret) MUST_CHECK;
+/* From now on no write waits longer than @ms: before the requests of a service are waited for. */
+void sto_copies_hurry(struct sto_copies *c, uint64_t ms);
+/* Nobody waits any more. */
+void sto_copies_free(struct sto_copies **cp);
+
+/* How many servers, we ourselves included, must have a write now. */
+unsigned sto_copies_needed(struct sto_copies *c);
+/* Before a write is begun: 0, or -EAGAIN when fewer members are in service than min asks for. */
+int sto_copies_ready(struct sto_copies *c) MUST_CHECK;
+
+void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w);
+/* Blocks until everything written so far on all paths has its copies. 0 or -EAGAIN, as above. */
+int sto_copies_settle(struct sto_copies *c) MUST_CHECK;
+/* A follower has told its position on @path. */
+void sto_copies_heard(struct sto_copies *c, unsigned path);
+
+#endif

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""min_copies: what was acknowledged is on another member too, though the writer dies that moment."""
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+import nativecluster as native
+from cluster import wait_until
+
+
+@contextlib.contextmanager
+def cluster(**options):
+    group = native.NativeCluster(**options)
+    try:
+        yield group
+        for program in group.storages.values():
+            if program.running():
+                program.stop()
+    finally:
+        for program in group.storages.values():
+            if program.running():
+                program.process.send_signal(signal.SIGCONT)
+        group.remove()
+
+
+def wait_members(group, number, count):
+    """Until the storage @number holds writes back for @count - 1 others: its log says so at debug level only,
+    so ask it: a write is on the other member at once."""
+    writer = native.Storage((f"127.0.0.{number}", group.storages[number].port))
+    others = [native.Storage((f"127.0.0.{n}", group.storages[n].port)).local()
+              for n in group.storages if n != number][:count - 1]
+
+    def at_once():
+        name = writer.upload(b"probe")
+        return any(o.has(name) for o in others)
+    for _ in range(5):
+        wait_until("a write to wait for its copy", at_once)
+
+
+def check_kind(a, b, rnd, trunk):
+    """One change of each kind at @a, looked for at @b itself the moment it was acknowledged."""
+    for size in (10, 5000, 70_000, 400_000):
+        data = rnd.randbytes(size)
+        name = a.upload(data)
+        assert b.download(name) == data
+    a.set_meta(name, [("k", "v" * size_of(rnd))])
+    assert b.get_meta(name) == a.get_meta(name)
+    log = a.upload(b"0123456789", appender=True)
+    a.append(log, b"abc")
+    assert b.download(log) == b"0123456789abc"
+    a.modify(log, 2, b"XY")
+    assert b.download(log) == b"01XY456789abc"
+    a.truncate(log, 4)
+    assert b.download(log) == b"01XY"
+    renamed = a.regenerate(log)
+    assert b.download(renamed) == b"01XY" and not b.has(log)
+    slave = a.upload_slave(name, "_small", b"slave", "png")
+    assert b.download(slave) == b"slave"
+    a.delete(slave)
+    assert not b.has(slave)
+    a.delete(name)
+    assert not b.has(name)
+
+
+def size_of(rnd):
+    return rnd.choice([1, 100, 200])
+
+
+@pytest.mark.parametrize("paths", [1, 2])
+@pytest.mark.parametrize("trunk", [False, True], ids=["plain", "trunk"])
+def test_every_kind_of_change_is_on_the_other_member_when_it_is_acknowledged(trunk, paths):
+    with cluster(trunk=trunk, paths=paths) as group:
+        a, b = group.add(2), group.add(3)
+        wait_members(group, 2, 2)
+        wait_members(group, 3, 2)
+        for seed in range(4):
+            check_kind(a, b.local(), random.Random(seed), trunk)
+            check_kind(b, a.local(), random.Random(seed), trunk)
+
+
+def write_until_it_dies(storage, seed, acknowledged):
+    rnd = random.Random(seed)
+    mine = {}
+    with contextlib.suppress(OSError):
+        while True:
+            kind = rnd.random()
+            if kind < 0.7 or not mine:
+                data = rnd.randbytes(rnd.choice([1, 300, 5000, 70_000]))
+                mine[storage.upload(data)] = data
+            elif kind < 0.85:
+                name = rnd.choice(list(mine))
+                data = mine.pop(name)
+                acknowledged.pop(name, None)  # open until it is answered
+                storage.delete(name)
+                acknowledged[name] = None
+                continue
+            else:
+                data = rnd.randbytes(100)
+                log = storage.upload(data, appender=True)
+                storage.append(log, b"more")
+                mine[log] = data + b"more"
+            acknowledged.update(mine)
+
+
+@pytest.mark.parametrize("trunk", [False, True], ids=["plain", "trunk"])
+def test_the_writer_is_killed_under_load_and_nothing_acknowledged_is_missing(trunk):
+    with cluster(trunk=trunk) as group:
+        a, b = group.add(2), group.add(3)
+        everything = {}
+        for round_number in range(4):
+            wait_members(group, 2, 2)
+            acknowledged = [{} for _ in range(4)]
+            threads = [threading.Thread(target=write_until_it_dies, args=(a, round_number * 10 + i, found))
+                       for i, found in enumerate(acknowledged)]
+            for t in threads:
+                t.start()
+            wait_until("some writes", lambda: all(len(found) > 5 for found in acknowledged))
+            group.storages[2].kill()
+            for t in threads:
+                t.join()
+            local = b.local()
+            for found in acknowledged:
+                for name, data in found.items():
+                    if data is None:
+                        assert not local.has(name)
+                    else:
+                        assert local.download(name) == data
+                everything.update(found)
+            a = group.add(2)
+        native.wait_same(a, everything)
+
+
+def timed(fn, *args):
+    start = time.monotonic()
+    try:
+        return fn(*args), time.monotonic() - start
+    except native.Refused as refused:
+        return refused, time.monotonic() - start
+
+
+def test_a_member_that_dies_stops_nothing_for_long():
+    with cluster(settings="copy_timeout = 8s") as group:
+        a, _ = group.add(2), group.add(3)
+        wait_members(group, 2, 2)
+        group.storages[3].kill()
+        name, took = timed(a.upload, b"alone")
+        assert a.download(name) == b"alone"
+        assert took < 5
+        for _ in range(5):
+            assert timed(a.upload, b"alone")[1] < 1
+        b = group.add(3)
+        wait_members(group, 2, 2)
+        assert b.local().download(name) == b"alone"
+
+
+def test_a_member_that_hangs_makes_writes_wait_and_then_refuses_them():
+    with cluster(settings="copy_timeout = 1500ms") as group:
+        a, b = group.add(2), group.add(3)
+        log = a.upload(b"appender", appender=True)
+        wait_members(group, 2, 2)
+        group.storages[3].process.send_signal(signal.SIGSTOP)
+        for size in (5, 70_000):
+            refused, took = timed(a.upload, os.urandom(size))
+            assert refused.status == native.EAGAIN
+            assert 1 < took < 6
+        refused, _ = timed(a.append, log, b"+")
+        assert refused.status == native.EAGAIN
+        refused, _ = timed(a.regenerate, log)
+        assert refused.status == native.EAGAIN
+        assert a.local().has(log), "the client knows the old name only"
+        group.storages[3].process.send_signal(signal.SIGCONT)
+        wait_members(group, 2, 2)
+        a.truncate(log, 3)
+        assert b.local().download(log) == b"app"
+
+
+def test_an_upload_that_got_no_copies_leaves_nothing_behind():
+    with cluster(settings="copy_timeout = 500ms") as group:
+        a, _ = group.add(2), group.add(3)
+        wait_members(group, 2, 2)
+        group.storages[3].process.send_signal(signal.SIGSTOP)
+        before = files_of(group, 2)
+        for size in (5000, 200_000):
+            assert timed(a.upload, os.urandom(size))[0].status == native.EAGAIN
+        assert files_of(group, 2) == before
+        group.storages[3].process.send_signal(signal.SIGCONT)
+        wait_members(group, 2, 2)
+        wait_until("the other member to forget it too", lambda: files_of(group, 3) == files_of(group, 2))
+
+
+def files_of(group, number):
+    data = group.folder / f"storage{number}" / "path0" / "data"
+    return sorted(p.name for p in data.glob("??/??/*") if len(p.name) > 20)
+
+
+def test_a_number_is_strict():
+    with cluster(settings="min_copies = 2") as group:
+        a = group.add(2)
+        refused, took = timed(a.upload, b"alone")
+        assert refused.status == native.EAGAIN and took < 1
+        b = group.add(3)
+        wait_until("two in service", lambda: not isinstance(timed(a.upload, b"two")[0], native.Refused))
+        name = a.upload(b"two")
+        assert b.local().download(name) == b"two"
+        group.storages[3].kill()
+        group.wait_status(3, native.OFFLINE)
+        wait_until("the writer to know", lambda: timed(a.upload, b"x")[1] < 0.5)
+        assert timed(a.delete, name)[0].status == native.EAGAIN
+        assert a.download(name) == b"two", "reads go on"
+        b = group.add(3)
+        wait_until("two in service", lambda: not isinstance(timed(a.upload, b"two")[0], native.Refused))
+        a.delete(name)
+        assert not b.local().has(name)

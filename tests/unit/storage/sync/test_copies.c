@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A real store, members as a tracker would tell, followers' positions by hand. */
+#include "storage/sync/copies.h"
+
+#include <stdatomic.h>
+
+#include "dfscore/base/clock.h"
+#include "tests/lib/test.h"
+
+#define SELF "10.0.0.1"
+#define B "10.0.0.2"
+#define C "10.0.0.3"
+
+struct fixture {
+    char *dir;
+    struct sto_store *store;
+    struct sto_members *members;
+    struct sto_mirrors *mirrors;
+    struct sto_followers *followers;
+    struct sto_copies *copies;
+    struct sto_log_info log;
+    atomic_uint stuck;
+};
+
+static void stuck(void *arg)
+{
+    struct fixture *f = arg;
+    atomic_fetch_add(&f->stuck, 1);
+    sto_followers_gone(f->followers, B);
+}
+
+static void members_are(struct fixture *f, uint8_t b, uint8_t c)
+{
+    const struct dfs_brief list[] = {
+        {.status = DFS_ST_ACTIVE, .port = 1, .id = SELF, .ip = SELF},
+        {.status = b, .port = 1, .id = B, .ip = B},
+        {.status = c, .port = 1, .id = C, .ip = C},
+    };
+    sto_members_update(f->members, list, ARRAY_LEN(list));
+}
+
+static void start(struct fixture *f, unsigned min, uint64_t timeout_ms, bool ask)
+{
+    memset(f, 0, sizeof(*f));
+    f->dir = test_tmpdir();
+    const struct sto_path_options path = {.dir = f->dir};
+    const struct sto_store_options so = {.group = "group1",
+                                         .storage_id = SELF,
+                                         .paths = &path,
+                                         .path_count = 1,
+                                         .reserve_bytes = 1,
+                                         .segment_size = 1024 * 1024,
+                                         .relaxed = true};
+    assert_int_equal(sto_store_open(&so, &f->store, NULL), 0);
+    assert_int_equal(sto_members_new(&f->members), 0);
+    sto_members_self(f->members, SELF, SELF, 1);
+    assert_int_equal(sto_mirrors_open(f->store, SELF, &f->mirrors), 0);
+    assert_int_equal(sto_followers_new(f->store, f->mirrors, f->members, &f->followers), 0);
+    const struct sto_copies_options co = {.store = f->store,
+                                          .members = f->members,
+                                          .followers = f->followers,
+                                          .min = min,
+                                          .timeout_ms = timeout_ms,
+                                          .stuck = ask ? stuck : NULL,
+                                          .arg = f};
+    assert_int_equal(sto_copies_new(&co, &f->copies), 0);
+    assert_int_equal(sto_mirrors_list(f->mirrors, 0, &f->log, 1), 1);
+}
+
+static void end(struct fixture *f)
+{
+    sto_copies_free(&f->copies);
+    sto_followers_free(&f->followers);
+    sto_mirrors_close(&f->mirrors);
+    sto_members_free(&f->members);
+    sto_store_close(&f->store);
+    test_tmpdir_free(&f->dir);
+}
+
+static void write_something(struct fixture *f)
+{
+    struct sto_put p = {.kind = DFS_PUT_NOTE, .desc = STR("note")};
+    assert_int_equal(sto_put_batch(f->store, 0, &p, 1), 0);
+    assert_int_equal(p.result, 0);
+}
+
+/* What a pull of @id says. */
+static void pulled(struct fixture *f, const char *id, uint64_t position)
+{
+    sto_followers_note(f->followers, id, 0, f->log.id, position);
+    sto_copies_heard(f->copies, 0);
+}
+
+struct write {
+    struct sto_copies_wait wait; /* first */
+    _Atomic int result;          /* 1: not told yet */
+};
+
+static void told(struct sto_copies_wait *w, int result)
+{
+    struct write *x = (struct write *)w;
+    assert_int_equal(atomic_load(&x->result), 1);
+    atomic_store(&x->result, result);
+}
+
+static void begin(struct fixture *f, struct write *w)
+{
+    *w = (struct write){.wait = {.path = 0, .done = told}};
+    atomic_store(&w->result, 1);
+    write_something(f);
+    sto_copies_begin(f->copies, &w->wait);
+}
+
+/* Within the time of the watching thread. */
+static int outcome(struct write *w)
+{
+    uint64_t until = dfs_mono_ms() + 20000;
+    const struct timespec nap = {0, 1000000};
+    while (atomic_load(&w->result) == 1 && dfs_mono_ms() < until)
+        nanosleep(&nap, NULL);
+    return atomic_load(&w->result);
+}
+
+static void alone_nothing_waits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 0, 60000, false);
+    begin(&f, &w); /* no list has come yet */
+    assert_int_equal(atomic_load(&w.result), 0);
+    members_are(&f, DFS_ST_OFFLINE, DFS_ST_SYNCING);
+    assert_int_equal(sto_copies_needed(f.copies), 1);
+    begin(&f, &w);
+    assert_int_equal(atomic_load(&w.result), 0);
+    assert_int_equal(sto_copies_ready(f.copies), 0);
+    end(&f);
+}
+
+static void two_while_another_is_in_service(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write one, two;
+    start(&f, 0, 60000, false);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_SYNCING);
+    assert_int_equal(sto_copies_needed(f.copies), 2);
+    begin(&f, &one);
+    uint64_t first = sto_store_end(f.store, 0);
+    begin(&f, &two);
+    assert_int_equal(atomic_load(&one.result), 1);
+    pulled(&f, B, first - 1);
+    assert_int_equal(atomic_load(&one.result), 1);
+    pulled(&f, C, sto_store_end(f.store, 0)); /* not in service: readers would not find it there */
+    assert_int_equal(atomic_load(&one.result), 1);
+    pulled(&f, B, first);
+    assert_int_equal(atomic_load(&one.result), 0);
+    assert_int_equal(atomic_load(&two.result), 1);
+    pulled(&f, B, sto_store_end(f.store, 0));
+    assert_int_equal(atomic_load(&two.result), 0);
+    begin(&f, &one); /* it was there before we asked */
+    uint64_t all = sto_store_end(f.store, 0);
+    pulled(&f, B, all);
+    assert_int_equal(outcome(&one), 0);
+    end(&f);
+}
+
+static void a_member_that_goes_offline_lets_go(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 0, 600000, false);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    begin(&f, &w);
+    assert_int_equal(atomic_load(&w.result), 1);
+    members_are(&f, DFS_ST_OFFLINE, DFS_ST_OFFLINE);
+    assert_int_equal(outcome(&w), 0);
+    end(&f);
+}
+
+static void who_waits_too_long_finds_out(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 0, 600000, true);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    begin(&f, &w);
+    assert_int_equal(outcome(&w), 0);
+    assert_true(atomic_load(&f.stuck) >= 1);
+    assert_int_equal(sto_copies_needed(f.copies), 1);
+    pulled(&f, B, 0); /* it lives after all */
+    assert_int_equal(sto_copies_needed(f.copies), 2);
+    end(&f);
+}
+
+static void the_deadline_refuses(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 3, 1, false);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
+    begin(&f, &w);
+    pulled(&f, B, sto_store_end(f.store, 0));
+    assert_int_equal(outcome(&w), -EAGAIN);
+    write_something(&f);
+    assert_int_equal(sto_copies_settle(f.copies), -EAGAIN);
+    end(&f);
+}
+
+static void hurrying_shortens_every_wait(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 2, 600000, false);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
+    begin(&f, &w);
+    sto_copies_hurry(f.copies, 1);
+    assert_int_equal(outcome(&w), -EAGAIN);
+    begin(&f, &w);
+    assert_int_equal(outcome(&w), -EAGAIN);
+    end(&f);
+}
+
+static void a_number_is_strict(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, 2, 60000, false);
+    assert_int_equal(sto_copies_ready(f.copies), -EAGAIN);
+    members_are(&f, DFS_ST_ONLINE, DFS_ST_OFFLINE);
+    assert_int_equal(sto_copies_ready(f.copies), -EAGAIN);
+    members_are(&f, DFS_ST_ONLINE, DFS_ST_ACTIVE);
+    assert_int_equal(sto_copies_ready(f.copies), 0);
+    assert_int_equal(sto_copies_needed(f.copies), 2);
+    end(&f);
+}
+
+static void another_log_s_position_says_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 0, 600000, false);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    begin(&f, &w);
+    uint8_t other[STO_LOG_ID_LEN];
+    memcpy(other, f.log.id, sizeof(other));
+    other[3] ^= 1; /* as of our disk before it was replaced */
+    sto_followers_note(f.followers, B, 0, other, UINT64_MAX);
+    sto_copies_heard(f.copies, 0);
+    assert_int_equal(atomic_load(&w.result), 1);
+    pulled(&f, B, sto_store_end(f.store, 0));
+    assert_int_equal(atomic_load(&w.result), 0);
+    end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alone_nothing_waits),
+        cmocka_unit_test(two_while_another_is_in_service),
+        cmocka_unit_test(a_member_that_goes_offline_lets_go),
+        cmocka_unit_test(who_waits_too_long_finds_out),
+        cmocka_unit_test(the_deadline_refuses),
+        cmocka_unit_test(hurrying_shortens_every_wait),
+        cmocka_unit_test(a_number_is_strict),
+        cmocka_unit_test(another_log_s_position_says_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
