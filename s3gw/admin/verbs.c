@@ -8,6 +8,7 @@
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
 #include "s3gw/core/newkey.h"
+#include "s3gw/index/usage.h"
 #include "s3gw/lifecycle/worker.h"
 
 enum {
@@ -86,6 +87,14 @@ json_t *s3_call_want(struct call *c, const char *name, size_t max, struct str *r
     if (ret->n > max || !visible(*ret))
         return s3_call_failure("usage", "%s must be at most %zu characters, none of them a control character", name, max);
     return NULL;
+}
+
+static void add_usage(json_t *j, const struct s3_usage *u)
+{
+    if (!j)
+        return;
+    json_object_set_new(j, "objects", json_integer((json_int_t)u->objects));
+    json_object_set_new(j, "bytes", json_integer((json_int_t)u->bytes));
 }
 
 /* --- users and keys --------------------------------------------------------------------------- */
@@ -239,7 +248,15 @@ static json_t *user_show(struct call *c)
 {
     struct s3_user u;
     json_t *bad = s3_call_user(c, "id", &u);
-    return bad ? bad : s3_call_done("user", user_json(c, &u));
+    if (bad)
+        return bad;
+    struct s3_usage usage;
+    int r = s3_usage_of_user(c->c->gw->index, u.id, S3_READ_ANY, &usage);
+    if (r < 0)
+        return s3_call_failed("reading the user's usage", r);
+    json_t *j = user_json(c, &u);
+    add_usage(j, &usage);
+    return s3_call_done("user", j);
 }
 
 static json_t *user_set_disabled(struct call *c, bool disabled)
@@ -415,7 +432,14 @@ static json_t *bucket_show(struct call *c)
     int r = s3_bucket_get(c->c->gw->index, name, S3_READ_ANY, &c->arena, &b);
     if (r == -ENOENT)
         return s3_call_failure("missing", "there is no bucket '" STR_F "'", STR_A(name));
-    return r < 0 ? s3_call_failed("reading the bucket", r) : s3_call_done("bucket", bucket_json(&b));
+    struct s3_usage u;
+    if (r == 0)
+        r = s3_usage_of_bucket(c->c->gw->index, b.bid, S3_READ_ANY, &u);
+    if (r < 0)
+        return s3_call_failed("reading the bucket", r);
+    json_t *j = bucket_json(&b);
+    add_usage(j, &u);
+    return s3_call_done("bucket", j);
 }
 
 static json_t *status(struct call *c)

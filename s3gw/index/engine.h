@@ -14,7 +14,7 @@
 
 #include <pthread.h>
 
-#include "s3gw/index/index.h"
+#include "s3gw/index/usage.h"
 
 struct s3_cache;
 
@@ -51,12 +51,19 @@ struct s3_engine_ops {
     void (*heal)(struct s3_index *x);      /* about once a second while health() is not 0 */
 };
 
+struct s3_usage_delta {
+    uint64_t bid;
+    int64_t objects, bytes;
+};
+
 struct s3_tx {
     struct s3_index *x;
     int err; /* of put and del, sticks */
     bool frees;
     bool wrote;
     bool cached_rows; /* changed rows that cache.c keeps copies of */
+    size_t nusage;
+    struct s3_usage_delta usage[S3_TX_BUCKETS_MAX]; /* by usage.c */
 };
 
 struct s3_index { /* first member of every engine's state */
@@ -71,6 +78,7 @@ struct s3_index { /* first member of every engine's state */
     int64_t time_ms;    /* s3_tx_now(): never goes back */
     int64_t time_saved;
     uint64_t batch_bytes;
+    struct s3_usage_batch *usage; /* what the batch's updates have changed so far */
 
     pthread_t thread;
     bool running;

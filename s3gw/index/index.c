@@ -146,7 +146,11 @@ void s3_tx_frees(struct s3_tx *tx)
 
 static int run_update(struct s3_index *x, struct s3_update *u, bool *cached_rows)
 {
-    struct s3_tx tx = {.x = x};
+    struct s3_tx tx;
+    tx.x = x;
+    tx.err = 0;
+    tx.frees = tx.wrote = tx.cached_rows = false;
+    tx.nusage = 0; /* usage[] is not worth zeroing */
     int r = u->fn(&tx, u->arg);
     if (r == 0)
         r = tx.err;
@@ -161,7 +165,7 @@ static int run_update(struct s3_index *x, struct s3_update *u, bool *cached_rows
         return 0;
     }
     u->result = MIN(r, 0);
-    return 0;
+    return r < 0 ? 0 : s3_usage_merge(&tx);
 }
 
 static int save_counters(struct s3_index *x)
@@ -181,6 +185,8 @@ static int commit_batch(struct s3_index *x)
         return 0;
     }
     int r = save_counters(x);
+    if (r == 0)
+        r = s3_usage_write(x);
     if (r < 0) {
         x->ops->abandon(x);
         return r;
@@ -212,6 +218,7 @@ static struct s3_update *run_batch(struct s3_index *x, struct s3_update *list)
         r = commit_batch(x);
     else
         x->ops->abandon(x);
+    s3_usage_forget(x);
     if (cached_rows)
         s3_cache_clear(x->cache);
     for (; n > 0; n--) {
@@ -329,7 +336,8 @@ int s3_index_init(struct s3_index *x, const struct s3_engine_ops *ops)
     x->last = &x->first;
     pthread_mutex_init(&x->lock, NULL);
     pthread_cond_init(&x->wake, NULL);
-    return s3_cache_new(&x->cache);
+    int r = s3_usage_batch_new(&x->usage);
+    return r < 0 ? r : s3_cache_new(&x->cache);
 }
 
 static int load_counters(struct s3_index *x)
@@ -349,6 +357,8 @@ static int load_counters(struct s3_index *x)
 int s3_index_start(struct s3_index *x)
 {
     int r = load_counters(x);
+    if (r == 0)
+        r = s3_usage_start(x);
     if (r < 0)
         return r;
     r = pthread_create(&x->thread, NULL, committer, x);
@@ -367,6 +377,7 @@ void s3_index_fini(struct s3_index *x)
         x->running = false;
     }
     s3_cache_free(&x->cache);
+    s3_usage_batch_free(&x->usage);
     pthread_cond_destroy(&x->wake);
     pthread_mutex_destroy(&x->lock);
     x->magic = 0;

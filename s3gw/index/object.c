@@ -20,6 +20,7 @@
 #include "s3gw/index/refs.h"
 #include "s3gw/index/rows.h"
 #include "s3gw/index/trash.h"
+#include "s3gw/index/usage.h"
 
 enum { ARENA_MAX = 64 * 1024 * 1024 };
 
@@ -167,6 +168,7 @@ static void del_older(struct change *c, const struct s3_object *o)
 /* The version loses its files; its row is the caller's. */
 static int drop_content(struct change *c, const struct stored *v)
 {
+    s3_usage_add(c->tx, c->bid, -1, -(int64_t)v->o.size);
     if (v->split) {
         s3_trash_add(c->tx, S3_TRASH_DETAIL, v->o.seq);
         return 0;
@@ -254,6 +256,7 @@ static int write_new(struct change *c, const struct s3_object *o)
     if (r < 0)
         return r;
     put_current(c, buf_str(&head));
+    s3_usage_add(c->tx, c->bid, 1, (int64_t)o->size);
     if (detail.n > 0) {
         struct s3_row_key row;
         s3_row_number(&row, S3_ROW_DETAIL, o->seq);
@@ -323,6 +326,7 @@ static int put_marker(struct change *c, struct str owner, struct s3_deleted *ret
     if (r < 0)
         return r;
     put_older(c, &m, buf_str(&value));
+    s3_usage_add(c->tx, c->bid, 1, 0);
     ret->marker = true;
     ret->null_version = m.flags & S3_OBJ_NULL_VERSION;
     ret->seq = m.seq;

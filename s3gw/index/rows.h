@@ -25,6 +25,8 @@ enum {
     S3_ROW_FINISHED = 'c',
     S3_ROW_SCAN = 's',
     S3_ROW_REBUILD = 'r', /* lifecycle/rebuild.c, while it runs */
+    S3_ROW_BUCKET_USAGE = 'q',
+    S3_ROW_USER_USAGE = 'Q',
     S3_ROW_LIFECYCLE = 'l', /* lifecycle/worker.c: how far it is */
 };
 
@@ -50,8 +52,8 @@ void s3_row_bytes(struct s3_row_key *k, struct str s);
 /* The first key that is greater than every key with the prefix @k; n == 0 when there is none. */
 void s3_row_after_prefix(struct s3_row_key *k);
 
-void s3_row_number(struct s3_row_key *k, char letter, uint64_t number); /* d, t, c, B, p */
-void s3_row_name(struct s3_row_key *k, char letter, struct str name);   /* b, u, k */
+void s3_row_number(struct s3_row_key *k, char letter, uint64_t number); /* d, t, c, B, p, q */
+void s3_row_name(struct s3_row_key *k, char letter, struct str name);   /* b, u, k, Q */
 void s3_row_object(struct s3_row_key *k, char letter, uint64_t bid, struct str key); /* o, n */
 /* v and m: bid, key, 00, number (of versions the complement). Keys hold no NUL, so they sort by key
  * first. */

@@ -116,6 +116,17 @@ def test_policies_survive_a_restart(fresh_cluster):
     assert code(eve.list_objects_v2, Bucket="eves") == "AccessDenied"
 
 
+def test_usage_is_shown(cluster, s3, bucket):
+    before = cluster.admin("user", "show", "root")["user"]
+    s3.put_object(Bucket=bucket, Key="a", Body=b"12345")
+    s3.put_object(Bucket=bucket, Key="b", Body=b"1" * 400_000)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"123")
+    shown = cluster.admin("bucket", "show", bucket)["bucket"]
+    assert (shown["objects"], shown["bytes"]) == (2, 400_003)
+    after = cluster.admin("user", "show", "root")["user"]
+    assert (after["objects"] - before["objects"], after["bytes"] - before["bytes"]) == (2, 400_003)
+
+
 def configured(tmp_path_factory, text):
     settings = tmp_path_factory.mktemp("conf") / "s3gw.conf"
     settings.write_text(text)
