@@ -11,10 +11,10 @@ static int remove_plain(struct sto_log *log, const struct dfs_logical *at, const
 {
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, suffix, path);
-    if (log->dir->io->unlinkat(log->dir->root, path, 0) < 0)
-        return errno == ENOTDIR ? -ENOENT : -errno;
-    sto_log_note_unlink(log, at->high, at->low);
-    return 0;
+    int r = log->dir->io->unlinkat(log->dir->root, path, 0) == 0 ? 0 : -errno;
+    if (r == 0 || r == -ENOENT)
+        sto_log_note_unlink(log, at->high, at->low);
+    return r == -ENOTDIR ? -ENOENT : r;
 }
 
 static int apply_delete(struct sto_log *log, struct str name)
@@ -39,10 +39,10 @@ static int apply_rename(struct sto_log *log, struct str name, struct str old)
     dfs_logical_path(&to, "", to_path);
     dfs_logical_path(&from, "", from_path);
     const struct sto_io *io = log->dir->io;
-    if (io->renameat(log->dir->root, from_path, log->dir->root, to_path) < 0)
-        return -errno;
     sto_log_note_unlink(log, from.high, from.low);
     sto_log_note_unlink(log, to.high, to.low);
+    if (io->renameat(log->dir->root, from_path, log->dir->root, to_path) < 0)
+        return -errno;
     char to_meta[DFS_LOCAL_PATH_MAX], from_meta[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(&to, "-m", to_meta);
     dfs_logical_path(&from, "-m", from_meta);

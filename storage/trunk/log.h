@@ -108,7 +108,7 @@ struct sto_log {
     uint64_t checkpoint;     /* replay starts here */
     uint64_t retain;         /* sto_retain() */
     uint64_t *dirty_dirs;    /* bit per data/HH/HH with unsynced unlinks */
-    bool mark_lost;          /* an in-place mark could not be synced: no more checkpoints in this life */
+    bool mark_lost;          /* sto_log_lose_marks() */
     bool failed;             /* last commit failed */
     bool tight;              /* space is short: deletes wake the sweep */
     bool seal;               /* the next commit shall begin a new pack */
@@ -127,7 +127,8 @@ struct sto_log {
 int sto_log_open(struct sto_log *log, struct sto_dir *d, const struct sto_log_options *o) MUST_CHECK;
 /*
  * Do what a held DELETE or CHANGE record says to the files (apply.c). Both the writer after the sync and
- * the recovery call it; doing it twice is the same as once. @total: the record's length.
+ * the recovery call it; doing it twice is the same as once. What is found done already is noted for the
+ * next checkpoint like what is done now: whether a process before us got to sync it nobody knows.
  * 0; -ENOENT: there is no such file; other negative errno.
  */
 struct sto_body;
@@ -166,8 +167,17 @@ void sto_log_drop_seg(struct sto_log *log, uint32_t number);                    
  */
 struct dfs_fileid;
 int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f) MUST_CHECK;
+/*
+ * A sync failed: the kernel may have forgotten pages with marks that no later sync will write. Only the
+ * replay of the records that asked for them can redo them, so no checkpoint passes those in this life.
+ */
+void sto_log_lose_marks(struct sto_log *log);
 
-/* ---- maintenance (maintain.c) ---- */
+/*
+ * ---- maintenance (maintain.c) ----
+ * once, checkpoint and sweep are for one thread at a time: the maintenance thread, or, when that has been
+ * stopped, its caller.
+ */
 int sto_log_maint_start(struct sto_log *log) MUST_CHECK;
 void sto_log_maint_stop(struct sto_log *log);
 void sto_log_maint_ask(struct sto_log *log); /* there may be something to do */

@@ -77,6 +77,13 @@ void sto_log_note_dead(struct sto_log *log, uint32_t number, uint32_t dead)
     pthread_mutex_unlock(&log->lock);
 }
 
+void sto_log_lose_marks(struct sto_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    log->mark_lost = true;
+    pthread_mutex_unlock(&log->lock);
+}
+
 void sto_log_note_unlink(struct sto_log *log, unsigned high, unsigned low)
 {
     unsigned bit = (high & 0xff) << 8 | (low & 0xff);
@@ -120,10 +127,13 @@ int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f)
     if (n < (ssize_t)sizeof(bytes) ||
         sto_rec_decode(bytes, head.salt, STO_POS(head.number, at), UINT32_MAX, &rec) < 0)
         return -ENOENT;
-    /* A crash may have kept one of the two marks below: then this call, by recovery, makes the other. */
-    if (rec.kind != STO_REC_OBJECT || !sto_slot_held(bytes + STO_REC_HEAD, f) ||
-        (rec.dead && bytes[STO_REC_HEAD] == 0))
+    if (rec.kind != STO_REC_OBJECT || !sto_slot_held(bytes + STO_REC_HEAD, f))
         return -ENOENT;
+    /*
+     * Made anew where they are there: a crash may have kept one of the two, and what a process before us
+     * wrote may be in the page cache only, even counted as clean because its sync failed.
+     */
+    bool done = rec.dead && bytes[STO_REC_HEAD] == 0;
     /*
      * The slot first: once the sweep sees the state it may write over the header and sync the pack, and
      * recovery would not find the slot again by it.
@@ -134,9 +144,11 @@ int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f)
     if (r < 0)
         return r;
     if (f->at.high == log->high && f->at.low == log->low)
-        sto_log_note_dead(log, head.number, rec.total);
+        sto_log_note_dead(log, head.number, done ? 0 : rec.total);
     else if (io->fdatasync(fd) < 0) /* another log's pack: no checkpoint of ours will do it */
         return -errno;
+    if (done)
+        return -ENOENT;
     enum { BLOCK = 4096, PUNCH_FROM = 64 * 1024 };
     uint64_t from = (at + STO_REC_HEAD + STO_REC_SLOT + BLOCK - 1) / BLOCK * BLOCK;
     uint64_t to = ((uint64_t)at + rec.total) / BLOCK * BLOCK;

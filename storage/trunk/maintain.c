@@ -3,9 +3,13 @@
  * What a log does aside: the next pack ready before it is needed, tails of full packs cut off,
  * checkpoints, and the sweep that gives dead records' space back. One thread per log.
  *
- * The sweep joins neighbouring dead records to a run: over the first header it writes a SKIP header
- * that leads to the run's end, syncs, and only then punches the run's blocks out of the file. A pack
- * with no live record is removed. Live records never move, so ids and positions stay true.
+ * The sweep joins neighbouring dead records to a run: it syncs their marks, writes over the first header
+ * a SKIP header that leads to the run's end, syncs again, and only then punches the run's blocks out of
+ * the file. A pack with no live record is removed. Live records never move, so ids and positions stay
+ * true. The order matters, because without its header a packed file can still be read by its name:
+ *  - marks before the SKIP: recovery finds a slot to be emptied by the header in front of it, so a SKIP
+ *    that reached the disk before the emptied slot would keep the deleted file for good;
+ *  - the SKIP before the hole: else headers inside the run are gone before the log leads around them.
  */
 #include <fcntl.h>
 #include <time.h>
@@ -105,12 +109,8 @@ int sto_log_checkpoint(struct sto_log *log)
         r = -EIO;
     if (r == 0) {
         r = sync_dirty(log, s.c.segs, s.c.count, s.dirs);
-        if (r < 0) {
-            /* The kernel has forgotten those pages; only the replay of older records can redo them. */
-            pthread_mutex_lock(&log->lock);
-            log->mark_lost = true;
-            pthread_mutex_unlock(&log->lock);
-        }
+        if (r < 0)
+            sto_log_lose_marks(log);
     }
     if (r == 0)
         r = write_checkpoint(log, &s.c);
@@ -219,8 +219,26 @@ static int find_runs(struct sweep *s, uint32_t end)
     return r < 0 ? r : end_run(s);
 }
 
+/* A failed sync may have dropped marks of records that are not in any run, too. */
+static int sync_pack(struct sto_log *log, int fd)
+{
+    if (log->dir->io->fdatasync(fd) == 0)
+        return 0;
+    int r = -errno;
+    sto_log_lose_marks(log);
+    return r;
+}
+
 static int write_skips(struct sweep *s)
 {
+    bool any = false;
+    for (size_t i = 0; i < s->count; i++)
+        any |= !s->runs[i].only_skip;
+    if (!any)
+        return 0;
+    int r = sync_pack(s->log, s->fd); /* the marks of the runs' records */
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < s->count; i++) {
         const struct run *run = &s->runs[i];
         if (run->only_skip)
@@ -235,11 +253,11 @@ static int write_skips(struct sweep *s)
         };
         uint8_t head[STO_REC_HEAD];
         sto_rec_encode(&skip, s->salt, head);
-        int r = sto_write_all(s->log->dir->io, s->fd, head, sizeof(head), run->from);
+        r = sto_write_all(s->log->dir->io, s->fd, head, sizeof(head), run->from);
         if (r < 0)
             return r;
     }
-    return s->log->dir->io->fdatasync(s->fd) == 0 ? 0 : -errno;
+    return sync_pack(s->log, s->fd);
 }
 
 static void punch_runs(struct sweep *s)

@@ -260,6 +260,8 @@ static int recover_pack(struct sto_log *log, const struct numbers *list, size_t 
         end = next.prev_end;
     else if ((r = find_end(log, fd, &h, from, seq, &end)) < 0)
         return r;
+    else if (!log->o.relaxed && log->dir->io->fdatasync(fd) < 0)
+        return -errno; /* a killed process may have left the last commit in the page cache only */
     struct sto_seg seg = {.number = number, .end = end, .trim = true};
     log->next_seq = MAX(log->next_seq, h.first_seq);
     r = sto_log_add_seg(log, &seg);

@@ -66,11 +66,8 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
         if (r == 0) {
             struct sto_body body = {.name = rec->name};
             r = sto_log_apply(&p->log, STO_REC_DELETE, 'D', &body);
-            if (r < 0 && r != -ENOENT) {
-                pthread_mutex_lock(&p->log.lock);
-                p->log.mark_lost = true; /* keeps this record in every later replay */
-                pthread_mutex_unlock(&p->log.lock);
-            }
+            if (r < 0 && r != -ENOENT)
+                sto_log_lose_marks(&p->log); /* keeps this record in every later replay */
             sto_log_note_dead(&p->log, STO_POS_PACK(rec->position), STO_REC_HEAD);
         }
         sto_log_release(&p->log, rec);

@@ -9,23 +9,28 @@
 
 enum { SECTOR = 512, PATH = 512 };
 
-enum undo_kind { UNDO_BYTES, UNDO_LINK, UNDO_UNLINK };
+enum undo_kind { UNDO_BYTES, UNDO_LINK, UNDO_UNLINK, UNDO_RENAME };
 
 struct undo {
     enum undo_kind kind;
+    uint64_t serial;
     ino_t ino;                /* of the file; of the directory for names */
     off_t at;
     size_t n;
     uint8_t *old;             /* bytes before; zeros where the file ended */
     char name[PATH];          /* full path, for names */
-    int saved;                /* unlinked file, still open; -1 */
+    char from[PATH];          /* a rename's old name */
+    int saved;                /* the file that was unlinked or replaced, still open; -1 */
+    int moved;                /* the file that was renamed; -1 */
+    bool doomed;              /* a sync failed: the page counts as clean, no later sync writes it */
     struct undo *older;
 };
 
 static struct {
     pthread_mutex_t lock;
     struct undo *undos;       /* newest first */
-    uint64_t random;          /* of the disk */
+    uint64_t seed, serial;
+    uint64_t random;          /* of short writes */
     unsigned calls;
     unsigned fail_mask, fail_in, fail_more;
     int fail_err;
@@ -35,6 +40,10 @@ static struct {
     char from[PATH], to[PATH];
     void (*hook)(void *arg);
     void *arg;
+    unsigned one_in;          /* owner: the test's thread; so below */
+    bool between;
+    void (*meanwhile)(void *arg);
+    void *meanwhile_arg;
 } g = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static uint64_t test_random;  /* owner: the test's thread */
@@ -47,15 +56,39 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-/* Two generators: what the test does must not depend on how threads take turns at the disk. */
-static uint64_t chance(void)
-{
-    return next_random(&g.random);
-}
-
 uint64_t fake_disk_random(void)
 {
     return next_random(&test_random);
+}
+
+/*
+ * Did the power failure lose this change, or this sector of it? It depends on the seed and on the change,
+ * not on the order in which the image is made.
+ */
+static bool lost(const struct undo *u, uint64_t sector)
+{
+    uint64_t x = g.seed ^ u->serial * 0x9e3779b97f4a7c15u ^ sector * 0xd6e8feb86659fd93u;
+    for (int i = 0; i < 3; i++) {
+        x ^= x >> 32;
+        x *= 0xd6e8feb86659fd93u;
+    }
+    return x >> 63;
+}
+
+static struct undo *new_undo(enum undo_kind kind)
+{
+    struct undo *u = calloc(1, sizeof(*u));
+    ASSERT(u);
+    u->kind = kind;
+    u->serial = ++g.serial;
+    u->saved = u->moved = -1;
+    return u;
+}
+
+static void remember(struct undo *u)
+{
+    u->older = g.undos;
+    g.undos = u;
 }
 
 static bool is_bytes(const struct undo *u, ino_t ino)
@@ -63,11 +96,29 @@ static bool is_bytes(const struct undo *u, ino_t ino)
     return u->kind == UNDO_BYTES && u->ino == ino;
 }
 
+/* A later write to the same pages was synced, and with it all that was in them. */
+static bool written_over(const struct undo *u)
+{
+    enum { PAGE = 4096 };
+    for (const struct undo *v = g.undos; v && v != u; v = v->older)
+        if (v->kind == UNDO_BYTES && v->ino == u->ino && !v->doomed && v->at / PAGE <= u->at / PAGE &&
+            (v->at + (off_t)v->n - 1) / PAGE >= (u->at + (off_t)u->n - 1) / PAGE)
+            return true;
+    return false;
+}
+
+static void save_doomed(ino_t ino)
+{
+    for (struct undo *u = g.undos; u; u = u->older)
+        if (is_bytes(u, ino) && u->doomed && written_over(u))
+            u->doomed = false;
+}
+
 static void forget(bool (*which)(const struct undo *u, ino_t ino), ino_t ino)
 {
     for (struct undo **at = &g.undos; *at;) {
         struct undo *u = *at;
-        if (which && !which(u, ino)) {
+        if (which && (!which(u, ino) || u->doomed)) {
             at = &u->older;
             continue;
         }
@@ -76,6 +127,7 @@ static void forget(bool (*which)(const struct undo *u, ino_t ino), ino_t ino)
         if (u->saved >= 0)
             ASSERT(fstat(u->saved, &st) == 0);
         dfs_close_fd(&u->saved);
+        dfs_close_fd(&u->moved);
         free(u->old);
         free(u);
         if (st.st_nlink == 0) { /* the inode number may come again, for another file */
@@ -88,15 +140,44 @@ static void forget(bool (*which)(const struct undo *u, ino_t ino), ino_t ino)
 void fake_disk_start(uint64_t seed)
 {
     forget(NULL, 0);
+    g.seed = seed;
+    g.serial = 0;
     g.random = seed * 0x9e3779b97f4a7c15u + 1;
     test_random = seed * 0xbf58476d1ce4e5b9u + 1;
-    g.calls = g.fail_mask = g.crash_at = 0;
-    g.short_writes = g.crashed = false;
+    g.calls = g.fail_mask = g.crash_at = g.one_in = 0;
+    g.short_writes = g.crashed = g.between = false;
+    g.test = pthread_self();
 }
 
 void fake_disk_stop(void)
 {
-    fake_disk_start(1);
+    fake_disk_start(0);
+}
+
+int fake_disk_tell_seed(void **state)
+{
+    (void)state;
+    if (g.seed)
+        fprintf(stderr, "the disk's seed was %llu\n", (unsigned long long)g.seed);
+    return 0;
+}
+
+void fake_disk_meanwhile(unsigned one_in, void (*fn)(void *arg), void *arg)
+{
+    g.one_in = one_in;
+    g.meanwhile = fn;
+    g.meanwhile_arg = arg;
+}
+
+/* Before every changing call, the lock not held. */
+static void between(void)
+{
+    if (!g.one_in || !pthread_equal(g.test, pthread_self()) || g.between ||
+        fake_disk_random() % g.one_in)
+        return;
+    g.between = true;
+    g.meanwhile(g.meanwhile_arg);
+    g.between = false;
 }
 
 void fake_disk_fail(unsigned mask, unsigned nth, unsigned more, int err)
@@ -118,7 +199,6 @@ void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*h
 {
     pthread_mutex_lock(&g.lock);
     g.crash_at = g.calls + nth;
-    g.test = pthread_self();
     (void)snprintf(g.from, sizeof(g.from), "%s", from);
     (void)snprintf(g.to, sizeof(g.to), "%s", to);
     g.hook = hook;
@@ -167,7 +247,7 @@ static void undo_bytes(int fd, ino_t ino)
             continue;
         for (size_t i = 0; i < u->n;) {
             size_t n = MIN(u->n - i, (size_t)(SECTOR - (u->at + (off_t)i) % SECTOR));
-            if (chance() & 1)
+            if (lost(u, (uint64_t)(u->at + (off_t)i) / SECTOR))
                 ASSERT(pwrite(fd, u->old + i, n, u->at + (off_t)i) == (ssize_t)n);
             i += n;
         }
@@ -178,7 +258,7 @@ static bool link_lost(const char *path)
 {
     for (struct undo *u = g.undos; u; u = u->older)
         if (u->kind == UNDO_LINK && strcmp(u->name, path) == 0)
-            return chance() & 1;
+            return lost(u, 0);
     return false;
 }
 
@@ -210,18 +290,45 @@ static void copy_tree(const char *from, const char *to)
     closedir(d);
 }
 
-static void bring_back_unlinked(void)
+/* Give @path (of the original) in the image what @fd holds, what was never synced undone; fd -1: nothing. */
+static void bring_back(const char *path, int fd, int flags)
 {
-    size_t n = strlen(g.from);
-    for (struct undo *u = g.undos; u; u = u->older) {
-        if (u->kind != UNDO_UNLINK || strncmp(u->name, g.from, n) != 0 || chance() & 1)
+    char to[2 * PATH];
+    struct stat st;
+    (void)snprintf(to, sizeof(to), "%s%s", g.to, path + strlen(g.from));
+    if (fd < 0) {
+        ASSERT(unlink(to) == 0 || errno == ENOENT);
+        return;
+    }
+    int out = open(to, O_RDWR | O_CREAT | flags, 0644);
+    if (out < 0)
+        return;
+    copy_bytes(fd, out);
+    ASSERT(fstat(fd, &st) == 0);
+    undo_bytes(out, st.st_ino);
+    close(out);
+}
+
+/* Of several renames to one name a disk may lose the last ones, not one that others came after. */
+static bool later_rename_kept(const struct undo *u)
+{
+    for (const struct undo *v = g.undos; v != u; v = v->older)
+        if (v->kind == UNDO_RENAME && strcmp(v->name, u->name) == 0 && !lost(v, 0))
+            return true;
+    return false;
+}
+
+static void undo_names(void)
+{
+    for (const struct undo *u = g.undos; u; u = u->older) {
+        if (strncmp(u->name, g.from, strlen(g.from)) != 0 || !lost(u, 0))
             continue;
-        char path[2 * PATH];
-        (void)snprintf(path, sizeof(path), "%s%s", g.to, u->name + n);
-        int out = open(path, O_RDWR | O_CREAT | O_EXCL, 0644);
-        if (out >= 0)
-            copy_bytes(u->saved, out);
-        dfs_close_fd(&out);
+        if (u->kind == UNDO_UNLINK)
+            bring_back(u->name, u->saved, O_EXCL);
+        if (u->kind == UNDO_RENAME && !later_rename_kept(u)) {
+            bring_back(u->name, u->saved, O_TRUNC);
+            bring_back(u->from, u->moved, O_TRUNC);
+        }
     }
 }
 
@@ -232,7 +339,7 @@ static bool before(unsigned kind)
     if (g.crash_at && g.calls >= g.crash_at && pthread_equal(g.test, pthread_self())) {
         g.crash_at = 0;
         copy_tree(g.from, g.to);
-        bring_back_unlinked();
+        undo_names();
         g.crashed = true;
         g.hook(g.arg);
     }
@@ -255,17 +362,19 @@ static bool before(unsigned kind)
 static void remember_bytes(int fd, size_t n, off_t at)
 {
     struct stat st;
-    struct undo *u = calloc(1, sizeof(*u));
-    ASSERT(u && fstat(fd, &st) == 0);
-    *u = (struct undo){.kind = UNDO_BYTES, .ino = st.st_ino, .at = at, .n = n, .saved = -1};
+    ASSERT(fstat(fd, &st) == 0);
+    struct undo *u = new_undo(UNDO_BYTES);
+    u->ino = st.st_ino;
+    u->at = at;
+    u->n = n;
     u->old = calloc(1, n + 1);
     ASSERT(u->old && pread(fd, u->old, n, at) >= 0);
-    u->older = g.undos;
-    g.undos = u;
+    remember(u);
 }
 
 static ssize_t fake_pwritev(int fd, const struct iovec *iov, int count, off_t at)
 {
+    between();
     pthread_mutex_lock(&g.lock);
     ssize_t r = -1;
     if (!before(FAKE_WRITE)) {
@@ -275,7 +384,7 @@ static ssize_t fake_pwritev(int fd, const struct iovec *iov, int count, off_t at
         remember_bytes(fd, n, at);
         struct iovec part = iov[0];
         if (g.short_writes && n > 1 && part.iov_len > 1) {
-            part.iov_len = 1 + chance() % (part.iov_len - 1);
+            part.iov_len = 1 + next_random(&g.random) % (part.iov_len - 1);
             r = pwritev(fd, &part, 1, at);
         } else {
             r = pwritev(fd, iov, count, at);
@@ -292,13 +401,20 @@ static bool is_of(const struct undo *u, ino_t ino)
 
 static int sync_with(int fd, bool (*which)(const struct undo *u, ino_t ino))
 {
+    between();
     pthread_mutex_lock(&g.lock);
     int r = -1;
     struct stat st;
+    ASSERT(fstat(fd, &st) == 0);
     if (!before(FAKE_SYNC)) {
-        ASSERT(fstat(fd, &st) == 0);
+        save_doomed(st.st_ino);
         forget(which, st.st_ino);
         r = 0;
+    } else {
+        int err = errno;
+        for (struct undo *u = g.undos; u; u = u->older)
+            u->doomed |= is_bytes(u, st.st_ino);
+        errno = err;
     }
     pthread_mutex_unlock(&g.lock);
     return r;
@@ -316,6 +432,7 @@ static int fake_fsync(int fd)
 
 static int fake_fallocate(int fd, int mode, off_t at, off_t n)
 {
+    between();
     pthread_mutex_lock(&g.lock);
     int r = before(FAKE_ALLOC) ? -1 : fallocate(fd, mode, at, n);
     pthread_mutex_unlock(&g.lock);
@@ -324,6 +441,7 @@ static int fake_fallocate(int fd, int mode, off_t at, off_t n)
 
 static int fake_ftruncate(int fd, off_t n)
 {
+    between();
     pthread_mutex_lock(&g.lock);
     int r = before(FAKE_WRITE) ? -1 : ftruncate(fd, n);
     pthread_mutex_unlock(&g.lock);
@@ -339,11 +457,9 @@ static void full_path(int dir, const char *path, char out[PATH])
     (void)snprintf(out + n, PATH - (size_t)n, "/%s", path);
 }
 
-static void remember_name(enum undo_kind kind, int dir, const char *path, int saved)
+static struct undo *remember_name(enum undo_kind kind, int dir, const char *path, int saved)
 {
-    struct undo *u = calloc(1, sizeof(*u));
-    ASSERT(u);
-    u->kind = kind;
+    struct undo *u = new_undo(kind);
     u->saved = saved;
     full_path(dir, path, u->name);
     char parent[PATH];
@@ -352,39 +468,60 @@ static void remember_name(enum undo_kind kind, int dir, const char *path, int sa
     struct stat st;
     ASSERT(stat(parent, &st) == 0);
     u->ino = st.st_ino;
-    u->older = g.undos;
-    g.undos = u;
+    remember(u);
+    return u;
 }
 
 static int fake_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
+    between();
     pthread_mutex_lock(&g.lock);
     int r = before(FAKE_NAME) ? -1 : linkat(from_dir, from, to_dir, to, flags);
     if (r == 0)
-        remember_name(UNDO_LINK, to_dir, to, -1);
+        (void)remember_name(UNDO_LINK, to_dir, to, -1);
     pthread_mutex_unlock(&g.lock);
     return r;
 }
 
-/* A rename is taken as durable at once: all that the engine renames is redone or not acknowledged. */
+static int open_at(int dir, const char *path)
+{
+    return openat(dir, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 static int fake_renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
+    between();
     pthread_mutex_lock(&g.lock);
-    int r = before(FAKE_NAME) ? -1 : renameat(from_dir, from, to_dir, to);
+    int r = -1;
+    if (!before(FAKE_NAME)) {
+        int saved = open_at(to_dir, to), moved = open_at(from_dir, from);
+        r = renameat(from_dir, from, to_dir, to);
+        int err = errno;
+        if (r == 0 && moved >= 0) {
+            struct undo *u = remember_name(UNDO_RENAME, to_dir, to, saved);
+            u->moved = moved;
+            full_path(from_dir, from, u->from);
+        } else {
+            dfs_close_fd(&saved);
+            dfs_close_fd(&moved);
+        }
+        errno = err;
+    }
     pthread_mutex_unlock(&g.lock);
     return r;
 }
 
 static int fake_unlinkat(int dir, const char *path, int flags)
 {
+    between();
     pthread_mutex_lock(&g.lock);
     int r = -1;
     if (!before(FAKE_NAME)) {
-        int saved = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        int saved = open_at(dir, path);
         r = unlinkat(dir, path, flags);
         int err = errno;
         if (r == 0 && saved >= 0)
-            remember_name(UNDO_UNLINK, dir, path, saved);
+            (void)remember_name(UNDO_UNLINK, dir, path, saved);
         else
             dfs_close_fd(&saved);
         errno = err;

@@ -5,8 +5,11 @@
  * in part, sector by sector.
  *
  * It passes all through to real files and remembers how to undo what no fsync has covered yet: written
- * bytes until fdatasync/fsync of the file, links and unlinks until fsync of the directory. One at a
- * time in a process; calls may come from any thread.
+ * bytes until fdatasync/fsync of the file; links, unlinks and renames until fsync of the directory.
+ * Bytes whose sync failed stay at risk until something is written over them and synced, as in Linux.
+ * It is stricter than a disk: of two unsynced writes to one sector it may lose the older alone. It does
+ * not lose sizes, holes and new directories. What is lost depends on the seed alone, so a test in one
+ * thread repeats exactly. One at a time in a process; calls may come from any thread.
  */
 #ifndef TEST_FAKE_DISK_H
 #define TEST_FAKE_DISK_H
@@ -15,9 +18,11 @@
 
 extern const struct sto_io fake_disk_io;
 
-/* Forget everything; the generator starts from @seed. */
+/* Forget everything; chance starts from @seed, not 0. */
 void fake_disk_start(uint64_t seed);
 void fake_disk_stop(void);
+/* A test's teardown: prints the seed when the test ended between start and stop. */
+int fake_disk_tell_seed(void **state);
 
 enum fake_disk_call { FAKE_WRITE = 1, FAKE_SYNC = 2, FAKE_ALLOC = 4, FAKE_NAME = 8, FAKE_ANY = 15 };
 
@@ -26,12 +31,17 @@ void fake_disk_fail(unsigned mask, unsigned nth, unsigned more, int err);
 /* Every write is cut to a random part. */
 void fake_disk_short_writes(bool on);
 /*
- * At the @nth changing call from now, or the first after it that this thread makes: copy @from to
- * @to as a power failure then would have left it,
- * and run @hook. The process goes on as if nothing had been.
+ * At the @nth changing call from now, or the first after it that the starting thread makes: copy @from
+ * to @to as a power failure then would have left it, and run @hook. The process goes on as if nothing
+ * had been.
  */
 void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg),
                         void *arg);
+/*
+ * Before one in @one_in changing calls of the starting thread, run @fn, as if another thread had had its
+ * turn there. Its own calls are not interrupted again. 0: no more.
+ */
+void fake_disk_meanwhile(unsigned one_in, void (*fn)(void *arg), void *arg);
 unsigned fake_disk_calls(void); /* changing calls so far */
 bool fake_disk_crashed(void);
 uint64_t fake_disk_random(void);

@@ -2,13 +2,17 @@
 /*
  * The promise of the store, under power failures and disk faults at every call: what was acknowledged
  * is there after a restart, what was deleted is gone, nothing is half visible.
+ *
+ * All is done by one thread, so a seed repeats exactly: maintenance takes its turn between two calls of
+ * a writer, and writers between two calls of maintenance. CRASH_SEEDS=5000 for more seeds,
+ * CRASH_FIRST=77 for where they begin.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "dfscore/log/log.h"
-#include "storage/trunk/store.h"
+#include "storage/trunk/store_priv.h"
 #include "tests/lib/fake_disk.h"
 #include "tests/lib/test.h"
 
@@ -32,6 +36,7 @@ struct ledger {
 struct world {
     char *dir, *image;
     struct sto_store *s;
+    bool maintaining;
     struct ledger now, crash; /* crash: as it was at the moment of the power failure */
 };
 
@@ -48,7 +53,10 @@ static int open_store(const char *dir, const struct sto_io *io, struct sto_store
         .segment_size = 1024 * 1024,
         .io = io,
     };
-    return sto_store_open(&o, ret, NULL);
+    int r = sto_store_open(&o, ret, NULL);
+    if (r == 0) /* the tests do maintenance themselves; now a close is like kill -9, without a checkpoint */
+        sto_log_maint_stop(&(*ret)->paths[0].log);
+    return r;
 }
 
 static void content(uint64_t seed, uint8_t *out, size_t n)
@@ -129,17 +137,67 @@ static void op_delete(struct world *w)
             e[i]->state = GONE;
 }
 
-static void run_ops(struct world *w)
+static void op_of_a_writer(struct world *w)
 {
+    unsigned what = (unsigned)(fake_disk_random() % 10);
+    if (w->now.count == OPS || what >= 7)
+        op_delete(w);
+    else if (what < 5)
+        op_put(w);
+    else
+        op_file(w);
+}
+
+/* Their errors are the log's to live with. */
+static void op_maintenance(struct world *w)
+{
+    struct sto_log *log = &w->s->paths[0].log;
+    unsigned what = (unsigned)(fake_disk_random() % 4);
+    w->maintaining = true;
+    if (what == 0)
+        (void)!sto_log_checkpoint(log);
+    else if (what == 1)
+        sto_log_maint_once(log);
+    struct sto_seg seg;
+    for (uint32_t n = 1;
+         what > 1 && sto_log_seg_at(log, n, &seg) && seg.number < STO_POS_PACK(log->checkpoint);
+         n = seg.number + 1)
+        (void)!sto_log_sweep(log, seg.number);
+    w->maintaining = false;
+}
+
+static void meanwhile(void *arg)
+{
+    struct world *w = arg;
+    if (w->maintaining)
+        op_of_a_writer(w);
+    else
+        op_maintenance(w);
+}
+
+static void restart(struct world *w)
+{
+    sto_store_close(&w->s);
+    if (open_store(w->dir, &fake_disk_io, &w->s) < 0) /* at the one sync that fails, see below */
+        assert_int_equal(open_store(w->dir, &fake_disk_io, &w->s), 0);
+}
+
+static void run_ops(struct world *w, bool restarts)
+{
+    fake_disk_meanwhile(25, meanwhile, w);
     while (w->now.count < OPS) {
-        unsigned what = (unsigned)(fake_disk_random() % 10);
-        if (what < 5)
-            op_put(w);
-        else if (what < 7)
-            op_file(w);
-        else
-            op_delete(w);
+        uint64_t what = fake_disk_random() % 60;
+        if (what < 4) {
+            op_maintenance(w);
+        } else if (what == 4 && restarts) {
+            fake_disk_meanwhile(0, NULL, NULL); /* nobody works on a closed store */
+            restart(w);
+            fake_disk_meanwhile(25, meanwhile, w);
+        } else {
+            op_of_a_writer(w);
+        }
     }
+    fake_disk_meanwhile(0, NULL, NULL);
 }
 
 /* ---- what must hold afterwards ---- */
@@ -213,22 +271,36 @@ static void keep_ledger(void *arg)
     w->crash = w->now;
 }
 
-static unsigned seeds(unsigned usual)
+static unsigned number_of(const char *variable, unsigned usual)
 {
-    const char *more = getenv("CRASH_SEEDS");
+    const char *text = getenv(variable);
     uint64_t n;
-    return more && str_u64(str_c(more), 1000000, &n) == 0 ? (unsigned)n : usual;
+    return text && str_u64(str_c(text), 1000000000, &n) == 0 ? (unsigned)n : usual;
+}
+
+struct seeds {
+    unsigned first, end;
+};
+
+static struct seeds seeds(unsigned usual)
+{
+    unsigned first = MAX(number_of("CRASH_FIRST", 1), 1u);
+    return (struct seeds){first, first + number_of("CRASH_SEEDS", usual)};
 }
 
 static void after_a_power_failure_at_any_call_the_promise_holds(void **state)
 {
     (void)state;
-    for (unsigned seed = 1; seed <= seeds(120); seed++) {
+    struct seeds all = seeds(120);
+    for (unsigned seed = all.first; seed < all.end; seed++) {
         struct world w;
         begin_world(&w, seed);
         assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
-        fake_disk_crash_at(1 + (unsigned)(fake_disk_random() % 260), w.dir, w.image, keep_ledger, &w);
-        run_ops(&w);
+        fake_disk_crash_at(1 + (unsigned)(fake_disk_random() % 400), w.dir, w.image, keep_ledger, &w);
+        if (seed % 4 == 0) /* what is in memory is not to be believed any more */
+            fake_disk_fail(FAKE_SYNC, 1 + (unsigned)(fake_disk_random() % 150), 0, EIO);
+        run_ops(&w, true);
+        fake_disk_fail(0, 0, 0, 0);
         if (fake_disk_crashed()) {
             struct sto_store *after = NULL;
             assert_int_equal(open_store(w.image, &fake_disk_io, &after), 0);
@@ -243,6 +315,78 @@ static void after_a_power_failure_at_any_call_the_promise_holds(void **state)
     }
 }
 
+static void nothing_to_keep(void *arg)
+{
+    (void)arg;
+}
+
+/* The marks of a deletion and the SKIP header a sweep writes over it, of which the disk keeps any part. */
+static void a_power_failure_amid_a_sweep_brings_nothing_back(void **state)
+{
+    (void)state;
+    enum { CALLS = 4, DEAD = 3, SEEDS = 60 }; /* sync, SKIP, sync, hole */
+    for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        struct world w;
+        begin_world(&w, seed);
+        assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+        struct sto_log *log = &w.s->paths[0].log;
+        char data[5000] = "";
+        struct sto_put puts[DEAD + 2] = {0};
+        for (unsigned i = 0; i < ARRAY_LEN(puts); i++)
+            puts[i] = (struct sto_put){.kind = DFS_PUT_OBJECT, .data = str_of(data, sizeof(data))};
+        assert_int_equal(sto_put_batch(w.s, 0, puts, DEAD + 1), 0);
+        log->seal = true; /* the last one begins the next pack */
+        assert_int_equal(sto_put_batch(w.s, 0, &puts[DEAD + 1], 1), 0);
+        assert_int_equal(sto_log_checkpoint(log), 0);
+        struct str names[DEAD];
+        int results[DEAD];
+        for (unsigned i = 0; i < DEAD; i++)
+            names[i] = str_c(puts[i].name);
+        assert_int_equal(sto_delete_batch(w.s, names, DEAD, results), 0);
+        fake_disk_crash_at(1 + seed % CALLS, w.dir, w.image, nothing_to_keep, NULL);
+        assert_int_equal(sto_log_sweep(log, 1), 0);
+        assert_true(fake_disk_crashed());
+        struct sto_store *after = NULL;
+        assert_int_equal(open_store(w.image, &fake_disk_io, &after), 0);
+        for (unsigned i = 0; i < ARRAY_LEN(puts); i++)
+            assert_int_equal(sto_verify(after, str_c(puts[i].name)), i < DEAD ? -ENOENT : 0);
+        sto_store_close(&after);
+        end_world(&w);
+    }
+}
+
+/* What a killed process left in the page cache looks done to the next one, and is not on the disk. */
+static void a_power_failure_after_a_kill_brings_nothing_back(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        struct world w;
+        begin_world(&w, seed);
+        assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+        op_file(&w);
+        while (w.now.count < 4)
+            op_put(&w);
+        struct str names[OPS];
+        int results[OPS];
+        for (unsigned i = 0; i < w.now.count; i++)
+            names[i] = str_c(w.now.e[i].name);
+        assert_int_equal(sto_delete_batch(w.s, names, w.now.count, results), 0);
+        for (unsigned i = 0; i < w.now.count; i++)
+            w.now.e[i].state = GONE;
+        sto_store_close(&w.s); /* the kill: no checkpoint is written */
+        assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+        assert_int_equal(sto_log_checkpoint(&w.s->paths[0].log), 0);
+        fake_disk_crash_at(1, w.dir, w.image, keep_ledger, &w);
+        op_put(&w);
+        assert_true(fake_disk_crashed());
+        struct sto_store *after = NULL;
+        assert_int_equal(open_store(w.image, &fake_disk_io, &after), 0);
+        check_ledger(after, &w.crash);
+        sto_store_close(&after);
+        end_world(&w);
+    }
+}
+
 static void a_failing_disk_loses_nothing_it_acknowledged(void **state)
 {
     (void)state;
@@ -251,14 +395,15 @@ static void a_failing_disk_loses_nothing_it_acknowledged(void **state)
         int err;
     } faults[] = {{FAKE_WRITE, EIO},   {FAKE_SYNC, EIO},   {FAKE_ALLOC, ENOSPC}, {FAKE_NAME, EIO},
                   {FAKE_WRITE, ENOSPC}, {FAKE_NAME, ENOSPC}, {FAKE_ANY, EIO}};
-    for (unsigned seed = 1; seed <= seeds(140); seed++) {
+    struct seeds all = seeds(140);
+    for (unsigned seed = all.first; seed < all.end; seed++) {
         struct world w;
         begin_world(&w, seed);
         assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
         unsigned which = seed % ARRAY_LEN(faults);
         fake_disk_fail(faults[which].mask, 1 + (unsigned)(fake_disk_random() % 200),
                        (unsigned)(fake_disk_random() % 4), faults[which].err);
-        run_ops(&w);
+        run_ops(&w, false);
         check_ledger(w.s, &w.now);
         fake_disk_fail(0, 0, 0, 0);
         sto_store_close(&w.s);
@@ -275,7 +420,7 @@ static void short_writes_are_finished(void **state)
     begin_world(&w, 7);
     fake_disk_short_writes(true);
     assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
-    run_ops(&w);
+    run_ops(&w, false);
     for (unsigned i = 0; i < w.now.count; i++)
         assert_int_not_equal(w.now.e[i].state, UNKNOWN);
     check_ledger(w.s, &w.now);
@@ -310,10 +455,12 @@ int main(void)
     dfs_log_threshold = LOG_ERROR + 1;
     (void)setenv("TMPDIR", "/dev/shm", 0); /* thousands of small files: spare the disk */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(short_writes_are_finished),
-        cmocka_unit_test(a_sync_error_is_told_and_the_next_write_works),
-        cmocka_unit_test(a_failing_disk_loses_nothing_it_acknowledged),
-        cmocka_unit_test(after_a_power_failure_at_any_call_the_promise_holds),
+        cmocka_unit_test_teardown(short_writes_are_finished, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_sync_error_is_told_and_the_next_write_works, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_power_failure_amid_a_sweep_brings_nothing_back, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_power_failure_after_a_kill_brings_nothing_back, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_failing_disk_loses_nothing_it_acknowledged, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(after_a_power_failure_at_any_call_the_promise_holds, fake_disk_tell_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
