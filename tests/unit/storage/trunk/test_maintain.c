@@ -163,6 +163,7 @@ static uint64_t blocks_of_packs(struct fixture *f, uint32_t before)
 static void sweep_all(struct fixture *f)
 {
     struct sto_log *log = &f->s->paths[0].log;
+    sto_log_maint_stop(log); /* two sweeps at a time: one would find a pack gone that the other removed */
     assert_int_equal(sto_log_checkpoint(log), 0);
     struct sto_seg seg;
     for (uint32_t n = 1; sto_log_seg_at(log, n, &seg) && seg.number < STO_POS_PACK(log->end);
@@ -176,7 +177,6 @@ static void swept_space_comes_back_and_positions_stay(void **state)
     for (unsigned i = 0; i < OBJECTS; i++)
         assert_int_equal(put_one(f, i), 0);
     scan_all(f, 0, note_position, f);
-    sto_log_maint_stop(&f->s->paths[0].log); /* this test sweeps itself */
     uint32_t last = STO_POS_PACK(f->s->paths[0].log.end);
     uint64_t before = blocks_of_packs(f, last);
     for (unsigned i = 0; i < OBJECTS; i++)
