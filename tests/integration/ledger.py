@@ -6,6 +6,7 @@ Every key belongs to one writer, so after each answer its content is known. An o
 describe themselves: any byte of any answer can be traced to the operation that wrote it, so a mixture, a
 truncation or a stranger's content is seen whatever the timing.
 """
+import collections
 import hashlib
 import random
 import threading
@@ -47,6 +48,13 @@ class Writer(threading.Thread):
         self.done = {"put": 0, "delete": 0, "copy": 0, "multipart": 0, "failed": 0}
         self.stop_now = threading.Event()
         self.error = None
+
+    def fresh(self):
+        """Threads run once: another one that takes over the ledger."""
+        w = Writer(self.name, self.bucket, self.connect, self.random.random(), large=self.large,
+                   multipart=self.multipart)
+        w.states, w.number, w.done = self.states, self.number, self.done
+        return w
 
     def run(self):
         try:
@@ -140,15 +148,29 @@ def read(s3, bucket, key):
     return explain(body)
 
 
-class Load:
-    """Several writers and readers against one cluster; killed servers are no error, wrong content is."""
+def abort_uploads(s3, bucket):
+    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for u in page.get("Uploads", []):
+            s3.abort_multipart_upload(Bucket=bucket, Key=u["Key"], UploadId=u["UploadId"])
 
-    def __init__(self, cluster, seed, writers=4, readers=1, **kw):
+
+class Load:
+    """Several writers and readers against one cluster; killed servers are no error, wrong content is.
+
+    @versions: as many writers of versions beside them, every other one with object lock (version_ledger.py).
+    """
+
+    def __init__(self, cluster, seed, writers=4, readers=1, versions=0, **kw):
         self.cluster, self.seed = cluster, seed
         self.bucket = "ledger"
         cluster.boto3().create_bucket(Bucket=self.bucket)
         self.local = threading.local()
         self.writers = [Writer(f"w{i}", self.bucket, self.client, f"{seed}/{i}", **kw) for i in range(writers)]
+        from version_ledger import VersionWriter  # it builds on this file
+        self.versions = [VersionWriter(f"v{i}", cluster, self.client, f"{seed}/v{i}", lock=i % 2 == 1)
+                         for i in range(versions)]
+        for w in self.versions:
+            w.create_bucket()
         self.nreaders, self.reader_threads, self.reader_errors = readers, [], []
         self.paused = threading.Event()
 
@@ -161,7 +183,7 @@ class Load:
 
     def start(self):
         self.stopping = threading.Event()
-        for w in self.writers:
+        for w in self.writers + self.versions:
             w.start()
         for i in range(self.nreaders):
             t = threading.Thread(target=self._read, args=(i,), daemon=True)
@@ -182,7 +204,7 @@ class Load:
 
     def check(self):
         """Raise what a writer or reader has found wrong so far."""
-        for w in self.writers:
+        for w in self.writers + self.versions:
             if w.error:
                 raise w.error
         if self.reader_errors:
@@ -190,25 +212,21 @@ class Load:
 
     def stop(self):
         self.stopping.set()
-        for w in self.writers:
+        for w in self.writers + self.versions:
             w.stop_now.set()
-        for t in self.writers + self.reader_threads:
+        for t in self.writers + self.versions + self.reader_threads:
             t.join(120)
             assert not t.is_alive(), f"{t.name} hangs"
         self.check()
 
     def restart_writers(self):
-        """Threads run once: new ones take over the ledgers."""
-        fresh = []
-        for w in self.writers:
-            n = Writer(w.name, self.bucket, self.client, w.random.random(), large=w.large, multipart=w.multipart)
-            n.states, n.number, n.done = w.states, w.number, w.done
-            fresh.append(n)
-        self.writers, self.reader_threads = fresh, []
+        self.writers = [w.fresh() for w in self.writers]
+        self.versions = [w.fresh() for w in self.versions]
+        self.reader_threads = []
         self.start()
 
     def verify(self):
-        for w in self.writers:
+        for w in self.writers + self.versions:
             w.verify()
         listed = set()
         for page in self.client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
@@ -221,14 +239,17 @@ class Load:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
             for o in page.get("Contents", []):
                 s3.delete_object(Bucket=self.bucket, Key=o["Key"])
-        for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket):
-            for u in page.get("Uploads", []):
-                s3.abort_multipart_upload(Bucket=self.bucket, Key=u["Key"], UploadId=u["UploadId"])
+        abort_uploads(s3, self.bucket)
         for w in self.writers:
             w.states = {key: [MISSING] for key in w.states}
+        for w in self.versions:
+            w.delete_everything()
 
     def totals(self):
-        return {k: sum(w.done[k] for w in self.writers) for k in self.writers[0].done}
+        sums = collections.Counter()
+        for w in self.writers + self.versions:
+            sums.update(w.done)
+        return dict(sums)
 
 
 def plain_files(cluster):

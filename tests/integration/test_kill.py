@@ -32,7 +32,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_unnamed_is_left_by_kills(eager
     seed = os.environ.get("S3GW_SEED") or secrets.token_hex(4)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    load = Load(fresh_cluster, seed)
+    load = Load(fresh_cluster, seed, versions=2)
     load.start()
     victims = collections.Counter()
     for round_number in range(KILLS):
