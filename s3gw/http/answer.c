@@ -119,7 +119,8 @@ static struct MHD_Response *file_body(struct s3_exchange *x)
             return r;
         }
     }
-    return MHD_create_response_from_callback(resp->body_length, S3_OUT_BLOCK_MIN, read_pieces, x, NULL);
+    return MHD_create_response_from_callback(resp->body_length, S3_OUT_BLOCK_MIN, read_pieces, x,
+                                             NULL);
 }
 
 static struct MHD_Response *body(struct s3_exchange *x)

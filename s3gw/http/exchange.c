@@ -12,14 +12,17 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "s3gw/api/cors.h"
+#include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/op.h"
 #include "s3gw/http/health.h"
 #include "s3gw/http/pipeline.h"
+#include "s3gw/http/refusal.h"
 
 enum {
     DRAIN_MAX = 16 * 1024 * 1024, /* a refused body up to this is read away, so that the connection
                                      and the answer survive; beyond, the connection is closed */
+    HEADERS_MAX = 8 * 1024,       /* s3-behaviours 1 */
 };
 
 /* ---- birth and death ---- */
@@ -121,6 +124,32 @@ static struct str peer_text(struct s3_exchange *x)
     return arena_str(&x->req.arena, str_c(text));
 }
 
+/* User metadata has a limit of its own, which is told by its own error. */
+static enum s3err section_size(struct s3_req *q)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < q->nheaders; i++)
+        if (!str_istarts(q->headers[i].name, STR("x-amz-meta-")))
+            n += q->headers[i].name.n + q->headers[i].value.n + strlen(": \r\n");
+    if (n <= HEADERS_MAX)
+        return S3ERR_OK;
+    return s3_err(q, S3ERR_REQUEST_HEADER_SECTION_TOO_LARGE, "MaxSizeAllowed",
+                  arena_printf(&q->arena, "%d", HEADERS_MAX));
+}
+
+/* Two lengths that differ: a proxy before us may have gone by the other one (RFC 9112, 6.3). */
+static enum s3err one_length(struct s3_req *q)
+{
+    struct str first = s3_req_header(q, STR("content-length"));
+    for (size_t i = 0; i < q->nheaders; i++)
+        if (str_ieq(q->headers[i].name, STR("content-length")) &&
+            !str_eq(q->headers[i].value, first)) {
+            q->resp.close = true;
+            return s3_errm(q, S3ERR_BAD_REQUEST, "Two Content-Length headers that differ.");
+        }
+    return S3ERR_OK;
+}
+
 /* Views of names and values stay valid until the request is completed: they lie in the connection's
  * pool. */
 static enum s3err read_head(struct s3_exchange *x, const char *method)
@@ -137,7 +166,8 @@ static enum s3err read_head(struct s3_exchange *x, const char *method)
         return S3ERR_SLOW_DOWN;
     MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, take_header, q);
     q->host = s3_req_header(q, STR("host"));
-    return S3ERR_OK;
+    enum s3err e = section_size(q);
+    return e == S3ERR_OK ? one_length(q) : e;
 }
 
 /* ---- away and back ---- */
@@ -262,7 +292,7 @@ static enum MHD_Result answer(struct s3_exchange *x)
         atomic_fetch_add_explicit(&x->http->errors_5xx, 1, memory_order_relaxed);
     else if (status >= 400)
         atomic_fetch_add_explicit(&x->http->errors_4xx, 1, memory_order_relaxed);
-    enum MHD_Result ok = MHD_queue_response(x->conn, status, r);
+    enum MHD_Result ok = s3_queue_response(x->conn, status, r);
     MHD_destroy_response(r);
     return ok;
 }
@@ -328,6 +358,17 @@ static bool take_piece(struct s3_exchange *x, struct str piece)
     return true;
 }
 
+/* Content-MD5 of a document; a sink judges its data by itself. */
+static enum s3err check_document(struct s3_exchange *x)
+{
+    struct s3_req *q = &x->req;
+    uint8_t md5[16];
+    if (q->sink || !q->plan->has_md5)
+        return S3ERR_OK;
+    s3_md5(x->whole.p ? x->whole.p : "", x->whole.n, md5);
+    return s3_body_check_md5(q, q->plan, md5);
+}
+
 /* The body is complete. */
 static void finish_body(struct s3_exchange *x)
 {
@@ -335,6 +376,8 @@ static void finish_body(struct s3_exchange *x)
     if (!x->body)
         return;
     enum s3err e = s3_body_finish(x->body, q);
+    if (e == S3ERR_OK)
+        e = check_document(x);
     if (e != S3ERR_OK) {
         fail(x, e);
         return;
@@ -410,9 +453,10 @@ static enum MHD_Result judged(struct s3_exchange *x)
     if (x->result == S3ERR_PENDING)
         return MHD_YES;
     uint64_t n = announced(q);
-    if (n == 0 || (n <= DRAIN_MAX && !expects_continue(q)))
+    bool waits = expects_continue(q);
+    if (!waits && !q->resp.close && n <= DRAIN_MAX)
         return MHD_YES;
-    q->resp.close = true;
+    q->resp.close = q->resp.close || n > 0;
     return answer(x);
 }
 

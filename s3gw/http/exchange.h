@@ -14,6 +14,7 @@
 #include "s3gw/core/pool.h"
 #include "s3gw/core/req.h"
 #include "s3gw/http/accesslog.h"
+#include "s3gw/http/hangup.h"
 #include "s3gw/http/metrics.h"
 
 struct s3_http {
@@ -24,6 +25,7 @@ struct s3_http {
     struct s3_pool *workers;
     struct s3_accesslog *log; /* NULL: none */
     struct s3_metrics *metrics;
+    struct s3_hangup *hangup;
     uint16_t port;
     bool tls;
     int listener; /* owner: daemon once started */

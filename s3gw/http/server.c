@@ -18,6 +18,7 @@ enum {
     WORKER_QUEUE = 4096,
     CONNECTIONS_MAX = 12000,
     IDLE_TIMEOUT_S = 65,
+    HANGUP_PERIOD_MS = 1000,
     CONNECTION_MEMORY =
         32 * 1024, /* head of a request: 8 KiB of headers, 3 KiB of path, 2 KiB metadata, ... */
     BACKLOG = 4096,
@@ -106,14 +107,18 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *conn, char *s)
 static void on_connection(void *arg, struct MHD_Connection *conn, void **own,
                           enum MHD_ConnectionNotificationCode what)
 {
-    (void)conn;
-    (void)own;
     struct s3_http *h = arg;
-    s3_metrics_connections(h->metrics, what == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1);
-    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+    bool started = what == MHD_CONNECTION_NOTIFY_STARTED;
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    *own = h; /* for refusal.c */
+    s3_metrics_connections(h->metrics, started ? 1 : -1);
+    if (started)
         atomic_fetch_add(&h->connections, 1);
     else
         atomic_fetch_sub(&h->connections, 1);
+    if (i)
+        (started ? s3_hangup_opened : s3_hangup_closed)(h->hangup, i->connect_fd);
 }
 
 /* The whole of a small file, NUL terminated; free() it. */
@@ -196,6 +201,9 @@ static int start(struct s3_http *h, const struct s3_http_options *o, const char 
     r = s3_metrics_new(&h->metrics);
     if (r < 0)
         return r;
+    r = s3_hangup_new(HANGUP_PERIOD_MS, &h->hangup);
+    if (r < 0)
+        return r;
     *what = "access log";
     if (o->access_log && (r = s3_accesslog_open(o->access_log, &h->log)) < 0)
         return r;
@@ -252,6 +260,7 @@ void s3_http_stop(struct s3_http **hp)
     s3_pool_free(&h->workers);
     if (h->daemon)
         MHD_stop_daemon(h->daemon);
+    s3_hangup_free(&h->hangup);
     dfs_close_fd(&h->listener);
     s3_accesslog_close(&h->log);
     s3_metrics_free(&h->metrics);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/http/refusal.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+#include "s3gw/core/httpdate.h"
+#include "s3gw/core/req.h"
+#include "s3gw/http/exchange.h"
+#include "s3gw/xml/error.h"
+
+enum {
+    ANSWER_MAX = 4096,
+    SWALLOW_MAX = 1024 * 1024, /* of a head that was too large: closing with bytes unread would take
+                                  the answer from the client */
+};
+
+typedef enum MHD_Result (*queue_fn)(struct MHD_Connection *, unsigned, struct MHD_Response *);
+
+static queue_fn library(void)
+{
+    static _Atomic(queue_fn) found;
+    queue_fn f = atomic_load_explicit(&found, memory_order_acquire);
+    if (!f) {
+        void *symbol = dlsym(RTLD_NEXT, "MHD_queue_response");
+        ASSERT(symbol && sizeof(symbol) == sizeof(f));
+        memcpy(&f, &symbol, sizeof(f)); /* ISO C has no cast between these two */
+        atomic_store_explicit(&found, f, memory_order_release);
+    }
+    return f;
+}
+
+enum MHD_Result s3_queue_response(struct MHD_Connection *conn, unsigned status,
+                                  struct MHD_Response *response)
+{
+    return library()(conn, status, response);
+}
+
+static enum s3err error_of(unsigned status)
+{
+    switch (status) {
+    case MHD_HTTP_CONTENT_TOO_LARGE: /* a Content-Length beyond 64 bits */
+        return S3ERR_ENTITY_TOO_LARGE;
+    case MHD_HTTP_URI_TOO_LONG:
+        return S3ERR_KEY_TOO_LONG_ERROR;
+    case MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE:
+        return S3ERR_REQUEST_HEADER_SECTION_TOO_LARGE;
+    default:
+        return status >= 500 && status != MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED
+                   ? S3ERR_SLOW_DOWN /* its memory for this connection is used up */
+                   : S3ERR_BAD_REQUEST;
+    }
+}
+
+/* Over TLS only the library can write: it sends our document in place of its page. */
+static enum MHD_Result queue_document(struct MHD_Connection *conn, int status,
+                                      const struct s3_req *q)
+{
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(q->resp.body.n, q->resp.body.p, MHD_RESPMEM_MUST_COPY);
+    if (!r)
+        return MHD_NO;
+    bool ok = MHD_add_response_header(r, "x-amz-request-id", q->request_id) == MHD_YES &&
+              MHD_add_response_header(r, "x-amz-id-2", q->request_id) == MHD_YES &&
+              MHD_add_response_header(r, "Server", "s3gw") == MHD_YES &&
+              MHD_add_response_header(r, "Content-Type", "application/xml") == MHD_YES &&
+              s3_queue_response(conn, (unsigned)status, r) == MHD_YES;
+    MHD_destroy_response(r);
+    return ok ? MHD_YES : MHD_NO;
+}
+
+static void swallow(int fd)
+{
+    char rest[16 * 1024];
+    for (size_t n = 0; n < SWALLOW_MAX;) {
+        ssize_t r = recv(fd, rest, sizeof(rest), MSG_DONTWAIT);
+        if (r <= 0)
+            return;
+        n += (size_t)r;
+    }
+}
+
+/*
+ * Written here and not by the library, whose 0.9.75 sends the head of such an answer twice when the
+ * fault was found after the last header line. MHD_NO makes it close the connection.
+ */
+static enum MHD_Result write_document(int fd, int status, const struct s3_req *q)
+{
+    char date[S3_HTTPDATE_MAX];
+    (void)s3_httpdate_format(dfs_now_ms() / 1000, date);
+    AUTO(buf_free) struct buf out = BUF(ANSWER_MAX);
+    buf_addf(&out,
+             "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\nx-amz-request-id: %s\r\n"
+             "x-amz-id-2: %s\r\nServer: s3gw\r\nContent-Type: application/xml\r\n"
+             "Content-Length: %zu\r\n\r\n",
+             status, MHD_get_reason_phrase_for((unsigned)status), date, q->request_id,
+             q->request_id, q->resp.body.n);
+    buf_adds(&out, buf_str(&q->resp.body));
+    if (!buf_err(&out))
+        (void)send(fd, out.p, out.n,
+                   MSG_DONTWAIT | MSG_NOSIGNAL); /* the first bytes of an answer: there is room */
+    swallow(fd);
+    return MHD_NO;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *conn, unsigned status)
+{
+    const union MHD_ConnectionInfo *socket =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *own =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct s3_http *h = own ? own->socket_context : NULL;
+    enum s3err e = error_of(status);
+    struct s3_req q;
+    s3_req_init(&q);
+    q.raw_path = STR("");
+    s3_xml_error(&q, e, &q.resp.body);
+    int code = s3err_info(e)->status;
+    enum MHD_Result r = MHD_NO;
+    if (socket && h && !buf_err(&q.resp.body))
+        r = h->tls ? queue_document(conn, code, &q) : write_document(socket->connect_fd, code, &q);
+    if (h) {
+        atomic_fetch_add_explicit(&h->requests, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(code >= 500 ? &h->errors_5xx : &h->errors_4xx, 1,
+                                  memory_order_relaxed);
+    }
+    s3_req_fini(&q);
+    return r;
+}
+
+/* The library's call of itself. */
+enum MHD_Result MHD_queue_response(struct MHD_Connection *conn, unsigned status,
+                                   struct MHD_Response *response)
+{
+    (void)response; /* the page; the library's */
+    return refuse(conn, status);
+}
