@@ -8,6 +8,9 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
+#include "dfscore/net/addr.h"
+#include "dfscore/net/secret.h"
+#include "dfscore/wire/messages.h"
 #include "s3gw/api/expire.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/bucket.h"
@@ -181,26 +184,54 @@ static int open_index(struct s3gw_gateway *g, struct buf *err)
     return r < 0 ? fail(err, r, "key index", g->conf->index_path) : 0;
 }
 
+static int load_secret(struct s3gw_gateway *g, struct buf *err)
+{
+    const char *file = g->conf->cluster_secret_file;
+    int r = *file ? dfs_secret_load(file, &g->secret) : 0;
+    if (r == -EPERM)
+        buf_addf(err, "cluster_secret_file = %s: others than the owner may read it: chmod 600", file);
+    else if (r == -EINVAL)
+        buf_addf(err, "cluster_secret_file = %s: must hold 16 to 1024 bytes", file);
+    else if (r < 0)
+        fail(err, r, "cluster_secret_file =", file);
+    return r;
+}
+
 static int open_storages(struct s3gw_gateway *g, struct buf *err)
 {
+    const struct s3gw_conf *c = g->conf;
     struct s3_dfs_store stores[S3_DFS_STORES_MAX];
-    size_t n = MIN(g->conf->storages.n, (size_t)S3_DFS_STORES_MAX);
-    if (n == 0) {
-        buf_addf(err, "no storage is configured (storage = group=/path/of/socket)");
+    struct dfs_addr trackers[DFS_TRACKERS_MAX];
+    size_t n = MIN(c->storages.n, (size_t)S3_DFS_STORES_MAX), nt = MIN(c->trackers.n, (size_t)DFS_TRACKERS_MAX);
+    if (n + nt == 0) {
+        buf_addf(err, "no storage is configured (tracker_server, or storage = group=/path/of/socket)");
         return -EINVAL;
     }
     for (size_t i = 0; i < n; i++) {
         struct str group, path;
-        (void)str_cut(str_c(g->conf->storages.v[i]), '=', &group, &path);
+        (void)str_cut(str_c(c->storages.v[i]), '=', &group, &path);
         stores[i] = (struct s3_dfs_store){.group = str_trim(group), .socket = str_trim(path)};
     }
+    int r = load_secret(g, err);
+    for (size_t i = 0; r == 0 && i < nt; i++)
+        r = dfs_addr_parse(str_c(c->trackers.v[i]), DFS_TRACKER_PORT, &trackers[i]);
+    if (r < 0)
+        return r;
     const struct s3_dfs_options o = {
         .stores = stores,
         .nstores = n,
-        .upload_buffers = (unsigned)(g->conf->large_memory / S3_DFS_PIECE),
+        .trackers = trackers,
+        .ntrackers = nt,
+        .secret = g->secret,
+        .spread = c->spread,
+        .connect_ms = (unsigned)c->storage_connect_ms,
+        .timeout_ms = (unsigned)c->storage_timeout_ms,
+        .hold_down_ms = (unsigned)c->storage_hold_down_ms,
+        .hedge_ms = (unsigned)c->read_hedge_ms,
+        .upload_buffers = (unsigned)(c->large_memory / S3_DFS_PIECE),
         .open_files = OPEN_FILES,
     };
-    int r = s3_dfs_new(&o, &g->gw.dfs);
+    r = s3_dfs_new(&o, &g->gw.dfs);
     if (r < 0)
         return fail(err, r, "storages", "");
     /* A storage that is still coming up is no reason to stop; requests wait or get 503. */
@@ -363,6 +394,7 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     s3_life_worker_stop(&g->lifecycle);
     s3_reclaim_stop(&g->reclaim);
     s3_dfs_free(&g->gw.dfs);
+    dfs_secret_free(&g->secret);
     s3_index_close(&g->gw.index);
     free_classes(&g->gw);
     free(g->gw.domains);

@@ -20,6 +20,7 @@ struct s3gw_gateway {
     struct s3gw_conf *conf;  /* outlives it */
     bool rebuild;            /* set the index aside and make a new one from the storages */
     struct s3_gw gw;
+    struct dfs_secret *secret; /* of the cluster; NULL: none */
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;
     struct s3_http *http;

@@ -27,7 +27,26 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "the bucket's group. As many copies are kept as the group has members."),
     CONF_LIST(C, storages, "storage", 0, 64, CONF_RESTART,
               "A storage on this machine: group=/path/of/its/socket (socket_path in storage.conf); may be\n"
-              "repeated, one per group."),
+              "repeated, one per group. Content goes by descriptor then, not over the network. Without\n"
+              "tracker_server these are all the storages there are."),
+    CONF_LIST(C, trackers, "tracker_server", 0, 16, CONF_RESTART,
+              "host:port of a tracker of the cluster, one line each: groups and storages are learned from\n"
+              "them, and reached over TCP."),
+    CONF_STR(C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
+             "File with the secret that storages of other machines ask for (mode 0600; the same as theirs).\n"
+             "Needed with tracker_server."),
+    CONF_BOOL(C, spread, "spread_buckets", "yes", CONF_RESTART,
+              "New objects of a bucket go to other groups when its own is nearly full or away. Where an\n"
+              "object lies is in its file id; those already stored stay."),
+    CONF_DURATION(C, storage_connect_ms, "storage_connect_timeout", "2s", 10, 60000, "s", CONF_RESTART,
+                  "Longest wait for a TCP connection to a storage."),
+    CONF_DURATION(C, storage_timeout_ms, "storage_timeout", "10s", 100, 3600000, "s", CONF_RESTART,
+                  "A storage that sends or takes nothing for so long within a call is left, and another asked."),
+    CONF_DURATION(C, storage_hold_down_ms, "storage_hold_down", "1s", 10, 3600000, "s", CONF_RESTART,
+                  "A storage that failed is not asked again before; then by one probe, not by requests."),
+    CONF_DURATION(C, read_hedge_ms, "read_hedge", "500ms", 0, 3600000, "ms", CONF_RESTART,
+                  "A read over TCP that has no answer by then is asked of a second storage too, and the first\n"
+                  "answer counts; 0: never."),
     CONF_STR(C, index_path, "index_path", "/var/lib/s3gw/index", 1, 4000, CONF_RESTART,
              "Folder of the key index."),
     CONF_SIZE(C, index_cache, "index_cache", "64MB", 1 << 20, 1LL << 40, "B", CONF_RESTART,
@@ -163,6 +182,43 @@ static int check_classes(const struct s3gw_conf *conf, struct buf *err)
     return 0;
 }
 
+static int check_storages(const struct s3gw_conf *conf, struct buf *err)
+{
+    for (size_t i = 0; i < conf->storages.n; i++) {
+        struct str group, path;
+        if (!str_cut(str_c(conf->storages.v[i]), '=', &group, &path) || str_trim(group).n == 0 ||
+            str_trim(group).n > 16 || !str_starts(str_trim(path), STR("/"))) {
+            buf_addf(err, "storage = %s: must be group=/path/of/socket", conf->storages.v[i]);
+            return -EINVAL;
+        }
+        for (size_t k = 0; k < i; k++) {
+            struct str other, rest;
+            if (str_cut(str_c(conf->storages.v[k]), '=', &other, &rest) && str_eq(str_trim(group), str_trim(other))) {
+                buf_addf(err, "storage = %s: that group has one already", conf->storages.v[i]);
+                return -EINVAL;
+            }
+        }
+    }
+    return 0;
+}
+
+static int check_trackers(const struct s3gw_conf *conf, struct buf *err)
+{
+    struct dfs_addr a;
+    for (size_t i = 0; i < conf->trackers.n; i++) {
+        struct str text = str_c(conf->trackers.v[i]);
+        if (dfs_addr_parse(text, DFS_TRACKER_PORT, &a) < 0 || a.host[0] == '/') {
+            buf_addf(err, "tracker_server = %s: must be host:port", conf->trackers.v[i]);
+            return -EINVAL;
+        }
+    }
+    if (conf->trackers.n > 0 && !*conf->cluster_secret_file) {
+        buf_addf(err, "tracker_server needs cluster_secret_file: storages ask for the secret");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
 {
     struct dfs_addr a;
@@ -183,14 +239,10 @@ int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
             return -EINVAL;
         }
     }
-    for (size_t i = 0; i < conf->storages.n; i++) {
-        struct str group, path;
-        if (!str_cut(str_c(conf->storages.v[i]), '=', &group, &path) || str_trim(group).n == 0 ||
-            str_trim(group).n > 16 || !str_starts(str_trim(path), STR("/"))) {
-            buf_addf(err, "storage = %s: must be group=/path/of/socket", conf->storages.v[i]);
-            return -EINVAL;
-        }
-    }
-    int r = check_classes(conf, err);
+    int r = check_storages(conf, err);
+    if (r == 0)
+        r = check_trackers(conf, err);
+    if (r == 0)
+        r = check_classes(conf, err);
     return r < 0 ? r : check_tls(conf, err);
 }

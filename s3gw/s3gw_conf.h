@@ -9,6 +9,8 @@
 
 #include "dfscore/conf/conf.h"
 
+enum { DFS_TRACKER_PORT = 22122 }; /* where a tracker listens when the setting does not say */
+
 enum s3gw_durability { S3GW_SYNC, S3GW_RELAXED };
 enum s3gw_bucket_defaults { S3GW_BUCKETS_OPEN, S3GW_BUCKETS_AWS };
 
@@ -20,6 +22,10 @@ struct s3gw_conf {
     char *default_group;
     struct dfs_conf_list classes; /* "STANDARD_IA=group2"; empty: s3_classes_default */
     struct dfs_conf_list storages;  /* "group1=/path/of/storage.sock" */
+    struct dfs_conf_list trackers;  /* "host:port" */
+    char *cluster_secret_file;      /* empty: none */
+    bool spread;
+    uint64_t storage_connect_ms, storage_timeout_ms, storage_hold_down_ms, read_hedge_ms;
     char *index_path;
     uint64_t index_cache;       /* bytes */
     uint64_t index_reserve;     /* bytes */

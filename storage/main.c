@@ -415,6 +415,7 @@ static int start_parts(struct app *a)
     struct sto_internal_options io = {.socket_path = a->socket_path,
                                       .store = a->store,
                                       .copies = a->copies,
+                                      .mirrors = a->mirrors,
                                       .stall_ms = a->conf.network_timeout_ms};
     r = sto_internal_start(&io, &a->internal);
     if (r < 0)

@@ -192,6 +192,20 @@ void dfs_peer_free(struct dfs_peer **pp)
     free(p);
 }
 
+int dfs_peer_detach(struct dfs_peer **pp)
+{
+    CHECK_OBJ(*pp, PEER_MAGIC);
+    if (!dfs_peer_idle(*pp)) {
+        dfs_peer_free(pp);
+        return -EPROTO;
+    }
+    struct dfs_peer *p = TAKE(*pp);
+    int fd = p->fd;
+    p->magic = 0;
+    free(p);
+    return fd;
+}
+
 const struct dfs_addr *dfs_peer_addr(const struct dfs_peer *p)
 {
     return &p->addr;

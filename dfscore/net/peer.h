@@ -31,6 +31,9 @@ struct dfs_peer_opts {
 int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, struct dfs_peer **ret);
 /* Sends QUIT first when the connection is in good order. */
 void dfs_peer_free(struct dfs_peer **pp);
+/* The descriptor of an idle connection, non-blocking, for another conversation; the peer is freed. -EPROTO
+ * (and closed) when it is not idle. */
+int dfs_peer_detach(struct dfs_peer **pp) MUST_CHECK;
 const struct dfs_addr *dfs_peer_addr(const struct dfs_peer *p);
 bool dfs_peer_broken(const struct dfs_peer *p);
 /* In good order and with no answer under way: fit for the next request. */

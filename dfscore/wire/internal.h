@@ -98,6 +98,14 @@ enum dfs_internal_cmd {
     DFS_INT_SCAN = 187,
 
     /*
+     * SCAN_LOG > path index u8, log id 16, position u64, max entries u32, flags u8
+     *          < as SCAN
+     * The same for any log that SYNC_LOGS names; what a server has written can be read from its peers, too.
+     * A member has of another's log what it has copied so far. ENOENT: no such log here.
+     */
+    DFS_INT_SCAN_LOG = 176,
+
+    /*
      * FILE_WRITE > token u64, offset u64, CRC-32 of the bytes u32, bytes (at most DFS_PIECE_MAX)
      *            < empty
      * Not synced: FILE_COMMIT does that. EBADMSG: the bytes are not those the CRC is of.
@@ -115,7 +123,8 @@ enum dfs_internal_cmd {
     DFS_INT_STAT = 188,
 
     /*
-     * Between the storages of a group, on their TCP port, from members only. A log is the row of packs
+     * Between the storages of a group, on their TCP port, from members only (SYNC_LOGS also from gateways,
+     * behind HELLO). A log is the row of packs
      * one server has written on one store path; every member keeps a copy of each (storage/trunk/mirror.h).
      *
      * SYNC_LOGS > path index u8

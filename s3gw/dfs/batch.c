@@ -5,11 +5,15 @@
  * One thread per storage: it takes whatever is queued, sends it as one PUT_BATCH, and while the
  * storage syncs that, the next batch gathers. So the batch grows with the load and a lone writer
  * waits for nobody.
+ *
+ * What a storage did not take, or did not say whether it took, goes to the queue of another one. A second
+ * copy does no harm: both carry the same description, and the one no object names is an orphan.
  */
 #include <endian.h>
-#include <sys/socket.h>
+#include <stdatomic.h>
 
 #include "dfscore/log/log.h"
+#include "dfscore/wire/status.h"
 #include "s3gw/dfs/store.h"
 
 enum {
@@ -74,17 +78,9 @@ static size_t compose(struct batch *b, uint8_t count[4])
     return (size_t)(v - b->iov);
 }
 
-/* Has the peer hung up while the connection was idle? */
-static bool is_stale(const struct s3_store_conn *c)
-{
-    char byte;
-    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n >= 0 || (errno != EAGAIN && errno != EINTR);
-}
-
 static int send_batch(struct s3_store *s, struct s3_store_conn *c, struct batch *b)
 {
-    if (c->fd >= 0 && is_stale(c))
+    if (c->fd >= 0 && s3_store_conn_stale(c))
         s3_store_conn_close(c);
     if (c->fd < 0) {
         int r = s3_store_connect(s, c);
@@ -95,15 +91,39 @@ static int send_batch(struct s3_store *s, struct s3_store_conn *c, struct batch 
     size_t n = compose(b, count);
     int r = s3_store_conn_call(c, DFS_INT_PUT_BATCH, b->iov, n, NULL);
     if (c->fd < 0) {
-        dfs_log(LOG_WARN, "dfs.batch_failed", KV_Z("group", s->group), KV_U64("items", b->n),
-                KV_ERR(r));
+        dfs_log(LOG_WARN, "dfs.batch_failed", KV_Z("group", s->group->name), KV_Z("id", s->id),
+                KV_U64("items", b->n), KV_ERR(r));
+        s3_store_suspect(s, r);
         return c->sent ? -EIO : -EHOSTUNREACH;
     }
     return r;
 }
 
-/* Results to their owners. From done() on, an item is no longer ours. */
-static void answer(struct s3_store_conn *c, struct batch *b, int r)
+static void enqueue(struct s3_store *s, struct s3_dfs_put *p)
+{
+    p->next = NULL;
+    pthread_mutex_lock(&s->lock);
+    bool was_empty = !s->batch_first;
+    *s->batch_last = p;
+    s->batch_last = &p->next;
+    if (was_empty)
+        pthread_cond_signal(&s->batch_some);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The result to its owner, or the item to another storage. From here on it is no longer ours. */
+static void settle(struct s3_dfs *d, struct s3_dfs_put *p, int r)
+{
+    struct s3_store *next = NULL;
+    if (s3_worth_another(r) && !atomic_load(&d->stopping))
+        next = s3_pick_writer(d, p->group, &p->tried);
+    if (next)
+        enqueue(next, p);
+    else
+        p->done(p, r);
+}
+
+static void answer(struct s3_store *s, struct s3_store_conn *c, struct batch *b, int r)
 {
     struct rd in = rd_of(r == 0 ? buf_str(&c->in) : STR_NULL);
     if (r == 0 && rd_u32(&in) != b->n)
@@ -112,7 +132,7 @@ static void answer(struct s3_store_conn *c, struct batch *b, int r)
         struct s3_dfs_put *p = b->items[i];
         int result = r;
         if (r == 0) {
-            result = -(int)rd_u8(&in);
+            result = dfs_status_errno(rd_u8(&in));
             struct str id = rd_bytes(&in, rd_u16(&in));
             if (in.bad || id.n >= sizeof(p->file_id) || (result == 0 && p->data.p && id.n == 0))
                 result = r = -EPROTO;
@@ -120,7 +140,7 @@ static void answer(struct s3_store_conn *c, struct batch *b, int r)
                 memcpy(p->file_id, id.p, id.n);
             p->file_id[result == 0 ? id.n : 0] = '\0';
         }
-        p->done(p, result);
+        settle(s->dfs, p, result);
     }
     if (r == -EPROTO)
         s3_store_conn_close(c);
@@ -136,7 +156,7 @@ void *s3_store_batch_main(void *store)
     ASSERT(b); /* at start only */
     while (gather(s, b)) {
         int r = send_batch(s, &c, b);
-        answer(&c, b, r);
+        answer(s, &c, b, r);
     }
     s3_store_conn_fini(&c);
     free(b);
@@ -147,20 +167,13 @@ void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p)
 {
     CHECK_OBJ(d, S3_DFS_MAGIC);
     ASSERT(p->data.n <= DFS_PACK_MAX && p->description.n <= DFS_DESC_MAX);
-    struct s3_store *s = s3_store_of_group(d, p->group);
     p->file_id[0] = '\0';
-    if (!s) {
+    p->tried.n = 0;
+    struct s3_store *s = s3_pick_writer(d, p->group, &p->tried);
+    if (s)
+        enqueue(s, p);
+    else
         p->done(p, -EHOSTUNREACH);
-        return;
-    }
-    p->next = NULL;
-    pthread_mutex_lock(&s->lock);
-    bool was_empty = !s->batch_first;
-    *s->batch_last = p;
-    s->batch_last = &p->next;
-    if (was_empty)
-        pthread_cond_signal(&s->batch_some);
-    pthread_mutex_unlock(&s->lock);
 }
 
 struct waiter {

@@ -2,10 +2,14 @@
 #include "s3gw/dfs/conn.h"
 
 #include <endian.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "dfscore/net/peer.h"
+#include "dfscore/wire/status.h"
 
 enum { HEADER_LEN = 10, RESPONSE_CMD = 100, SOCKET_BUFFER = 2 * 1024 * 1024 };
 
@@ -25,11 +29,18 @@ void s3_store_conn_fini(struct s3_store_conn *c)
     buf_free(&c->in);
 }
 
-static int hello(struct s3_store_conn *c, uint64_t session)
+/* A field of HELLO's answer, padded with zeros to 16 bytes. */
+static struct str padded(struct rd *in)
+{
+    struct str s = rd_bytes(in, 16);
+    return str_of(s.p, s.p ? strnlen(s.p, s.n) : 0);
+}
+
+static int hello(struct s3_store_conn *c, struct s3_store_dial *d)
 {
     AUTO(buf_free) struct buf b = BUF(64);
     buf_u32(&b, DFS_INTERNAL_VERSION);
-    buf_u64(&b, session);
+    buf_u64(&b, d->session);
     if (buf_err(&b))
         return buf_err(&b);
     int r = s3_store_conn_ask(c, DFS_INT_HELLO, buf_str(&b), NULL);
@@ -37,35 +48,63 @@ static int hello(struct s3_store_conn *c, uint64_t session)
         return r;
     struct rd in = rd_of(buf_str(&c->in));
     uint32_t version = rd_u32(&in);
-    return in.bad || version != DFS_INTERNAL_VERSION ? -EPROTO : 0;
+    struct str group = padded(&in), id = padded(&in);
+    if (in.bad || version != DFS_INTERNAL_VERSION || !str_eq(group, d->group) ||
+        (d->id[0] && !str_eq(id, str_c(d->id)) && !str_eq(id, str_c(d->addr.host))))
+        return -EPROTO; /* also: another server has that address now */
+    snprintf(d->id, sizeof(d->id), STR_F, STR_A(id));
+    return 0;
 }
 
-int s3_store_conn_open(struct s3_store_conn *c, const char *socket_path, uint64_t session)
+void s3_store_conn_patience(struct s3_store_conn *c, uint64_t timeout_ms)
+{
+    const struct timeval limit = {.tv_sec = (time_t)(timeout_ms / 1000),
+                                  .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+    int r = setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    r |= setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    ASSERT(r == 0); /* it is a socket, and these are numbers */
+}
+
+static int prepare(int fd)
+{
+    int space = SOCKET_BUFFER, flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+        return -errno;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &space, sizeof(space)); /* it works with less */
+    return 0;
+}
+
+int s3_store_conn_open(struct s3_store_conn *c, struct s3_store_dial *d)
 {
     ASSERT(c->fd == -1);
     c->sent = false;
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    size_t n = strlen(socket_path);
-    if (n >= sizeof(a.sun_path))
-        return -ENAMETOOLONG;
-    memcpy(a.sun_path, socket_path, n + 1);
-    AUTO(dfs_close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    struct timeval limit = {.tv_sec = S3_STORE_TIMEOUT_S};
-    int space = SOCKET_BUFFER;
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &space, sizeof(space));
-    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-        return -errno;
-    c->fd = fd;
-    fd = -1;
-    int r = hello(c, session);
+    bool local = d->addr.host[0] == '/';
+    if (!local && !d->secret)
+        return -EACCES;
+    const struct dfs_peer_opts o = {.connect_ms = MAX(d->connect_ms, 1u),
+                                    .timeout_ms = MAX(d->connect_ms, 1u),
+                                    .secret = local ? NULL : d->secret};
+    struct dfs_peer *p = NULL;
+    int r = dfs_peer_open(&d->addr, &o, &p);
+    if (r == 0)
+        r = c->fd = dfs_peer_detach(&p);
+    if (r >= 0)
+        r = prepare(c->fd);
+    if (r == 0) {
+        s3_store_conn_patience(c, d->timeout_ms);
+        r = hello(c, d);
+    }
     if (r < 0)
         s3_store_conn_close(c);
     c->sent = false;
     return r;
+}
+
+bool s3_store_conn_stale(const struct s3_store_conn *c)
+{
+    char byte;
+    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 /* Drop @done bytes from the front. */
@@ -144,25 +183,34 @@ static int recv_all(struct s3_store_conn *c, void *out, size_t n, int *fd)
     return 0;
 }
 
-/* The answer: its body to c->in, its status as result (positive: errno of the storage). */
-static int receive(struct s3_store_conn *c, int *fd)
+/* The head of the answer; its status as result (positive: errno of the storage). */
+static int receive_head(struct s3_store_conn *c, uint64_t *length, int *fd)
 {
     uint8_t head[HEADER_LEN];
     int r = recv_all(c, head, sizeof(head), fd);
     if (r < 0)
         return r;
     struct rd in = rd_of(str_of(head, sizeof(head)));
-    uint64_t length = rd_u64(&in);
+    *length = rd_u64(&in);
     uint8_t cmd = rd_u8(&in);
     uint8_t status = rd_u8(&in);
-    if (cmd != RESPONSE_CMD || length > DFS_BATCH_BYTES_MAX)
-        return -EPROTO;
+    return cmd != RESPONSE_CMD || *length > DFS_BATCH_BYTES_MAX || (status && *length) ? -EPROTO
+                                                                                       : status;
+}
+
+/* The answer: its body to c->in, its status as result. */
+static int receive(struct s3_store_conn *c, int *fd)
+{
+    uint64_t length;
+    int status = receive_head(c, &length, fd);
+    if (status < 0)
+        return status;
     buf_reset(&c->in);
     if (length > 0) {
         char *room = buf_room(&c->in, length);
         if (!room)
             return -ENOMEM;
-        r = recv_all(c, room, length, fd);
+        int r = recv_all(c, room, length, fd);
         if (r < 0)
             return r;
         buf_used(&c->in, length);
@@ -170,11 +218,10 @@ static int receive(struct s3_store_conn *c, int *fd)
     return status;
 }
 
-int s3_store_conn_call(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, size_t n, int *fd)
+/* @iov[0] is left to this function. */
+static int send_request(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, size_t n)
 {
     ASSERT(c->fd >= 0 && n > 0);
-    if (fd)
-        *fd = -1;
     c->sent = false;
     uint64_t length = 0;
     for (size_t i = 1; i < n; i++)
@@ -184,19 +231,46 @@ int s3_store_conn_call(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, 
     memcpy(head, &be, sizeof(be));
     head[8] = cmd;
     iov[0] = (struct iovec){head, sizeof(head)};
-    int r = send_all(c, iov, n);
+    return send_all(c, iov, n);
+}
+
+/* A transport error closes; a status comes as negative errno. */
+static int settle(struct s3_store_conn *c, int r)
+{
+    if (r < 0)
+        s3_store_conn_close(c);
+    return r > 0 ? dfs_status_errno((uint8_t)r) : r;
+}
+
+int s3_store_conn_call(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, size_t n, int *fd)
+{
+    if (fd)
+        *fd = -1;
+    int r = send_request(c, cmd, iov, n);
     if (r == 0)
         r = receive(c, fd);
-    if (r >= 0)
-        return -r;
-    if (fd)
+    if (r < 0 && fd)
         dfs_close_fd(fd);
-    s3_store_conn_close(c);
-    return r;
+    return settle(c, r);
 }
 
 int s3_store_conn_ask(struct s3_store_conn *c, uint8_t cmd, struct str body, int *fd)
 {
     struct iovec iov[2] = {{NULL, 0}, {(void *)(uintptr_t)body.p, body.n}};
     return s3_store_conn_call(c, cmd, iov, body.n > 0 ? 2 : 1, fd);
+}
+
+int s3_store_conn_send(struct s3_store_conn *c, uint8_t cmd, struct str body)
+{
+    struct iovec iov[2] = {{NULL, 0}, {(void *)(uintptr_t)body.p, body.n}};
+    return settle(c, send_request(c, cmd, iov, body.n > 0 ? 2 : 1));
+}
+
+int s3_store_conn_take(struct s3_store_conn *c, void *out, size_t n)
+{
+    uint64_t length;
+    int r = receive_head(c, &length, NULL);
+    if (r == 0)
+        r = length == n ? recv_all(c, out, n, NULL) : -EPROTO;
+    return settle(c, r);
 }

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dfs - the gateway's face to the storages: small objects and notes in batches, large files by
- * descriptor, reads by descriptor, deletion. Threads: any; what blocks says so.
+ * dfs - the gateway's face to the storages: small objects and notes in batches, large files, reads,
+ * deletion. A storage on this machine is reached through its Unix-domain socket, and content goes by
+ * descriptor; others over TCP. Groups and their servers come from the trackers, or from a list.
+ *
+ * A server that fails is left out for a hold-down while another of its group is asked: writes within the
+ * request, as long as what is to be written is still here; reads until one has the file.
+ * Threads: any; what blocks says so.
  */
 #ifndef S3_DFS_H
 #define S3_DFS_H
@@ -9,6 +14,8 @@
 #include "s3gw/core/req.h"
 
 struct s3_dfs;
+struct dfs_addr;
+struct dfs_secret;
 
 struct s3_dfs_store {
     struct str group;  /* "group1" */
@@ -16,8 +23,16 @@ struct s3_dfs_store {
 };
 
 struct s3_dfs_options {
-    const struct s3_dfs_store *stores; /* copied; one per group */
-    size_t nstores;                    /* 1..S3_DFS_STORES_MAX */
+    const struct s3_dfs_store *stores; /* on this machine; used by s3_dfs_new only */
+    size_t nstores;                    /* 0..S3_DFS_STORES_MAX */
+    const struct dfs_addr *trackers;   /* used by s3_dfs_new only */
+    size_t ntrackers;                  /* 0: there are the stores, at least one, and no others */
+    const struct dfs_secret *secret;   /* for storages of other machines; outlives the gateway */
+    bool spread;           /* what does not fit a bucket's group may go to another one */
+    unsigned connect_ms;   /* longest wait for a TCP connection; 0: 2,000 */
+    unsigned timeout_ms;   /* longest wait for a server's next byte over TCP; 0: 10,000 */
+    unsigned hold_down_ms; /* pause after a failure; 0: 1,000 */
+    unsigned hedge_ms;     /* a read that has no answer yet is asked of a second server; 0: never */
     unsigned upload_buffers; /* pieces of S3_DFS_PIECE bytes that large uploads may have in memory
                                 together */
     unsigned open_files;     /* descriptors kept open for reading plain files */
@@ -34,14 +49,12 @@ int s3_dfs_new(const struct s3_dfs_options *o, struct s3_dfs **ret) MUST_CHECK;
 /* Everything submitted has been answered before this returns. No upload may be open. */
 void s3_dfs_free(struct s3_dfs **d);
 
-/* Is there a store of that group? */
+/* Is that group known? */
 bool s3_dfs_has_group(const struct s3_dfs *d, struct str group);
-/* 0 when every store answers within @timeout_ms; else the errno of one that did not. Blocks. */
+/* 0 when some server of every group takes writes within @timeout_ms; else why one does not. -ENOENT: no
+ * group is known. Blocks. */
 int s3_dfs_ready(struct s3_dfs *d, unsigned timeout_ms) MUST_CHECK;
-
-/* Group of the store with that number; absent beyond the last. */
-struct str s3_dfs_group(const struct s3_dfs *d, size_t store);
-/* Did every store answer when it was last asked? Does not block. */
+/* Is there in every group a server that answered when it was last asked? Does not block. */
 bool s3_dfs_reachable(const struct s3_dfs *d);
 
 /*
@@ -50,6 +63,11 @@ bool s3_dfs_reachable(const struct s3_dfs *d);
  * committed to the index, so that the index can be rebuilt. Blocks. 0 or negative errno.
  */
 int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description) MUST_CHECK;
+
+struct s3_tried { /* servers a write has been to; owner: dfs */
+    unsigned n;
+    uint16_t number[6];
+};
 
 /* Store a small object, or a note, without blocking: done() is called once, on a dfs thread, and
  * must be quick. Results: 0; -ENOSPC; -EHOSTUNREACH (nothing was stored); -EIO (unknown). */
@@ -61,11 +79,12 @@ struct s3_dfs_put {
     void (*done)(struct s3_dfs_put *p, int result);
     void *arg;
     char file_id[160];       /* written before done(), NUL terminated; empty for notes */
-    struct s3_dfs_put *next; /* owner: dfs while queued */
+    struct s3_dfs_put *next; /* owner: dfs while queued, as the next */
+    struct s3_tried tried;
 };
 void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p);
 
-/* Delete stored files of one group, durably. ENOENT is success. Blocks. 0 or the errno of the first
+/* Delete stored files, durably. ENOENT is success when it is the word of one who must know. Blocks. 0 or the errno of the first
  * failure; *ret_done: how many at the front are gone. */
 int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n,
                   size_t *ret_done) MUST_CHECK;
@@ -123,7 +142,23 @@ void s3_upload_file_finish(struct s3_upload_file **f);
 /* Forget it; no callback comes after this returns. The storage drops the file. */
 void s3_upload_file_abort(struct s3_upload_file **f);
 
-/* What the storages hold, for the search for orphans and for rebuilding the index. */
+/* ---- what the storages hold, for the search for orphans and for rebuilding the index ---- */
+
+/*
+ * A log: what one server has written on one of its store paths. Its group's other members have copies, so a
+ * server that is away takes nothing with it that it has passed on.
+ */
+struct s3_log {
+    char group[17];
+    char name[17 + 33]; /* a position is remembered under this and the path: the group where there is one server
+                           only, else "group/<id in hex>" */
+    unsigned path;      /* store path */
+    uint64_t end;       /* where it ended when it was listed */
+    uint16_t holder;    /* who has most of it; owner: dfs, as the next */
+    bool named;
+    uint8_t id[16];
+};
+
 struct s3_scan_entry {
     int kind; /* enum dfs_scan_kind */
     uint64_t position;
@@ -131,23 +166,20 @@ struct s3_scan_entry {
     struct str file_id; /* empty for notes */
     struct str description;
 };
-struct s3_scan_cursor {
-    size_t store;  /* which of the stores, from 0 */
-    unsigned path; /* store path */
-    uint64_t position;
-};
-struct s3_dfs_space {
-    uint64_t total, free; /* bytes, all paths of the group */
-};
+
+/* All logs of all groups; on @a. Blocks. 0, -ENOMEM, -E2BIG; -EHOSTUNREACH: nobody of some group answers. */
+int s3_dfs_logs(struct s3_dfs *d, struct arena *a, struct s3_log **ret, size_t *ret_n) MUST_CHECK;
 /*
- * Entries from *@at on, in the order of one store path, at most @max; *@at moves behind them.
- * *@end: this path is used up. Views into @frame. Blocks. -ENOENT: no such store or path.
+ * Entries of a log from *@position on, in order, at most @max; *@position moves behind them. *@end: the log
+ * is used up. Views into @frame. Blocks.
  */
-int s3_dfs_scan(struct s3_dfs *d, struct s3_scan_cursor *at, size_t max, bool descriptions,
+int s3_dfs_scan(struct s3_dfs *d, const struct s3_log *log, uint64_t *position, size_t max, bool descriptions,
                 struct buf *frame, struct arena *a, struct s3_scan_entry **ret, size_t *ret_n,
                 bool *end) MUST_CHECK;
-/* End of the log of a path at this moment, as a scan position. -ENOENT as above. Blocks. */
-int s3_dfs_log_end(struct s3_dfs *d, size_t store, unsigned path, uint64_t *ret) MUST_CHECK;
+
+struct s3_dfs_space {
+    uint64_t total, free; /* bytes, all paths of one server of the group */
+};
 int s3_dfs_space(struct s3_dfs *d, struct str group, struct s3_dfs_space *ret) MUST_CHECK;
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * read - bytes of stored files, through descriptors the storage handed out.
+ * read - bytes of stored files, through descriptors that a storage on this machine handed out; what there is
+ * none of here comes over the network (remote.c).
  *
  * Descriptors are kept: one per pack (many objects), and the most recently used ones of plain
  * files. A pack's space is given back by punching holes, so what was read from one is believed only
@@ -9,10 +10,12 @@
  */
 #include <isa-l/crc.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "dfscore/fileid/fileid.h"
+#include "dfscore/log/log.h"
 #include "s3gw/dfs/store.h"
 
 enum { BUCKETS = 4096, KEY_MAX = 160 };
@@ -219,12 +222,22 @@ static struct open_file *file_add(struct s3_read_cache *rc, const struct place *
     return f;
 }
 
-/* Ask the storage. It must agree with the id on where a packed file is. */
+static struct s3_store *local_store(struct s3_dfs *d, struct str id)
+{
+    struct s3_group *g = s3_group_of_file(d, id);
+    size_t n = g ? atomic_load(&g->n) : 0;
+    for (size_t i = 0; i < n; i++)
+        if (g->members[i]->local)
+            return g->members[i];
+    return NULL;
+}
+
+/* Ask the storage. It must agree with the id on where a packed file is. -EREMOTE: none on this machine. */
 static int file_fetch(struct s3_dfs *d, const struct place *p, struct open_file **ret)
 {
-    struct s3_store *s = s3_store_of_file(d, p->id);
+    struct s3_store *s = local_store(d, p->id);
     if (!s)
-        return -EHOSTUNREACH;
+        return -EREMOTE;
     AUTO(buf_free) struct buf got = BUF(64);
     AUTO(dfs_close_fd) int fd = -1;
     int r = s3_store_ask(s, DFS_INT_FILE_GET, p->id, true, &got, &fd);
@@ -293,6 +306,60 @@ static int read_packed(struct s3_dfs *d, const struct place *p, char *out, bool 
     }
 }
 
+static int right_crc(const void *bytes, void *arg)
+{
+    const struct place *p = arg;
+    return crc32_gzip_refl(0, bytes, p->size) == p->crc ? 0 : -EBADMSG;
+}
+
+/* A packed file is read as a whole: only then can it be checked. */
+static int packed(struct s3_dfs *d, struct place *p, void *out, bool far, bool wait)
+{
+    return far ? s3_read_remote(d, p->id, 0, out, p->size, right_crc, p) : read_packed(d, p, out, wait);
+}
+
+static int read_far(struct s3_dfs *d, const struct place *p, uint64_t offset, char *out, size_t n)
+{
+    int r = 0;
+    for (size_t step; r == 0 && n > 0; n -= step, out += step, offset += step) {
+        step = MIN(n, (size_t)DFS_PIECE_MAX);
+        r = s3_read_remote(d, p->id, offset, out, step, NULL, NULL);
+    }
+    return r;
+}
+
+static int read_place(struct s3_dfs *d, struct place *p, uint64_t offset, void *out, size_t n, bool far,
+                      bool wait)
+{
+    if (p->in_pack) {
+        if (n == p->size)
+            return packed(d, p, out, far, wait);
+        AUTO(dfs_free_ptr) char *whole = dfs_alloc(p->size);
+        if (!whole)
+            return -ENOMEM;
+        int r = packed(d, p, whole, far, wait);
+        if (r == 0)
+            memcpy(out, whole + offset, n);
+        return r;
+    }
+    if (far)
+        return read_far(d, p, offset, out, n);
+    struct open_file *f;
+    int r = file_get(d, p, wait, &f);
+    if (r < 0)
+        return r;
+    r = offset > f->size || n > f->size - offset ? -ERANGE
+                                                 : read_fully(f->fd, out, n, offset, wait);
+    file_give(d->reads, f);
+    return r == -ENODATA ? -EIO : r;
+}
+
+static bool others_have(struct s3_dfs *d, struct str file_id)
+{
+    struct s3_group *g = s3_group_of_file(d, file_id);
+    return g && atomic_load(&g->n) > 1;
+}
+
 int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n,
                 bool wait)
 {
@@ -301,27 +368,17 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
     int r = place_of(file_id, &p);
     if (r < 0)
         return r;
-    if (p.in_pack) {
-        if (offset > p.size || n > p.size - offset)
-            return -ERANGE;
-        if (n == p.size)
-            return read_packed(d, &p, out, wait);
-        AUTO(dfs_free_ptr) char *whole = dfs_alloc(p.size);
-        if (!whole)
-            return -ENOMEM;
-        r = read_packed(d, &p, whole, wait);
-        if (r == 0)
-            memcpy(out, whole + offset, n);
+    if (p.in_pack && (offset > p.size || n > p.size - offset))
+        return -ERANGE;
+    r = read_place(d, &p, offset, out, n, false, wait);
+    if (r == 0 || (r != -EREMOTE && !others_have(d, file_id)))
         return r;
-    }
-    struct open_file *f;
-    r = file_get(d, &p, wait, &f);
-    if (r < 0)
-        return r;
-    r = offset > f->size || n > f->size - offset ? -ERANGE
-                                                 : read_fully(f->fd, out, n, offset, wait);
-    file_give(d->reads, f);
-    return r == -ENODATA ? -EIO : r;
+    if (!wait)
+        return -EAGAIN;
+    static struct dfs_log_gate gate;
+    if (r != -EREMOTE && dfs_log_allow(&gate, 1))
+        dfs_log(LOG_WARN, "dfs.read_elsewhere", KV_STR("file", file_id), KV_ERR(r));
+    return read_place(d, &p, offset, out, n, true, true);
 }
 
 /* Is all of it in memory? By samples: reading ahead makes memory resident in long runs. */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store - one group's storage as this gateway sees it: lanes for blocking calls, a batch for small
- * puts. Private to s3gw/dfs.
+ * store - the storage servers as this gateway sees them: groups of members; for each member lanes
+ * for blocking calls and a batch for small puts. Private to s3gw/dfs.
+ *
+ * Groups and members are only added while the gateway runs, by one thread (view.c, and dfs.c before
+ * it starts), and are found without a lock: a count is raised after what it counts is complete.
  */
 #ifndef S3_DFS_STORE_H
 #define S3_DFS_STORE_H
@@ -11,8 +14,13 @@
 #include "s3gw/core/pool.h"
 #include "s3gw/dfs/conn.h"
 #include "s3gw/dfs/dfs.h"
+#include "s3gw/dfs/order.h"
 
-enum { S3_LANES_MAX = 8 };
+enum {
+    S3_LANES_MAX = 16,
+    S3_GROUPS_MAX = 64,
+    S3_STORES_MAX = 256, /* servers of all groups */
+};
 
 /* A pooled buffer of large uploads. */
 struct s3_piece {
@@ -23,16 +31,27 @@ struct s3_piece {
     char bytes[S3_DFS_PIECE];
 };
 
+/* One storage server. */
 struct s3_store {
     struct s3_dfs *dfs;
-    char *group;
-    char *socket;
+    struct s3_group *group;
+    uint16_t number; /* in dfs->stores */
+    bool local;      /* behind its Unix-domain socket: descriptors are passed */
+
+    /* What the trackers say; without trackers, as it is made. */
+    _Atomic bool active, reads, writes;
+    _Atomic bool retired; /* removed from the group, or another entry is the same server */
+    unsigned doubts;      /* view.c's */
+    _Atomic bool known;   /* id is written and will not change */
+    char id[17];          /* storage id */
 
     pthread_mutex_t lock;
-    pthread_cond_t lane_free;
+    struct dfs_addr addr;                     /* under lock */
+    pthread_cond_t lane_free;                 /* monotonic clock */
     struct s3_store_conn lanes[S3_LANES_MAX]; /* owner: whoever has taken it */
     bool taken[S3_LANES_MAX];                 /* under lock */
     _Atomic uint64_t down_since_ms;           /* monotonic; 0: it answered last time */
+    _Atomic uint64_t probe_ms;                /* while down: no attempt to connect before */
 
     pthread_t batch_thread;
     bool batch_running; /* the thread exists */
@@ -41,14 +60,29 @@ struct s3_store {
     bool stopping;                                /* under lock */
 };
 
+struct s3_group {
+    char name[17];
+    struct s3_store *members[S3_GROUP_MEMBERS_MAX];
+    _Atomic size_t n;
+    _Atomic uint64_t free_mb;
+    _Atomic bool low; /* hardly any space beyond the reserve: new files go to other groups */
+    _Atomic unsigned turn;
+};
+
 struct s3_read_cache;
+struct s3_view;
 
 struct s3_dfs {
     unsigned magic;
 #define S3_DFS_MAGIC 0x53334446u
     uint64_t session;
-    struct s3_store stores[S3_DFS_STORES_MAX];
-    size_t nstores;
+    struct s3_dfs_options o; /* limits and deadlines; what it points to is the caller's */
+    struct s3_store *stores[S3_STORES_MAX];
+    _Atomic size_t nstores;
+    struct s3_group *groups[S3_GROUPS_MAX];
+    _Atomic size_t ngroups;
+    _Atomic bool stopping;  /* what fails now is not tried elsewhere */
+    struct s3_view *view;   /* NULL: no trackers */
     struct s3_pool *hash;   /* MD5 and writing of large uploads */
     struct s3_pool *commit; /* their syncs */
     struct s3_read_cache *reads;
@@ -61,18 +95,59 @@ struct s3_dfs {
     struct s3_upload_file *starved; /* under pieces_lock: uploads waiting for a piece */
 };
 
-/* The store of a group, or of the group a file id begins with; NULL: none. */
-struct s3_store *s3_store_of_group(struct s3_dfs *d, struct str group);
-struct s3_store *s3_store_of_file(struct s3_dfs *d, struct str file_id);
+/* ---- groups and members (cluster.c) ---- */
 
-int s3_store_init(struct s3_store *s, struct s3_dfs *d, const struct s3_dfs_store *o) MUST_CHECK;
-void s3_store_fini(struct s3_store *s);
+/* The group of that name, or the one a file id begins with; NULL: none. */
+struct s3_group *s3_group_named(struct s3_dfs *d, struct str group);
+struct s3_group *s3_group_of_file(struct s3_dfs *d, struct str file_id);
+/* The same, made when there is none. NULL: no memory, or too many. One thread. */
+struct s3_group *s3_group_make(struct s3_dfs *d, struct str group);
+/* A new member, not yet active. One thread. 0, -ENOMEM, -EAGAIN (no thread), -ENOSPC (too many). */
+int s3_group_add(struct s3_group *g, struct s3_dfs *d, const struct dfs_addr *addr, const char *id,
+                 struct s3_store **ret) MUST_CHECK;
+
+/* What is known of the members now. @source: as in a file id's text, or "". Returns how many. */
+size_t s3_group_members(const struct s3_group *g, const char *source,
+                        struct s3_member out[S3_GROUP_MEMBERS_MAX]);
+/*
+ * A member to write to that is not among the tried ones: of @group while that has space, else (when
+ * buckets may spread) of the group with most. It becomes one of the tried. NULL: nobody is left.
+ */
+struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str group, struct s3_tried *tried);
+/* Would another server do better after this failure? */
+bool s3_worth_another(int r);
+
+/* ---- one server (store.c) ---- */
+
+int s3_store_new(struct s3_dfs *d, struct s3_group *g, const struct dfs_addr *addr, const char *id,
+                 struct s3_store **ret) MUST_CHECK;
+/* Its batch thread ends once its queue is answered. */
+void s3_store_free(struct s3_store **sp);
+/* It is at another address now. */
+void s3_store_move(struct s3_store *s, const struct dfs_addr *addr);
 
 /*
- * Connect, waiting a little for a storage that is just being restarted. Once it has been away for
- * longer, failures come at once. 0 or -EHOSTUNREACH.
+ * Connect. A lone member is waited for a little, since it may just be restarting; once it has been
+ * away for longer, failures come at once. With others in the group there is no waiting; after a
+ * failure further attempts fail at once until the hold-down is over, then one caller tries. 0 or
+ * -EHOSTUNREACH.
  */
 int s3_store_connect(struct s3_store *s, struct s3_store_conn *c) MUST_CHECK;
+/* A call failed on the way (@r): stay away from it for the hold-down. */
+void s3_store_suspect(struct s3_store *s, int r);
+/* Look whether it is back, if it is down and the hold-down is over, or @now. Blocks for a
+ * connection. */
+void s3_store_probe(struct s3_store *s, bool now);
+/* Did it make the file with that source (as in a file id's text)? */
+bool s3_store_made(struct s3_store *s, const char *source);
+
+/*
+ * A connected lane; give it back. Waits at most a call's time for one that is free. 0 or
+ * -EHOSTUNREACH. A lane whose connection is closed when it comes back is connected anew by the next
+ * who takes it.
+ */
+int s3_store_lane(struct s3_store *s, struct s3_store_conn **ret) MUST_CHECK;
+void s3_store_lane_give(struct s3_store *s, struct s3_store_conn *c);
 
 /*
  * A blocking call on a lane. The answer's body goes to @answer (NULL: thrown away). @repeatable: a
@@ -84,9 +159,27 @@ int s3_store_ask(struct s3_store *s, uint8_t cmd, struct str body, bool repeatab
 
 void *s3_store_batch_main(void *store);
 
+/* ---- reading (read.c, remote.c) ---- */
+
 int s3_read_cache_new(unsigned open_files, struct s3_read_cache **ret) MUST_CHECK;
 void s3_read_cache_free(struct s3_read_cache **rc);
 /* The file has been deleted: close what is kept of it. Any thread. */
 void s3_read_cache_drop(struct s3_read_cache *rc, struct str file_id);
+
+/* Does the answer satisfy? 0, or why not; then the next server is asked. */
+typedef int s3_read_check(const void *bytes, void *arg);
+/*
+ * @n bytes of a file from the members of its group in turn, over the network, the second one beside
+ * the first when that is slow. @check may be NULL. Blocks. 0; -ENOENT: every member says so; else
+ * why not.
+ */
+int s3_read_remote(struct s3_dfs *d, struct str file_id, uint64_t at, void *out, size_t n,
+                   s3_read_check *check, void *arg) MUST_CHECK;
+
+/* ---- the view of the cluster (view.c) ---- */
+
+/* Asks the trackers about once a second, and looks after members that are down. */
+int s3_view_new(struct s3_dfs *d, struct s3_view **ret) MUST_CHECK;
+void s3_view_free(struct s3_view **vp);
 
 #endif

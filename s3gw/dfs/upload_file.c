@@ -4,7 +4,8 @@
  *
  * The HTTP thread copies arriving bytes to pieces. Two hands work on each full piece, in order and
  * side by side on the hash threads: one computes the MD5, the other the CRC-32 and writes to the
- * unnamed file the storage opened for us. So one stream gets the MD5 speed of a core, not less. At
+ * unnamed file the storage opened for us; to one of another machine it sends the pieces. What has been
+ * written is not kept, so a storage lost on the way fails the upload, with an error that says "again". So one stream gets the MD5 speed of a core, not less. At
  * most one job of a hand runs at a time: what is marked with a hand needs no lock.
  *
  * Pieces come from one pool with a ceiling. While more than half of them are out, a piece is handed
@@ -16,6 +17,7 @@
  */
 #include <isa-l/crc.h>
 #include <openssl/evp.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@
 
 enum {
     FILE_PIECES_MAX = 6, /* of one upload; the rest of the pool is for others */
+    COMMIT_BYTES_A_MS = 20 * 1000, /* the slowest disk or network that is waited for */
     WRITEBACK_EVERY =
         8 * 1024 * 1024, /* start writing to disk early: the final sync then has less to do */
 };
@@ -43,7 +46,7 @@ struct s3_upload_file {
     unsigned magic;
 #define UPLOAD_FILE_MAGIC 0x5546494cu
     struct s3_dfs *dfs;
-    struct s3_store *store;
+    struct s3_store *store; /* WRITE; where it goes. NULL until a storage opened it */
     struct s3_upload_file_options o;
     struct s3_job job; /* of the commit */
 
@@ -60,7 +63,7 @@ struct s3_upload_file {
     bool starved;                        /* under dfs->pieces_lock */
 
     EVP_MD_CTX *md5;  /* HASH, then the commit's; so below */
-    int fd;           /* WRITE; -1 until the storage opened it */
+    int fd;           /* WRITE; -1: content goes in frames */
     uint64_t token;   /* WRITE */
     uint64_t written; /* WRITE: bytes */
     uint64_t flushed; /* WRITE: bytes whose writing to disk was started */
@@ -154,17 +157,16 @@ int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
                        struct s3_upload_file **ret)
 {
     CHECK_OBJ(d, S3_DFS_MAGIC);
-    struct s3_store *s = s3_store_of_group(d, o->group);
-    if (!s)
+    struct s3_group *g = s3_group_named(d, o->group);
+    if (!g)
         return -EHOSTUNREACH;
     struct s3_upload_file *f = dfs_zalloc(sizeof(*f));
     if (!f)
         return -ENOMEM;
     f->magic = UPLOAD_FILE_MAGIC;
     f->dfs = d;
-    f->store = s;
     f->o = *o;
-    f->o.group = str_c(s->group);
+    f->o.group = str_c(g->name);
     f->job = (struct s3_job){.run = commit, .arg = f};
     for (int i = 0; i < HANDS; i++) {
         struct hand *h = &f->hands[i];
@@ -290,19 +292,36 @@ void s3_upload_file_abort(struct s3_upload_file **fp)
 
 /* ---- the job ---- */
 
-static int open_file(struct s3_upload_file *f)
+static int open_at(struct s3_upload_file *f, struct s3_store *s)
 {
     AUTO(buf_free) struct buf ask = BUF(16);
     AUTO(buf_free) struct buf got = BUF(64);
     buf_u64(&ask, f->o.size);
     int r = buf_err(&ask);
     if (r == 0)
-        r = s3_store_ask(f->store, DFS_INT_FILE_OPEN, buf_str(&ask), true, &got, &f->fd);
+        r = s3_store_ask(s, DFS_INT_FILE_OPEN, buf_str(&ask), true, &got, &f->fd);
     if (r < 0)
         return r;
     struct rd in = rd_of(buf_str(&got));
     f->token = rd_u64(&in);
-    return in.bad || f->fd < 0 ? -EPROTO : 0;
+    if (in.bad || (f->fd < 0 && s->local))
+        return -EPROTO;
+    f->store = s;
+    return 0;
+}
+
+/* Nothing has been written yet: any server will do. */
+static int open_file(struct s3_upload_file *f)
+{
+    struct s3_tried tried = {0};
+    struct s3_store *s;
+    int r = -EHOSTUNREACH;
+    while ((s = s3_pick_writer(f->dfs, f->o.group, &tried)) != NULL) {
+        r = open_at(f, s);
+        if (!s3_worth_another(r))
+            break;
+    }
+    return r;
 }
 
 static int write_all(int fd, const char *p, size_t n, uint64_t at)
@@ -325,12 +344,40 @@ static int hash_piece(struct s3_upload_file *f, const struct s3_piece *p)
     return EVP_DigestUpdate(f->md5, p->bytes, p->n) == 1 ? 0 : -EIO;
 }
 
+/* A piece to a storage without a descriptor of its file. Sent again it is written to the same place. */
+static int write_frame(struct s3_upload_file *f, const struct s3_piece *p)
+{
+    struct s3_store_conn *c;
+    int r = s3_store_lane(f->store, &c);
+    if (r < 0)
+        return r;
+    uint8_t head[8 + 8 + 4];
+    const uint64_t token = htobe64(f->token), at = htobe64(f->written);
+    const uint32_t crc = htobe32(crc32_gzip_refl(0, (const unsigned char *)p->bytes, p->n));
+    memcpy(head, &token, 8);
+    memcpy(head + 8, &at, 8);
+    memcpy(head + 16, &crc, 4);
+    struct iovec iov[3] = {{NULL, 0}, {head, sizeof(head)}, {(void *)(uintptr_t)p->bytes, p->n}};
+    r = s3_store_conn_call(c, DFS_INT_FILE_WRITE, iov, ARRAY_LEN(iov), NULL);
+    if (c->fd < 0) {
+        s3_store_suspect(f->store, r);
+        r = -EHOSTUNREACH;
+    }
+    s3_store_lane_give(f->store, c);
+    return r;
+}
+
 static int write_piece(struct s3_upload_file *f, const struct s3_piece *p)
 {
-    int r = f->fd < 0 ? open_file(f) : 0;
+    int r = f->store ? 0 : open_file(f);
     if (r < 0)
         return r;
     f->crc = crc32_gzip_refl(f->crc, (const unsigned char *)p->bytes, p->n);
+    if (f->fd < 0) {
+        r = write_frame(f, p);
+        f->written += r == 0 ? p->n : 0;
+        return r;
+    }
     r = write_all(f->fd, p->bytes, p->n, f->written);
     if (r < 0)
         return r;
@@ -346,7 +393,7 @@ static int write_piece(struct s3_upload_file *f, const struct s3_piece *p)
 
 static void drop_at_storage(struct s3_upload_file *f)
 {
-    if (f->fd < 0)
+    if (!f->store)
         return;
     AUTO(buf_free) struct buf ask = BUF(16);
     buf_u64(&ask, f->token);
@@ -363,6 +410,28 @@ static void end(struct s3_upload_file *f, int r, struct str file_id)
         drop_at_storage(f);
     f->o.done(f->o.arg, r, file_id);
     free_now(f);
+}
+
+/* The sync, and the copies on other servers, take the time the content needs. */
+static int commit_far(struct s3_upload_file *f, struct str ask, struct buf *id)
+{
+    struct s3_store_conn *c;
+    const unsigned usual = f->dfs->o.timeout_ms;
+    int r = s3_store_lane(f->store, &c);
+    if (r < 0)
+        return r;
+    s3_store_conn_patience(c, usual + f->written / COMMIT_BYTES_A_MS);
+    r = s3_store_conn_ask(c, DFS_INT_FILE_COMMIT, ask, NULL);
+    if (c->fd >= 0) {
+        s3_store_conn_patience(c, usual);
+    } else {
+        s3_store_suspect(f->store, r);
+        r = -EHOSTUNREACH; /* if it has a name nobody will learn it: as good as not stored */
+    }
+    if (r == 0)
+        buf_adds(id, buf_str(&c->in));
+    s3_store_lane_give(f->store, c);
+    return r < 0 ? r : buf_err(id);
 }
 
 static int commit_at_storage(struct s3_upload_file *f, struct buf *id)
@@ -385,7 +454,8 @@ static int commit_at_storage(struct s3_upload_file *f, struct buf *id)
     buf_adds(&ask, buf_str(&desc));
     r = buf_err(&ask);
     if (r == 0)
-        r = s3_store_ask(f->store, DFS_INT_FILE_COMMIT, buf_str(&ask), false, id, NULL);
+        r = f->store->local ? s3_store_ask(f->store, DFS_INT_FILE_COMMIT, buf_str(&ask), false, id, NULL)
+                            : commit_far(f, buf_str(&ask), id);
     return r;
 }
 
@@ -394,7 +464,7 @@ static void commit(void *arg)
 {
     struct s3_upload_file *f = arg;
     AUTO(buf_free) struct buf answer = BUF(1024);
-    int r = f->fd < 0 ? open_file(f) : 0; /* an empty one */
+    int r = f->store ? 0 : open_file(f); /* an empty one */
     if (r == 0)
         r = commit_at_storage(f, &answer);
     struct rd in = rd_of(buf_str(&answer));

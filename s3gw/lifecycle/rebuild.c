@@ -216,14 +216,15 @@ static int apply_fn(struct s3_tx *tx, void *arg)
     return r;
 }
 
-static int follow_path(struct pass *p, struct s3_scan_cursor at)
+static int follow_log(struct pass *p, const struct s3_log *log)
 {
+    uint64_t position = 0;
     for (bool end = false; !end;) {
         AUTO(arena_fini) struct arena a;
         AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
         arena_init(&a, ARENA_MAX);
         struct s3_scan_entry *e;
-        int r = s3_dfs_scan(p->gw->dfs, &at, ENTRIES_A_FRAME, true, &frame, &a, &e, &p->n, &end);
+        int r = s3_dfs_scan(p->gw->dfs, log, &position, ENTRIES_A_FRAME, true, &frame, &a, &e, &p->n, &end);
         p->e = e;
         p->before = *p->counts;
         if (r == 0)
@@ -236,18 +237,14 @@ static int follow_path(struct pass *p, struct s3_scan_cursor at)
 
 static int run_pass(struct pass *p)
 {
-    for (size_t store = 0; s3_dfs_group(p->gw->dfs, store).p; store++) {
-        uint64_t end;
-        int r = 0;
-        for (unsigned path = 0; (r = s3_dfs_log_end(p->gw->dfs, store, path, &end)) == 0; path++) {
-            r = follow_path(p, (struct s3_scan_cursor){.store = store, .path = path});
-            if (r < 0)
-                return r;
-        }
-        if (r != -ENOENT)
-            return r;
-    }
-    return 0;
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, ARENA_MAX);
+    struct s3_log *logs;
+    size_t n;
+    int r = s3_dfs_logs(p->gw->dfs, &a, &logs, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = follow_log(p, &logs[i]);
+    return r;
 }
 
 int s3_rebuild(struct s3_gw *gw, struct s3_rebuild_counts *ret)

@@ -19,7 +19,7 @@ enum {
     ROUND_MS = 1000,
     FILES_A_ROUND = 1000,
     ENTRIES_A_FRAME = 1000,
-    PATHS_MAX = 64, /* store paths followed, of all storages together */
+    TRACKS_MAX = 1024, /* logs followed, of all storages together */
     FINISHED_KEPT_MS = 24 * 60 * 60 * 1000,
     FINISHED_A_ROUND = 1000,
     FRAME_MAX = 16 * 1024 * 1024,
@@ -28,9 +28,10 @@ enum {
 
 #define EVERYTHING (INT64_MAX - 1) /* a time after all that are in the outbox */
 
-/* A store path whose log is followed. */
+/* A log that is followed. */
 struct track {
-    struct s3_scan_cursor at;
+    struct s3_log log;
+    uint64_t at;    /* position */
     uint64_t until; /* entries from here on may belong to writes under way */
 };
 
@@ -44,7 +45,7 @@ struct s3_reclaim {
     bool stopping, now; /* under lock */
     _Atomic uint64_t deleted, orphans, pending, failures;
     _Atomic bool scanned;
-    struct track tracks[PATHS_MAX]; /* the thread's, like all below */
+    struct track tracks[TRACKS_MAX]; /* the thread's, like all below */
     size_t ntracks;
     uint64_t scanned_ms;
 };
@@ -113,8 +114,8 @@ struct finding {
     struct s3_reclaim *r;
     const struct s3_scan_entry *e;
     size_t n;
-    struct str group;
-    struct s3_scan_cursor at; /* to be remembered with them */
+    const struct s3_log *log;
+    uint64_t at; /* to be remembered with them */
     uint64_t orphans;
 };
 
@@ -136,7 +137,7 @@ static int find_fn(struct s3_tx *tx, void *arg)
                 return e;
         }
     }
-    s3_scan_position_put(tx, f->group, f->at.path, f->at.position);
+    s3_scan_position_put(tx, str_c(f->log->name), f->log->path, f->at);
     return 0;
 }
 
@@ -147,74 +148,82 @@ static int follow_some(struct s3_reclaim *r, struct track *t)
     AUTO(arena_fini) struct arena a;
     AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
     arena_init(&a, ARENA_MAX);
-    if (t->at.position >= t->until)
+    if (t->at >= t->until)
         return 0;
-    struct s3_scan_cursor at = t->at;
+    uint64_t at = t->at;
     struct s3_scan_entry *e;
     size_t n, mine = 0;
     bool end;
-    int err = s3_dfs_scan(r->o.gw->dfs, &at, ENTRIES_A_FRAME, false, &frame, &a, &e, &n, &end);
+    int err = s3_dfs_scan(r->o.gw->dfs, &t->log, &at, ENTRIES_A_FRAME, false, &frame, &a, &e, &n, &end);
     if (err < 0)
         return err;
     while (mine < n && e[mine].position < t->until)
         mine++;
     if (mine < n)
-        at.position = e[mine].position; /* that one is for the next time */
-    else if (n == 0 || end)
-        at.position = MAX(at.position, t->until);
-    struct finding f = {r, e, mine, s3_dfs_group(r->o.gw->dfs, at.store), at, 0};
+        at = e[mine].position; /* that one is for the next time */
+    else if (end)
+        at = MAX(at, t->until);
+    struct finding f = {r, e, mine, &t->log, at, 0};
     err = s3_index_update(r->o.gw->index, find_fn, &f);
     if (err < 0)
         return err;
     if (f.orphans > 0)
-        dfs_log(LOG_WARN, "reclaim.orphans", KV_STR("group", f.group), KV_U64("files", f.orphans));
+        dfs_log(LOG_WARN, "reclaim.orphans", KV_Z("log", t->log.name), KV_U64("files", f.orphans));
     atomic_fetch_add(&r->orphans, f.orphans);
     t->at = at;
     return 1;
 }
 
-/* From now on look at everything that was stored before this moment. */
-static void aim(struct s3_reclaim *r)
+static struct track *track_of(struct s3_reclaim *r, const struct s3_log *log)
 {
-    for (size_t store = 0; r->ntracks < PATHS_MAX; store++) {
-        unsigned path = 0;
-        int e = 0;
-        for (; e == 0 && path < PATHS_MAX; path++) {
-            uint64_t end;
-            e = s3_dfs_log_end(r->o.gw->dfs, store, path, &end);
-            if (e < 0)
-                break;
-            struct track *t = r->tracks;
-            while (t < r->tracks + r->ntracks && !(t->at.store == store && t->at.path == path))
-                t++;
-            if (t == r->tracks + r->ntracks) {
-                if (r->ntracks == PATHS_MAX)
-                    return;
-                r->ntracks++;
-                *t = (struct track){.at = {.store = store, .path = path}};
-                uint64_t position;
-                if (s3_scan_position_get(r->o.gw->index, s3_dfs_group(r->o.gw->dfs, store), path,
-                                         &position) == 0)
-                    t->at.position = position; /* else from the beginning */
-            }
-            t->until = end;
-        }
-        if (e == -ENOENT && path == 0)
-            return; /* no such store: that was all */
+    for (size_t i = 0; i < r->ntracks; i++) {
+        struct track *t = &r->tracks[i];
+        if (t->log.path == log->path && strcmp(t->log.name, log->name) == 0)
+            return t;
     }
+    if (r->ntracks == TRACKS_MAX)
+        return NULL;
+    struct track *t = &r->tracks[r->ntracks++];
+    *t = (struct track){0};
+    uint64_t position;
+    if (s3_scan_position_get(r->o.gw->index, str_c(log->name), log->path, &position) == 0)
+        t->at = position; /* else from the beginning */
+    return t;
 }
 
+/* From now on look at everything that was stored before this moment. */
+static int aim(struct s3_reclaim *r)
+{
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, ARENA_MAX);
+    struct s3_log *logs;
+    size_t n;
+    int e = s3_dfs_logs(r->o.gw->dfs, &a, &logs, &n);
+    if (e < 0)
+        return e;
+    for (size_t i = 0; i < n; i++) {
+        struct track *t = track_of(r, &logs[i]);
+        if (!t)
+            return -E2BIG;
+        t->log = logs[i];
+        t->until = logs[i].end;
+    }
+    return 0;
+}
+
+/* A log that cannot be read now does not keep the others waiting. */
 static int follow_logs(struct s3_reclaim *r)
 {
+    int failed = 0;
     for (size_t i = 0; i < r->ntracks; i++) {
         int e;
         while ((e = follow_some(r, &r->tracks[i])) > 0)
             ;
-        if (e < 0)
-            return e;
+        failed = e < 0 ? e : failed;
     }
-    atomic_store(&r->scanned, true);
-    return 0;
+    if (failed == 0)
+        atomic_store(&r->scanned, true);
+    return failed;
 }
 
 /* ---- the thread ---- */
@@ -232,7 +241,8 @@ static int round_of(struct s3_reclaim *r, bool now)
     if (!atomic_load(&r->scanned) || mono - r->scanned_ms >= r->o.rescan_ms) {
         e = follow_logs(r);
         r->scanned_ms = mono;
-        aim(r); /* for the next time: what is there now will be old then */
+        int aimed = aim(r); /* for the next time: what is there now will be old then */
+        e = e < 0 ? e : aimed;
         int64_t before = dfs_now_ms() - FINISHED_KEPT_MS;
         if (e == 0)
             e = s3_index_update(r->o.gw->index, forget_finished_fn, &before);
@@ -283,7 +293,9 @@ int s3_reclaim_start(const struct s3_reclaim_options *o, struct s3_reclaim **ret
     r->o.rescan_ms = o->rescan_ms ? o->rescan_ms : RESCAN_MS;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->wake, NULL);
-    aim(r);
+    int e = aim(r);
+    if (e < 0) /* the thread tries again */
+        dfs_log(LOG_WARN, "reclaim.logs_not_listed", KV_ERR(e));
     if (pthread_create(&r->thread, NULL, reclaim_main, r) != 0)
         return -EAGAIN;
     *ret = TAKE(r);

@@ -42,6 +42,7 @@ struct sto_internal {
 #define INTERNAL_MAGIC 0x17e47a1u
     struct sto_store *store;
     struct sto_copies *copies;
+    struct sto_mirrors *mirrors;
     struct sto_sessions sessions;
     char path[108];
     int fd, wake[2];           /* listener; a pipe that ends the accept loop */
@@ -132,6 +133,7 @@ static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, 
     struct sto_int_call call = {
         .store = c->server->store,
         .copies = c->server->copies,
+        .mirrors = c->server->mirrors,
         .sessions = &c->server->sessions,
         .session = session,
         .tcp = c->tcp,
@@ -312,6 +314,7 @@ int sto_internal_start(const struct sto_internal_options *o, struct sto_internal
     s->magic = INTERNAL_MAGIC;
     s->store = o->store;
     s->copies = o->copies;
+    s->mirrors = o->mirrors;
     s->max = o->max_connections ? o->max_connections : STO_INT_CONNS;
     s->stall_ms = o->stall_ms;
     s->fd = s->wake[0] = s->wake[1] = -1;

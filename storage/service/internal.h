@@ -14,12 +14,14 @@
 
 struct sto_copies;
 struct sto_store;
+struct sto_mirrors;
 struct sto_internal;
 
 struct sto_internal_options {
     const char *socket_path; /* at most 107 bytes; a stale file is replaced */
     struct sto_store *store; /* outlives the server */
     struct sto_copies *copies; /* outlives the server; NULL: our own copy is enough */
+    struct sto_mirrors *mirrors; /* the same; NULL: nothing is told of other servers' logs */
     unsigned max_connections; /* 0: 256; further ones are closed at once */
     uint64_t stall_ms; /* TCP only: a gateway that takes nothing of an answer, or stalls within a request, for
                           so long is dropped; 0: never */

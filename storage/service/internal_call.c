@@ -6,6 +6,7 @@
 #include "dfscore/wire/status.h"
 #include "storage/disk/io.h"
 #include "storage/service/internal_priv.h"
+#include "storage/service/logs.h"
 
 enum { SMALL_BODY = 512, GROUP_WIDTH = 16, ID_WIDTH = 16, ITEM_LEAST = 1 + STO_EXT_MAX + 4 + 4 };
 
@@ -286,27 +287,51 @@ static void put_be(char *p, uint64_t v, unsigned bytes)
         p[i] = (char)(v >> (8 * (bytes - 1 - i)));
 }
 
-static int call_scan(struct sto_int_call *c)
+/* @named: the body says of which log; else it is our own. */
+static int scan(struct sto_int_call *c, bool named)
 {
     unsigned path = rd_u8(&c->in);
+    struct str id = rd_bytes(&c->in, named ? STO_LOG_ID_LEN : 0);
     uint64_t position = rd_u64(&c->in);
     struct scan_answer a = {c, 0, rd_u32(&c->in)};
     unsigned flags = rd_u8(&c->in);
     if (!whole(&c->in) || path >= sto_store_path_count(c->store) || flags > 1 || a.max == 0)
         return -EINVAL;
+    if (named && !c->mirrors)
+        return -EOPNOTSUPP;
     size_t head = c->out->n;
     buf_u64(c->out, 0); /* next, end and count are known afterwards */
     buf_u8(c->out, 0);
     buf_u32(c->out, 0);
     struct sto_scan s;
-    int r = sto_scan(c->store, path, position, flags & 1 ? STO_SCAN_NO_DESC : 0, STO_INT_SCAN_RECORDS,
-                     add_entry, &a, &s);
+    flags = flags & 1 ? STO_SCAN_NO_DESC : 0;
+    int r = named ? sto_logs_scan(c->mirrors, c->store, path, (const uint8_t *)id.p, position, flags, add_entry,
+                                  &a, &s)
+                  : sto_scan(c->store, path, position, flags, STO_INT_SCAN_RECORDS, add_entry, &a, &s);
     if (r < 0 || buf_err(c->out))
         return r < 0 ? r : buf_err(c->out);
     put_be(c->out->p + head, s.next, 8);
     put_be(c->out->p + head + 8, s.at_end, 1);
     put_be(c->out->p + head + 9, a.count, 4);
     return 0;
+}
+
+static int call_scan(struct sto_int_call *c)
+{
+    return scan(c, false);
+}
+
+static int call_scan_log(struct sto_int_call *c)
+{
+    return scan(c, true);
+}
+
+static int call_logs(struct sto_int_call *c)
+{
+    unsigned path = rd_u8(&c->in);
+    if (!whole(&c->in) || path >= sto_store_path_count(c->store))
+        return -EINVAL;
+    return c->mirrors ? sto_logs_list(c->mirrors, path, c->out) : -EOPNOTSUPP;
 }
 
 static int call_stat(struct sto_int_call *c)
@@ -343,6 +368,8 @@ static const struct {
     {DFS_INT_FILE_READ, SMALL_BODY, call_file_read, false},
     {DFS_INT_DELETE_BATCH, DFS_BATCH_ITEMS_MAX * (DFS_FILE_ID_MAX + 2) + 4, call_delete_batch, true},
     {DFS_INT_SCAN, SMALL_BODY, call_scan, false},
+    {DFS_INT_SCAN_LOG, SMALL_BODY, call_scan_log, false},
+    {DFS_INT_SYNC_LOGS, SMALL_BODY, call_logs, false},
     {DFS_INT_STAT, SMALL_BODY, call_stat, false},
 };
 

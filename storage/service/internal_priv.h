@@ -54,6 +54,7 @@ int sto_session_put_back(struct sto_sessions *all, struct sto_session *s, struct
 struct sto_int_call {
     struct sto_store *store;
     struct sto_copies *copies;    /* NULL: our own copy is enough */
+    struct sto_mirrors *mirrors;  /* NULL: no logs of others */
     struct sto_sessions *sessions;
     struct sto_session **session; /* of the connection; NULL there before HELLO */
     bool tcp;                     /* no descriptor can be passed */

@@ -14,6 +14,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
+#include "storage/service/logs.h"
 #include "storage/service/op.h"
 
 enum { PARK_LOOK_MS = 50, LAZY_MS = 5, PARK_MAX_MS = 10000, PULL_HEAD = 32 };
@@ -306,20 +307,7 @@ void sto_handle_await(struct dfs_req *req)
 
 static int list_logs(struct sto_op *op)
 {
-    AUTO(dfs_free_ptr) struct sto_log_info *logs = dfs_alloc(STO_LOGS_MAX * sizeof(*logs));
-    if (!logs)
-        return -ENOMEM;
-    size_t n = sto_mirrors_list(op->s->o.mirrors, op->path, logs, STO_LOGS_MAX);
-    buf_u16(&op->out, (uint16_t)n);
-    for (size_t i = 0; i < n; i++) {
-        buf_add(&op->out, logs[i].id, STO_LOG_ID_LEN);
-        buf_u8(&op->out, logs[i].high);
-        buf_u8(&op->out, logs[i].low);
-        buf_u8(&op->out, logs[i].own);
-        buf_u64(&op->out, logs[i].end);
-        buf_add(&op->out, logs[i].origin, DFS_ID_MAX);
-    }
-    return buf_err(&op->out);
+    return sto_logs_list(op->s->o.mirrors, op->path, &op->out);
 }
 
 void sto_handle_logs(struct dfs_req *req)

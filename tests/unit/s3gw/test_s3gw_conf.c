@@ -48,6 +48,9 @@ static void settings_that_do_not_fit_together_are_named(void **state)
         {"domain = s3.example.org\ndomain = bad_name", "domain = bad_name"},
         {"storage = group1", "storage = group1"},
         {"storage = group1=relative", "storage = group1=relative"},
+        {"storage = group1=/a\nstorage = group1 = /b", "has one already"},
+        {"tracker_server = 10.0.0.1:22122", "cluster_secret_file"},
+        {"tracker_server = /a/socket\ncluster_secret_file = /x", "tracker_server = /a/socket"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct s3gw_conf c = {0};

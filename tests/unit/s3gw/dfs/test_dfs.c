@@ -263,11 +263,14 @@ static uint64_t files_in_log(struct store_fixture *f)
     AUTO(buf_free) struct buf frame = BUF(1 << 20);
     AUTO(arena_fini) struct arena a;
     arena_init(&a, 1 << 20);
-    struct s3_scan_cursor at = {0};
     struct s3_scan_entry *e;
+    struct s3_log *logs;
+    uint64_t at = 0;
     size_t n;
     bool end;
-    assert_int_equal(s3_dfs_scan(f->dfs, &at, 100, true, &frame, &a, &e, &n, &end), 0);
+    assert_int_equal(s3_dfs_logs(f->dfs, &a, &logs, &n), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(s3_dfs_scan(f->dfs, logs, &at, 100, true, &frame, &a, &e, &n, &end), 0);
     assert_true(end);
     uint64_t files = 0;
     for (size_t i = 0; i < n; i++)

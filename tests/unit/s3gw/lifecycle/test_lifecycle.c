@@ -261,11 +261,13 @@ static void until(struct s3_reclaim *r, uint64_t deleted)
 static size_t in_log(struct world *w, struct str file_id)
 {
     AUTO(buf_free) struct buf frame = BUF(1 << 20);
-    struct s3_scan_cursor at = {0};
     struct s3_scan_entry *e;
+    struct s3_log *logs;
+    uint64_t at = 0;
     size_t n, found = 0;
     bool last;
-    assert_int_equal(s3_dfs_scan(w->gw.dfs, &at, 1000, false, &frame, &w->a, &e, &n, &last), 0);
+    assert_int_equal(s3_dfs_logs(w->gw.dfs, &w->a, &logs, &n), 0);
+    assert_int_equal(s3_dfs_scan(w->gw.dfs, logs, &at, 1000, false, &frame, &w->a, &e, &n, &last), 0);
     for (size_t i = 0; i < n; i++)
         found += str_eq(e[i].file_id, file_id);
     return found;

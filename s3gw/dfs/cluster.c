@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Groups and their members: finding, adding, choosing. */
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "s3gw/dfs/store.h"
+
+struct s3_group *s3_group_named(struct s3_dfs *d, struct str group)
+{
+    size_t n = atomic_load(&d->ngroups);
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(group, str_c(d->groups[i]->name)))
+            return d->groups[i];
+    return NULL;
+}
+
+struct s3_group *s3_group_of_file(struct s3_dfs *d, struct str file_id)
+{
+    struct str group, rest;
+    return str_cut(file_id, '/', &group, &rest) ? s3_group_named(d, group) : NULL;
+}
+
+struct s3_group *s3_group_make(struct s3_dfs *d, struct str group)
+{
+    struct s3_group *g = s3_group_named(d, group);
+    size_t n = atomic_load(&d->ngroups);
+    if (g || n == S3_GROUPS_MAX || group.n == 0 || group.n >= sizeof(g->name))
+        return g;
+    g = dfs_zalloc(sizeof(*g));
+    if (!g)
+        return NULL;
+    memcpy(g->name, group.p, group.n);
+    d->groups[n] = g;
+    atomic_store(&d->ngroups, n + 1);
+    return g;
+}
+
+int s3_group_add(struct s3_group *g, struct s3_dfs *d, const struct dfs_addr *addr, const char *id,
+                 struct s3_store **ret)
+{
+    size_t n = atomic_load(&g->n), all = atomic_load(&d->nstores);
+    struct s3_store *s = NULL;
+    if (n == S3_GROUP_MEMBERS_MAX || all == S3_STORES_MAX)
+        return -ENOSPC;
+    int r = s3_store_new(d, g, addr, id, &s);
+    if (r < 0)
+        return r;
+    s->number = (uint16_t)all;
+    d->stores[all] = s;
+    atomic_store(&d->nstores, all + 1);
+    g->members[n] = s;
+    atomic_store(&g->n, n + 1);
+    *ret = s;
+    return 0;
+}
+
+size_t s3_group_members(const struct s3_group *g, const char *source,
+                        struct s3_member out[S3_GROUP_MEMBERS_MAX])
+{
+    size_t n = atomic_load(&g->n);
+    for (size_t i = 0; i < n; i++) {
+        struct s3_store *s = g->members[i];
+        out[i] = (struct s3_member){
+            .local = s->local,
+            .active = atomic_load(&s->active),
+            .reads = atomic_load(&s->reads),
+            .writes = atomic_load(&s->writes),
+            .down = atomic_load(&s->down_since_ms) != 0 && n > 1,
+            .retired = atomic_load(&s->retired),
+            .source = s3_store_made(s, source),
+        };
+    }
+    return n;
+}
+
+static bool is_tried(const struct s3_tried *t, const struct s3_store *s)
+{
+    for (unsigned i = 0; i < t->n; i++)
+        if (t->number[i] == s->number)
+            return true;
+    return false;
+}
+
+static struct s3_store *writer_of(struct s3_group *g, const struct s3_tried *tried)
+{
+    struct s3_member m[S3_GROUP_MEMBERS_MAX];
+    uint8_t order[S3_GROUP_MEMBERS_MAX];
+    size_t members = s3_group_members(g, "", m);
+    unsigned turn = members > 1 ? atomic_fetch_add(&g->turn, 1) : 0;
+    size_t n = s3_order_writes(m, members, turn, order);
+    for (size_t i = 0; i < n; i++)
+        if (!is_tried(tried, g->members[order[i]]))
+            return g->members[order[i]];
+    return NULL;
+}
+
+/* Of the groups besides @not that have space, the one with most, whose members are not all tried.
+ */
+static struct s3_store *writer_elsewhere(struct s3_dfs *d, const struct s3_group * not,
+                                         const struct s3_tried *tried)
+{
+    struct s3_store *best = NULL;
+    size_t n = atomic_load(&d->ngroups);
+    for (size_t i = 0; i < n; i++) {
+        struct s3_group *g = d->groups[i];
+        if (g == not || atomic_load(&g->low) ||
+            (best && atomic_load(&best->group->free_mb) >= atomic_load(&g->free_mb)))
+            continue;
+        struct s3_store *s = writer_of(g, tried);
+        best = s ? s : best;
+    }
+    return best;
+}
+
+struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str group, struct s3_tried *tried)
+{
+    struct s3_group *g = s3_group_named(d, group);
+    if (!g || tried->n == ARRAY_LEN(tried->number))
+        return NULL;
+    bool low = d->o.spread && atomic_load(&g->low);
+    struct s3_store *s = low ? NULL : writer_of(g, tried);
+    if (!s && d->o.spread)
+        s = writer_elsewhere(d, g, tried);
+    if (!s && low)
+        s = writer_of(g, tried);
+    if (s)
+        tried->number[tried->n++] = s->number;
+    return s;
+}
+
+bool s3_worth_another(int r)
+{
+    switch (r) {
+    case 0:
+    case -EINVAL: /* what we ask for is wrong everywhere */
+    case -E2BIG:
+    case -EMSGSIZE:
+        return false;
+    default:
+        return true;
+    }
+}

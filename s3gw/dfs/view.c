@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * view - groups and servers as the trackers know them, looked at about once a second; and servers
+ * that are down, looked at until they are back.
+ *
+ * What was learned stays when no tracker answers: requests never ask one. A server counts as in
+ * service until several answers in a row say otherwise, since trackers need not agree at every
+ * moment; whether it answers is our own experience.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/client/tracker_client.h"
+#include "dfscore/log/log.h"
+#include "s3gw/dfs/store.h"
+
+enum {
+    LOOK_MS = 1000,
+    PROBE_LOOK_MS = 100,
+    TRACKER_CONNECT_MS = 1000,
+    TRACKER_TIMEOUT_MS = 3000,
+    TRACKER_HOLD_DOWN_MS = 5000,
+    DOUBTS_MAX = 3, /* answers in a row that a server is not in service, before we believe it */
+};
+
+struct s3_view {
+    struct s3_dfs *d;
+    struct dfs_connpool *pool;
+    struct dfs_trackers *trackers;
+    pthread_t looker, prober;
+    bool looking, probing; /* the threads exist */
+    pthread_mutex_t lock;
+    pthread_cond_t wake; /* monotonic clock */
+    bool stopping;       /* under lock */
+    bool silent;         /* the looker's: no tracker answered last time */
+};
+
+/* ---- what a tracker says ---- */
+
+static bool is_same(const struct s3_store *s, const struct dfs_storage_detail *st)
+{
+    return atomic_load(&s->known) && (strcmp(s->id, st->id) == 0 || strcmp(s->id, st->ip) == 0);
+}
+
+/* The member it is about; one on this machine first. Others that are the same server are retired.
+ */
+static struct s3_store *find(struct s3_group *g, const struct dfs_storage_detail *st)
+{
+    struct s3_store *found = NULL;
+    size_t n = atomic_load(&g->n);
+    for (size_t i = 0; i < n; i++) {
+        struct s3_store *s = g->members[i];
+        if (!is_same(s, st))
+            continue;
+        struct s3_store *less = s->local ? found : found ? s : NULL;
+        if (less)
+            atomic_store(&less->retired, true);
+        found = less == s ? found : s;
+    }
+    return found;
+}
+
+/* In service? A lone server is asked whatever the trackers think of it: there is nobody else. */
+static bool is_active(const struct dfs_storage_detail *st, bool lone)
+{
+    return st->status == DFS_ST_ACTIVE ||
+           (lone && (st->status == DFS_ST_ONLINE || st->status == DFS_ST_OFFLINE));
+}
+
+static void apply(struct s3_view *v, struct s3_group *g, const struct dfs_storage_detail *st,
+                  bool lone)
+{
+    struct dfs_addr addr = {.port = (uint16_t)st->port};
+    bool gone = st->status == DFS_ST_DELETED;
+    struct s3_store *s = find(g, st);
+    snprintf(addr.host, sizeof(addr.host), "%s", st->ip);
+    if (!s) {
+        if (gone || !st->ip[0] || !st->id[0] || st->port < 1 || st->port > UINT16_MAX ||
+            st->ip[0] == '/')
+            return;
+        int r = s3_group_add(g, v->d, &addr, st->id, &s);
+        if (r < 0) {
+            dfs_log(LOG_ERROR, "dfs.server_not_added", KV_Z("group", g->name), KV_Z("id", st->id),
+                    KV_ERR(r));
+            return;
+        }
+        dfs_log(LOG_INFO, "dfs.server_known", KV_Z("group", g->name), KV_Z("id", st->id));
+    } else if (!s->local && !gone) {
+        s3_store_move(s, &addr);
+    }
+    s->doubts = is_active(st, lone) ? 0 : MIN(s->doubts + 1, (unsigned)DOUBTS_MAX);
+    bool new_one = !atomic_load(&s->active);
+    atomic_store(&s->active, !gone && (new_one ? s->doubts == 0 : s->doubts < DOUBTS_MAX));
+    atomic_store(&s->reads, (st->rw_mode & DFS_RW_READ) != 0);
+    atomic_store(&s->writes, (st->rw_mode & DFS_RW_WRITE) != 0);
+    atomic_store(&s->retired, gone);
+}
+
+/* A server that is one of several must tell its name before it can be found in the trackers' list.
+ */
+static void learn_names(struct s3_group *g)
+{
+    size_t n = atomic_load(&g->n);
+    for (size_t i = 0; i < n; i++)
+        if (!atomic_load(&g->members[i]->known))
+            s3_store_probe(g->members[i], true);
+}
+
+static int look_at_group(struct s3_view *v, const struct dfs_group_stat *stat)
+{
+    struct s3_group *g = s3_group_make(v->d, str_c(stat->group));
+    if (!g)
+        return -ENOSPC;
+    AUTO(dfs_free_ptr) struct dfs_storage_detail *list = NULL;
+    size_t n = 0;
+    learn_names(g);
+    int r = dfs_list_storages(v->trackers, str_c(stat->group), STR_NULL, &list, &n);
+    if (r < 0)
+        return r;
+    atomic_store(&g->free_mb, (uint64_t)MAX(stat->free_mb, (int64_t)0));
+    atomic_store(&g->low, stat->free_mb <= stat->reserved_mb);
+    for (size_t i = 0; i < n; i++)
+        apply(v, g, &list[i], n == 1);
+    return 0;
+}
+
+static void look(struct s3_view *v)
+{
+    AUTO(dfs_free_ptr) struct dfs_group_stat *groups = NULL;
+    size_t n = 0;
+    int r = dfs_list_groups(v->trackers, &groups, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = look_at_group(v, &groups[i]);
+    bool silent = r < 0;
+    if (silent != v->silent)
+        dfs_log(silent ? LOG_WARN : LOG_INFO, silent ? "dfs.no_tracker" : "dfs.tracker_answers",
+                KV_ERR(r));
+    v->silent = silent;
+}
+
+/* ---- threads ---- */
+
+/* False: it is time to stop. */
+static bool pause_for(struct s3_view *v, unsigned ms)
+{
+    const struct timespec until = dfs_mono_after(ms);
+    pthread_mutex_lock(&v->lock);
+    int r = 0;
+    while (!v->stopping && r == 0)
+        r = pthread_cond_timedwait(&v->wake, &v->lock, &until);
+    bool go_on = !v->stopping;
+    pthread_mutex_unlock(&v->lock);
+    return go_on;
+}
+
+static void *look_main(void *arg)
+{
+    struct s3_view *v = arg;
+    pthread_setname_np(pthread_self(), "dfs-view");
+    while (pause_for(v, LOOK_MS))
+        look(v);
+    return NULL;
+}
+
+static void *probe_main(void *arg)
+{
+    struct s3_view *v = arg;
+    pthread_setname_np(pthread_self(), "dfs-probe");
+    while (pause_for(v, PROBE_LOOK_MS)) {
+        size_t n = atomic_load(&v->d->nstores);
+        for (size_t i = 0; i < n; i++)
+            if (!atomic_load(&v->d->stores[i]->retired))
+                s3_store_probe(v->d->stores[i], false);
+    }
+    return NULL;
+}
+
+int s3_view_new(struct s3_dfs *d, struct s3_view **ret)
+{
+    AUTO(s3_view_free) struct s3_view *v = dfs_zalloc(sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    v->d = d;
+    pthread_mutex_init(&v->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&v->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    const struct dfs_connpool_opts o = {
+        .peer = {.connect_ms = TRACKER_CONNECT_MS, .timeout_ms = TRACKER_TIMEOUT_MS},
+        .max_idle = d->o.ntrackers,
+        .hold_down_ms = TRACKER_HOLD_DOWN_MS,
+    };
+    int r = dfs_connpool_new(&o, &v->pool);
+    if (r == 0)
+        r = dfs_trackers_new(d->o.trackers, d->o.ntrackers, v->pool, &v->trackers);
+    if (r < 0)
+        return r;
+    look(v); /* requests that come at once find the servers */
+    v->looking = pthread_create(&v->looker, NULL, look_main, v) == 0;
+    v->probing = pthread_create(&v->prober, NULL, probe_main, v) == 0;
+    if (!v->looking || !v->probing)
+        return -EAGAIN;
+    *ret = TAKE(v);
+    return 0;
+}
+
+void s3_view_free(struct s3_view **vp)
+{
+    struct s3_view *v = TAKE(*vp);
+    if (!v)
+        return;
+    pthread_mutex_lock(&v->lock);
+    v->stopping = true;
+    pthread_cond_broadcast(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+    if (v->looking)
+        pthread_join(v->looker, NULL);
+    if (v->probing)
+        pthread_join(v->prober, NULL);
+    dfs_trackers_free(&v->trackers);
+    dfs_connpool_free(&v->pool);
+    pthread_cond_destroy(&v->wake);
+    pthread_mutex_destroy(&v->lock);
+    free(v);
+}

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""s3cluster - a gateway in front of real storages over TCP: trackers, groups of several members, on 127.0.0.x.
+
+Trackers listen on 127.0.0.1 (ports of their own), member m of group g on 127.0.g.m, the gateway on 127.0.0.1.
+"""
+import json
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import subprocess
+import tempfile
+
+from cluster import BUILD, Cluster, sanitizer_env, wait_until, wrapper
+from nativecluster import ACTIVE, START_S, Program, Refused, call, field, free_port
+
+TRUST = 178, 179  # AUTH_NONCE, AUTH_PROOF
+
+
+class Gateway(Program):
+    """`s3gw serve` as a Program."""
+
+    def __init__(self, conf, folder, env):
+        super().__init__("s3gw", conf, folder)
+        self.env = env
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(wrapper() + [str(BUILD / "s3gw"), "serve", "--config", str(self.conf)],
+                                            stdout=subprocess.PIPE, stderr=log, env=self.env)
+        return self
+
+
+class S3Cluster:
+    """The methods that ledger.py and others use of Cluster are here too: boto3(), http(), admin() ..."""
+
+    region = "us-east-1"
+    tls = False
+    certificate = None
+    boto3 = Cluster.boto3
+    http = Cluster.http
+    socket = Cluster.socket
+    endpoint = Cluster.endpoint
+
+    def __init__(self, trackers=1, groups=1, members=3, local=(), settings=""):
+        """@local: (group, member) pairs whose Unix-domain socket the gateway is given."""
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="s3c-"))
+        self.access_key, self.secret_key = "root" + secrets.token_hex(8), secrets.token_urlsafe(30)
+        self.secret = self.folder / "secret"
+        self.secret.write_text(secrets.token_hex(32) + "\n")
+        self.secret.chmod(0o600)
+        self.port = 0
+        self.programs = []
+        ports = []
+        while len(ports) < trackers:
+            port = free_port(["127.0.0.1"])
+            ports += [port] if port not in ports else []
+        self.tracker_addresses = [("127.0.0.1", port) for port in ports]
+        lines = "".join(f"tracker_server = 127.0.0.1:{port}\n" for port in ports)
+        self.trackers = [self._program("dfs_trackerd", f"tracker{port}", f"""bind_addr = 127.0.0.1
+            port = {port}
+            reserved_storage_space = 1MB
+            check_active_interval = 3s
+            election_timeout = 400ms
+            """ + (lines if trackers > 1 else "")) for port in ports]
+        self.storages = {}
+        for group in range(1, groups + 1):
+            hosts = [f"127.0.{group}.{m}" for m in range(1, members + 1)]
+            port = free_port(hosts)
+            for m, host in enumerate(hosts, 1):
+                self.storages[group, m] = self._program("dfs_storaged", f"g{group}m{m}", f"""group_name = group{group}
+                    bind_addr = {host}
+                    port = {port}
+                    cluster_secret_file = {self.secret}
+                    heart_beat_interval = 200ms
+                    sync_wait_msec = 20ms
+                    network_timeout = 10s
+                    """ + lines)
+        sockets = "".join(f"storage = group{g}={self.folder}/g{g}m{m}/data/storage.sock\n" for g, m in local)
+        self.settings = settings
+        self.gateway_lines = lines + sockets
+        self.gateway = self._gateway()
+
+    def _program(self, name, folder, text):
+        place = self.folder / folder
+        place.mkdir()
+        conf = place / "conf"
+        conf.write_text(f"base_path = {place}\n" + "\n".join(line.strip() for line in text.splitlines()) + "\n")
+        program = Program(name, conf, place)
+        self.programs.append(program)
+        return program
+
+    def _gateway(self):
+        place = self.folder / "gateway"
+        place.mkdir()
+        conf = place / "conf"
+        conf.write_text(f"""listen = 127.0.0.1:0
+index_path = {place}/index
+admin_socket = {place}/admin.sock
+cluster_secret_file = {self.secret}
+storage_hold_down = 300ms
+{self.gateway_lines}{self.settings}
+""")
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3GW_ROOT"))}
+        env.update(S3GW_ROOT_ACCESS_KEY=self.access_key, S3GW_ROOT_SECRET_KEY=self.secret_key)
+        gateway = Gateway(conf, place, sanitizer_env(env))
+        self.programs.append(gateway)
+        return gateway
+
+    # --- life -------------------------------------------------------------------------------
+
+    def start(self):
+        for tracker in self.trackers:
+            tracker.start()
+        for tracker in self.trackers:
+            tracker.wait_ready()
+        for storage in self.storages.values():
+            storage.start()
+        for storage in self.storages.values():
+            storage.wait_ready()
+        self.wait_active(*self.storages)
+        self.start_gateway()
+        return self
+
+    def start_gateway(self):
+        self.gateway.start().wait_ready()
+        self.port = self.gateway.port
+        text = re.sub(r"(?m)^listen = .*$", f"listen = 127.0.0.1:{self.port}", self.gateway.conf.read_text())
+        self.gateway.conf.write_text(text)
+
+    def states(self, group):
+        """Status of the members of a group by number, as some tracker has it."""
+        for address in self.tracker_addresses:
+            try:
+                body = call(address, 92, field(f"group{group}", 16))
+            except (Refused, OSError):
+                continue
+            records = [body[at:at + 487] for at in range(0, len(body), 487)]
+            return {int(r[18:34].rstrip(b"\0").split(b".")[3]): r[0] for r in records}
+        return {}
+
+    def wait_active(self, *which):
+        wait_until(f"{which} to be ACTIVE", lambda: all(self.states(g).get(m) == ACTIVE for g, m in which), START_S)
+
+    def stop(self):
+        """Everything that runs, in order; each must end well."""
+        for program in [self.gateway, *self.storages.values(), *self.trackers]:
+            if program.running():
+                program.stop()
+
+    def remove(self):
+        for program in self.programs:
+            program.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def tail(self, lines=60):
+        return "\n".join(f"--- {p.folder.name}\n{p.log()}" for p in self.programs)
+
+    def admin(self, *words):
+        done = subprocess.run([str(BUILD / "s3gw"), "admin", "--socket", str(self.folder / "gateway/admin.sock"),
+                               "--json", *words], capture_output=True, text=True, timeout=60,
+                              env=sanitizer_env(os.environ))
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
