@@ -14,6 +14,8 @@ struct cli {
     struct dfs_client *client;
     bool json;
     bool appender, merge;   /* --appender, --merge */
+    bool force;             /* --force */
+    unsigned watch_s;       /* --watch; 0: once */
     struct str group, ext;  /* --group, --ext; absent when not given */
     uint64_t offset, count; /* --offset, --count */
     char **args;            /* after the subcommand */
@@ -60,5 +62,14 @@ int cmd_params(struct cli *c);
 int cmd_delete_storage(struct cli *c);
 int cmd_delete_group(struct cli *c);
 int cmd_set_trunk_server(struct cli *c);
+int cmd_admin(struct cli *c);
+
+int cmd_tracker_stats(struct cli *c);
+int cmd_storage_stats(struct cli *c);
+int cmd_volume_stats(struct cli *c);
+int cmd_counters(struct cli *c);
+
+int cmd_test(struct cli *c);
+int cmd_appender_test(struct cli *c);
 
 #endif

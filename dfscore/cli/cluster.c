@@ -90,24 +90,6 @@ int cmd_list_storages(struct cli *c)
     return storages_of(c, c->args[0]);
 }
 
-int cmd_monitor(struct cli *c)
-{
-    AUTO(dfs_free_ptr) struct dfs_group_stat *groups = NULL;
-    size_t n = 0;
-    int r = dfs_list_groups(dfs_client_trackers(c->client), &groups, &n), worst = 0;
-    if (r < 0)
-        return cli_fail("monitor", r);
-    for (size_t i = 0; i < n; i++) {
-        if (c->n && strcmp(groups[i].group, c->args[0]) != 0)
-            continue;
-        print_group(c, &groups[i]);
-        blank(c);
-        worst |= storages_of(c, groups[i].group);
-        blank(c);
-    }
-    return worst;
-}
-
 int cmd_leader(struct cli *c)
 {
     struct dfs_addr a;

@@ -32,13 +32,20 @@ static const struct subcommand subcommands[] = {
     {"modify", "ID OFFSET FILE", 3, 3, false, cmd_modify, "overwrite part of an appender file"},
     {"truncate", "ID SIZE", 2, 2, false, cmd_truncate, "cut or extend an appender file"},
     {"rename-to-normal", "ID", 1, 1, false, cmd_rename_to_normal, "finish an appender file; prints its new id"},
+    {"test", "", 0, 0, false, cmd_test, "store, fetch, describe and remove a file, and compare"},
+    {"appender-test", "", 0, 0, false, cmd_appender_test, "the same with every change of an appender file"},
     {"list-groups", "", 0, 0, false, cmd_list_groups, "groups and their space"},
     {"list-storages", "GROUP", 1, 1, false, cmd_list_storages, "storages of a group and their state"},
-    {"monitor", "[GROUP]", 0, 1, false, cmd_monitor, "groups with their storages"},
+    {"monitor", "[GROUP]", 0, 1, false, cmd_monitor, "the cluster at a glance (--watch); 3: not healthy"},
+    {"counters", "GROUP [ID]", 1, 2, false, cmd_counters, "what the storages of a group have done"},
+    {"tracker-stats", "", 0, 0, false, cmd_tracker_stats, "trackers, as the leader sees them"},
+    {"storage-stats", "", 0, 0, false, cmd_storage_stats, "storages of all groups"},
+    {"volume-stats", "", 0, 0, false, cmd_volume_stats, "space of all groups"},
     {"leader", "", 0, 0, false, cmd_leader, "address of the leading tracker"},
     {"params", "", 0, 0, false, cmd_params, "settings the trackers give to storages"},
     {"delete-storage", "GROUP ID", 2, 2, false, cmd_delete_storage, "forget a storage that is not running"},
     {"delete-group", "GROUP", 1, 1, false, cmd_delete_group, "forget a group without storages"},
+    {"admin", "remove GROUP ID", 1, ANY, false, cmd_admin, "take a storage out, after looking (--force)"},
     {"set-trunk-server", "GROUP [ID]", 1, 2, false, cmd_set_trunk_server, "choose a group's trunk server"},
 };
 
@@ -55,11 +62,13 @@ static void help(void)
            "  --merge              meta-set: keep other names\n"
            "  --offset N           download: first byte\n"
            "  --count N            download: number of bytes (0: to the end)\n"
+           "  --watch[=S]          monitor: again every S seconds (2)\n"
+           "  --force              admin remove: whatever speaks against it\n"
            "  --print-config       a documented configuration file\n"
            "  --help, --version\n\nCommands:\n");
     for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
         printf("  %-17s %-19s %s\n", subcommands[i].name, subcommands[i].args, subcommands[i].help);
-    printf("\nExit codes: 0 done, 1 failed, 2 wrong usage.\n");
+    printf("\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 not healthy or not safe.\n");
 }
 
 struct settings {
@@ -88,7 +97,7 @@ static int print_config(void)
 }
 
 enum { O_TRACKER = 256, O_CONFIG, O_JSON, O_GROUP, O_EXT, O_APPENDER, O_MERGE, O_OFFSET, O_COUNT,
-       O_PRINT, O_HELP, O_VERSION };
+       O_WATCH, O_FORCE, O_PRINT, O_HELP, O_VERSION };
 
 static const struct option options[] = {
     {"tracker", required_argument, NULL, O_TRACKER}, {"config", required_argument, NULL, O_CONFIG},
@@ -96,6 +105,7 @@ static const struct option options[] = {
     {"ext", required_argument, NULL, O_EXT},         {"appender", no_argument, NULL, O_APPENDER},
     {"merge", no_argument, NULL, O_MERGE},           {"offset", required_argument, NULL, O_OFFSET},
     {"count", required_argument, NULL, O_COUNT},     {"print-config", no_argument, NULL, O_PRINT},
+    {"watch", optional_argument, NULL, O_WATCH},     {"force", no_argument, NULL, O_FORCE},
     {"help", no_argument, NULL, O_HELP},             {"version", no_argument, NULL, O_VERSION},
     {NULL, 0, NULL, 0},
 };
@@ -104,6 +114,15 @@ static int number(const char *name, uint64_t *ret)
 {
     return str_u64(str_c(optarg), INT64_MAX, ret) < 0 ? cli_misuse("--%s %s: not a number", name, optarg)
                                                       : 0;
+}
+
+static int watch(struct cli *c)
+{
+    uint64_t s = 2;
+    if (optarg && (str_u64(str_c(optarg), 86400, &s) < 0 || s == 0))
+        return cli_misuse("--watch=%s: 1 to 86400 seconds", optarg);
+    c->watch_s = (unsigned)s;
+    return 0;
 }
 
 /* 0: go on; -1: done (help, version); else the exit code. */
@@ -134,6 +153,11 @@ static int one_option(int opt, struct cli *c, struct settings *s)
         return number("offset", &c->offset);
     case O_COUNT:
         return number("count", &c->count);
+    case O_WATCH:
+        return watch(c);
+    case O_FORCE:
+        c->force = true;
+        return 0;
     case O_PRINT:
         print_config();
         return -1;

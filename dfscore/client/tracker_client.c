@@ -44,6 +44,19 @@ void dfs_trackers_free(struct dfs_trackers **tp)
     free(t);
 }
 
+size_t dfs_trackers_count(const struct dfs_trackers *t)
+{
+    CHECK_OBJ(t, TRACKERS_MAGIC);
+    return t->n;
+}
+
+const struct dfs_addr *dfs_trackers_addr(const struct dfs_trackers *t, size_t i)
+{
+    CHECK_OBJ(t, TRACKERS_MAGIC);
+    ASSERT(i < t->n);
+    return &t->addrs[i];
+}
+
 /* *reached tells an answered error from a connection that failed. */
 static int call_one(struct dfs_trackers *t, size_t i, uint8_t cmd, const struct str *parts, size_t n,
                     struct buf *rsp, bool *reached)

@@ -23,6 +23,9 @@ int dfs_trackers_new(const struct dfs_addr *addrs, size_t n, struct dfs_connpool
                      struct dfs_trackers **ret);
 void dfs_trackers_free(struct dfs_trackers **tp);
 
+size_t dfs_trackers_count(const struct dfs_trackers *t);
+const struct dfs_addr *dfs_trackers_addr(const struct dfs_trackers *t, size_t i);
+
 /* Any command, to any tracker. */
 int dfs_trackers_call(struct dfs_trackers *t, uint8_t cmd, const struct str *parts, size_t n,
                       struct buf *rsp) MUST_CHECK;

@@ -151,6 +151,12 @@ enum dfs_internal_cmd {
      * not that log's any more is answered at once.
      */
     DFS_INT_SYNC_WAIT = 192,
+
+    /*
+     * SYNC_STATE > empty   < sync_state_rsp, then count x sync_state (messages.def)
+     * Who of the group lacks how much of what the answering server has written. For anybody (dfs monitor).
+     */
+    DFS_INT_SYNC_STATE = 193,
 };
 
 enum dfs_put_kind {

@@ -170,6 +170,12 @@ int sto_copies_settle(struct sto_copies *c)
     return r;
 }
 
+unsigned sto_copies_min(const struct sto_copies *c)
+{
+    CHECK_OBJ(c, COPIES_MAGIC);
+    return c->o.min;
+}
+
 unsigned sto_copies_needed(struct sto_copies *c)
 {
     CHECK_OBJ(c, COPIES_MAGIC);

@@ -51,6 +51,7 @@ void sto_copies_hurry(struct sto_copies *c, uint64_t ms);
 /* Nobody waits any more. */
 void sto_copies_free(struct sto_copies **cp);
 
+unsigned sto_copies_min(const struct sto_copies *c); /* options.min */
 /* How many servers, we ourselves included, must have a write now. */
 unsigned sto_copies_needed(struct sto_copies *c);
 /* Before a write is begun: 0, or -EAGAIN when fewer members are in service than min asks for. */

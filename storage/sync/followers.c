@@ -3,9 +3,12 @@
 
 #include <pthread.h>
 
+#include "dfscore/base/clock.h"
+
 struct follower {
     char id[DFS_ID_MAX + 1]; /* empty: free */
     uint64_t *position;      /* owned; by store path; 0: not heard yet */
+    uint64_t heard_ms;       /* monotonic; 0: not yet */
     bool gone;               /* see sto_followers_gone() */
 };
 
@@ -82,6 +85,7 @@ void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
     struct follower *at = find(f, id, true);
     if (at) {
         at->position[path] = position;
+        at->heard_ms = dfs_mono_ms();
         at->gone = false;
     }
     pthread_mutex_unlock(&f->lock);
@@ -102,6 +106,27 @@ unsigned sto_followers_standing(struct sto_followers *f, unsigned path, uint64_t
     }
     pthread_mutex_unlock(&f->lock);
     return count;
+}
+
+size_t sto_followers_list(struct sto_followers *f, unsigned path, struct sto_follower_at *ret)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    ASSERT(path < f->paths);
+    struct sto_member peers[DFS_SERVERS_MAX];
+    size_t n = sto_members_peers(f->members, peers);
+    uint64_t now = dfs_mono_ms();
+    pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < n; i++) {
+        const struct follower *at = find(f, peers[i].id, false);
+        ret[i] = (struct sto_follower_at){.status = peers[i].status, .heard_ms = -1};
+        memcpy(ret[i].id, peers[i].id, sizeof(ret[i].id));
+        if (!at || !at->heard_ms)
+            continue;
+        ret[i].position = at->position[path];
+        ret[i].heard_ms = (int64_t)(now - at->heard_ms);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return n;
 }
 
 void sto_followers_gone(struct sto_followers *f, const char *id)

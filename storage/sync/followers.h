@@ -31,6 +31,14 @@ void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
  * 0: not heard yet). Returns how many there are.
  */
 unsigned sto_followers_standing(struct sto_followers *f, unsigned path, uint64_t *ret);
+/* Every member but ourselves, in service or not; DFS_SERVERS_MAX places. Returns how many. */
+struct sto_follower_at {
+    char id[DFS_ID_MAX + 1];
+    uint8_t status;
+    uint64_t position; /* in our log of the path asked for; 0: not heard yet */
+    int64_t heard_ms;  /* since its last pull; -1: none since our start */
+};
+size_t sto_followers_list(struct sto_followers *f, unsigned path, struct sto_follower_at *ret);
 /* All trackers that answer say that @id is not ACTIVE: out of service until it pulls again. */
 void sto_followers_gone(struct sto_followers *f, const char *id);
 

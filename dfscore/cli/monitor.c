@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * monitor - the cluster at a glance, in 100 columns; and admin remove, which looks before it acts.
+ *
+ * Exit code 0: everything is as it should be; 3: something is not (EXIT_UNHEALTHY); 1: could not look.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/cli/cli.h"
+#include "dfscore/client/group_view.h"
+
+enum { EXIT_UNHEALTHY = 3, LATE_S = 60, COLUMN = 32 };
+
+/* "12 B", "3.4 GiB". */
+static const char *size_text(int64_t bytes, char out[COLUMN])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double v = (double)bytes;
+    size_t unit = 0;
+    for (; v >= 1024 && unit + 1 < ARRAY_LEN(units); unit++)
+        v /= 1024;
+    (void)snprintf(out, COLUMN, unit ? "%.1f %s" : "%.0f %s", v, units[unit]);
+    return out;
+}
+
+/* "12s", "3m", "5h", "2d". */
+static const char *age_text(int64_t s, char out[COLUMN])
+{
+    static const struct {
+        int64_t seconds;
+        char unit;
+    } steps[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    size_t i = 0;
+    s = MAX(s, INT64_C(0));
+    while (i + 1 < ARRAY_LEN(steps) && s < 2 * steps[i].seconds)
+        i++;
+    (void)snprintf(out, COLUMN, "%lld%c", (long long)(s / steps[i].seconds), steps[i].unit);
+    return out;
+}
+
+/* --- trackers --------------------------------------------------------------------------------------- */
+
+static void print_tracker(struct cli *c, size_t i, const struct dfs_tracker_status_rsp *st, int err)
+{
+    char text[DFS_ADDR_TEXT], age[COLUMN];
+    dfs_addr_format(dfs_trackers_addr(dfs_client_trackers(c->client), i), text);
+    if (c->json) {
+        cli_begin(c);
+        cli_str(c, "tracker", str_c(text));
+        cli_bool(c, "up", err == 0);
+        cli_bool(c, "leader", err == 0 && st->is_leader);
+        cli_num(c, "running_s", err == 0 ? st->running_s : 0);
+        cli_end(c);
+    } else if (err < 0) {
+        printf("TRACKER %s  DOWN: %s\n", text, strerror(-err));
+    } else {
+        printf("TRACKER %s  %sup %s\n", text, st->is_leader ? "leader, " : "", age_text(st->running_s, age));
+    }
+}
+
+/* All there, one of them leading. */
+static bool show_trackers(struct cli *c)
+{
+    struct dfs_trackers *t = dfs_client_trackers(c->client);
+    bool all = true, leader = false;
+    for (size_t i = 0; i < dfs_trackers_count(t); i++) {
+        AUTO(buf_free) struct buf rsp = BUF(DFS_TRACKER_STATUS_RSP_LEN);
+        struct dfs_tracker_status_rsp st = {0};
+        int r = dfs_trackers_call_one(t, i, DFS_CMD_TRACKER_STATUS, NULL, 0, &rsp);
+        if (r == 0)
+            r = dfs_tracker_status_rsp_get(buf_str(&rsp), &st);
+        print_tracker(c, i, &st, r);
+        all = all && r == 0;
+        leader = leader || (r == 0 && st.is_leader);
+    }
+    if (!leader && !c->json)
+        printf("  no tracker says that it leads\n");
+    return all && leader;
+}
+
+/* --- groups ------------------------------------------------------------------------------------------ */
+
+static void print_group(struct cli *c, const struct dfs_group_stat *g, const struct dfs_group_view *v)
+{
+    char free_text[COLUMN], total[COLUMN], copies[COLUMN] = "";
+    if (c->json) {
+        cli_begin(c);
+        cli_str(c, "group", str_c(g->group));
+        cli_num(c, "storages", g->storage_count);
+        cli_num(c, "readable", g->readable_count);
+        cli_num(c, "writable", g->writable_count);
+        cli_num(c, "in_service", v->in_service);
+        cli_num(c, "min_copies", v->min);
+        cli_num(c, "copies_needed", v->needed);
+        cli_num(c, "total_mb", g->total_mb);
+        cli_num(c, "free_mb", g->free_mb);
+        cli_num(c, "reserved_mb", g->reserved_mb);
+        cli_num(c, "under_replicated", v->under_replicated);
+        cli_end(c);
+        return;
+    }
+    if (v->needed > 0)
+        (void)snprintf(copies, sizeof(copies), "  copies %u", v->needed);
+    printf("\nGROUP %s  %u of %lld in service%s  %s free of %s  under-replicated %s%lld\n", g->group,
+           v->in_service, (long long)g->storage_count, copies, size_text(g->free_mb << 20, free_text),
+           size_text(g->total_mb << 20, total), v->more ? ">" : "", (long long)v->under_replicated);
+    printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", "SERVER", "STATE", "FREE", "OF", "USED", "BEHIND",
+           "BEAT");
+}
+
+static const char *behind_text(const struct dfs_member_view *m, char out[64])
+{
+    char size[COLUMN], age[COLUMN];
+    if (!m->known)
+        (void)snprintf(out, 64, "unknown");
+    else if (m->changes == 0)
+        (void)snprintf(out, 64, "-");
+    else
+        (void)snprintf(out, 64, "%s%lld, %s, %s", m->more ? ">" : "", (long long)m->changes,
+                       size_text(m->bytes, size), age_text(m->seconds, age));
+    return out;
+}
+
+static void print_member(struct cli *c, const char *group, const struct dfs_member_view *m)
+{
+    const struct dfs_storage_detail *d = &m->detail;
+    char addr[DFS_ADDR_TEXT], name[DFS_ADDR_TEXT + DFS_ID_MAX + 2], free_text[COLUMN], total[COLUMN];
+    char behind[64], beat[COLUMN], used[COLUMN] = "-";
+    struct dfs_addr a = {.port = (uint16_t)d->port};
+    memcpy(a.host, d->ip, sizeof(d->ip));
+    dfs_addr_format(&a, addr);
+    if (c->json) {
+        cli_begin(c);
+        cli_str(c, "storage", str_c(d->id));
+        cli_str(c, "group", str_c(group));
+        cli_str(c, "address", str_c(addr));
+        cli_str(c, "status", str_c(dfs_server_status_name(d->status)));
+        cli_num(c, "total_mb", d->total_mb);
+        cli_num(c, "free_mb", d->free_mb);
+        cli_bool(c, "behind_known", m->known);
+        cli_bool(c, "behind_at_least", m->more);
+        cli_num(c, "behind_changes", m->changes);
+        cli_num(c, "behind_bytes", m->bytes);
+        cli_num(c, "behind_seconds", m->seconds);
+        cli_time(c, "last_heartbeat", d->stat.last_heartbeat);
+        cli_end(c);
+        return;
+    }
+    (void)snprintf(name, sizeof(name), "%s%s%s", strcmp(d->id, d->ip) ? d->id : "",
+                   strcmp(d->id, d->ip) ? " " : "", addr);
+    if (d->total_mb > 0)
+        (void)snprintf(used, sizeof(used), "%d%%",
+                       (int)(100 * (double)(d->total_mb - d->free_mb) / (double)d->total_mb));
+    printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", name, dfs_server_status_name(d->status),
+           size_text(d->free_mb << 20, free_text), size_text(d->total_mb << 20, total), used,
+           behind_text(m, behind), age_text(dfs_now_s() - d->stat.last_heartbeat, beat));
+}
+
+static bool member_healthy(const struct dfs_member_view *m)
+{
+    return !m->counts || (m->detail.status == DFS_ST_ACTIVE && m->known && m->seconds < LATE_S);
+}
+
+/* 0, EXIT_UNHEALTHY, or 1 when the trackers do not answer. */
+static int show_group(struct cli *c, const struct dfs_group_stat *g)
+{
+    AUTO(dfs_group_view_fini) struct dfs_group_view v = {.n = 0};
+    int r = dfs_group_view_get(c->client, str_c(g->group), &v);
+    if (r < 0)
+        return cli_fail(g->group, r);
+    bool healthy = v.n > 0 && v.in_service >= v.needed;
+    print_group(c, g, &v);
+    for (size_t i = 0; i < v.n; i++) {
+        print_member(c, g->group, &v.members[i]);
+        healthy = healthy && member_healthy(&v.members[i]);
+    }
+    return healthy ? 0 : EXIT_UNHEALTHY;
+}
+
+static int look_once(struct cli *c)
+{
+    AUTO(dfs_free_ptr) struct dfs_group_stat *groups = NULL;
+    size_t n = 0, shown = 0;
+    int code = show_trackers(c) ? 0 : EXIT_UNHEALTHY;
+    int r = dfs_list_groups(dfs_client_trackers(c->client), &groups, &n);
+    if (r < 0)
+        return cli_fail("monitor", r);
+    for (size_t i = 0; i < n; i++) {
+        if (c->n && strcmp(groups[i].group, c->args[0]) != 0)
+            continue;
+        int one = show_group(c, &groups[i]);
+        if (one == 1)
+            return 1;
+        code = MAX(code, one);
+        shown++;
+    }
+    if (c->n && !shown)
+        return cli_fail(c->args[0], -ENOENT);
+    if (c->json) {
+        cli_begin(c);
+        cli_bool(c, "healthy", code == 0);
+        cli_end(c);
+    }
+    return code;
+}
+
+int cmd_monitor(struct cli *c)
+{
+    int code = look_once(c);
+    while (c->watch_s > 0 && fflush(stdout) == 0) {
+        sleep(c->watch_s);
+        if (isatty(STDOUT_FILENO))
+            printf("\033[H\033[2J"); /* cursor home, screen empty */
+        else if (!c->json)
+            printf("\n");
+        code = look_once(c);
+    }
+    return code;
+}
+
+/* --- removing a server ----------------------------------------------------------------------------- */
+
+/* How many of its changes no server that would remain has, as far as it answers. */
+static int64_t only_there(const struct dfs_group_view *v, const struct dfs_member_view *m)
+{
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < m->n; i++) {
+        const struct dfs_member_view *other = dfs_group_view_find(v, str_c(m->lacks[i].id));
+        if (other && other != m && other->detail.status == DFS_ST_ACTIVE)
+            least = MIN(least, m->lacks[i].changes);
+    }
+    return least;
+}
+
+/* Says what speaks against it; how many things do. */
+static unsigned objections(const struct dfs_group_view *v, const struct dfs_member_view *m)
+{
+    unsigned n = 0, remain = v->in_service - (m->detail.status == DFS_ST_ACTIVE);
+    unsigned wanted = v->min ? v->min : MIN(2u, v->in_service);
+    if (remain < wanted && ++n)
+        fprintf(stderr, "dfs: %u server%s would remain in service, and min_copies asks for %u%s\n", remain,
+                remain == 1 ? "" : "s", wanted, v->min ? ": writes would be refused" : "");
+    if (remain == 0 && ++n)
+        fprintf(stderr, "dfs: nobody would remain to read the group's files from\n");
+    if (m->answered && only_there(v, m) > 0 && remain > 0 && ++n)
+        fprintf(stderr, "dfs: %lld of its changes are on no other server in service yet\n",
+                (long long)only_there(v, m));
+    if (!m->answered && m->detail.status != DFS_ST_ACTIVE && ++n)
+        fprintf(stderr, "dfs: it does not answer: whether the others have all of its changes is not known\n");
+    return n;
+}
+
+int cmd_admin(struct cli *c)
+{
+    if (strcmp(c->args[0], "remove") != 0 || c->n != 3)
+        return cli_misuse("usage: dfs admin remove GROUP ID [--force]");
+    AUTO(dfs_group_view_fini) struct dfs_group_view v = {.n = 0};
+    const char *group = c->args[1], *id = c->args[2];
+    int r = dfs_group_view_get(c->client, str_c(group), &v);
+    const struct dfs_member_view *m = r == 0 ? dfs_group_view_find(&v, str_c(id)) : NULL;
+    if (!m)
+        return cli_fail(r == 0 ? id : group, r == 0 ? -ENOENT : r);
+    if (objections(&v, m) > 0 && !c->force) {
+        fprintf(stderr, "dfs: nothing done; --force removes it all the same\n");
+        return EXIT_UNHEALTHY;
+    }
+    r = dfs_delete_storage(dfs_client_trackers(c->client), str_c(group), str_c(id));
+    if (r == -EBUSY)
+        fprintf(stderr, "dfs: it is running: stop it first\n");
+    return r < 0 ? cli_fail(id, r) : 0;
+}

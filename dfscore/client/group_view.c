@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dfscore/client/group_view.h"
+
+#include "dfscore/wire/internal.h"
+
+enum { ANSWER_MAX = DFS_SYNC_STATE_RSP_LEN + DFS_SERVERS_MAX * DFS_SYNC_STATE_LEN };
+
+static bool worth_asking(uint8_t status)
+{
+    return status == DFS_ST_ACTIVE || status == DFS_ST_ONLINE || status == DFS_ST_SYNCING ||
+           status == DFS_ST_WAIT_SYNC || status == DFS_ST_RECOVERY;
+}
+
+static int parse_state(struct str body, struct dfs_sync_state_rsp *head, struct dfs_member_view *m)
+{
+    struct str rest;
+    int r = dfs_sync_state_rsp_head(body, head, &rest);
+    if (r < 0 || head->count > DFS_SERVERS_MAX || rest.n != (size_t)head->count * DFS_SYNC_STATE_LEN)
+        return -EBADMSG;
+    struct rd rd = rd_of(rest);
+    for (m->n = 0; m->n < head->count; m->n++)
+        dfs_sync_state_read(&rd, &m->lacks[m->n]);
+    return rd.bad ? -EBADMSG : 0;
+}
+
+static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group_view *v)
+{
+    AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
+    struct dfs_sync_state_rsp head;
+    struct dfs_addr addr = {.port = (uint16_t)m->detail.port};
+    struct dfs_peer *p = NULL;
+    memcpy(addr.host, m->detail.ip, sizeof(m->detail.ip));
+    int r = dfs_connpool_get(dfs_client_pool(c), &addr, &p);
+    if (r < 0)
+        return r;
+    r = dfs_peer_call(p, DFS_INT_SYNC_STATE, 0, NULL, 0, &rsp);
+    dfs_connpool_put(dfs_client_pool(c), &p);
+    if (r == 0)
+        r = parse_state(buf_str(&rsp), &head, m);
+    if (r < 0)
+        return r;
+    v->min = MAX(v->min, (unsigned)head.min);
+    v->needed = MAX(v->needed, (unsigned)head.needed);
+    return 0;
+}
+
+static const struct dfs_sync_state *lack_of(const struct dfs_member_view *source, const char *id)
+{
+    for (size_t i = 0; i < source->n; i++)
+        if (strcmp(source->lacks[i].id, id) == 0)
+            return &source->lacks[i];
+    return NULL;
+}
+
+/* Numbers from outside: no sum may overflow. */
+static void add(int64_t *to, int64_t n)
+{
+    *to += MIN(MAX(n, INT64_C(0)), INT64_MAX - *to);
+}
+
+static void sum_up(struct dfs_group_view *v, struct dfs_member_view *m)
+{
+    m->known = true;
+    for (size_t i = 0; i < v->n; i++) {
+        const struct dfs_member_view *source = &v->members[i];
+        if (source == m || !source->counts)
+            continue;
+        const struct dfs_sync_state *lack = source->answered ? lack_of(source, m->detail.id) : NULL;
+        if (!lack) {
+            m->known = m->known && !worth_asking(source->detail.status);
+            continue;
+        }
+        add(&m->changes, lack->changes);
+        add(&m->bytes, lack->bytes);
+        m->seconds = MAX(m->seconds, lack->seconds);
+        m->more = m->more || lack->more;
+    }
+}
+
+/* Of each server's changes as many as the member lacks that is furthest behind. */
+static void count_under_replicated(struct dfs_group_view *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        int64_t most = 0;
+        for (size_t k = 0; k < v->members[i].n; k++) {
+            const struct dfs_member_view *m =
+                dfs_group_view_find(v, str_c(v->members[i].lacks[k].id));
+            if (!m || !m->counts)
+                continue;
+            most = MAX(most, v->members[i].lacks[k].changes);
+            v->more = v->more || v->members[i].lacks[k].more;
+        }
+        add(&v->under_replicated, most);
+    }
+}
+
+int dfs_group_view_get(struct dfs_client *c, struct str group, struct dfs_group_view *ret)
+{
+    AUTO(dfs_group_view_fini) struct dfs_group_view v = {.n = 0};
+    AUTO(dfs_free_ptr) struct dfs_storage_detail *list = NULL;
+    size_t n = 0;
+    int r = dfs_list_storages(dfs_client_trackers(c), group, STR_NULL, &list, &n);
+    if (r < 0)
+        return r;
+    v.members = dfs_zalloc(MAX(n, (size_t)1) * sizeof(*v.members));
+    if (!v.members)
+        return -ENOMEM;
+    for (v.n = 0; v.n < n; v.n++) {
+        struct dfs_member_view *m = &v.members[v.n];
+        m->detail = list[v.n];
+        m->counts = m->detail.status != DFS_ST_DELETED && m->detail.status != DFS_ST_IP_CHANGED;
+        m->answered = worth_asking(m->detail.status) && ask(c, m, &v) == 0;
+        v.in_service += m->detail.status == DFS_ST_ACTIVE;
+    }
+    for (size_t i = 0; i < n; i++)
+        sum_up(&v, &v.members[i]);
+    count_under_replicated(&v);
+    *ret = v;
+    v.members = NULL;
+    return 0;
+}
+
+void dfs_group_view_fini(struct dfs_group_view *v)
+{
+    free(v->members);
+    v->members = NULL;
+    v->n = 0;
+}
+
+const struct dfs_member_view *dfs_group_view_find(const struct dfs_group_view *v, struct str id)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (str_eq(str_c(v->members[i].detail.id), id))
+            return &v->members[i];
+    return NULL;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sync_state - what each member of the group lacks of our logs (193), for people who look.
+ *
+ * Counted by reading the log from where the member is, at most SCAN_RECORDS of each path: a member that
+ * lacks more is far behind, and how far exactly does not matter.
+ *
+ * Rule: dfscore/wire/internal.h, SYNC_STATE.
+ */
+#include "dfscore/base/clock.h"
+#include "dfscore/wire/internal.h"
+#include "storage/service/op.h"
+
+enum { SCAN_RECORDS = 16384 };
+
+struct lack {
+    struct dfs_sync_state *state;
+    int64_t oldest_s; /* 0: nothing */
+};
+
+static int count(const struct sto_entry *e, void *arg)
+{
+    struct lack *l = arg;
+    struct dfs_fileid id;
+    l->state->changes++;
+    l->state->bytes += (int64_t)(e->next - e->position);
+    /* The content of a plain file is not in the log. */
+    if (e->op == 'C' && dfs_filename_parse(e->name, &id) == 0 && id.kind != DFS_FILE_TRUNK && id.size_known)
+        l->state->bytes += (int64_t)id.size;
+    if (l->oldest_s == 0)
+        l->oldest_s = e->time_s;
+    return 0;
+}
+
+static int look_at_path(struct sto_op *op, unsigned path, const struct sto_follower_at *at, struct lack *l)
+{
+    struct sto_scan end;
+    if (at->position >= sto_store_end(op->s->o.store, path))
+        return 0;
+    int r = sto_scan(op->s->o.store, path, at->position, STO_SCAN_NO_DESC | STO_SCAN_CHANGES, SCAN_RECORDS,
+                     count, l, &end);
+    if (r == 0 && !end.at_end)
+        l->state->more = 1;
+    return r;
+}
+
+static int state_work(struct sto_op *op)
+{
+    struct sto_follower_at at[DFS_SERVERS_MAX];
+    struct sto_copies *copies = op->s->o.copies;
+    size_t n = op->s->o.followers ? sto_followers_list(op->s->o.followers, 0, at) : 0;
+    struct dfs_sync_state states[DFS_SERVERS_MAX] = {0};
+    struct lack lacks[DFS_SERVERS_MAX] = {0};
+    for (unsigned path = 0; path < sto_store_path_count(op->s->o.store) && n > 0; path++) {
+        n = MIN(n, sto_followers_list(op->s->o.followers, path, at));
+        for (size_t i = 0; i < n; i++) {
+            if (path > 0 && strcmp(states[i].id, at[i].id) != 0)
+                continue; /* the list has changed under our eyes */
+            lacks[i].state = &states[i];
+            memcpy(states[i].id, at[i].id, sizeof(states[i].id));
+            states[i].status = at[i].status;
+            states[i].heard_ms = at[i].heard_ms;
+            int r = look_at_path(op, path, &at[i], &lacks[i]);
+            if (r < 0)
+                return r;
+        }
+    }
+    const struct dfs_sync_state_rsp head = {
+        .min = copies ? (uint8_t)sto_copies_min(copies) : 1,
+        .needed = copies ? (uint8_t)sto_copies_needed(copies) : 1,
+        .count = (uint8_t)n,
+    };
+    dfs_sync_state_rsp_put(&op->out, &head);
+    for (size_t i = 0; i < n; i++) {
+        if (lacks[i].oldest_s > 0)
+            states[i].seconds = MAX(dfs_now_s() - lacks[i].oldest_s, INT64_C(0));
+        dfs_sync_state_put(&op->out, &states[i]);
+    }
+    return buf_err(&op->out);
+}
+
+void sto_handle_sync_state(struct dfs_req *req)
+{
+    struct sto_op *op = sto_op_new(req, sizeof(*op));
+    if (op)
+        sto_op_run(op, STO_IO_READ, state_work);
+}
