@@ -124,8 +124,8 @@ static int words_of(const struct verb *v)
     return n;
 }
 
-/* Positional arguments into fields; false when there are too few or too many, or a file cannot be
- * read. */
+/* Positional arguments into fields; false, and a line that says why, when there are too few or too
+ * many, or a file cannot be read. */
 static bool take_words(const struct verb *v, char **words, int n, json_t *request)
 {
     int wanted = words_of(v), at = 0;
@@ -134,14 +134,17 @@ static bool take_words(const struct verb *v, char **words, int n, json_t *reques
         if (*name == '?' && n < wanted)
             continue;
         if (at >= n)
-            return false;
+            break;
         json_t *value = *name == '@' ? file_text(words[at]) : json_string(words[at]);
         if (!value)
             return false;
         json_object_set_new(request, name + (*name == '?' || *name == '@'), value);
         at++;
     }
-    return at == n;
+    bool all = at == n && at >= wanted - (wanted > 0 && *v->args[0] == '?');
+    if (!all)
+        fprintf(stderr, "s3gw admin: wrong number of words (see s3gw admin --help)\n");
+    return all;
 }
 
 static int ask(const char *path, json_t *request, json_t **ret)
@@ -322,10 +325,10 @@ static int parse(int argc, char **argv, struct asked *a)
     }
     int used = 0;
     const struct verb *v = find_verb(argv + optind, argc - optind, &used);
-    if (!v || !take_words(v, argv + optind + used, argc - optind - used, a->request)) {
-        fprintf(stderr, "s3gw admin: %s (see s3gw admin --help)\n", v ? "arguments missing, too many, or not readable" : "unknown command");
+    if (!v)
+        fprintf(stderr, "s3gw admin: unknown command (see s3gw admin --help)\n");
+    if (!v || !take_words(v, argv + optind + used, argc - optind - used, a->request))
         return USAGE;
-    }
     char verb[32];
     (void)snprintf(verb, sizeof(verb), "%s%s%s", v->words[0], v->words[1] ? " " : "", v->words[1] ? v->words[1] : "");
     json_object_set_new(a->request, "verb", json_string(verb));
