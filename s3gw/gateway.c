@@ -370,6 +370,8 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
         .lifecycle_day_ms = g->conf->lifecycle_seconds_per_day * 1000,
         .small = {.limit = g->conf->small_memory},
     };
+    s3_rates_init(&g->rates);
+    g->gw.rates = &g->rates;
     int r = set_domains(&g->gw, &g->conf->domains);
     if (r == 0)
         r = set_classes(&g->gw, &g->conf->classes);

@@ -13,6 +13,7 @@
 #include "s3gw/http/server.h"
 #include "s3gw/lifecycle/reclaim.h"
 #include "s3gw/lifecycle/worker.h"
+#include "s3gw/policy/rate.h"
 #include "s3gw/s3gw_conf.h"
 #include "s3gw/supervisor/rootkeys.h"
 
@@ -21,6 +22,7 @@ struct s3gw_gateway {
     bool rebuild;            /* set the index aside and make a new one from the storages */
     struct s3_gw gw;
     struct dfs_secret *secret; /* of the cluster; NULL: none */
+    struct s3_rates rates;
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;
     struct s3_http *http;

@@ -44,5 +44,8 @@ json_t *s3_verb_policy_list(struct call *c);
 json_t *s3_verb_policy_show(struct call *c);
 json_t *s3_verb_policy_delete(struct call *c);
 json_t *s3_verb_explain(struct call *c);
+/* Verbs of verbs_limits.c. */
+json_t *s3_verb_limit_set(struct call *c);
+json_t *s3_verb_limit_show(struct call *c);
 
 #endif

@@ -26,6 +26,9 @@ static const char help[] =
     "  policy show|delete USER NAME\n"
     "  explain USER ACTION RESOURCE [--source-ip IP] [--tls yes]\n"
     "                   what would be decided, and by what; USER may be anonymous\n"
+    "  limit set user|bucket NAME [--max-bytes N] [--max-objects N]\n"
+    "            [--requests-per-second N] [--bytes-per-second N]   0: no limit; rates are of users\n"
+    "  limit show user|bucket NAME\n"
     "  bucket list [--owner USER]\n"
     "  bucket show NAME\n"
     "  status\n"
@@ -55,6 +58,7 @@ static const struct verb {
     {{"policy", "put"}, {"user", "name", "@policy"}}, {{"policy", "list"}, {"user"}},
     {{"policy", "show"}, {"user", "name"}}, {{"policy", "delete"}, {"user", "name"}},
     {{"explain", NULL}, {"user", "action", "resource"}},
+    {{"limit", "set"}, {"what", "name"}}, {{"limit", "show"}, {"what", "name"}},
 };
 
 enum { OPT_DATA = 256, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_ARG };
@@ -71,10 +75,15 @@ static const struct option options[] = {
     {"owner", required_argument, NULL, OPT_ARG + 4},
     {"source-ip", required_argument, NULL, OPT_ARG + 5},
     {"tls", required_argument, NULL, OPT_ARG + 6},
+    {"max-bytes", required_argument, NULL, OPT_ARG + 7},
+    {"max-objects", required_argument, NULL, OPT_ARG + 8},
+    {"requests-per-second", required_argument, NULL, OPT_ARG + 9},
+    {"bytes-per-second", required_argument, NULL, OPT_ARG + 10},
     {NULL, 0, NULL, 0},
 };
 static const char *const option_fields[] = {"display_name", "email", "access_key", "secret_key", "owner",
-                                            "source_ip", "tls"};
+                                            "source_ip", "tls", "max_bytes", "max_objects", "requests_per_second",
+                                            "bytes_per_second"};
 
 /* --- the question ----------------------------------------------------------------------------- */
 
@@ -265,7 +274,7 @@ static void print_answer(json_t *answer)
         return;
     }
     /* one object that names what it is: its fields are enough */
-    static const char *const single[] = {"user", "key", "bucket", "decision"};
+    static const char *const single[] = {"user", "key", "bucket", "decision", "limits"};
     for (size_t i = 0; i < ARRAY_LEN(single); i++) {
         json_t *v = json_object_get(answer, single[i]);
         if (json_is_object(v)) {

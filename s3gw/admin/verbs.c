@@ -521,7 +521,8 @@ static const struct {
     {"lifecycle", lifecycle},     {"lifecycle run", lifecycle_run},
     {"policy put", s3_verb_policy_put},   {"policy list", s3_verb_policy_list},
     {"policy show", s3_verb_policy_show}, {"policy delete", s3_verb_policy_delete},
-    {"explain", s3_verb_explain},
+    {"explain", s3_verb_explain},         {"limit set", s3_verb_limit_set},
+    {"limit show", s3_verb_limit_show},
 };
 
 json_t *s3_admin_run(const struct s3_admin_context *context, json_t *request)

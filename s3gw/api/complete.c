@@ -19,6 +19,7 @@
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/uri.h"
+#include "s3gw/policy/quota.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
 
@@ -220,7 +221,7 @@ static enum s3err gather(struct completion *c)
         return s3_err2(c->q, S3ERR_ENTITY_TOO_LARGE, "ProposedSize",
                        arena_printf(&c->q->arena, "%llu", (unsigned long long)o->size),
                        "MaxSizeAllowed", arena_printf(&c->q->arena, "%llu", OBJECT_MAX));
-    return S3ERR_OK;
+    return s3_quota_check(c->q, c->q->bkt, o->size, 1);
 }
 
 static enum s3err etag_of(struct completion *c)

@@ -22,6 +22,7 @@
 #include "s3gw/api/upload_id.h"
 #include "s3gw/index/version.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/policy/quota.h"
 #include "s3gw/xml/writer.h"
 
 #define COPY_MAX (5ULL << 30)
@@ -192,7 +193,9 @@ static enum s3err prepare(struct s3_req *q, struct copy *c)
                        "copy source: "
                        "%llu",
                        COPY_MAX);
-    e = object_of(q, c);
+    e = s3_quota_check(q, q->bkt, c->source.object.size, 1);
+    if (e == S3ERR_OK)
+        e = object_of(q, c);
     return e == S3ERR_OK ? onto_itself(q, c) : e;
 }
 
@@ -326,6 +329,9 @@ static enum s3err prepare_part(struct s3_req *q, struct part_copy *c)
                        "copy source: "
                        "%llu",
                        COPY_MAX);
+    e = s3_quota_check(q, q->bkt, length, 0);
+    if (e != S3ERR_OK)
+        return e;
     struct s3_upart *p = &c->part;
     p->size = length;
     p->mtime_ms = q->now_ms;

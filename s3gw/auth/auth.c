@@ -128,6 +128,7 @@ void s3_auth_identify(struct s3_req *q, const struct s3_access_key *key, const s
     q->who.display_name = user->display_name;
     q->who.access_key = key->access_key;
     q->who.policies = user->policies;
+    q->who.limits = user->limits;
 }
 
 /* We give no temporary credentials, so nobody can have a right token. */

@@ -9,6 +9,7 @@
 #define S3_REQ_H
 
 #include "dfscore/base/arena.h"
+#include "s3gw/core/limits.h"
 #include "s3gw/core/s3err.h"
 
 struct s3_op;
@@ -55,6 +56,7 @@ struct s3_identity {
     struct str display_name;
     struct str access_key;
     struct str policies;     /* that the user carries; absent: none. policy/identity.h */
+    struct s3_limits limits; /* of the user */
     enum { S3_AUTH_NONE, S3_AUTH_V4_HEADER, S3_AUTH_V4_QUERY, S3_AUTH_V2_HEADER, S3_AUTH_V2_QUERY } how;
 };
 

@@ -18,6 +18,7 @@
 #include "s3gw/http/health.h"
 #include "s3gw/http/pipeline.h"
 #include "s3gw/http/refusal.h"
+#include "s3gw/policy/rate.h"
 
 enum {
     DRAIN_MAX = 16 * 1024 * 1024, /* a refused body up to this is read away, so that the connection
@@ -77,7 +78,10 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
     drop_sink(x);
     if (x->seen) {
         struct s3_http *h = x->http;
-        uint64_t took_us = dfs_mono_us() - x->started_us;
+        uint64_t now_us = dfs_mono_us(), took_us = now_us - x->started_us;
+        if (h->gw->rates)
+            s3_rate_charge(h->gw->rates, x->req.who.user_id, &x->req.who.limits, x->received + x->sent,
+                           now_us);
         s3_metrics_request(h->metrics, &x->req, x->result, x->received, x->sent, took_us);
         s3_accesslog_write(h->log, &x->req, x->received, x->sent, took_us,
                            why == MHD_REQUEST_TERMINATED_COMPLETED_OK);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/http/pipeline.h"
 
+#include "dfscore/base/clock.h"
 #include "s3gw/api/ops.h"
 #include "s3gw/auth/auth.h"
 #include "s3gw/core/body.h"
@@ -8,6 +9,8 @@
 #include "s3gw/core/uri.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/eval.h"
+#include "s3gw/policy/quota.h"
+#include "s3gw/policy/rate.h"
 #include "s3gw/xml/error.h"
 
 static enum s3_read how(const struct s3_req *q)
@@ -31,6 +34,17 @@ static enum s3err authenticate(struct s3_req *q)
         return S3ERR_OK;
     }
     return s3_auth_verify(q, how(q));
+}
+
+/* Not too often? */
+static enum s3err within_rate(struct s3_req *q)
+{
+    const struct s3_limits *l = &q->who.limits;
+    if ((!l->requests_s && !l->traffic_s) || !q->gw->rates ||
+        s3_rate_admit(q->gw->rates, q->who.user_id, l, dfs_mono_us()))
+        return S3ERR_OK;
+    s3_resp_header(q, "Retry-After", STR("1"));
+    return S3ERR_SLOW_DOWN;
 }
 
 /* Of which bucket? */
@@ -70,6 +84,15 @@ static enum s3err plan_body(struct s3_req *q)
     return e;
 }
 
+/* Not too much? What has no body says itself, when it knows its size (copies, Complete). */
+static enum s3err within_quota(struct s3_req *q)
+{
+    if (q->op->body != S3_BODY_STREAM || !q->bkt)
+        return S3ERR_OK;
+    uint64_t bytes = q->plan->length == UINT64_MAX ? 0 : q->plan->length;
+    return s3_quota_check(q, q->bkt, bytes, 1);
+}
+
 /* Where does object data go? The handler says, after judging everything the head can decide. */
 static enum s3err open_sink(struct s3_req *q)
 {
@@ -79,9 +102,11 @@ static enum s3err open_sink(struct s3_req *q)
 static enum s3err (*const steps[])(struct s3_req *) = {
     address,         s3_route, /* which operation?   api/ops.def */
     authenticate,              /* who asks?          auth/ */
+    within_rate,               /* not too often?     policy/ */
     load_bucket,               /* of which bucket?   index/ */
     s3_policy_check,           /* may they?          policy/ */
     plan_body,                 /* how is it read?    core/body.h */
+    within_quota,              /* not too much?      policy/ */
     open_sink,
 };
 

@@ -10,6 +10,7 @@
 #define S3_INDEX_BUCKET_H
 
 #include "dfscore/base/arena.h"
+#include "s3gw/core/limits.h"
 #include "s3gw/index/index.h"
 
 struct s3_bucket {
@@ -67,7 +68,8 @@ struct s3_user {
     bool disabled;
     bool root;
     int64_t created_ms;
-    struct str policies; /* opaque, for later */
+    struct str policies; /* opaque: policy/identity.h; absent: none */
+    struct s3_limits limits;
 };
 struct s3_access_key {
     struct str access_key, secret, user_id;

@@ -12,6 +12,7 @@ enum {
     KEY_VERSION = 1,
     USER_DISABLED = 1,
     USER_ROOT = 2,
+    USER_LIMITS = 4, /* four limits follow the policies */
     LIST_MAX = 100 * 1000, /* a ceiling, not a page: listings of users are the administrator's */
 };
 
@@ -20,12 +21,20 @@ enum {
 static void user_encode(const struct s3_user *u, struct buf *out)
 {
     buf_u8(out, USER_VERSION);
-    buf_u8(out, (uint8_t)((u->disabled ? USER_DISABLED : 0) | (u->root ? USER_ROOT : 0)));
+    bool limited = s3_limits_any(&u->limits);
+    buf_u8(out, (uint8_t)((u->disabled ? USER_DISABLED : 0) | (u->root ? USER_ROOT : 0) |
+                          (limited ? USER_LIMITS : 0)));
     s3_rec_add_id(out, u->id);
     s3_rec_add_opt(out, u->display_name);
     s3_rec_add_opt(out, u->email);
     buf_var(out, (uint64_t)u->created_ms);
     s3_rec_add_opt(out, u->policies);
+    if (!limited)
+        return;
+    buf_var(out, u->limits.bytes);
+    buf_var(out, u->limits.objects);
+    buf_var(out, u->limits.requests_s);
+    buf_var(out, u->limits.traffic_s);
 }
 
 static int finish(const struct rd *r, int e)
@@ -48,7 +57,7 @@ static int user_decode(struct str bytes, struct arena *a, struct s3_user *ret)
     if (rd_u8(&r) != USER_VERSION)
         r.bad = true;
     uint8_t flags = rd_u8(&r);
-    if (flags & ~(USER_DISABLED | USER_ROOT))
+    if (flags & ~(USER_DISABLED | USER_ROOT | USER_LIMITS))
         r.bad = true;
     u.disabled = flags & USER_DISABLED;
     u.root = flags & USER_ROOT;
@@ -57,6 +66,12 @@ static int user_decode(struct str bytes, struct arena *a, struct s3_user *ret)
     u.email = s3_rec_opt(&r);
     u.created_ms = read_time(&r);
     u.policies = s3_rec_opt(&r);
+    if (flags & USER_LIMITS) {
+        u.limits.bytes = rd_var(&r);
+        u.limits.objects = rd_var(&r);
+        u.limits.requests_s = rd_var(&r);
+        u.limits.traffic_s = rd_var(&r);
+    }
     e = finish(&r, e);
     if (e == 0)
         *ret = u;
