@@ -82,8 +82,8 @@ enum s3err s3_h_preflight(struct s3_req *q);
 enum s3err s3_h_get_object(struct s3_req *q);
 enum s3err s3_h_head_object(struct s3_req *q);
 
-/* object_put.c, part_put.c: before the body; they set q->sink */
-enum s3err s3_h_put_object(struct s3_req *q);
+/* object_put.c, part_put.c: before the data; they set q->sink */
+enum s3err s3_h_put_object(struct s3_req *q); /* PostObject too: api/post_object.h */
 enum s3err s3_h_upload_part(struct s3_req *q);
 
 /* access_config.c */

@@ -24,12 +24,17 @@ static struct str group_of(const struct s3_ingest *in)
     return s3_class_group(&in->q->gw->classes, in->storage_class, in->q->bkt->group);
 }
 
-static void release(struct s3_ingest *in)
+static void release_small(struct s3_ingest *in)
 {
     free(in->small);
     in->small = NULL;
     s3_budget_give(&in->q->gw->small, in->small_cap);
     in->small_cap = 0;
+}
+
+static void release(struct s3_ingest *in)
+{
+    release_small(in);
     buf_free(&in->description);
 }
 
@@ -112,7 +117,7 @@ static bool small_room(struct s3_req *q, size_t n)
 static enum s3err small_grow(struct s3_ingest *in, size_t need)
 {
     size_t cap = MAX(in->small_cap * 2, (size_t)SMALL_FIRST);
-    cap = MIN(MAX(cap, need), (size_t)in->q->plan->length);
+    cap = (size_t)MIN(MAX(cap, need), MIN(in->q->plan->length, (uint64_t)DFS_PACK_MAX));
     if (!s3_budget_take(&in->q->gw->small, cap - in->small_cap))
         return S3ERR_SLOW_DOWN;
     char *p = dfs_realloc(in->small, cap);
@@ -234,7 +239,7 @@ static const struct s3_sink large_sink = {.room = large_room,
                                           .finish = large_finish,
                                           .abort = large_abort};
 
-/* ---- both ---- */
+/* ---- extensions ---- */
 
 void s3_file_extension(struct str key, char ext[7])
 {
@@ -252,31 +257,96 @@ void s3_file_extension(struct str key, char ext[7])
     memcpy(ext, e.p, e.n);
 }
 
-static enum s3err large_begin(struct s3_ingest *in, const char ext[7])
+static enum s3err large_open(struct s3_ingest *in)
 {
     struct s3_req *q = in->q;
-    struct s3_upload_file_options o = {.group = group_of(in),
-                                       .size = q->plan->length,
-                                       .more = large_more,
-                                       .describe = large_describe,
-                                       .done = large_done,
-                                       .arg = in};
-    memcpy(o.ext, ext, sizeof(o.ext));
+    const struct s3_body_plan *plan = q->plan;
+    bool known = plan->length != UINT64_MAX; /* a form is a little longer than its file */
+    struct s3_upload_file_options o = {
+        .group = group_of(in),
+        .size = MIN(known ? plan->length : plan->wire_length, S3_BODY_DATA_MAX),
+        .more = large_more,
+        .describe = large_describe,
+        .done = large_done,
+        .arg = in};
+    memcpy(o.ext, in->put.ext, sizeof(o.ext));
     int r = s3_upload_file_new(q->gw->dfs, &o, &in->file);
-    if (r < 0)
-        return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : s3err_from_errno(r, S3_THING_OTHER);
-    q->sink = &large_sink;
-    return S3ERR_OK;
+    return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : s3err_from_errno(r, S3_THING_OTHER);
 }
+
+/* ---- growing: small, until it is too much for that ---- */
+
+/* What is in memory becomes the beginning of the file. False: not now. */
+static bool move_to_file(struct s3_ingest *in)
+{
+    if (!in->file)
+        in->unopened = large_open(in);
+    if (in->unopened != S3ERR_OK || in->small_n == 0)
+        return true;
+    if (!s3_upload_file_room(in->file, in->small_n))
+        return false;
+    in->unopened = large_data(in->q, str_of(in->small, in->small_n));
+    in->small_n = 0;
+    release_small(in);
+    return true;
+}
+
+static bool growing_room(struct s3_req *q, size_t n)
+{
+    struct s3_ingest *in = of(q);
+    if (!in->file && n <= DFS_PACK_MAX - in->small_n)
+        return true;
+    if (!move_to_file(in))
+        return false;
+    return in->unopened != S3ERR_OK || s3_upload_file_room(in->file, n); /* data() says why */
+}
+
+static enum s3err growing_data(struct s3_req *q, struct str piece)
+{
+    struct s3_ingest *in = of(q);
+    if (in->unopened != S3ERR_OK)
+        return in->unopened;
+    return in->file ? large_data(q, piece) : small_data(q, piece);
+}
+
+static void growing_settle(struct s3_req *q)
+{
+    if (of(q)->file)
+        large_settle(q);
+}
+
+static enum s3err growing_finish(struct s3_req *q)
+{
+    return of(q)->file ? large_finish(q) : small_finish(q);
+}
+
+static void growing_abort(struct s3_req *q)
+{
+    large_abort(q);
+    small_abort(q);
+}
+
+static const struct s3_sink growing_sink = {.room = growing_room,
+                                            .data = growing_data,
+                                            .settle = growing_settle,
+                                            .finish = growing_finish,
+                                            .abort = growing_abort};
+
+/* ---- all ---- */
 
 enum s3err s3_ingest_begin(struct s3_ingest *in)
 {
     struct s3_req *q = in->q;
-    ASSERT(q->plan->length != UINT64_MAX); /* core/body.c asks for a length */
     q->handler_state = in;
     s3_file_extension(q->key, in->put.ext);
-    if (q->plan->length > DFS_PACK_MAX)
-        return large_begin(in, in->put.ext);
-    q->sink = &small_sink;
-    return S3ERR_OK;
+    enum s3err e = S3ERR_OK;
+    if (q->plan->length == UINT64_MAX) { /* a form's: of all others core/body.c wants a length */
+        q->sink = &growing_sink;
+    } else if (q->plan->length > DFS_PACK_MAX) {
+        e = large_open(in);
+        q->sink = e == S3ERR_OK ? &large_sink : NULL;
+    } else {
+        q->sink = &small_sink;
+    }
+    return e;
 }

@@ -5,6 +5,7 @@
  *
  *   small:  bytes are kept in memory; the end: MD5, description, one item of a batch to the storage
  *   large:  bytes stream into a file of the storage (dfs/upload_file); the end: description, commit
+ *   form:   nobody knows how many will come: small until that is too little, then large
  *   empty:  a note takes the place of a file
  *   then:   one update of the index names the file; when that is refused the file is an orphan
  *
@@ -42,7 +43,8 @@ struct s3_ingest {
     struct s3_dfs_put put;
     struct s3_update update;
     struct buf description;
-    int refused; /* of the commit, while the orphan is queued */
+    int refused;         /* of the commit, while the orphan is queued */
+    enum s3err unopened; /* why a growing one could not become large */
 };
 
 /*

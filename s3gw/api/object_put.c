@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PutObject. Rule: s3-behaviours 10, 12, 13; S3 API Reference, PutObject. */
+/* PutObject, and PostObject once its fields are headers. Rule: s3-behaviours 10, 12, 13; S3 API
+ * Reference, PutObject. */
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/ingest.h"
 #include "s3gw/api/object_headers.h"
+#include "s3gw/api/post_object.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
@@ -40,6 +42,8 @@ static void answer(struct s3_ingest *in)
     struct put *p = (struct put *)in;
     s3_object_written_headers(in->q, &p->o);
     s3_object_checksum_headers(in->q, &p->o);
+    if (in->q->post)
+        s3_post_answer(in->q, &p->o);
 }
 
 /* A condition that fails now spares the client its upload; the commit judges again. */

@@ -7,6 +7,7 @@
 #define BODY_NONE   S3_BODY_NONE, false
 #define BODY_XML    S3_BODY_XML, false
 #define BODY_STREAM S3_BODY_STREAM, false
+#define BODY_FORM   S3_BODY_FORM, false
 #define BODY_PARTS  S3_BODY_XML, true
 
 const struct s3_op s3_ops[] = {

@@ -36,6 +36,27 @@ struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename
     return buf_err(&out) ? STR_NULL : arena_str(&q->arena, buf_str(&out));
 }
 
+enum s3err s3_post_open(struct s3_req *q, const struct s3_form *form)
+{
+    struct s3_post *post = arena_alloc(&q->arena, sizeof(*post));
+    size_t n;
+    const struct s3_pair *from = s3_form_fields(form, &n);
+    struct s3_pair *pairs = arena_alloc(&q->arena, MAX(n, (size_t)1) * sizeof(*pairs));
+    if (!post || !pairs)
+        return S3ERR_SLOW_DOWN;
+    *post = (struct s3_post){.fields = {pairs, n}, .filename = s3_form_filename(form)};
+    for (size_t i = 0; i < n; i++) {
+        pairs[i] = from[i];
+        if (!str_ieq(from[i].name, STR("key")))
+            continue;
+        pairs[i].value = s3_post_expand(q, from[i].value, post->filename);
+        if (!pairs[i].value.p)
+            return S3ERR_SLOW_DOWN;
+    }
+    q->post = post;
+    return S3ERR_OK;
+}
+
 /* --- signature --- */
 
 static enum s3err missing_field(struct s3_req *q, struct str name)
@@ -116,12 +137,13 @@ static enum s3err verify_v4(struct s3_req *q, const struct s3_post_fields *f, en
             "x-amz-date", str_head(values[2], 256));
     struct s3_access_key key;
     struct s3_user user;
-    q->who.how = S3_AUTH_V4_QUERY;
+    q->who.how = S3_AUTH_V4_FORM;
     enum s3err e = look_up(q, scope.access_key, how, &key, &user);
     if (e != S3ERR_OK)
         return e;
-    if (s3_post_field(f, STR("x-amz-security-token")).n)
-        return S3ERR_INVALID_TOKEN;
+    struct str token = s3_post_field(f, STR("x-amz-security-token"));
+    if (token.n) /* we give none: nobody can have a right one */
+        return s3_err(q, S3ERR_INVALID_TOKEN, "Token-0", str_head(token, 2048));
     uint8_t mac[32];
     char hex[64];
     scope.secret = key.secret;
@@ -143,7 +165,7 @@ static enum s3err verify_v2(struct s3_req *q, const struct s3_post_fields *f, en
         return missing_field(q, access_key.p ? STR("signature") : STR("AWSAccessKeyId"));
     struct s3_access_key key;
     struct s3_user user;
-    q->who.how = S3_AUTH_V2_QUERY;
+    q->who.how = S3_AUTH_V2_FORM;
     enum s3err e = look_up(q, access_key, how, &key, &user);
     if (e != S3ERR_OK)
         return e;

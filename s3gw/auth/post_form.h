@@ -9,12 +9,14 @@
 #ifndef S3_POST_FORM_H
 #define S3_POST_FORM_H
 
+#include "s3gw/core/form.h"
 #include "s3gw/core/req.h"
 #include "s3gw/index/index.h"
 
 enum { S3_POST_POLICY_MAX = 20 * 1024 };
 
-/* Fields before the file, in order; names without case, as sent. */
+/* Fields before the file, in order; names without case, as sent. "${filename}" in the key is
+ * replaced: conditions see the key that is stored. */
 struct s3_post_fields {
     const struct s3_pair *pairs;
     size_t n;
@@ -24,6 +26,16 @@ struct s3_post_limits {
     uint64_t min,
         max; /* bytes of the file, from content-length-range; 0 and UINT64_MAX without one */
 };
+
+/* What a form says, at the moment its file begins; q->post. */
+struct s3_post {
+    struct s3_post_fields fields;
+    struct str filename; /* as the client named it, may be empty */
+    struct s3_post_limits limits;
+};
+
+/* Sets q->post from what @form has read. OK or SlowDown. */
+enum s3err s3_post_open(struct s3_req *q, const struct s3_form *form);
 
 /* First field of that name, without case; absent when there is none. */
 struct str s3_post_field(const struct s3_post_fields *f, struct str name);

@@ -3,8 +3,8 @@
  * post_policy - the policy document of a browser form: JSON with "expiration" and "conditions";
  * every field of the form must meet its conditions, and must have at least one.
  *
- * Conditions see the fields as sent, "${filename}" not yet replaced: what replaces it is one path
- * part and cannot leave a prefix that was tested.
+ * Conditions see the key with "${filename}" replaced, which is the key that is stored, and all other
+ * fields as sent.
  */
 #include <inttypes.h>
 #include <jansson.h>

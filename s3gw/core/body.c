@@ -106,8 +106,11 @@ static enum s3err deliver(struct s3_body *b, struct str piece,
     if (piece.n > b->plan.length - b->decoded) /* more than announced; UINT64_MAX never is */
         return die(b, S3ERR_INCOMPLETE_BODY);
     b->decoded += piece.n;
-    if (b->decoded > S3_BODY_DATA_MAX)
-        return die(b, S3ERR_ENTITY_TOO_LARGE);
+    uint64_t max = b->plan.has_range ? MIN(b->plan.range_max, S3_BODY_DATA_MAX) : S3_BODY_DATA_MAX;
+    if (b->decoded > max) {
+        say_u64(b, S3ERR_ENTITY_TOO_LARGE, "ProposedSize", b->decoded);
+        return die(b, say_u64(b, S3ERR_ENTITY_TOO_LARGE, "MaxSizeAllowed", max));
+    }
     if (b->plan.signed_chunks)
         s3_hash_update(&b->chunk, piece.p, piece.n);
     s3_hash_update(&b->payload, piece.p, piece.n);
@@ -396,6 +399,10 @@ enum s3err s3_body_finish(struct s3_body *b, struct s3_req *q)
     if ((chunked && !b->ended && !nothing) ||
         (b->plan.length != UINT64_MAX && b->decoded != b->plan.length))
         return die(b, S3ERR_INCOMPLETE_BODY);
+    if (b->plan.has_range && b->decoded < b->plan.range_min) {
+        say_u64(b, S3ERR_ENTITY_TOO_SMALL, "ProposedSize", b->decoded);
+        return die(b, say_u64(b, S3ERR_ENTITY_TOO_SMALL, "MinSizeAllowed", b->plan.range_min));
+    }
     enum s3err e = chunked && b->ended ? finish_trailer(b, q) : S3ERR_OK;
     if (e == S3ERR_OK)
         e = check_payload(b, q);

@@ -49,6 +49,8 @@ struct s3_body_plan {
                                      asked for by x-amz-sdk-checksum-algorithm, else what the caller
                                      sets (CRC64NVME) */
     bool compute_crc64_too;       /* UploadPart: CRC64NVME besides */
+    bool has_range;               /* a form's content-length-range: bytes of its file */
+    uint64_t range_min, range_max;
     /* Once the body is complete, by http/exchange.c: what was computed; alg NONE: nothing. */
     struct s3_checksum got, got_crc64;
 };
@@ -60,6 +62,10 @@ struct s3_body_plan {
  * the body: left alone here.
  */
 enum s3err s3_body_plan(struct s3_req *q, struct s3_body_plan *plan);
+
+/* The same for the file of a form, whose fields have become q's headers; wire_length is the form's,
+ * as s3_body_plan() found it in the head. */
+enum s3err s3_body_plan_file(struct s3_req *q, struct s3_body_plan *plan);
 
 /* Content-Encoding as it is to be stored: without "aws-chunked"; absent when nothing else is left.
  * Arena. */

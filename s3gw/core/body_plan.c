@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "s3gw/core/body.h"
+#include "s3gw/core/form.h"
 #include "s3gw/core/op.h"
 
 static enum s3err invalid(struct s3_req *q, const char *message)
@@ -52,9 +53,16 @@ static enum s3err too_large(struct s3_req *q, uint64_t proposed)
                    str_c(max));
 }
 
+static bool is_form(const struct s3_req *q)
+{
+    return q->op && q->op->body == S3_BODY_FORM;
+}
+
 static enum s3err plan_lengths(struct s3_req *q, struct s3_body_plan *plan)
 {
-    bool streamed = q->op && q->op->body == S3_BODY_STREAM, announced;
+    bool form = is_form(q), announced;
+    bool streamed = form || (q->op && q->op->body == S3_BODY_STREAM);
+    uint64_t max = S3_BODY_DATA_MAX + (form ? S3_FORM_OVERHEAD_MAX : 0);
     uint64_t decoded;
     enum s3err e = wire_length(q, plan, &announced);
     if (e == S3ERR_OK)
@@ -76,7 +84,7 @@ static enum s3err plan_lengths(struct s3_req *q, struct s3_body_plan *plan)
         q->resp.close = true;
         return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("Transfer-Encoding"));
     }
-    if (plan->length != UINT64_MAX && plan->length > S3_BODY_DATA_MAX)
+    if (plan->length != UINT64_MAX && plan->length > max)
         return too_large(q, plan->length);
     return S3ERR_OK;
 }
@@ -177,12 +185,35 @@ static enum s3err plan_checksums(struct s3_req *q, struct s3_body_plan *plan)
     return e ? e : plan_algorithm(q, plan);
 }
 
+/* Digests in the head of a form would be of the form, fields and all, which nobody computes. */
+static enum s3err refuse_digests(struct s3_req *q, const struct s3_body_plan *plan)
+{
+    if (plan->has_sha256)
+        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("x-amz-content-sha256"));
+    for (size_t i = 0; i < q->nheaders; i++) {
+        enum s3_checksum_alg alg;
+        struct str name = q->headers[i].name;
+        if (str_ieq(name, STR("content-md5")) || s3_checksum_by_header(name, &alg) == 0)
+            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", name);
+    }
+    return S3ERR_OK;
+}
+
 enum s3err s3_body_plan(struct s3_req *q, struct s3_body_plan *plan)
 {
     plan->q = q;
     enum s3err e = plan_lengths(q, plan);
+    if (e == S3ERR_OK && is_form(q))
+        return refuse_digests(q, plan);
     if (e == S3ERR_OK)
         e = plan_md5(q, plan);
+    return e ? e : plan_checksums(q, plan);
+}
+
+enum s3err s3_body_plan_file(struct s3_req *q, struct s3_body_plan *plan)
+{
+    plan->length = UINT64_MAX;
+    enum s3err e = plan_md5(q, plan);
     return e ? e : plan_checksums(q, plan);
 }
 

@@ -6,8 +6,10 @@
  * this very byte, because CR occurs in the delimiter nowhere but in front.
  *
  *   BODY    content of a part, or what precedes the first (which starts as if a CRLF had gone
- * before) AFTER   behind a delimiter: CRLF opens a part, "--" ends the form HEAD    header lines of
- * a part, kept in `head` END     whatever follows is ignored (RFC 2046: the epilogue)
+ *           before)
+ *   AFTER   behind a delimiter: CRLF opens a part, "--" ends the form
+ *   HEAD    header lines of a part, kept in `head`
+ *   END     whatever follows is ignored (RFC 2046: the epilogue)
  */
 #include "s3gw/core/form.h"
 
@@ -15,12 +17,13 @@ enum state { BODY, AFTER, HEAD, END, DEAD };
 enum part { PREAMBLE, FIELD, FILE_PART, IGNORED };
 
 enum { BOUNDARY_MAX = 70, HEAD_MAX = 4096 }; /* RFC 2046 5.1.1 */
+_Static_assert(BOUNDARY_MAX + 4 == S3_FORM_HELD_MAX, "a delimiter is what is held back");
 
 struct s3_form {
     unsigned magic;
 #define FORM_MAGIC 0x6f0a3c55u
     struct s3_req *q;
-    struct s3_form_events on;
+    struct s3_form_out out;
     enum state state;
     enum part part;
     size_t matched; /* of delimiter; < delimiter_n */
@@ -90,7 +93,7 @@ struct str s3_form_parameter(struct arena *a, struct str header, struct str name
 
 /* --- life --- */
 
-enum s3err s3_form_new(struct s3_req *q, const struct s3_form_events *events, struct s3_form **ret)
+enum s3err s3_form_boundary(struct s3_req *q, struct str *ret)
 {
     struct str type = s3_req_header(q, STR("content-type")), rest = type;
     if (!type.p || !str_ieq(str_trim(next_parameter(&rest)), STR("multipart/form-data")))
@@ -99,12 +102,22 @@ enum s3err s3_form_new(struct s3_req *q, const struct s3_form_events *events, st
     struct str boundary = s3_form_parameter(&q->arena, type, STR("boundary"));
     if (!boundary.n || boundary.n > BOUNDARY_MAX || str_chr(boundary, '\r') != SIZE_MAX)
         return S3ERR_MALFORMED_POST_REQUEST;
+    *ret = boundary;
+    return S3ERR_OK;
+}
+
+enum s3err s3_form_new(struct s3_req *q, const struct s3_form_out *out, struct s3_form **ret)
+{
+    struct str boundary;
+    enum s3err e = s3_form_boundary(q, &boundary);
+    if (e != S3ERR_OK)
+        return e;
     AUTO(s3_form_free) struct s3_form *f = dfs_zalloc(sizeof(*f));
     if (!f)
         return S3ERR_SLOW_DOWN;
     f->magic = FORM_MAGIC;
     f->q = q;
-    f->on = *events;
+    f->out = *out;
     f->head = BUF(HEAD_MAX);
     f->value = BUF(S3_FORM_FIELDS_MAX);
     f->fields = arena_alloc(&q->arena, S3_FORM_FIELD_COUNT_MAX * sizeof(*f->fields));
@@ -155,7 +168,7 @@ static enum s3err content(struct s3_form *f, struct str piece)
         buf_adds(&f->value, piece);
         return buf_err(&f->value) ? S3ERR_SLOW_DOWN : S3ERR_OK;
     case FILE_PART:
-        return f->on.data(f->on.arg, piece);
+        return f->out.data(f->out.arg, piece);
     case PREAMBLE:
     case IGNORED:
         break;
@@ -183,7 +196,7 @@ static enum s3err one_file(struct s3_form *f)
                       f->had_file ? STR("2") : STR("0"));
 }
 
-/* The header lines are complete: what is this part? */
+/* The header lines are complete: what is this part? PENDING: the file. */
 static enum s3err part_begins(struct s3_form *f)
 {
     struct str lines = buf_str(&f->head), line, key, value, disposition = STR_NULL;
@@ -209,7 +222,7 @@ static enum s3err part_begins(struct s3_form *f)
     f->filename = s3_form_parameter(&f->q->arena, disposition, STR("filename"));
     if (!f->filename.p)
         f->filename = STR("");
-    return f->on.file(f->on.arg);
+    return S3ERR_PENDING;
 }
 
 /* --- bytes --- */
@@ -288,20 +301,22 @@ static enum s3err take_head(struct s3_form *f, struct str *in)
     return part_begins(f);
 }
 
-enum s3err s3_form_push(struct s3_form *f, struct str in)
+enum s3err s3_form_push(struct s3_form *f, struct str *in)
 {
     CHECK_OBJ(f, FORM_MAGIC);
     ASSERT(f->state != DEAD);
     enum s3err e = S3ERR_OK;
-    while (in.n && e == S3ERR_OK && f->state != END) {
+    while (in->n && e == S3ERR_OK && f->state != END) {
         if (f->state == BODY)
-            e = take_body(f, &in);
+            e = take_body(f, in);
         else if (f->state == AFTER)
-            e = take_after(f, &in);
+            e = take_after(f, in);
         else
-            e = take_head(f, &in);
+            e = take_head(f, in);
     }
-    if (e != S3ERR_OK)
+    if (f->state == END)
+        *in = str_from(*in, in->n);
+    if (e != S3ERR_OK && e != S3ERR_PENDING)
         f->state = DEAD;
     return e;
 }

@@ -15,28 +15,35 @@ enum {
     S3_FORM_FIELDS_MAX =
         20 * 1024, /* bytes of all fields before the file, names and values (s3-behaviours 25) */
     S3_FORM_FIELD_COUNT_MAX = 256,
+    S3_FORM_OVERHEAD_MAX = 1024 * 1024, /* what a form may be longer than its largest file */
+    S3_FORM_HELD_MAX = 74,              /* data of earlier pushes that one push may give out */
 };
 
 struct s3_form;
 
-/* What the form's reader is told. Each returns S3ERR_OK, or an error that ends the reading. */
-struct s3_form_events {
-    /* The file part begins: all fields are known now (s3_form_fields). */
-    enum s3err (*file)(void *arg);
+/* Takes the content of the file. Returns S3ERR_OK, or an error that ends the reading. */
+struct s3_form_out {
     enum s3err (*data)(void *arg, struct str piece);
     void *arg;
 };
 
 /*
- * From the Content-Type of @q. PreconditionFailed when it is no multipart/form-data (AWS; Differs:
- * 405 or 400 elsewhere), MalformedPOSTRequest without a usable boundary, SlowDown without memory.
+ * The boundary in the Content-Type of @q. PreconditionFailed when it is no multipart/form-data
+ * (AWS; Differs: 405 or 400 elsewhere), MalformedPOSTRequest without a usable boundary.
  */
-enum s3err s3_form_new(struct s3_req *q, const struct s3_form_events *events, struct s3_form **ret);
+enum s3err s3_form_boundary(struct s3_req *q, struct str *ret);
+
+/* From the Content-Type of @q: errors as above; SlowDown without memory. */
+enum s3err s3_form_new(struct s3_req *q, const struct s3_form_out *out, struct s3_form **ret);
 void s3_form_free(struct s3_form **f);
 
-/* OK; MalformedPOSTRequest, MaxPostPreDataLengthExceededError, InvalidArgument (a second file),
- * SlowDown, or an event's error; then the form is dead. */
-enum s3err s3_form_push(struct s3_form *f, struct str in);
+/*
+ * OK: all of *in was read. PENDING, once: the file part begins here, all fields are known
+ * (s3_form_fields), and *in is what follows; push it when the fields were judged. Else
+ * MalformedPOSTRequest, MaxPostPreDataLengthExceededError, InvalidArgument (a second file),
+ * SlowDown, or data()'s error; then the form is dead.
+ */
+enum s3err s3_form_push(struct s3_form *f, struct str *in);
 /* No more bytes. MalformedPOSTRequest when cut off, InvalidArgument without a file. */
 enum s3err s3_form_finish(struct s3_form *f);
 

@@ -15,6 +15,8 @@ enum s3_body_kind {
     S3_BODY_XML,    /* read whole into q->body, at most S3_BODY_WHOLE_MAX, digests checked, then
                        handle() */
     S3_BODY_STREAM, /* object data: begin() before the first byte, then data flows to the sink */
+    S3_BODY_FORM,   /* a browser's form: who, what and whether is asked when its file begins, which
+                       then flows as object data */
 };
 
 /* 10,000 parts with ETag and a SHA-512 each stay below this, as do 1,000 escaped keys to delete. */

@@ -17,6 +17,7 @@ struct s3_bucket;
 struct s3_gw; /* everything a handler may use: index, dfs, settings; see s3gw/core/gw.h */
 
 struct s3_body_plan;
+struct s3_post;
 struct s3_req;
 
 /*
@@ -57,7 +58,11 @@ struct s3_identity {
     struct str access_key;
     struct str policies;     /* that the user carries; absent: none. policy/identity.h */
     struct s3_limits limits; /* of the user */
-    enum { S3_AUTH_NONE, S3_AUTH_V4_HEADER, S3_AUTH_V4_QUERY, S3_AUTH_V2_HEADER, S3_AUTH_V2_QUERY } how;
+    enum {
+        S3_AUTH_NONE,
+        S3_AUTH_V4_HEADER, S3_AUTH_V4_QUERY, S3_AUTH_V4_FORM,
+        S3_AUTH_V2_HEADER, S3_AUTH_V2_QUERY, S3_AUTH_V2_FORM
+    } how;
 };
 
 /* A run of bytes of one stored file; what an answer's body is made of. */
@@ -124,8 +129,9 @@ struct s3_req {
     const char *why;              /* what let the caller in or kept them out; a literal of policy/eval.c */
 
     unsigned step;                /* questions answered so far; http/pipeline.c */
-    struct s3_body_plan *plan;    /* how the body is read; arena; XML and STREAM operations */
-    const struct s3_sink *sink;   /* STREAM operations, once their handler has run */
+    struct s3_body_plan *plan;    /* how the body is read; arena; NULL for those without one */
+    const struct s3_sink *sink;   /* STREAM operations, once their handler has run; FORM likewise */
+    struct s3_post *post;         /* FORM operations, once the file begins: its fields, auth/post_form.h */
 
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
     struct str body;

@@ -12,6 +12,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "s3gw/api/cors.h"
+#include "s3gw/auth/post_form.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/op.h"
@@ -50,6 +51,7 @@ void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *con
 
 static void free_exchange(struct s3_exchange *x)
 {
+    s3_form_free(&x->form);
     s3_body_free(&x->body);
     buf_free(&x->whole);
     free(x->out.block);
@@ -362,6 +364,78 @@ static bool take_piece(struct s3_exchange *x, struct str piece)
     return true;
 }
 
+/* ---- a form: fields, then the file, which is data ---- */
+
+static enum s3err form_data(void *arg, struct str piece)
+{
+    struct s3_exchange *x = arg;
+    return s3_body_push(x->body, piece, to_sink, x);
+}
+
+static enum s3err open_form(struct s3_exchange *x)
+{
+    return s3_form_new(&x->req, &(struct s3_form_out){form_data, x}, &x->form);
+}
+
+static void form_on_worker(void *arg)
+{
+    struct s3_exchange *x = arg;
+    x->req.may_block = true;
+    enum s3err e = s3_pipeline_form(&x->req);
+    x->req.may_block = false;
+    if (e != S3ERR_OK)
+        x->result = e;
+    s3_exchange_resume(x);
+}
+
+/* Its fields are known. True: the connection was suspended, a worker judges them. */
+static bool judge_form(struct s3_exchange *x)
+{
+    enum s3err e = s3_post_open(&x->req, x->form);
+    if (e == S3ERR_OK)
+        e = s3_pipeline_form(&x->req);
+    if (e == S3ERR_WOULD_BLOCK)
+        return to_worker(x, form_on_worker);
+    if (e != S3ERR_OK)
+        x->result = e;
+    return false;
+}
+
+/* Some bytes. What is left of *in, when the connection was suspended, will come again. */
+static void take_form(struct s3_exchange *x, struct str *in)
+{
+    struct s3_req *q = &x->req;
+    while (in->n > 0 && x->result == S3ERR_PENDING) {
+        if (q->sink && !x->body && !(x->body = s3_body_new(q->plan))) {
+            fail(x, S3ERR_SLOW_DOWN);
+            break;
+        }
+        if (q->sink && !wait_for_room(x, in->n + S3_FORM_HELD_MAX))
+            return;
+        if (x->result != S3ERR_PENDING)
+            break;
+        enum s3err e = s3_form_push(x->form, in);
+        if (e == S3ERR_PENDING) {
+            if (judge_form(x))
+                return;
+        } else if (e != S3ERR_OK) {
+            fail(x, e);
+        } else if (q->sink && q->sink->settle) {
+            q->sink->settle(q);
+        }
+    }
+    x->drained += in->n;
+    in->n = 0;
+}
+
+static bool form_complete(struct s3_exchange *x)
+{
+    enum s3err e = x->form ? s3_form_finish(x->form) : S3ERR_OK;
+    if (e != S3ERR_OK)
+        fail(x, e);
+    return e == S3ERR_OK;
+}
+
 /* Content-MD5 of a document; a sink judges its data by itself. */
 static enum s3err check_document(struct s3_exchange *x)
 {
@@ -377,7 +451,7 @@ static enum s3err check_document(struct s3_exchange *x)
 static void finish_body(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
-    if (!x->body)
+    if (!form_complete(x) || !x->body)
         return;
     enum s3err e = s3_body_finish(x->body, q);
     if (e == S3ERR_OK)
@@ -449,7 +523,11 @@ static enum MHD_Result judged(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
     x->state = S3_X_BODY;
-    if (x->result == S3ERR_PENDING && q->plan) {
+    if (x->result == S3ERR_PENDING && q->op->body == S3_BODY_FORM) {
+        enum s3err e = open_form(x);
+        if (e != S3ERR_OK)
+            fail(x, e);
+    } else if (x->result == S3ERR_PENDING && q->plan) {
         x->body = s3_body_new(q->plan);
         if (!x->body)
             fail(x, S3ERR_SLOW_DOWN);
@@ -486,10 +564,13 @@ static enum MHD_Result on_head(struct s3_exchange *x, const char *method)
 static enum MHD_Result on_data(struct s3_exchange *x, const char *data, size_t *n)
 {
     size_t some = MIN(*n, (size_t)64 * 1024);
-    if (!take_piece(x, str_of(data, some)))
-        return MHD_YES;
-    x->received += some;
-    *n -= some;
+    struct str rest = str_of(data, some);
+    if (x->form)
+        take_form(x, &rest);
+    else if (take_piece(x, rest))
+        rest.n = 0;
+    x->received += some - rest.n;
+    *n -= some - rest.n;
     /* The rest of an upload that failed is read to its end, so that the client gets the answer. */
     uint64_t limit = x->req.plan ? S3_BODY_DATA_MAX : DRAIN_MAX;
     return x->drained > limit ? MHD_NO : MHD_YES;

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "s3gw/core/body.h"
+#include "s3gw/core/form.h"
 #include "s3gw/core/pool.h"
 #include "s3gw/core/req.h"
 #include "s3gw/http/accesslog.h"
@@ -95,7 +96,8 @@ struct s3_exchange {
     enum s3err result; /* S3ERR_PENDING until known */
     _Atomic int turn;  /* enum s3_turn */
     struct s3_job job;
-    struct s3_body *body;
+    struct s3_form *form; /* FORM operations: what the bytes are before they are data */
+    struct s3_body *body; /* of a form: once its fields were judged */
     struct buf whole; /* body of XML operations */
     struct s3_outflow out;
     uint64_t drained;        /* bytes of a body nobody wants */

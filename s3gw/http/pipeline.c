@@ -3,8 +3,11 @@
 
 #include "dfscore/base/clock.h"
 #include "s3gw/api/ops.h"
+#include "s3gw/api/post_object.h"
 #include "s3gw/auth/auth.h"
+#include "s3gw/auth/post_form.h"
 #include "s3gw/core/body.h"
+#include "s3gw/core/form.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/uri.h"
 #include "s3gw/index/bucket.h"
@@ -33,7 +36,11 @@ static enum s3err authenticate(struct s3_req *q)
         q->who.anonymous = true;
         return S3ERR_OK;
     }
-    return s3_auth_verify(q, how(q));
+    enum s3err e = s3_auth_verify(q, how(q));
+    if (e == S3ERR_OK && q->op->body == S3_BODY_FORM && !q->who.anonymous)
+        return s3_err_arg(q, "Only one auth mechanism allowed: a form is signed in its fields.",
+                          "Authorization", s3_req_header(q, STR("authorization")));
+    return e;
 }
 
 /* Not too often? */
@@ -66,11 +73,21 @@ static enum s3err load_bucket(struct s3_req *q)
     return S3ERR_OK;
 }
 
+/* May they? Of a form nobody knows yet who they are. */
+static enum s3err permitted(struct s3_req *q)
+{
+    return q->op->body == S3_BODY_FORM ? S3ERR_OK : s3_policy_check(q);
+}
+
 /* How is the body read? */
 static enum s3err plan_body(struct s3_req *q)
 {
     if (q->op->body == S3_BODY_NONE)
         return S3ERR_OK;
+    struct str boundary;
+    enum s3err is_form = q->op->body == S3_BODY_FORM ? s3_form_boundary(q, &boundary) : S3ERR_OK;
+    if (is_form != S3ERR_OK)
+        return is_form;
     struct s3_body_plan *plan = arena_alloc(&q->arena, sizeof(*plan));
     if (!plan)
         return S3ERR_SLOW_DOWN;
@@ -87,9 +104,12 @@ static enum s3err plan_body(struct s3_req *q)
 /* Not too much? What has no body says itself, when it knows its size (copies, Complete). */
 static enum s3err within_quota(struct s3_req *q)
 {
-    if (q->op->body != S3_BODY_STREAM || !q->bkt)
+    bool data = q->op->body == S3_BODY_STREAM || q->post;
+    if (!data || !q->bkt)
         return S3ERR_OK;
-    uint64_t bytes = q->plan->length == UINT64_MAX ? 0 : q->plan->length;
+    uint64_t bytes = q->post                         ? q->plan->wire_length /* a little more */
+                     : q->plan->length == UINT64_MAX ? 0
+                                                     : q->plan->length;
     return s3_quota_check(q, q->bkt, bytes, 1);
 }
 
@@ -100,15 +120,57 @@ static enum s3err open_sink(struct s3_req *q)
 }
 
 static enum s3err (*const steps[])(struct s3_req *) = {
-    address,         s3_route, /* which operation?   api/ops.def */
-    authenticate,              /* who asks?          auth/ */
-    within_rate,               /* not too often?     policy/ */
-    load_bucket,               /* of which bucket?   index/ */
-    s3_policy_check,           /* may they?          policy/ */
-    plan_body,                 /* how is it read?    core/body.h */
-    within_quota,              /* not too much?      policy/ */
+    address,      s3_route, /* which operation?   api/ops.def */
+    authenticate,           /* who asks?          auth/ */
+    within_rate,            /* not too often?     policy/ */
+    load_bucket,            /* of which bucket?   index/ */
+    permitted,              /* may they?          policy/ */
+    plan_body,              /* how is it read?    core/body.h */
+    within_quota,           /* not too much?      policy/ */
     open_sink,
 };
+
+/* --- the same of a form, whose fields are known now --- */
+
+static enum s3err form_signer(struct s3_req *q)
+{
+    return s3_post_verify(q, &q->post->fields, how(q), &q->post->limits);
+}
+
+static enum s3err plan_file(struct s3_req *q)
+{
+    q->plan->has_range = true;
+    q->plan->range_min = q->post->limits.min;
+    q->plan->range_max = q->post->limits.max;
+    return s3_body_plan_file(q, q->plan);
+}
+
+static enum s3err open_file_sink(struct s3_req *q)
+{
+    return q->op->handle(q);
+}
+
+static enum s3err (*const form_steps[])(struct s3_req *) = {
+    form_signer,     /* who asks?                          auth/post_form.h */
+    within_rate,     /* not too often?                     policy/ */
+    s3_post_object,  /* what object, with which options?   api/post_object.h */
+    s3_policy_check, /* may they?                          policy/ */
+    plan_file,       /* which digests?                     core/body.h */
+    within_quota,    /* not too much?                      policy/ */
+    open_file_sink,
+};
+
+enum s3err s3_pipeline_form(struct s3_req *q)
+{
+    ASSERT(q->post && q->step >= ARRAY_LEN(steps));
+    for (; q->step < ARRAY_LEN(steps) + ARRAY_LEN(form_steps); q->step++) {
+        enum s3err e = form_steps[q->step - ARRAY_LEN(steps)](q);
+        ASSERT(e != S3ERR_PENDING);
+        if (e != S3ERR_OK)
+            return e;
+    }
+    return S3ERR_OK;
+}
 
 enum s3err s3_pipeline_head(struct s3_req *q)
 {

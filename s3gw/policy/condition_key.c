@@ -76,10 +76,12 @@ static void signature_version(const struct s3_ask *ask, struct s3_key_values *re
     switch (ask->q->who.how) {
     case S3_AUTH_V4_HEADER:
     case S3_AUTH_V4_QUERY:
+    case S3_AUTH_V4_FORM:
         one(ret, STR("AWS4-HMAC-SHA256"));
         break;
     case S3_AUTH_V2_HEADER:
     case S3_AUTH_V2_QUERY:
+    case S3_AUTH_V2_FORM:
         one(ret, STR("AWS"));
         break;
     case S3_AUTH_NONE:
@@ -91,6 +93,8 @@ static void auth_type(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     if (ask->q->who.how == S3_AUTH_V4_HEADER || ask->q->who.how == S3_AUTH_V2_HEADER)
         one(ret, STR("REST-HEADER"));
+    else if (ask->q->post)
+        one(ret, STR("POST"));
     else if (ask->q->who.how != S3_AUTH_NONE)
         one(ret, STR("REST-QUERY-STRING"));
 }

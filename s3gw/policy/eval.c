@@ -278,11 +278,11 @@ static enum s3err check(struct s3_req *q)
         return S3ERR_OK;
     bool version = op->version_action && s3_req_has_param(q, STR("versionId"));
     enum s3err e = s3_policy_allows(q, q->bkt, q->key, version ? op->version_action : op->action);
-    bool writes = op->level == S3_OBJECT && strcmp(op->action, "s3:PutObject") == 0;
+    bool writes = q->key.p && strcmp(op->action, "s3:PutObject") == 0;
+    bool data = op->body == S3_BODY_STREAM || op->body == S3_BODY_FORM;
     if (e != S3ERR_OK || !writes || q->who.root || !(was_shared(q->bkt) || carries_policies(q)))
         return e;
-    if (q->who.anonymous &&
-        op->body != S3_BODY_STREAM) /* Create, copies, Complete: signed callers only */
+    if (q->who.anonymous && !data) /* Create, copies, Complete: signed callers only */
         return decided(q, S3_WHY_ANONYMOUS);
     return check_options(q);
 }

@@ -28,12 +28,6 @@ static struct s3_gw gw = {.region = STR_INIT("us-east-1"), .sigv2 = true};
 static struct s3_pair type = {STR_INIT("content-type"),
                               STR_INIT("multipart/form-data; boundary=xx")};
 
-static enum s3err begin(void *arg)
-{
-    (void)arg;
-    return S3ERR_OK;
-}
-
 static enum s3err keep(void *arg, struct str piece)
 {
     ASSERT(piece.n > 0);
@@ -51,20 +45,28 @@ static enum s3err read_form(struct str in, size_t step, struct buf *out)
     q.bucket = STR("bkt");
     q.headers = &type;
     q.nheaders = 1;
-    ASSERT(s3_form_new(&q, &(struct s3_form_events){begin, keep, out}, &f) == S3ERR_OK);
+    ASSERT(s3_form_new(&q, &(struct s3_form_out){keep, out}, &f) == S3ERR_OK);
     enum s3err e = S3ERR_OK;
-    for (size_t i = 0; i < in.n && e == S3ERR_OK; i += step)
-        e = s3_form_push(f, str_head(str_from(in, i), step));
+    for (size_t i = 0; i < in.n && e == S3ERR_OK; i += step) {
+        struct str piece = str_head(str_from(in, i), step);
+        while (piece.n > 0 && e == S3ERR_OK) {
+            e = s3_form_push(f, &piece);
+            if (e == S3ERR_PENDING) {
+                ASSERT(!q.post); /* once */
+                e = s3_post_open(&q, f);
+            }
+        }
+    }
     if (e == S3ERR_OK)
         e = s3_form_finish(f);
-    struct s3_post_fields fields;
-    struct s3_post_limits limits;
-    fields.pairs = s3_form_fields(f, &fields.n);
-    for (size_t i = 0; i < fields.n; i++)
-        buf_addf(out, "|" STR_F "=" STR_F, STR_A(fields.pairs[i].name),
-                 STR_A(fields.pairs[i].value));
-    if (e == S3ERR_OK)
-        (void)s3_post_verify(&q, &fields, S3_READ_ANY, &limits);
+    ASSERT(e != S3ERR_OK || q.post);
+    if (e == S3ERR_OK) {
+        const struct s3_post_fields *fields = &q.post->fields;
+        for (size_t i = 0; i < fields->n; i++)
+            buf_addf(out, "|" STR_F "=" STR_F, STR_A(fields->pairs[i].name),
+                     STR_A(fields->pairs[i].value));
+        (void)s3_post_verify(&q, fields, S3_READ_ANY, &q.post->limits);
+    }
     s3_req_fini(&q);
     return e;
 }

@@ -12,6 +12,7 @@
 
 static const struct s3_op stream = {.name = "PutObject", .body = S3_BODY_STREAM};
 static const struct s3_op xml = {.name = "DeleteObjects", .body = S3_BODY_XML};
+static const struct s3_op a_form = {.name = "PostObject", .body = S3_BODY_FORM};
 static const struct s3_op complete = {
     .name = "CompleteMultipartUpload", .body = S3_BODY_XML, .checksum_is_objects = true};
 
@@ -165,6 +166,13 @@ static const struct {
      0,
      S3_CK_NONE},
     {&stream, CHUNKED, {CL, DECODED, TRAILER}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
+    {&a_form, RAW, {CL}, S3ERR_OK, 9, S3_CK_NONE},
+    {&a_form, RAW, {"Content-Length: 5369757696"}, S3ERR_OK, 5369757696, S3_CK_NONE}, /* 5 GiB, 1 MiB */
+    {&a_form, RAW, {"Content-Length: 5369757697"}, S3ERR_ENTITY_TOO_LARGE, 0, S3_CK_NONE},
+    {&a_form, RAW, {NULL}, S3ERR_MISSING_CONTENT_LENGTH, 0, S3_CK_NONE},
+    {&a_form, RAW, {"Transfer-Encoding: chunked"}, S3ERR_NOT_IMPLEMENTED, 0, S3_CK_NONE},
+    {&a_form, RAW, {CL, CK}, S3ERR_NOT_IMPLEMENTED, 0, S3_CK_NONE},
+    {&a_form, RAW, {CL, "Content-MD5: x"}, S3ERR_NOT_IMPLEMENTED, 0, S3_CK_NONE},
     {&complete, RAW, {CL, CK64, "x-amz-checksum-type: FULL_OBJECT"}, S3ERR_OK, 9, S3_CK_NONE},
 };
 
@@ -181,6 +189,47 @@ static void heads_become_plans_or_errors(void **state)
             continue;
         if (p.length != heads[i].length || p.compute != heads[i].compute)
             fail_msg("row %zu: length or algorithm", i);
+    }
+}
+
+static enum s3err ignore_piece(void *arg, struct str piece)
+{
+    (void)arg;
+    (void)piece;
+    return S3ERR_OK;
+}
+
+static void a_forms_file_stays_within_its_range(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t min, max;
+        enum s3err want;
+        const char *limit, *value;
+    } rows[] = {
+        {0, UINT64_MAX, S3ERR_OK, NULL, NULL},
+        {9, 9, S3ERR_OK, NULL, NULL},
+        {0, 8, S3ERR_ENTITY_TOO_LARGE, "MaxSizeAllowed", "8"},
+        {0, 0, S3ERR_ENTITY_TOO_LARGE, "MaxSizeAllowed", "0"},
+        {10, 20, S3ERR_ENTITY_TOO_SMALL, "MinSizeAllowed", "10"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct s3_body_plan p = plan_of(RAW);
+        ask(&a_form, LINES("Content-Length: 500"));
+        assert_int_equal(s3_body_plan(&q, &p), S3ERR_OK);
+        p.has_range = true;
+        p.range_min = rows[i].min;
+        p.range_max = rows[i].max;
+        ask(&a_form, LINES(CK));
+        assert_int_equal(s3_body_plan_file(&q, &p), S3ERR_OK);
+        assert_true(p.length == UINT64_MAX && p.wire_length == 500 && p.compute == S3_CK_CRC32);
+        AUTO(s3_body_free) struct s3_body *b = s3_body_new(&p);
+        enum s3err e = s3_body_push(b, STR("12345"), ignore_piece, NULL);
+        e = e ? e : s3_body_push(b, STR("6789"), ignore_piece, NULL);
+        e = e ? e : s3_body_finish(b, &q);
+        assert_int_equal(e, rows[i].want);
+        if (rows[i].limit)
+            assert_true(str_eq(extra(rows[i].limit), str_c(rows[i].value)));
     }
 }
 
@@ -515,6 +564,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heads_become_plans_or_errors),
+        cmocka_unit_test(a_forms_file_stays_within_its_range),
         cmocka_unit_test(two_lengths_close_the_connection),
         cmocka_unit_test(a_checksum_in_a_presigned_query_does_not_judge_the_body),
         cmocka_unit_test(content_md5_is_compared_with_both_shown),
