@@ -48,20 +48,21 @@ static int longest_first(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-static int set_domains(struct s3_gw *gw, const struct dfs_conf_list *list)
+static int set_domains(const struct dfs_conf_list *list, struct str **ret, size_t *ret_n)
 {
-    gw->domains = dfs_zalloc(list->n * sizeof(*gw->domains));
-    if (!gw->domains)
+    struct str *domains = dfs_zalloc(list->n * sizeof(*domains));
+    if (!domains)
         return -ENOMEM;
     for (size_t i = 0; i < list->n; i++) {
         for (char *p = list->v[i]; *p; p++) {
             if (*p >= 'A' && *p <= 'Z')
                 *p = (char)(*p - 'A' + 'a');
         }
-        gw->domains[i] = str_c(list->v[i]);
+        domains[i] = str_c(list->v[i]);
     }
-    gw->ndomains = list->n;
-    qsort(gw->domains, gw->ndomains, sizeof(*gw->domains), longest_first);
+    qsort(domains, list->n, sizeof(*domains), longest_first);
+    *ret = domains;
+    *ret_n = list->n;
     return 0;
 }
 
@@ -372,7 +373,9 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     };
     s3_rates_init(&g->rates);
     g->gw.rates = &g->rates;
-    int r = set_domains(&g->gw, &g->conf->domains);
+    int r = set_domains(&g->conf->domains, &g->gw.domains, &g->gw.ndomains);
+    if (r == 0)
+        r = set_domains(&g->conf->websites, &g->gw.websites, &g->gw.nwebsites);
     if (r == 0)
         r = set_classes(&g->gw, &g->conf->classes);
     if (r == 0)
@@ -400,8 +403,9 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     s3_index_close(&g->gw.index);
     free_classes(&g->gw);
     free(g->gw.domains);
-    g->gw.domains = NULL;
-    g->gw.ndomains = 0;
+    free(g->gw.websites);
+    g->gw.domains = g->gw.websites = NULL;
+    g->gw.ndomains = g->gw.nwebsites = 0;
 }
 
 void s3gw_gateway_reload(struct s3gw_gateway *g)

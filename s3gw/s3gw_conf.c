@@ -18,6 +18,9 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
              "The region clients sign for."),
     CONF_LIST(C, domains, "domain", 0, 32, CONF_RESTART,
               "A domain whose sub-domains are buckets (virtual-host style); may be repeated."),
+    CONF_LIST(C, websites, "website_domain", 0, 32, CONF_RESTART,
+              "A domain below which buckets are websites, to those who may read them without a signature;\n"
+              "may be repeated."),
     CONF_STR(C, default_group, "default_group", "group1", 1, 16, CONF_RESTART,
              "Group that gets buckets whose creator names none."),
     CONF_LIST(C, classes, "storage_class", 0, S3_CLASSES_MAX, CONF_RESTART,
@@ -147,6 +150,31 @@ static bool name_ok(struct str s)
     return s.n > 0;
 }
 
+static int check_names(const char *setting, const struct dfs_conf_list *list, struct buf *err)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (!name_ok(str_c(list->v[i]))) {
+            buf_addf(err, "%s = %s: letters, digits, '-' and '.' only", setting, list->v[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int check_domains(const struct s3gw_conf *conf, struct buf *err)
+{
+    int r = check_names("domain", &conf->domains, err);
+    if (r == 0)
+        r = check_names("website_domain", &conf->websites, err);
+    for (size_t i = 0; r == 0 && i < conf->websites.n; i++)
+        for (size_t k = 0; r == 0 && k < conf->domains.n; k++)
+            if (str_ieq(str_c(conf->websites.v[i]), str_c(conf->domains.v[k]))) {
+                buf_addf(err, "website_domain = %s: is a domain too", conf->websites.v[i]);
+                r = -EINVAL;
+            }
+    return r;
+}
+
 static int check_tls(const struct s3gw_conf *conf, struct buf *err)
 {
     if (!*conf->tls_cert != !*conf->tls_key) {
@@ -233,13 +261,9 @@ int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
         buf_addf(err, "region = %s: letters, digits, '-' and '.' only", conf->region);
         return -EINVAL;
     }
-    for (size_t i = 0; i < conf->domains.n; i++) {
-        if (!name_ok(str_c(conf->domains.v[i]))) {
-            buf_addf(err, "domain = %s: letters, digits, '-' and '.' only", conf->domains.v[i]);
-            return -EINVAL;
-        }
-    }
-    int r = check_storages(conf, err);
+    int r = check_domains(conf, err);
+    if (r == 0)
+        r = check_storages(conf, err);
     if (r == 0)
         r = check_trackers(conf, err);
     if (r == 0)

@@ -18,7 +18,7 @@ struct s3gw_conf {
     char *listen;               /* "address:port"; see s3gw_conf_check for its parts */
     char *tls_cert, *tls_key;   /* PEM files; both empty: plain HTTP */
     char *region;
-    struct dfs_conf_list domains;
+    struct dfs_conf_list domains, websites;
     char *default_group;
     struct dfs_conf_list classes; /* "STANDARD_IA=group2"; empty: s3_classes_default */
     struct dfs_conf_list storages;  /* "group1=/path/of/storage.sock" */

@@ -26,6 +26,7 @@ static const char help[] =
     "  --listen ADDR:PORT    where S3 clients connect (127.0.0.1:9000); port 0: any free one\n"
     "  --region R            the region clients sign for (us-east-1)\n"
     "  --domain D            buckets are also sub-domains of D; may be repeated\n"
+    "  --website-domain D    buckets are also websites, as sub-domains of D; may be repeated\n"
     "  --tls-cert F --tls-key F   PEM files: serve HTTPS instead of HTTP\n"
     "  --tracker-port N      FastDFS clients connect here, on loopback (22122 when free); 0: any\n"
     "  --storage-port N      the storage server, on loopback (23000 when free); 0: any\n"
@@ -57,7 +58,7 @@ struct standalone {
 
 /* --- command line ----------------------------------------------------------------------------- */
 
-enum { OPT_DATA = 256, OPT_LISTEN, OPT_REGION, OPT_DOMAIN, OPT_CERT, OPT_KEY, OPT_TRACKER, OPT_STORAGE,
+enum { OPT_DATA = 256, OPT_LISTEN, OPT_REGION, OPT_DOMAIN, OPT_WEBSITE, OPT_CERT, OPT_KEY, OPT_TRACKER, OPT_STORAGE,
        OPT_DURABILITY, OPT_REBUILD, OPT_CONFIG, OPT_HELP };
 
 static const struct option options[] = {
@@ -65,6 +66,7 @@ static const struct option options[] = {
     {"listen", required_argument, NULL, OPT_LISTEN},
     {"region", required_argument, NULL, OPT_REGION},
     {"domain", required_argument, NULL, OPT_DOMAIN},
+    {"website-domain", required_argument, NULL, OPT_WEBSITE},
     {"tls-cert", required_argument, NULL, OPT_CERT},
     {"tls-key", required_argument, NULL, OPT_KEY},
     {"tracker-port", required_argument, NULL, OPT_TRACKER},
@@ -110,6 +112,8 @@ static int take_option(struct standalone *s, int c)
         return s3gw_conf_set(&conf->region, str_c(optarg));
     case OPT_DOMAIN:
         return s3gw_conf_add(&conf->domains, str_c(optarg));
+    case OPT_WEBSITE:
+        return s3gw_conf_add(&conf->websites, str_c(optarg));
     case OPT_CERT:
         return s3gw_conf_set(&conf->tls_cert, str_c(optarg));
     case OPT_KEY:

@@ -78,6 +78,12 @@ enum s3err s3_h_put_bucket_cors(struct s3_req *q);
 enum s3err s3_h_delete_bucket_cors(struct s3_req *q);
 enum s3err s3_h_preflight(struct s3_req *q);
 
+/* website.c */
+enum s3err s3_h_get_bucket_website(struct s3_req *q);
+enum s3err s3_h_put_bucket_website(struct s3_req *q);
+enum s3err s3_h_delete_bucket_website(struct s3_req *q);
+enum s3err s3_h_website(struct s3_req *q);
+
 /* object_get.c */
 enum s3err s3_h_get_object(struct s3_req *q);
 enum s3err s3_h_head_object(struct s3_req *q);

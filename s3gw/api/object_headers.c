@@ -14,6 +14,8 @@
 #include "s3gw/policy/access.h"
 #include "s3gw/policy/acl.h"
 
+enum { REDIRECT_MAX = 2048 }; /* User Guide, "Configuring a webpage redirect": 2 KB */
+
 static const struct str META = STR_INIT("x-amz-meta-");
 
 /* Kept with the object and given back. response: the query name that overrides it on reads. */
@@ -60,6 +62,10 @@ static enum s3err system_headers_from(struct s3_req *q, struct s3_object *o)
         if (ours && !str_starts(v, STR("/")) && !str_starts(v, STR("http://")) &&
             !str_starts(v, STR("https://")))
             return S3ERR_INVALID_REDIRECT_LOCATION;
+        if (ours && v.n > REDIRECT_MAX)
+            return s3_errm(q, S3ERR_INVALID_REDIRECT_LOCATION,
+                           "The length of website redirect location cannot exceed %d characters.",
+                           REDIRECT_MAX);
         keep(o, name, v);
     }
     return S3ERR_OK;

@@ -78,6 +78,8 @@ static bool option_given(const struct s3_req *q, struct str name)
 
 static enum s3_level level_of(const struct s3_req *q)
 {
+    if (q->website)
+        return S3_WEBSITE;
     return q->key.p ? S3_OBJECT : q->bucket.p ? S3_BUCKET : S3_SERVICE;
 }
 
@@ -101,7 +103,10 @@ static enum s3err not_allowed(struct s3_req *q, enum s3_level level, struct str 
                        "There is no such thing as the ?" STR_F " sub-resource here", STR_A(sub));
     s3_resp_header(q, "Allow", buf_str(&allow));
     static const char *const types[] = {
-        [S3_SERVICE] = "SERVICE", [S3_BUCKET] = "BUCKET", [S3_OBJECT] = "OBJECT"};
+        [S3_SERVICE] = "SERVICE",
+        [S3_BUCKET] = "BUCKET",
+        [S3_OBJECT] = "OBJECT",
+        [S3_WEBSITE] = "WEBSITE"};
     return s3_err2(q, S3ERR_METHOD_NOT_ALLOWED, "Method", q->method_name, "ResourceType",
                    sub.p ? sub : str_c(types[level]));
 }

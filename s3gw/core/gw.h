@@ -18,6 +18,8 @@ struct s3_gw {
     struct str region;         /* "us-east-1" */
     struct str *domains;       /* lower case, longest first; virtual-host style below these */
     size_t ndomains;
+    struct str *websites;      /* likewise; below these buckets are websites */
+    size_t nwebsites;
     struct str default_group;  /* of new buckets, "group1" */
     struct s3_classes classes; /* storage classes beside STANDARD */
     bool sigv2;                /* SigV2 accepted */

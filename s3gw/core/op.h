@@ -8,7 +8,8 @@
 
 #include "s3gw/core/req.h"
 
-enum s3_level { S3_SERVICE, S3_BUCKET, S3_OBJECT };
+/* WEBSITE: any path of a website host, which has no subresources. */
+enum s3_level { S3_SERVICE, S3_BUCKET, S3_OBJECT, S3_WEBSITE };
 
 enum s3_body_kind {
     S3_BODY_NONE,   /* a body is read and thrown away */

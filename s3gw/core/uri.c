@@ -142,22 +142,34 @@ static struct str host_name(struct str host)
                                                : name; /* a rooted name */
 }
 
-/* The bucket in front of one of our domains; absent when the host is none of those. */
-static struct str host_bucket(const struct s3_req *q)
+/* The longest of these domains that the host is, or is below; SIZE_MAX: none. */
+static size_t domain_of(struct str host, const struct str *domains, size_t n)
 {
-    struct str host = host_name(q->host);
-    for (size_t i = 0; i < q->gw->ndomains; i++) {
-        struct str domain = q->gw->domains[i];
-        if (host.n <= domain.n + 1) {
-            if (str_ieq(host, domain))
-                return STR_NULL;
-            continue;
-        }
-        size_t dot = host.n - domain.n - 1;
-        if (host.p[dot] == '.' && str_ieq(str_from(host, dot + 1), domain))
-            return str_head(host, dot);
+    for (size_t i = 0; i < n; i++) { /* longest first */
+        struct str domain = domains[i];
+        size_t before = host.n - domain.n;
+        if (host.n >= domain.n && str_ieq(str_from(host, before), domain) &&
+            (before == 0 || (before > 1 && host.p[before - 1] == '.')))
+            return i;
     }
-    return STR_NULL;
+    return SIZE_MAX;
+}
+
+/* What is in front of the domain that fits best; absent: no such host, or the domain itself. */
+static struct str host_bucket(struct s3_req *q)
+{
+    struct str host = host_name(q->host), domain = STR_NULL;
+    size_t api = domain_of(host, q->gw->domains, q->gw->ndomains);
+    size_t website = domain_of(host, q->gw->websites, q->gw->nwebsites);
+    if (api != SIZE_MAX)
+        domain = q->gw->domains[api];
+    if (website != SIZE_MAX && q->gw->websites[website].n > domain.n) {
+        q->website = true;
+        domain = q->gw->websites[website];
+    }
+    if (!domain.p || host.n == domain.n)
+        return STR_NULL;
+    return str_head(host, host.n - domain.n - 1);
 }
 
 static bool lower(struct arena *a, struct str s, struct str *ret)
@@ -173,10 +185,14 @@ enum s3err s3_uri_address(struct s3_req *q)
 {
     struct str path = str_from(q->path, 1); /* parse() saw the slash */
     struct str bucket = host_bucket(q), key = path;
+    if (q->website)
+        q->nparams = 0;
     if (bucket.p) {
         q->virtual_host = true;
         if (!lower(&q->arena, bucket, &bucket)) /* DNS knows no case, names are lower case */
             return S3ERR_SLOW_DOWN;
+    } else if (q->website) {
+        return s3_errm(q, S3ERR_INVALID_REQUEST, "Request does not contain a bucket name.");
     } else {
         if (!path.n)
             return S3ERR_OK; /* service level */

@@ -240,15 +240,24 @@ static bool go_away(struct s3_exchange *x)
     return true;
 }
 
-static void head_on_worker(void *arg)
+static void ask_on_worker(struct s3_exchange *x, enum s3err (*ask)(struct s3_req *))
 {
-    struct s3_exchange *x = arg;
     x->req.may_block = true;
-    enum s3err e = s3_pipeline_head(&x->req);
+    enum s3err e = ask(&x->req);
     x->req.may_block = false;
     if (e != S3ERR_OK)
         x->result = e;
     s3_exchange_resume(x);
+}
+
+static void head_on_worker(void *arg)
+{
+    ask_on_worker(arg, s3_pipeline_head);
+}
+
+static void form_on_worker(void *arg)
+{
+    ask_on_worker(arg, s3_pipeline_form);
 }
 
 static void run_on_worker(void *arg)
@@ -375,17 +384,6 @@ static enum s3err form_data(void *arg, struct str piece)
 static enum s3err open_form(struct s3_exchange *x)
 {
     return s3_form_new(&x->req, &(struct s3_form_out){form_data, x}, &x->form);
-}
-
-static void form_on_worker(void *arg)
-{
-    struct s3_exchange *x = arg;
-    x->req.may_block = true;
-    enum s3err e = s3_pipeline_form(&x->req);
-    x->req.may_block = false;
-    if (e != S3ERR_OK)
-        x->result = e;
-    s3_exchange_resume(x);
 }
 
 /* Its fields are known. True: the connection was suspended, a worker judges them. */

@@ -4,6 +4,7 @@
 #include "dfscore/base/clock.h"
 #include "s3gw/api/ops.h"
 #include "s3gw/api/post_object.h"
+#include "s3gw/api/website.h"
 #include "s3gw/auth/auth.h"
 #include "s3gw/auth/post_form.h"
 #include "s3gw/core/body.h"
@@ -31,8 +32,9 @@ static enum s3err address(struct s3_req *q)
 /* Who asks? */
 static enum s3err authenticate(struct s3_req *q)
 {
-    if (q->method ==
-        S3_OPTIONS) { /* preflight of a presigned URL: its signature is for another method */
+    if (q->method == S3_OPTIONS || q->website) {
+        /* preflight of a presigned URL: its signature is for another method; a website asks nobody
+         */
         q->who.anonymous = true;
         return S3ERR_OK;
     }
@@ -195,7 +197,9 @@ void s3_pipeline_fail(struct s3_req *q, enum s3err e)
     buf_reset(&q->resp.body);
     q->resp.has_extents = false;
     q->resp.status = info->status;
-    if (q->method == S3_HEAD || info->status == 304)
+    if (q->website && info->status != 304)
+        s3_website_fail(q, e);
+    if (q->website || q->method == S3_HEAD || info->status == 304)
         return;
     s3_resp_header(q, "Content-Type", STR("application/xml"));
     s3_xml_error(q, e, &q->resp.body);

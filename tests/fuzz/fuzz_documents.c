@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fuzz_documents - configurations of a bucket, as XML, as a header and as kept: what is accepted is
- * kept, and what is kept reads back and is written again as the same bytes. The first byte picks the
- * document.
+ * kept, and what is kept reads back and is written again as the same bytes. The first byte picks
+ * the document.
  */
 #include "s3gw/core/gw.h"
 #include "s3gw/core/tags.h"
 #include "s3gw/lifecycle/rules.h"
 #include "s3gw/policy/acl.h"
 #include "s3gw/policy/cors.h"
+#include "s3gw/policy/website.h"
 #include "s3gw/xml/reader.h"
 
 enum { OUT_MAX = 8 * 1024 * 1024 };
@@ -41,6 +42,45 @@ static void cors_xml(struct s3_req *q, const struct s3_node *root)
     s3_cors_encode(&c, &out);
     ASSERT(!buf_err(&out));
     cors_record(q, buf_str(&out), true);
+}
+
+static void website_record(struct s3_req *q, struct str record, bool ours)
+{
+    struct s3_website w;
+    int r = s3_website_decode(record, &q->arena, &w);
+    ASSERT(r == 0 || r == -ENOMEM || (r == -EBADMSG && !ours));
+    if (r < 0)
+        return;
+    AUTO(buf_free) struct buf out = BUF(OUT_MAX);
+    AUTO(buf_free) struct buf xml = BUF(OUT_MAX);
+    AUTO(buf_free) struct buf url = BUF(OUT_MAX);
+    s3_website_encode(&w, &out);
+    s3_website_write(&w, &xml);
+    ASSERT(!ours || str_eq(buf_str(&out), record));
+    struct s3_website_from from = {false, STR("b.web.example"), STR("docs/a b")};
+    for (int error = 0; error <= 404; error += 404) {
+        const struct s3_website_rule *rule = s3_website_match(&w, from.path, error);
+        ASSERT(!rule || (rule->error == error && str_starts(from.path, rule->prefix)));
+        if (rule)
+            s3_website_url(&rule->to, rule, &from, &url);
+    }
+    if (w.redirects_all)
+        s3_website_url(&w.all, NULL, &from, &url);
+    for (size_t i = 0; ours && i < url.n; i++)
+        ASSERT(url.p[i] > ' ' && url.p[i] <= '~'); /* it goes into a header */
+}
+
+static void website_xml(struct s3_req *q, const struct s3_node *root)
+{
+    struct s3_website w;
+    if (s3_website_parse(q, root, &w) != S3ERR_OK)
+        return;
+    ASSERT(w.redirects_all ? w.n == 0 && w.all.host.n > 0 : w.index.n > 0);
+    ASSERT(w.n <= S3_WEBSITE_RULES_MAX);
+    AUTO(buf_free) struct buf out = BUF(OUT_MAX);
+    s3_website_encode(&w, &out);
+    ASSERT(!buf_err(&out));
+    website_record(q, buf_str(&out), true);
 }
 
 static void life_record(struct str record, bool ours)
@@ -115,6 +155,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 'L':
         if (s3_xml_parse(rest, NULL, &q.arena, &root) == 0)
             life_xml(&q, root);
+        break;
+    case 'W':
+        if (s3_xml_parse(rest, NULL, &q.arena, &root) == 0)
+            website_xml(&q, root);
+        break;
+    case 'w':
+        website_record(&q, rest, false);
         break;
     case 'T':
         if (s3_tags_parse_form(rest, S3_TAGS_OBJECT_MAX, &q.arena, &tags) == S3_TAGS_OK) {

@@ -94,7 +94,7 @@ class Cluster:
             cmd += ["--tracker-port", "0", "--storage-port", "0"]
         if self.tls:
             cmd += ["--tls-cert", str(self.certificate), "--tls-key", str(self.key_file)]
-        return cmd + ["--domain", "s3.localhost", "--region", self.region] + self.args
+        return cmd + ["--domain", "s3.localhost", "--website-domain", "web.localhost", "--region", self.region] + self.args
 
     def environment(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3GW_ROOT"))}

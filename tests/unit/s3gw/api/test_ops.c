@@ -34,11 +34,12 @@ static void fill(struct s3_req *q, const struct row *r, struct s3_pair *params,
     }
 }
 
-static void check(const struct row *r, size_t i)
+static void check_on(const struct row *r, size_t i, bool website)
 {
     struct s3_req q;
     struct s3_pair params[8], header;
     fill(&q, r, params, &header);
+    q.website = website;
     enum s3err e = s3_route(&q);
     const char *op = q.op ? q.op->name : NULL;
     bool same = (!op && !r->op) || (op && r->op && strcmp(op, r->op) == 0);
@@ -49,6 +50,11 @@ static void check(const struct row *r, size_t i)
     assert_int_equal(e, r->e);
     assert_true(same);
     s3_req_fini(&q);
+}
+
+static void check(const struct row *r, size_t i)
+{
+    check_on(r, i, false);
 }
 
 #define COPY "x-amz-copy-source"
@@ -182,8 +188,25 @@ static void every_row_can_be_reached(void **state)
                         op->header,
                         op->handle ? S3ERR_OK : S3ERR_NOT_IMPLEMENTED,
                         op->name};
-        check(&r, i);
+        check_on(&r, i, op->level == S3_WEBSITE);
     }
+}
+
+static void websites_know_two_methods(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"GET", "b", NULL, NULL, NULL, S3ERR_OK, "GetWebsite"},
+        {"GET", "b", "k", NULL, NULL, S3ERR_OK, "GetWebsite"},
+        {"HEAD", "b", "k", NULL, NULL, S3ERR_OK, "HeadWebsite"},
+        {"PUT", "b", NULL, NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"PUT", "b", "k", NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"POST", "b", NULL, NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"DELETE", "b", "k", NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"OPTIONS", "b", "k", NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        check_on(&rows[i], i, true);
 }
 
 static void a_wrong_method_names_the_right_ones(void **state)
@@ -207,7 +230,7 @@ static void every_row_that_needs_a_key_or_bucket_says_what_it_needs(void **state
     for (size_t i = 0; i < s3_nops; i++) {
         const struct s3_op *op = &s3_ops[i];
         bool open = strncmp(op->name, "Preflight", 9) == 0 || strcmp(op->name, "QueryApi") == 0 ||
-                    strcmp(op->name, "DeleteObjects") == 0;
+                    strcmp(op->name, "DeleteObjects") == 0 || op->level == S3_WEBSITE;
         assert_true(open || (op->action && strncmp(op->action, "s3", 2) == 0));
         assert_true(op->level == S3_SERVICE || op->wants_bucket ||
                     strcmp(op->name, "CreateBucket") == 0);
@@ -221,6 +244,7 @@ int main(void)
         cmocka_unit_test(each_request_means_one_operation),
         cmocka_unit_test(no_subresource_falls_through),
         cmocka_unit_test(every_row_can_be_reached),
+        cmocka_unit_test(websites_know_two_methods),
         cmocka_unit_test(a_wrong_method_names_the_right_ones),
         cmocka_unit_test(every_row_that_needs_a_key_or_bucket_says_what_it_needs),
     };

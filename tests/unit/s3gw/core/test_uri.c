@@ -10,7 +10,9 @@
 #include "s3gw/core/uri.h"
 
 static struct str domains[] = {STR_INIT("s3.example.com"), STR_INIT("example.com")};
-static struct s3_gw gw = {.domains = domains, .ndomains = 2};
+static struct str websites[] = {STR_INIT("web.s3.example.com"), STR_INIT("com")};
+static struct s3_gw gw = {
+    .domains = domains, .ndomains = 2, .websites = websites, .nwebsites = 2};
 static struct s3_req q;
 
 static void ask(struct str host)
@@ -139,6 +141,32 @@ static void bucket_and_key_come_from_path_and_host(void **state)
     }
 }
 
+static void website_hosts_win_when_their_domain_is_longer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        enum s3err want;
+        bool website;
+        const char *bucket;
+    } sites[] = {
+        {"bkt.web.s3.example.com", S3ERR_OK, true, "bkt"},
+        {"BKT.Web.s3.example.com:80", S3ERR_OK, true, "bkt"},
+        {"www.my.web.s3.example.com", S3ERR_OK, true, "www.my"},
+        {"web.s3.example.com", S3ERR_INVALID_REQUEST, true, NULL},
+        {"xweb.s3.example.com", S3ERR_OK, false, "xweb"},
+        {"bkt.example.com", S3ERR_OK, false, "bkt"},
+        {"bkt.other.com", S3ERR_OK, true, "bkt.other"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(sites); i++) {
+        assert_int_equal(parse(str_c(sites[i].host), STR("/a/b?acl&versionId=x")), sites[i].want);
+        assert_int_equal(q.website, sites[i].website);
+        assert_true(str_eq(q.bucket, str_c(sites[i].bucket)));
+        assert_int_equal(q.nparams, sites[i].website ? 0 : 2); /* a page has no subresources */
+        s3_req_fini(&q);
+    }
+}
+
 static void queries_are_decoded_once_in_order(void **state)
 {
     (void)state;
@@ -256,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bucket_and_key_come_from_path_and_host),
+        cmocka_unit_test(website_hosts_win_when_their_domain_is_longer),
         cmocka_unit_test(queries_are_decoded_once_in_order),
         cmocka_unit_test(encoding_is_awss),
         cmocka_unit_test(whatever_is_encoded_decodes_to_itself),
