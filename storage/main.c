@@ -44,7 +44,7 @@ struct app {
     int lock_fd;
     struct dfs_addr trackers[DFS_TRACKERS_MAX];
     struct sto_trackers ask;
-    struct dfs_allow *allow, *peer_hosts;
+    struct dfs_allow *allow, *peer_hosts, *native_hosts;
     struct dfs_secret *secret; /* NULL: none */
     struct sto_identity identity;
     struct sto_params params;
@@ -109,10 +109,8 @@ static int load_secret(struct app *a)
     const char *file = a->conf.cluster_secret_file;
     int r = file[0] ? dfs_secret_load(file, &a->secret) : 0;
     if (r < 0)
-        fprintf(stderr, "%s: cluster_secret_file = %s: %s\n", a->conf_path, file,
-                r == -EPERM    ? "others than the owner may read it: chmod 600"
-                : r == -EINVAL ? "must hold 16 to 1024 bytes"
-                               : strerror(-r));
+        fprintf(stderr, "%s: cluster_secret_file = %s: %s\n", a->conf_path, file, dfs_secret_error(r));
+    a->ask.net.secret = a->secret;
     return r;
 }
 
@@ -136,6 +134,8 @@ static int understand_conf(struct app *a)
     int r = make_allow(a, "allow_hosts", &a->conf.allow_hosts, &a->allow);
     if (r == 0)
         r = make_allow(a, "peer_hosts", &a->conf.peer_hosts, &a->peer_hosts);
+    if (r == 0 && a->conf.native_hosts.n > 0)
+        r = make_allow(a, "native_hosts", &a->conf.native_hosts, &a->native_hosts);
     if (r == 0)
         r = load_secret(a);
     return r;
@@ -263,6 +263,8 @@ static int start_service(struct app *a)
         .addr = {.port = (uint16_t)a->conf.port},
         .allow = a->allow,
         .peers = a->peer_hosts,
+        .native = (enum sto_native)a->conf.native_clients,
+        .native_hosts = a->native_hosts,
         .secret = a->secret,
         .internal = a->internal,
         .store = a->store,
@@ -554,6 +556,7 @@ int main(int argc, char **argv)
     dfs_loop_free(&a.loop);
     dfs_allow_free(&a.allow);
     dfs_allow_free(&a.peer_hosts);
+    dfs_allow_free(&a.native_hosts);
     dfs_secret_free(&a.secret);
     dfs_close_fd(&a.lock_fd);
     sto_conf_fini(&a.conf);

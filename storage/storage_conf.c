@@ -37,10 +37,18 @@ static const struct dfs_conf_row rows[] = {
               "always."),
     CONF_LIST(C, peer_hosts, "peer_hosts", 0, 1024, CONF_RESTART,
               "Addresses or networks that may use the commands between servers, besides the\n"
-              "members of the group that the trackers name."),
+              "members of the group that the trackers name. Not with cluster_secret_file: then whoever\n"
+              "proves the secret may, and nobody else."),
+    CONF_ENUM(C, native_clients, "native_clients", "all", "all|read-only|off", CONF_RESTART,
+              "What FastDFS clients may do: everything, download and ask, or nothing (EACCES). Gateways\n"
+              "and the other servers are no clients."),
+    CONF_LIST(C, native_hosts, "native_hosts", 0, 1024, CONF_RESTART,
+              "Addresses or networks of FastDFS clients, of those in allow_hosts; one line each. Without\n"
+              "this key all of them."),
     CONF_STR(C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
              "File with the secret that servers and gateways of the cluster prove to each other (mode\n"
-             "0600; 16 to 1024 bytes). Empty: none; then only gateways on this machine are served."),
+             "0600; 16 to 1024 bytes); the same on storages and trackers. Empty: none; then servers\n"
+             "know each other by address, and only gateways on this machine are served."),
     CONF_STR(C, socket_path, "socket_path", "", 0, 107, CONF_RESTART,
              "Unix-domain socket for a gateway on this machine (mode 0600). Empty:\n"
              "<base_path>/data/storage.sock."),

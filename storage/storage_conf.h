@@ -25,6 +25,8 @@ struct sto_conf {
     int64_t upload_priority;
     struct dfs_conf_list allow_hosts;
     struct dfs_conf_list peer_hosts;
+    int native_clients; /* enum sto_conf_native */
+    struct dfs_conf_list native_hosts;
     char *cluster_secret_file; /* empty: none */
     char *socket_path;
     int durability; /* enum sto_conf_durability */
@@ -44,6 +46,7 @@ struct sto_conf {
     int log_level; /* enum dfs_log_level */
 };
 
+enum sto_conf_native { STO_CONF_NATIVE_ALL, STO_CONF_NATIVE_READ, STO_CONF_NATIVE_OFF };
 enum sto_conf_durability { STO_DURABILITY_SYNC, STO_DURABILITY_RELAXED };
 
 /*

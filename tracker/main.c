@@ -35,6 +35,7 @@ struct tracker {
     struct buf params, params_next;
     struct trk_ids ids;
     struct dfs_allow *allow, *server_hosts;
+    struct dfs_secret *secret; /* NULL: none */
     struct trk_server *srv;
     struct trk_store *store;
     struct trk_commands *commands;
@@ -94,6 +95,15 @@ static int allow_list(const struct dfs_conf_list *l, const char *key, struct dfs
     return r;
 }
 
+static int load_secret(struct tracker *t, struct buf *err)
+{
+    const char *file = t->conf.cluster_secret_file;
+    int r = file[0] ? dfs_secret_load(file, &t->secret) : 0;
+    if (r < 0)
+        buf_addf(err, "cluster_secret_file = %s: %s", file, dfs_secret_error(r));
+    return r;
+}
+
 static int load(struct tracker *t, struct buf *err)
 {
     int r = trk_conf_load(t->conf_path, &t->conf, err);
@@ -103,6 +113,8 @@ static int load(struct tracker *t, struct buf *err)
         r = allow_list(&t->conf.allow_hosts, "allow_hosts", &t->allow, err);
     if (r == 0 && t->conf.server_hosts.n)
         r = allow_list(&t->conf.server_hosts, "server_hosts", &t->server_hosts, err);
+    if (r == 0)
+        r = load_secret(t, err);
     if (r == 0 && t->conf.log_file[0]) {
         r = dfs_log_open(t->conf.log_file);
         if (r < 0)
@@ -287,8 +299,13 @@ static int make_server(struct tracker *t, struct buf *err)
 
 static int listen_on(struct tracker *t, struct buf *err)
 {
-    int r = trk_commands_new(t->srv, t->server_hosts, t->conf.buff_size - DFS_HEADER_LEN,
-                             t->conf.network_timeout_ms, &t->commands);
+    const struct trk_commands_opts co = {
+        .server_hosts = t->server_hosts,
+        .secret = t->secret,
+        .frame_max = t->conf.buff_size - DFS_HEADER_LEN,
+        .stall_ms = t->conf.network_timeout_ms,
+    };
+    int r = trk_commands_new(t->srv, &co, &t->commands);
     for (int64_t i = 0; r == 0 && i < t->conf.work_threads; i++) {
         char name[12];
         snprintf(name, sizeof(name), "net%u", (unsigned)i % LOOPS_MAX);
@@ -348,7 +365,8 @@ static int start(struct tracker *t, struct buf *err)
                 .bind_ip = t->conf.bind_addr[0] && strcmp(t->conf.bind_addr, "0.0.0.0") != 0 &&
                                    strcmp(t->conf.bind_addr, "::") != 0
                                ? t->conf.bind_addr
-                               : NULL},
+                               : NULL,
+                .secret = t->secret},
         .pull_ms = PULL_MS,
     };
     r = trk_peers_start(&po, &t->peers);
@@ -376,6 +394,7 @@ static void stop(struct tracker *t)
     trk_server_free(&t->srv);
     dfs_allow_free(&t->allow);
     dfs_allow_free(&t->server_hosts);
+    dfs_secret_free(&t->secret);
     trk_ids_fini(&t->ids);
     buf_free(&t->params);
     buf_free(&t->params_next);

@@ -19,6 +19,7 @@ struct trk_conf {
     struct dfs_conf_list tracker_server; /* all trackers, this one included; empty: learned */
     struct dfs_conf_list allow_hosts;
     struct dfs_conf_list server_hosts;
+    char *cluster_secret_file; /* empty: none */
     int64_t max_connections;
     int64_t work_threads;
     uint64_t buff_size;

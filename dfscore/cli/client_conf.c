@@ -13,6 +13,9 @@ const struct dfs_conf_row client_conf_rows[] = {
                   "Longest wait for the next byte to move."),
     CONF_STR(struct client_conf, bind_addr, "bind_addr", "", 0, 45, CONF_RESTART,
              "Local IP address of outgoing connections; empty: the system chooses."),
+    CONF_STR(struct client_conf, secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
+             "File with the cluster secret, for commands that only servers and administrators may use\n"
+             "(--secret). With it trackers and storages are asked to prove it too. Empty: none."),
     CONF_STR(struct client_conf, congestion, "tcp_congestion", "", 0, 15, CONF_RESTART,
              "TCP congestion control, for example cubic; empty: the system's default."),
 };

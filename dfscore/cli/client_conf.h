@@ -10,6 +10,7 @@ struct client_conf {
     uint64_t connect_ms;
     uint64_t network_ms;
     char *bind_addr;
+    char *secret_file; /* empty: none */
     char *congestion;
 };
 

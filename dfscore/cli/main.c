@@ -55,6 +55,7 @@ static void help(void)
            "Options:\n"
            "  --tracker HOST:PORT  a tracker (default port 22122); may be repeated\n"
            "  --config FILE        settings, see --print-config\n"
+           "  --secret FILE        the cluster secret, for what only servers and administrators may\n"
            "  --json               one JSON object a line\n"
            "  --group G            upload: into this group\n"
            "  --ext E              upload: extension, instead of the local file's\n"
@@ -73,7 +74,8 @@ static void help(void)
 
 struct settings {
     struct client_conf conf;
-    const char *config;
+    const char *config, *secret_file; /* of --secret; NULL: not given */
+    struct dfs_secret *secret;
     struct dfs_addr trackers[DFS_TRACKERS_MAX];
     size_t n;
 };
@@ -97,7 +99,7 @@ static int print_config(void)
 }
 
 enum { O_TRACKER = 256, O_CONFIG, O_JSON, O_GROUP, O_EXT, O_APPENDER, O_MERGE, O_OFFSET, O_COUNT,
-       O_WATCH, O_FORCE, O_PRINT, O_HELP, O_VERSION };
+       O_WATCH, O_FORCE, O_SECRET, O_PRINT, O_HELP, O_VERSION };
 
 static const struct option options[] = {
     {"tracker", required_argument, NULL, O_TRACKER}, {"config", required_argument, NULL, O_CONFIG},
@@ -106,6 +108,7 @@ static const struct option options[] = {
     {"merge", no_argument, NULL, O_MERGE},           {"offset", required_argument, NULL, O_OFFSET},
     {"count", required_argument, NULL, O_COUNT},     {"print-config", no_argument, NULL, O_PRINT},
     {"watch", optional_argument, NULL, O_WATCH},     {"force", no_argument, NULL, O_FORCE},
+    {"secret", required_argument, NULL, O_SECRET},
     {"help", no_argument, NULL, O_HELP},             {"version", no_argument, NULL, O_VERSION},
     {NULL, 0, NULL, 0},
 };
@@ -155,6 +158,9 @@ static int one_option(int opt, struct cli *c, struct settings *s)
         return number("count", &c->count);
     case O_WATCH:
         return watch(c);
+    case O_SECRET:
+        s->secret_file = optarg;
+        return 0;
     case O_FORCE:
         c->force = true;
         return 0;
@@ -192,11 +198,23 @@ static int load_config(struct settings *s)
     return s->n ? 0 : cli_misuse("no tracker: give --tracker HOST:PORT or --config FILE");
 }
 
+static int load_secret(struct settings *s)
+{
+    const char *file = s->secret_file ? s->secret_file : s->conf.secret_file;
+    int r = file[0] ? dfs_secret_load(file, &s->secret) : 0;
+    if (r == 0)
+        return 0;
+    fprintf(stderr, "dfs: %s: %s\n", file, dfs_secret_error(r));
+    return 1;
+}
+
 static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
 {
     if (sub->local)
         return sub->run(c);
     int code = load_config(s);
+    if (code == 0)
+        code = load_secret(s);
     if (code)
         return code;
     const struct dfs_client_opts opts = {
@@ -206,7 +224,8 @@ static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
             .peer = {.connect_ms = s->conf.connect_ms,
                      .timeout_ms = s->conf.network_ms,
                      .bind_ip = s->conf.bind_addr[0] ? s->conf.bind_addr : NULL,
-                     .congestion = s->conf.congestion[0] ? s->conf.congestion : NULL},
+                     .congestion = s->conf.congestion[0] ? s->conf.congestion : NULL,
+                     .secret = s->secret},
             .max_idle = 8,
         },
     };
@@ -249,6 +268,7 @@ int main(int argc, char **argv)
         else
             code = run(&c, &s, sub);
     }
+    dfs_secret_free(&s.secret);
     dfs_conf_fini(client_conf_rows, client_conf_n, &s.conf);
     buf_free(&c.out);
     return code < 0 ? 0 : code;

@@ -34,6 +34,18 @@ static struct str trim(struct str s)
     return s;
 }
 
+const char *dfs_secret_error(int r)
+{
+    switch (r) {
+    case -EPERM:
+        return "others than the owner may read it: chmod 600";
+    case -EINVAL:
+        return "must hold 16 to 1024 bytes";
+    default:
+        return strerror(-r);
+    }
+}
+
 int dfs_secret_new(struct str text, struct dfs_secret **ret)
 {
     struct str t = trim(text);

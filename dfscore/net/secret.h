@@ -43,6 +43,8 @@ enum {
  * -EINVAL: shorter or longer than allowed; -ENOMEM; the errno of opening or reading.
  */
 int dfs_secret_load(const char *path, struct dfs_secret **ret) MUST_CHECK;
+/* What to tell a human when that failed. */
+const char *dfs_secret_error(int r);
 /* From memory. 0, -EINVAL, -ENOMEM. */
 int dfs_secret_new(struct str text, struct dfs_secret **ret) MUST_CHECK;
 /* Wipes it. */

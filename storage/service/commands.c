@@ -9,7 +9,11 @@
 #include "dfscore/wire/internal.h"
 #include "storage/service/op.h"
 
-enum who { ANYBODY, WRITER, PEER, PROVED }; /* WRITER: anybody, while enough members can take a copy */
+/*
+ * READER, WRITER: clients of the native protocol (native_clients, native_hosts); WRITER only while enough members
+ * can take a copy. PEER: other servers. PROVED: whoever has proved the cluster secret.
+ */
+enum who { ANYBODY, READER, WRITER, PEER, PROVED };
 
 enum {
     NAME = 1,                       /* shortest name a row's length lets through */
@@ -28,11 +32,11 @@ enum {
     ROW(DELETE, DFS_GROUP_LEN + NAME, GROUP_NAME_MAX, WRITER, DELETE, sto_handle_delete)          \
     ROW(SET_METADATA, DFS_SET_META_REQ_LEN + NAME, STO_META_BODY_MAX, WRITER, SET_META,           \
         sto_handle_set_meta)                                                                      \
-    ROW(GET_METADATA, DFS_GROUP_LEN + NAME, GROUP_NAME_MAX, ANYBODY, GET_META,                    \
+    ROW(GET_METADATA, DFS_GROUP_LEN + NAME, GROUP_NAME_MAX, READER, GET_META,                     \
         sto_handle_get_meta)                                                                      \
-    ROW(DOWNLOAD, DFS_DOWNLOAD_REQ_LEN + NAME, DFS_DOWNLOAD_REQ_LEN + NAME_ROOM, ANYBODY,         \
+    ROW(DOWNLOAD, DFS_DOWNLOAD_REQ_LEN + NAME, DFS_DOWNLOAD_REQ_LEN + NAME_ROOM, READER,          \
         DOWNLOAD, sto_handle_download)                                                            \
-    ROW(FILE_INFO, DFS_GROUP_LEN + NAME, GROUP_NAME_MAX, ANYBODY, NONE, sto_handle_info)          \
+    ROW(FILE_INFO, DFS_GROUP_LEN + NAME, GROUP_NAME_MAX, READER, NONE, sto_handle_info)           \
     ROW(TRUNCATE, DFS_TRUNCATE_REQ_LEN + NAME, DFS_TRUNCATE_REQ_LEN + NAME_ROOM, WRITER,          \
         TRUNCATE, sto_handle_truncate)                                                            \
     ROW(REGENERATE_NAME, NAME, NAME_ROOM, WRITER, NONE, sto_handle_regenerate)                    \
@@ -103,12 +107,27 @@ enum sto_stat sto_command_stat(uint8_t cmd)
     return rules[cmd].stat ? (enum sto_stat)(rules[cmd].stat - 1) : STO_STAT_NONE;
 }
 
+/* Clients of the native protocol, as the settings let them. Members ask each other the same commands. */
+static bool client_may(const struct dfs_req *req, bool writes)
+{
+    const struct sto_service_options *o = &sto_service_of(req)->o;
+    if (o->native == STO_NATIVE_ALL && !o->native_hosts)
+        return true;
+    if (sto_from_peer(req))
+        return true;
+    return o->native != STO_NATIVE_OFF && !(writes && o->native == STO_NATIVE_READ) &&
+           sto_native_host(req);
+}
+
 static bool may(const struct dfs_req *req)
 {
     switch ((enum who)rules[req->head.cmd].who) {
     case ANYBODY:
-    case WRITER:
         return true;
+    case READER:
+        return client_may(req, false);
+    case WRITER:
+        return client_may(req, true);
     case PEER:
         return sto_from_peer(req);
     case PROVED:
@@ -121,10 +140,8 @@ int sto_command_admit(struct dfs_req *req)
 {
     static struct dfs_log_gate gate;
     struct sto_copies *copies = sto_service_of(req)->o.copies;
-    if (rules[req->head.cmd].who == WRITER)
-        return copies ? sto_copies_ready(copies) : 0;
     if (may(req))
-        return 0;
+        return rules[req->head.cmd].who == WRITER && copies ? sto_copies_ready(copies) : 0;
     if (dfs_log_allow(&gate, 1))
         dfs_log(LOG_WARN, "storage.stranger_refused",
                 KV_Z("peer", dfs_conn_peer(req->conn)->host), KV_Z("command", req->command->name));

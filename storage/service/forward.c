@@ -34,7 +34,11 @@ static int ask(struct sto_op *op, const struct sto_member *m, struct dfs_peer **
     sto_members_get_self(op->s->o.members, &self);
     (void)snprintf(addr.host, sizeof(addr.host), "%s", m->ip);
     const struct dfs_peer_opts net = {
-        .connect_ms = op->s->o.connect_ms, .timeout_ms = TIMEOUT_MS, .bind_ip = self.ip};
+        .connect_ms = op->s->o.connect_ms,
+        .timeout_ms = TIMEOUT_MS,
+        .bind_ip = self.ip,
+        .secret = op->s->o.secret,
+    };
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     int r = dfs_peer_open(&addr, &net, &p);
     if (r == 0)

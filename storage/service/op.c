@@ -175,6 +175,14 @@ bool sto_from_peer(const struct dfs_req *req)
 {
     struct sto_service *s = sto_service_of(req);
     const struct dfs_addr *peer = dfs_conn_peer(req->conn);
+    if (s->o.secret)
+        return dfs_conn_proved(req->conn);
     return sto_members_has_ip(s->o.members, peer->host) ||
            (s->o.peers && allowed(s->o.peers, peer->host));
+}
+
+bool sto_native_host(const struct dfs_req *req)
+{
+    const struct dfs_allow *hosts = sto_service_of(req)->o.native_hosts;
+    return !hosts || allowed(hosts, dfs_conn_peer(req->conn)->host);
 }

@@ -126,8 +126,13 @@ void sto_op_changed(struct sto_op *op);
 /* "group 16, name" as the answer. */
 void sto_op_answer_name(struct sto_op *op, const char *name);
 
-/* True when the sender is a member of the group or a configured peer. */
+/*
+ * May the sender use what is between servers? With a cluster secret: whoever has proved it. Without: a
+ * member of the group or a configured peer, by address.
+ */
 bool sto_from_peer(const struct dfs_req *req);
+/* Is a client at this address one that may use the native protocol? */
+bool sto_native_host(const struct dfs_req *req);
 
 /* The commands; see commands.c. */
 extern const struct dfs_command sto_commands[];

@@ -19,8 +19,14 @@ struct sto_internal;
 struct sto_service_options {
     struct dfs_addr addr;            /* where to listen; port 0: any free one */
     const struct dfs_allow *allow;   /* who may connect; outlives the service */
-    const struct dfs_allow *peers;   /* who may use server commands besides the group's members;
-                                        NULL: nobody. Outlives the service */
+    const struct dfs_allow *peers;   /* without a secret: who may use server commands besides the
+                                        group's members; NULL: nobody. Outlives the service */
+    enum sto_native {                /* what FastDFS clients may do */
+        STO_NATIVE_ALL,
+        STO_NATIVE_READ,
+        STO_NATIVE_OFF,
+    } native;
+    const struct dfs_allow *native_hosts; /* which of them; NULL: all that may connect. Outlives the service */
     const struct dfs_secret *secret; /* NULL: none. Outlives the service */
     struct sto_internal *internal;   /* serves gateways that have proved the secret; NULL: nobody does.
                                         Outlives the service */

@@ -4,6 +4,7 @@
 Enough of a client to check servers byte by byte; third-party clients are in clients/. Waits are for
 events: a line on standard output, an answer, a status at the tracker.
 """
+import hmac
 import os
 import pathlib
 import re
@@ -47,6 +48,16 @@ class Connection:
 
     def __exit__(self, *exc):
         self.socket.close()
+
+    def prove(self, secret):
+        """Prove the cluster secret (dfscore/net/secret.h); raises Refused, or AssertionError when the server lies."""
+        mine = os.urandom(32)
+        theirs = self.call(178, mine)
+
+        def proof(side):
+            return hmac.digest(secret, f"dfs-auth-1 {side}".encode() + mine + theirs, "sha256")
+        assert self.call(179, proof("client")) == proof("server")
+        return self
 
     def receive(self, count):
         data = bytearray()
@@ -201,9 +212,13 @@ def free_port(hosts):
 class NativeCluster:
     """A tracker on 127.0.0.1, storages of group1 on 127.0.0.2, 127.0.0.3 ..."""
 
-    def __init__(self, trunk=False, paths=1, settings=""):
-        """@settings: further lines of every storage's configuration."""
+    def __init__(self, trunk=False, paths=1, settings="", secret=False):
+        """@settings: further lines of every storage's configuration. @secret: with a cluster secret."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-it-"))
+        self.secret_file = self.folder / "secret"
+        self.secret_file.write_text(os.urandom(32).hex() + "\n")
+        self.secret_file.chmod(0o600)
+        self.trust = f"cluster_secret_file = {self.secret_file}" if secret else ""
         self.paths, self.settings = paths, settings
         self.programs = []
         self.tracker_program = self._program("dfs_trackerd", "tracker", f"""
@@ -214,6 +229,7 @@ class NativeCluster:
             slot_max_size = 64KB
             trunk_file_size = 4MB
             use_trunk_file = {"true" if trunk else "false"}
+            {self.trust}
         """).start().wait_ready()
         self.tracker = ("127.0.0.1", self.tracker_program.port)
         # The port is known now; a restart must come back on it.
@@ -250,6 +266,7 @@ class NativeCluster:
                 {paths}
                 heart_beat_interval = 200ms
                 sync_wait_msec = 20ms
+                {self.trust}
                 {self.settings}
             """)
         program = self.storages[number].start().wait_ready()

@@ -61,6 +61,7 @@ class S3Cluster:
         self.trackers = [self._program("dfs_trackerd", f"tracker{port}", f"""bind_addr = 127.0.0.1
             port = {port}
             reserved_storage_space = 1MB
+            cluster_secret_file = {self.secret}
             check_active_interval = 3s
             election_timeout = 400ms
             """ + (lines if trackers > 1 else "")) for port in ports]

@@ -146,6 +146,8 @@ static void handle(struct dfs_req *req)
         dfs_req_drop(req);
         return;
     }
+    if (srv->commands->service.secret)
+        s->server = s->named && dfs_conn_proved(req->conn);
     int r = trk_dispatch(srv, s, req->command->cmd, req->body, &out, &wait);
     if (r < 0)
         dfs_req_reply(req, r, STR_NULL);
@@ -176,11 +178,10 @@ static void on_open(struct dfs_conn *c)
     *dfs_conn_user(c) = s;
     if (!s)
         return;
-    s->server = is_server(srv->commands, c);
     s->peer_port = peer->port;
-    if (dfs_text_set(s->peer_ip, sizeof(s->peer_ip), str_c(peer->host)) < 0 ||
-        dfs_text_set(s->local_ip, sizeof(s->local_ip), str_c(local->host)) < 0)
-        s->server = false; /* no numeric address: nobody we know */
+    s->named = dfs_text_set(s->peer_ip, sizeof(s->peer_ip), str_c(peer->host)) == 0 &&
+               dfs_text_set(s->local_ip, sizeof(s->local_ip), str_c(local->host)) == 0;
+    s->server = s->named && is_server(srv->commands, c); /* with a secret: see handle() */
     trk_session_open(srv, s);
 }
 
@@ -193,8 +194,8 @@ static void on_close(struct dfs_conn *c)
     free(s);
 }
 
-int trk_commands_new(struct trk_server *srv, const struct dfs_allow *server_hosts,
-                     uint64_t frame_max, uint64_t stall_ms, struct trk_commands **ret)
+int trk_commands_new(struct trk_server *srv, const struct trk_commands_opts *o,
+                     struct trk_commands **ret)
 {
     struct trk_commands *t = dfs_zalloc(sizeof(*t) + ARRAY_LEN(rows) * sizeof(struct dfs_command));
     if (!t)
@@ -203,19 +204,20 @@ int trk_commands_new(struct trk_server *srv, const struct dfs_allow *server_host
         t->commands[i] = (struct dfs_command){
             .cmd = rows[i].cmd,
             .name = rows[i].name,
-            .max_len = frame_max,
+            .max_len = o->frame_max,
             .handle = handle,
         };
-    t->server_hosts = server_hosts;
+    t->server_hosts = o->server_hosts;
     t->service = (struct dfs_service){
         .name = "tracker",
         .ctx = srv,
         .commands = t->commands,
         .n = ARRAY_LEN(rows),
-        .frame_max = frame_max,
+        .frame_max = o->frame_max,
         .keep_bytes = 1024,
-        .first_ms = stall_ms,
-        .stall_ms = stall_ms,
+        .first_ms = o->stall_ms,
+        .stall_ms = o->stall_ms,
+        .secret = o->secret,
         .on_open = on_open,
         .on_close = on_close,
     };

@@ -11,13 +11,20 @@
 
 struct trk_commands {
     struct dfs_service service;           /* for dfs_listener_new */
-    const struct dfs_allow *server_hosts; /* NULL: everybody the listener lets in */
+    const struct dfs_allow *server_hosts; /* without a secret; NULL: everybody the listener lets in */
     struct dfs_command commands[];
 };
 
-/* @server_hosts outlives it. @stall_ms: a peer that stalls this long is dropped. 0 or -ENOMEM. */
-int trk_commands_new(struct trk_server *srv, const struct dfs_allow *server_hosts,
-                     uint64_t frame_max, uint64_t stall_ms, struct trk_commands **ret) MUST_CHECK;
+struct trk_commands_opts {
+    const struct dfs_allow *server_hosts; /* outlives it */
+    const struct dfs_secret *secret;      /* NULL: none. Outlives it */
+    uint64_t frame_max;
+    uint64_t stall_ms;                    /* a peer that stalls this long is dropped */
+};
+
+/* 0 or -ENOMEM. */
+int trk_commands_new(struct trk_server *srv, const struct trk_commands_opts *o,
+                     struct trk_commands **ret) MUST_CHECK;
 void trk_commands_free(struct trk_commands **tp);
 
 #endif

@@ -35,6 +35,7 @@ struct trk_session {
     char peer_ip[DFS_IP_MAX];
     uint16_t peer_port;
     char local_ip[DFS_IP_MAX];
+    bool named;  /* both addresses are numeric */
     bool server; /* may use the commands of servers and administrators */
     /* the rest under the server's lock */
     char group[DFS_ID_MAX + 1]; /* joined as ... (81); "": not */
