@@ -12,9 +12,11 @@
 #include "dfscore/net/secret.h"
 #include "dfscore/wire/messages.h"
 #include "s3gw/api/expire.h"
+#include "s3gw/api/logging.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/lifecycle/rebuild.h"
+#include "s3gw/notify/serverlog.h"
 
 enum {
     OPEN_FILES = 1024,         /* descriptors kept for reading */
@@ -260,6 +262,14 @@ static int start_lifecycle(struct s3gw_gateway *g, struct buf *err)
     return r < 0 ? fail(err, r, "lifecycle worker", "") : 0;
 }
 
+static int start_serverlog(struct s3gw_gateway *g, struct buf *err)
+{
+    const struct s3_serverlog_options o = {
+        .interval_ms = (unsigned)g->conf->logging_interval_ms, .deliver = s3_logging_deliver, .arg = &g->gw};
+    int r = s3_serverlog_start(&o, &g->gw.serverlog);
+    return r < 0 ? fail(err, r, "server access logs", "") : 0;
+}
+
 static int start_http(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
@@ -300,6 +310,12 @@ static void add_status(void *arg, json_t *into)
                         json_pack("{s:I, s:I, s:I, s:b, s:I}", "deleted", (json_int_t)rc.deleted, "orphans",
                                   (json_int_t)rc.orphans, "pending", (json_int_t)rc.pending, "scanned", (int)rc.scanned,
                                   "failures", (json_int_t)rc.failures));
+    struct s3_serverlog_counts sl;
+    s3_serverlog_counts(g->gw.serverlog, &sl);
+    json_object_set_new(into, "server_logs",
+                        json_pack("{s:I, s:I, s:I, s:I}", "lines", (json_int_t)sl.lines, "objects",
+                                  (json_int_t)sl.delivered, "dropped", (json_int_t)sl.dropped, "pending_bytes",
+                                  (json_int_t)sl.pending));
     if (g->status)
         g->status(g->status_arg, into);
 }
@@ -353,6 +369,9 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     r = start_lifecycle(g, err);
     if (r < 0)
         return r;
+    r = start_serverlog(g, err);
+    if (r < 0)
+        return r;
     r = start_http(g, err);
     return r < 0 ? r : start_admin(g, err);
 }
@@ -395,6 +414,7 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
         dfs_log(LOG_WARN, "gateway.drain_cut");
     s3_admin_stop(&g->admin);
     s3_http_stop(&g->http);
+    s3_serverlog_stop(&g->gw.serverlog); /* what the last requests left */
     g->gw.stopping = true;
     s3_life_worker_stop(&g->lifecycle);
     s3_reclaim_stop(&g->reclaim);

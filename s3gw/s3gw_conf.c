@@ -95,6 +95,9 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
              "TCP congestion control of client connections, such as cubic; empty: the system's."),
     CONF_STR(C, access_log, "access_log", "", 0, 4000, CONF_RESTART,
              "File that gets one line per request; empty: none. SIGHUP opens it anew."),
+    CONF_DURATION(C, logging_interval_ms, "logging_interval", "5m", 1000, 86400000, "s", CONF_RESTART,
+                  "How often server access logs of buckets (PutBucketLogging) are delivered; sooner when much\n"
+                  "has gathered, and when the server stops. A crash loses what was not delivered yet."),
     CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RESTART,
              "Append the log to this file; empty: standard error. SIGHUP opens it anew."),
     CONF_ENUM(C, log_level, "log_level", "info", "debug|info|warn|error", CONF_RESTART,

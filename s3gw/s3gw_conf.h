@@ -43,6 +43,7 @@ struct s3gw_conf {
     char *admin_socket;         /* empty: none */
     char *congestion;           /* empty: the system's */
     char *access_log;           /* empty: none */
+    uint64_t logging_interval_ms;
     char *log_file;
     int log_level;              /* enum dfs_log_level */
 

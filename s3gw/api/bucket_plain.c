@@ -69,20 +69,6 @@ enum s3err s3_h_put_bucket_request_payment(struct s3_req *q)
     return str_eq(payer, STR("BucketOwner")) ? S3ERR_OK : S3ERR_MALFORMED_XML;
 }
 
-enum s3err s3_h_get_bucket_logging(struct s3_req *q)
-{
-    return empty_answer(q, "BucketLoggingStatus");
-}
-
-enum s3err s3_h_put_bucket_logging(struct s3_req *q)
-{
-    struct s3_node *root;
-    enum s3err e = parse(q, "BucketLoggingStatus", &root);
-    if (e == S3ERR_OK && root->child)
-        return not_offered(q, "Server access logging");
-    return e;
-}
-
 enum s3err s3_h_get_bucket_notification(struct s3_req *q)
 {
     return empty_answer(q, "NotificationConfiguration");

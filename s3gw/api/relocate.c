@@ -141,12 +141,18 @@ struct source {
     const struct s3_extent *e;
     size_t n;
     uint64_t at; /* within the first */
+    struct str bytes; /* instead of extents */
 };
 
 /* Up to @n bytes; *ret 0 at the end. */
 static int read_some(struct source *s, uint8_t *out, size_t n, size_t *ret)
 {
-    *ret = 0;
+    *ret = MIN(n, s->bytes.n);
+    if (*ret > 0) {
+        memcpy(out, s->bytes.p, *ret);
+        s->bytes = str_from(s->bytes, *ret);
+        return 0;
+    }
     while (s->n > 0 && s->at == s->e->length) {
         s->e++;
         s->n--;
@@ -305,12 +311,12 @@ static int large(struct s3_gw *gw, struct wait *w, struct source *s, struct veri
 
 int s3_relocate(struct s3_gw *gw, struct arena *a, struct s3_relocation *m)
 {
-    uint64_t size = 0;
+    uint64_t size = m->nfrom == 0 ? m->bytes.n : 0;
     for (size_t i = 0; i < m->nfrom; i++)
         size += m->from[i].length;
     ASSERT(size > 0);
     struct wait w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, .m = m};
-    struct source s = {gw->dfs, m->from, m->nfrom, 0};
+    struct source s = {gw->dfs, m->from, m->nfrom, 0, m->nfrom == 0 ? m->bytes : STR_NULL};
     AUTO(verify_fini) struct verify v = {0};
     int r = verify_init(&v, m->expect);
     if (r == 0)

@@ -22,6 +22,7 @@ struct s3_relocation {
     struct str key;               /* for the file name's extension */
     const struct s3_extent *from; /* what to read, in order */
     size_t nfrom;
+    struct str bytes; /* ... or these, when nfrom is 0: for objects the gateway makes itself */
     const struct s3_object *expect; /* ETag, parts, checksum the bytes must have; NULL: no check */
     int (*describe)(void *arg, struct buf *out); /* what is kept beside the file */
     void *arg;

@@ -10,11 +10,13 @@
 struct s3_index;
 struct s3_dfs;
 struct s3_rates;
+struct s3_serverlog;
 
 struct s3_gw {
     struct s3_index *index;
     struct s3_dfs *dfs;        /* s3gw/dfs/dfs.h: stored files, notes */
     struct s3_rates *rates;    /* policy/rate.h; NULL: nobody is limited */
+    struct s3_serverlog *serverlog; /* notify/serverlog.h; NULL: requests are not logged for buckets */
     struct str region;         /* "us-east-1" */
     struct str *domains;       /* lower case, longest first; virtual-host style below these */
     size_t ndomains;

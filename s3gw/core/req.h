@@ -56,6 +56,7 @@ struct s3_identity {
     struct str user_id;      /* canonical id, the Owner ID clients see; absent when anonymous */
     struct str display_name;
     struct str access_key;
+    struct str source_bucket, source_account; /* of a service principal: on whose behalf; else absent */
     struct str policies;     /* that the user carries; absent: none. policy/identity.h */
     struct s3_limits limits; /* of the user */
     enum {

@@ -16,6 +16,7 @@
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/op.h"
+#include "s3gw/http/bucketlog.h"
 #include "s3gw/http/health.h"
 #include "s3gw/http/pipeline.h"
 #include "s3gw/http/refusal.h"
@@ -85,6 +86,7 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
             s3_rate_charge(h->gw->rates, x->req.who.user_id, &x->req.who.limits, x->received + x->sent,
                            now_us);
         s3_metrics_request(h->metrics, &x->req, x->result, x->received, x->sent, took_us);
+        s3_bucketlog_write(x, took_us);
         s3_accesslog_write(h->log, &x->req, x->received, x->sent, took_us,
                            why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     }
@@ -297,6 +299,8 @@ static enum MHD_Result answer(struct s3_exchange *x)
         drop_sink(x);
         s3_pipeline_fail(q, x->result);
     }
+    if (s3_bucketlog_wanted(q))
+        x->answered_us = dfs_mono_us();
     s3_cors_headers(q);
     struct MHD_Response *r = s3_answer_build(x);
     if (!r)
@@ -486,6 +490,8 @@ static bool finish_sink(struct s3_exchange *x)
 static bool run(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
+    if (s3_bucketlog_wanted(q))
+        x->complete_us = dfs_mono_us();
     if (q->sink)
         return finish_sink(x);
     if (q->op->where == S3_INLINE) {

@@ -103,6 +103,7 @@ struct s3_exchange {
     uint64_t drained;        /* bytes of a body nobody wants */
     uint64_t received, sent; /* for the log */
     uint64_t started_us;
+    uint64_t complete_us, answered_us; /* the body was in, the answer began; only for http/bucketlog.h */
     bool seen; /* the head was read */
 };
 

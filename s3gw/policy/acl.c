@@ -223,6 +223,20 @@ static enum s3err grant_of(struct s3_req *q, const struct s3_node *n, struct s3_
     return S3ERR_MALFORMED_ACL_ERROR;
 }
 
+enum s3err s3_acl_from_list(struct s3_req *q, const struct s3_node *list, struct s3_acl *ret)
+{
+    ret->n = 0;
+    if (s3_node_count(list, "Grant") > S3_ACL_GRANTS_MAX)
+        return S3ERR_MALFORMED_ACL_ERROR;
+    for (const struct s3_node *n = s3_node_child(list, "Grant"); n;
+         n = s3_node_find(n->next, "Grant")) {
+        enum s3err e = grant_of(q, n, &ret->grant[ret->n++]);
+        if (e != S3ERR_OK)
+            return e;
+    }
+    return S3ERR_OK;
+}
+
 enum s3err s3_acl_from_body(struct s3_req *q, const struct s3_acl_subject *s, struct s3_acl *ret)
 {
     struct s3_node *root;
@@ -231,18 +245,9 @@ enum s3err s3_acl_from_body(struct s3_req *q, const struct s3_acl_subject *s, st
         return r == -ENOMEM ? s3err_from_errno(r, S3_THING_OTHER) : S3ERR_MALFORMED_ACL_ERROR;
     const struct s3_node *list = s3_node_child(root, "AccessControlList");
     struct str owner = str_trim(s3_node_text(s3_node_child(root, "Owner"), "ID"));
-    if (!list || owner.n == 0 || s3_node_count(list, "Grant") > S3_ACL_GRANTS_MAX)
+    if (!list || owner.n == 0)
         return S3ERR_MALFORMED_ACL_ERROR;
-    if (!str_eq(owner, s->owner))
-        return S3ERR_ACCESS_DENIED;
-    ret->n = 0;
-    for (const struct s3_node *n = s3_node_child(list, "Grant"); n;
-         n = s3_node_find(n->next, "Grant")) {
-        enum s3err e = grant_of(q, n, &ret->grant[ret->n++]);
-        if (e != S3ERR_OK)
-            return e;
-    }
-    return S3ERR_OK;
+    return str_eq(owner, s->owner) ? s3_acl_from_list(q, list, ret) : S3ERR_ACCESS_DENIED;
 }
 
 static void user_elements(struct s3_req *q, struct buf *b, struct str id)
@@ -269,14 +274,19 @@ static void grant_element(struct s3_req *q, struct buf *b, const struct s3_grant
     s3_xml_close(b, "Grant");
 }
 
+void s3_acl_write_grants(struct s3_req *q, const struct s3_acl *acl, struct buf *xml)
+{
+    for (size_t i = 0; i < acl->n; i++)
+        grant_element(q, xml, &acl->grant[i]);
+}
+
 void s3_acl_write(struct s3_req *q, const struct s3_acl *acl, struct str owner, struct buf *xml)
 {
     s3_xml_open(xml, "Owner");
     user_elements(q, xml, owner);
     s3_xml_close(xml, "Owner");
     s3_xml_open(xml, "AccessControlList");
-    for (size_t i = 0; i < acl->n; i++)
-        grant_element(q, xml, &acl->grant[i]);
+    s3_acl_write_grants(q, acl, xml);
     s3_xml_close(xml, "AccessControlList");
 }
 

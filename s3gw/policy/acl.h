@@ -60,8 +60,15 @@ enum s3err s3_acl_from_headers(struct s3_req *q, const struct s3_acl_subject *s,
  * above. */
 enum s3err s3_acl_from_body(struct s3_req *q, const struct s3_acl_subject *s, struct s3_acl *ret);
 
+struct s3_node;
+/* The <Grant> elements below @list, which may be NULL: none. MalformedACLError and the above. */
+enum s3err s3_acl_from_list(struct s3_req *q, const struct s3_node *list, struct s3_acl *ret);
+
 /* Owner and AccessControlList elements. */
 void s3_acl_write(struct s3_req *q, const struct s3_acl *acl, struct str owner, struct buf *xml);
+
+/* <Grant> elements only. */
+void s3_acl_write_grants(struct s3_req *q, const struct s3_acl *acl, struct buf *xml);
 
 void s3_acl_encode(const struct s3_acl *acl, struct buf *out);
 /* An absent record: @owner, everything. 0 or -EBADMSG; views. */

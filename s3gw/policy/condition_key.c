@@ -150,6 +150,18 @@ static void creation(const struct s3_ask *ask, struct s3_key_values *ret)
     one(ret, makes ? STR("true") : STR("false"));
 }
 
+static void source_arn(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    if (ask->q->who.source_bucket.p)
+        one(ret, arena_printf(&ask->q->arena, "arn:aws:s3:::" STR_F, STR_A(ask->q->who.source_bucket)));
+}
+
+static void source_account(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    if (ask->q->who.source_bucket.p)
+        one(ret, ask->q->who.source_account);
+}
+
 static void request_tag_keys(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     struct s3_tags t;
@@ -181,6 +193,8 @@ static const struct {
     {STR_INIT("aws:principalaccount"), user_id},
     {STR_INIT("aws:principalarn"), principal_arn},
     {STR_INIT("aws:principaltype"), principal_type},
+    {STR_INIT("aws:sourcearn"), source_arn},
+    {STR_INIT("aws:sourceaccount"), source_account},
     {STR_INIT("s3:signatureversion"), signature_version},
     {STR_INIT("s3:authtype"), auth_type},
     {STR_INIT("s3:signatureage"), signature_age},

@@ -24,6 +24,11 @@ static enum s3err decided(struct s3_req *q, enum s3_why why)
     return whys[why].allowed ? S3ERR_OK : S3ERR_ACCESS_DENIED;
 }
 
+bool s3_policy_by_acl(const struct s3_req *q)
+{
+    return q->why == whys[S3_WHY_ACL].text;
+}
+
 enum of_what { OF_BUCKET, OF_OBJECT };
 
 /* What an ACL has to grant for an action; what is not here no ACL can allow. */

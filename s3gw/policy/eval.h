@@ -54,6 +54,9 @@ enum s3_why {
  * WOULD_BLOCK. */
 enum s3err s3_policy_check(struct s3_req *q);
 
+/* Was it an ACL, and nothing else, that let the caller in? */
+bool s3_policy_by_acl(const struct s3_req *q);
+
 /* The same for another resource or action: the source of a copy, each key of DeleteObjects. @key
  * may be absent: the bucket itself. */
 enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struct str key,

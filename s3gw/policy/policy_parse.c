@@ -98,6 +98,14 @@ static void principal(struct compiler *c, struct str v)
     buf_lstr(c->out, id);
 }
 
+/* The id under which the gateway itself acts as that service: policy.h. */
+static void service(struct compiler *c, struct str name)
+{
+    buf_var(c->out, strlen(S3_SERVICE_PREFIX) + name.n);
+    buf_adds(c->out, STR(S3_SERVICE_PREFIX));
+    buf_adds(c->out, name);
+}
+
 static void principals(struct compiler *c, const json_t *v)
 {
     if (!v || json_is_string(v)) {
@@ -125,8 +133,10 @@ static void principals(struct compiler *c, const json_t *v)
             struct str item = item_of(c, values, i);
             if (user)
                 principal(c, item);
+            else if (strcmp(kind, "Service") == 0)
+                service(c, item);
             else
-                buf_lstr(c->out, STR("")); /* no caller of ours is a service: matches nobody */
+                buf_lstr(c->out, STR("")); /* nobody comes to us from a federation */
         }
     }
 }
