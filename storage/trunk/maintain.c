@@ -112,6 +112,11 @@ int sto_log_checkpoint(struct sto_log *log)
         if (r < 0)
             sto_log_lose_marks(log);
     }
+    if (r == 0) { /* meanwhile a writer may have been told of an error that our descriptors came too late for */
+        pthread_mutex_lock(&log->lock);
+        r = log->mark_lost ? -EIO : 0;
+        pthread_mutex_unlock(&log->lock);
+    }
     if (r == 0)
         r = write_checkpoint(log, &s.c);
     if (r == 0) {

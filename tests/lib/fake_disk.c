@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { SECTOR = 512, PATH = 512 };
+enum { SECTOR = 512, PATH = 512, FDS = 1024 };
 
 enum undo_kind { UNDO_BYTES, UNDO_LINK, UNDO_UNLINK, UNDO_RENAME };
 
@@ -26,8 +26,18 @@ struct undo {
     struct undo *older;
 };
 
+/* A sync that failed. Every descriptor that was open is told once, at its next sync, as in Linux. */
+struct sync_error {
+    ino_t ino;
+    uint64_t serial;
+    int err;
+    struct sync_error *older;
+};
+
 static struct {
     pthread_mutex_t lock;
+    struct sync_error *sync_errors; /* newest first */
+    uint64_t told[FDS];       /* by descriptor: serial of the last change it need not hear of */
     struct undo *undos;       /* newest first */
     uint64_t seed, serial;
     uint64_t random;          /* of short writes */
@@ -140,6 +150,9 @@ static void forget(bool (*which)(const struct undo *u, ino_t ino), ino_t ino)
 void fake_disk_start(uint64_t seed)
 {
     forget(NULL, 0);
+    for (struct sync_error *e; (e = g.sync_errors) != NULL; free(e))
+        g.sync_errors = e->older;
+    memset(g.told, 0, sizeof(g.told));
     g.seed = seed;
     g.serial = 0;
     g.random = seed * 0x9e3779b97f4a7c15u + 1;
@@ -399,6 +412,26 @@ static bool is_of(const struct undo *u, ino_t ino)
     return u->ino == ino;
 }
 
+/* Lock held. */
+static void note_sync_error(ino_t ino, int err)
+{
+    for (struct undo *u = g.undos; u; u = u->older)
+        u->doomed |= is_bytes(u, ino);
+    struct sync_error *e = calloc(1, sizeof(*e));
+    ASSERT(e);
+    *e = (struct sync_error){.ino = ino, .serial = ++g.serial, .err = err, .older = g.sync_errors};
+    g.sync_errors = e;
+}
+
+/* Lock held. The error that @fd has not been told yet, or 0. */
+static int untold_sync_error(int fd, ino_t ino)
+{
+    for (const struct sync_error *e = g.sync_errors; e; e = e->older)
+        if (e->ino == ino && e->serial > g.told[fd])
+            return e->err;
+    return 0;
+}
+
 static int sync_with(int fd, bool (*which)(const struct undo *u, ino_t ino))
 {
     between();
@@ -406,16 +439,19 @@ static int sync_with(int fd, bool (*which)(const struct undo *u, ino_t ino))
     int r = -1;
     struct stat st;
     ASSERT(fstat(fd, &st) == 0);
-    if (!before(FAKE_SYNC)) {
+    ASSERT(fd < FDS);
+    int err = before(FAKE_SYNC) ? errno : 0;
+    if (err)
+        note_sync_error(st.st_ino, err);
+    else
+        err = untold_sync_error(fd, st.st_ino);
+    g.told[fd] = g.serial;
+    if (!err) {
         save_doomed(st.st_ino);
         forget(which, st.st_ino);
         r = 0;
-    } else {
-        int err = errno;
-        for (struct undo *u = g.undos; u; u = u->older)
-            u->doomed |= is_bytes(u, st.st_ino);
-        errno = err;
     }
+    errno = err;
     pthread_mutex_unlock(&g.lock);
     return r;
 }
@@ -532,7 +568,12 @@ static int fake_unlinkat(int dir, const char *path, int flags)
 
 static int fake_openat(int dir, const char *path, int flags, mode_t mode)
 {
-    return openat(dir, path, flags | O_CLOEXEC, mode);
+    pthread_mutex_lock(&g.lock);
+    int fd = openat(dir, path, flags | O_CLOEXEC, mode);
+    if (fd >= 0 && fd < FDS)
+        g.told[fd] = g.serial;
+    pthread_mutex_unlock(&g.lock);
+    return fd;
 }
 
 const struct sto_io fake_disk_io = {

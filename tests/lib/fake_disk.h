@@ -6,7 +6,8 @@
  *
  * It passes all through to real files and remembers how to undo what no fsync has covered yet: written
  * bytes until fdatasync/fsync of the file; links, unlinks and renames until fsync of the directory.
- * Bytes whose sync failed stay at risk until something is written over them and synced, as in Linux.
+ * Bytes whose sync failed stay at risk until something is written over them and synced, and each
+ * descriptor that was open then is told the error once, as in Linux.
  * It is stricter than a disk: of two unsynced writes to one sector it may lose the older alone. It does
  * not lose sizes, holes and new directories. What is lost depends on the seed alone, so a test in one
  * thread repeats exactly. One at a time in a process; calls may come from any thread.
