@@ -28,7 +28,7 @@ enum {
     FILE_PIECES_MAX = 6, /* of one upload; the rest of the pool is for others */
     COMMIT_BYTES_A_MS = 20 * 1000, /* the slowest disk or network that is waited for */
     WRITEBACK_EVERY =
-        8 * 1024 * 1024, /* start writing to disk early: the final sync then has less to do */
+        2 * 1024 * 1024, /* start writing to disk early: the final sync then has less to do */
 };
 
 enum life { RECEIVING, FLUSHING, DROPPING };
