@@ -6,6 +6,7 @@
 #ifndef DFS_CLOCK_H
 #define DFS_CLOCK_H
 
+#include <pthread.h>
 #include <time.h>
 
 #include "dfscore/base/base.h"
@@ -17,6 +18,8 @@ static inline uint64_t dfs_mono_ms(void)
 {
     return dfs_mono_us() / 1000;
 }
+/* A condition whose timed waits go by CLOCK_MONOTONIC: a wall clock set back must not make a wait an hour. */
+void dfs_cond_init(pthread_cond_t *c);
 /* @ms from now on CLOCK_MONOTONIC, for pthread_cond_timedwait(); by the machine's clock, tests or not. */
 struct timespec dfs_mono_after(uint64_t ms);
 

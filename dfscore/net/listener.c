@@ -14,8 +14,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "dfscore/base/clock.h"
 
 enum {
     BACKLOG = 4096,
@@ -304,7 +305,7 @@ int dfs_listener_new(const struct dfs_listen_opts *opts, const struct dfs_servic
     *l = (struct dfs_listener){.magic = LISTENER_MAGIC, .service = service, .opts = *opts, .fd = -1,
                                .n = n, .begin.fn = on_begin};
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->changed, NULL);
+    dfs_cond_init(&l->changed);
     l->opts.backlog = opts->backlog ? opts->backlog : BACKLOG;
     l->opts.blocks = opts->blocks ? opts->blocks : BLOCKS;
     l->opts.block_bytes = opts->block_bytes ? opts->block_bytes : BLOCK_BYTES;
@@ -430,14 +431,7 @@ void dfs_listener_stop(struct dfs_listener *l, uint64_t grace_ms)
     everywhere(l, on_close_gently);
     if (l->is_unix)
         unlink(l->opts.addr.host);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(grace_ms / 1000);
-    until.tv_nsec += (long)(grace_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = dfs_mono_after(grace_ms);
     wait_empty(l, &until);
     everywhere(l, on_cut);
     wait_empty(l, NULL); /* for those whose request a service still holds */

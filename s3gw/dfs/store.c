@@ -30,11 +30,7 @@ int s3_store_new(struct s3_dfs *d, struct s3_group *g, const struct dfs_addr *ad
     s->known = id[0] != '\0';
     s->reads = s->writes = true;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->lane_free, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    dfs_cond_init(&s->lane_free);
     pthread_cond_init(&s->batch_some, NULL);
     s->batch_last = &s->batch_first;
     for (size_t i = 0; i < S3_LANES_MAX; i++)

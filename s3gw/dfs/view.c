@@ -184,11 +184,7 @@ int s3_view_new(struct s3_dfs *d, struct s3_view **ret)
         return -ENOMEM;
     v->d = d;
     pthread_mutex_init(&v->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&v->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    dfs_cond_init(&v->wake);
     const struct dfs_connpool_opts o = {
         .peer = {.connect_ms = TRACKER_CONNECT_MS, .timeout_ms = TRACKER_TIMEOUT_MS},
         .max_idle = d->o.ntrackers,

@@ -6,9 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dfscore/base/clock.h"
 #include "s3gw/core/op.h"
 
-enum { BUFFER_MAX = 256 * 1024, FLUSH_AT = 64 * 1024, LINE_PATH_MAX = 2048 };
+enum { BUFFER_MAX = 256 * 1024, FLUSH_AT = 64 * 1024, FLUSH_MS = 1000, LINE_PATH_MAX = 2048 };
 
 struct s3_accesslog {
     pthread_mutex_t lock;
@@ -40,9 +41,7 @@ static void *flusher_main(void *arg)
     pthread_setname_np(pthread_self(), "accesslog");
     pthread_mutex_lock(&l->lock);
     while (!l->stopping) {
-        struct timespec at;
-        clock_gettime(CLOCK_REALTIME, &at);
-        at.tv_sec++;
+        struct timespec at = dfs_mono_after(FLUSH_MS);
         pthread_cond_timedwait(&l->wake, &l->lock, &at);
         flush(l);
     }
@@ -66,7 +65,7 @@ int s3_accesslog_open(const char *path, struct s3_accesslog **ret)
     if (!l || !copy)
         return -ENOMEM;
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->wake, NULL);
+    dfs_cond_init(&l->wake);
     l->lines = BUF(BUFFER_MAX);
     l->fd = fd;
     l->path = copy;

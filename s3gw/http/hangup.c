@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "dfscore/base/clock.h"
 #include "dfscore/base/str.h"
 
 enum {
@@ -111,11 +112,7 @@ int s3_hangup_new(unsigned period_ms, struct s3_hangup **ret)
     h->magic = HANGUP_MAGIC;
     h->period_ms = period_ms;
     pthread_mutex_init(&h->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&h->stop, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    dfs_cond_init(&h->stop);
     int r = pthread_create(&h->thread, NULL, hangup_main, h);
     if (r != 0)
         return -r;

@@ -17,7 +17,7 @@
 enum {
     BATCH_UPDATES = 256,
     BATCH_BYTES = 4 * 1024 * 1024, /* of values: a batch with this much takes no further update */
-    HEAL_INTERVAL_S = 1,
+    HEAL_INTERVAL_MS = 1000,
 };
 
 /* Row "\0n": u64 last sequence number, u64 last time, both of the batch it came with. */
@@ -237,9 +237,7 @@ static void wait_for_work(struct s3_index *x)
     if (x->ops->health(x) == 0) {
         pthread_cond_wait(&x->wake, &x->lock);
     } else {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME, &t);
-        t.tv_sec += HEAL_INTERVAL_S;
+        struct timespec t = dfs_mono_after(HEAL_INTERVAL_MS);
         pthread_cond_timedwait(&x->wake, &x->lock, &t);
     }
     x->idle = false;
@@ -335,7 +333,7 @@ int s3_index_init(struct s3_index *x, const struct s3_engine_ops *ops)
     x->ops = ops;
     x->last = &x->first;
     pthread_mutex_init(&x->lock, NULL);
-    pthread_cond_init(&x->wake, NULL);
+    dfs_cond_init(&x->wake);
     int r = s3_usage_batch_new(&x->usage);
     return r < 0 ? r : s3_cache_new(&x->cache);
 }

@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
@@ -272,9 +271,7 @@ static void *reclaim_main(void *arg)
                 dfs_log(LOG_WARN, "reclaim.round_failed", KV_ERR(e));
         }
         pthread_mutex_lock(&r->lock);
-        struct timespec at;
-        clock_gettime(CLOCK_REALTIME, &at);
-        at.tv_sec += ROUND_MS / 1000;
+        struct timespec at = dfs_mono_after(ROUND_MS);
         if (!r->stopping && !r->now)
             pthread_cond_timedwait(&r->wake, &r->lock, &at);
     }
@@ -292,7 +289,7 @@ int s3_reclaim_start(const struct s3_reclaim_options *o, struct s3_reclaim **ret
     r->o.grace_ms = o->grace_ms ? o->grace_ms : GRACE_MS;
     r->o.rescan_ms = o->rescan_ms ? o->rescan_ms : RESCAN_MS;
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->wake, NULL);
+    dfs_cond_init(&r->wake);
     int e = aim(r);
     if (e < 0) /* the thread tries again */
         dfs_log(LOG_WARN, "reclaim.logs_not_listed", KV_ERR(e));

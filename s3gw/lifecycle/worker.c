@@ -452,21 +452,6 @@ static void *life_main(void *arg)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static int init_locks(struct s3_life_worker *w)
-{
-    pthread_condattr_t monotonic;
-    int r = pthread_condattr_init(&monotonic);
-    if (r == 0) {
-        r = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-        if (r == 0)
-            r = pthread_cond_init(&w->wake, &monotonic);
-        pthread_condattr_destroy(&monotonic);
-    }
-    if (r == 0)
-        pthread_mutex_init(&w->lock, NULL);
-    return -r;
-}
-
 int s3_life_worker_start(const struct s3_life_options *o, struct s3_life_worker **ret)
 {
     AUTO(dfs_free_ptr) struct s3_life_worker *w = dfs_zalloc(sizeof(*w));
@@ -481,9 +466,8 @@ int s3_life_worker_start(const struct s3_life_options *o, struct s3_life_worker 
         dfs_log(LOG_WARN, "lifecycle.position_unreadable", KV_ERR(r));
         w->pass = (struct pass){0};
     }
-    r = init_locks(w);
-    if (r < 0)
-        return r;
+    dfs_cond_init(&w->wake);
+    pthread_mutex_init(&w->lock, NULL);
     show(w);
     if (pthread_create(&w->thread, NULL, life_main, w) != 0) {
         pthread_cond_destroy(&w->wake);

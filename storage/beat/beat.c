@@ -399,11 +399,7 @@ int sto_beat_start(const struct sto_beat_options *o, struct sto_beat **ret)
     b->o = *o;
     b->id = o->identity;
     b->up_time_s = dfs_now_s();
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&b->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    dfs_cond_init(&b->wake);
     pthread_mutex_init(&b->lock, NULL);
     pthread_mutex_init(&b->negotiate, NULL);
     int r = 0;

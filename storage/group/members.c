@@ -24,12 +24,8 @@ int sto_members_new(struct sto_members **ret)
         return -ENOMEM;
     m->magic = MEMBERS_MAGIC;
     m->self.status = DFS_ST_NONE;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&m->lock, NULL);
-    pthread_cond_init(&m->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    dfs_cond_init(&m->changed);
     *ret = m;
     return 0;
 }

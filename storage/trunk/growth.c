@@ -5,11 +5,7 @@
 
 void sto_growth_init(struct sto_growth *g)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&g->grown, &attr);
-    pthread_condattr_destroy(&attr);
+    dfs_cond_init(&g->grown);
     pthread_mutex_init(&g->lock, NULL);
     atomic_init(&g->version, 1);
     atomic_init(&g->waiting, 0);

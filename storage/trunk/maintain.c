@@ -12,16 +12,16 @@
  *  - the SKIP before the hole: else headers inside the run are gone before the log leads around them.
  */
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "dfscore/base/clock.h"
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 #include "storage/trunk/checkpoint.h"
 #include "storage/trunk/walk.h"
 
 enum {
-    TICK_S = 2,
+    TICK_MS = 2000,
     BLOCK = 4096,
     PACK_LEAST = 1024 * 1024,
     PACKS_A_DISK = 64,               /* small disks get small packs */
@@ -436,9 +436,7 @@ static void *maint_main(void *arg)
     pthread_mutex_lock(&log->lock);
     while (log->maint_running) {
         if (!log->maint_asked) {
-            struct timespec until;
-            clock_gettime(CLOCK_REALTIME, &until);
-            until.tv_sec += TICK_S;
+            struct timespec until = dfs_mono_after(TICK_MS);
             pthread_cond_timedwait(&log->maint_wake, &log->lock, &until);
             if (!log->maint_running)
                 break;

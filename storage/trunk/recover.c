@@ -381,7 +381,7 @@ int sto_log_open(struct sto_log *log, struct sto_dir *d, const struct sto_log_op
     log->holds.next = log->holds.prev = &log->holds;
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->async_wake, NULL);
-    pthread_cond_init(&log->maint_wake, NULL);
+    dfs_cond_init(&log->maint_wake);
     int r = open_parts(log);
     if (r < 0) {
         sto_log_close(log);

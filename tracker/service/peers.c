@@ -45,17 +45,6 @@ struct trk_peers {
     pthread_cond_t saved;
 };
 
-/* --- waiting -------------------------------------------------------------------------------- */
-
-static void cond_init(pthread_cond_t *c)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(c, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 /* What a storage's join changed is worth looking at; called under the server's lock. */
 static void trackers_changed(void *arg)
 {
@@ -310,8 +299,8 @@ int trk_peers_start(const struct trk_peers_opts *o, struct trk_peers **ret)
     p->o = *o;
     pthread_mutex_init(&p->lock, NULL);
     pthread_mutex_init(&p->save_lock, NULL);
-    cond_init(&p->wake);
-    cond_init(&p->saved);
+    dfs_cond_init(&p->wake);
+    dfs_cond_init(&p->saved);
     trk_lock(o->srv);
     o->srv->trackers_changed = trackers_changed;
     o->srv->trackers_arg = p;

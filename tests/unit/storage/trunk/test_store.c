@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-
 #include "dfscore/base/buf.h"
+#include "dfscore/base/clock.h"
 #include "storage/disk/io.h"
 #include "tests/lib/test.h"
 
@@ -337,6 +337,63 @@ static void large_objects_go_over_pack_ends(void **state)
     free(desc);
 }
 
+static int64_t wall_s;
+
+static int64_t wall_ms(void)
+{
+    return wall_s * 1000;
+}
+
+static uint64_t mono_us(void)
+{
+    return 1000;
+}
+
+static int in_order(const struct sto_entry *e, void *arg)
+{
+    uint64_t *next = arg, number;
+    assert_int_equal(str_u64(e->desc, UINT32_MAX, &number), 0);
+    assert_int_equal(number, *next);
+    (*next)++;
+    return 0;
+}
+
+/* Names carry the time, the order of the log does not come from it. */
+static void a_clock_that_jumps_changes_no_order_and_makes_no_name_twice(void **state)
+{
+    struct fixture *f = *state;
+    enum { HOUR = 3600, EACH = 20, JUMPS = 6, ALL = EACH * JUMPS };
+    static const int64_t jumps[JUMPS] = {0, -HOUR, 0, HOUR, -HOUR, 0};
+    static const struct dfs_clock_hook hook = {wall_ms, mono_us};
+    static char names[ALL][STO_NAME_MAX + 1];
+    dfs_clock_hook = &hook;
+    for (unsigned i = 0; i < ALL; i++) {
+        wall_s = 1700000000 + jumps[i / EACH];
+        if (i % EACH == EACH / 2)
+            reopen(f);
+        char desc[16];
+        (void)snprintf(desc, sizeof(desc), "%u", i);
+        if (i % 3 == 0)
+            commit_file(f, str_c(desc), str_c(desc), 0, names[i]);
+        else
+            put(f, str_c(desc), str_c(desc), names[i]);
+    }
+    dfs_clock_hook = NULL;
+    reopen(f);
+    for (unsigned i = 0; i < ALL; i++) {
+        char desc[16];
+        (void)snprintf(desc, sizeof(desc), "%u", i);
+        assert_content(f, names[i], str_c(desc));
+        for (unsigned j = 0; j < i; j++)
+            assert_string_not_equal(names[i], names[j]);
+    }
+    uint64_t next = 0;
+    struct sto_scan r = {0};
+    while (!r.at_end)
+        assert_int_equal(sto_scan(f->s, 0, r.next, 0, 50, in_order, &next, &r), 0);
+    assert_int_equal(next, ALL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +407,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(slaves_and_links_have_their_own_names, setup, teardown),
         cmocka_unit_test_setup_teardown(names_that_can_not_be_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_jumps_changes_no_order_and_makes_no_name_twice, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(large_objects_go_over_pack_ends, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
