@@ -5,7 +5,8 @@
  *
  * When a write or a background job fails, RocksDB takes no more writes; nothing of the failed batch
  * was reported done. Reads go on. The committer closes and opens the database again as soon as that
- * may help: at once and then every second after an I/O error; once there is room after a full disk.
+ * may help: after an I/O error once the disk takes a synced write again, looked for at once and then
+ * every second; after a full disk once there is room.
  * What the log holds then counts, so the outcome of the failed batch is whatever a crash would
  * leave.
  *
@@ -14,11 +15,13 @@
  */
 #include "s3gw/index/engine.h"
 
+#include <fcntl.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
@@ -328,6 +331,15 @@ static bool gate_alone(struct rocks *k)
     return false;
 }
 
+/* Does the index's disk take a write and a sync again? A file without a name, where that is possible. */
+static bool disk_works(const struct rocks *k)
+{
+    AUTO(dfs_close_fd) int fd = open(k->path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == EOPNOTSUPP || errno == EISDIR;
+    return write(fd, "probe", 5) == 5 && fdatasync(fd) == 0;
+}
+
 static void rocks_heal(struct s3_index *x)
 {
     struct rocks *k = rocks_of(x);
@@ -341,6 +353,8 @@ static void rocks_heal(struct s3_index *x)
         space_left(k) < MAX(k->options.reserve_bytes, (uint64_t)SPACE_TO_REOPEN))
         return; /* still open for readers; opening needs room for its log */
     k->healed_ms = now;
+    if (k->db && !disk_works(k))
+        return; /* still open for readers */
     if (!gate_alone(k))
         return;
     if (k->db)
