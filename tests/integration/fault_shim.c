@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fault_shim - preloaded into our servers by tests/integration/faults.py: a wall clock that can be set,
+ * and syncs that wait or fail, at the word of a test. The test writes the block below into the file
+ * S3GW_FAULTS, which every process maps.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+struct control { /* native byte order; faults.py has the offsets */
+    _Atomic int64_t clock_ms;  /* added to the wall clock */
+    _Atomic int32_t hold;      /* syncs wait while not 0 */
+    _Atomic int32_t error;     /* syncs fail with this errno while not 0 */
+    _Atomic int32_t held;      /* syncs that wait now */
+    _Atomic int32_t failed;    /* syncs that were made to fail */
+    char where[232];           /* which: those of files with this in their path; empty: none */
+};
+
+static struct control *control;
+
+__attribute__((constructor)) static void start(void)
+{
+    const char *path = getenv("S3GW_FAULTS");
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return;
+    void *p = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (p != MAP_FAILED)
+        control = p;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+    long r = syscall(SYS_clock_gettime, clock, t);
+    if (r == 0 && control && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+        t->tv_sec += control->clock_ms / 1000;
+    return (int)r;
+}
+
+time_t time(time_t *ret)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    if (ret)
+        *ret = t.tv_sec;
+    return t.tv_sec;
+}
+
+int gettimeofday(struct timeval *ret, void *zone)
+{
+    (void)zone;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    *ret = (struct timeval){t.tv_sec, t.tv_nsec / 1000};
+    return 0;
+}
+
+static int sync_by(long call, int fd)
+{
+    char self[40], path[1024] = "";
+    if (control && control->where[0]) {
+        (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+        if (readlink(self, path, sizeof(path) - 1) > 0 && strstr(path, control->where)) {
+            control->held++;
+            while (control->hold)
+                usleep(2000);
+            control->held--;
+            if (control->error) {
+                control->failed++;
+                errno = control->error;
+                return -1;
+            }
+        }
+    }
+    return (int)syscall(call, fd);
+}
+
+int fsync(int fd)
+{
+    return sync_by(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+    return sync_by(SYS_fdatasync, fd);
+}
