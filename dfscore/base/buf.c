@@ -143,25 +143,6 @@ void buf_lstr(struct buf *b, struct str s)
     buf_adds(b, s);
 }
 
-struct rd rd_of(struct str s)
-{
-    return (struct rd){(const uint8_t *)s.p, s.n, false};
-}
-
-struct str rd_bytes(struct rd *r, size_t n)
-{
-    if (r->bad || n > r->n) {
-        r->bad = true;
-        return (struct str){"", 0};
-    }
-    struct str s = {(const char *)r->p, n};
-    if (n) {
-        r->p += n;
-        r->n -= n;
-    }
-    return s;
-}
-
 static uint64_t read_be(struct rd *r, size_t bytes)
 {
     struct str s = rd_bytes(r, bytes);
@@ -171,11 +152,6 @@ static uint64_t read_be(struct rd *r, size_t bytes)
     return v;
 }
 
-uint8_t rd_u8(struct rd *r)
-{
-    return (uint8_t)read_be(r, 1);
-}
-
 uint16_t rd_u16(struct rd *r)
 {
     return (uint16_t)read_be(r, 2);
@@ -183,7 +159,9 @@ uint16_t rd_u16(struct rd *r)
 
 uint32_t rd_u32(struct rd *r)
 {
-    return (uint32_t)read_be(r, 4);
+    struct str s = rd_bytes(r, 4);
+    const uint8_t *p = (const uint8_t *)s.p;
+    return s.n ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3] : 0;
 }
 
 uint64_t rd_u64(struct rd *r)
@@ -191,7 +169,7 @@ uint64_t rd_u64(struct rd *r)
     return read_be(r, 8);
 }
 
-uint64_t rd_var(struct rd *r)
+uint64_t rd_var_long(struct rd *r)
 {
     uint64_t v = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
@@ -206,14 +184,4 @@ uint64_t rd_var(struct rd *r)
     }
     r->bad = true;
     return 0;
-}
-
-struct str rd_lstr(struct rd *r)
-{
-    uint64_t n = rd_var(r);
-    if (n > r->n) {
-        r->bad = true;
-        return (struct str){"", 0};
-    }
-    return rd_bytes(r, (size_t)n);
 }

@@ -48,14 +48,47 @@ struct rd {
     size_t n;     /* bytes left */
     bool bad;     /* something was missing or out of range */
 };
-struct rd rd_of(struct str s);
-uint8_t rd_u8(struct rd *r);
 uint16_t rd_u16(struct rd *r);
 uint32_t rd_u32(struct rd *r);
 uint64_t rd_u64(struct rd *r);
-uint64_t rd_var(struct rd *r);
-struct str rd_bytes(struct rd *r, size_t n);    /* a view into the source */
-struct str rd_lstr(struct rd *r);               /* LEB128 length, then bytes */
+uint64_t rd_var_long(struct rd *r); /* rd_var() for more than one byte, and for what is wrong */
+
+/* The short ones stand here: decoding a record, or judging a policy, is little else. */
+static inline struct rd rd_of(struct str s)
+{
+    return (struct rd){(const uint8_t *)s.p, s.n, false};
+}
+
+static inline struct str rd_bytes(struct rd *r, size_t n) /* a view into the source */
+{
+    if (r->bad || n > r->n) {
+        r->bad = true;
+        return (struct str){"", 0};
+    }
+    struct str s = {(const char *)r->p, n};
+    if (n) {
+        r->p += n;
+        r->n -= n;
+    }
+    return s;
+}
+
+static inline uint8_t rd_u8(struct rd *r)
+{
+    struct str s = rd_bytes(r, 1);
+    return s.n ? (uint8_t)s.p[0] : 0;
+}
+
+static inline uint64_t rd_var(struct rd *r)
+{
+    return !r->bad && r->n > 0 && r->p[0] < 0x80 ? rd_u8(r) : rd_var_long(r);
+}
+
+static inline struct str rd_lstr(struct rd *r) /* LEB128 length, then bytes */
+{
+    uint64_t n = rd_var(r);
+    return rd_bytes(r, n > r->n ? SIZE_MAX : (size_t)n); /* SIZE_MAX: never there */
+}
 void buf_lstr(struct buf *b, struct str s);
 
 #endif

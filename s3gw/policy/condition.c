@@ -139,8 +139,24 @@ static bool match(const struct pattern *p, struct str s)
     return i == p->n;
 }
 
+enum { WILD = 1, VARIABLE = 2 };
+
+/* What may be more than itself in a pattern. */
+static const uint8_t special[256] = {['*'] = WILD, ['?'] = WILD, ['$'] = VARIABLE};
+
 bool s3_glob(struct str pattern, struct str text, const struct s3_ask *ask, bool variables)
 {
+    const uint8_t mask = variables ? WILD | VARIABLE : WILD;
+    const size_t most = MIN(pattern.n, text.n);
+    size_t n = 0;
+    while (n < most && pattern.p[n] == text.p[n] && !(special[(uint8_t)pattern.p[n]] & mask))
+        n++;
+    if (n == pattern.n)
+        return n == text.n;
+    if (!(special[(uint8_t)pattern.p[n]] & mask))
+        return false; /* most patterns end here */
+    if (n + 1 == pattern.n && pattern.p[n] == '*')
+        return true;
     struct pattern p;
     expand(&p, pattern, ask, variables);
     return !p.bad && match(&p, text);

@@ -43,8 +43,8 @@ static bool any_principal(struct rd *r, const struct s3_identity *who)
     bool found = false;
     for (uint64_t n = rd_var(r); n > 0 && !r->bad; n--) {
         struct str p = rd_lstr(r);
-        found =
-            found || str_eq(p, STR("*")) || (p.n > 0 && !who->anonymous && str_eq(p, who->user_id));
+        bool everybody = p.n == 1 && p.p[0] == '*';
+        found = found || everybody || (p.n > 0 && !who->anonymous && str_eq(p, who->user_id));
     }
     return found;
 }
