@@ -113,6 +113,10 @@ $(B)/s3gw: $(O)/$(MAIN_s3gw:.c=.o) $(B)/libs3gw.a $(B)/libdfscore.a
 run: all ## tracker, storage and gateway on this machine, ready for a client; prints the keys
 	$(B)/s3gw standalone --data $(or $(DATA),./data) $(ARGS)
 
+.PHONY: run-cluster
+run-cluster: all ## three trackers, two groups of three storages, a gateway, on this machine; Ctrl-C stops them
+	BUILD=$(B) packaging/cluster/run-cluster $(or $(DATA),./data-cluster)
+
 # --- tests -----------------------------------------------------------------------------------
 
 LIBS_ALL := $(B)/libs3gw.a $(B)/libstorage.a $(B)/libtracker.a $(B)/libdfscore.a

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""packaging/cluster/run-cluster: a whole cluster by one command, from nothing, stopped by one signal."""
+import os
+import pathlib
+import signal
+import subprocess
+
+from cluster import BUILD, ROOT, Cluster, sanitizer_env, wait_until
+from nativecluster import free_port
+
+
+class Running:
+    """What boto3() needs to know."""
+    region, certificate = "us-east-1", None
+    boto3 = Cluster.boto3
+
+    def __init__(self, port, credentials):
+        keys = dict(line.split("=", 1) for line in credentials.read_text().splitlines())
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self.access_key, self.secret_key = keys["S3GW_ROOT_ACCESS_KEY"], keys["S3GW_ROOT_SECRET_KEY"]
+
+
+def processes_below(folder):
+    """Our servers whose settings lie below @folder."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(w.startswith(str(folder).encode() + b"/") and w.endswith(b"/conf") for w in words):
+            found.append(int(entry.parent.name))
+    return found
+
+
+def start(folder):
+    loopback = [f"127.0.{g}.{m}" for g in (0, 1, 2) for m in (1, 2, 3)]
+    ports = [free_port(loopback) for _ in range(3)]
+    assert len(set(ports)) == 3
+    env = dict(sanitizer_env(os.environ), BUILD=str(BUILD), S3_PORT=str(ports[0]), TRACKER_PORT=str(ports[1]),
+               STORAGE_PORT=str(ports[2]))
+    process = subprocess.Popen([ROOT / "packaging/cluster/run-cluster", folder], stdout=subprocess.PIPE, env=env,
+                               text=True)
+    for line in process.stdout:
+        if line.startswith("Kill any storage"):
+            return process, ports[0]
+    raise AssertionError(f"run-cluster ended with {process.wait()}\n" + "\n".join(
+        p.read_text(errors="replace")[-2000:] for p in folder.glob("*/log")))
+
+
+def test_a_cluster_by_one_command_and_gone_by_one_signal(tmp_path):
+    folder = tmp_path / "cluster"
+    process, port = start(folder)
+    try:
+        assert len(processes_below(folder)) == 10
+        s3 = Running(port, folder / "root-credentials").boto3(retries={"max_attempts": 10})
+        s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="key", Body=b"x" * 300_000)
+        assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"x" * 300_000
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, process.stdout.read()
+        assert processes_below(folder) == []
+    finally:
+        process.kill()
+        process.stdout.close()
+    wait_until("every server to go with a script that was killed", lambda: processes_below(folder) == [])
