@@ -10,12 +10,15 @@
 #include "s3gw/supervisor/supervisor.h"
 
 static const char help[] =
-    "usage: s3gw serve --config FILE\n"
+    "usage: s3gw serve --config FILE [--rebuild-index]\n"
     "\n"
     "Serves S3 as FILE says (see conf/s3gw.conf). Prints 'ready port=N' on standard output and tells\n"
     "the service manager when it serves. SIGTERM lets requests end and stops; SIGHUP opens the log\n"
     "files anew. Root's keys come from S3GW_ROOT_ACCESS_KEY and S3GW_ROOT_SECRET_KEY; without them the\n"
-    "index keeps the keys it has.\n";
+    "index keeps the keys it has.\n"
+    "\n"
+    "  --rebuild-index   make a new key index from what the storages keep beside the data, then serve;\n"
+    "                    the old one is kept aside\n";
 
 static void reload(void *g)
 {
@@ -28,7 +31,7 @@ static int complain(const struct buf *err)
     return 1;
 }
 
-static int serve(struct s3gw_conf *conf, struct buf *err)
+static int serve(struct s3gw_conf *conf, bool rebuild, struct buf *err)
 {
     int r = *conf->log_file ? dfs_log_open(conf->log_file) : 0;
     if (r < 0) {
@@ -44,7 +47,7 @@ static int serve(struct s3gw_conf *conf, struct buf *err)
         return complain(err);
     }
     struct s3_supervisor s;
-    struct s3gw_gateway g = {.conf = conf};
+    struct s3gw_gateway g = {.conf = conf, .rebuild = rebuild};
     const struct s3_root_keys *root = r == 0 ? &keys : NULL;
     r = s3_supervisor_init(&s);
     if (r < 0) {
@@ -67,17 +70,23 @@ static int serve(struct s3gw_conf *conf, struct buf *err)
 
 int s3gw_serve(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"rebuild-index", no_argument, NULL, 'r'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     const char *config = NULL;
+    bool rebuild = false;
     int c;
     argv[0] = "s3gw serve";
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 'h')
             return fputs(help, stdout) < 0;
-        if (c != 'c')
+        if (c == 'c')
+            config = optarg;
+        else if (c == 'r')
+            rebuild = true;
+        else
             return 2;
-        config = optarg;
     }
     if (!config || optind < argc) {
         fputs(config ? "s3gw serve: takes no words, only --config FILE\n"
@@ -92,7 +101,7 @@ int s3gw_serve(int argc, char **argv)
     else if (s3gw_conf_check(&conf, &err) < 0)
         fprintf(stderr, "s3gw serve: %s: " STR_F "\n", config, STR_A(buf_str(&err)));
     else
-        status = serve(&conf, &err);
+        status = serve(&conf, rebuild, &err);
     s3gw_conf_fini(&conf);
     return status;
 }

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "dfscore/base/clock.h"
 #include "s3gw/dfs/store.h"
 
 struct s3_group *s3_group_named(struct s3_dfs *d, struct str group)
@@ -58,6 +59,7 @@ size_t s3_group_members(const struct s3_group *g, const char *source,
                         struct s3_member out[S3_GROUP_MEMBERS_MAX])
 {
     size_t n = atomic_load(&g->n);
+    const uint64_t now = n > 1 ? dfs_mono_ms() : 0;
     for (size_t i = 0; i < n; i++) {
         struct s3_store *s = g->members[i];
         out[i] = (struct s3_member){
@@ -66,6 +68,7 @@ size_t s3_group_members(const struct s3_group *g, const char *source,
             .reads = atomic_load(&s->reads),
             .writes = atomic_load(&s->writes),
             .down = atomic_load(&s->down_since_ms) != 0 && n > 1,
+            .slow = atomic_load(&s->slow_until_ms) > now,
             .retired = atomic_load(&s->retired),
             .source = s3_store_made(s, source),
         };

@@ -12,7 +12,7 @@ static unsigned read_class(const struct s3_member *m, bool young)
         return 5; /* its connection fails at once while it is held down */
     if (!m->active)
         return 4; /* may lack files, but what it has is right */
-    if (!m->reads)
+    if (!m->reads || m->slow)
         return 3;
     if (m->local)
         return 0;

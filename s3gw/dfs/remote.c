@@ -43,10 +43,13 @@ struct reading {
     struct attempt out_now[SIDE_BY_SIDE];
 };
 
-static void drop(struct attempt *a)
+/* @won: another one answered first, though it was asked later. */
+static void drop(struct attempt *a, bool won)
 {
     if (!a->s)
         return;
+    if (won)
+        atomic_store(&a->s->slow_until_ms, dfs_mono_ms() + a->s->dfs->o.hold_down_ms);
     s3_store_conn_close(a->c); /* its answer is still to come */
     s3_store_lane_give(a->s, a->c);
     a->s = NULL;
@@ -84,6 +87,7 @@ static bool ask_next(struct reading *rd, struct attempt *a)
             }
             s3_store_suspect(s, r);
             s3_store_lane_give(s, a->c);
+            r = -EHOSTUNREACH;
         }
         rd->failure = r;
     }
@@ -95,8 +99,10 @@ static int take(struct reading *rd, struct attempt *a)
 {
     struct s3_store *s = a->s;
     int r = s3_store_conn_take(a->c, rd->out, rd->n);
-    if (a->c->fd < 0)
+    if (a->c->fd < 0) {
         s3_store_suspect(s, r);
+        r = -EHOSTUNREACH;
+    }
     s3_store_lane_give(s, a->c);
     a->s = NULL;
     if (r == 0 && rd->check)
@@ -125,8 +131,8 @@ static void give_up_late_ones(struct reading *rd, uint64_t now)
         if (!a->s || now < a->until_ms)
             continue;
         s3_store_suspect(a->s, -ETIMEDOUT);
-        rd->failure = -ETIMEDOUT;
-        drop(a);
+        rd->failure = -EHOSTUNREACH;
+        drop(a, false);
     }
 }
 
@@ -186,7 +192,7 @@ int s3_read_remote(struct s3_dfs *d, struct str file_id, uint64_t at, void *out,
     while (r == -EAGAIN && (rd.out_now[0].s || rd.out_now[1].s || ask_next(&rd, &rd.out_now[0])))
         r = wait_once(&rd);
     for (size_t i = 0; i < SIDE_BY_SIDE; i++)
-        drop(&rd.out_now[i]);
+        drop(&rd.out_now[i], r == 0);
     if (r != -EAGAIN)
         return r;
     /* Missing only when every one of them says so. */

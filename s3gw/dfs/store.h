@@ -52,6 +52,7 @@ struct s3_store {
     bool taken[S3_LANES_MAX];                 /* under lock */
     _Atomic uint64_t down_since_ms;           /* monotonic; 0: it answered last time */
     _Atomic uint64_t probe_ms;                /* while down: no attempt to connect before */
+    _Atomic uint64_t slow_until_ms;           /* reads prefer others until then */
 
     pthread_t batch_thread;
     bool batch_running; /* the thread exists */

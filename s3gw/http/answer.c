@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* answer - from q->resp to a response of libmicrohttpd: bytes, a file by sendfile, or pieces of
  * files. */
-#include <unistd.h>
-
 #include "dfscore/log/log.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/core/gw.h"
@@ -105,19 +103,37 @@ static ssize_t never_read(void *arg, uint64_t pos, char *out, size_t max)
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+static bool has_file_body(const struct s3_exchange *x)
+{
+    const struct s3_resp *resp = &x->req.resp;
+    return resp->has_extents && resp->body_length > 0 && x->req.method != S3_HEAD;
+}
+
+int s3_answer_begin(struct s3_exchange *x, bool wait)
+{
+    const struct s3_resp *resp = &x->req.resp;
+    struct s3_outflow *o = &x->out;
+    if (o->begun || !has_file_body(x))
+        return 0;
+    const struct s3_extent *e = &resp->extents[0];
+    int r = resp->nextents == 1 && !wait
+                ? s3_dfs_open(x->http->gw->dfs, e->file_id, e->offset, e->length, false, &o->fd, &o->at)
+                : -ENOTSUP;
+    if (r < 0)
+        r = fill(x, wait);
+    o->begun = r == 0;
+    return r;
+}
+
 static struct MHD_Response *file_body(struct s3_exchange *x)
 {
     const struct s3_resp *resp = &x->req.resp;
-    if (resp->nextents == 1) {
-        const struct s3_extent *e = &resp->extents[0];
-        int fd;
-        uint64_t at;
-        if (s3_dfs_open(x->http->gw->dfs, e->file_id, e->offset, e->length, false, &fd, &at) == 0) {
-            struct MHD_Response *r = MHD_create_response_from_fd_at_offset64(e->length, fd, at);
-            if (!r)
-                close(fd);
-            return r;
-        }
+    if (x->out.fd >= 0) {
+        struct MHD_Response *r =
+            MHD_create_response_from_fd_at_offset64(resp->body_length, x->out.fd, x->out.at);
+        if (r)
+            x->out.fd = -1; /* the response's */
+        return r;
     }
     return MHD_create_response_from_callback(resp->body_length, S3_OUT_BLOCK_MIN, read_pieces, x,
                                              NULL);

@@ -39,6 +39,7 @@ void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *con
     x->conn = conn;
     x->started_us = dfs_mono_us();
     x->result = S3ERR_PENDING;
+    x->out.fd = -1;
     x->whole = BUF(S3_BODY_WHOLE_MAX);
     s3_req_init(&x->req);
     x->req.owner = x;
@@ -56,6 +57,7 @@ static void free_exchange(struct s3_exchange *x)
     s3_body_free(&x->body);
     buf_free(&x->whole);
     free(x->out.block);
+    dfs_close_fd(&x->out.fd);
     s3_budget_give(&x->http->gw->small, x->req.resp.counted);
     s3_req_fini(&x->req);
     atomic_fetch_sub(&x->http->in_flight, 1);
@@ -291,9 +293,42 @@ static bool to_worker(struct s3_exchange *x, void (*run)(void *))
 
 /* ---- the answer ---- */
 
+static void begin_on_worker(void *arg)
+{
+    struct s3_exchange *x = arg;
+    x->out.error = s3_answer_begin(x, true);
+    s3_exchange_resume(x);
+}
+
+static void body_failed(struct s3_exchange *x, int r)
+{
+    dfs_log(LOG_ERROR, "http.body_not_to_be_had", KV_Z("req", x->req.request_id),
+            KV_STR("bucket", x->req.bucket), KV_STR("key", x->req.key), KV_ERR(r));
+    x->result = r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : s3err_from_errno(r, S3_THING_OTHER);
+    s3_resp_reset(&x->req);
+}
+
+/* The first piece of a body in files is there, or the result says why not. False: suspended until then. */
+static bool begin_body(struct s3_exchange *x)
+{
+    int r = x->out.error < 0 ? x->out.error : s3_answer_begin(x, false);
+    if (r == -EAGAIN && x->out.error == 0) {
+        bool away = to_worker(x, begin_on_worker);
+        if (x->result != S3ERR_OK) /* no worker has it: the answer is SlowDown */
+            s3_resp_reset(&x->req);
+        if (away)
+            return false;
+    }
+    if (r < 0 && x->result == S3ERR_OK)
+        body_failed(x, r);
+    return true;
+}
+
 static enum MHD_Result answer(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
+    if (x->result == S3ERR_OK && !begin_body(x))
+        return MHD_YES;
     x->state = S3_X_ANSWERED;
     if (x->result != S3ERR_OK) {
         drop_sink(x);

@@ -59,6 +59,12 @@ void s3_exchange_resume(struct s3_exchange *x);
  * is seen. */
 void s3_exchange_received(struct s3_exchange *x);
 
+/*
+ * The first piece of a body that lies in files, before the head of its answer goes out: as long as nothing has
+ * been sent, bytes that are not to be had are an error that says so, and that clients try again. 0, also when
+ * there is nothing to read; -EAGAIN: not without waiting (only without @wait); or why they cannot be had.
+ */
+int s3_answer_begin(struct s3_exchange *x, bool wait);
 /* The answer of an exchange as a response of libmicrohttpd; NULL: no memory. */
 struct MHD_Response *s3_answer_build(struct s3_exchange *x);
 
@@ -73,6 +79,9 @@ struct s3_outflow {
     size_t size;     /* of the block: S3_OUT_BLOCK, or S3_OUT_BLOCK_MIN when memory is short */
     size_t from, to; /* what of the block is not sent yet */
     int error;       /* of fill() */
+    bool begun;      /* s3_answer_begin() has said 0 */
+    int fd;          /* begun with a descriptor of the whole, owned; else -1 */
+    uint64_t at;     /* where the body starts in it */
 };
 enum { S3_OUT_BLOCK = 256 * 1024, S3_OUT_BLOCK_MIN = 16 * 1024 };
 

@@ -25,10 +25,10 @@ class Gateway(Program):
         super().__init__("s3gw", conf, folder)
         self.env = env
 
-    def start(self):
+    def start(self, *options):
+        command = [str(BUILD / "s3gw"), "serve", "--config", str(self.conf), *options]
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(wrapper() + [str(BUILD / "s3gw"), "serve", "--config", str(self.conf)],
-                                            stdout=subprocess.PIPE, stderr=log, env=self.env)
+            self.process = subprocess.Popen(wrapper() + command, stdout=subprocess.PIPE, stderr=log, env=self.env)
         return self
 
 

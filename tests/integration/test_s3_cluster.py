@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """S3 through storages of other machines: groups of three over TCP, any of them down."""
+import secrets
+import signal
+import threading
+import time
+
 import pytest
+from cluster import wait_until
+from ledger import Load
+from nativecluster import Refused, Storage
 from s3cluster import S3Cluster
 
 SIZES = [0, 1, 4096, 262_144, 262_145, 3_000_000]
@@ -11,8 +19,10 @@ def bytes_of(n, salt=0):
 
 
 @pytest.fixture(scope="module")
-def remote():
-    c = S3Cluster(groups=1, members=3)
+def two_groups():
+    """Three trackers, two groups of three; a storage that is silent for a second is left."""
+    c = S3Cluster(trackers=3, groups=2, members=3, settings="storage_timeout = 1s\nread_hedge = 100ms\n"
+                                                            "reclaim_grace = 100ms\n")
     try:
         c.start()
         c.boto3().create_bucket(Bucket="bucket")
@@ -25,11 +35,217 @@ def remote():
         c.remove()
 
 
-def test_objects_of_all_sizes_go_there_and_come_back(remote):
-    s3 = remote.boto3()
+@pytest.fixture
+def s3(two_groups):
+    return two_groups.boto3()
+
+
+def put_until_it_works(s3, key, body, seconds=20):
+    """Seconds until a PUT is acknowledged. A refusal must be one that clients retry."""
+    begin = time.monotonic()
+    while True:
+        try:
+            s3.put_object(Bucket="bucket", Key=key, Body=body)
+            return time.monotonic() - begin
+        except s3.exceptions.ClientError as e:
+            assert e.response["ResponseMetadata"]["HTTPStatusCode"] == 503, e
+            assert time.monotonic() < begin + seconds, e
+
+
+def get(s3, key):
+    return s3.get_object(Bucket="bucket", Key=key)["Body"].read()
+
+
+def get_until_it_works(s3, key, seconds=20):
+    """As clients do: 503 before the first byte is tried again."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return get(s3, key)
+        except s3.exceptions.ClientError as e:
+            assert e.response["ResponseMetadata"]["HTTPStatusCode"] == 503, e
+            assert time.monotonic() < end, e
+
+
+class SteadyReader(threading.Thread):
+    """Reads the same objects all the time: none may fail, whatever happens to single servers."""
+
+    def __init__(self, cluster, contents):
+        super().__init__(daemon=True)
+        self.s3, self.contents, self.error = cluster.boto3(), contents, None
+        self.longest, self.reads, self.stop_now = 0.0, 0, threading.Event()
+
+    def run(self):
+        try:
+            while not self.stop_now.is_set():
+                for key, body in self.contents.items():
+                    begin = time.monotonic()
+                    assert get(self.s3, key) == body
+                    self.longest = max(self.longest, time.monotonic() - begin)
+                    self.reads += 1
+        except BaseException as e:  # noqa: BLE001 - raised by the test's thread
+            self.error = e
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stop_now.set()
+        self.join()
+        if kind is None:
+            if self.error:
+                raise self.error
+            assert self.reads > 0
+            print(f"{self.reads} reads, the longest took {self.longest:.3f} s")
+
+
+def test_objects_of_all_sizes_go_there_and_come_back(two_groups, s3):
     for n in SIZES:
         s3.put_object(Bucket="bucket", Key=f"size{n}", Body=bytes_of(n))
     for n in SIZES:
-        assert s3.get_object(Bucket="bucket", Key=f"size{n}")["Body"].read() == bytes_of(n)
+        assert get(s3, f"size{n}") == bytes_of(n)
     part = s3.get_object(Bucket="bucket", Key="size3000000", Range="bytes=1000000-2500000")["Body"].read()
     assert part == bytes_of(3_000_000)[1_000_000:2_500_001]
+
+
+def test_every_member_has_what_s3_stored_and_loses_what_s3_deleted(two_groups, s3):
+    names = []
+    for n in (5000, 400_000):
+        head = s3.put_object(Bucket="bucket", Key=f"native{n}", Body=bytes_of(n))
+        file_id = head["ResponseMetadata"]["HTTPHeaders"]["x-dfs-file-id"]
+        group, name = file_id.split("/", 1)
+        names.append((group, name, n))
+    members = [(g, m) for g, m in two_groups.storages if f"group{g}" == names[0][0]]
+
+    def at(g, m, name):
+        source = f"127.0.{g}.{3 if m != 3 else 1}"  # asked by a member it answers for itself
+        return Storage((f"127.0.{g}.{m}", two_groups.storages[g, m].port), f"group{g}", source), name
+
+    def content(g, m, name):
+        storage, name = at(g, m, name)
+        try:
+            return storage.download(name)
+        except Refused:
+            return None
+
+    for g, m in members:
+        for _, name, n in names:
+            wait_until(f"{name} at member {m}", lambda: content(g, m, name) == bytes_of(n))  # noqa: B023
+    for _, _, n in names:
+        s3.delete_object(Bucket="bucket", Key=f"native{n}")
+    two_groups.admin("reclaim")
+    for g, m in members:
+        for _, name, n in names:
+            wait_until(f"{name} to be gone from member {m}", lambda: content(g, m, name) is None)  # noqa: B023
+
+
+def test_a_killed_storage_stops_neither_writes_nor_reads(two_groups, s3):
+    contents = {f"steady{n}": bytes_of(n, 3) for n in (3000, 700_000)}
+    for key, body in contents.items():
+        s3.put_object(Bucket="bucket", Key=key, Body=body)
+    seed = secrets.token_hex(4)
+    print(f"seed {seed}")
+    load = Load(two_groups, seed, writers=2)
+    load.start()
+    with SteadyReader(two_groups, contents):
+        for victim in [(1, 1), (1, 2), (2, 3)]:
+            storage = two_groups.storages[victim]
+            storage.kill()
+            small = put_until_it_works(s3, "after", b"kill")
+            large = put_until_it_works(s3, "after-large", bytes_of(1_000_000))
+            assert get(s3, "after") == b"kill"
+            print(f"{victim}: next PUT of 4 bytes after {small:.3f} s, of 1 MB after {large:.3f} s more")
+            storage.start().wait_ready()
+            two_groups.wait_active(victim)
+            load.check()
+    load.stop()
+    load.verify()
+    assert load.totals()["put"] > 10, load.totals()
+
+
+def test_a_storage_that_hangs_delays_one_call_not_every_one(two_groups, s3):
+    s3.put_object(Bucket="bucket", Key="before", Body=bytes_of(500_000))
+    victim = two_groups.storages[1, 2]
+    victim.process.send_signal(signal.SIGSTOP)
+    try:
+        took = [put_until_it_works(s3, f"hang{i}", b"x") for i in range(20)]
+        begin = time.monotonic()
+        for _ in range(20):
+            assert get(s3, "before") == bytes_of(500_000)
+        reads = time.monotonic() - begin
+        print(f"writes {sum(took):.3f} s, the longest {max(took):.3f}; reads {reads:.3f} s")
+        assert sum(took) < 15, took  # twenty calls that each waited a second would be more
+    finally:
+        victim.process.send_signal(signal.SIGCONT)
+    two_groups.wait_active((1, 2))
+
+
+def test_trackers_may_all_be_away(two_groups, s3):
+    s3.put_object(Bucket="bucket", Key="known", Body=bytes_of(300_000))
+    for tracker in two_groups.trackers:
+        tracker.kill()
+    for i in range(5):
+        put_until_it_works(s3, f"without{i}", bytes_of(1000, i))
+        put_until_it_works(s3, f"without-large{i}", bytes_of(300_000, i))
+        assert get(s3, f"without{i}") == bytes_of(1000, i)
+        assert get(s3, "known") == bytes_of(300_000)
+    for tracker in two_groups.trackers:
+        tracker.start()
+    for tracker in two_groups.trackers:
+        tracker.wait_ready()
+    two_groups.wait_active(*two_groups.storages)
+    for i in range(5):
+        assert get(s3, f"without-large{i}") == bytes_of(300_000, i)
+
+
+def test_a_whole_group_may_be_away(two_groups, s3):
+    for m in (1, 2, 3):
+        two_groups.storages[1, m].kill()
+    put_until_it_works(s3, "elsewhere", bytes_of(2000))
+    put_until_it_works(s3, "elsewhere-large", bytes_of(300_000))
+    for key in ("size4096", "size3000000"):
+        with pytest.raises(s3.exceptions.ClientError) as e:
+            get(s3, key)
+        assert e.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    head = s3.head_object(Bucket="bucket", Key="elsewhere")
+    assert head["ResponseMetadata"]["HTTPHeaders"]["x-dfs-file-id"].startswith("group2/")
+    for m in (1, 2, 3):
+        two_groups.storages[1, m].start()
+    for m in (1, 2, 3):
+        two_groups.storages[1, m].wait_ready()
+    two_groups.wait_active((1, 1), (1, 2), (1, 3))
+    assert get(s3, "elsewhere-large") == bytes_of(300_000)
+    assert get_until_it_works(s3, "size3000000") == bytes_of(3_000_000)
+
+
+def test_the_index_can_be_rebuilt_while_a_server_is_away(two_groups, s3):
+    for i in range(20):
+        s3.put_object(Bucket="bucket", Key=f"rebuild{i}", Body=bytes_of(1000 + i * 20_000, i))
+    s3.delete_object(Bucket="bucket", Key="rebuild0")
+    two_groups.gateway.stop()
+    two_groups.storages[1, 1].kill()
+    two_groups.gateway.start("--rebuild-index").wait_ready()
+    for i in range(1, 20):
+        assert get(s3, f"rebuild{i}") == bytes_of(1000 + i * 20_000, i)
+    with pytest.raises(s3.exceptions.NoSuchKey):
+        get(s3, "rebuild0")
+    assert get(s3, "size3000000") == bytes_of(3_000_000)
+    two_groups.storages[1, 1].start().wait_ready()
+    two_groups.wait_active((1, 1))
+
+
+def test_a_gateway_with_the_wrong_secret_is_refused(two_groups, s3):
+    two_groups.gateway.stop()
+    right = two_groups.secret.read_text()
+    two_groups.secret.write_text(secrets.token_hex(32))
+    try:
+        two_groups.gateway.start().wait_ready()
+        with pytest.raises(s3.exceptions.ClientError) as e:
+            s3.put_object(Bucket="bucket", Key="refused", Body=b"x")
+        assert e.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+        two_groups.gateway.stop()
+    finally:
+        two_groups.secret.write_text(right)
+    two_groups.gateway.start().wait_ready()
+    assert get(s3, "size262145") == bytes_of(262_145)

@@ -4,16 +4,17 @@
 
 #include "tests/lib/test.h"
 
-/* l: local and active; a: active; s: active, made the file; w: active, for writing only; r: for
- * reading only; o: out of service; O: the same, made the file; d: down; D: down, made the file; x:
- * retired. */
+/* S: slow, else as a; l: local and active; a: active; s: active, made the file; w: active, for
+ * writing only; r: for reading only; o: out of service; O: the same, made the file; d: down; D:
+ * down, made the file; x: retired. */
 static struct s3_member member(char c)
 {
     return (struct s3_member){
         .local = c == 'l',
-        .active = strchr("laswrdD", c) != NULL,
+        .active = strchr("laswrdDS", c) != NULL,
         .reads = c != 'w',
         .writes = c != 'r',
+        .slow = c == 'S',
         .down = c == 'd' || c == 'D',
         .source = strchr("sOD", c) != NULL,
         .retired = c == 'x',
@@ -61,7 +62,7 @@ static void reads_ask_everybody_who_may_have_it(void **state)
         {"sal", 0, "201", "201"}, /* what costs no network before that */
         {"dao", 0, "120", "120"}, /* down: last; out of service: it may have it */
         {"Daa", 0, "120", "120"}, {"wra", 0, "120", "120"}, {"xa", 0, "1", "1"},
-        {"x", 0, "", ""},         {"ooo", 1, "120", "120"},
+        {"Saa", 0, "120", "120"}, {"x", 0, "", ""},         {"ooo", 1, "120", "120"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         expect(young, rows[i].members, rows[i].turn, rows[i].young);
