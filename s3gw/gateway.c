@@ -17,6 +17,7 @@
 #include "s3gw/index/bucket.h"
 #include "s3gw/lifecycle/rebuild.h"
 #include "s3gw/notify/serverlog.h"
+#include "s3gw/sse/keyring.h"
 
 enum {
     OPEN_FILES = 1024,         /* descriptors kept for reading */
@@ -244,6 +245,30 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
     return 0;
 }
 
+static int open_key_ring(struct s3gw_gateway *g, struct buf *err)
+{
+    const char *text = getenv("S3GW_KEY_RING"), *path = g->conf->key_ring;
+    int r = 0;
+    if (text && *text) {
+        r = s3_keyring_parse(str_c(text), &g->gw.keyring);
+        if (r < 0) {
+            buf_addf(err, "S3GW_KEY_RING: must be name=base64[,base64...] ..., with the keys " S3_KEY_OF_SSE_S3
+                          " and " S3_KEY_OF_KMS ", 32 bytes each");
+            return r;
+        }
+    } else if (*path) {
+        r = s3_keyring_open(path, &g->gw.keyring);
+        if (r == -EPERM) {
+            buf_addf(err, "key ring %s: others than its owner may use it; its mode must be 0600", path);
+            return r;
+        }
+        if (r < 0)
+            return fail(err, r, "key ring", path);
+    }
+    g->gw.kms = g->gw.keyring ? s3_keyring_kms(g->gw.keyring) : NULL;
+    return 0;
+}
+
 static int start_reclaim(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3_reclaim_options o = {
@@ -356,7 +381,9 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     r = root ? set_root(g->gw.index, root) : 0;
     if (r < 0)
         return fail(err, r, "writing root's keys to the index", "");
-    r = open_storages(g, err);
+    r = open_key_ring(g, err);
+    if (r == 0)
+        r = open_storages(g, err);
     if (r < 0)
         return r;
     r = g->rebuild ? rebuild_index(g, err) : 0;
@@ -386,6 +413,7 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
         .closed_buckets = g->conf->bucket_defaults == S3GW_BUCKETS_AWS,
         .no_acl_emails = !g->conf->acl_emails,
         .relaxed = g->conf->durability == S3GW_RELAXED,
+        .sse_c_over_http = (enum s3_sse_c_over_http)g->conf->sse_c_over_http,
         .root_id = str_c(root_id),
         .lifecycle_day_ms = g->conf->lifecycle_seconds_per_day * 1000,
         .small = {.limit = g->conf->small_memory},
@@ -422,6 +450,8 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     dfs_secret_free(&g->secret);
     s3_index_close(&g->gw.index);
     free_classes(&g->gw);
+    s3_keyring_free(&g->gw.keyring);
+    g->gw.kms = NULL;
     free(g->gw.domains);
     free(g->gw.websites);
     g->gw.domains = g->gw.websites = NULL;

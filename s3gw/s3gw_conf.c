@@ -72,6 +72,13 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "expect. aws: BucketOwnerEnforced and the whole public access block, as AWS does."),
     CONF_BOOL(C, acl_emails, "acl_email_grants", "yes", CONF_RESTART,
               "Accept grants to users named by their e-mail address; AWS answers 405 to them since 2025."),
+    CONF_STR(C, key_ring, "key_ring", "", 0, 4000, CONF_RESTART,
+             "File with the keys of SSE-S3 and SSE-KMS, mode 0600; made when missing. Without it, and without\n"
+             "S3GW_KEY_RING in the environment, both are refused. Back it up: what its keys encrypted\n"
+             "cannot be read without them. s3gw standalone keeps it as DIR/key-ring."),
+    CONF_ENUM(C, sse_c_over_http, "sse_c_over_http", "no", "no|loopback|yes", CONF_RESTART,
+              "Accept customer-provided keys (SSE-C) over plain HTTP: never; from clients on this machine, such as a\n"
+              "proxy that ends TLS; from all. s3gw standalone without --config: loopback."),
     CONF_INT(C, http_threads, "http_threads", "0", 0, 256, "threads", CONF_RESTART,
              "Threads that serve connections; 0: one per processor core."),
     CONF_INT(C, workers, "workers", "8", 1, 1024, "threads", CONF_RESTART,

@@ -35,6 +35,8 @@ struct s3gw_conf {
     bool sigv2;
     int bucket_defaults;        /* enum s3gw_bucket_defaults */
     bool acl_emails;
+    char *key_ring;             /* empty: none */
+    int sse_c_over_http;        /* enum s3_sse_c_over_http of core/gw.h */
     int64_t http_threads, workers, max_connections;
     uint64_t idle_timeout_ms;
     uint64_t drain_timeout_ms;

@@ -32,6 +32,8 @@ static const char help[] =
     "  --storage-port N      the storage server, on loopback (23000 when free); 0: any\n"
     "  --durability sync|relaxed   sync: acknowledged means on disk (default). relaxed: the last\n"
     "                        seconds may be lost with the power\n"
+    "  --sse-c-over-http no|loopback|yes   accept customer-provided encryption keys without TLS:\n"
+    "                        never, from this machine (default without --config), from everywhere\n"
     "  --rebuild-index       make a new key index from what the storage keeps beside the data; the old\n"
     "                        one is set aside. Users other than root have to be created again\n"
     "  --config FILE         further settings, as s3gw print-config shows them; options win\n"
@@ -59,7 +61,7 @@ struct standalone {
 /* --- command line ----------------------------------------------------------------------------- */
 
 enum { OPT_DATA = 256, OPT_LISTEN, OPT_REGION, OPT_DOMAIN, OPT_WEBSITE, OPT_CERT, OPT_KEY, OPT_TRACKER, OPT_STORAGE,
-       OPT_DURABILITY, OPT_REBUILD, OPT_CONFIG, OPT_HELP };
+       OPT_DURABILITY, OPT_SSE_C, OPT_REBUILD, OPT_CONFIG, OPT_HELP };
 
 static const struct option options[] = {
     {"data", required_argument, NULL, OPT_DATA},
@@ -72,6 +74,7 @@ static const struct option options[] = {
     {"tracker-port", required_argument, NULL, OPT_TRACKER},
     {"storage-port", required_argument, NULL, OPT_STORAGE},
     {"durability", required_argument, NULL, OPT_DURABILITY},
+    {"sse-c-over-http", required_argument, NULL, OPT_SSE_C},
     {"rebuild-index", no_argument, NULL, OPT_REBUILD},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"help", no_argument, NULL, OPT_HELP},
@@ -97,6 +100,18 @@ static int take_durability(struct s3gw_conf *conf, struct buf *err)
     }
     conf->durability = strcmp(optarg, "sync") == 0 ? S3GW_SYNC : S3GW_RELAXED;
     return 0;
+}
+
+static int take_sse_c(struct s3gw_conf *conf, struct buf *err)
+{
+    static const char *const words[] = {"no", "loopback", "yes"}; /* as enum s3_sse_c_over_http */
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(optarg, words[i]) == 0) {
+            conf->sse_c_over_http = (int)i;
+            return 0;
+        }
+    buf_addf(err, "--sse-c-over-http %s: must be no, loopback or yes", optarg);
+    return -EINVAL;
 }
 
 static int take_option(struct standalone *s, int c)
@@ -127,6 +142,8 @@ static int take_option(struct standalone *s, int c)
         return 0;
     case OPT_DURABILITY:
         return take_durability(conf, &s->err);
+    case OPT_SSE_C:
+        return take_sse_c(conf, &s->err);
     default:
         return 0; /* OPT_CONFIG: read before the others */
     }
@@ -150,7 +167,11 @@ static int load_settings(struct standalone *s, int argc, char **argv)
         return -EINVAL;
     }
     optind = 0; /* GNU: start over */
-    return config ? s3gw_conf_load(config, &s->conf, &s->err) : s3gw_conf_default(&s->conf, &s->err);
+    if (config)
+        return s3gw_conf_load(config, &s->conf, &s->err);
+    int r = s3gw_conf_default(&s->conf, &s->err);
+    s->conf.sse_c_over_http = S3_SSE_C_FROM_LOOPBACK;
+    return r;
 }
 
 /* 0 go on; 1 help was printed; negative errno with a line in err. */
@@ -276,6 +297,9 @@ static int prepare(struct standalone *s)
     (void)snprintf(path, sizeof(path), "%s/admin.sock", dir);
     if (r == 0)
         r = s3gw_conf_set(&s->conf.admin_socket, str_c(path));
+    (void)snprintf(path, sizeof(path), "%s/key-ring", dir);
+    if (r == 0 && !*s->conf.key_ring)
+        r = s3gw_conf_set(&s->conf.key_ring, str_c(path));
     return r;
 }
 

@@ -4,6 +4,7 @@
  * Rule: s3-behaviours 23; Amazon S3 API Reference, GetObjectAttributes.
  */
 #include "s3gw/api/answer.h"
+#include "s3gw/api/encryption.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lookup.h"
 #include "s3gw/api/object_headers.h"
@@ -145,6 +146,7 @@ enum s3err s3_h_get_object_attributes(struct s3_req *q)
     unsigned wanted;
     struct parts_range range;
     struct s3_object o;
+    uint8_t *dek;
     enum s3err e = wanted_of(q, &wanted);
     if (e == S3ERR_OK)
         e = limit_header(q, "x-amz-max-parts", 1000, 1000, &range.max);
@@ -154,5 +156,7 @@ enum s3err s3_h_get_object_attributes(struct s3_req *q)
         e = s3_object_read_options(q);
     if (e == S3ERR_OK)
         e = s3_lookup_said(q, true, &o);
+    if (e == S3ERR_OK)
+        e = s3_encryption_open(q, &o, S3_OPEN_OBJECT, false, &dek);
     return e == S3ERR_OK ? answer(q, &o, wanted, &range) : e;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/api/ingest.h"
 
+#include <sys/random.h>
+
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
+#include "s3gw/api/encryption.h"
+#include "s3gw/api/sealing.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
@@ -83,6 +87,21 @@ static void committed(void *arg, int r)
     }
 }
 
+/* Bytes of the file that holds @n bytes of content. */
+static uint64_t stored_size(const struct s3_req *q, uint64_t n)
+{
+    return q->seal ? s3_sealed_size(n) : n;
+}
+
+/* in->md5 has been compared with what the client sent. */
+static int hide_md5(struct s3_ingest *in)
+{
+    const struct s3_seal *seal = in->q->seal;
+    if (!seal || s3_etag_is_md5(seal->mode))
+        return 0;
+    return getrandom(in->md5, sizeof(in->md5), 0) == sizeof(in->md5) ? 0 : -EIO;
+}
+
 /* The storage has answered. */
 static void stored(struct s3_ingest *in, int r, struct str file_id)
 {
@@ -94,7 +113,8 @@ static void stored(struct s3_ingest *in, int r, struct str file_id)
         return;
     }
     if (in->size > 0) {
-        in->extent = (struct s3_extent){arena_str(&in->q->arena, file_id), 0, in->size, 0};
+        in->extent =
+            (struct s3_extent){arena_str(&in->q->arena, file_id), 0, stored_size(in->q, in->size), 0};
         in->nextents = 1;
         if (!in->extent.file_id.p) {
             finished(in, S3ERR_SLOW_DOWN);
@@ -144,6 +164,29 @@ static enum s3err small_data(struct s3_req *q, struct str piece)
     return S3ERR_OK;
 }
 
+/* What arrived gives way to its encrypted form. */
+static enum s3err small_seal(struct s3_ingest *in)
+{
+    const struct s3_seal *seal = in->q->seal;
+    if (!seal || in->small_n == 0)
+        return S3ERR_OK;
+    size_t n = (size_t)s3_sealed_size(in->small_n);
+    if (!s3_budget_take(&in->q->gw->small, n))
+        return S3ERR_SLOW_DOWN;
+    uint8_t *sealed = dfs_alloc(n);
+    int r = sealed ? s3_seal(seal->dek, seal->part, str_of(in->small, in->small_n), sealed) : -ENOMEM;
+    if (r < 0) {
+        free(sealed);
+        s3_budget_give(&in->q->gw->small, n);
+        return s3err_from_errno(r, S3_THING_OTHER);
+    }
+    free(in->small);
+    s3_budget_give(&in->q->gw->small, in->small_cap);
+    in->small = (char *)sealed;
+    in->small_n = in->small_cap = n;
+    return S3ERR_OK;
+}
+
 static void small_stored(struct s3_dfs_put *p, int r)
 {
     stored(p->arg, r, str_c(p->file_id));
@@ -155,12 +198,16 @@ static enum s3err small_finish(struct s3_req *q)
     in->size = in->small_n;
     s3_md5(in->small ? in->small : "", in->small_n, in->md5);
     enum s3err e = s3_body_check_md5(q, q->plan, in->md5);
+    if (e == S3ERR_OK)
+        e = small_seal(in);
     if (e != S3ERR_OK) {
         release(in);
         return e;
     }
     in->description = BUF(S3_INDEX_VALUE_MAX);
-    int r = in->describe(in, &in->description);
+    int r = hide_md5(in);
+    if (r == 0)
+        r = in->describe(in, &in->description);
     if (r < 0) {
         release(in);
         return s3err_from_errno(r, S3_THING_OTHER);
@@ -214,7 +261,8 @@ static int large_describe(void *arg, const uint8_t md5[16], struct buf *out)
     memcpy(in->md5, md5, 16);
     if (s3_body_check_md5(in->q, in->q->plan, md5) != S3ERR_OK)
         return -EBADMSG; /* stored() makes it BadDigest again */
-    return in->describe(in, out);
+    int r = hide_md5(in);
+    return r < 0 ? r : in->describe(in, out);
 }
 
 static void large_done(void *arg, int r, struct str file_id)
@@ -262,15 +310,20 @@ static enum s3err large_open(struct s3_ingest *in)
     struct s3_req *q = in->q;
     const struct s3_body_plan *plan = q->plan;
     bool known = plan->length != UINT64_MAX; /* a form is a little longer than its file */
-    struct s3_upload_file_options o = {
-        .group = group_of(in),
-        .size = MIN(known ? plan->length : plan->wire_length, S3_BODY_DATA_MAX),
-        .more = large_more,
-        .describe = large_describe,
-        .done = large_done,
-        .arg = in};
+    uint64_t size = MIN(known ? plan->length : plan->wire_length, S3_BODY_DATA_MAX);
+    struct s3_upload_file_options o = {.group = group_of(in),
+                                       .size = stored_size(q, size),
+                                       .more = large_more,
+                                       .describe = large_describe,
+                                       .done = large_done,
+                                       .arg = in};
     memcpy(o.ext, in->put.ext, sizeof(o.ext));
-    int r = s3_upload_file_new(q->gw->dfs, &o, &in->file);
+    int r = q->seal ? s3_sealing_new(q->gw, q->seal, &o) : 0;
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_OTHER);
+    r = s3_upload_file_new(q->gw->dfs, &o, &in->file);
+    if (r < 0 && o.seal)
+        o.seal_free(o.sealer);
     return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : s3err_from_errno(r, S3_THING_OTHER);
 }
 
@@ -294,7 +347,7 @@ static bool move_to_file(struct s3_ingest *in)
 static bool growing_room(struct s3_req *q, size_t n)
 {
     struct s3_ingest *in = of(q);
-    if (!in->file && n <= DFS_PACK_MAX - in->small_n)
+    if (!in->file && stored_size(q, in->small_n + n) <= DFS_PACK_MAX)
         return true;
     if (!move_to_file(in))
         return false;
@@ -342,7 +395,7 @@ enum s3err s3_ingest_begin(struct s3_ingest *in)
     enum s3err e = S3ERR_OK;
     if (q->plan->length == UINT64_MAX) { /* a form's: of all others core/body.c wants a length */
         q->sink = &growing_sink;
-    } else if (q->plan->length > DFS_PACK_MAX) {
+    } else if (stored_size(q, q->plan->length) > DFS_PACK_MAX) {
         e = large_open(in);
         q->sink = e == S3ERR_OK ? &large_sink : NULL;
     } else {

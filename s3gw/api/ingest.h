@@ -6,6 +6,8 @@
  *   small:  bytes are kept in memory; the end: MD5, description, one item of a batch to the storage
  *   large:  bytes stream into a file of the storage (dfs/upload_file); the end: description, commit
  *   form:   nobody knows how many will come: small until that is too little, then large
+ *   sealed: with q->seal, encrypted on the way (sse/frames.h): small ones when they are complete,
+ *           large ones on the thread that writes
  *   empty:  a note takes the place of a file
  *   then:   one update of the index names the file; when that is refused the file is an orphan
  *
@@ -31,7 +33,7 @@ struct s3_ingest {
 
     /* What came in; known from describe() on. Its checksums are in q->plan. */
     uint64_t size;
-    uint8_t md5[16];
+    uint8_t md5[16]; /* of the content; random bytes where the ETag must not be that */
     /* Known from commit() on. */
     struct s3_extent extent;
     size_t nextents; /* 0: empty object; else 1 */

@@ -7,6 +7,7 @@
  */
 #include "s3gw/api/answer.h"
 #include "s3gw/api/cond.h"
+#include "s3gw/api/encryption.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lifecycle.h"
 #include "s3gw/api/object_headers.h"
@@ -97,6 +98,7 @@ enum s3err s3_h_create_multipart_upload(struct s3_req *q)
         s3_resp_header(q, "x-amz-checksum-type", s3_checksum_type_name(u.ck_type));
     }
     s3_lifecycle_upload_headers(q, q->key, u.started_ms);
+    s3_encryption_headers(q, &u.proto, true);
     char id[33];
     s3_upload_id_format(&u, id);
     struct buf *b = s3_answer_open(q, "InitiateMultipartUploadResult");

@@ -196,6 +196,8 @@ static enum s3err prepare(struct s3_req *q, struct copy *c)
     e = s3_quota_check(q, q->bkt, c->source.object.size, 1);
     if (e == S3ERR_OK)
         e = object_of(q, c);
+    if (e == S3ERR_OK && (c->object.sse.p || c->source.object.sse.p))
+        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Copies of or to encrypted objects are not offered.");
     return e == S3ERR_OK ? onto_itself(q, c) : e;
 }
 
@@ -323,6 +325,8 @@ static enum s3err prepare_part(struct s3_req *q, struct part_copy *c)
         e = source_range(q, c->source.object.size, &from, &length);
     if (e != S3ERR_OK)
         return e;
+    if (c->upload.proto.sse.p || c->source.object.sse.p)
+        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Copies of or to encrypted objects are not offered.");
     if (length > COPY_MAX)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
                        "The specified copy source is larger than the maximum allowable size for a "

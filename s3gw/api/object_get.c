@@ -3,9 +3,11 @@
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "s3gw/api/answer.h"
+#include "s3gw/api/encryption.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lookup.h"
 #include "s3gw/api/object_headers.h"
+#include "s3gw/api/reader.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/precond.h"
 #include "s3gw/core/range.h"
@@ -145,10 +147,32 @@ static bool may_buffer(struct s3_req *q, uint64_t n)
     return true;
 }
 
-static int fill_body(struct s3_req *q, const struct s3_object *o, const struct window *w)
+/* The same through a reader, which decrypts. */
+static int fill_sealed(struct s3_req *q, const struct s3_object *o, const uint8_t *dek,
+                       const struct window *w)
 {
-    int r = cut_extents(q, o, w);
+    int r = s3_reader_new(q, o, dek, w->first, w->n, &q->resp.reader);
+    q->resp.body_length = w->n;
+    if (r < 0 || w->n == 0)
+        return r;
+    q->resp.has_extents = w->n > MEMORY_MAX || !may_buffer(q, w->n);
+    if (q->resp.has_extents)
+        return 0;
+    buf_reset(&q->resp.body);
+    char *out = buf_room(&q->resp.body, (size_t)w->n);
+    r = out ? s3_reader_read(q->resp.reader, q->gw->dfs, 0, out, (size_t)w->n, q->may_block) : -ENOMEM;
     if (r < 0)
+        return r;
+    buf_used(&q->resp.body, (size_t)w->n);
+    q->resp.body_length = 0;
+    return 0;
+}
+
+static int fill_body(struct s3_req *q, const struct s3_object *o, const uint8_t *dek,
+                     const struct window *w)
+{
+    int r = dek ? fill_sealed(q, o, dek, w) : cut_extents(q, o, w);
+    if (r < 0 || dek)
         return r;
     if (w->n > 0 && w->n <= MEMORY_MAX && may_buffer(q, w->n))
         return read_to_memory(q, (size_t)w->n);
@@ -174,6 +198,9 @@ static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
     *ret_r = 0;
     s3_resp_reset(q);
     enum s3err e = s3_lookup(q, get || s3_req_has_param(q, STR("partNumber")), o);
+    uint8_t *dek = NULL;
+    if (e == S3ERR_OK)
+        e = s3_encryption_open(q, o, S3_OPEN_OBJECT, get, &dek);
     if (e != S3ERR_OK)
         return e;
     e = s3_precond_read(q, &o->etag, o->mtime_ms);
@@ -188,7 +215,7 @@ static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
         return e;
     s3_object_headers_to(q, o);
     if (get)
-        *ret_r = fill_body(q, o, &w);
+        *ret_r = fill_body(q, o, dek, &w);
     else
         q->resp.body_length = w.n;
     return S3ERR_OK;

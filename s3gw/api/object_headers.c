@@ -3,6 +3,7 @@
 
 #include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
+#include "s3gw/api/encryption.h"
 #include "s3gw/api/lifecycle.h"
 #include "s3gw/api/lock.h"
 #include "s3gw/index/version.h"
@@ -160,28 +161,6 @@ enum s3err s3_object_tags_from(struct s3_req *q, struct s3_object *o)
     return o->tags.p ? S3ERR_OK : no_memory();
 }
 
-static enum s3err refuse_header(struct s3_req *q, struct str name)
-{
-    return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", name);
-}
-
-enum s3err s3_refuse_encryption(struct s3_req *q)
-{
-    static const struct str prefix = STR_INIT("x-amz-server-side-encryption");
-    struct str sse = s3_req_option(q, prefix);
-    if (sse.p && !str_eq(sse, STR("AES256")) && !str_eq(sse, STR("aws:kms")) &&
-        !str_eq(sse, STR("aws:kms:dsse")))
-        return s3_err_arg(q, "The encryption method specified is not supported",
-                          "x-amz-server-side-encryption", sse);
-    for (size_t i = 0; i < q->nheaders; i++)
-        if (str_istarts(q->headers[i].name, prefix))
-            return refuse_header(q, q->headers[i].name);
-    for (size_t i = 0; in_query(q) && i < q->nparams; i++)
-        if (str_istarts(q->params[i].name, prefix))
-            return refuse_header(q, q->params[i].name);
-    return S3ERR_OK;
-}
-
 static enum s3err class_from(struct s3_req *q, struct s3_object *o)
 {
     o->storage_class = STR_NULL;
@@ -249,7 +228,7 @@ enum s3err s3_object_rest_from(struct s3_req *q, struct s3_object *o)
     if (e == S3ERR_OK)
         e = acl_from(q, o);
     if (e == S3ERR_OK)
-        e = s3_refuse_encryption(q);
+        e = s3_encryption_from(q, o);
     if (e == S3ERR_OK)
         e = s3_lock_from_headers(q, makes_object(q), o);
     return e;
@@ -312,6 +291,7 @@ void s3_object_written_headers(struct s3_req *q, const struct s3_object *o)
     if (str_eq(q->bkt->versioning, STR("Enabled")))
         s3_resp_version(q, "x-amz-version-id", o);
     s3_lifecycle_object_header(q, q->key, o);
+    s3_encryption_headers(q, o, true);
     file_id_to(q, o);
 }
 
@@ -349,6 +329,7 @@ void s3_object_headers_to(struct s3_req *q, const struct s3_object *o)
         s3_object_checksum_headers(q, o);
     if (o->lock.p)
         s3_lock_headers(q, o);
+    s3_encryption_headers(q, o, false);
     file_id_to(q, o);
 }
 
@@ -360,15 +341,5 @@ enum s3err s3_object_read_options(struct s3_req *q)
                 return s3_errm(
                     q, S3ERR_INVALID_REQUEST,
                     "Request specific response headers cannot be used for anonymous GET requests.");
-    for (size_t i = 0; i < q->nheaders; i++) {
-        struct str name = q->headers[i].name;
-        if (str_istarts(name, STR("x-amz-server-side-encryption-customer-")))
-            return s3_errm(q, S3ERR_INVALID_REQUEST,
-                           "The encryption parameters are not applicable to this object.");
-        if (str_istarts(name, STR("x-amz-server-side-encryption")))
-            return s3_err_arg(
-                q, "x-amz-server-side-encryption header is not supported for this operation.",
-                "x-amz-server-side-encryption", q->headers[i].value);
-    }
     return S3ERR_OK;
 }

@@ -16,11 +16,11 @@
 enum { S3_USER_METADATA_MAX = 2048 }; /* bytes of names (without x-amz-meta-) and values together */
 
 /*
- * Fill headers, storage_class, tags, acl, owner_id of @o from the request (headers, or query
+ * Fill headers, storage_class, tags, acl, owner_id, lock, sse of @o and q->seal from the request (headers, or query
  * options of a presigned one); views into the request and its arena. Other fields stay. S3ERR_OK or
  * the error to send: MetadataTooLarge, InvalidStorageClass, InvalidArgument, InvalidTag,
- * InvalidRedirectLocation, InvalidRequest, NotImplemented (with Header) for encryption and grants
- * we do not offer.
+ * InvalidRedirectLocation, InvalidRequest, NotImplemented (with Header) for what we do not offer;
+ * those of encryption.h.
  */
 enum s3err s3_object_headers_from(struct s3_req *q, struct s3_object *o);
 /* The parts of it, for CopyObject: what a copy keeps from the source, and what never is copied. */
@@ -37,17 +37,12 @@ enum s3err s3_object_rest_from(struct s3_req *q,
  */
 void s3_object_headers_to(struct s3_req *q, const struct s3_object *o);
 
-/* Options of GET and HEAD that are refused whatever the object: overrides on anonymous requests,
- * encryption headers (no stored object is encrypted). */
+/* Options of GET and HEAD that are refused whatever the object: overrides on anonymous requests. */
 enum s3err s3_object_read_options(struct s3_req *q);
 
 /* ETag and version headers that the answer of a write carries. */
 void s3_object_written_headers(struct s3_req *q, const struct s3_object *o);
 /* x-amz-checksum-<alg> and x-amz-checksum-type of @o, if it has one. */
 void s3_object_checksum_headers(struct s3_req *q, const struct s3_object *o);
-
-/* 501 with the Header element when any of the encryption headers is given; InvalidArgument for
- * values that no service knows. */
-enum s3err s3_refuse_encryption(struct s3_req *q);
 
 #endif

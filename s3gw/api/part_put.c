@@ -3,6 +3,7 @@
 #include "s3gw/api/answer.h"
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
+#include "s3gw/api/encryption.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/ingest.h"
 #include "s3gw/api/object_headers.h"
@@ -18,6 +19,7 @@ struct part {
     struct s3_upload upload;
     struct s3_upart u;
     bool keep_checksum; /* the upload has declared the algorithm */
+    struct s3_seal seal;
 };
 
 static int describe(struct s3_ingest *in, struct buf *out)
@@ -48,6 +50,7 @@ static void answer(struct s3_ingest *in)
     s3_resp_etag(in->q, &etag);
     struct s3_object o = {.checksum = p->u.checksum};
     s3_object_checksum_headers(in->q, &o);
+    s3_encryption_headers(in->q, &p->upload.proto, false);
 }
 
 /* The upload has been completed or aborted meanwhile. */
@@ -94,6 +97,20 @@ static enum s3err find_upload(struct s3_req *q, struct part *p)
     return s3err_from_errno(r, S3_THING_UPLOAD);
 }
 
+/* With the data key that was made with the upload; each part is a stream of its own. */
+static enum s3err choose_seal(struct s3_req *q, struct part *p)
+{
+    enum s3_sse_mode mode;
+    int r = s3_sse_mode_of(p->upload.proto.sse, &mode);
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_UPLOAD);
+    uint8_t *dek;
+    enum s3err e = s3_encryption_open(q, &p->upload.proto, S3_OPEN_UPLOAD, true, &dek);
+    p->seal = (struct s3_seal){.mode = mode, .dek = dek, .part = p->u.number};
+    q->seal = e == S3ERR_OK && dek ? &p->seal : NULL;
+    return e;
+}
+
 enum s3err s3_h_upload_part(struct s3_req *q)
 {
     struct part *p = arena_alloc(&q->arena, sizeof(*p));
@@ -107,9 +124,9 @@ enum s3err s3_h_upload_part(struct s3_req *q)
         return s3_err_arg(q, "Part number must be an integer between 1 and 10000, inclusive",
                           "partNumber", number);
     p->u.number = (uint32_t)n;
-    enum s3err e = s3_refuse_encryption(q);
+    enum s3err e = find_upload(q, p);
     if (e == S3ERR_OK)
-        e = find_upload(q, p);
+        e = choose_seal(q, p);
     if (e == S3ERR_OK)
         e = choose_checksum(q, p);
     p->in.storage_class = p->upload.proto.storage_class;

@@ -9,8 +9,13 @@
 
 struct s3_index;
 struct s3_dfs;
+struct s3_keyring;
+struct s3_kms;
 struct s3_rates;
 struct s3_serverlog;
+
+/* Are customer keys accepted without TLS? */
+enum s3_sse_c_over_http { S3_SSE_C_TLS_ONLY, S3_SSE_C_FROM_LOOPBACK, S3_SSE_C_ALWAYS };
 
 struct s3_gw {
     struct s3_index *index;
@@ -27,6 +32,9 @@ struct s3_gw {
     bool sigv2;                /* SigV2 accepted */
     bool closed_buckets;       /* new buckets begin as AWS's: ACLs off, public access blocked */
     bool no_acl_emails;        /* grants to e-mail addresses are refused */
+    struct s3_kms *kms;        /* s3gw/sse/kms.h: wraps data keys; NULL: SSE-S3 and SSE-KMS are not offered */
+    struct s3_keyring *keyring; /* the same, when it is the ring on this machine; for admin */
+    enum s3_sse_c_over_http sse_c_over_http;
     bool relaxed;              /* durability = relaxed */
     struct str root_id;        /* canonical id of the root user */
     int64_t lifecycle_day_ms;  /* length of a day of lifecycle rules; 0: a real one */

@@ -20,6 +20,11 @@ static uint64_t next_id(void)
     return z ^ z >> 31;
 }
 
+struct s3_secret {
+    struct s3_secret *next;
+    uint8_t bytes[32];
+};
+
 void s3_req_init(struct s3_req *q)
 {
     *q = (struct s3_req){.magic = S3_REQ_MAGIC};
@@ -36,8 +41,20 @@ void s3_req_fini(struct s3_req *q)
     if (q->magic != S3_REQ_MAGIC)
         return;
     buf_free(&q->resp.body);
+    for (struct s3_secret *s = q->secrets; s; s = s->next)
+        explicit_bzero(s->bytes, sizeof(s->bytes));
     arena_fini(&q->arena);
     q->magic = 0;
+}
+
+uint8_t *s3_req_secret(struct s3_req *q)
+{
+    struct s3_secret *s = arena_alloc(&q->arena, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->next = q->secrets;
+    q->secrets = s;
+    return s->bytes;
 }
 
 struct str s3_req_header(const struct s3_req *q, struct str name)

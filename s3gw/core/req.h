@@ -18,7 +18,10 @@ struct s3_gw; /* everything a handler may use: index, dfs, settings; see s3gw/co
 
 struct s3_body_plan;
 struct s3_post;
+struct s3_reader;
 struct s3_req;
+struct s3_seal;
+struct s3_secret;
 
 /*
  * Where object data goes; set by the handler of a STREAM operation, which runs before the first byte.
@@ -88,6 +91,8 @@ struct s3_resp {
     size_t nextents;
     uint64_t body_length;                         /* Content-Length; for HEAD the size without a body */
     bool has_extents;
+    struct s3_reader *reader;                     /* has_extents: through this (api/reader.h), not as they are stored;
+                                                     NULL: as they are */
     uint64_t counted;                             /* bytes of memory taken from gw->small for this answer; given
                                                      back when the request ends */
     bool close;                                   /* close the connection after the answer */
@@ -134,6 +139,8 @@ struct s3_req {
     struct s3_body_plan *plan;    /* how the body is read; arena; NULL for those without one */
     const struct s3_sink *sink;   /* STREAM operations, once their handler has run; FORM likewise */
     struct s3_post *post;         /* FORM operations, once the file begins: its fields, auth/post_form.h */
+    const struct s3_seal *seal;   /* how what is written is encrypted: api/encryption.h; NULL: it is not */
+    struct s3_secret *secrets;    /* wiped with the request; arena */
 
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
     struct str body;
@@ -175,6 +182,9 @@ void s3_resp_reset(struct s3_req *q);
 void s3_req_more(struct s3_req *q);
 /* A handler that returned S3ERR_PENDING says the result here, from any thread, once. */
 void s3_req_done(struct s3_req *q, enum s3err e);
+
+/* 32 bytes for a key that is wiped when the request ends; NULL: no memory. */
+uint8_t *s3_req_secret(struct s3_req *q);
 
 void s3_req_init(struct s3_req *q); /* zeroes it; magic, request_id, arena and ceilings set */
 void s3_req_fini(struct s3_req *q); /* gives arena and body back; safe on a zeroed or finished one */

@@ -115,8 +115,15 @@ struct s3_upload_file;
 
 struct s3_upload_file_options {
     struct str group;
-    uint64_t size; /* bytes announced */
+    uint64_t size; /* bytes announced, of the file */
     char ext[7];
+    /* Data is not stored as it comes: seal() gives what is stored instead to @write, in order; an
+     * absent piece says that all has come. A result other than 0 ends the upload. One call at a time, on
+     * dfs threads, even after abort() returned; the last that is heard of @sealer is its free. NULL:
+     * stored as it comes. */
+    int (*seal)(void *sealer, struct str piece, int (*write)(void *f, struct str bytes), void *f);
+    void (*seal_free)(void *sealer);
+    void *sealer; /* owner: the upload, from new() on when that was 0 */
     /* There is room again after s3_upload_file_room() said no, or the upload failed. Any thread.
      * Quick. */
     void (*more)(void *arg);

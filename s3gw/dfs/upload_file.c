@@ -148,6 +148,8 @@ static void free_now(struct s3_upload_file *f)
     ASSERT(!f->hands[HASH].first && !f->hands[WRITE].first && !f->filling && f->held == 0);
     dfs_close_fd(&f->fd);
     EVP_MD_CTX_free(f->md5);
+    if (f->o.seal)
+        f->o.seal_free(f->o.sealer);
     pthread_mutex_destroy(&f->lock);
     f->magic = 0;
     free(f);
@@ -176,6 +178,7 @@ int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
     pthread_mutex_init(&f->lock, NULL);
     f->md5 = EVP_MD_CTX_new();
     if (!f->md5 || EVP_DigestInit_ex(f->md5, EVP_md5(), NULL) != 1) {
+        f->o.seal = NULL; /* still the caller's */
         free_now(f);
         return -ENOMEM;
     }
@@ -344,8 +347,8 @@ static int hash_piece(struct s3_upload_file *f, const struct s3_piece *p)
     return EVP_DigestUpdate(f->md5, p->bytes, p->n) == 1 ? 0 : -EIO;
 }
 
-/* A piece to a storage without a descriptor of its file. Sent again it is written to the same place. */
-static int write_frame(struct s3_upload_file *f, const struct s3_piece *p)
+/* To a storage without a descriptor of its file. Sent again it is written to the same place. */
+static int write_frame(struct s3_upload_file *f, struct str bytes)
 {
     struct s3_store_conn *c;
     int r = s3_store_lane(f->store, &c);
@@ -353,11 +356,11 @@ static int write_frame(struct s3_upload_file *f, const struct s3_piece *p)
         return r;
     uint8_t head[8 + 8 + 4];
     const uint64_t token = htobe64(f->token), at = htobe64(f->written);
-    const uint32_t crc = htobe32(crc32_gzip_refl(0, (const unsigned char *)p->bytes, p->n));
+    const uint32_t crc = htobe32(crc32_gzip_refl(0, (const unsigned char *)bytes.p, bytes.n));
     memcpy(head, &token, 8);
     memcpy(head + 8, &at, 8);
     memcpy(head + 16, &crc, 4);
-    struct iovec iov[3] = {{NULL, 0}, {head, sizeof(head)}, {(void *)(uintptr_t)p->bytes, p->n}};
+    struct iovec iov[3] = {{NULL, 0}, {head, sizeof(head)}, {(void *)(uintptr_t)bytes.p, bytes.n}};
     r = s3_store_conn_call(c, DFS_INT_FILE_WRITE, iov, ARRAY_LEN(iov), NULL);
     if (c->fd < 0) {
         s3_store_suspect(f->store, r);
@@ -367,21 +370,19 @@ static int write_frame(struct s3_upload_file *f, const struct s3_piece *p)
     return r;
 }
 
-static int write_piece(struct s3_upload_file *f, const struct s3_piece *p)
+static int write_bytes(void *arg, struct str bytes)
 {
-    int r = f->store ? 0 : open_file(f);
-    if (r < 0)
-        return r;
-    f->crc = crc32_gzip_refl(f->crc, (const unsigned char *)p->bytes, p->n);
+    struct s3_upload_file *f = arg;
+    f->crc = crc32_gzip_refl(f->crc, (const unsigned char *)bytes.p, bytes.n);
     if (f->fd < 0) {
-        r = write_frame(f, p);
-        f->written += r == 0 ? p->n : 0;
+        int r = write_frame(f, bytes);
+        f->written += r == 0 ? bytes.n : 0;
         return r;
     }
-    r = write_all(f->fd, p->bytes, p->n, f->written);
+    int r = write_all(f->fd, bytes.p, bytes.n, f->written);
     if (r < 0)
         return r;
-    f->written += p->n;
+    f->written += bytes.n;
     if (f->written - f->flushed >= WRITEBACK_EVERY) {
         /* A hint: its result is the sync's business. */
         (void)sync_file_range(f->fd, (off_t)f->flushed, (off_t)(f->written - f->flushed),
@@ -389,6 +390,15 @@ static int write_piece(struct s3_upload_file *f, const struct s3_piece *p)
         f->flushed = f->written;
     }
     return 0;
+}
+
+static int write_piece(struct s3_upload_file *f, const struct s3_piece *p)
+{
+    int r = f->store ? 0 : open_file(f);
+    if (r < 0)
+        return r;
+    struct str bytes = str_of(p->bytes, p->n);
+    return f->o.seal ? f->o.seal(f->o.sealer, bytes, write_bytes, f) : write_bytes(f, bytes);
 }
 
 static void drop_at_storage(struct s3_upload_file *f)
@@ -439,8 +449,11 @@ static int commit_at_storage(struct s3_upload_file *f, struct buf *id)
     uint8_t md5[16];
     if (EVP_DigestFinal_ex(f->md5, md5, NULL) != 1)
         return -EIO;
+    int r = f->o.seal ? f->o.seal(f->o.sealer, STR_NULL, write_bytes, f) : 0;
+    if (r < 0)
+        return r;
     AUTO(buf_free) struct buf desc = BUF(DFS_DESC_MAX);
-    int r = f->o.describe(f->o.arg, md5, &desc);
+    r = f->o.describe(f->o.arg, md5, &desc);
     if (r == 0)
         r = buf_err(&desc);
     if (r < 0)

@@ -2,8 +2,9 @@
 /* answer - from q->resp to a response of libmicrohttpd: bytes, a file by sendfile, or pieces of
  * files. */
 #include "dfscore/log/log.h"
-#include "s3gw/dfs/dfs.h"
+#include "s3gw/api/reader.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/dfs/dfs.h"
 #include "s3gw/http/exchange.h"
 
 /* ---- pieces of files ---- */
@@ -21,16 +22,35 @@ static bool make_block(struct s3_exchange *x)
     return o->block != NULL;
 }
 
+/* The next piece of a body that has a reader. */
+static int fill_from_reader(struct s3_exchange *x, bool wait)
+{
+    struct s3_outflow *o = &x->out;
+    const struct s3_resp *resp = &x->req.resp;
+    size_t n = (size_t)MIN(resp->body_length - o->done, (uint64_t)o->size);
+    if (n == 0)
+        return -ERANGE;
+    int r = s3_reader_read(resp->reader, x->http->gw->dfs, o->done, o->block, n, wait);
+    if (r < 0)
+        return r;
+    o->from = 0;
+    o->to = n;
+    o->done += n;
+    return 0;
+}
+
 /* Read the next piece into the block. 0, -EAGAIN (only without @wait), or why it cannot be had. */
 static int fill(struct s3_exchange *x, bool wait)
 {
     struct s3_outflow *o = &x->out;
     const struct s3_resp *resp = &x->req.resp;
+    if (!o->block && !make_block(x))
+        return -ENOMEM;
+    if (resp->reader)
+        return fill_from_reader(x, wait);
     if (o->extent == resp->nextents)
         return -ERANGE;
     const struct s3_extent *e = &resp->extents[o->extent];
-    if (!o->block && !make_block(x))
-        return -ENOMEM;
     size_t n = (size_t)MIN(e->length - o->done, (uint64_t)o->size);
     int r = s3_dfs_read(x->http->gw->dfs, e->file_id, e->offset + o->done, o->block, n, wait);
     if (r < 0)

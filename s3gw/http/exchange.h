@@ -73,8 +73,8 @@ struct MHD_Response *s3_answer_build(struct s3_exchange *x);
  * HTTP thread, save fill(), which runs on a worker while the connection is suspended.
  */
 struct s3_outflow {
-    size_t extent;   /* the one being read */
-    uint64_t done;   /* bytes of it already in the block or sent */
+    size_t extent;   /* the one being read; 0 with a reader */
+    uint64_t done;   /* bytes of it, or of the body, already in the block or sent */
     char *block;     /* owned; NULL until needed */
     size_t size;     /* of the block: S3_OUT_BLOCK, or S3_OUT_BLOCK_MIN when memory is short */
     size_t from, to; /* what of the block is not sent yet */

@@ -42,7 +42,7 @@ struct s3_object {
      * metadata (x-amz-meta-...), values as sent, in order. Arena. */
     struct s3_pair *headers;
     size_t nheaders;
-    struct s3_extent *extents; /* in order; lengths sum to size. Arena */
+    struct s3_extent *extents; /* in order; lengths sum to size, or are of its streams. Arena */
     size_t nextents;
     struct s3_part *parts; /* ascending; only of multipart objects. Arena */
     size_t nparts;
@@ -58,6 +58,11 @@ struct s3_object {
  * body of self-descriptions. decode: views into @bytes and @arena. 0, -EBADMSG, -ENOMEM. */
 void s3_object_encode(const struct s3_object *o, struct buf *out);
 int s3_object_decode(struct str bytes, struct arena *a, struct s3_object *ret) MUST_CHECK;
+
+/* Extents of @o, owner 0, when all of its content lies in the file @file_id, in order: one; of an
+ * encrypted object one for each stream (sse/frames.h). Arena. 0 or -ENOMEM. */
+int s3_object_in_one_file(const struct s3_object *o, struct str file_id, struct arena *a,
+                          struct s3_extent **ret, size_t *ret_n) MUST_CHECK;
 
 /* The current object of a key. @want_detail false: extents and parts of big objects may be missing
  * (listing, HEAD). 0; -ENOENT; -EAGAIN with S3_READ_CACHED; -EBADMSG. */

@@ -8,6 +8,7 @@
 
 #include "s3gw/index/record.h"
 #include "s3gw/index/rows.h"
+#include "s3gw/sse/frames.h"
 
 enum { TRIES = 100 }; /* each needs a writer of the very same key to be quicker */
 
@@ -190,4 +191,25 @@ int s3_object_still_there(struct s3_tx *tx, uint64_t bid, struct str key, uint64
     s3_row_numbered(&row, S3_ROW_VERSION, bid, key, seq);
     r = s3_tx_get(tx, s3_row_str(&row), &value);
     return r == -ENOENT ? -EAGAIN : r;
+}
+
+int s3_object_in_one_file(const struct s3_object *o, struct str file_id, struct arena *a,
+                          struct s3_extent **ret, size_t *ret_n)
+{
+    bool parts = o->sse.p && o->nparts > 0;
+    struct s3_extent *e = arena_alloc(a, (parts ? o->nparts : 1) * sizeof(*e));
+    if (!e)
+        return -ENOMEM;
+    uint64_t at = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < (parts ? o->nparts : 1); i++) {
+        uint64_t size = parts ? o->parts[i].size : o->size;
+        uint64_t length = o->sse.p ? s3_sealed_size(size) : size;
+        if (length > 0)
+            e[n++] = (struct s3_extent){.file_id = file_id, .offset = at, .length = length};
+        at += length;
+    }
+    *ret = e;
+    *ret_n = n;
+    return 0;
 }

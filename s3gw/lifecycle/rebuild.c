@@ -139,16 +139,15 @@ static int put_object(struct s3_tx *tx, uint64_t bid, const struct s3_desc *d, s
                       struct arena *a)
 {
     struct s3_object o;
-    struct s3_extent whole;
     int r = s3_object_decode(d->rest, a, &o);
     if (r < 0)
         return r;
     if (o.nextents == 0 && o.size > 0) {
         if (file_id.n == 0)
             return -EBADMSG;
-        whole = (struct s3_extent){.file_id = file_id, .length = o.size};
-        o.extents = &whole;
-        o.nextents = 1;
+        r = s3_object_in_one_file(&o, file_id, a, &o.extents, &o.nextents);
+        if (r < 0)
+            return r;
     } else {
         r = files_there(tx, &o);
         if (r < 0)

@@ -4,6 +4,7 @@
  *
  *   lock               flock()ed while a server runs; holds its process number, for the error line
  *   root-credentials   mode 0600; access_key and secret_key of root, when they were generated
+ *   key-ring           mode 0600; keys of SSE-S3 and SSE-KMS (sse/keyring.h)
  *   ports              tracker and storage ports of the last run, kept where they are still free
  *   conf/              tracker.conf and storage.conf, written anew at each start
  *   admin.sock         mode 0600: s3gw admin

@@ -90,7 +90,7 @@ def test_object_operations_we_do_not_offer_never_fall_through(cluster, s3, bucke
 
 def test_options_we_do_not_honour_are_refused(cluster, bucket):
     raw = Raw(cluster)
-    for header, value in (("x-amz-server-side-encryption", "aws:kms"), ("x-amz-object-lock-mode", "GOVERNANCE"),
+    for header, value in (("x-amz-server-side-encryption", "aws:kms:dsse"), ("x-amz-object-lock-mode", "GOVERNANCE"),
                           ("x-amz-storage-class", "NONSENSE"), ("x-amz-website-redirect-location", "x"),
                           ("x-amz-acl", "nonsense")):
         answer = raw.request("PUT", f"/{bucket}/k", headers={header: value}, body=b"x")

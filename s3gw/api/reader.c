@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/api/reader.h"
+
+#include <pthread.h>
+
+#include "dfscore/wire/internal.h"
+#include "s3gw/dfs/dfs.h"
+
+struct s3_reader {
+    struct s3_object o; /* its arrays are the request's */
+    const uint8_t *dek; /* NULL: extents are the content itself */
+    uint64_t first, n;
+    /* Where the last read was: the next one goes on there. */
+    size_t at;       /* extent */
+    uint64_t begins; /* first byte of its content within the object */
+    bool open;       /* @opener is of that extent */
+    struct s3_opener opener;
+};
+
+/* ---- the thread's buffer ---- */
+
+enum { BUFFER = DFS_PACK_MAX + S3_STREAM_HEADER + S3_FRAME_SEALED };
+
+static pthread_key_t buffer_key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_key(void)
+{
+    ASSERT(pthread_key_create(&buffer_key, free) == 0);
+}
+
+/* NULL: no memory. */
+static uint8_t *buffer_of_thread(void)
+{
+    pthread_once(&once, make_key);
+    uint8_t *b = pthread_getspecific(buffer_key);
+    if (!b && (b = dfs_alloc(BUFFER)) != NULL)
+        pthread_setspecific(buffer_key, b);
+    return b;
+}
+
+/* ---- extents ---- */
+
+/* Bytes of content in extent @i. 0 or -EBADMSG. */
+static int content_of(const struct s3_reader *rd, size_t i, uint64_t *ret)
+{
+    const struct s3_extent *e = &rd->o.extents[i];
+    if (rd->dek)
+        return s3_plain_size(e->length, ret);
+    *ret = e->length;
+    return 0;
+}
+
+int s3_reader_new(struct s3_req *q, const struct s3_object *o, const uint8_t *dek, uint64_t first,
+                  uint64_t n, struct s3_reader **ret)
+{
+    struct s3_reader *rd = arena_alloc(&q->arena, sizeof(*rd));
+    if (!rd)
+        return -ENOMEM;
+    *rd = (struct s3_reader){.o = *o, .dek = dek, .first = first, .n = n};
+    uint64_t left = o->size, content;
+    for (size_t i = 0; i < o->nextents; i++) {
+        int r = content_of(rd, i, &content);
+        if (r < 0 || content > left)
+            return -EBADMSG;
+        left -= content;
+    }
+    if (left > 0 || first > o->size || n > o->size - first)
+        return -EBADMSG;
+    *ret = rd;
+    return 0;
+}
+
+/* To the extent with byte @pos of the object, which is inside it. */
+static int seek(struct s3_reader *rd, uint64_t pos, uint64_t *ret_content)
+{
+    if (pos < rd->begins) {
+        rd->at = 0;
+        rd->begins = 0;
+        rd->open = false;
+    }
+    for (;; rd->at++, rd->open = false) {
+        int r = rd->at < rd->o.nextents ? content_of(rd, rd->at, ret_content) : -EBADMSG;
+        if (r < 0)
+            return r;
+        if (pos - rd->begins < *ret_content)
+            return 0;
+        rd->begins += *ret_content;
+    }
+}
+
+/* ---- frames ---- */
+
+/* The part whose file extent rd->at is: parts without content have none. */
+static uint32_t part_number(const struct s3_reader *rd)
+{
+    size_t file = 0;
+    for (size_t i = 0; i < rd->o.nparts; i++)
+        if (rd->o.parts[i].size > 0 && file++ == rd->at)
+            return rd->o.parts[i].number;
+    return 0;
+}
+
+/* Bytes of the file from @at on, into the thread's buffer or from it when @whole holds all of it.
+ */
+static int fetch(struct s3_reader *rd, struct s3_dfs *d, uint8_t *whole, uint8_t *to, uint64_t at,
+                 size_t n, bool wait)
+{
+    const struct s3_extent *e = &rd->o.extents[rd->at];
+    if (whole) {
+        memmove(to, whole + at, n);
+        return 0;
+    }
+    return s3_dfs_read(d, e->file_id, e->offset + at, to, n, wait);
+}
+
+static int open_file(struct s3_reader *rd, struct s3_dfs *d, uint8_t *whole, bool wait)
+{
+    uint8_t header[S3_STREAM_HEADER];
+    if (rd->open)
+        return 0;
+    int r = fetch(rd, d, whole, header, 0, sizeof(header), wait);
+    if (r == 0)
+        r = s3_opener_init(&rd->opener, rd->dek, part_number(rd), header,
+                           rd->o.extents[rd->at].length);
+    rd->open = r == 0;
+    return r;
+}
+
+/* Bytes [from, from + n) of one file's content. */
+static int read_frames(struct s3_reader *rd, struct s3_dfs *d, uint64_t from, uint8_t *out,
+                       size_t n, bool wait)
+{
+    const struct s3_extent *e = &rd->o.extents[rd->at];
+    uint8_t *buffer = buffer_of_thread(), *whole = NULL;
+    if (!buffer)
+        return -ENOMEM;
+    int r = 0;
+    if (e->length <= DFS_PACK_MAX) { /* may be in a pack, which is read and checked in one go */
+        whole = buffer;
+        r = s3_dfs_read(d, e->file_id, e->offset, whole, (size_t)e->length, wait);
+    }
+    uint8_t *frame = buffer + (whole ? DFS_PACK_MAX : 0);
+    if (r == 0)
+        r = open_file(rd, d, whole, wait);
+    while (r == 0 && n > 0) {
+        uint64_t k = from / S3_FRAME_PLAIN;
+        size_t skip = (size_t)(from % S3_FRAME_PLAIN), sealed = s3_frame_sealed(&rd->opener, k);
+        size_t take = MIN(n, sealed - S3_FRAME_TAG - skip);
+        bool all = take == sealed - S3_FRAME_TAG;
+        r = fetch(rd, d, whole, frame, s3_frame_at(k), sealed, wait);
+        if (r == 0)
+            r = s3_opener_frame(&rd->opener, k, frame, all ? out : frame);
+        if (r == 0 && !all)
+            memcpy(out, frame + skip, take);
+        out += take;
+        from += take;
+        n -= take;
+    }
+    return r;
+}
+
+int s3_reader_read(struct s3_reader *rd, struct s3_dfs *d, uint64_t at, void *out, size_t n,
+                   bool wait)
+{
+    uint8_t *to = out;
+    if (at > rd->n || n > rd->n - at)
+        return -ERANGE;
+    for (uint64_t pos = rd->first + at; n > 0;) {
+        uint64_t content;
+        int r = seek(rd, pos, &content);
+        if (r < 0)
+            return r;
+        const struct s3_extent *e = &rd->o.extents[rd->at];
+        uint64_t from = pos - rd->begins;
+        size_t some = (size_t)MIN(content - from, (uint64_t)n);
+        r = rd->dek ? read_frames(rd, d, from, to, some, wait)
+                    : s3_dfs_read(d, e->file_id, e->offset + from, to, some, wait);
+        if (r < 0)
+            return r;
+        to += some;
+        pos += some;
+        n -= some;
+    }
+    return 0;
+}

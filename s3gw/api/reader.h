@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reader - the content of an object, or a window of it, whether its files are encrypted or not.
+ *
+ * Encrypted: every extent is a whole file of frames (sse/frames.h), the files of the non-empty
+ * parts in order. A frame is decrypted and checked before any of its bytes are given out.
+ *
+ * Threads: one at a time. Frames are read through a buffer of the thread, 256 KiB that live as long
+ * as it does.
+ */
+#ifndef S3_READER_H
+#define S3_READER_H
+
+#include "s3gw/index/object.h"
+#include "s3gw/sse/frames.h"
+
+struct s3_dfs;
+struct s3_reader;
+
+/* Bytes [first, first + n) of @o, whose data key is @dek (NULL: not encrypted). In the arena, as
+ * @dek and what @o points to must be. 0; -EBADMSG: the record says it is larger than its files;
+ * -ENOMEM. */
+int s3_reader_new(struct s3_req *q, const struct s3_object *o, const uint8_t *dek, uint64_t first,
+                  uint64_t n, struct s3_reader **ret) MUST_CHECK;
+/*
+ * Bytes [at, at + n) of the window to @out. @wait false: -EAGAIN when disk or peer would be needed.
+ * -ERANGE; -EBADMSG: stored bytes are not what was written; else as s3_dfs_read(). After an error
+ * @out is not to be used.
+ */
+int s3_reader_read(struct s3_reader *rd, struct s3_dfs *d, uint64_t at, void *out, size_t n,
+                   bool wait) MUST_CHECK;
+
+#endif

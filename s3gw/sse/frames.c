@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/sse/frames.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const char magic[] = "s3gwsse1";
+
+enum { MAGIC = sizeof(magic) - 1, NUMBER = S3_STREAM_HEADER - MAGIC, NONCE = 12 };
+
+static EVP_CIPHER *gcm;
+static EVP_MD *sha256;
+static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_ctx;
+
+static void free_ctx(void *ctx)
+{
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+static void fetch(void)
+{
+    gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    ASSERT(gcm && sha256 && pthread_key_create(&thread_ctx, free_ctx) == 0);
+}
+
+/* One context per thread for whatever is done in one go; it dies with the thread. NULL: no memory.
+ */
+static EVP_CIPHER_CTX *ctx_of_thread(void)
+{
+    static _Thread_local EVP_CIPHER_CTX *ctx;
+    pthread_once(&fetched, fetch);
+    if (!ctx && (ctx = EVP_CIPHER_CTX_new()) != NULL)
+        pthread_setspecific(thread_ctx, ctx);
+    return ctx;
+}
+
+/* ---- sizes ---- */
+
+static uint64_t frames_of(uint64_t plain)
+{
+    return (plain + S3_FRAME_PLAIN - 1) / S3_FRAME_PLAIN;
+}
+
+uint64_t s3_sealed_size(uint64_t plain)
+{
+    ASSERT(plain <= UINT64_C(1) << 62);
+    return plain == 0 ? 0 : S3_STREAM_HEADER + plain + frames_of(plain) * S3_FRAME_TAG;
+}
+
+int s3_plain_size(uint64_t sealed, uint64_t *ret)
+{
+    if (sealed > UINT64_C(1) << 62)
+        return -EBADMSG;
+    if (sealed == 0) {
+        *ret = 0;
+        return 0;
+    }
+    if (sealed <= S3_STREAM_HEADER)
+        return -EBADMSG;
+    uint64_t n = sealed - S3_STREAM_HEADER, last = n % S3_FRAME_SEALED;
+    if (last > 0 && last <= S3_FRAME_TAG)
+        return -EBADMSG;
+    *ret = n - (n / S3_FRAME_SEALED + (last > 0)) * S3_FRAME_TAG;
+    return 0;
+}
+
+uint64_t s3_frame_at(uint64_t n)
+{
+    return S3_STREAM_HEADER + n * S3_FRAME_SEALED;
+}
+
+static size_t plain_of_frame(uint64_t plain, uint64_t n)
+{
+    return (size_t)MIN(plain - n * S3_FRAME_PLAIN, (uint64_t)S3_FRAME_PLAIN);
+}
+
+size_t s3_frame_sealed(const struct s3_opener *o, uint64_t n)
+{
+    ASSERT(n < o->frames);
+    return plain_of_frame(o->plain, n) + S3_FRAME_TAG;
+}
+
+/* ---- keys and nonces ---- */
+
+void s3_sse_derive(const uint8_t key[32], struct str label, struct str a, struct str b,
+                   uint8_t out[32])
+{
+    uint8_t text[128];
+    size_t n = 0;
+    const struct str pieces[] = {label, a, b};
+    pthread_once(&fetched, fetch);
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        ASSERT(pieces[i].n <= sizeof(text) - n);
+        if (pieces[i].n > 0)
+            memcpy(text + n, pieces[i].p, pieces[i].n);
+        n += pieces[i].n;
+    }
+    ASSERT(HMAC(sha256, key, 32, text, n, out, NULL));
+}
+
+static void put_be(uint8_t *out, uint64_t v, size_t n)
+{
+    for (size_t i = n; i-- > 0; v >>= 8)
+        out[i] = (uint8_t)v;
+}
+
+static void stream_key(const uint8_t dek[S3_DEK_BYTES], const uint8_t header[S3_STREAM_HEADER],
+                       uint32_t part, uint8_t out[32])
+{
+    uint8_t number[4];
+    put_be(number, part, sizeof(number));
+    s3_sse_derive(dek, STR("s3gw stream\0"), str_of(header + MAGIC, NUMBER),
+                  str_of(number, sizeof(number)), out);
+}
+
+static void nonce_of(uint64_t frame, bool last, uint8_t out[NONCE])
+{
+    memset(out, 0, NONCE);
+    out[0] = last;
+    put_be(out + 4, frame, 8);
+}
+
+static bool add_aad(EVP_CIPHER_CTX *ctx, bool seal, const uint8_t *p, size_t n)
+{
+    int out;
+    return (seal ? EVP_EncryptUpdate(ctx, NULL, &out, p, (int)n)
+                 : EVP_DecryptUpdate(ctx, NULL, &out, p, (int)n)) == 1;
+}
+
+/* ---- sealing ---- */
+
+struct s3_sealer {
+    EVP_CIPHER_CTX *ctx;
+    uint64_t frame; /* the one to be sealed next */
+    size_t fill;    /* bytes of it in @bytes */
+    bool begun;     /* the header is out */
+    uint8_t header[S3_STREAM_HEADER];
+    uint8_t bytes[S3_FRAME_SEALED];
+};
+
+size_t s3_sealer_memory(void)
+{
+    return sizeof(struct s3_sealer);
+}
+
+void s3_sealer_free(struct s3_sealer **sp)
+{
+    struct s3_sealer *s = TAKE(*sp);
+    if (!s)
+        return;
+    EVP_CIPHER_CTX_free(s->ctx); /* wipes its key */
+    free(s);
+}
+
+static int new_header(uint8_t header[S3_STREAM_HEADER])
+{
+    memcpy(header, magic, MAGIC);
+    return getrandom(header + MAGIC, NUMBER, 0) == NUMBER ? 0 : -EIO;
+}
+
+int s3_sealer_new(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct s3_sealer **ret)
+{
+    pthread_once(&fetched, fetch);
+    AUTO(s3_sealer_free) struct s3_sealer *s = dfs_alloc(sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->ctx = EVP_CIPHER_CTX_new();
+    s->frame = 0;
+    s->fill = 0;
+    s->begun = false;
+    int r = new_header(s->header);
+    if (r < 0)
+        return r;
+    uint8_t key[32];
+    stream_key(dek, s->header, part, key);
+    bool ok = s->ctx && EVP_EncryptInit_ex2(s->ctx, gcm, key, NULL, NULL) == 1;
+    explicit_bzero(key, sizeof(key));
+    if (!ok)
+        return -ENOMEM;
+    *ret = TAKE(s);
+    return 0;
+}
+
+/* @n bytes at @plain, which may be s->bytes, become the next frame. */
+static int put_frame(struct s3_sealer *s, const uint8_t *plain, size_t n, bool last,
+                     int (*out)(void *arg, struct str sealed), void *arg)
+{
+    uint8_t nonce[NONCE];
+    int done, end;
+    nonce_of(s->frame++, last, nonce);
+    if (EVP_EncryptInit_ex2(s->ctx, NULL, NULL, nonce, NULL) != 1 ||
+        !add_aad(s->ctx, true, s->header, sizeof(s->header)) ||
+        EVP_EncryptUpdate(s->ctx, s->bytes, &done, plain, (int)n) != 1 ||
+        EVP_EncryptFinal_ex(s->ctx, s->bytes + n, &end) != 1 ||
+        EVP_CIPHER_CTX_ctrl(s->ctx, EVP_CTRL_AEAD_GET_TAG, S3_FRAME_TAG, s->bytes + n) != 1)
+        return -EIO;
+    s->fill = 0;
+    return out(arg, str_of(s->bytes, n + S3_FRAME_TAG));
+}
+
+int s3_sealer_push(struct s3_sealer *s, struct str piece, int (*out)(void *arg, struct str sealed),
+                   void *arg)
+{
+    const uint8_t *p = (const uint8_t *)piece.p;
+    size_t left = piece.n;
+    int r = 0;
+    if (!s->begun && left > 0) {
+        s->begun = true;
+        r = out(arg, str_of(s->header, sizeof(s->header)));
+    }
+    while (r == 0 && left > 0) {
+        if (s->fill == S3_FRAME_PLAIN) { /* another byte has come */
+            r = put_frame(s, s->bytes, S3_FRAME_PLAIN, false, out, arg);
+            continue;
+        }
+        size_t n = MIN(left, S3_FRAME_PLAIN - s->fill);
+        if (s->fill == 0 && left > S3_FRAME_PLAIN) {
+            r = put_frame(s, p, S3_FRAME_PLAIN, false, out, arg);
+        } else {
+            memcpy(s->bytes + s->fill, p, n);
+            s->fill += n;
+        }
+        p += n;
+        left -= n;
+    }
+    return r;
+}
+
+int s3_sealer_finish(struct s3_sealer *s, int (*out)(void *arg, struct str sealed), void *arg)
+{
+    return s->begun ? put_frame(s, s->bytes, s->fill, true, out, arg) : -ENODATA;
+}
+
+static int append(void *arg, struct str sealed)
+{
+    uint8_t **at = arg;
+    memcpy(*at, sealed.p, sealed.n);
+    *at += sealed.n;
+    return 0;
+}
+
+int s3_seal(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct str plain, uint8_t *out)
+{
+    AUTO(s3_sealer_free) struct s3_sealer *s = NULL;
+    int r = s3_sealer_new(dek, part, &s);
+    if (r == 0)
+        r = s3_sealer_push(s, plain, append, &out);
+    return r == 0 ? s3_sealer_finish(s, append, &out) : r;
+}
+
+/* ---- opening ---- */
+
+int s3_opener_init(struct s3_opener *o, const uint8_t dek[S3_DEK_BYTES], uint32_t part,
+                   const uint8_t header[S3_STREAM_HEADER], uint64_t sealed)
+{
+    uint64_t plain;
+    int r = s3_plain_size(sealed, &plain);
+    if (r < 0 || plain == 0 || memcmp(header, magic, MAGIC) != 0)
+        return -EBADMSG;
+    memcpy(o->header, header, S3_STREAM_HEADER);
+    stream_key(dek, header, part, o->key);
+    o->plain = plain;
+    o->frames = frames_of(plain);
+    return 0;
+}
+
+/* All of one message, whose tag follows or stands elsewhere. */
+static int open_message(const uint8_t key[32], const uint8_t nonce[NONCE], struct str aad,
+                        struct str sealed, const uint8_t *tag, uint8_t *plain)
+{
+    EVP_CIPHER_CTX *ctx = ctx_of_thread();
+    uint8_t expect[S3_FRAME_TAG], rest[16];
+    int n, end;
+    memcpy(expect, tag, sizeof(expect)); /* @plain may be where it stands */
+    if (!ctx || EVP_DecryptInit_ex2(ctx, gcm, key, nonce, NULL) != 1 ||
+        !add_aad(ctx, false, (const uint8_t *)aad.p, aad.n) ||
+        EVP_DecryptUpdate(ctx, plain, &n, (const uint8_t *)sealed.p, (int)sealed.n) != 1)
+        return -ENOMEM;
+    if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(expect), expect) == 1 &&
+        EVP_DecryptFinal_ex(ctx, rest, &end) == 1)
+        return 0;
+    memset(plain, 0, sealed.n);
+    return -EBADMSG;
+}
+
+int s3_opener_frame(const struct s3_opener *o, uint64_t n, const uint8_t *in, uint8_t *out)
+{
+    uint8_t nonce[NONCE];
+    size_t plain = s3_frame_sealed(o, n) - S3_FRAME_TAG;
+    nonce_of(n, n + 1 == o->frames, nonce);
+    return open_message(o->key, nonce, str_of(o->header, sizeof(o->header)), str_of(in, plain),
+                        in + plain, out);
+}
+
+/* ---- one message ---- */
+
+int s3_sse_seal_once(const uint8_t key[32], struct str aad, struct str plain, uint8_t *sealed,
+                     uint8_t tag[S3_FRAME_TAG])
+{
+    static const uint8_t nonce[NONCE];
+    EVP_CIPHER_CTX *ctx = ctx_of_thread();
+    int n;
+    if (!ctx || EVP_EncryptInit_ex2(ctx, gcm, key, nonce, NULL) != 1 ||
+        !add_aad(ctx, true, (const uint8_t *)aad.p, aad.n) ||
+        EVP_EncryptUpdate(ctx, sealed, &n, (const uint8_t *)plain.p, (int)plain.n) != 1 ||
+        EVP_EncryptFinal_ex(ctx, sealed + n, &n) != 1 ||
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, S3_FRAME_TAG, tag) != 1)
+        return -ENOMEM;
+    return 0;
+}
+
+int s3_sse_open_once(const uint8_t key[32], struct str aad, struct str sealed,
+                     const uint8_t tag[S3_FRAME_TAG], uint8_t *plain)
+{
+    static const uint8_t nonce[NONCE];
+    return open_message(key, nonce, aad, sealed, tag, plain);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/sse/section.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+enum { SECTION_VERSION = 1, BUCKET_KEY = 1, SALT = 16 };
+
+void s3_sse_encode(const struct s3_sse *s, struct buf *out)
+{
+    buf_u8(out, SECTION_VERSION);
+    buf_u8(out, (uint8_t)s->mode);
+    buf_lstr(out, s->wrapped);
+    if (s->mode != S3_SSE_C)
+        buf_lstr(out, s->key);
+    if (s->mode != S3_SSE_KMS)
+        return;
+    buf_lstr(out, s->id);
+    buf_u8(out, s->bucket_key ? BUCKET_KEY : 0);
+    buf_lstr(out, s->context);
+}
+
+static struct str bounded(struct rd *r, size_t min, size_t max)
+{
+    struct str s = rd_lstr(r);
+    if (s.n < min || s.n > max)
+        r->bad = true;
+    return s;
+}
+
+int s3_sse_decode(struct str section, struct s3_sse *ret)
+{
+    struct rd r = rd_of(section);
+    struct s3_sse s = {0};
+    if (rd_u8(&r) != SECTION_VERSION)
+        return -EBADMSG;
+    uint8_t mode = rd_u8(&r);
+    if (mode < S3_SSE_C || mode > S3_SSE_KMS)
+        return -EBADMSG;
+    s.mode = (enum s3_sse_mode)mode;
+    s.wrapped = bounded(&r, 1, S3_SSE_WRAPPED_MAX);
+    if (mode != S3_SSE_C)
+        s.key = bounded(&r, 1, S3_SSE_NAME_MAX);
+    if (mode == S3_SSE_KMS) {
+        s.id = bounded(&r, 1, S3_SSE_ID_MAX);
+        uint8_t bits = rd_u8(&r);
+        if (bits & ~BUCKET_KEY)
+            r.bad = true;
+        s.bucket_key = bits & BUCKET_KEY;
+        s.context = bounded(&r, 0, S3_SSE_CONTEXT_MAX);
+    }
+    if (r.bad || r.n > 0)
+        return -EBADMSG;
+    *ret = s;
+    return 0;
+}
+
+int s3_sse_mode_of(struct str section, enum s3_sse_mode *ret)
+{
+    struct s3_sse s = {0};
+    int r = section.p ? s3_sse_decode(section, &s) : 0;
+    if (r == 0)
+        *ret = s.mode;
+    return r;
+}
+
+void s3_sse_aad(const struct s3_sse *s, struct buf *out)
+{
+    buf_adds(out, STR("s3gw key\0"));
+    buf_u8(out, (uint8_t)s->mode);
+    buf_adds(out, s->key);
+    buf_u8(out, 0);
+    buf_adds(out, s->context);
+}
+
+static void wrapping_key(const uint8_t key[32], const uint8_t *salt, uint8_t out[32])
+{
+    s3_sse_derive(key, STR("s3gw wrap\0"), str_of(salt, SALT), STR(""), out);
+}
+
+int s3_key_wrap(const uint8_t key[32], struct str aad, const uint8_t dek[S3_DEK_BYTES],
+                uint8_t wrapped[S3_WRAPPED_BYTES])
+{
+    uint8_t once[32];
+    if (getrandom(wrapped, SALT, 0) != SALT)
+        return -EIO;
+    wrapping_key(key, wrapped, once);
+    int r = s3_sse_seal_once(once, aad, str_of(dek, S3_DEK_BYTES), wrapped + SALT,
+                             wrapped + SALT + S3_DEK_BYTES);
+    explicit_bzero(once, sizeof(once));
+    return r;
+}
+
+int s3_key_unwrap(const uint8_t key[32], struct str aad, struct str wrapped,
+                  uint8_t dek[S3_DEK_BYTES])
+{
+    uint8_t once[32];
+    if (wrapped.n != S3_WRAPPED_BYTES)
+        return -EBADMSG;
+    const uint8_t *w = (const uint8_t *)wrapped.p;
+    wrapping_key(key, w, once);
+    int r =
+        s3_sse_open_once(once, aad, str_of(w + SALT, S3_DEK_BYTES), w + SALT + S3_DEK_BYTES, dek);
+    explicit_bzero(once, sizeof(once));
+    return r == -EBADMSG ? -EKEYREJECTED : r;
+}

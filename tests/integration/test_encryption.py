@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Server-side encryption: SSE-C, SSE-S3, SSE-KMS, with boto3 and with bytes no client would send."""
+import base64
+import hashlib
+import os
+import secrets
+
+import pytest
+from cluster import Cluster, wait_until
+from rawhttp import Raw
+from test_objects import error
+
+FRAME = 64 * 1024
+SIZES = [0, 1, 5000, FRAME - 1, FRAME, FRAME + 1, 262_000, 262_144, 3 * FRAME, 1_500_000]
+
+
+class Key:
+    """A customer's key, as arguments of boto3 and as headers."""
+
+    def __init__(self):
+        self.bytes = os.urandom(32)
+        self.args = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": self.bytes}
+        self.source = {"CopySourceSSECustomerAlgorithm": "AES256", "CopySourceSSECustomerKey": self.bytes}
+        self.text = base64.b64encode(self.bytes).decode()
+        self.md5 = base64.b64encode(hashlib.md5(self.bytes).digest()).decode()
+
+    def headers(self, prefix="x-amz-server-side-encryption-customer-", **change):
+        h = {"algorithm": "AES256", "key": self.text, "key-MD5": self.md5, **change}
+        return {prefix + k: v for k, v in h.items() if v is not None}
+
+
+def content(n, marker=b""):
+    """Bytes that repeat, so that a wrong offset shows, with a marker that must not be found on disk."""
+    return (marker + hashlib.sha256(b"%d" % n).digest() * (n // 32 + 1))[:n]
+
+
+def body(answer):
+    return answer["Body"].read()
+
+
+def files_with(folder, marker):
+    found = []
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(root, name)
+            if os.path.isfile(path) and marker in open(path, "rb").read():
+                found.append(path)
+    return found
+
+
+@pytest.fixture
+def place(either):
+    name = "b" + secrets.token_hex(6)
+    s3 = either.boto3()
+    s3.create_bucket(Bucket=name)
+    return s3, name
+
+
+# --- round trips ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["customer", "AES256"])
+def test_objects_of_all_sizes_come_back_whole_and_in_ranges(place, kind):
+    s3, b = place
+    key = Key()
+    write = key.args if kind == "customer" else {"ServerSideEncryption": "AES256"}
+    read = key.args if kind == "customer" else {}
+    for n in SIZES:
+        data = content(n)
+        put = s3.put_object(Bucket=b, Key=f"k{n}", Body=data, **write)
+        got = s3.get_object(Bucket=b, Key=f"k{n}", ChecksumMode="ENABLED", **read)
+        head = s3.head_object(Bucket=b, Key=f"k{n}", **read)
+        assert body(got) == data and got["ContentLength"] == head["ContentLength"] == n
+        assert put["ETag"] == got["ETag"] == head["ETag"]
+        md5 = hashlib.md5(data).hexdigest()
+        assert (put["ETag"].strip('"') == md5) == (kind == "AES256") and len(put["ETag"]) == 34
+        for answer in (put, got, head):
+            if kind == "customer":
+                assert answer["SSECustomerAlgorithm"] == "AES256" and answer["SSECustomerKeyMD5"] == key.md5
+                assert "ServerSideEncryption" not in answer
+            else:
+                assert answer["ServerSideEncryption"] == "AES256"
+        for first, last in [(0, 0), (FRAME - 1, FRAME), (FRAME, 2 * FRAME - 1), (FRAME + 7, 2 * FRAME + 9),
+                            (n - 1, n - 1), (1, n - 2), (1000, 10_000_000)]:
+            if 0 <= first < n and first <= last:
+                r = s3.get_object(Bucket=b, Key=f"k{n}", Range=f"bytes={first}-{last}", **read)
+                assert body(r) == data[first:last + 1], (n, first, last)
+                assert r["ContentRange"] == f"bytes {first}-{min(last, n - 1)}/{n}"
+    sizes = {o["Key"]: o["Size"] for o in s3.list_objects_v2(Bucket=b)["Contents"]}
+    assert sizes == {f"k{n}": n for n in SIZES}
+
+
+def test_parts_are_sealed_one_by_one(place):
+    s3, b = place
+    key = Key()
+    parts = [content(5 * 1024 * 1024 + 3), content(5 * 1024 * 1024), content(70_001)]
+    for write, part_args, read in ((key.args, key.args, key.args), ({"ServerSideEncryption": "AES256"}, {}, {}),
+                                   ({"ServerSideEncryption": "aws:kms"}, {}, {})):
+        up = s3.create_multipart_upload(Bucket=b, Key="m", **write)
+        assert up.get("ServerSideEncryption") == write.get("ServerSideEncryption")
+        etags = []
+        for i, data in enumerate(parts):
+            p = s3.upload_part(Bucket=b, Key="m", UploadId=up["UploadId"], PartNumber=i + 3, Body=data, **part_args)
+            assert p.get("ServerSideEncryption") == write.get("ServerSideEncryption")
+            assert (p["ETag"].strip('"') == hashlib.md5(data).hexdigest()) == (
+                write.get("ServerSideEncryption") == "AES256")
+            etags.append({"PartNumber": i + 3, "ETag": p["ETag"]})
+        done = s3.complete_multipart_upload(Bucket=b, Key="m", UploadId=up["UploadId"],
+                                            MultipartUpload={"Parts": etags})
+        assert done.get("ServerSideEncryption") == write.get("ServerSideEncryption")
+        whole = b"".join(parts)
+        got = s3.get_object(Bucket=b, Key="m", **read)
+        assert body(got) == whole and got["ETag"].endswith('-3"')
+        at = len(parts[0])
+        for first, last in [(at - 5, at + 5), (at - FRAME, at + FRAME), (at + len(parts[1]) - 1, len(whole) - 1)]:
+            r = s3.get_object(Bucket=b, Key="m", Range=f"bytes={first}-{last}", **read)
+            assert body(r) == whole[first:last + 1]
+        assert body(s3.get_object(Bucket=b, Key="m", PartNumber=2, **read)) == parts[1]
+
+
+def test_a_part_needs_the_key_of_its_upload(place):
+    s3, b = place
+    key, other = Key(), Key()
+    up = s3.create_multipart_upload(Bucket=b, Key="m", **key.args)["UploadId"]
+    part = dict(Bucket=b, Key="m", UploadId=up, PartNumber=1, Body=b"x")
+    assert error(s3.upload_part, **part) == ("InvalidRequest", 400)
+    assert error(s3.upload_part, **part, **other.args) == ("InvalidRequest", 400)
+    assert s3.upload_part(**part, **key.args)["SSECustomerKeyMD5"] == key.md5
+    plain = s3.create_multipart_upload(Bucket=b, Key="m")["UploadId"]
+    assert error(s3.upload_part, **{**part, "UploadId": plain}, **key.args) == ("InvalidRequest", 400)
+
+
+# --- keys that are missing, wrong or needless --------------------------------------------------
+
+
+def test_the_wrong_key_opens_nothing(place):
+    s3, b = place
+    key, other = Key(), Key()
+    s3.put_object(Bucket=b, Key="k", Body=b"secret", **key.args)
+    s3.put_object(Bucket=b, Key="plain", Body=b"plain")
+    for ask in (s3.get_object, s3.head_object):
+        head = ask == s3.head_object
+        assert error(ask, Bucket=b, Key="k") == ("400" if head else "InvalidRequest", 400)
+        assert error(ask, Bucket=b, Key="k", **other.args) == ("403" if head else "AccessDenied", 403)
+        assert error(ask, Bucket=b, Key="plain", **key.args) == ("400" if head else "InvalidRequest", 400)
+    attributes = dict(Bucket=b, Key="k", ObjectAttributes=["ObjectSize", "ETag"])
+    assert error(s3.get_object_attributes, **attributes) == ("InvalidRequest", 400)
+    text = dict(SSECustomerAlgorithm="AES256", SSECustomerKey=key.text, SSECustomerKeyMD5=key.md5)
+    assert s3.get_object_attributes(**attributes, **text)["ObjectSize"] == 6
+    assert body(s3.get_object(Bucket=b, Key="k", **key.args)) == b"secret"
+
+
+CUSTOMER_FAULTS = [
+    ({"algorithm": None}, "InvalidArgument"), ({"algorithm": "AES128"}, "InvalidEncryptionAlgorithmError"),
+    ({"key": None}, "InvalidArgument"), ({"key": "AAAA"}, "InvalidArgument"), ({"key": "not base64!"}, "InvalidArgument"),
+    ({"key-MD5": None}, "InvalidArgument"), ({"key-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}, "InvalidArgument"),
+    ({"key-MD5": "short"}, "InvalidArgument"),
+]
+
+
+@pytest.mark.parametrize("change, code", CUSTOMER_FAULTS)
+def test_faulty_customer_headers(cluster, s3, bucket, change, code):
+    key = Key()
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", **key.args)
+    for method in ("PUT", "GET"):
+        answer = Raw(cluster).request(method, f"/{bucket}/k", headers=key.headers(**change), body=b"x" * (method == "PUT"))
+        assert (answer.status, answer.code) == (400, code), answer
+        assert key.text.encode() not in answer.body
+
+
+@pytest.mark.parametrize("headers, status, code", [
+    ({"x-amz-server-side-encryption": "ROT13"}, 400, "InvalidArgument"),
+    ({"x-amz-server-side-encryption": ""}, 400, "InvalidArgument"),
+    ({"x-amz-server-side-encryption": "aws:kms:dsse"}, 501, "NotImplemented"),
+    ({"x-amz-server-side-encryption-aws-kms-key-id": "k"}, 400, "InvalidArgument"),
+    ({"x-amz-server-side-encryption": "AES256", "x-amz-server-side-encryption-aws-kms-key-id": "k"}, 400, "InvalidArgument"),
+    ({"x-amz-server-side-encryption": "AES256", "x-amz-server-side-encryption-context": "e30="}, 400, "InvalidArgument"),
+    ({"x-amz-server-side-encryption": "AES256", "x-amz-server-side-encryption-bucket-key-enabled": "true"}, 400, "InvalidArgument"),
+    ({"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-bucket-key-enabled": "maybe"}, 400, "InvalidArgument"),
+    ({"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": "nobody"}, 400, "KMS.NotFoundException"),
+    ({"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": "a b"}, 400, "KMS.NotFoundException"),
+    ({"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-context": "e30"}, 400, "InvalidArgument"),
+    ({"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-context": "W10="}, 400, "InvalidArgument"),
+    ({"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-context": "eyJhIjoxfQ=="}, 400, "InvalidArgument"),
+])
+def test_faulty_headers_of_a_write(cluster, bucket, headers, status, code):
+    answer = Raw(cluster).request("PUT", f"/{bucket}/k", headers=headers, body=b"x")
+    assert (answer.status, answer.code) == (status, code), answer
+    assert Raw(cluster).request("HEAD", f"/{bucket}/k").status == 404
+
+
+def test_both_kinds_at_once_and_method_on_a_read(cluster, s3, bucket):
+    key = Key()
+    both = {**key.headers(), "x-amz-server-side-encryption": "AES256"}
+    answer = Raw(cluster).request("PUT", f"/{bucket}/k", headers=both, body=b"x")
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="AES256")
+    answer = Raw(cluster).request("GET", f"/{bucket}/k", headers={"x-amz-server-side-encryption": "AES256"})
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+    answer = Raw(cluster).request("GET", f"/{bucket}/k", headers=key.headers())
+    assert (answer.status, answer.code) == (400, "InvalidRequest")
+
+
+def test_customer_keys_can_be_kept_off_plain_http():
+    c = Cluster(args=["--sse-c-over-http", "no"])
+    try:
+        c.start()
+        s3 = c.boto3()
+        s3.create_bucket(Bucket="sealed")
+        assert error(s3.put_object, Bucket="sealed", Key="k", Body=b"x", **Key().args) == ("InvalidRequest", 400)
+        s3.put_object(Bucket="sealed", Key="k", Body=b"x", ServerSideEncryption="AES256")
+        assert c.stop() == 0
+    finally:
+        c.remove()
+
+
+# --- what is on the disk ------------------------------------------------------------------------
+
+
+def test_nothing_in_plain_and_all_of_it_after_a_restart_and_a_rebuild(fresh_cluster):
+    c = fresh_cluster
+    s3 = c.boto3()
+    s3.create_bucket(Bucket="sealed")
+    key, marker = Key(), b"PLAINTEXT-MARKER-" + secrets.token_hex(8).encode()
+    writes = {"c": key.args, "s": {"ServerSideEncryption": "AES256"}, "k": {"ServerSideEncryption": "aws:kms"}}
+    sizes = [300, 100_000, 1_000_000]
+    s3.put_object(Bucket="sealed", Key="plain", Body=content(300, marker))
+    for name, args in writes.items():
+        for n in sizes:
+            s3.put_object(Bucket="sealed", Key=f"{name}{n}", Body=content(n, marker), **args)
+    found = files_with(c.data, marker)
+    assert found, "the plain object must be found, or the search is no search"
+    s3.delete_object(Bucket="sealed", Key="plain")
+    wait_until("the plain object's file to go", lambda: c.admin("reclaim") and c.admin("status")["reclaim"]["pending"] == 0)
+    for secret in (marker, key.bytes, key.text.encode()):
+        left = [f for f in files_with(c.data, secret) if f not in found]
+        assert not left, left
+    assert key.text not in c.tail(10_000)
+
+    def check():
+        client = c.boto3()
+        for name, args in writes.items():
+            for n in sizes:
+                read = args if name == "c" else {}
+                got = client.get_object(Bucket="sealed", Key=f"{name}{n}", **read)
+                assert body(got) == content(n, marker)
+                assert got.get("ServerSideEncryption") == args.get("ServerSideEncryption")
+    c.restart()
+    check()
+    c.stop()
+    c.args.append("--rebuild-index")
+    c.start()
+    check()
+
+
+def flip(path, at):
+    with open(path, "r+b") as f:
+        f.seek(at)
+        byte = f.read(1)
+        f.seek(at)
+        f.write(bytes([byte[0] ^ 1]))
+
+
+@pytest.mark.parametrize("n", [1_000_000, 3_000_000])
+def test_a_flipped_bit_is_never_a_complete_answer(fresh_cluster, n):
+    c = fresh_cluster
+    s3 = c.boto3()
+    s3.create_bucket(Bucket="sealed")
+    data = content(n)
+    s3.put_object(Bucket="sealed", Key="k", Body=data, ServerSideEncryption="AES256")
+    sealed = 24 + n + 16 * ((n + FRAME - 1) // FRAME)
+    paths = [os.path.join(r, f) for r, _, names in os.walk(c.data / "storage") for f in names]
+    paths = [p for p in paths if os.path.getsize(p) == sealed]
+    assert len(paths) == 1
+    flip(paths[0], 24 + 5 * (FRAME + 16) + 100)
+    answer = Raw(c).request("GET", "/sealed/k")
+    assert answer is None or answer.status == 500 or (not answer.complete and data.startswith(answer.body))
+    good = s3.get_object(Bucket="sealed", Key="k", Range=f"bytes=0-{5 * FRAME - 1}")
+    assert body(good) == data[:5 * FRAME]
+    inside = Raw(c).request("GET", "/sealed/k", headers={"Range": f"bytes={5 * FRAME}-{5 * FRAME + 9}"})
+    assert inside.status == 500 and inside.code == "InternalError"
