@@ -16,9 +16,12 @@
 
 static const struct str PREFIX = STR_INIT(SSE), SOURCE_PREFIX = STR_INIT(SOURCE "-customer-");
 
-bool s3_etag_is_md5(enum s3_sse_mode mode)
+int s3_seal_etag(const struct s3_seal *seal, const uint8_t md5[16], uint8_t etag[16])
 {
-    return mode == S3_SSE_NONE || mode == S3_SSE_S3;
+    if (seal && seal->mode != S3_SSE_S3)
+        return getrandom(etag, 16, 0) == 16 ? 0 : -EIO;
+    memmove(etag, md5, 16);
+    return 0;
 }
 
 static enum s3err no_memory(void)
@@ -396,6 +399,20 @@ enum s3err s3_encryption_open(struct s3_req *q, const struct s3_object *o, enum 
     e = unwrap(q, &s, &c, what, dek);
     if (e == S3ERR_OK)
         *ret = dek;
+    return e;
+}
+
+enum s3err s3_encryption_of_part(struct s3_req *q, const struct s3_object *proto, uint32_t number,
+                                 struct s3_seal *ret)
+{
+    enum s3_sse_mode mode;
+    int r = s3_sse_mode_of(proto->sse, &mode);
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_UPLOAD);
+    uint8_t *dek;
+    enum s3err e = s3_encryption_open(q, proto, S3_OPEN_UPLOAD, true, &dek);
+    *ret = (struct s3_seal){.mode = mode, .dek = dek, .part = number};
+    q->seal = e == S3ERR_OK && dek ? ret : NULL;
     return e;
 }
 

@@ -23,8 +23,9 @@ struct s3_seal {
     uint32_t part; /* number of the part; 0: an object in one piece */
 };
 
-/* ETags are MD5 of the content without encryption and with SSE-S3 only. */
-bool s3_etag_is_md5(enum s3_sse_mode mode);
+/* The ETag of content with that MD5: the MD5 itself, or, sealed with SSE-C or SSE-KMS, random bytes.
+ * 0 or -EIO. */
+int s3_seal_etag(const struct s3_seal *seal, const uint8_t md5[16], uint8_t etag[16]) MUST_CHECK;
 
 /*
  * For an object, or an upload's prototype, to be written: headers, else the bucket's default. Sets
@@ -47,6 +48,11 @@ enum s3_opening {
  */
 enum s3err s3_encryption_open(struct s3_req *q, const struct s3_object *o, enum s3_opening what,
                               bool want, uint8_t **ret);
+
+/* For a part: its upload's data key, each part a stream of its own. Sets q->seal, to @ret or NULL; as
+ * open. */
+enum s3err s3_encryption_of_part(struct s3_req *q, const struct s3_object *proto, uint32_t number,
+                                 struct s3_seal *ret);
 
 /* Are both encrypted under the same key, so that a copy may keep the frames of its @source? After
  * s3_encryption_open() of the one and s3_encryption_from() for the other. */

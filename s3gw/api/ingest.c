@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/api/ingest.h"
 
-#include <sys/random.h>
-
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
@@ -91,15 +89,6 @@ static void committed(void *arg, int r)
 static uint64_t stored_size(const struct s3_req *q, uint64_t n)
 {
     return q->seal ? s3_sealed_size(n) : n;
-}
-
-/* in->md5 has been compared with what the client sent. */
-static int hide_md5(struct s3_ingest *in)
-{
-    const struct s3_seal *seal = in->q->seal;
-    if (!seal || s3_etag_is_md5(seal->mode))
-        return 0;
-    return getrandom(in->md5, sizeof(in->md5), 0) == sizeof(in->md5) ? 0 : -EIO;
 }
 
 /* The storage has answered. */
@@ -205,7 +194,7 @@ static enum s3err small_finish(struct s3_req *q)
         return e;
     }
     in->description = BUF(S3_INDEX_VALUE_MAX);
-    int r = hide_md5(in);
+    int r = s3_seal_etag(q->seal, in->md5, in->md5); /* compared with what the client sent */
     if (r == 0)
         r = in->describe(in, &in->description);
     if (r < 0) {
@@ -258,10 +247,9 @@ static void large_more(void *arg)
 static int large_describe(void *arg, const uint8_t md5[16], struct buf *out)
 {
     struct s3_ingest *in = arg;
-    memcpy(in->md5, md5, 16);
     if (s3_body_check_md5(in->q, in->q->plan, md5) != S3ERR_OK)
         return -EBADMSG; /* stored() makes it BadDigest again */
-    int r = hide_md5(in);
+    int r = s3_seal_etag(in->q->seal, md5, in->md5);
     return r < 0 ? r : in->describe(in, out);
 }
 

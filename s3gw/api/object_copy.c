@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * object_copy - CopyObject and UploadPartCopy: by reference, no data is written, unless the copy's
- * storage class lies in another group than the source's (api/relocate.h).
+ * object_copy - CopyObject: by reference, no data is written, unless the copy's storage class lies
+ * in another group than the source's, or it is encrypted otherwise (api/relocate.h).
  *
  * The copy names the files of its source; each gets a second owner (index/refs.h). Data is read
- * only when the answer needs a digest that nobody has stored.
+ * only when the answer needs a digest that nobody has stored. Encrypted under the same key, the
+ * copy has the source's data key, wrapped anew; otherwise content is decrypted and encrypted, piece
+ * by piece, and the copy is of one piece.
  *
  * Differs from AWS on purpose: the copy of a multipart object keeps its ETag ("-N"), its parts and
  * its composite checksum. AWS rewrites the data and computes them anew.
@@ -14,20 +16,18 @@
 #include "s3gw/api/answer.h"
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
+#include "s3gw/api/encryption.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lifecycle.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/relocate.h"
 #include "s3gw/api/source.h"
-#include "s3gw/api/upload_id.h"
 #include "s3gw/index/version.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/policy/quota.h"
 #include "s3gw/xml/writer.h"
 
-#define COPY_MAX (5ULL << 30)
-
-enum { TRIES = 8, EXTENTS_MAX = 50000 };
+enum { TRIES = 8 };
 
 static const struct str REDIRECT = STR_INIT("x-amz-website-redirect-location");
 
@@ -58,6 +58,7 @@ struct copy {
     struct s3_cond cond;
     bool replace_metadata, replace_tags;
     enum s3_checksum_alg alg; /* NONE: as the source */
+    bool reseal;              /* content has to be written anew: encrypted otherwise, or no more */
     uint64_t bid;
     struct str key;
 };
@@ -82,6 +83,37 @@ static enum s3err copied_metadata(struct s3_req *q, struct copy *c)
     return e;
 }
 
+/* The files of the source; a checksum of another algorithm is computed from what they hold. */
+static enum s3err by_reference(struct s3_req *q, struct copy *c)
+{
+    const struct s3_object *src = &c->source.object;
+    enum s3err e = src->sse.p ? s3_encryption_rewrap(q, c->source.dek, &c->object) : S3ERR_OK;
+    if (e != S3ERR_OK)
+        return e;
+    int r = s3_source_files(q, src, &c->object.extents, &c->object.nextents);
+    if (r == 0 && c->alg != S3_CK_NONE && c->alg != src->checksum.alg) {
+        struct s3_checksum none = {0};
+        c->object.checksum = (struct s3_checksum){.alg = c->alg, .type = S3_CK_FULL_OBJECT};
+        r = s3_source_digest(q, &c->source, 0, src->size, NULL, &c->object.checksum, &none);
+    }
+    return s3err_from_errno(r, S3_THING_OTHER);
+}
+
+/* One piece: no parts, an ETag of its own (anew(), below), a checksum of the whole. */
+static enum s3err begin_anew(struct copy *c)
+{
+    struct s3_object *o = &c->object;
+    enum s3_checksum_alg alg = c->alg != S3_CK_NONE            ? c->alg
+                               : o->checksum.alg != S3_CK_NONE ? o->checksum.alg
+                                                               : S3_CK_CRC64NVME;
+    if (alg != o->checksum.alg || o->checksum.type != S3_CK_FULL_OBJECT)
+        o->checksum = (struct s3_checksum){.alg = alg, .type = S3_CK_FULL_OBJECT};
+    o->parts = NULL;
+    o->nparts = 0;
+    o->etag = (struct s3_etag){0};
+    return S3ERR_OK;
+}
+
 static enum s3err object_of(struct s3_req *q, struct copy *c)
 {
     const struct s3_object *src = &c->source.object;
@@ -100,14 +132,8 @@ static enum s3err object_of(struct s3_req *q, struct copy *c)
         e = s3_object_rest_from(q, &c->object);
     if (e != S3ERR_OK)
         return e;
-    int r = s3_source_slice(q, src, 0, src->size, &c->object.extents, &c->object.nextents);
-    if (r == 0 && c->alg != S3_CK_NONE && c->alg != src->checksum.alg) {
-        struct s3_checksum none = {0};
-        c->object.checksum = (struct s3_checksum){.alg = c->alg, .type = S3_CK_FULL_OBJECT};
-        r = s3_source_digest(q, c->object.extents, c->object.nextents, NULL, &c->object.checksum,
-                             &none);
-    }
-    return s3err_from_errno(r, S3_THING_OTHER);
+    c->reseal = (src->sse.p || c->object.sse.p) && !s3_encryption_same(q, src, &c->object);
+    return c->reseal ? begin_anew(c) : by_reference(q, c);
 }
 
 static enum s3err onto_itself(struct s3_req *q, const struct copy *c)
@@ -116,7 +142,7 @@ static enum s3err onto_itself(struct s3_req *q, const struct copy *c)
     bool same =
         c->source.bkt.bid == q->bkt->bid && str_eq(c->source.key, q->key) && !c->source.version.p;
     bool changes = c->replace_metadata || !str_eq(c->object.storage_class, src->storage_class) ||
-                   s3_req_option(q, REDIRECT).n > 0 ||
+                   s3_req_option(q, REDIRECT).n > 0 || c->object.sse.p || src->sse.p ||
                    (c->alg != S3_CK_NONE && c->alg != src->checksum.alg);
     if (!same || changes)
         return S3ERR_OK;
@@ -139,6 +165,7 @@ static int commit_copy(struct s3_tx *tx, void *arg)
 struct moved {
     struct s3_req *q;
     struct copy *c;
+    const uint8_t *md5; /* of the content, when it is written anew */
 };
 
 static int describe_moved(void *arg, struct buf *out)
@@ -156,22 +183,34 @@ static int commit_moved(struct s3_tx *tx, void *arg)
     return s3_object_put(tx, c->bid, c->key, &c->cond, &c->object);
 }
 
-static int commit_object(struct s3_req *q, struct copy *c)
+/* --- encrypted otherwise --- */
+
+static int describe_anew(void *arg, struct buf *out)
+{
+    struct moved *m = arg;
+    int r = s3_seal_etag(m->q->seal, m->md5, m->c->object.etag.md5);
+    return r < 0 ? r : describe_moved(arg, out);
+}
+
+static int commit_anew(struct s3_req *q, struct copy *c)
 {
     struct s3_object *o = &c->object;
-    if (!s3_relocate_needed(q->gw, c->source.object.storage_class, o->storage_class, q->bkt,
-                            o->extents, o->nextents))
-        return s3_commit_key(q, q->bkt, q->key, o, commit_copy, c);
-    struct moved arg = {q, c};
+    struct moved arg = {.q = q, .c = c};
+    struct s3_checksum known = {0};
+    bool have = c->source.object.checksum.alg == o->checksum.alg &&
+                c->source.object.checksum.type == S3_CK_FULL_OBJECT;
     struct s3_relocation m = {
         .group = s3_class_group(&q->gw->classes, o->storage_class, q->bkt->group),
         .key = q->key,
-        .from = o->extents,
-        .nfrom = o->nextents,
-        .expect = o,
-        .describe = describe_moved,
+        .content = o->size,
+        .seal = q->seal,
+        .sums = {have ? &known : &o->checksum},
+        .describe = describe_anew,
         .arg = &arg};
-    int r = s3_relocate(q->gw, &q->arena, &m);
+    arg.md5 = m.md5;
+    int r = s3_reader_new(q, &c->source.object, c->source.dek, 0, o->size, &m.reader);
+    if (r == 0)
+        r = s3_relocate(q->gw, &q->arena, &m);
     if (r < 0)
         return r == -ENOENT ? -EAGAIN : r; /* the source was replaced while it was read */
     o->extents = &m.to;
@@ -182,22 +221,60 @@ static int commit_object(struct s3_req *q, struct copy *c)
     return r;
 }
 
+/* Nothing to encrypt: a note, as for any empty object. */
+static int commit_empty(struct s3_req *q, struct copy *c)
+{
+    struct s3_object *o = &c->object;
+    struct s3_checksum none = {0};
+    uint8_t md5[16];
+    int r = s3_source_digest(q, &c->source, 0, 0, md5, &o->checksum, &none);
+    if (r == 0)
+        r = s3_seal_etag(q->seal, md5, o->etag.md5);
+    if (r < 0)
+        return r;
+    o->extents = NULL;
+    o->nextents = 0;
+    return s3_commit_key(q, q->bkt, q->key, o, commit_moved, c);
+}
+
+static int commit_object(struct s3_req *q, struct copy *c)
+{
+    struct s3_object *o = &c->object;
+    if (c->reseal)
+        return o->size > 0 ? commit_anew(q, c) : commit_empty(q, c);
+    if (!s3_relocate_needed(q->gw, c->source.object.storage_class, o->storage_class, q->bkt,
+                            o->extents, o->nextents))
+        return s3_commit_key(q, q->bkt, q->key, o, commit_copy, c);
+    struct moved arg = {.q = q, .c = c};
+    struct s3_relocation m = {
+        .group = s3_class_group(&q->gw->classes, o->storage_class, q->bkt->group),
+        .key = q->key,
+        .from = o->extents,
+        .nfrom = o->nextents,
+        .expect = o->sse.p ? NULL : o, /* of frames there is no digest; each is checked when it is read */
+        .describe = describe_moved,
+        .arg = &arg};
+    int r = s3_relocate(q->gw, &q->arena, &m);
+    if (r < 0)
+        return r == -ENOENT ? -EAGAIN : r; /* the source was replaced while it was read */
+    r = s3_object_in_one_file(o, m.to.file_id, &q->arena, &o->extents, &o->nextents);
+    if (r == 0)
+        r = s3_index_update(q->gw->index, commit_moved, c);
+    if (r < 0)
+        s3_relocate_undo(q->gw, &m);
+    return r;
+}
+
 static enum s3err prepare(struct s3_req *q, struct copy *c)
 {
     enum s3err e = s3_source_load(q, &c->source);
     if (e != S3ERR_OK)
         return e;
-    if (c->source.object.size > COPY_MAX)
-        return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "The specified copy source is larger than the maximum allowable size for a "
-                       "copy source: "
-                       "%llu",
-                       COPY_MAX);
+    if (c->source.object.size > S3_SOURCE_MAX)
+        return s3_source_too_large(q);
     e = s3_quota_check(q, q->bkt, c->source.object.size, 1);
     if (e == S3ERR_OK)
         e = object_of(q, c);
-    if (e == S3ERR_OK && (c->object.sse.p || c->source.object.sse.p))
-        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Copies of or to encrypted objects are not offered.");
     return e == S3ERR_OK ? onto_itself(q, c) : e;
 }
 
@@ -219,6 +296,7 @@ static enum s3err answer_copy(struct s3_req *q, const struct copy *c)
     if (str_eq(q->bkt->versioning, STR("Enabled")))
         s3_resp_version(q, "x-amz-version-id", o);
     s3_lifecycle_object_header(q, q->key, o);
+    s3_encryption_headers(q, o, true);
     struct buf *b = s3_answer_open(q, "CopyObjectResult");
     s3_xml_time(b, "LastModified", o->mtime_ms);
     s3_xml_etag(b, "ETag", &o->etag);
@@ -246,190 +324,4 @@ enum s3err s3_h_copy_object(struct s3_req *q)
     if (e == S3ERR_OK)
         e = s3_commit_error(q, r);
     return e == S3ERR_OK ? answer_copy(q, &c) : e;
-}
-
-/* --- UploadPartCopy --- */
-
-struct part_copy {
-    struct s3_source source;
-    struct s3_upload upload;
-    struct s3_upart part;
-    uint64_t bid;
-    struct str key;
-};
-
-struct moved_part {
-    struct s3_req *q;
-    struct part_copy *c;
-};
-
-static enum s3err bad_range(struct s3_req *q, struct str v, const char *message)
-{
-    return s3_err_arg(q, message, "x-amz-copy-source-range", v);
-}
-
-/* Strictly bytes=a-b, both inside the source. */
-static enum s3err source_range(struct s3_req *q, uint64_t size, uint64_t *ret_from,
-                               uint64_t *ret_length)
-{
-    struct str v = s3_req_option(q, STR("x-amz-copy-source-range"));
-    *ret_from = 0;
-    *ret_length = size;
-    if (!v.p)
-        return S3ERR_OK;
-    struct str a, b;
-    uint64_t first, last;
-    if (!str_starts(v, STR("bytes=")) || !str_cut(str_from(v, 6), '-', &a, &b) ||
-        str_u64(a, INT64_MAX, &first) < 0 || str_u64(b, INT64_MAX, &last) < 0 || first > last)
-        return bad_range(
-            q, v,
-            "The x-amz-copy-source-range value must be of the form bytes=first-last where "
-            "first and last are the zero-based offsets of the first and last bytes to copy");
-    if (last >= size) /* Differs: InvalidRange in Ceph */
-        return bad_range(q, v, "Range specified is not valid for source object");
-    *ret_from = first;
-    *ret_length = last - first + 1;
-    return S3ERR_OK;
-}
-
-/* MD5, CRC64NVME and the upload's own checksum of the part: from the source's record where it has
- * them. */
-static int part_digests(struct s3_req *q, struct part_copy *c, bool whole)
-{
-    const struct s3_object *src = &c->source.object;
-    struct s3_upart *p = &c->part;
-    bool full = whole && src->checksum.type == S3_CK_FULL_OBJECT;
-    bool md5_known = whole && src->etag.parts == 0;
-    memcpy(p->md5, src->etag.md5, 16);
-    p->crc64 =
-        full && src->checksum.alg == S3_CK_CRC64NVME ? src->checksum : (struct s3_checksum){0};
-    p->checksum =
-        full && src->checksum.alg == c->upload.ck_alg ? src->checksum : (struct s3_checksum){0};
-    struct s3_checksum crc64 = {.alg = p->crc64.alg ? S3_CK_NONE : S3_CK_CRC64NVME};
-    struct s3_checksum own = {.alg = p->checksum.alg ? S3_CK_NONE : c->upload.ck_alg};
-    if (md5_known && crc64.alg == S3_CK_NONE && own.alg == S3_CK_NONE)
-        return 0;
-    int r = s3_source_digest(q, p->extents, p->nextents, md5_known ? NULL : p->md5, &crc64, &own);
-    if (crc64.alg)
-        p->crc64 = crc64;
-    if (own.alg)
-        p->checksum = own;
-    return r;
-}
-
-static enum s3err prepare_part(struct s3_req *q, struct part_copy *c)
-{
-    enum s3err e = s3_source_load(q, &c->source);
-    uint64_t from, length;
-    if (e == S3ERR_OK)
-        e = source_range(q, c->source.object.size, &from, &length);
-    if (e != S3ERR_OK)
-        return e;
-    if (c->upload.proto.sse.p || c->source.object.sse.p)
-        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Copies of or to encrypted objects are not offered.");
-    if (length > COPY_MAX)
-        return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "The specified copy source is larger than the maximum allowable size for a "
-                       "copy source: "
-                       "%llu",
-                       COPY_MAX);
-    e = s3_quota_check(q, q->bkt, length, 0);
-    if (e != S3ERR_OK)
-        return e;
-    struct s3_upart *p = &c->part;
-    p->size = length;
-    p->mtime_ms = q->now_ms;
-    int r = s3_source_slice(q, &c->source.object, from, length, &p->extents, &p->nextents);
-    if (r == 0 && p->nextents > EXTENTS_MAX)
-        return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "The copy source consists of too many pieces for one part.");
-    if (r == 0)
-        r = part_digests(q, c, length == c->source.object.size);
-    return s3err_from_errno(r, S3_THING_OTHER);
-}
-
-static int commit_part(struct s3_tx *tx, void *arg)
-{
-    struct part_copy *c = arg;
-    return s3_upload_copy_part(tx, c->source.bkt.bid, c->source.key, c->source.object.seq, c->bid,
-                               c->key, c->upload.useq, &c->part);
-}
-
-/* --- ... into another group --- */
-
-static int describe_moved_part(void *arg, struct buf *out)
-{
-    const struct moved_part *m = arg;
-    return s3_describe_part(m->q->bkt, m->q->key, m->c->upload.useq, &m->c->part, out);
-}
-
-static int commit_moved_part(struct s3_tx *tx, void *arg)
-{
-    struct part_copy *c = arg;
-    c->part.extents[0].owner = 0; /* a new file: also when this runs a second time */
-    return s3_upload_put_part(tx, c->bid, c->key, c->upload.useq, &c->part);
-}
-
-static int commit_part_copy(struct s3_req *q, struct part_copy *c)
-{
-    struct str class = c->upload.proto.storage_class;
-    struct s3_upart *p = &c->part;
-    if (!s3_relocate_needed(q->gw, c->source.object.storage_class, class, q->bkt, p->extents,
-                            p->nextents))
-        return s3_index_update(q->gw->index, commit_part, c);
-    struct moved_part arg = {q, c};
-    struct s3_object expect = {.size = p->size, .checksum = p->crc64};
-    memcpy(expect.etag.md5, p->md5, sizeof(expect.etag.md5));
-    struct s3_relocation m = {.group = s3_class_group(&q->gw->classes, class, q->bkt->group),
-                              .key = q->key,
-                              .from = p->extents,
-                              .nfrom = p->nextents,
-                              .expect = &expect,
-                              .describe = describe_moved_part,
-                              .arg = &arg};
-    int r = s3_relocate(q->gw, &q->arena, &m);
-    if (r < 0)
-        return r == -ENOENT ? -EAGAIN : r;
-    p->extents = &m.to;
-    p->nextents = 1;
-    r = s3_index_update(q->gw->index, commit_moved_part, c);
-    if (r < 0)
-        s3_relocate_undo(q->gw, &m);
-    return r;
-}
-
-static enum s3err answer_part(struct s3_req *q, const struct part_copy *c)
-{
-    if (c->source.bkt.versioning.p)
-        s3_resp_version(q, "x-amz-copy-source-version-id", &c->source.object);
-    struct s3_etag etag = {0};
-    memcpy(etag.md5, c->part.md5, sizeof(etag.md5));
-    struct buf *b = s3_answer_open(q, "CopyPartResult");
-    s3_xml_time(b, "LastModified", c->part.mtime_ms);
-    s3_xml_etag(b, "ETag", &etag);
-    if (c->upload.ck_alg != S3_CK_NONE) {
-        char text[S3_CK_TEXT_MAX];
-        size_t n = s3_checksum_text(&c->part.checksum, 0, text);
-        s3_xml_text(b, s3_checksum_info(c->upload.ck_alg)->element, str_of(text, n));
-    }
-    return s3_answer_close(q, "CopyPartResult");
-}
-
-enum s3err s3_h_upload_part_copy(struct s3_req *q)
-{
-    struct part_copy c = {.bid = q->bkt->bid, .key = q->key};
-    enum s3err e = s3_upload_part_number(q, &c.part.number);
-    if (e == S3ERR_OK)
-        e = s3_upload_named(q, &c.upload);
-    int r = -EAGAIN;
-    for (int i = 0; e == S3ERR_OK && r == -EAGAIN && i < TRIES; i++) {
-        e = prepare_part(q, &c);
-        if (e == S3ERR_OK)
-            r = commit_part_copy(q, &c);
-    }
-    if (e == S3ERR_OK && r == -ENOENT) /* aborted or completed meanwhile */
-        return s3_no_such_upload(q);
-    if (e == S3ERR_OK)
-        e = s3_commit_error(q, r);
-    return e == S3ERR_OK ? answer_part(q, &c) : e;
 }

@@ -97,20 +97,6 @@ static enum s3err find_upload(struct s3_req *q, struct part *p)
     return s3err_from_errno(r, S3_THING_UPLOAD);
 }
 
-/* With the data key that was made with the upload; each part is a stream of its own. */
-static enum s3err choose_seal(struct s3_req *q, struct part *p)
-{
-    enum s3_sse_mode mode;
-    int r = s3_sse_mode_of(p->upload.proto.sse, &mode);
-    if (r < 0)
-        return s3err_from_errno(r, S3_THING_UPLOAD);
-    uint8_t *dek;
-    enum s3err e = s3_encryption_open(q, &p->upload.proto, S3_OPEN_UPLOAD, true, &dek);
-    p->seal = (struct s3_seal){.mode = mode, .dek = dek, .part = p->u.number};
-    q->seal = e == S3ERR_OK && dek ? &p->seal : NULL;
-    return e;
-}
-
 enum s3err s3_h_upload_part(struct s3_req *q)
 {
     struct part *p = arena_alloc(&q->arena, sizeof(*p));
@@ -126,7 +112,7 @@ enum s3err s3_h_upload_part(struct s3_req *q)
     p->u.number = (uint32_t)n;
     enum s3err e = find_upload(q, p);
     if (e == S3ERR_OK)
-        e = choose_seal(q, p);
+        e = s3_encryption_of_part(q, &p->upload.proto, p->u.number, &p->seal);
     if (e == S3ERR_OK)
         e = choose_checksum(q, p);
     p->in.storage_class = p->upload.proto.storage_class;

@@ -6,6 +6,7 @@
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "s3gw/api/ingest.h"
+#include "s3gw/api/sealing.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/refs.h"
@@ -134,18 +135,76 @@ static int verify_end(struct verify *v)
     return s3_checksum_eq(&sum, &o->checksum) ? 0 : -EBADMSG;
 }
 
+/* --- digests the caller wants --- */
+
+struct sums {
+    struct s3_hash hash[2];
+    struct s3_checksum **of; /* as s3_relocation has them */
+};
+
+static bool wanted(const struct sums *s, size_t i)
+{
+    return s->of[i] && s->of[i]->alg != S3_CK_NONE;
+}
+
+static int sums_init(struct sums *s, struct s3_checksum **of)
+{
+    int r = 0;
+    s->of = of;
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(s->hash); i++)
+        r = wanted(s, i) ? s3_hash_init(&s->hash[i], of[i]->alg) : 0;
+    return r;
+}
+
+static void sums_fini(struct sums *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(s->hash); i++)
+        s3_hash_fini(&s->hash[i]);
+}
+
+static void sums_update(struct sums *s, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < ARRAY_LEN(s->hash); i++)
+        if (wanted(s, i))
+            s3_hash_update(&s->hash[i], p, n);
+}
+
+static void sums_end(struct sums *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(s->hash); i++)
+        if (wanted(s, i))
+            s3_hash_final(&s->hash[i], s->of[i]);
+}
+
 /* --- reading --- */
 
 struct source {
     struct s3_dfs *dfs;
     const struct s3_extent *e;
     size_t n;
-    uint64_t at; /* within the first */
-    struct str bytes; /* instead of extents */
+    struct str bytes;         /* instead of extents, */
+    struct s3_reader *reader; /* or this */
+    uint64_t content;         /* of it */
+    uint64_t at;              /* within the first, or the content */
+    struct verify verify;
+    struct sums sums;
 };
 
-/* Up to @n bytes; *ret 0 at the end. */
-static int read_some(struct source *s, uint8_t *out, size_t n, size_t *ret)
+static void source_fini(struct source *s)
+{
+    verify_fini(&s->verify);
+    sums_fini(&s->sums);
+}
+
+static int read_content(struct source *s, uint8_t *out, size_t n, size_t *ret)
+{
+    *ret = (size_t)MIN(s->content - s->at, (uint64_t)n);
+    int r = s3_reader_read(s->reader, s->dfs, s->at, out, *ret, true);
+    s->at += *ret;
+    return r;
+}
+
+static int read_extents(struct source *s, uint8_t *out, size_t n, size_t *ret)
 {
     *ret = MIN(n, s->bytes.n);
     if (*ret > 0) {
@@ -167,6 +226,20 @@ static int read_some(struct source *s, uint8_t *out, size_t n, size_t *ret)
     s->at += take;
     *ret = take;
     return 0;
+}
+
+/* Up to @n bytes; *ret 0 at the end. They are hashed, and judged at the end. */
+static int read_some(struct source *s, uint8_t *out, size_t n, size_t *ret)
+{
+    int r = s->reader ? read_content(s, out, n, ret) : read_extents(s, out, n, ret);
+    if (r < 0)
+        return r;
+    if (*ret == 0) {
+        sums_end(&s->sums);
+        return verify_end(&s->verify);
+    }
+    sums_update(&s->sums, out, *ret);
+    return verify_update(&s->verify, out, *ret);
 }
 
 /* --- waiting for what another thread says --- */
@@ -209,20 +282,37 @@ static void small_stored(struct s3_dfs_put *p, int r)
     wait_end(p->arg, r, str_c(p->file_id));
 }
 
-static int small(struct s3_gw *gw, struct wait *w, struct source *s, struct verify *v, size_t size)
+/* What was read, or its encrypted form: heap. */
+static int small_bytes(struct s3_relocation *m, struct source *s, size_t size, uint8_t **ret,
+                       size_t *ret_n)
 {
+    size_t sealed = m->seal ? (size_t)s3_sealed_size(size) : size, n = 0, took = 1;
     AUTO(dfs_free_ptr) uint8_t *bytes = dfs_alloc(size);
-    AUTO(buf_free) struct buf description = BUF(S3_INDEX_VALUE_MAX);
-    size_t n = 0, took = 1;
-    int r = bytes ? 0 : -ENOMEM;
-    while (r == 0 && n < size && took > 0) {
+    AUTO(dfs_free_ptr) uint8_t *out = m->seal ? dfs_alloc(sealed) : NULL;
+    int r = bytes && (out || !m->seal) ? 0 : -ENOMEM;
+    while (r == 0 && took > 0) { /* the last turn reads nothing and judges */
         r = read_some(s, bytes + n, size - n, &took);
         n += took;
     }
+    if (r == 0 && n < size)
+        r = -EBADMSG;
     if (r == 0)
-        r = verify_update(v, bytes, n);
-    if (r == 0)
-        r = verify_end(v);
+        s3_md5(bytes, n, m->md5);
+    if (r == 0 && m->seal)
+        r = s3_seal(m->seal->dek, m->seal->part, str_of(bytes, n), out);
+    if (r < 0)
+        return r;
+    *ret = m->seal ? TAKE(out) : TAKE(bytes);
+    *ret_n = sealed;
+    return 0;
+}
+
+static int small(struct s3_gw *gw, struct wait *w, struct source *s, size_t size)
+{
+    AUTO(dfs_free_ptr) uint8_t *bytes = NULL;
+    AUTO(buf_free) struct buf description = BUF(S3_INDEX_VALUE_MAX);
+    size_t n;
+    int r = small_bytes(w->m, s, size, &bytes, &n);
     if (r == 0)
         r = w->m->describe(w->m->arg, &description);
     if (r < 0)
@@ -250,8 +340,8 @@ static void large_more(void *arg)
 
 static int large_describe(void *arg, const uint8_t md5[16], struct buf *out)
 {
-    (void)md5; /* of the whole, which is no digest of a multipart object: verify has judged */
     struct wait *w = arg;
+    memcpy(w->m->md5, md5, sizeof(w->m->md5));
     return w->m->describe(w->m->arg, out);
 }
 
@@ -271,8 +361,7 @@ static void wait_for_room(struct wait *w, struct s3_upload_file *f, size_t n)
     }
 }
 
-static int large(struct s3_gw *gw, struct wait *w, struct source *s, struct verify *v,
-                 uint64_t size)
+static int large_open(struct s3_gw *gw, struct wait *w, uint64_t size, struct s3_upload_file **ret)
 {
     struct s3_upload_file_options o = {.group = w->m->group,
                                        .size = size,
@@ -280,27 +369,32 @@ static int large(struct s3_gw *gw, struct wait *w, struct source *s, struct veri
                                        .describe = large_describe,
                                        .done = large_done,
                                        .arg = w};
-    struct s3_upload_file *f;
-    AUTO(dfs_free_ptr) uint8_t *piece = dfs_alloc(S3_DFS_PIECE);
     s3_file_extension(w->m->key, o.ext);
-    int r = piece ? s3_upload_file_new(gw->dfs, &o, &f) : -ENOMEM;
+    int r = w->m->seal ? s3_sealing_new(gw, w->m->seal, &o) : 0;
     if (r < 0)
         return r;
-    size_t n = 1;
-    while (r == 0 && n > 0) {
+    r = s3_upload_file_new(gw->dfs, &o, ret);
+    if (r < 0 && o.seal)
+        o.seal_free(o.sealer);
+    return r;
+}
+
+static int large(struct s3_gw *gw, struct wait *w, struct source *s, uint64_t size)
+{
+    struct s3_upload_file *f;
+    AUTO(dfs_free_ptr) uint8_t *piece = dfs_alloc(S3_DFS_PIECE);
+    int r = piece ? large_open(gw, w, size, &f) : -ENOMEM;
+    if (r < 0)
+        return r;
+    for (size_t n = 1; r == 0 && n > 0;) {
         r = read_some(s, piece, S3_DFS_PIECE, &n);
         if (r < 0 || n == 0)
-            break;
-        r = verify_update(v, piece, n);
-        if (r < 0)
             break;
         wait_for_room(w, f, n);
         r = s3_upload_file_data(f, str_of(piece, n));
         if (r == 0 && w->m->may_stop && gw->stopping)
             r = -EINTR;
     }
-    if (r == 0)
-        r = verify_end(v);
     if (r < 0) {
         s3_upload_file_abort(&f);
         return r;
@@ -311,21 +405,28 @@ static int large(struct s3_gw *gw, struct wait *w, struct source *s, struct veri
 
 int s3_relocate(struct s3_gw *gw, struct arena *a, struct s3_relocation *m)
 {
-    uint64_t size = m->nfrom == 0 ? m->bytes.n : 0;
-    for (size_t i = 0; i < m->nfrom; i++)
+    uint64_t size = m->reader ? m->content : m->nfrom == 0 ? m->bytes.n : 0;
+    for (size_t i = 0; !m->reader && i < m->nfrom; i++)
         size += m->from[i].length;
     ASSERT(size > 0);
+    uint64_t stored = m->seal ? s3_sealed_size(size) : size;
     struct wait w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, .m = m};
-    struct source s = {gw->dfs, m->from, m->nfrom, 0, m->nfrom == 0 ? m->bytes : STR_NULL};
-    AUTO(verify_fini) struct verify v = {0};
-    int r = verify_init(&v, m->expect);
+    AUTO(source_fini) struct source s = {.dfs = gw->dfs,
+                                         .e = m->from,
+                                         .n = m->nfrom,
+                                         .bytes = m->nfrom == 0 ? m->bytes : STR_NULL,
+                                         .reader = m->reader,
+                                         .content = m->content};
+    int r = verify_init(&s.verify, m->expect);
     if (r == 0)
-        r = size > DFS_PACK_MAX ? large(gw, &w, &s, &v, size) : small(gw, &w, &s, &v, (size_t)size);
+        r = sums_init(&s.sums, m->sums);
+    if (r == 0)
+        r = stored > DFS_PACK_MAX ? large(gw, &w, &s, stored) : small(gw, &w, &s, (size_t)size);
     pthread_cond_destroy(&w.said);
     pthread_mutex_destroy(&w.lock);
     if (r < 0)
         return r;
-    m->to = (struct s3_extent){.file_id = arena_str(a, str_c(w.file_id)), .length = size};
+    m->to = (struct s3_extent){.file_id = arena_str(a, str_c(w.file_id)), .length = stored};
     return m->to.file_id.p ? 0 : -ENOMEM;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relocate - the bytes of an object written once more, to another group: for storage classes that
- * lie in different ones. Everywhere else a copy names the files of its source.
+ * relocate - the bytes of an object written once more: to another group, for storage classes that
+ * lie in different ones; or encrypted in another way. Everywhere else a copy names the files of its
+ * source.
  *
- *   read piece by piece -> hash -> new file (256 KiB and the pool of dfs/ are all the memory)
+ *   read piece by piece -> hash -> seal -> new file (256 KiB, a frame and the pool of dfs/ are all
+ *   the memory)
  *   the end: the digests the object has must come out; then description, sync, file id
  *
  * Whoever called names the file in the index, or gives it up with s3_relocate_undo().
@@ -13,6 +15,8 @@
 #ifndef S3_RELOCATE_H
 #define S3_RELOCATE_H
 
+#include "s3gw/api/encryption.h"
+#include "s3gw/api/reader.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/object.h"
@@ -20,9 +24,15 @@
 struct s3_relocation {
     struct str group;             /* where to */
     struct str key;               /* for the file name's extension */
-    const struct s3_extent *from; /* what to read, in order */
+    const struct s3_extent *from; /* what to read, in order, as it is stored ... */
     size_t nfrom;
-    struct str bytes; /* ... or these, when nfrom is 0: for objects the gateway makes itself */
+    struct s3_reader *reader; /* ... or content, through this, */
+    uint64_t content;         /* so many bytes of it, ... */
+    struct str bytes; /* ... or these, without both: for objects the gateway makes itself */
+    const struct s3_seal *seal; /* encrypt what was read; NULL: store it as it is */
+    struct s3_checksum *sums[2]; /* of what was read; alg says which, NULL and NONE: nothing. Written,
+                                    as md5 is, before describe() is called */
+    uint8_t md5[16];
     const struct s3_object *expect; /* ETag, parts, checksum the bytes must have; NULL: no check */
     int (*describe)(void *arg, struct buf *out); /* what is kept beside the file */
     void *arg;

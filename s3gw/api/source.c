@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/api/source.h"
 
+#include "s3gw/api/encryption.h"
 #include "s3gw/api/lookup.h"
+#include "s3gw/api/reader.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/precond.h"
 #include "s3gw/core/uri.h"
@@ -43,16 +45,6 @@ static enum s3err find_object(struct s3_req *q, struct s3_source *s)
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
-static enum s3err refuse_customer_key(struct s3_req *q)
-{
-    for (size_t i = 0; i < q->nheaders; i++)
-        if (str_istarts(q->headers[i].name,
-                        STR("x-amz-copy-source-server-side-encryption-customer-")))
-            return s3_errm(q, S3ERR_INVALID_REQUEST,
-                           "The encryption parameters are not applicable to this object.");
-    return S3ERR_OK;
-}
-
 enum s3err s3_source_load(struct s3_req *q, struct s3_source *ret)
 {
     struct s3_source s = {0};
@@ -63,9 +55,7 @@ enum s3err s3_source_load(struct s3_req *q, struct s3_source *ret)
     int r = s3_uri_copy_source(&q->arena, header, &bucket, &s.key, &s.version);
     if (r < 0)
         return r == -EINVAL ? bad_source(q) : s3err_from_errno(r, S3_THING_OTHER);
-    enum s3err e = refuse_customer_key(q);
-    if (e == S3ERR_OK)
-        e = find_bucket(q, bucket, &s);
+    enum s3err e = find_bucket(q, bucket, &s);
     if (e == S3ERR_OK)
         e = s3_policy_expected_owner(q, STR("x-amz-source-expected-bucket-owner"), &s.bkt);
     if (e == S3ERR_OK)
@@ -74,10 +64,35 @@ enum s3err s3_source_load(struct s3_req *q, struct s3_source *ret)
     if (e == S3ERR_OK)
         e = find_object(q, &s);
     if (e == S3ERR_OK)
+        e = s3_encryption_open(q, &s.object, S3_OPEN_SOURCE, true, &s.dek);
+    if (e == S3ERR_OK)
         e = s3_precond_copy_source(q, &s.object.etag, s.object.mtime_ms);
     if (e == S3ERR_OK)
         *ret = s;
     return e;
+}
+
+enum s3err s3_source_too_large(struct s3_req *q)
+{
+    return s3_errm(q, S3ERR_INVALID_REQUEST,
+                   "The specified copy source is larger than the maximum allowable size for a "
+                   "copy source: %llu",
+                   S3_SOURCE_MAX);
+}
+
+int s3_source_files(struct s3_req *q, const struct s3_object *o, struct s3_extent **ret,
+                    size_t *ret_n)
+{
+    struct s3_extent *out = arena_alloc(&q->arena, MAX(o->nextents, (size_t)1) * sizeof(*out));
+    if (!out)
+        return -ENOMEM;
+    for (size_t i = 0; i < o->nextents; i++) {
+        out[i] = o->extents[i];
+        out[i].owner = 0;
+    }
+    *ret = out;
+    *ret_n = o->nextents;
+    return 0;
 }
 
 int s3_source_slice(struct s3_req *q, const struct s3_object *o, uint64_t from, uint64_t length,
@@ -128,30 +143,33 @@ static int digests_init(struct digests *d, bool md5, const struct s3_checksum *c
     return r;
 }
 
-static int digest_extent(struct s3_req *q, const struct s3_extent *e, uint8_t *piece,
-                         struct digests *d)
+static int digest_content(struct s3_req *q, struct s3_reader *rd, uint64_t n, struct digests *d)
 {
-    for (uint64_t at = 0; at < e->length;) {
-        size_t n = (size_t)MIN(e->length - at, (uint64_t)READ_BYTES);
-        int r = s3_dfs_read(q->gw->dfs, e->file_id, e->offset + at, piece, n, true);
+    AUTO(dfs_free_ptr) uint8_t *piece = dfs_alloc(READ_BYTES);
+    int r = piece ? 0 : -ENOMEM;
+    for (uint64_t at = 0; r == 0 && at < n;) {
+        size_t some = (size_t)MIN(n - at, (uint64_t)READ_BYTES);
+        r = s3_reader_read(rd, q->gw->dfs, at, piece, some, true);
         if (r < 0)
             return r;
-        s3_hash_update(&d->md5, piece, n);
-        s3_hash_update(&d->c1, piece, n);
-        s3_hash_update(&d->c2, piece, n);
-        at += n;
+        s3_hash_update(&d->md5, piece, some);
+        s3_hash_update(&d->c1, piece, some);
+        s3_hash_update(&d->c2, piece, some);
+        at += some;
     }
-    return 0;
+    return r;
 }
 
-int s3_source_digest(struct s3_req *q, const struct s3_extent *e, size_t n, uint8_t md5[16],
-                     struct s3_checksum *c1, struct s3_checksum *c2)
+int s3_source_digest(struct s3_req *q, const struct s3_source *s, uint64_t from, uint64_t length,
+                     uint8_t md5[16], struct s3_checksum *c1, struct s3_checksum *c2)
 {
     AUTO(digests_fini) struct digests d = {0};
-    AUTO(dfs_free_ptr) uint8_t *piece = dfs_alloc(READ_BYTES);
-    int r = piece ? digests_init(&d, md5 != NULL, c1, c2) : -ENOMEM;
-    for (size_t i = 0; r == 0 && i < n; i++)
-        r = digest_extent(q, &e[i], piece, &d);
+    struct s3_reader *rd;
+    int r = s3_reader_new(q, &s->object, s->dek, from, length, &rd);
+    if (r == 0)
+        r = digests_init(&d, md5 != NULL, c1, c2);
+    if (r == 0)
+        r = digest_content(q, rd, length, &d);
     if (r < 0)
         return r;
     if (md5) {
