@@ -28,6 +28,8 @@ enum s3err s3_h_list_multipart_uploads(struct s3_req *q);
 
 /* object_copy.c */
 enum s3err s3_h_copy_object(struct s3_req *q);
+
+/* part_copy.c */
 enum s3err s3_h_upload_part_copy(struct s3_req *q);
 
 /* object_delete.c */
@@ -68,6 +70,11 @@ enum s3err s3_h_put_bucket_notification(struct s3_req *q);
 /* bucket_logging.c */
 enum s3err s3_h_get_bucket_logging(struct s3_req *q);
 enum s3err s3_h_put_bucket_logging(struct s3_req *q);
+
+/* bucket_encryption.c */
+enum s3err s3_h_get_bucket_encryption(struct s3_req *q);
+enum s3err s3_h_put_bucket_encryption(struct s3_req *q);
+enum s3err s3_h_delete_bucket_encryption(struct s3_req *q);
 
 /* bucket_lifecycle.c */
 enum s3err s3_h_get_bucket_lifecycle(struct s3_req *q);

@@ -134,7 +134,7 @@ static int commit(struct s3_tx *tx, void *arg)
     return s3_object_put(tx, d->q->bkt->bid, d->q->key, NULL, &d->o);
 }
 
-static int digests(struct s3_object *o, struct str lines)
+static int digests(struct s3_req *q, struct s3_object *o, struct str lines)
 {
     AUTO(s3_hash_fini) struct s3_hash h = {0};
     int r = s3_hash_init(&h, S3_CK_CRC64NVME);
@@ -143,7 +143,7 @@ static int digests(struct s3_object *o, struct str lines)
     s3_hash_update(&h, lines.p, lines.n);
     s3_hash_final(&h, &o->checksum);
     s3_md5(lines.p, lines.n, o->etag.md5);
-    return 0;
+    return s3_seal_etag(q->seal, o->etag.md5, o->etag.md5);
 }
 
 /* As a PutObject of the bucket's owner would: defaults of the bucket hold. */
@@ -160,11 +160,15 @@ static int put(struct s3_req *q, const struct s3_logging *l, struct str lines)
     d.o.headers = &type;
     d.o.nheaders = 1;
     d.o.acl = l->acl.n ? l->acl : STR_NULL;
-    int r = digests(&d.o, lines);
+    int r = digests(q, &d.o, lines);
     if (r < 0)
         return r;
-    struct s3_relocation m = {
-        .group = q->bkt->group, .key = q->key, .bytes = lines, .describe = describe, .arg = &d};
+    struct s3_relocation m = {.group = q->bkt->group,
+                              .key = q->key,
+                              .bytes = lines,
+                              .seal = q->seal,
+                              .describe = describe,
+                              .arg = &d};
     r = s3_relocate(q->gw, &q->arena, &m);
     if (r < 0)
         return r;

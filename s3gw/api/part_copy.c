@@ -84,7 +84,8 @@ static int part_digests(struct s3_req *q, struct part_copy *c, bool whole)
     struct s3_checksum own = {.alg = p->checksum.alg ? S3_CK_NONE : c->upload.ck_alg};
     if (md5_known && crc64.alg == S3_CK_NONE && own.alg == S3_CK_NONE)
         return 0;
-    int r = s3_source_digest(q, &c->source, c->from, p->size, md5_known ? NULL : p->md5, &crc64, &own);
+    int r =
+        s3_source_digest(q, &c->source, c->from, p->size, md5_known ? NULL : p->md5, &crc64, &own);
     if (crc64.alg)
         p->crc64 = crc64;
     if (own.alg)
