@@ -310,14 +310,18 @@ static int start_beat(struct app *a)
     return sto_beat_start(&o, &a->beat);
 }
 
-/* Every member in service has been caught up with: the trackers may show us to readers. */
-static void completed(void *arg)
+/*
+ * Every member in service has been caught up with: the trackers may show us to readers. Not before they have
+ * named a source (or none): what they say then would make us incomplete again.
+ */
+static void caught_up(void *arg)
 {
     struct app *a = arg;
     struct sto_identity id;
     sto_beat_identity(a->beat, &id);
-    if (id.complete)
-        return; /* the trackers said so: there is nobody to copy from */
+    if (id.complete || !id.sync_negotiated)
+        return;
+    dfs_log(LOG_INFO, "storage.complete");
     int r = sto_beat_set_complete(a->beat, true);
     if (r < 0)
         dfs_log(LOG_ERROR, "storage.identity_not_saved", KV_ERR(r));
@@ -335,8 +339,7 @@ static int start_sync(struct app *a)
         .own_id = a->identity.id,
         .net = a->ask.net,
         .wait_ms = a->conf.sync_wait_ms,
-        .complete = a->identity.complete,
-        .completed = completed,
+        .caught_up = caught_up,
         .arg = a,
     };
     return sto_sync_start(&o, &a->sync);

@@ -44,7 +44,7 @@ struct sto_sync {
     unsigned paths;
     pthread_t watcher;
     bool watching;
-    atomic_bool stop, complete;
+    atomic_bool stop;
     pthread_mutex_t lock; /* guards claims, and every replicator's puller; leaf */
     struct claim *claims; /* owned; claim_count of them */
     size_t claim_count;
@@ -364,11 +364,8 @@ static void look(struct sto_sync *s)
             begin_replicator(s, &peers[i]);
     sto_followers_retain(s->o.followers);
     sto_members_get_self(s->o.members, &self);
-    if (atomic_load(&s->complete) || self.status == DFS_ST_NONE || !all_caught_up(s, peers, n))
-        return;
-    atomic_store(&s->complete, true);
-    dfs_log(LOG_INFO, "storage.complete", KV_U64("peers", n));
-    s->o.completed(s->o.arg);
+    if (self.status != DFS_ST_NONE && all_caught_up(s, peers, n))
+        s->o.caught_up(s->o.arg);
 }
 
 static void *watch(void *arg)
@@ -396,7 +393,6 @@ int sto_sync_start(const struct sto_sync_options *o, struct sto_sync **ret)
         free(s);
         return -ENOMEM;
     }
-    atomic_store(&s->complete, o->complete);
     pthread_mutex_init(&s->lock, NULL);
     int r = -pthread_create(&s->watcher, NULL, watch, s);
     s->watching = r == 0;

@@ -27,8 +27,9 @@ struct sto_sync_options {
     const char *own_id;
     struct dfs_peer_opts net;
     uint64_t wait_ms;                /* pause of a replicator with several logs that has everything */
-    bool complete;                   /* as the identity says */
-    void (*completed)(void *arg);    /* once, when an incomplete server has become complete */
+    /* Every member in service has been caught up with. Said again now and then: trackers may only now be
+       ready to hear it. */
+    void (*caught_up)(void *arg);
     void *arg;
 };
 

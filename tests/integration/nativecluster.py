@@ -248,8 +248,8 @@ class NativeCluster:
         self.programs.append(program)
         return program
 
-    def add(self, number, wait=True):
-        """Start the storage on 127.0.0.<number>; its Storage."""
+    def prepare(self, number):
+        """The storage on 127.0.0.<number>, not started."""
         ip = f"127.0.0.{number}"
         if number not in self.storages:
             place = self.folder / f"storage{number}"
@@ -269,8 +269,12 @@ class NativeCluster:
                 {self.trust}
                 {self.settings}
             """)
-        program = self.storages[number].start().wait_ready()
-        storage = Storage((ip, program.port))
+        return self.storages[number]
+
+    def add(self, number, wait=True):
+        """Start the storage on 127.0.0.<number>; its Storage."""
+        program = self.prepare(number).start().wait_ready()
+        storage = Storage((f"127.0.0.{number}", program.port))
         if wait:
             self.wait_status(number, ACTIVE)
         return storage

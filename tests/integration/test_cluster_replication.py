@@ -162,6 +162,24 @@ def test_members_are_alike_after_random_work(group):
         native.wait_same(storage, files)
 
 
+def test_members_that_start_at_the_same_moment_all_become_active():
+    for _ in range(4):
+        cluster = native.NativeCluster()
+        try:
+            a = cluster.add(2)
+            data = os.urandom(100_000)
+            name = a.upload(data)
+            for number in (3, 4, 5):
+                cluster.prepare(number).start()
+            for number in (3, 4, 5):
+                cluster.storages[number].wait_ready()
+                cluster.wait_status(number, native.ACTIVE)
+                member = native.Storage((f"127.0.0.{number}", cluster.port)).local()
+                assert member.download(name) == data
+        finally:
+            cluster.remove()
+
+
 def test_two_paths_one_replaced():
     cluster = native.NativeCluster(paths=2)
     try:
