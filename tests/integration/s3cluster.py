@@ -43,13 +43,17 @@ class S3Cluster:
     socket = Cluster.socket
     endpoint = Cluster.endpoint
 
-    def __init__(self, trackers=1, groups=1, members=3, local=(), settings=""):
-        """@local: (group, member) pairs whose Unix-domain socket the gateway is given."""
+    def __init__(self, trackers=1, groups=1, members=3, local=(), settings="", trust=True, tracker_settings="",
+                 storage_ids=""):
+        """@local: (group, member) pairs whose Unix-domain socket the gateway is given. Without @trust servers have no
+        secret and take everybody on 127.x for one of them, and no gateway of another machine is served.
+        @storage_ids: a storage_ids.conf, PORT<g> standing for the port of group g's storages; servers are named by it."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="s3c-"))
         self.access_key, self.secret_key = "root" + secrets.token_hex(8), secrets.token_urlsafe(30)
         self.secret = self.folder / "secret"
         self.secret.write_text(secrets.token_hex(32) + "\n")
         self.secret.chmod(0o600)
+        trust_line = f"cluster_secret_file = {self.secret}" if trust else ""
         self.port = 0
         self.programs = []
         ports = []
@@ -61,7 +65,8 @@ class S3Cluster:
         self.trackers = [self._program("dfs_trackerd", f"tracker{port}", f"""bind_addr = 127.0.0.1
             port = {port}
             reserved_storage_space = 1MB
-            cluster_secret_file = {self.secret}
+            {trust_line}
+            {tracker_settings}
             check_active_interval = 3s
             election_timeout = 400ms
             """ + (lines if trackers > 1 else "")) for port in ports]
@@ -73,12 +78,18 @@ class S3Cluster:
                 self.storages[group, m] = self._program("dfs_storaged", f"g{group}m{m}", f"""group_name = group{group}
                     bind_addr = {host}
                     port = {port}
-                    cluster_secret_file = {self.secret}
+                    {trust_line or "peer_hosts = 127.0.0.0/8"}
                     heart_beat_interval = 200ms
                     sync_wait_msec = 20ms
                     network_timeout = 10s
                     """ + lines)
         sockets = "".join(f"storage = group{g}={self.folder}/g{g}m{m}/data/storage.sock\n" for g, m in local)
+        if storage_ids:
+            for (group, _), program in self.storages.items():
+                port = re.search(r"(?m)^port = (\d+)$", program.conf.read_text()).group(1)
+                storage_ids = storage_ids.replace(f"PORT{group}", port)
+            for tracker in self.trackers:
+                (tracker.folder / "storage_ids.conf").write_text(storage_ids)
         self.settings = settings
         self.gateway_lines = lines + sockets
         self.gateway = self._gateway()
@@ -112,6 +123,11 @@ storage_hold_down = 300ms
     # --- life -------------------------------------------------------------------------------
 
     def start(self):
+        self.start_servers()
+        self.start_gateway()
+        return self
+
+    def start_servers(self):
         for tracker in self.trackers:
             tracker.start()
         for tracker in self.trackers:
@@ -121,8 +137,6 @@ storage_hold_down = 300ms
         for storage in self.storages.values():
             storage.wait_ready()
         self.wait_active(*self.storages)
-        self.start_gateway()
-        return self
 
     def start_gateway(self):
         self.gateway.start().wait_ready()
@@ -137,8 +151,9 @@ storage_hold_down = 300ms
                 body = call(address, 92, field(f"group{group}", 16))
             except (Refused, OSError):
                 continue
-            records = [body[at:at + 487] for at in range(0, len(body), 487)]
-            return {int(r[18:34].rstrip(b"\0").split(b".")[3]): r[0] for r in records}
+            each = 517 if len(body) % 487 else 487  # protocol 4.4: addresses of 46 or 16 bytes
+            records = [body[at:at + each] for at in range(0, len(body), each)]
+            return {int(r[18:18 + each - 471].rstrip(b"\0").split(b".")[3]): r[0] for r in records}
         return {}
 
     def wait_active(self, *which):
