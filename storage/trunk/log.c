@@ -91,6 +91,11 @@ static void abandon_pack(struct build *b, int err)
         for (size_t i = 0; i < q->count; i++)
             if (q->recs[i].result == 0 && q->recs[i].position >= STO_POS(log->cur.number, log->cur.end))
                 q->recs[i].result = err;
+    /*
+     * No record begins here any more for a process that comes after us: it would find this commit whole in
+     * the page cache, which counts it as clean, and a power failure could still take half of it.
+     */
+    (void)!sto_write_all(log->dir->io, log->cur.fd, zeros, sizeof(zeros), log->cur.end);
     set_cur(log, NULL);
     b->held = NULL;
     b->held_tail = &b->held;
