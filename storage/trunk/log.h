@@ -27,6 +27,8 @@
 #include "storage/trunk/growth.h"
 #include "storage/trunk/pack.h"
 
+enum { STO_DELETED_SLOTS = 4096 };
+
 struct sto_hold {
     uint64_t position, seq;
     struct sto_hold *next, *prev;
@@ -106,12 +108,14 @@ struct sto_log {
     struct sto_tmp spare;    /* prepared next pack; fd -1: none */
     uint32_t spare_size;
     uint64_t checkpoint;     /* replay starts here */
+    uint64_t *deleted;       /* sto_log_note_deleted(): by hash of the name, position of the last DELETE */
     uint64_t retain;         /* sto_retain() */
     uint64_t *dirty_dirs;    /* bit per data/HH/HH with unsynced unlinks */
     bool mark_lost;          /* sto_log_lose_marks() */
     bool failed;             /* last commit failed */
     bool tight;              /* space is short: deletes wake the sweep */
     bool seal;               /* the next commit shall begin a new pack */
+    pthread_mutex_t upkeep;  /* one checkpoint or sweep at a time; taken before lock, held over I/O */
 
     pthread_cond_t async_wake, maint_wake;
     bool async_running, maint_running, maint_asked;
@@ -162,6 +166,15 @@ struct sto_seg *sto_log_find_seg(struct sto_log *log, uint32_t number);         
 void sto_log_drop_seg(struct sto_log *log, uint32_t number);                    /* lock held */
 
 /*
+ * Some names can be made anew after their deletion: of slaves and links by a master's name, and metadata. A
+ * replay of the DELETE record would then take what got the name afterwards. So whoever logs a DELETE
+ * of such a name notes its position, before the name gets free, and whoever makes one first lets a
+ * checkpoint pass it: 0, also when nothing was to be done; -EAGAIN; what sto_log_checkpoint() says.
+ */
+void sto_log_note_deleted(struct sto_log *log, struct str name, uint64_t position);
+int sto_log_pass_deletion(struct sto_log *log, struct str name) MUST_CHECK;
+
+/*
  * Mark the packed file that @name names dead: in place, not synced (its DELETE record is).
  * @path: of its pack. 0; -ENOENT: no live one there.
  */
@@ -173,11 +186,7 @@ int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f) MUST_CHEC
  */
 void sto_log_lose_marks(struct sto_log *log);
 
-/*
- * ---- maintenance (maintain.c) ----
- * once, checkpoint and sweep are for one thread at a time: the maintenance thread, or, when that has been
- * stopped, its caller.
- */
+/* ---- maintenance (maintain.c) ---- */
 int sto_log_maint_start(struct sto_log *log) MUST_CHECK;
 void sto_log_maint_stop(struct sto_log *log);
 void sto_log_maint_ask(struct sto_log *log); /* there may be something to do */

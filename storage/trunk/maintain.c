@@ -101,7 +101,7 @@ static int write_checkpoint(struct sto_log *log, const struct sto_checkpoint *c)
     return sto_dir_put_file(log->dir, STO_CHECKPOINT_FILE, buf_str(&b));
 }
 
-int sto_log_checkpoint(struct sto_log *log)
+static int checkpoint(struct sto_log *log)
 {
     struct snapshot s;
     int r = take_snapshot(log, &s);
@@ -126,6 +126,14 @@ int sto_log_checkpoint(struct sto_log *log)
     }
     free(s.c.segs);
     free(s.dirs);
+    return r;
+}
+
+int sto_log_checkpoint(struct sto_log *log)
+{
+    pthread_mutex_lock(&log->upkeep);
+    int r = checkpoint(log);
+    pthread_mutex_unlock(&log->upkeep);
     return r;
 }
 
@@ -292,7 +300,7 @@ static int remove_pack(struct sto_log *log, uint32_t number)
     return 0;
 }
 
-int sto_log_sweep(struct sto_log *log, uint32_t number)
+static int sweep(struct sto_log *log, uint32_t number)
 {
     struct sto_seg seg;
     if (!sto_log_seg_at(log, number, &seg) || seg.number != number)
@@ -320,6 +328,14 @@ int sto_log_sweep(struct sto_log *log, uint32_t number)
         pthread_mutex_unlock(&log->lock);
     }
     free(s.runs);
+    return r;
+}
+
+int sto_log_sweep(struct sto_log *log, uint32_t number)
+{
+    pthread_mutex_lock(&log->upkeep);
+    int r = sweep(log, number);
+    pthread_mutex_unlock(&log->upkeep);
     return r;
 }
 

@@ -222,6 +222,8 @@ static int replay(struct sto_log *log, int fd, const struct sto_pack_head *h, ui
             continue;
         struct sto_body body;
         r = sto_walk_body(&w, &rec, false, &body);
+        if (r == 0 && rec.kind == STO_REC_DELETE)
+            sto_log_note_deleted(log, body.name, rec.position);
         if (r == 0)
             r = sto_log_apply(log, rec.kind, rec.op, &body);
         if (io_failed(r) && r != -ENOENT && r != -EINVAL && r != -EEXIST)
@@ -354,9 +356,10 @@ enum { STAGE = 512 * 1024, IOVS = 1024 };
 static int open_parts(struct sto_log *log)
 {
     log->dirty_dirs = dfs_zalloc(STO_DIRS / 8);
+    log->deleted = dfs_zalloc(STO_DELETED_SLOTS * sizeof(*log->deleted));
     log->stage = dfs_alloc(STAGE);
     log->iov = dfs_alloc(IOVS * sizeof(*log->iov));
-    if (!log->dirty_dirs || !log->stage || !log->iov)
+    if (!log->dirty_dirs || !log->deleted || !log->stage || !log->iov)
         return -ENOMEM;
     int r = load_identity(log);
     if (r == 0)
@@ -380,6 +383,7 @@ int sto_log_open(struct sto_log *log, struct sto_dir *d, const struct sto_log_op
     log->spare.fd = -1;
     log->holds.next = log->holds.prev = &log->holds;
     pthread_mutex_init(&log->lock, NULL);
+    pthread_mutex_init(&log->upkeep, NULL);
     pthread_cond_init(&log->async_wake, NULL);
     dfs_cond_init(&log->maint_wake);
     int r = open_parts(log);
@@ -410,10 +414,12 @@ void sto_log_close(struct sto_log *log)
     sto_tmp_drop(log->dir, &log->spare);
     free(log->segs);
     free(log->dirty_dirs);
+    free(log->deleted);
     free(log->stage);
     free(log->iov);
     pthread_cond_destroy(&log->async_wake);
     pthread_cond_destroy(&log->maint_wake);
     pthread_mutex_destroy(&log->lock);
+    pthread_mutex_destroy(&log->upkeep);
     *log = (struct sto_log){.spare = {.fd = -1}, .cur = {.fd = -1}};
 }

@@ -76,6 +76,8 @@ int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name,
     r = set_time(fd, time_s);
     if (r == 0 && s->io->fsync(fd) < 0)
         r = -errno;
+    if (r == 0)
+        r = sto_log_pass_deletion(&p->log, name);
     return r < 0 ? r : name_file(p, fd, &at);
 }
 
@@ -244,7 +246,11 @@ int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     dfs_logical_path(&at, "-m", path);
+    char meta_name[STO_NAME_MAX + 3];
+    (void)snprintf(meta_name, sizeof(meta_name), STR_F "-m", STR_A(name));
     if (text.n > 0)
+        r = sto_log_pass_deletion(&p->log, str_c(meta_name));
+    if (r == 0 && text.n > 0)
         r = sto_dir_make(&p->dir, at.high, at.low);
     if (r == 0 && text.n > 0)
         return sto_dir_put_file(&p->dir, path, text);

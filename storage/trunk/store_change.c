@@ -65,6 +65,7 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
         int r = rec->result;
         if (r == 0) {
             struct sto_body body = {.name = rec->name};
+            sto_log_note_deleted(&p->log, rec->name, rec->position);
             r = sto_log_apply(&p->log, STO_REC_DELETE, 'D', &body);
             if (r < 0 && r != -ENOENT)
                 sto_log_lose_marks(&p->log); /* keeps this record in every later replay */
@@ -370,6 +371,7 @@ static int remove_meta(struct sto_path *p, const char *meta_name)
     int r = sto_log_one(p, &rec);
     if (r == 0) {
         struct sto_body body = {.name = rec.name};
+        sto_log_note_deleted(&p->log, rec.name, rec.position);
         r = sto_log_apply(&p->log, rec.kind, rec.op, &body);
     }
     sto_log_release(&p->log, &rec);
@@ -402,7 +404,9 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
         return had == 0 ? remove_meta(p, meta_name) : 0;
     if (had == 0 && str_eq(buf_str(&old), buf_str(&text)))
         return 0;
-    r = write_meta(p, &at, buf_str(&text));
+    r = sto_log_pass_deletion(&p->log, str_c(meta_name));
+    if (r == 0)
+        r = write_meta(p, &at, buf_str(&text));
     if (r < 0)
         return r;
     struct sto_log_rec rec = {

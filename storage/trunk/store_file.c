@@ -112,7 +112,9 @@ static int slave_name(struct sto_file *f, const struct sto_commit *c, char *name
         return r;
     name[n] = '\0';
     r = sto_file_exists(f->store, str_of(name, n));
-    return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
+    if (r != -ENOENT)
+        return r == 0 ? -EEXIST : r;
+    return sto_log_pass_deletion(&f->path->log, str_of(name, n));
 }
 
 static void plain_name(struct sto_file *f, const struct sto_commit *c, char *name)

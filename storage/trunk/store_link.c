@@ -131,6 +131,8 @@ int sto_make_link(struct sto_store *s, const struct sto_link *l, char *name)
     char text[2300];
     if (r == 0)
         r = target_text(s, l->target, at.path_index, text, sizeof(text));
+    if (r == 0)
+        r = sto_log_pass_deletion(&p->log, str_c(made));
     if (r < 0)
         return r;
     struct sto_log_rec rec = {
@@ -158,5 +160,7 @@ int sto_link_place(struct sto_store *s, struct str name, struct str target)
     int r = sto_locate(s, name, &at, &p);
     if (r == 0)
         r = target_text(s, target, at.path_index, text, sizeof(text));
+    if (r == 0)
+        r = sto_log_pass_deletion(&p->log, name);
     return r < 0 ? r : place_link(p, text, &at);
 }

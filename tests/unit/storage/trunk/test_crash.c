@@ -7,16 +7,21 @@
  * a writer, and writers between two calls of maintenance. CRASH_SEEDS=5000 for more seeds,
  * CRASH_FIRST=77 for where they begin.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "dfscore/base/buf.h"
 #include "dfscore/log/log.h"
+#include "storage/trunk/checkpoint.h"
+#include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
 #include "tests/lib/fake_disk.h"
 #include "tests/lib/test.h"
 
-enum { OPS = 80, SIZE_MAX_SMALL = 40000 }; /* goes over the end of a 1 MiB pack */
+enum { SUBDIRS = 4, OPS = 80, SIZE_MAX_SMALL = 40000 }; /* goes over the end of a 1 MiB pack */
 
 /* What one operation stored, and what became of it. */
 struct entry {
@@ -49,7 +54,7 @@ static int open_store(const char *dir, const struct sto_io *io, struct sto_store
         .paths = &path,
         .path_count = 1,
         .use_trunk = true,
-        .subdirs = 4,
+        .subdirs = SUBDIRS,
         .segment_size = 1024 * 1024,
         .io = io,
     };
@@ -251,10 +256,27 @@ static void check_ledger(struct sto_store *s, struct ledger *l)
     }
 }
 
+/* The log's id decides where packs lie, and so which directories must be made: it comes from the seed. */
+static void give_identity(const char *dir)
+{
+    char path[300], space[STO_LOGID_LEN];
+    struct buf b = {space, 0, sizeof(space), sizeof(space), 0};
+    struct sto_logid id = {.high = (uint8_t)(fake_disk_random() % SUBDIRS),
+                           .low = (uint8_t)(fake_disk_random() % SUBDIRS)};
+    sto_logid_encode(&id, &b);
+    (void)snprintf(path, sizeof(path), "%s/data", dir);
+    assert_int_equal(mkdir(path, 0755), 0);
+    (void)snprintf(path, sizeof(path), "%s/data/.log_id", dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    assert_int_equal(write(fd, b.p, b.n), STO_LOGID_LEN);
+    close(fd);
+}
+
 static void begin_world(struct world *w, uint64_t seed)
 {
     *w = (struct world){.dir = test_tmpdir(), .image = test_tmpdir()};
     fake_disk_start(seed);
+    give_identity(w->dir);
 }
 
 static void end_world(struct world *w)
@@ -387,6 +409,139 @@ static void a_power_failure_after_a_kill_brings_nothing_back(void **state)
     }
 }
 
+/* ---- names that can be made anew: of slaves and links, and metadata ---- */
+
+static struct sto_file *file_of(struct world *w, const char *text)
+{
+    struct sto_file *f = NULL;
+    size_t n = strlen(text);
+    assert_int_equal(sto_file_open(w->s, 0, n, &f), 0);
+    assert_int_equal(sto_write_all(&fake_disk_io, sto_file_fd(f), text, n, 0), 0);
+    return f;
+}
+
+static void make_slave(struct world *w, const char *master, const char *text, char *name)
+{
+    struct sto_file *f = file_of(w, text);
+    struct sto_commit c = {.size = strlen(text),
+                           .ext = "jpg",
+                           .desc = STR(""),
+                           .master = str_c(master),
+                           .prefix = STR("_s")};
+    assert_int_equal(sto_file_commit(&f, &c, name), 0);
+}
+
+static void make_link(struct world *w, const char *master, const char *target, char *name)
+{
+    struct sto_link l = {
+        .target = str_c(target), .master = str_c(master), .prefix = STR("_l"), .ext = "jpg"};
+    assert_int_equal(sto_make_link(w->s, &l, name), 0);
+}
+
+static int new_text(struct str old, void *arg, struct buf *out)
+{
+    (void)old;
+    buf_adds(out, str_c(arg));
+    return buf_err(out);
+}
+
+static void set_meta(struct world *w, const char *name, char *text)
+{
+    assert_int_equal(sto_meta_change(w->s, str_c(name), new_text, text), 0);
+}
+
+static void delete_one(struct world *w, const char *name)
+{
+    struct str one = str_c(name);
+    int result;
+    assert_int_equal(sto_delete_batch(w->s, &one, 1, &result), 0);
+    assert_int_equal(result, 0);
+}
+
+static void assert_text(struct sto_store *s, const char *name, const char *want)
+{
+    struct sto_view v;
+    char got[16] = "";
+    assert_int_equal(sto_open_read(s, str_c(name), &v), 0);
+    assert_int_equal(v.size, strlen(want));
+    assert_int_equal(pread(v.fd, got, v.size, (off_t)v.offset), v.size);
+    close(v.fd);
+    assert_string_equal(got, want);
+}
+
+static void assert_meta(struct sto_store *s, const char *name, const char *want)
+{
+    AUTO(buf_free) struct buf got = BUF(64);
+    assert_int_equal(sto_meta_get(s, str_c(name), &got), 0);
+    assert_true(str_eq(buf_str(&got), str_c(want)));
+}
+
+struct names {
+    char master[STO_NAME_MAX + 1], plain[STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1];
+    char link[STO_NAME_MAX + 1], copy[STO_NAME_MAX + 1];
+};
+
+static void make_and_delete(struct world *w, struct names *n)
+{
+    struct sto_file *f = file_of(w, "master");
+    struct sto_commit c = {.size = 6, .ext = "jpg", .desc = STR("")};
+    assert_int_equal(sto_file_commit(&f, &c, n->master), 0);
+    f = file_of(w, "plain");
+    c.size = 5;
+    assert_int_equal(sto_file_commit(&f, &c, n->plain), 0);
+    make_slave(w, n->master, "old", n->slave);
+    make_link(w, n->master, n->plain, n->link);
+    make_slave(w, n->plain, "old", n->copy); /* a peer will make it anew */
+    set_meta(w, n->master, "old");
+    set_meta(w, n->plain, "old");
+    delete_one(w, n->slave);
+    delete_one(w, n->link);
+    delete_one(w, n->copy);
+    set_meta(w, n->master, "");
+    set_meta(w, n->plain, "");
+}
+
+static void make_anew(struct world *w, struct names *n)
+{
+    make_slave(w, n->master, "new slave", n->slave);
+    make_link(w, n->master, n->plain, n->link);
+    struct sto_file *f = file_of(w, "copy");
+    assert_int_equal(sto_replica_file(w->s, &f, str_c(n->copy), 4, 0), 0);
+    set_meta(w, n->master, "new");
+    assert_int_equal(sto_replica_meta(w->s, str_c(n->plain), STR("peer's")), 0);
+}
+
+static void check_anew(struct sto_store *s, const struct names *n)
+{
+    assert_text(s, n->slave, "new slave");
+    assert_text(s, n->link, "plain");
+    assert_text(s, n->copy, "copy");
+    assert_meta(s, n->master, "new");
+    assert_meta(s, n->plain, "peer's");
+}
+
+/* The replay of a deletion must not take what got the name afterwards. */
+static void a_name_made_anew_outlives_the_replay_of_its_deletion(void **state)
+{
+    (void)state;
+    for (int restart_between = 0; restart_between < 2; restart_between++) {
+        struct world w;
+        struct names n;
+        begin_world(&w, 1);
+        assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+        make_and_delete(&w, &n);
+        if (restart_between)
+            restart(&w);
+        make_anew(&w, &n);
+        check_anew(w.s, &n);
+        for (int again = 0; again < 2; again++) {
+            restart(&w); /* like kill -9 */
+            check_anew(w.s, &n);
+        }
+        end_world(&w);
+    }
+}
+
 static void a_failing_disk_loses_nothing_it_acknowledged(void **state)
 {
     (void)state;
@@ -459,6 +614,7 @@ int main(void)
         cmocka_unit_test_teardown(a_sync_error_is_told_and_the_next_write_works, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_power_failure_amid_a_sweep_brings_nothing_back, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_power_failure_after_a_kill_brings_nothing_back, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_name_made_anew_outlives_the_replay_of_its_deletion, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_failing_disk_loses_nothing_it_acknowledged, fake_disk_tell_seed),
         cmocka_unit_test_teardown(after_a_power_failure_at_any_call_the_promise_holds, fake_disk_tell_seed),
     };
