@@ -122,6 +122,17 @@ int s3_commit_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
     return r;
 }
 
+int s3_commit_rename(struct s3_req *q, struct str from, struct str to, const struct s3_object *o,
+                     int (*fn)(struct s3_tx *tx, void *arg), void *arg)
+{
+    int r = note_key(q, q->bkt, to, o);
+    if (r == 0)
+        r = s3_commit_key(q, q->bkt, from, NULL, fn, arg);
+    if (r < 0)
+        s3_commit_refused(q, q->bkt, to);
+    return r;
+}
+
 int s3_commit_bucket(struct s3_req *q, struct str name, const struct s3_bucket *now,
                      int (*fn)(struct s3_tx *tx, void *arg), void *arg)
 {

@@ -35,6 +35,13 @@ int s3_commit_key(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
                   const struct s3_object *o, int (*fn)(struct s3_tx *tx, void *arg),
                   void *arg) MUST_CHECK;
 
+/*
+ * Note that @o, so far of @from, is @to's, then run the update @fn. Result as above. Of the two notes
+ * the new key's comes first: a rebuild after a crash between them shows the object twice, not never.
+ */
+int s3_commit_rename(struct s3_req *q, struct str from, struct str to, const struct s3_object *o,
+                     int (*fn)(struct s3_tx *tx, void *arg), void *arg) MUST_CHECK;
+
 /* A description that lies beside data has been refused by the index: note what the key is. */
 void s3_commit_refused(struct s3_req *q, const struct s3_bucket *bkt, struct str key);
 

@@ -87,6 +87,9 @@ enum s3err s3_h_put_bucket_cors(struct s3_req *q);
 enum s3err s3_h_delete_bucket_cors(struct s3_req *q);
 enum s3err s3_h_preflight(struct s3_req *q);
 
+/* object_rename.c */
+enum s3err s3_h_rename_object(struct s3_req *q);
+
 /* website.c */
 enum s3err s3_h_get_bucket_website(struct s3_req *q);
 enum s3err s3_h_put_bucket_website(struct s3_req *q);
@@ -97,8 +100,9 @@ enum s3err s3_h_website(struct s3_req *q);
 enum s3err s3_h_get_object(struct s3_req *q);
 enum s3err s3_h_head_object(struct s3_req *q);
 
-/* object_put.c, part_put.c: before the data; they set q->sink */
+/* object_put.c, object_append.c, part_put.c: before the data; they set q->sink */
 enum s3err s3_h_put_object(struct s3_req *q); /* PostObject too: api/post_object.h */
+enum s3err s3_h_append_object(struct s3_req *q);
 enum s3err s3_h_upload_part(struct s3_req *q);
 
 /* access_config.c */

@@ -97,6 +97,15 @@ enum s3err s3_precond_copy_source(struct s3_req *q, const struct s3_etag *etag, 
     return judge(q, &n, etag, mtime_ms, S3ERR_PRECONDITION_FAILED);
 }
 
+enum s3err s3_precond_rename_source(struct s3_req *q, const struct s3_etag *etag, int64_t mtime_ms)
+{
+    static const struct names n = {STR_INIT("x-amz-rename-source-if-match"),
+                                   STR_INIT("x-amz-rename-source-if-unmodified-since"),
+                                   STR_INIT("x-amz-rename-source-if-none-match"),
+                                   STR_INIT("x-amz-rename-source-if-modified-since")};
+    return judge(q, &n, etag, mtime_ms, S3ERR_PRECONDITION_FAILED);
+}
+
 bool s3_precond_if_range(const struct s3_req *q, const struct s3_etag *etag, int64_t mtime_ms)
 {
     struct str v = s3_req_header(q, STR("If-Range"));

@@ -15,8 +15,10 @@
  * NotModified, for which the answer still carries ETag and Last-Modified.
  */
 enum s3err s3_precond_read(struct s3_req *q, const struct s3_etag *etag, int64_t mtime_ms);
-/* The same of x-amz-copy-source-if-*; every failure is PreconditionFailed. */
+/* The same of x-amz-copy-source-if-*, and of x-amz-rename-source-if-*; every failure is
+ * PreconditionFailed. */
 enum s3err s3_precond_copy_source(struct s3_req *q, const struct s3_etag *etag, int64_t mtime_ms);
+enum s3err s3_precond_rename_source(struct s3_req *q, const struct s3_etag *etag, int64_t mtime_ms);
 /* Does Range count? False: If-Range names another version, send the whole object. */
 bool s3_precond_if_range(const struct s3_req *q, const struct s3_etag *etag, int64_t mtime_ms);
 

@@ -8,8 +8,8 @@
  *     order     when it was described: microseconds of the wall clock, at least one more than the
  *               last of this process. Of several descriptions of a key the one with the highest
  *               order counts, on whichever store path it lies.
- *     PUT       object record (index/object.h encoding); an object whose extents are empty but whose
- *               size is not 0 consists of the very file this description lies beside
+ *     PUT       object record (index/object.h encoding); what its extents lack of its size is the
+ *               very file this description lies beside: all of it, or the last that was appended
  *     DELETE    nothing: the key has no current object any more
  *     PART      u64 upload seq, u32 part number, object record of the part (size, etag, checksum)
  *     BUCKET    bucket record: created, or its configuration changed (key is empty)

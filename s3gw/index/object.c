@@ -310,6 +310,84 @@ int s3_object_copy(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint6
     return r < 0 ? r : put(tx, bid, key, cond, true, o);
 }
 
+/* --- append and rename --- */
+
+/* What was described beside the new files is what the record says. */
+static bool same_sections(const struct s3_object *a, const struct s3_object *b)
+{
+    return str_eq(a->tags, b->tags) && str_eq(a->acl, b->acl) && str_eq(a->lock, b->lock);
+}
+
+int s3_object_append(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
+                     const struct s3_object *base, struct s3_object *o)
+{
+    AUTO(change_fini) struct change c;
+    int r = change_init(&c, tx, bid, key);
+    if (r == 0 && c.versioning != S3_VERSIONING_NEVER)
+        r = -EOPNOTSUPP;
+    if (r == 0)
+        r = judge(cond, &c.current);
+    if (r == 0 && !(c.current.there && c.current.o.seq == base->seq))
+        r = -ERANGE;
+    if (r == 0 && !(str_eq(c.current.o.storage_class, base->storage_class) &&
+                    same_sections(&c.current.o, base)))
+        r = -EAGAIN; /* s3_object_move() has given it other files, or a section was amended */
+    if (r == 0)
+        r = s3_lock_check(c.current.o.lock, s3_tx_now(tx), false);
+    if (r < 0)
+        return r;
+    uint64_t before = o->seq;
+    o->seq = s3_tx_seq(tx);
+    o->flags = flags_of_new(&c);
+    o->mtime_ms = MAX(o->mtime_ms, c.current.o.mtime_ms);
+    adopt_new_files(tx, o, before);
+    if (c.current.split) { /* the new record names its files too, under the owners they have */
+        struct s3_row_key row;
+        s3_row_number(&row, S3_ROW_DETAIL, base->seq);
+        s3_tx_del(tx, s3_row_str(&row));
+    }
+    s3_usage_add(tx, bid, -1, -(int64_t)base->size);
+    return write_new(&c, o);
+}
+
+/* The row of @from, for @to: nothing in it says which key it is of. */
+static int moved_row(struct change *from, struct str token, struct buf *out)
+{
+    if (token.p)
+        from->current.o.upload_id = token;
+    s3_object_encode_head(&from->current.o, from->current.split, out);
+    return buf_err(out);
+}
+
+int s3_object_rename(struct s3_tx *tx, uint64_t bid, struct str from_key, uint64_t seq,
+                     struct str to_key, const struct s3_cond *cond, struct str token)
+{
+    AUTO(change_fini) struct change from;
+    AUTO(change_fini) struct change to = {.current.value = BUF(S3_INDEX_VALUE_MAX)};
+    arena_init(&to.arena, ARENA_MAX);
+    AUTO(buf_free) struct buf row = BUF(S3_INDEX_VALUE_MAX);
+    int r = change_init(&from, tx, bid, from_key);
+    if (r == 0 && from.versioning != S3_VERSIONING_NEVER)
+        r = -EOPNOTSUPP;
+    if (r == 0 && !(from.current.there && from.current.o.seq == seq))
+        r = -EAGAIN;
+    if (r == 0)
+        r = s3_lock_check(from.current.o.lock, s3_tx_now(tx), false);
+    if (r == 0)
+        r = change_init(&to, tx, bid, to_key);
+    if (r == 0)
+        r = judge(cond, &to.current);
+    if (r == 0)
+        r = moved_row(&from, token, &row);
+    if (r == 0)
+        r = make_way(&to);
+    if (r < 0)
+        return r;
+    del_current(&from);
+    put_current(&to, buf_str(&row));
+    return 0;
+}
+
 /* --- delete --- */
 
 static int put_marker(struct change *c, struct str owner, struct s3_deleted *ret)
@@ -599,12 +677,6 @@ static int move(struct change *c, struct stored *v, bool is_current, const struc
     v->o.nextents = o->nextents;
     v->o.storage_class = o->storage_class;
     return rewrite_whole(c, v, is_current);
-}
-
-/* What was described beside the new files is what the record says. */
-static bool same_sections(const struct s3_object *a, const struct s3_object *b)
-{
-    return str_eq(a->tags, b->tags) && str_eq(a->acl, b->acl) && str_eq(a->lock, b->lock);
 }
 
 int s3_object_move(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, struct str was,

@@ -95,6 +95,24 @@ struct s3_cond {
 int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
                   struct s3_object *o) MUST_CHECK;
 
+/*
+ * Make the current object of a key longer: @o is what it becomes, its extents those of @base (as
+ * read, under their owners) and then new files with owner 0, which get the new seq. @base's files
+ * and their references stay as they are. In buckets that never had versioning only (-EOPNOTSUPP).
+ * -ERANGE: another object is there, or none; -EAGAIN: its class, tags, ACL or lock are not @base's
+ * any more, read again.
+ */
+int s3_object_append(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
+                     const struct s3_object *base, struct s3_object *o) MUST_CHECK;
+
+/*
+ * Give the current object of @from the key @to, as it is, number and all but its upload_id, which
+ * becomes @token (absent: stays); what @to had is replaced as by a put, @cond judges it. As append,
+ * in buckets without versioning. -EAGAIN: @from's object is not number @seq any more, read again.
+ */
+int s3_object_rename(struct s3_tx *tx, uint64_t bid, struct str from, uint64_t seq, struct str to,
+                     const struct s3_cond *cond, struct str token) MUST_CHECK;
+
 /* put, of an object whose files others may own already: for rebuilding the index. */
 int s3_object_restore(struct s3_tx *tx, uint64_t bid, struct str key,
                       struct s3_object *o) MUST_CHECK;

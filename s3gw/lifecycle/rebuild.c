@@ -135,24 +135,45 @@ static int apply_bucket(struct pass *p, struct s3_tx *tx, const struct s3_desc *
     return r;
 }
 
+/*
+ * Without extents, all of the object is in the file the description lies beside; else what they lack
+ * of the size is, which is how objects grow. (Extents of encrypted ones count what is stored, and
+ * those do not grow.)
+ */
+static int add_own_file(struct s3_object *o, struct str file_id, struct arena *a)
+{
+    uint64_t left = o->size;
+    for (size_t i = 0; i < o->nextents && !o->sse.p; i++) {
+        if (o->extents[i].length > left)
+            return -EBADMSG;
+        left -= o->extents[i].length;
+    }
+    if (left == 0 || (o->nextents > 0 && o->sse.p))
+        return 0;
+    if (file_id.n == 0)
+        return -EBADMSG;
+    if (o->nextents == 0)
+        return s3_object_in_one_file(o, file_id, a, &o->extents, &o->nextents);
+    struct s3_extent *all = arena_alloc(a, (o->nextents + 1) * sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    memcpy(all, o->extents, o->nextents * sizeof(*all));
+    all[o->nextents++] = (struct s3_extent){.file_id = file_id, .length = left};
+    o->extents = all;
+    return 0;
+}
+
 static int put_object(struct s3_tx *tx, uint64_t bid, const struct s3_desc *d, struct str file_id,
                       struct arena *a)
 {
     struct s3_object o;
     int r = s3_object_decode(d->rest, a, &o);
-    if (r < 0)
-        return r;
-    if (o.nextents == 0 && o.size > 0) {
-        if (file_id.n == 0)
-            return -EBADMSG;
-        r = s3_object_in_one_file(&o, file_id, a, &o.extents, &o.nextents);
-        if (r < 0)
-            return r;
-    } else {
+    if (r == 0)
         r = files_there(tx, &o);
-        if (r < 0)
-            return r == -ENOENT ? 0 : r;
-    }
+    if (r == 0)
+        r = add_own_file(&o, file_id, a);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
     return s3_object_restore(tx, bid, d->key, &o);
 }
 
