@@ -192,12 +192,8 @@ static int load_secret(struct s3gw_gateway *g, struct buf *err)
 {
     const char *file = g->conf->cluster_secret_file;
     int r = *file ? dfs_secret_load(file, &g->secret) : 0;
-    if (r == -EPERM)
-        buf_addf(err, "cluster_secret_file = %s: others than the owner may read it: chmod 600", file);
-    else if (r == -EINVAL)
-        buf_addf(err, "cluster_secret_file = %s: must hold 16 to 1024 bytes", file);
-    else if (r < 0)
-        fail(err, r, "cluster_secret_file =", file);
+    if (r < 0)
+        buf_addf(err, "cluster_secret_file = %s: %s", file, dfs_secret_error(r));
     return r;
 }
 
@@ -329,6 +325,13 @@ static void add_status(void *arg, json_t *into)
                                   (json_int_t)n.requests, "errors_4xx", (json_int_t)n.errors_4xx, "errors_5xx",
                                   (json_int_t)n.errors_5xx, "connections", (int)n.connections, "in_flight",
                                   (int)n.in_flight));
+    json_t *storages = json_array();
+    struct s3_dfs_server s;
+    for (size_t i = 0; s3_dfs_server(g->gw.dfs, i, &s); i++)
+        json_array_append_new(storages, json_pack("{s:s, s:s, s:s, s:b, s:b}", "group", s.group, "id", s.id,
+                                                  "address", s.address, "in_service", (int)s.in_service, "down",
+                                                  (int)s.down));
+    json_object_set_new(into, "storages", storages);
     struct s3_reclaim_counts rc;
     s3_reclaim_counts(g->reclaim, &rc);
     json_object_set_new(into, "reclaim",

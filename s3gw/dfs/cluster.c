@@ -143,3 +143,20 @@ bool s3_worth_another(int r)
         return true;
     }
 }
+
+bool s3_dfs_server(const struct s3_dfs *d, size_t i, struct s3_dfs_server *ret)
+{
+    if (i >= atomic_load(&d->nstores))
+        return false;
+    struct s3_store *s = d->stores[i];
+    char address[DFS_ADDR_TEXT];
+    *ret = (struct s3_dfs_server){.in_service = atomic_load(&s->active) && !atomic_load(&s->retired),
+                                  .down = atomic_load(&s->down_since_ms) != 0};
+    pthread_mutex_lock(&s->lock);
+    dfs_addr_format(&s->addr, address);
+    snprintf(ret->id, sizeof(ret->id), "%s", s->id);
+    pthread_mutex_unlock(&s->lock);
+    snprintf(ret->group, sizeof(ret->group), "%s", s->group->name);
+    snprintf(ret->address, sizeof(ret->address), "%s", address);
+    return true;
+}

@@ -54,6 +54,15 @@ bool s3_dfs_has_group(const struct s3_dfs *d, struct str group);
 /* 0 when some server of every group takes writes within @timeout_ms; else why one does not. -ENOENT: no
  * group is known. Blocks. */
 int s3_dfs_ready(struct s3_dfs *d, unsigned timeout_ms) MUST_CHECK;
+/* A storage server as this gateway sees it. */
+struct s3_dfs_server {
+    char group[17], id[17]; /* id empty: it has not told it yet */
+    char address[128];      /* host:port, or the path of its socket */
+    bool in_service;        /* ACTIVE at the trackers */
+    bool down;              /* did not answer when it was last asked */
+};
+/* The @i-th one, from 0; false beyond the last. */
+bool s3_dfs_server(const struct s3_dfs *d, size_t i, struct s3_dfs_server *ret);
 /* Is there in every group a server that answered when it was last asked? Does not block. */
 bool s3_dfs_reachable(const struct s3_dfs *d);
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """packaging/cluster/run-cluster: a whole cluster by one command, from nothing, stopped by one signal."""
+import json
 import os
 import pathlib
 import signal
@@ -33,8 +34,15 @@ def processes_below(folder):
     return found
 
 
+def in_service(folder):
+    done = subprocess.run([BUILD / "s3gw", "admin", "--socket", folder / "gateway/admin.sock", "--json", "status"],
+                          capture_output=True, env=sanitizer_env(os.environ), timeout=60, check=True)
+    return [s["address"] for s in json.loads(done.stdout)["storages"] if s["in_service"] and not s["down"]]
+
+
 def start(folder):
-    loopback = [f"127.0.{g}.{m}" for g in (0, 1, 2) for m in (1, 2, 3)]
+    loopback = ["127.0.0.1"] + [f"127.0.{g}.{m}" for g in (1, 2) for m in (1, 2, 3)]
+    loopback += [f"127.0.0.{t}" for t in (11, 12, 13)]
     ports = [free_port(loopback) for _ in range(3)]
     assert len(set(ports)) == 3
     env = dict(sanitizer_env(os.environ), BUILD=str(BUILD), S3_PORT=str(ports[0]), TRACKER_PORT=str(ports[1]),
@@ -53,6 +61,7 @@ def test_a_cluster_by_one_command_and_gone_by_one_signal(tmp_path):
     process, port = start(folder)
     try:
         assert len(processes_below(folder)) == 10
+        wait_until("all storages to be in service", lambda: len(in_service(folder)) == 6)
         s3 = Running(port, folder / "root-credentials").boto3(retries={"max_attempts": 10})
         s3.create_bucket(Bucket="bucket")
         s3.put_object(Bucket="bucket", Key="key", Body=b"x" * 300_000)

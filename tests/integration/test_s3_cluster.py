@@ -100,6 +100,17 @@ class SteadyReader(threading.Thread):
             print(f"{self.reads} reads, the longest took {self.longest:.3f} s")
 
 
+def servers(cluster, which):
+    """(group, member) of the storages for which the gateway's status says @which."""
+    listed = cluster.admin("status")["storages"]
+    return {tuple(int(n) for n in s["id"].split(".")[2:]) for s in listed if s[which]}
+
+
+def test_the_gateway_says_which_servers_it_knows(two_groups):
+    assert servers(two_groups, "in_service") == set(two_groups.storages)
+    assert servers(two_groups, "down") == set()
+
+
 def test_objects_of_all_sizes_go_there_and_come_back(two_groups, s3):
     for n in SIZES:
         s3.put_object(Bucket="bucket", Key=f"size{n}", Body=bytes_of(n))
@@ -155,6 +166,7 @@ def test_a_killed_storage_stops_neither_writes_nor_reads(two_groups, s3):
             small = put_until_it_works(s3, "after", b"kill")
             large = put_until_it_works(s3, "after-large", bytes_of(1_000_000))
             assert get(s3, "after") == b"kill"
+            assert servers(two_groups, "down") <= {victim}
             print(f"{victim}: next PUT of 4 bytes after {small:.3f} s, of 1 MB after {large:.3f} s more")
             storage.start().wait_ready()
             two_groups.wait_active(victim)
