@@ -79,7 +79,9 @@ void s3_store_move(struct s3_store *s, const struct dfs_addr *addr)
 static void say_away(struct s3_store *s, int r)
 {
     char addr[DFS_ADDR_TEXT];
+    pthread_mutex_lock(&s->lock);
     dfs_addr_format(&s->addr, addr);
+    pthread_mutex_unlock(&s->lock);
     dfs_log(LOG_WARN, "dfs.storage_away", KV_Z("group", s->group->name), KV_Z("address", addr),
             KV_ERR(r));
 }
