@@ -3,6 +3,7 @@
  * bucket - create, head, delete, location, versioning state.
  * Rule: s3-behaviours 9; Amazon S3 API Reference, CreateBucket and its neighbours.
  */
+#include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
 #include "s3gw/api/commit.h"
 #include "s3gw/api/handlers.h"
@@ -34,6 +35,17 @@ static enum s3err bad_location(struct s3_req *q, struct str location)
     return s3_err(q, S3ERR_INVALID_LOCATION_CONSTRAINT, "LocationConstraint", location);
 }
 
+/* "eu-west-1": of AWS's form, so it is some other region and no mistake. */
+static bool like_a_region(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') ||
+              s.p[i] == '-'))
+            return false;
+    return s.n >= 6 && s.p[2] == '-' && s.p[s.n - 2] == '-' && s.p[s.n - 1] >= '0' &&
+           s.p[s.n - 1] <= '9';
+}
+
 /* "region", "region:group" or ":group" (issue 2, section 3). */
 static enum s3err location_of(struct s3_req *q, struct str location, struct s3_bucket *b)
 {
@@ -45,7 +57,14 @@ static enum s3err location_of(struct s3_req *q, struct str location, struct s3_b
     }
     if (str_eq(region, STR("EU")))
         region = STR("eu-west-1");
-    return region.n == 0 || str_eq(region, q->gw->region) ? S3ERR_OK : bad_location(q, location);
+    if (region.n == 0 || str_eq(region, q->gw->region))
+        return S3ERR_OK;
+    if (!like_a_region(region))
+        return bad_location(q, location);
+    return s3_errm(q, S3ERR_ILLEGAL_LOCATION_CONSTRAINT_EXCEPTION,
+                   "The " STR_F " location constraint is incompatible for the region specific "
+                   "endpoint this request was sent to.",
+                   STR_A(region));
 }
 
 static enum s3err add_doc(struct s3_req *q, struct s3_bucket *b, struct str name, struct str value)
@@ -139,15 +158,38 @@ static int create(struct s3_tx *tx, void *arg)
     return s3_bucket_create(tx, c->bucket, c->arena, &c->existing);
 }
 
-static enum s3err exists(struct s3_req *q, const struct s3_bucket *there)
+/* The ACL asked for, absent: private, in place of the one it has. */
+static enum s3err reset_acl(struct s3_req *q, const struct s3_bucket *found, struct str acl)
+{
+    struct s3_acl asked;
+    struct s3_bucket *there = arena_alloc(&q->arena, sizeof(*there)); /* lives on as q->bkt */
+    if (!there)
+        return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+    *there = *found;
+    struct str has = s3_bucket_doc(there, STR("acl"));
+    q->bkt = there;
+    if (acl.p && s3_ownership_of(there) == S3_BUCKET_OWNER_ENFORCED)
+        return S3ERR_INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP;
+    if (!acl.p && has.p)
+        acl = s3_acl_private(q);
+    if (!acl.p || str_eq(acl, has))
+        return S3ERR_OK;
+    if (s3_acl_decode(acl, there->owner_id, &asked) < 0)
+        return S3ERR_INTERNAL_ERROR;
+    enum s3err e = s3_access_judge_acl(there, &asked);
+    return e == S3ERR_OK ? s3_keep_bucket_doc(q, STR("acl"), acl) : e;
+}
+
+static enum s3err exists(struct s3_req *q, const struct s3_bucket *there,
+                         const struct s3_bucket *asked)
 {
     if (!str_eq(there->owner_id, q->who.user_id))
         return s3_err(q, S3ERR_BUCKET_ALREADY_EXISTS, "BucketName", q->bucket);
-    /* AWS in us-east-1 says 200 to its owner, elsewhere 409; nothing of the bucket changes. */
+    /* AWS in us-east-1 says 200 to its owner, elsewhere 409; nothing but the ACL changes. */
     if (!str_eq(q->gw->region, STR("us-east-1")))
         return s3_err(q, S3ERR_BUCKET_ALREADY_OWNED_BY_YOU, "BucketName", q->bucket);
     s3_resp_headerf(q, "Location", "/" STR_F, STR_A(q->bucket));
-    return S3ERR_OK;
+    return reset_acl(q, there, s3_bucket_doc(asked, STR("acl")));
 }
 
 enum s3err s3_h_create_bucket(struct s3_req *q)
@@ -164,12 +206,12 @@ enum s3err s3_h_create_bucket(struct s3_req *q)
     struct creation c = {.bucket = &b, .arena = &q->arena};
     int r = s3_bucket_get(q->gw->index, b.name, S3_READ_ANY, &q->arena, &c.existing);
     if (r == 0)
-        return exists(q, &c.existing);
+        return exists(q, &c.existing, &b);
     if (r != -ENOENT)
         return s3err_from_errno(r, S3_THING_OTHER);
     r = s3_commit_bucket(q, b.name, &b, create, &c);
     if (r == -EEXIST) /* a race; the other one was first */
-        return exists(q, &c.existing);
+        return exists(q, &c.existing, &b);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_OTHER);
     s3_resp_headerf(q, "Location", "/" STR_F, STR_A(q->bucket));

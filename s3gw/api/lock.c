@@ -95,7 +95,7 @@ static enum s3err hold_header(struct s3_req *q, struct s3_lock *l)
     return S3ERR_OK;
 }
 
-static bool lock_in_headers(const struct s3_req *q)
+bool s3_lock_in_headers(const struct s3_req *q)
 {
     return s3_req_option(q, STR("x-amz-object-lock-mode")).p ||
            s3_req_option(q, STR("x-amz-object-lock-retain-until-date")).p ||
@@ -133,7 +133,7 @@ enum s3err s3_lock_from_headers(struct s3_req *q, bool with_default, struct s3_o
     if (e == S3ERR_OK)
         e = hold_header(q, &l);
     if (e == S3ERR_OK && !s3_lock_enabled(q->bkt))
-        return lock_in_headers(q) ? no_lock_here(q) : S3ERR_OK;
+        return s3_lock_in_headers(q) ? no_lock_here(q) : S3ERR_OK;
     struct retention_rule r;
     if (e == S3ERR_OK && with_default && l.mode == S3_LOCK_NONE && rule_of(q->bkt, &r) == 0 &&
         r.mode != S3_LOCK_NONE) {

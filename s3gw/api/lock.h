@@ -18,6 +18,8 @@ bool s3_lock_enabled(const struct s3_bucket *b);
 /* The document of a bucket that is created with lock on, without a default. Static bytes. */
 struct str s3_lock_plain(void);
 
+/* Does the request say anything about locking the object it writes? */
+bool s3_lock_in_headers(const struct s3_req *q);
 /* x-amz-object-lock-*: fills o->lock. @with_default: else the bucket's default retention from now
  * on. InvalidArgument, InvalidRequest when the bucket has no lock. */
 enum s3err s3_lock_from_headers(struct s3_req *q, bool with_default, struct s3_object *o);

@@ -30,6 +30,19 @@ struct window {
 
 /* ---- which bytes ---- */
 
+/* Only of a COMPOSITE object are the checksums of its parts told. */
+static void part_checksum(struct s3_req *q, const struct s3_object *o, const struct s3_part *part)
+{
+    const struct s3_checksum *c = &part->checksum;
+    if (o->checksum.alg != c->alg || c->alg == S3_CK_NONE || o->checksum.type != S3_CK_COMPOSITE ||
+        !str_ieq(s3_req_option(q, STR("x-amz-checksum-mode")), STR("ENABLED")))
+        return;
+    char text[S3_CK_TEXT_MAX];
+    size_t n = s3_checksum_text(c, 0, text);
+    s3_resp_header(q, s3_checksum_info(c->alg)->header, str_of(text, n));
+    s3_resp_header(q, "x-amz-checksum-type", s3_checksum_type_name(S3_CK_COMPOSITE));
+}
+
 static enum s3err part_window(struct s3_req *q, const struct s3_object *o, struct str number,
                               struct window *w)
 {
@@ -49,6 +62,7 @@ static enum s3err part_window(struct s3_req *q, const struct s3_object *o, struc
         for (size_t i = 0; i + 1 < n; i++)
             w->first += o->parts[i].size;
         w->n = o->parts[n - 1].size;
+        part_checksum(q, o, &o->parts[n - 1]);
     }
     return S3ERR_OK;
 }
@@ -135,8 +149,8 @@ static int read_to_memory(struct s3_req *q, size_t n)
     return 0;
 }
 
-/* Answers wait in memory for slow readers: what is more than little counts against a shared ceiling.
- * When that is reached the answer goes out in small pieces. */
+/* Answers wait in memory for slow readers: what is more than little counts against a shared
+ * ceiling. When that is reached the answer goes out in small pieces. */
 static bool may_buffer(struct s3_req *q, uint64_t n)
 {
     if (n <= UNCOUNTED_MAX || q->resp.counted >= n)

@@ -5,6 +5,7 @@
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/ingest.h"
+#include "s3gw/api/lock.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/post_object.h"
 #include "s3gw/core/body.h"
@@ -61,6 +62,18 @@ static enum s3err judge_early(struct s3_req *q, const struct s3_cond *cond)
     return s3_commit_error(q, s3_cond_judge(cond, r == 0 ? &current : NULL));
 }
 
+/* What is to be kept for years must arrive whole: AWS wants a digest of it. */
+static enum s3err check_digest_of_locked(struct s3_req *q)
+{
+    const struct s3_body_plan *plan = q->plan;
+    if (!s3_lock_in_headers(q) || plan->has_md5 || plan->has_trailer ||
+        plan->expect.alg != S3_CK_NONE)
+        return S3ERR_OK;
+    return s3_errm(q, S3ERR_INVALID_REQUEST,
+                   "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests "
+                   "with Object Lock parameters");
+}
+
 enum s3err s3_h_put_object(struct s3_req *q)
 {
     struct put *p = arena_alloc(&q->arena, sizeof(*p));
@@ -69,6 +82,8 @@ enum s3err s3_h_put_object(struct s3_req *q)
     p->in = (struct s3_ingest){
         .q = q, .describe = describe, .commit = commit, .answer = answer, .error = s3_commit_error};
     enum s3err e = s3_object_headers_from(q, &p->o);
+    if (e == S3ERR_OK)
+        e = check_digest_of_locked(q);
     if (e == S3ERR_OK)
         e = s3_cond_of_write(q, &p->cond);
     if (e == S3ERR_OK)

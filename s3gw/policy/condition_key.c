@@ -66,7 +66,7 @@ static void principal_arn(const struct s3_ask *ask, struct s3_key_values *ret)
 
 static void principal_type(const struct s3_ask *ask, struct s3_key_values *ret)
 {
-    one(ret, ask->q->who.anonymous      ? STR("Anonymous")
+    one(ret, ask->q->who.anonymous        ? STR("Anonymous")
              : ask->q->who.policies.n > 0 ? STR("User")
                                           : STR("Account"));
 }
@@ -134,6 +134,20 @@ static void max_keys(const struct s3_ask *ask, struct s3_key_values *ret)
 static void version_id(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     one(ret, s3_req_param(ask->q, STR("versionId")));
+}
+
+/* "bucket/key", however the header begins. */
+static void copy_source(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    struct str v = s3_req_option(ask->q, STR("x-amz-copy-source"));
+    one(ret, str_starts(v, STR("/")) ? str_from(v, 1) : v);
+}
+
+/* No caller here comes through a service, from a private network or an organization. */
+static void never(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    (void)ask;
+    (void)ret;
 }
 
 /* Creating an upload and sending its parts make no object; policies that demand conditions exempt
@@ -206,6 +220,17 @@ static const struct {
     {STR_INIT("s3:versionid"), version_id},
     {STR_INIT("s3:objectcreationoperation"), creation},
     {STR_INIT("s3:requestobjecttagkeys"), request_tag_keys},
+    {STR_INIT("s3:x-amz-copy-source"), copy_source},
+    {STR_INIT("aws:sourcearn"), never},
+    {STR_INIT("aws:sourceaccount"), never},
+    {STR_INIT("aws:sourceorgid"), never},
+    {STR_INIT("aws:sourcevpc"), never},
+    {STR_INIT("aws:sourcevpce"), never},
+    {STR_INIT("aws:vpcsourceip"), never},
+    {STR_INIT("aws:principalorgid"), never},
+    {STR_INIT("aws:principalservicename"), never},
+    {STR_INIT("aws:multifactorauthpresent"), never},
+    {STR_INIT("aws:multifactorauthage"), never},
 };
 
 /* Keys that are a header's name behind "s3:". */
@@ -215,7 +240,6 @@ static const struct str headers[] = {STR_INIT("x-amz-acl"),
                                      STR_INIT("x-amz-grant-read-acp"),
                                      STR_INIT("x-amz-grant-write-acp"),
                                      STR_INIT("x-amz-grant-full-control"),
-                                     STR_INIT("x-amz-copy-source"),
                                      STR_INIT("x-amz-metadata-directive"),
                                      STR_INIT("x-amz-storage-class"),
                                      STR_INIT("x-amz-server-side-encryption"),

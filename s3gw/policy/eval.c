@@ -104,8 +104,8 @@ static bool acl_grants(const struct s3_ask *ask)
         if (carries_policies(ask->q) && is_user(ask->q, owner))
             return false;
         struct s3_acl acl;
-        int r = s3_acl_decode(bucket ? s3_bucket_doc(ask->bkt, STR("acl")) : ask->object->acl, owner,
-                              &acl);
+        int r = s3_acl_decode(bucket ? s3_bucket_doc(ask->bkt, STR("acl")) : ask->object->acl,
+                              owner, &acl);
         return r == 0 &&
                s3_acl_allows(&acl, &ask->q->who, acl_actions[i].permission, ignore_public);
     }
@@ -209,6 +209,20 @@ static enum s3_why decide_without_bucket(struct s3_req *q, const char *action)
     return S3_WHY_NOTHING;
 }
 
+/* Elsewhere root is the operator, and nobody's policy stops that one. */
+static bool binds_root(const struct s3_req *q, const struct s3_bucket *bkt)
+{
+    return bkt && is_user(q, bkt->owner_id) && s3_bucket_doc(bkt, STR("policy")).n > 0;
+}
+
+/* A policy of root's own bucket binds root, but never keeps it from that policy. */
+static enum s3_why decide_for_root(const struct s3_ask *ask)
+{
+    enum s3_verdict verdict = s3_policy_verdict(s3_bucket_doc(ask->bkt, STR("policy")), ask);
+    return verdict == S3_DENY && !on_the_policy(ask->action) ? S3_WHY_BUCKET_POLICY_DENIES
+                                                             : S3_WHY_ROOT;
+}
+
 /* Nobody knows whose a missing object would be: the bucket's READ decides what can be said. */
 static enum s3_why decide_missing(const struct s3_ask *ask)
 {
@@ -221,7 +235,7 @@ static enum s3_why decide_missing(const struct s3_ask *ask)
 enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
                             const char *action)
 {
-    if (q->who.root)
+    if (q->who.root && !binds_root(q, bkt))
         return decided(q, S3_WHY_ROOT);
     if (!bkt)
         return decided(q, decide_without_bucket(q, action));
@@ -233,6 +247,8 @@ enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struc
     enum s3err e = load(&ask, &object);
     if (e != S3ERR_OK)
         return e;
+    if (q->who.root)
+        return decided(q, decide_for_root(&ask));
     bool missing = key.p && concerns_object(action) && !ask.object && !deletes(action);
     return decided(q, missing && !owner ? decide_missing(&ask) : decide(&ask));
 }

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "s3gw/index/bucket.h"
+#include "s3gw/policy/actions.h"
 #include "s3gw/policy/policy.h"
 
 enum { RECORD_VERSION = 1, STATEMENTS_MAX = 2000 };
@@ -143,32 +144,56 @@ static void principals(struct compiler *c, const json_t *v)
 
 /* --- actions, resources --- */
 
-static void actions(struct compiler *c, const json_t *v)
+/* What they are done to: a set of s3_action_on. */
+static unsigned actions(struct compiler *c, const json_t *v)
 {
+    unsigned on = 0;
+    if (count_of(v) == 0)
+        bad(c, "Policy has no action");
     buf_var(c->out, count_of(v));
     for (size_t i = 0; i < count_of(v); i++) {
         struct str a = item_of(c, v, i);
-        if (!str_eq(a, STR("*")) && !str_istarts(a, STR("s3:")))
+        unsigned one = s3_actions_on(a);
+        if (!one)
             bad(c, "Policy has invalid action");
+        on |= one;
         lower_lstr(c->out, a);
     }
+    return on;
 }
 
-static void resources(struct compiler *c, const json_t *v)
+/* Of a bucket's policy: does the pattern fit it, its keys? A set of s3_action_on. */
+static unsigned reach(const struct compiler *c, struct str pattern)
+{
+    struct str head = pattern, key;
+    bool slash = str_cut(pattern, '/', &head, &key);
+    if (!s3_glob(head, c->scope->bucket, NULL, false))
+        return 0;
+    return slash                            ? S3_ON_OBJECT
+           : str_chr(head, '*') != SIZE_MAX ? S3_ON_BUCKET | S3_ON_OBJECT
+                                            : S3_ON_BUCKET;
+}
+
+/* What of the bucket they reach; a user's policy is not looked at so closely. */
+static unsigned resources(struct compiler *c, const json_t *v)
 {
     static const struct str arn = STR_INIT("arn:aws:s3:::");
+    unsigned all = 0;
+    if (count_of(v) == 0)
+        bad(c, "Policy has no resource");
     buf_var(c->out, count_of(v));
     for (size_t i = 0; i < count_of(v); i++) {
         struct str r = item_of(c, v, i);
         struct str what = str_starts(r, arn) ? str_from(r, arn.n) : STR_NULL;
         if (!of_a_bucket(c) && str_eq(r, STR("*")))
             what = r;
-        struct str bucket, key;
-        (void)str_cut(what, '/', &bucket, &key);
-        if (!what.p || (of_a_bucket(c) && !str_eq(bucket, c->scope->bucket)))
+        unsigned one = of_a_bucket(c) && what.p ? reach(c, what) : 0;
+        if (!what.p || (of_a_bucket(c) && !one))
             bad(c, "Policy has invalid resource");
+        all |= one;
         buf_lstr(c->out, what);
     }
+    return all;
 }
 
 /* --- conditions --- */
@@ -333,8 +358,9 @@ static void statement(struct compiler *c, const json_t *s)
                              (not_action ? S3_ST_NOT_ACTION : 0) |
                              (not_resource ? S3_ST_NOT_RESOURCE : 0)));
     principals(c, who);
-    actions(c, what);
-    resources(c, where);
+    unsigned on = actions(c, what), on_these = resources(c, where);
+    if (of_a_bucket(c) && !not_action && !not_resource && !(on & on_these))
+        bad(c, "Action does not apply to any resource(s) in statement");
     conditions(c, json_object_get(s, "Condition"), &pins);
     c->is_public = c->is_public || (allow && names_everybody(who) && !pins);
 }

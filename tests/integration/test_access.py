@@ -149,3 +149,17 @@ def test_buckets_can_begin_as_aws_makes_them(tmp_path_factory):
         assert c.stop() == 0
     finally:
         c.remove()
+
+
+def test_a_denial_binds_root_but_not_from_lifting_it(cluster, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:*",
+         "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}]}))
+    for call, args in ((s3.get_object, {"Key": "k"}), (s3.list_objects_v2, {}), (s3.delete_object, {"Key": "k"})):
+        with pytest.raises(ClientError) as e:
+            call(Bucket=bucket, **args)
+        assert e.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    s3.delete_bucket_policy(Bucket=bucket)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"

@@ -30,6 +30,37 @@ def test_good_names_are_taken(s3, name):
     s3.delete_bucket(Bucket=name)
 
 
+def test_creating_again_gives_the_acl_asked_for_and_changes_nothing_else(s3, bucket):
+    everybody = "http://acs.amazonaws.com/groups/global/AllUsers"
+
+    def grantees():
+        return [g["Grantee"].get("URI") for g in s3.get_bucket_acl(Bucket=bucket)["Grants"]]
+
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    s3.create_bucket(Bucket=bucket, ACL="public-read")
+    assert everybody in grantees()
+    s3.create_bucket(Bucket=bucket)
+    assert grantees() == [None]
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == [{"Key": "a", "Value": "b"}]
+    block = {"BlockPublicAcls": True}
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
+    assert error(s3.create_bucket, Bucket=bucket, ACL="public-read") == ("AccessDenied", 403)
+    assert grantees() == [None]
+
+
+def test_replication_is_never_set(s3, bucket):
+    assert error(s3.get_bucket_replication, Bucket=bucket) == ("ReplicationConfigurationNotFoundError", 404)
+    s3.delete_bucket_replication(Bucket=bucket)
+
+
+def test_another_region_is_no_unknown_one(s3):
+    for location, code in (("eu-west-1", "IllegalLocationConstraintException"), ("EU", "IllegalLocationConstraintException"),
+                           ("us-gov-west-1", "IllegalLocationConstraintException"), ("mars-1", "InvalidLocationConstraint"),
+                           ("eu-west-one", "InvalidLocationConstraint"), ("EU-WEST-1", "InvalidLocationConstraint")):
+        assert error(s3.create_bucket, Bucket="elsewhere",
+                     CreateBucketConfiguration={"LocationConstraint": location}) == (code, 400), location
+
+
 def test_locations(s3, cluster):
     raw = Raw(cluster)
     for constraint, status in (("", 200), (cluster.region, 200), (f"{cluster.region}:group1", 200), (":group1", 200),
@@ -71,8 +102,8 @@ def test_creating_again_what_is_mine_is_fine_in_us_east_1(s3):
 
 
 @pytest.mark.parametrize("method, query", [
-    ("PUT", "website"), ("GET", "encryption"), ("GET", "replication"),
-    ("DELETE", "replication"), ("PUT", "inventory"), ("GET", "metrics")])
+    ("PUT", "website"), ("GET", "encryption"), ("PUT", "replication"),
+    ("PUT", "inventory"), ("GET", "metrics")])
 def test_bucket_operations_we_do_not_offer_say_so(cluster, bucket, method, query):
     answer = Raw(cluster).request(method, f"/{bucket}", query=[(query, "")], body=b"<x/>" if method == "PUT" else b"")
     assert (answer.status, answer.code) == (501, "NotImplemented"), answer

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Multipart uploads: parts in any order, replaced parts, errors, idempotent completion, many parts."""
+import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ledger import payload
+from rawhttp import Raw
 from test_objects import error
 
 MIB = 1 << 20
@@ -146,3 +148,23 @@ def test_one_ending_of_a_race_wins(cluster, bucket, end):
     there = "Contents" in s3.list_objects_v2(Bucket=bucket, Prefix="m")
     assert there == ("completed" in results), results
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+def test_a_part_of_a_composite_object_shows_its_own_checksum(cluster, bucket):
+    raw, body = Raw(cluster), [b"a" * 5 * MIB, b"tail"]
+    sums = [base64.b64encode(hashlib.sha256(b).digest()).decode() for b in body]
+    created = raw.request("POST", f"/{bucket}/k", query=[("uploads", "")], headers={"x-amz-checksum-algorithm": "SHA256"})
+    upload = created.body.split(b"<UploadId>")[1].split(b"<")[0].decode()
+    etags = [raw.request("PUT", f"/{bucket}/k", query=[("partNumber", str(i + 1)), ("uploadId", upload)], body=body[i],
+                         headers={"x-amz-checksum-sha256": sums[i]}).headers["etag"] for i in range(2)]
+    document = "".join(f"<Part><PartNumber>{i + 1}</PartNumber><ETag>{etags[i]}</ETag>"
+                       f"<ChecksumSHA256>{sums[i]}</ChecksumSHA256></Part>" for i in range(2))
+    done = raw.request("POST", f"/{bucket}/k", query=[("uploadId", upload)],
+                       body=f"<CompleteMultipartUpload>{document}</CompleteMultipartUpload>".encode())
+    assert done.status == 200, done
+    asked = {"x-amz-checksum-mode": "ENABLED"}
+    for i in range(2):
+        got = raw.request("GET", f"/{bucket}/k", query=[("partNumber", str(i + 1))], headers=asked)
+        assert (got.status, got.body == body[i], got.headers.get("x-amz-checksum-sha256")) == (206, True, sums[i])
+        got = raw.request("GET", f"/{bucket}/k", query=[("partNumber", str(i + 1))])
+        assert "x-amz-checksum-sha256" not in got.headers

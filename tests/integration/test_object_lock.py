@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Object lock over the wire: what is refused, with which error, and what stays."""
+import base64
+import hashlib
+import secrets
+
+import pytest
+from rawhttp import Raw
+
+FUTURE, LATER, PAST = "2035-01-01T00:00:00Z", "2036-01-01T00:00:00.123456789Z", "2020-01-01T00:00:00Z"
+
+
+def md5(body):
+    return {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+
+
+@pytest.fixture
+def locked(cluster):
+    """The name of a bucket with lock on."""
+    name = "l" + secrets.token_hex(6)
+    assert Raw(cluster).request("PUT", f"/{name}", headers={"x-amz-bucket-object-lock-enabled": "true"}).status == 200
+    return name
+
+
+@pytest.fixture
+def ask(cluster):
+    raw = Raw(cluster)
+
+    def ask(method, path, query="", body="", digest=True, **headers):
+        headers = {k.replace("_", "-"): v for k, v in headers.items()}
+        parameters = [tuple((p + "=").split("=")[:2]) for p in query.split("&") if p]
+        data = body.encode()
+        answer = raw.request(method, path, query=parameters, body=data, headers={**(md5(data) if digest else {}), **headers})
+        return answer
+    return ask
+
+
+def said(answer):
+    return answer.status, answer.code
+
+
+def retention(mode, until):
+    return f"<Retention><Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>"
+
+
+BYPASS = {"x-amz-bypass-governance-retention": "true"}
+
+
+@pytest.mark.parametrize("headers, code", [
+    ({"x-amz-object-lock-mode": "GOVERNANCE"}, "InvalidArgument"),
+    ({"x-amz-object-lock-retain-until-date": FUTURE}, "InvalidArgument"),
+    ({"x-amz-object-lock-mode": "governance", "x-amz-object-lock-retain-until-date": FUTURE}, "InvalidArgument"),
+    ({"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": PAST}, "InvalidArgument"),
+    ({"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": "soon"}, "InvalidArgument"),
+    ({"x-amz-object-lock-legal-hold": "on"}, "InvalidArgument")])
+def test_writes_with_wrong_lock_headers(ask, locked, headers, code):
+    assert said(ask("PUT", f"/{locked}/k", body="x", **headers)) == (400, code)
+    assert ask("HEAD", f"/{locked}/k", digest=False).status == 404
+
+
+def test_a_locked_write_needs_a_digest(ask, locked):
+    lock = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": FUTURE}
+    assert said(ask("PUT", f"/{locked}/k", body="x", digest=False, **lock)) == (400, "InvalidRequest")
+    assert ask("PUT", f"/{locked}/k", body="x", **lock).status == 200
+    crc = {"x-amz-checksum-crc32": "jNwWgw=="}  # of "x"
+    assert ask("PUT", f"/{locked}/k", body="x", digest=False, **lock, **crc).status == 200
+    head = ask("HEAD", f"/{locked}/k", digest=False).headers
+    assert (head["x-amz-object-lock-mode"], head["x-amz-object-lock-retain-until-date"]) == (
+        "GOVERNANCE", "2035-01-01T00:00:00.000Z")
+
+
+@pytest.mark.parametrize("body", [
+    retention("abc", FUTURE), retention("governance", FUTURE), retention("GOVERNANCE", "soon"), "junk",
+    "<Retention><Mode>GOVERNANCE</Mode></Retention>", f"<Retention><RetainUntilDate>{FUTURE}</RetainUntilDate></Retention>"])
+def test_retention_that_is_no_document(ask, locked, body):
+    ask("PUT", f"/{locked}/k", body="x")
+    assert said(ask("PUT", f"/{locked}/k", "retention", body)) == (400, "MalformedXML")
+    assert said(ask("GET", f"/{locked}/k", "retention", digest=False)) == (404, "NoSuchObjectLockConfiguration")
+
+
+@pytest.mark.parametrize("body", ["<LegalHold><Status>on</Status></LegalHold>", "<LegalHold/>", "junk"])
+def test_legal_hold_that_is_no_document(ask, locked, body):
+    ask("PUT", f"/{locked}/k", body="x")
+    assert said(ask("PUT", f"/{locked}/k", "legal-hold", body)) == (400, "MalformedXML")
+    assert said(ask("GET", f"/{locked}/k", "legal-hold", digest=False)) == (404, "NoSuchObjectLockConfiguration")
+
+
+def test_without_lock_on_the_bucket(ask, bucket):
+    ask("PUT", f"/{bucket}/k", body="x")
+    for sub, body in (("retention", retention("GOVERNANCE", FUTURE)), ("legal-hold", "<LegalHold><Status>ON</Status></LegalHold>")):
+        assert said(ask("GET", f"/{bucket}/k", sub, digest=False)) == (400, "InvalidRequest")
+        assert said(ask("PUT", f"/{bucket}/k", sub, body)) == (400, "InvalidRequest")
+    assert said(ask("PUT", f"/{bucket}/k", body="y", **{"x-amz-object-lock-legal-hold": "ON"})) == (400, "InvalidRequest")
+
+
+def test_governance_yields_to_the_bypass_alone(ask, locked):
+    version = ask("PUT", f"/{locked}/k", body="x").headers["x-amz-version-id"]
+    put = lambda body, **h: said(ask("PUT", f"/{locked}/k", "retention", body, **h))  # noqa: E731
+    assert put(retention("GOVERNANCE", PAST)) == (400, "InvalidArgument")
+    assert put(retention("GOVERNANCE", FUTURE)) == (200, None)
+    assert put(retention("GOVERNANCE", LATER)) == (200, None)
+    for change in (retention("GOVERNANCE", FUTURE), retention("COMPLIANCE", LATER), "<Retention/>"):
+        assert put(change) == (403, "AccessDenied"), change
+    one = f"/{locked}/k", f"versionId={version}"
+    assert said(ask("DELETE", *one, digest=False)) == (403, "AccessDenied")
+    body = f"<Delete><Object><Key>k</Key><VersionId>{version}</VersionId></Object><Object><Key>other</Key></Object></Delete>"
+    several = ask("POST", f"/{locked}", "delete", body).body
+    assert b"<Code>AccessDenied</Code>" in several and b"<Deleted><Key>other</Key>" in several
+    assert ask("DELETE", f"/{locked}/k", digest=False).status == 204, "a marker hides, it removes nothing"
+    assert ask("GET", *one, digest=False).body == b"x"
+    assert ask("DELETE", *one, digest=False, **BYPASS).status == 204
+    assert said(ask("GET", *one, digest=False)) == (404, "NoSuchVersion")
+
+
+def test_compliance_yields_to_nobody(ask, locked):
+    version = ask("PUT", f"/{locked}/k", body="x", **{
+        "x-amz-object-lock-mode": "COMPLIANCE", "x-amz-object-lock-retain-until-date": FUTURE}).headers["x-amz-version-id"]
+    for change in (retention("COMPLIANCE", "2034-01-01T00:00:00Z"), retention("GOVERNANCE", LATER), "<Retention/>"):
+        assert said(ask("PUT", f"/{locked}/k", "retention", change, **BYPASS)) == (403, "AccessDenied"), change
+    assert said(ask("DELETE", f"/{locked}/k", f"versionId={version}", digest=False, **BYPASS)) == (403, "AccessDenied")
+    assert ask("PUT", f"/{locked}/k", "retention", retention("COMPLIANCE", LATER)).status == 200
+
+
+def test_versioning_stays_on(ask, locked):
+    body = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
+    assert said(ask("PUT", f"/{locked}", "versioning", body)) == (409, "InvalidBucketState")
