@@ -97,7 +97,12 @@ void s3_sigv4_canonical_query(struct s3_req *q, bool presigned, struct buf *out)
 
 /* --- canonical headers --- */
 
-/* Trimmed, runs of blanks as one. */
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Trimmed, runs of blanks as one space: tabs too, which SDKs count among them when they sign. */
 static void add_folded(struct buf *out, struct str value)
 {
     value = str_trim(value);
@@ -106,8 +111,10 @@ static void add_folded(struct buf *out, struct str value)
         return;
     size_t n = 0;
     for (size_t i = 0; i < value.n; i++)
-        if (value.p[i] != ' ' || value.p[i - 1] != ' ') /* never at 0: trimmed */
+        if (!blank(value.p[i]))
             to[n++] = value.p[i];
+        else if (!blank(value.p[i - 1])) /* never at 0: trimmed */
+            to[n++] = ' ';
     buf_used(out, n);
 }
 

@@ -23,6 +23,12 @@ def test_good_signatures(raw, bucket):
     assert answer.headers["content-type"] == "a/b c"
 
 
+@pytest.mark.parametrize("value", ["a  b", "a\tb", "a \t b"])
+def test_blanks_in_values_are_signed_as_one_and_kept_as_they_are(raw, bucket, value):
+    assert raw.request("PUT", f"/{bucket}/k", headers={"x-amz-meta-blank": value}, body=b"x").status == 200
+    assert raw.request("GET", f"/{bucket}/k").headers["x-amz-meta-blank"] == value
+
+
 def test_a_wrong_signature_shows_what_was_signed(raw, bucket):
     data = bytearray(raw.build("GET", f"/{bucket}/k"))
     at = data.index(b"Signature=") + len(b"Signature=")

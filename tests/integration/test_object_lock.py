@@ -5,7 +5,7 @@ import hashlib
 import secrets
 
 import pytest
-from rawhttp import Raw
+from rawhttp import UNSIGNED, Raw
 
 FUTURE, LATER, PAST = "2035-01-01T00:00:00Z", "2036-01-01T00:00:00.123456789Z", "2020-01-01T00:00:00Z"
 
@@ -58,12 +58,15 @@ def test_writes_with_wrong_lock_headers(ask, locked, headers, code):
     assert ask("HEAD", f"/{locked}/k", digest=False).status == 404
 
 
-def test_a_locked_write_needs_a_digest(ask, locked):
+def test_a_locked_write_needs_a_digest(cluster, ask, locked):
     lock = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": FUTURE}
-    assert said(ask("PUT", f"/{locked}/k", body="x", digest=False, **lock)) == (400, "InvalidRequest")
+    raw = Raw(cluster)
+    assert said(raw.request("PUT", f"/{locked}/k", body=b"x", payload=UNSIGNED, headers=lock)) == (400, "InvalidRequest")
+    assert raw.request("HEAD", f"/{locked}/k").status == 404
+    assert ask("PUT", f"/{locked}/k", body="x", digest=False, **lock).status == 200, "a signed SHA-256 is one"
     assert ask("PUT", f"/{locked}/k", body="x", **lock).status == 200
     crc = {"x-amz-checksum-crc32": "jNwWgw=="}  # of "x"
-    assert ask("PUT", f"/{locked}/k", body="x", digest=False, **lock, **crc).status == 200
+    assert raw.request("PUT", f"/{locked}/k", body=b"x", payload=UNSIGNED, headers={**lock, **crc}).status == 200
     head = ask("HEAD", f"/{locked}/k", digest=False).headers
     assert (head["x-amz-object-lock-mode"], head["x-amz-object-lock-retain-until-date"]) == (
         "GOVERNANCE", "2035-01-01T00:00:00.000Z")
