@@ -352,6 +352,17 @@ static enum s3err finished_before(struct s3_req *q)
                                         : s3err_from_errno(r, S3_THING_UPLOAD);
 }
 
+/* Completed by the same call of somebody else, or aborted, while we looked at its parts? */
+static bool gone_meanwhile(struct s3_req *q)
+{
+    struct s3_upload again;
+    if (s3_upload_named(q, &again) != S3ERR_NO_SUCH_UPLOAD)
+        return false;
+    q->resp.nextras = 0; /* what was said of its parts */
+    q->resp.message = STR_NULL;
+    return true;
+}
+
 enum s3err s3_h_complete_multipart_upload(struct s3_req *q)
 {
     struct completion c = {.q = q};
@@ -369,6 +380,8 @@ enum s3err s3_h_complete_multipart_upload(struct s3_req *q)
         e = prepare(&c);
         if (e == S3ERR_OK)
             r = s3_commit_key(q, q->bkt, q->key, &c.object, commit, &c);
+        else if (gone_meanwhile(q))
+            return finished_before(q);
     }
     if (e != S3ERR_OK)
         return e;

@@ -7,6 +7,7 @@
 #include "s3gw/api/lookup.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/access.h"
+#include "s3gw/policy/eval.h"
 #include "s3gw/xml/writer.h"
 
 static const struct str DOC = STR_INIT("tagging");
@@ -103,6 +104,10 @@ enum s3err s3_h_put_object_tagging(struct s3_req *q)
 {
     struct str tags;
     enum s3err e = document(q, S3_TAGS_OBJECT_MAX, &tags);
+    if (e != S3ERR_OK)
+        return e;
+    q->body_tags = tags;
+    e = s3_policy_check(q);
     return e == S3ERR_OK ? s3_amend(q, S3_SECTION_TAGS, tags) : e;
 }
 

@@ -144,6 +144,7 @@ struct s3_req {
 
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
     struct str body;
+    struct str body_tags; /* of PutObjectTagging, once its body is read: a record of core/tags.h */
 
     bool may_block;           /* this thread may wait for disk and peers */
     struct s3_resp resp;

@@ -176,11 +176,19 @@ static void source_account(const struct s3_ask *ask, struct s3_key_values *ret)
         one(ret, ask->q->who.source_account);
 }
 
+/* The tags the request brings: in a header or, of PutObjectTagging, in its body. */
+static bool request_tags(const struct s3_ask *ask, struct s3_tags *ret)
+{
+    if (ask->q->body_tags.p)
+        return s3_tags_decode(ask->q->body_tags, ret) == 0;
+    return s3_tags_parse_form(s3_req_option(ask->q, STR("x-amz-tagging")), S3_TAGS_OBJECT_MAX,
+                              &ask->q->arena, ret) == S3_TAGS_OK;
+}
+
 static void request_tag_keys(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     struct s3_tags t;
-    if (s3_tags_parse_form(s3_req_option(ask->q, STR("x-amz-tagging")), S3_TAGS_OBJECT_MAX,
-                           &ask->q->arena, &t) == S3_TAGS_OK)
+    if (request_tags(ask, &t))
         for (size_t i = 0; i < t.n; i++)
             one(ret, t.tag[i].key);
 }
@@ -221,8 +229,6 @@ static const struct {
     {STR_INIT("s3:objectcreationoperation"), creation},
     {STR_INIT("s3:requestobjecttagkeys"), request_tag_keys},
     {STR_INIT("s3:x-amz-copy-source"), copy_source},
-    {STR_INIT("aws:sourcearn"), never},
-    {STR_INIT("aws:sourceaccount"), never},
     {STR_INIT("aws:sourceorgid"), never},
     {STR_INIT("aws:sourcevpc"), never},
     {STR_INIT("aws:sourcevpce"), never},
@@ -304,8 +310,7 @@ void s3_condition_values(struct str key, const struct s3_ask *ask, struct s3_key
         if (ask->object && s3_tags_decode(ask->object->tags, &t) == 0)
             tag_named(&t, str_from(key, EXISTING.n), ret);
     } else if (str_starts(key, REQUEST)) {
-        if (s3_tags_parse_form(s3_req_option(ask->q, STR("x-amz-tagging")), S3_TAGS_OBJECT_MAX,
-                               &ask->q->arena, &t) == S3_TAGS_OK)
+        if (request_tags(ask, &t))
             tag_named(&t, str_from(key, REQUEST.n), ret);
     }
 }

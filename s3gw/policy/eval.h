@@ -51,7 +51,8 @@ enum s3_why {
 };
 
 /* The pipeline's fourth question, for the operation and resource of @q. OK, AccessDenied,
- * WOULD_BLOCK. */
+ * WOULD_BLOCK. Of PutObjectTagging it may be answered only when q->body_tags is set: its handler
+ * asks again. */
 enum s3err s3_policy_check(struct s3_req *q);
 
 /* Was it an ACL, and nothing else, that let the caller in? */

@@ -163,3 +163,23 @@ def test_a_denial_binds_root_but_not_from_lifting_it(cluster, s3, bucket):
     assert s3.get_bucket_policy(Bucket=bucket)["Policy"]
     s3.delete_bucket_policy(Bucket=bucket)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_tags_in_the_body_are_judged_as_those_in_a_header(s3, ann, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    def let_in(condition, tags):
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": "ann"}, "Action": "s3:PutObjectTagging",
+             "Resource": f"arn:aws:s3:::{bucket}/*", "Condition": condition}]}))
+        try:
+            ann.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": [
+                {"Key": k, "Value": v} for k, v in tags.items()]})
+            return True
+        except ClientError as e:
+            assert e.response["Error"]["Code"] == "AccessDenied"
+            return False
+
+    kind = {"StringEquals": {"s3:RequestObjectTag/kind": "open"}}
+    keys = {"ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["kind", "team"]}}
+    assert let_in(kind, {"kind": "open"}) and not let_in(kind, {"kind": "shut"}) and not let_in(kind, {})
+    assert let_in(keys, {"kind": "x", "team": "y"}) and not let_in(keys, {"kind": "x", "other": "y"})

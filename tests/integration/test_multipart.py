@@ -168,3 +168,14 @@ def test_a_part_of_a_composite_object_shows_its_own_checksum(cluster, bucket):
         assert (got.status, got.body == body[i], got.headers.get("x-amz-checksum-sha256")) == (206, True, sums[i])
         got = raw.request("GET", f"/{bucket}/k", query=[("partNumber", str(i + 1))])
         assert "x-amz-checksum-sha256" not in got.headers
+
+
+def test_all_who_complete_one_upload_get_the_same_answer(s3, bucket):
+    def complete(job):
+        return finish(s3, *job)["ETag"]
+
+    with ThreadPoolExecutor(8) as pool:
+        for i in range(12):
+            upload = begin(s3, bucket, key=f"k{i}")
+            parts = [part(s3, upload, 1, b"a" * (5 << 20)), part(s3, upload, 2, b"b")]
+            assert len(set(pool.map(complete, [(upload, parts)] * 8))) == 1
