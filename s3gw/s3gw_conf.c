@@ -75,7 +75,8 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
     CONF_STR(C, key_ring, "key_ring", "", 0, 4000, CONF_RESTART,
              "File with the keys of SSE-S3 and SSE-KMS, mode 0600; made when missing. Without it, and without\n"
              "S3GW_KEY_RING in the environment, both are refused. Back it up: what its keys encrypted\n"
-             "cannot be read without them. s3gw standalone keeps it as DIR/key-ring."),
+             "cannot be read without them. Read at start; gateways of one cluster need the same keys. s3gw\n"
+             "standalone keeps it as DIR/key-ring."),
     CONF_ENUM(C, sse_c_over_http, "sse_c_over_http", "no", "no|loopback|yes", CONF_RESTART,
               "Accept customer-provided keys (SSE-C) over plain HTTP: never; from clients on this machine, such as a\n"
               "proxy that ends TLS; from all. s3gw standalone without --config: loopback."),

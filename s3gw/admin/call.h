@@ -28,6 +28,7 @@ json_t *s3_call_failed(const char *what, int r);
 /* {"ok":true, @name: @value}; both may be NULL. Takes @value. */
 json_t *s3_call_done(const char *name, json_t *value);
 json_t *s3_call_text(struct str s);
+json_t *s3_call_time(int64_t ms);
 
 /* A text argument; absent when it was not given. */
 struct str s3_call_arg(struct call *c, const char *name);
@@ -44,6 +45,12 @@ json_t *s3_verb_policy_list(struct call *c);
 json_t *s3_verb_policy_show(struct call *c);
 json_t *s3_verb_policy_delete(struct call *c);
 json_t *s3_verb_explain(struct call *c);
+/* Verbs of verbs_kms.c. */
+json_t *s3_verb_kms_create(struct call *c);
+json_t *s3_verb_kms_list(struct call *c);
+json_t *s3_verb_kms_rotate(struct call *c);
+json_t *s3_verb_kms_disable(struct call *c);
+json_t *s3_verb_kms_enable(struct call *c);
 /* Verbs of verbs_limits.c. */
 json_t *s3_verb_limit_set(struct call *c);
 json_t *s3_verb_limit_show(struct call *c);

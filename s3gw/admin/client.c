@@ -29,6 +29,8 @@ static const char help[] =
     "  limit set user|bucket NAME [--max-bytes N] [--max-objects N]\n"
     "            [--requests-per-second N] [--bytes-per-second N]   0: no limit; rates are of users\n"
     "  limit show user|bucket NAME\n"
+    "  kms key create|rotate|disable|enable NAME   keys of SSE-S3 (sse-s3) and SSE-KMS\n"
+    "  kms key list\n"
     "  bucket list [--owner USER]\n"
     "  bucket show NAME\n"
     "  status\n"
@@ -46,7 +48,7 @@ static const char help[] =
 
 /* What may follow a verb, in order; a name that begins with '?' may be left out when others follow. */
 static const struct verb {
-    const char *words[2];
+    const char *words[3];
     const char *args[3]; /* "@policy": the text of that file */
 } verbs[] = {
     {{"user", "create"}, {"id"}},       {{"user", "list"}, {NULL}},      {{"user", "show"}, {"id"}},
@@ -58,6 +60,8 @@ static const struct verb {
     {{"policy", "put"}, {"user", "name", "@policy"}}, {{"policy", "list"}, {"user"}},
     {{"policy", "show"}, {"user", "name"}}, {{"policy", "delete"}, {"user", "name"}},
     {{"explain", NULL}, {"user", "action", "resource"}},
+    {{"kms", "key", "create"}, {"name"}}, {{"kms", "key", "list"}, {NULL}}, {{"kms", "key", "rotate"}, {"name"}},
+    {{"kms", "key", "disable"}, {"name"}}, {{"kms", "key", "enable"}, {"name"}},
     {{"limit", "set"}, {"what", "name"}}, {{"limit", "show"}, {"what", "name"}},
 };
 
@@ -87,15 +91,22 @@ static const char *const option_fields[] = {"display_name", "email", "access_key
 
 /* --- the question ----------------------------------------------------------------------------- */
 
+/* How many of them @words are; 0: another verb. */
+static int match(const struct verb *v, char **words, int n)
+{
+    int i = 0;
+    for (; i < (int)ARRAY_LEN(v->words) && v->words[i]; i++)
+        if (i >= n || strcmp(words[i], v->words[i]) != 0)
+            return 0;
+    return i;
+}
+
 static const struct verb *find_verb(char **words, int n, int *used)
 {
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-        const struct verb *v = &verbs[i];
-        int need = v->words[1] ? 2 : 1;
-        if (n >= need && strcmp(words[0], v->words[0]) == 0 && (need == 1 || strcmp(words[1], v->words[1]) == 0)) {
-            *used = need;
-            return v;
-        }
+        *used = match(&verbs[i], words, n);
+        if (*used > 0)
+            return &verbs[i];
     }
     return NULL;
 }
@@ -245,6 +256,7 @@ static bool print_list(json_t *answer)
         {"keys", {"access_key", "user", "created"}},
         {"buckets", {"name", "owner", "group", "created"}},
         {"policies", {"name"}},
+        {"kms_keys", {"name", "generations", "created"}},
     };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         json_t *list = json_object_get(answer, lists[i].list), *row;
@@ -254,8 +266,13 @@ static bool print_list(json_t *answer)
         json_array_foreach(list, at, row)
         {
             for (size_t col = 0; col < ARRAY_LEN(lists[i].columns) && lists[i].columns[col]; col++) {
-                const char *cell = json_string_value(json_object_get(row, lists[i].columns[col]));
-                printf("%s%s", col ? "\t" : "", cell && *cell ? cell : "-");
+                const json_t *v = json_object_get(row, lists[i].columns[col]);
+                const char *cell = json_string_value(v);
+                printf("%s", col ? "\t" : "");
+                if (json_is_integer(v))
+                    printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+                else
+                    printf("%s", cell && *cell ? cell : "-");
             }
             printf("%s\n", json_is_true(json_object_get(row, "disabled")) ? "\tdisabled" : "");
         }
@@ -339,7 +356,9 @@ static int parse(int argc, char **argv, struct asked *a)
     if (!v || !take_words(v, argv + optind + used, argc - optind - used, a->request))
         return USAGE;
     char verb[32];
-    (void)snprintf(verb, sizeof(verb), "%s%s%s", v->words[0], v->words[1] ? " " : "", v->words[1] ? v->words[1] : "");
+    size_t at = 0;
+    for (int i = 0; i < used && at < sizeof(verb); i++)
+        at += (size_t)snprintf(verb + at, sizeof(verb) - at, "%s%s", i ? " " : "", v->words[i]);
     json_object_set_new(a->request, "verb", json_string(verb));
     return DONE;
 }

@@ -50,7 +50,7 @@ json_t *s3_call_text(struct str s)
     return j ? j : json_string("(not UTF-8)");
 }
 
-static json_t *time_text(int64_t ms)
+json_t *s3_call_time(int64_t ms)
 {
     time_t s = (time_t)(ms / 1000);
     struct tm tm;
@@ -110,13 +110,13 @@ static json_t *user_json(struct call *c, const struct s3_user *u)
         json_array_append_new(list, s3_call_text(keys[i].access_key));
     return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "id", s3_call_text(u->id), "display_name",
                      s3_call_text(u->display_name), "email", s3_call_text(u->email), "disabled", (int)u->disabled, "root",
-                     (int)u->root, "created", time_text(u->created_ms), "access_keys", list);
+                     (int)u->root, "created", s3_call_time(u->created_ms), "access_keys", list);
 }
 
 static json_t *key_json(const struct s3_access_key *k, bool with_secret)
 {
     json_t *j = json_pack("{s:o, s:o, s:o}", "access_key", s3_call_text(k->access_key), "user", s3_call_text(k->user_id),
-                          "created", time_text(k->created_ms));
+                          "created", s3_call_time(k->created_ms));
     if (j && with_secret)
         json_object_set_new(j, "secret_key", s3_call_text(k->secret));
     return j;
@@ -378,7 +378,7 @@ static json_t *bucket_json(const struct s3_bucket *b)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", s3_call_text(b->name), "owner", s3_call_text(b->owner_id), "group",
                      s3_call_text(b->group), "versioning", s3_call_text(b->versioning.n ? b->versioning : STR("never")), "created",
-                     time_text(b->created_ms));
+                     s3_call_time(b->created_ms));
 }
 
 /* Calls @each (may be NULL) for every bucket of @owner (absent: all); how many, or negative errno. */
@@ -485,14 +485,14 @@ static json_t *lifecycle(struct call *c)
     c->c->lifecycle(c->c->arg, &n);
     json_t *j = json_pack("{s:b, s:I}", "running", (int)n.running, "failures", (json_int_t)n.failures);
     if (n.running)
-        json_object_set_new(j, "pass", json_pack("{s:o, s:o, s:o}", "begun", time_text(n.begun_ms), "bucket",
+        json_object_set_new(j, "pass", json_pack("{s:o, s:o, s:o}", "begun", s3_call_time(n.begun_ms), "bucket",
                                                  s3_call_text(str_c(n.bucket)), "done", tally_json(&n.now)));
     else
-        json_object_set_new(j, "next", time_text(n.next_ms));
+        json_object_set_new(j, "next", s3_call_time(n.next_ms));
     if (n.last_ended_ms)
         json_object_set_new(j, "last_pass",
-                            json_pack("{s:o, s:o, s:o}", "begun", time_text(n.last_begun_ms), "ended",
-                                      time_text(n.last_ended_ms), "done", tally_json(&n.last)));
+                            json_pack("{s:o, s:o, s:o}", "begun", s3_call_time(n.last_begun_ms), "ended",
+                                      s3_call_time(n.last_ended_ms), "done", tally_json(&n.last)));
     return s3_call_done("lifecycle", j);
 }
 
@@ -523,6 +523,9 @@ static const struct {
     {"policy show", s3_verb_policy_show}, {"policy delete", s3_verb_policy_delete},
     {"explain", s3_verb_explain},         {"limit set", s3_verb_limit_set},
     {"limit show", s3_verb_limit_show},
+    {"kms key create", s3_verb_kms_create},   {"kms key list", s3_verb_kms_list},
+    {"kms key rotate", s3_verb_kms_rotate},   {"kms key disable", s3_verb_kms_disable},
+    {"kms key enable", s3_verb_kms_enable},
 };
 
 json_t *s3_admin_run(const struct s3_admin_context *context, json_t *request)

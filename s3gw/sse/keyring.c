@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dfscore/base/clock.h"
+
 enum { KEY_BYTES = 32, GENERATION_BYTES = 4 };
 
 struct key {
@@ -398,9 +400,9 @@ int s3_keyring_open(const char *path, struct s3_keyring **ret)
     if (r == 0 && fd >= 0)
         r = load(k, fd);
     if (r == 0 && fd < 0) {
-        r = new_key(k, STR(S3_KEY_OF_SSE_S3), 0);
+        r = new_key(k, STR(S3_KEY_OF_SSE_S3), dfs_now_ms());
         if (r == 0)
-            r = new_key(k, STR(S3_KEY_OF_KMS), 0);
+            r = new_key(k, STR(S3_KEY_OF_KMS), dfs_now_ms());
         if (r == 0)
             r = save(k);
     }

@@ -3,6 +3,7 @@
 
 #include "s3gw/admin/verbs.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/sse/keyring.h"
 
 static struct s3_gw gw;
 static struct s3_admin_context context = {.gw = &gw};
@@ -187,6 +188,34 @@ static void users_with_buckets_stay_and_all_pages_are_listed(void **state)
     expect_code("{'verb':'bucket show','name':'nope'}", "missing", "nope");
 }
 
+static void kms_keys_are_made_rotated_and_disabled(void **state)
+{
+    (void)state;
+    char *tmp = test_tmpdir();
+    AUTO(buf_free) struct buf path = BUF(4096);
+    buf_addf(&path, "%s/ring%c", tmp, 0);
+    expect_code("{'verb':'kms key list'}", "refused", "no key ring");
+    expect_code("{'verb':'kms key create','name':'mine'}", "refused", "no key ring");
+    assert_int_equal(s3_keyring_open(path.p, &gw.keyring), 0);
+    expect_ok("{'verb':'kms key create','name':'mine'}");
+    expect_code("{'verb':'kms key create','name':'mine'}", "exists", "'mine'");
+    expect_code("{'verb':'kms key create','name':'a b'}", "usage", "A-Z");
+    expect_code("{'verb':'kms key create'}", "usage", "name");
+    expect_ok("{'verb':'kms key rotate','name':'mine'}");
+    expect_code("{'verb':'kms key rotate','name':'none'}", "missing", "'none'");
+    expect_ok("{'verb':'kms key disable','name':'mine'}");
+    json_t *list = ask("{'verb':'kms key list'}");
+    const json_t *keys = json_object_get(list, "kms_keys"), *mine = json_array_get(keys, 2);
+    assert_int_equal(json_array_size(keys), 3);
+    assert_string_equal(json_string_value(json_object_get(mine, "name")), "mine");
+    assert_int_equal(json_integer_value(json_object_get(mine, "generations")), 2);
+    assert_true(json_is_true(json_object_get(mine, "disabled")));
+    json_decref(list);
+    expect_ok("{'verb':'kms key enable','name':'mine'}");
+    s3_keyring_free(&gw.keyring);
+    test_tmpdir_free(&tmp);
+}
+
 #define IN_INDEX(test) cmocka_unit_test_setup_teardown(test, open_index, close_index)
 
 int main(void)
@@ -199,6 +228,7 @@ int main(void)
         IN_INDEX(disabling_enabling_deleting),
         IN_INDEX(a_key_belongs_to_the_user_who_is_named),
         IN_INDEX(users_with_buckets_stay_and_all_pages_are_listed),
+        IN_INDEX(kms_keys_are_made_rotated_and_disabled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
