@@ -69,7 +69,8 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "Accept AWS Signature Version 2 from old clients."),
     CONF_ENUM(C, bucket_defaults, "bucket_defaults", "open", "open|aws", CONF_RESTART,
               "What new buckets begin with. open: ACLs work, nothing is blocked, as older applications\n"
-              "expect. aws: BucketOwnerEnforced and the whole public access block, as AWS does."),
+              "expect. aws: BucketOwnerEnforced, the whole public access block and, with a key ring, AES256, as AWS\n"
+              "does."),
     CONF_BOOL(C, acl_emails, "acl_email_grants", "yes", CONF_RESTART,
               "Accept grants to users named by their e-mail address; AWS answers 405 to them since 2025."),
     CONF_STR(C, key_ring, "key_ring", "", 0, 4000, CONF_RESTART,

@@ -13,6 +13,7 @@
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/listing.h"
 #include "s3gw/policy/access.h"
+#include "s3gw/sse/defaults.h"
 #include "s3gw/policy/acl.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
@@ -143,6 +144,8 @@ static enum s3err creation_headers(struct s3_req *q, struct s3_bucket *b)
     static const char whole_block = S3_PAB_ALL;
     if (e == S3ERR_OK && q->gw->closed_buckets)
         e = add_doc(q, b, STR("pab"), str_of(&whole_block, 1));
+    if (e == S3ERR_OK && q->gw->closed_buckets && q->gw->kms)
+        e = add_doc(q, b, STR("encryption"), s3_sse_defaults_aes256());
     return e == S3ERR_OK ? ownership_and_acl(q, b) : e;
 }
 

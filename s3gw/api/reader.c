@@ -184,3 +184,16 @@ int s3_reader_read(struct s3_reader *rd, struct s3_dfs *d, uint64_t at, void *ou
     }
     return 0;
 }
+
+size_t s3_reader_step(struct s3_reader *rd, uint64_t at, size_t max)
+{
+    uint64_t content;
+    if (at >= rd->n)
+        return 0;
+    max = (size_t)MIN(rd->n - at, (uint64_t)max);
+    if (!rd->dek || seek(rd, rd->first + at, &content) < 0) /* read() says why */
+        return max;
+    uint64_t from = rd->first + at - rd->begins;
+    size_t rest = S3_FRAME_PLAIN - (size_t)(from % S3_FRAME_PLAIN);
+    return max <= rest ? max : max - (max - rest) % S3_FRAME_PLAIN;
+}

@@ -29,5 +29,7 @@ int s3_reader_new(struct s3_req *q, const struct s3_object *o, const uint8_t *de
  */
 int s3_reader_read(struct s3_reader *rd, struct s3_dfs *d, uint64_t at, void *out, size_t n,
                    bool wait) MUST_CHECK;
+/* How many of at most @max bytes from @at on to read in one go, so that it ends with a frame. */
+size_t s3_reader_step(struct s3_reader *rd, uint64_t at, size_t max);
 
 #endif

@@ -16,7 +16,8 @@ static bool make_block(struct s3_exchange *x)
     o->size = S3_OUT_BLOCK_MIN;
     if (s3_budget_take(&x->http->gw->small, S3_OUT_BLOCK)) {
         x->req.resp.counted += S3_OUT_BLOCK; /* given back with the request */
-        o->size = S3_OUT_BLOCK;
+        /* Behind a reader half of it is libmicrohttpd's buffer: read_through(). */
+        o->size = x->req.resp.reader ? S3_OUT_BLOCK / 2 : S3_OUT_BLOCK;
     }
     o->block = dfs_alloc(o->size);
     return o->block != NULL;
@@ -27,7 +28,7 @@ static int fill_from_reader(struct s3_exchange *x, bool wait)
 {
     struct s3_outflow *o = &x->out;
     const struct s3_resp *resp = &x->req.resp;
-    size_t n = (size_t)MIN(resp->body_length - o->done, (uint64_t)o->size);
+    size_t n = s3_reader_step(resp->reader, o->done, o->size);
     if (n == 0)
         return -ERANGE;
     int r = s3_reader_read(resp->reader, x->http->gw->dfs, o->done, o->block, n, wait);
@@ -81,16 +82,31 @@ static ssize_t cut(struct s3_exchange *x, int r)
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+/* Straight to libmicrohttpd's buffer: decrypted where it is sent from. As fill(), without waiting. */
+static int read_through(struct s3_exchange *x, char *out, size_t max, size_t *ret)
+{
+    struct s3_outflow *o = &x->out;
+    struct s3_reader *rd = x->req.resp.reader;
+    size_t n = s3_reader_step(rd, o->done, max);
+    int r = n > 0 ? s3_reader_read(rd, x->http->gw->dfs, o->done, out, n, false) : -ERANGE;
+    if (r == 0) {
+        o->done += n;
+        *ret = n;
+    }
+    return r;
+}
+
 static ssize_t read_pieces(void *arg, uint64_t pos, char *out, size_t max)
 {
     (void)pos; /* always in order */
     struct s3_exchange *x = arg;
     struct s3_outflow *o = &x->out;
+    size_t direct = 0;
     s3_exchange_received(x);
     if (o->error < 0)
         return cut(x, o->error);
     if (o->from == o->to) {
-        int r = fill(x, false);
+        int r = x->req.resp.reader ? read_through(x, out, max, &direct) : fill(x, false);
         if (r == -EAGAIN) {
             if (!s3_exchange_reserve(x->http))
                 return cut(x, -ECANCELED);
@@ -104,6 +120,8 @@ static ssize_t read_pieces(void *arg, uint64_t pos, char *out, size_t max)
         }
         if (r < 0)
             return cut(x, r);
+        if (direct > 0)
+            return (ssize_t)direct;
     }
     size_t n = MIN(max, o->to - o->from);
     memcpy(out, o->block + o->from, n);
@@ -155,8 +173,8 @@ static struct MHD_Response *file_body(struct s3_exchange *x)
             x->out.fd = -1; /* the response's */
         return r;
     }
-    return MHD_create_response_from_callback(resp->body_length, S3_OUT_BLOCK_MIN, read_pieces, x,
-                                             NULL);
+    size_t block = resp->reader ? x->out.size : S3_OUT_BLOCK_MIN;
+    return MHD_create_response_from_callback(resp->body_length, block, read_pieces, x, NULL);
 }
 
 static struct MHD_Response *body(struct s3_exchange *x)

@@ -76,7 +76,8 @@ struct s3_outflow {
     size_t extent;   /* the one being read; 0 with a reader */
     uint64_t done;   /* bytes of it, or of the body, already in the block or sent */
     char *block;     /* owned; NULL until needed */
-    size_t size;     /* of the block: S3_OUT_BLOCK, or S3_OUT_BLOCK_MIN when memory is short */
+    size_t size;     /* of the block: S3_OUT_BLOCK, half of it with a reader, or S3_OUT_BLOCK_MIN when
+                        memory is short */
     size_t from, to; /* what of the block is not sent yet */
     int error;       /* of fill() */
     bool begun;      /* s3_answer_begin() has said 0 */

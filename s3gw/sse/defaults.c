@@ -33,3 +33,9 @@ int s3_sse_defaults_decode(struct str record, struct s3_sse_defaults *ret)
                                     .blocks_sse_c = bits & BLOCKS_SSE_C};
     return 0;
 }
+
+struct str s3_sse_defaults_aes256(void)
+{
+    static const char record[] = {RECORD_VERSION, S3_SSE_S3, 0, 0};
+    return str_of(record, sizeof(record));
+}

@@ -24,4 +24,7 @@ void s3_sse_defaults_encode(const struct s3_sse_defaults *d, struct buf *out);
 /* An absent record is no default. 0 or -EBADMSG. */
 int s3_sse_defaults_decode(struct str record, struct s3_sse_defaults *ret) MUST_CHECK;
 
+/* The record of AES256 and nothing else; lives for ever. */
+struct str s3_sse_defaults_aes256(void);
+
 #endif

@@ -542,6 +542,21 @@ def test_a_ring_in_the_environment():
         c.remove()
 
 
+def test_buckets_that_begin_as_aws_makes_them_encrypt(tmp_path):
+    (tmp_path / "conf").write_text("bucket_defaults = aws\n")
+    c = Cluster(args=["--config", str(tmp_path / "conf")])
+    try:
+        s3 = c.start().boto3()
+        s3.create_bucket(Bucket="closed")
+        assert s3.put_object(Bucket="closed", Key="k", Body=b"x")["ServerSideEncryption"] == "AES256"
+        assert s3.get_bucket_encryption(Bucket="closed")["ServerSideEncryptionConfiguration"]["Rules"]
+        # a file of settings says what it says: no customer keys without TLS
+        assert error(s3.put_object, Bucket="closed", Key="k", Body=b"x", **Key().args) == ("InvalidRequest", 400)
+        assert c.stop() == 0
+    finally:
+        c.remove()
+
+
 def test_forms_encrypt_as_their_fields_say(cluster, s3, bucket):
     import json
     import datetime

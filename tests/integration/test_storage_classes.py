@@ -196,3 +196,44 @@ def test_rows_that_mean_nothing_are_refused_at_start(tmp_path, row):
     done = subprocess.run([str(BUILD / "s3gw"), "standalone", "--data", str(tmp_path / "data"), "--config", str(conf)],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "storage_class = " in done.stderr
+
+
+def test_encrypted_objects_move_between_groups_as_they_are(groups):
+    s3, name = groups.boto3(), "sealed-moves"
+    s3.create_bucket(Bucket=name)
+    bodies = {"small": payload("s", 1, 1000), "large": payload("l", 1, 1_000_000)}
+    for key, body in bodies.items():
+        s3.put_object(Bucket=name, Key=key, Body=body, ServerSideEncryption="AES256")
+    upload = s3.create_multipart_upload(Bucket=name, Key="multi", ServerSideEncryption="AES256")["UploadId"]
+    pieces = [payload("m", n, size) for n, size in ((1, 5 * MIB + 3), (2, 5 * MIB), (3, 77))]
+    parts = [{"PartNumber": n, "ETag": s3.upload_part(Bucket=name, Key="multi", UploadId=upload, PartNumber=n,
+                                                      Body=piece)["ETag"]} for n, piece in enumerate(pieces, 1)]
+    s3.complete_multipart_upload(Bucket=name, Key="multi", UploadId=upload, MultipartUpload={"Parts": parts})
+    bodies["multi"] = b"".join(pieces)
+    before = {k: s3.head_object(Bucket=name, Key=k)["ETag"] for k in bodies}
+    for key in list(bodies):  # by a copy under the same key ...
+        s3.copy_object(Bucket=name, Key="copy-" + key, CopySource=f"{name}/{key}", StorageClass="COLD",
+                       ServerSideEncryption="AES256")
+        s3.copy_object(Bucket=name, Key="clear-" + key, CopySource=f"{name}/{key}", StorageClass="COLD")
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [
+        {"ID": "t", "Status": "Enabled", "Filter": {"ObjectSizeLessThan": 1 << 40},
+         "Transitions": [{"Days": 0, "StorageClass": "COLD"}]}]})
+    wait_until("all to move", lambda: all(o["StorageClass"] == "COLD"  # ... and by a rule
+                                          for o in s3.list_objects_v2(Bucket=name)["Contents"]))
+
+    def check():
+        client = groups.boto3()
+        for key, body in bodies.items():
+            for prefix in ("", "copy-", "clear-"):
+                got = client.get_object(Bucket=name, Key=prefix + key)
+                assert got["Body"].read() == body
+                assert got.get("ServerSideEncryption") == (None if prefix == "clear-" else "AES256")
+                assert prefix == "clear-" or got["ETag"] == before[key]
+        part = client.get_object(Bucket=name, Key="multi", Range=f"bytes={5 * MIB}-{10 * MIB + 10}")
+        assert part["Body"].read() == bodies["multi"][5 * MIB:10 * MIB + 11]
+    check()
+    groups.stop()
+    groups.args.append("--rebuild-index")
+    groups.start()
+    groups.args.remove("--rebuild-index")
+    check()

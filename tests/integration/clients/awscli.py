@@ -68,6 +68,27 @@ def multipart_copy_and_presign(aws, tmp, cluster):
     aws("s3", "rb", "--force", "s3://cli-big")
 
 
+def encrypts_three_ways(aws, tmp):
+    aws("s3", "mb", "s3://cli-sse")
+    data = content(9_000_000, 5)
+    (tmp / "clear").write_bytes(data)
+    (tmp / "key").write_bytes(content(32, 6))
+    customer = ["--sse-c", "AES256", "--sse-c-key", f"fileb://{tmp / 'key'}"]
+    for name, words, read in (("s3", ["--sse", "AES256"], []), ("kms", ["--sse", "aws:kms"], []),
+                              ("customer", customer, customer)):
+        aws("s3", "cp", str(tmp / "clear"), f"s3://cli-sse/{name}", *words)
+        aws("s3", "cp", f"s3://cli-sse/{name}", str(tmp / name), *read)
+        assert (tmp / name).read_bytes() == data
+    assert aws("s3", "cp", "s3://cli-sse/customer", str(tmp / "none"), check=False).returncode != 0
+    aws("s3", "cp", "s3://cli-sse/s3", "s3://cli-sse/copy", "--sse", "aws:kms")
+    assert aws.api("head-object", "--bucket", "cli-sse", "--key", "copy")["ServerSideEncryption"] == "aws:kms"
+    rule = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+    aws.api("put-bucket-encryption", "--bucket", "cli-sse", "--server-side-encryption-configuration", json.dumps(rule))
+    aws("s3", "cp", str(tmp / "clear"), "s3://cli-sse/default")
+    assert aws.api("head-object", "--bucket", "cli-sse", "--key", "default")["ServerSideEncryption"] == "AES256"
+    aws("s3", "rb", "--force", "s3://cli-sse")
+
+
 def streams_through_pipes(aws):
     aws("s3", "mb", "s3://cli-pipe")
     data = content(9_000_000, 3)

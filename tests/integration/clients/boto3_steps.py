@@ -112,6 +112,23 @@ def checksums(s3):
     s3.delete_bucket(Bucket="boto-sum")
 
 
+def encryption(s3):
+    import io
+    import os
+    s3.create_bucket(Bucket="boto-sse")
+    key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": os.urandom(32)}
+    data = os.urandom(1 << 20) * 17  # the transfer manager uploads it in parts, and downloads it in ranges
+    for args, read in ((key, key), ({"ServerSideEncryption": "AES256"}, {}), ({"ServerSideEncryption": "aws:kms"}, {})):
+        s3.upload_fileobj(io.BytesIO(data), "boto-sse", "k", ExtraArgs=args)
+        got = io.BytesIO()
+        s3.download_fileobj("boto-sse", "k", got, ExtraArgs=read)
+        assert got.getvalue() == data
+        assert s3.head_object(Bucket="boto-sse", Key="k", **read).get("ServerSideEncryption") == args.get(
+            "ServerSideEncryption")
+    s3.delete_object(Bucket="boto-sse", Key="k")
+    s3.delete_bucket(Bucket="boto-sse")
+
+
 def newest():
     import boto3
     return tuple(int(p) for p in boto3.__version__.split(".")[:2]) >= (1, 36)

@@ -22,6 +22,10 @@ def test_large_files_copies_and_presigned_urls(aws, tmp_path, either):
     awscli.multipart_copy_and_presign(aws, tmp_path, either)
 
 
+def test_encryption(aws, tmp_path):
+    awscli.encrypts_three_ways(aws, tmp_path)
+
+
 def test_pipes_and_moves(aws):
     awscli.streams_through_pipes(aws)
 

@@ -37,3 +37,7 @@ def test_presigned_urls_of_signature_version_2(either):
 
 def test_checksums(client):
     boto3_steps.checksums(client)
+
+
+def test_encryption(client):
+    boto3_steps.encryption(client)

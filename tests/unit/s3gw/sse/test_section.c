@@ -119,6 +119,8 @@ static void defaults_come_back(void **state)
         b.p[1] = S3_SSE_C;
         assert_int_equal(s3_sse_defaults_decode(buf_str(&b), &got), -EBADMSG);
     }
+    assert_int_equal(s3_sse_defaults_decode(s3_sse_defaults_aes256(), &got), 0);
+    assert_int_equal(got.mode, S3_SSE_S3);
     assert_int_equal(s3_sse_defaults_decode(STR_NULL, &got), 0);
     assert_int_equal(got.mode, S3_SSE_NONE);
 }
