@@ -155,7 +155,7 @@ $(B)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(LIBS_ALL)
 	$(call link,$(FUZZ_LINK) $(LIBS_s3gw))
 
 .SECONDARY:
-.PHONY: unit-bins unit integration check asan tsan fuzz torture
+.PHONY: unit-bins unit integration clients-more check asan tsan fuzz torture
 unit-bins: $(UNIT_BIN) $(if $(filter-out fuzz,$(KIND)),$(FUZZ_BIN))
 
 unit: unit-bins ## unit tests and corpus replay; quick, run it often (T=word picks)
@@ -170,6 +170,12 @@ $(CLIENTS): tests/integration/clients/install tests/integration/clients/requirem
 
 integration: all $(DEPS_CHECK) $(CLIENTS) ## real clients against real processes; T=multipart picks
 	@tests/run-integration $(B) $(T)
+
+clients-more: all $(DEPS_CHECK) ## FastDFS clients whose packages are large (Java, from Maven), on a cluster
+	@packaging/install-deps more
+	@tests/integration/clients/install-more
+	@S3GW_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+		-c tests/integration/pytest.ini --rootdir=tests/integration tests/integration/clients/more.py
 
 check: all unit-bins $(CLIENTS) ## lint basics, unit, corpus replay, integration: what CI runs
 	@tests/run-check $(B)
