@@ -61,7 +61,8 @@ static const struct dfs_conf_row rows[] = {
              "is strict: with fewer members in service writes are refused (EAGAIN)."),
     CONF_DURATION(C, copy_timeout_ms, "copy_timeout", "10s", 100, 3600000, "s", CONF_RESTART,
                   "A write that has not got its copies after this long is answered with EAGAIN: it is\n"
-                  "on this server's disk, and may or may not reach the others."),
+                  "on this server's disk, and may or may not reach the others. Counted anew while they get\n"
+                  "on with a large file, at most 30 times."),
     CONF_INT(C, max_connections, "max_connections", "4096", 1, 1000000, NULL, CONF_RESTART,
              "Connections at one time; further ones are closed at once."),
     CONF_INT(C, work_threads, "work_threads", "2", 1, 64, NULL, CONF_RESTART,

@@ -26,13 +26,13 @@ struct sto_copies {
 /* What the members in service have of one path. */
 struct standing {
     unsigned n;
-    uint64_t position[DFS_SERVERS_MAX];
+    struct sto_standing of[DFS_SERVERS_MAX];
 };
 
 static struct standing stand(struct sto_copies *c, unsigned path)
 {
     struct standing s;
-    s.n = sto_followers_standing(c->o.followers, path, s.position);
+    s.n = sto_followers_standing(c->o.followers, path, s.of);
     return s;
 }
 
@@ -45,8 +45,18 @@ static bool enough(const struct sto_copies *c, const struct standing *s, uint64_
 {
     unsigned have = 1;
     for (unsigned i = 0; i < s->n; i++)
-        have += s->position[i] >= position;
+        have += s->of[i].position >= position;
     return have >= needed(c, s->n);
+}
+
+/* When the time of @w is over: counted from the last step of a member that lacks it. */
+static uint64_t deadline(struct sto_copies *c, const struct standing *s, const struct sto_copies_wait *w)
+{
+    uint64_t timeout = atomic_load(&c->timeout_ms), from = w->since_ms;
+    for (unsigned i = 0; i < s->n; i++)
+        if (s->of[i].position < w->position)
+            from = MAX(from, s->of[i].progress_ms);
+    return MIN(from, w->since_ms + (STO_COPIES_MOST - 1) * timeout) + timeout;
 }
 
 /* Takes those of @path that have what they need, or whose time is over, off the list: in their order. */
@@ -59,7 +69,7 @@ static struct sto_copies_wait *take(struct sto_copies *c, unsigned path, const s
     while (*at) {
         struct sto_copies_wait *w = *at;
         bool ok = w->path == path && enough(c, s, w->position);
-        bool over = w->path == path && !ok && now >= w->until_ms;
+        bool over = w->path == path && !ok && now >= deadline(c, s, w);
         if (!ok && !over) {
             at = &w->next;
             continue;
@@ -114,7 +124,6 @@ void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w)
     }
     w->position = sto_store_end(c->o.store, w->path);
     w->since_ms = dfs_mono_ms();
-    w->until_ms = w->since_ms + atomic_load(&c->timeout_ms);
     w->next = NULL;
     unsigned path = w->path; /* w may be gone the moment the lock is given back */
     uint64_t position = w->position;
@@ -190,13 +199,12 @@ int sto_copies_ready(struct sto_copies *c)
 
 /* --- deadlines ------------------------------------------------------------------------------------ */
 
-/* How long until somebody's time is over; *stuck: somebody has waited for a while already. */
+/* How long until somebody's time may be over; *stuck: somebody has waited for a while already. */
 static uint64_t next_look(struct sto_copies *c, bool *stuck)
 {
-    uint64_t now = dfs_mono_ms(), ms = LOOK_MS;
+    uint64_t now = dfs_mono_ms(), ms = MIN((uint64_t)LOOK_MS, MAX(atomic_load(&c->timeout_ms) / 4, UINT64_C(1)));
     pthread_mutex_lock(&c->lock);
     for (const struct sto_copies_wait *w = c->first; w; w = w->next) {
-        ms = MIN(ms, w->until_ms > now ? w->until_ms - now : 0);
         *stuck = *stuck || now - w->since_ms >= STUCK_MS;
     }
     pthread_mutex_unlock(&c->lock);
@@ -248,10 +256,6 @@ void sto_copies_hurry(struct sto_copies *c, uint64_t ms)
         return;
     CHECK_OBJ(c, COPIES_MAGIC);
     atomic_store(&c->timeout_ms, ms);
-    pthread_mutex_lock(&c->lock);
-    for (struct sto_copies_wait *w = c->first; w; w = w->next)
-        w->until_ms = MIN(w->until_ms, dfs_mono_ms() + ms);
-    pthread_mutex_unlock(&c->lock);
     sto_members_wake(c->o.members);
 }
 

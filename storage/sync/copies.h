@@ -21,12 +21,15 @@
 
 struct sto_copies;
 
+enum { STO_COPIES_MOST = 30 };
+
 struct sto_copies_options {
     struct sto_store *store;         /* all of these outlive the copies */
     struct sto_members *members;
     struct sto_followers *followers;
     unsigned min;                    /* 0: auto */
-    uint64_t timeout_ms;             /* a write waits no longer */
+    uint64_t timeout_ms;             /* a write waits no longer, unless a member that lacks it gets on
+                                        (a large file is on its way): then STO_COPIES_MOST times that */
     void (*stuck)(void *arg);        /* a write waits for a member that may be dead: find out. May block.
                                         At most once a second. NULL: nobody finds out */
     void *arg;
@@ -41,7 +44,7 @@ struct sto_copies_wait {
      */
     void (*done)(struct sto_copies_wait *w, int result);
     /* private to copies.c */
-    uint64_t position, since_ms, until_ms;
+    uint64_t position, since_ms;
     struct sto_copies_wait *next;
 };
 

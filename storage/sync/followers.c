@@ -9,6 +9,7 @@ struct follower {
     char id[DFS_ID_MAX + 1]; /* empty: free */
     uint64_t *position;      /* owned; by store path; 0: not heard yet */
     uint64_t heard_ms;       /* monotonic; 0: not yet */
+    uint64_t progress_ms;    /* the same; see struct sto_standing */
     bool gone;               /* see sto_followers_gone() */
 };
 
@@ -84,6 +85,8 @@ void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
     pthread_mutex_lock(&f->lock);
     struct follower *at = find(f, id, true);
     if (at) {
+        if (position > at->position[path])
+            at->progress_ms = dfs_mono_ms();
         at->position[path] = position;
         at->heard_ms = dfs_mono_ms();
         at->gone = false;
@@ -91,7 +94,7 @@ void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
     pthread_mutex_unlock(&f->lock);
 }
 
-unsigned sto_followers_standing(struct sto_followers *f, unsigned path, uint64_t *ret)
+unsigned sto_followers_standing(struct sto_followers *f, unsigned path, struct sto_standing *ret)
 {
     CHECK_OBJ(f, FOLLOWERS_MAGIC);
     ASSERT(path < f->paths);
@@ -102,10 +105,24 @@ unsigned sto_followers_standing(struct sto_followers *f, unsigned path, uint64_t
     for (size_t i = 0; i < n; i++) {
         const struct follower *at = find(f, peers[i].id, false);
         if (peers[i].status == DFS_ST_ACTIVE && !(at && at->gone))
-            ret[count++] = at ? at->position[path] : 0;
+            ret[count++] = at ? (struct sto_standing){at->position[path], at->progress_ms}
+                              : (struct sto_standing){0, 0};
     }
     pthread_mutex_unlock(&f->lock);
     return count;
+}
+
+void sto_followers_progress(struct sto_followers *f, const char *ip)
+{
+    struct sto_member peers[DFS_SERVERS_MAX];
+    size_t n = sto_members_peers(f->members, peers);
+    pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < n; i++) {
+        struct follower *at = strcmp(peers[i].ip, ip) == 0 ? find(f, peers[i].id, false) : NULL;
+        if (at)
+            at->progress_ms = dfs_mono_ms();
+    }
+    pthread_mutex_unlock(&f->lock);
 }
 
 size_t sto_followers_list(struct sto_followers *f, unsigned path, struct sto_follower_at *ret)

@@ -27,10 +27,16 @@ void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
                         const uint8_t log[STO_LOG_ID_LEN], uint64_t position);
 
 /*
- * The members in service, ourselves left out: how far each has our log of @path (DFS_SERVERS_MAX places;
- * 0: not heard yet). Returns how many there are.
+ * The members in service, ourselves left out: how far each has our log of @path (0: not heard yet), and when
+ * it last got on (monotonic ms): a position that grew, or a further piece of a large file. DFS_SERVERS_MAX
+ * places; returns how many there are.
  */
-unsigned sto_followers_standing(struct sto_followers *f, unsigned path, uint64_t *ret);
+struct sto_standing {
+    uint64_t position, progress_ms;
+};
+unsigned sto_followers_standing(struct sto_followers *f, unsigned path, struct sto_standing *ret);
+/* The members at @ip have asked for a further piece of a file. */
+void sto_followers_progress(struct sto_followers *f, const char *ip);
 /* Every member but ourselves, in service or not; DFS_SERVERS_MAX places. Returns how many. */
 struct sto_follower_at {
     char id[DFS_ID_MAX + 1];

@@ -13,6 +13,7 @@
 
 enum {
     COPY_BYTES = 256 * 1024,
+    PIECE_BYTES = 16 * 1024 * 1024,
     META_MAX = 1024 * 1024,
     LIST_MAX = 2 + STO_LOGS_MAX * 64,
     PULL_HEAD = 32,
@@ -115,10 +116,10 @@ static int ask_content(struct sto_puller *p, struct str name, uint64_t offset, u
     return r < 0 ? r : dfs_peer_answer(p->files, len);
 }
 
-static int receive_file(struct sto_puller *p, uint64_t len, int fd)
+static int receive_piece(struct sto_puller *p, uint64_t at, uint64_t len, int fd)
 {
-    for (uint64_t at = 0; at < len;) {
-        size_t n = (size_t)MIN(len - at, (uint64_t)COPY_BYTES);
+    for (uint64_t end = at + len; at < end;) {
+        size_t n = (size_t)MIN(end - at, (uint64_t)COPY_BYTES);
         int r = dfs_peer_read(p->files, p->copy, n);
         if (r == 0)
             r = sto_write_all(&sto_io_os, fd, p->copy, n, (off_t)at);
@@ -126,6 +127,27 @@ static int receive_file(struct sto_puller *p, uint64_t len, int fd)
             return r;
         at += n;
     }
+    return 0;
+}
+
+/*
+ * The whole file, piece by piece: a question now and then tells the peer that we get on (followers.h). The last
+ * piece is shorter than asked for; the one behind a last one of full length is refused (protocol 8.7).
+ */
+static int receive_file(struct sto_puller *p, struct str name, int fd, uint64_t *ret_size)
+{
+    uint64_t at = 0, len = PIECE_BYTES;
+    while (len == PIECE_BYTES) {
+        int r = ask_content(p, name, at, PIECE_BYTES, &len);
+        if (r == -EINVAL && at > 0)
+            break;
+        if (r == 0)
+            r = receive_piece(p, at, len, fd);
+        if (r < 0)
+            return r;
+        at += len;
+    }
+    *ret_size = at;
     return 0;
 }
 
@@ -153,21 +175,20 @@ static int fetch_meta(struct sto_puller *p, struct str name)
 static int fetch_whole(struct sto_puller *p, struct str name, int64_t time_s)
 {
     struct dfs_logical at;
-    uint64_t len;
+    struct dfs_fileid id;
+    uint64_t size = 0;
     int r = dfs_logical_parse(name, &at);
-    if (r == 0)
-        r = ask_content(p, name, 0, 0, &len);
     if (r < 0)
         return r;
+    if (dfs_filename_parse(name, &id) == 0 && id.size_known && !id.slave)
+        size = id.size;
     AUTO(sto_file_free) struct sto_file *f = NULL;
-    r = sto_file_open(p->o.store, (int)at.path_index, len, &f);
-    if (r < 0) { /* the content is on its way: the connection is of no use any more */
-        shutdown(dfs_peer_fd(p->files), SHUT_RDWR);
+    r = sto_file_open(p->o.store, (int)at.path_index, size, &f);
+    if (r < 0)
         return r;
-    }
-    r = receive_file(p, len, sto_file_fd(f));
+    r = receive_file(p, name, sto_file_fd(f), &size);
     if (r == 0)
-        r = sto_replica_file(p->o.store, &f, name, len, time_s);
+        r = sto_replica_file(p->o.store, &f, name, size, time_s);
     return r < 0 ? r : fetch_meta(p, name);
 }
 

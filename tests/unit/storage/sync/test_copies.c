@@ -210,6 +210,26 @@ static void the_deadline_refuses(void **state)
     end(&f);
 }
 
+static void a_member_that_gets_on_is_waited_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 2, 400, false);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    pulled(&f, B, 1);
+    begin(&f, &w);
+    uint64_t began = dfs_mono_ms();
+    const struct timespec nap = {0, 20 * 1000000};
+    while (dfs_mono_ms() - began < 1500) { /* a piece of a large file every 20 ms */
+        sto_followers_progress(f.followers, B);
+        nanosleep(&nap, NULL);
+        assert_int_equal(atomic_load(&w.result), 1);
+    }
+    assert_int_equal(outcome(&w), -EAGAIN); /* and then nothing more */
+    end(&f);
+}
+
 static void hurrying_shortens_every_wait(void **state)
 {
     (void)state;
@@ -266,6 +286,7 @@ int main(void)
         cmocka_unit_test(a_member_that_goes_offline_lets_go),
         cmocka_unit_test(who_waits_too_long_finds_out),
         cmocka_unit_test(the_deadline_refuses),
+        cmocka_unit_test(a_member_that_gets_on_is_waited_for),
         cmocka_unit_test(hurrying_shortens_every_wait),
         cmocka_unit_test(a_number_is_strict),
         cmocka_unit_test(another_log_s_position_says_nothing),
