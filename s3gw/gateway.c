@@ -101,6 +101,22 @@ static void judge_classes(const struct s3_gw *gw)
     }
 }
 
+static int set_native(struct s3_gw *gw, const struct s3gw_conf *conf)
+{
+    gw->native_token_ttl_s = (int64_t)(conf->native_token_ttl_ms / 1000);
+    gw->native = dfs_zalloc(conf->native_urls.n * sizeof(*gw->native));
+    if (!gw->native)
+        return -ENOMEM;
+    for (size_t i = 0; i < conf->native_urls.n; i++) {
+        struct s3_native_group *g = &gw->native[i];
+        (void)str_cut(str_c(conf->native_urls.v[i]), '=', &g->group, &g->secret);
+        g->group = str_trim(g->group);
+        g->secret = str_trim(g->secret);
+    }
+    gw->nnative = conf->native_urls.n;
+    return 0;
+}
+
 /* --- root ------------------------------------------------------------------------------------- */
 
 struct root_change {
@@ -427,6 +443,8 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     if (r == 0)
         r = set_domains(&g->conf->websites, &g->gw.websites, &g->gw.nwebsites);
     if (r == 0)
+        r = set_native(&g->gw, g->conf);
+    if (r == 0)
         r = set_classes(&g->gw, &g->conf->classes);
     if (r == 0)
         r = start_parts(g, root, err);
@@ -457,8 +475,10 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     g->gw.kms = NULL;
     free(g->gw.domains);
     free(g->gw.websites);
+    free(g->gw.native);
     g->gw.domains = g->gw.websites = NULL;
-    g->gw.ndomains = g->gw.nwebsites = 0;
+    g->gw.native = NULL;
+    g->gw.ndomains = g->gw.nwebsites = g->gw.nnative = 0;
 }
 
 void s3gw_gateway_reload(struct s3gw_gateway *g)

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "dfscore/fileid/fileid.h"
 #include "dfscore/net/addr.h"
 #include "s3gw/core/storage_class.h"
 
@@ -67,6 +68,12 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "with the power; never with a crash of a program."),
     CONF_BOOL(C, sigv2, "signature_v2", "yes", CONF_RESTART,
               "Accept AWS Signature Version 2 from old clients."),
+    CONF_LIST(C, native_urls, "native_url", 0, 64, CONF_RESTART,
+              "A group whose files unsigned clients may read by their FastDFS names, GET /group1/M00/00/00/...:\n"
+              "whoever knows a name may read it, also of what S3 stored there. group=secret asks for FastDFS's\n"
+              "anti-steal token too. May be repeated, one per group."),
+    CONF_DURATION(C, native_token_ttl_ms, "native_token_ttl", "600s", 1000, 86400000LL * 365, "s", CONF_RESTART,
+                  "How long such a token counts after its time stamp."),
     CONF_ENUM(C, bucket_defaults, "bucket_defaults", "open", "open|aws", CONF_RESTART,
               "What new buckets begin with. open: ACLs work, nothing is blocked, as older applications\n"
               "expect. aws: BucketOwnerEnforced, the whole public access block and, with a key ring, AES256, as AWS\n"
@@ -259,6 +266,19 @@ static int check_trackers(const struct s3gw_conf *conf, struct buf *err)
     return 0;
 }
 
+static int check_native(const struct s3gw_conf *conf, struct buf *err)
+{
+    for (size_t i = 0; i < conf->native_urls.n; i++) {
+        struct str group, secret;
+        (void)str_cut(str_c(conf->native_urls.v[i]), '=', &group, &secret);
+        if (!dfs_group_ok(str_trim(group)) || (secret.p && str_trim(secret).n == 0)) {
+            buf_addf(err, "native_url = %s: must be group, or group=secret", secret.p ? "..." : conf->native_urls.v[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
 int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
 {
     struct dfs_addr a;
@@ -280,5 +300,7 @@ int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
         r = check_trackers(conf, err);
     if (r == 0)
         r = check_classes(conf, err);
+    if (r == 0)
+        r = check_native(conf, err);
     return r < 0 ? r : check_tls(conf, err);
 }

@@ -33,6 +33,8 @@ struct s3gw_conf {
     uint64_t large_memory;      /* bytes */
     int durability;             /* enum s3gw_durability */
     bool sigv2;
+    struct dfs_conf_list native_urls; /* "group1", or "group1=secret of its tokens" */
+    uint64_t native_token_ttl_ms;
     int bucket_defaults;        /* enum s3gw_bucket_defaults */
     bool acl_emails;
     char *key_ring;             /* empty: none */

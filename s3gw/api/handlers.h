@@ -127,4 +127,7 @@ enum s3err s3_h_put_object_retention(struct s3_req *q);
 enum s3err s3_h_get_object_legal_hold(struct s3_req *q);
 enum s3err s3_h_put_object_legal_hold(struct s3_req *q);
 
+/* native_file.c */
+enum s3err s3_h_native_file(struct s3_req *q);
+
 #endif

@@ -6,6 +6,7 @@
 #include "s3gw/api/encryption.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lookup.h"
+#include "s3gw/api/object_get.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/reader.h"
 #include "s3gw/core/gw.h"
@@ -204,20 +205,12 @@ static enum s3err not_read(struct s3_req *q, int r)
     return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : S3ERR_INTERNAL_ERROR;
 }
 
-/* One try. *ret_r: why the bytes could not be read; then the object may have been replaced
- * meanwhile. */
-static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
+enum s3err s3_object_serve(struct s3_req *q, const struct s3_object *o, const uint8_t *dek,
+                           void (*headers)(struct s3_req *q, const struct s3_object *o), int *ret_r)
 {
-    bool get = q->method == S3_GET;
     *ret_r = 0;
     s3_resp_reset(q);
-    enum s3err e = s3_lookup(q, get || s3_req_has_param(q, STR("partNumber")), o);
-    uint8_t *dek = NULL;
-    if (e == S3ERR_OK)
-        e = s3_encryption_open(q, o, S3_OPEN_OBJECT, get, &dek);
-    if (e != S3ERR_OK)
-        return e;
-    e = s3_precond_read(q, &o->etag, o->mtime_ms);
+    enum s3err e = s3_precond_read(q, &o->etag, o->mtime_ms);
     if (e == S3ERR_NOT_MODIFIED) {
         s3_resp_etag(q, &o->etag);
         s3_resp_time(q, "Last-Modified", o->mtime_ms);
@@ -227,12 +220,26 @@ static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
         e = window_of(q, o, &w);
     if (e != S3ERR_OK)
         return e;
-    s3_object_headers_to(q, o);
-    if (get)
+    headers(q, o);
+    if (q->method == S3_GET)
         *ret_r = fill_body(q, o, dek, &w);
     else
         q->resp.body_length = w.n;
     return S3ERR_OK;
+}
+
+/* One try. *ret_r: why the bytes could not be read; then the object may have been replaced
+ * meanwhile. */
+static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
+{
+    bool detail = q->method == S3_GET || s3_req_has_param(q, STR("partNumber"));
+    *ret_r = 0;
+    s3_resp_reset(q);
+    uint8_t *dek = NULL;
+    enum s3err e = s3_lookup(q, detail, o);
+    if (e == S3ERR_OK)
+        e = s3_encryption_open(q, o, S3_OPEN_OBJECT, q->method == S3_GET, &dek);
+    return e == S3ERR_OK ? s3_object_serve(q, o, dek, s3_object_headers_to, ret_r) : e;
 }
 
 static enum s3err read_object(struct s3_req *q)

@@ -80,6 +80,8 @@ static enum s3_level level_of(const struct s3_req *q)
 {
     if (q->website)
         return S3_WEBSITE;
+    if (q->native_id.p)
+        return S3_NATIVE;
     return q->key.p ? S3_OBJECT : q->bucket.p ? S3_BUCKET : S3_SERVICE;
 }
 
@@ -106,7 +108,8 @@ static enum s3err not_allowed(struct s3_req *q, enum s3_level level, struct str 
         [S3_SERVICE] = "SERVICE",
         [S3_BUCKET] = "BUCKET",
         [S3_OBJECT] = "OBJECT",
-        [S3_WEBSITE] = "WEBSITE"};
+        [S3_WEBSITE] = "WEBSITE",
+        [S3_NATIVE] = "FILE"};
     return s3_err2(q, S3ERR_METHOD_NOT_ALLOWED, "Method", q->method_name, "ResourceType",
                    sub.p ? sub : str_c(types[level]));
 }

@@ -17,6 +17,11 @@ struct s3_serverlog;
 /* Are customer keys accepted without TLS? */
 enum s3_sse_c_over_http { S3_SSE_C_TLS_ONLY, S3_SSE_C_FROM_LOOPBACK, S3_SSE_C_ALWAYS };
 
+struct s3_native_group { /* whose files are served by their FastDFS names */
+    struct str group;
+    struct str secret; /* of tokens; empty: none are asked for */
+};
+
 struct s3_gw {
     struct s3_index *index;
     struct s3_dfs *dfs;        /* s3gw/dfs/dfs.h: stored files, notes */
@@ -27,6 +32,9 @@ struct s3_gw {
     size_t ndomains;
     struct str *websites;      /* likewise; below these buckets are websites */
     size_t nwebsites;
+    struct s3_native_group *native;
+    size_t nnative;
+    int64_t native_token_ttl_s; /* how long a token counts */
     struct str default_group;  /* of new buckets, "group1" */
     struct s3_classes classes; /* storage classes beside STANDARD */
     bool sigv2;                /* SigV2 accepted */

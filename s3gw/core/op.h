@@ -8,8 +8,8 @@
 
 #include "s3gw/core/req.h"
 
-/* WEBSITE: any path of a website host, which has no subresources. */
-enum s3_level { S3_SERVICE, S3_BUCKET, S3_OBJECT, S3_WEBSITE };
+/* WEBSITE: any path of a website host, which has no subresources. NATIVE: a file id of FastDFS. */
+enum s3_level { S3_SERVICE, S3_BUCKET, S3_OBJECT, S3_WEBSITE, S3_NATIVE };
 
 enum s3_body_kind {
     S3_BODY_NONE,   /* a body is read and thrown away */

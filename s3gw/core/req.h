@@ -128,6 +128,7 @@ struct s3_req {
     struct str bucket;        /* absent on service level */
     struct str key;           /* absent on bucket level; never empty */
     bool virtual_host;        /* the bucket was in the Host header */
+    struct str native_id;     /* a file asked for by its FastDFS name, group and all; else absent */
     bool website;             /* ... below a website domain: pages for anybody, not the API */
     struct s3_identity who;
     void *auth;               /* auth/'s own: signature, scope, payload mode; arena */

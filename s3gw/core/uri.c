@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/core/uri.h"
 
+#include "dfscore/fileid/fileid.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/names.h"
 
@@ -181,12 +182,30 @@ static bool lower(struct arena *a, struct str s, struct str *ret)
     return ret->p != NULL;
 }
 
+/* An unsigned GET or HEAD of a file id, of a group that is open for such. */
+static bool names_native_file(const struct s3_req *q, struct str path)
+{
+    struct dfs_fileid f;
+    if (q->gw->nnative == 0 || (q->method != S3_GET && q->method != S3_HEAD) ||
+        dfs_fileid_parse(path, &f) < 0 || s3_req_header(q, STR("authorization")).p ||
+        s3_req_has_param(q, STR("X-Amz-Signature")) || s3_req_has_param(q, STR("Signature")))
+        return false;
+    for (size_t i = 0; i < q->gw->nnative; i++)
+        if (str_eq(q->gw->native[i].group, f.group))
+            return true;
+    return false;
+}
+
 enum s3err s3_uri_address(struct s3_req *q)
 {
     struct str path = str_from(q->path, 1); /* parse() saw the slash */
     struct str bucket = host_bucket(q), key = path;
     if (q->website)
         q->nparams = 0;
+    if (!bucket.p && !q->website && names_native_file(q, path)) {
+        q->native_id = path;
+        return S3ERR_OK;
+    }
     if (bucket.p) {
         q->virtual_host = true;
         if (!lower(&q->arena, bucket, &bucket)) /* DNS knows no case, names are lower case */

@@ -28,7 +28,7 @@ enum s3err s3_uri_parse(struct s3_req *q, struct str target);
 
 /*
  * Bucket and key from the path and the Host header, by gw's domains: fills bucket, key,
- * virtual_host, website. A website knows no parameters: they are dropped. InvalidBucketName,
+ * virtual_host, website; or native_id alone. A website knows no parameters: they are dropped. InvalidBucketName,
  * KeyTooLongError, InvalidURI, InvalidRequest.
  */
 enum s3err s3_uri_address(struct s3_req *q);

@@ -108,6 +108,13 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
                 bool wait) MUST_CHECK;
 
 /*
+ * How large is it now? Asks the storage of this machine, and forgets what was kept of the file: for
+ * files that others may have deleted or appended to. On a remote storage the name must say it. Blocks.
+ * 0, -ENOENT, -ENOTSUP (an appender or a slave, remote), ...
+ */
+int s3_dfs_size(struct s3_dfs *d, struct str file_id, uint64_t *ret) MUST_CHECK;
+
+/*
  * A descriptor of its own for sending a whole run of a plain file, when all of [offset, offset+n)
  * is in memory (@wait false) or in any case (@wait true). -EAGAIN: not in memory, or not known;
  * -ENOTSUP: the file lives in a pack, whose space may be given back while it is sent: read it

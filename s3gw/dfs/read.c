@@ -381,6 +381,36 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
     return read_place(d, &p, offset, out, n, true, true);
 }
 
+static int far_size(struct s3_dfs *d, struct str file_id, uint64_t *ret)
+{
+    struct dfs_fileid f;
+    char first;
+    int r = dfs_fileid_parse(file_id, &f);
+    if (r < 0 || !f.size_known)
+        return r < 0 ? r : -ENOTSUP;
+    *ret = f.size;
+    return f.size == 0 ? 0 : s3_dfs_read(d, file_id, 0, &first, 1, true);
+}
+
+int s3_dfs_size(struct s3_dfs *d, struct str file_id, uint64_t *ret)
+{
+    CHECK_OBJ(d, S3_DFS_MAGIC);
+    struct place p;
+    struct open_file *f;
+    int r = place_of(file_id, &p);
+    if (r < 0)
+        return r;
+    s3_read_cache_drop(d->reads, file_id);
+    r = file_fetch(d, &p, &f);
+    if (r == -EREMOTE || (r < 0 && others_have(d, file_id)))
+        return far_size(d, file_id, ret);
+    if (r < 0)
+        return r;
+    *ret = p.in_pack ? p.size : f->size;
+    file_give(d->reads, f);
+    return 0;
+}
+
 /* Is all of it in memory? By samples: reading ahead makes memory resident in long runs. */
 static bool is_warm(int fd, uint64_t at, uint64_t n)
 {

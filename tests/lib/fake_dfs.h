@@ -95,6 +95,13 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
     return 0;
 }
 
+int s3_dfs_size(struct s3_dfs *d, struct str file_id, uint64_t *ret)
+{
+    (void)d, (void)file_id;
+    *ret = 100;
+    return fake_dfs.read_fails;
+}
+
 bool s3_dfs_has_group(const struct s3_dfs *d, struct str group)
 {
     (void)d;

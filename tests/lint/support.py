@@ -12,7 +12,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEGIN = "<!-- made from s3gw/api/ops.def by tests/lint/support.py --write -->\n"
 END = "<!-- end -->\n"
-LEVELS = {"SERVICE": "Service", "BUCKET": "Buckets", "OBJECT": "Objects", "WEBSITE": "Website hosts"}
+LEVELS = {"SERVICE": "Service", "BUCKET": "Buckets", "OBJECT": "Objects", "WEBSITE": "Website hosts",
+          "NATIVE": "FastDFS names"}
 NOT_S3 = {"QueryApi"}  # rows that only keep other APIs' calls from falling through
 
 

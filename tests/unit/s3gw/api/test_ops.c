@@ -34,12 +34,14 @@ static void fill(struct s3_req *q, const struct row *r, struct s3_pair *params,
     }
 }
 
-static void check_on(const struct row *r, size_t i, bool website)
+static void check_on(const struct row *r, size_t i, enum s3_level level)
 {
     struct s3_req q;
     struct s3_pair params[8], header;
     fill(&q, r, params, &header);
-    q.website = website;
+    q.website = level == S3_WEBSITE;
+    if (level == S3_NATIVE)
+        q.native_id = STR("group1/M00/00/00/file");
     enum s3err e = s3_route(&q);
     const char *op = q.op ? q.op->name : NULL;
     bool same = (!op && !r->op) || (op && r->op && strcmp(op, r->op) == 0);
@@ -54,7 +56,7 @@ static void check_on(const struct row *r, size_t i, bool website)
 
 static void check(const struct row *r, size_t i)
 {
-    check_on(r, i, false);
+    check_on(r, i, S3_OBJECT);
 }
 
 #define COPY "x-amz-copy-source"
@@ -187,7 +189,7 @@ static void every_row_can_be_reached(void **state)
                         op->header,
                         op->handle ? S3ERR_OK : S3ERR_NOT_IMPLEMENTED,
                         op->name};
-        check_on(&r, i, op->level == S3_WEBSITE);
+        check_on(&r, i, op->level);
     }
 }
 
@@ -205,7 +207,7 @@ static void websites_know_two_methods(void **state)
         {"OPTIONS", "b", "k", NULL, NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        check_on(&rows[i], i, true);
+        check_on(&rows[i], i, S3_WEBSITE);
 }
 
 static void a_wrong_method_names_the_right_ones(void **state)
@@ -229,9 +231,10 @@ static void every_row_that_needs_a_key_or_bucket_says_what_it_needs(void **state
     for (size_t i = 0; i < s3_nops; i++) {
         const struct s3_op *op = &s3_ops[i];
         bool open = strncmp(op->name, "Preflight", 9) == 0 || strcmp(op->name, "QueryApi") == 0 ||
-                    strcmp(op->name, "DeleteObjects") == 0 || op->level == S3_WEBSITE;
+                    strcmp(op->name, "DeleteObjects") == 0 || op->level == S3_WEBSITE ||
+                    op->level == S3_NATIVE;
         assert_true(open || (op->action && strncmp(op->action, "s3", 2) == 0));
-        assert_true(op->level == S3_SERVICE || op->wants_bucket ||
+        assert_true(op->level == S3_SERVICE || op->level == S3_NATIVE || op->wants_bucket ||
                     strcmp(op->name, "CreateBucket") == 0);
         assert_true(op->method != S3_GET || op->body == S3_BODY_NONE);
     }

@@ -267,6 +267,48 @@ static void copy_sources_are_read_or_refused(void **state)
     arena_fini(&a);
 }
 
+#define FILE_ID "group1/M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731.txt"
+
+static void file_ids_are_native_only_unsigned_and_of_open_groups(void **state)
+{
+    (void)state;
+    static struct s3_native_group open[] = {{.group = STR_INIT("group1")}};
+    static struct s3_pair auth[] = {{STR_INIT("Authorization"), STR_INIT("AWS4-HMAC-SHA256 x")}};
+    static const struct {
+        const char *target;
+        enum s3_method method;
+        bool is_signed, native;
+    } cases[] = {
+        {"/" FILE_ID, S3_GET, false, true},
+        {"/" FILE_ID "?token=x&ts=1", S3_HEAD, false, true},
+        {"/" FILE_ID, S3_PUT, false, false},
+        {"/" FILE_ID, S3_GET, true, false},
+        {"/" FILE_ID "?X-Amz-Signature=x", S3_GET, false, false},
+        {"/" FILE_ID "?Signature=x", S3_GET, false, false},
+        {"/group2/M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731.txt", S3_GET, false, false},
+        {"/group1/M00/EF/A9/readme.txt", S3_GET, false, false},
+        {"/group1", S3_GET, false, false},
+    };
+    gw.native = open;
+    gw.nnative = 1;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        ask(STR("127.0.0.1"));
+        q.method = cases[i].method;
+        q.headers = auth;
+        q.nheaders = cases[i].is_signed;
+        assert_int_equal(s3_uri_parse(&q, str_c(cases[i].target)), S3ERR_OK);
+        assert_int_equal(s3_uri_address(&q), S3ERR_OK);
+        if (!q.native_id.p == cases[i].native)
+            fail_msg("%s", cases[i].target);
+        assert_true(!q.native_id.p || (!q.bucket.p && str_eq(q.native_id, STR(FILE_ID))));
+        s3_req_fini(&q);
+    }
+    gw.nnative = 0;
+    assert_int_equal(parse(STR("127.0.0.1"), STR("/" FILE_ID)), S3ERR_OK);
+    assert_null(q.native_id.p); /* closed unless the operator opened it */
+    s3_req_fini(&q);
+}
+
 static void no_memory_is_slow_down(void **state)
 {
     (void)state;
@@ -289,6 +331,7 @@ int main(void)
         cmocka_unit_test(encoding_is_awss),
         cmocka_unit_test(whatever_is_encoded_decodes_to_itself),
         cmocka_unit_test(copy_sources_are_read_or_refused),
+        cmocka_unit_test(file_ids_are_native_only_unsigned_and_of_open_groups),
         cmocka_unit_test(no_memory_is_slow_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
