@@ -68,11 +68,23 @@ static void list_header(struct s3_req *q, const char *name, const struct s3_strs
         s3_resp_header(q, name, buf_str(&b));
 }
 
+/* Those the browser asked for; the rule allows them all. */
+static void allow_asked(struct s3_req *q, struct str headers)
+{
+    struct str lower = arena_str(&q->arena, headers);
+    for (size_t i = 0; i < lower.n; i++)
+        if (lower.p[i] >= 'A' && lower.p[i] <= 'Z')
+            ((char *)lower.p)[i] = (char)(lower.p[i] + ('a' - 'A'));
+    if (lower.n > 0)
+        s3_resp_header(q, "Access-Control-Allow-Headers", lower);
+}
+
 static void allow_headers(struct s3_req *q, const struct s3_cors_rule *r, struct str origin,
                           bool any)
 {
     s3_resp_header(q, "Access-Control-Allow-Origin", any ? STR("*") : origin);
     list_header(q, "Access-Control-Allow-Methods", &r->methods);
+    allow_asked(q, s3_req_header(q, STR("access-control-request-headers")));
     list_header(q, "Access-Control-Expose-Headers", &r->exposed);
     if (r->has_age)
         s3_resp_headerf(q, "Access-Control-Max-Age", "%llu", (unsigned long long)r->age_s);
@@ -82,22 +94,26 @@ static void allow_headers(struct s3_req *q, const struct s3_cors_rule *r, struct
                    STR("Origin, Access-Control-Request-Headers, Access-Control-Request-Method"));
 }
 
+bool s3_cors_ready(struct s3_req *q)
+{
+    if (q->bkt || !q->bucket.p || q->method == S3_OPTIONS || !s3_req_header(q, STR("origin")).p)
+        return true;
+    struct s3_bucket *b = arena_alloc(&q->arena, sizeof(*b));
+    int r = b ? s3_bucket_get(q->gw->index, q->bucket, q->may_block ? S3_READ_ANY : S3_READ_CACHED,
+                              &q->arena, b)
+              : -ENOMEM;
+    if (r == 0)
+        q->bkt = b;
+    return r != -EAGAIN || q->may_block;
+}
+
 void s3_cors_headers(struct s3_req *q)
 {
-    if (q->method == S3_OPTIONS || !q->bucket.p)
-        return;
+    (void)s3_cors_ready(q); /* CreateBucket has none loaded */
     struct str origin = s3_req_header(q, STR("origin"));
-    if (!origin.p)
+    if (q->method == S3_OPTIONS || !q->bkt || !origin.p)
         return;
-    struct s3_bucket here;
-    const struct s3_bucket *bkt = q->bkt;
-    if (!bkt) {
-        enum s3_read how = q->may_block ? S3_READ_ANY : S3_READ_CACHED;
-        if (s3_bucket_get(q->gw->index, q->bucket, how, &q->arena, &here) < 0)
-            return;
-        bkt = &here;
-    }
-    struct str doc = s3_bucket_doc(bkt, DOC);
+    struct str doc = s3_bucket_doc(q->bkt, DOC);
     struct s3_cors c;
     if (!doc.p || s3_cors_decode(doc, &q->arena, &c) < 0)
         return;
@@ -148,11 +164,5 @@ enum s3err s3_h_preflight(struct s3_req *q)
     if (!r)
         return forbidden(q, method);
     allow_headers(q, r, origin, any);
-    struct str lower = arena_str(&q->arena, headers);
-    for (size_t i = 0; i < lower.n; i++)
-        if (lower.p[i] >= 'A' && lower.p[i] <= 'Z')
-            ((char *)lower.p)[i] = (char)(lower.p[i] + ('a' - 'A'));
-    if (lower.n > 0)
-        s3_resp_header(q, "Access-Control-Allow-Headers", lower);
     return S3ERR_OK;
 }

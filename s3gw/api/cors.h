@@ -7,9 +7,14 @@
 
 /*
  * To be called once for every answer, errors too (a browser hides an error without them): adds the
- * CORS headers when the request has an Origin and the bucket a rule for it. Loads the bucket when
- * the request failed before that; never blocks unless q->may_block.
+ * CORS headers when the request has an Origin and the bucket a rule for it. Never blocks.
  */
 void s3_cors_headers(struct s3_req *q);
+
+/*
+ * A request is refused, maybe before its bucket was looked at: loads it, if the answer may need its
+ * rules. False: it is not in memory, and !q->may_block; ask again where that is allowed.
+ */
+bool s3_cors_ready(struct s3_req *q);
 
 #endif

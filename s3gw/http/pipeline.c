@@ -2,6 +2,7 @@
 #include "s3gw/http/pipeline.h"
 
 #include "dfscore/base/clock.h"
+#include "s3gw/api/cors.h"
 #include "s3gw/api/ops.h"
 #include "s3gw/api/post_object.h"
 #include "s3gw/api/website.h"
@@ -174,13 +175,22 @@ enum s3err s3_pipeline_form(struct s3_req *q)
     return S3ERR_OK;
 }
 
+/* A browser hides a refusal that does not say who may see it: the bucket says who. */
+static enum s3err refuse(struct s3_req *q, enum s3err e)
+{
+    if (e == S3ERR_WOULD_BLOCK || s3_cors_ready(q))
+        return e;
+    s3_resp_reset(q); /* the same question is asked again, on a worker */
+    return S3ERR_WOULD_BLOCK;
+}
+
 enum s3err s3_pipeline_head(struct s3_req *q)
 {
     for (; q->step < ARRAY_LEN(steps); q->step++) {
         enum s3err e = steps[q->step](q);
         ASSERT(e != S3ERR_PENDING);
         if (e != S3ERR_OK)
-            return e;
+            return refuse(q, e);
     }
     return S3ERR_OK;
 }

@@ -84,6 +84,16 @@ static enum s3err rule_of(struct s3_req *q, const struct s3_node *n, struct s3_c
     return check_rule(q, r);
 }
 
+static enum s3err ids_differ(struct s3_req *q, const struct s3_cors *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = 0; k < i && c->rules[i].id.n > 0; k++)
+            if (str_eq(c->rules[i].id, c->rules[k].id))
+                return s3_errm(q, S3ERR_INVALID_REQUEST,
+                               "RuleId must be unique. Found same ID for more than one rule");
+    return S3ERR_OK;
+}
+
 enum s3err s3_cors_parse(struct s3_req *q, const struct s3_node *root, struct s3_cors *ret)
 {
     struct s3_cors c = {.n = s3_node_count(root, "CORSRule")};
@@ -99,8 +109,10 @@ enum s3err s3_cors_parse(struct s3_req *q, const struct s3_node *root, struct s3
         if (e != S3ERR_OK)
             return e;
     }
-    *ret = c;
-    return S3ERR_OK;
+    enum s3err e = ids_differ(q, &c);
+    if (e == S3ERR_OK)
+        *ret = c;
+    return e;
 }
 
 /* --- to XML --- */

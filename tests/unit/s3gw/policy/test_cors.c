@@ -40,6 +40,12 @@ static void what_a_configuration_must_be(void **state)
         {"<CORSRule>" METHOD ORIGIN "<MaxAgeSeconds>x</MaxAgeSeconds></CORSRule>",
          S3ERR_MALFORMED_XML},
         {"<CORSRule>" METHOD ORIGIN "<MaxAgeSeconds>0</MaxAgeSeconds></CORSRule>", S3ERR_OK},
+        {"<CORSRule><ID>a</ID>" METHOD ORIGIN "</CORSRule><CORSRule><ID>b</ID>" METHOD ORIGIN
+         "</CORSRule><CORSRule>" METHOD ORIGIN "</CORSRule><CORSRule>" METHOD ORIGIN "</CORSRule>",
+         S3ERR_OK},
+        {"<CORSRule><ID>a</ID>" METHOD ORIGIN "</CORSRule><CORSRule><ID>a</ID>" METHOD ORIGIN
+         "</CORSRule>",
+         S3ERR_INVALID_REQUEST},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct s3_req q;
