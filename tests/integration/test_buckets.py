@@ -102,14 +102,13 @@ def test_creating_again_what_is_mine_is_fine_in_us_east_1(s3):
 
 
 @pytest.mark.parametrize("method, query", [
-    ("PUT", "website"), ("GET", "encryption"), ("PUT", "replication"),
-    ("PUT", "inventory"), ("GET", "metrics")])
+    ("PUT", "replication"), ("GET", "analytics"), ("PUT", "inventory"), ("GET", "metrics")])
 def test_bucket_operations_we_do_not_offer_say_so(cluster, bucket, method, query):
     answer = Raw(cluster).request(method, f"/{bucket}", query=[(query, "")], body=b"<x/>" if method == "PUT" else b"")
     assert (answer.status, answer.code) == (501, "NotImplemented"), answer
 
 
-@pytest.mark.parametrize("method, query", [("GET", "torrent"), ("PUT", "renameObject"), ("PUT", "encryption"),
+@pytest.mark.parametrize("method, query", [("GET", "torrent"), ("PUT", "annotation"), ("PUT", "encryption"),
                                            ("POST", "restore"), ("POST", "select")])
 def test_object_operations_we_do_not_offer_never_fall_through(cluster, s3, bucket, method, query):
     s3.put_object(Bucket=bucket, Key="k", Body=b"original")

@@ -68,7 +68,6 @@ def test_who_closes_behind_a_whole_request_is_answered(cluster, s3, bucket):
     raw = Raw(cluster)
     answer = raw.send(raw.build("GET", f"/{bucket}/k"), shut=True)
     assert answer.complete and len(answer.body) == 3_000_000
-    assert raw.send(raw.build("PUT", f"/{bucket}/k2", body=b"z" * 1_000), shut=True).status == 200
 
 
 DOCUMENTS = [("PUT", "policy"), ("PUT", "acl"), ("PUT", "cors"), ("PUT", "tagging"), ("PUT", "versioning"),
