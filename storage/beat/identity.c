@@ -33,6 +33,7 @@ static const struct row {
 void sto_identity_parse(struct str text, struct sto_identity *ret)
 {
     struct str line, key, value;
+    bool ours = false;
     memset(ret, 0, sizeof(*ret));
     while (str_split(&text, '\n', &line)) {
         if (!str_cut(str_trim(line), '=', &key, &value))
@@ -42,6 +43,7 @@ void sto_identity_parse(struct str text, struct sto_identity *ret)
             uint64_t n;
             if (!str_eq(key, rows[i].key))
                 continue;
+            ours = ours || field == &ret->complete;
             if (rows[i].kind == TEXT && value.n < rows[i].cap) {
                 memset(field, 0, rows[i].cap);
                 memcpy(field, value.p, value.n);
@@ -52,6 +54,9 @@ void sto_identity_parse(struct str text, struct sto_identity *ret)
             }
         }
     }
+    /* FastDFS wrote it. One that never had to copy has everything; another looks at the others first. */
+    if (!ours)
+        ret->complete = ret->sync_negotiated && !ret->sync_source[0];
 }
 
 void sto_identity_print(const struct sto_identity *id, struct buf *out)

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "dfscore/log/log.h"
-#include "storage/trunk/store_priv.h"
+#include "storage/trunk/adopt.h"
 
 enum {
     SEGMENT_DEFAULT = 64 * 1024 * 1024,
@@ -78,7 +78,9 @@ static int open_path(struct sto_store *s, unsigned i, const struct sto_store_opt
         .growth = &s->growth,
     };
     memcpy(lo.source, s->source, sizeof(lo.source));
-    r = sto_log_open(&p->log, &p->dir, &lo);
+    r = sto_adopt_note(&p->dir);
+    if (r == 0)
+        r = sto_log_open(&p->log, &p->dir, &lo);
     p->log_open = r == 0;
     return r;
 }
@@ -115,6 +117,14 @@ int sto_store_open(const struct sto_store_options *o, struct sto_store **ret, un
             if (bad_path)
                 *bad_path = s->path_count;
             s->path_count++; /* close takes the half-open one too */
+            return r;
+        }
+    }
+    for (unsigned i = 0; i < s->path_count; i++) { /* all are open: links point across */
+        r = sto_adopt(s, i);
+        if (r < 0) {
+            if (bad_path)
+                *bad_path = i;
             return r;
         }
     }

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/trunk/adopt.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dfscore/log/log.h"
+#include "storage/trunk/checkpoint.h"
+
+#define NOTE "data/.adopting"
+
+enum { BATCH = 256, TARGET_MAX = 4096, HERE = sizeof("data/HH/HH/") - 1 };
+
+struct adoption {
+    struct sto_store *s;
+    struct sto_path *p;
+    unsigned path;
+    size_t n;                /* records waiting */
+    struct sto_log_rec recs[BATCH];
+    char names[BATCH][STO_NAME_MAX + 3]; /* "-m" included */
+    char targets[BATCH][STO_NAME_MAX + 1];
+    uint64_t files, containers, skipped;
+};
+
+static bool exists(const struct sto_dir *d, const char *path)
+{
+    struct stat st;
+    return fstatat(d->root, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int sto_adopt_note(struct sto_dir *d)
+{
+    if (d->fresh || exists(d, STO_LOGID_FILE) || exists(d, NOTE))
+        return 0;
+    return sto_dir_put_file(d, NOTE, STR(""));
+}
+
+static int flush(struct adoption *a)
+{
+    sto_log_append(&a->p->log, a->recs, a->n);
+    for (size_t i = 0; i < a->n; i++)
+        if (a->recs[i].result < 0)
+            return a->recs[i].result;
+    a->files += a->n;
+    a->n = 0;
+    return 0;
+}
+
+/* The logical name a link's text means: FastDFS writes the whole path of the file. -ENOENT: none of ours. */
+static int link_target(struct adoption *a, int dir, const char *base, char *out)
+{
+    char text[TARGET_MAX];
+    ssize_t n = readlinkat(dir, base, text, sizeof(text));
+    if (n < 0)
+        return -errno;
+    struct str t = str_of(text, (size_t)n);
+    size_t at = SIZE_MAX;
+    for (size_t i = 0; i + HERE < t.n; i++)
+        if (str_starts(str_from(t, i), STR("data/")) && (i == 0 || t.p[i - 1] == '/'))
+            at = i; /* the last one: a store path may lie below another data/ */
+    if (at == SIZE_MAX)
+        return -ENOENT;
+    struct str tail = str_from(t, at + sizeof("data/") - 1);
+    for (unsigned i = 0; i < a->s->path_count; i++) {
+        int len = snprintf(out, STO_NAME_MAX + 1, "M%02X/" STR_F, i, STR_A(tail));
+        if (len <= 0 || len > STO_NAME_MAX || sto_file_exists(a->s, str_c(out)) < 0)
+            continue;
+        return 0;
+    }
+    return -ENOENT;
+}
+
+static struct sto_log_rec *place(struct adoption *a, const char *name, const struct stat *st)
+{
+    struct sto_log_rec *rec = &a->recs[a->n];
+    (void)snprintf(a->names[a->n], sizeof(a->names[0]), "%s", name);
+    *rec = (struct sto_log_rec){.kind = STO_REC_CHANGE,
+                                .flags = STO_REC_NATIVE,
+                                .op = 'C',
+                                .name = str_c(a->names[a->n]),
+                                .time_s = (uint32_t)st->st_mtime};
+    return rec;
+}
+
+/* One directory entry. */
+static int adopt_one(struct adoption *a, int dir, const char *base, unsigned high, unsigned low)
+{
+    char name[STO_NAME_MAX + 3];
+    struct dfs_fileid id;
+    struct stat st;
+    uint64_t number;
+    int len = snprintf(name, sizeof(name), "M%02X/%02X/%02X/%s", a->path, high, low, base);
+    if (base[0] == '.' || len <= 0 || (size_t)len >= sizeof(name))
+        return 0;
+    if (str_u64(str_c(base), UINT32_MAX, &number) == 0) {
+        a->containers++;
+        return 0;
+    }
+    bool meta = str_ends(str_c(name), STR("-m"));
+    struct str file = meta ? str_head(str_c(name), (size_t)len - 2) : str_c(name);
+    if (file.n > STO_NAME_MAX || dfs_filename_parse(file, &id) < 0 ||
+        fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        a->skipped++;
+        return 0;
+    }
+    struct sto_log_rec *rec = place(a, name, &st);
+    if (S_ISLNK(st.st_mode) && !meta) {
+        int r = link_target(a, dir, base, a->targets[a->n]);
+        if (r < 0) {
+            a->skipped++;
+            return r == -ENOENT ? 0 : r;
+        }
+        rec->op = 'L';
+        rec->extra = str_c(a->targets[a->n]);
+    } else if (S_ISREG(st.st_mode) && !meta) {
+        rec->kind = STO_REC_FILE;
+        if (id.kind == DFS_FILE_APPENDER && !id.slave)
+            rec->flags |= STO_REC_APPENDER;
+    } else if (!S_ISREG(st.st_mode)) {
+        a->skipped++;
+        return 0;
+    }
+    return ++a->n == BATCH ? flush(a) : 0;
+}
+
+static int adopt_dir(struct adoption *a, unsigned high, unsigned low)
+{
+    char path[32];
+    (void)snprintf(path, sizeof(path), "data/%02X/%02X", high, low);
+    int fd = openat(a->p->dir.root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return -ENOMEM;
+    }
+    int r = 0;
+    for (struct dirent *e; r == 0 && (e = readdir(dir));)
+        r = adopt_one(a, fd, e->d_name, high, low);
+    closedir(dir);
+    return r;
+}
+
+int sto_adopt(struct sto_store *s, unsigned path)
+{
+    struct sto_path *p = &s->paths[path];
+    if (!exists(&p->dir, NOTE))
+        return 0;
+    AUTO(dfs_free_ptr) struct adoption *a = dfs_zalloc(sizeof(*a));
+    if (!a)
+        return -ENOMEM;
+    a->s = s;
+    a->p = p;
+    a->path = path;
+    dfs_log(LOG_INFO, "store.adopting", KV_U64("path", path));
+    int r = 0;
+    for (unsigned dir = 0; dir < STO_DIRS && r == 0; dir++)
+        r = adopt_dir(a, dir >> 8, dir & 255);
+    if (r == 0 && a->n > 0)
+        r = flush(a);
+    if (r == 0 && p->dir.io->unlinkat(p->dir.root, NOTE, 0) < 0)
+        r = -errno;
+    dfs_log(r < 0 ? LOG_ERROR : LOG_INFO, "store.adopted", KV_U64("path", path), KV_U64("files", a->files),
+            KV_U64("containers", a->containers), KV_U64("skipped", a->skipped), KV_ERR(r));
+    return r;
+}
