@@ -15,7 +15,7 @@
 #include "s3gw/api/logging.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/bucket.h"
-#include "s3gw/lifecycle/rebuild.h"
+#include "s3gw/keyindex.h"
 #include "s3gw/notify/serverlog.h"
 #include "s3gw/sse/keyring.h"
 
@@ -166,44 +166,6 @@ static int set_root(struct s3_index *x, const struct s3_root_keys *keys)
 
 /* --- the parts, in order ---------------------------------------------------------------------- */
 
-/* The old index stays beside the new one, until a human removes it. */
-static int set_index_aside(struct s3gw_gateway *g, struct buf *err)
-{
-    AUTO(buf_free) struct buf to = BUF(8192);
-    buf_addf(&to, "%s.before-%lld", g->conf->index_path, (long long)dfs_now_s());
-    buf_addc(&to, '\0');
-    if (buf_err(&to))
-        return buf_err(&to);
-    if (rename(g->conf->index_path, to.p) < 0 && errno != ENOENT)
-        return fail(err, -errno, "setting aside the key index", g->conf->index_path);
-    return 0;
-}
-
-static int rebuild_index(struct s3gw_gateway *g, struct buf *err)
-{
-    struct s3_rebuild_counts n;
-    uint64_t start = dfs_mono_ms();
-    int r = s3_rebuild(&g->gw, &n);
-    if (r < 0)
-        return fail(err, r, "rebuilding the key index", g->conf->index_path);
-    dfs_log(LOG_INFO, "gateway.rebuilt", KV_U64("buckets", n.buckets), KV_U64("objects", n.objects),
-            KV_U64("deletions", n.deletions), KV_U64("entries", n.entries), KV_U64("unreadable", n.unreadable),
-            KV_U64("ms", dfs_mono_ms() - start));
-    return 0;
-}
-
-static int open_index(struct s3gw_gateway *g, struct buf *err)
-{
-    const struct s3_index_options o = {
-        .path = str_c(g->conf->index_path),
-        .relaxed = g->gw.relaxed,
-        .cache_bytes = g->conf->index_cache,
-        .reserve_bytes = g->conf->index_reserve,
-    };
-    int r = s3_index_open_rocksdb(&o, &g->gw.index);
-    return r < 0 ? fail(err, r, "key index", g->conf->index_path) : 0;
-}
-
 static int load_secret(struct s3gw_gateway *g, struct buf *err)
 {
     const char *file = g->conf->cluster_secret_file;
@@ -287,6 +249,7 @@ static int start_reclaim(struct s3gw_gateway *g, struct buf *err)
         .gw = &g->gw,
         .grace_ms = (unsigned)MAX(g->conf->reclaim_grace_ms, 1u), /* 0 would be its default */
         .rescan_ms = (unsigned)g->conf->reclaim_rescan_ms,
+        .no_orphans = g->no_orphans,
     };
     int r = s3_reclaim_start(&o, &g->reclaim);
     return r < 0 ? fail(err, r, "reclaimer", "") : 0;
@@ -392,20 +355,19 @@ static int start_admin(struct s3gw_gateway *g, struct buf *err)
 
 static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, struct buf *err)
 {
-    int r = g->rebuild ? set_index_aside(g, err) : 0;
+    int r = s3gw_keyindex_open(g, err);
     if (r == 0)
-        r = open_index(g, err);
+        r = open_key_ring(g, err);
+    if (r == 0)
+        r = open_storages(g, err);
+    if (r == 0)
+        r = s3gw_keyindex_check(g, err);
     if (r < 0)
         return r;
     r = root ? set_root(g->gw.index, root) : 0;
     if (r < 0)
         return fail(err, r, "writing root's keys to the index", "");
-    r = open_key_ring(g, err);
-    if (r == 0)
-        r = open_storages(g, err);
-    if (r < 0)
-        return r;
-    r = g->rebuild ? rebuild_index(g, err) : 0;
+    r = s3gw_keyindex_describe(g, err);
     if (r < 0)
         return r;
     judge_classes(&g->gw);

@@ -23,6 +23,8 @@ struct s3gw_gateway {
     struct s3_gw gw;
     struct dfs_secret *secret; /* of the cluster; NULL: none */
     struct s3_rates rates;
+    bool new_note_key;       /* what was sealed before, if anything, cannot be opened any more */
+    bool no_orphans;         /* the index could not be compared with the storages */
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;
     struct s3_http *http;

@@ -35,7 +35,7 @@ static const char help[] =
     "  --sse-c-over-http no|loopback|yes   accept customer-provided encryption keys without TLS:\n"
     "                        never, from this machine (default without --config), from everywhere\n"
     "  --rebuild-index       make a new key index from what the storage keeps beside the data; the old\n"
-    "                        one is set aside. Users other than root have to be created again\n"
+    "                        one is set aside\n"
     "  --config FILE         further settings, as s3gw print-config shows them; options win\n"
     "\n"
     "Root's keys come from S3GW_ROOT_ACCESS_KEY and S3GW_ROOT_SECRET_KEY; without them they are\n"

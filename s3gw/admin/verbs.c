@@ -7,6 +7,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
+#include "s3gw/api/commit_user.h"
 #include "s3gw/core/newkey.h"
 #include "s3gw/index/usage.h"
 #include "s3gw/lifecycle/worker.h"
@@ -162,43 +163,20 @@ static json_t *choose_key(struct call *c, struct str user, struct s3_access_key 
     return NULL;
 }
 
-struct change {
-    const struct s3_user *user;
-    const struct s3_access_key *key;
-    bool user_is_new;
-    bool key_refused; /* -EEXIST was about the key, not the user */
-};
-
-static int write_user_and_key(struct s3_tx *tx, void *arg_)
+static json_t *commit(struct call *c, struct s3_user_change *ch)
 {
-    struct change *ch = arg_;
-    ch->key_refused = false;
-    int r = ch->user ? s3_user_put(tx, ch->user, ch->user_is_new) : 0;
-    if (r < 0 || !ch->key)
-        return r;
-    r = s3_key_put(tx, ch->key);
-    ch->key_refused = r == -EEXIST;
-    return r;
-}
-
-static json_t *commit(struct call *c, struct change *ch)
-{
-    struct s3_index *x = c->c->gw->index;
-    int r = s3_index_update(x, write_user_and_key, ch);
+    int r = s3_commit_user(c->c->gw, ch);
     if (r == -EEXIST && ch->key_refused)
         return s3_call_failure("exists", "the access key '" STR_F "' is in use", STR_A(ch->key->access_key));
     if (r == -EEXIST)
         return s3_call_failure("exists", "there is already a user '" STR_F "', or one with this e-mail address",
-                       STR_A(ch->user->id));
-    if (r < 0)
-        return s3_call_failed("writing to the key index", r);
-    s3_users_changed(x);
-    return NULL;
+                               STR_A(ch->user->id));
+    return r < 0 ? s3_call_failed("writing to the storage and the key index", r) : NULL;
 }
 
 json_t *s3_call_save_user(struct call *c, const struct s3_user *u)
 {
-    return commit(c, &(struct change){.user = u});
+    return commit(c, &(struct s3_user_change){.user = u});
 }
 
 static json_t *user_create(struct call *c)
@@ -222,7 +200,7 @@ static json_t *user_create(struct call *c)
     bad = choose_key(c, u.id, &k);
     if (bad)
         return bad;
-    bad = commit(c, &(struct change){.user = &u, .key = &k, .user_is_new = true});
+    bad = commit(c, &(struct s3_user_change){.user = &u, .key = &k, .must_be_new = true});
     if (bad)
         return bad;
     dfs_log(LOG_INFO, "admin.user_created", KV_STR("user", u.id));
@@ -268,7 +246,7 @@ static json_t *user_set_disabled(struct call *c, bool disabled)
     if (u.root)
         return s3_call_failure("refused", "root cannot be disabled");
     u.disabled = disabled;
-    bad = commit(c, &(struct change){.user = &u});
+    bad = commit(c, &(struct s3_user_change){.user = &u});
     if (bad)
         return bad;
     dfs_log(LOG_INFO, disabled ? "admin.user_disabled" : "admin.user_enabled", KV_STR("user", u.id));
@@ -285,11 +263,6 @@ static json_t *user_enable(struct call *c)
     return user_set_disabled(c, false);
 }
 
-static int delete_user(struct s3_tx *tx, void *id)
-{
-    return s3_user_delete(tx, *(struct str *)id);
-}
-
 static json_t *user_delete(struct call *c)
 {
     struct s3_user u;
@@ -298,12 +271,11 @@ static json_t *user_delete(struct call *c)
         return bad;
     if (u.root)
         return s3_call_failure("refused", "root cannot be deleted");
-    int r = s3_index_update(c->c->gw->index, delete_user, &u.id);
+    int r = s3_commit_user(c->c->gw, &(struct s3_user_change){.gone_user = u.id});
     if (r == -ENOTEMPTY)
         return s3_call_failure("not_empty", "user '" STR_F "' still owns buckets", STR_A(u.id));
     if (r < 0 && r != -ENOENT)
         return s3_call_failed("deleting the user", r);
-    s3_users_changed(c->c->gw->index);
     dfs_log(LOG_INFO, "admin.user_deleted", KV_STR("user", u.id));
     return s3_call_done(NULL, NULL);
 }
@@ -318,7 +290,7 @@ static json_t *key_create(struct call *c)
     if (!bad)
         bad = choose_key(c, u.id, &k);
     if (!bad)
-        bad = commit(c, &(struct change){.key = &k});
+        bad = commit(c, &(struct s3_user_change){.key = &k});
     if (bad)
         return bad;
     dfs_log(LOG_INFO, "admin.key_created", KV_STR("user", u.id), KV_STR("access_key", k.access_key));
@@ -342,11 +314,6 @@ static json_t *key_list(struct call *c)
     return s3_call_done("keys", list);
 }
 
-static int delete_key(struct s3_tx *tx, void *access_key)
-{
-    return s3_key_delete(tx, *(struct str *)access_key);
-}
-
 static json_t *key_delete(struct call *c)
 {
     struct str access;
@@ -362,12 +329,11 @@ static json_t *key_delete(struct call *c)
     if (r == 0 && owner.n && !str_eq(owner, u.id))
         r = -ENOENT;
     if (r == 0)
-        r = s3_index_update(c->c->gw->index, delete_key, &access);
+        r = s3_commit_user(c->c->gw, &(struct s3_user_change){.gone_key = access});
     if (r == -ENOENT)
         return s3_call_failure("missing", "there is no access key '" STR_F "'", STR_A(access));
     if (r < 0)
         return s3_call_failed("deleting the key", r);
-    s3_users_changed(c->c->gw->index);
     dfs_log(LOG_INFO, "admin.key_deleted", KV_STR("user", u.id), KV_STR("access_key", access));
     return s3_call_done(NULL, NULL);
 }

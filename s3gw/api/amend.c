@@ -8,27 +8,16 @@
 
 enum { TRIES = 8 };
 
-struct amendment {
+struct change {
     uint64_t bid;
     struct str key;
-    struct s3_object *object;
-    enum s3_section what;
+    struct s3_amendment m;
 };
 
 static int amend(struct s3_tx *tx, void *arg)
 {
-    struct amendment *a = arg;
-    return s3_object_amend(tx, a->bid, a->key, a->object, a->what);
-}
-
-static bool is_current(struct s3_req *q, const struct s3_object *o)
-{
-    struct s3_object current;
-    if (!s3_req_has_param(q, STR("versionId")))
-        return true;
-    return s3_object_get(q->gw->index, q->bkt->bid, q->key, S3_READ_ANY, false, &q->arena,
-                         &current) == 0 &&
-           current.seq == o->seq;
+    const struct change *c = arg;
+    return s3_object_amend(tx, c->bid, c->key, &c->m);
 }
 
 enum s3err s3_amend(struct s3_req *q, enum s3_section what, struct str value)
@@ -40,11 +29,8 @@ enum s3err s3_amend(struct s3_req *q, enum s3_section what, struct str value)
         enum s3err e = s3_lookup_said(q, true, &o);
         if (e != S3ERR_OK)
             return e;
-        *(what == S3_SECTION_TAGS ? &o.tags : &o.acl) = value;
-        struct amendment a = {q->bkt->bid, q->key, &o, what};
-        /* A note would make an older version the newest one after a rebuild. */
-        r = is_current(q, &o) ? s3_commit_key(q, q->bkt, q->key, &o, amend, &a)
-                              : s3_index_update(q->gw->index, amend, &a);
+        struct change c = {q->bkt->bid, q->key, {.seq = o.seq, .what = what, .value = value}};
+        r = s3_commit_amendment(q, q->bkt, q->key, &c.m, amend, &c);
     }
     return s3_commit_error(q, r);
 }

@@ -212,7 +212,8 @@ enum s3err s3_h_create_bucket(struct s3_req *q)
         return exists(q, &c.existing, &b);
     if (r != -ENOENT)
         return s3err_from_errno(r, S3_THING_OTHER);
-    r = s3_commit_bucket(q, b.name, &b, create, &c);
+    b.bid = s3_index_number(q->gw->index);
+    r = s3_commit_bucket(q, &b, create, &c);
     if (r == -EEXIST) /* a race; the other one was first */
         return exists(q, &c.existing, &b);
     if (r < 0)
@@ -241,7 +242,7 @@ enum s3err s3_h_delete_bucket(struct s3_req *q)
     int r = s3_list_versions(q->gw->index, &any, &q->arena, &page);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_OTHER);
-    r = page.n > 0 ? -ENOTEMPTY : s3_commit_bucket(q, q->bucket, NULL, delete_bucket, &q->bucket);
+    r = page.n > 0 ? -ENOTEMPTY : s3_commit_bucket(q, NULL, delete_bucket, &q->bucket);
     if (r == -ENOTEMPTY)
         return s3_err(q, S3ERR_BUCKET_NOT_EMPTY, "BucketName", q->bucket);
     if (r == -ENOENT)

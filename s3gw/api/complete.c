@@ -18,6 +18,7 @@
 #include "s3gw/api/upload_id.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/lifecycle/note.h"
 #include "s3gw/core/uri.h"
 #include "s3gw/policy/quota.h"
 #include "s3gw/xml/reader.h"
@@ -379,7 +380,7 @@ enum s3err s3_h_complete_multipart_upload(struct s3_req *q)
          i++) { /* parts were replaced meanwhile */
         e = prepare(&c);
         if (e == S3ERR_OK)
-            r = s3_commit_key(q, q->bkt, q->key, &c.object, commit, &c);
+            r = s3_commit_version(q, q->bkt, q->key, &c.object, commit, &c);
         else if (gone_meanwhile(q))
             return finished_before(q);
     }
@@ -387,6 +388,8 @@ enum s3err s3_h_complete_multipart_upload(struct s3_req *q)
         return e;
     if (c.gone)
         return finished_before(q);
+    if (r == 0)
+        r = s3_note_ended(q->gw, q->bkt, q->key, c.upload.useq);
     e = s3_commit_error(q, r);
     return e == S3ERR_OK ? answer(q, &c.object) : e;
 }

@@ -4,7 +4,9 @@
 #include "dfscore/log/log.h"
 #include "s3gw/api/commit.h"
 #include "s3gw/api/relocate.h"
+#include "s3gw/core/gw.h"
 #include "s3gw/index/upload.h"
+#include "s3gw/lifecycle/note.h"
 
 enum { ABORTS_A_COMMIT = 100 }; /* updates must be quick */
 
@@ -67,48 +69,46 @@ struct move {
     struct s3_req *q;
     struct s3_expiry *e;
     struct str was;
-    bool is_current;
     struct s3_object o; /* as it will be */
+    struct s3_amendment amendment; /* of the label alone */
+    uint64_t number;               /* ... or of the data's description */
 };
 
 static int move_look_up(struct move *m)
 {
     const struct s3_bucket *b = m->q->bkt;
     const struct s3_version v = {m->e->null_version, m->e->seq};
-    struct s3_object current;
     int r = s3_object_get_version(m->q->gw->index, b->bid, m->e->key, &v, S3_READ_ANY, true,
                                   &m->q->arena, &m->o);
     if (r < 0 || m->o.seq != m->e->seq)
         return r < 0 ? r : -ENOENT;
-    r = s3_object_get(m->q->gw->index, b->bid, m->e->key, S3_READ_ANY, false, &m->q->arena,
-                      &current);
-    m->is_current = r == 0 && current.seq == m->o.seq;
     m->was = m->o.storage_class;
     m->o.storage_class = m->e->storage_class;
-    return r == -ENOENT ? 0 : r;
+    m->amendment = (struct s3_amendment){
+        .seq = m->o.seq, .what = S3_SECTION_CLASS, .value = m->e->storage_class, .was = &m->was};
+    return 0;
 }
 
 static int relabel(struct s3_tx *tx, void *arg)
 {
     const struct move *m = arg;
-    return s3_object_amend(tx, m->q->bkt->bid, m->e->key, &m->o, S3_SECTION_CLASS);
+    return s3_object_amend(tx, m->q->bkt->bid, m->e->key, &m->amendment);
 }
 
-/* What lies beside an older version must not look newer than what came after it. */
 static int describe_move(void *arg, struct buf *out)
 {
-    const struct move *m = arg;
+    struct move *m = arg;
     struct s3_object o = m->o;
-    o.extents = NULL;
+    o.extents = NULL; /* the file the description lies beside */
     o.nextents = 0;
-    return s3_describe_object(m->q->bkt, m->e->key, &o,
-                              m->is_current ? 0 : (uint64_t)o.mtime_ms * 1000, out);
+    m->number = s3_index_number(m->q->gw->index);
+    return s3_note_describe_put(m->q->gw, m->number, m->q->bkt, m->e->key, &o, 0, out);
 }
 
 static int commit_move(struct s3_tx *tx, void *arg)
 {
     const struct move *m = arg;
-    return s3_object_move(tx, m->q->bkt->bid, m->e->key, m->o.seq, m->was, &m->o);
+    return s3_object_move(tx, m->q->bkt->bid, m->e->key, m->number, m->was, &m->o);
 }
 
 static int move_data(struct move *m)
@@ -131,7 +131,7 @@ static int move_data(struct move *m)
         r = s3_index_update(q->gw->index, commit_move, m);
     if (r < 0) {
         s3_relocate_undo(q->gw, &to);
-        s3_commit_refused(q, q->bkt, m->e->key);
+        s3_say_what_version_is(q, q->bkt, m->e->key, m->o.seq);
     }
     return r;
 }
@@ -144,10 +144,8 @@ static int move_one(struct s3_req *q, struct s3_expiry *e)
         return r;
     if (s3_relocate_needed(q->gw, m.was, m.o.storage_class, q->bkt, m.o.extents, m.o.nextents))
         r = move_data(&m);
-    else if (m.is_current)
-        r = s3_commit_key(q, q->bkt, e->key, &m.o, relabel, &m);
     else
-        r = s3_index_update(q->gw->index, relabel, &m);
+        r = s3_commit_amendment(q, q->bkt, e->key, &m.amendment, relabel, &m);
     return r == -EAGAIN ? -ESTALE : r;
 }
 
@@ -194,7 +192,11 @@ static void expire_uploads(struct s3_gw *gw, const struct s3_bucket *b, struct s
 {
     for (size_t i = 0; i < n; i += ABORTS_A_COMMIT) {
         struct abortion a = {b->bid, e + i, MIN(n - i, (size_t)ABORTS_A_COMMIT)};
-        int r = s3_index_update(gw->index, abort_some, &a);
+        int r = 0;
+        for (size_t k = 0; r == 0 && k < a.n; k++)
+            r = s3_note_ended(gw, b, a.e[k].key, a.e[k].seq);
+        if (r == 0)
+            r = s3_index_update(gw->index, abort_some, &a);
         if (r < 0)
             fail_all(a.e, a.n, r);
     }

@@ -4,6 +4,7 @@
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
+#include "s3gw/api/commit.h"
 #include "s3gw/api/encryption.h"
 #include "s3gw/api/sealing.h"
 #include "s3gw/core/body.h"
@@ -63,6 +64,60 @@ static void orphan_done(void *arg, int r)
     finished(in, in->error(in->q, in->refused));
 }
 
+static void queue_orphan(struct s3_ingest *in)
+{
+    if (in->nextents == 0) {
+        finished(in, in->error(in->q, in->refused));
+        return;
+    }
+    in->update = (struct s3_update){.fn = orphan_fn, .done = orphan_done, .arg = in};
+    s3_index_submit(in->q->gw->index, &in->update);
+}
+
+/* A note with what @say puts together; its result goes to @done. */
+static void note(struct s3_ingest *in, int (*say)(struct s3_ingest *in, struct buf *out),
+                 void (*done)(struct s3_dfs_put *p, int result))
+{
+    buf_free(&in->description);
+    in->description = BUF(S3_INDEX_VALUE_MAX);
+    int r = say(in, &in->description);
+    in->put = (struct s3_dfs_put){.group = group_of(in),
+                                  .description = buf_str(&in->description),
+                                  .done = done,
+                                  .arg = in};
+    if (r < 0)
+        done(&in->put, r);
+    else
+        s3_dfs_submit(in->q->gw->dfs, &in->put);
+}
+
+static void undone(struct s3_dfs_put *p, int r)
+{
+    static struct dfs_log_gate gate;
+    if (r < 0 && dfs_log_allow(&gate, 1))
+        dfs_log(LOG_ERROR, "s3.note_not_taken_back", KV_ERR(r));
+    queue_orphan(p->arg);
+}
+
+static void refuse(struct s3_ingest *in, int r)
+{
+    in->refused = r;
+    if (in->undo && r != -ENODEV) /* a bucket that is gone takes all with it */
+        note(in, in->undo, undone);
+    else
+        queue_orphan(in);
+}
+
+static void commit(struct s3_ingest *in);
+
+static void described_again(struct s3_dfs_put *p, int r)
+{
+    if (r < 0)
+        refuse(p->arg, r);
+    else
+        commit(p->arg);
+}
+
 static int commit_fn(struct s3_tx *tx, void *arg)
 {
     struct s3_ingest *in = arg;
@@ -76,13 +131,17 @@ static void committed(void *arg, int r)
     if (r == 0) {
         in->answer(in);
         finished(in, S3ERR_OK);
-    } else if (in->nextents == 0) {
-        finished(in, in->error(in->q, r));
+    } else if (r == -ERESTART && ++in->tries < S3_COMMIT_TRIES) {
+        note(in, in->describe, described_again);
     } else {
-        in->refused = r;
-        in->update = (struct s3_update){.fn = orphan_fn, .done = orphan_done, .arg = in};
-        s3_index_submit(in->q->gw->index, &in->update);
+        refuse(in, r == -ERESTART ? -EAGAIN : r);
     }
+}
+
+static void commit(struct s3_ingest *in)
+{
+    in->update = (struct s3_update){.fn = commit_fn, .done = committed, .arg = in};
+    s3_index_submit(in->q->gw->index, &in->update);
 }
 
 /* Bytes of the file that holds @n bytes of content. */
@@ -110,8 +169,7 @@ static void stored(struct s3_ingest *in, int r, struct str file_id)
             return;
         }
     }
-    in->update = (struct s3_update){.fn = commit_fn, .done = committed, .arg = in};
-    s3_index_submit(in->q->gw->index, &in->update);
+    commit(in);
 }
 
 /* ---- small ---- */

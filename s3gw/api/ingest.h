@@ -9,7 +9,9 @@
  *   sealed: with q->seal, encrypted on the way (sse/frames.h): small ones when they are complete,
  *           large ones on the thread that writes
  *   empty:  a note takes the place of a file
- *   then:   one update of the index names the file; when that is refused the file is an orphan
+ *   then:   one update of the index names the file
+ *   again:  the index wants it described otherwise (-ERESTART, index/object.h): a note says so
+ *   else:   refused: a note says that it never was, and the file is an orphan
  *
  * Threads: begin and the sink on the HTTP thread; describe, commit, answer on the thread that has
  * the result, while the request is suspended. Nothing blocks.
@@ -22,10 +24,12 @@
 
 struct s3_ingest {
     struct s3_req *q;
-    /* The handler's. describe: the description of what was stored, without file id; 0 or errno.
-     * commit: an update of the index (may run again). answer: headers for the client. error: of a
-     * commit's errno. */
+    /* The handler's. describe: the description of what was stored, under a new number; without file
+     * id the first time, with extent later; 0 or errno. undo: that it never was; NULL: nothing to
+     * say. commit: an update of the index (may run again). answer: headers for the client. error: of
+     * a commit's errno. */
     int (*describe)(struct s3_ingest *in, struct buf *out);
+    int (*undo)(struct s3_ingest *in, struct buf *out);
     int (*commit)(struct s3_tx *tx, struct s3_ingest *in);
     void (*answer)(struct s3_ingest *in);
     enum s3err (*error)(struct s3_req *q, int r);
@@ -34,7 +38,7 @@ struct s3_ingest {
     /* What came in; known from describe() on. Its checksums are in q->plan. */
     uint64_t size;
     uint8_t md5[16]; /* of the content; random bytes where the ETag must not be that */
-    /* Known from commit() on. */
+    /* Known once it is stored. */
     struct s3_extent extent;
     size_t nextents; /* 0: empty object; else 1 */
 
@@ -45,8 +49,9 @@ struct s3_ingest {
     struct s3_dfs_put put;
     struct s3_update update;
     struct buf description;
-    int refused;         /* of the commit, while the orphan is queued */
     enum s3err unopened; /* why a growing one could not become large */
+    int refused; /* of the commit, while that is noted and the orphan is queued */
+    int tries;
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "s3gw/api/relocate.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/core/names.h"
+#include "s3gw/lifecycle/note.h"
 #include "s3gw/policy/access.h"
 #include "s3gw/policy/acl.h"
 #include "s3gw/policy/eval.h"
@@ -124,7 +125,7 @@ struct delivery {
 static int describe(void *arg, struct buf *out)
 {
     const struct delivery *d = arg;
-    return s3_describe_object(d->q->bkt, d->q->key, &d->o, 0, out);
+    return s3_note_describe_put(d->q->gw, d->o.seq, d->q->bkt, d->q->key, &d->o, 0, out);
 }
 
 static int commit(struct s3_tx *tx, void *arg)
@@ -169,12 +170,13 @@ static int put(struct s3_req *q, const struct s3_logging *l, struct str lines)
                               .seal = q->seal,
                               .describe = describe,
                               .arg = &d};
+    s3_number_version(q, q->bkt, &d.o);
     r = s3_relocate(q->gw, &q->arena, &m);
     if (r < 0)
         return r;
     d.o.extents = &m.to;
     d.o.nextents = 1;
-    r = s3_index_update(q->gw->index, commit, &d);
+    r = s3_commit_described(q, q->bkt, q->key, &d.o, commit, &d);
     if (r < 0)
         s3_relocate_undo(q->gw, &m);
     return r == -ENODEV ? -EPERM : r; /* the bucket has gone */

@@ -5,6 +5,7 @@
  *
  * Rule: s3-behaviours 16 and 6; Amazon S3 API Reference.
  */
+#include "dfscore/log/log.h"
 #include "s3gw/api/answer.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/encryption.h"
@@ -14,6 +15,7 @@
 #include "s3gw/api/upload_id.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/lifecycle/note.h"
 #include "s3gw/xml/writer.h"
 
 enum s3err s3_no_such_upload(struct s3_req *q)
@@ -90,7 +92,14 @@ enum s3err s3_h_create_multipart_upload(struct s3_req *q)
     if (e != S3ERR_OK)
         return e;
     struct creation c = {&u, q->bkt->bid};
-    int r = s3_index_update(q->gw->index, create, &c);
+    int r = s3_upload_new_id(q->gw->index, &u);
+    if (r == 0)
+        r = s3_note_upload(q->gw, q->bkt, &u);
+    if (r == 0) {
+        r = s3_index_update(q->gw->index, create, &c);
+        if (r < 0 && s3_note_ended(q->gw, q->bkt, q->key, u.useq) < 0)
+            dfs_log(LOG_ERROR, "s3.note_not_taken_back", KV_ERR(r));
+    }
     if (r < 0)
         return s3_commit_error(q, r);
     if (u.ck_alg != S3_CK_NONE) {
@@ -135,7 +144,9 @@ enum s3err s3_h_abort_multipart_upload(struct s3_req *q)
     if (e != S3ERR_OK)
         return e;
     struct abortion a = {q->bkt->bid, u.useq, q->key};
-    int r = s3_index_update(q->gw->index, abort_upload, &a);
+    int r = s3_note_ended(q->gw, q->bkt, q->key, u.useq);
+    if (r == 0)
+        r = s3_index_update(q->gw->index, abort_upload, &a);
     return r == -ENOENT ? s3_no_such_upload(q) : s3_commit_error(q, r);
 }
 

@@ -27,6 +27,7 @@
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/lifecycle/note.h"
 #include "s3gw/policy/acl.h"
 
 enum { PARTS_MAX = 10000 };
@@ -205,7 +206,6 @@ static int lengthen(struct append *p)
     const struct s3_checksum *sum =
         plan->got.alg == b->checksum.alg ? &plan->got : &plan->got_crc64;
     p->o = *b;
-    p->o.seq = 0; /* a new version; the files of the one before keep their owners */
     p->o.upload_id = STR_NULL;
     p->o.size = b->size + p->in.size;
     if (b->size == 0 && b->nparts == 0) {
@@ -230,7 +230,13 @@ static int describe(struct s3_ingest *in, struct buf *out)
 {
     struct append *p = (struct append *)in;
     const struct s3_req *q = in->q;
+    uint64_t before = p->o.seq;
     int r = 0;
+    if (before != 0) { /* the commit has said what is to be described */
+        p->o.flags &= ~S3_OBJ_UNSAID;
+        p->o.seq = s3_index_number(q->gw->index);
+        return s3_note_describe_put(q->gw, p->o.seq, q->bkt, q->key, &p->o, before, out);
+    }
     if (p->creates) {
         p->o.size = in->size;
         memcpy(p->o.etag.md5, in->md5, 16);
@@ -239,7 +245,18 @@ static int describe(struct s3_ingest *in, struct buf *out)
         r = lengthen(p);
     }
     p->o.mtime_ms = MAX(q->now_ms, p->base.mtime_ms);
-    return r < 0 ? r : s3_describe_object(q->bkt, q->key, &p->o, 0, out);
+    p->o.flags = s3_new_version_flags(q->bkt);
+    p->o.amended = 0;
+    p->o.seq = s3_index_number(q->gw->index);
+    return r < 0 ? r
+                 : s3_note_describe_put(q->gw, p->o.seq, q->bkt, q->key, &p->o, 0, out);
+}
+
+static int undo(struct s3_ingest *in, struct buf *out)
+{
+    const struct append *p = (struct append *)in;
+    struct s3_desc_change c = {.version = p->o.seq};
+    return s3_note_describe_change(in->q->gw, S3_DESC_VOID, in->q->bkt, in->q->key, &c, NULL, out);
 }
 
 /* --- the commit --- */
@@ -258,7 +275,6 @@ static int commit(struct s3_tx *tx, struct s3_ingest *in)
 {
     struct append *p = (struct append *)in;
     struct s3_req *q = in->q;
-    p->o.mtime_ms = q->now_ms;
     if (p->creates)
         return commit_new(tx, p);
     size_t n = p->base.nextents;
@@ -302,7 +318,11 @@ enum s3err s3_h_append_object(struct s3_req *q)
     if (!p)
         return no_memory();
     *p = (struct append){
-        .in = {.q = q, .describe = describe, .commit = commit, .answer = answer, .error = refused}};
+        .in = {.q = q, .describe = describe,
+               .undo = undo,
+               .commit = commit,
+               .answer = answer,
+               .error = refused}};
     if (q->bkt->versioning.p)
         return s3_errm(q, S3ERR_NOT_IMPLEMENTED,
                        "Appending is not offered in a bucket that has versioning.");

@@ -24,6 +24,7 @@
 #include "s3gw/api/source.h"
 #include "s3gw/index/version.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/lifecycle/note.h"
 #include "s3gw/policy/quota.h"
 #include "s3gw/xml/writer.h"
 
@@ -174,7 +175,7 @@ static int describe_moved(void *arg, struct buf *out)
     struct s3_object o = m->c->object;
     o.extents = NULL; /* the file the description lies beside */
     o.nextents = 0;
-    return s3_describe_object(m->q->bkt, m->q->key, &o, 0, out);
+    return s3_note_describe_put(m->q->gw, o.seq, m->q->bkt, m->q->key, &o, 0, out);
 }
 
 static int commit_moved(struct s3_tx *tx, void *arg)
@@ -208,6 +209,7 @@ static int commit_anew(struct s3_req *q, struct copy *c)
         .describe = describe_anew,
         .arg = &arg};
     arg.md5 = m.md5;
+    s3_number_version(q, q->bkt, o);
     int r = s3_reader_new(q, &c->source.object, c->source.dek, 0, o->size, &m.reader);
     if (r == 0)
         r = s3_relocate(q->gw, &q->arena, &m);
@@ -215,7 +217,7 @@ static int commit_anew(struct s3_req *q, struct copy *c)
         return r == -ENOENT ? -EAGAIN : r; /* the source was replaced while it was read */
     o->extents = &m.to;
     o->nextents = 1;
-    r = s3_index_update(q->gw->index, commit_moved, c);
+    r = s3_commit_described(q, q->bkt, q->key, o, commit_moved, c);
     if (r < 0)
         s3_relocate_undo(q->gw, &m);
     return r;
@@ -234,7 +236,7 @@ static int commit_empty(struct s3_req *q, struct copy *c)
         return r;
     o->extents = NULL;
     o->nextents = 0;
-    return s3_commit_key(q, q->bkt, q->key, o, commit_moved, c);
+    return s3_commit_version(q, q->bkt, q->key, o, commit_moved, c);
 }
 
 static int commit_object(struct s3_req *q, struct copy *c)
@@ -244,7 +246,8 @@ static int commit_object(struct s3_req *q, struct copy *c)
         return o->size > 0 ? commit_anew(q, c) : commit_empty(q, c);
     if (!s3_relocate_needed(q->gw, c->source.object.storage_class, o->storage_class, q->bkt,
                             o->extents, o->nextents))
-        return s3_commit_key(q, q->bkt, q->key, o, commit_copy, c);
+        return s3_commit_version(q, q->bkt, q->key, o, commit_copy, c);
+    s3_number_version(q, q->bkt, o);
     struct moved arg = {.q = q, .c = c};
     struct s3_relocation m = {
         .group = s3_class_group(&q->gw->classes, o->storage_class, q->bkt->group),
@@ -259,7 +262,7 @@ static int commit_object(struct s3_req *q, struct copy *c)
         return r == -ENOENT ? -EAGAIN : r; /* the source was replaced while it was read */
     r = s3_object_in_one_file(o, m.to.file_id, &q->arena, &o->extents, &o->nextents);
     if (r == 0)
-        r = s3_index_update(q->gw->index, commit_moved, c);
+        r = s3_commit_described(q, q->bkt, q->key, o, commit_moved, c);
     if (r < 0)
         s3_relocate_undo(q->gw, &m);
     return r;

@@ -11,6 +11,7 @@
 #include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/lifecycle/note.h"
 
 struct put {
     struct s3_ingest in; /* first: an ingest of ours is a put */
@@ -22,11 +23,24 @@ static int describe(struct s3_ingest *in, struct buf *out)
 {
     struct put *p = (struct put *)in;
     const struct s3_req *q = in->q;
-    p->o.size = in->size;
-    p->o.mtime_ms = q->now_ms;
-    memcpy(p->o.etag.md5, in->md5, 16);
-    p->o.checksum = in->q->plan->got;
-    return s3_describe_object(q->bkt, q->key, &p->o, 0, out);
+    uint64_t before = p->o.seq;
+    if (before == 0) { /* later the commit has said what is to be described */
+        p->o.size = in->size;
+        p->o.mtime_ms = q->now_ms;
+        p->o.flags = s3_new_version_flags(q->bkt);
+        memcpy(p->o.etag.md5, in->md5, 16);
+        p->o.checksum = in->q->plan->got;
+    }
+    p->o.seq = s3_index_number(q->gw->index);
+    p->o.flags &= ~S3_OBJ_UNSAID;
+    return s3_note_describe_put(q->gw, p->o.seq, q->bkt, q->key, &p->o, before, out);
+}
+
+static int undo(struct s3_ingest *in, struct buf *out)
+{
+    const struct put *p = (struct put *)in;
+    struct s3_desc_change c = {.version = p->o.seq};
+    return s3_note_describe_change(in->q->gw, S3_DESC_VOID, in->q->bkt, in->q->key, &c, NULL, out);
 }
 
 static int commit(struct s3_tx *tx, struct s3_ingest *in)
@@ -34,7 +48,6 @@ static int commit(struct s3_tx *tx, struct s3_ingest *in)
     struct put *p = (struct put *)in;
     p->o.extents = &in->extent;
     p->o.nextents = in->nextents;
-    p->o.mtime_ms = in->q->now_ms;
     return s3_object_put(tx, in->q->bkt->bid, in->q->key, &p->cond, &p->o);
 }
 
@@ -81,7 +94,8 @@ enum s3err s3_h_put_object(struct s3_req *q)
     if (!p)
         return S3ERR_SLOW_DOWN;
     p->in = (struct s3_ingest){
-        .q = q, .describe = describe, .commit = commit, .answer = answer, .error = s3_commit_error};
+        .q = q, .describe = describe, .undo = undo, .commit = commit, .answer = answer,
+        .error = s3_commit_error};
     enum s3err e = s3_object_headers_from(q, &p->o);
     if (e == S3ERR_OK)
         e = check_digest_of_locked(q);

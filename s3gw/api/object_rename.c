@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RenameObject: the row of an object gets another key, everything else of it stays: data, number,
- * ETag, times, tags, ACL. As in directory buckets, where there are no versions, and within a
+ * RenameObject: the row of an object gets another key and a new number, everything else of it stays:
+ * data, ETag, times, tags, ACL. As in directory buckets, where there are no versions, and within a
  * bucket.
  *
  * A client token is kept with the renamed object, in the place where a completed upload has its id:
@@ -28,6 +28,7 @@ struct rename {
     struct s3_cond cond; /* of the destination */
     struct str token;    /* absent: none; 32 hex digits of the client's, 32 of the source */
     uint64_t seq;        /* of the source */
+    struct s3_object o;  /* as it will be */
 };
 
 static enum s3err bad_source(struct s3_req *q, struct str header)
@@ -100,9 +101,9 @@ static enum s3err done_before(struct s3_req *q, const struct rename *m, bool *re
 
 static int move(struct s3_tx *tx, void *arg)
 {
-    const struct rename *m = arg;
+    struct rename *m = arg;
     s3_tx_frees(tx);
-    return s3_object_rename(tx, m->q->bkt->bid, m->from, m->seq, m->q->key, &m->cond, m->token);
+    return s3_object_rename(tx, m->q->bkt->bid, m->from, m->seq, m->q->key, &m->cond, &m->o);
 }
 
 static enum s3err try_once(struct s3_req *q, struct rename *m, int *ret_r)
@@ -118,9 +119,10 @@ static enum s3err try_once(struct s3_req *q, struct rename *m, int *ret_r)
     if (e != S3ERR_OK)
         return e;
     m->seq = o.seq;
+    m->o = o;
     if (m->token.p)
-        o.upload_id = m->token;
-    *ret_r = s3_commit_rename(q, m->from, q->key, &o, move, m);
+        m->o.upload_id = m->token;
+    *ret_r = s3_commit_rename(q, m->from, m->seq, q->key, &m->o, move, m);
     return S3ERR_OK;
 }
 

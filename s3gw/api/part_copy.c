@@ -15,6 +15,7 @@
 #include "s3gw/api/source.h"
 #include "s3gw/api/upload_id.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/lifecycle/note.h"
 #include "s3gw/index/version.h"
 #include "s3gw/policy/quota.h"
 #include "s3gw/xml/writer.h"
@@ -129,12 +130,29 @@ static int commit_part(struct s3_tx *tx, void *arg)
                                c->key, c->upload.useq, &c->part);
 }
 
+/* A part is of no use once its upload has ended: when it is refused there is nothing to take back. */
+static int note_and_commit(struct s3_req *q, struct part_copy *c,
+                           int (*fn)(struct s3_tx *tx, void *arg))
+{
+    int r = -ERESTART;
+    for (int i = 0; r == -ERESTART && i < S3_COMMIT_TRIES; i++) {
+        r = s3_note_part(q->gw, q->bkt, q->key, c->upload.useq, &c->part);
+        if (r == 0)
+            r = s3_index_update(q->gw->index, fn, c);
+    }
+    return r == -ERESTART ? -EAGAIN : r;
+}
+
 /* --- ... into another group --- */
 
 static int describe_moved_part(void *arg, struct buf *out)
 {
     const struct moved_part *m = arg;
-    return s3_describe_part(m->q->bkt, m->q->key, m->c->upload.useq, &m->c->part, out);
+    struct s3_upart p = m->c->part;
+    p.nextents = 0; /* the file the description lies beside */
+    int r = s3_note_describe_part(m->q->gw, m->q->bkt, m->q->key, m->c->upload.useq, &p, out);
+    m->c->part.seq = p.seq;
+    return r;
 }
 
 static int commit_moved_part(struct s3_tx *tx, void *arg)
@@ -176,6 +194,8 @@ static int commit_part_anew(struct s3_req *q, struct part_copy *c)
     p->extents = &m.to;
     p->nextents = 1;
     r = s3_index_update(q->gw->index, commit_moved_part, c);
+    if (r == -ERESTART)
+        r = note_and_commit(q, c, commit_moved_part);
     if (r < 0)
         s3_relocate_undo(q->gw, &m);
     return r;
@@ -195,7 +215,7 @@ static int commit_empty_part(struct s3_req *q, struct part_copy *c)
     p->checksum = own;
     p->extents = NULL;
     p->nextents = 0;
-    return s3_index_update(q->gw->index, commit_part, c);
+    return note_and_commit(q, c, commit_part);
 }
 
 static int commit_part_copy(struct s3_req *q, struct part_copy *c)
@@ -206,7 +226,7 @@ static int commit_part_copy(struct s3_req *q, struct part_copy *c)
         return p->size > 0 ? commit_part_anew(q, c) : commit_empty_part(q, c);
     if (!s3_relocate_needed(q->gw, c->source.object.storage_class, class, q->bkt, p->extents,
                             p->nextents))
-        return s3_index_update(q->gw->index, commit_part, c);
+        return note_and_commit(q, c, commit_part);
     struct moved_part arg = {.q = q, .c = c};
     struct s3_object expect = {.size = p->size, .checksum = p->crc64};
     memcpy(expect.etag.md5, p->md5, sizeof(expect.etag.md5));
@@ -223,6 +243,8 @@ static int commit_part_copy(struct s3_req *q, struct part_copy *c)
     p->extents = &m.to;
     p->nextents = 1;
     r = s3_index_update(q->gw->index, commit_moved_part, c);
+    if (r == -ERESTART)
+        r = note_and_commit(q, c, commit_moved_part);
     if (r < 0)
         s3_relocate_undo(q->gw, &m);
     return r;

@@ -11,6 +11,7 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/upload.h"
+#include "s3gw/lifecycle/note.h"
 
 enum { PART_NUMBER_MAX = 10000 };
 
@@ -31,7 +32,7 @@ static int describe(struct s3_ingest *in, struct buf *out)
     memcpy(p->u.md5, in->md5, 16);
     p->u.checksum = p->keep_checksum ? in->q->plan->got : (struct s3_checksum){0};
     p->u.crc64 = in->q->plan->got_crc64;
-    return s3_describe_part(q->bkt, q->key, p->upload.useq, &p->u, out);
+    return s3_note_describe_part(q->gw, q->bkt, q->key, p->upload.useq, &p->u, out);
 }
 
 static int commit(struct s3_tx *tx, struct s3_ingest *in)

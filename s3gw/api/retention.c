@@ -76,9 +76,9 @@ enum s3err s3_h_get_object_legal_hold(struct s3_req *q)
 struct change {
     uint64_t bid;
     struct str key;
-    struct s3_object o; /* as read, then with the new lock */
+    struct s3_object o; /* as read */
     struct s3_lock was, now;
-    struct str was_section;
+    struct s3_amendment m;
     bool bypass;
 };
 
@@ -98,25 +98,21 @@ static int commit(struct s3_tx *tx, void *arg)
 {
     struct change *c = arg;
     int r = judge(c, s3_tx_now(tx));
-    return r < 0 ? r
-                 : s3_object_amend_lock(tx, c->bid, c->key, c->o.seq, c->was_section, c->o.lock);
+    return r < 0 ? r : s3_object_amend(tx, c->bid, c->key, &c->m);
 }
 
 static enum s3err apply(struct s3_req *q, struct change *c)
 {
     AUTO(buf_free) struct buf b = BUF(64);
     s3_lock_encode(&c->now, &b);
-    c->o.lock = buf_err(&b) ? STR_NULL : arena_str(&q->arena, buf_str(&b));
-    if (!c->o.lock.p)
+    struct str lock = buf_err(&b) ? STR_NULL : arena_str(&q->arena, buf_str(&b));
+    if (!lock.p)
         return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
+    c->m = (struct s3_amendment){
+        .seq = c->o.seq, .what = S3_SECTION_LOCK, .value = lock, .was = &c->o.lock};
     int r = judge(c, q->now_ms); /* before a note is written; the commit judges again */
-    struct s3_object current;
-    bool newest =
-        s3_object_get(q->gw->index, c->bid, c->key, S3_READ_ANY, false, &q->arena, &current) == 0 &&
-        current.seq == c->o.seq;
     if (r == 0)
-        r = newest ? s3_commit_key(q, q->bkt, c->key, &c->o, commit, c)
-                   : s3_index_update(q->gw->index, commit, c);
+        r = s3_commit_amendment(q, q->bkt, c->key, &c->m, commit, c);
     if (r == -EAGAIN)
         return S3ERR_OPERATION_ABORTED;
     return s3_commit_error(q, r);
@@ -133,7 +129,6 @@ static enum s3err change_lock(struct s3_req *q,
         e = object_with_lock(q, &c.o, &c.was);
         if (e != S3ERR_OK)
             return e;
-        c.was_section = c.o.lock;
         c.now = c.was;
         c.bypass = s3_may_bypass_governance(q, q->key);
         set(&c.now, asked);

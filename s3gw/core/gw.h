@@ -47,6 +47,7 @@ struct s3_gw {
     struct str root_id;        /* canonical id of the root user */
     int64_t lifecycle_day_ms;  /* length of a day of lifecycle rules; 0: a real one */
     _Atomic bool stopping;     /* long work of the background gives up */
+    uint8_t note_key[32];      /* core/secretbox.h: secrets in notes */
     struct s3_budget small;    /* bytes of small objects in memory while they arrive; limit set by main */
 };
 

@@ -202,13 +202,13 @@ static int write_rows(struct s3_tx *tx, const struct s3_bucket *b)
     return 0;
 }
 
-int s3_bucket_create(struct s3_tx *tx, struct s3_bucket *b, struct arena *a,
+int s3_bucket_create(struct s3_tx *tx, const struct s3_bucket *b, struct arena *a,
                      struct s3_bucket *existing)
 {
+    ASSERT(b->bid > 0);
     int r = s3_bucket_get_tx(tx, b->name, a, existing);
     if (r != -ENOENT)
         return r == 0 ? -EEXIST : r;
-    b->bid = s3_tx_seq(tx);
     return write_rows(tx, b);
 }
 

@@ -38,9 +38,9 @@ int s3_bucket_decode(struct str bytes, struct arena *a, struct s3_bucket *ret) M
 
 int s3_bucket_get(struct s3_index *x, struct str name, enum s3_read how, struct arena *a,
                   struct s3_bucket *ret) MUST_CHECK; /* -ENOENT, -EAGAIN (CACHED) */
-/* create: bid is set here. -EEXIST: there is one; *existing (arena) is filled then. Inside an
- * update. */
-int s3_bucket_create(struct s3_tx *tx, struct s3_bucket *b, struct arena *a,
+/* create: bid is from s3_index_number(), before the bucket was described. -EEXIST: there is one;
+ * *existing (arena) is filled then. Inside an update. */
+int s3_bucket_create(struct s3_tx *tx, const struct s3_bucket *b, struct arena *a,
                      struct s3_bucket *existing) MUST_CHECK;
 /* -ENOTEMPTY when an object or version is left; open uploads are aborted (their files go to the
  * outbox). */
@@ -75,6 +75,13 @@ struct s3_access_key {
     struct str access_key, secret, user_id;
     int64_t created_ms;
 };
+
+/* Whole records, versioned: values of `u` and `k` rows, bodies of USER and KEY descriptions. decode:
+ * views into @bytes and @a. 0, -EBADMSG, -ENOMEM. */
+void s3_user_encode(const struct s3_user *u, struct buf *out);
+int s3_user_decode(struct str bytes, struct arena *a, struct s3_user *ret) MUST_CHECK;
+void s3_key_encode(const struct s3_access_key *k, struct buf *out);
+int s3_key_decode(struct str bytes, struct arena *a, struct s3_access_key *ret) MUST_CHECK;
 
 int s3_user_get(struct s3_index *x, struct str id, enum s3_read how, struct arena *a,
                 struct s3_user *ret) MUST_CHECK;

@@ -13,6 +13,7 @@
 #define S3_INDEX_ENGINE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "s3gw/index/usage.h"
 
@@ -73,12 +74,14 @@ struct s3_index { /* first member of every engine's state */
     struct s3_cache *cache;
 
     /* Owner: the committer. */
-    uint64_t seq;       /* the last number given out; never goes back */
-    uint64_t seq_saved; /* as the counters row of the last commit has it */
-    int64_t time_ms;    /* s3_tx_now(): never goes back */
+    int64_t time_ms; /* s3_tx_now(): never goes back */
     int64_t time_saved;
     uint64_t batch_bytes;
     struct s3_usage_batch *usage; /* what the batch's updates have changed so far */
+    uint64_t removed; /* the highest number of a null version that was removed; index/object.c */
+
+    _Atomic uint64_t seq;       /* the last number given out; never goes back. Any thread */
+    _Atomic uint64_t seq_saved; /* as the counters row of the last commit has it. Set by the committer */
 
     pthread_t thread;
     bool running;

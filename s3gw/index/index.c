@@ -125,9 +125,31 @@ int s3_tx_iter(struct s3_tx *tx, struct str from, struct str until, struct s3_it
     return tx->x->ops->tx_iter(tx->x, behind_own_rows(from), until, ret);
 }
 
+uint64_t s3_index_number(struct s3_index *x)
+{
+    uint64_t now = (uint64_t)MAX(dfs_now_ms(), (int64_t)0) * 1000;
+    uint64_t before = atomic_load(&x->seq), next;
+    do
+        next = MAX(now, before + 1);
+    while (!atomic_compare_exchange_weak(&x->seq, &before, next));
+    return next;
+}
+
+uint64_t s3_index_committed(struct s3_index *x)
+{
+    return atomic_load(&x->seq_saved);
+}
+
 uint64_t s3_tx_seq(struct s3_tx *tx)
 {
-    return ++tx->x->seq;
+    return s3_index_number(tx->x);
+}
+
+void s3_tx_raise(struct s3_tx *tx, uint64_t number)
+{
+    uint64_t before = atomic_load(&tx->x->seq);
+    while (before < number && !atomic_compare_exchange_weak(&tx->x->seq, &before, number))
+        ;
 }
 
 int64_t s3_tx_now(struct s3_tx *tx)
@@ -168,12 +190,12 @@ static int run_update(struct s3_index *x, struct s3_update *u, bool *cached_rows
     return r < 0 ? 0 : s3_usage_merge(&tx);
 }
 
-static int save_counters(struct s3_index *x)
+static int save_counters(struct s3_index *x, uint64_t seq)
 {
-    if (x->seq == x->seq_saved && x->time_ms == x->time_saved)
+    if (seq == x->seq_saved && x->time_ms == x->time_saved)
         return 0;
     AUTO(buf_free) struct buf b = BUF(64);
-    buf_u64(&b, x->seq);
+    buf_u64(&b, seq);
     buf_u64(&b, (uint64_t)x->time_ms);
     return buf_err(&b) < 0 ? buf_err(&b) : x->ops->tx_put(x, COUNTERS_ROW, buf_str(&b));
 }
@@ -184,7 +206,8 @@ static int commit_batch(struct s3_index *x)
         x->ops->abandon(x);
         return 0;
     }
-    int r = save_counters(x);
+    uint64_t seq = atomic_load(&x->seq);
+    int r = save_counters(x, seq);
     if (r == 0)
         r = s3_usage_write(x);
     if (r < 0) {
@@ -193,7 +216,7 @@ static int commit_batch(struct s3_index *x)
     }
     r = x->ops->commit(x);
     if (r == 0) {
-        x->seq_saved = x->seq;
+        atomic_store(&x->seq_saved, seq);
         x->time_saved = x->time_ms;
     }
     return r;
@@ -347,7 +370,9 @@ static int load_counters(struct s3_index *x)
     if (r < 0)
         return r;
     struct rd rd = rd_of(buf_str(&b));
-    x->seq = x->seq_saved = rd_u64(&rd);
+    uint64_t seq = rd_u64(&rd);
+    atomic_store(&x->seq, seq);
+    atomic_store(&x->seq_saved, seq);
     x->time_ms = x->time_saved = (int64_t)rd_u64(&rd);
     return rd.bad || x->time_ms < 0 ? -EBADMSG : 0;
 }

@@ -81,9 +81,10 @@ void s3_tx_del(struct s3_tx *tx, struct str key);
  * returns. */
 int s3_tx_iter(struct s3_tx *tx, struct str from, struct str until,
                struct s3_iter **ret) MUST_CHECK;
-/* A number greater than every one given by a committed transaction before; never 0, never reused.
- */
+/* As s3_index_number(). */
 uint64_t s3_tx_seq(struct s3_tx *tx);
+/* Numbers given from now on are greater than @number (rebuilding). */
+void s3_tx_raise(struct s3_tx *tx, uint64_t number);
 
 /* Wall clock, Unix milliseconds, that never goes back: not below what a committed transaction was
  * told. */
@@ -91,6 +92,16 @@ int64_t s3_tx_now(struct s3_tx *tx);
 
 /* This update sets space free in the end: let it use the reserve. */
 void s3_tx_frees(struct s3_tx *tx);
+
+/*
+ * A number greater than every one given before; never 0, never reused. It is the wall clock in
+ * microseconds or one more than the last one, so that an index from a backup does not give out what
+ * was given out after it. What is described on a storage before it is committed takes its number here.
+ */
+uint64_t s3_index_number(struct s3_index *x);
+/* All numbers that a durable commit has are at most this, and this was the last number given at some
+ * durable commit: an index that answers less has lost one. */
+uint64_t s3_index_committed(struct s3_index *x);
 
 struct s3_index_options {
     struct str path;        /* folder of the embedded engine; created when missing */

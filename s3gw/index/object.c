@@ -14,6 +14,7 @@
 #include "s3gw/index/object.h"
 
 #include "s3gw/index/bucket.h"
+#include "s3gw/index/engine.h"
 #include "s3gw/index/lock.h"
 #include "s3gw/index/object_read.h"
 #include "s3gw/index/record.h"
@@ -220,15 +221,62 @@ static uint32_t flags_of_new(const struct change *c)
     return c->versioning == S3_VERSIONING_ENABLED ? 0 : S3_OBJ_NULL_VERSION;
 }
 
+/* --- was it described so? --- */
+
+static int newest_older(struct change *c, struct str *ret);
+
+/* The highest number a version of the key has, 0: none. */
+static int newest_number(struct change *c, uint64_t *ret)
+{
+    *ret = c->current.there ? c->current.o.seq : 0;
+    if (c->current.there || c->versioning == S3_VERSIONING_NEVER)
+        return 0;
+    struct str value;
+    struct s3_object o = {0};
+    bool split;
+    int r = newest_older(c, &value);
+    if (r == 0 && value.p)
+        r = s3_object_decode_head(value, &c->arena, &o, &split);
+    *ret = o.seq;
+    return r;
+}
+
+/* A removed version leaves no row, but what replaced others before it went has replaced this too. */
+static void note_removed(struct change *c, const struct s3_object *o)
+{
+    if (o->flags & S3_OBJ_NULL_VERSION)
+        c->tx->x->removed = MAX(c->tx->x->removed, o->seq);
+}
+
+static bool is_late(const struct change *c, const struct s3_object *o, uint64_t newest)
+{
+    bool null = o->flags & S3_OBJ_NULL_VERSION;
+    return o->seq <= newest || (null && o->seq <= c->tx->x->removed);
+}
+
+/* A new version: is it above all others, and as its bucket and its key want it? */
+static int as_described(struct change *c, struct s3_object *o)
+{
+    ASSERT(o->seq > 0);
+    uint64_t newest;
+    int r = newest_number(c, &newest);
+    if (r < 0)
+        return r;
+    uint32_t flags = (o->flags & S3_OBJ_DELETE_MARKER) | flags_of_new(c);
+    int64_t mtime = c->current.there ? MAX(o->mtime_ms, c->current.o.mtime_ms) : o->mtime_ms;
+    bool same = flags == o->flags && mtime == o->mtime_ms && !is_late(c, o, newest);
+    o->flags = same ? flags : flags | S3_OBJ_UNSAID;
+    o->mtime_ms = mtime;
+    return same ? 0 : -ERESTART;
+}
+
 /* --- put and copy --- */
 
-/* @before: what an earlier run of the same update left in o->seq; its new files carry that number.
- */
-static void adopt_new_files(struct s3_tx *tx, struct s3_object *o, uint64_t before)
+static void adopt_new_files(struct s3_tx *tx, struct s3_object *o)
 {
     for (size_t i = 0; i < o->nextents; i++) {
         struct s3_extent *e = &o->extents[i];
-        if (e->owner != 0 && (before == 0 || e->owner != before))
+        if (e->owner != 0 && e->owner != o->seq)
             continue;
         e->owner = o->seq;
         s3_ref_add(tx, e->file_id, o->seq);
@@ -272,18 +320,15 @@ static int put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_c
     int r = change_init(&c, tx, bid, key);
     if (r == 0)
         r = judge(cond, &c.current);
+    if (r == 0)
+        r = as_described(&c, o);
     if (r < 0)
         return r;
-    uint64_t before = o->seq;
-    o->seq = s3_tx_seq(tx);
-    o->flags = flags_of_new(&c);
-    if (c.current.there)
-        o->mtime_ms = MAX(o->mtime_ms, c.current.o.mtime_ms);
     /* New references first: what is replaced may hold the same files. */
     if (share)
         r = share_files(tx, o);
     else
-        adopt_new_files(tx, o, before);
+        adopt_new_files(tx, o);
     if (r == 0)
         r = make_way(&c);
     return r < 0 ? r : write_new(&c, o);
@@ -293,14 +338,6 @@ int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s
                   struct s3_object *o)
 {
     return put(tx, bid, key, cond, false, o);
-}
-
-int s3_object_restore(struct s3_tx *tx, uint64_t bid, struct str key, struct s3_object *o)
-{
-    for (size_t i = 0; i < o->nextents; i++)
-        o->extents[i].owner =
-            0; /* whoever owns the file: numbers of another index mean nothing here */
-    return put(tx, bid, key, NULL, true, o);
 }
 
 int s3_object_copy(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq,
@@ -334,13 +371,11 @@ int s3_object_append(struct s3_tx *tx, uint64_t bid, struct str key, const struc
         r = -EAGAIN; /* s3_object_move() has given it other files, or a section was amended */
     if (r == 0)
         r = s3_lock_check(c.current.o.lock, s3_tx_now(tx), false);
+    if (r == 0)
+        r = as_described(&c, o);
     if (r < 0)
         return r;
-    uint64_t before = o->seq;
-    o->seq = s3_tx_seq(tx);
-    o->flags = flags_of_new(&c);
-    o->mtime_ms = MAX(o->mtime_ms, c.current.o.mtime_ms);
-    adopt_new_files(tx, o, before);
+    adopt_new_files(tx, o);
     if (c.current.split) { /* the new record names its files too, under the owners they have */
         struct s3_row_key row;
         s3_row_number(&row, S3_ROW_DETAIL, base->seq);
@@ -350,26 +385,17 @@ int s3_object_append(struct s3_tx *tx, uint64_t bid, struct str key, const struc
     return write_new(&c, o);
 }
 
-/* The row of @from, for @to: nothing in it says which key it is of. */
-static int moved_row(struct change *from, struct str token, struct buf *out)
-{
-    if (token.p)
-        from->current.o.upload_id = token;
-    s3_object_encode_head(&from->current.o, from->current.split, out);
-    return buf_err(out);
-}
-
 int s3_object_rename(struct s3_tx *tx, uint64_t bid, struct str from_key, uint64_t seq,
-                     struct str to_key, const struct s3_cond *cond, struct str token)
+                     struct str to_key, const struct s3_cond *cond, struct s3_object *o)
 {
     AUTO(change_fini) struct change from;
     AUTO(change_fini) struct change to = {.current.value = BUF(S3_INDEX_VALUE_MAX)};
     arena_init(&to.arena, ARENA_MAX);
-    AUTO(buf_free) struct buf row = BUF(S3_INDEX_VALUE_MAX);
     int r = change_init(&from, tx, bid, from_key);
     if (r == 0 && from.versioning != S3_VERSIONING_NEVER)
         r = -EOPNOTSUPP;
-    if (r == 0 && !(from.current.there && from.current.o.seq == seq))
+    if (r == 0 && !(from.current.there && from.current.o.seq == seq &&
+                    from.current.o.amended == o->amended))
         r = -EAGAIN;
     if (r == 0)
         r = s3_lock_check(from.current.o.lock, s3_tx_now(tx), false);
@@ -377,56 +403,78 @@ int s3_object_rename(struct s3_tx *tx, uint64_t bid, struct str from_key, uint64
         r = change_init(&to, tx, bid, to_key);
     if (r == 0)
         r = judge(cond, &to.current);
-    if (r == 0)
-        r = moved_row(&from, token, &row);
+    if (r == 0 && (o->flags & S3_OBJ_UNSAID || is_late(&to, o, to.current.there ? to.current.o.seq : 0))) {
+        o->flags |= S3_OBJ_UNSAID;
+        r = -ERESTART;
+    }
     if (r == 0)
         r = make_way(&to);
     if (r < 0)
         return r;
+    note_removed(&from, &from.current.o);
     del_current(&from);
-    put_current(&to, buf_str(&row));
-    return 0;
+    if (from.current.split) { /* it is written anew under the new number */
+        struct s3_row_key row;
+        s3_row_number(&row, S3_ROW_DETAIL, seq);
+        s3_tx_del(tx, s3_row_str(&row));
+    }
+    s3_usage_add(tx, bid, -1, -(int64_t)from.current.o.size);
+    return write_new(&to, o); /* its files stay under the owners they have */
 }
 
 /* --- delete --- */
 
-static int put_marker(struct change *c, struct str owner, struct s3_deleted *ret)
+static int put_marker(struct change *c, const struct s3_object *m, struct s3_deleted *ret)
 {
-    struct s3_object m = {.flags = flags_of_new(c) | S3_OBJ_DELETE_MARKER,
-                          .seq = s3_tx_seq(c->tx),
-                          .mtime_ms = s3_tx_now(c->tx),
-                          .owner_id = owner};
-    if (c->current.there)
-        m.mtime_ms = MAX(m.mtime_ms, c->current.o.mtime_ms);
     AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
-    s3_object_encode(&m, &value);
+    s3_object_encode(m, &value);
     int r = buf_err(&value) < 0 ? buf_err(&value) : make_way(c);
     if (r < 0)
         return r;
-    put_older(c, &m, buf_str(&value));
+    put_older(c, m, buf_str(&value));
     s3_usage_add(c->tx, c->bid, 1, 0);
     ret->marker = true;
-    ret->null_version = m.flags & S3_OBJ_NULL_VERSION;
-    ret->seq = m.seq;
+    ret->null_version = m->flags & S3_OBJ_NULL_VERSION;
+    ret->seq = m->seq;
     return 0;
 }
 
+/* What deleting the current object means now; -ERESTART: not what @o says, which is it then. */
+static int deletion_as_described(struct change *c, struct s3_object *o)
+{
+    if (c->versioning != S3_VERSIONING_NEVER) {
+        if (!(o->flags & S3_OBJ_DELETE_MARKER)) {
+            o->flags = S3_OBJ_DELETE_MARKER | S3_OBJ_UNSAID;
+            o->seq = MAX(o->seq, (uint64_t)1); /* any: it gets a new one */
+        }
+        return as_described(c, o);
+    }
+    uint64_t current = c->current.there ? c->current.o.seq : 0;
+    bool same = o->flags == 0 && (o->seq == current || !current);
+    o->flags = same ? 0 : S3_OBJ_UNSAID;
+    o->seq = current;
+    return same ? 0 : -ERESTART;
+}
+
 int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
-                     struct str marker_owner, struct s3_deleted *ret)
+                     struct s3_object *o, struct s3_deleted *ret)
 {
     *ret = (struct s3_deleted){0};
     AUTO(change_fini) struct change c;
     int r = change_init(&c, tx, bid, key);
     if (r == 0)
         r = judge(cond, &c.current);
+    if (r == 0)
+        r = deletion_as_described(&c, o);
     if (r < 0)
         return r;
     ret->had = c.current.there;
     if (c.versioning != S3_VERSIONING_NEVER) {
-        r = put_marker(&c, marker_owner, ret);
+        r = put_marker(&c, o, ret);
     } else if (ret->had) {
         ret->null_version = true;
         ret->seq = c.current.o.seq;
+        note_removed(&c, &c.current.o);
         r = make_way(&c);
     }
     if (r == 0 && ret->had)
@@ -436,8 +484,8 @@ int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struc
 
 /* --- delete one version --- */
 
-/* There is no o row any more: the newest of the v rows becomes it, unless it is a marker. */
-static int promote(struct change *c)
+/* The first of the v rows, absent when there is none. Arena. */
+static int newest_older(struct change *c, struct str *ret)
 {
     struct s3_row_key from, until;
     s3_row_object(&from, S3_ROW_VERSION, c->bid, c->key);
@@ -448,14 +496,22 @@ static int promote(struct change *c)
     int r = s3_tx_iter(c->tx, s3_row_str(&from), s3_row_str(&until), &it);
     if (r < 0)
         return r;
-    struct str value = STR_NULL;
+    *ret = STR_NULL;
     if (s3_iter_valid(it)) {
-        value = arena_str(&c->arena, s3_iter_value(it));
-        r = value.p ? 0 : -ENOMEM;
+        *ret = arena_str(&c->arena, s3_iter_value(it));
+        r = ret->p ? 0 : -ENOMEM;
     } else {
         r = s3_iter_err(it);
     }
     s3_iter_free(&it);
+    return r;
+}
+
+/* There is no o row any more: the newest of the v rows becomes it, unless it is a marker. */
+static int promote(struct change *c)
+{
+    struct str value;
+    int r = newest_older(c, &value);
     if (r < 0 || !value.p)
         return r;
     struct s3_object o;
@@ -480,6 +536,7 @@ static int remove_version(struct change *c, const struct stored *v, bool bypass,
     ret->marker = v->o.flags & S3_OBJ_DELETE_MARKER;
     ret->null_version = v->o.flags & S3_OBJ_NULL_VERSION;
     ret->seq = v->o.seq;
+    note_removed(c, &v->o);
     return 0;
 }
 
@@ -563,48 +620,46 @@ static int rewrite(struct change *c, const struct stored *v, bool is_current)
     return 0;
 }
 
-int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o,
-                    enum s3_section what)
+struct str *s3_object_section(struct s3_object *o, enum s3_section what)
 {
-    AUTO(change_fini) struct change c;
-    struct stored v = {.value = BUF(S3_INDEX_VALUE_MAX)};
-    bool is_current;
-    int r = change_init(&c, tx, bid, key);
-    if (r == 0)
-        r = load_number(&c, o->seq, &v, &is_current);
-    if (r == 0) {
-        if (what == S3_SECTION_TAGS)
-            v.o.tags = o->tags;
-        else if (what == S3_SECTION_ACL)
-            v.o.acl = o->acl;
-        else
-            v.o.storage_class = o->storage_class;
-        r = rewrite(&c, &v, is_current);
+    switch (what) {
+    case S3_SECTION_TAGS:
+        return &o->tags;
+    case S3_SECTION_ACL:
+        return &o->acl;
+    case S3_SECTION_CLASS:
+        return &o->storage_class;
+    default:
+        return &o->lock;
     }
-    buf_free(&v.value);
-    return r;
 }
 
-int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq,
-                         struct str was, struct str lock)
+static bool same_section(struct str a, struct str b)
+{
+    return !a.p == !b.p && str_eq(a, b);
+}
+
+int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_amendment *m)
 {
     AUTO(change_fini) struct change c;
     struct stored v = {.value = BUF(S3_INDEX_VALUE_MAX)};
     bool is_current;
     int r = change_init(&c, tx, bid, key);
     if (r == 0)
-        r = load_number(&c, seq, &v, &is_current);
-    if (r == 0 && (!v.o.lock.p != !was.p || !str_eq(v.o.lock, was)))
+        r = load_number(&c, m->seq, &v, &is_current);
+    struct str *section = s3_object_section(&v.o, m->what);
+    if (r == 0 && m->was && !same_section(*section, *m->was))
         r = -EAGAIN;
+    if (r == 0 && v.o.amended >= m->number)
+        r = -ERESTART;
     if (r == 0) {
-        v.o.lock = lock;
+        *section = m->value;
+        v.o.amended = m->number;
         r = rewrite(&c, &v, is_current);
     }
     buf_free(&v.value);
     return r;
 }
-
-/* --- move --- */
 
 static int load_detail(struct change *c, struct stored *v)
 {
@@ -617,6 +672,33 @@ static int load_detail(struct change *c, struct stored *v)
     struct str kept = arena_str(&c->arena, buf_str(&value));
     return kept.p ? s3_object_decode_detail(kept, &c->arena, &v->o) : -ENOMEM;
 }
+
+int s3_object_touch(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, uint64_t number,
+                    struct arena *a, struct s3_object *ret)
+{
+    AUTO(change_fini) struct change c;
+    AUTO(buf_free) struct buf whole = BUF(S3_INDEX_VALUE_MAX);
+    struct stored v = {.value = BUF(S3_INDEX_VALUE_MAX)};
+    bool is_current;
+    int r = change_init(&c, tx, bid, key);
+    if (r == 0)
+        r = load_number(&c, seq, &v, &is_current);
+    if (r == 0) {
+        v.o.amended = MAX(v.o.amended, number);
+        r = rewrite(&c, &v, is_current);
+    }
+    if (r == 0 && v.split)
+        r = load_detail(&c, &v);
+    if (r == 0) {
+        s3_object_encode(&v.o, &whole);
+        struct str bytes = buf_err(&whole) ? STR_NULL : arena_str(a, buf_str(&whole));
+        r = bytes.p ? s3_object_decode(bytes, a, ret) : -ENOMEM;
+    }
+    buf_free(&v.value);
+    return r == -EAGAIN ? -ENOENT : r;
+}
+
+/* --- move --- */
 
 /* The version lives on, so its detail row does: what was in it gets a number of its own, under
  * which the trash takes it apart. */
@@ -679,7 +761,7 @@ static int move(struct change *c, struct stored *v, bool is_current, const struc
     return rewrite_whole(c, v, is_current);
 }
 
-int s3_object_move(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, struct str was,
+int s3_object_move(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t number, struct str was,
                    const struct s3_object *o)
 {
     AUTO(change_fini) struct change c;
@@ -687,9 +769,11 @@ int s3_object_move(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq,
     bool is_current;
     int r = change_init(&c, tx, bid, key);
     if (r == 0)
-        r = load_number(&c, seq, &v, &is_current);
-    if (r == 0 && !(str_eq(v.o.storage_class, was) && same_sections(&v.o, o)))
+        r = load_number(&c, o->seq, &v, &is_current);
+    if (r == 0 && !(str_eq(v.o.storage_class, was) && same_sections(&v.o, o) &&
+                    v.o.amended < number))
         r = -EAGAIN;
+    v.o.amended = number;
     if (r == 0)
         r = move(&c, &v, is_current, o);
     buf_free(&v.value);

@@ -28,10 +28,12 @@ struct s3_part { /* of a completed multipart object; of an upload see upload.h *
 };
 
 enum { S3_OBJ_DELETE_MARKER = 1u, S3_OBJ_NULL_VERSION = 2u };
+#define S3_OBJ_UNSAID 0x80000000u /* not stored: the storages have not been told of it as it is now */
 
 struct s3_object {
     uint32_t flags;
-    uint64_t seq; /* version: commit order; 0 until committed */
+    uint64_t seq;     /* version: commit order */
+    uint64_t amended; /* number of the last change of a section; 0: none */
     uint64_t size;
     int64_t mtime_ms; /* never goes back for a key: commit raises it to the old one's if need be */
     struct s3_etag etag;
@@ -86,36 +88,41 @@ struct s3_cond {
  * Change the objects of a key. Each is called from within an update function; results are errnos
  * of s3_cond, -ENODEV when the bucket is gone (checked here, by its number), -EIO ...
  *
- * put: o's seq, mtime and flags are set here; extents with owner 0 are new files: they get the new
- * seq as owner, and f rows. What it replaces goes to the outbox; in a bucket with versioning it
- * becomes an older version, or is the null version that was replaced (-EPERM: that one is locked).
- * delete: the current object, or with versioning a delete marker above it. ret->had says whether
- * there was a current object (deleting nothing is success). @marker_owner: owner id of a marker.
+ * The storages have been told before (dfs/describe.h) what the change will be, so it has a number
+ * from s3_index_number(), and is what was said or is refused:
+ *   -ERESTART  another change of the key with a higher number was first, or the bucket's versioning
+ *              or the key's time is not what was thought. Nothing has changed but @o, which is as it
+ *              should have been described, and marked S3_OBJ_UNSAID: take a new number, describe
+ *              again, clear the mark, come again.
+ *
+ * put: o's seq, flags (null version or not) and mtime (not before that of the object it replaces)
+ * are the caller's; extents with owner 0 or seq are new files: they get seq as owner, and f rows.
+ * What it replaces goes to the outbox; in a bucket with versioning it becomes an older version, or is
+ * the null version that was replaced (-EPERM: that one is locked).
+ * delete: @o is what happens. In a bucket with versioning a delete marker: flags, seq, mtime and
+ * owner. In others the object that goes: its seq, 0 when there is none. ret->had says whether there
+ * was a current object (deleting nothing is success).
  */
 int s3_object_put(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
                   struct s3_object *o) MUST_CHECK;
 
 /*
  * Make the current object of a key longer: @o is what it becomes, its extents those of @base (as
- * read, under their owners) and then new files with owner 0, which get the new seq. @base's files
+ * read, under their owners) and then new files with owner 0, which get @o's seq. @base's files
  * and their references stay as they are. In buckets that never had versioning only (-EOPNOTSUPP).
  * -ERANGE: another object is there, or none; -EAGAIN: its class, tags, ACL or lock are not @base's
- * any more, read again.
+ * any more, read again; -ERESTART.
  */
 int s3_object_append(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
                      const struct s3_object *base, struct s3_object *o) MUST_CHECK;
 
 /*
- * Give the current object of @from the key @to, as it is, number and all but its upload_id, which
- * becomes @token (absent: stays); what @to had is replaced as by a put, @cond judges it. As append,
- * in buckets without versioning. -EAGAIN: @from's object is not number @seq any more, read again.
+ * Give the current object of @from, number @seq, the key @to: it is @o then, a whole record, under its
+ * new number; what @to had is replaced as by a put, @cond judges it. As append, in buckets without
+ * versioning. -EAGAIN: @from's object is not that one any more, or was amended, read again; -ERESTART.
  */
 int s3_object_rename(struct s3_tx *tx, uint64_t bid, struct str from, uint64_t seq, struct str to,
-                     const struct s3_cond *cond, struct str token) MUST_CHECK;
-
-/* put, of an object whose files others may own already: for rebuilding the index. */
-int s3_object_restore(struct s3_tx *tx, uint64_t bid, struct str key,
-                      struct s3_object *o) MUST_CHECK;
+                     const struct s3_cond *cond, struct s3_object *o) MUST_CHECK;
 
 struct s3_deleted {
     bool had;
@@ -124,7 +131,7 @@ struct s3_deleted {
     uint64_t seq;      /* ... its number; 0: nothing happened */
 };
 int s3_object_delete(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_cond *cond,
-                     struct str marker_owner, struct s3_deleted *ret) MUST_CHECK;
+                     struct s3_object *o, struct s3_deleted *ret) MUST_CHECK;
 
 /* A version by its name: the null version, or a number. */
 struct s3_version {
@@ -147,24 +154,39 @@ int s3_object_delete_version(struct s3_tx *tx, uint64_t bid, struct str key,
                              struct s3_deleted *ret) MUST_CHECK;
 
 /*
- * Change what may change without a new version: one section of the version @o was read as (o->seq).
- * Everything else of the stored record stays, mtime too: what was read may be older than an ACL or a
- * retention set meanwhile. -EAGAIN: that version is no longer there, or its lock is not @was any
- * more, read again; -ENOENT: the key has none at all.
+ * Change what may change without a new version: one section. Everything else of the stored record
+ * stays, mtime too. -ERESTART as above; -EAGAIN: that version is no longer there, or its section is not
+ * *was any more, read again; -ENOENT: the key has none at all.
  */
-enum s3_section { S3_SECTION_TAGS, S3_SECTION_ACL, S3_SECTION_CLASS };
-int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key, const struct s3_object *o,
-                    enum s3_section what) MUST_CHECK;
-int s3_object_amend_lock(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq,
-                         struct str was, struct str lock) MUST_CHECK;
+enum s3_section {
+    S3_SECTION_TAGS,
+    S3_SECTION_ACL,
+    S3_SECTION_LOCK,
+    S3_SECTION_CLASS,
+    S3_SECTION_COUNT_
+};
+struct s3_amendment {
+    uint64_t seq;    /* of the version */
+    uint64_t number; /* of the change */
+    enum s3_section what;
+    struct str value;      /* absent: none */
+    const struct str *was; /* NULL: whatever it was */
+};
+struct str *s3_object_section(struct s3_object *o, enum s3_section what);
+int s3_object_amend(struct s3_tx *tx, uint64_t bid, struct str key,
+                    const struct s3_amendment *m) MUST_CHECK;
+/* A change of nothing, under @number: from now on every change described before it comes with
+ * -ERESTART. *ret: the whole version as it is then, arena. -ENOENT: there is no such version. */
+int s3_object_touch(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, uint64_t number,
+                    struct arena *a, struct s3_object *ret) MUST_CHECK;
 
 /*
  * The version @seq of a key lies elsewhere from now on: @o says the new extents (owner 0: new files)
  * and the storage class; number, times and all else stay. Its old files go to the outbox, unless
- * copies use them. -EAGAIN: that version is no longer there, its class is not @was any more, or its
- * tags, ACL or lock are not those of @o.
+ * copies use them. -EAGAIN: that version is no longer there, its class is not @was any more, its
+ * tags, ACL or lock are not those of @o, or something was described later than @number, the move's.
  */
-int s3_object_move(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t seq, struct str was,
+int s3_object_move(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t number, struct str was,
                    const struct s3_object *o) MUST_CHECK;
 
 /*

@@ -160,7 +160,8 @@ enum {
     HAS_LOCK = 1u << 8,
     HAS_SSE = 1u << 9,
     SPLIT = 1u << 10, /* extents and parts are in the detail row */
-    BITS_KNOWN = (1u << 11) - 1,
+    HAS_AMENDED = 1u << 11,
+    BITS_KNOWN = (1u << 12) - 1,
     FLAGS = S3_OBJ_DELETE_MARKER | S3_OBJ_NULL_VERSION,
 };
 
@@ -270,7 +271,7 @@ static uint32_t bits_of(const struct s3_object *o, bool split)
            (o->nheaders ? HAS_HEADERS : 0) | (o->nparts ? HAS_PARTS : 0) |
            (o->upload_id.p ? HAS_UPLOAD_ID : 0) | (o->tags.p ? HAS_TAGS : 0) |
            (o->acl.p ? HAS_ACL : 0) | (o->lock.p ? HAS_LOCK : 0) | (o->sse.p ? HAS_SSE : 0) |
-           (split ? SPLIT : 0);
+           (split ? SPLIT : 0) | (o->amended ? HAS_AMENDED : 0);
 }
 
 /* What listings need comes first. */
@@ -296,6 +297,8 @@ static void add_head(struct buf *b, const struct s3_object *o, bool split)
     for (size_t i = 0; i < ARRAY_LEN(sections); i++)
         if (sections[i]->p)
             buf_lstr(b, *sections[i]);
+    if (bits & HAS_AMENDED)
+        buf_var(b, o->amended);
 }
 
 void s3_object_encode(const struct s3_object *o, struct buf *out)
@@ -372,6 +375,8 @@ static int read_head(struct rd *r, struct arena *a, struct s3_object *o, uint32_
     for (size_t i = 0; i < ARRAY_LEN(sections); i++)
         if (bits & has[i])
             *sections[i] = rd_lstr(r);
+    if (bits & HAS_AMENDED)
+        o->amended = rd_var(r);
     *ret_bits = bits;
     return e;
 }

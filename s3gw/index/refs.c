@@ -76,6 +76,16 @@ int s3_ref_share(struct s3_tx *tx, struct str file_id, uint64_t from, uint64_t o
     return r;
 }
 
+int s3_ref_restore(struct s3_tx *tx, struct str file_id, uint64_t owner)
+{
+    int r = s3_ref_used_tx(tx, file_id);
+    if (r == 0)
+        s3_ref_add(tx, file_id, owner);
+    else if (r == 1)
+        r = s3_ref_share(tx, file_id, owner, owner); /* whoever has it */
+    return r;
+}
+
 static int used(struct s3_iter *it)
 {
     int r = s3_iter_valid(it) ? 1 : s3_iter_err(it);

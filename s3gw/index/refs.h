@@ -21,6 +21,8 @@
 void s3_ref_add(struct s3_tx *tx, struct str file_id, uint64_t owner);
 /* One more owner of a file that @from owns (0, or not so: whoever does). */
 int s3_ref_share(struct s3_tx *tx, struct str file_id, uint64_t from, uint64_t owner) MUST_CHECK;
+/* An owner of a file that may have others already, while an index is rebuilt. */
+int s3_ref_restore(struct s3_tx *tx, struct str file_id, uint64_t owner) MUST_CHECK;
 /*
  * All files of these extents, each under its extent's owner: drops the row; when it was the last of
  * a file, queues the file for the reclaimer.

@@ -27,6 +27,7 @@ enum {
     S3_ROW_REBUILD = 'r', /* lifecycle/rebuild.c, while it runs */
     S3_ROW_BUCKET_USAGE = 'q',
     S3_ROW_USER_USAGE = 'Q',
+    S3_ROW_BASELINE = 'x',  /* lifecycle/baseline.c: it has been written */
     S3_ROW_LIFECYCLE = 'l', /* lifecycle/worker.c: how far it is */
 };
 

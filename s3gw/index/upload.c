@@ -60,16 +60,21 @@ static int check_open(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t u
     return s3_tx_get(tx, s3_row_str(row), value);
 }
 
-int s3_upload_create(struct s3_tx *tx, uint64_t bid, struct s3_upload *u)
+int s3_upload_new_id(struct s3_index *x, struct s3_upload *u)
 {
-    ASSERT(u->key.n > 0 && u->key.n <= S3_OBJECT_KEY_MAX);
+    if (getrandom(&u->check, sizeof(u->check), 0) != sizeof(u->check))
+        return -EIO;
+    u->useq = s3_index_number(x);
+    return 0;
+}
+
+int s3_upload_create(struct s3_tx *tx, uint64_t bid, const struct s3_upload *u)
+{
+    ASSERT(u->useq > 0 && u->key.n > 0 && u->key.n <= S3_OBJECT_KEY_MAX);
     enum s3_versioning v;
     int r = s3_bucket_versioning_tx(tx, bid, &v);
     if (r < 0)
         return r;
-    if (getrandom(&u->check, sizeof(u->check), 0) != sizeof(u->check))
-        return -EIO;
-    u->useq = s3_tx_seq(tx);
     AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
     s3_upload_encode(u, &record);
     if (buf_err(&record) < 0)
@@ -120,35 +125,38 @@ static int own_extents(struct s3_tx *tx, const struct s3_upart *p, bool share, s
     stored->extents = arena_alloc(a, MAX(p->nextents, (size_t)1) * sizeof(*p->extents));
     if (!stored->extents)
         return -ENOMEM;
-    uint64_t owner = s3_tx_seq(tx);
     int r = 0;
     for (size_t i = 0; r == 0 && i < p->nextents; i++) {
         struct s3_extent *e = &stored->extents[i];
         *e = p->extents[i];
         bool again = i > 0 && str_eq(e->file_id, e[-1].file_id);
         if (!again && share)
-            r = s3_ref_share(tx, e->file_id, e->owner, owner);
+            r = s3_ref_share(tx, e->file_id, e->owner, p->seq);
         else if (!again)
-            s3_ref_add(tx, e->file_id, owner);
-        e->owner = owner;
+            s3_ref_add(tx, e->file_id, p->seq);
+        e->owner = p->seq;
     }
     return r;
 }
 
-static int drop_part(struct s3_tx *tx, struct str row, struct arena *a)
+/* The part that @p replaces, if any; -ERESTART when it is the later one. Arena. */
+static int replaced_part(struct s3_tx *tx, struct str row, const struct s3_upart *p,
+                         struct arena *a, struct s3_upart *ret)
 {
     AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    *ret = (struct s3_upart){0};
     int r = s3_tx_get(tx, row, &value);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    struct s3_upart old;
-    r = s3_upart_decode(buf_str(&value), a, &old);
-    return r < 0 ? r : s3_refs_drop(tx, old.extents, old.nextents);
+    struct str bytes = arena_str(a, buf_str(&value));
+    r = bytes.p ? s3_upart_decode(bytes, a, ret) : -ENOMEM;
+    return r < 0 || ret->seq < p->seq ? r : -ERESTART;
 }
 
 static int put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq, bool share,
                     const struct s3_upart *p)
 {
+    ASSERT(p->seq > 0);
     AUTO(arena_fini) struct arena a;
     arena_init(&a, ARENA_MAX);
     AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX), record = BUF(S3_INDEX_VALUE_MAX);
@@ -156,12 +164,14 @@ static int put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t use
     int r = check_open(tx, bid, key, useq, &row, &value);
     if (r < 0)
         return r;
-    struct s3_upart stored;
+    struct s3_upart stored, old;
     part_row(&row, useq, p->number);
-    r = own_extents(tx, p, share, &a,
-                    &stored); /* before the old part's go: they may be the same files */
+    r = replaced_part(tx, s3_row_str(&row), p, &a, &old);
     if (r == 0)
-        r = drop_part(tx, s3_row_str(&row), &a);
+        r = own_extents(tx, p, share, &a,
+                        &stored); /* before the old part's go: they may be the same files */
+    if (r == 0)
+        r = s3_refs_drop(tx, old.extents, old.nextents);
     if (r < 0)
         return r;
     s3_upart_encode(&stored, &record);

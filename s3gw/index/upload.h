@@ -25,6 +25,7 @@ struct s3_upload {
 
 struct s3_upart {
     uint32_t number;
+    uint64_t seq; /* as it was described; 0: by an earlier build */
     uint64_t size;
     int64_t mtime_ms;
     uint8_t md5[16];
@@ -38,13 +39,15 @@ void s3_upload_id_format(const struct s3_upload *u, char out[33]); /* 32 hex dig
 /* -EINVAL: not shaped like one. */
 int s3_upload_id_parse(struct str id, uint64_t *ret_useq, uint64_t *ret_check) MUST_CHECK;
 
-/* Inside an update. create sets useq, check. */
-int s3_upload_create(struct s3_tx *tx, uint64_t bid, struct s3_upload *u) MUST_CHECK;
+/* A new upload's useq and check: before it is described. 0 or -EIO. */
+int s3_upload_new_id(struct s3_index *x, struct s3_upload *u) MUST_CHECK;
+/* Inside an update. */
+int s3_upload_create(struct s3_tx *tx, uint64_t bid, const struct s3_upload *u) MUST_CHECK;
 /* -ENOENT when there is no such upload of that key in that bucket. */
 int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id,
                   enum s3_read how, struct arena *a, struct s3_upload *ret) MUST_CHECK;
-/* Extents with owner 0 are new files; parts copied by reference are checked like s3_object_copy
- * first. */
+/* The part's files get its seq as owner; parts copied by reference are checked like s3_object_copy
+ * first. -ERESTART: the part there was described later (object.h). */
 int s3_upload_put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
                        struct s3_upart *p) MUST_CHECK;
 int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq,

@@ -3,7 +3,7 @@
 
 #include "s3gw/index/record.h"
 
-enum { RECORD_VERSION = 1 };
+enum { RECORD_VERSION = 1, PART_VERSION = 2 /* since its first field is seq */ };
 
 static int finish(const struct rd *r, int e)
 {
@@ -79,7 +79,8 @@ int s3_upload_decode_listed(struct str bytes, struct arena *a, struct s3_upload 
 
 void s3_upart_encode(const struct s3_upart *p, struct buf *out)
 {
-    buf_u8(out, RECORD_VERSION);
+    buf_u8(out, PART_VERSION);
+    buf_var(out, p->seq);
     buf_var(out, p->size);
     buf_var(out, (uint64_t)p->mtime_ms);
     buf_add(out, p->md5, sizeof(p->md5));
@@ -92,8 +93,11 @@ int s3_upart_decode(struct str bytes, struct arena *a, struct s3_upart *ret)
 {
     struct rd r = rd_of(bytes);
     struct s3_upart p = {0};
-    if (rd_u8(&r) != RECORD_VERSION)
+    uint8_t version = rd_u8(&r);
+    if (version != RECORD_VERSION && version != PART_VERSION)
         r.bad = true;
+    if (version == PART_VERSION)
+        p.seq = rd_var(&r);
     p.size = rd_var(&r);
     p.mtime_ms = (int64_t)read_bounded(&r, INT64_MAX);
     struct str md5 = rd_bytes(&r, sizeof(p.md5));

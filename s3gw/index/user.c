@@ -18,7 +18,7 @@ enum {
 
 /* --- records --- */
 
-static void user_encode(const struct s3_user *u, struct buf *out)
+void s3_user_encode(const struct s3_user *u, struct buf *out)
 {
     buf_u8(out, USER_VERSION);
     bool limited = s3_limits_any(&u->limits);
@@ -50,7 +50,7 @@ static int64_t read_time(struct rd *r)
     return r->bad ? 0 : (int64_t)v;
 }
 
-static int user_decode(struct str bytes, struct arena *a, struct s3_user *ret)
+int s3_user_decode(struct str bytes, struct arena *a, struct s3_user *ret)
 {
     struct rd r = rd_of(bytes);
     struct s3_user u = {0};
@@ -78,7 +78,7 @@ static int user_decode(struct str bytes, struct arena *a, struct s3_user *ret)
     return e;
 }
 
-static void key_encode(const struct s3_access_key *k, struct buf *out)
+void s3_key_encode(const struct s3_access_key *k, struct buf *out)
 {
     buf_u8(out, KEY_VERSION);
     buf_lstr(out, k->access_key);
@@ -87,7 +87,7 @@ static void key_encode(const struct s3_access_key *k, struct buf *out)
     buf_var(out, (uint64_t)k->created_ms);
 }
 
-static int key_decode(struct str bytes, struct arena *a, struct s3_access_key *ret)
+int s3_key_decode(struct str bytes, struct arena *a, struct s3_access_key *ret)
 {
     struct rd r = rd_of(bytes);
     struct s3_access_key k = {0};
@@ -125,7 +125,7 @@ int s3_user_get(struct s3_index *x, struct str id, enum s3_read how, struct aren
 {
     struct str bytes;
     int r = get_row(x, S3_ROW_USER, id, how, a, &bytes);
-    return r < 0 ? r : user_decode(bytes, a, ret);
+    return r < 0 ? r : s3_user_decode(bytes, a, ret);
 }
 
 static int row_exists(struct s3_tx *tx, const struct s3_row_key *row)
@@ -158,7 +158,7 @@ static int put_row(struct s3_tx *tx, char letter, struct str name, const struct 
 int s3_user_put(struct s3_tx *tx, const struct s3_user *u, bool must_be_new)
 {
     AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
-    user_encode(u, &record);
+    s3_user_encode(u, &record);
     return put_row(tx, S3_ROW_USER, u->id, &record, must_be_new ? 0 : -1);
 }
 
@@ -173,7 +173,7 @@ int s3_user_list(struct s3_index *x, struct arena *a, struct s3_user **ret, size
     for (; r == 0 && s3_iter_valid(it); s3_iter_next(it)) {
         struct s3_user u;
         struct str bytes = arena_str(a, s3_iter_value(it));
-        r = bytes.p ? user_decode(bytes, a, &u) : -ENOMEM;
+        r = bytes.p ? s3_user_decode(bytes, a, &u) : -ENOMEM;
         if (r == 0)
             buf_add(&users, &u, sizeof(u));
     }
@@ -228,7 +228,7 @@ static int delete_keys(struct s3_tx *tx, struct str id, struct arena *a)
     while (r == 0 && s3_iter_valid(it)) {
         struct s3_access_key k;
         struct str row = arena_str(a, s3_iter_key(it)), bytes = arena_str(a, s3_iter_value(it));
-        r = row.p && bytes.p ? key_decode(bytes, a, &k) : -ENOMEM;
+        r = row.p && bytes.p ? s3_key_decode(bytes, a, &k) : -ENOMEM;
         s3_iter_next(it); /* away from the row before it is deleted */
         if (r == 0 && str_eq(k.user_id, id))
             s3_tx_del(tx, row);
@@ -262,8 +262,8 @@ static int decode_both(struct str both, struct arena *a, struct s3_access_key *k
 {
     struct rd r = rd_of(both);
     struct str key = rd_lstr(&r), user = rd_lstr(&r);
-    int e = r.bad ? -EBADMSG : key_decode(key, a, k);
-    return e < 0 ? e : user_decode(user, a, u);
+    int e = r.bad ? -EBADMSG : s3_key_decode(key, a, k);
+    return e < 0 ? e : s3_user_decode(user, a, u);
 }
 
 static int read_both(struct s3_index *x, struct str access_key, enum s3_read how, struct arena *a,
@@ -273,7 +273,7 @@ static int read_both(struct s3_index *x, struct str access_key, enum s3_read how
     struct s3_access_key k;
     int r = get_row(x, S3_ROW_ACCESS_KEY, access_key, how, a, &key);
     if (r == 0)
-        r = key_decode(key, a, &k);
+        r = s3_key_decode(key, a, &k);
     if (r == 0)
         r = get_row(x, S3_ROW_USER, k.user_id, how, a, &user);
     if (r < 0)
@@ -308,7 +308,7 @@ int s3_key_get(struct s3_index *x, struct str access_key, enum s3_read how, stru
 int s3_key_put(struct s3_tx *tx, const struct s3_access_key *k)
 {
     AUTO(buf_free) struct buf record = BUF(S3_INDEX_VALUE_MAX);
-    key_encode(k, &record);
+    s3_key_encode(k, &record);
     return put_row(tx, S3_ROW_ACCESS_KEY, k->access_key, &record, 0);
 }
 
@@ -336,7 +336,7 @@ int s3_key_list(struct s3_index *x, struct str user_id, struct arena *a, struct 
     for (; r == 0 && s3_iter_valid(it); s3_iter_next(it)) {
         struct s3_access_key k;
         struct str bytes = arena_str(a, s3_iter_value(it));
-        r = bytes.p ? key_decode(bytes, a, &k) : -ENOMEM;
+        r = bytes.p ? s3_key_decode(bytes, a, &k) : -ENOMEM;
         if (r == 0 && str_eq(k.user_id, user_id))
             buf_add(&keys, &k, sizeof(k));
     }

@@ -1,281 +1,390 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Two passes over all logs: first buckets and the list of files, which objects need, then objects. The order in a
- * description decides, not the place in a log, since a key's changes may lie on several store
- * paths; for each key the order of what was applied last is kept in a row of its own until the end.
- */
 #include "s3gw/lifecycle/rebuild.h"
 
+#include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
-#include "s3gw/dfs/describe.h"
 #include "s3gw/dfs/dfs.h"
-#include "s3gw/index/bucket.h"
-#include "s3gw/index/object.h"
+#include "s3gw/index/upload_record.h"
+#include "s3gw/lifecycle/rebuild_rows.h"
 
 enum {
-    ENTRIES_A_FRAME = 200,
+    ENTRIES_A_FRAME = 500,
     FRAME_MAX = 16 * 1024 * 1024,
-    ARENA_MAX = 64 * 1024 * 1024,
-    ORDERS_A_COMMIT = 10000,
-    ORDER_ROW_MAX = 2048,
+    SAY_MS = 10 * 1000,
 };
 
-struct pass {
-    struct s3_gw *gw;
-    struct s3_rebuild_counts *counts;
-    bool buckets;                  /* this pass, or objects */
-    const struct s3_scan_entry *e; /* of the frame being applied */
-    size_t n;
-    struct s3_rebuild_counts before; /* an update may run twice */
-};
+/* --- rows --- */
 
-/* ---- which description is the latest ---- */
-
-static struct str order_row(struct buf *k, const struct s3_desc *d)
+void s3_rebuild_put_at(struct s3_tx *tx, const struct s3_rebuild_at *at)
 {
-    buf_reset(k);
-    buf_addc(k, 'r');
-    buf_adds(k, d->bucket);
-    buf_addc(k, '\0');
-    buf_adds(k, d->key);
-    return buf_str(k);
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(2 * S3_ROW_KEY_MAX);
+    s3_rebuild_row(&row, 's');
+    buf_u8(&v, (uint8_t)at->step);
+    buf_u64(&v, at->highest);
+    buf_u8(&v, at->baseline);
+    buf_u8(&v, at->newest_done);
+    buf_u8(&v, at->null_done);
+    buf_adds(&v, s3_row_str(&at->key_head));
+    s3_tx_put(tx, s3_row_str(&row), buf_str(&v)); /* short of memory: reads as damaged */
 }
 
-/* 1 when @d is later than what was applied to its key, and is now noted as applied; 0 when not;
- * errno. */
-static int is_later(struct s3_tx *tx, const struct s3_desc *d)
+/* 0, -ENOENT: none is under way. */
+static int get_at(struct s3_gw *gw, struct s3_rebuild_at *at)
 {
-    AUTO(buf_free) struct buf k = BUF(ORDER_ROW_MAX);
-    AUTO(buf_free) struct buf v = BUF(64);
-    struct str row = order_row(&k, d);
-    int r = buf_err(&k) ? buf_err(&k) : s3_tx_get(tx, row, &v);
-    if (r < 0 && r != -ENOENT)
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(2 * S3_ROW_KEY_MAX);
+    s3_rebuild_row(&row, 's');
+    int r = s3_index_get(gw->index, s3_row_str(&row), S3_READ_ANY, &v);
+    if (r < 0)
         return r;
     struct rd in = rd_of(buf_str(&v));
-    if (r == 0 && rd_u64(&in) >= d->order)
-        return 0;
-    buf_reset(&v);
-    buf_u64(&v, d->order);
-    s3_tx_put(tx, row, buf_str(&v));
-    return 1;
+    *at = (struct s3_rebuild_at){.step = rd_u8(&in), .highest = rd_u64(&in)};
+    at->baseline = rd_u8(&in) != 0;
+    at->newest_done = rd_u8(&in) != 0;
+    at->null_done = rd_u8(&in) != 0;
+    s3_row_bytes(&at->key_head, rd_bytes(&in, in.n));
+    return in.bad || at->step >= S3_STEP_DONE ? -EBADMSG : 0;
 }
 
-/* ---- which files are still there ---- */
-
-static struct str file_row(struct buf *k, struct str file_id)
+int s3_rebuild_under_way(struct s3_gw *gw)
 {
-    buf_reset(k);
-    buf_addc(k, 'r');
-    buf_addc(k, '\0'); /* no bucket's name */
-    buf_adds(k, file_id);
-    return buf_str(k);
+    struct s3_rebuild_at at;
+    int r = get_at(gw, &at);
+    return r == 0 ? 1 : r == -ENOENT ? 0 : r;
 }
 
-static int note_file(struct s3_tx *tx, struct str file_id)
+int s3_rebuild_keep(struct s3_tx *tx, const struct s3_row_key *row, struct str value)
 {
-    AUTO(buf_free) struct buf k = BUF(ORDER_ROW_MAX);
-    s3_tx_put(tx, file_row(&k, file_id), STR(""));
-    return buf_err(&k);
-}
-
-/* 0 when all files of the manifest are; -ENOENT: it was replaced, and its files were reclaimed. */
-static int files_there(struct s3_tx *tx, const struct s3_object *o)
-{
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < o->nextents; i++) {
-        AUTO(buf_free) struct buf k = BUF(ORDER_ROW_MAX);
-        AUTO(buf_free) struct buf v = BUF(64);
-        r = s3_tx_get(tx, file_row(&k, o->extents[i].file_id), &v);
-    }
-    return r;
-}
-
-/* The rows of this module are of no use afterwards. 1: there may be more. */
-static int forget_fn(struct s3_tx *tx, void *arg)
-{
-    AUTO(arena_fini) struct arena a;
-    AUTO(s3_iter_free) struct s3_iter *it = NULL;
-    size_t *left = arg;
-    arena_init(&a, ARENA_MAX);
-    struct str *rows = arena_alloc(&a, ORDERS_A_COMMIT * sizeof(*rows));
-    size_t n = 0;
-    int r = rows ? s3_tx_iter(tx, STR("r"), STR("s"), &it) : -ENOMEM;
-    for (; r == 0 && n < ORDERS_A_COMMIT && s3_iter_valid(it); s3_iter_next(it)) {
-        rows[n] = arena_str(&a, s3_iter_key(it));
-        r = rows[n++].p ? 0 : -ENOMEM;
-    }
-    for (size_t i = 0; r == 0 && i < n; i++)
-        s3_tx_del(tx, rows[i]);
-    *left = n;
-    return r;
-}
-
-/* ---- applying ---- */
-
-static int apply_bucket(struct pass *p, struct s3_tx *tx, const struct s3_desc *d, struct arena *a)
-{
-    struct s3_bucket b, existing;
-    int r = s3_bucket_get_tx(tx, d->bucket, a, &existing);
-    bool had = r == 0;
+    if (row->too_long)
+        return -EBADMSG;
+    AUTO(buf_free) struct buf there = BUF(S3_REBUILD_VALUE_MAX);
+    int r = s3_tx_get(tx, s3_row_str(row), &there);
     if (r < 0 && r != -ENOENT)
         return r;
-    if (d->kind == S3_DESC_UNBUCKET) {
-        r = had ? s3_bucket_delete(tx, d->bucket) : 0;
-    } else {
-        r = s3_bucket_decode(d->rest, a, &b);
-        if (r == 0 && had) {
-            b.bid = existing.bid;
-            r = s3_bucket_update(tx, &b);
-        } else if (r == 0) {
-            r = s3_bucket_create(tx, &b, a, &existing);
-        }
-    }
-    p->counts->buckets += r == 0;
-    return r;
-}
-
-/*
- * Without extents, all of the object is in the file the description lies beside; else what they lack
- * of the size is, which is how objects grow. (Extents of encrypted ones count what is stored, and
- * those do not grow.)
- */
-static int add_own_file(struct s3_object *o, struct str file_id, struct arena *a)
-{
-    uint64_t left = o->size;
-    for (size_t i = 0; i < o->nextents && !o->sse.p; i++) {
-        if (o->extents[i].length > left)
-            return -EBADMSG;
-        left -= o->extents[i].length;
-    }
-    if (left == 0 || (o->nextents > 0 && o->sse.p))
-        return 0;
-    if (file_id.n == 0)
-        return -EBADMSG;
-    if (o->nextents == 0)
-        return s3_object_in_one_file(o, file_id, a, &o->extents, &o->nextents);
-    struct s3_extent *all = arena_alloc(a, (o->nextents + 1) * sizeof(*all));
-    if (!all)
-        return -ENOMEM;
-    memcpy(all, o->extents, o->nextents * sizeof(*all));
-    all[o->nextents++] = (struct s3_extent){.file_id = file_id, .length = left};
-    o->extents = all;
+    struct rd before = rd_of(buf_str(&there)), now = rd_of(value);
+    if (r == -ENOENT || rd_u64(&before) < rd_u64(&now))
+        s3_tx_put(tx, s3_row_str(row), value);
     return 0;
 }
 
-static int put_object(struct s3_tx *tx, uint64_t bid, const struct s3_desc *d, struct str file_id,
-                      struct arena *a)
+void s3_rebuild_version_row(struct s3_row_key *k, uint64_t bid, struct str key, uint64_t version,
+                            uint8_t sub)
 {
-    struct s3_object o;
-    int r = s3_object_decode(d->rest, a, &o);
-    if (r == 0)
-        r = files_there(tx, &o);
-    if (r == 0)
-        r = add_own_file(&o, file_id, a);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    return s3_object_restore(tx, bid, d->key, &o);
+    s3_rebuild_row(k, 'v');
+    s3_row_u64(k, bid);
+    s3_row_bytes(k, key);
+    s3_row_u8(k, 0);
+    s3_row_u64(k, ~version);
+    s3_row_u8(k, sub);
 }
 
-static int apply_object(struct pass *p, struct s3_tx *tx, const struct s3_desc *d,
-                        struct str file_id, struct arena *a)
+static void position_row(struct s3_row_key *k, const struct s3_log *log)
 {
-    struct s3_bucket b;
-    int r = s3_bucket_get_tx(tx, d->bucket, a, &b);
-    if (r == -ENOENT)
-        return 0; /* deleted later: so were its objects */
+    s3_rebuild_row(k, 'p');
+    s3_row_bytes(k, str_c(log->name));
+    s3_row_u8(k, 0);
+    s3_row_u32(k, log->path);
+}
+
+/* --- one statement --- */
+
+struct reading {
+    struct s3_rebuild *b;
+    const struct s3_log *log;
+    uint64_t behind; /* the frame: a position */
+    const struct s3_scan_entry *e;
+    size_t n;
+    struct s3_rebuild_counts before; /* an update may run twice */
+    struct s3_rebuild_at at_before;
+};
+
+static int keep(struct s3_tx *tx, const struct s3_row_key *row, const struct buf *value)
+{
+    return buf_err(value) ? buf_err(value) : s3_rebuild_keep(tx, row, buf_str(value));
+}
+
+static int keep_state(struct s3_tx *tx, const struct s3_desc *d, uint64_t version,
+                      enum s3_rebuild_state state, struct str file_id, struct str record)
+{
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(S3_REBUILD_VALUE_MAX);
+    s3_rebuild_version_row(&row, d->bid, d->key, version, 0);
+    buf_u64(&v, d->number);
+    buf_u8(&v, (uint8_t)state);
+    buf_lstr(&v, file_id);
+    buf_adds(&v, record);
+    return keep(tx, &row, &v);
+}
+
+static int keep_put(struct s3_tx *tx, const struct s3_desc *d, struct str file_id, struct arena *a)
+{
+    struct s3_desc_put p;
+    struct s3_object o;
+    int r = s3_desc_put_decode(d, &p);
     if (r == 0)
-        r = is_later(tx, d);
-    if (r <= 0)
-        return r;
-    if (d->kind == S3_DESC_PUT) {
-        r = put_object(tx, b.bid, d, file_id, a);
-        p->counts->objects += r == 0;
-    } else {
-        struct s3_deleted gone;
-        r = s3_object_delete(tx, b.bid, d->key, NULL, d->owner_id, &gone);
-        p->counts->deletions += r == 0;
-    }
+        r = s3_object_decode(p.record, a, &o);
+    if (r == 0 && (o.seq == 0 || d->key.n == 0 || d->key.n > S3_OBJECT_KEY_MAX ||
+                   (o.size > 0 && o.nextents == 0 && file_id.n == 0)))
+        r = -EBADMSG;
+    if (r == 0)
+        r = keep_state(tx, d, o.seq, S3_STATE_PUT, file_id, p.record);
+    if (r == 0 && p.instead != 0)
+        r = keep_state(tx, d, p.instead, S3_STATE_VOID, STR_NULL, STR_NULL);
     return r;
 }
 
-static bool is_ours(const struct pass *p, const struct s3_desc *d)
+static int keep_change(struct s3_tx *tx, const struct s3_desc *d)
 {
-    bool bucket = d->kind == S3_DESC_BUCKET || d->kind == S3_DESC_UNBUCKET;
-    return p->buckets ? bucket : !bucket && d->kind != S3_DESC_PART;
+    struct s3_desc_change c;
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(S3_REBUILD_VALUE_MAX);
+    int r = s3_desc_change_decode(d, &c);
+    if (r < 0)
+        return r;
+    switch (d->kind) {
+    case S3_DESC_VOID:
+        return keep_state(tx, d, c.version, S3_STATE_VOID, STR_NULL, STR_NULL);
+    case S3_DESC_GONE:
+        return keep_state(tx, d, c.version, c.null ? S3_STATE_GONE_NULL : S3_STATE_GONE, STR_NULL,
+                          STR_NULL);
+    case S3_DESC_AMEND:
+        s3_rebuild_version_row(&row, d->bid, d->key, c.version, (uint8_t)(c.section + 1));
+        buf_u64(&v, d->number);
+        buf_u8(&v, c.value.p != NULL);
+        buf_adds(&v, c.value);
+        return keep(tx, &row, &v);
+    default: /* ENDED */
+        s3_rebuild_row(&row, 'm');
+        s3_row_u64(&row, c.version);
+        s3_row_u8(&row, 0);
+        buf_u64(&v, d->number);
+        buf_u8(&v, 0);
+        return keep(tx, &row, &v);
+    }
 }
 
-static int apply_fn(struct s3_tx *tx, void *arg)
+static int keep_upload(struct s3_tx *tx, const struct s3_desc *d, struct arena *a)
 {
-    struct pass *p = arg;
-    *p->counts = p->before;
+    struct s3_desc_part p;
+    struct s3_upload u;
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(S3_REBUILD_VALUE_MAX);
+    int r = s3_desc_part_decode(d, &p);
+    if (r == 0 && (d->key.n == 0 || d->key.n > S3_OBJECT_KEY_MAX))
+        r = -EBADMSG;
+    if (r == 0)
+        r = s3_upload_decode(p.record, a, &u);
+    if (r < 0)
+        return r;
+    s3_rebuild_row(&row, 'm');
+    s3_row_u64(&row, p.upload);
+    s3_row_u8(&row, 0);
+    buf_u64(&v, d->number);
+    buf_u8(&v, 1);
+    buf_u64(&v, d->bid);
+    buf_lstr(&v, d->key);
+    buf_adds(&v, p.record);
+    return keep(tx, &row, &v);
+}
+
+static int keep_part(struct s3_tx *tx, const struct s3_desc *d, struct str file_id, struct arena *a)
+{
+    struct s3_desc_part part;
+    struct s3_upart p;
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(S3_REBUILD_VALUE_MAX);
+    int r = s3_desc_part_decode(d, &part);
+    if (r == 0)
+        r = s3_upart_decode(part.record, a, &p);
+    if (r == 0 && p.size > 0 && p.nextents == 0 && file_id.n == 0)
+        r = -EBADMSG;
+    if (r < 0)
+        return r;
+    s3_rebuild_row(&row, 'm');
+    s3_row_u64(&row, part.upload);
+    s3_row_u8(&row, 1);
+    s3_row_u32(&row, part.number);
+    buf_u64(&v, d->number);
+    buf_lstr(&v, p.nextents ? STR_NULL : file_id);
+    buf_adds(&v, part.record);
+    return keep(tx, &row, &v);
+}
+
+/* BUCKET and UNBUCKET by number, USER, UNUSER, KEY and UNKEY by name. */
+static int keep_thing(struct s3_tx *tx, char kind, const struct s3_desc *d, bool there)
+{
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(S3_REBUILD_VALUE_MAX);
+    s3_rebuild_row(&row, kind);
+    if (kind == 'b')
+        s3_row_u64(&row, d->bid);
+    else
+        s3_row_bytes(&row, kind == 'B' ? d->bucket : d->key);
+    buf_u64(&v, d->number);
+    buf_u8(&v, there);
+    buf_adds(&v, d->rest);
+    return keep(tx, &row, &v);
+}
+
+/* What earlier builds wrote; of use only when no later one has said how everything is. */
+static int keep_version_1(struct s3_tx *tx, const struct s3_desc *d, struct str file_id)
+{
+    if (d->kind == S3_DESC_BUCKET || d->kind == S3_DESC_UNBUCKET)
+        return keep_thing(tx, 'B', d, d->kind == S3_DESC_BUCKET);
+    if (d->kind == S3_DESC_PART)
+        return 0;
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(S3_REBUILD_VALUE_MAX);
+    s3_rebuild_row(&row, 'V');
+    s3_row_bytes(&row, d->bucket);
+    s3_row_u8(&row, 0);
+    s3_row_bytes(&row, d->key);
+    s3_row_u8(&row, 0);
+    s3_row_u64(&row, ~d->number);
+    buf_u64(&v, d->number);
+    buf_u8(&v, d->kind == S3_DESC_PUT ? S3_STATE_PUT_V1 : S3_STATE_GONE_NULL);
+    buf_lstr(&v, file_id);
+    buf_adds(&v, d->rest);
+    return keep(tx, &row, &v);
+}
+
+static int keep_statement(struct reading *p, struct s3_tx *tx, const struct s3_desc *d,
+                          struct str file_id, struct arena *a)
+{
+    if (d->version == 1)
+        return keep_version_1(tx, d, file_id);
+    switch (d->kind) {
+    case S3_DESC_PUT:
+        return keep_put(tx, d, file_id, a);
+    case S3_DESC_PART:
+        return keep_part(tx, d, file_id, a);
+    case S3_DESC_BUCKET:
+    case S3_DESC_UNBUCKET:
+        return keep_thing(tx, 'b', d, d->kind == S3_DESC_BUCKET);
+    case S3_DESC_UPLOAD:
+        return keep_upload(tx, d, a);
+    case S3_DESC_USER:
+    case S3_DESC_UNUSER:
+        return keep_thing(tx, 'u', d, d->kind == S3_DESC_USER);
+    case S3_DESC_KEY:
+    case S3_DESC_UNKEY:
+        return keep_thing(tx, 'k', d, d->kind == S3_DESC_KEY);
+    case S3_DESC_BASELINE:
+        p->b->at.baseline = true;
+        return 0;
+    default:
+        return keep_change(tx, d);
+    }
+}
+
+/* --- the logs --- */
+
+static int keep_frame(struct s3_tx *tx, void *arg)
+{
+    struct reading *p = arg;
+    struct s3_rebuild *b = p->b;
+    *b->counts = p->before;
+    b->at = p->at_before;
     s3_tx_frees(tx);
     int r = 0;
     for (size_t i = 0; r == 0 && i < p->n; i++) {
         AUTO(arena_fini) struct arena a;
-        arena_init(&a, ARENA_MAX);
+        arena_init(&a, S3_REBUILD_ARENA_MAX);
         struct s3_desc d;
-        if (p->buckets && p->e[i].file_id.n > 0)
-            r = note_file(tx, p->e[i].file_id);
-        if (p->e[i].kind == DFS_SCAN_NATIVE || r < 0)
+        if (p->e[i].kind == DFS_SCAN_NATIVE)
             continue;
+        b->counts->entries++;
         r = s3_desc_decode(p->e[i].description, &d);
-        p->counts->entries += !p->buckets;
-        if (r == 0 && !is_ours(p, &d))
-            continue;
         if (r == 0)
-            r = p->buckets ? is_later(tx, &d) > 0 ? apply_bucket(p, tx, &d, &a) : 0
-                           : apply_object(p, tx, &d, p->e[i].file_id, &a);
+            b->at.highest = MAX(b->at.highest, d.number);
+        if (r == 0)
+            r = keep_statement(p, tx, &d, p->e[i].file_id, &a);
         if (r == -EBADMSG) { /* one description lost is no reason to lose the others */
             dfs_log(LOG_ERROR, "rebuild.unreadable", KV_STR("file", p->e[i].file_id),
                     KV_U64("position", p->e[i].position));
-            p->counts->unreadable += !p->buckets;
+            b->counts->unreadable++;
             r = 0;
         }
+    }
+    struct s3_row_key row, position = {0};
+    position_row(&row, p->log);
+    s3_row_u64(&position, p->behind);
+    s3_tx_put(tx, s3_row_str(&row), s3_row_str(&position));
+    s3_rebuild_put_at(tx, &b->at);
+    return r;
+}
+
+static int read_position(struct s3_rebuild *b, const struct s3_log *log, uint64_t *ret)
+{
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(64);
+    position_row(&row, log);
+    *ret = 0;
+    int r = s3_index_get(b->gw->index, s3_row_str(&row), S3_READ_ANY, &v);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    struct rd in = rd_of(buf_str(&v));
+    *ret = rd_u64(&in);
+    return in.bad ? -EBADMSG : 0;
+}
+
+static void say_progress(const struct reading *p, uint64_t *said_ms)
+{
+    uint64_t now = dfs_mono_ms();
+    if (now - *said_ms < SAY_MS)
+        return;
+    *said_ms = now;
+    dfs_log(LOG_INFO, "rebuild.reading", KV_Z("log", p->log->name), KV_U64("path", p->log->path),
+            KV_U64("position", p->behind), KV_U64("entries", p->b->counts->entries));
+}
+
+static int read_log(struct s3_rebuild *b, const struct s3_log *log)
+{
+    uint64_t said_ms = dfs_mono_ms(), position;
+    int r = read_position(b, log, &position);
+    for (bool end = false; r == 0 && !end;) {
+        AUTO(arena_fini) struct arena a;
+        AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
+        arena_init(&a, S3_REBUILD_ARENA_MAX);
+        struct s3_scan_entry *e;
+        struct reading p = {.b = b, .log = log, .before = *b->counts, .at_before = b->at};
+        r = s3_dfs_scan(b->gw->dfs, log, &position, ENTRIES_A_FRAME, true, &frame, &a, &e, &p.n,
+                        &end);
+        p.e = e;
+        p.behind = position;
+        if (r == 0)
+            r = s3_index_update(b->gw->index, keep_frame, &p);
+        say_progress(&p, &said_ms);
     }
     return r;
 }
 
-static int follow_log(struct pass *p, const struct s3_log *log)
-{
-    uint64_t position = 0;
-    for (bool end = false; !end;) {
-        AUTO(arena_fini) struct arena a;
-        AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
-        arena_init(&a, ARENA_MAX);
-        struct s3_scan_entry *e;
-        int r = s3_dfs_scan(p->gw->dfs, log, &position, ENTRIES_A_FRAME, true, &frame, &a, &e, &p->n, &end);
-        p->e = e;
-        p->before = *p->counts;
-        if (r == 0)
-            r = s3_index_update(p->gw->index, apply_fn, p);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int run_pass(struct pass *p)
+static int read_logs(struct s3_rebuild *b)
 {
     AUTO(arena_fini) struct arena a;
-    arena_init(&a, ARENA_MAX);
+    arena_init(&a, S3_REBUILD_ARENA_MAX);
     struct s3_log *logs;
     size_t n;
-    int r = s3_dfs_logs(p->gw->dfs, &a, &logs, &n);
+    int r = s3_dfs_logs(b->gw->dfs, &a, &logs, &n);
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = follow_log(p, &logs[i]);
+        r = read_log(b, &logs[i]);
+    if (r == 0)
+        b->at.step = S3_STEP_BUCKETS;
     return r;
 }
 
 int s3_rebuild(struct s3_gw *gw, struct s3_rebuild_counts *ret)
 {
     *ret = (struct s3_rebuild_counts){0};
-    struct pass p = {.gw = gw, .counts = ret, .buckets = true};
-    int r = run_pass(&p);
-    p.buckets = false;
-    if (r == 0)
-        r = run_pass(&p);
-    for (size_t left = ORDERS_A_COMMIT; r == 0 && left == ORDERS_A_COMMIT;)
-        r = s3_index_update(gw->index, forget_fn, &left);
-    return r;
+    struct s3_rebuild b = {.gw = gw, .counts = ret};
+    int r = get_at(gw, &b.at);
+    if (r == -ENOENT)
+        r = 0;
+    else if (r == 0)
+        dfs_log(LOG_INFO, "rebuild.goes_on", KV_U64("step", b.at.step));
+    if (r == 0 && b.at.step == S3_STEP_READ)
+        r = read_logs(&b);
+    return r < 0 ? r : s3_rebuild_apply(&b);
 }

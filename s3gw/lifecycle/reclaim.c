@@ -214,6 +214,8 @@ static int aim(struct s3_reclaim *r)
 static int follow_logs(struct s3_reclaim *r)
 {
     int failed = 0;
+    if (r->o.no_orphans)
+        return 0;
     for (size_t i = 0; i < r->ntracks; i++) {
         int e;
         while ((e = follow_some(r, &r->tracks[i])) > 0)

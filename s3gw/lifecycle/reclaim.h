@@ -20,6 +20,7 @@ struct s3_reclaim;
 struct s3_reclaim_options {
     struct s3_gw *gw;   /* outlives it */
     unsigned grace_ms;  /* between losing the last owner and deletion; 0: 10,000 */
+    bool no_orphans;    /* the index may be older than the store: delete only what it says */
     unsigned rescan_ms; /* how often logs are followed, and how far behind; 0: 600,000 */
 };
 

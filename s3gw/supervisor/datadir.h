@@ -10,6 +10,7 @@
  *   admin.sock         mode 0600: s3gw admin
  *   tracker/ storage/  the two servers' own folders
  *   index/             the key index
+ *   index.key          mode 0600; seals secrets of access keys in the storage (core/secretbox.h)
  *
  * Threads: one owner, the main thread.
  */

@@ -210,8 +210,14 @@ struct put {
 static inline int put_in_index(struct s3_tx *tx, void *arg)
 {
     struct put *p = arg;
-    p->extent.owner = 0;
-    return s3_object_put(tx, p->bid, p->key, &(struct s3_cond){0}, &p->o);
+    int r = -ERESTART;
+    for (int i = 0; r == -ERESTART && i < 2; i++) { /* the first says what the bucket makes of it */
+        p->extent.owner = 0;
+        p->o.seq = s3_tx_seq(tx);
+        p->o.flags &= ~S3_OBJ_UNSAID;
+        r = s3_object_put(tx, p->bid, p->key, &(struct s3_cond){0}, &p->o);
+    }
+    return r;
 }
 
 static inline void pattern_md5(uint64_t size, uint8_t md5[16])

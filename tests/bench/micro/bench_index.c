@@ -69,13 +69,23 @@ static bool deleting;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t all_done = PTHREAD_COND_INITIALIZER;
 
+static int delete_key(struct s3_tx *tx, struct str key)
+{
+    struct s3_object o = {0};
+    struct s3_deleted gone;
+    int r = s3_object_delete(tx, bucket.bid, key, NULL, &o, &gone);
+    o.flags = 0; /* now it is known what goes */
+    return r == -ERESTART ? s3_object_delete(tx, bucket.bid, key, NULL, &o, &gone) : r;
+}
+
 static int slot_fn(struct s3_tx *tx, void *arg)
 {
     struct slot *s = arg;
-    struct s3_deleted gone;
     struct str key = str_of(s->key, s->key_n);
     if (deleting)
-        return s3_object_delete(tx, bucket.bid, key, NULL, STR_NULL, &gone);
+        return delete_key(tx, key);
+    s->o.seq = s3_tx_seq(tx);
+    s->o.flags = S3_OBJ_NULL_VERSION;
     return s3_object_put(tx, bucket.bid, key, NULL, &s->o);
 }
 
@@ -198,8 +208,8 @@ static uint32_t numbers[PARTS];
 
 static int create_fn(struct s3_tx *tx, void *arg)
 {
-    (void)arg;
-    return s3_upload_create(tx, bucket.bid, &upload);
+    int r = s3_upload_new_id(arg, &upload);
+    return r < 0 ? r : s3_upload_create(tx, bucket.bid, &upload);
 }
 
 static int parts_fn(struct s3_tx *tx, void *arg)
@@ -211,6 +221,7 @@ static int parts_fn(struct s3_tx *tx, void *arg)
                          "group1/M00/00/00/wKgBaGcEPB2AQ5YpAAAAEAAAAAAAAAAAAB%08zxPPPPPPPPPP", i);
         struct s3_extent e = {.file_id = str_of(file, (size_t)n), .length = 5 << 20};
         struct s3_upart p = {.number = (uint32_t)i + 1,
+                             .seq = s3_tx_seq(tx),
                              .size = 5 << 20,
                              .extents = &e,
                              .nextents = 1,
@@ -232,6 +243,8 @@ static int complete_fn(struct s3_tx *tx, void *arg)
     struct completion *c = arg;
     bool gone;
     uint64_t t = dfs_mono_us();
+    c->o.seq = s3_tx_seq(tx);
+    c->o.flags = S3_OBJ_NULL_VERSION;
     int r = s3_upload_complete(tx, bucket.bid, upload.key, upload.useq, numbers, PARTS, NULL, &c->o,
                                &gone);
     c->in_fn_us = dfs_mono_us() - t;
@@ -241,13 +254,12 @@ static int complete_fn(struct s3_tx *tx, void *arg)
 static int delete_fn(struct s3_tx *tx, void *arg)
 {
     (void)arg;
-    struct s3_deleted gone;
-    return s3_object_delete(tx, bucket.bid, upload.key, NULL, STR_NULL, &gone);
+    return delete_key(tx, upload.key);
 }
 
 static void multipart(void)
 {
-    must(s3_index_update(x, create_fn, NULL));
+    must(s3_index_update(x, create_fn, x));
     begin();
     for (size_t i = 0; i < PARTS; i += 1000)
         must(s3_index_update(x, parts_fn, &i));
@@ -283,6 +295,7 @@ static void multipart(void)
 static int bucket_fn(struct s3_tx *tx, void *arg)
 {
     struct s3_bucket existing;
+    bucket.bid = s3_tx_seq(tx);
     return s3_bucket_create(tx, &bucket, arg, &existing);
 }
 

@@ -4,6 +4,7 @@
 #include "s3gw/admin/verbs.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/sse/keyring.h"
+#include "tests/lib/fake_dfs.h"
 
 static struct s3_gw gw;
 static struct s3_admin_context context = {.gw = &gw};
@@ -160,6 +161,7 @@ static int make_bucket(struct s3_tx *tx, void *arg)
     arena_init(&a, 1 << 20);
     struct s3_bucket existing;
     struct s3_bucket b = {.name = *(struct str *)arg, .owner_id = STR("a"), .group = STR("group1")};
+    b.bid = s3_tx_seq(tx);
     return s3_bucket_create(tx, &b, &a, &existing);
 }
 

@@ -133,7 +133,7 @@ static void deleting_is_success_whether_it_was_there_or_not(void **state)
     assert_int_equal(call(&f, "alice", "DELETE", "/mine/k", NULL, NULL), S3ERR_OK);
     assert_int_equal(f.q.resp.status, 204);
     assert_int_equal(fake_dfs.n, notes + 1);
-    assert_int_equal(fake_dfs.notes[notes].kind, S3_DESC_DELETE);
+    assert_int_equal(fake_dfs.notes[notes].kind, S3_DESC_GONE);
     assert_int_equal(call(&f, "alice", "DELETE", "/mine/k", NULL, NULL), S3ERR_OK);
     assert_int_equal(fake_dfs.n, notes + 1); /* nothing to note */
     assert_int_equal(call(&f, "alice", "GET", "/mine", NULL, NULL), S3ERR_OK);

@@ -53,14 +53,79 @@ static void an_update_that_runs_again_owns_its_files_again(void **state)
     world_open(&w);
     struct s3_object *o = object_of(&w, STR("f1"));
     struct s3_cond match = {.has_if_match = true};
-    assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = o, .cond = &match}),
-                     -ENOENT);
-    assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = o}), 0);
-    assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k2"), .o = o}),
-                     0); /* o->seq is set by now */
+    o->seq = s3_index_number(w.x);
+    o->flags = S3_OBJ_NULL_VERSION;
+    struct call c = {.key = STR("k"), .o = o, .cond = &match};
+    assert_int_equal(run(&w, fn_put_as_it_is, &c), -ENOENT);
+    o->extents[0].owner = o->seq; /* as a run that was undone leaves it */
+    c.cond = NULL;
+    assert_int_equal(run(&w, fn_put_as_it_is, &c), 0);
     struct s3_object got;
-    assert_int_equal(get_object(&w, STR("k2"), &got), 0);
+    assert_int_equal(get_object(&w, STR("k"), &got), 0);
     assert_int_equal(got.extents[0].owner, got.seq);
+    assert_kept(&w, STR("f1"), true);
+}
+
+/* What was described is what is committed, or nothing is. */
+static void a_change_that_is_not_as_described_comes_again(void **state)
+{
+    (void)state;
+    AUTO(world_close) struct world w;
+    world_open(&w);
+    struct s3_object *early = object_of(&w, STR("early")), *late = object_of(&w, STR("late"));
+    struct call c = {.key = STR("k"), .o = early}, d = {.key = STR("k"), .o = late};
+    early->flags = late->flags = S3_OBJ_NULL_VERSION;
+    early->seq = s3_index_number(w.x);
+    late->seq = s3_index_number(w.x);
+    assert_int_equal(run(&w, fn_put_as_it_is, &d), 0);
+    assert_int_equal(run(&w, fn_put_as_it_is, &c), -ERESTART); /* described before what is there */
+    assert_int_equal(run(&w, fn_put_as_it_is, &c), -ERESTART); /* and again while nothing was said */
+    assert_current(&w, STR("k"), STR("late"));
+    assert_int_equal(s3_ref_used(w.x, STR("early")), 0);
+    early->seq = s3_index_number(w.x);
+    early->flags &= ~S3_OBJ_UNSAID;
+    assert_int_equal(run(&w, fn_put_as_it_is, &c), 0);
+
+    early->seq = s3_index_number(w.x);
+    struct s3_object *third = put_object(&w, STR("k"), STR("third"));
+    assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("k")}), 0);
+    assert_int_equal(run(&w, fn_put_as_it_is, &c), -ERESTART); /* what replaced it is gone by now */
+
+    early->seq = s3_index_number(w.x);
+    early->flags = 0;
+    assert_int_equal(run(&w, fn_put_as_it_is, &c), -ERESTART); /* not a null version */
+    assert_int_equal(early->flags, S3_OBJ_NULL_VERSION | S3_OBJ_UNSAID);
+
+    third = put_object(&w, STR("k"), STR("fourth"));
+    early->seq = s3_index_number(w.x);
+    early->flags = S3_OBJ_NULL_VERSION;
+    early->mtime_ms = third->mtime_ms - 1;
+    assert_int_equal(run(&w, fn_put_as_it_is, &c), -ERESTART); /* times of a key do not go back */
+    assert_int_equal(early->mtime_ms, third->mtime_ms);
+}
+
+static void amendments_come_in_the_order_they_were_described(void **state)
+{
+    (void)state;
+    AUTO(world_close) struct world w;
+    world_open(&w);
+    struct s3_object *o = put_object(&w, STR("k"), STR("f")), got;
+    struct s3_amendment early = {o->seq, s3_index_number(w.x), S3_SECTION_TAGS, STR("early"), NULL},
+                        late = {o->seq, s3_index_number(w.x), S3_SECTION_ACL, STR("late"), NULL};
+    struct call c = {.key = STR("k"), .m = &late};
+    assert_int_equal(run(&w, fn_amend_as_it_is, &c), 0);
+    c.m = &early;
+    assert_int_equal(run(&w, fn_amend_as_it_is, &c), -ERESTART);
+    early.number = s3_index_number(w.x);
+    uint64_t touched = s3_index_number(w.x);
+    assert_int_equal(run(&w, fn_touch, &(struct call){.key = STR("k"), .src_seq = o->seq, .owner = touched, .o = &got}), 0);
+    assert_true(str_eq(got.acl, STR("late")) && !got.tags.p && got.amended == touched);
+    assert_int_equal(run(&w, fn_amend_as_it_is, &c), -ERESTART);
+    early.number = s3_index_number(w.x);
+    assert_int_equal(run(&w, fn_amend_as_it_is, &c), 0);
+    assert_int_equal(get_object(&w, STR("k"), &got), 0);
+    assert_true(str_eq(got.acl, STR("late")) && str_eq(got.tags, STR("early")));
+    assert_int_equal(run(&w, fn_touch, &(struct call){.key = STR("k"), .src_seq = 1, .owner = touched, .o = &got}), -ENOENT);
 }
 
 static void conditions_are_judged_at_commit(void **state)
@@ -178,10 +243,12 @@ static void restored_objects_may_share_files(void **state)
     (void)state;
     AUTO(world_close) struct world w;
     world_open(&w);
-    assert_int_equal(
-        run(&w, fn_restore, &(struct call){.key = STR("a"), .o = object_of(&w, STR("f"))}), 0);
-    assert_int_equal(
-        run(&w, fn_restore, &(struct call){.key = STR("b"), .o = object_of(&w, STR("f"))}), 0);
+    struct s3_object *a = object_of(&w, STR("f")), *b = object_of(&w, STR("f"));
+    a->flags = b->flags = S3_OBJ_NULL_VERSION;
+    a->seq = s3_index_number(w.x);
+    b->seq = s3_index_number(w.x);
+    assert_int_equal(run(&w, fn_restore, &(struct call){.key = STR("a"), .o = a}), 0);
+    assert_int_equal(run(&w, fn_restore, &(struct call){.key = STR("b"), .o = b}), 0);
     assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("a")}), 0);
     assert_kept(&w, STR("f"), true);
     assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("b")}), 0);
@@ -354,6 +421,8 @@ int main(void)
         cmocka_unit_test(a_put_is_got_back),
         cmocka_unit_test(replaced_and_deleted_files_go_to_the_outbox),
         cmocka_unit_test(an_update_that_runs_again_owns_its_files_again),
+        cmocka_unit_test(a_change_that_is_not_as_described_comes_again),
+        cmocka_unit_test(amendments_come_in_the_order_they_were_described),
         cmocka_unit_test(conditions_are_judged_at_commit),
         cmocka_unit_test(a_bucket_that_is_gone_takes_no_writes),
         cmocka_unit_test(time_of_a_key_never_goes_back),

@@ -9,6 +9,7 @@
 #include "s3gw/index/listing.h"
 #include "s3gw/index/object.h"
 #include "s3gw/index/refs.h"
+#include "s3gw/index/restore.h"
 #include "s3gw/index/upload.h"
 #include "tests/lib/test.h"
 
@@ -25,6 +26,7 @@ struct call {
     struct str key;
     const struct s3_cond *cond;
     struct s3_object *o;
+    const struct s3_amendment *m;
     struct s3_bucket *b;
     struct s3_deleted deleted;
     struct s3_version version;
@@ -42,6 +44,63 @@ struct call {
     int64_t time_ms;
 };
 
+/* As callers do: a new number, and again when the index wants it otherwise. */
+static inline int described(struct s3_tx *tx, struct call *c, struct s3_object *o,
+                            int (*change)(struct s3_tx *tx, struct call *c, struct s3_object *o))
+{
+    int r = -ERESTART;
+    for (int i = 0; r == -ERESTART && i < 3; i++) {
+        o->seq = s3_tx_seq(tx);
+        o->flags &= ~S3_OBJ_UNSAID;
+        r = change(tx, c, o);
+    }
+    return r;
+}
+
+static inline int do_put(struct s3_tx *tx, struct call *c, struct s3_object *o)
+{
+    return s3_object_put(tx, c->bid, c->key, c->cond, o);
+}
+
+static inline int do_copy(struct s3_tx *tx, struct call *c, struct s3_object *o)
+{
+    return s3_object_copy(tx, c->bid, c->src, c->src_seq, c->bid, c->key, c->cond, o);
+}
+
+static inline int do_complete(struct s3_tx *tx, struct call *c, struct s3_object *o)
+{
+    return s3_upload_complete(tx, c->bid, c->key, c->u->useq, c->numbers, c->n, c->cond, o,
+                              &c->gone);
+}
+
+/* What goes is found out by the first, refused try. */
+static inline int do_delete(struct s3_tx *tx, struct call *c)
+{
+    struct s3_object o = {.owner_id = STR("marker-owner"), .mtime_ms = s3_tx_now(tx)};
+    int r = -ERESTART;
+    for (int i = 0; r == -ERESTART && i < 3; i++) {
+        if (o.flags & S3_OBJ_DELETE_MARKER)
+            o.seq = s3_tx_seq(tx);
+        o.flags &= ~S3_OBJ_UNSAID;
+        r = s3_object_delete(tx, c->bid, c->key, c->cond, &o, &c->deleted);
+    }
+    return r;
+}
+
+static inline int do_amend(struct s3_tx *tx, struct call *c, enum s3_section what,
+                           const struct str *was)
+{
+    struct s3_amendment m = {
+        c->o->seq, s3_tx_seq(tx), what, *s3_object_section(c->o, what), was};
+    return s3_object_amend(tx, c->bid, c->key, &m);
+}
+
+static inline struct s3_upart *numbered(struct s3_tx *tx, struct s3_upart *p)
+{
+    p->seq = s3_tx_seq(tx);
+    return p;
+}
+
 #define CALL(name, expression)                                                                     \
     static inline int name(struct s3_tx *tx, void *arg)                                            \
     {                                                                                              \
@@ -51,22 +110,26 @@ struct call {
 CALL(fn_bucket_create, s3_bucket_create(tx, c->b, &c->w->a, &(struct s3_bucket){0}))
 CALL(fn_bucket_update, s3_bucket_update(tx, c->b))
 CALL(fn_bucket_delete, s3_bucket_delete(tx, c->key))
-CALL(fn_put, s3_object_put(tx, c->bid, c->key, c->cond, c->o))
-CALL(fn_delete, s3_object_delete(tx, c->bid, c->key, c->cond, STR("marker-owner"), &c->deleted))
+CALL(fn_put, described(tx, c, c->o, do_put))
+CALL(fn_put_as_it_is, do_put(tx, c, c->o))
+CALL(fn_delete, do_delete(tx, c))
 CALL(fn_delete_version,
      s3_object_delete_version(tx, c->bid, c->key, &c->version, c->bypass, &c->deleted))
-CALL(fn_copy, s3_object_copy(tx, c->bid, c->src, c->src_seq, c->bid, c->key, c->cond, c->o))
-CALL(fn_restore, s3_object_restore(tx, c->bid, c->key, c->o))
-CALL(fn_amend, s3_object_amend(tx, c->bid, c->key, c->o, S3_SECTION_TAGS))
-CALL(fn_amend_acl, s3_object_amend(tx, c->bid, c->key, c->o, S3_SECTION_ACL))
-CALL(fn_amend_lock, s3_object_amend_lock(tx, c->bid, c->key, c->o->seq, c->was, c->o->lock))
-CALL(fn_move, s3_object_move(tx, c->bid, c->key, c->o->seq, c->was, c->o))
+CALL(fn_copy, described(tx, c, c->o, do_copy))
+CALL(fn_restore, s3_restore_version(tx, c->bid, c->key, c->o, true))
+CALL(fn_amend_as_it_is, s3_object_amend(tx, c->bid, c->key, c->m))
+CALL(fn_move, s3_object_move(tx, c->bid, c->key, s3_tx_seq(tx), c->was, c->o))
+CALL(fn_touch, s3_object_touch(tx, c->bid, c->key, c->src_seq, c->owner, &c->w->a, c->o))
+CALL(fn_amend, do_amend(tx, c, S3_SECTION_TAGS, NULL))
+CALL(fn_amend_acl, do_amend(tx, c, S3_SECTION_ACL, NULL))
+CALL(fn_amend_lock, do_amend(tx, c, S3_SECTION_LOCK, &c->was))
 CALL(fn_upload_create, s3_upload_create(tx, c->bid, c->u))
-CALL(fn_put_part, s3_upload_put_part(tx, c->bid, c->key, c->u->useq, c->part))
+CALL(fn_put_part, s3_upload_put_part(tx, c->bid, c->key, c->u->useq, numbered(tx, c->part)))
 CALL(fn_copy_part,
-     s3_upload_copy_part(tx, c->bid, c->src, c->src_seq, c->bid, c->key, c->u->useq, c->part))
+     s3_upload_copy_part(tx, c->bid, c->src, c->src_seq, c->bid, c->key, c->u->useq,
+                         numbered(tx, c->part)))
 CALL(fn_complete,
-     s3_upload_complete(tx, c->bid, c->key, c->u->useq, c->numbers, c->n, c->cond, c->o, &c->gone))
+     described(tx, c, c->o, do_complete))
 CALL(fn_abort, s3_upload_abort(tx, c->bid, c->key, c->u->useq))
 CALL(fn_forget_finished, s3_upload_forget_finished(tx, c->time_ms, c->n))
 CALL(fn_ref_orphan, s3_ref_orphan(tx, c->file, 0))
@@ -75,6 +138,10 @@ CALL(fn_forget_garbage, (s3_garbage_forget(tx, c->file), 0))
 static inline int run(struct world *w, int (*fn)(struct s3_tx *, void *), struct call *c)
 {
     c->w = w;
+    if (fn == fn_bucket_create)
+        c->b->bid = s3_index_number(w->x);
+    if (fn == fn_upload_create)
+        assert_int_equal(s3_upload_new_id(w->x, c->u), 0);
     if (c->bid == 0)
         c->bid = w->b.bid;
     return s3_index_update(w->x, fn, c);

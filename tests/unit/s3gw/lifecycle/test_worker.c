@@ -128,7 +128,7 @@ static void current_objects_go_with_a_note_each(void **state)
         assert_string_equal(rows_of(&f, "two"), "k0* k1* k2* k3* k4* ");
         assert_true(c.last.expired <= 5 && c.last.buckets == 1);
         assert_int_equal(fake_dfs.n - notes, 5);
-        assert_int_equal(fake_dfs.notes[notes].kind, S3_DESC_DELETE);
+        assert_int_equal(fake_dfs.notes[notes].kind, S3_DESC_GONE);
         teardown(&f);
     }
 }
@@ -167,7 +167,8 @@ static int lock_newest(struct s3_tx *tx, void *arg)
     const struct put *p = arg;
     AUTO(buf_free) struct buf b = BUF(64);
     s3_lock_encode(&(struct s3_lock){.legal_hold = true}, &b);
-    return s3_object_amend_lock(tx, p->bid, p->key, p->o.seq, STR_NULL, buf_str(&b));
+    struct s3_amendment m = {p->o.seq, s3_tx_seq(tx), S3_SECTION_LOCK, buf_str(&b), NULL};
+    return s3_object_amend(tx, p->bid, p->key, &m);
 }
 
 static void locked_versions_stay(void **state)

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/keyindex.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+#include "s3gw/api/commit_user.h"
+#include "s3gw/core/secretbox.h"
+#include "s3gw/lifecycle/baseline.h"
+#include "s3gw/lifecycle/behind.h"
+#include "s3gw/lifecycle/rebuild.h"
+
+static int fail(const struct s3gw_gateway *g, int r, const char *what, struct buf *err)
+{
+    buf_addf(err, "%s %s: %s", what, g->conf->index_path, strerror(-r));
+    return r;
+}
+
+/* --- opening --- */
+
+static int open_index(struct s3gw_gateway *g)
+{
+    const struct s3_index_options o = {
+        .path = str_c(g->conf->index_path),
+        .relaxed = g->gw.relaxed,
+        .cache_bytes = g->conf->index_cache,
+        .reserve_bytes = g->conf->index_reserve,
+    };
+    return s3_index_open_rocksdb(&o, &g->gw.index);
+}
+
+/* The old index stays beside the new one, until a human removes it. */
+static int set_aside(struct s3gw_gateway *g, struct buf *err)
+{
+    AUTO(buf_free) struct buf to = BUF(8192);
+    buf_addf(&to, "%s.before-%lld", g->conf->index_path, (long long)dfs_now_s());
+    buf_addc(&to, '\0');
+    if (buf_err(&to))
+        return buf_err(&to);
+    s3_index_close(&g->gw.index);
+    if (rename(g->conf->index_path, to.p) < 0 && errno != ENOENT)
+        return fail(g, -errno, "setting aside the key index", err);
+    return 0;
+}
+
+static int load_note_key(struct s3gw_gateway *g, struct buf *err)
+{
+    AUTO(buf_free) struct buf path = BUF(8192);
+    buf_addf(&path, "%s.key", g->conf->index_path);
+    buf_addc(&path, '\0');
+    int r = buf_err(&path);
+    if (r == 0)
+        r = s3_secretbox_key_load(path.p, &g->gw.note_key);
+    g->new_note_key = r > 0;
+    if (r < 0)
+        buf_addf(err, "%s.key: %s", g->conf->index_path, strerror(-r));
+    return MIN(r, 0);
+}
+
+int s3gw_keyindex_open(struct s3gw_gateway *g, struct buf *err)
+{
+    int r = load_note_key(g, err);
+    if (r < 0)
+        return r;
+    r = open_index(g);
+    if (g->rebuild && (r == 0 || r == -EBADMSG) && !(r == 0 && s3_rebuild_under_way(&g->gw) == 1)) {
+        r = set_aside(g, err);
+        if (r < 0)
+            return r;
+        r = open_index(g);
+    }
+    if (r == -EBADMSG)
+        buf_addf(err,
+                 "key index %s is damaged, or was written by a newer version; start once with "
+                 "--rebuild-index to make it anew from the storages",
+                 g->conf->index_path);
+    return r == 0 || r == -EBADMSG ? r : fail(g, r, "key index", err);
+}
+
+/* --- with storages --- */
+
+static int rebuild(struct s3gw_gateway *g, struct buf *err)
+{
+    struct s3_rebuild_counts n;
+    uint64_t start = dfs_mono_ms();
+    int r = s3_rebuild(&g->gw, &n);
+    if (r < 0)
+        return fail(g, r, "rebuilding the key index", err);
+    dfs_log(LOG_INFO, "gateway.rebuilt", KV_U64("buckets", n.buckets), KV_U64("objects", n.objects),
+            KV_U64("versions", n.versions), KV_U64("uploads", n.uploads), KV_U64("parts", n.parts),
+            KV_U64("users", n.users), KV_U64("keys", n.keys), KV_U64("keys_lost", n.keys_lost),
+            KV_U64("entries", n.entries), KV_U64("unreadable", n.unreadable),
+            KV_U64("ms", dfs_mono_ms() - start));
+    return 0;
+}
+
+int s3gw_keyindex_check(struct s3gw_gateway *g, struct buf *err)
+{
+    int r = s3_rebuild_under_way(&g->gw);
+    if (r < 0)
+        return fail(g, r, "key index", err);
+    if (g->rebuild || r == 1)
+        return rebuild(g, err);
+    r = s3_index_behind(&g->gw);
+    if (r < 0) { /* no storage, no comparison; then nothing may be taken for an orphan either */
+        dfs_log(LOG_WARN, "gateway.index_not_compared", KV_ERR(r));
+        g->no_orphans = true;
+        return 0;
+    }
+    if (r == 1 && g->gw.relaxed && s3_index_committed(g->gw.index) > 0) {
+        dfs_log(LOG_WARN, "gateway.index_lost_its_end"); /* which relaxed durability allows */
+        r = 0;
+    }
+    if (r == 0)
+        return 0;
+    buf_addf(
+        err,
+        "key index %s is older than what the storages hold: acknowledged changes are missing in "
+        "it. Put the right one back, or start once with --rebuild-index",
+        g->conf->index_path);
+    return -ESTALE;
+}
+
+int s3gw_keyindex_describe(struct s3gw_gateway *g, struct buf *err)
+{
+    uint64_t start = dfs_mono_ms(), things = 0;
+    int r = s3_baseline(&g->gw, &things);
+    if (r == 0 && things > 0)
+        dfs_log(LOG_INFO, "gateway.described", KV_U64("things", things),
+                KV_U64("ms", dfs_mono_ms() - start));
+    if (r == 0 && (things > 0 || g->new_note_key))
+        r = s3_note_all_users(&g->gw);
+    if (r == -EHOSTUNREACH) { /* at the next start */
+        dfs_log(LOG_WARN, "gateway.not_described", KV_ERR(r));
+        return 0;
+    }
+    return r < 0 ? fail(g, r, "describing what is in the key index", err) : 0;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/lifecycle/baseline.h"
+
+#include <pthread.h>
+
+#include "s3gw/dfs/dfs.h"
+#include "s3gw/index/record.h"
+#include "s3gw/index/rows.h"
+#include "s3gw/index/upload_record.h"
+#include "s3gw/lifecycle/note.h"
+
+enum {
+    NOTES_A_BATCH = 256,
+    BUCKETS_A_PAGE = 100,
+    ARENA_MAX = 256 * 1024 * 1024,
+};
+
+/* --- notes, some at a time --- */
+
+struct batch {
+    struct s3_gw *gw;
+    struct str group;
+    struct arena arena; /* of the batch */
+    struct s3_dfs_put puts[NOTES_A_BATCH];
+    size_t n;
+    uint64_t all;
+    pthread_mutex_t lock;
+    pthread_cond_t zero;
+    size_t left; /* under lock, like */
+    int result;
+};
+
+static void written(struct s3_dfs_put *p, int r)
+{
+    struct batch *b = p->arg;
+    pthread_mutex_lock(&b->lock);
+    b->result = b->result < 0 ? b->result : r;
+    if (--b->left == 0)
+        pthread_cond_signal(&b->zero);
+    pthread_mutex_unlock(&b->lock);
+}
+
+static int flush(struct batch *b)
+{
+    b->left = b->n;
+    for (size_t i = 0; i < b->n; i++)
+        s3_dfs_submit(b->gw->dfs, &b->puts[i]);
+    pthread_mutex_lock(&b->lock);
+    while (b->left > 0)
+        pthread_cond_wait(&b->zero, &b->lock);
+    pthread_mutex_unlock(&b->lock);
+    b->n = 0;
+    arena_fini(&b->arena);
+    arena_init(&b->arena, ARENA_MAX);
+    return b->result;
+}
+
+static int add(struct batch *b, const struct buf *description)
+{
+    struct str d = buf_err(description) ? STR_NULL : arena_str(&b->arena, buf_str(description));
+    if (!d.p)
+        return buf_err(description) ? buf_err(description) : -ENOMEM;
+    b->puts[b->n++] =
+        (struct s3_dfs_put){.group = b->group, .description = d, .done = written, .arg = b};
+    b->all++;
+    return b->n == NOTES_A_BATCH ? flush(b) : 0;
+}
+
+/* --- what is there --- */
+
+static int each_row_of(struct batch *b, const struct s3_bucket *bkt, char letter,
+                       int (*one)(struct batch *b, const struct s3_bucket *bkt, struct str row,
+                                  struct str value))
+{
+    struct s3_row_key from, until;
+    s3_row_number(&from, letter, bkt->bid);
+    until = from;
+    s3_row_after_prefix(&until);
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    int r = s3_iter_new(b->gw->index, s3_row_str(&from), s3_row_str(&until), &it);
+    for (; r == 0 && s3_iter_valid(it); s3_iter_next(it))
+        r = one(b, bkt, s3_iter_key(it), s3_iter_value(it));
+    return r < 0 ? r : s3_iter_err(it);
+}
+
+static int detail_of(struct batch *b, struct s3_object *o, struct arena *a)
+{
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(S3_INDEX_VALUE_MAX);
+    s3_row_number(&row, S3_ROW_DETAIL, o->seq);
+    int r = s3_index_get(b->gw->index, s3_row_str(&row), S3_READ_ANY, &v);
+    struct str bytes = r == 0 ? arena_str(a, buf_str(&v)) : STR_NULL;
+    if (!bytes.p)
+        return r < 0 ? r : -ENOMEM;
+    return s3_object_decode_detail(bytes, a, o);
+}
+
+static int version(struct batch *b, const struct s3_bucket *bkt, struct str key, struct str value)
+{
+    AUTO(arena_fini) struct arena a;
+    AUTO(buf_free) struct buf d = BUF(2 * S3_INDEX_VALUE_MAX);
+    struct s3_object o;
+    bool split;
+    arena_init(&a, ARENA_MAX);
+    int r = s3_object_decode_head(value, &a, &o, &split);
+    if (r == 0 && split)
+        r = detail_of(b, &o, &a);
+    if (r == 0)
+        r = s3_note_describe_put(b->gw, s3_index_number(b->gw->index), bkt, key, &o, 0, &d);
+    return r < 0 ? r : add(b, &d);
+}
+
+static int current_version(struct batch *b, const struct s3_bucket *bkt, struct str row,
+                           struct str value)
+{
+    return version(b, bkt, str_from(row, 1 + 8), value);
+}
+
+static int older_version(struct batch *b, const struct s3_bucket *bkt, struct str row,
+                         struct str value)
+{
+    struct str key;
+    uint64_t number;
+    return s3_row_numbered_parse(row, &key, &number) ? version(b, bkt, key, value) : -EBADMSG;
+}
+
+static int part(struct batch *b, const struct s3_bucket *bkt, const struct s3_upload *u,
+                struct s3_upart *p)
+{
+    AUTO(buf_free) struct buf d = BUF(2 * S3_INDEX_VALUE_MAX);
+    struct s3_upart described = *p;
+    int r = s3_note_describe_part(b->gw, bkt, u->key, u->useq, &described, &d);
+    return r < 0 ? r : add(b, &d);
+}
+
+static int upload(struct batch *b, const struct s3_bucket *bkt, struct str row, struct str value)
+{
+    AUTO(arena_fini) struct arena a;
+    AUTO(buf_free) struct buf d = BUF(2 * S3_INDEX_VALUE_MAX);
+    struct s3_upload u;
+    struct s3_upart *parts;
+    size_t n = 0;
+    bool more;
+    arena_init(&a, ARENA_MAX);
+    int r = s3_upload_decode(value, &a, &u);
+    if (r == 0 && !s3_row_numbered_parse(row, &u.key, &u.useq))
+        r = -EBADMSG;
+    if (r == 0)
+        r = s3_note_describe_upload(b->gw, bkt, &u, &d);
+    if (r == 0)
+        r = add(b, &d);
+    if (r == 0)
+        r = s3_upload_parts(b->gw->index, u.useq, 0, SIZE_MAX, &a, &parts, &n, &more);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = part(b, bkt, &u, &parts[i]);
+    return r;
+}
+
+static int bucket(struct batch *b, const struct s3_bucket *bkt)
+{
+    AUTO(buf_free) struct buf d = BUF(2 * S3_INDEX_VALUE_MAX);
+    b->group = bkt->group;
+    int r = s3_note_describe_bucket(b->gw, bkt, false, &d);
+    if (r == 0)
+        r = add(b, &d);
+    if (r == 0)
+        r = each_row_of(b, bkt, S3_ROW_OBJECT, current_version);
+    if (r == 0)
+        r = each_row_of(b, bkt, S3_ROW_VERSION, older_version);
+    if (r == 0)
+        r = each_row_of(b, bkt, S3_ROW_UPLOAD, upload);
+    return r < 0 ? r : flush(b); /* before the group changes */
+}
+
+static int buckets(struct batch *b)
+{
+    char last[256] = "";
+    int r = 0;
+    for (bool more = true; r == 0 && more;) {
+        AUTO(arena_fini) struct arena a;
+        struct s3_bucket *list;
+        size_t n = 0;
+        arena_init(&a, ARENA_MAX);
+        r = s3_bucket_list(b->gw->index, STR_NULL, STR_NULL, str_c(last), BUCKETS_A_PAGE, &a, &list,
+                           &n, &more);
+        for (size_t i = 0; r == 0 && i < n; i++)
+            r = bucket(b, &list[i]);
+        if (r == 0 && n > 0)
+            (void)snprintf(last, sizeof(last), STR_F, STR_A(list[n - 1].name));
+        more = more && n > 0;
+    }
+    return r;
+}
+
+/* --- once --- */
+
+static int remember(struct s3_tx *tx, void *arg)
+{
+    (void)arg;
+    s3_tx_put(tx, STR("x"), STR("\x01"));
+    return 0;
+}
+
+int s3_baseline(struct s3_gw *gw, uint64_t *ret)
+{
+    AUTO(buf_free) struct buf v = BUF(64), d = BUF(4096);
+    *ret = 0;
+    int r = s3_index_get(gw->index, STR("x"), S3_READ_ANY, &v);
+    if (r != -ENOENT)
+        return r;
+    AUTO(dfs_free_ptr) struct batch *b = dfs_zalloc(sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    b->gw = gw;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->zero, NULL);
+    arena_init(&b->arena, ARENA_MAX);
+    r = buckets(b);
+    if (r == 0)
+        r = s3_note_describe(gw, S3_DESC_BASELINE, s3_index_number(gw->index), NULL, STR_NULL,
+                             STR_NULL, &d);
+    if (r == 0)
+        r = s3_note_write(gw, NULL, &d);
+    if (r == 0)
+        r = s3_index_update(gw->index, remember, NULL);
+    *ret = b->all;
+    arena_fini(&b->arena);
+    pthread_cond_destroy(&b->zero);
+    pthread_mutex_destroy(&b->lock);
+    return r;
+}

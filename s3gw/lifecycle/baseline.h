@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * baseline - everything an index knows, described once to the storages: for stores of earlier
+ * builds, whose descriptions (version 1) do not say enough for a rebuild. The end is a note
+ * BASELINE, and a row
+ * ("x") of the index, so that it is done once.
+ *
+ * Threads: before requests are served; blocks, about 10 us for each version there is.
+ */
+#ifndef S3_BASELINE_H
+#define S3_BASELINE_H
+
+#include "s3gw/core/gw.h"
+
+/* Users are not among it (api/commit_user.h). *ret: how many things were described; 0: nothing was
+ * to be done. 0 or errno; then again at the next start. */
+int s3_baseline(struct s3_gw *gw, uint64_t *ret) MUST_CHECK;
+
+#endif
