@@ -84,7 +84,8 @@ static bool is_tried(const struct s3_tried *t, const struct s3_store *s)
     return false;
 }
 
-static struct s3_store *writer_of(struct s3_group *g, const struct s3_tried *tried)
+/* @desperate: also one that did not answer lately. */
+static struct s3_store *writer_of(struct s3_group *g, const struct s3_tried *tried, bool desperate)
 {
     struct s3_member m[S3_GROUP_MEMBERS_MAX];
     uint8_t order[S3_GROUP_MEMBERS_MAX];
@@ -92,7 +93,7 @@ static struct s3_store *writer_of(struct s3_group *g, const struct s3_tried *tri
     unsigned turn = members > 1 ? atomic_fetch_add(&g->turn, 1) : 0;
     size_t n = s3_order_writes(m, members, turn, order);
     for (size_t i = 0; i < n; i++)
-        if (!is_tried(tried, g->members[order[i]]))
+        if (!is_tried(tried, g->members[order[i]]) && (desperate || !m[order[i]].down))
             return g->members[order[i]];
     return NULL;
 }
@@ -109,7 +110,7 @@ static struct s3_store *writer_elsewhere(struct s3_dfs *d, const struct s3_group
         if (g == not || atomic_load(&g->low) ||
             (best && atomic_load(&best->group->free_mb) >= atomic_load(&g->free_mb)))
             continue;
-        struct s3_store *s = writer_of(g, tried);
+        struct s3_store *s = writer_of(g, tried, false);
         best = s ? s : best;
     }
     return best;
@@ -121,11 +122,11 @@ struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str group, struct s3_tr
     if (!g || tried->n == ARRAY_LEN(tried->number))
         return NULL;
     bool low = d->o.spread && atomic_load(&g->low);
-    struct s3_store *s = low ? NULL : writer_of(g, tried);
+    struct s3_store *s = low ? NULL : writer_of(g, tried, false);
     if (!s && d->o.spread)
         s = writer_elsewhere(d, g, tried);
-    if (!s && low)
-        s = writer_of(g, tried);
+    if (!s)
+        s = writer_of(g, tried, true);
     if (s)
         tried->number[tried->n++] = s->number;
     return s;

@@ -21,9 +21,9 @@ static unsigned read_class(const struct s3_member *m, bool young)
 
 static unsigned write_class(const struct s3_member *m)
 {
-    if (m->retired || m->down || !m->active || !m->writes)
+    if (m->retired || !m->active || !m->writes)
         return NEVER;
-    return m->local ? 0 : 1;
+    return m->down ? 2 : m->local ? 0 : 1;
 }
 
 static unsigned delete_class(const struct s3_member *m)

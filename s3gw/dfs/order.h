@@ -5,7 +5,7 @@
  * Pure functions over what is known of the members at the moment. Private to s3gw/dfs.
  *
  * Reads ask everybody who may have the file, the likeliest and cheapest first, those that do not
- * answer last: a file is missing only when nobody has it. Writes ask only members that trackers
+ * answer last: a file is missing only when nobody has it. Writes ask members that trackers
  * show to writers. Deletions begin with the server that made the file: another one may not have it
  * yet, and would call it gone.
  */

@@ -87,8 +87,9 @@ static void say_away(struct s3_store *s, int r)
 }
 
 /* True: it answered until now. */
-static bool note_down(struct s3_store *s, uint64_t now)
+static bool note_down(struct s3_store *s, uint64_t now, int r)
 {
+    atomic_store(&s->refuses, r == -ECONNREFUSED || r == -ENOENT);
     uint64_t up = 0;
     bool first = atomic_compare_exchange_strong(&s->down_since_ms, &up, now);
     atomic_store(&s->probe_ms, now + s->dfs->o.hold_down_ms);
@@ -103,7 +104,7 @@ static void note_up(struct s3_store *s)
 
 void s3_store_suspect(struct s3_store *s, int r)
 {
-    if (atomic_load(&s->group->n) > 1 && note_down(s, dfs_mono_ms()))
+    if (atomic_load(&s->group->n) > 1 && note_down(s, dfs_mono_ms(), r))
         say_away(s, r);
 }
 
@@ -148,14 +149,14 @@ static int try_once(struct s3_store *s, struct s3_store_conn *c)
         note_up(s);
         return 0;
     }
-    if (note_down(s, dfs_mono_ms()))
+    if (note_down(s, dfs_mono_ms(), r))
         say_away(s, r);
     return -EHOSTUNREACH;
 }
 
 static int connect_one_of_many(struct s3_store *s, struct s3_store_conn *c)
 {
-    if (atomic_load(&s->down_since_ms) != 0 && !probe_due(s))
+    if (atomic_load(&s->down_since_ms) != 0 && !atomic_load(&s->refuses) && !probe_due(s))
         return -EHOSTUNREACH;
     return try_once(s, c);
 }
@@ -171,7 +172,7 @@ int s3_store_connect(struct s3_store *s, struct s3_store_conn *c)
             note_up(s);
             return 0;
         }
-        if (note_down(s, now))
+        if (note_down(s, now, r))
             say_away(s, r);
         if (now - atomic_load(&s->down_since_ms) >= RESTART_WAIT_MS)
             return -EHOSTUNREACH;
@@ -238,11 +239,11 @@ void s3_store_probe(struct s3_store *s, bool now)
     if (!c)
         return;
     s3_store_conn_close(c); /* one from before it went down proves nothing */
-    int r = try_once(s, c);
-    if (r == 0)
-        r = s3_store_conn_ask(c, DFS_INT_STAT, STR_NULL, NULL);
-    if (r < 0)
-        s3_store_suspect(s, r);
+    if (try_once(s, c) == 0) {
+        int r = s3_store_conn_ask(c, DFS_INT_STAT, STR_NULL, NULL);
+        if (r < 0)
+            s3_store_suspect(s, r);
+    }
     s3_store_lane_give(s, c);
 }
 

@@ -52,7 +52,8 @@ struct s3_store {
     bool taken[S3_LANES_MAX];                 /* under lock */
     _Atomic uint64_t down_since_ms;           /* monotonic; 0: it answered last time */
     _Atomic uint64_t probe_ms;                /* while down: no attempt to connect before */
-    _Atomic uint64_t slow_until_ms;           /* reads prefer others until then */
+    _Atomic bool refuses; /* while down: it costs no waiting to find out that it still is */
+    _Atomic uint64_t slow_until_ms; /* reads prefer others until then */
 
     pthread_t batch_thread;
     bool batch_running; /* the thread exists */
@@ -130,8 +131,9 @@ void s3_store_move(struct s3_store *s, const struct dfs_addr *addr);
 /*
  * Connect. A lone member is waited for a little, since it may just be restarting; once it has been
  * away for longer, failures come at once. With others in the group there is no waiting; after a
- * failure further attempts fail at once until the hold-down is over, then one caller tries. 0 or
- * -EHOSTUNREACH.
+ * failure further attempts fail at once until the hold-down is over, then one caller tries. (One
+ * that refused connections may always be tried: who comes here had no better server to ask, and its
+ * answer is immediate.) 0 or -EHOSTUNREACH.
  */
 int s3_store_connect(struct s3_store *s, struct s3_store_conn *c) MUST_CHECK;
 /* A call failed on the way (@r): stay away from it for the hold-down. */

@@ -8,7 +8,7 @@ import time
 import pytest
 from cluster import wait_until
 from ledger import Load
-from nativecluster import Refused, Storage
+from nativecluster import Refused
 from s3cluster import S3Cluster
 
 SIZES = [0, 1, 4096, 262_144, 262_145, 3_000_000]
@@ -129,14 +129,9 @@ def test_every_member_has_what_s3_stored_and_loses_what_s3_deleted(two_groups, s
         names.append((group, name, n))
     members = [(g, m) for g, m in two_groups.storages if f"group{g}" == names[0][0]]
 
-    def at(g, m, name):
-        source = f"127.0.{g}.{3 if m != 3 else 1}"  # asked by a member it answers for itself
-        return Storage((f"127.0.{g}.{m}", two_groups.storages[g, m].port), f"group{g}", source), name
-
     def content(g, m, name):
-        storage, name = at(g, m, name)
         try:
-            return storage.download(name)
+            return two_groups.member(g, m).download(name)
         except Refused:
             return None
 
@@ -261,3 +256,57 @@ def test_a_gateway_with_the_wrong_secret_is_refused(two_groups, s3):
         two_groups.secret.write_text(right)
     two_groups.gateway.start().wait_ready()
     assert get(s3, "size262145") == bytes_of(262_145)
+
+
+@pytest.fixture(scope="module")
+def beside():
+    """The gateway shares its machine with one member of the group."""
+    c = S3Cluster(groups=1, members=2, local=[(1, 1)], settings="storage_timeout = 1s\n")
+    try:
+        c.start()
+        c.boto3().create_bucket(Bucket="bucket")
+        yield c
+        c.stop()
+    except Exception:
+        print(c.tail())
+        raise
+    finally:
+        c.remove()
+
+
+def test_a_storage_beside_the_gateway_is_used_first_and_not_needed(beside):
+    s3 = beside.boto3()
+    listed = beside.admin("status")["storages"]
+    assert sorted(s["id"] for s in listed if s["in_service"]) == ["127.0.1.1", "127.0.1.2"]
+    assert [s["address"].startswith("/") for s in listed if s["id"] == "127.0.1.1" and s["in_service"]] == [True]
+    for n in SIZES:
+        s3.put_object(Bucket="bucket", Key=f"size{n}", Body=bytes_of(n))
+
+    def wait_copied(key, member):
+        """Until the member itself has it."""
+        head = s3.head_object(Bucket="bucket", Key=key)
+        name = head["ResponseMetadata"]["HTTPHeaders"]["x-dfs-file-id"].split("/", 1)[1]
+
+        def has():
+            try:
+                return len(beside.member(1, member).download(name)) == head["ContentLength"]
+            except (Refused, OSError):
+                return False
+        wait_until(f"{key} at member {member}", has)
+
+    wait_copied(f"size{SIZES[-1]}", 2)
+    beside.storages[1, 1].kill()
+    for n in SIZES:
+        assert get(s3, f"size{n}") == bytes_of(n)
+    put_until_it_works(s3, "without-small", bytes_of(3000))
+    put_until_it_works(s3, "without-large", bytes_of(600_000))
+    beside.storages[1, 1].start().wait_ready()
+    beside.wait_active((1, 1))
+    assert get(s3, "without-small") == bytes_of(3000)
+    assert get(s3, "without-large") == bytes_of(600_000)
+    put_until_it_works(s3, "again", b"x")
+    wait_copied("without-large", 1)  # one that returns is ACTIVE at once and catches up
+    beside.storages[1, 2].kill()
+    assert get(s3, "without-large") == bytes_of(600_000)
+    beside.storages[1, 2].start().wait_ready()
+    beside.wait_active((1, 2))
