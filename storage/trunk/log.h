@@ -111,7 +111,8 @@ struct sto_log {
     uint64_t *deleted;       /* sto_log_note_deleted(): by hash of the name, position of the last DELETE */
     uint64_t retain;         /* sto_retain() */
     uint64_t *dirty_dirs;    /* bit per data/HH/HH with unsynced unlinks */
-    bool mark_lost;          /* sto_log_lose_marks() */
+    uint64_t marks_lost;     /* counts sto_log_lose_marks() */
+    uint64_t marks_redone;   /* its value when the marks were last redone; owner: upkeep */
     bool failed;             /* last commit failed */
     bool tight;              /* space is short: deletes wake the sweep */
     bool seal;               /* the next commit shall begin a new pack */
@@ -181,10 +182,12 @@ int sto_log_pass_deletion(struct sto_log *log, struct str name) MUST_CHECK;
 struct dfs_fileid;
 int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f) MUST_CHECK;
 /*
- * A sync failed: the kernel may have forgotten pages with marks that no later sync will write. Only the
- * replay of the records that asked for them can redo them, so no checkpoint passes those in this life.
+ * A sync failed: the kernel may have forgotten pages with marks that no later sync will write. The next
+ * checkpoint makes them again from the records that asked for them, before it passes those.
  */
 void sto_log_lose_marks(struct sto_log *log);
+/* Apply the DELETE and CHANGE records of [from, until) again, while writers go on; none of them is held. */
+int sto_log_redo(struct sto_log *log, uint64_t from, uint64_t until) MUST_CHECK;
 
 /* ---- maintenance (maintain.c) ---- */
 int sto_log_maint_start(struct sto_log *log) MUST_CHECK;

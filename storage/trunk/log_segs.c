@@ -81,7 +81,7 @@ void sto_log_note_dead(struct sto_log *log, uint32_t number, uint32_t dead)
 void sto_log_lose_marks(struct sto_log *log)
 {
     pthread_mutex_lock(&log->lock);
-    log->mark_lost = true;
+    log->marks_lost++;
     pthread_mutex_unlock(&log->lock);
 }
 

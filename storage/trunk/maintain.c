@@ -66,7 +66,7 @@ static int sync_dirty(struct sto_log *log, const struct sto_seg *segs, size_t n,
 struct snapshot {
     struct sto_checkpoint c;
     uint64_t *dirs;
-    bool lost;
+    uint64_t lost;
 };
 
 static int take_snapshot(struct sto_log *log, struct snapshot *s)
@@ -82,7 +82,7 @@ static int take_snapshot(struct sto_log *log, struct snapshot *s)
         s->c.replay = held ? log->holds.next->position : log->end;
         s->c.next_seq = held ? log->holds.next->seq : log->synced_seq;
         memcpy(s->c.log_id, log->id, STO_LOG_ID);
-        s->lost = log->mark_lost;
+        s->lost = log->marks_lost;
         for (size_t i = 0; i < log->seg_count; i++)
             log->segs[i].dirty = false;
         memcpy(s->dirs, log->dirty_dirs, STO_DIRS / 8);
@@ -101,12 +101,29 @@ static int write_checkpoint(struct sto_log *log, const struct sto_checkpoint *c)
     return sto_dir_put_file(log->dir, STO_CHECKPOINT_FILE, buf_str(&b));
 }
 
+/* Make the marks before the position of @s again; then they are dirty pages, which @s must know of. */
+static int redo_marks(struct sto_log *log, struct snapshot *s)
+{
+    int r = sto_log_redo(log, log->checkpoint, s->c.replay);
+    if (r < 0)
+        return r;
+    struct snapshot now;
+    r = take_snapshot(log, &now);
+    now.c.replay = s->c.replay;
+    now.c.next_seq = s->c.next_seq;
+    now.lost = s->lost;
+    free(s->c.segs);
+    free(s->dirs);
+    *s = now;
+    return r;
+}
+
 static int checkpoint(struct sto_log *log)
 {
     struct snapshot s;
     int r = take_snapshot(log, &s);
-    if (r == 0 && s.lost)
-        r = -EIO;
+    if (r == 0 && s.lost != log->marks_redone)
+        r = redo_marks(log, &s);
     if (r == 0) {
         r = sync_dirty(log, s.c.segs, s.c.count, s.dirs);
         if (r < 0)
@@ -114,7 +131,7 @@ static int checkpoint(struct sto_log *log)
     }
     if (r == 0) { /* meanwhile a writer may have been told of an error that our descriptors came too late for */
         pthread_mutex_lock(&log->lock);
-        r = log->mark_lost ? -EIO : 0;
+        r = log->marks_lost != s.lost ? -EIO : 0;
         pthread_mutex_unlock(&log->lock);
     }
     if (r == 0)
@@ -122,6 +139,7 @@ static int checkpoint(struct sto_log *log)
     if (r == 0) {
         pthread_mutex_lock(&log->lock);
         log->checkpoint = s.c.replay;
+        log->marks_redone = s.lost;
         pthread_mutex_unlock(&log->lock);
     }
     free(s.c.segs);
@@ -428,9 +446,9 @@ static bool checkpoint_due(struct sto_log *log)
 {
     pthread_mutex_lock(&log->lock);
     uint64_t from = log->checkpoint, to = log->end;
-    bool lost = log->mark_lost;
+    bool lost = log->marks_lost != log->marks_redone;
     pthread_mutex_unlock(&log->lock);
-    return !lost && (STO_POS_PACK(from) != STO_POS_PACK(to) || to - from >= CHECKPOINT_BYTES);
+    return lost || STO_POS_PACK(from) != STO_POS_PACK(to) || to - from >= CHECKPOINT_BYTES;
 }
 
 void sto_log_maint_once(struct sto_log *log)

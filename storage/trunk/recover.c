@@ -208,6 +208,50 @@ static int find_end(struct sto_log *log, int fd, const struct sto_pack_head *h, 
     }
 }
 
+static int redo(struct sto_log *log, struct sto_walk *w, const struct sto_rec *rec)
+{
+    struct sto_body body;
+    int r = sto_walk_body(w, rec, false, &body);
+    if (r == 0 && rec->kind == STO_REC_DELETE)
+        sto_log_note_deleted(log, body.name, rec->position);
+    if (r == 0)
+        r = sto_log_apply(log, rec->kind, rec->op, &body);
+    return io_failed(r) && r != -ENOENT && r != -EINVAL && r != -EEXIST ? r : 0;
+}
+
+static bool has_work(const struct sto_rec *rec)
+{
+    return !rec->dead && (rec->kind == STO_REC_DELETE || rec->kind == STO_REC_CHANGE);
+}
+
+int sto_log_redo(struct sto_log *log, uint64_t from, uint64_t until)
+{
+    struct sto_seg seg;
+    int r = 0;
+    for (uint32_t n = STO_POS_PACK(from); r >= 0 && sto_log_seg_at(log, n, &seg); n = seg.number + 1) {
+        if (seg.number > STO_POS_PACK(until))
+            break;
+        AUTO(dfs_close_fd) int fd = -1;
+        struct sto_pack_head h;
+        r = read_head(log, seg.number, &h, &fd);
+        if (r == -ENOENT || r == -EBADMSG) { /* there is nothing in it to be done */
+            r = 0;
+            continue;
+        }
+        if (r < 0)
+            return r;
+        uint32_t at = seg.number == STO_POS_PACK(from) ? STO_POS_OFF(from) : 0;
+        uint32_t end = seg.number == STO_POS_PACK(until) ? STO_POS_OFF(until) : seg.end;
+        AUTO(sto_walk_fini) struct sto_walk w;
+        sto_walk_init(&w, log->dir->io, fd, h.number, h.salt, MAX(at, (uint32_t)STO_PACK_HEAD), end);
+        struct sto_rec rec;
+        while ((r = sto_walk_next(&w, &rec)) > 0)
+            if (has_work(&rec) && (r = redo(log, &w, &rec)) < 0)
+                return r;
+    }
+    return r;
+}
+
 /* Do again what the records of [from, end) say, and count what is dead. */
 static int replay(struct sto_log *log, int fd, const struct sto_pack_head *h, uint32_t from, uint32_t end)
 {
@@ -218,15 +262,10 @@ static int replay(struct sto_log *log, int fd, const struct sto_pack_head *h, ui
     while ((r = sto_walk_next(&w, &rec)) > 0) {
         uint64_t last = rec.kind == STO_REC_SKIP ? rec.batch_seq : rec.seq;
         log->next_seq = MAX(log->next_seq, last + 1);
-        if (rec.dead || (rec.kind != STO_REC_DELETE && rec.kind != STO_REC_CHANGE))
+        if (!has_work(&rec))
             continue;
-        struct sto_body body;
-        r = sto_walk_body(&w, &rec, false, &body);
-        if (r == 0 && rec.kind == STO_REC_DELETE)
-            sto_log_note_deleted(log, body.name, rec.position);
-        if (r == 0)
-            r = sto_log_apply(log, rec.kind, rec.op, &body);
-        if (io_failed(r) && r != -ENOENT && r != -EINVAL && r != -EEXIST)
+        r = redo(log, &w, &rec);
+        if (r < 0)
             return r;
         if (rec.kind == STO_REC_DELETE)
             sto_log_note_dead(log, h->number, rec.total);
@@ -294,6 +333,7 @@ static int recover_packs(struct sto_log *log)
     int r = load_checkpoint(log, &c);
     uint32_t first = r == 0 ? STO_POS_PACK(c.replay) : 0;
     if (r == 0 && first > 0) {
+        log->checkpoint = c.replay;
         log->next_seq = MAX(log->next_seq, c.next_seq);
         for (size_t i = 0; r == 0 && i < c.count && c.segs[i].number < first; i++)
             r = sto_log_add_seg(log, &c.segs[i]);

@@ -68,7 +68,7 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
             sto_log_note_deleted(&p->log, rec->name, rec->position);
             r = sto_log_apply(&p->log, STO_REC_DELETE, 'D', &body);
             if (r < 0 && r != -ENOENT)
-                sto_log_lose_marks(&p->log); /* keeps this record in every later replay */
+                sto_log_lose_marks(&p->log); /* the next checkpoint tries again */
             sto_log_note_dead(&p->log, STO_POS_PACK(rec->position), STO_REC_HEAD);
         }
         sto_log_release(&p->log, rec);

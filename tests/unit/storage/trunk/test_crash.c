@@ -409,6 +409,36 @@ static void a_power_failure_after_a_kill_brings_nothing_back(void **state)
     }
 }
 
+/* A failed sync of a pack takes marks with it that were made in it before. */
+static void a_failed_sync_is_made_good_by_the_next_checkpoint(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        struct world w;
+        begin_world(&w, seed);
+        assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+        struct sto_log *log = &w.s->paths[0].log;
+        while (w.now.count < 10)
+            op_put(&w);
+        while (w.now.e[0].state == THERE)
+            op_delete(&w);
+        fake_disk_fail(FAKE_SYNC, 1, 0, EIO);
+        op_put(&w);
+        fake_disk_fail(FAKE_SYNC, 1, 0, EIO); /* and the checkpoint's first try */
+        assert_int_equal(sto_log_checkpoint(log), -EIO);
+        assert_int_equal(sto_log_checkpoint(log), 0);
+        assert_true(log->checkpoint == log->end);
+        fake_disk_crash_at(1, w.dir, w.image, keep_ledger, &w);
+        op_put(&w);
+        assert_true(fake_disk_crashed());
+        struct sto_store *after = NULL;
+        assert_int_equal(open_store(w.image, &fake_disk_io, &after), 0);
+        check_ledger(after, &w.crash);
+        sto_store_close(&after);
+        end_world(&w);
+    }
+}
+
 /* ---- names that can be made anew: of slaves and links, and metadata ---- */
 
 static struct sto_file *file_of(struct world *w, const char *text)
@@ -614,6 +644,7 @@ int main(void)
         cmocka_unit_test_teardown(a_sync_error_is_told_and_the_next_write_works, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_power_failure_amid_a_sweep_brings_nothing_back, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_power_failure_after_a_kill_brings_nothing_back, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_failed_sync_is_made_good_by_the_next_checkpoint, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_name_made_anew_outlives_the_replay_of_its_deletion, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_failing_disk_loses_nothing_it_acknowledged, fake_disk_tell_seed),
         cmocka_unit_test_teardown(after_a_power_failure_at_any_call_the_promise_holds, fake_disk_tell_seed),
