@@ -378,6 +378,18 @@ def test_a_copy_needs_the_key_of_its_source(s3, bucket):
     assert error(s3.head_object, Bucket=bucket, Key="t") == ("404", 404)
 
 
+def test_renaming_keeps_an_object_sealed_and_appending_is_refused(cluster, s3, bucket):
+    raw, data = Raw(cluster), content(70_000)
+    s3.put_object(Bucket=bucket, Key="old", Body=data, ServerSideEncryption="AES256")
+    answer = raw.request("PUT", f"/{bucket}/new", query=[("renameObject", "")], headers={"x-amz-rename-source": f"/{bucket}/old"})
+    assert answer.status == 200, answer
+    got = s3.get_object(Bucket=bucket, Key="new")
+    assert body(got) == data and got["ServerSideEncryption"] == "AES256"
+    answer = raw.request("PUT", f"/{bucket}/new", headers={"x-amz-write-offset-bytes": "70000"}, body=b"more")
+    assert (answer.status, answer.code) == (501, "NotImplemented")
+    assert body(s3.get_object(Bucket=bucket, Key="new")) == data
+
+
 # --- what a bucket says ------------------------------------------------------------------------
 
 
