@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * bucket_encryption - the default encryption of a bucket, and which kinds it refuses.
- *
- * Rule: s3-behaviours 23; Amazon S3 API Reference, PutBucketEncryption, GetBucketEncryption.
- */
+#include "s3gw/api/bucket_encryption.h"
+
 #include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
-#include "s3gw/sse/defaults.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
 
@@ -69,6 +65,17 @@ static enum s3err rule_from(struct s3_req *q, const struct s3_node *rule, struct
     return e == S3ERR_OK && blocked ? blocked_from(blocked, d) : e;
 }
 
+enum s3err s3_bucket_encryption_parse(struct s3_req *q, const struct s3_node *root,
+                                      struct s3_sse_defaults *ret)
+{
+    struct s3_sse_defaults d = {.mode = S3_SSE_NONE};
+    enum s3err e = s3_node_count(root, "Rule") == 1 ? rule_from(q, s3_node_child(root, "Rule"), &d)
+                                                    : S3ERR_MALFORMED_XML;
+    if (e == S3ERR_OK)
+        *ret = d;
+    return e;
+}
+
 static enum s3err parse(struct s3_req *q, struct s3_sse_defaults *d)
 {
     struct s3_node *root;
@@ -77,9 +84,7 @@ static enum s3err parse(struct s3_req *q, struct s3_sse_defaults *d)
         return S3ERR_MISSING_REQUEST_BODY_ERROR;
     if (r < 0)
         return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
-    *d = (struct s3_sse_defaults){.mode = S3_SSE_NONE};
-    return s3_node_count(root, "Rule") == 1 ? rule_from(q, s3_node_child(root, "Rule"), d)
-                                            : S3ERR_MALFORMED_XML;
+    return s3_bucket_encryption_parse(q, root, d);
 }
 
 enum s3err s3_h_put_bucket_encryption(struct s3_req *q)
@@ -97,7 +102,7 @@ enum s3err s3_h_put_bucket_encryption(struct s3_req *q)
 
 /* --- showing it --- */
 
-static void rule_element(struct buf *b, const struct s3_sse_defaults *d)
+void s3_bucket_encryption_write(const struct s3_sse_defaults *d, struct buf *b)
 {
     s3_xml_open(b, "Rule");
     if (d->mode != S3_SSE_NONE) {
@@ -127,7 +132,7 @@ enum s3err s3_h_get_bucket_encryption(struct s3_req *q)
     int r = s3_sse_defaults_decode(record, &d);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_OTHER);
-    rule_element(s3_answer_open(q, "ServerSideEncryptionConfiguration"), &d);
+    s3_bucket_encryption_write(&d, s3_answer_open(q, "ServerSideEncryptionConfiguration"));
     return s3_answer_close(q, "ServerSideEncryptionConfiguration");
 }
 

@@ -4,12 +4,14 @@
  * kept, and what is kept reads back and is written again as the same bytes. The first byte picks
  * the document.
  */
+#include "s3gw/api/bucket_encryption.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/tags.h"
 #include "s3gw/lifecycle/rules.h"
 #include "s3gw/policy/acl.h"
 #include "s3gw/policy/cors.h"
 #include "s3gw/policy/website.h"
+#include "s3gw/sse/kms.h"
 #include "s3gw/xml/reader.h"
 
 enum { OUT_MAX = 8 * 1024 * 1024 };
@@ -135,9 +137,34 @@ static void tags_kept(const struct s3_tags *t)
     ASSERT(again.n == t->n && str_eq(buf_str(&out), buf_str(&twice)));
 }
 
+/* Written, read and written again it is the same. */
+static void encryption_xml(struct s3_req *q, const struct s3_node *root)
+{
+    struct s3_sse_defaults d, e;
+    struct s3_node *again;
+    AUTO(buf_free) struct buf record = BUF(OUT_MAX);
+    AUTO(buf_free) struct buf xml = BUF(OUT_MAX);
+    AUTO(buf_free) struct buf twice = BUF(OUT_MAX);
+    if (s3_bucket_encryption_parse(q, root, &d) != S3ERR_OK)
+        return;
+    s3_sse_defaults_encode(&d, &record);
+    ASSERT(!buf_err(&record) && s3_sse_defaults_decode(buf_str(&record), &e) == 0);
+    buf_addf(&xml, "<x>");
+    s3_bucket_encryption_write(&e, &xml);
+    buf_addf(&xml, "</x>");
+    int r = s3_xml_parse(buf_str(&xml), NULL, &q->arena, &again);
+    ASSERT(r == 0 || r == -ENOMEM);
+    if (r < 0)
+        return;
+    ASSERT(s3_bucket_encryption_parse(q, again, &e) == S3ERR_OK);
+    s3_sse_defaults_encode(&e, &twice);
+    ASSERT(str_eq(buf_str(&record), buf_str(&twice)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct s3_gw gw = {.region = STR_INIT("us-east-1")};
+    static struct s3_kms kms; /* there; never asked */
+    static struct s3_gw gw = {.region = STR_INIT("us-east-1"), .kms = &kms};
     static struct s3_req q;
     static struct s3_tags tags;
     if (size < 1)
@@ -159,6 +186,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 'W':
         if (s3_xml_parse(rest, NULL, &q.arena, &root) == 0)
             website_xml(&q, root);
+        break;
+    case 'E':
+        if (s3_xml_parse(rest, NULL, &q.arena, &root) == 0)
+            encryption_xml(&q, root);
         break;
     case 'w':
         website_record(&q, rest, false);
