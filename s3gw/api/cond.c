@@ -2,6 +2,7 @@
 #include "s3gw/api/cond.h"
 
 #include "s3gw/core/precond.h"
+#include "s3gw/policy/eval.h"
 
 static enum s3err convert(struct s3_req *q, struct s3_cond *ret)
 {
@@ -14,6 +15,8 @@ static enum s3err convert(struct s3_req *q, struct s3_cond *ret)
                                 .if_match_any = p.if_match_any,
                                 .if_match_list = p.if_match,
                                 .if_match_n = p.if_match_n};
+    if (e == S3ERR_OK && ret->has_if_match) /* the answer tells what is there: s3-behaviours 13 */
+        e = s3_policy_allows(q, q->bkt, q->key, "s3:GetObject");
     return e;
 }
 

@@ -26,6 +26,7 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/lifecycle/note.h"
 #include "s3gw/policy/quota.h"
+#include "s3gw/policy/eval.h"
 #include "s3gw/xml/writer.h"
 
 enum { TRIES = 8 };
@@ -115,6 +116,16 @@ static enum s3err begin_anew(struct copy *c)
     return S3ERR_OK;
 }
 
+static enum s3err may_copy_tags(struct s3_req *q, const struct copy *c)
+{
+    if (c->source.object.tags.n == 0)
+        return S3ERR_OK;
+    enum s3err e = s3_policy_allows(q, &c->source.bkt, c->source.key,
+                                    c->source.version.p ? "s3:GetObjectVersionTagging"
+                                                        : "s3:GetObjectTagging");
+    return e == S3ERR_OK ? s3_policy_allows_with(q, "s3:PutObjectTagging") : e;
+}
+
 static enum s3err object_of(struct s3_req *q, struct copy *c)
 {
     const struct s3_object *src = &c->source.object;
@@ -127,8 +138,8 @@ static enum s3err object_of(struct s3_req *q, struct copy *c)
                                    .tags = src->tags};
     enum s3err e =
         c->replace_metadata ? s3_object_metadata_from(q, &c->object) : copied_metadata(q, c);
-    if (e == S3ERR_OK && c->replace_tags)
-        e = s3_object_tags_from(q, &c->object);
+    if (e == S3ERR_OK)
+        e = c->replace_tags ? s3_object_tags_from(q, &c->object) : may_copy_tags(q, c);
     if (e == S3ERR_OK)
         e = s3_object_rest_from(q, &c->object);
     if (e != S3ERR_OK)

@@ -14,6 +14,7 @@
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/access.h"
 #include "s3gw/policy/acl.h"
+#include "s3gw/policy/eval.h"
 
 enum { REDIRECT_MAX = 2048 }; /* User Guide, "Configuring a webpage redirect": 2 KB */
 
@@ -319,7 +320,10 @@ void s3_object_headers_to(struct s3_req *q, const struct s3_object *o)
         s3_resp_version(q, "x-amz-version-id", o);
     s3_lifecycle_object_header(q, q->key, o);
     size_t tags = o->tags.n ? s3_tags_count(o->tags) : 0;
-    if (tags)
+    bool version = s3_req_has_param(q, STR("versionId"));
+    if (tags && s3_policy_allows(q, q->bkt, q->key,
+                                 version ? "s3:GetObjectVersionTagging" : "s3:GetObjectTagging") ==
+                    S3ERR_OK)
         s3_resp_headerf(q, "x-amz-tagging-count", "%zu", tags);
     bool part = s3_req_has_param(q, STR("partNumber"));
     if (part && o->nparts > 0)

@@ -63,6 +63,10 @@ bool s3_policy_by_acl(const struct s3_req *q);
 enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
                             const char *action);
 
+/* May whoever may write the object of @q write it with tags (s3:PutObjectTagging), ...? No object
+ * that is there is looked at. OK or AccessDenied. */
+enum s3err s3_policy_allows_with(struct s3_req *q, const char *action);
+
 /* Does header @name (x-amz-expected-bucket-owner, x-amz-source-expected-bucket-owner), if given,
  * name the owner of @bkt? OK or AccessDenied. */
 enum s3err s3_policy_expected_owner(struct s3_req *q, struct str name, const struct s3_bucket *bkt);

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cluster import BUILD, Cluster
+from rawhttp import Raw
 
 
 def code(call, **arguments):
@@ -183,3 +184,50 @@ def test_tags_in_the_body_are_judged_as_those_in_a_header(s3, ann, bucket):
     keys = {"ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["kind", "team"]}}
     assert let_in(kind, {"kind": "open"}) and not let_in(kind, {"kind": "shut"}) and not let_in(kind, {})
     assert let_in(keys, {"kind": "x", "team": "y"}) and not let_in(keys, {"kind": "x", "other": "y"})
+
+
+@pytest.fixture
+def shared(s3, ann, bucket):
+    """Gives ann these actions on the keys of a bucket; its name, and the ETag of a tagged object in it."""
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="a=b")["ETag"]
+
+    def give(*actions):
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": "ann"}, "Action": [f"s3:{a}" for a in actions],
+             "Resource": f"arn:aws:s3:::{bucket}/*"}]}))
+    give("PutObject")
+    return bucket, etag, give
+
+
+def test_if_match_on_a_write_tells_what_is_there_and_needs_the_right_to_read(cluster, ann, shared):
+    bucket, etag, give = shared
+    key = cluster.admin("key", "create", "ann")["key"]
+    raw = Raw(cluster, key["access_key"], key["secret_key"])
+    give("PutObject", "DeleteObject")
+    for method, body in (("PUT", b"x"), ("DELETE", b"")):
+        answer = raw.request(method, f"/{bucket}/k", headers={"If-Match": etag}, body=body)
+        assert (answer.status, answer.code) == (403, "AccessDenied"), answer
+    give("PutObject", "DeleteObject", "GetObject")
+    assert raw.request("PUT", f"/{bucket}/k", headers={"If-Match": etag}, body=b"x").status == 200
+    assert raw.request("DELETE", f"/{bucket}/k", headers={"If-Match": etag}).status == 204
+
+
+def test_tags_are_told_and_copied_only_to_whom_may_read_them(s3, ann, shared):
+    bucket, _, give = shared
+    mine = bucket + "-mine"
+    ann.create_bucket(Bucket=mine)
+    source = {"Bucket": bucket, "Key": "k"}
+    give("GetObject")
+    assert "x-amz-tagging-count" not in ann.head_object(**source)["ResponseMetadata"]["HTTPHeaders"]
+    assert code(ann.copy_object, Bucket=mine, Key="c", CopySource=source) == "AccessDenied"
+    ann.copy_object(Bucket=mine, Key="c", CopySource=source, TaggingDirective="REPLACE")
+    give("GetObject", "GetObjectTagging")
+    assert ann.head_object(**source)["ResponseMetadata"]["HTTPHeaders"]["x-amz-tagging-count"] == "1"
+    ann.copy_object(Bucket=mine, Key="c", CopySource=source)
+    assert ann.get_object_tagging(Bucket=mine, Key="c")["TagSet"] == [{"Key": "a", "Value": "b"}]
+    back = {"Bucket": mine, "Key": "c"}
+    give("PutObject")
+    assert code(ann.copy_object, Bucket=bucket, Key="back", CopySource=back) == "AccessDenied"
+    give("PutObject", "PutObjectTagging")
+    ann.copy_object(Bucket=bucket, Key="back", CopySource=back)
+    assert s3.get_object_tagging(Bucket=bucket, Key="back")["TagSet"] == [{"Key": "a", "Value": "b"}]
