@@ -195,6 +195,23 @@ def test_where_nothing_can_be_appended(cluster, s3, raw, bucket):
     assert refused(raw.append("k", 1, b"2")) == (501, "NotImplemented")
 
 
+def test_encrypted_objects_do_not_grow(s3, raw, bucket):
+    s3.put_object(Bucket=bucket, Key="e", Body=b"1", ServerSideEncryption="AES256")
+    assert refused(raw.append("e", 1, b"2")) == (501, "NotImplemented")
+    s3.put_object(Bucket=bucket, Key="p", Body=b"1")
+    sse = {"x-amz-server-side-encryption": "AES256"}
+    assert refused(raw.append("p", 1, b"2", sse)) == (400, "EncryptionTypeMismatch")
+    assert refused(raw.append("new", 0, b"2", sse)) == (501, "NotImplemented")
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={
+        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]})
+    r = raw.append("p", 1, b"2" * 300_000)  # the object is plain, and so is all of it
+    assert r.status == 200 and "x-amz-server-side-encryption" not in r.headers
+    assert s3.get_object(Bucket=bucket, Key="p")["Body"].read() == b"1" + b"2" * 300_000
+    assert raw.rename("e", "f").status == 200
+    got = s3.get_object(Bucket=bucket, Key="f")
+    assert got["Body"].read() == b"1" and got["ServerSideEncryption"] == "AES256"
+
+
 # ---- rename ----
 
 def test_a_renamed_object_is_the_same(s3, raw, bucket):

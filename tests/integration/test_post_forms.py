@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PostObject: what browsers send, byte by byte, and what a form's policy allows."""
 import base64
-import datetime
+import binascii
 import hashlib
 import hmac
 import json
@@ -118,7 +118,7 @@ def test_boto3s_presigned_post(cluster, s3, bucket):
 
 def test_options_of_the_object(s3, forms, bucket):
     tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>1 2</Value></Tag></TagSet></Tagging>"
-    crc = base64.b64encode((0x0).to_bytes(4, "big")).decode()
+    crc = crc32(b"")
     named = {"key": "k", "acl": "public-read", "Content-Type": "text/x; charset=utf-8", "Cache-Control": "no-cache",
              "Content-Disposition": "inline", "Content-Encoding": "x", "Content-Language": "de", "Expires": "Thu, 01 Jan 2032 00:00:00 GMT",
              "x-amz-meta-Colour": "rot", "x-amz-storage-class": "STANDARD_IA", "tagging": tags,
@@ -136,6 +136,10 @@ def test_options_of_the_object(s3, forms, bucket):
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "a", "Value": "1 2"}]
     grants = s3.get_object_acl(Bucket=bucket, Key="k")["Grants"]
     assert any(g["Grantee"].get("URI", "").endswith("AllUsers") and g["Permission"] == "READ" for g in grants)
+
+
+def crc32(data):
+    return base64.b64encode(binascii.crc32(data).to_bytes(4, "big")).decode()
 
 
 def test_digests_are_judged(s3, forms, bucket):
@@ -172,12 +176,49 @@ def test_object_lock_fields(cluster, s3):
     bucket = "b" + secrets.token_hex(6)
     s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     forms = Forms(cluster, bucket)
-    lock = {"key": "k", "x-amz-object-lock-mode": "GOVERNANCE",
+    lock = {"key": "k", "x-amz-checksum-crc32": crc32(b"content"), "x-amz-object-lock-mode": "GOVERNANCE",
             "x-amz-object-lock-retain-until-date": "2998-01-01T00:00:00Z", "x-amz-object-lock-legal-hold": "OFF"}
+    digest = lock.pop("x-amz-checksum-crc32")
+    r = forms.post(fields_and_file(forms.v4([{k: v} for k, v in lock.items()], **lock)))
+    assert (r.status, r.code) == (400, "InvalidRequest")  # what is locked needs a digest, as with PUT
+    lock["x-amz-checksum-crc32"] = digest
     r = forms.post(fields_and_file(forms.v4([{k: v} for k, v in lock.items()], **lock)))
     assert r.status == 204 and r.headers["x-amz-version-id"], r
     assert s3.get_object_retention(Bucket=bucket, Key="k")["Retention"]["Mode"] == "GOVERNANCE"
     s3.delete_object(Bucket=bucket, Key="k", VersionId=r.headers["x-amz-version-id"], BypassGovernanceRetention=True)
+
+
+@pytest.mark.parametrize("size", [0, 10, 262_144, 262_145, 1_500_000])
+def test_encryption_fields(cluster, s3, forms, bucket, size):
+    data = payload("sse", 3, size)[:size]
+    for kind in ("AES256", "aws:kms"):
+        named = {"key": "k", "x-amz-server-side-encryption": kind}
+        r = forms.post(fields_and_file(forms.v4([{k: v} for k, v in named.items()], **named), data))
+        assert r.status == 204 and r.headers["x-amz-server-side-encryption"] == kind, r
+        got = s3.get_object(Bucket=bucket, Key="k")
+        assert got["ServerSideEncryption"] == kind and got["Body"].read() == data
+        assert got["ETag"] == r.headers["etag"]
+        assert (got["ETag"] == f'"{hashlib.md5(data).hexdigest()}"') == (kind == "AES256")
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={
+        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]})
+    r = forms.post(fields_and_file(forms.v4([{"key": "d"}], key="d"), data))
+    assert r.status == 204 and r.headers["x-amz-server-side-encryption"] == "AES256"
+    assert s3.get_object(Bucket=bucket, Key="d")["Body"].read() == data
+
+
+def test_customer_keys_in_forms(s3, forms, bucket):
+    key = b"k" * 32
+    named = {"key": "c", "x-amz-server-side-encryption-customer-algorithm": "AES256",
+             "x-amz-server-side-encryption-customer-key": base64.b64encode(key).decode(),
+             "x-amz-server-side-encryption-customer-key-md5": base64.b64encode(hashlib.md5(key).digest()).decode()}
+    r = forms.post(fields_and_file(forms.v4([{k: v} for k, v in named.items()], **named)))
+    assert r.status == 204 and r.headers["x-amz-server-side-encryption-customer-algorithm"] == "AES256", r
+    assert error(s3.get_object, Bucket=bucket, Key="c") == ("InvalidRequest", 400)
+    got = s3.get_object(Bucket=bucket, Key="c", SSECustomerAlgorithm="AES256", SSECustomerKey=key)
+    assert got["Body"].read() == b"content"
+    named["x-amz-server-side-encryption-customer-key-md5"] = base64.b64encode(b"0" * 16).decode()
+    r = forms.post(fields_and_file(forms.v4([{k: v} for k, v in named.items()], **named)))
+    assert (r.status, r.code) == (400, "InvalidArgument")
 
 
 # ---- refused ----
