@@ -55,8 +55,9 @@ static void print_tracker(struct cli *c, size_t i, const struct dfs_tracker_stat
         cli_end(c);
     } else if (err < 0) {
         printf("TRACKER %s  DOWN: %s\n", text, strerror(-err));
-    } else {
-        printf("TRACKER %s  %sup %s\n", text, st->is_leader ? "leader, " : "", age_text(st->running_s, age));
+    } else { /* the protocol counts in steps of five minutes */
+        printf("TRACKER %s  %sup%s%s\n", text, st->is_leader ? "leader, " : "", st->running_s > 0 ? " " : "",
+               st->running_s > 0 ? age_text(st->running_s, age) : "");
     }
 }
 
@@ -71,6 +72,8 @@ static bool show_trackers(struct cli *c)
         int r = dfs_trackers_call_one(t, i, DFS_CMD_TRACKER_STATUS, NULL, 0, &rsp);
         if (r == 0)
             r = dfs_tracker_status_rsp_get(buf_str(&rsp), &st);
+        else if (r == -ENOENT)
+            r = 0; /* it runs, and knows no group yet */
         print_tracker(c, i, &st, r);
         all = all && r == 0;
         leader = leader || (r == 0 && st.is_leader);
