@@ -202,6 +202,8 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
         .ntrackers = nt,
         .secret = g->secret,
         .spread = c->spread,
+        .classes = &g->gw.classes,
+        .default_group = g->gw.default_group,
         .connect_ms = (unsigned)c->storage_connect_ms,
         .timeout_ms = (unsigned)c->storage_timeout_ms,
         .hold_down_ms = (unsigned)c->storage_hold_down_ms,

@@ -40,8 +40,9 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
              "File with the secret that storages of other machines ask for (mode 0600; the same as theirs).\n"
              "Needed with tracker_server."),
     CONF_BOOL(C, spread, "spread_buckets", "yes", CONF_RESTART,
-              "New objects of a bucket go to other groups when its own is nearly full or away. Where an\n"
-              "object lies is in its file id; those already stored stay."),
+              "New objects of a bucket go to other groups when its own is nearly full or away; a group that a\n"
+              "storage class names keeps its own and takes no others'. Where an object lies is in its file\n"
+              "id; those already stored stay."),
     CONF_DURATION(C, storage_connect_ms, "storage_connect_timeout", "2s", 10, 60000, "s", CONF_RESTART,
                   "Longest wait for a TCP connection to a storage."),
     CONF_DURATION(C, storage_timeout_ms, "storage_timeout", "10s", 100, 3600000, "s", CONF_RESTART,

@@ -21,6 +21,14 @@ struct s3_group *s3_group_of_file(struct s3_dfs *d, struct str file_id)
     return str_cut(file_id, '/', &group, &rest) ? s3_group_named(d, group) : NULL;
 }
 
+static bool names_class_group(const struct s3_dfs_options *o, struct str group)
+{
+    for (size_t i = 0; o->classes && i < o->classes->n; i++)
+        if (str_eq(o->classes->v[i].group, group))
+            return !str_eq(group, o->default_group);
+    return false;
+}
+
 struct s3_group *s3_group_make(struct s3_dfs *d, struct str group)
 {
     struct s3_group *g = s3_group_named(d, group);
@@ -31,6 +39,7 @@ struct s3_group *s3_group_make(struct s3_dfs *d, struct str group)
     if (!g)
         return NULL;
     memcpy(g->name, group.p, group.n);
+    g->of_class = names_class_group(&d->o, group);
     d->groups[n] = g;
     atomic_store(&d->ngroups, n + 1);
     return g;
@@ -107,7 +116,7 @@ static struct s3_store *writer_elsewhere(struct s3_dfs *d, const struct s3_group
     size_t n = atomic_load(&d->ngroups);
     for (size_t i = 0; i < n; i++) {
         struct s3_group *g = d->groups[i];
-        if (g == not || atomic_load(&g->low) ||
+        if (g == not || g->of_class || atomic_load(&g->low) ||
             (best && atomic_load(&best->group->free_mb) >= atomic_load(&g->free_mb)))
             continue;
         struct s3_store *s = writer_of(g, tried, false);
@@ -121,9 +130,10 @@ struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str group, struct s3_tr
     struct s3_group *g = s3_group_named(d, group);
     if (!g || tried->n == ARRAY_LEN(tried->number))
         return NULL;
-    bool low = d->o.spread && atomic_load(&g->low);
+    bool spread = d->o.spread && !g->of_class;
+    bool low = spread && atomic_load(&g->low);
     struct s3_store *s = low ? NULL : writer_of(g, tried, false);
-    if (!s && d->o.spread)
+    if (!s && spread)
         s = writer_elsewhere(d, g, tried);
     if (!s)
         s = writer_of(g, tried, true);

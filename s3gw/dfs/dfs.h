@@ -12,6 +12,7 @@
 #define S3_DFS_H
 
 #include "s3gw/core/req.h"
+#include "s3gw/core/storage_class.h"
 
 struct s3_dfs;
 struct dfs_addr;
@@ -29,6 +30,9 @@ struct s3_dfs_options {
     size_t ntrackers;                  /* 0: there are the stores, at least one, and no others */
     const struct dfs_secret *secret;   /* for storages of other machines; outlives the gateway */
     bool spread;           /* what does not fit a bucket's group may go to another one */
+    const struct s3_classes *classes; /* whose groups take nothing that was meant for another, nor
+                                         send theirs elsewhere; outlives this; NULL: none */
+    struct str default_group;         /* ... but this one does, also when a class names it */
     unsigned connect_ms;   /* longest wait for a TCP connection; 0: 2,000 */
     unsigned timeout_ms;   /* longest wait for a server's next byte over TCP; 0: 10,000 */
     unsigned hold_down_ms; /* pause after a failure; 0: 1,000 */

@@ -64,6 +64,8 @@ struct s3_store {
 
 struct s3_group {
     char name[17];
+    bool of_class; /* a storage class's own: nothing goes from it or to it when a group is full or
+                      away */
     struct s3_store *members[S3_GROUP_MEMBERS_MAX];
     _Atomic size_t n;
     _Atomic uint64_t free_mb;
@@ -113,7 +115,7 @@ size_t s3_group_members(const struct s3_group *g, const char *source,
                         struct s3_member out[S3_GROUP_MEMBERS_MAX]);
 /*
  * A member to write to that is not among the tried ones: of @group while that has space, else (when
- * buckets may spread) of the group with most. It becomes one of the tried. NULL: nobody is left.
+ * buckets may spread, and neither group is a storage class's own) of the group with most. It becomes one of the tried. NULL: nobody is left.
  */
 struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str group, struct s3_tried *tried);
 /* Would another server do better after this failure? */
