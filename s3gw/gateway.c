@@ -272,6 +272,30 @@ static int start_serverlog(struct s3gw_gateway *g, struct buf *err)
     return r < 0 ? fail(err, r, "server access logs", "") : 0;
 }
 
+/* Each "NAME=URL" of the setting is cut in two where it stands. */
+static int start_sender(struct s3gw_gateway *g, struct buf *err)
+{
+    const struct dfs_conf_list *list = &g->conf->notify_targets;
+    g->targets = dfs_zalloc(MAX(list->n, (size_t)1) * sizeof(*g->targets));
+    if (!g->targets)
+        return -ENOMEM;
+    for (size_t i = 0; i < list->n; i++) {
+        struct str name, url;
+        (void)str_cut(str_c(list->v[i]), '=', &name, &url);
+        g->targets[i].name = str_trim(name);
+        g->targets[i].url = str_trim(url);
+        ((char *)(uintptr_t)g->targets[i].url.p)[g->targets[i].url.n] = '\0';
+    }
+    const struct s3_sender_options o = {.index = g->gw.index,
+                                        .region = g->gw.region,
+                                        .targets = g->targets,
+                                        .ntargets = list->n,
+                                        .backlog = (uint64_t)g->conf->notify_backlog,
+                                        .timeout_ms = (unsigned)g->conf->notify_timeout_ms};
+    int r = s3_sender_start(&o, &g->gw.sender);
+    return r < 0 ? fail(err, r, "notifications", "") : 0;
+}
+
 static int start_http(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
@@ -325,6 +349,12 @@ static void add_status(void *arg, json_t *into)
                         json_pack("{s:I, s:I, s:I, s:I}", "lines", (json_int_t)sl.lines, "objects",
                                   (json_int_t)sl.delivered, "dropped", (json_int_t)sl.dropped, "pending_bytes",
                                   (json_int_t)sl.pending));
+    struct s3_sender_counts ev;
+    s3_sender_counts(g->gw.sender, &ev);
+    json_object_set_new(into, "notifications",
+                        json_pack("{s:I, s:I, s:I, s:I}", "delivered", (json_int_t)ev.delivered, "failures",
+                                  (json_int_t)ev.failures, "dropped", (json_int_t)ev.dropped, "pending",
+                                  (json_int_t)ev.pending));
     if (g->status)
         g->status(g->status_arg, into);
 }
@@ -373,6 +403,9 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     if (r < 0)
         return r;
     judge_classes(&g->gw);
+    r = start_sender(g, err); /* before anything happens that somebody wants to know */
+    if (r < 0)
+        return r;
     r = start_reclaim(g, err); /* before requests: what the logs hold now is nobody's unfinished write */
     if (r < 0)
         return r;
@@ -431,6 +464,9 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     g->gw.stopping = true;
     s3_life_worker_stop(&g->lifecycle);
     s3_reclaim_stop(&g->reclaim);
+    s3_sender_stop(&g->gw.sender);
+    free(g->targets);
+    g->targets = NULL;
     s3_dfs_free(&g->gw.dfs);
     dfs_secret_free(&g->secret);
     s3_index_close(&g->gw.index);

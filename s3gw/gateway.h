@@ -13,6 +13,7 @@
 #include "s3gw/http/server.h"
 #include "s3gw/lifecycle/reclaim.h"
 #include "s3gw/lifecycle/worker.h"
+#include "s3gw/notify/sender.h"
 #include "s3gw/policy/rate.h"
 #include "s3gw/s3gw_conf.h"
 #include "s3gw/supervisor/rootkeys.h"
@@ -27,6 +28,7 @@ struct s3gw_gateway {
     bool no_orphans;         /* the index could not be compared with the storages */
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;
+    struct s3_sender_target *targets; /* of notifications; texts are the setting's, cut in two */
     struct s3_http *http;
     struct s3_admin *admin;
     /* More for the answer of `s3gw admin status`; may be NULL. */

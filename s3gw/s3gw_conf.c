@@ -115,6 +115,14 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
     CONF_DURATION(C, logging_interval_ms, "logging_interval", "5m", 1000, 86400000, "s", CONF_RESTART,
                   "How often server access logs of buckets (PutBucketLogging) are delivered; sooner when much\n"
                   "has gathered, and when the server stops. A crash loses what was not delivered yet."),
+    CONF_LIST(C, notify_targets, "notification_target", 0, 256, CONF_RESTART,
+              "Where events of buckets may be sent: NAME=URL. NAME is what a notification configuration gives as\n"
+              "topic, queue or function, an ARN as a rule; URL (http or https) gets each event by POST. May be\n"
+              "repeated."),
+    CONF_INT(C, notify_backlog, "notification_backlog", "100000", 1, 100000000, "events", CONF_RESTART,
+             "Events that may wait for targets that do not answer; beyond it new ones are dropped."),
+    CONF_DURATION(C, notify_timeout_ms, "notification_timeout", "10s", 100, 600000, "s", CONF_RESTART,
+                  "How long a target may take for one event."),
     CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RESTART,
              "Append the log to this file; empty: standard error. SIGHUP opens it anew."),
     CONF_ENUM(C, log_level, "log_level", "info", "debug|info|warn|error", CONF_RESTART,
@@ -280,6 +288,21 @@ static int check_native(const struct s3gw_conf *conf, struct buf *err)
     return 0;
 }
 
+static int check_targets(const struct s3gw_conf *conf, struct buf *err)
+{
+    for (size_t i = 0; i < conf->notify_targets.n; i++) {
+        struct str name, url;
+        if (!str_cut(str_c(conf->notify_targets.v[i]), '=', &name, &url) || str_trim(name).n == 0 ||
+            str_trim(name).n > 512 ||
+            (!str_starts(str_trim(url), STR("http://")) && !str_starts(str_trim(url), STR("https://")))) {
+            buf_addf(err, "notification_target = %s: must be NAME=http://... or NAME=https://...",
+                     conf->notify_targets.v[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
 int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
 {
     struct dfs_addr a;
@@ -303,5 +326,7 @@ int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
         r = check_classes(conf, err);
     if (r == 0)
         r = check_native(conf, err);
+    if (r == 0)
+        r = check_targets(conf, err);
     return r < 0 ? r : check_tls(conf, err);
 }

@@ -48,6 +48,9 @@ struct s3gw_conf {
     char *congestion;           /* empty: the system's */
     char *access_log;           /* empty: none */
     uint64_t logging_interval_ms;
+    struct dfs_conf_list notify_targets; /* "NAME=URL" */
+    int64_t notify_backlog;              /* events */
+    uint64_t notify_timeout_ms;
     char *log_file;
     int log_level;              /* enum dfs_log_level */
 

@@ -4,6 +4,7 @@
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/lookup.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/core/gw.h"
 
 enum { TRIES = 8 };
@@ -12,12 +13,21 @@ struct change {
     uint64_t bid;
     struct str key;
     struct s3_amendment m;
+    struct s3_req *q;
+    const struct s3_object *o; /* as it was read, for who is told */
 };
 
 static int amend(struct s3_tx *tx, void *arg)
 {
     const struct change *c = arg;
-    return s3_object_amend(tx, c->bid, c->key, &c->m);
+    int r = s3_object_amend(tx, c->bid, c->key, &c->m);
+    if (r == 0)
+        s3_notice_object(tx, c->q,
+                         c->m.what == S3_SECTION_ACL ? S3_EVENT_ACL_PUT
+                         : c->m.value.p              ? S3_EVENT_TAGGING_PUT
+                                                     : S3_EVENT_TAGGING_DELETE,
+                         c->key, c->o);
+    return r;
 }
 
 enum s3err s3_amend(struct s3_req *q, enum s3_section what, struct str value)
@@ -29,7 +39,7 @@ enum s3err s3_amend(struct s3_req *q, enum s3_section what, struct str value)
         enum s3err e = s3_lookup_said(q, true, &o);
         if (e != S3ERR_OK)
             return e;
-        struct change c = {q->bkt->bid, q->key, {.seq = o.seq, .what = what, .value = value}};
+        struct change c = {q->bkt->bid, q->key, {.seq = o.seq, .what = what, .value = value}, q, &o};
         r = s3_commit_amendment(q, q->bkt, q->key, &c.m, amend, &c);
     }
     return s3_commit_error(q, r);

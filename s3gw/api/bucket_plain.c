@@ -80,17 +80,3 @@ enum s3err s3_h_delete_bucket_replication(struct s3_req *q)
     q->resp.status = 204;
     return S3ERR_OK;
 }
-
-enum s3err s3_h_get_bucket_notification(struct s3_req *q)
-{
-    return empty_answer(q, "NotificationConfiguration");
-}
-
-enum s3err s3_h_put_bucket_notification(struct s3_req *q)
-{
-    struct s3_node *root;
-    enum s3err e = parse(q, "NotificationConfiguration", &root);
-    if (e == S3ERR_OK && root->child)
-        return not_offered(q, "Event notification");
-    return e;
-}

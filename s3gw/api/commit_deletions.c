@@ -9,6 +9,7 @@
 
 #include "dfscore/base/clock.h"
 #include "s3gw/api/cond.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/lock.h"
@@ -153,6 +154,7 @@ static int note_deletions(struct s3_req *q, struct s3_deletion **d, size_t n)
 
 struct deletions_update {
     struct s3_update update;
+    struct s3_req *q;
     uint64_t bid;
     struct s3_deletion **d;
     int *judged; /* per deletion, overwritten by every run */
@@ -176,6 +178,8 @@ static int delete_some(struct s3_tx *tx, void *arg)
         if (u->judged[i] < 0 && u->judged[i] != -ENOENT && u->judged[i] != -ESTALE &&
             u->judged[i] != -EPERM && u->judged[i] != -ERESTART)
             return u->judged[i]; /* not this key's fault: none of them */
+        if (u->judged[i] == 0)
+            s3_notice_deleted(tx, u->q, d->key, d->by_version, &d->gone);
     }
     return 0;
 }
@@ -199,7 +203,8 @@ static int update_deletions(struct s3_req *q, struct s3_deletion **d, size_t n)
     struct latch latch = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, count};
     for (size_t i = 0; i < count; i++) {
         size_t from = i * DELETIONS_A_COMMIT;
-        u[i] = (struct deletions_update){.bid = q->bkt->bid,
+        u[i] = (struct deletions_update){.q = q,
+                                         .bid = q->bkt->bid,
                                          .d = d + from,
                                          .judged = judged + from,
                                          .n = MIN(n - from, (size_t)DELETIONS_A_COMMIT),

@@ -14,6 +14,7 @@
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lock.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/upload_id.h"
 #include "s3gw/core/digest.h"
@@ -308,8 +309,11 @@ static int commit(struct s3_tx *tx, void *arg)
 {
     struct completion *c = arg;
     c->gone = false;
-    return s3_upload_complete(tx, c->q->bkt->bid, c->q->key, c->upload.useq, c->numbers, c->n,
-                              &c->cond, &c->object, &c->gone);
+    int r = s3_upload_complete(tx, c->q->bkt->bid, c->q->key, c->upload.useq, c->numbers, c->n,
+                               &c->cond, &c->object, &c->gone);
+    if (r == 0)
+        s3_notice_object(tx, c->q, S3_EVENT_CREATED_COMPLETE, c->q->key, &c->object);
+    return r;
 }
 
 /* scheme://host/bucket/key, as the client addressed us */

@@ -3,6 +3,7 @@
 
 #include "dfscore/log/log.h"
 #include "s3gw/api/commit.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/api/relocate.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/upload.h"
@@ -92,7 +93,10 @@ static int move_look_up(struct move *m)
 static int relabel(struct s3_tx *tx, void *arg)
 {
     const struct move *m = arg;
-    return s3_object_amend(tx, m->q->bkt->bid, m->e->key, &m->amendment);
+    int r = s3_object_amend(tx, m->q->bkt->bid, m->e->key, &m->amendment);
+    if (r == 0)
+        s3_notice_object(tx, m->q, S3_EVENT_TRANSITION, m->e->key, &m->o);
+    return r;
 }
 
 static int describe_move(void *arg, struct buf *out)
@@ -108,7 +112,10 @@ static int describe_move(void *arg, struct buf *out)
 static int commit_move(struct s3_tx *tx, void *arg)
 {
     const struct move *m = arg;
-    return s3_object_move(tx, m->q->bkt->bid, m->e->key, m->number, m->was, &m->o);
+    int r = s3_object_move(tx, m->q->bkt->bid, m->e->key, m->number, m->was, &m->o);
+    if (r == 0)
+        s3_notice_object(tx, m->q, S3_EVENT_TRANSITION, m->e->key, &m->o);
+    return r;
 }
 
 static int move_data(struct move *m)
@@ -127,6 +134,8 @@ static int move_data(struct move *m)
     if (r < 0)
         return r;
     r = s3_object_in_one_file(&m->o, to.to.file_id, &q->arena, &m->o.extents, &m->o.nextents);
+    if (r == 0 && !s3_file_in_group(to.to.file_id, to.group))
+        r = -EHOSTUNREACH; /* written elsewhere: that is no move, the next pass tries again */
     if (r == 0)
         r = s3_index_update(q->gw->index, commit_move, m);
     if (r < 0) {
@@ -158,6 +167,7 @@ static void move_objects(struct s3_gw *gw, const struct s3_bucket *b, struct s3_
         struct s3_bucket bucket = *b;
         background(&q, gw, &bucket);
         e[i].result = gw->stopping ? -EINTR : move_one(&q, &e[i]);
+        s3_notice_committed(&q);
         static struct dfs_log_gate gate;
         if (e[i].result < 0 && e[i].result != -ESTALE && e[i].result != -ENOENT &&
             e[i].result != -EINTR && dfs_log_allow(&gate, 1))
@@ -213,5 +223,6 @@ void s3_expire(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e,
     struct s3_bucket bucket = *b;
     background(&q, gw, &bucket);
     expire_objects(&q, e, n);
+    s3_notice_committed(&q);
     s3_req_fini(&q);
 }

@@ -66,8 +66,6 @@ enum s3err s3_h_get_bucket_request_payment(struct s3_req *q);
 enum s3err s3_h_put_bucket_request_payment(struct s3_req *q);
 enum s3err s3_h_get_bucket_replication(struct s3_req *q);
 enum s3err s3_h_delete_bucket_replication(struct s3_req *q);
-enum s3err s3_h_get_bucket_notification(struct s3_req *q);
-enum s3err s3_h_put_bucket_notification(struct s3_req *q);
 
 /* bucket_logging.c */
 enum s3err s3_h_get_bucket_logging(struct s3_req *q);
@@ -77,6 +75,10 @@ enum s3err s3_h_put_bucket_logging(struct s3_req *q);
 enum s3err s3_h_get_bucket_encryption(struct s3_req *q);
 enum s3err s3_h_put_bucket_encryption(struct s3_req *q);
 enum s3err s3_h_delete_bucket_encryption(struct s3_req *q);
+
+/* bucket_notification.c */
+enum s3err s3_h_get_bucket_notification(struct s3_req *q);
+enum s3err s3_h_put_bucket_notification(struct s3_req *q);
 
 /* bucket_lifecycle.c */
 enum s3err s3_h_get_bucket_lifecycle(struct s3_req *q);

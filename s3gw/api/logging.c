@@ -6,6 +6,7 @@
 
 #include "dfscore/base/clock.h"
 #include "s3gw/api/commit.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/relocate.h"
 #include "s3gw/core/digest.h"
@@ -132,7 +133,10 @@ static int commit(struct s3_tx *tx, void *arg)
 {
     struct delivery *d = arg;
     d->o.extents[0].owner = 0; /* a new file: also when this runs a second time */
-    return s3_object_put(tx, d->q->bkt->bid, d->q->key, NULL, &d->o);
+    int r = s3_object_put(tx, d->q->bkt->bid, d->q->key, NULL, &d->o);
+    if (r == 0)
+        s3_notice_object(tx, d->q, S3_EVENT_CREATED_PUT, d->q->key, &d->o);
+    return r;
 }
 
 static int digests(struct s3_req *q, struct s3_object *o, struct str lines)
@@ -201,6 +205,7 @@ static int deliver_from(struct s3_gw *gw, const struct s3_bucket *source, struct
     struct s3_req q;
     service_request(&q, gw, source, &target, buf_str(&key));
     r = put(&q, &l, lines);
+    s3_notice_committed(&q);
     s3_req_fini(&q);
     return r;
 }

@@ -22,6 +22,7 @@
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/ingest.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/digest.h"
@@ -275,8 +276,12 @@ static int commit(struct s3_tx *tx, struct s3_ingest *in)
 {
     struct append *p = (struct append *)in;
     struct s3_req *q = in->q;
-    if (p->creates)
-        return commit_new(tx, p);
+    if (p->creates) {
+        int r = commit_new(tx, p);
+        if (r == 0)
+            s3_notice_object(tx, q, S3_EVENT_CREATED_PUT, q->key, &p->o);
+        return r;
+    }
     size_t n = p->base.nextents;
     struct s3_extent *all = arena_alloc(&q->arena, (n + 1) * sizeof(*all));
     if (!all)
@@ -287,7 +292,10 @@ static int commit(struct s3_tx *tx, struct s3_ingest *in)
         all[n++] = in->extent;
     p->o.extents = all;
     p->o.nextents = n;
-    return s3_object_append(tx, q->bkt->bid, q->key, &p->cond, &p->base, &p->o);
+    int r = s3_object_append(tx, q->bkt->bid, q->key, &p->cond, &p->base, &p->o);
+    if (r == 0)
+        s3_notice_object(tx, q, S3_EVENT_CREATED_PUT, q->key, &p->o);
+    return r;
 }
 
 static void answer(struct s3_ingest *in)

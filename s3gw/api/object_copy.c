@@ -19,6 +19,7 @@
 #include "s3gw/api/encryption.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lifecycle.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/relocate.h"
 #include "s3gw/api/source.h"
@@ -63,6 +64,7 @@ struct copy {
     bool reseal;              /* content has to be written anew: encrypted otherwise, or no more */
     uint64_t bid;
     struct str key;
+    struct s3_req *q;
 };
 
 /* The redirect is never copied, whatever the directive says; everything else of the source is. */
@@ -168,8 +170,11 @@ static enum s3err onto_itself(struct s3_req *q, const struct copy *c)
 static int commit_copy(struct s3_tx *tx, void *arg)
 {
     struct copy *c = arg;
-    return s3_object_copy(tx, c->source.bkt.bid, c->source.key, c->source.object.seq, c->bid,
-                          c->key, &c->cond, &c->object);
+    int r = s3_object_copy(tx, c->source.bkt.bid, c->source.key, c->source.object.seq, c->bid,
+                           c->key, &c->cond, &c->object);
+    if (r == 0)
+        s3_notice_object(tx, c->q, S3_EVENT_CREATED_COPY, c->key, &c->object);
+    return r;
 }
 
 /* --- into another group --- */
@@ -192,7 +197,10 @@ static int describe_moved(void *arg, struct buf *out)
 static int commit_moved(struct s3_tx *tx, void *arg)
 {
     struct copy *c = arg;
-    return s3_object_put(tx, c->bid, c->key, &c->cond, &c->object);
+    int r = s3_object_put(tx, c->bid, c->key, &c->cond, &c->object);
+    if (r == 0)
+        s3_notice_object(tx, c->q, S3_EVENT_CREATED_COPY, c->key, &c->object);
+    return r;
 }
 
 /* --- encrypted otherwise --- */
@@ -320,7 +328,7 @@ static enum s3err answer_copy(struct s3_req *q, const struct copy *c)
 
 enum s3err s3_h_copy_object(struct s3_req *q)
 {
-    struct copy c = {.bid = q->bkt->bid, .key = q->key};
+    struct copy c = {.bid = q->bkt->bid, .key = q->key, .q = q};
     enum s3err e = s3_cond_of_write(q, &c.cond);
     if (e == S3ERR_OK)
         e = directive(q, "x-amz-metadata-directive", &c.replace_metadata);

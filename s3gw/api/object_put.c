@@ -6,6 +6,7 @@
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/ingest.h"
 #include "s3gw/api/lock.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/post_object.h"
 #include "s3gw/core/body.h"
@@ -48,7 +49,11 @@ static int commit(struct s3_tx *tx, struct s3_ingest *in)
     struct put *p = (struct put *)in;
     p->o.extents = &in->extent;
     p->o.nextents = in->nextents;
-    return s3_object_put(tx, in->q->bkt->bid, in->q->key, &p->cond, &p->o);
+    int r = s3_object_put(tx, in->q->bkt->bid, in->q->key, &p->cond, &p->o);
+    if (r == 0)
+        s3_notice_object(tx, in->q, in->q->post ? S3_EVENT_CREATED_POST : S3_EVENT_CREATED_PUT,
+                         in->q->key, &p->o);
+    return r;
 }
 
 static void answer(struct s3_ingest *in)

@@ -12,6 +12,7 @@
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/handlers.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/names.h"
@@ -103,7 +104,12 @@ static int move(struct s3_tx *tx, void *arg)
 {
     struct rename *m = arg;
     s3_tx_frees(tx);
-    return s3_object_rename(tx, m->q->bkt->bid, m->from, m->seq, m->q->key, &m->cond, &m->o);
+    int r = s3_object_rename(tx, m->q->bkt->bid, m->from, m->seq, m->q->key, &m->cond, &m->o);
+    if (r == 0) { /* S3 Express has no events: told as a copy and a deletion */
+        s3_notice_object(tx, m->q, S3_EVENT_CREATED_COPY, m->q->key, &m->o);
+        s3_notice_deleted(tx, m->q, m->from, false, &(struct s3_deleted){.had = true});
+    }
+    return r;
 }
 
 static enum s3err try_once(struct s3_req *q, struct rename *m, int *ret_r)

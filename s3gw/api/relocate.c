@@ -11,6 +11,11 @@
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/refs.h"
 
+bool s3_file_in_group(struct str file_id, struct str group)
+{
+    return str_starts(file_id, group) && file_id.n > group.n && file_id.p[group.n] == '/';
+}
+
 bool s3_relocate_needed(const struct s3_gw *gw, struct str from, struct str to,
                         const struct s3_bucket *bkt, const struct s3_extent *e, size_t n)
 {
@@ -19,13 +24,14 @@ bool s3_relocate_needed(const struct s3_gw *gw, struct str from, struct str to,
         return false;
     struct str group = s3_class_group(&gw->classes, to, bkt->group);
     for (size_t i = 0; i < n; i++)
-        if (!str_starts(e[i].file_id, group) || e[i].file_id.n == group.n ||
-            e[i].file_id.p[group.n] != '/')
+        if (!s3_file_in_group(e[i].file_id, group))
             return true;
     return false;
 }
 
 /* --- do the bytes have the digests of the object? --- */
+
+enum { GROWN_PARTS_MAX = 1000 }; /* beyond, an appended object needs a checksum of the whole */
 
 struct verify {
     const struct s3_object *o; /* NULL: whatever they are */
@@ -111,26 +117,52 @@ static int verify_update(struct verify *v, const uint8_t *p, size_t n)
     return r;
 }
 
+/* The ETag of @n parts as an upload made it, then of @rest appended ones, each taken with what was
+ * before (api/object_append.c). */
+static bool etag_fits(const struct verify *v, size_t n, size_t rest, bool upload)
+{
+    uint8_t both[32], md5[16];
+    if (upload)
+        s3_md5(v->part_md5, n * 16, md5);
+    else
+        memcpy(md5, v->part_md5, 16); /* one piece, no upload */
+    for (size_t i = 0; i < rest; i++) {
+        memcpy(both, md5, 16);
+        memcpy(both + 16, v->part_md5 + (n + i) * 16, 16);
+        s3_md5(both, sizeof(both), md5);
+    }
+    return memcmp(md5, v->o->etag.md5, 16) == 0;
+}
+
+/* Nobody has noted how many of the parts were appended. */
+static bool etag_of_parts_fits(const struct verify *v)
+{
+    size_t n = v->o->nparts;
+    if (etag_fits(v, n, 0, true) || etag_fits(v, 1, n - 1, false))
+        return true;
+    for (size_t first = n - 1; first > 0 && n <= GROWN_PARTS_MAX; first--)
+        if (etag_fits(v, first, n - first, true))
+            return true;
+    return false;
+}
+
 static int verify_end(struct verify *v)
 {
     if (!v->o)
         return 0;
     const struct s3_object *o = v->o;
-    uint8_t md5[16];
-    if (v->by_part) {
-        if (v->part < o->nparts)
-            return -EBADMSG;
-        s3_md5(v->part_md5, o->nparts * 16, md5);
-    } else if (o->etag.parts == 0) {
-        struct s3_checksum sum;
-        s3_hash_final(&v->md5, &sum);
-        memcpy(md5, sum.value, 16);
-    }
-    if ((v->by_part || o->etag.parts == 0) && memcmp(md5, o->etag.md5, 16) != 0)
-        return -EBADMSG;
-    if (o->checksum.type != S3_CK_FULL_OBJECT || o->checksum.alg == S3_CK_NONE)
-        return 0;
+    bool whole = o->checksum.type == S3_CK_FULL_OBJECT && o->checksum.alg != S3_CK_NONE;
     struct s3_checksum sum;
+    if (v->by_part) {
+        if (v->part < o->nparts || (!whole && !etag_of_parts_fits(v)))
+            return -EBADMSG;
+    } else if (o->etag.parts == 0) {
+        s3_hash_final(&v->md5, &sum);
+        if (memcmp(sum.value, o->etag.md5, 16) != 0)
+            return -EBADMSG;
+    }
+    if (!whole)
+        return 0;
     s3_hash_final(&v->sum, &sum);
     return s3_checksum_eq(&sum, &o->checksum) ? 0 : -EBADMSG;
 }
@@ -411,12 +443,13 @@ int s3_relocate(struct s3_gw *gw, struct arena *a, struct s3_relocation *m)
     ASSERT(size > 0);
     uint64_t stored = m->seal ? s3_sealed_size(size) : size;
     struct wait w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, .m = m};
-    AUTO(source_fini) struct source s = {.dfs = gw->dfs,
-                                         .e = m->from,
-                                         .n = m->nfrom,
-                                         .bytes = m->nfrom == 0 ? m->bytes : STR_NULL,
-                                         .reader = m->reader,
-                                         .content = m->content};
+    AUTO(source_fini)
+    struct source s = {.dfs = gw->dfs,
+                       .e = m->from,
+                       .n = m->nfrom,
+                       .bytes = m->nfrom == 0 ? m->bytes : STR_NULL,
+                       .reader = m->reader,
+                       .content = m->content};
     int r = verify_init(&s.verify, m->expect);
     if (r == 0)
         r = sums_init(&s.sums, m->sums);

@@ -13,6 +13,7 @@ struct s3_keyring;
 struct s3_kms;
 struct s3_rates;
 struct s3_serverlog;
+struct s3_sender;
 
 /* Are customer keys accepted without TLS? */
 enum s3_sse_c_over_http { S3_SSE_C_TLS_ONLY, S3_SSE_C_FROM_LOOPBACK, S3_SSE_C_ALWAYS };
@@ -27,6 +28,7 @@ struct s3_gw {
     struct s3_dfs *dfs;        /* s3gw/dfs/dfs.h: stored files, notes */
     struct s3_rates *rates;    /* policy/rate.h; NULL: nobody is limited */
     struct s3_serverlog *serverlog; /* notify/serverlog.h; NULL: requests are not logged for buckets */
+    struct s3_sender *sender; /* notify/sender.h; NULL: nobody is notified */
     struct str region;         /* "us-east-1" */
     struct str *domains;       /* lower case, longest first; virtual-host style below these */
     size_t ndomains;

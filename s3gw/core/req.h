@@ -136,6 +136,8 @@ struct s3_req {
 
     const char *why;              /* what let the caller in or kept them out; a literal of policy/eval.c */
 
+    uint64_t noticed;             /* events put into the outbox; api/notice.h */
+
     unsigned step;                /* questions answered so far; http/pipeline.c */
     struct s3_body_plan *plan;    /* how the body is read; arena; NULL for those without one */
     const struct s3_sink *sink;   /* STREAM operations, once their handler has run; FORM likewise */

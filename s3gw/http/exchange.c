@@ -12,6 +12,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "s3gw/api/cors.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/auth/post_form.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
@@ -89,6 +90,7 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
                            now_us);
         s3_metrics_request(h->metrics, &x->req, x->result, x->received, x->sent, took_us);
         s3_bucketlog_write(x, took_us);
+        s3_notice_committed(&x->req);
         s3_accesslog_write(h->log, &x->req, x->received, x->sent, took_us,
                            why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     }

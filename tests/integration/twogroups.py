@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """twogroups - a standalone server and a second group: one more storage, known to the gateway by its socket."""
-from cluster import Cluster
+from cluster import Cluster, wait_until
 from nativecluster import Program, free_port
 
 
 class TwoGroups(Cluster):
-    """group1 is the standalone's own; group2 holds what @settings places there."""
+    """group1 is the standalone's own; group2 holds what @settings places there, class COLD among it."""
 
     def __init__(self, settings, **kw):
         super().__init__(**kw)
@@ -19,7 +19,8 @@ class TwoGroups(Cluster):
             f"socket_path = {place}/sock", ""]))
         self.second = Program("dfs_storaged", conf, place)
         config = self.folder / "s3gw.conf"
-        config.write_text(f"storage = group2={place}/sock\n{settings}")
+        # What belongs into a group lies there or nowhere, so that tests can say where it lies.
+        config.write_text(f"storage = group2={place}/sock\nspread_buckets = no\n{settings}")
         self.args += ["--config", str(config), "--tracker-port", str(self.tracker_port)]
 
     def start(self, wait=True):
@@ -28,7 +29,20 @@ class TwoGroups(Cluster):
             self.second.start().wait_ready()
         if wait:
             self.wait_ready()
+            self.wait_group2()
         return self
+
+    def wait_group2(self):
+        """Until writes to group2 work: the gateway looks at the trackers about once a second."""
+        s3 = self.boto3()
+        s3.create_bucket(Bucket="first-write")
+
+        def works():
+            try:
+                return s3.put_object(Bucket="first-write", Key="k", Body=b"x", StorageClass="COLD")
+            except s3.exceptions.ClientError:
+                return None
+        wait_until("group2 to take writes", works)
 
     def remove(self):
         self.second.kill()

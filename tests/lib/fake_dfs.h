@@ -27,6 +27,7 @@ static struct {
     unsigned files;       /* stored */
     struct fake_note file; /* the description of the last one */
     int read_fails;       /* errno for every read, 0: none */
+    bool elsewhere;       /* new files land in group9, whatever was asked */
 } fake_dfs;
 
 static inline uint8_t fake_dfs_byte(uint64_t i)
@@ -62,7 +63,7 @@ static inline void fake_file(struct str group, struct str description, char id[6
     ASSERT(s3_desc_decode(description, &d) == 0);
     fake_dfs.file.kind = d.kind;
     snprintf(fake_dfs.file.key, sizeof(fake_dfs.file.key), STR_F, STR_A(d.key));
-    snprintf(id, 64, STR_F "/M00/00/00/new%06u", STR_A(group), ++fake_dfs.files);
+    snprintf(id, 64, STR_F "/M00/00/00/new%06u", STR_A(fake_dfs.elsewhere ? STR("group9") : group), ++fake_dfs.files);
 }
 
 static inline void fake_check(struct str bytes, uint64_t at)

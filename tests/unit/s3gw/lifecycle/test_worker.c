@@ -400,6 +400,24 @@ static void what_cannot_move_stays_and_the_rest_goes_on(void **state)
     }
 }
 
+/* With spread_buckets a write may end in another group than asked: no move, and the file is given up. */
+static void a_file_that_landed_elsewhere_is_no_move(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_with_classes(&f);
+    have_bucket(&f, "bkt", MOVES(MOVE_TO("COLD")), NULL);
+    have_object(&f, "bkt", "k", 10);
+    fake_dfs.elsewhere = true;
+    struct s3_life_counts c = pass(&f, 500);
+    assert_true(c.last.failed == 1 && c.last.moved == 0);
+    assert_string_equal(classes_of(&f), "STANDARD ");
+    fake_dfs.elsewhere = false;
+    (void)pass(&f, 500);
+    assert_string_equal(classes_of(&f), "COLD ");
+    teardown(&f);
+}
+
 static void removal_goes_before_a_move_and_a_move_before_a_marker(void **state)
 {
     (void)state;
@@ -451,6 +469,7 @@ int main(void)
         cmocka_unit_test(data_move_to_the_group_of_their_class),
         cmocka_unit_test(older_versions_move_by_their_own_rule),
         cmocka_unit_test(what_cannot_move_stays_and_the_rest_goes_on),
+        cmocka_unit_test(a_file_that_landed_elsewhere_is_no_move),
         cmocka_unit_test(removal_goes_before_a_move_and_a_move_before_a_marker),
         cmocka_unit_test(what_was_replaced_meanwhile_does_not_move),
     };
