@@ -253,6 +253,29 @@ def test_nothing_in_plain_and_all_of_it_after_a_restart_and_a_rebuild(fresh_clus
     check()
 
 
+def storage_file(c, size):
+    paths = [os.path.join(r, f) for r, _, names in os.walk(c.data / "storage") for f in names]
+    paths = [p for p in paths if os.path.getsize(p) == size]
+    assert len(paths) == 1
+    return paths[0]
+
+
+def sealed_size(n):
+    return 24 + n + 16 * ((n + FRAME - 1) // FRAME)
+
+
+def test_frames_come_from_the_disk_when_they_are_not_in_memory(cluster, s3, bucket):
+    n = 7_654_321
+    data = content(n)
+    s3.put_object(Bucket=bucket, Key="k", Body=data, ServerSideEncryption="AES256")
+    path = storage_file(cluster, sealed_size(n))
+    for first, last in ((0, n - 1), (FRAME + 5, n - 9), (3_000_000, 3_300_000), (n - 10, n - 1)):
+        fd = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+        assert body(s3.get_object(Bucket=bucket, Key="k", Range=f"bytes={first}-{last}")) == data[first:last + 1]
+
+
 def flip(path, at):
     with open(path, "r+b") as f:
         f.seek(at)
@@ -268,11 +291,7 @@ def test_a_flipped_bit_is_never_a_complete_answer(fresh_cluster, n):
     s3.create_bucket(Bucket="sealed")
     data = content(n)
     s3.put_object(Bucket="sealed", Key="k", Body=data, ServerSideEncryption="AES256")
-    sealed = 24 + n + 16 * ((n + FRAME - 1) // FRAME)
-    paths = [os.path.join(r, f) for r, _, names in os.walk(c.data / "storage") for f in names]
-    paths = [p for p in paths if os.path.getsize(p) == sealed]
-    assert len(paths) == 1
-    flip(paths[0], 24 + 5 * (FRAME + 16) + 100)
+    flip(storage_file(c, sealed_size(n)), 24 + 5 * (FRAME + 16) + 100)
     answer = Raw(c).request("GET", "/sealed/k")
     assert answer is None or answer.status == 500 or (not answer.complete and data.startswith(answer.body))
     good = s3.get_object(Bucket="sealed", Key="k", Range=f"bytes=0-{5 * FRAME - 1}")
