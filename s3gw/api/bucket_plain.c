@@ -8,10 +8,15 @@
  *
  * Rule: s3-behaviours 9 (unset but never 404); Amazon S3 API Reference of each.
  */
+#include "s3gw/api/amend.h"
 #include "s3gw/api/answer.h"
 #include "s3gw/api/handlers.h"
+#include "s3gw/index/bucket.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
+
+/* Once suspended, always said: as AWS. The text itself. */
+static const struct str ACCELERATE = STR_INIT("accelerate");
 
 static enum s3err parse(struct s3_req *q, const char *root, struct s3_node **ret)
 {
@@ -23,12 +28,6 @@ static enum s3err parse(struct s3_req *q, const char *root, struct s3_node **ret
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
-static enum s3err empty_answer(struct s3_req *q, const char *root)
-{
-    (void)s3_answer_open(q, root);
-    return s3_answer_close(q, root);
-}
-
 static enum s3err not_offered(struct s3_req *q, const char *what)
 {
     return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "%s is not implemented.", what);
@@ -36,7 +35,11 @@ static enum s3err not_offered(struct s3_req *q, const char *what)
 
 enum s3err s3_h_get_bucket_accelerate(struct s3_req *q)
 {
-    return empty_answer(q, "AccelerateConfiguration");
+    struct buf *b = s3_answer_open(q, "AccelerateConfiguration");
+    struct str status = s3_bucket_doc(q->bkt, ACCELERATE);
+    if (status.p)
+        s3_xml_text(b, "Status", status);
+    return s3_answer_close(q, "AccelerateConfiguration");
 }
 
 enum s3err s3_h_put_bucket_accelerate(struct s3_req *q)
@@ -48,7 +51,8 @@ enum s3err s3_h_put_bucket_accelerate(struct s3_req *q)
     struct str status = str_trim(s3_node_text(root, "Status"));
     if (str_eq(status, STR("Enabled")))
         return not_offered(q, "Transfer acceleration");
-    return str_eq(status, STR("Suspended")) ? S3ERR_OK : S3ERR_MALFORMED_XML;
+    return str_eq(status, STR("Suspended")) ? s3_keep_bucket_doc(q, ACCELERATE, status)
+                                            : S3ERR_MALFORMED_XML;
 }
 
 enum s3err s3_h_get_bucket_request_payment(struct s3_req *q)

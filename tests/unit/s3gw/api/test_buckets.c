@@ -256,6 +256,27 @@ static void the_acl_says_the_owner_everything(void **state)
                      S3ERR_MALFORMED_ACL_ERROR);
 }
 
+static void acceleration_is_suspended_or_never_was(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    setup(&f);
+    assert_int_equal(call(&f, "alice", "PUT", "/bkt", NULL, NULL), S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "GET", "/bkt?accelerate", NULL, NULL), S3ERR_OK);
+    assert_null(f.xml->child);
+    assert_int_equal(call(&f, "alice", "PUT", "/bkt?accelerate", NULL,
+                          "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>"),
+                     S3ERR_NOT_IMPLEMENTED);
+    assert_int_equal(call(&f, "alice", "PUT", "/bkt?accelerate", NULL,
+                          "<AccelerateConfiguration><Status>Off</Status></AccelerateConfiguration>"),
+                     S3ERR_MALFORMED_XML);
+    assert_int_equal(call(&f, "alice", "PUT", "/bkt?accelerate", NULL,
+                          "<AccelerateConfiguration><Status>Suspended</Status></AccelerateConfiguration>"),
+                     S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "GET", "/bkt?accelerate", NULL, NULL), S3ERR_OK);
+    assert_text(&f, "Status", "Suspended");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +291,7 @@ int main(void)
         cmocka_unit_test(preflights_follow_the_configuration),
         cmocka_unit_test(a_note_that_fails_changes_nothing),
         cmocka_unit_test(the_acl_says_the_owner_everything),
+        cmocka_unit_test(acceleration_is_suspended_or_never_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
