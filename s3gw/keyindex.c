@@ -11,6 +11,7 @@
 #include "s3gw/lifecycle/baseline.h"
 #include "s3gw/lifecycle/behind.h"
 #include "s3gw/lifecycle/rebuild.h"
+#include "s3gw/lifecycle/settle.h"
 
 static int fail(const struct s3gw_gateway *g, int r, const char *what, struct buf *err)
 {
@@ -96,6 +97,19 @@ static int rebuild(struct s3gw_gateway *g, struct buf *err)
     return 0;
 }
 
+static int settle(struct s3gw_gateway *g, struct buf *err)
+{
+    uint64_t corrected = 0;
+    int r = s3_settle(&g->gw, &corrected);
+    if (corrected > 0)
+        dfs_log(LOG_INFO, "gateway.settled", KV_U64("statements", corrected));
+    if (r == -EHOSTUNREACH) {
+        dfs_log(LOG_WARN, "gateway.not_settled", KV_ERR(r));
+        return 0;
+    }
+    return r < 0 ? fail(g, r, "comparing the storages with the key index", err) : 0;
+}
+
 int s3gw_keyindex_check(struct s3gw_gateway *g, struct buf *err)
 {
     int r = s3_rebuild_under_way(&g->gw);
@@ -111,10 +125,10 @@ int s3gw_keyindex_check(struct s3gw_gateway *g, struct buf *err)
     }
     if (r == 1 && g->gw.relaxed && s3_index_committed(g->gw.index) > 0) {
         dfs_log(LOG_WARN, "gateway.index_lost_its_end"); /* which relaxed durability allows */
-        r = 0;
+        return 0;
     }
     if (r == 0)
-        return 0;
+        return settle(g, err);
     buf_addf(
         err,
         "key index %s is older than what the storages hold: acknowledged changes are missing in "

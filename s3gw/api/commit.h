@@ -6,7 +6,7 @@
  * alone can tell; only then the index commits. When the index says that the change is not what was
  * noted (-ERESTART, index/object.h), it is noted again under a new number; when it refuses, a further
  * note says how it is instead. A crash between note and commit leaves a change that nobody was told
- * of, which a rebuild may show or not.
+ * of; the next start takes it back (lifecycle/settle.h).
  *
  * Threads: workers; everything here blocks.
  */

@@ -105,12 +105,35 @@ static int keep(struct s3_tx *tx, const struct s3_row_key *row, const struct buf
     return buf_err(value) ? buf_err(value) : s3_rebuild_keep(tx, row, buf_str(value));
 }
 
+/* That a version has gone says that it was there, so it counts more than that it was not. */
+static int state_counts(struct s3_tx *tx, const struct s3_row_key *row, enum s3_rebuild_state now)
+{
+    AUTO(buf_free) struct buf v = BUF(S3_REBUILD_VALUE_MAX);
+    int r = row->too_long ? -EBADMSG : s3_tx_get(tx, s3_row_str(row), &v);
+    if (r < 0)
+        return r == -ENOENT ? 1 : r;
+    struct rd in = rd_of(buf_str(&v));
+    (void)rd_u64(&in);
+    enum s3_rebuild_state before = rd_u8(&in);
+    bool gone = before == S3_STATE_GONE || before == S3_STATE_GONE_NULL;
+    if (gone && now == S3_STATE_VOID)
+        return 0;
+    if (before == S3_STATE_VOID && (now == S3_STATE_GONE || now == S3_STATE_GONE_NULL))
+        s3_tx_del(tx, s3_row_str(row));
+    return 1;
+}
+
 static int keep_state(struct s3_tx *tx, const struct s3_desc *d, uint64_t version,
                       enum s3_rebuild_state state, struct str file_id, struct str record)
 {
     struct s3_row_key row;
     AUTO(buf_free) struct buf v = BUF(S3_REBUILD_VALUE_MAX);
     s3_rebuild_version_row(&row, d->bid, d->key, version, 0);
+    if (state != S3_STATE_PUT) {
+        int r = state_counts(tx, &row, state);
+        if (r <= 0)
+            return r;
+    }
     buf_u64(&v, d->number);
     buf_u8(&v, (uint8_t)state);
     buf_lstr(&v, file_id);
