@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bucket_plain - configurations that have a neutral value, and of which we offer just that: reading
- * says it, writing it changes nothing, writing anything else is 501. Replication is of them too: it
- * is never set.
+ * says it, writing it changes nothing, writing anything else is 501.
  *
  * Terraform and file managers read all of these on every plan; an error there stops them.
  *
@@ -72,15 +71,4 @@ enum s3err s3_h_put_bucket_request_payment(struct s3_req *q)
     if (str_eq(payer, STR("Requester")))
         return not_offered(q, "Requester pays");
     return str_eq(payer, STR("BucketOwner")) ? S3ERR_OK : S3ERR_MALFORMED_XML;
-}
-
-enum s3err s3_h_get_bucket_replication(struct s3_req *q)
-{
-    return s3_err(q, S3ERR_REPLICATION_CONFIGURATION_NOT_FOUND_ERROR, "BucketName", q->bucket);
-}
-
-enum s3err s3_h_delete_bucket_replication(struct s3_req *q)
-{
-    q->resp.status = 204;
-    return S3ERR_OK;
 }

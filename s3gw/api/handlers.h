@@ -64,8 +64,6 @@ enum s3err s3_h_get_bucket_accelerate(struct s3_req *q);
 enum s3err s3_h_put_bucket_accelerate(struct s3_req *q);
 enum s3err s3_h_get_bucket_request_payment(struct s3_req *q);
 enum s3err s3_h_put_bucket_request_payment(struct s3_req *q);
-enum s3err s3_h_get_bucket_replication(struct s3_req *q);
-enum s3err s3_h_delete_bucket_replication(struct s3_req *q);
 
 /* bucket_logging.c */
 enum s3err s3_h_get_bucket_logging(struct s3_req *q);

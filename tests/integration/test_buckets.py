@@ -48,11 +48,6 @@ def test_creating_again_gives_the_acl_asked_for_and_changes_nothing_else(s3, buc
     assert grantees() == [None]
 
 
-def test_replication_is_never_set(s3, bucket):
-    assert error(s3.get_bucket_replication, Bucket=bucket) == ("ReplicationConfigurationNotFoundError", 404)
-    s3.delete_bucket_replication(Bucket=bucket)
-
-
 def test_another_region_is_no_unknown_one(s3):
     for location, code in (("eu-west-1", "IllegalLocationConstraintException"), ("EU", "IllegalLocationConstraintException"),
                            ("us-gov-west-1", "IllegalLocationConstraintException"), ("mars-1", "InvalidLocationConstraint"),

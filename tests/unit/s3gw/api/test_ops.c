@@ -85,7 +85,7 @@ static void each_request_means_one_operation(void **state)
         {"DELETE", "b", NULL, NULL, NULL, S3ERR_OK, "DeleteBucket"},
         {"POST", "b", NULL, "delete", NULL, S3ERR_OK, "DeleteObjects"},
         {"PUT", "b", NULL, "replication", NULL, S3ERR_NOT_IMPLEMENTED, "PutBucketReplication"},
-        {"DELETE", "b", NULL, "replication", NULL, S3ERR_OK, "DeleteBucketReplication"},
+        {"DELETE", "b", NULL, "replication", NULL, S3ERR_NOT_IMPLEMENTED, "DeleteBucketReplication"},
         {"GET", "b", NULL, "inventory&id=1", NULL, S3ERR_NOT_IMPLEMENTED,
          "GetBucketInventoryConfiguration"},
         {"GET", "b", NULL, "inventory", NULL, S3ERR_NOT_IMPLEMENTED,
