@@ -18,20 +18,25 @@ NOT_S3 = {"QueryApi"}  # rows that only keep other APIs' calls from falling thro
 
 
 def operations():
-    """(name, level, offered) of every row."""
+    """name: (level, offered, what is missing) of every row."""
+    found = {}
     for line in (ROOT / "s3gw/api/ops.def").read_text().splitlines():
-        match = re.match(r"S3OP\((\w+), *\w+, *(\w+),.*?, *(\w+)\)", line)
+        match = re.match(r"S3OP\((\w+), *\w+, *(\w+),.*?, *(\w+)\)(?: /\* partly: (.*?) \*/)?", line)
         if match and match.group(1) not in NOT_S3:
-            yield match.group(1), match.group(2), match.group(3) != "NULL"
+            name, level, handler, lacks = match.groups()
+            found.setdefault(name, (level, handler != "NULL", lacks))
+    return found
 
 
 def table():
-    rows = list(dict.fromkeys(operations()))
-    out = ["| | offered | known, answered 501 NotImplemented |\n", "| --- | --- | --- |\n"]
+    rows = sorted(operations().items())
+    out = ["| | yes | partly | no: 501 NotImplemented |\n", "| --- | --- | --- | --- |\n"]
     for level, title in LEVELS.items():
-        yes = sorted({n for n, where, offered in rows if where == level and offered})
-        no = sorted({n for n, where, offered in rows if where == level and not offered} - set(yes))
-        out.append(f"| {title} | {', '.join(yes) or '-'} | {', '.join(no) or '-'} |\n")
+        here = [(name, offered, lacks) for name, (where, offered, lacks) in rows if where == level]
+        cells = [[name for name, offered, lacks in here if offered and not lacks],
+                 [f"{name} ({lacks})" for name, offered, lacks in here if offered and lacks],
+                 [name for name, offered, lacks in here if not offered]]
+        out.append(f"| {title} | " + " | ".join(", ".join(cell) or "-" for cell in cells) + " |\n")
     return "".join(out)
 
 
