@@ -2,13 +2,14 @@
 /*
  * object - what the index knows of one object, and the changes of a key, each one transaction.
  *
- * Rows (all integers big endian; `bid` is the bucket's number, 8 bytes; see s3gw/README.md for
- * bytes): o bid key               current object of a key (what listings walk); absent under a
- * delete marker v bid key 00 ~seq       other versions and delete markers, newest first n bid key
- * number of the null version, while that is among the `v` rows d seq                   detail of a
- * big object: extents and parts that do not fit the head f file-id 00 owner      "this file is in
- * use by that owner": the only thing that keeps a file g time seq file-id      files that lost
- * their last owner: the reclaimer's outbox
+ * Rows (bytes: s3gw/README.md; `bid` is the bucket's number):
+ *
+ *   o bid key           current object of a key (what listings walk); absent under a delete marker
+ *   v bid key 00 ~seq   other versions and delete markers, newest first
+ *   n bid key           number of the null version, while that is among the `v` rows
+ *   d seq               detail of a big object: extents and parts that do not fit the head
+ *   f file-id 00 owner  this file is in use by that owner: the only thing that keeps a file
+ *   g time seq file-id  files that lost their last owner: the reclaimer's outbox
  *
  * Owners are numbers from s3_tx_seq(). A plain PUT has one; every part of a multipart upload has
  * its own, which the completed object keeps; a copy has one of its own.
