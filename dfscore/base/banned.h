@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* glibc's fortified headers make macros of these for compilers without __builtin_va_arg_pack(): clang. */
+#undef sprintf
+#undef vsprintf
+
 #pragma GCC poison strcpy strcat sprintf vsprintf gets strtok atoi atol atoll strncpy strncat
 
 #endif
