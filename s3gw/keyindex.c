@@ -8,6 +8,7 @@
 #include "dfscore/log/log.h"
 #include "s3gw/api/commit_user.h"
 #include "s3gw/core/secretbox.h"
+#include "s3gw/index/identity.h"
 #include "s3gw/lifecycle/baseline.h"
 #include "s3gw/lifecycle/behind.h"
 #include "s3gw/lifecycle/rebuild.h"
@@ -77,6 +78,8 @@ int s3gw_keyindex_open(struct s3gw_gateway *g, struct buf *err)
                  "key index %s is damaged, or was written by a newer version; start once with "
                  "--rebuild-index to make it anew from the storages",
                  g->conf->index_path);
+    else if (r == 0)
+        r = s3_index_identity(g->gw.index, &g->gw.index_id);
     return r == 0 || r == -EBADMSG ? r : fail(g, r, "key index", err);
 }
 
@@ -87,6 +90,8 @@ static int rebuild(struct s3gw_gateway *g, struct buf *err)
     struct s3_rebuild_counts n;
     uint64_t start = dfs_mono_ms();
     int r = s3_rebuild(&g->gw, &n);
+    if (r == 0) /* it may have taken over the one the statements came from */
+        r = s3_index_identity(g->gw.index, &g->gw.index_id);
     if (r < 0)
         return fail(g, r, "rebuilding the key index", err);
     dfs_log(LOG_INFO, "gateway.rebuilt", KV_U64("buckets", n.buckets), KV_U64("objects", n.objects),
@@ -123,11 +128,19 @@ int s3gw_keyindex_check(struct s3gw_gateway *g, struct buf *err)
         g->no_orphans = true;
         return 0;
     }
-    if (r == 1 && g->gw.relaxed && s3_index_committed(g->gw.index) > 0) {
+    if (r == S3_INDEX_OTHER) {
+        buf_addf(err,
+                 "the storages hold what another key index than %s says, too: gateways with indexes "
+                 "of their own cannot share groups. Stop the other one, and start once with "
+                 "--rebuild-index to have both in one",
+                 g->conf->index_path);
+        return -EEXIST;
+    }
+    if (r == S3_INDEX_BEHIND && g->gw.relaxed && s3_index_committed(g->gw.index) > 0) {
         dfs_log(LOG_WARN, "gateway.index_lost_its_end"); /* which relaxed durability allows */
         return 0;
     }
-    if (r == 0)
+    if (r == S3_INDEX_CURRENT)
         return settle(g, err);
     buf_addf(
         err,

@@ -25,6 +25,7 @@ struct s3_native_group { /* whose files are served by their FastDFS names */
 
 struct s3_gw {
     struct s3_index *index;
+    uint64_t index_id;         /* index/identity.h */
     struct s3_dfs *dfs;        /* s3gw/dfs/dfs.h: stored files, notes */
     struct s3_rates *rates;    /* policy/rate.h; NULL: nobody is limited */
     struct s3_serverlog *serverlog; /* notify/serverlog.h; NULL: requests are not logged for buckets */

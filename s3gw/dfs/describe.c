@@ -9,6 +9,7 @@ void s3_desc_encode(const struct s3_desc *d, struct buf *out)
     buf_u8(out, (uint8_t)d->kind);
     buf_u64(out, d->number);
     buf_u64(out, d->committed);
+    buf_u64(out, d->index);
     buf_u64(out, d->bid);
     buf_lstr(out, d->bucket);
     buf_lstr(out, d->owner_id);
@@ -24,6 +25,7 @@ int s3_desc_decode(struct str bytes, struct s3_desc *ret)
     d.number = rd_u64(&in);
     if (d.version == VERSION_2) {
         d.committed = rd_u64(&in);
+        d.index = rd_u64(&in);
         d.bid = rd_u64(&in);
     }
     d.bucket = rd_lstr(&in);

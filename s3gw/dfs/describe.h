@@ -6,7 +6,7 @@
  *
  * Version 2:
  *
- *   u8 2, u8 kind, u64 number, u64 committed, u64 bid, lstr bucket name, lstr bucket owner id,
+ *   u8 2, u8 kind, u64 number, u64 committed, u64 index, u64 bid, lstr bucket name, lstr bucket owner id,
  *   lstr key, rest: by kind
  *
  *     number     from s3_index_number(): unique and rising. Of several statements about one thing
@@ -14,6 +14,8 @@
  *                refuses a number that would say otherwise (index/object.h, -ERESTART).
  *     committed  s3_index_committed() at that moment: an index that has committed less is older
  *                than the store
+ *     index      which index said it (index/identity.h): what another one said is neither an orphan here nor
+ *                something this one has lost
  *     bid        number of the bucket, which tells it from others that had its name before
  *
  *   kind      rest
@@ -70,7 +72,8 @@ struct s3_desc {
     uint8_t version; /* decode: 1 or 2 */
     enum s3_desc_kind kind;
     uint64_t number;
-    uint64_t committed; /* 0 in version 1, like bid */
+    uint64_t committed; /* 0 in version 1, like index and bid */
+    uint64_t index;
     uint64_t bid;
     struct str bucket;
     struct str owner_id;
@@ -80,6 +83,11 @@ struct s3_desc {
 
 void s3_desc_encode(const struct s3_desc *d, struct buf *out);        /* in version 2 */
 int s3_desc_decode(struct str bytes, struct s3_desc *ret) MUST_CHECK; /* 0 or -EBADMSG; views */
+/* Was it said by another index than @own? */
+static inline bool s3_desc_is_foreign(const struct s3_desc *d, uint64_t own)
+{
+    return d->index != 0 && d->index != own;
+}
 
 /* What the rests that are not records of the index say. decode: 0 or -EBADMSG. */
 struct s3_desc_put {

@@ -25,6 +25,7 @@ enum {
     S3_ROW_FINISHED = 'c',
     S3_ROW_SCAN = 's',
     S3_ROW_REBUILD = 'r', /* lifecycle/rebuild.c, while it runs */
+    S3_ROW_IDENTITY = 'i', /* identity.h */
     S3_ROW_BUCKET_USAGE = 'q',
     S3_ROW_USER_USAGE = 'Q',
     S3_ROW_BASELINE = 'x',  /* lifecycle/baseline.c: it has been written */

@@ -7,10 +7,14 @@
 
 enum { ENTRIES_A_FRAME = 500, FRAME_MAX = 16 * 1024 * 1024, ARENA_MAX = 16 * 1024 * 1024 };
 
-static bool says_more(const struct s3_scan_entry *e, uint64_t committed)
+static int judge(const struct s3_gw *gw, const struct s3_scan_entry *e, uint64_t committed)
 {
     struct s3_desc d;
-    return s3_desc_decode(e->description, &d) == 0 && (committed == 0 || d.committed > committed);
+    if (s3_desc_decode(e->description, &d) < 0)
+        return S3_INDEX_CURRENT;
+    if (committed > 0 && s3_desc_is_foreign(&d, gw->index_id))
+        return S3_INDEX_OTHER;
+    return committed == 0 || d.committed > committed ? S3_INDEX_BEHIND : S3_INDEX_CURRENT;
 }
 
 static int follow(struct s3_gw *gw, const struct s3_log *log, uint64_t committed)
@@ -26,7 +30,7 @@ static int follow(struct s3_gw *gw, const struct s3_log *log, uint64_t committed
         size_t n;
         r = s3_dfs_scan(gw->dfs, log, &position, ENTRIES_A_FRAME, true, &frame, &a, &e, &n, &end);
         for (size_t i = 0; r == 0 && i < n; i++)
-            r = says_more(&e[i], committed);
+            r = judge(gw, &e[i], committed);
     }
     return r;
 }

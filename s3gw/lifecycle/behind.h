@@ -16,8 +16,14 @@
 
 #include "s3gw/core/gw.h"
 
-/* Before anything is written to the index. 1: it is older; 0; -EHOSTUNREACH and the like: a storage
- * cannot say. */
+enum s3_index_state {
+    S3_INDEX_CURRENT,
+    S3_INDEX_BEHIND, /* it is older, or new where there was one before */
+    S3_INDEX_OTHER,  /* another index (index/identity.h) speaks to the same storages */
+};
+
+/* Before anything of the store is written to the index. enum s3_index_state; -EHOSTUNREACH and the
+ * like: a storage cannot say. */
 int s3_index_behind(struct s3_gw *gw) MUST_CHECK;
 
 #endif

@@ -13,6 +13,7 @@ int s3_note_describe(const struct s3_gw *gw, enum s3_desc_kind kind, uint64_t nu
     s3_desc_encode(&(struct s3_desc){.kind = kind,
                                      .number = number,
                                      .committed = s3_index_committed(gw->index),
+                                     .index = gw->index_id,
                                      .bid = bkt ? bkt->bid : 0,
                                      .bucket = bkt ? bkt->name : STR_NULL,
                                      .owner_id = bkt ? bkt->owner_id : STR_NULL,

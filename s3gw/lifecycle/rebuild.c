@@ -5,6 +5,7 @@
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "s3gw/dfs/dfs.h"
+#include "s3gw/index/identity.h"
 #include "s3gw/index/upload_record.h"
 #include "s3gw/lifecycle/rebuild_rows.h"
 
@@ -311,6 +312,7 @@ static int keep_frame(struct s3_tx *tx, void *arg)
     *b->counts = p->before;
     b->at = p->at_before;
     s3_tx_frees(tx);
+    uint64_t identity = 0;
     int r = 0;
     for (size_t i = 0; r == 0 && i < p->n; i++) {
         AUTO(arena_fini) struct arena a;
@@ -320,8 +322,10 @@ static int keep_frame(struct s3_tx *tx, void *arg)
             continue;
         b->counts->entries++;
         r = s3_desc_decode(p->e[i].description, &d);
-        if (r == 0)
-            b->at.highest = MAX(b->at.highest, d.number);
+        if (r == 0 && d.number > b->at.highest) {
+            b->at.highest = d.number;
+            identity = d.index; /* of whoever spoke last */
+        }
         if (r == 0)
             r = keep_statement(p, tx, &d, p->e[i].file_id, &a);
         if (r == -EBADMSG) { /* one description lost is no reason to lose the others */
@@ -336,6 +340,8 @@ static int keep_frame(struct s3_tx *tx, void *arg)
     s3_row_u64(&position, p->behind);
     s3_tx_put(tx, s3_row_str(&row), s3_row_str(&position));
     s3_rebuild_put_at(tx, &b->at);
+    if (identity)
+        s3_index_take_identity(tx, identity);
     return r;
 }
 

@@ -7,6 +7,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
+#include "s3gw/dfs/describe.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/refs.h"
 #include "s3gw/index/upload.h"
@@ -115,13 +116,21 @@ struct finding {
     size_t n;
     const struct s3_log *log;
     uint64_t at; /* to be remembered with them */
-    uint64_t orphans;
+    uint64_t orphans, foreign;
 };
+
+/* Another gateway's, with an index of its own: it names them. */
+static bool is_foreign(const struct finding *f, const struct s3_scan_entry *e)
+{
+    struct s3_desc d;
+    return s3_desc_decode(e->description, &d) == 0 &&
+           s3_desc_is_foreign(&d, f->r->o.gw->index_id);
+}
 
 static int find_fn(struct s3_tx *tx, void *arg)
 {
     struct finding *f = arg;
-    f->orphans = 0;
+    f->orphans = f->foreign = 0;
     s3_tx_frees(tx);
     for (size_t i = 0; i < f->n; i++) {
         if (f->e[i].kind != DFS_SCAN_OBJECT)
@@ -130,6 +139,10 @@ static int find_fn(struct s3_tx *tx, void *arg)
         if (used < 0)
             return used;
         if (used == 0) {
+            if (is_foreign(f, &f->e[i])) {
+                f->foreign++;
+                continue;
+            }
             f->orphans++;
             int e = s3_ref_orphan(tx, f->e[i].file_id, ORPHAN_GRACE_MS);
             if (e < 0)
@@ -153,7 +166,7 @@ static int follow_some(struct s3_reclaim *r, struct track *t)
     struct s3_scan_entry *e;
     size_t n, mine = 0;
     bool end;
-    int err = s3_dfs_scan(r->o.gw->dfs, &t->log, &at, ENTRIES_A_FRAME, false, &frame, &a, &e, &n, &end);
+    int err = s3_dfs_scan(r->o.gw->dfs, &t->log, &at, ENTRIES_A_FRAME, true, &frame, &a, &e, &n, &end);
     if (err < 0)
         return err;
     while (mine < n && e[mine].position < t->until)
@@ -162,12 +175,15 @@ static int follow_some(struct s3_reclaim *r, struct track *t)
         at = e[mine].position; /* that one is for the next time */
     else if (end)
         at = MAX(at, t->until);
-    struct finding f = {r, e, mine, &t->log, at, 0};
+    struct finding f = {.r = r, .e = e, .n = mine, .log = &t->log, .at = at};
     err = s3_index_update(r->o.gw->index, find_fn, &f);
     if (err < 0)
         return err;
     if (f.orphans > 0)
         dfs_log(LOG_WARN, "reclaim.orphans", KV_Z("log", t->log.name), KV_U64("files", f.orphans));
+    static struct dfs_log_gate gate;
+    if (f.foreign > 0 && dfs_log_allow(&gate, 1))
+        dfs_log(LOG_ERROR, "reclaim.another_index", KV_Z("log", t->log.name), KV_U64("files", f.foreign));
     atomic_fetch_add(&r->orphans, f.orphans);
     t->at = at;
     return 1;

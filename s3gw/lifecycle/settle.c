@@ -156,7 +156,7 @@ static int settle(struct settling *s, const struct s3_scan_entry *e)
     struct s3_desc d;
     struct s3_bucket b;
     if (s3_desc_decode(e->description, &d) < 0 || d.version == 1 || d.number < s->since ||
-        !d.bucket.n || d.key.n > S3_OBJECT_KEY_MAX)
+        s3_desc_is_foreign(&d, s->gw->index_id) || !d.bucket.n || d.key.n > S3_OBJECT_KEY_MAX)
         return 0;
     int r = s3_bucket_get(s->gw->index, d.bucket, S3_READ_ANY, &s->arena, &b);
     if (r < 0 && r != -ENOENT)

@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(again.kind == d.kind && str_eq(again.bucket, d.bucket) &&
            str_eq(again.owner_id, d.owner_id));
     ASSERT(str_eq(again.key, d.key) && str_eq(again.rest, d.rest));
-    ASSERT(again.number == d.number && again.committed == d.committed && again.bid == d.bid);
+    ASSERT(again.number == d.number && again.committed == d.committed && again.bid == d.bid &&
+           again.index == d.index);
     rests(&d);
     return 0;
 }

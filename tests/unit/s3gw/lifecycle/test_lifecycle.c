@@ -9,6 +9,7 @@
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/object.h"
 #include "s3gw/index/refs.h"
+#include "s3gw/lifecycle/note.h"
 #include "s3gw/lifecycle/rebuild.h"
 #include "s3gw/lifecycle/reclaim.h"
 #include "tests/lib/store_fixture.h"
@@ -91,13 +92,12 @@ static struct str describe(struct world *w, enum s3_desc_kind kind, struct str k
     return arena_str(&w->a, buf_str(&d));
 }
 
-/* Store the bytes with their description; the file's id. */
-static struct str store(struct world *w, struct str key, struct str data)
+/* Store the bytes with a description; the file's id. */
+static struct str store_described(struct world *w, struct str description, struct str data)
 {
-    struct s3_object o = {.size = data.n, .owner_id = STR("root")};
     struct stored s = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
     struct s3_dfs_put p = {.group = STR("group1"),
-                           .description = describe(w, S3_DESC_PUT, key, &o),
+                           .description = description,
                            .data = data,
                            .done = on_stored,
                            .arg = &s};
@@ -108,6 +108,22 @@ static struct str store(struct world *w, struct str key, struct str data)
     pthread_mutex_unlock(&s.lock);
     assert_int_equal(s.result, 0);
     return arena_str(&w->a, str_c(p.file_id));
+}
+
+static struct str store(struct world *w, struct str key, struct str data)
+{
+    struct s3_object o = {.size = data.n, .owner_id = STR("root")};
+    return store_described(w, describe(w, S3_DESC_PUT, key, &o), data);
+}
+
+/* As an index of that identity says it, in version 2. */
+static struct str store_of_index(struct world *w, uint64_t index, struct str key)
+{
+    struct s3_object o = {.size = key.n, .owner_id = STR("root")};
+    AUTO(buf_free) struct buf d = BUF(1 << 20);
+    w->gw.index_id = index;
+    assert_int_equal(s3_note_describe_put(&w->gw, ++w->order, &w->bucket, key, &o, 0, &d), 0);
+    return store_described(w, buf_str(&d), key);
 }
 
 static struct str put(struct world *w, struct str key, struct str data)
@@ -340,6 +356,30 @@ static void an_orphan_waits_in_case_the_index_is_an_old_one(void **state)
     end(&w);
 }
 
+static void what_another_index_described_is_no_orphan_here(void **state)
+{
+    (void)state;
+    struct world w;
+    AUTO(s3_reclaim_stop) struct s3_reclaim *r = NULL;
+    struct s3_reclaim_counts n = {0};
+    begin(&w);
+    struct str theirs = store_of_index(&w, 8, STR("named by the other index"));
+    struct str lost = store_of_index(&w, 7, STR("crashed before the commit"));
+    assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
+    while (!n.scanned) {
+        s3_reclaim_counts(r, &n);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    s3_reclaim_now(r);
+    while (in_log(&w, lost))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    s3_reclaim_counts(r, &n);
+    s3_reclaim_stop(&r);
+    assert_int_equal(n.orphans, 1);
+    assert_int_equal(in_log(&w, theirs), 1);
+    end(&w);
+}
+
 static void a_write_under_way_is_no_orphan(void **state)
 {
     (void)state;
@@ -366,6 +406,7 @@ int main(void)
         cmocka_unit_test(what_was_replaced_goes_and_what_is_named_stays),
         cmocka_unit_test(a_file_that_was_stored_but_never_named_is_found),
         cmocka_unit_test(an_orphan_waits_in_case_the_index_is_an_old_one),
+        cmocka_unit_test(what_another_index_described_is_no_orphan_here),
         cmocka_unit_test(a_write_under_way_is_no_orphan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
