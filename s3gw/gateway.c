@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "dfscore/base/clock.h"
 #include "dfscore/base/version.h"
@@ -296,13 +297,22 @@ static int start_sender(struct s3gw_gateway *g, struct buf *err)
     return r < 0 ? fail(err, r, "notifications", "") : 0;
 }
 
+int s3gw_gateway_bind(struct s3gw_gateway *g, struct buf *err)
+{
+    int r = s3_http_bind(g->conf->host, g->conf->port, &g->listener);
+    g->bound = r == 0;
+    return r < 0 ? fail(err, r, "listen =", g->conf->listen) : 0;
+}
+
 static int start_http(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
+    int r = g->bound ? 0 : s3gw_gateway_bind(g, err);
+    if (r < 0)
+        return r;
     const struct s3_http_options o = {
         .gw = &g->gw,
-        .listen = c->host,
-        .port = c->port,
+        .listener = g->listener,
         .tls_cert = *c->tls_cert ? c->tls_cert : NULL,
         .tls_key = *c->tls_key ? c->tls_key : NULL,
         .congestion = *c->congestion ? c->congestion : NULL,
@@ -313,7 +323,8 @@ static int start_http(struct s3gw_gateway *g, struct buf *err)
         .idle_timeout_s = (unsigned)(c->idle_timeout_ms / 1000),
     };
     const char *what = "HTTP server";
-    int r = s3_http_start(&o, &g->http, &what);
+    g->bound = false;
+    r = s3_http_start(&o, &g->http, &what);
     if (r < 0)
         return fail(err, r, what, c->listen);
     return 0;
@@ -460,6 +471,9 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
         dfs_log(LOG_WARN, "gateway.drain_cut");
     s3_admin_stop(&g->admin);
     s3_http_stop(&g->http);
+    if (g->bound)
+        close(g->listener);
+    g->bound = false;
     s3_serverlog_stop(&g->gw.serverlog); /* what the last requests left */
     g->gw.stopping = true;
     s3_life_worker_stop(&g->lifecycle);

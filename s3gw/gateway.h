@@ -29,6 +29,8 @@ struct s3gw_gateway {
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;
     struct s3_sender_target *targets; /* of notifications; texts are the setting's, cut in two */
+    bool bound;              /* listener is ours: bound, and not yet taken by http */
+    int listener;
     struct s3_http *http;
     struct s3_admin *admin;
     /* More for the answer of `s3gw admin status`; may be NULL. */
@@ -36,6 +38,11 @@ struct s3gw_gateway {
     void *status_arg;
 };
 
+/*
+ * Claim the address clients connect to, before anything slow begins; start does it else. 0, or negative
+ * errno with one line in @err.
+ */
+int s3gw_gateway_bind(struct s3gw_gateway *g, struct buf *err) MUST_CHECK;
 /*
  * Start. @root (may be NULL): root's keys, which replace what the index has. 0, or negative errno with
  * one line for a human in @err; what was opened is closed again.

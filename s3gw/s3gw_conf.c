@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/s3gw_conf.h"
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <unistd.h>
 
 #include "dfscore/fileid/fileid.h"
@@ -203,6 +205,27 @@ static int check_domains(const struct s3gw_conf *conf, struct buf *err)
     return r;
 }
 
+/* libmicrohttpd would say "invalid argument", after everything else has started. */
+static int check_pem(const struct s3gw_conf *conf, struct buf *err)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    if (!ctx)
+        return -ENOMEM;
+    int r = 0;
+    if (SSL_CTX_use_certificate_chain_file(ctx, conf->tls_cert) != 1) {
+        buf_addf(err, "tls_cert = %s: no certificate in PEM form", conf->tls_cert);
+        r = -EINVAL;
+    } else if (SSL_CTX_use_PrivateKey_file(ctx, conf->tls_key, SSL_FILETYPE_PEM) != 1) {
+        bool other = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH;
+        buf_addf(err, "tls_key = %s: %s", conf->tls_key,
+                 other ? "not the key of tls_cert" : "no unencrypted private key in PEM form");
+        r = -EINVAL;
+    }
+    ERR_clear_error();
+    SSL_CTX_free(ctx);
+    return r;
+}
+
 static int check_tls(const struct s3gw_conf *conf, struct buf *err)
 {
     if (!*conf->tls_cert != !*conf->tls_key) {
@@ -217,7 +240,7 @@ static int check_tls(const struct s3gw_conf *conf, struct buf *err)
             return r;
         }
     }
-    return 0;
+    return *conf->tls_cert ? check_pem(conf, err) : 0;
 }
 
 static int check_classes(const struct s3gw_conf *conf, struct buf *err)

@@ -95,7 +95,7 @@ int s3gw_serve(int argc, char **argv)
     }
     AUTO(buf_free) struct buf err = BUF(4096);
     struct s3gw_conf conf;
-    int status = 1;
+    int status = 2;
     if (s3gw_conf_load(config, &conf, &err) < 0)
         complain(&err);
     else if (s3gw_conf_check(&conf, &err) < 0)

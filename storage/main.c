@@ -99,7 +99,7 @@ static int make_allow(const struct app *a, const char *key, const struct dfs_con
         return 0;
     int r = dfs_allow_new(list->v, list->n, ret, &bad);
     if (r < 0)
-        fprintf(stderr, "%s: %s = " STR_F ": must be addresses or networks\n", a->conf_path, key,
+        fprintf(stderr, "dfs_storaged: %s: %s = " STR_F ": must be addresses or networks\n", a->conf_path, key,
                 STR_A(bad));
     return r;
 }
@@ -109,7 +109,7 @@ static int load_secret(struct app *a)
     const char *file = a->conf.cluster_secret_file;
     int r = file[0] ? dfs_secret_load(file, &a->secret) : 0;
     if (r < 0)
-        fprintf(stderr, "%s: cluster_secret_file = %s: %s\n", a->conf_path, file, dfs_secret_error(r));
+        fprintf(stderr, "dfs_storaged: %s: cluster_secret_file = %s: %s\n", a->conf_path, file, dfs_secret_error(r));
     a->ask.net.secret = a->secret;
     return r;
 }
@@ -119,7 +119,7 @@ static int understand_conf(struct app *a)
     for (size_t i = 0; i < a->conf.tracker_server.n; i++) {
         const char *text = a->conf.tracker_server.v[i];
         if (parse_tracker(text, &a->trackers[i]) < 0) {
-            fprintf(stderr, "%s: tracker_server = %s: must be host:port\n", a->conf_path, text);
+            fprintf(stderr, "dfs_storaged: %s: tracker_server = %s: must be host:port\n", a->conf_path, text);
             return -EINVAL;
         }
     }
@@ -426,8 +426,11 @@ static int start_parts(struct app *a)
     if (r < 0)
         return say(a->socket_path, r);
     r = start_service(a);
-    if (r < 0)
-        return say("cannot listen", r);
+    if (r < 0) {
+        char where[DFS_ADDR_TEXT + 32];
+        snprintf(where, sizeof(where), "cannot listen on %s port %lld", a->conf.bind_addr, (long long)a->conf.port);
+        return say(where, r);
+    }
     r = start_beat(a);
     if (r == 0)
         r = start_sync(a);
@@ -507,7 +510,7 @@ static int run(struct app *a)
     int r = sto_conf_load(a->conf_path, &a->conf, &err);
     if (r < 0) {
         if (err.n > 0)
-            fprintf(stderr, STR_F "\n", STR_A(buf_str(&err)));
+            fprintf(stderr, "dfs_storaged: " STR_F "\n", STR_A(buf_str(&err)));
         else
             say(a->conf_path, r);
         return EXIT_USAGE;
@@ -516,8 +519,12 @@ static int run(struct app *a)
     if (understand_conf(a) < 0)
         return EXIT_USAGE;
     r = open_base(a);
+    if (r == -EBUSY) {
+        fprintf(stderr, "dfs_storaged: base_path = %s: another storage server is running on it\n", a->conf.base_path);
+        return EXIT_FAILURE;
+    }
     if (r < 0)
-        return say(r == -EBUSY ? "base_path is in use by another process" : a->conf.base_path, r);
+        return say(a->conf.base_path, r);
     r = learn_identity(a);
     return r < 0 ? say(a->identity_path, r) : serve(a);
 }

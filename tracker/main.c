@@ -404,7 +404,7 @@ static void stop(struct tracker *t)
 static int run(struct tracker *t)
 {
     AUTO(buf_free) struct buf err = BUF(4096);
-    int r = load(t, &err);
+    int r = load(t, &err), failure = r < 0 ? EXIT_USAGE : EXIT_FAILURE;
     if (r == 0)
         r = start(t, &err);
     if (r == 0) {
@@ -420,7 +420,7 @@ static int run(struct tracker *t)
                 STR_A(err.n ? buf_str(&err) : str_c(dfs_errno_name(-r))));
     }
     stop(t);
-    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return r < 0 ? failure : EXIT_SUCCESS;
 }
 
 static int usage(FILE *to, int status)

@@ -375,6 +375,14 @@ static int refuse_directive(struct parser *p, struct str line)
     return 0;
 }
 
+static bool is_text(struct str line)
+{
+    for (size_t i = 0; i < line.n; i++)
+        if (((unsigned char)line.p[i] < ' ' && line.p[i] != '\t') || line.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
 static int one_line(struct parser *p, struct str line, struct str *section)
 {
     if (line.n && line.p[line.n - 1] == '\r')
@@ -384,7 +392,12 @@ static int one_line(struct parser *p, struct str line, struct str *section)
         return 0;
     if (line.p[0] == '#')
         return refuse_directive(p, line);
-    if (line.p[0] == '[' && line.p[line.n - 1] == ']') {
+    if (!is_text(line)) { /* a wrong file: nothing of it belongs on a terminal or in a log */
+        buf_reset(p->err);
+        buf_addf(p->err, "%s:%u: not a line of text: must be key = value", p->file, p->line);
+        return -EINVAL;
+    }
+    if (line.p[0] == '['  && line.p[line.n - 1] == ']') {
         *section = str_trim(str_of(line.p + 1, line.n - 2));
         return 0;
     }

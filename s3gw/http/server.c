@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -31,56 +32,56 @@ static unsigned or_default(unsigned v, unsigned preset)
 
 /* ---- the listener ---- */
 
-static int parse_address(const char *text, uint16_t port, struct sockaddr_storage *a, socklen_t *n)
+static int resolve(const char *host, uint16_t port, struct sockaddr_storage *a, socklen_t *n)
 {
-    struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)a;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)a;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    char service[8];
+    (void)snprintf(service, sizeof(service), "%u", (unsigned)port);
+    if (getaddrinfo(host, service, &hints, &found) != 0 || !found)
+        return -EADDRNOTAVAIL;
+    *n = (socklen_t)MIN((size_t)found->ai_addrlen, sizeof(*a));
     memset(a, 0, sizeof(*a));
-    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        *n = sizeof(*v4);
-        return 0;
-    }
-    if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(port);
-        *n = sizeof(*v6);
-        return 0;
-    }
-    return -EINVAL;
+    memcpy(a, found->ai_addr, *n);
+    freeaddrinfo(found);
+    return 0;
 }
 
-static int listen_on(const struct s3_http_options *o, uint16_t *port, const char **what)
+int s3_http_bind(const char *host, uint16_t port, int *ret)
 {
     struct sockaddr_storage a;
     socklen_t n;
-    *what = "listen address";
-    if (parse_address(o->listen, o->port, &a, &n) < 0)
-        return -EINVAL;
+    int r = resolve(host, port, &a, &n), on = 1;
+    if (r < 0)
+        return r;
     AUTO(dfs_close_fd) int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
-                     sizeof(on)); /* inherited by what is accepted */
-    if (o->congestion) {
-        *what = "congestion control";
-        if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion,
-                       (socklen_t)strlen(o->congestion)) < 0)
-            return -errno;
-        *what = "listen address";
-    }
-    if (bind(fd, (struct sockaddr *)&a, n) < 0 || listen(fd, BACKLOG) < 0)
+    if (bind(fd, (struct sockaddr *)&a, n) < 0)
         return -errno;
-    if (getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+    *ret = fd;
+    fd = -1;
+    return 0;
+}
+
+static int start_listening(int fd, const struct s3_http_options *o, uint16_t *port, const char **what)
+{
+    struct sockaddr_storage a;
+    socklen_t n = sizeof(a);
+    int on = 1;
+    /* Both are inherited by what is accepted. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    *what = "tcp_congestion of";
+    if (o->congestion &&
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion, (socklen_t)strlen(o->congestion)) < 0)
+        return -errno;
+    *what = "listen =";
+    if (listen(fd, BACKLOG) < 0 || getsockname(fd, (struct sockaddr *)&a, &n) < 0)
         return -errno;
     *port = ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&a)->sin_port
                                          : ((struct sockaddr_in6 *)(void *)&a)->sin6_port);
-    int out = fd;
-    fd = -1;
-    return out;
+    return 0;
 }
 
 /* ---- libmicrohttpd ---- */
@@ -191,11 +192,11 @@ static int start(struct s3_http *h, const struct s3_http_options *o, const char 
             return -errno;
         h->tls = true;
     }
-    h->listener = listen_on(o, &h->port, what);
-    if (h->listener < 0)
-        return h->listener;
+    int r = start_listening(h->listener, o, &h->port, what);
+    if (r < 0)
+        return r;
     *what = "threads";
-    int r = s3_pool_new("s3-worker", or_default(o->workers, WORKERS), WORKER_QUEUE, &h->workers);
+    r = s3_pool_new("s3-worker", or_default(o->workers, WORKERS), WORKER_QUEUE, &h->workers);
     if (r < 0)
         return r;
     r = s3_metrics_new(&h->metrics);
@@ -218,7 +219,7 @@ int s3_http_start(const struct s3_http_options *o, struct s3_http **ret, const c
         return -ENOMEM;
     h->magic = S3_HTTP_MAGIC;
     h->gw = o->gw;
-    h->listener = -1;
+    h->listener = o->listener;
     int r = start(h, o, what);
     if (r < 0)
         return r;

@@ -12,8 +12,7 @@ struct s3_http;
 
 struct s3_http_options {
     struct s3_gw *gw;               /* outlives the server */
-    const char *listen;             /* IPv4 or IPv6 address: "127.0.0.1", "::" */
-    uint16_t port;                  /* 0: a free one, see s3_http_port() */
+    int listener;                   /* of s3_http_bind; taken over, on errors too */
     const char *tls_cert, *tls_key; /* PEM files; both NULL: plain HTTP */
     const char *congestion;         /* TCP congestion control, "cubic"; NULL: the system's */
     const char *access_log;         /* file for one line per request; NULL: none */
@@ -23,6 +22,12 @@ struct s3_http_options {
     unsigned idle_timeout_s;        /* 0: 65 */
 };
 
+/*
+ * A socket for the listener, that refuses connections until the server starts: who else has the address is
+ * known before anything slow begins. @host is an address or a name ("127.0.0.1", "::", "localhost"), port
+ * 0 any free one. 0; negative errno, -EADDRNOTAVAIL for a name nobody knows.
+ */
+int s3_http_bind(const char *host, uint16_t port, int *ret) MUST_CHECK;
 /* 0; negative errno; *what says in a few words which setting is wrong (a static string). */
 int s3_http_start(const struct s3_http_options *o, struct s3_http **ret,
                   const char **what) MUST_CHECK;

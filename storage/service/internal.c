@@ -188,7 +188,8 @@ static void *conn_main(void *arg)
         r = carry_out(c, &session, DFS_INT_HELLO, str_of(c->hello, sizeof(c->hello)), &out);
     while (r == 0)
         r = serve_one(c, &session, &in, &out);
-    if (r != -EPIPE && r != -ECONNRESET)
+    static struct dfs_log_gate gate;
+    if (r != -EPIPE && r != -ECONNRESET && dfs_log_allow(&gate, 10))
         dfs_log(LOG_WARN, "internal.connection_closed", KV_ERR(r));
     sto_session_leave(&server->sessions, session);
     pthread_mutex_lock(&server->lock);

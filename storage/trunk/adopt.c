@@ -22,6 +22,7 @@ struct adoption {
     char names[BATCH][STO_NAME_MAX + 3]; /* "-m" included */
     char targets[BATCH][STO_NAME_MAX + 1];
     uint64_t files, containers, skipped;
+    bool begun;              /* there was something */
 };
 
 static bool exists(const struct sto_dir *d, const char *path)
@@ -84,6 +85,14 @@ static struct sto_log_rec *place(struct adoption *a, const char *name, const str
     return rec;
 }
 
+/* A new store has empty directories: nothing is taken over then, and nothing said about it. */
+static void say_begun(struct adoption *a, const char *base)
+{
+    if (!a->begun && base[0] != '.')
+        dfs_log(LOG_INFO, "store.adopting", KV_U64("path", a->path));
+    a->begun = a->begun || base[0] != '.';
+}
+
 /* One directory entry. */
 static int adopt_one(struct adoption *a, int dir, const char *base, unsigned high, unsigned low)
 {
@@ -91,6 +100,7 @@ static int adopt_one(struct adoption *a, int dir, const char *base, unsigned hig
     struct dfs_fileid id;
     struct stat st;
     uint64_t number;
+    say_begun(a, base);
     int len = snprintf(name, sizeof(name), "M%02X/%02X/%02X/%s", a->path, high, low, base);
     if (base[0] == '.' || len <= 0 || (size_t)len >= sizeof(name))
         return 0;
@@ -155,7 +165,6 @@ int sto_adopt(struct sto_store *s, unsigned path)
     a->s = s;
     a->p = p;
     a->path = path;
-    dfs_log(LOG_INFO, "store.adopting", KV_U64("path", path));
     int r = 0;
     for (unsigned dir = 0; dir < STO_DIRS && r == 0; dir++)
         r = adopt_dir(a, dir >> 8, dir & 255);
@@ -163,7 +172,8 @@ int sto_adopt(struct sto_store *s, unsigned path)
         r = flush(a);
     if (r == 0 && p->dir.io->unlinkat(p->dir.root, NOTE, 0) < 0)
         r = -errno;
-    dfs_log(r < 0 ? LOG_ERROR : LOG_INFO, "store.adopted", KV_U64("path", path), KV_U64("files", a->files),
-            KV_U64("containers", a->containers), KV_U64("skipped", a->skipped), KV_ERR(r));
+    if (a->begun || r < 0)
+        dfs_log(r < 0 ? LOG_ERROR : LOG_INFO, "store.adopted", KV_U64("path", path), KV_U64("files", a->files),
+                KV_U64("containers", a->containers), KV_U64("skipped", a->skipped), KV_ERR(r));
     return r;
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 
@@ -49,11 +50,53 @@ def test_a_configuration_mistake_names_file_line_key_and_values(tmp_path):
     conf = tmp_path / "s3gw.conf"
     conf.write_text("region = eu\nworkers = many\n")
     done = s3gw("serve", "--config", conf)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert f"{conf}:2" in done.stderr and "workers = many" in done.stderr and "1 to 1024" in done.stderr
     conf.write_text("no_such_key = 1\n")
     assert f"{conf}:1" in s3gw("serve", "--config", conf).stderr
+
+
+@pytest.mark.parametrize("program", ["dfs_trackerd", "dfs_storaged"])
+def test_servers_name_themselves_file_line_and_key_with_status_2(tmp_path, program):
+    conf = tmp_path / "d.conf"
+    for text, says in (("port = many\n", f"{conf}:1: port = many"), ("\x01\x02", f"{conf}:1: not a line of text"),
+                       ("port = 1\n", f"{conf}: base_path is missing")):
+        conf.write_text(text)
+        done = subprocess.run([*wrapper(), str(BUILD / program), str(conf)], capture_output=True, text=True, timeout=60,
+                              env=sanitizer_env(dict(os.environ)))
+        assert done.returncode == 2 and done.stderr.startswith(f"{program}: {says}"), done
+
+
+@pytest.mark.parametrize("address, why", [("127.0.0.1:{taken}", "in use"), ("no.such.host.invalid:0", "requested address"),
+                                          ("192.0.2.1:0", "requested address")])
+def test_an_address_that_cannot_be_had_is_said_before_anything_starts(tmp_path, address, why):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = address.format(taken=other.getsockname()[1])
+        done = s3gw("standalone", "--data", tmp_path / "d", "--listen", address)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith(f"s3gw standalone: listen = {address}: ") and why in line
+
+
+def test_a_key_that_is_not_the_certificates_is_said_before_anything_starts(tmp_path):
+    for name in "ab":
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                        "/CN=x", "-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.pem"], check=True,
+                       capture_output=True)
+    done = s3gw("standalone", "--data", tmp_path / "d", "--listen", "127.0.0.1:0", "--tls-cert", tmp_path / "a.pem",
+                "--tls-key", tmp_path / "b.key")
+    assert done.returncode == 2
+    assert done.stderr == f"s3gw standalone: tls_key = {tmp_path}/b.key: not the key of tls_cert\n"
+
+
+def test_names_of_addresses_are_looked_up(tmp_path):
+    c = Cluster(folder=tmp_path, args=["--listen", "localhost:0"])
+    try:
+        c.start()
+        assert c.boto3().list_buckets()["Buckets"] == []
+    finally:
+        c.stop()
 
 
 def test_half_a_root_key_is_refused(tmp_path):

@@ -44,6 +44,7 @@ static void settings_that_do_not_fit_together_are_named(void **state)
         {"listen = 127.0.0.1:99999", "listen = "},
         {"tls_cert = /etc/passwd", "tls_cert and tls_key"},
         {"tls_cert = /nonexistent\ntls_key = /nonexistent", "tls_cert = /nonexistent"},
+        {"tls_cert = /etc/passwd\ntls_key = /etc/passwd", "tls_cert = /etc/passwd: no certificate"},
         {"region = us east", "region = us east"},
         {"domain = s3.example.org\ndomain = bad_name", "domain = bad_name"},
         {"storage = group1", "storage = group1"},

@@ -115,6 +115,8 @@ static void a_mistake_is_one_line_with_place_and_remedy(void **state)
         {"path256 = x", "f.conf:2: path256: no such setting"},
         {"path01 = x", "f.conf:2: path01: no such setting"},
         {"no sign", "f.conf:2: no sign: must be key = value"},
+        {"a\x1b[2J", "f.conf:2: not a line of text: must be key = value"},
+        {"colour = \x7f", "f.conf:2: not a line of text: must be key = value"},
         {"#include x.conf", "f.conf:2: #include x.conf: directives are not supported"},
     };
     for (size_t i = 0; i < ARRAY_LEN(mistakes); i++) {
