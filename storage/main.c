@@ -265,6 +265,7 @@ static int start_service(struct app *a)
         .peers = a->peer_hosts,
         .native = (enum sto_native)a->conf.native_clients,
         .native_hosts = a->native_hosts,
+        .may_remove_s3 = a->conf.native_may_remove_s3,
         .secret = a->secret,
         .internal = a->internal,
         .store = a->store,

@@ -45,6 +45,9 @@ static const struct dfs_conf_row rows[] = {
     CONF_LIST(C, native_hosts, "native_hosts", 0, 1024, CONF_RESTART,
               "Addresses or networks of FastDFS clients, of those in allow_hosts; one line each. Without\n"
               "this key all of them."),
+    CONF_BOOL(C, native_may_remove_s3, "native_may_remove_s3", "no", CONF_RESTART,
+              "yes: FastDFS clients may also delete, and set metadata of, files that a gateway stored, though\n"
+              "its key index names them and object lock may protect them. no: EPERM. Reading is allowed."),
     CONF_STR(C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
              "File with the secret that servers and gateways of the cluster prove to each other (mode\n"
              "0600; 16 to 1024 bytes); the same on storages and trackers. Empty: none; then servers\n"

@@ -27,6 +27,7 @@ struct sto_conf {
     struct dfs_conf_list peer_hosts;
     int native_clients; /* enum sto_conf_native */
     struct dfs_conf_list native_hosts;
+    bool native_may_remove_s3;
     char *cluster_secret_file; /* empty: none */
     char *socket_path;
     int durability; /* enum sto_conf_durability */

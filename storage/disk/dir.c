@@ -113,28 +113,28 @@ int sto_dir_space(const struct sto_dir *d, struct sto_space *ret)
     return 0;
 }
 
-static int open_named(const struct sto_dir *d, struct sto_tmp *t)
+static int open_named(const struct sto_dir *d, unsigned mode, struct sto_tmp *t)
 {
     uint64_t random;
     if (getrandom(&random, sizeof(random), 0) != sizeof(random))
         return -EIO;
     (void)snprintf(t->name, sizeof(t->name), "data/.tmp-%016llx", (unsigned long long)random);
-    t->fd = d->io->openat(d->root, t->name, O_RDWR | O_CREAT | O_EXCL, 0644);
+    t->fd = d->io->openat(d->root, t->name, O_RDWR | O_CREAT | O_EXCL, mode);
     return t->fd < 0 ? -errno : 0;
 }
 
-int sto_tmp_open(struct sto_dir *d, bool named, struct sto_tmp *ret)
+int sto_tmp_open(struct sto_dir *d, bool named, unsigned mode, struct sto_tmp *ret)
 {
     struct sto_tmp t = {.fd = -1};
     if (!named && !d->no_tmpfile) {
-        t.fd = d->io->openat(d->root, "data", O_RDWR | O_TMPFILE, 0644);
+        t.fd = d->io->openat(d->root, "data", O_RDWR | O_TMPFILE, mode);
         if (t.fd < 0 && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
             return -errno;
         if (t.fd < 0)
             d->no_tmpfile = true;
     }
     if (t.fd < 0) {
-        int r = open_named(d, &t);
+        int r = open_named(d, mode, &t);
         if (r < 0)
             return r;
     }
@@ -197,7 +197,7 @@ int sto_dir_put_file(struct sto_dir *d, const char *path, struct str bytes)
 {
     ASSERT(!strrchr(path, '/') || strrchr(path, '/') - path < 64); /* "data/HH/HH" at the longest */
     struct sto_tmp t;
-    int r = sto_tmp_open(d, true, &t);
+    int r = sto_tmp_open(d, true, STO_MODE, &t);
     if (r < 0)
         return r;
     r = replace_with(d, &t, path, bytes);

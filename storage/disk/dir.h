@@ -16,7 +16,11 @@
 
 #include "storage/disk/io.h"
 
-enum { STO_DIRS = 65536 };
+enum {
+    STO_DIRS = 65536,
+    STO_MODE = 0644,         /* of all files, */
+    STO_MODE_GATEWAY = 0444, /* save plain files that a gateway stored (trunk/store_owner.c) */
+};
 
 struct sto_dir {
     const struct sto_io *io;
@@ -45,7 +49,7 @@ struct sto_tmp {
     int fd;                  /* -1: none */
     char name[32];           /* "data/.tmp-..." or empty */
 };
-int sto_tmp_open(struct sto_dir *d, bool named, struct sto_tmp *ret) MUST_CHECK;
+int sto_tmp_open(struct sto_dir *d, bool named, unsigned mode, struct sto_tmp *ret) MUST_CHECK;
 /* Give it the name @path, which must not exist (-EEXIST). The descriptor stays open. */
 int sto_tmp_link(const struct sto_dir *d, struct sto_tmp *t, const char *path) MUST_CHECK;
 /* Named ones only: put it in the place of @path. */

@@ -45,7 +45,7 @@ int sto_content_to_file(struct sto_content *c)
 {
     if (c->file)
         return 0;
-    int r = sto_file_open(c->op.s->o.store, (int)c->op.path, c->bytes.n, &c->file);
+    int r = sto_file_open(c->op.s->o.store, (int)c->op.path, c->bytes.n, STO_NATIVE, &c->file);
     if (r < 0)
         return r;
     return write_all(sto_file_fd(c->file), (const uint8_t *)c->bytes.p, c->bytes.n, 0);
@@ -109,7 +109,7 @@ static int open_file(struct sto_op *op)
 {
     struct sto_content *c = (struct sto_content *)op;
     int r = c->check ? c->check(c) : 0;
-    return r < 0 ? r : sto_file_open(op->s->o.store, (int)op->path, c->len, &c->file);
+    return r < 0 ? r : sto_file_open(op->s->o.store, (int)op->path, c->len, STO_NATIVE, &c->file);
 }
 
 void sto_content_begin(struct sto_content *c, uint64_t collect_max)

@@ -17,10 +17,12 @@ struct edit {
     uint64_t offset;
 };
 
-/* ENOENT: missing, or the name of a packed file; EINVAL: no appender (8.3). */
+/* EPERM: a gateway's; ENOENT: missing, or the name of a packed file; EINVAL: no appender (8.3). */
 static int check_appender(struct sto_op *op)
 {
     struct sto_info info;
+    if (sto_op_may_change(op) == -EPERM)
+        return -EPERM;
     int r = sto_info(op->s->o.store, op->name, false, &info);
     if (r < 0)
         return r;

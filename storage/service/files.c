@@ -19,7 +19,9 @@ void sto_handle_quit(struct dfs_req *req)
 static int delete_work(struct sto_op *op)
 {
     int result = 0;
-    int r = sto_delete_batch(op->s->o.store, &op->name, 1, &result);
+    int r = sto_op_may_change(op); /* ENOENT: what arrives from now on has not been asked about */
+    if (r == 0)
+        r = sto_delete_batch(op->s->o.store, &op->name, 1, &result);
     if (r == 0)
         r = result;
     if (r == -ENOENT)
@@ -87,10 +89,10 @@ static int set_meta_work(struct sto_op *op)
 {
     struct set_meta *m = (struct set_meta *)op;
     struct sto_info info;
-    int r;
-    if (m->merge && m->text.n == 0)
+    int r = sto_op_may_change(op);
+    if (r == 0 && m->merge && m->text.n == 0)
         r = sto_info(op->s->o.store, op->name, false, &info);
-    else
+    else if (r == 0)
         r = sto_meta_change(op->s->o.store, op->name, new_text, m);
     if (r == -ENOENT)
         return sto_forward_call(op);

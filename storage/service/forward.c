@@ -60,9 +60,9 @@ static int find_holder(struct sto_op *op, struct dfs_peer **ret, uint64_t *len)
         if (peers[i].status != DFS_ST_ACTIVE && peers[i].status != DFS_ST_ONLINE)
             continue;
         int e = ask(op, &peers[i], ret, len);
-        if (e == 0 || e == -EINVAL)
-            r = e; /* it has the file; the range is no range of it */
-        if (e == -EINVAL)
+        if (e == 0 || e == -EINVAL || e == -EPERM)
+            r = e; /* it has the file; the range is no range of it; a gateway's file stays as it is */
+        if (r == -EINVAL || r == -EPERM)
             break;
     }
     return r;
@@ -128,7 +128,7 @@ static int fetch(struct sto_op *op, int *fd, uint64_t *size)
     AUTO(sto_file_free) struct sto_file *f = NULL;
     int r = find_holder(op, &p, size);
     if (r == 0)
-        r = sto_file_open(op->s->o.store, (int)op->path, *size, &f);
+        r = sto_file_open(op->s->o.store, (int)op->path, *size, STO_NATIVE, &f);
     if (r == 0)
         r = spool(p, *size, sto_file_fd(f));
     if (r < 0)

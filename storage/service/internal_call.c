@@ -110,7 +110,7 @@ static int call_file_open(struct sto_int_call *c)
     if (!whole(&c->in))
         return -EINVAL;
     struct sto_file *f;
-    int r = sto_file_open(c->store, -1, expected, &f);
+    int r = sto_file_open(c->store, -1, expected, 0, &f);
     if (r < 0)
         return r;
     /* A descriptor of its own: another connection of the session may drop the file at any moment. */

@@ -144,6 +144,12 @@ int sto_op_group_name(struct sto_op *op, const char *group, struct str name)
     return r < 0 ? r : sto_op_name(op, name);
 }
 
+int sto_op_may_change(struct sto_op *op)
+{
+    int r = sto_client_may_change(op->s->o.store, op->name);
+    return r == -EPERM && op->s->o.may_remove_s3 ? 0 : r;
+}
+
 void sto_op_changed(struct sto_op *op)
 {
     atomic_store(&op->s->last_source_update_s, dfs_now_s());

@@ -116,6 +116,8 @@ bool sto_op_collect(struct sto_op *op, uint64_t n);
 int sto_op_name(struct sto_op *op, struct str name) MUST_CHECK;
 /* The same for a body of "group 16, name". */
 int sto_op_group_name(struct sto_op *op, const char *group, struct str name) MUST_CHECK;
+/* Disk thread: sto_client_may_change(), as the settings want it. */
+int sto_op_may_change(struct sto_op *op) MUST_CHECK;
 int sto_check_group(const struct sto_service *s, const char *group) MUST_CHECK;
 
 /*

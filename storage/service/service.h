@@ -27,6 +27,7 @@ struct sto_service_options {
         STO_NATIVE_OFF,
     } native;
     const struct dfs_allow *native_hosts; /* which of them; NULL: all that may connect. Outlives the service */
+    bool may_remove_s3;              /* FastDFS clients may change and delete files of gateways */
     const struct dfs_secret *secret; /* NULL: none. Outlives the service */
     struct sto_internal *internal;   /* serves gateways that have proved the secret; NULL: nobody does.
                                         Outlives the service */

@@ -6,7 +6,7 @@ enum { PATH_ANY = 255 }; /* the request leaves the store path to us */
 
 struct upload {
     struct sto_content c; /* first */
-    uint8_t flags;        /* enum sto_flag */
+    uint8_t flags;        /* STO_APPENDER */
     char ext[STO_EXT_MAX + 1];
     size_t master_n;      /* bytes of the master's name behind the head; 0: no slave */
     char prefix[DFS_PREFIX_MAX + 1];
@@ -132,9 +132,8 @@ static int understand(struct upload *u, struct dfs_req *req)
     int r = dfs_upload_req_head(req->body, &m, &rest);
     if (r < 0 || req->head.len - DFS_UPLOAD_REQ_LEN != m.content_len)
         return -EINVAL;
-    u->flags = STO_NATIVE;
     if (req->head.cmd == DFS_CMD_UPLOAD_APPENDER)
-        u->flags |= STO_APPENDER;
+        u->flags = STO_APPENDER;
     u->c.len = m.content_len;
     u->c.head = DFS_UPLOAD_REQ_LEN;
     u->c.settle = settle;
@@ -185,7 +184,6 @@ static int understand_slave(struct upload *u, struct dfs_req *req, uint64_t *nee
         *need = m.master_len - rest.n;
         return 0;
     }
-    u->flags = STO_NATIVE;
     u->master_n = (size_t)m.master_len;
     memcpy(u->prefix, m.prefix, sizeof(u->prefix));
     u->c.len = m.content_len;

@@ -172,7 +172,8 @@ static int fetch_meta(struct sto_puller *p, struct str name)
     return r == -ENOENT ? 0 : r;
 }
 
-static int fetch_whole(struct sto_puller *p, struct str name, int64_t time_s)
+/* flags: whose it is, STO_NATIVE or 0 */
+static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s)
 {
     struct dfs_logical at;
     struct dfs_fileid id;
@@ -183,7 +184,7 @@ static int fetch_whole(struct sto_puller *p, struct str name, int64_t time_s)
     if (dfs_filename_parse(name, &id) == 0 && id.size_known && !id.slave)
         size = id.size;
     AUTO(sto_file_free) struct sto_file *f = NULL;
-    r = sto_file_open(p->o.store, (int)at.path_index, size, &f);
+    r = sto_file_open(p->o.store, (int)at.path_index, size, flags, &f);
     if (r < 0)
         return r;
     r = receive_file(p, name, sto_file_fd(f), &size);
@@ -201,9 +202,12 @@ static bool have_whole(struct sto_puller *p, struct str name)
     return !id.size_known || id.size == info.size;
 }
 
-static int need_whole(struct sto_puller *p, struct str name, int64_t time_s)
+/* As a record says it: a file that is here already may have come before it, as what a link leads to. */
+static int need_whole(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s)
 {
-    return have_whole(p, name) ? 0 : fetch_whole(p, name, time_s);
+    if (!have_whole(p, name))
+        return fetch_whole(p, name, flags, time_s);
+    return sto_replica_owner(p->o.store, name, flags);
 }
 
 /* "offset length" or "old new" */
@@ -242,7 +246,7 @@ static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
         return -EBADMSG;
     int r = sto_info(p->o.store, e->name, false, &info);
     if (r == -ENOENT || (r == 0 && info.size < offset))
-        return fetch_whole(p, e->name, e->time_s);
+        return fetch_whole(p, e->name, STO_NATIVE, e->time_s);
     if (r < 0 || size == 0)
         return r;
     r = remote_size(p, e->name, &there);
@@ -268,15 +272,15 @@ static int resize(struct sto_puller *p, const struct sto_entry *e)
     if (!two_numbers(e->extra, &from, &to))
         return -EBADMSG;
     int r = sto_replica_resize(p->o.store, e->name, to, e->time_s);
-    return r == -ENOENT ? fetch_whole(p, e->name, e->time_s) : r;
+    return r == -ENOENT ? fetch_whole(p, e->name, STO_NATIVE, e->time_s) : r;
 }
 
 static int rename_file(struct sto_puller *p, const struct sto_entry *e)
 {
     int r = sto_replica_rename(p->o.store, e->extra, e->name);
     if (r == -ENOENT)
-        return need_whole(p, e->name, e->time_s);
-    return r == -EEXIST ? 0 : r;
+        return need_whole(p, e->name, STO_NATIVE, e->time_s);
+    return r == -EEXIST ? sto_replica_owner(p->o.store, e->name, STO_NATIVE) : r;
 }
 
 static int link_file(struct sto_puller *p, const struct sto_entry *e)
@@ -284,7 +288,10 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
     int r = sto_replica_link(p->o.store, e->name, e->extra);
     if (r != -ENOENT)
         return r;
-    r = need_whole(p, e->extra, e->time_s); /* the target may come from another server's log */
+    /* The target may come from another server's log, whose record will say whose it is. Gateways have no appenders. */
+    struct dfs_fileid id;
+    bool appender = dfs_filename_parse(e->extra, &id) == 0 && id.kind == DFS_FILE_APPENDER;
+    r = fetch_whole(p, e->extra, appender ? STO_NATIVE : 0, e->time_s);
     return r < 0 ? r : sto_replica_link(p->o.store, e->name, e->extra);
 }
 
@@ -309,7 +316,7 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
     switch (e->op) {
     case 'C':
         if (!packed)
-            return need_whole(p, e->name, e->time_s);
+            return need_whole(p, e->name, e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0, e->time_s);
         /* Its metadata's own entry may have been swept away before we came. */
         return p->first_time && e->kind == DFS_SCAN_NATIVE ? fetch_meta(p, e->name) : 0;
     case 'D':

@@ -105,7 +105,7 @@ int sto_pack_prepare(struct sto_dir *d, uint32_t size, uint32_t least, bool prew
                      struct sto_tmp *ret, uint32_t *ret_size)
 {
     struct sto_tmp t;
-    int r = sto_tmp_open(d, true, &t);
+    int r = sto_tmp_open(d, true, STO_MODE, &t);
     if (r < 0)
         return r;
     r = allocate(d->io, t.fd, size, MIN(least, size), ret_size);

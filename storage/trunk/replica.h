@@ -21,6 +21,12 @@ int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name,
                      int64_t time_s) MUST_CHECK;
 
 /*
+ * A plain file that came before its record: make it the gateway's or, with STO_NATIVE in @flags, the clients'
+ * (sto_client_may_change()). 0 also for links.
+ */
+int sto_replica_owner(struct sto_store *s, struct str name, uint8_t flags) MUST_CHECK;
+
+/*
  * Put the content of a packed name into its slot of the container the name says, which is made when it
  * is missing. -EINVAL: @data does not have the size or the CRC-32 of the name, or the container is a
  * pack of ours or of a mirror; -EEXIST: it holds the file already.

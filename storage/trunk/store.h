@@ -87,7 +87,7 @@ int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret
 /* ---- small files and notes: one log append for the whole batch ---------------------------- */
 
 enum sto_flag {
-    STO_NATIVE = 1,          /* came from a FastDFS client: never the gateway's to remove */
+    STO_NATIVE = 1,          /* came from a FastDFS client; else from a gateway */
     STO_APPENDER = 2,
 };
 
@@ -115,8 +115,9 @@ int sto_put_submit(struct sto_store *s, int path, struct sto_batch *b) MUST_CHEC
 
 /* ---- whole files ------------------------------------------------------------------------- */
 
-/* An unnamed temporary file on a store path; vanishes unless committed. Keep one writer a time. */
-int sto_file_open(struct sto_store *s, int path, uint64_t expected, struct sto_file **ret) MUST_CHECK;
+/* An unnamed temporary file on a store path; vanishes unless committed. Keep one writer a time. flags: STO_NATIVE. */
+int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flags, struct sto_file **ret)
+    MUST_CHECK;
 int sto_file_fd(const struct sto_file *f);          /* open for reading and writing; owner: f */
 unsigned sto_file_path(const struct sto_file *f);
 /*
@@ -128,7 +129,7 @@ int sto_file_expect(struct sto_file *f, uint64_t size) MUST_CHECK;
 struct sto_commit {
     uint64_t size;           /* the file must have exactly this many bytes, else -EBADMSG */
     uint32_t crc32;          /* of the content */
-    uint8_t flags;           /* STO_NATIVE, STO_APPENDER */
+    uint8_t flags;           /* STO_APPENDER */
     char ext[STO_EXT_MAX + 1];
     struct str desc;
     struct str master;       /* slave: logical name of the master, else absent */
@@ -164,6 +165,12 @@ enum sto_kind { STO_KIND_NORMAL, STO_KIND_PACKED, STO_KIND_APPENDER, STO_KIND_SL
 int sto_info(struct sto_store *s, struct str name, bool want_crc, struct sto_info *ret) MUST_CHECK;
 
 /* ---- changing and removing ---------------------------------------------------------------- */
+
+/*
+ * May FastDFS clients delete, edit or rename the file, or set its metadata? 0; -EPERM: a gateway stored it, and its
+ * key index names it; -ENOENT. The calls below do not ask: they serve gateways and replication too.
+ */
+int sto_client_may_change(struct sto_store *s, struct str name) MUST_CHECK;
 
 /* Delete with metadata; results[i] is 0 or -ENOENT, ... Returns 0 when each item has its result. */
 int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count, int *results)

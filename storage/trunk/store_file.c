@@ -25,6 +25,7 @@ struct sto_file {
     struct sto_store *store;
     struct sto_path *path;
     unsigned path_index;
+    uint8_t flags;           /* STO_NATIVE */
     struct sto_tmp tmp;
     uint64_t expected;       /* bytes allocated ahead */
 };
@@ -44,7 +45,7 @@ int sto_file_expect(struct sto_file *f, uint64_t size)
     return 0;
 }
 
-int sto_file_open(struct sto_store *s, int path, uint64_t expected, struct sto_file **ret)
+int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flags, struct sto_file **ret)
 {
     CHECK_OBJ(s, STO_STORE_MAGIC);
     unsigned at = 0;
@@ -54,9 +55,9 @@ int sto_file_open(struct sto_store *s, int path, uint64_t expected, struct sto_f
     AUTO(sto_file_free) struct sto_file *f = dfs_zalloc(sizeof(*f));
     if (!f)
         return -ENOMEM;
-    *f = (struct sto_file){.magic = FILE_MAGIC, .store = s, .path = &s->paths[at], .path_index = at};
+    *f = (struct sto_file){.magic = FILE_MAGIC, .store = s, .path = &s->paths[at], .path_index = at, .flags = flags};
     f->tmp.fd = -1;
-    r = sto_tmp_open(&f->path->dir, false, &f->tmp);
+    r = sto_tmp_open(&f->path->dir, false, sto_owner_mode(flags), &f->tmp);
     if (r == 0)
         r = sto_file_expect(f, expected);
     if (r < 0)
@@ -157,7 +158,7 @@ static int log_and_link(struct sto_file *f, const struct sto_commit *c, const ch
 {
     struct sto_log_rec rec = {
         .kind = STO_REC_FILE,
-        .flags = (uint8_t)((c->flags & STO_NATIVE ? STO_REC_NATIVE : 0) |
+        .flags = (uint8_t)((f->flags & STO_NATIVE ? STO_REC_NATIVE : 0) |
                            (c->flags & STO_APPENDER ? STO_REC_APPENDER : 0)),
         .op = 'C',
         .held = true,

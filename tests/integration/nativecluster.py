@@ -19,7 +19,7 @@ import time
 
 from cluster import BUILD, sanitizer_env, wait_until, wrapper
 
-OK, ENOENT, EAGAIN, EACCES, EEXIST, EINVAL = 0, 2, 11, 13, 17, 22
+OK, EPERM, ENOENT, EAGAIN, EACCES, EEXIST, EINVAL = 0, 1, 2, 11, 13, 17, 22
 INIT, WAIT_SYNC, SYNCING, DELETED, OFFLINE, ONLINE, ACTIVE = 0, 1, 2, 4, 5, 6, 7
 START_S = 60
 
@@ -108,6 +108,10 @@ class Storage:
     def upload_slave(self, master, prefix, data, ext="bin"):
         head = struct.pack(">QQ16s6s", len(master), len(data), field(prefix, 16), field(ext, 6))
         return self._name(self._call(21, head + master.encode() + data))
+
+    def link(self, target, ext="bin"):
+        head = struct.pack(">QQQ16s16s6s", 0, len(target), 0, field(self.group, 16), b"", field(ext, 6))
+        return self._name(self._call(20, head + target.encode()))
 
     def download(self, name, offset=0, count=0):
         return self._call(14, struct.pack(">qq", offset, count) + field(self.group, 16) + name.encode())

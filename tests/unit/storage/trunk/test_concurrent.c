@@ -70,7 +70,7 @@ static void store_one(struct writer *me, unsigned i)
     (void)snprintf(desc, sizeof(desc), "%u-%u", me->number, i);
     if (i % 5 == 0) {
         struct sto_file *f = NULL;
-        ASSERT(sto_file_open(me->w->s, 0, SIZE, &f) == 0);
+        ASSERT(sto_file_open(me->w->s, 0, SIZE, 0, &f) == 0);
         ASSERT(write(sto_file_fd(f), data, SIZE) == SIZE);
         struct sto_commit c = {.size = SIZE, .crc32 = sto_crc32(0, data, SIZE), .desc = str_c(desc)};
         ASSERT(sto_file_commit(&f, &c, me->names[i]) == 0);

@@ -110,7 +110,7 @@ static void op_file(struct world *w)
     uint8_t data[SIZE_MAX_SMALL];
     content(e->seed, data, e->size);
     struct sto_file *f = NULL;
-    if (sto_file_open(w->s, 0, e->size, &f) < 0)
+    if (sto_file_open(w->s, 0, e->size, 0, &f) < 0)
         return;
     if (sto_write_all(&fake_disk_io, sto_file_fd(f), data, e->size, 0) < 0) {
         sto_file_free(&f);
@@ -445,7 +445,7 @@ static struct sto_file *file_of(struct world *w, const char *text)
 {
     struct sto_file *f = NULL;
     size_t n = strlen(text);
-    assert_int_equal(sto_file_open(w->s, 0, n, &f), 0);
+    assert_int_equal(sto_file_open(w->s, 0, n, 0, &f), 0);
     assert_int_equal(sto_write_all(&fake_disk_io, sto_file_fd(f), text, n, 0), 0);
     return f;
 }

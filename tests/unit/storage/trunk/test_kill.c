@@ -63,7 +63,7 @@ static void store_one(struct ack *a, unsigned i)
     if (i % 4 == 0) {
         struct sto_file *f = NULL;
         struct sto_commit c = {.size = SIZE, .crc32 = sto_crc32(0, data, SIZE), .desc = str_c(a->desc)};
-        if (sto_file_open(child_store, 0, SIZE, &f) < 0 || write(sto_file_fd(f), data, SIZE) != SIZE ||
+        if (sto_file_open(child_store, 0, SIZE, 0, &f) < 0 || write(sto_file_fd(f), data, SIZE) != SIZE ||
             sto_file_commit(&f, &c, a->name) < 0)
             _exit(4);
     } else {

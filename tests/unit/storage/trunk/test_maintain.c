@@ -300,7 +300,7 @@ static void a_full_disk_refuses_puts_takes_deletes_and_heals(void **state)
     fake_free = 3 * 1024 * 1024; /* below the reserve */
     assert_int_equal(put_one(f, 20), -ENOSPC);
     struct sto_file *file = NULL;
-    assert_int_equal(sto_file_open(f->s, 0, 1, &file), -ENOSPC);
+    assert_int_equal(sto_file_open(f->s, 0, 1, 0, &file), -ENOSPC);
     struct sto_put note = {.kind = DFS_PUT_NOTE, .desc = STR("0")};
     assert_int_equal(sto_put_batch(f->s, 0, &note, 1), 0);
     assert_int_equal(note.result, 0);
@@ -338,7 +338,7 @@ static void a_file_takes_its_space_when_it_says_how_much(void **state)
     struct fixture *f = *state;
     struct sto_file *file = NULL;
     enum { MIB = 1024 * 1024 };
-    assert_int_equal(sto_file_open(f->s, 0, 8 * MIB, &file), 0);
+    assert_int_equal(sto_file_open(f->s, 0, 8 * MIB, 0, &file), 0);
     struct stat st;
     assert_int_equal(fstat(sto_file_fd(file), &st), 0);
     assert_true(st.st_blocks * 512 >= 8 * MIB);
@@ -354,7 +354,7 @@ static void a_file_takes_its_space_when_it_says_how_much(void **state)
     close(v.fd);
     fake_total = 1024 * MIB;
     fake_free = 8 * MIB;
-    assert_int_equal(sto_file_open(f->s, 0, 8 * MIB, &file), -ENOSPC);
+    assert_int_equal(sto_file_open(f->s, 0, 8 * MIB, 0, &file), -ENOSPC);
 }
 
 int main(void)

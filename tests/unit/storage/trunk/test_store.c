@@ -6,7 +6,10 @@
 
 #include "dfscore/base/buf.h"
 #include "dfscore/base/clock.h"
+#include "dfscore/fileid/fileid.h"
+#include "storage/binlog/record.h"
 #include "storage/disk/io.h"
+#include "storage/trunk/replica.h"
 #include "tests/lib/test.h"
 
 struct fixture {
@@ -77,11 +80,11 @@ static void assert_content(struct fixture *f, const char *name, struct str want)
 static void commit_file(struct fixture *f, struct str desc, struct str data, uint8_t flags, char *name)
 {
     struct sto_file *file = NULL;
-    assert_int_equal(sto_file_open(f->s, -1, data.n, &file), 0);
+    assert_int_equal(sto_file_open(f->s, -1, data.n, flags & STO_NATIVE, &file), 0);
     assert_int_equal(write(sto_file_fd(file), data.p, data.n), data.n);
     struct sto_commit c = {.size = data.n,
                            .crc32 = sto_crc32(0, data.p, data.n),
-                           .flags = flags,
+                           .flags = flags & STO_APPENDER,
                            .ext = "bin",
                            .desc = desc};
     assert_int_equal(sto_file_commit(&file, &c, name), 0);
@@ -167,7 +170,7 @@ static void a_file_of_the_wrong_size_gets_no_name(void **state)
 {
     struct fixture *f = *state;
     struct sto_file *file = NULL;
-    assert_int_equal(sto_file_open(f->s, 0, 10, &file), 0);
+    assert_int_equal(sto_file_open(f->s, 0, 10, 0, &file), 0);
     assert_int_equal(write(sto_file_fd(file), "12345", 5), 5);
     struct sto_commit c = {.size = 10, .desc = STR("")};
     char name[STO_NAME_MAX + 1];
@@ -258,12 +261,11 @@ static void slaves_and_links_have_their_own_names(void **state)
     put(f, STR(""), STR("master"), master);
     for (int again = 0; again < 2; again++) {
         struct sto_file *file = NULL;
-        assert_int_equal(sto_file_open(f->s, 0, 5, &file), 0);
+        assert_int_equal(sto_file_open(f->s, 0, 5, STO_NATIVE, &file), 0);
         assert_int_equal(write(sto_file_fd(file), "slave", 5), 5);
         struct sto_commit c = {.size = 5,
                                .ext = "jpg",
                                .desc = STR(""),
-                               .flags = STO_NATIVE,
                                .master = str_c(master),
                                .prefix = STR("_150")};
         assert_int_equal(sto_file_commit(&file, &c, name), again ? -EEXIST : 0);
@@ -283,6 +285,104 @@ static void slaves_and_links_have_their_own_names(void **state)
     l.target = str_c(master);
     assert_int_equal(sto_make_link(f->s, &l, link), 0);
     assert_content(f, link, STR("master"));
+}
+
+static void only_a_gateway_may_change_what_a_gateway_stored(void **state)
+{
+    struct fixture *f = *state;
+    enum { PACKED, PLAIN, NATIVE_PACKED, NATIVE_PLAIN, APPENDER, LINK, COPY, N };
+    static const int may[N] = {-EPERM, -EPERM};
+    char names[N][STO_NAME_MAX + 1];
+    put(f, STR("a"), STR("1"), names[PACKED]);
+    commit_file(f, STR("b"), STR("22"), 0, names[PLAIN]);
+    struct sto_put p = {.kind = DFS_PUT_OBJECT, .flags = STO_NATIVE, .desc = STR(""), .data = STR("3")};
+    assert_int_equal(sto_put_batch(f->s, -1, &p, 1), 0);
+    memcpy(names[NATIVE_PACKED], p.name, sizeof(p.name));
+    commit_file(f, STR(""), STR("44"), STO_NATIVE, names[NATIVE_PLAIN]);
+    commit_file(f, STR(""), STR("55"), STO_NATIVE | STO_APPENDER, names[APPENDER]);
+    struct sto_link l = {.target = str_c(names[PLAIN])};
+    assert_int_equal(sto_make_link(f->s, &l, names[LINK]), 0);
+    l.target = str_c(names[PACKED]);
+    assert_int_equal(sto_make_link(f->s, &l, names[COPY]), 0);
+    for (int again = 0; again < 2; again++) {
+        for (unsigned i = 0; i < N; i++)
+            assert_int_equal(sto_client_may_change(f->s, str_c(names[i])), may[i]);
+        reopen(f);
+    }
+    struct str all[N];
+    int results[N];
+    for (unsigned i = 0; i < N; i++)
+        all[i] = str_c(names[i]);
+    assert_int_equal(sto_delete_batch(f->s, all + LINK, 2, results), 0);
+    assert_content(f, names[PLAIN], STR("22"));
+    assert_content(f, names[PACKED], STR("1"));
+    assert_int_equal(sto_delete_batch(f->s, all, LINK, results), 0); /* a gateway's own, and replication's */
+    for (unsigned i = 0; i < N; i++) {
+        assert_true(i >= LINK || results[i] == 0);
+        assert_int_equal(sto_client_may_change(f->s, all[i]), -ENOENT);
+    }
+    assert_int_equal(sto_client_may_change(f->s, STR("M00/00/00/..")), -EINVAL);
+}
+
+static void a_replica_is_whose_its_record_says(void **state)
+{
+    struct fixture *f = *state;
+    char name[STO_NAME_MAX + 1], link[STO_NAME_MAX + 1];
+    commit_file(f, STR(""), STR("22"), STO_NATIVE, name);
+    struct sto_link l = {.target = str_c(name)};
+    assert_int_equal(sto_make_link(f->s, &l, link), 0);
+    assert_int_equal(sto_replica_owner(f->s, str_c(link), 0), 0);
+    assert_int_equal(sto_client_may_change(f->s, str_c(name)), 0);
+    assert_int_equal(sto_replica_owner(f->s, str_c(name), 0), 0);
+    assert_int_equal(sto_client_may_change(f->s, str_c(name)), -EPERM);
+    assert_int_equal(sto_replica_owner(f->s, str_c(name), 0), 0);
+    assert_int_equal(sto_replica_owner(f->s, str_c(name), STO_NATIVE), 0);
+    assert_int_equal(sto_client_may_change(f->s, str_c(name)), 0);
+    for (unsigned i = 0; i < 2; i++) { /* as a puller makes them */
+        struct sto_file *file = NULL;
+        uint8_t flags = i ? STO_NATIVE : 0;
+        assert_int_equal(sto_file_open(f->s, 0, 2, flags, &file), 0);
+        assert_int_equal(write(sto_file_fd(file), "22", 2), 2);
+        assert_int_equal(sto_replica_file(f->s, &file, str_c(name), 2, 1700000000), 0);
+        assert_int_equal(sto_client_may_change(f->s, str_c(name)), flags ? 0 : -EPERM);
+    }
+}
+
+/* An object may hold anything, so also what looks like a file in a pack. */
+static void content_that_imitates_a_packed_file_is_none(void **state)
+{
+    struct fixture *f = *state;
+    char outer[STO_NAME_MAX + 1], inner[STO_NAME_MAX + 1];
+    struct sto_put p = {.kind = DFS_PUT_OBJECT, .flags = STO_NATIVE, .desc = STR(""), .data = STR("prey")};
+    assert_int_equal(sto_put_batch(f->s, -1, &p, 1), 0);
+    struct sto_view v;
+    assert_int_equal(sto_open_read(f->s, str_c(p.name), &v), 0);
+    enum { HEADS = STO_REC_HEAD + DFS_TRUNK_HEADER, AWAY = 4 * STO_REC_ALIGN };
+    char bytes[AWAY + HEADS + 4] = "";
+    assert_int_equal(pread(v.fd, bytes + AWAY - DFS_TRUNK_HEADER, HEADS + 4, (off_t)v.offset - HEADS), HEADS + 4);
+    close(v.fd);
+    put(f, STR(""), str_of(bytes, sizeof(bytes)), outer);
+    struct dfs_fileid id;
+    assert_int_equal(dfs_filename_parse(str_c(p.name), &id), 0);
+    struct dfs_fileid_parts parts = {
+        .high = id.at.high,
+        .low = id.at.low,
+        .kind = DFS_FILE_TRUNK,
+        .created_s = id.created_s,
+        .size = id.size,
+        .crc32 = id.crc32,
+        .trunk = id.trunk,
+    };
+    memcpy(parts.source, id.source, sizeof(parts.source));
+    memcpy(parts.tail, id.tail.p, DFS_TAIL7);
+    assert_int_equal(sto_open_read(f->s, str_c(outer), &v), 0);
+    close(v.fd);
+    parts.trunk.offset = (uint32_t)v.offset + AWAY - DFS_TRUNK_HEADER + STO_REC_HEAD;
+    inner[dfs_filename_build(&parts, inner)] = '\0';
+    assert_int_equal(sto_open_read(f->s, str_c(inner), &v), 0);
+    close(v.fd);
+    assert_int_equal(sto_client_may_change(f->s, str_c(p.name)), 0);
+    assert_int_equal(sto_client_may_change(f->s, str_c(inner)), -ENOENT);
 }
 
 static void names_that_can_not_be_are_refused(void **state)
@@ -406,6 +506,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(metadata_is_set_changed_removed_and_goes_with_its_file, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(slaves_and_links_have_their_own_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_a_gateway_may_change_what_a_gateway_stored, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replica_is_whose_its_record_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(content_that_imitates_a_packed_file_is_none, setup, teardown),
         cmocka_unit_test_setup_teardown(names_that_can_not_be_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clock_that_jumps_changes_no_order_and_makes_no_name_twice, setup,
                                         teardown),
