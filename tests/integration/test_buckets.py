@@ -113,6 +113,15 @@ def test_object_operations_we_do_not_offer_never_fall_through(cluster, s3, bucke
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"original"
 
 
+def test_a_document_has_a_ceiling(cluster, bucket):
+    """Said by its length, before any of it is read."""
+    raw = Raw(cluster)
+    big = b"<Tagging>" + b" " * (5 << 20) + b"</Tagging>"
+    answer = raw.request("PUT", f"/{bucket}", query=[("tagging", "")], body=big)
+    assert (answer.status, answer.code) == (400, "MaxMessageLengthExceeded"), answer
+    assert raw.request("GET", f"/{bucket}", query=[("tagging", "")]).code == "NoSuchTagSet"
+
+
 def test_options_we_do_not_honour_are_refused(cluster, bucket):
     raw = Raw(cluster)
     for header, value in (("x-amz-server-side-encryption", "aws:kms:dsse"), ("x-amz-object-lock-mode", "GOVERNANCE"),
