@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/dfs/describe.h"
 
-enum { VERSION_1 = 1, VERSION_2 = 2, SECTIONS_MAX = 16 };
+enum { VERSION_1 = 1, VERSION_2 = 2, VERSION_3 = 3, SECTIONS_MAX = 16 };
 
 void s3_desc_encode(const struct s3_desc *d, struct buf *out)
 {
-    buf_u8(out, VERSION_2);
+    buf_u8(out, VERSION_3);
     buf_u8(out, (uint8_t)d->kind);
     buf_u64(out, d->number);
     buf_u64(out, d->committed);
@@ -23,17 +23,18 @@ int s3_desc_decode(struct str bytes, struct s3_desc *ret)
     struct s3_desc d = {.version = rd_u8(&in)};
     uint8_t kind = rd_u8(&in);
     d.number = rd_u64(&in);
-    if (d.version == VERSION_2) {
+    if (d.version >= VERSION_2) {
         d.committed = rd_u64(&in);
-        d.index = rd_u64(&in);
+        d.index = d.version >= VERSION_3 ? rd_u64(&in) : 0;
         d.bid = rd_u64(&in);
     }
     d.bucket = rd_lstr(&in);
     d.owner_id = rd_lstr(&in);
     d.key = rd_lstr(&in);
     bool known = d.version == VERSION_1 ? kind >= S3_DESC_PUT && kind <= S3_DESC_UNBUCKET
-                                        : d.version == VERSION_2 && kind >= S3_DESC_PUT &&
-                                              kind <= S3_DESC_BASELINE && kind != S3_DESC_V1_DELETE;
+                                        : d.version >= VERSION_2 && d.version <= VERSION_3 &&
+                                              kind >= S3_DESC_PUT && kind <= S3_DESC_BASELINE &&
+                                              kind != S3_DESC_V1_DELETE;
     if (in.bad || !known)
         return -EBADMSG;
     d.kind = kind;

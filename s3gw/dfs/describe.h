@@ -4,9 +4,9 @@
  * describe - self-descriptions: what a storage keeps beside the data, and notes, so that the key
  * index can be rebuilt from the storages alone. Versioned; decode reads all earlier versions.
  *
- * Version 2:
+ * Version 3:
  *
- *   u8 2, u8 kind, u64 number, u64 committed, u64 index, u64 bid, lstr bucket name, lstr bucket owner id,
+ *   u8 3, u8 kind, u64 number, u64 committed, u64 index, u64 bid, lstr bucket name, lstr bucket owner id,
  *   lstr key, rest: by kind
  *
  *     number     from s3_index_number(): unique and rising. Of several statements about one thing
@@ -37,7 +37,9 @@
  *     UNUSER    nothing: the user is gone, and their keys
  *     KEY       key record with its secret sealed (core/secretbox.h) (key: the access key)
  *     UNKEY     nothing: the access key is gone
- *     BASELINE  nothing: every thing there is has been described in version 2; version 1 is history
+ *     BASELINE  nothing: every thing there is has been described in version 2 or later; version 1 is history
+ *
+ * Version 2, written by earlier builds: as version 3, without index.
  *
  * Version 1, written by earlier builds: u8 1, u8 kind, u64 number, lstr bucket name, lstr owner id,
  * lstr key, rest. Numbers are microseconds of the wall clock, as they are now. Kinds: PUT (object record
@@ -69,11 +71,11 @@ enum s3_desc_kind {
 };
 
 struct s3_desc {
-    uint8_t version; /* decode: 1 or 2 */
+    uint8_t version; /* decode: 1 to 3 */
     enum s3_desc_kind kind;
     uint64_t number;
-    uint64_t committed; /* 0 in version 1, like index and bid */
-    uint64_t index;
+    uint64_t committed; /* 0 in version 1, like bid */
+    uint64_t index;     /* 0 in versions 1 and 2: not said */
     uint64_t bid;
     struct str bucket;
     struct str owner_id;
@@ -81,7 +83,7 @@ struct s3_desc {
     struct str rest;
 };
 
-void s3_desc_encode(const struct s3_desc *d, struct buf *out);        /* in version 2 */
+void s3_desc_encode(const struct s3_desc *d, struct buf *out);        /* in version 3 */
 int s3_desc_decode(struct str bytes, struct s3_desc *ret) MUST_CHECK; /* 0 or -EBADMSG; views */
 /* Was it said by another index than @own? */
 static inline bool s3_desc_is_foreign(const struct s3_desc *d, uint64_t own)
