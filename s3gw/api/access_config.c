@@ -15,16 +15,6 @@
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
 
-static enum s3err parse(struct s3_req *q, const char *root, struct s3_node **ret)
-{
-    int r = s3_xml_parse(q->body, root, &q->arena, ret);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r == -EBADMSG)
-        return S3ERR_MALFORMED_XML;
-    return s3err_from_errno(r, S3_THING_OTHER);
-}
-
 /* --- policy --- */
 
 enum s3err s3_h_get_bucket_policy(struct s3_req *q)
@@ -98,7 +88,7 @@ enum s3err s3_h_get_public_access_block(struct s3_req *q)
 enum s3err s3_h_put_public_access_block(struct s3_req *q)
 {
     struct s3_node *root;
-    enum s3err e = parse(q, "PublicAccessBlockConfiguration", &root);
+    enum s3err e = s3_document(q, "PublicAccessBlockConfiguration", &root);
     if (e != S3ERR_OK)
         return e;
     char bits = 0;
@@ -134,7 +124,7 @@ enum s3err s3_h_get_bucket_ownership_controls(struct s3_req *q)
 enum s3err s3_h_put_bucket_ownership_controls(struct s3_req *q)
 {
     struct s3_node *root;
-    enum s3err e = parse(q, "OwnershipControls", &root);
+    enum s3err e = s3_document(q, "OwnershipControls", &root);
     if (e != S3ERR_OK)
         return e;
     struct str name = str_trim(s3_node_text(s3_node_child(root, "Rule"), "ObjectOwnership"));

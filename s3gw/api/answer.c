@@ -5,6 +5,7 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/core/httpdate.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
 
 void s3_resp_etag(struct s3_req *q, const struct s3_etag *e)
@@ -62,6 +63,14 @@ void s3_xml_owner(struct s3_req *q, struct buf *b, const char *name, struct str 
     s3_xml_text(b, "ID", user_id);
     s3_xml_text(b, "DisplayName", display);
     s3_xml_close(b, name);
+}
+
+enum s3err s3_document(struct s3_req *q, const char *root, struct s3_node **ret)
+{
+    int r = s3_xml_parse(q->body, root, &q->arena, ret);
+    if (r == -ENODATA)
+        return S3ERR_MISSING_REQUEST_BODY_ERROR;
+    return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
 }
 
 enum s3err s3_param_limit(struct s3_req *q, struct str name, size_t max, size_t *ret)

@@ -11,6 +11,8 @@
 #include "s3gw/core/etag.h"
 #include "s3gw/core/req.h"
 
+struct s3_node;
+
 /* --- headers --- */
 void s3_resp_etag(struct s3_req *q, const struct s3_etag *e);
 /* RFC 1123 in GMT, whole seconds. */
@@ -32,6 +34,8 @@ void s3_xml_owner(struct s3_req *q, struct buf *b, const char *name, struct str 
 
 /* --- questions --- */
 
+/* The document in the body, its root named @root. MissingRequestBodyError, MalformedXML. Arena. */
+enum s3err s3_document(struct s3_req *q, const char *root, struct s3_node **ret);
 /*
  * A paging limit such as max-keys: absent or empty gives @max, above it is cut. InvalidArgument
  * when it is no number from 0 to 2147483647.

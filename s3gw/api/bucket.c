@@ -270,11 +270,9 @@ enum s3err s3_h_get_bucket_versioning(struct s3_req *q)
 enum s3err s3_h_put_bucket_versioning(struct s3_req *q)
 {
     struct s3_node *root;
-    int r = s3_xml_parse(q->body, "VersioningConfiguration", &q->arena, &root);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r < 0)
-        return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
+    enum s3err e = s3_document(q, "VersioningConfiguration", &root);
+    if (e != S3ERR_OK)
+        return e;
     struct str status = str_trim(s3_node_text(root, "Status"));
     struct str mfa = str_trim(s3_node_text(root, "MfaDelete"));
     if (str_eq(mfa, STR("Enabled")))
@@ -287,7 +285,7 @@ enum s3err s3_h_put_bucket_versioning(struct s3_req *q)
         return s3_errm(q, S3ERR_INVALID_BUCKET_STATE,
                        "An Object Lock configuration is present on this bucket, so the "
                        "versioning state cannot be changed.");
-    r = s3_commit_versioning(q, status);
+    int r = s3_commit_versioning(q, status);
     if (r == -ENOENT)
         return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
     return s3err_from_errno(r, S3_THING_BUCKET);

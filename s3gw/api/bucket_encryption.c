@@ -79,12 +79,8 @@ enum s3err s3_bucket_encryption_parse(struct s3_req *q, const struct s3_node *ro
 static enum s3err parse(struct s3_req *q, struct s3_sse_defaults *d)
 {
     struct s3_node *root;
-    int r = s3_xml_parse(q->body, "ServerSideEncryptionConfiguration", &q->arena, &root);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r < 0)
-        return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
-    return s3_bucket_encryption_parse(q, root, d);
+    enum s3err e = s3_document(q, "ServerSideEncryptionConfiguration", &root);
+    return e == S3ERR_OK ? s3_bucket_encryption_parse(q, root, d) : e;
 }
 
 enum s3err s3_h_put_bucket_encryption(struct s3_req *q)

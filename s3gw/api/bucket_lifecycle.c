@@ -43,12 +43,8 @@ enum s3err s3_h_get_bucket_lifecycle(struct s3_req *q)
 static enum s3err parse(struct s3_req *q, enum s3_life_minimum minimum, struct buf *record)
 {
     struct s3_node *root;
-    int r = s3_xml_parse(q->body, "LifecycleConfiguration", &q->arena, &root);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r < 0)
-        return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
-    return s3_life_parse(q, root, minimum, record);
+    enum s3err e = s3_document(q, "LifecycleConfiguration", &root);
+    return e == S3ERR_OK ? s3_life_parse(q, root, minimum, record) : e;
 }
 
 enum s3err s3_h_put_bucket_lifecycle(struct s3_req *q)

@@ -131,18 +131,18 @@ enum s3err s3_h_put_bucket_logging(struct s3_req *q)
 {
     static const char *const names[] = {"LoggingEnabled", NULL};
     struct s3_node *root;
-    int r = s3_xml_parse(q->body, "BucketLoggingStatus", &q->arena, &root);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r < 0 || !only(root, names))
-        return r < 0 && r != -EBADMSG ? s3err_from_errno(r, S3_THING_OTHER) : S3ERR_MALFORMED_XML;
+    enum s3err e = s3_document(q, "BucketLoggingStatus", &root);
+    if (e == S3ERR_OK && !only(root, names))
+        e = S3ERR_MALFORMED_XML;
+    if (e != S3ERR_OK)
+        return e;
     const struct s3_node *enabled = s3_node_child(root, "LoggingEnabled");
     if (!enabled)
         return s3_bucket_doc(q->bkt, DOC).p ? s3_keep_bucket_doc(q, DOC, STR_NULL) : S3ERR_OK;
     struct s3_logging l = {0};
     struct s3_bucket target;
     AUTO(buf_free) struct buf record = BUF(2 * ACL_MAX);
-    enum s3err e = s3_logging_parse(q, enabled, &l);
+    e = s3_logging_parse(q, enabled, &l);
     if (e == S3ERR_OK)
         e = check_target(q, &l, &target);
     if (e == S3ERR_OK)

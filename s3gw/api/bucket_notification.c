@@ -226,12 +226,9 @@ enum s3err s3_h_put_bucket_notification(struct s3_req *q)
     struct s3_node *root;
     struct s3_notify_rule *rules;
     size_t n;
-    int r = s3_xml_parse(q->body, "NotificationConfiguration", &q->arena, &root);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r < 0)
-        return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
-    enum s3err e = s3_notification_parse(q, root, &rules, &n);
+    enum s3err e = s3_document(q, "NotificationConfiguration", &root);
+    if (e == S3ERR_OK)
+        e = s3_notification_parse(q, root, &rules, &n);
     if (e == S3ERR_OK)
         e = check_targets(q, rules, n);
     if (e != S3ERR_OK)

@@ -17,16 +17,6 @@
 /* Once suspended, always said: as AWS. The text itself. */
 static const struct str ACCELERATE = STR_INIT("accelerate");
 
-static enum s3err parse(struct s3_req *q, const char *root, struct s3_node **ret)
-{
-    int r = s3_xml_parse(q->body, root, &q->arena, ret);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r == -EBADMSG)
-        return S3ERR_MALFORMED_XML;
-    return s3err_from_errno(r, S3_THING_OTHER);
-}
-
 static enum s3err not_offered(struct s3_req *q, const char *what)
 {
     return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "%s is not implemented.", what);
@@ -44,7 +34,7 @@ enum s3err s3_h_get_bucket_accelerate(struct s3_req *q)
 enum s3err s3_h_put_bucket_accelerate(struct s3_req *q)
 {
     struct s3_node *root;
-    enum s3err e = parse(q, "AccelerateConfiguration", &root);
+    enum s3err e = s3_document(q, "AccelerateConfiguration", &root);
     if (e != S3ERR_OK)
         return e;
     struct str status = str_trim(s3_node_text(root, "Status"));
@@ -64,7 +54,7 @@ enum s3err s3_h_get_bucket_request_payment(struct s3_req *q)
 enum s3err s3_h_put_bucket_request_payment(struct s3_req *q)
 {
     struct s3_node *root;
-    enum s3err e = parse(q, "RequestPaymentConfiguration", &root);
+    enum s3err e = s3_document(q, "RequestPaymentConfiguration", &root);
     if (e != S3ERR_OK)
         return e;
     struct str payer = str_trim(s3_node_text(root, "Payer"));

@@ -32,12 +32,9 @@ enum s3err s3_h_put_bucket_cors(struct s3_req *q)
 {
     struct s3_node *root;
     struct s3_cors c;
-    int r = s3_xml_parse(q->body, "CORSConfiguration", &q->arena, &root);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r < 0)
-        return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
-    enum s3err e = s3_cors_parse(q, root, &c);
+    enum s3err e = s3_document(q, "CORSConfiguration", &root);
+    if (e == S3ERR_OK)
+        e = s3_cors_parse(q, root, &c);
     if (e != S3ERR_OK)
         return e;
     AUTO(buf_free) struct buf doc = BUF(64 * 1024); /* AWS: 64 KB for the whole configuration */

@@ -167,16 +167,6 @@ bool s3_may_bypass_governance(struct s3_req *q, struct str key)
 
 /* --- the bucket's configuration --- */
 
-static enum s3err parse(struct s3_req *q, const char *root, struct s3_node **ret)
-{
-    int r = s3_xml_parse(q->body, root, &q->arena, ret);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r == -EBADMSG)
-        return S3ERR_MALFORMED_XML;
-    return s3err_from_errno(r, S3_THING_OTHER);
-}
-
 static enum s3err default_of(struct s3_req *q, const struct s3_node *root,
                              struct retention_rule *ret)
 {
@@ -204,7 +194,7 @@ enum s3err s3_h_put_object_lock_configuration(struct s3_req *q)
 {
     struct s3_node *root;
     struct retention_rule r;
-    enum s3err e = parse(q, "ObjectLockConfiguration", &root);
+    enum s3err e = s3_document(q, "ObjectLockConfiguration", &root);
     if (e == S3ERR_OK && !str_eq(str_trim(s3_node_text(root, "ObjectLockEnabled")), STR("Enabled")))
         e = S3ERR_MALFORMED_XML;
     if (e == S3ERR_OK)

@@ -32,14 +32,6 @@ static enum s3err object_with_lock(struct s3_req *q, struct s3_object *o, struct
     return e;
 }
 
-static enum s3err document(struct s3_req *q, const char *root, struct s3_node **ret)
-{
-    int r = s3_xml_parse(q->body, root, &q->arena, ret);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
-}
-
 /* --- reading --- */
 
 enum s3err s3_h_get_object_retention(struct s3_req *q)
@@ -152,7 +144,7 @@ enum s3err s3_h_put_object_retention(struct s3_req *q)
 {
     struct s3_node *root;
     struct s3_lock asked = {0};
-    enum s3err e = document(q, "Retention", &root);
+    enum s3err e = s3_document(q, "Retention", &root);
     if (e != S3ERR_OK)
         return e;
     struct str mode = str_trim(s3_node_text(root, "Mode")),
@@ -175,7 +167,7 @@ enum s3err s3_h_put_object_retention(struct s3_req *q)
 enum s3err s3_h_put_object_legal_hold(struct s3_req *q)
 {
     struct s3_node *root;
-    enum s3err e = document(q, "LegalHold", &root);
+    enum s3err e = s3_document(q, "LegalHold", &root);
     if (e != S3ERR_OK)
         return e;
     struct str status = str_trim(s3_node_text(root, "Status"));

@@ -36,11 +36,9 @@ enum s3err s3_tags_of_xml(struct s3_req *q, const struct s3_node *set, size_t ma
 static enum s3err document(struct s3_req *q, size_t max, struct str *ret)
 {
     struct s3_node *root;
-    int r = s3_xml_parse(q->body, "Tagging", &q->arena, &root);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r < 0)
-        return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
+    enum s3err e = s3_document(q, "Tagging", &root);
+    if (e != S3ERR_OK)
+        return e;
     const struct s3_node *set = s3_node_child(root, "TagSet");
     return set ? s3_tags_of_xml(q, set, max, ret) : S3ERR_MALFORMED_XML;
 }

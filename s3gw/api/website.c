@@ -54,12 +54,9 @@ enum s3err s3_h_put_bucket_website(struct s3_req *q)
 {
     struct s3_node *root;
     struct s3_website w;
-    int r = s3_xml_parse(q->body, "WebsiteConfiguration", &q->arena, &root);
-    if (r == -ENODATA)
-        return S3ERR_MISSING_REQUEST_BODY_ERROR;
-    if (r < 0)
-        return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
-    enum s3err e = s3_website_parse(q, root, &w);
+    enum s3err e = s3_document(q, "WebsiteConfiguration", &root);
+    if (e == S3ERR_OK)
+        e = s3_website_parse(q, root, &w);
     if (e != S3ERR_OK)
         return e;
     AUTO(buf_free) struct buf doc = BUF(CONFIGURATION_MAX);
