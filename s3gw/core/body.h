@@ -51,7 +51,7 @@ struct s3_body_plan {
     bool compute_crc64_too;       /* UploadPart: CRC64NVME besides */
     bool has_range;               /* a form's content-length-range: bytes of its file */
     uint64_t range_min, range_max;
-    /* Once the body is complete, by http/exchange.c: what was computed; alg NONE: nothing. */
+    /* Once the body is complete, by http/intake.c: what was computed; alg NONE: nothing. */
     struct s3_checksum got, got_crc64;
 };
 

@@ -6,19 +6,16 @@
  */
 #include "s3gw/http/exchange.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
-
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "s3gw/api/cors.h"
 #include "s3gw/api/notice.h"
-#include "s3gw/auth/post_form.h"
-#include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/op.h"
 #include "s3gw/http/bucketlog.h"
+#include "s3gw/http/head.h"
 #include "s3gw/http/health.h"
+#include "s3gw/http/intake.h"
 #include "s3gw/http/pipeline.h"
 #include "s3gw/http/refusal.h"
 #include "s3gw/policy/rate.h"
@@ -26,7 +23,6 @@
 enum {
     DRAIN_MAX = 16 * 1024 * 1024, /* a refused body up to this is read away, so that the connection
                                      and the answer survive; beyond, the connection is closed */
-    HEADERS_MAX = 8 * 1024,       /* s3-behaviours 1 */
 };
 
 /* ---- birth and death ---- */
@@ -72,6 +68,12 @@ static void drop_sink(struct s3_exchange *x)
         sink->abort(&x->req);
 }
 
+void s3_exchange_fail(struct s3_exchange *x, enum s3err e)
+{
+    x->result = e;
+    drop_sink(x);
+}
+
 void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **exchange,
                            enum MHD_RequestTerminationCode why)
 {
@@ -95,91 +97,6 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
                            why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     }
     free_exchange(x);
-}
-
-/* ---- the head ---- */
-
-static enum s3_method method_of(const char *name)
-{
-    static const struct {
-        const char *name;
-        enum s3_method method;
-    } known[] = {{"GET", S3_GET},   {"HEAD", S3_HEAD},     {"PUT", S3_PUT},
-                 {"POST", S3_POST}, {"DELETE", S3_DELETE}, {"OPTIONS", S3_OPTIONS}};
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (strcmp(name, known[i].name) == 0)
-            return known[i].method;
-    return S3_OTHER_METHOD;
-}
-
-static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const char *key,
-                                   size_t key_n, const char *value, size_t value_n)
-{
-    (void)kind;
-    struct s3_req *q = arg;
-    q->headers[q->nheaders++] =
-        (struct s3_pair){str_of(key, key_n), str_trim(str_of(value ? value : "", value_n))};
-    return MHD_YES;
-}
-
-static struct str peer_text(struct s3_exchange *x)
-{
-    const union MHD_ConnectionInfo *i =
-        MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char text[INET6_ADDRSTRLEN] = "";
-    if (i && i->client_addr->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)i->client_addr)->sin_addr,
-                  text, sizeof(text));
-    else if (i && i->client_addr->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)i->client_addr)->sin6_addr,
-                  text, sizeof(text));
-    return arena_str(&x->req.arena, str_c(text));
-}
-
-/* User metadata has a limit of its own, which is told by its own error. */
-static enum s3err section_size(struct s3_req *q)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < q->nheaders; i++)
-        if (!str_istarts(q->headers[i].name, STR("x-amz-meta-")))
-            n += q->headers[i].name.n + q->headers[i].value.n + strlen(": \r\n");
-    if (n <= HEADERS_MAX)
-        return S3ERR_OK;
-    return s3_err(q, S3ERR_REQUEST_HEADER_SECTION_TOO_LARGE, "MaxSizeAllowed",
-                  arena_printf(&q->arena, "%d", HEADERS_MAX));
-}
-
-/* Two lengths that differ: a proxy before us may have gone by the other one (RFC 9112, 6.3). */
-static enum s3err one_length(struct s3_req *q)
-{
-    struct str first = s3_req_header(q, STR("content-length"));
-    for (size_t i = 0; i < q->nheaders; i++)
-        if (str_ieq(q->headers[i].name, STR("content-length")) &&
-            !str_eq(q->headers[i].value, first)) {
-            q->resp.close = true;
-            return s3_errm(q, S3ERR_BAD_REQUEST, "Two Content-Length headers that differ.");
-        }
-    return S3ERR_OK;
-}
-
-/* Views of names and values stay valid until the request is completed: they lie in the connection's
- * pool. */
-static enum s3err read_head(struct s3_exchange *x, const char *method)
-{
-    struct s3_req *q = &x->req;
-    x->seen = true;
-    q->now_ms = dfs_now_ms();
-    q->method = method_of(method);
-    q->method_name = str_c(method);
-    q->peer = peer_text(x);
-    int n = MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, NULL, NULL);
-    q->headers = arena_alloc(&q->arena, (size_t)MAX(n, 1) * sizeof(q->headers[0]));
-    if (!q->headers || !q->raw_path.p || !q->peer.p)
-        return S3ERR_SLOW_DOWN;
-    MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, take_header, q);
-    q->host = s3_req_header(q, STR("host"));
-    enum s3err e = section_size(q);
-    return e == S3ERR_OK ? one_length(q) : e;
 }
 
 /* ---- away and back ---- */
@@ -228,12 +145,7 @@ void s3_req_done(struct s3_req *q, enum s3err e)
     s3_req_more(q);
 }
 
-/*
- * Suspend, in the place reserved, until s3_req_done() or s3_req_more(), for which `turn` was set to
- * HERE before anybody could call them. False: one of them has been called already, nothing was
- * suspended.
- */
-static bool go_away(struct s3_exchange *x)
+bool s3_exchange_go_away(struct s3_exchange *x)
 {
     if (atomic_load(&x->turn) == S3_TURN_BACK) {
         s3_exchange_release(x->http);
@@ -261,11 +173,6 @@ static void head_on_worker(void *arg)
     ask_on_worker(arg, s3_pipeline_head);
 }
 
-static void form_on_worker(void *arg)
-{
-    ask_on_worker(arg, s3_pipeline_form);
-}
-
 static void run_on_worker(void *arg)
 {
     struct s3_exchange *x = arg;
@@ -291,6 +198,16 @@ static bool to_worker(struct s3_exchange *x, void (*run)(void *))
         s3_exchange_resume(x);
     }
     return true;
+}
+
+static void form_on_worker(void *arg)
+{
+    ask_on_worker(arg, s3_pipeline_form);
+}
+
+bool s3_exchange_judge_form(struct s3_exchange *x)
+{
+    return to_worker(x, form_on_worker);
 }
 
 /* ---- the answer ---- */
@@ -353,171 +270,21 @@ static enum MHD_Result answer(struct s3_exchange *x)
     return ok;
 }
 
-/* ---- the body ---- */
-
-static enum s3err keep_whole(void *arg, struct str piece)
-{
-    struct s3_exchange *x = arg;
-    buf_adds(&x->whole, piece);
-    return buf_err(&x->whole) == 0        ? S3ERR_OK
-           : buf_err(&x->whole) == -E2BIG ? S3ERR_MAX_MESSAGE_LENGTH_EXCEEDED
-                                          : S3ERR_SLOW_DOWN;
-}
-
-static enum s3err to_sink(void *arg, struct str piece)
-{
-    struct s3_exchange *x = arg;
-    return x->req.sink->data(&x->req, piece);
-}
-
-static void fail(struct s3_exchange *x, enum s3err e)
-{
-    x->result = e;
-    drop_sink(x);
-}
-
-/* False: there is none; the connection was suspended. */
-static bool wait_for_room(struct s3_exchange *x, size_t n)
-{
-    struct s3_req *q = &x->req;
-    for (;;) {
-        atomic_store(&x->turn, S3_TURN_HERE);
-        if (q->sink->room(q, n))
-            return true;
-        if (!s3_exchange_reserve(x->http)) {
-            fail(x, S3ERR_SLOW_DOWN);
-            return true;
-        }
-        if (go_away(x))
-            return false;
-    }
-}
-
-/* One piece. False: there is no room; the connection was suspended and the piece will come again.
- */
-static bool take_piece(struct s3_exchange *x, struct str piece)
-{
-    struct s3_req *q = &x->req;
-    if (x->result != S3ERR_PENDING || q->op->body == S3_BODY_NONE) {
-        x->drained += piece.n;
-        return true;
-    }
-    if (q->sink && !wait_for_room(x, piece.n))
-        return false;
-    if (x->result != S3ERR_PENDING)
-        return true;
-    enum s3err e = s3_body_push(x->body, piece, q->sink ? to_sink : keep_whole, x);
-    if (e != S3ERR_OK)
-        fail(x, e);
-    else if (q->sink && q->sink->settle)
-        q->sink->settle(q);
-    return true;
-}
-
-/* ---- a form: fields, then the file, which is data ---- */
-
-static enum s3err form_data(void *arg, struct str piece)
-{
-    struct s3_exchange *x = arg;
-    return s3_body_push(x->body, piece, to_sink, x);
-}
-
-static enum s3err open_form(struct s3_exchange *x)
-{
-    return s3_form_new(&x->req, &(struct s3_form_out){form_data, x}, &x->form);
-}
-
-/* Its fields are known. True: the connection was suspended, a worker judges them. */
-static bool judge_form(struct s3_exchange *x)
-{
-    enum s3err e = s3_post_open(&x->req, x->form);
-    if (e == S3ERR_OK)
-        e = s3_pipeline_form(&x->req);
-    if (e == S3ERR_WOULD_BLOCK)
-        return to_worker(x, form_on_worker);
-    if (e != S3ERR_OK)
-        x->result = e;
-    return false;
-}
-
-/* Some bytes. What is left of *in, when the connection was suspended, will come again. */
-static void take_form(struct s3_exchange *x, struct str *in)
-{
-    struct s3_req *q = &x->req;
-    while (in->n > 0 && x->result == S3ERR_PENDING) {
-        if (q->sink && !x->body && !(x->body = s3_body_new(q->plan))) {
-            fail(x, S3ERR_SLOW_DOWN);
-            break;
-        }
-        if (q->sink && !wait_for_room(x, in->n + S3_FORM_HELD_MAX))
-            return;
-        if (x->result != S3ERR_PENDING)
-            break;
-        enum s3err e = s3_form_push(x->form, in);
-        if (e == S3ERR_PENDING) {
-            if (judge_form(x))
-                return;
-        } else if (e != S3ERR_OK) {
-            fail(x, e);
-        } else if (q->sink && q->sink->settle) {
-            q->sink->settle(q);
-        }
-    }
-    x->drained += in->n;
-    in->n = 0;
-}
-
-static bool form_complete(struct s3_exchange *x)
-{
-    enum s3err e = x->form ? s3_form_finish(x->form) : S3ERR_OK;
-    if (e != S3ERR_OK)
-        fail(x, e);
-    return e == S3ERR_OK;
-}
-
-/* Content-MD5 of a document; a sink judges its data by itself. */
-static enum s3err check_document(struct s3_exchange *x)
-{
-    struct s3_req *q = &x->req;
-    uint8_t md5[16];
-    if (q->sink || !q->plan->has_md5)
-        return S3ERR_OK;
-    s3_md5(x->whole.p ? x->whole.p : "", x->whole.n, md5);
-    return s3_body_check_md5(q, q->plan, md5);
-}
-
-/* The body is complete. */
-static void finish_body(struct s3_exchange *x)
-{
-    struct s3_req *q = &x->req;
-    if (!form_complete(x) || !x->body)
-        return;
-    enum s3err e = s3_body_finish(x->body, q);
-    if (e == S3ERR_OK)
-        e = check_document(x);
-    if (e != S3ERR_OK) {
-        fail(x, e);
-        return;
-    }
-    s3_body_checksum(x->body, &q->plan->got);
-    if (q->plan->compute_crc64_too)
-        s3_body_crc64(x->body, &q->plan->got_crc64);
-    q->body = buf_str(&x->whole);
-}
+/* ---- the operation ---- */
 
 /* Store what the sink got. True: suspended until that is done. */
 static bool finish_sink(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
     if (!s3_exchange_reserve(x->http)) {
-        fail(x, S3ERR_SLOW_DOWN);
+        s3_exchange_fail(x, S3ERR_SLOW_DOWN);
         return false;
     }
     const struct s3_sink *sink = TAKE(q->sink);
     atomic_store(&x->turn, S3_TURN_HERE);
     enum s3err e = sink->finish(q);
     if (e == S3ERR_PENDING)
-        return go_away(x);
+        return s3_exchange_go_away(x);
     s3_exchange_release(x->http);
     x->result = e;
     return false;
@@ -544,39 +311,18 @@ static bool run(struct s3_exchange *x)
 
 /* ---- libmicrohttpd calls ---- */
 
-static bool expects_continue(const struct s3_req *q)
-{
-    return str_ieq(s3_req_header(q, STR("expect")), STR("100-continue"));
-}
-
-/* Length of the body that will come, as far as the head says. */
-static uint64_t announced(const struct s3_req *q)
-{
-    uint64_t n;
-    if (s3_req_header(q, STR("transfer-encoding")).p)
-        return UINT64_MAX;
-    return str_u64(s3_req_header(q, STR("content-length")), UINT64_MAX, &n) == 0 ? n : 0;
-}
-
 /* The head has been judged. A refusal is sent before the body when the client waits for it, or when
  * the body is too long to be read away. */
 static enum MHD_Result judged(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
     x->state = S3_X_BODY;
-    if (x->result == S3ERR_PENDING && q->op->body == S3_BODY_FORM) {
-        enum s3err e = open_form(x);
-        if (e != S3ERR_OK)
-            fail(x, e);
-    } else if (x->result == S3ERR_PENDING && q->plan) {
-        x->body = s3_body_new(q->plan);
-        if (!x->body)
-            fail(x, S3ERR_SLOW_DOWN);
-    }
+    if (x->result == S3ERR_PENDING)
+        s3_intake_open(x);
     if (x->result == S3ERR_PENDING)
         return MHD_YES;
-    uint64_t n = announced(q);
-    bool waits = expects_continue(q);
+    uint64_t n = s3_head_announced(q);
+    bool waits = s3_head_expects_continue(q);
     if (!waits && !q->resp.close && n <= DRAIN_MAX)
         return MHD_YES;
     q->resp.close = q->resp.close || n > 0;
@@ -585,7 +331,7 @@ static enum MHD_Result judged(struct s3_exchange *x)
 
 static enum MHD_Result on_head(struct s3_exchange *x, const char *method)
 {
-    enum s3err e = read_head(x, method);
+    enum s3err e = s3_head_read(x, method);
     if (e == S3ERR_OK &&
         (s3_health_answer(&x->req) || s3_metrics_answer(x->http->metrics, &x->req))) {
         x->result = S3ERR_OK;
@@ -606,10 +352,7 @@ static enum MHD_Result on_data(struct s3_exchange *x, const char *data, size_t *
 {
     size_t some = MIN(*n, (size_t)64 * 1024);
     struct str rest = str_of(data, some);
-    if (x->form)
-        take_form(x, &rest);
-    else if (take_piece(x, rest))
-        rest.n = 0;
+    s3_intake_take(x, &rest);
     x->received += some - rest.n;
     *n -= some - rest.n;
     /* The rest of an upload that failed is read to its end, so that the client gets the answer. */
@@ -622,7 +365,7 @@ static enum MHD_Result on_end(struct s3_exchange *x)
     if (x->state == S3_X_BODY) {
         x->state = S3_X_RUN;
         if (x->result == S3ERR_PENDING)
-            finish_body(x);
+            s3_intake_finish(x);
         if (x->result == S3ERR_PENDING && run(x))
             return MHD_YES;
     }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exchange - one request on libmicrohttpd: its life, suspension, body in, body out.
- *
- * Private to s3gw/http; the only files that know libmicrohttpd are this and server.c.
+ * exchange - one request on libmicrohttpd: its life, its states, suspension. Private to s3gw/http.
  */
 #ifndef S3_EXCHANGE_H
 #define S3_EXCHANGE_H
@@ -55,6 +53,16 @@ bool s3_exchange_reserve(struct s3_http *h);
 void s3_exchange_release(struct s3_http *h);
 /* Resume, and give the place back. The exchange is the HTTP thread's afterwards. */
 void s3_exchange_resume(struct s3_exchange *x);
+/*
+ * Suspend, in the place reserved, until s3_req_done() or s3_req_more(), for which `turn` was set to
+ * HERE before anybody could call them. False: one of them has been called already, nothing was
+ * suspended.
+ */
+bool s3_exchange_go_away(struct s3_exchange *x);
+/* Suspend, and ask s3_pipeline_form() on a worker. False: no, the result is SlowDown. */
+bool s3_exchange_judge_form(struct s3_exchange *x);
+/* The result, before the operation has run: its sink is dropped. */
+void s3_exchange_fail(struct s3_exchange *x, enum s3err e);
 /* On the HTTP thread, first thing in a call of libmicrohttpd: what others wrote before the resume
  * is seen. */
 void s3_exchange_received(struct s3_exchange *x);
