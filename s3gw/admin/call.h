@@ -22,7 +22,8 @@ struct call {
     int64_t now_ms;
 };
 
-/* {"ok":false,...}: codes are in verbs.h. */
+/* {"ok":false,...}: codes are in verbs.h. Never NULL, which among verbs means that nothing is wrong: without
+ * memory a JSON null, which ends the connection. */
 json_t *s3_call_failure(const char *code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 json_t *s3_call_failed(const char *what, int r);
 /* {"ok":true, @name: @value}; both may be NULL. Takes @value. */

@@ -23,14 +23,26 @@ enum {
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+/* Where a text of @n bytes that was cut there ends with a whole character. */
+static size_t whole_characters(const char *text, size_t n)
+{
+    while (n > 0 && ((unsigned char)text[n - 1] & 0xC0) == 0x80)
+        n--;
+    return n > 0 && (unsigned char)text[n - 1] >= 0xC0 ? n - 1 : n;
+}
+
 json_t *s3_call_failure(const char *code, const char *fmt, ...)
 {
     char text[512];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    int n = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", text);
+    size_t kept = (size_t)MAX(n, 0);
+    if (kept >= sizeof(text))
+        kept = whole_characters(text, sizeof(text) - 1);
+    json_t *j = json_pack("{s:b, s:s, s:o}", "ok", 0, "code", code, "error", s3_call_text(str_of(text, kept)));
+    return j ? j : json_null();
 }
 
 json_t *s3_call_failed(const char *what, int r)

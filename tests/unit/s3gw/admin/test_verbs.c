@@ -72,6 +72,18 @@ static void a_user_comes_with_a_key_and_its_secret_is_shown_once(void **state)
     json_decref(list);
 }
 
+static void a_failure_too_long_to_tell_is_still_one(void **state)
+{
+    (void)state;
+    AUTO(buf_free) struct buf request = BUF(4096);
+    buf_adds(&request, STR("{'verb':'"));
+    for (unsigned i = 0; i < 600; i++)
+        buf_adds(&request, STR("\xC3\xA9")); /* two bytes: the text is cut in the middle of one */
+    buf_adds(&request, STR("'}"));
+    buf_add(&request, "", 1);
+    expect_code(request.p, "usage", "unknown verb");
+}
+
 static void duplicates_are_told_apart(void **state)
 {
     (void)state;
@@ -224,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_INDEX(a_user_comes_with_a_key_and_its_secret_is_shown_once),
+        IN_INDEX(a_failure_too_long_to_tell_is_still_one),
         IN_INDEX(duplicates_are_told_apart),
         IN_INDEX(unfit_arguments_are_named),
         IN_INDEX(root_cannot_be_touched),
