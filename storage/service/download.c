@@ -153,18 +153,5 @@ static int info_work(struct sto_op *op)
 
 void sto_handle_info(struct dfs_req *req)
 {
-    struct dfs_group m;
-    struct str name;
-    struct sto_op *op = sto_op_new(req, sizeof(*op));
-    if (!op)
-        return;
-    int r = dfs_group_head(req->body, &m, &name);
-    if (r == 0)
-        r = sto_op_group_name(op, m.group, name);
-    if (r < 0) {
-        dfs_req_reply(req, r, STR_NULL);
-        return;
-    }
-    sto_forward_note(op);
-    sto_op_run(op, STO_IO_READ, info_work);
+    sto_forward_command(req, STO_IO_READ, info_work);
 }

@@ -40,34 +40,14 @@ static int get_meta_work(struct sto_op *op)
     return r;
 }
 
-/* Commands whose body is "group 16, name" and nothing else. */
-static void group_name_command(struct dfs_req *req, enum sto_iokind kind,
-                               int (*work)(struct sto_op *op))
-{
-    struct dfs_group m;
-    struct str name;
-    struct sto_op *op = sto_op_new(req, sizeof(*op));
-    if (!op)
-        return;
-    int r = dfs_group_head(req->body, &m, &name);
-    if (r == 0)
-        r = sto_op_group_name(op, m.group, name);
-    if (r < 0) {
-        dfs_req_reply(req, r, STR_NULL);
-        return;
-    }
-    sto_forward_note(op);
-    sto_op_run(op, kind, work);
-}
-
 void sto_handle_delete(struct dfs_req *req)
 {
-    group_name_command(req, STO_IO_WRITE, delete_work);
+    sto_forward_command(req, STO_IO_WRITE, delete_work);
 }
 
 void sto_handle_get_meta(struct dfs_req *req)
 {
-    group_name_command(req, STO_IO_READ, get_meta_work);
+    sto_forward_command(req, STO_IO_READ, get_meta_work);
 }
 
 struct set_meta {

@@ -13,6 +13,25 @@ void sto_forward_note(struct sto_op *op)
     op->from_peer = sto_from_peer(op->req);
 }
 
+void sto_forward_command(struct dfs_req *req, enum sto_iokind kind,
+                         int (*work)(struct sto_op *op))
+{
+    struct dfs_group m;
+    struct str name;
+    struct sto_op *op = sto_op_new(req, sizeof(*op));
+    if (!op)
+        return;
+    int r = dfs_group_head(req->body, &m, &name);
+    if (r == 0)
+        r = sto_op_group_name(op, m.group, name);
+    if (r < 0) {
+        dfs_req_reply(req, r, STR_NULL);
+        return;
+    }
+    sto_forward_note(op);
+    sto_op_run(op, kind, work);
+}
+
 static bool may_be_elsewhere(struct sto_op *op)
 {
     struct sto_member self;

@@ -17,6 +17,11 @@
 
 /* On the loop, before the work: keeps whether the question came from a peer. */
 void sto_forward_note(struct sto_op *op);
+/*
+ * On the loop: a command whose body is "group 16, name" and nothing else. @work runs on the pool of the
+ * name's path, and may call what is below.
+ */
+void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(struct sto_op *op));
 /* The same request to the peers: 0 and the first answer in op->out; -ENOENT: nobody has it; -EAGAIN. */
 int sto_forward_call(struct sto_op *op) MUST_CHECK;
 /* A download: *fd is an unnamed file with the asked range, *size bytes of it. Errors as above. */
