@@ -15,6 +15,7 @@
 #include "s3gw/api/source.h"
 #include "s3gw/api/upload_id.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/range.h"
 #include "s3gw/lifecycle/note.h"
 #include "s3gw/index/version.h"
 #include "s3gw/policy/quota.h"
@@ -53,18 +54,17 @@ static enum s3err source_range(struct s3_req *q, uint64_t size, uint64_t *ret_fr
     *ret_length = size;
     if (!v.p)
         return S3ERR_OK;
-    struct str a, b;
-    uint64_t first, last;
-    if (!str_starts(v, STR("bytes=")) || !str_cut(str_from(v, 6), '-', &a, &b) ||
-        str_u64(a, INT64_MAX, &first) < 0 || str_u64(b, INT64_MAX, &last) < 0 || first > last)
+    struct s3_range range;
+    int r = s3_range_parse_copy(v, size, &range);
+    if (r == -EINVAL)
         return bad_range(
             q, v,
             "The x-amz-copy-source-range value must be of the form bytes=first-last where "
             "first and last are the zero-based offsets of the first and last bytes to copy");
-    if (last >= size) /* Differs: InvalidRange in Ceph */
+    if (r == -ERANGE) /* Differs: InvalidRange in Ceph */
         return bad_range(q, v, "Range specified is not valid for source object");
-    *ret_from = first;
-    *ret_length = last - first + 1;
+    *ret_from = range.first;
+    *ret_length = range.last - range.first + 1;
     return S3ERR_OK;
 }
 
@@ -162,6 +162,28 @@ static int commit_moved_part(struct s3_tx *tx, void *arg)
     return s3_upload_put_part(tx, c->bid, c->key, c->upload.useq, &c->part);
 }
 
+/* The source may be deleted while it is read: another look tells. */
+static int missing_is_stale(int r)
+{
+    return r == -ENOENT ? -EAGAIN : r;
+}
+
+/* The part's bytes go where @m says, as one new file, and the part is that file. */
+static int relocate_part(struct s3_req *q, struct part_copy *c, struct s3_relocation *m)
+{
+    int r = s3_relocate(q->gw, &q->arena, m);
+    if (r < 0)
+        return missing_is_stale(r);
+    c->part.extents = &m->to;
+    c->part.nextents = 1;
+    r = s3_index_update(q->gw->index, commit_moved_part, c);
+    if (r == -ERESTART)
+        r = note_and_commit(q, c, commit_moved_part);
+    if (r < 0)
+        s3_relocate_undo(q->gw, m);
+    return r;
+}
+
 /* --- ... or encrypted otherwise --- */
 
 static int describe_part_anew(void *arg, struct buf *out)
@@ -187,18 +209,7 @@ static int commit_part_anew(struct s3_req *q, struct part_copy *c)
                               .arg = &arg};
     arg.md5 = m.md5;
     int r = s3_reader_new(q, &c->source.object, c->source.dek, c->from, p->size, &m.reader);
-    if (r == 0)
-        r = s3_relocate(q->gw, &q->arena, &m);
-    if (r < 0)
-        return r == -ENOENT ? -EAGAIN : r;
-    p->extents = &m.to;
-    p->nextents = 1;
-    r = s3_index_update(q->gw->index, commit_moved_part, c);
-    if (r == -ERESTART)
-        r = note_and_commit(q, c, commit_moved_part);
-    if (r < 0)
-        s3_relocate_undo(q->gw, &m);
-    return r;
+    return r < 0 ? missing_is_stale(r) : relocate_part(q, c, &m);
 }
 
 static int commit_empty_part(struct s3_req *q, struct part_copy *c)
@@ -237,17 +248,7 @@ static int commit_part_copy(struct s3_req *q, struct part_copy *c)
                               .expect = &expect,
                               .describe = describe_moved_part,
                               .arg = &arg};
-    int r = s3_relocate(q->gw, &q->arena, &m);
-    if (r < 0)
-        return r == -ENOENT ? -EAGAIN : r;
-    p->extents = &m.to;
-    p->nextents = 1;
-    r = s3_index_update(q->gw->index, commit_moved_part, c);
-    if (r == -ERESTART)
-        r = note_and_commit(q, c, commit_moved_part);
-    if (r < 0)
-        s3_relocate_undo(q->gw, &m);
-    return r;
+    return relocate_part(q, c, &m);
 }
 
 static enum s3err answer_part(struct s3_req *q, const struct part_copy *c)

@@ -47,7 +47,7 @@ int s3_range_parse_copy(struct str header, uint64_t size, struct s3_range *ret)
     struct str a, b;
     uint64_t first, last;
     if (!str_starts(header, STR("bytes=")) || !str_cut(str_from(header, 6), '-', &a, &b) ||
-        !far_number(a, &first) || !far_number(b, &last) || first > last)
+        str_u64(a, INT64_MAX, &first) < 0 || str_u64(b, INT64_MAX, &last) < 0 || first > last)
         return -EINVAL;
     if (last >= size)
         return -ERANGE;

@@ -263,34 +263,30 @@ void s3_upload_file_settle(struct s3_upload_file *f)
         hand_over(f);
 }
 
-void s3_upload_file_finish(struct s3_upload_file **fp)
+/* Nothing more will come: the job does the rest. */
+static void no_more(struct s3_upload_file *f, enum life life)
 {
-    struct s3_upload_file *f = TAKE(*fp);
     CHECK_OBJ(f, UPLOAD_FILE_MAGIC);
     starve_no_more(f);
     if (f->filling)
         hand_over(f);
     pthread_mutex_lock(&f->lock);
     f->wants_room = false;
-    f->life = FLUSHING;
+    f->life = life;
     schedule(f);
     pthread_mutex_unlock(&f->lock);
+}
+
+void s3_upload_file_finish(struct s3_upload_file **fp)
+{
+    no_more(TAKE(*fp), FLUSHING);
 }
 
 void s3_upload_file_abort(struct s3_upload_file **fp)
 {
     struct s3_upload_file *f = TAKE(*fp);
-    if (!f)
-        return;
-    CHECK_OBJ(f, UPLOAD_FILE_MAGIC);
-    starve_no_more(f);
-    if (f->filling)
-        hand_over(f);
-    pthread_mutex_lock(&f->lock);
-    f->wants_room = false;
-    f->life = DROPPING;
-    schedule(f);
-    pthread_mutex_unlock(&f->lock);
+    if (f)
+        no_more(f, DROPPING);
 }
 
 /* ---- the job ---- */
