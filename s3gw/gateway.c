@@ -484,6 +484,8 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     s3_dfs_free(&g->gw.dfs);
     dfs_secret_free(&g->secret);
     s3_index_close(&g->gw.index);
+    if (g->gw.rates)
+        s3_rates_fini(TAKE(g->gw.rates));
     free_classes(&g->gw);
     s3_keyring_free(&g->gw.keyring);
     g->gw.kms = NULL;
