@@ -503,7 +503,7 @@ int dfs_conn_new(struct dfs_loop *l, struct dfs_pool *pool, const struct dfs_ser
     int r = -ENOMEM;
     if (c) {
         *c = (struct dfs_conn){.magic = CONN_MAGIC, .loop = l, .pool = pool, .service = s,
-                               .fd = fd, .pass_fd = -1, .file_fd = -1};
+                               .fd = fd, .file_fd = -1};
         c->out = BUF(KEEP_IN);
         r = dfs_timer_new(l, on_timer, c, &c->timer);
         if (r == 0)

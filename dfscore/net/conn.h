@@ -105,9 +105,6 @@ struct dfs_service {
 void dfs_req_reply(struct dfs_req *req, int r, struct str body);
 /* Status 0 and the content of @body, whose memory is taken. A failed buf answers its error. */
 void dfs_req_reply_buf(struct dfs_req *req, struct buf *body);
-/* The same with a descriptor (Unix-domain connections only, else -EOPNOTSUPP is answered). @fd is
- * closed after it has been sent, in any case. */
-void dfs_req_reply_fd(struct dfs_req *req, struct buf *body, int fd);
 /* Status 0 and @len bytes of @fd from @off, by sendfile. @fd stays the service's, open until done(). */
 void dfs_req_reply_file(struct dfs_req *req, int fd, uint64_t off, uint64_t len);
 /*

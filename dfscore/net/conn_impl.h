@@ -85,7 +85,6 @@ struct dfs_conn {
     uint8_t head[DFS_HEADER_LEN];
     struct buf out;
     size_t out_at; /* of header and body */
-    int pass_fd;   /* descriptor to send along; -1 */
     int file_fd;
     uint64_t file_off, left; /* left: body bytes of a file or stream still to go */
     void (*more)(struct dfs_req *req, struct dfs_block *blk);

@@ -69,20 +69,6 @@ void dfs_req_reply_buf(struct dfs_req *req, struct buf *body)
     conn_advance(c);
 }
 
-void dfs_req_reply_fd(struct dfs_req *req, struct buf *body, int fd)
-{
-    struct dfs_conn *c = req->conn;
-    if (!c->is_unix || buf_err(body)) {
-        int r = c->is_unix ? buf_err(body) : -EOPNOTSUPP;
-        buf_free(body);
-        close(fd);
-        dfs_req_reply(req, r, STR_NULL);
-        return;
-    }
-    c->pass_fd = fd;
-    dfs_req_reply_buf(req, body);
-}
-
 void dfs_req_reply_file(struct dfs_req *req, int fd, uint64_t off, uint64_t len)
 {
     struct dfs_conn *c = req->conn;
@@ -128,7 +114,6 @@ int dfs_req_detach(struct dfs_req *req, int *ret_fd)
 
 void conn_forget_output(struct dfs_conn *c)
 {
-    dfs_close_fd(&c->pass_fd);
     while (c->queued)
         pool_give(c->pool, c->queue[--c->queued]);
     c->block_at = 0;
@@ -157,17 +142,6 @@ static bool moved(struct dfs_conn *c, ssize_t n)
     return false;
 }
 
-static void attach_fd(struct msghdr *msg, void *control, size_t len, int fd)
-{
-    msg->msg_control = control;
-    msg->msg_controllen = len;
-    struct cmsghdr *h = CMSG_FIRSTHDR(msg);
-    h->cmsg_level = SOL_SOCKET;
-    h->cmsg_type = SCM_RIGHTS;
-    h->cmsg_len = CMSG_LEN(sizeof(fd));
-    memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-}
-
 static bool write_bytes(struct dfs_conn *c)
 {
     size_t total = DFS_HEADER_LEN + c->out.n;
@@ -179,13 +153,9 @@ static bool write_bytes(struct dfs_conn *c)
     if (at < c->out.n)
         iov[n_iov++] = (struct iovec){c->out.p + at, c->out.n - at};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n_iov};
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
-    if (c->pass_fd >= 0)
-        attach_fd(&msg, control, sizeof(control), c->pass_fd);
     ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | (c->left ? MSG_MORE : 0));
     if (!moved(c, n) || n < 0)
         return n < 0 && !c->blocked && !c->dead;
-    dfs_close_fd(&c->pass_fd);
     c->out_at += (size_t)n;
     if (c->out_at == total) {
         c->req.sent = c->out.n;

@@ -21,7 +21,6 @@ enum {
     COUNT = 3,   /* content: answers how many bytes came, as 8 digits */
     FILE_CMD = 4,
     STREAM = 5,
-    FD = 6,
     REFUSE = 7,  /* content it does not want */
     ENDLESS = 8, /* stream of unknown length */
     PROVED = 9,  /* "yes" or "no" */
@@ -186,13 +185,6 @@ static void endless(struct dfs_req *req)
     dfs_req_reply_stream(req, DFS_LEN_UNKNOWN, endless_more);
 }
 
-static void send_fd(struct dfs_req *req)
-{
-    struct buf b = BUF(100);
-    buf_adds(&b, STR("take"));
-    dfs_req_reply_fd(req, &b, data_file());
-}
-
 static void proved(struct dfs_req *req)
 {
     dfs_req_reply(req, 0, dfs_conn_proved(req->conn) ? STR("yes") : STR("no"));
@@ -211,7 +203,6 @@ static const struct dfs_command commands[] = {
     {COUNT, "count", 1, INT64_MAX, count_head, count_content, count_abort, count_done},
     {FILE_CMD, "file", 0, 0, send_file, NULL, NULL, file_done},
     {STREAM, "stream", 0, 0, stream, NULL, NULL, NULL},
-    {FD, "fd", 0, 0, send_fd, NULL, NULL, NULL},
     {REFUSE, "refuse", 1, INT64_MAX, refuse, count_content, count_abort, NULL},
     {ENDLESS, "endless", 0, 0, endless, NULL, NULL, NULL},
     {PROVED, "proved", 0, 0, proved, NULL, NULL, NULL},
@@ -532,26 +523,6 @@ static void an_answer_of_unknown_length_ends_with_the_connection(void **state)
     assert_int_equal(n, 12);
 }
 
-static void a_descriptor_travels_with_the_answer(void **state)
-{
-    (void)state;
-    int fd = raw();
-    put_header(fd, 0, FD);
-    char bytes[64];
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    struct iovec iov = {bytes, sizeof(bytes)};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    assert_int_equal(recvmsg(fd, &msg, 0), 14);
-    struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-    assert_non_null(h);
-    int passed;
-    memcpy(&passed, CMSG_DATA(h), sizeof(passed));
-    assert_int_equal(write(passed, "x", 1), 1);
-    close(passed);
-    close(fd);
-}
-
 static void a_reader_that_does_not_read_is_dropped(void **state)
 {
     (void)state;
@@ -675,7 +646,6 @@ int main(void)
         T(files_and_streams_are_sent_to_the_byte),
         T(a_file_shorter_than_announced_cuts_the_connection),
         T(an_answer_of_unknown_length_ends_with_the_connection),
-        T(a_descriptor_travels_with_the_answer),
         T(a_reader_that_does_not_read_is_dropped),
         T(connections_beyond_the_limit_are_closed),
         T(stopping_lets_begun_requests_finish),
