@@ -4,6 +4,7 @@
 Everything a test does to servers goes through here: start, stop, kill one program, wait for it to come
 back, read logs and status. Waits are for events (a line, an answer), never for time alone.
 """
+import contextlib
 import http.client
 import json
 import os
@@ -269,6 +270,23 @@ class Cluster:
             "s3", endpoint_url=self.endpoint, region_name=self.region, config=Config(**settings),
             aws_access_key_id=access_key or self.access_key, aws_secret_access_key=secret_key or self.secret_key,
             verify=str(self.certificate) if self.certificate else None)
+
+
+@contextlib.contextmanager
+def running(settings="", **how):
+    """A Cluster(**how) with the text of its s3gw.conf, running, for as long as a fixture lasts."""
+    c = Cluster(**how)
+    try:
+        if settings:
+            conf = c.folder / "s3gw.conf"
+            conf.write_text(settings)
+            c.args += ["--config", str(conf)]
+        c.start()
+        yield c
+        status = c.stop()
+        assert status == 0, f"s3gw ended with status {status}\n{c.tail()}"
+    finally:
+        c.remove()
 
 
 def alive(pid):

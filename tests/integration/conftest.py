@@ -9,7 +9,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "clients")]
 
-from cluster import Cluster  # noqa: E402
+from cluster import Cluster, running  # noqa: E402
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -25,26 +25,14 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="module")
 def cluster():
     """A server shared by the tests of one file."""
-    c = Cluster()
-    try:
-        c.start()
+    with running() as c:
         yield c
-        status = c.stop()
-        assert status == 0, f"s3gw ended with status {status}\n{c.tail()}"
-    finally:
-        c.remove()
 
 
 @pytest.fixture(scope="module")
 def tls_cluster():
-    c = Cluster(tls=True)
-    try:
-        c.start()
+    with running(tls=True) as c:
         yield c
-        status = c.stop()
-        assert status == 0, f"s3gw ended with status {status}\n{c.tail()}"
-    finally:
-        c.remove()
 
 
 @pytest.fixture(scope="module", params=["http", "https"])

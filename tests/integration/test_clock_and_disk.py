@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import nativecluster as native
 import pytest
 from botocore.exceptions import ClientError
-from cluster import Cluster, wait_until
+from cluster import running, wait_until
 from faults import Faults
 from ledger import plain_files
 from rawhttp import Raw, Signer
@@ -23,16 +23,9 @@ HOUR = 3600
 def faulty(tmp_path):
     """(faults, a server that feels them)"""
     faults = Faults(tmp_path)
-    settings = tmp_path / "s3gw.conf"
-    settings.write_text("reclaim_grace = 1s\nreclaim_rescan = 2s\n")
-    c = Cluster(args=["--config", str(settings)], env=faults.env())
-    try:
-        c.start()
+    with running("reclaim_grace = 1s\nreclaim_rescan = 2s\n", env=faults.env()) as c:
         yield faults, c
         faults.clear()
-        assert c.stop() == 0, c.tail()
-    finally:
-        c.remove()
 
 
 class Shifted:

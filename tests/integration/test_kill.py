@@ -7,24 +7,17 @@ import secrets
 import time
 
 import pytest
-from cluster import Cluster, wait_until
+from cluster import running, wait_until
 from ledger import Load, kill_and_recover, plain_files
 
 KILLS = int(os.environ.get("S3GW_KILLS", "20"))
 
 
 @pytest.fixture
-def eager_cluster(tmp_path):
+def eager_cluster():
     """A server that looks for files without a name every two seconds instead of every ten minutes."""
-    settings = tmp_path / "s3gw.conf"
-    settings.write_text("reclaim_grace = 1s\nreclaim_rescan = 2s\n")
-    c = Cluster(args=["--config", str(settings)])
-    try:
-        c.start()
+    with running("reclaim_grace = 1s\nreclaim_rescan = 2s\n") as c:
         yield c
-        assert c.stop() == 0, c.tail()
-    finally:
-        c.remove()
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_unnamed_is_left_by_kills(eager_cluster):

@@ -4,23 +4,16 @@ import datetime
 import re
 
 import pytest
-from cluster import Cluster, wait_until
+from cluster import running, wait_until
 from test_objects import error
 
 EVERYTHING = {"Prefix": ""}
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    settings = tmp_path_factory.mktemp("conf") / "s3gw.conf"
-    settings.write_text("lifecycle_seconds_per_day = 1\n")
-    c = Cluster(args=["--config", str(settings)])
-    try:
-        c.start()
+def cluster():
+    with running("lifecycle_seconds_per_day = 1\n") as c:
         yield c
-        assert c.stop() == 0, c.tail()
-    finally:
-        c.remove()
 
 
 def rule(name="r", where=None, **actions):

@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 from botocore.exceptions import ClientError
-from cluster import Cluster, wait_until
+from cluster import Cluster, running, wait_until
 from rawhttp import Signer
 from test_objects import error
 
@@ -20,16 +20,9 @@ FIELDS = re.compile(
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    settings = tmp_path_factory.mktemp("conf") / "s3gw.conf"
-    settings.write_text("logging_interval = 1s\n")
-    c = Cluster(args=["--config", str(settings)])
-    try:
-        c.start()
+def cluster():
+    with running("logging_interval = 1s\n") as c:
         yield c
-        assert c.stop() == 0, c.tail()
-    finally:
-        c.remove()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import threading
 import urllib.parse
 
 import pytest
-from cluster import Cluster, wait_until
+from cluster import running, wait_until
 from test_logging import raw
 from test_objects import error
 
@@ -63,19 +63,12 @@ def hook():
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory, hook):
-    settings = tmp_path_factory.mktemp("conf") / "s3gw.conf"
-    settings.write_text(f"notification_target = {QUEUE}=http://127.0.0.1:{hook.port}/one?a=b\n"
-                        f"notification_target = {TOPIC} = http://127.0.0.1:{hook.port}/two\n"
-                        f"notification_target = {GONE}=http://127.0.0.1:1/\n"
-                        "lifecycle_seconds_per_day = 1\n")
-    c = Cluster(args=["--config", str(settings)])
-    try:
-        c.start()
+def cluster(hook):
+    with running(f"notification_target = {QUEUE}=http://127.0.0.1:{hook.port}/one?a=b\n"
+                 f"notification_target = {TOPIC} = http://127.0.0.1:{hook.port}/two\n"
+                 f"notification_target = {GONE}=http://127.0.0.1:1/\n"
+                 "lifecycle_seconds_per_day = 1\n") as c:
         yield c
-        assert c.stop() == 0, c.tail()
-    finally:
-        c.remove()
 
 
 def configure(s3, bucket, *queues, **more):
