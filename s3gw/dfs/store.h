@@ -115,7 +115,8 @@ size_t s3_group_members(const struct s3_group *g, const char *source,
                         struct s3_member out[S3_GROUP_MEMBERS_MAX]);
 /*
  * A member to write to that is not among the tried ones: of @group while that has space, else (when
- * buckets may spread, and neither group is a storage class's own) of the group with most. It becomes one of the tried. NULL: nobody is left.
+ * buckets may spread, and neither group is a storage class's own) of the group with most. It becomes
+ * one of the tried. NULL: nobody is left.
  */
 struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str group, struct s3_tried *tried);
 /* Would another server do better after this failure? */

@@ -4,9 +4,10 @@
  *
  * The HTTP thread copies arriving bytes to pieces. Two hands work on each full piece, in order and
  * side by side on the hash threads: one computes the MD5, the other the CRC-32 and writes to the
- * unnamed file the storage opened for us; to one of another machine it sends the pieces. What has been
- * written is not kept, so a storage lost on the way fails the upload, with an error that says "again". So one stream gets the MD5 speed of a core, not less. At
- * most one job of a hand runs at a time: what is marked with a hand needs no lock.
+ * unnamed file the storage opened for us; to one of another machine it sends the pieces. So one
+ * stream gets the MD5 speed of a core, not less. At most one job of a hand runs at a time: what is
+ * marked with a hand needs no lock. What has been written is not kept, so a storage lost on the way
+ * fails the upload, with an error that says "again".
  *
  * Pieces come from one pool with a ceiling. While more than half of them are out, a piece is handed
  * over as soon as something is in it, so that a slow client holds none while it waits for its own

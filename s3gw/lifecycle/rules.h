@@ -8,9 +8,11 @@
  * name: lstr prefix, u8 number of tags and lstr key, lstr value of each, varint greater, varint
  * less, varint expiration days, u64 expiration date, varint noncurrent days, varint newer versions,
  * varint abort days, u8 number of transitions and of each: u8 bits (enum s3_life_move_bit), lstr
- * class, varint days or u64 date, varint newer versions if given. Rule:   s3-behaviours 20; Amazon S3 API Reference,
- * PutBucketLifecycleConfiguration; Amazon S3 User Guide, "Lifecycle configuration elements",
- * "Understanding object expiration". Threads: no state; any.
+ * class, varint days or u64 date, varint newer versions if given.
+ *
+ * Rule: s3-behaviours 20; Amazon S3 API Reference, PutBucketLifecycleConfiguration; Amazon S3 User
+ * Guide, "Lifecycle configuration elements", "Understanding object expiration".
+ * Threads: no state; any.
  */
 #ifndef S3_LIFECYCLE_RULES_H
 #define S3_LIFECYCLE_RULES_H

@@ -7,9 +7,9 @@
  * Rules are read anew for every slice, so a change or deletion of them holds from the next one on.
  * Several workers on one index do the same work twice, and no harm.
  *
- * Row:  l                       u8 version (2; 1 had no moved and failed), u8 under way, i64 times of the pass: begun, and of
- * the last complete one: begun, ended; both tallies (varints in the order of struct s3_life_tally);
- * while under way: u8 in uploads, lstr bucket, lstr key
+ * Row `l`: u8 version (2; 1 had no moved and failed), u8 under way, i64 times of the pass: begun, and
+ * of the last complete one: begun, ended; both tallies (varints in the order of struct
+ * s3_life_tally); while under way: u8 in uploads, lstr bucket, lstr key.
  *
  * Threads: one of its own; start and stop from the main thread, the others from any.
  */

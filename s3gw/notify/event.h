@@ -7,9 +7,9 @@
  * id, lstr bucket, lstr bucket owner, lstr key, lstr requester, lstr address, lstr request id, lstr
  * storage class (transitions), then what bits say: varint size, lstr ETag; lstr version id.
  *
- * Rule:    Amazon S3 User Guide, "Event message structure"; s3-behaviours 23. eventVersion is 2.1,
- * for tags, ACLs and lifecycle 2.3. Keys are form-encoded ('+' for a blank), '/' stays. Threads: no
- * state.
+ * Rule: Amazon S3 User Guide, "Event message structure"; s3-behaviours 23. eventVersion is 2.1, for
+ * tags, ACLs and lifecycle 2.3. Keys are form-encoded ('+' for a blank), '/' stays.
+ * Threads: no state.
  */
 #ifndef S3_NOTIFY_EVENT_H
 #define S3_NOTIFY_EVENT_H

@@ -3,9 +3,10 @@
  * acl - access control lists of buckets and objects: from headers and XML, kept, shown, asked.
  *
  * Record: u8 version (1), then per grant u8 grantee kind, u8 permission bits, lstr user id (empty
- * for groups). No record means: the owner, everything. Rule:   s3-behaviours 21, "ACL"; Amazon S3
- * User Guide, "Access control list overview". Threads: any; reading requests looks users up in the
- * index and may block.
+ * for groups). No record means: the owner, everything.
+ *
+ * Rule: s3-behaviours 21, "ACL"; Amazon S3 User Guide, "Access control list overview".
+ * Threads: any; reading requests looks users up in the index and may block.
  */
 #ifndef S3_POLICY_ACL_H
 #define S3_POLICY_ACL_H

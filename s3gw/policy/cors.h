@@ -3,8 +3,9 @@
  * cors - the CORS configuration of a bucket: read, checked, kept, matched. Pure.
  *
  * Record: u8 version (1); per rule: lstr id, u8 has_age, varint age, then four lists (origins,
- * methods, headers, exposed), each varint count and lstr items. Rule:   s3-behaviours 22; Amazon S3
- * User Guide, "Elements of a CORS configuration".
+ * methods, headers, exposed), each varint count and lstr items.
+ *
+ * Rule: s3-behaviours 22; Amazon S3 User Guide, "Elements of a CORS configuration".
  */
 #ifndef S3_POLICY_CORS_H
 #define S3_POLICY_CORS_H

@@ -6,8 +6,8 @@
  * Record (document "policy"): u8 version (1), lstr the JSON as it came, u8 with variables, u8
  * public, then statements, each u32 length and u8 flags (S3_ST_*), list principals, list actions
  * (lower case), list resources (after "arn:aws:s3:::"), varint conditions, each: u8 operator, u8
- * quantifier, u8 if-exists, lstr key (lower case), list values.       A list is a varint count and
- * lstr items. It is judged in place: no parsing of JSON, no memory.
+ * quantifier, u8 if-exists, lstr key (lower case), list values. A list is a varint count and lstr
+ * items. It is judged in place: no parsing of JSON, no memory.
  *
  * Rule: s3-behaviours 21; IAM User Guide, "IAM JSON policy elements", "Policy evaluation logic".
  */

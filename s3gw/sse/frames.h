@@ -6,8 +6,9 @@
  *   header: "s3gwsse1", 16 random bytes: the stream's number
  *   frame:  65,536 bytes of ciphertext (the last one 1 to 65,536), 16 bytes of tag
  *   key:    HMAC-SHA-256(data key, "s3gw stream" 00, number, u32 part): a stream has one of its
- * own, so counting frames is enough for nonces nonce:  u8 1 in the last frame, else 0; 3 times 00;
- * u64 frame from 0 AAD:    the header
+ *           own, so counting frames is enough for nonces
+ *   nonce:  u8 1 in the last frame, else 0; 3 times 00; u64 frame from 0
+ *   AAD:    the header
  *
  * A frame that was changed, moved, or comes from another stream, part or object does not open; nor
  * does the last one of a stream cut short, because it does not say that it is the last. Content of

@@ -3,8 +3,9 @@
  * A storage joins (81), or says that its address has changed (78).
  *
  * A join is decided completely before anything is changed, so that a refused one leaves no trace
- * (the reference leaves empty groups and tracker entries behind, protocol 6.1 [Q]). Rule:
- * protocol 6.1, 6.14; semantics 4.2, 16.
+ * (the reference leaves empty groups and tracker entries behind, protocol 6.1 [Q]).
+ *
+ * Rule: protocol 6.1, 6.14; semantics 4.2, 16.
  */
 #include <arpa/inet.h>
 
