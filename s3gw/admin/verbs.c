@@ -41,7 +41,8 @@ json_t *s3_call_failure(const char *code, const char *fmt, ...)
     size_t kept = (size_t)MAX(n, 0);
     if (kept >= sizeof(text))
         kept = whole_characters(text, sizeof(text) - 1);
-    json_t *j = json_pack("{s:b, s:s, s:o}", "ok", 0, "code", code, "error", s3_call_text(str_of(text, kept)));
+    json_t *j = json_pack("{s:b, s:s, s:o}", "ok", 0, "code", code, "error",
+                          s3_call_text(str_of(text, kept)));
     return j ? j : json_null();
 }
 
@@ -98,7 +99,9 @@ json_t *s3_call_want(struct call *c, const char *name, size_t max, struct str *r
     if (ret->n == 0)
         return s3_call_failure("usage", "%s is missing", name);
     if (ret->n > max || !visible(*ret))
-        return s3_call_failure("usage", "%s must be at most %zu characters, none of them a control character", name, max);
+        return s3_call_failure(
+            "usage", "%s must be at most %zu characters, none of them a control character", name,
+            max);
     return NULL;
 }
 
@@ -121,15 +124,16 @@ static json_t *user_json(struct call *c, const struct s3_user *u)
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
         json_array_append_new(list, s3_call_text(keys[i].access_key));
-    return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "id", s3_call_text(u->id), "display_name",
-                     s3_call_text(u->display_name), "email", s3_call_text(u->email), "disabled", (int)u->disabled, "root",
-                     (int)u->root, "created", s3_call_time(u->created_ms), "access_keys", list);
+    return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "id", s3_call_text(u->id),
+                     "display_name", s3_call_text(u->display_name), "email", s3_call_text(u->email),
+                     "disabled", (int)u->disabled, "root", (int)u->root, "created",
+                     s3_call_time(u->created_ms), "access_keys", list);
 }
 
 static json_t *key_json(const struct s3_access_key *k, bool with_secret)
 {
-    json_t *j = json_pack("{s:o, s:o, s:o}", "access_key", s3_call_text(k->access_key), "user", s3_call_text(k->user_id),
-                          "created", s3_call_time(k->created_ms));
+    json_t *j = json_pack("{s:o, s:o, s:o}", "access_key", s3_call_text(k->access_key), "user",
+                          s3_call_text(k->user_id), "created", s3_call_time(k->created_ms));
     if (j && with_secret)
         json_object_set_new(j, "secret_key", s3_call_text(k->secret));
     return j;
@@ -165,11 +169,12 @@ static json_t *choose_key(struct call *c, struct str user, struct s3_access_key 
     }
     if (access.n < ACCESS_KEY_MIN || access.n > KEY_TEXT_MAX || !s3_key_text_ok(access) ||
         str_chr(access, '/') != SIZE_MAX)
-        return s3_call_failure("usage", "access_key must be %d to %d visible ASCII characters without '/'",
-                       ACCESS_KEY_MIN, KEY_TEXT_MAX);
+        return s3_call_failure("usage",
+                               "access_key must be %d to %d visible ASCII characters without '/'",
+                               ACCESS_KEY_MIN, KEY_TEXT_MAX);
     if (secret.n < SECRET_KEY_MIN || secret.n > KEY_TEXT_MAX || !s3_key_text_ok(secret))
-        return s3_call_failure("usage", "secret_key must be %d to %d visible ASCII characters", SECRET_KEY_MIN,
-                       KEY_TEXT_MAX);
+        return s3_call_failure("usage", "secret_key must be %d to %d visible ASCII characters",
+                               SECRET_KEY_MIN, KEY_TEXT_MAX);
     k->access_key = access;
     k->secret = secret;
     return NULL;
@@ -179,10 +184,12 @@ static json_t *commit(struct call *c, struct s3_user_change *ch)
 {
     int r = s3_commit_user(c->c->gw, ch);
     if (r == -EEXIST && ch->key_refused)
-        return s3_call_failure("exists", "the access key '" STR_F "' is in use", STR_A(ch->key->access_key));
+        return s3_call_failure("exists", "the access key '" STR_F "' is in use",
+                               STR_A(ch->key->access_key));
     if (r == -EEXIST)
-        return s3_call_failure("exists", "there is already a user '" STR_F "', or one with this e-mail address",
-                               STR_A(ch->user->id));
+        return s3_call_failure(
+            "exists", "there is already a user '" STR_F "', or one with this e-mail address",
+            STR_A(ch->user->id));
     return r < 0 ? s3_call_failed("writing to the storage and the key index", r) : NULL;
 }
 
@@ -201,11 +208,14 @@ static json_t *user_create(struct call *c)
     u.email = s3_call_arg(c, "email");
     if (!u.display_name.n)
         u.display_name = u.id;
-    if (u.display_name.n > TEXT_MAX || !visible(u.display_name) || u.email.n > TEXT_MAX || !visible(u.email))
-        return s3_call_failure("usage", "display_name and email must be at most %d characters", TEXT_MAX);
+    if (u.display_name.n > TEXT_MAX || !visible(u.display_name) || u.email.n > TEXT_MAX ||
+        !visible(u.email))
+        return s3_call_failure("usage", "display_name and email must be at most %d characters",
+                               TEXT_MAX);
     if (u.email.n && s3_user_by_email(c->c->gw->index, u.email, &c->arena, &other) == 0)
-        return s3_call_failure("exists", "the e-mail address '" STR_F "' belongs to user '" STR_F "'", STR_A(u.email),
-                       STR_A(other.id));
+        return s3_call_failure("exists",
+                               "the e-mail address '" STR_F "' belongs to user '" STR_F "'",
+                               STR_A(u.email), STR_A(other.id));
     if (s3_user_get(c->c->gw->index, u.id, S3_READ_ANY, &c->arena, &other) == 0)
         return s3_call_failure("exists", "there is already a user '" STR_F "'", STR_A(u.id));
     struct s3_access_key k;
@@ -261,7 +271,8 @@ static json_t *user_set_disabled(struct call *c, bool disabled)
     bad = commit(c, &(struct s3_user_change){.user = &u});
     if (bad)
         return bad;
-    dfs_log(LOG_INFO, disabled ? "admin.user_disabled" : "admin.user_enabled", KV_STR("user", u.id));
+    dfs_log(LOG_INFO, disabled ? "admin.user_disabled" : "admin.user_enabled",
+            KV_STR("user", u.id));
     return s3_call_done("user", user_json(c, &u));
 }
 
@@ -298,14 +309,16 @@ static json_t *key_create(struct call *c)
     struct s3_access_key k;
     json_t *bad = s3_call_user(c, "user", &u);
     if (!bad && u.root)
-        bad = s3_call_failure("refused", "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
+        bad = s3_call_failure("refused",
+                              "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
     if (!bad)
         bad = choose_key(c, u.id, &k);
     if (!bad)
         bad = commit(c, &(struct s3_user_change){.key = &k});
     if (bad)
         return bad;
-    dfs_log(LOG_INFO, "admin.key_created", KV_STR("user", u.id), KV_STR("access_key", k.access_key));
+    dfs_log(LOG_INFO, "admin.key_created", KV_STR("user", u.id),
+            KV_STR("access_key", k.access_key));
     return s3_call_done("key", key_json(&k, true));
 }
 
@@ -336,7 +349,8 @@ static json_t *key_delete(struct call *c)
         return bad;
     int r = s3_key_get(c->c->gw->index, access, S3_READ_ANY, &c->arena, &k, &u);
     if (r == 0 && u.root)
-        return s3_call_failure("refused", "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
+        return s3_call_failure("refused",
+                               "root's key is set when the server starts (S3GW_ROOT_ACCESS_KEY)");
     struct str owner = s3_call_arg(c, "user");
     if (r == 0 && owner.n && !str_eq(owner, u.id))
         r = -ENOENT;
@@ -354,14 +368,15 @@ static json_t *key_delete(struct call *c)
 
 static json_t *bucket_json(const struct s3_bucket *b)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", s3_call_text(b->name), "owner", s3_call_text(b->owner_id), "group",
-                     s3_call_text(b->group), "versioning", s3_call_text(b->versioning.n ? b->versioning : STR("never")), "created",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", s3_call_text(b->name), "owner",
+                     s3_call_text(b->owner_id), "group", s3_call_text(b->group), "versioning",
+                     s3_call_text(b->versioning.n ? b->versioning : STR("never")), "created",
                      s3_call_time(b->created_ms));
 }
 
 /* Calls @each (may be NULL) for every bucket of @owner (absent: all); how many, or negative errno. */
-static ssize_t each_bucket(struct call *c, struct str owner, void (*each)(json_t *list, const struct s3_bucket *b),
-                           json_t *list)
+static ssize_t each_bucket(struct call *c, struct str owner,
+                           void (*each)(json_t *list, const struct s3_bucket *b), json_t *list)
 {
     ssize_t count = 0;
     bool more = true;
@@ -371,7 +386,8 @@ static ssize_t each_bucket(struct call *c, struct str owner, void (*each)(json_t
         struct s3_bucket *b;
         size_t n;
         arena_init(&page, ARENA_MAX);
-        int r = s3_bucket_list(c->c->gw->index, owner, STR_NULL, str_c(last), PAGE, &page, &b, &n, &more);
+        int r = s3_bucket_list(c->c->gw->index, owner, STR_NULL, str_c(last), PAGE, &page, &b, &n,
+                               &more);
         for (size_t i = 0; r == 0 && each && i < n; i++)
             each(list, &b[i]);
         if (r == 0 && n > 0)
@@ -429,10 +445,11 @@ static json_t *status(struct call *c)
     if (s3_user_list(gw->index, &c->arena, &users, &nusers) < 0)
         nusers = 0;
     ssize_t buckets = each_bucket(c, STR_NULL, NULL, NULL);
-    json_t *j = json_pack("{s:b, s:s, s:s, s:o, s:s, s:I, s:I}", "ok", 1, "version", dfs_version(), "durability",
-                          gw->relaxed ? "relaxed" : "sync", "region", s3_call_text(gw->region), "index",
-                          health == 0 ? "ok" : dfs_errno_name(health), "users", (json_int_t)nusers, "buckets",
-                          (json_int_t)MAX(buckets, 0));
+    json_t *j =
+        json_pack("{s:b, s:s, s:s, s:o, s:s, s:I, s:I}", "ok", 1, "version", dfs_version(),
+                  "durability", gw->relaxed ? "relaxed" : "sync", "region",
+                  s3_call_text(gw->region), "index", health == 0 ? "ok" : dfs_errno_name(health),
+                  "users", (json_int_t)nusers, "buckets", (json_int_t)MAX(buckets, 0));
     if (j && c->c->status)
         c->c->status(c->c->arg, j);
     return j;
@@ -447,11 +464,12 @@ static json_t *reclaim(struct call *c)
 
 static json_t *tally_json(const struct s3_life_tally *t)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "buckets", (json_int_t)t->buckets, "looked_at",
-                     (json_int_t)t->rows, "expired", (json_int_t)t->expired, "noncurrent_versions",
-                     (json_int_t)t->versions, "delete_markers", (json_int_t)t->markers, "uploads",
-                     (json_int_t)t->uploads, "locked", (json_int_t)t->locked, "changed_meanwhile",
-                     (json_int_t)t->changed, "moved", (json_int_t)t->moved, "failed_moves", (json_int_t)t->failed);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "buckets",
+                     (json_int_t)t->buckets, "looked_at", (json_int_t)t->rows, "expired",
+                     (json_int_t)t->expired, "noncurrent_versions", (json_int_t)t->versions,
+                     "delete_markers", (json_int_t)t->markers, "uploads", (json_int_t)t->uploads,
+                     "locked", (json_int_t)t->locked, "changed_meanwhile", (json_int_t)t->changed,
+                     "moved", (json_int_t)t->moved, "failed_moves", (json_int_t)t->failed);
 }
 
 /* The pass under way, and the last complete one; absent when there is none. */
@@ -461,16 +479,20 @@ static json_t *lifecycle(struct call *c)
     if (!c->c->lifecycle)
         return s3_call_failure("failed", "no lifecycle worker is running");
     c->c->lifecycle(c->c->arg, &n);
-    json_t *j = json_pack("{s:b, s:I}", "running", (int)n.running, "failures", (json_int_t)n.failures);
+    json_t *j =
+        json_pack("{s:b, s:I}", "running", (int)n.running, "failures", (json_int_t)n.failures);
     if (n.running)
-        json_object_set_new(j, "pass", json_pack("{s:o, s:o, s:o}", "begun", s3_call_time(n.begun_ms), "bucket",
-                                                 s3_call_text(str_c(n.bucket)), "done", tally_json(&n.now)));
+        json_object_set_new(j, "pass",
+                            json_pack("{s:o, s:o, s:o}", "begun", s3_call_time(n.begun_ms),
+                                      "bucket", s3_call_text(str_c(n.bucket)), "done",
+                                      tally_json(&n.now)));
     else
         json_object_set_new(j, "next", s3_call_time(n.next_ms));
     if (n.last_ended_ms)
         json_object_set_new(j, "last_pass",
-                            json_pack("{s:o, s:o, s:o}", "begun", s3_call_time(n.last_begun_ms), "ended",
-                                      s3_call_time(n.last_ended_ms), "done", tally_json(&n.last)));
+                            json_pack("{s:o, s:o, s:o}", "begun", s3_call_time(n.last_begun_ms),
+                                      "ended", s3_call_time(n.last_ended_ms), "done",
+                                      tally_json(&n.last)));
     return s3_call_done("lifecycle", j);
 }
 
@@ -491,18 +513,33 @@ static const struct {
     const char *name;
     json_t *(*run)(struct call *c);
 } verbs[] = {
-    {"user create", user_create}, {"user list", user_list},     {"user show", user_show},
-    {"user disable", user_disable}, {"user enable", user_enable}, {"user delete", user_delete},
-    {"key create", key_create},   {"key list", key_list},       {"key delete", key_delete},
-    {"bucket list", bucket_list}, {"bucket show", bucket_show}, {"status", status},
-    {"reclaim", reclaim},         {"version", version},
-    {"lifecycle", lifecycle},     {"lifecycle run", lifecycle_run},
-    {"policy put", s3_verb_policy_put},   {"policy list", s3_verb_policy_list},
-    {"policy show", s3_verb_policy_show}, {"policy delete", s3_verb_policy_delete},
-    {"explain", s3_verb_explain},         {"limit set", s3_verb_limit_set},
+    {"user create", user_create},
+    {"user list", user_list},
+    {"user show", user_show},
+    {"user disable", user_disable},
+    {"user enable", user_enable},
+    {"user delete", user_delete},
+    {"key create", key_create},
+    {"key list", key_list},
+    {"key delete", key_delete},
+    {"bucket list", bucket_list},
+    {"bucket show", bucket_show},
+    {"status", status},
+    {"reclaim", reclaim},
+    {"version", version},
+    {"lifecycle", lifecycle},
+    {"lifecycle run", lifecycle_run},
+    {"policy put", s3_verb_policy_put},
+    {"policy list", s3_verb_policy_list},
+    {"policy show", s3_verb_policy_show},
+    {"policy delete", s3_verb_policy_delete},
+    {"explain", s3_verb_explain},
+    {"limit set", s3_verb_limit_set},
     {"limit show", s3_verb_limit_show},
-    {"kms key create", s3_verb_kms_create},   {"kms key list", s3_verb_kms_list},
-    {"kms key rotate", s3_verb_kms_rotate},   {"kms key disable", s3_verb_kms_disable},
+    {"kms key create", s3_verb_kms_create},
+    {"kms key list", s3_verb_kms_list},
+    {"kms key rotate", s3_verb_kms_rotate},
+    {"kms key disable", s3_verb_kms_disable},
     {"kms key enable", s3_verb_kms_enable},
 };
 

@@ -79,7 +79,8 @@ static void a_change_that_is_not_as_described_comes_again(void **state)
     late->seq = s3_index_number(w.x);
     assert_int_equal(run(&w, fn_put_as_it_is, &d), 0);
     assert_int_equal(run(&w, fn_put_as_it_is, &c), -ERESTART); /* described before what is there */
-    assert_int_equal(run(&w, fn_put_as_it_is, &c), -ERESTART); /* and again while nothing was said */
+    assert_int_equal(run(&w, fn_put_as_it_is, &c),
+                     -ERESTART); /* and again while nothing was said */
     assert_current(&w, STR("k"), STR("late"));
     assert_int_equal(s3_ref_used(w.x, STR("early")), 0);
     early->seq = s3_index_number(w.x);
@@ -118,14 +119,20 @@ static void amendments_come_in_the_order_they_were_described(void **state)
     assert_int_equal(run(&w, fn_amend_as_it_is, &c), -ERESTART);
     early.number = s3_index_number(w.x);
     uint64_t touched = s3_index_number(w.x);
-    assert_int_equal(run(&w, fn_touch, &(struct call){.key = STR("k"), .src_seq = o->seq, .owner = touched, .o = &got}), 0);
+    assert_int_equal(
+        run(&w, fn_touch,
+            &(struct call){.key = STR("k"), .src_seq = o->seq, .owner = touched, .o = &got}),
+        0);
     assert_true(str_eq(got.acl, STR("late")) && !got.tags.p && got.amended == touched);
     assert_int_equal(run(&w, fn_amend_as_it_is, &c), -ERESTART);
     early.number = s3_index_number(w.x);
     assert_int_equal(run(&w, fn_amend_as_it_is, &c), 0);
     assert_int_equal(get_object(&w, STR("k"), &got), 0);
     assert_true(str_eq(got.acl, STR("late")) && str_eq(got.tags, STR("early")));
-    assert_int_equal(run(&w, fn_touch, &(struct call){.key = STR("k"), .src_seq = 1, .owner = touched, .o = &got}), -ENOENT);
+    assert_int_equal(
+        run(&w, fn_touch,
+            &(struct call){.key = STR("k"), .src_seq = 1, .owner = touched, .o = &got}),
+        -ENOENT);
 }
 
 static void conditions_are_judged_at_commit(void **state)
@@ -356,7 +363,8 @@ static void a_version_moves_to_other_files(void **state)
     static const struct {
         size_t extents, parts;
         bool versioned; /* then it is an older version that moves */
-    } rows[] = {{1, 0, false}, {3, 3, false}, {500, 500, false}, {500, 0, false}, {1, 0, true}, {500, 500, true}};
+    } rows[] = {{1, 0, false},   {3, 3, false}, {500, 500, false},
+                {500, 0, false}, {1, 0, true},  {500, 500, true}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO(world_close) struct world w;
         world_open(&w);
@@ -381,12 +389,14 @@ static void a_version_moves_to_other_files(void **state)
         moved.tags = STR("tags");
         assert_int_equal(run(&w, fn_move, &c), 0);
         const struct s3_version v = {.seq = o->seq};
-        assert_int_equal(rows[i].versioned ? s3_object_get_version(w.x, w.b.bid, STR("k"), &v, S3_READ_ANY, true, &w.a, &now)
+        assert_int_equal(rows[i].versioned ? s3_object_get_version(w.x, w.b.bid, STR("k"), &v,
+                                                                   S3_READ_ANY, true, &w.a, &now)
                                            : get_object(&w, STR("k"), &now),
                          0);
         assert_true(now.seq == o->seq && now.size == o->size && now.mtime_ms == o->mtime_ms);
         assert_true(str_eq(now.tags, STR("tags")) && str_eq(now.storage_class, STR("COLD")));
-        assert_true(now.nextents == 1 && now.nparts == rows[i].parts && str_eq(now.extents[0].file_id, to.file_id));
+        assert_true(now.nextents == 1 && now.nparts == rows[i].parts &&
+                    str_eq(now.extents[0].file_id, to.file_id));
         struct s3_garbage *g;
         assert_int_equal(garbage(&w, &g), rows[i].extents);
         assert_kept(&w, STR("group1/M00/00/00/file0"), false);
@@ -404,7 +414,10 @@ static void copies_keep_the_files_a_version_moved_from(void **state)
     world_open(&w);
     struct s3_object *o = put_object(&w, STR("a"), STR("f")), copy;
     assert_int_equal(get_object(&w, STR("a"), &copy), 0);
-    assert_int_equal(run(&w, fn_copy, &(struct call){.key = STR("b"), .src = STR("a"), .src_seq = o->seq, .o = &copy}), 0);
+    assert_int_equal(
+        run(&w, fn_copy,
+            &(struct call){.key = STR("b"), .src = STR("a"), .src_seq = o->seq, .o = &copy}),
+        0);
     struct s3_extent to = {.file_id = STR("g"), .length = 10};
     struct s3_object moved = *o;
     moved.extents = &to;

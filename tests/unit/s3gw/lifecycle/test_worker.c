@@ -10,16 +10,21 @@
 #include "s3gw/lifecycle/rules.h"
 #include "s3gw/lifecycle/worker.h"
 
-#define RULES(inside)                                                                                                 \
-    "<LifecycleConfiguration><Rule><ID>r</ID><Filter/><Status>Enabled</Status>" inside "</Rule></LifecycleConfiguration>"
+#define RULES(inside)                                                                              \
+    "<LifecycleConfiguration><Rule><ID>r</ID><Filter/><Status>Enabled</Status>" inside             \
+    "</Rule></LifecycleConfiguration>"
 #define DAY_ONE "<Expiration><Days>1</Days></Expiration>"
-#define OLD_ONE "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>"
-#define LONE_MARKERS "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
+#define OLD_ONE                                                                                    \
+    "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></"                            \
+    "NoncurrentVersionExpiration>"
+#define LONE_MARKERS                                                                               \
+    "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
 
 static int fail_with; /* errno for every removal; 0: remove */
 static unsigned removals;
 
-static void remove_or_fail(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e, size_t n)
+static void remove_or_fail(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e,
+                           size_t n)
 {
     removals++;
     if (fail_with == 0)
@@ -29,14 +34,17 @@ static void remove_or_fail(struct s3_gw *gw, const struct s3_bucket *b, struct s
             e[i].result = fail_with;
 }
 
-static void have_bucket(struct fixture *f, const char *name, const char *rules, const char *versioning)
+static void have_bucket(struct fixture *f, const char *name, const char *rules,
+                        const char *versioning)
 {
     char target[64], body[256];
     snprintf(target, sizeof(target), "/%s", name);
     assert_int_equal(call(f, "alice", "PUT", target, NULL, NULL), S3ERR_OK);
     if (versioning) {
         snprintf(target, sizeof(target), "/%s?versioning", name);
-        snprintf(body, sizeof(body), "<VersioningConfiguration><Status>%s</Status></VersioningConfiguration>", versioning);
+        snprintf(body, sizeof(body),
+                 "<VersioningConfiguration><Status>%s</Status></VersioningConfiguration>",
+                 versioning);
         assert_int_equal(call(f, "alice", "PUT", target, NULL, body), S3ERR_OK);
     }
     if (rules) {
@@ -58,8 +66,9 @@ static const char *rows_of(struct fixture *f, const char *bucket)
         bool marker = str_eq(c->name, STR("DeleteMarker"));
         if (!marker && !str_eq(c->name, STR("Version")))
             continue;
-        n += (size_t)snprintf(out + n, sizeof(out) - n, STR_F "%s%s ", STR_A(s3_node_text(c, "Key")),
-                              str_eq(s3_node_text(c, "IsLatest"), STR("true")) ? "*" : "-", marker ? "m" : "");
+        n += (size_t)snprintf(
+            out + n, sizeof(out) - n, STR_F "%s%s ", STR_A(s3_node_text(c, "Key")),
+            str_eq(s3_node_text(c, "IsLatest"), STR("true")) ? "*" : "-", marker ? "m" : "");
     }
     return out;
 }
@@ -214,7 +223,8 @@ static void what_has_changed_since_stays(void **state)
     struct s3_expiry e = {.what = S3_EXPIRE_CURRENT, .key = STR("k"), .seq = o.seq};
     s3_expire(&f.gw, &b, &e, 1);
     assert_int_equal(e.result, -ESTALE);
-    e = (struct s3_expiry){.what = S3_EXPIRE_VERSION, .key = STR("k"), .seq = o.seq, .null_version = true};
+    e = (struct s3_expiry){
+        .what = S3_EXPIRE_VERSION, .key = STR("k"), .seq = o.seq, .null_version = true};
     s3_expire(&f.gw, &b, &e, 1);
     assert_int_equal(e.result, -ENOENT);
     assert_string_equal(rows_of(&f, "bkt"), "k* ");
@@ -227,8 +237,10 @@ static void uploads_are_aborted(void **state)
     (void)state;
     struct fixture f;
     begin(&f);
-    have_bucket(&f, "bkt", RULES("<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
-                               "</AbortIncompleteMultipartUpload>"), NULL);
+    have_bucket(&f, "bkt",
+                RULES("<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
+                      "</AbortIncompleteMultipartUpload>"),
+                NULL);
     for (int i = 0; i < 3; i++)
         assert_int_equal(call(&f, "alice", "POST", "/bkt/k?uploads", NULL, NULL), S3ERR_OK);
     assert_true(answered(&f, "x-amz-abort-date").p != NULL);
@@ -275,27 +287,33 @@ static void answers_tell_when_an_object_goes(void **state)
     have_bucket(&f, "bkt", RULES(DAY_ONE), NULL);
     have_object(&f, "bkt", "k", 10);
     assert_int_equal(call(&f, "alice", "HEAD", "/bkt/k", NULL, NULL), S3ERR_OK);
-    assert_string_equal(shown(answered(&f, "x-amz-expiration")), "expiry-date=\"Sun, 04 Jan 2026 00:00:00 GMT\", rule-id=\"r\"");
+    assert_string_equal(shown(answered(&f, "x-amz-expiration")),
+                        "expiry-date=\"Sun, 04 Jan 2026 00:00:00 GMT\", rule-id=\"r\"");
     assert_int_equal(call(&f, "alice", "DELETE", "/bkt?lifecycle", NULL, NULL), S3ERR_OK);
     assert_int_equal(f.q.resp.status, 204);
     assert_int_equal(call(&f, "alice", "HEAD", "/bkt/k", NULL, NULL), S3ERR_OK);
     assert_null(answered(&f, "x-amz-expiration").p);
-    assert_int_equal(call(&f, "alice", "GET", "/bkt?lifecycle", NULL, NULL), S3ERR_NO_SUCH_LIFECYCLE_CONFIGURATION);
-    assert_int_equal(call(&f, "alice", "PUT", "/bkt?lifecycle", NULL, RULES(DAY_ONE)), S3ERR_INVALID_REQUEST); /* digest */
+    assert_int_equal(call(&f, "alice", "GET", "/bkt?lifecycle", NULL, NULL),
+                     S3ERR_NO_SUCH_LIFECYCLE_CONFIGURATION);
+    assert_int_equal(call(&f, "alice", "PUT", "/bkt?lifecycle", NULL, RULES(DAY_ONE)),
+                     S3ERR_INVALID_REQUEST); /* digest */
     teardown(&f);
 }
 
 /* --- transitions --- */
 
 #define ANY_SIZE "<Filter><ObjectSizeGreaterThan>0</ObjectSizeGreaterThan></Filter>"
-#define MOVES(inside)                                                                                                 \
-    "<LifecycleConfiguration><Rule><ID>r</ID>" ANY_SIZE "<Status>Enabled</Status>" inside "</Rule></LifecycleConfiguration>"
-#define MOVE_TO(class) "<Transition><Days>0</Days><StorageClass>" class "</StorageClass></Transition>"
-#define OLD_MOVE_TO(class)                                                                                            \
-    "<NoncurrentVersionTransition><NoncurrentDays>0</NoncurrentDays><StorageClass>" class                             \
-    "</StorageClass></NoncurrentVersionTransition>"
+#define MOVES(inside)                                                                              \
+    "<LifecycleConfiguration><Rule><ID>r</ID>" ANY_SIZE "<Status>Enabled</Status>" inside          \
+    "</Rule></LifecycleConfiguration>"
+#define MOVE_TO(class)                                                                             \
+    "<Transition><Days>0</Days><StorageClass>" class "</StorageClass></Transition>"
+#define OLD_MOVE_TO(class)                                                                         \
+    "<NoncurrentVersionTransition><NoncurrentDays>0</NoncurrentDays><StorageClass>" class          \
+        "</StorageClass></NoncurrentVersionTransition>"
 
-static const struct s3_class two_groups[] = {{STR_INIT("WARM"), STR_INIT("")}, {STR_INIT("COLD"), STR_INIT("group2")}};
+static const struct s3_class two_groups[] = {{STR_INIT("WARM"), STR_INIT("")},
+                                             {STR_INIT("COLD"), STR_INIT("group2")}};
 
 static void begin_with_classes(struct fixture *f)
 {
@@ -312,7 +330,8 @@ static const char *classes_of(struct fixture *f)
     assert_int_equal(call(f, "alice", "GET", "/bkt?versions", NULL, NULL), S3ERR_OK);
     for (const struct s3_node *c = f->xml->child; c; c = c->next)
         if (str_eq(c->name, STR("Version")))
-            n += (size_t)snprintf(out + n, sizeof(out) - n, STR_F " ", STR_A(s3_node_text(c, "StorageClass")));
+            n += (size_t)snprintf(out + n, sizeof(out) - n, STR_F " ",
+                                  STR_A(s3_node_text(c, "StorageClass")));
     return out;
 }
 
@@ -329,7 +348,8 @@ static void a_label_changes_the_record_only(void **state)
     snprintf(before[1], 64, "%s", shown(answered(&f, "x-dfs-file-id")));
     size_t notes = fake_dfs.n;
     struct s3_life_counts c = pass(&f, 500);
-    assert_true(c.last.moved <= 1 && c.last.failed == 0 && c.last.expired == 0); /* the worker may pass twice */
+    assert_true(c.last.moved <= 1 && c.last.failed == 0 &&
+                c.last.expired == 0);        /* the worker may pass twice */
     assert_int_equal(fake_dfs.n - notes, 1); /* for a rebuild */
     assert_int_equal(fake_dfs.files, 0);
     assert_int_equal(call(&f, "alice", "HEAD", "/bkt/k", NULL, NULL), S3ERR_OK);
@@ -446,8 +466,11 @@ static void what_was_replaced_meanwhile_does_not_move(void **state)
     assert_int_equal(s3_bucket_get(f.gw.index, STR("bkt"), S3_READ_ANY, &a, &b), 0);
     assert_int_equal(s3_object_get(f.gw.index, b.bid, STR("k"), S3_READ_ANY, true, &a, &o), 0);
     have_object(&f, "bkt", "k", 11);
-    struct s3_expiry e = {
-        .what = S3_EXPIRE_MOVE, .key = STR("k"), .seq = o.seq, .null_version = true, .storage_class = STR("COLD")};
+    struct s3_expiry e = {.what = S3_EXPIRE_MOVE,
+                          .key = STR("k"),
+                          .seq = o.seq,
+                          .null_version = true,
+                          .storage_class = STR("COLD")};
     s3_expire(&f.gw, &b, &e, 1);
     assert_int_equal(e.result, -ENOENT);
     assert_string_equal(classes_of(&f), "STANDARD ");
