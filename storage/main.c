@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/base/dirs.h"
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
 #include "storage/beat/beat.h"
@@ -152,7 +153,7 @@ static int open_base(struct app *a)
         snprintf(a->socket_path, sizeof(a->socket_path), "%s", a->conf.socket_path);
     else
         snprintf(a->socket_path, sizeof(a->socket_path), "%s/storage.sock", dir);
-    int r = sto_make_dirs(dir);
+    int r = dfs_make_dirs(dir, 0755);
     if (r < 0)
         return r;
     a->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);

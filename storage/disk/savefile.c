@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static int write_all(int fd, struct str text)
@@ -68,26 +67,4 @@ int sto_savefile_read(const char *path, struct buf *out)
             return buf_err(out);
         buf_add(out, chunk, (size_t)n);
     }
-}
-
-int sto_make_dirs(const char *path)
-{
-    char part[PATH_MAX];
-    size_t n = strlen(path);
-    if (n == 0 || n >= sizeof(part))
-        return -ENAMETOOLONG;
-    memcpy(part, path, n + 1);
-    for (size_t i = 1; i <= n; i++) {
-        if (part[i] != '/' && part[i] != '\0')
-            continue;
-        char c = part[i];
-        part[i] = '\0';
-        if (mkdir(part, 0755) < 0 && errno != EEXIST)
-            return -errno;
-        part[i] = c;
-    }
-    struct stat st;
-    if (stat(path, &st) < 0)
-        return -errno;
-    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }

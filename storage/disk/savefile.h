@@ -12,7 +12,5 @@
 int sto_savefile_write(const char *path, struct str text) MUST_CHECK;
 /* Append the whole of @path to @out; -E2BIG beyond its ceiling; -ENOENT. */
 int sto_savefile_read(const char *path, struct buf *out) MUST_CHECK;
-/* Make @path and missing parents, mode 0755. 0, also when there. */
-int sto_make_dirs(const char *path) MUST_CHECK;
 
 #endif

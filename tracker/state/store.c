@@ -8,12 +8,12 @@
 #include "tracker/state/store.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dfscore/base/dirs.h"
 #include "dfscore/log/log.h"
 #include "tracker/state/files.h"
 
@@ -265,28 +265,9 @@ int trk_store_error(struct trk_store *s)
 
 /* --- life ----------------------------------------------------------------------------------- */
 
-static int make_dirs(const char *path)
-{
-    char part[PATH_MAX];
-    size_t n = strlen(path);
-    if (n == 0 || n >= sizeof(part))
-        return -ENAMETOOLONG;
-    memcpy(part, path, n + 1);
-    for (size_t i = 1; i <= n; i++) {
-        if (part[i] != '/' && part[i] != '\0')
-            continue;
-        char c = part[i];
-        part[i] = '\0';
-        if (mkdir(part, 0750) < 0 && errno != EEXIST)
-            return -errno;
-        part[i] = c;
-    }
-    return 0;
-}
-
 static int lock_dir(struct trk_store *s, const char *dir, struct buf *err)
 {
-    int r = make_dirs(dir);
+    int r = dfs_make_dirs(dir, 0750);
     if (r == 0 && (s->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         r = -errno;
     if (r == 0 && (s->lockfd = openat(s->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640)) < 0)

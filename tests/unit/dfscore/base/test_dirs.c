@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/test.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "dfscore/base/dirs.h"
+
+static void missing_folders_are_made_with_their_mode(void **state)
+{
+    (void)state;
+    AUTO(test_tmpdir_free) char *dir = test_tmpdir();
+    char path[PATH_MAX];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%s/a/b//c", dir);
+    assert_int_equal(dfs_make_dirs(path, 0700), 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(S_ISDIR(st.st_mode));
+    assert_int_equal(st.st_mode & 0777, 0700);
+    assert_int_equal(dfs_make_dirs(path, 0700), 0);
+}
+
+static void a_file_in_the_way_is_no_folder(void **state)
+{
+    (void)state;
+    AUTO(test_tmpdir_free) char *dir = test_tmpdir();
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/f", dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(dfs_make_dirs(path, 0755), -ENOTDIR);
+    (void)snprintf(path, sizeof(path), "%s/f/g", dir);
+    assert_int_equal(dfs_make_dirs(path, 0755), -ENOTDIR);
+}
+
+static void paths_of_no_or_too_many_bytes_are_refused(void **state)
+{
+    (void)state;
+    char path[PATH_MAX + 1];
+    memset(path, '/', PATH_MAX);
+    path[PATH_MAX] = '\0';
+    assert_int_equal(dfs_make_dirs(path, 0755), -ENAMETOOLONG);
+    assert_int_equal(dfs_make_dirs("", 0755), -ENAMETOOLONG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(missing_folders_are_made_with_their_mode),
+        cmocka_unit_test(a_file_in_the_way_is_no_folder),
+        cmocka_unit_test(paths_of_no_or_too_many_bytes_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
