@@ -61,6 +61,25 @@ static void print_tracker(struct cli *c, size_t i, const struct dfs_tracker_stat
     }
 }
 
+/* Does one that was not asked lead them? Then nothing is wrong with those that were. */
+static bool led_by_another(struct cli *c)
+{
+    struct dfs_trackers *t = dfs_client_trackers(c->client);
+    struct dfs_addr leader;
+    char text[DFS_ADDR_TEXT], asked[DFS_ADDR_TEXT];
+    if (dfs_get_leader(t, &leader) < 0)
+        return false;
+    dfs_addr_format(&leader, text);
+    for (size_t i = 0; i < dfs_trackers_count(t); i++) {
+        dfs_addr_format(dfs_trackers_addr(t, i), asked);
+        if (strcmp(text, asked) == 0)
+            return false; /* it has just said that it does not, or nothing at all */
+    }
+    if (!c->json)
+        printf("  led by %s, which was not asked (--tracker may be repeated)\n", text);
+    return true;
+}
+
 /* All there, one of them leading. */
 static bool show_trackers(struct cli *c)
 {
@@ -78,6 +97,7 @@ static bool show_trackers(struct cli *c)
         all = all && r == 0;
         leader = leader || (r == 0 && st.is_leader);
     }
+    leader = leader || led_by_another(c);
     if (!leader && !c->json)
         printf("  no tracker says that it leads\n");
     return all && leader;
