@@ -243,6 +243,17 @@ static bool begin_body(struct s3_exchange *x)
     return true;
 }
 
+/* What an operator wants to know without a line per request: what failed here, and the id the client was told. */
+static void tell_failure(const struct s3_req *q)
+{
+    static struct dfs_log_gate failures, full;
+    bool no_space = q->resp.status == 507;
+    if ((no_space || q->resp.status == 500) && dfs_log_allow(no_space ? &full : &failures, no_space ? 1 : 10))
+        dfs_log(no_space ? LOG_WARN : LOG_ERROR, no_space ? "http.no_space" : "http.failed",
+                KV_Z("op", q->op ? q->op->name : "-"), KV_STR("bucket", q->bucket), KV_STR("key", q->key),
+                KV_Z("request_id", q->request_id));
+}
+
 static enum MHD_Result answer(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
@@ -261,10 +272,12 @@ static enum MHD_Result answer(struct s3_exchange *x)
         return MHD_NO;
     unsigned status = (unsigned)q->resp.status;
     atomic_fetch_add_explicit(&x->http->requests, 1, memory_order_relaxed);
-    if (status >= 500)
+    if (status >= 500) {
+        tell_failure(q);
         atomic_fetch_add_explicit(&x->http->errors_5xx, 1, memory_order_relaxed);
-    else if (status >= 400)
+    } else if (status >= 400) {
         atomic_fetch_add_explicit(&x->http->errors_4xx, 1, memory_order_relaxed);
+    }
     enum MHD_Result ok = s3_queue_response(x->conn, status, r);
     MHD_destroy_response(r);
     return ok;

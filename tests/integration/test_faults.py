@@ -62,6 +62,10 @@ def test_a_full_disk_refuses_writes_and_heals(small_disk, size):
     code, status = code_of(error)
     assert 500 <= status <= 507 and code in ("InsufficientStorage", "SlowDown", "ServiceUnavailable",
                                              "InternalError"), error
+    if code == "InsufficientStorage":  # the operator is told, with the id the client has
+        request_id = error.response["ResponseMetadata"]["RequestId"]
+        assert f"warn http.no_space op=PutObject bucket=full key=a{len(keys):04} request_id={request_id}" in \
+            small_disk.log_path.read_text()
     assert len(keys) > 10
     for key in keys:  # nothing acknowledged is lost
         body = s3.get_object(Bucket="full", Key=key)["Body"].read()
