@@ -353,6 +353,11 @@ static int one_setting(struct parser *p, struct str section, struct str key, str
         int r = -EINVAL;
         if (value.n <= VALUE_MAX && !(value.n && memchr(value.p, '\0', value.n)))
             r = set_value(p, row, value, index);
+        if (r == 0 && p->seen[i] && row->type != DFS_CONF_LIST && !(p->opts && p->opts->unknown)) {
+            buf_reset(p->err);
+            buf_addf(p->err, "%s:%u: %s: is set already, above", p->file, p->line, row->key);
+            return -EINVAL;
+        }
         p->seen[i] = true;
         return r < 0 && r != -ENOMEM ? complain(p, name, value, row) : r;
     }

@@ -88,7 +88,8 @@ struct dfs_conf_row {
     {key, DFS_CONF_LIST, CONF_AT(S, f, struct dfs_conf_list), NULL, min, max, NULL, NULL, apply, help}
 
 struct dfs_conf_opts {
-    /* Called for each key no row knows; NULL: such a key is an error. */
+    /* Called for each key no row knows. NULL: such a key is an error, and so is one that is given twice, of
+     * which FastDFS's files, read with a function here, take the last. */
     void (*unknown)(const char *file, unsigned line, struct str key);
 };
 

@@ -65,7 +65,7 @@ static void every_type_is_read(void **state)
 {
     (void)state;
     struct sample s;
-    assert_int_equal(parse("# comment\n  base_path =  /a b = c  \r\nport=1\nport = 7\nflag = YES\n"
+    assert_int_equal(parse("# comment\n  base_path =  /a b = c  \r\nport=7\nflag = YES\n"
                            "size = 4 mb\ntimeout = 1500ms\nreserved = 4GB\nat = 23:59:58\nmode = ipv6\n"
                            "host = a\nhost = b\npath0 = /p0\npath2 = /p2\npath1_ro = true\n"
                            "[log]\nfile = x\n[]\n",
@@ -114,6 +114,7 @@ static void a_mistake_is_one_line_with_place_and_remedy(void **state)
         {"colour = red", "f.conf:2: colour: no such setting"},
         {"path256 = x", "f.conf:2: path256: no such setting"},
         {"path01 = x", "f.conf:2: path01: no such setting"},
+        {"base_path = /y", "f.conf:2: base_path: is set already, above"},
         {"no sign", "f.conf:2: no sign: must be key = value"},
         {"a\x1b[2J", "f.conf:2: not a line of text: must be key = value"},
         {"colour = \x7f", "f.conf:2: not a line of text: must be key = value"},
@@ -147,9 +148,10 @@ static void unknown_keys_can_be_tolerated(void **state)
     AUTO(buf_free) struct buf err = BUF(1000);
     const struct dfs_conf_opts opts = {note_unknown};
     struct sample s = {0};
-    assert_int_equal(dfs_conf_parse(STR("base_path=/x\n\ncolour = red"), "f.conf", rows, ARRAY_LEN(rows),
+    assert_int_equal(dfs_conf_parse(STR("base_path=/x\nport = 1\ncolour = red\nport = 7"), "f.conf", rows, ARRAY_LEN(rows),
                                     &opts, &s, &err), 0);
     assert_int_equal(unknown_line, 3);
+    assert_int_equal(s.port, 7); /* and so is a key that is given twice */
     dfs_conf_fini(rows, ARRAY_LEN(rows), &s);
 }
 
