@@ -154,10 +154,7 @@ static uint64_t stored_size(const struct s3_req *q, uint64_t n)
 static void stored(struct s3_ingest *in, int r, struct str file_id)
 {
     if (r < 0) {
-        enum s3err e = r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE
-                       : r == -EBADMSG    ? S3ERR_BAD_DIGEST
-                                          : s3err_from_errno(r, S3_THING_OTHER);
-        finished(in, e);
+        finished(in, r == -EBADMSG ? S3ERR_BAD_DIGEST : s3err_from_errno(r, S3_THING_OTHER));
         return;
     }
     if (in->size > 0) {
@@ -288,7 +285,7 @@ static enum s3err large_data(struct s3_req *q, struct str piece)
     struct s3_ingest *in = of(q);
     in->size += piece.n;
     int r = s3_upload_file_data(in->file, piece);
-    return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : s3err_from_errno(r, S3_THING_OTHER);
+    return s3err_from_errno(r, S3_THING_OTHER);
 }
 
 static void large_settle(struct s3_req *q)
@@ -370,7 +367,7 @@ static enum s3err large_open(struct s3_ingest *in)
     r = s3_upload_file_new(q->gw->dfs, &o, &in->file);
     if (r < 0 && o.seal)
         o.seal_free(o.sealer);
-    return r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : s3err_from_errno(r, S3_THING_OTHER);
+    return s3err_from_errno(r, S3_THING_OTHER);
 }
 
 /* ---- growing: small, until it is too much for that ---- */

@@ -26,7 +26,8 @@ const struct s3err_info *s3err_info(enum s3err e); /* e is an error, never OK or
 enum s3_thing { S3_THING_BUCKET, S3_THING_KEY, S3_THING_UPLOAD, S3_THING_VERSION, S3_THING_OTHER };
 /*
  * Negative errno to S3 error. -ENOENT becomes the NoSuch... of @missing; -ENOSPC
- * InsufficientStorage (507), -EAGAIN, -EBUSY and -ENOMEM SlowDown, -EFBIG EntityTooLarge; 0 is OK;
+ * InsufficientStorage (507), -EAGAIN, -EBUSY and -ENOMEM SlowDown, -EHOSTUNREACH ServiceUnavailable,
+ * -EFBIG EntityTooLarge; 0 is OK;
  * anything else InternalError and a log line.
  */
 enum s3err s3err_from_errno(int r, enum s3_thing missing);

@@ -223,7 +223,7 @@ static void body_failed(struct s3_exchange *x, int r)
 {
     dfs_log(LOG_ERROR, "http.body_not_to_be_had", KV_Z("req", x->req.request_id),
             KV_STR("bucket", x->req.bucket), KV_STR("key", x->req.key), KV_ERR(r));
-    x->result = r == -EHOSTUNREACH ? S3ERR_SERVICE_UNAVAILABLE : s3err_from_errno(r, S3_THING_OTHER);
+    x->result = s3err_from_errno(r, S3_THING_OTHER);
     s3_resp_reset(&x->req);
 }
 
