@@ -89,8 +89,8 @@ static int setup(void **state)
     write_file(f, "M00/12/34/not-a-file-id", "", STR("something else"), 0);
     write_file(f, "M00/sy/nc/binlog.000", "", STR("1700000000 C " PLAIN "\n"), 0);
     char target[300], link[300];
-    snprintf(target, sizeof(target), "/data/disk0/data/%s", PLAIN + 4); /* as the path was called there */
-    snprintf(link, sizeof(link), "%s/data/%s", f->dir, LINK + 4);
+    snprintf(target, sizeof(target), "/data/disk0/data/%s", &PLAIN[4]); /* as the path was called there */
+    snprintf(link, sizeof(link), "%s/data/%s", f->dir, &LINK[4]);
     assert_int_equal(symlink(target, link), 0);
     make_container(f);
     open_store(f);
