@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several dfs_trackerd: election, what they teach each other, what survives kill -9. Storages are played
 by the test, with native/fdfs_ref.py."""
+import os
 import pathlib
 import shutil
 import signal
@@ -15,19 +16,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "native"))
 
 import fdfs_ref as ref  # noqa: E402
+from cluster import BUILD, sanitizer_env, wait_until, wrapper  # noqa: E402
 
-BINARY = HERE.parents[1] / "build" / "dfs_trackerd"
+BINARY = BUILD / "dfs_trackerd"
 NOBODY = "nobody"
-
-
-def wait_until(what, condition, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.02)
-    raise AssertionError(f"timed out waiting for {what}")
 
 
 class Tracker:
@@ -43,7 +35,8 @@ class Tracker:
         conf.write_text("".join([f"base_path = {self.dir}\nport = {self.port}\nelection_timeout = 400ms\n"]
                                 + [f"tracker_server = {t}\n" for t in trackers] + self.lines))
         self.log = open(self.dir / "log", "a")
-        self.process = subprocess.Popen([BINARY, conf], stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.process = subprocess.Popen(wrapper() + [BINARY, conf], stdout=subprocess.PIPE, stderr=self.log,
+                                        text=True, env=sanitizer_env(os.environ))
         line = self.process.stdout.readline()
         assert line.startswith("ready port="), (self.dir / "log").read_text()
         self.port = int(line.removeprefix("ready port="))
