@@ -205,7 +205,7 @@ class Cluster:
         """Wait until @name runs again as another process and is ready."""
         kind = {"dfs_trackerd": "tracker", "dfs_storaged": "storage"}[name]
         wait_until(f"{name} to be ready again", lambda: (
-            (s := self.admin("status"))[kind]["state"] == "ready" and s[kind]["pid"] != other_than))
+            (s := self.admin("status"))[kind]["state"] == "ready" and s[kind]["pid"] != other_than), START_S)
 
     def tail(self, lines=80):
         parts = []
