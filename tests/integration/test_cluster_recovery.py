@@ -105,7 +105,12 @@ def identical(cluster, numbers, files):
     """All members hold the same: by id, and file by file on the disks."""
     for number in numbers:
         native.wait_same(native.Storage((f"127.0.0.{number}", cluster.storages[number].port)), files)
-    wait_until("the disks to be alike", lambda: len({tuple(sorted(plain_files(cluster, n).items())) for n in numbers}) == 1)
+    try:
+        wait_until("the disks to be alike", lambda: len({tuple(sorted(plain_files(cluster, n).items())) for n in numbers}) == 1,
+                   seconds=90)
+    except AssertionError as late:
+        found = [set(plain_files(cluster, n).items()) for n in numbers]
+        raise AssertionError(f"{late}: {[sorted(one - set.intersection(*found)) for one in found]}") from None
 
 
 def written(writers, count):

@@ -2,6 +2,7 @@
 """min_copies: what was acknowledged is on another member too, though the writer dies that moment."""
 import contextlib
 import os
+import pathlib
 import random
 import signal
 import threading
@@ -40,6 +41,14 @@ def wait_members(group, number, count):
         return any(o.has(name) for o in others)
     for _ in range(5):
         wait_until("a write to wait for its copy", at_once)
+
+
+def stop(process):
+    """SIGSTOP, and until no thread of it runs any more: it could still take a copy."""
+    process.send_signal(signal.SIGSTOP)
+    tasks = pathlib.Path(f"/proc/{process.pid}/task")
+    wait_until("all threads to stand still", lambda: all(
+        (task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()))
 
 
 def check_kind(a, b, rnd, trunk):
@@ -163,7 +172,7 @@ def test_a_member_that_hangs_makes_writes_wait_and_then_refuses_them():
         a, b = group.add(2), group.add(3)
         log = a.upload(b"appender", appender=True)
         wait_members(group, 2, 2)
-        group.storages[3].process.send_signal(signal.SIGSTOP)
+        stop(group.storages[3].process)
         for size in (5, 70_000):
             refused, took = timed(a.upload, os.urandom(size))
             assert refused.status == native.EAGAIN
@@ -183,7 +192,7 @@ def test_an_upload_that_got_no_copies_leaves_nothing_behind():
     with cluster(settings="copy_timeout = 500ms") as group:
         a, _ = group.add(2), group.add(3)
         wait_members(group, 2, 2)
-        group.storages[3].process.send_signal(signal.SIGSTOP)
+        stop(group.storages[3].process)
         before = files_of(group, 2)
         for size in (5000, 200_000):
             assert timed(a.upload, os.urandom(size))[0].status == native.EAGAIN
