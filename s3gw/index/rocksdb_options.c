@@ -6,6 +6,7 @@ enum {
     MIB = 1024 * 1024,
     LOG_LEVEL_ERROR = 3, /* rocksdb/env.h, InfoLogLevel: ERROR_LEVEL */
     HASHED_BLOCKS = 1,   /* rocksdb/table.h: kDataBlockBinaryAndHash */
+    TWO_LEVELS = 2,      /* rocksdb/table.h: kTwoLevelIndexSearch */
 };
 
 struct s3_rocksdb_options {
@@ -29,7 +30,11 @@ static void set_tables(struct s3_rocksdb_options *x, uint64_t cache_bytes)
     rocksdb_block_based_options_set_filter_policy(x->table,
                                                   rocksdb_filterpolicy_create_bloom_full(10));
     /* Indexes and filters count against the cache too, else memory grows with the number of files.
-     */
+     * They are cut into blocks: one block a file would soon be larger than a shard of the cache, and
+     * be read whole at every look-up. */
+    rocksdb_block_based_options_set_index_type(x->table, TWO_LEVELS);
+    rocksdb_block_based_options_set_partition_filters(x->table, 1);
+    rocksdb_block_based_options_set_metadata_block_size(x->table, 8 * KIB);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(x->table, 1);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(x->table, 1);
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(x->table, 1);
