@@ -238,9 +238,27 @@ static int remote_size(struct sto_puller *p, struct str name, uint64_t *ret)
     return r;
 }
 
+/* Bytes [offset, offset + size) as the peer has them now, fewer when it has fewer. */
+static int copy_range(struct sto_puller *p, struct str name, uint64_t offset, uint64_t size, int64_t time_s)
+{
+    uint64_t len = 0;
+    int r = ask_content(p, name, offset, size, &len);
+    while (r == 0 && len > 0) {
+        size_t n = (size_t)MIN(len, (uint64_t)COPY_BYTES);
+        r = dfs_peer_read(p->files, p->copy, n);
+        if (r == 0)
+            r = sto_replica_range(p->o.store, name, offset, str_of(p->copy, n), time_s);
+        offset += n;
+        len -= n;
+        if (r < 0) /* the rest of the answer is still to come */
+            shutdown(dfs_peer_fd(p->files), SHUT_RDWR);
+    }
+    return r;
+}
+
 static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
 {
-    uint64_t offset, size, len, there = 0;
+    uint64_t offset, size, there = 0;
     struct sto_info info;
     if (!two_numbers(e->extra, &offset, &size))
         return -EBADMSG;
@@ -250,29 +268,27 @@ static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
     if (r < 0 || size == 0)
         return r;
     r = remote_size(p, e->name, &there);
-    if (r < 0 || there <= offset) /* cut off there meanwhile; the truncate comes later in the log */
+    if (r < 0 || there <= offset) /* never done, or cut off there meanwhile, as the log will say */
         return r;
-    r = ask_content(p, e->name, offset, size, &len);
-    while (r == 0 && len > 0) {
-        size_t n = (size_t)MIN(len, (uint64_t)COPY_BYTES);
-        r = dfs_peer_read(p->files, p->copy, n);
-        if (r == 0)
-            r = sto_replica_range(p->o.store, e->name, offset, str_of(p->copy, n), e->time_s);
-        offset += n;
-        len -= n;
-    }
-    if (r < 0)
-        shutdown(dfs_peer_fd(p->files), SHUT_RDWR);
-    return r;
+    return copy_range(p, e->name, offset, size, e->time_s);
 }
 
+/*
+ * A truncate that a crash kept the peer from doing is in its log all the same. What the peer has behind the
+ * new end, of old or since appended, is taken anew.
+ */
 static int resize(struct sto_puller *p, const struct sto_entry *e)
 {
-    uint64_t from, to;
+    uint64_t from, to, there = 0;
     if (!two_numbers(e->extra, &from, &to))
         return -EBADMSG;
-    int r = sto_replica_resize(p->o.store, e->name, to, e->time_s);
-    return r == -ENOENT ? fetch_whole(p, e->name, STO_NATIVE, e->time_s) : r;
+    int r = remote_size(p, e->name, &there);
+    if (r < 0)
+        return r;
+    r = sto_replica_resize(p->o.store, e->name, MIN(to, there), e->time_s);
+    if (r == -ENOENT)
+        return fetch_whole(p, e->name, STO_NATIVE, e->time_s);
+    return r < 0 || there <= to ? r : copy_range(p, e->name, to, there - to, e->time_s);
 }
 
 static int rename_file(struct sto_puller *p, const struct sto_entry *e)
@@ -285,7 +301,11 @@ static int rename_file(struct sto_puller *p, const struct sto_entry *e)
 
 static int link_file(struct sto_puller *p, const struct sto_entry *e)
 {
-    int r = sto_replica_link(p->o.store, e->name, e->extra);
+    uint64_t size;
+    int r = remote_size(p, e->name, &size);
+    if (r < 0)
+        return r; /* -ENOENT: deleted since, or a crash kept the peer from making it */
+    r = sto_replica_link(p->o.store, e->name, e->extra);
     if (r != -ENOENT)
         return r;
     /* The target may come from another server's log, whose record will say whose it is. Gateways have no appenders. */

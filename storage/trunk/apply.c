@@ -51,11 +51,39 @@ static int apply_rename(struct sto_log *log, struct str name, struct str old)
     return sto_dir_sync(log->dir, to.high, to.low);
 }
 
+/* An edit, done by a process that may not have got to sync it. */
+static int settle_edit(struct sto_log *log, struct str name)
+{
+    struct dfs_logical at;
+    char path[DFS_LOCAL_PATH_MAX];
+    if (dfs_logical_parse(name, &at) < 0)
+        return -EINVAL;
+    dfs_logical_path(&at, "", path);
+    AUTO(dfs_close_fd) int fd = log->dir->io->openat(log->dir->root, path, O_RDONLY | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return errno == ELOOP || errno == ENOTDIR ? -ENOENT : -errno;
+    return log->o.relaxed || log->dir->io->fdatasync(fd) == 0 ? 0 : -errno;
+}
+
+/* The same for a name: metadata or a link. */
+static int settle_name(struct sto_log *log, struct str name)
+{
+    struct dfs_logical at;
+    if (dfs_logical_parse(name, &at) < 0)
+        return -EINVAL;
+    return sto_dir_sync(log->dir, at.high, at.low);
+}
+
+static int apply_change(struct sto_log *log, uint8_t op, const struct sto_body *body)
+{
+    if (op == 'R')
+        return apply_rename(log, body->name, body->extra);
+    return op == 'A' || op == 'M' || op == 'T' ? settle_edit(log, body->name) : settle_name(log, body->name);
+}
+
 int sto_log_apply(struct sto_log *log, uint8_t kind, uint8_t op, const struct sto_body *body)
 {
     if (kind == STO_REC_DELETE)
         return apply_delete(log, body->name);
-    if (kind == STO_REC_CHANGE && op == 'R')
-        return apply_rename(log, body->name, body->extra);
-    return 0;
+    return kind == STO_REC_CHANGE ? apply_change(log, op, body) : 0;
 }

@@ -3,9 +3,10 @@
  * Deleting, and what FastDFS allows to be done to files: appenders edited, appenders made normal
  * files, links, metadata.
  *
- * Deletes and renames are logged first and done afterwards (apply.c); recovery does them again. Edits
- * are done first, synced, then logged: an edit that was never answered may be there after a crash, in
- * whole or in part, as FastDFS's clients know it; an answered one always is.
+ * All are logged first and done afterwards, the record held meanwhile: whoever reads it finds what it
+ * speaks of. Deletes and renames are done again by recovery (apply.c). An edit, or metadata, that was never
+ * answered may be there after a crash, an edit also in part, as FastDFS's clients know it; the record makes
+ * it the same on all members, which take from us what is there.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -120,6 +121,8 @@ struct sto_edit {
     uint64_t at, size, done; /* bytes: where, how many, written so far */
     uint64_t old_size;
     bool committed;
+    char extra[48];          /* of rec */
+    struct sto_log_rec rec;  /* held until the edit is done */
 };
 
 /* Open an appender for writing. fd, or negative errno. */
@@ -148,6 +151,21 @@ static int open_appender(struct sto_store *s, struct str name, struct sto_path *
     return fd;
 }
 
+/* Logs an edit about to be made: @rec, whose name and @extra are the caller's until it is released. */
+static int log_edit(struct sto_path *p, char op, const char *name, uint64_t a, uint64_t b, char extra[48],
+                    struct sto_log_rec *rec)
+{
+    int n = snprintf(extra, 48, "%llu %llu", (unsigned long long)a, (unsigned long long)b);
+    *rec = (struct sto_log_rec){
+        .kind = STO_REC_CHANGE,
+        .op = (uint8_t)op,
+        .held = true,
+        .name = str_c(name),
+        .extra = str_of(extra, (size_t)n),
+    };
+    return sto_log_one(p, rec);
+}
+
 int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, uint64_t offset,
                    uint64_t size, struct sto_edit **ret)
 {
@@ -170,6 +188,8 @@ int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, ui
     if (e->at > e->old_size)
         return -EINVAL;
     int r = sto_check_space(e->path, e->at + size > e->old_size ? e->at + size - e->old_size : 0);
+    if (r == 0 && size > 0)
+        r = log_edit(e->path, op == STO_EDIT_APPEND ? 'A' : 'M', e->name, e->at, size, e->extra, &e->rec);
     if (r < 0)
         return r;
     *ret = TAKE(e);
@@ -187,19 +207,6 @@ int sto_edit_write(struct sto_edit *e, const void *p, size_t n)
     return r;
 }
 
-static int log_change(struct sto_path *p, char op, const char *name, uint64_t a, uint64_t b)
-{
-    char extra[48];
-    int n = snprintf(extra, sizeof(extra), "%llu %llu", (unsigned long long)a, (unsigned long long)b);
-    struct sto_log_rec rec = {
-        .kind = STO_REC_CHANGE,
-        .op = (uint8_t)op,
-        .name = str_c(name),
-        .extra = str_of(extra, (size_t)n),
-    };
-    return sto_log_one(p, &rec);
-}
-
 static int sync_file(struct sto_path *p, int fd)
 {
     return p->log.o.relaxed || p->dir.io->fdatasync(fd) == 0 ? 0 : -errno;
@@ -211,13 +218,7 @@ int sto_edit_commit(struct sto_edit **ep)
     CHECK_OBJ(e, EDIT_MAGIC);
     if (e->done != e->size)
         return -EBADMSG;
-    if (e->size == 0) {
-        e->committed = true;
-        return 0;
-    }
-    int r = sync_file(e->path, e->fd);
-    if (r == 0)
-        r = log_change(e->path, e->op == STO_EDIT_APPEND ? 'A' : 'M', e->name, e->at, e->size);
+    int r = e->size > 0 ? sync_file(e->path, e->fd) : 0;
     e->committed = r == 0;
     return r;
 }
@@ -231,6 +232,8 @@ void sto_edit_free(struct sto_edit **ep)
     if (e->fd >= 0 && !e->committed && e->done > 0 && e->at + e->done > e->old_size)
         (void)e->store->io->ftruncate(e->fd, (off_t)e->old_size);
     dfs_close_fd(&e->fd);
+    if (e->rec.held)
+        sto_log_release(&e->path->log, &e->rec);
     if (e->lock)
         pthread_mutex_unlock(e->lock);
     e->magic = 0;
@@ -250,12 +253,16 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
         return fd;
     if ((uint64_t)st.st_size == size)
         return 0;
-    if (s->io->ftruncate(fd, (off_t)size) < 0)
-        return -errno;
-    int r = sync_file(p, fd);
-    char z[STO_NAME_MAX + 1] = "";
+    char z[STO_NAME_MAX + 1] = "", extra[48];
     memcpy(z, name.p, name.n);
-    return r < 0 ? r : log_change(p, 'T', z, (uint64_t)st.st_size, size);
+    struct sto_log_rec rec;
+    int r = log_edit(p, 'T', z, (uint64_t)st.st_size, size, extra, &rec);
+    if (r == 0 && s->io->ftruncate(fd, (off_t)size) < 0)
+        r = -errno;
+    if (r == 0)
+        r = sync_file(p, fd);
+    sto_log_release(&p->log, &rec);
+    return r;
 }
 
 /* ---- appender to normal file ---- */
@@ -353,15 +360,46 @@ int sto_meta_get(struct sto_store *s, struct str name, struct buf *out)
     return r < 0 ? r : read_meta(p, &at, out);
 }
 
-static int write_meta(struct sto_path *p, const struct dfs_logical *at, struct str text)
+/* The new text on the disk, without its place yet. */
+static int prepare_meta(struct sto_path *p, struct str text, struct sto_tmp *t)
+{
+    int r = sto_tmp_open(&p->dir, true, STO_MODE, t);
+    if (r == 0)
+        r = sto_write_all(p->dir.io, t->fd, text.p, text.n, 0);
+    return r == 0 && p->dir.io->fdatasync(t->fd) < 0 ? -errno : r;
+}
+
+static int place_meta(struct sto_path *p, const struct dfs_logical *at, struct sto_tmp *t)
 {
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "-m", path);
-    int r = sto_dir_put_file(&p->dir, path, text);
-    if (r != -ENOENT)
-        return r;
-    r = sto_dir_make(&p->dir, at->high, at->low);
-    return r < 0 ? r : sto_dir_put_file(&p->dir, path, text);
+    int r = sto_tmp_replace(&p->dir, t, path);
+    if (r == -ENOENT) {
+        r = sto_dir_make(&p->dir, at->high, at->low);
+        if (r == 0)
+            r = sto_tmp_replace(&p->dir, t, path);
+    }
+    return r < 0 ? r : sto_dir_sync(&p->dir, at->high, at->low);
+}
+
+/*
+ * Logged first, and the record held until the text is in its place: whoever reads the record finds what it
+ * speaks of, and a text that a crash left in place has a record, so that all members get it.
+ */
+static int write_meta(struct sto_path *p, const struct dfs_logical *at, const char *meta_name, char op,
+                      struct str text)
+{
+    struct sto_log_rec rec = {
+        .kind = STO_REC_CHANGE, .op = (uint8_t)op, .held = true, .name = str_c(meta_name)};
+    struct sto_tmp t = {.fd = -1};
+    int r = prepare_meta(p, text, &t);
+    if (r == 0)
+        r = sto_log_one(p, &rec);
+    if (r == 0)
+        r = place_meta(p, at, &t);
+    sto_log_release(&p->log, &rec);
+    sto_tmp_drop(&p->dir, &t);
+    return r;
 }
 
 static int remove_meta(struct sto_path *p, const char *meta_name)
@@ -405,11 +443,5 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
     if (had == 0 && str_eq(buf_str(&old), buf_str(&text)))
         return 0;
     r = sto_log_pass_deletion(&p->log, str_c(meta_name));
-    if (r == 0)
-        r = write_meta(p, &at, buf_str(&text));
-    if (r < 0)
-        return r;
-    struct sto_log_rec rec = {
-        .kind = STO_REC_CHANGE, .op = had == 0 ? 'U' : 'C', .name = str_c(meta_name)};
-    return sto_log_one(p, &rec);
+    return r < 0 ? r : write_meta(p, &at, meta_name, had == 0 ? 'U' : 'C', buf_str(&text));
 }

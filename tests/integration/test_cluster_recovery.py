@@ -101,19 +101,15 @@ def plain_files(cluster, number):
     return out
 
 
-def identical(cluster, numbers, files, killed_in_change=False):
-    """All members hold the same: by id, and file by file on the disks. Where a member was killed, metadata that were
-    being set and never acknowledged may be on it alone (storage/README.md)."""
-
-    def on_disk(number):
-        return {(name, digest) for name, digest in plain_files(cluster, number).items()
-                if not (killed_in_change and name.endswith("-m"))}
+def identical(cluster, numbers, files):
+    """All members hold the same: by id, and file by file on the disks."""
     for number in numbers:
         native.wait_same(native.Storage((f"127.0.0.{number}", cluster.storages[number].port)), files)
     try:
-        wait_until("the disks to be alike", lambda: len({tuple(sorted(on_disk(n))) for n in numbers}) == 1, seconds=60)
+        wait_until("the disks to be alike", lambda: len({tuple(sorted(plain_files(cluster, n).items())) for n in numbers}) == 1,
+                   seconds=60)
     except AssertionError as late:
-        found = [on_disk(n) for n in numbers]
+        found = [set(plain_files(cluster, n).items()) for n in numbers]
         raise AssertionError(f"{late}: {[sorted(one - set.intersection(*found)) for one in found]}") from None
 
 
@@ -226,7 +222,7 @@ def test_torn_tails_on_both_sides(group):
                 for pack in data.glob("??/??/0*"):
                     tear(pack, rnd)
         a, b = group.add(2), group.add(3)
-    identical(group, [2, 3], files, killed_in_change=True)
+    identical(group, [2, 3], files)
 
 
 def tear(pack, rnd):

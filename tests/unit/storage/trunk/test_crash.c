@@ -572,6 +572,74 @@ static void a_name_made_anew_outlives_the_replay_of_its_deletion(void **state)
     }
 }
 
+/* ---- changes in place ---- */
+
+static int count_ops(const struct sto_entry *e, void *arg)
+{
+    ((unsigned *)arg)[(unsigned char)e->op]++;
+    return 0;
+}
+
+static void append_more(struct world *w, const char *name)
+{
+    struct sto_edit *e = NULL;
+    assert_int_equal(sto_edit_begin(w->s, str_c(name), STO_EDIT_APPEND, 0, 4, &e), 0);
+    assert_int_equal(sto_edit_write(e, "more", 4), 0);
+    assert_int_equal(sto_edit_commit(&e), 0);
+}
+
+/* The text of the metadata and the content in the image, and how often the log there speaks of either. */
+static void look_at_image(const char *image, const char *name, char text[16], char bytes[16], unsigned ops[256])
+{
+    struct sto_store *after = NULL;
+    struct sto_scan scan = {0};
+    struct sto_view v;
+    AUTO(buf_free) struct buf meta = BUF(64);
+    memset(text, 0, 16);
+    memset(bytes, 0, 16);
+    memset(ops, 0, 256 * sizeof(*ops));
+    assert_int_equal(open_store(image, &fake_disk_io, &after), 0);
+    while (!scan.at_end)
+        assert_int_equal(sto_scan(after, 0, scan.next, STO_SCAN_CHANGES, 100, count_ops, ops, &scan), 0);
+    assert_int_equal(sto_meta_get(after, str_c(name), &meta), 0);
+    memcpy(text, meta.p, meta.n);
+    assert_int_equal(sto_open_read(after, str_c(name), &v), 0);
+    assert_int_equal(pread(v.fd, bytes, 15, 0), v.size);
+    close(v.fd);
+    sto_store_close(&after);
+}
+
+/* Members take what the log speaks of: what it does not speak of must not differ from what they took before. */
+static void what_a_crash_leaves_in_place_has_a_record(void **state)
+{
+    (void)state;
+    bool crashed = true;
+    for (unsigned nth = 1; crashed; nth++) {
+        struct world w;
+        begin_world(&w, nth);
+        assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+        struct sto_file *f = file_of(&w, "base");
+        struct sto_commit c = {.size = 4, .flags = STO_APPENDER, .ext = "jpg", .desc = STR("")};
+        char name[STO_NAME_MAX + 1];
+        assert_int_equal(sto_file_commit(&f, &c, name), 0);
+        set_meta(&w, name, "old"); /* U */
+        fake_disk_crash_at(nth, w.dir, w.image, nothing_to_keep, NULL);
+        set_meta(&w, name, "new"); /* C */
+        append_more(&w, name);     /* A */
+        assert_int_equal(sto_truncate(w.s, str_c(name), 1), 0); /* T */
+        crashed = fake_disk_crashed();
+        if (crashed) {
+            char text[16], bytes[16];
+            unsigned ops[256];
+            look_at_image(w.image, name, text, bytes, ops);
+            assert_true(strcmp(text, "old") == 0 || ops['C'] == 2); /* the file's own is one */
+            assert_true(strcmp(bytes, "base") == 0 || ops['A'] == 1);
+            assert_true(bytes[0] == 'b' && (strlen(bytes) >= 4 || ops['T'] == 1));
+        }
+        end_world(&w);
+    }
+}
+
 static void a_failing_disk_loses_nothing_it_acknowledged(void **state)
 {
     (void)state;
@@ -646,6 +714,7 @@ int main(void)
         cmocka_unit_test_teardown(a_power_failure_after_a_kill_brings_nothing_back, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_failed_sync_is_made_good_by_the_next_checkpoint, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_name_made_anew_outlives_the_replay_of_its_deletion, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(what_a_crash_leaves_in_place_has_a_record, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_failing_disk_loses_nothing_it_acknowledged, fake_disk_tell_seed),
         cmocka_unit_test_teardown(after_a_power_failure_at_any_call_the_promise_holds, fake_disk_tell_seed),
     };
