@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bucket_plain - configurations that have a neutral value, and of which we offer just that: reading
- * says it, writing it changes nothing, writing anything else is 501.
+ * bucket_plain - configurations of one word: transfer acceleration, of which we offer Suspended alone,
+ * and who pays.
  *
  * Terraform and file managers read all of these on every plan; an error there stops them.
  *
@@ -11,16 +11,13 @@
 #include "s3gw/api/answer.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/policy/access.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
 
 /* Once suspended, always said: as AWS. The text itself. */
 static const struct str ACCELERATE = STR_INIT("accelerate");
-
-static enum s3err not_offered(struct s3_req *q, const char *what)
-{
-    return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "%s is not implemented.", what);
-}
+static const struct str PAYER = STR_INIT("payer"); /* policy/access.h */
 
 enum s3err s3_h_get_bucket_accelerate(struct s3_req *q)
 {
@@ -39,7 +36,7 @@ enum s3err s3_h_put_bucket_accelerate(struct s3_req *q)
         return e;
     struct str status = str_trim(s3_node_text(root, "Status"));
     if (str_eq(status, STR("Enabled")))
-        return not_offered(q, "Transfer acceleration");
+        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Transfer acceleration is not implemented.");
     return str_eq(status, STR("Suspended")) ? s3_keep_bucket_doc(q, ACCELERATE, status)
                                             : S3ERR_MALFORMED_XML;
 }
@@ -47,7 +44,7 @@ enum s3err s3_h_put_bucket_accelerate(struct s3_req *q)
 enum s3err s3_h_get_bucket_request_payment(struct s3_req *q)
 {
     struct buf *b = s3_answer_open(q, "RequestPaymentConfiguration");
-    s3_xml_text(b, "Payer", STR("BucketOwner"));
+    s3_xml_text(b, "Payer", s3_requester_pays(q->bkt) ? STR("Requester") : STR("BucketOwner"));
     return s3_answer_close(q, "RequestPaymentConfiguration");
 }
 
@@ -59,6 +56,8 @@ enum s3err s3_h_put_bucket_request_payment(struct s3_req *q)
         return e;
     struct str payer = str_trim(s3_node_text(root, "Payer"));
     if (str_eq(payer, STR("Requester")))
-        return not_offered(q, "Requester pays");
-    return str_eq(payer, STR("BucketOwner")) ? S3ERR_OK : S3ERR_MALFORMED_XML;
+        return s3_keep_bucket_doc(q, PAYER, payer);
+    if (!str_eq(payer, STR("BucketOwner")))
+        return S3ERR_MALFORMED_XML;
+    return s3_requester_pays(q->bkt) ? s3_keep_bucket_doc(q, PAYER, STR_NULL) : S3ERR_OK;
 }

@@ -17,6 +17,7 @@
 #include "s3gw/http/health.h"
 #include "s3gw/http/intake.h"
 #include "s3gw/http/pipeline.h"
+#include "s3gw/policy/eval.h"
 #include "s3gw/http/refusal.h"
 #include "s3gw/policy/rate.h"
 
@@ -88,8 +89,8 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
         struct s3_http *h = x->http;
         uint64_t now_us = dfs_mono_us(), took_us = now_us - x->started_us;
         if (h->gw->rates)
-            s3_rate_charge(h->gw->rates, x->req.who.user_id, &x->req.who.limits, x->received + x->sent,
-                           now_us);
+            s3_rate_charge(h->gw->rates, x->req.who.user_id, &x->req.who.limits,
+                           x->received + x->sent, now_us);
         s3_metrics_request(h->metrics, &x->req, x->result, x->received, x->sent, took_us);
         s3_bucketlog_write(x, took_us);
         s3_notice_committed(&x->req);
@@ -248,10 +249,11 @@ static void tell_failure(const struct s3_req *q)
 {
     static struct dfs_log_gate failures, full;
     bool no_space = q->resp.status == 507;
-    if ((no_space || q->resp.status == 500) && dfs_log_allow(no_space ? &full : &failures, no_space ? 1 : 10))
+    if ((no_space || q->resp.status == 500) &&
+        dfs_log_allow(no_space ? &full : &failures, no_space ? 1 : 10))
         dfs_log(no_space ? LOG_WARN : LOG_ERROR, no_space ? "http.no_space" : "http.failed",
-                KV_Z("op", q->op ? q->op->name : "-"), KV_STR("bucket", q->bucket), KV_STR("key", q->key),
-                KV_Z("request_id", q->request_id));
+                KV_Z("op", q->op ? q->op->name : "-"), KV_STR("bucket", q->bucket),
+                KV_STR("key", q->key), KV_Z("request_id", q->request_id));
 }
 
 static enum MHD_Result answer(struct s3_exchange *x)
@@ -267,6 +269,8 @@ static enum MHD_Result answer(struct s3_exchange *x)
     if (s3_bucketlog_wanted(q))
         x->answered_us = dfs_mono_us();
     s3_cors_headers(q);
+    if (x->result == S3ERR_OK && s3_policy_charges(q))
+        s3_resp_header(q, "x-amz-request-charged", STR("requester"));
     struct MHD_Response *r = s3_answer_build(x);
     if (!r)
         return MHD_NO;

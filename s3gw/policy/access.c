@@ -36,6 +36,11 @@ unsigned s3_pab_of(const struct s3_bucket *b)
     return doc.n == 1 ? (unsigned char)doc.p[0] : 0;
 }
 
+bool s3_requester_pays(const struct s3_bucket *b)
+{
+    return str_eq(s3_bucket_doc(b, STR("payer")), STR("Requester"));
+}
+
 enum s3err s3_access_judge_acl(const struct s3_bucket *b, const struct s3_acl *acl)
 {
     if (s3_ownership_of(b) == S3_BUCKET_OWNER_ENFORCED && !s3_acl_is_private(acl, b->owner_id))

@@ -33,6 +33,10 @@ struct str s3_ownership_name(enum s3_ownership o);
 /* S3_PAB_* bits; 0 when unset. */
 unsigned s3_pab_of(const struct s3_bucket *b);
 
+/* Bucket document "payer", if any the word "Requester": who pays in a bucket of requester pays. We
+ * charge nobody, and ask callers for the consent that AWS asks for. */
+bool s3_requester_pays(const struct s3_bucket *b);
+
 struct s3_acl;
 /*
  * May that ACL be set in bucket @b by the request? AccessControlListNotSupported where ACLs are off

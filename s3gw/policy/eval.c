@@ -126,7 +126,7 @@ static bool on_the_policy(const char *action)
            strcmp(action, "s3:DeleteBucketPolicy") == 0;
 }
 
-static enum s3_why decide(const struct s3_ask *ask)
+static enum s3_why decide_by_rights(const struct s3_ask *ask)
 {
     const struct s3_req *q = ask->q;
     enum s3_verdict own = s3_identity_verdict(q->who.policies, ask);
@@ -148,6 +148,26 @@ static enum s3_why decide(const struct s3_ask *ask)
     if (policy_allows(ask, verdict, foreign))
         return S3_WHY_BUCKET_POLICY_ALLOWS;
     return acl_grants(ask) ? S3_WHY_ACL : S3_WHY_NOTHING;
+}
+
+/* Where the requester pays, others than the owner have to say that they know. */
+static bool charges(const struct s3_req *q, const struct s3_bucket *bkt)
+{
+    return !q->who.root && !is_user(q, bkt->owner_id) && s3_requester_pays(bkt);
+}
+
+bool s3_policy_charges(const struct s3_req *q)
+{
+    return q->bkt && charges(q, q->bkt);
+}
+
+static enum s3_why decide(const struct s3_ask *ask)
+{
+    enum s3_why why = decide_by_rights(ask);
+    if (!whys[why].allowed || !charges(ask->q, ask->bkt))
+        return why;
+    bool agreed = str_eq(s3_req_option(ask->q, STR("x-amz-request-payer")), STR("requester"));
+    return agreed && !ask->q->who.anonymous ? why : S3_WHY_REQUESTER_PAYS;
 }
 
 static bool allowed(const struct s3_ask *ask)

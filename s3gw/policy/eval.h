@@ -12,6 +12,7 @@
  *                                 RestrictPublicBuckets
  *   a grant of an ACL             not with BucketOwnerEnforced; public ones not with
  *                                 IgnorePublicAcls
+ *   where the requester pays      others than the owner only with x-amz-request-payer, and signed
  *   otherwise                     AccessDenied; a missing key is NoSuchKey only to who may list
  *
  * What decided is kept in q->why, one of the texts below, for logs and `s3gw admin explain`.
@@ -41,6 +42,7 @@
     S3_WHY(OBJECT_OWNER, true, "the user owns the object")                                         \
     S3_WHY(ACL, true, "an ACL grants it")                                                          \
     S3_WHY(MAY_LIST, true, "there is no such key, and the user may list")                          \
+    S3_WHY(REQUESTER_PAYS, false, "the requester pays, and has not agreed to")                     \
     S3_WHY(OTHER_BUCKET_OWNER, false, "the bucket has another owner than expected")                \
     S3_WHY(NOTHING, false, "nothing allows it")
 
@@ -58,7 +60,10 @@ enum s3err s3_policy_check(struct s3_req *q);
 /* Was it an ACL, and nothing else, that let the caller in? */
 bool s3_policy_by_acl(const struct s3_req *q);
 
-/* The same for another resource or action: the source of a copy, each key of DeleteObjects. @key
+/* Is the caller, who was let in, charged for it (x-amz-request-charged)? */
+bool s3_policy_charges(const struct s3_req *q);
+
+/* s3_policy_check for another resource or action: the source of a copy, each key of DeleteObjects. @key
  * may be absent: the bucket itself. */
 enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
                             const char *action);

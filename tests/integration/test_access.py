@@ -2,6 +2,8 @@
 """Users, the policies they carry, and what `s3gw admin explain` says of them."""
 import json
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
@@ -105,6 +107,31 @@ def test_bad_policies_and_files_are_refused(cluster, ann):
     done = subprocess.run([str(BUILD / "s3gw"), "admin", "--data", str(cluster.data), "policy", "put", "ann", "p",
                            "/no/such/file"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "/no/such/file: No such file" in done.stderr
+
+
+def test_who_reads_where_the_requester_pays_says_so(cluster, s3, bucket, ann):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"k")
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
+                 "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": everybody}))
+    ann.get_object(Bucket=bucket, Key="k")
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"})
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "Requester"
+    assert code(ann.get_object, Bucket=bucket, Key="k") == "AccessDenied"
+    assert code(ann.list_objects_v2, Bucket=bucket) == "AccessDenied"
+    assert code(ann.put_object, Bucket=bucket, Key="n", Body=b"n") == "AccessDenied"
+    assert explain(cluster, "ann", "s3:GetObject", f"{bucket}/k")["why"].startswith("the requester pays")
+    agreed = {"Bucket": bucket, "RequestPayer": "requester"}
+    assert ann.get_object(Key="k", **agreed)["RequestCharged"] == "requester"
+    assert ann.put_object(Key="n", Body=b"n", **agreed)["RequestCharged"] == "requester"
+    assert len(ann.list_objects_v2(**agreed)["Contents"]) == 2
+    nobody = urllib.request.Request(f"{cluster.endpoint}/{bucket}/k", headers={"x-amz-request-payer": "requester"})
+    with pytest.raises(urllib.error.HTTPError, match="403"):  # nobody to charge
+        urllib.request.urlopen(nobody, timeout=30)
+    assert "RequestCharged" not in s3.get_object(Bucket=bucket, Key="k")  # the owner pays anyway
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    assert "RequestCharged" not in ann.get_object(**agreed, Key="k")
 
 
 def test_policies_survive_a_restart(fresh_cluster):
