@@ -21,12 +21,12 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 # --- compiler and linker ---------------------------------------------------------------------
 
-PKGS := libevent libevent_pthreads libcrypto libssl libmicrohttpd libxml-2.0 jansson libcurl
+PKGS := libevent libevent_pthreads libcrypto libssl libmicrohttpd gnutls libxml-2.0 jansson libcurl
 # Asked once, and only when the first recipe needs it: by then install-deps has run.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 LIBS_dfs   = $(eval LIBS_dfs := $$(shell pkg-config --libs libevent libevent_pthreads libcrypto \
 	libssl) -lisal -lxxhash)$(LIBS_dfs)
-LIBS_gw    = $(eval LIBS_gw := $$(shell pkg-config --libs libmicrohttpd libxml-2.0 jansson libcurl) \
+LIBS_gw    = $(eval LIBS_gw := $$(shell pkg-config --libs libmicrohttpd gnutls libxml-2.0 jansson libcurl) \
 	-lrocksdb)$(LIBS_gw)
 LIBS_s3gw  = $(LIBS_gw) $(LIBS_dfs)
 

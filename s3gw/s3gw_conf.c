@@ -98,7 +98,7 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
     CONF_INT(C, max_connections, "max_connections", "16384", 16, 1000000, "connections", CONF_RESTART,
              "Client connections at the same time; more wait in the kernel's queue."),
     CONF_DURATION(C, idle_timeout_ms, "idle_timeout", "60s", 1000, 86400000, "s", CONF_RESTART,
-                  "A connection that neither sends nor takes anything for so long is closed."),
+                  "A connection that neither sends nor takes anything for so long is closed, an upload with RequestTimeout."),
     CONF_DURATION(C, drain_timeout_ms, "drain_timeout", "30s", 0, 3600000, "s", CONF_RESTART,
                   "How long requests in progress may take to end when the server stops."),
     CONF_DURATION(C, reclaim_grace_ms, "reclaim_grace", "10s", 0, 86400000, "s", CONF_RESTART,

@@ -75,6 +75,20 @@ void s3_exchange_fail(struct s3_exchange *x, enum s3err e)
     drop_sink(x);
 }
 
+/* The library is about to close a connection whose body has stopped coming: say so first, or what the head
+ * was refused for. Rule: s3-behaviours 1. */
+static void tell_timeout(struct s3_exchange *x)
+{
+    struct s3_req *q = &x->req;
+    if (x->result == S3ERR_PENDING || x->result == S3ERR_OK)
+        x->result = S3ERR_REQUEST_TIMEOUT;
+    s3_pipeline_fail(q, x->result);
+    s3_cors_headers(q);
+    x->sent = q->resp.body.n;
+    s3_exchange_count(x->http, q->resp.status);
+    s3_refusal_write(x->conn, q);
+}
+
 void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **exchange,
                            enum MHD_RequestTerminationCode why)
 {
@@ -85,6 +99,8 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
         return;
     s3_exchange_received(x);
     drop_sink(x);
+    if (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && x->state == S3_X_BODY)
+        tell_timeout(x);
     if (x->seen) {
         struct s3_http *h = x->http;
         uint64_t now_us = dfs_mono_us(), took_us = now_us - x->started_us;
@@ -256,6 +272,14 @@ static void tell_failure(const struct s3_req *q)
                 KV_STR("key", q->key), KV_Z("request_id", q->request_id));
 }
 
+void s3_exchange_count(struct s3_http *h, int status)
+{
+    atomic_fetch_add_explicit(&h->requests, 1, memory_order_relaxed);
+    if (status >= 400)
+        atomic_fetch_add_explicit(status >= 500 ? &h->errors_5xx : &h->errors_4xx, 1,
+                                  memory_order_relaxed);
+}
+
 static enum MHD_Result answer(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
@@ -274,15 +298,9 @@ static enum MHD_Result answer(struct s3_exchange *x)
     struct MHD_Response *r = s3_answer_build(x);
     if (!r)
         return MHD_NO;
-    unsigned status = (unsigned)q->resp.status;
-    atomic_fetch_add_explicit(&x->http->requests, 1, memory_order_relaxed);
-    if (status >= 500) {
-        tell_failure(q);
-        atomic_fetch_add_explicit(&x->http->errors_5xx, 1, memory_order_relaxed);
-    } else if (status >= 400) {
-        atomic_fetch_add_explicit(&x->http->errors_4xx, 1, memory_order_relaxed);
-    }
-    enum MHD_Result ok = s3_queue_response(x->conn, status, r);
+    s3_exchange_count(x->http, q->resp.status);
+    tell_failure(q);
+    enum MHD_Result ok = s3_queue_response(x->conn, (unsigned)q->resp.status, r);
     MHD_destroy_response(r);
     return ok;
 }
@@ -399,7 +417,7 @@ enum MHD_Result s3_exchange_call(void *http, struct MHD_Connection *conn, const 
     (void)version;
     struct s3_exchange *x = *exchange;
     if (!x)
-        return MHD_NO;         /* no memory when the request line was read */
+        return MHD_NO; /* no memory when the request line was read */
     if (x->state == S3_X_HEAD) /* a second time when the head was judged by a worker */
         return x->seen ? judged(x) : on_head(x, method);
     if (*n > 0)

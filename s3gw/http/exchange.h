@@ -73,6 +73,9 @@ void s3_exchange_received(struct s3_exchange *x);
  * there is nothing to read; -EAGAIN: not without waiting (only without @wait); or why they cannot be had.
  */
 int s3_answer_begin(struct s3_exchange *x, bool wait);
+/* One more answer with this status, for `s3gw admin status`. */
+void s3_exchange_count(struct s3_http *h, int status);
+
 /* The answer of an exchange as a response of libmicrohttpd; NULL: no memory. */
 struct MHD_Response *s3_answer_build(struct s3_exchange *x);
 

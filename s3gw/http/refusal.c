@@ -2,6 +2,7 @@
 #include "s3gw/http/refusal.h"
 
 #include <dlfcn.h>
+#include <gnutls/gnutls.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 
@@ -10,10 +11,10 @@
 #include "s3gw/core/httpdate.h"
 #include "s3gw/core/req.h"
 #include "s3gw/http/exchange.h"
-#include "s3gw/xml/error.h"
+#include "s3gw/http/pipeline.h"
 
 enum {
-    ANSWER_MAX = 4096,
+    ANSWER_MAX = 16 * 1024,
     SWALLOW_MAX = 1024 * 1024, /* of a head that was too large: closing with bytes unread would take
                                   the answer from the client */
 };
@@ -55,23 +56,6 @@ static enum s3err error_of(unsigned status)
     }
 }
 
-/* Over TLS only the library can write: it sends our document in place of its page. */
-static enum MHD_Result queue_document(struct MHD_Connection *conn, int status,
-                                      const struct s3_req *q)
-{
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(q->resp.body.n, q->resp.body.p, MHD_RESPMEM_MUST_COPY);
-    if (!r)
-        return MHD_NO;
-    bool ok = MHD_add_response_header(r, "x-amz-request-id", q->request_id) == MHD_YES &&
-              MHD_add_response_header(r, "x-amz-id-2", q->request_id) == MHD_YES &&
-              MHD_add_response_header(r, "Server", "s3gw") == MHD_YES &&
-              MHD_add_response_header(r, "Content-Type", "application/xml") == MHD_YES &&
-              s3_queue_response(conn, (unsigned)status, r) == MHD_YES;
-    MHD_destroy_response(r);
-    return ok ? MHD_YES : MHD_NO;
-}
-
 static void swallow(int fd)
 {
     char rest[16 * 1024];
@@ -83,33 +67,46 @@ static void swallow(int fd)
     }
 }
 
-/*
- * Written here and not by the library, whose 0.9.75 sends the head of such an answer twice when the
- * fault was found after the last header line. MHD_NO makes it close the connection.
- */
-static enum MHD_Result write_document(int fd, int status, const struct s3_req *q)
+static void write_bytes(struct MHD_Connection *conn, int fd, struct str bytes)
 {
+    const union MHD_ConnectionInfo *tls =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    /* the first bytes of an answer: there is room */
+    if (tls)
+        (void)gnutls_record_send(tls->tls_session, bytes.p, bytes.n);
+    else
+        (void)send(fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void s3_refusal_write(struct MHD_Connection *conn, const struct s3_req *q)
+{
+    const union MHD_ConnectionInfo *socket =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
     char date[S3_HTTPDATE_MAX];
     (void)s3_httpdate_format(dfs_now_ms() / 1000, date);
     AUTO(buf_free) struct buf out = BUF(ANSWER_MAX);
     buf_addf(&out,
              "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\nx-amz-request-id: %s\r\n"
-             "x-amz-id-2: %s\r\nServer: s3gw\r\nContent-Type: application/xml\r\n"
-             "Content-Length: %zu\r\n\r\n",
-             status, MHD_get_reason_phrase_for((unsigned)status), date, q->request_id,
-             q->request_id, q->resp.body.n);
+             "x-amz-id-2: %s\r\nServer: s3gw\r\nContent-Length: %zu\r\n",
+             q->resp.status, MHD_get_reason_phrase_for((unsigned)q->resp.status), date,
+             q->request_id, q->request_id, q->resp.body.n);
+    for (size_t i = 0; i < q->resp.nheaders; i++)
+        buf_addf(&out, STR_F ": " STR_F "\r\n", STR_A(q->resp.headers[i].name),
+                 STR_A(q->resp.headers[i].value));
+    buf_adds(&out, STR("\r\n"));
     buf_adds(&out, buf_str(&q->resp.body));
-    if (!buf_err(&out))
-        (void)send(fd, out.p, out.n,
-                   MSG_DONTWAIT | MSG_NOSIGNAL); /* the first bytes of an answer: there is room */
-    swallow(fd);
-    return MHD_NO;
+    if (!socket || buf_err(&out) || buf_err(&q->resp.body) || q->resp.no_memory)
+        return;
+    write_bytes(conn, socket->connect_fd, buf_str(&out));
+    swallow(socket->connect_fd);
 }
 
+/*
+ * Written here and not by the library, whose 0.9.75 sends the head of such an answer twice when the
+ * fault was found after the last header line. MHD_NO makes it close the connection.
+ */
 static enum MHD_Result refuse(struct MHD_Connection *conn, unsigned status)
 {
-    const union MHD_ConnectionInfo *socket =
-        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
     const union MHD_ConnectionInfo *own =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct s3_http *h = own ? own->socket_context : NULL;
@@ -117,18 +114,12 @@ static enum MHD_Result refuse(struct MHD_Connection *conn, unsigned status)
     struct s3_req q;
     s3_req_init(&q);
     q.raw_path = STR("");
-    s3_xml_error(&q, e, &q.resp.body);
-    int code = s3err_info(e)->status;
-    enum MHD_Result r = MHD_NO;
-    if (socket && h && !buf_err(&q.resp.body))
-        r = h->tls ? queue_document(conn, code, &q) : write_document(socket->connect_fd, code, &q);
-    if (h) {
-        atomic_fetch_add_explicit(&h->requests, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(code >= 500 ? &h->errors_5xx : &h->errors_4xx, 1,
-                                  memory_order_relaxed);
-    }
+    s3_pipeline_fail(&q, e);
+    s3_refusal_write(conn, &q);
+    if (h)
+        s3_exchange_count(h, q.resp.status);
     s3_req_fini(&q);
-    return r;
+    return MHD_NO;
 }
 
 /* The library's call of itself. */

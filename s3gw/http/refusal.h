@@ -16,6 +16,14 @@
 
 #include <microhttpd.h>
 
+struct s3_req;
+
+/*
+ * Write q->resp (status, headers, body) as the last answer of a connection, past the library, which has sent
+ * nothing of another one and closes the connection next. What does not fit into the socket's buffer is lost.
+ */
+void s3_refusal_write(struct MHD_Connection *conn, const struct s3_req *q);
+
 /* The library's MHD_queue_response(). */
 enum MHD_Result s3_queue_response(struct MHD_Connection *conn, unsigned status,
                                   struct MHD_Response *response);

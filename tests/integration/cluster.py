@@ -16,6 +16,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -239,15 +240,17 @@ class Cluster:
     def endpoint(self):
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
+    def _trust(self):
+        return ssl.create_default_context(cafile=str(self.certificate))
+
     def http(self, timeout=30):
         if self.tls:
-            import ssl
-            context = ssl.create_default_context(cafile=str(self.certificate))
-            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=context)
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self._trust())
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def socket(self, timeout=30):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        return self._trust().wrap_socket(sock, server_hostname="localhost") if self.tls else sock
 
     def client_env(self, home=None):
         """Environment for command line clients: keys, region, no configuration of the caller's."""

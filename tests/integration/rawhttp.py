@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import hmac
 import re
+import socket
 import urllib.parse
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -185,19 +186,23 @@ class Raw:
             target += "?" + "&".join(f"{quote(k)}={quote(v)}" for k, v in query)
         return request_bytes(method, target, signed, body)
 
-    def send(self, data, head_request=False, timeout=30, shut=False):
-        """Send bytes as they are, read one answer (None: closed without one)."""
+    def send(self, data, head_request=False, timeout=30, shut=False, to_the_end=False):
+        """Send bytes as they are, read one answer (None: closed without one). @shut: close behind them.
+        @to_the_end: the server closes behind its answer; what else it sends is added to the body."""
         with self.cluster.socket(timeout) as sock:
             try:
                 sock.sendall(data)
                 if shut:
-                    sock.shutdown(1)
+                    socket.socket.shutdown(sock, socket.SHUT_WR)  # of TCP, under TLS too
             except (BrokenPipeError, ConnectionResetError):
                 pass  # the server answered and closed before it took everything: read what it said
             try:
-                return read_response(sock, head_request)
+                answer = read_response(sock, head_request)
             except ConnectionResetError:
                 return None
+            if to_the_end and answer is not None:
+                answer.body += sock.recv(65536)
+            return answer
 
     def request(self, method, path, **kw):
         return self.send(self.build(method, path, **kw), head_request=method == "HEAD")

@@ -4,7 +4,8 @@ import base64
 import hashlib
 
 import pytest
-from rawhttp import EMPTY, UNSIGNED, Raw, read_response, request_bytes
+from cluster import running
+from rawhttp import EMPTY, STREAMING_UNSIGNED_TRAILER, UNSIGNED, Raw, request_bytes
 
 
 def head(raw, line="GET / HTTP/1.1", *more):
@@ -24,29 +25,34 @@ def is_a_document(answer, status, code):
     (["Content-Length: -1"], "BadRequest"), (["Content-Length: 1 2"], "BadRequest"), (["Content-Length: x"], "BadRequest"),
     (["Content-Length: "], "BadRequest"), (["Content-Length: " + "9" * 25], "EntityTooLarge"),
     (["no colon"], "BadRequest"), (["Content-Length: 1", "Content-Length: 2"], "BadRequest"),
-    (["x: " + "y" * 9_000], "RequestHeaderSectionTooLarge"), (["x: " + "y" * 60_000], "RequestHeaderSectionTooLarge")])
-def test_heads_that_cannot_be(cluster, more, code):
-    raw = Raw(cluster)
-    is_a_document(raw.send(head(raw, "PUT /bucket/key HTTP/1.1", *more)), 400, code)
+    (["x: " + "y" * 60_000], "RequestHeaderSectionTooLarge")])
+def test_heads_that_cannot_be(either, more, code):
+    raw = Raw(either)
+    is_a_document(raw.send(head(raw, "PUT /bucket/key HTTP/1.1", *more), to_the_end=True), 400, code)
 
 
 @pytest.mark.parametrize("line, code", [("GET / HTTP/3.7", "BadRequest"),
                                         ("GET /bucket/" + "k" * 60_000 + " HTTP/1.1", "KeyTooLongError")])
-def test_request_lines_that_cannot_be(cluster, line, code):
-    raw = Raw(cluster)
-    is_a_document(raw.send(head(raw, line)), 400, code)
+def test_request_lines_that_cannot_be(either, line, code):
+    raw = Raw(either)
+    is_a_document(raw.send(head(raw, line), to_the_end=True), 400, code)
 
 
-def test_a_host_is_needed(cluster):
-    is_a_document(Raw(cluster).send(b"GET / HTTP/1.1\r\n\r\n"), 400, "BadRequest")
+def test_a_host_is_needed(either):
+    is_a_document(Raw(either).send(b"GET / HTTP/1.1\r\n\r\n", to_the_end=True), 400, "BadRequest")
 
 
-def test_refusals_over_tls(tls_cluster):
-    import ssl
-    context = ssl.create_default_context(cafile=str(tls_cluster.certificate))
-    with context.wrap_socket(tls_cluster.socket(), server_hostname="localhost") as sock:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nx: " + b"y" * 60_000 + b"\r\n\r\n")
-        is_a_document(read_response(sock), 400, "RequestHeaderSectionTooLarge")
+def test_a_head_that_is_too_large(either):
+    raw = Raw(either)
+    is_a_document(raw.send(head(raw, "GET / HTTP/1.1", "x: " + "y" * 9_000)), 400, "RequestHeaderSectionTooLarge")
+
+
+def test_chunks_that_cannot_be(either):
+    either.boto3().create_bucket(Bucket="chunks")
+    raw = Raw(either)
+    whole = raw.build("PUT", "/chunks/key", payload=STREAMING_UNSIGNED_TRAILER, length=False,
+                      headers={"Transfer-Encoding": "chunked", "x-amz-decoded-content-length": "5"})
+    is_a_document(raw.send(whole + b"zz\r\n", to_the_end=True), 400, "BadRequest")
 
 
 def test_large_metadata_has_its_own_error(cluster, bucket):
@@ -63,11 +69,35 @@ def test_clients_that_leave_in_the_middle_are_let_go(cluster, bucket):
     assert raw.request("HEAD", f"/{bucket}/k").status == 404
 
 
+@pytest.fixture(scope="module", params=["http", "https"])
+def impatient(request):
+    """A server with a bucket, that waits two seconds for clients."""
+    with running("idle_timeout = 2s\n", tls=request.param == "https") as c:
+        c.boto3().create_bucket(Bucket="bucket")
+        yield c
+
+
 def test_who_closes_behind_a_whole_request_is_answered(cluster, s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"y" * 3_000_000)
     raw = Raw(cluster)
     answer = raw.send(raw.build("GET", f"/{bucket}/k"), shut=True)
     assert answer.complete and len(answer.body) == 3_000_000
+
+
+@pytest.mark.parametrize("arrived", [0, 10, 90])
+def test_an_upload_that_stands_still_is_told_so(impatient, arrived):
+    raw = Raw(impatient)
+    whole = raw.build("PUT", "/bucket/k", body=b"x" * 100)
+    answer = raw.send(whole[:-100 + arrived], to_the_end=True)
+    is_a_document(answer, 400, "RequestTimeout")
+    assert answer.headers["connection"] == "close"
+    assert raw.request("HEAD", "/bucket/k").status == 404
+
+
+def test_a_refused_upload_that_stands_still_is_told_why(impatient):
+    raw = Raw(impatient)
+    whole = raw.build("PUT", "/no-such-bucket/k", body=b"x" * 100)
+    is_a_document(raw.send(whole[:-10], to_the_end=True), 404, "NoSuchBucket")
 
 
 DOCUMENTS = [("PUT", "policy"), ("PUT", "acl"), ("PUT", "cors"), ("PUT", "tagging"), ("PUT", "versioning"),
