@@ -13,6 +13,7 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/core/op.h"
 #include "s3gw/http/bucketlog.h"
+#include "s3gw/http/halfclose.h"
 #include "s3gw/http/head.h"
 #include "s3gw/http/health.h"
 #include "s3gw/http/intake.h"
@@ -28,6 +29,13 @@ enum {
 
 /* ---- birth and death ---- */
 
+static int fd_of(struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return i ? i->connect_fd : -1;
+}
+
 void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *conn)
 {
     struct s3_exchange *x = dfs_zalloc(sizeof(*x));
@@ -35,6 +43,7 @@ void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *con
         return NULL;
     x->http = http;
     x->conn = conn;
+    x->fd = fd_of(conn);
     x->started_us = dfs_mono_us();
     x->result = S3ERR_PENDING;
     x->out.fd = -1;
@@ -75,6 +84,13 @@ void s3_exchange_fail(struct s3_exchange *x, enum s3err e)
     drop_sink(x);
 }
 
+static void hold(struct s3_exchange *x, bool on)
+{
+    if (x->held != on)
+        s3_halfclose_hold(x->fd, on);
+    x->held = on;
+}
+
 /* The library is about to close a connection whose body has stopped coming: say so first, or what the head
  * was refused for. Rule: s3-behaviours 1. */
 static void tell_timeout(struct s3_exchange *x)
@@ -98,6 +114,7 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
     if (!x)
         return;
     s3_exchange_received(x);
+    hold(x, false);
     drop_sink(x);
     if (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && x->state == S3_X_BODY)
         tell_timeout(x);
@@ -162,13 +179,20 @@ void s3_req_done(struct s3_req *q, enum s3err e)
     s3_req_more(q);
 }
 
+/* Until the next call of s3_exchange_call(). */
+static void suspend(struct s3_exchange *x)
+{
+    hold(x, true);
+    MHD_suspend_connection(x->conn);
+}
+
 bool s3_exchange_go_away(struct s3_exchange *x)
 {
     if (atomic_load(&x->turn) == S3_TURN_BACK) {
         s3_exchange_release(x->http);
         return false;
     }
-    MHD_suspend_connection(x->conn);
+    suspend(x);
     int here = S3_TURN_HERE;
     if (!atomic_compare_exchange_strong(&x->turn, &here, S3_TURN_AWAY))
         s3_exchange_resume(x);
@@ -208,7 +232,7 @@ static bool to_worker(struct s3_exchange *x, void (*run)(void *))
         return false;
     }
     x->job = (struct s3_job){.run = run, .arg = x};
-    MHD_suspend_connection(x->conn);
+    suspend(x);
     atomic_store(&x->turn, S3_TURN_AWAY);
     if (s3_pool_submit(x->http->workers, &x->job) < 0) {
         x->result = S3ERR_SLOW_DOWN;
@@ -418,6 +442,7 @@ enum MHD_Result s3_exchange_call(void *http, struct MHD_Connection *conn, const 
     struct s3_exchange *x = *exchange;
     if (!x)
         return MHD_NO; /* no memory when the request line was read */
+    hold(x, false);
     if (x->state == S3_X_HEAD) /* a second time when the head was judged by a worker */
         return x->seen ? judged(x) : on_head(x, method);
     if (*n > 0)

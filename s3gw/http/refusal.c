@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/http/refusal.h"
 
-#include <dlfcn.h>
 #include <gnutls/gnutls.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -11,6 +10,7 @@
 #include "s3gw/core/httpdate.h"
 #include "s3gw/core/req.h"
 #include "s3gw/http/exchange.h"
+#include "s3gw/http/nextsym.h"
 #include "s3gw/http/pipeline.h"
 
 enum {
@@ -26,9 +26,7 @@ static queue_fn library(void)
     static _Atomic(queue_fn) found;
     queue_fn f = atomic_load_explicit(&found, memory_order_acquire);
     if (!f) {
-        void *symbol = dlsym(RTLD_NEXT, "MHD_queue_response");
-        ASSERT(symbol && sizeof(symbol) == sizeof(f));
-        memcpy(&f, &symbol, sizeof(f)); /* ISO C has no cast between these two */
+        s3_next_symbol("MHD_queue_response", &f);
         atomic_store_explicit(&found, f, memory_order_release);
     }
     return f;

@@ -77,11 +77,19 @@ def impatient(request):
         yield c
 
 
-def test_who_closes_behind_a_whole_request_is_answered(cluster, s3, bucket):
-    s3.put_object(Bucket=bucket, Key="k", Body=b"y" * 3_000_000)
-    raw = Raw(cluster)
-    answer = raw.send(raw.build("GET", f"/{bucket}/k"), shut=True)
-    assert answer.complete and len(answer.body) == 3_000_000
+@pytest.mark.parametrize("size", [0, 100, 40_000, 3_000_000])
+def test_who_closes_behind_a_whole_request_is_answered(either, size):
+    either.boto3().create_bucket(Bucket=(bucket := f"closes-{size}"))
+    raw, body = Raw(either), b"y" * size
+    for _ in range(5):
+        answer = raw.send(raw.build("PUT", f"/{bucket}/k", body=body), shut=True)
+        assert answer and answer.status == 200, answer
+        answer = raw.send(raw.build("GET", f"/{bucket}/k"), shut=True)
+        assert answer and answer.complete and answer.body == body
+    document = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    md5 = {"Content-MD5": base64.b64encode(hashlib.md5(document).digest()).decode()}
+    answer = raw.send(raw.build("POST", f"/{bucket}", query=[("delete", "")], body=document, headers=md5), shut=True)
+    assert answer and answer.status == 200, answer
 
 
 @pytest.mark.parametrize("arrived", [0, 10, 90])
