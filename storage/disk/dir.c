@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 static int sync_path(const struct sto_dir *d, const char *path)
@@ -116,7 +115,7 @@ int sto_dir_space(const struct sto_dir *d, struct sto_space *ret)
 static int open_named(const struct sto_dir *d, unsigned mode, struct sto_tmp *t)
 {
     uint64_t random;
-    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+    if (d->io->getrandom(&random, sizeof(random), 0) != sizeof(random))
         return -EIO;
     (void)snprintf(t->name, sizeof(t->name), "data/.tmp-%016llx", (unsigned long long)random);
     t->fd = d->io->openat(d->root, t->name, O_RDWR | O_CREAT | O_EXCL, mode);

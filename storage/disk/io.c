@@ -5,6 +5,7 @@
 #include <isa-l/crc.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 static int os_openat(int dir, const char *path, int flags, mode_t mode)
@@ -24,7 +25,15 @@ const struct sto_io sto_io_os = {
     .renameat = renameat,
     .unlinkat = unlinkat,
     .fstatvfs = fstatvfs,
+    .getrandom = getrandom,
 };
+
+uint64_t sto_random(const struct sto_io *io)
+{
+    uint64_t v = 0;
+    (void)!io->getrandom(&v, sizeof(v), 0);
+    return v;
+}
 
 int sto_writev_all(const struct sto_io *io, int fd, struct iovec *iov, int count, off_t at)
 {

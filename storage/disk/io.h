@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * io - the system calls by which the engine changes a disk, as a table, so that tests can inject a
- * short write, EIO or ENOSPC at the n-th call; and loops that turn short transfers into whole ones.
+ * io - the system calls by which the engine changes a disk, and draws what chance decides, as a table, so
+ * that tests can inject a short write, EIO or ENOSPC at the n-th call, and repeat a run; and loops that turn
+ * short transfers into whole ones.
  *
  * Entries behave like the system calls of their name (-1 and errno). The functions below return
  * negative errno. Threads: any.
@@ -28,9 +29,13 @@ struct sto_io {
     int (*renameat)(int from_dir, const char *from, int to_dir, const char *to);
     int (*unlinkat)(int dir, const char *path, int flags);
     int (*fstatvfs)(int fd, struct statvfs *ret);
+    ssize_t (*getrandom)(void *p, size_t n, unsigned flags);
 };
 
 extern const struct sto_io sto_io_os;
+
+/* A number that nobody can guess; 0 when the system has none to give. */
+uint64_t sto_random(const struct sto_io *io);
 
 /* All of @iov at @at; @iov is used up on the way. 0, or negative errno (a write of 0 bytes: -EIO). */
 int sto_writev_all(const struct sto_io *io, int fd, struct iovec *iov, int count, off_t at) MUST_CHECK;

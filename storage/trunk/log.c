@@ -204,7 +204,7 @@ static int begin_pack(struct build *b, uint64_t total, bool urgent)
         .size = size,
     };
     memcpy(h.log_id, log->id, STO_LOG_ID);
-    if (getrandom(&h.salt, sizeof(h.salt), 0) != sizeof(h.salt))
+    if (log->dir->io->getrandom(&h.salt, sizeof(h.salt), 0) != sizeof(h.salt))
         r = -EIO;
     /* A number may be taken by a pack whose beginning failed half way: never write over one. */
     for (int tries = 0; r == 0 && tries < INSTALL_TRIES; tries++, h.number++) {
@@ -256,7 +256,7 @@ static void name_object(struct build *b, struct sto_log_rec *rec, const struct s
 {
     struct sto_log *log = b->log;
     uint64_t random[2] = {0};
-    (void)!getrandom(random, sizeof(random), GRND_NONBLOCK); /* unique within a second, not a secret */
+    (void)!log->dir->io->getrandom(random, sizeof(random), GRND_NONBLOCK); /* unique within a second, not a secret */
     struct dfs_fileid_parts p = {
         .path_index = log->o.path_index,
         .high = log->high,

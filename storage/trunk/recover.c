@@ -16,7 +16,6 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
@@ -369,7 +368,7 @@ static int load_identity(struct sto_log *log)
         return -EBADMSG; /* a new log here would forget the old one's packs */
     }
     if (r == -ENOENT) {
-        if (getrandom(l.log_id, sizeof(l.log_id), 0) != sizeof(l.log_id))
+        if (log->dir->io->getrandom(l.log_id, sizeof(l.log_id), 0) != sizeof(l.log_id))
             return -EIO;
         /*
          * Other logs get other directories, so that a replica can hold several: another server's, and

@@ -27,7 +27,7 @@ static int set_time(int fd, int64_t time_s)
 static int replace(struct sto_path *p, int fd, const char *path)
 {
     char by[48];
-    (void)snprintf(by, sizeof(by), "data/.tmp-%016llx", (unsigned long long)sto_random());
+    (void)snprintf(by, sizeof(by), "data/.tmp-%016llx", (unsigned long long)sto_random(p->dir.io));
     struct sto_tmp t = {.fd = fd};
     int r = sto_tmp_link(&p->dir, &t, by);
     if (r < 0)

@@ -2,7 +2,6 @@
 /* Opening and closing, space, small files in batches. */
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "dfscore/log/log.h"
@@ -13,13 +12,6 @@ enum {
     RESERVE_PART = 32,
     RESERVE_MOST = 256 * 1024 * 1024,
 };
-
-uint64_t sto_random(void)
-{
-    uint64_t v = 0;
-    (void)!getrandom(&v, sizeof(v), 0);
-    return v;
-}
 
 static int check_options(const struct sto_store_options *o)
 {
@@ -102,12 +94,12 @@ int sto_store_open(const struct sto_store_options *o, struct sto_store **ret, un
     (void)snprintf(s->server, sizeof(s->server), "%s", o->storage_id);
     memcpy(s->source, source, sizeof(source));
     s->io = o->io ? o->io : &sto_io_os;
-    s->boot_id = sto_random();
+    s->boot_id = sto_random(s->io);
     s->slot_max = o->slot_max ? o->slot_max : DFS_PACK_MAX;
     s->use_trunk = o->use_trunk;
     s->most_free = o->store_most_free;
     s->subdirs = o->subdirs ? o->subdirs : 256;
-    s->next_dir = sto_random() >> 1;
+    s->next_dir = sto_random(s->io) >> 1;
     sto_growth_init(&s->growth);
     for (unsigned i = 0; i < STO_EDIT_LOCKS; i++)
         pthread_mutex_init(&s->edit_locks[i], NULL);

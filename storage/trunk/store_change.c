@@ -307,7 +307,7 @@ int sto_regenerate(struct sto_store *s, struct str name, char *new_name)
         .kind = DFS_FILE_NORMAL,
         .created_s = dfs_now_s(),
         .size = (uint64_t)st.st_size,
-        .random23 = (uint32_t)sto_random() & 0x7fffff,
+        .random23 = (uint32_t)sto_random(s->io) & 0x7fffff,
     };
     int r = sto_crc_range(s->io, fd, 0, parts.size, &parts.crc32);
     if (r < 0)

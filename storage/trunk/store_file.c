@@ -130,10 +130,10 @@ static void plain_name(struct sto_file *f, const struct sto_commit *c, char *nam
         .created_s = dfs_now_s(),
         .size = c->size,
         .crc32 = c->crc32,
-        .random23 = (uint32_t)sto_random() & 0x7fffff,
+        .random23 = (uint32_t)sto_random(s->io) & 0x7fffff,
     };
     memcpy(p.source, s->source, sizeof(p.source));
-    dfs_tail7(str_c(c->ext), sto_random(), p.tail);
+    dfs_tail7(str_c(c->ext), sto_random(s->io), p.tail);
     size_t n = dfs_filename_build(&p, name);
     name[n] = '\0';
 }

@@ -87,10 +87,10 @@ static int link_name(struct sto_store *s, const struct sto_link *l, const struct
         .created_s = dfs_now_s(),
         .size = info.size,
         .crc32 = f->crc32,
-        .random23 = (uint32_t)sto_random() & 0x7fffff,
+        .random23 = (uint32_t)sto_random(s->io) & 0x7fffff,
     };
     memcpy(p.source, s->source, sizeof(p.source));
-    dfs_tail7(str_c(l->ext), sto_random(), p.tail);
+    dfs_tail7(str_c(l->ext), sto_random(s->io), p.tail);
     n = dfs_filename_build(&p, name);
     name[n] = '\0';
     return 0;

@@ -50,7 +50,6 @@ int sto_check_space(struct sto_path *p, uint64_t size) MUST_CHECK;
 int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
 /* Mode of a plain file of these flags (STO_NATIVE). */
 unsigned sto_owner_mode(uint8_t flags);
-uint64_t sto_random(void);
 /* Make the symbolic link @name to @target, durably, without a record of it. -EEXIST. */
 int sto_link_place(struct sto_store *s, struct str name, struct str target) MUST_CHECK;
 /* Does the file of this name exist? 0, -ENOENT, ... */

@@ -41,6 +41,7 @@ static struct {
     struct undo *undos;       /* newest first */
     uint64_t seed, serial;
     uint64_t random;          /* of short writes */
+    uint64_t chance;          /* of getrandom() */
     unsigned calls;
     unsigned fail_mask, fail_in, fail_more;
     int fail_err;
@@ -156,6 +157,7 @@ void fake_disk_start(uint64_t seed)
     g.seed = seed;
     g.serial = 0;
     g.random = seed * 0x9e3779b97f4a7c15u + 1;
+    g.chance = seed * 0x94d049bb133111ebu + 1;
     test_random = seed * 0xbf58476d1ce4e5b9u + 1;
     g.calls = g.fail_mask = g.crash_at = g.one_in = 0;
     g.short_writes = g.crashed = g.between = false;
@@ -576,6 +578,16 @@ static int fake_openat(int dir, const char *path, int flags, mode_t mode)
     return fd;
 }
 
+static ssize_t fake_getrandom(void *p, size_t n, unsigned flags)
+{
+    (void)flags;
+    pthread_mutex_lock(&g.lock);
+    for (size_t i = 0; i < n; i++)
+        ((uint8_t *)p)[i] = (uint8_t)(next_random(&g.chance) >> 32);
+    pthread_mutex_unlock(&g.lock);
+    return (ssize_t)n;
+}
+
 const struct sto_io fake_disk_io = {
     .pread = pread,
     .pwritev = fake_pwritev,
@@ -588,4 +600,5 @@ const struct sto_io fake_disk_io = {
     .renameat = fake_renameat,
     .unlinkat = fake_unlinkat,
     .fstatvfs = fstatvfs,
+    .getrandom = fake_getrandom,
 };

@@ -7,15 +7,12 @@
  * a writer, and writers between two calls of maintenance. CRASH_SEEDS=5000 for more seeds,
  * CRASH_FIRST=77 for where they begin.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dfscore/base/buf.h"
 #include "dfscore/log/log.h"
-#include "storage/trunk/checkpoint.h"
 #include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
 #include "tests/lib/fake_disk.h"
@@ -256,27 +253,10 @@ static void check_ledger(struct sto_store *s, struct ledger *l)
     }
 }
 
-/* The log's id decides where packs lie, and so which directories must be made: it comes from the seed. */
-static void give_identity(const char *dir)
-{
-    char path[300], space[STO_LOGID_LEN];
-    struct buf b = {space, 0, sizeof(space), sizeof(space), 0};
-    struct sto_logid id = {.high = (uint8_t)(fake_disk_random() % SUBDIRS),
-                           .low = (uint8_t)(fake_disk_random() % SUBDIRS)};
-    sto_logid_encode(&id, &b);
-    (void)snprintf(path, sizeof(path), "%s/data", dir);
-    assert_int_equal(mkdir(path, 0755), 0);
-    (void)snprintf(path, sizeof(path), "%s/data/.log_id", dir);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    assert_int_equal(write(fd, b.p, b.n), STO_LOGID_LEN);
-    close(fd);
-}
-
 static void begin_world(struct world *w, uint64_t seed)
 {
     *w = (struct world){.dir = test_tmpdir(), .image = test_tmpdir()};
     fake_disk_start(seed);
-    give_identity(w->dir);
 }
 
 static void end_world(struct world *w)
