@@ -396,7 +396,8 @@ static int start_copies(struct app *a)
         .stuck = ask_who_is_active,
         .arg = a,
     };
-    return sto_copies_new(&o, &a->copies);
+    int r = sto_copies_new(&o, &a->copies);
+    return r < 0 ? r : sto_copies_start(a->copies);
 }
 
 static int start_state(struct app *a)

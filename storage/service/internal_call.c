@@ -195,7 +195,7 @@ static int call_file_write(struct sto_int_call *c)
     struct sto_file *f = sto_session_take(c->sessions, *c->session, token);
     if (!f)
         return -EBADF;
-    int r = sto_write_all(&sto_io_os, sto_file_fd(f), piece.p, piece.n, (off_t)at);
+    int r = sto_file_write(f, piece.p, piece.n, at);
     if (r == 0) /* start writing to disk early; a hint: its result is the sync's business */
         (void)sync_file_range(sto_file_fd(f), (off_t)at, (off_t)piece.n, SYNC_FILE_RANGE_WRITE);
     int back = sto_session_put_back(c->sessions, *c->session, f, token);

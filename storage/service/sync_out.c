@@ -12,18 +12,16 @@
 #include <time.h>
 
 #include "dfscore/base/clock.h"
-#include "dfscore/log/log.h"
-#include "dfscore/wire/internal.h"
 #include "storage/service/logs.h"
 #include "storage/service/op.h"
+#include "storage/sync/source.h"
 
-enum { PARK_LOOK_MS = 50, LAZY_MS = 5, PARK_MAX_MS = 10000, PULL_HEAD = 32 };
+enum { PARK_LOOK_MS = 50, LAZY_MS = 5, PARK_MAX_MS = 10000 };
 
 /* A request that waits for a log to grow. */
 struct visitor {
     struct sto_op op;    /* first */
     uint64_t until_ms;   /* monotonic: answer then, whatever there is; 0: now */
-    char asker[17];
     bool (*ready)(struct visitor *v);
     void (*leave)(struct visitor *v);
     struct visitor *next; /* while parked */
@@ -31,17 +29,13 @@ struct visitor {
 
 struct pull {
     struct visitor v; /* first */
-    uint8_t id[STO_LOG_ID_LEN];
-    uint64_t position;
+    struct sto_pull ask;
 };
 
 struct await {
     struct visitor v; /* first */
     unsigned count;
-    struct await_log {
-        uint8_t id[STO_LOG_ID_LEN];
-        uint64_t position;
-    } logs[STO_PATHS_MAX];
+    struct sto_pull asks[STO_PATHS_MAX];
 };
 
 /* --- the car park ----------------------------------------------------------------------------- */
@@ -168,28 +162,21 @@ static bool park(struct visitor *v)
 
 /* --- 191 --------------------------------------------------------------------------------------------- */
 
+static struct sto_source source_of(const struct visitor *v)
+{
+    const struct sto_service_options *o = &v->op.s->o;
+    return (struct sto_source){o->store, o->mirrors, o->followers, o->copies};
+}
+
 static void read_log(struct sto_iotask *t)
 {
     struct pull *p = (struct pull *)t;
     struct sto_op *op = &p->v.op;
-    struct buf *out = &op->out;
-    struct sto_range range;
-    char head[PULL_HEAD] = {0};
-    uint64_t now_s = (uint64_t)dfs_now_s(); /* before the look at the log: what is older is in it */
-    buf_reset(out);
-    buf_add(out, head, sizeof(head));
-    int r = sto_mirrors_read(op->s->o.mirrors, op->path, p->id, p->position, out, &range);
-    if (r == 0 && range.n == 0 && park(&p->v))
-        return;
-    if (r == 0 && !buf_err(out)) {
-        struct buf at = {out->p, 0, PULL_HEAD, PULL_HEAD, 0};
-        buf_u32(&at, range.number);
-        buf_u32(&at, range.offset);
-        buf_u64(&at, range.next);
-        buf_u64(&at, range.end);
-        buf_u64(&at, now_s);
-    }
-    sto_op_finish(op, r < 0 ? r : buf_err(out));
+    struct sto_source source = source_of(&p->v);
+    bool nothing = false;
+    int r = sto_source_pull(&source, &p->ask, &op->out, &nothing);
+    if (r < 0 || !nothing || !park(&p->v))
+        sto_op_finish(op, r);
 }
 
 static void drive_on(struct visitor *v)
@@ -200,23 +187,13 @@ static void drive_on(struct visitor *v)
 
 static bool log_has_grown(struct visitor *v)
 {
-    struct pull *p = (struct pull *)v;
-    struct sto_log_info log;
-    return sto_mirrors_find(v->op.s->o.mirrors, v->op.path, p->id, &log) < 0 || log.end > p->position;
+    struct sto_source source = source_of(v);
+    return sto_source_grown(&source, &((struct pull *)v)->ask);
 }
 
-static void begin_visit(struct visitor *v, struct str asker, uint32_t wait_ms)
+static uint64_t until(const struct sto_patience *patience)
 {
-    memcpy(v->asker, asker.p, DFS_ID_MAX);
-    v->until_ms = dfs_mono_ms() + MIN(wait_ms, (uint32_t)PARK_MAX_MS);
-}
-
-/* How far the asker says it is. */
-static void note(struct visitor *v, unsigned path, const uint8_t *id, uint64_t position)
-{
-    struct sto_service *s = v->op.s;
-    sto_followers_note(s->o.followers, v->asker, path, id, position);
-    sto_copies_heard(s->o.copies, path);
+    return dfs_mono_ms() + MIN(patience->wait_ms, (uint32_t)PARK_MAX_MS);
 }
 
 void sto_handle_pull(struct dfs_req *req)
@@ -224,53 +201,34 @@ void sto_handle_pull(struct dfs_req *req)
     struct pull *p = sto_op_new(req, sizeof(*p));
     if (!p)
         return;
-    struct rd r = rd_of(req->body);
-    uint8_t path = rd_u8(&r);
-    struct str id = rd_bytes(&r, STO_LOG_ID_LEN);
-    p->position = rd_u64(&r);
-    uint32_t wait_ms = rd_u32(&r);
-    struct str asker = rd_bytes(&r, DFS_ID_MAX);
-    struct sto_op *op = &p->v.op;
-    if (r.bad || path >= sto_store_path_count(op->s->o.store) || !op->s->o.mirrors) {
-        dfs_req_reply(req, -EINVAL, STR_NULL);
+    struct sto_source source = source_of(&p->v);
+    struct sto_patience patience;
+    int r = sto_source_hear_pull(&source, req->body, &p->ask, &patience);
+    if (r < 0) {
+        dfs_req_reply(req, r, STR_NULL);
         return;
     }
-    memcpy(p->id, id.p, sizeof(p->id));
-    op->out.max = STO_RANGE_MAX + PULL_HEAD;
-    op->path = path;
+    p->v.op.out.max = STO_RANGE_MAX + STO_PULL_HEAD;
+    p->v.op.path = p->ask.path;
+    p->v.until_ms = until(&patience);
     p->v.ready = log_has_grown;
     p->v.leave = drive_on;
-    begin_visit(&p->v, asker, wait_ms);
-    note(&p->v, path, p->id, p->position);
     drive_on(&p->v);
 }
 
 /* --- 192 --------------------------------------------------------------------------------------------- */
 
-/* Our own logs' ends, as far as readers may go. */
-static uint64_t own_end(struct await *a, unsigned path, bool *same)
-{
-    struct sto_log_info log;
-    (void)sto_mirrors_list(a->v.op.s->o.mirrors, path, &log, 1);
-    *same = memcmp(log.id, a->logs[path].id, STO_LOG_ID_LEN) == 0;
-    return log.end;
-}
-
 static bool any_has_grown(struct visitor *v)
 {
     struct await *a = (struct await *)v;
-    bool yes = false, same;
-    for (unsigned i = 0; i < a->count && !yes; i++)
-        yes = own_end(a, i, &same) > a->logs[i].position || !same;
-    return yes;
+    struct sto_source source = source_of(v);
+    return sto_source_any_grown(&source, a->asks, a->count);
 }
 
 static void tell_ends(struct visitor *v)
 {
-    struct await *a = (struct await *)v;
-    bool same;
-    for (unsigned i = 0; i < a->count; i++)
-        buf_u64(&v->op.out, own_end(a, i, &same));
+    struct sto_source source = source_of(v);
+    sto_source_ends(&source, ((struct await *)v)->count, &v->op.out);
     sto_op_finish(&v->op, buf_err(&v->op.out));
 }
 
@@ -279,26 +237,17 @@ void sto_handle_await(struct dfs_req *req)
     struct await *a = sto_op_new(req, sizeof(*a));
     if (!a)
         return;
-    struct rd r = rd_of(req->body);
-    uint32_t wait_ms = rd_u32(&r);
-    struct str asker = rd_bytes(&r, DFS_ID_MAX);
-    a->count = rd_u8(&r);
-    for (unsigned i = 0; i < a->count; i++) {
-        struct str id = rd_bytes(&r, STO_LOG_ID_LEN);
-        a->logs[i].position = rd_u64(&r);
-        if (!r.bad)
-            memcpy(a->logs[i].id, id.p, STO_LOG_ID_LEN);
-    }
     struct visitor *v = &a->v;
-    if (r.bad || r.n > 0 || a->count > sto_store_path_count(v->op.s->o.store) || !v->op.s->o.mirrors) {
-        dfs_req_reply(req, -EINVAL, STR_NULL);
+    struct sto_source source = source_of(v);
+    struct sto_patience patience;
+    int r = sto_source_hear_wait(&source, req->body, a->asks, &a->count, &patience);
+    if (r < 0) {
+        dfs_req_reply(req, r, STR_NULL);
         return;
     }
     v->ready = any_has_grown;
     v->leave = tell_ends;
-    begin_visit(v, asker, wait_ms);
-    for (unsigned i = 0; i < a->count; i++)
-        note(v, i, a->logs[i].id, a->logs[i].position);
+    v->until_ms = until(&patience);
     if (!park(v))
         tell_ends(v);
 }

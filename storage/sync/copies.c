@@ -19,6 +19,7 @@ struct sto_copies {
     atomic_bool stop;
     _Atomic uint64_t timeout_ms;
     atomic_uint waiting;                  /* length of the list */
+    uint64_t asked_ms;                    /* who tends: monotonic, when stuck() was last called */
     pthread_mutex_t lock;                 /* guards the list */
     struct sto_copies_wait *first, **last; /* in the order they came */
 };
@@ -211,21 +212,28 @@ static uint64_t next_look(struct sto_copies *c, bool *stuck)
     return ms;
 }
 
+uint64_t sto_copies_tend(struct sto_copies *c)
+{
+    CHECK_OBJ(c, COPIES_MAGIC);
+    bool stuck = false;
+    for (unsigned path = 0; path < c->paths && atomic_load(&c->waiting) > 0; path++)
+        look(c, path);
+    uint64_t ms = next_look(c, &stuck);
+    if (!stuck || !c->o.stuck || dfs_mono_ms() - c->asked_ms < STUCK_MS)
+        return ms;
+    c->o.stuck(c->o.arg);
+    c->asked_ms = dfs_mono_ms();
+    return 0;
+}
+
 static void *watch(void *arg)
 {
     struct sto_copies *c = arg;
-    uint64_t seen = 0, asked_ms = 0;
+    uint64_t seen = 0;
     while (!atomic_load(&c->stop)) {
-        bool stuck = false;
-        for (unsigned path = 0; path < c->paths && atomic_load(&c->waiting) > 0; path++)
-            look(c, path);
-        uint64_t ms = next_look(c, &stuck);
-        if (stuck && c->o.stuck && dfs_mono_ms() - asked_ms >= STUCK_MS) {
-            c->o.stuck(c->o.arg);
-            asked_ms = dfs_mono_ms();
-            continue;
-        }
-        seen = sto_members_wait(c->o.members, seen, ms);
+        uint64_t ms = sto_copies_tend(c);
+        if (ms > 0)
+            seen = sto_members_wait(c->o.members, seen, ms);
     }
     return NULL;
 }
@@ -241,12 +249,15 @@ int sto_copies_new(const struct sto_copies_options *o, struct sto_copies **ret)
     c->last = &c->first;
     atomic_store(&c->timeout_ms, o->timeout_ms);
     pthread_mutex_init(&c->lock, NULL);
+    *ret = c;
+    return 0;
+}
+
+int sto_copies_start(struct sto_copies *c)
+{
+    CHECK_OBJ(c, COPIES_MAGIC);
     int r = -pthread_create(&c->thread, NULL, watch, c);
     c->started = r == 0;
-    if (r < 0)
-        sto_copies_free(&c);
-    else
-        *ret = c;
     return r;
 }
 

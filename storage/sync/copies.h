@@ -12,7 +12,8 @@
  * every one, so a process that was killed holds them up for about that long. A number is strict: with
  * fewer members in service nothing is written.
  *
- * Threads: any; one of its own for deadlines. Lock order: leaf; nothing is called under it.
+ * Threads: any; one of its own for deadlines, or somebody who tends it. Lock order: leaf; nothing is called
+ * under it.
  */
 #ifndef STO_COPIES_H
 #define STO_COPIES_H
@@ -49,6 +50,10 @@ struct sto_copies_wait {
 };
 
 int sto_copies_new(const struct sto_copies_options *o, struct sto_copies **ret) MUST_CHECK;
+/* Begins the thread that sees to deadlines. */
+int sto_copies_start(struct sto_copies *c) MUST_CHECK;
+/* What that thread does; returns within how many milliseconds it is to be done again. One caller at a time. */
+uint64_t sto_copies_tend(struct sto_copies *c);
 /* From now on no write waits longer than @ms: before the requests of a service are waited for. */
 void sto_copies_hurry(struct sto_copies *c, uint64_t ms);
 /* Nobody waits any more. */

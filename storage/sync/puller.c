@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/sync/puller.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
-#include "storage/disk/io.h"
 #include "storage/trunk/replica.h"
 
 enum {
@@ -23,6 +21,7 @@ enum {
 
 struct sto_puller {
     struct sto_puller_options o;
+    const struct sto_line *line;
     struct dfs_peer *logs;  /* 190, 191 */
     struct dfs_peer *files; /* 14, 15: in the middle of a piece */
     struct buf piece, rsp;
@@ -36,8 +35,8 @@ void sto_puller_close(struct sto_puller **pp)
     struct sto_puller *p = TAKE(*pp);
     if (!p)
         return;
-    dfs_peer_free(&p->logs);
-    dfs_peer_free(&p->files);
+    p->line->free(&p->logs);
+    p->line->free(&p->files);
     buf_free(&p->piece);
     buf_free(&p->rsp);
     free(p->copy);
@@ -50,14 +49,15 @@ int sto_puller_open(const struct sto_puller_options *o, struct sto_puller **ret)
     if (!p)
         return -ENOMEM;
     p->o = *o;
+    p->line = o->line ? o->line : &sto_line_tcp;
     p->piece = BUF(STO_RANGE_MAX + PULL_HEAD);
     p->rsp = BUF(META_MAX);
     p->copy = dfs_alloc(COPY_BYTES);
     if (!p->copy)
         return -ENOMEM;
-    int r = dfs_peer_open(&o->addr, &o->net, &p->logs);
+    int r = p->line->open(&o->addr, &o->net, &p->logs);
     if (r == 0)
-        r = dfs_peer_open(&o->addr, &o->net, &p->files);
+        r = p->line->open(&o->addr, &o->net, &p->files);
     if (r == 0)
         *ret = TAKE(p);
     return r;
@@ -65,8 +65,8 @@ int sto_puller_open(const struct sto_puller_options *o, struct sto_puller **ret)
 
 void sto_puller_cut(struct sto_puller *p)
 {
-    shutdown(dfs_peer_fd(p->logs), SHUT_RDWR);
-    shutdown(dfs_peer_fd(p->files), SHUT_RDWR);
+    p->line->cut(p->logs);
+    p->line->cut(p->files);
 }
 
 int sto_puller_list(struct sto_puller *p, unsigned path, struct sto_log_info *out, size_t cap,
@@ -76,7 +76,7 @@ int sto_puller_list(struct sto_puller *p, unsigned path, struct sto_log_info *ou
     AUTO(buf_free) struct buf rsp = BUF(LIST_MAX);
     buf_u8(&body, (uint8_t)path);
     struct str part = buf_str(&body);
-    int r = dfs_peer_call(p->logs, DFS_INT_SYNC_LOGS, 0, &part, 1, &rsp);
+    int r = p->line->call(p->logs, DFS_INT_SYNC_LOGS, 0, &part, 1, &rsp);
     if (r < 0)
         return r;
     struct rd rd = rd_of(buf_str(&rsp));
@@ -112,17 +112,17 @@ static int ask_content(struct sto_puller *p, struct str name, uint64_t offset, u
         return r;
     dfs_download_req_put(&body, &m);
     struct str parts[] = {buf_str(&body), name};
-    r = dfs_peer_send(p->files, DFS_CMD_DOWNLOAD, 0, parts, 2, 0);
-    return r < 0 ? r : dfs_peer_answer(p->files, len);
+    r = p->line->send(p->files, DFS_CMD_DOWNLOAD, 0, parts, 2, 0);
+    return r < 0 ? r : p->line->answer(p->files, len);
 }
 
-static int receive_piece(struct sto_puller *p, uint64_t at, uint64_t len, int fd)
+static int receive_piece(struct sto_puller *p, uint64_t at, uint64_t len, struct sto_file *f)
 {
     for (uint64_t end = at + len; at < end;) {
         size_t n = (size_t)MIN(end - at, (uint64_t)COPY_BYTES);
-        int r = dfs_peer_read(p->files, p->copy, n);
+        int r = p->line->read(p->files, p->copy, n);
         if (r == 0)
-            r = sto_write_all(&sto_io_os, fd, p->copy, n, (off_t)at);
+            r = sto_file_write(f, p->copy, n, at);
         if (r < 0)
             return r;
         at += n;
@@ -134,7 +134,7 @@ static int receive_piece(struct sto_puller *p, uint64_t at, uint64_t len, int fd
  * The whole file, piece by piece: a question now and then tells the peer that we get on (followers.h). The last
  * piece is shorter than asked for; the one behind a last one of full length is refused (protocol 8.7).
  */
-static int receive_file(struct sto_puller *p, struct str name, int fd, uint64_t *ret_size)
+static int receive_file(struct sto_puller *p, struct str name, struct sto_file *f, uint64_t *ret_size)
 {
     uint64_t at = 0, len = PIECE_BYTES;
     while (len == PIECE_BYTES) {
@@ -142,7 +142,7 @@ static int receive_file(struct sto_puller *p, struct str name, int fd, uint64_t 
         if (r == -EINVAL && at > 0)
             break;
         if (r == 0)
-            r = receive_piece(p, at, len, fd);
+            r = receive_piece(p, at, len, f);
         if (r < 0)
             return r;
         at += len;
@@ -153,7 +153,7 @@ static int receive_file(struct sto_puller *p, struct str name, int fd, uint64_t 
 
 static bool is_broken(struct sto_puller *p)
 {
-    return dfs_peer_broken(p->logs) || dfs_peer_broken(p->files);
+    return p->line->broken(p->logs) || p->line->broken(p->files);
 }
 
 static int fetch_meta(struct sto_puller *p, struct str name)
@@ -165,7 +165,7 @@ static int fetch_meta(struct sto_puller *p, struct str name)
         return r;
     dfs_group_put(&body, &g);
     struct str parts[] = {buf_str(&body), name};
-    r = dfs_peer_call(p->files, DFS_CMD_GET_METADATA, 0, parts, 2, &p->rsp);
+    r = p->line->call(p->files, DFS_CMD_GET_METADATA, 0, parts, 2, &p->rsp);
     if (r < 0 && r != -ENOENT)
         return r;
     r = sto_replica_meta(p->o.store, name, r == -ENOENT ? STR("") : buf_str(&p->rsp));
@@ -187,7 +187,7 @@ static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int
     r = sto_file_open(p->o.store, (int)at.path_index, size, flags, &f);
     if (r < 0)
         return r;
-    r = receive_file(p, name, sto_file_fd(f), &size);
+    r = receive_file(p, name, f, &size);
     if (r == 0)
         r = sto_replica_file(p->o.store, &f, name, size, time_s);
     return r < 0 ? r : fetch_meta(p, name);
@@ -230,7 +230,7 @@ static int remote_size(struct sto_puller *p, struct str name, uint64_t *ret)
         return r;
     dfs_group_put(&body, &g);
     struct str parts[] = {buf_str(&body), name};
-    r = dfs_peer_call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT, parts, 2, &p->rsp);
+    r = p->line->call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT, parts, 2, &p->rsp);
     if (r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), &m) < 0)
         r = -EPROTO;
     if (r == 0)
@@ -245,13 +245,13 @@ static int copy_range(struct sto_puller *p, struct str name, uint64_t offset, ui
     int r = ask_content(p, name, offset, size, &len);
     while (r == 0 && len > 0) {
         size_t n = (size_t)MIN(len, (uint64_t)COPY_BYTES);
-        r = dfs_peer_read(p->files, p->copy, n);
+        r = p->line->read(p->files, p->copy, n);
         if (r == 0)
             r = sto_replica_range(p->o.store, name, offset, str_of(p->copy, n), time_s);
         offset += n;
         len -= n;
         if (r < 0) /* the rest of the answer is still to come */
-            shutdown(dfs_peer_fd(p->files), SHUT_RDWR);
+            p->line->cut(p->files);
     }
     return r;
 }
@@ -383,8 +383,8 @@ static int call_and_wait(struct sto_puller *p, uint8_t cmd, const struct buf *bo
                          struct buf *rsp)
 {
     struct str part = buf_str(body);
-    dfs_peer_timeout(p->logs, p->o.net.timeout_ms + wait_ms + EXTRA_WAIT_MS);
-    return dfs_peer_call(p->logs, cmd, 0, &part, 1, rsp);
+    p->line->timeout(p->logs, p->o.net.timeout_ms + wait_ms + EXTRA_WAIT_MS);
+    return p->line->call(p->logs, cmd, 0, &part, 1, rsp);
 }
 
 static int pull(struct sto_puller *p, unsigned path, const struct sto_log_info *log,

@@ -12,7 +12,7 @@
 #ifndef STO_PULLER_H
 #define STO_PULLER_H
 
-#include "dfscore/net/peer.h"
+#include "storage/sync/line.h"
 #include "storage/trunk/mirror.h"
 
 struct sto_puller;
@@ -24,6 +24,7 @@ struct sto_puller_options {
     const char *own_id;
     struct dfs_addr addr;
     struct dfs_peer_opts net;
+    const struct sto_line *line;     /* NULL: sto_line_tcp */
     /* An entry of that log made at @time_s has been applied; may be NULL. */
     void (*applied)(void *arg, const struct sto_log_info *log, int64_t time_s);
     void *arg;

@@ -2,379 +2,54 @@
 #include "storage/sync/sync.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "dfscore/base/clock.h"
-#include "dfscore/log/log.h"
-#include "storage/sync/state.h"
 
-enum {
-    LOOK_MS = 1000,      /* the watching thread, when nothing wakes it */
-    RELIST_MS = 3000,    /* a peer's list of logs is asked again */
-    POLL_MS = 1000,      /* we wait this long at the peer for news */
-    BACKOFF_MIN_MS = 100,
-    BACKOFF_MAX_MS = 5000,
-    CLAIMS_A_PATH = 2 * DFS_SERVERS_MAX,
-};
-
-struct replicator {
+struct worker {
     struct sto_sync *s;
-    char id[DFS_ID_MAX + 1];
+    struct sto_replicator *r;
     pthread_t thread;
-    bool started;
-    enum sto_rep_state state;  /* its own thread */
-    struct sto_puller *puller; /* its own thread; under s->lock while set or cleared */
-    atomic_bool caught_up;     /* since our start, at least once */
-    unsigned failures;         /* its own thread */
-    struct sto_log_info logs[STO_LOGS_MAX]; /* its own thread */
-    struct sto_log_info own[STO_PATHS_MAX]; /* its own thread: the peer's own log of each path */
-};
-
-/* A log is taken from one peer a time. Its writer's replicator holds the claim as long as it lasts. */
-struct claim {
-    uint8_t id[STO_LOG_ID_LEN];
-    unsigned path;
-    const struct replicator *by; /* NULL: free */
 };
 
 struct sto_sync {
     unsigned magic;
-#define SYNC_MAGIC 0x579c579cu
-    struct sto_sync_options o;
-    unsigned paths;
+#define SYNC_MAGIC 0x57ac57acu
+    struct sto_members *members;
+    struct sto_replicators *set;
     pthread_t watcher;
     bool watching;
-    atomic_bool stop;
-    pthread_mutex_t lock; /* guards claims, and every replicator's puller; leaf */
-    struct claim *claims; /* owned; claim_count of them */
-    size_t claim_count;
-    struct replicator *reps[DFS_SERVERS_MAX]; /* the watcher's; owned */
-    size_t rep_count;
+    struct worker workers[DFS_SERVERS_MAX]; /* the watcher's; in the order of the replicators */
+    size_t count;
 };
-
-static void enter(struct replicator *r, enum sto_rep_state to)
-{
-    ASSERT(sto_rep_may(r->state, to));
-    r->state = to;
-    dfs_log(LOG_DEBUG, "storage.replicator", KV_Z("peer", r->id), KV_Z("state", sto_rep_name(to)));
-}
-
-/* --- claims ------------------------------------------------------------------------------------- */
-
-static bool claim(struct replicator *r, unsigned path, const struct sto_log_info *log)
-{
-    struct sto_sync *s = r->s;
-    struct claim *place = NULL;
-    bool mine = false, other = false;
-    pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < s->claim_count; i++) {
-        struct claim *c = &s->claims[i];
-        if (!c->by) {
-            place = place ? place : c;
-        } else if (c->path == path && memcmp(c->id, log->id, STO_LOG_ID_LEN) == 0) {
-            mine = c->by == r;
-            other = c->by != r;
-        }
-    }
-    if (!mine && !other && place) {
-        memcpy(place->id, log->id, STO_LOG_ID_LEN);
-        place->path = path;
-        place->by = r;
-        mine = true;
-    }
-    pthread_mutex_unlock(&s->lock);
-    return mine;
-}
-
-static void give_claims_back(struct replicator *r)
-{
-    pthread_mutex_lock(&r->s->lock);
-    for (size_t i = 0; i < r->s->claim_count; i++)
-        if (r->s->claims[i].by == r)
-            r->s->claims[i].by = NULL;
-    pthread_mutex_unlock(&r->s->lock);
-}
-
-/* --- one peer ------------------------------------------------------------------------------------ */
-
-static void applied(void *arg, const struct sto_log_info *log, int64_t time_s)
-{
-    struct replicator *r = arg;
-    if (log->own)
-        sto_members_synced(r->s->o.members, r->id, time_s);
-}
-
-static void give_claim_back(struct replicator *r, unsigned path, const struct sto_log_info *log)
-{
-    pthread_mutex_lock(&r->s->lock);
-    for (size_t i = 0; i < r->s->claim_count; i++) {
-        struct claim *c = &r->s->claims[i];
-        if (c->by == r && c->path == path && memcmp(c->id, log->id, STO_LOG_ID_LEN) == 0)
-            c->by = NULL;
-    }
-    pthread_mutex_unlock(&r->s->lock);
-}
-
-/* Its own log always; a copy of another's when it has more of it than we. */
-static bool wanted(struct replicator *r, unsigned path, const struct sto_log_info *log)
-{
-    struct sto_log_info here;
-    int found = sto_mirrors_find(r->s->o.mirrors, path, log->id, &here);
-    if (found == 0 && here.own)
-        return false;
-    return log->own || found < 0 || here.end < log->end;
-}
-
-static int take(struct replicator *r, unsigned path, const struct sto_log_info *log, bool *moved)
-{
-    struct sto_pull_result got;
-    do {
-        int e = sto_puller_step(r->puller, path, log, 0, &got);
-        if (e < 0)
-            return e;
-        *moved = *moved || got.bytes > 0;
-    } while (got.bytes > 0 && got.position < log->end && !atomic_load(&r->s->stop));
-    return 0;
-}
-
-/*
- * Everything that was there when the list was made. *pending: some of it is being taken by another
- * replicator, which may not get as far as this peer is.
- */
-static int catch_up(struct replicator *r, unsigned path, size_t n, bool *pending)
-{
-    for (size_t i = 0; i < n && !atomic_load(&r->s->stop); i++) {
-        const struct sto_log_info *log = &r->logs[i];
-        bool moved = false;
-        if (!wanted(r, path, log))
-            continue;
-        if (!claim(r, path, log)) {
-            *pending = true;
-            continue;
-        }
-        int e = take(r, path, log, &moved);
-        if (!log->own)
-            give_claim_back(r, path, log);
-        if (e < 0)
-            return e;
-    }
-    return 0;
-}
 
 static void pause_ms(struct sto_sync *s, uint64_t ms)
 {
-    uint64_t until = dfs_mono_ms() + ms;
-    while (!atomic_load(&s->stop) && dfs_mono_ms() < until)
-        sto_members_wait(s->o.members, sto_members_version(s->o.members),
-                         MIN(until - dfs_mono_ms(), (uint64_t)LOOK_MS));
-}
-
-/* What is new on one path. */
-static int step(struct replicator *r, unsigned path, uint32_t wait_ms)
-{
-    struct sto_pull_result got;
-    return sto_puller_step(r->puller, path, &r->own[path], wait_ms, &got);
-}
-
-/*
- * We wait at the peer, so that news come at once: with one path in the pull itself. Paths without news are
- * pulled too, now and then, to hear how late it is there.
- */
-static int follow(struct replicator *r)
-{
-    unsigned paths = r->s->paths;
-    uint64_t until = dfs_mono_ms() + RELIST_MS;
-    while (!atomic_load(&r->s->stop) && dfs_mono_ms() < until) {
-        if (paths == 1) {
-            int e = step(r, 0, POLL_MS);
-            if (e < 0)
-                return e;
-            continue;
-        }
-        struct sto_log_info here;
-        bool news[STO_PATHS_MAX], any = false;
-        int e = sto_puller_wait(r->puller, r->own, paths, POLL_MS);
-        for (unsigned path = 0; path < paths && e == 0; path++) {
-            news[path] = sto_mirrors_find(r->s->o.mirrors, path, r->own[path].id, &here) < 0 ||
-                         here.end < r->own[path].end;
-            any = any || news[path];
-        }
-        for (unsigned path = 0; path < paths && e == 0; path++)
-            if (news[path] || !any)
-                e = step(r, path, 0);
-        if (e < 0)
-            return e;
-    }
-    return 0;
-}
-
-/* Every path's logs, once. */
-static int round_of_lists(struct replicator *r, bool *pending)
-{
-    for (unsigned path = 0; path < r->s->paths; path++) {
-        size_t n;
-        int e = sto_puller_list(r->puller, path, r->logs, STO_LOGS_MAX, &n);
-        if (e == 0 && (n == 0 || !r->logs[0].own))
-            e = -EPROTO;
-        if (e == 0)
-            r->own[path] = r->logs[0];
-        if (e == 0)
-            e = catch_up(r, path, n, pending);
-        if (e < 0)
-            return e;
-    }
-    return 0;
-}
-
-static int session(struct replicator *r)
-{
-    while (!atomic_load(&r->s->stop)) {
-        bool pending = false;
-        int e = round_of_lists(r, &pending);
-        if (e < 0)
-            return e;
-        r->failures = 0;
-        if (pending) {
-            pause_ms(r->s, r->s->o.wait_ms);
-            continue;
-        }
-        if (atomic_load(&r->s->stop))
-            break;
-        if (!atomic_exchange(&r->caught_up, true))
-            sto_members_wake(r->s->o.members);
-        if (r->state == STO_REP_CATCHING_UP)
-            enter(r, STO_REP_FOLLOWING);
-        e = follow(r);
-        if (e < 0)
-            return e;
-    }
-    return 0;
-}
-
-static int connect_to(struct replicator *r, const struct sto_member *peer)
-{
-    struct sto_puller_options o = {
-        .store = r->s->o.store,
-        .mirrors = r->s->o.mirrors,
-        .group = r->s->o.group,
-        .own_id = r->s->o.own_id,
-        .addr = {.port = peer->port},
-        .net = r->s->o.net,
-        .applied = applied,
-        .arg = r,
-    };
-    struct sto_puller *p = NULL;
-    (void)snprintf(o.addr.host, sizeof(o.addr.host), "%s", peer->ip);
-    int e = sto_puller_open(&o, &p);
-    pthread_mutex_lock(&r->s->lock);
-    r->puller = p;
-    pthread_mutex_unlock(&r->s->lock);
-    return e;
-}
-
-static void disconnect(struct replicator *r)
-{
-    pthread_mutex_lock(&r->s->lock);
-    struct sto_puller *p = TAKE(r->puller);
-    pthread_mutex_unlock(&r->s->lock);
-    sto_puller_close(&p);
-    give_claims_back(r);
-}
-
-static void back_off(struct replicator *r, int err)
-{
-    enter(r, STO_REP_BACKOFF);
-    if (r->failures++ == 0)
-        dfs_log(LOG_WARN, "storage.peer_lost", KV_Z("peer", r->id), KV_ERR(err));
-    uint64_t ms = (uint64_t)BACKOFF_MIN_MS << MIN(r->failures, 10u);
-    pause_ms(r->s, MIN(ms, (uint64_t)BACKOFF_MAX_MS));
-    enter(r, STO_REP_WAITING);
+    uint64_t until = dfs_mono_ms() + ms, now;
+    while (!sto_replicators_stopping(s->set) && (now = dfs_mono_ms()) < until)
+        sto_members_wait(s->members, sto_members_version(s->members), MIN(until - now, (uint64_t)STO_LOOK_MS));
 }
 
 static void *replicate(void *arg)
 {
-    struct replicator *r = arg;
-    while (!atomic_load(&r->s->stop)) {
-        struct sto_member peer;
-        if (sto_members_find(r->s->o.members, r->id, &peer) < 0 || peer.port == 0 ||
-            !sto_rep_reachable(peer.status)) {
-            pause_ms(r->s, LOOK_MS);
-            continue;
-        }
-        int e = connect_to(r, &peer);
-        if (e == 0) {
-            enter(r, STO_REP_CATCHING_UP);
-            e = session(r);
-        }
-        disconnect(r);
-        if (e < 0)
-            back_off(r, e);
-    }
-    enter(r, STO_REP_STOPPED);
+    struct worker *w = arg;
+    while (!sto_replicators_stopping(w->s->set))
+        pause_ms(w->s, sto_replicator_step(w->r));
     return NULL;
-}
-
-/* --- the watcher ------------------------------------------------------------------------------------- */
-
-static struct replicator *rep_of(struct sto_sync *s, const char *id)
-{
-    for (size_t i = 0; i < s->rep_count; i++)
-        if (strcmp(s->reps[i]->id, id) == 0)
-            return s->reps[i];
-    return NULL;
-}
-
-static void begin_replicator(struct sto_sync *s, const struct sto_member *peer)
-{
-    if (s->rep_count == ARRAY_LEN(s->reps))
-        return; /* members that were removed keep their place until a restart */
-    struct replicator *r = dfs_zalloc(sizeof(*r));
-    if (!r)
-        return; /* the next look tries again */
-    r->s = s;
-    memcpy(r->id, peer->id, sizeof(r->id));
-    if (pthread_create(&r->thread, NULL, replicate, r) != 0) {
-        free(r);
-        return;
-    }
-    r->started = true;
-    s->reps[s->rep_count++] = r;
-}
-
-static bool all_caught_up(struct sto_sync *s, const struct sto_member *peers, size_t n)
-{
-    size_t counting = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct replicator *r = rep_of(s, peers[i].id);
-        if (!sto_rep_counts(peers[i].status))
-            continue;
-        if (!r || !atomic_load(&r->caught_up))
-            return false;
-        counting++;
-    }
-    return counting > 0 || n == 0;
-}
-
-static void look(struct sto_sync *s)
-{
-    struct sto_member peers[DFS_SERVERS_MAX], self;
-    size_t n = sto_members_peers(s->o.members, peers);
-    for (size_t i = 0; i < n; i++)
-        if (!rep_of(s, peers[i].id))
-            begin_replicator(s, &peers[i]);
-    sto_followers_retain(s->o.followers);
-    sto_members_get_self(s->o.members, &self);
-    if (self.status != DFS_ST_NONE && all_caught_up(s, peers, n))
-        s->o.caught_up(s->o.arg);
 }
 
 static void *watch(void *arg)
 {
     struct sto_sync *s = arg;
     uint64_t seen = 0;
-    while (!atomic_load(&s->stop)) {
-        look(s);
-        seen = sto_members_wait(s->o.members, seen, LOOK_MS);
+    while (!sto_replicators_stopping(s->set)) {
+        sto_replicators_look(s->set);
+        for (; s->count < sto_replicators_count(s->set); s->count++) {
+            struct worker *w = &s->workers[s->count];
+            *w = (struct worker){.s = s, .r = sto_replicators_at(s->set, s->count)};
+            if (pthread_create(&w->thread, NULL, replicate, w) != 0)
+                break; /* the next look tries again */
+        }
+        seen = sto_members_wait(s->members, seen, STO_LOOK_MS);
     }
     return NULL;
 }
@@ -385,16 +60,10 @@ int sto_sync_start(const struct sto_sync_options *o, struct sto_sync **ret)
     if (!s)
         return -ENOMEM;
     s->magic = SYNC_MAGIC;
-    s->o = *o;
-    s->paths = sto_store_path_count(o->store);
-    s->claim_count = (size_t)s->paths * CLAIMS_A_PATH;
-    s->claims = dfs_zalloc(s->claim_count * sizeof(*s->claims));
-    if (!s->claims) {
-        free(s);
-        return -ENOMEM;
-    }
-    pthread_mutex_init(&s->lock, NULL);
-    int r = -pthread_create(&s->watcher, NULL, watch, s);
+    s->members = o->members;
+    int r = sto_replicators_new(o, &s->set);
+    if (r == 0)
+        r = -pthread_create(&s->watcher, NULL, watch, s);
     s->watching = r == 0;
     if (r < 0)
         sto_sync_stop(&s);
@@ -409,21 +78,14 @@ void sto_sync_stop(struct sto_sync **sp)
     if (!s)
         return;
     CHECK_OBJ(s, SYNC_MAGIC);
-    atomic_store(&s->stop, true);
-    sto_members_wake(s->o.members);
-    if (s->watching)
+    if (s->watching) {
+        sto_replicators_stop(s->set);
         pthread_join(s->watcher, NULL);
-    for (size_t i = 0; i < s->rep_count; i++) {
-        pthread_mutex_lock(&s->lock);
-        if (s->reps[i]->puller)
-            sto_puller_cut(s->reps[i]->puller);
-        pthread_mutex_unlock(&s->lock);
-        sto_members_wake(s->o.members);
-        pthread_join(s->reps[i]->thread, NULL);
-        free(s->reps[i]);
+        sto_replicators_stop(s->set); /* also what its last look began */
     }
-    pthread_mutex_destroy(&s->lock);
-    free(s->claims);
+    for (size_t i = 0; i < s->count; i++)
+        pthread_join(s->workers[i].thread, NULL);
+    sto_replicators_free(&s->set);
     s->magic = 0;
     free(s);
 }

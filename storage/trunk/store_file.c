@@ -76,6 +76,11 @@ unsigned sto_file_path(const struct sto_file *f)
     return f->path_index;
 }
 
+int sto_file_write(struct sto_file *f, const void *p, size_t n, uint64_t at)
+{
+    return sto_write_all(f->store->io, f->tmp.fd, p, n, (off_t)at);
+}
+
 void sto_file_free(struct sto_file **fp)
 {
     struct sto_file *f = TAKE(*fp);

@@ -64,6 +64,7 @@ static void start(struct fixture *f, unsigned min, uint64_t timeout_ms, bool ask
                                           .stuck = ask ? stuck : NULL,
                                           .arg = f};
     assert_int_equal(sto_copies_new(&co, &f->copies), 0);
+    assert_int_equal(sto_copies_start(f->copies), 0);
     assert_int_equal(sto_mirrors_list(f->mirrors, 0, &f->log, 1), 1);
 }
 
