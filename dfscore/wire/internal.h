@@ -106,6 +106,20 @@ enum dfs_internal_cmd {
     DFS_INT_SCAN_LOG = 176,
 
     /*
+     * FILES_INFO > count u32 (at most DFS_INFO_ITEMS_MAX), then count x file id lstr16
+     *            < count u32, then count x { status u8, size u64, time u64 (Unix seconds), metadata length u32,
+     *              FastDFS's text of it }; zeros and no text unless status is 0
+     * What this server knows of files that it has: ENOENT says nothing of the others.
+     */
+    DFS_INT_FILES_INFO = 175,
+
+    /*
+     * ADOPTED > path index u8   < plain files u64, trunk containers u64, entries passed over u64
+     * What was found when a directory of FastDFS was taken over (storage/trunk/adopt.h). ENOENT: it was none.
+     */
+    DFS_INT_ADOPTED = 174,
+
+    /*
      * FILE_WRITE > token u64, offset u64, CRC-32 of the bytes u32, bytes (at most DFS_PIECE_MAX)
      *            < empty
      * Not synced: FILE_COMMIT does that. EBADMSG: the bytes are not those the CRC is of.
@@ -178,6 +192,8 @@ enum {
     DFS_PIECE_MAX = 1024 * 1024,       /* content of one FILE_WRITE or FILE_READ */
     DFS_BATCH_ITEMS_MAX = 1024,
     DFS_BATCH_BYTES_MAX = 16 * 1024 * 1024, /* whole PUT_BATCH frame */
+    DFS_INFO_ITEMS_MAX = 256,
+    DFS_INFO_META_MAX = 16 * 1024, /* metadata of one file in FILES_INFO; when there is more, its text is left out */
     DFS_FILE_ID_MAX = 16 + 1 + 127,
 };
 

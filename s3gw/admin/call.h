@@ -52,6 +52,8 @@ json_t *s3_verb_kms_list(struct call *c);
 json_t *s3_verb_kms_rotate(struct call *c);
 json_t *s3_verb_kms_disable(struct call *c);
 json_t *s3_verb_kms_enable(struct call *c);
+/* The verb of verbs_adopt.c. */
+json_t *s3_verb_adopt(struct call *c);
 /* Verbs of verbs_limits.c. */
 json_t *s3_verb_limit_set(struct call *c);
 json_t *s3_verb_limit_show(struct call *c);

@@ -33,6 +33,8 @@ static const char help[] =
     "  kms key list\n"
     "  bucket list [--owner USER]\n"
     "  bucket show NAME\n"
+    "  adopt GROUP --bucket NAME [--prefix P] [--appenders] [--dry-run]\n"
+    "                   files that FastDFS clients stored become keys, where they lie; again: the new ones\n"
     "  status\n"
     "  reclaim          delete files that nothing names now, without the usual grace\n"
     "  lifecycle        progress of the lifecycle rules, and what their last pass did\n"
@@ -62,6 +64,7 @@ static const struct verb {
     {{"explain", NULL}, {"user", "action", "resource"}},
     {{"kms", "key", "create"}, {"name"}}, {{"kms", "key", "list"}, {NULL}}, {{"kms", "key", "rotate"}, {"name"}},
     {{"kms", "key", "disable"}, {"name"}}, {{"kms", "key", "enable"}, {"name"}},
+    {{"adopt", NULL}, {"group"}},
     {{"limit", "set"}, {"what", "name"}}, {{"limit", "show"}, {"what", "name"}},
 };
 
@@ -83,11 +86,15 @@ static const struct option options[] = {
     {"max-objects", required_argument, NULL, OPT_ARG + 8},
     {"requests-per-second", required_argument, NULL, OPT_ARG + 9},
     {"bytes-per-second", required_argument, NULL, OPT_ARG + 10},
+    {"bucket", required_argument, NULL, OPT_ARG + 11},
+    {"prefix", required_argument, NULL, OPT_ARG + 12},
+    {"appenders", no_argument, NULL, OPT_ARG + 13},
+    {"dry-run", no_argument, NULL, OPT_ARG + 14},
     {NULL, 0, NULL, 0},
 };
 static const char *const option_fields[] = {"display_name", "email", "access_key", "secret_key", "owner",
                                             "source_ip", "tls", "max_bytes", "max_objects", "requests_per_second",
-                                            "bytes_per_second"};
+                                            "bytes_per_second", "bucket", "prefix", "appenders", "dry_run"};
 
 /* --- the question ----------------------------------------------------------------------------- */
 
@@ -196,6 +203,48 @@ static int ask(const char *path, json_t *request, json_t **ret)
     return *ret ? 0 : -EBADMSG;
 }
 
+/* Whole numbers of @slice are added to those of @sum. */
+static void add_counts(json_t *sum, json_t *slice)
+{
+    const char *name;
+    json_t *v;
+    json_object_foreach(slice, name, v)
+    {
+        json_int_t before = json_integer_value(json_object_get(sum, name));
+        if (json_is_integer(v))
+            json_object_set_new(sum, name, json_integer(before + json_integer_value(v)));
+    }
+}
+
+/*
+ * A long command is answered a slice at a time: "next" is where to go on, "adopt" what has been done. The
+ * answer that is returned has the sums; a terminal sees them grow.
+ */
+static int ask_all(const char *path, json_t *request, json_t **ret)
+{
+    json_t *sum = json_object();
+    bool watched = isatty(STDERR_FILENO), more = true;
+    int r = 0;
+    while (r == 0 && more) {
+        json_decref(*ret);
+        *ret = NULL;
+        r = ask(path, request, ret);
+        json_t *slice = json_object_get(*ret, "adopt"), *next = json_object_get(*ret, "next");
+        add_counts(sum, slice);
+        more = json_is_object(next);
+        if (more && watched)
+            fprintf(stderr, "\r%" JSON_INTEGER_FORMAT " files ", json_integer_value(json_object_get(sum, "files")));
+        if (more)
+            json_object_set(request, "at", next);
+        else if (json_is_object(slice))
+            json_object_set(*ret, "adopt", sum);
+    }
+    if (watched && json_object_size(sum) > 0)
+        fputs("\r", stderr);
+    json_decref(sum);
+    return r;
+}
+
 /* --- the answer, for people ------------------------------------------------------------------- */
 
 static void print_value(const char *name, const json_t *v, int indent);
@@ -291,7 +340,7 @@ static void print_answer(json_t *answer)
         return;
     }
     /* one object that names what it is: its fields are enough */
-    static const char *const single[] = {"user", "key", "bucket", "decision", "limits"};
+    static const char *const single[] = {"user", "key", "bucket", "decision", "limits", "adopt"};
     for (size_t i = 0; i < ARRAY_LEN(single); i++) {
         json_t *v = json_object_get(answer, single[i]);
         if (json_is_object(v)) {
@@ -338,7 +387,7 @@ static int parse(int argc, char **argv, struct asked *a)
         else if (c == OPT_JSON)
             a->json = true;
         else if (c >= OPT_ARG)
-            json_object_set_new(a->request, option_fields[c - OPT_ARG], json_string(optarg));
+            json_object_set_new(a->request, option_fields[c - OPT_ARG], json_string(optarg ? optarg : "yes"));
         else if (c == OPT_HELP) {
             fputs(help, stdout);
             return -1;
@@ -373,7 +422,7 @@ int s3_admin_main(int argc, char **argv)
         AUTO(buf_free) struct buf path = BUF(8192);
         buf_addf(&path, "%s%s", a.socket ? a.socket : a.data, a.socket ? "" : "/admin.sock");
         buf_addc(&path, 0);
-        int r = buf_err(&path) ? buf_err(&path) : ask(path.p, a.request, &answer);
+        int r = buf_err(&path) ? buf_err(&path) : ask_all(path.p, a.request, &answer);
         if (r < 0) {
             fprintf(stderr, "s3gw admin: %s: %s\n", buf_err(&path) ? "socket" : path.p,
                     r == -ENOENT || r == -ECONNREFUSED ? "no server is running there" : strerror(-r));

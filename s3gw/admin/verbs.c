@@ -534,6 +534,7 @@ static const struct {
     {"policy show", s3_verb_policy_show},
     {"policy delete", s3_verb_policy_delete},
     {"explain", s3_verb_explain},
+    {"adopt", s3_verb_adopt},
     {"limit set", s3_verb_limit_set},
     {"limit show", s3_verb_limit_show},
     {"kms key create", s3_verb_kms_create},

@@ -5,10 +5,9 @@
  */
 #include "s3gw/api/commit.h"
 
-#include <pthread.h>
-
 #include "dfscore/base/clock.h"
 #include "s3gw/api/cond.h"
+#include "s3gw/api/latch.h"
 #include "s3gw/api/notice.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/dfs/dfs.h"
@@ -16,32 +15,6 @@
 #include "s3gw/lifecycle/note.h"
 
 enum { DELETIONS_A_COMMIT = 100 }; /* updates must be quick: others wait behind them */
-
-/* --- waiting for many --- */
-
-struct latch { /* counts what is under way; lives on the waiting worker's stack */
-    pthread_mutex_t lock;
-    pthread_cond_t zero;
-    size_t left;
-};
-
-static void latch_down(struct latch *l)
-{
-    pthread_mutex_lock(&l->lock);
-    if (--l->left == 0)
-        pthread_cond_signal(&l->zero);
-    pthread_mutex_unlock(&l->lock);
-}
-
-static void latch_wait(struct latch *l)
-{
-    pthread_mutex_lock(&l->lock);
-    while (l->left > 0)
-        pthread_cond_wait(&l->zero, &l->lock);
-    pthread_mutex_unlock(&l->lock);
-    pthread_cond_destroy(&l->zero);
-    pthread_mutex_destroy(&l->lock);
-}
 
 /* --- what a deletion is --- */
 
@@ -111,7 +84,7 @@ static int describe(struct s3_req *q, struct s3_deletion *d, struct buf *out)
 struct noted {
     struct s3_dfs_put put;
     struct s3_deletion *deletion;
-    struct latch *latch;
+    struct s3_latch *latch;
 };
 
 static void noted_done(struct s3_dfs_put *p, int result)
@@ -119,7 +92,7 @@ static void noted_done(struct s3_dfs_put *p, int result)
     struct noted *n = p->arg;
     n->deletion->result = result;
     n->deletion->noted |= result == 0;
-    latch_down(n->latch);
+    s3_latch_down(n->latch);
 }
 
 static int note_deletions(struct s3_req *q, struct s3_deletion **d, size_t n)
@@ -127,7 +100,7 @@ static int note_deletions(struct s3_req *q, struct s3_deletion **d, size_t n)
     struct noted *notes = arena_alloc(&q->arena, MAX(n, (size_t)1) * sizeof(*notes));
     if (!notes)
         return -ENOMEM;
-    struct latch latch = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    struct s3_latch latch = S3_LATCH(0);
     AUTO(buf_free) struct buf text = BUF(64 * 1024);
     size_t ready = 0;
     for (size_t i = 0; i < n; i++) {
@@ -146,7 +119,7 @@ static int note_deletions(struct s3_req *q, struct s3_deletion **d, size_t n)
     latch.left = ready;
     for (size_t i = 0; i < ready; i++)
         s3_dfs_submit(q->gw->dfs, &notes[i].put);
-    latch_wait(&latch);
+    s3_latch_wait(&latch);
     return 0;
 }
 
@@ -159,7 +132,7 @@ struct deletions_update {
     struct s3_deletion **d;
     int *judged; /* per deletion, overwritten by every run */
     size_t n;
-    struct latch *latch;
+    struct s3_latch *latch;
 };
 
 static int delete_some(struct s3_tx *tx, void *arg)
@@ -190,7 +163,7 @@ static void deletions_done(void *arg, int result)
     for (size_t i = 0; i < u->n; i++)
         if (u->d[i]->result == 0)
             u->d[i]->result = result < 0 ? result : u->judged[i];
-    latch_down(u->latch);
+    s3_latch_down(u->latch);
 }
 
 static int update_deletions(struct s3_req *q, struct s3_deletion **d, size_t n)
@@ -200,7 +173,7 @@ static int update_deletions(struct s3_req *q, struct s3_deletion **d, size_t n)
     int *judged = arena_alloc(&q->arena, MAX(n, (size_t)1) * sizeof(*judged));
     if (!u || !judged)
         return -ENOMEM;
-    struct latch latch = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, count};
+    struct s3_latch latch = S3_LATCH(count);
     for (size_t i = 0; i < count; i++) {
         size_t from = i * DELETIONS_A_COMMIT;
         u[i] = (struct deletions_update){.q = q,
@@ -213,7 +186,7 @@ static int update_deletions(struct s3_req *q, struct s3_deletion **d, size_t n)
     }
     for (size_t i = 0; i < count; i++)
         s3_index_submit(q->gw->index, &u[i].update);
-    latch_wait(&latch);
+    s3_latch_wait(&latch);
     return 0;
 }
 

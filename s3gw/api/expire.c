@@ -105,6 +105,7 @@ static int describe_move(void *arg, struct buf *out)
     struct s3_object o = m->o;
     o.extents = NULL; /* the file the description lies beside */
     o.nextents = 0;
+    o.flags &= ~(uint32_t)S3_OBJ_ADOPTED;
     m->number = s3_index_number(m->q->gw->index);
     return s3_note_describe_put(m->q->gw, m->number, m->q->bkt, m->e->key, &o, 0, out);
 }

@@ -10,12 +10,13 @@
 #include "dfscore/fileid/fileid.h"
 #include "s3gw/api/answer.h"
 #include "s3gw/api/handlers.h"
+#include "s3gw/api/native_file.h"
 #include "s3gw/api/object_get.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/dfs/dfs.h"
 
-static struct str type_of(struct str ext)
+struct str s3_native_type(struct str ext)
 {
     static const struct {
         struct str ext, type;
@@ -104,11 +105,10 @@ static void headers_to(struct s3_req *q, const struct s3_object *o)
     disposition(q);
 }
 
-/* The content never changes under a name and size: they make the ETag. */
-static void etag_of(const struct s3_req *q, uint64_t size, uint8_t md5[16])
+void s3_native_etag(struct str file_id, uint64_t size, uint8_t md5[16])
 {
     AUTO(buf_free) struct buf text = BUF(1024);
-    buf_adds(&text, q->native_id);
+    buf_adds(&text, file_id);
     buf_u64(&text, size);
     s3_md5(text.p, text.n, md5);
 }
@@ -133,7 +133,7 @@ enum s3err s3_h_native_file(struct s3_req *q)
         r = s3_dfs_size(q->gw->dfs, q->native_id, &size);
     if (e != S3ERR_OK || r < 0)
         return e != S3ERR_OK ? e : not_there(q, r);
-    struct s3_pair type = {.value = type_of(f.ext)};
+    struct s3_pair type = {.value = s3_native_type(f.ext)};
     struct s3_extent whole = {.file_id = q->native_id, .length = size};
     struct s3_object o = {.size = size,
                           .mtime_ms = f.created_s * 1000,
@@ -141,7 +141,7 @@ enum s3err s3_h_native_file(struct s3_req *q)
                           .nheaders = 1,
                           .extents = &whole,
                           .nextents = size > 0};
-    etag_of(q, size, o.etag.md5);
+    s3_native_etag(q->native_id, size, o.etag.md5);
     e = s3_object_serve(q, &o, NULL, headers_to, &r);
     return e == S3ERR_OK && r < 0 ? not_there(q, r) : e;
 }

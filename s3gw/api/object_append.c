@@ -122,6 +122,9 @@ static enum s3err judge_base(struct s3_req *q, const struct append *p, uint64_t 
         return wrong_offset(q, p->base.size);
     if (p->base.sse.p)
         return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Appending to encrypted objects is not offered.");
+    if (p->base.flags & S3_OBJ_ADOPTED)
+        return s3_errm(q, S3ERR_NOT_IMPLEMENTED,
+                       "Appending to an adopted FastDFS file is not offered; a copy of it can grow.");
     if (p->base.nparts >= PARTS_MAX)
         return s3_errm(q, S3ERR_TOO_MANY_PARTS,
                        "You have attempted to add more parts than the maximum of %d that are "

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * object_copy - CopyObject: by reference, no data is written, unless the copy's storage class lies
- * in another group than the source's, or it is encrypted otherwise (api/relocate.h).
+ * in another group than the source's, it is encrypted otherwise (api/relocate.h), or the source is an adopted
+ * file (api/adopt.h): a copy must not go with what a FastDFS client deletes.
  *
  * The copy names the files of its source; each gets a second owner (index/refs.h). Data is read
  * only when the answer needs a digest that nobody has stored. Encrypted under the same key, the
@@ -263,8 +264,9 @@ static int commit_object(struct s3_req *q, struct copy *c)
     struct s3_object *o = &c->object;
     if (c->reseal)
         return o->size > 0 ? commit_anew(q, c) : commit_empty(q, c);
-    if (!s3_relocate_needed(q->gw, c->source.object.storage_class, o->storage_class, q->bkt,
-                            o->extents, o->nextents))
+    bool adopted = c->source.object.flags & S3_OBJ_ADOPTED && o->size > 0;
+    if (!adopted && !s3_relocate_needed(q->gw, c->source.object.storage_class, o->storage_class, q->bkt,
+                                        o->extents, o->nextents))
         return s3_commit_version(q, q->bkt, q->key, o, commit_copy, c);
     s3_number_version(q, q->bkt, o);
     struct moved arg = {.q = q, .c = c};

@@ -228,6 +228,21 @@ enum s3err s3_object_serve(struct s3_req *q, const struct s3_object *o, const ui
     return S3ERR_OK;
 }
 
+/*
+ * An adopted file is its FastDFS client's, who may have deleted or cut it: then there is no such object any
+ * more, whatever the index says, and that has to be known before a header is sent. *ret_r as in read_once().
+ */
+static enum s3err adopted_still_there(struct s3_req *q, const struct s3_object *o, int *ret_r)
+{
+    if (!(o->flags & S3_OBJ_ADOPTED) || o->nextents == 0)
+        return S3ERR_OK;
+    int r = q->may_block ? s3_dfs_still_there(q->gw->dfs, o->extents[0].file_id, o->size) : -EAGAIN;
+    if (r == -ENOENT || r == -ERANGE)
+        return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
+    *ret_r = r;
+    return S3ERR_OK;
+}
+
 /* One try. *ret_r: why the bytes could not be read; then the object may have been replaced
  * meanwhile. */
 static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
@@ -238,8 +253,10 @@ static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
     uint8_t *dek = NULL;
     enum s3err e = s3_lookup(q, detail, o);
     if (e == S3ERR_OK)
+        e = adopted_still_there(q, o, ret_r);
+    if (e == S3ERR_OK && *ret_r == 0)
         e = s3_encryption_open(q, o, S3_OPEN_OBJECT, q->method == S3_GET, &dek);
-    return e == S3ERR_OK ? s3_object_serve(q, o, dek, s3_object_headers_to, ret_r) : e;
+    return e == S3ERR_OK && *ret_r == 0 ? s3_object_serve(q, o, dek, s3_object_headers_to, ret_r) : e;
 }
 
 static enum s3err read_object(struct s3_req *q)

@@ -281,7 +281,8 @@ void s3_object_checksum_headers(struct s3_req *q, const struct s3_object *o)
 /* One whole file that native clients can download under its id: issue 2, section 4. */
 static void file_id_to(struct s3_req *q, const struct s3_object *o)
 {
-    if (o->nextents == 1 && o->extents[0].offset == 0 && o->etag.parts == 0 &&
+    bool one_piece = o->etag.parts == 0 || o->flags & S3_OBJ_ADOPTED;
+    if (o->nextents == 1 && o->extents[0].offset == 0 && one_piece &&
         o->extents[0].length == o->size)
         s3_resp_header(q, "x-dfs-file-id", o->extents[0].file_id);
 }

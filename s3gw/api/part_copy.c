@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * part_copy - UploadPartCopy: by reference like CopyObject (object_copy.c); written anew when
- * classes lie in different groups, or when source or upload is encrypted: an upload's parts are
- * sealed with its own data key.
+ * classes lie in different groups, the source is an adopted file, or source or upload is encrypted: an
+ * upload's parts are sealed with its own data key.
  *
  * Rule: s3-behaviours 15, 16 and 6.
  */
@@ -235,8 +235,9 @@ static int commit_part_copy(struct s3_req *q, struct part_copy *c)
     struct s3_upart *p = &c->part;
     if (c->reseal)
         return p->size > 0 ? commit_part_anew(q, c) : commit_empty_part(q, c);
-    if (!s3_relocate_needed(q->gw, c->source.object.storage_class, class, q->bkt, p->extents,
-                            p->nextents))
+    bool adopted = c->source.object.flags & S3_OBJ_ADOPTED && p->size > 0;
+    if (!adopted && !s3_relocate_needed(q->gw, c->source.object.storage_class, class, q->bkt, p->extents,
+                                        p->nextents))
         return note_and_commit(q, c, commit_part);
     struct moved_part arg = {.q = q, .c = c};
     struct s3_object expect = {.size = p->size, .checksum = p->crc64};

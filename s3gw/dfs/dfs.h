@@ -204,6 +204,32 @@ int s3_dfs_scan(struct s3_dfs *d, const struct s3_log *log, uint64_t *position, 
                 struct buf *frame, struct arena *a, struct s3_scan_entry **ret, size_t *ret_n,
                 bool *end) MUST_CHECK;
 
+/* ---- files of FastDFS's clients ---- */
+
+struct s3_dfs_native {
+    struct str file_id; /* in */
+    bool there;         /* the holder of the log has it; else the rest says nothing */
+    uint64_t size;      /* now: FastDFS's clients may change an appender, and delete anything of theirs */
+    int64_t mtime_s;    /* Unix seconds */
+    struct str metadata; /* FastDFS's text: name 02 value 01 name ...; empty: none, or more than travels. Arena */
+};
+/* What the holder of @log knows of @n files, DFS_INFO_ITEMS_MAX at most. Blocks. 0 or errno. */
+int s3_dfs_native_info(struct s3_dfs *d, const struct s3_log *log, struct arena *a, struct s3_dfs_native *f,
+                       size_t n) MUST_CHECK;
+
+struct s3_dfs_adopted {
+    uint64_t files, containers, skipped;
+};
+/* What members found when their directories of FastDFS were taken over; of the one that found most,
+ * among those that answer. Blocks. 0, -ENOENT (no such group). */
+int s3_dfs_adopted(struct s3_dfs *d, struct str group, struct s3_dfs_adopted *ret) MUST_CHECK;
+
+/*
+ * Is a file that others may delete or cut still there, @size bytes of it? Forgets what was kept of it. Blocks.
+ * 0; -ENOENT; -ERANGE: it is shorter; else it could not be found out.
+ */
+int s3_dfs_still_there(struct s3_dfs *d, struct str file_id, uint64_t size) MUST_CHECK;
+
 struct s3_dfs_space {
     uint64_t total, free; /* bytes, all paths of one server of the group */
 };

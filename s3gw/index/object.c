@@ -15,7 +15,10 @@ static void adopt_new_files(struct s3_tx *tx, struct s3_object *o)
         if (e->owner != 0 && e->owner != o->seq)
             continue;
         e->owner = o->seq;
-        s3_ref_add(tx, e->file_id, o->seq);
+        if (o->flags & S3_OBJ_ADOPTED)
+            s3_ref_add_kept(tx, e->file_id, o->seq);
+        else
+            s3_ref_add(tx, e->file_id, o->seq);
     }
 }
 

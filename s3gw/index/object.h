@@ -28,7 +28,11 @@ struct s3_part { /* of a completed multipart object; of an upload see upload.h *
     struct s3_checksum checksum;
 };
 
-enum { S3_OBJ_DELETE_MARKER = 1u, S3_OBJ_NULL_VERSION = 2u };
+enum {
+    S3_OBJ_DELETE_MARKER = 1u,
+    S3_OBJ_NULL_VERSION = 2u,
+    S3_OBJ_ADOPTED = 4096u, /* its file is a FastDFS client's (api/adopt.h) and outlives it */
+};
 #define S3_OBJ_UNSAID 0x80000000u /* not stored: the storages have not been told of it as it is now */
 
 struct s3_object {
@@ -97,7 +101,8 @@ struct s3_cond {
  *              again, clear the mark, come again.
  *
  * put: o's seq, flags (null version or not) and mtime (not before that of the object it replaces)
- * are the caller's; extents with owner 0 or seq are new files: they get seq as owner, and f rows.
+ * are the caller's; extents with owner 0 or seq are new files: they get seq as owner, and f rows; with
+ * S3_OBJ_ADOPTED they are kept for good (s3_ref_keep).
  * What it replaces goes to the outbox; in a bucket with versioning it becomes an older version, or is
  * the null version that was replaced (-EPERM: that one is locked).
  * delete: @o is what happens. In a bucket with versioning a delete marker: flags, seq, mtime and

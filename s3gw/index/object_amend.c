@@ -170,6 +170,7 @@ static int move(struct s3_change *c, struct s3_stored *v, bool is_current,
         e[i].owner = v->o.seq;
         s3_ref_add(c->tx, e[i].file_id, v->o.seq);
     }
+    v->o.flags &= ~(uint32_t)S3_OBJ_ADOPTED; /* it lies in files of ours now */
     v->o.extents = e;
     v->o.nextents = o->nextents;
     v->o.storage_class = o->storage_class;

@@ -272,7 +272,7 @@ int s3_change_as_described(struct s3_change *c, struct s3_object *o)
     int r = newest_number(c, &newest);
     if (r < 0)
         return r;
-    uint32_t flags = (o->flags & S3_OBJ_DELETE_MARKER) | flags_of_new(c);
+    uint32_t flags = (o->flags & (S3_OBJ_DELETE_MARKER | S3_OBJ_ADOPTED)) | flags_of_new(c);
     int64_t mtime = c->current.there ? MAX(o->mtime_ms, c->current.o.mtime_ms) : o->mtime_ms;
     bool same = flags == o->flags && mtime == o->mtime_ms && !s3_change_is_late(c, o, newest);
     o->flags = same ? flags : flags | S3_OBJ_UNSAID;

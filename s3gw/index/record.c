@@ -148,7 +148,7 @@ int s3_rec_extents(struct rd *r, struct arena *a, uint64_t self, struct s3_exten
 
 /* --- the object record ---
  *
- *   u8 version (1); var bits: 1 delete marker, 2 null version (both S3_OBJ_), then what is there:
+ *   u8 version (1); var bits: 1 delete marker, 2 null version, 4096 adopted (all S3_OBJ_), then what is there:
  */
 enum {
     HAS_CLASS = 1u << 2,
@@ -161,8 +161,8 @@ enum {
     HAS_SSE = 1u << 9,
     SPLIT = 1u << 10, /* extents and parts are in the detail row */
     HAS_AMENDED = 1u << 11,
-    BITS_KNOWN = (1u << 12) - 1,
-    FLAGS = S3_OBJ_DELETE_MARKER | S3_OBJ_NULL_VERSION,
+    BITS_KNOWN = (1u << 13) - 1,
+    FLAGS = S3_OBJ_DELETE_MARKER | S3_OBJ_NULL_VERSION | S3_OBJ_ADOPTED,
 };
 
 /* Names that come often: their place here + 1; 0 is any other, written out. Append only. */

@@ -86,6 +86,26 @@ int s3_ref_restore(struct s3_tx *tx, struct str file_id, uint64_t owner)
     return r;
 }
 
+void s3_ref_keep(struct s3_tx *tx, struct str file_id)
+{
+    put_owner(tx, file_id, 0, SHARED);
+}
+
+void s3_ref_add_kept(struct s3_tx *tx, struct str file_id, uint64_t owner)
+{
+    s3_ref_keep(tx, file_id);
+    put_owner(tx, file_id, owner, SHARED);
+}
+
+int s3_ref_kept(struct s3_index *x, struct str file_id)
+{
+    struct s3_row_key k;
+    AUTO(buf_free) struct buf mark = BUF(64);
+    owner_row(&k, file_id, 0);
+    int r = s3_index_get(x, s3_row_str(&k), S3_READ_ANY, &mark);
+    return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}
+
 static int used(struct s3_iter *it)
 {
     int r = s3_iter_valid(it) ? 1 : s3_iter_err(it);

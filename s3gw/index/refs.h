@@ -3,6 +3,7 @@
  * refs - which stored files are in use, and the outbox of those that no longer are.
  *
  * Rows:  f file-id 00 owner   empty: the only one of its file; 01: the file has or had others
+ *        f file-id 00 0       01: kept for whoever stored it, a FastDFS client; never dropped
  *        g time owner file-id queued then, when that owner, the last, had gone
  *        s group 00 path      u64: how far the log of that store path has been searched for orphans
  *
@@ -23,6 +24,12 @@ void s3_ref_add(struct s3_tx *tx, struct str file_id, uint64_t owner);
 int s3_ref_share(struct s3_tx *tx, struct str file_id, uint64_t from, uint64_t owner) MUST_CHECK;
 /* An owner of a file that may have others already, while an index is rebuilt. */
 int s3_ref_restore(struct s3_tx *tx, struct str file_id, uint64_t owner) MUST_CHECK;
+/* The file is not ours to delete, whatever owners come and go. */
+void s3_ref_keep(struct s3_tx *tx, struct str file_id);
+/* ... and gets its first owner. */
+void s3_ref_add_kept(struct s3_tx *tx, struct str file_id, uint64_t owner);
+/* Has that been said? 1, 0, errno. Outside an update. */
+int s3_ref_kept(struct s3_index *x, struct str file_id) MUST_CHECK;
 /*
  * All files of these extents, each under its extent's owner: drops the row; when it was the last of
  * a file, queues the file for the reclaimer.

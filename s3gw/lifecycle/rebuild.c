@@ -6,6 +6,7 @@
 #include "dfscore/wire/internal.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/identity.h"
+#include "s3gw/index/refs.h"
 #include "s3gw/index/upload_record.h"
 #include "s3gw/lifecycle/rebuild_rows.h"
 
@@ -152,6 +153,9 @@ static int keep_put(struct s3_tx *tx, const struct s3_desc *d, struct str file_i
     if (r == 0 && (o.seq == 0 || d->key.n == 0 || d->key.n > S3_OBJECT_KEY_MAX ||
                    (o.size > 0 && o.nextents == 0 && file_id.n == 0)))
         r = -EBADMSG;
+    /* Whatever became of the object since, its files stay the FastDFS clients'. */
+    for (size_t i = 0; r == 0 && o.flags & S3_OBJ_ADOPTED && i < o.nextents; i++)
+        s3_ref_keep(tx, o.extents[i].file_id);
     if (r == 0)
         r = keep_state(tx, d, o.seq, S3_STATE_PUT, file_id, p.record);
     if (r == 0 && p.instead != 0)

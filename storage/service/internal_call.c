@@ -352,6 +352,58 @@ static int call_stat(struct sto_int_call *c)
     return 0;
 }
 
+/* One item of FILES_INFO; a file that is not here is no failure of the call. */
+static void add_info(struct sto_int_call *c, struct str id)
+{
+    struct str name;
+    struct sto_info info = {0};
+    AUTO(buf_free) struct buf meta = BUF(DFS_INFO_META_MAX);
+    int r = sto_store_name_of(c->store, id, &name);
+    if (r == 0)
+        r = sto_info(c->store, name, false, &info);
+    int m = r == 0 ? sto_meta_get(c->store, name, &meta) : 0;
+    if (m < 0 && m != -ENOENT && m != -E2BIG)
+        r = m;
+    if (r < 0)
+        info = (struct sto_info){0};
+    struct str text = r < 0 || m < 0 ? STR_NULL : buf_str(&meta);
+    buf_u8(c->out, dfs_status_byte(r));
+    buf_u64(c->out, info.size);
+    buf_u64(c->out, (uint64_t)info.mtime_s);
+    buf_u32(c->out, (uint32_t)text.n);
+    buf_adds(c->out, text);
+}
+
+static int call_files_info(struct sto_int_call *c)
+{
+    uint32_t count = rd_u32(&c->in);
+    if (c->in.bad || count > DFS_INFO_ITEMS_MAX)
+        return -EINVAL;
+    buf_u32(c->out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct str id = rd_bytes(&c->in, rd_u16(&c->in));
+        if (c->in.bad)
+            return -EINVAL;
+        add_info(c, id);
+    }
+    return whole(&c->in) ? 0 : -EINVAL;
+}
+
+static int call_adopted(struct sto_int_call *c)
+{
+    unsigned path = rd_u8(&c->in);
+    struct sto_adopted a;
+    if (!whole(&c->in) || path >= sto_store_path_count(c->store))
+        return -EINVAL;
+    int r = sto_store_adopted(c->store, path, &a);
+    if (r < 0)
+        return r;
+    buf_u64(c->out, a.files);
+    buf_u64(c->out, a.containers);
+    buf_u64(c->out, a.skipped);
+    return 0;
+}
+
 static const struct {
     uint8_t cmd;
     size_t body_max;
@@ -371,6 +423,8 @@ static const struct {
     {DFS_INT_SCAN_LOG, SMALL_BODY, call_scan_log, false},
     {DFS_INT_SYNC_LOGS, SMALL_BODY, call_logs, false},
     {DFS_INT_STAT, SMALL_BODY, call_stat, false},
+    {DFS_INT_FILES_INFO, DFS_INFO_ITEMS_MAX * (DFS_FILE_ID_MAX + 2) + 4, call_files_info, false},
+    {DFS_INT_ADOPTED, SMALL_BODY, call_adopted, false},
 };
 
 size_t sto_internal_body_max(uint8_t cmd)

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,8 +11,9 @@
 #include "storage/trunk/checkpoint.h"
 
 #define NOTE "data/.adopting"
+#define DONE "data/.adopted"
 
-enum { BATCH = 256, TARGET_MAX = 4096, HERE = sizeof("data/HH/HH/") - 1 };
+enum { BATCH = 256, TARGET_MAX = 4096, HERE = sizeof("data/HH/HH/") - 1, DONE_MAX = 256 };
 
 struct adoption {
     struct sto_store *s;
@@ -21,7 +23,7 @@ struct adoption {
     struct sto_log_rec recs[BATCH];
     char names[BATCH][STO_NAME_MAX + 3]; /* "-m" included */
     char targets[BATCH][STO_NAME_MAX + 1];
-    uint64_t files, containers, skipped;
+    struct sto_adopted found;
     bool begun;              /* there was something */
 };
 
@@ -44,7 +46,7 @@ static int flush(struct adoption *a)
     for (size_t i = 0; i < a->n; i++)
         if (a->recs[i].result < 0)
             return a->recs[i].result;
-    a->files += a->n;
+    a->found.files += a->n;
     a->n = 0;
     return 0;
 }
@@ -105,21 +107,21 @@ static int adopt_one(struct adoption *a, int dir, const char *base, unsigned hig
     if (base[0] == '.' || len <= 0 || (size_t)len >= sizeof(name))
         return 0;
     if (str_u64(str_c(base), UINT32_MAX, &number) == 0) {
-        a->containers++;
+        a->found.containers++;
         return 0;
     }
     bool meta = str_ends(str_c(name), STR("-m"));
     struct str file = meta ? str_head(str_c(name), (size_t)len - 2) : str_c(name);
     if (file.n > STO_NAME_MAX || dfs_filename_parse(file, &id) < 0 ||
         fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-        a->skipped++;
+        a->found.skipped++;
         return 0;
     }
     struct sto_log_rec *rec = place(a, name, &st);
     if (S_ISLNK(st.st_mode) && !meta) {
         int r = link_target(a, dir, base, a->targets[a->n]);
         if (r < 0) {
-            a->skipped++;
+            a->found.skipped++;
             return r == -ENOENT ? 0 : r;
         }
         rec->op = 'L';
@@ -129,7 +131,7 @@ static int adopt_one(struct adoption *a, int dir, const char *base, unsigned hig
         if (id.kind == DFS_FILE_APPENDER && !id.slave)
             rec->flags |= STO_REC_APPENDER;
     } else if (!S_ISREG(st.st_mode)) {
-        a->skipped++;
+        a->found.skipped++;
         return 0;
     }
     return ++a->n == BATCH ? flush(a) : 0;
@@ -154,6 +156,39 @@ static int adopt_dir(struct adoption *a, unsigned high, unsigned low)
     return r;
 }
 
+/* Before the note goes, so that it is there whenever the note is not. */
+static int keep_found(struct adoption *a)
+{
+    char text[DONE_MAX];
+    const struct sto_adopted *f = &a->found;
+    int n = snprintf(text, sizeof(text), "files=%" PRIu64 "\ncontainers=%" PRIu64 "\nskipped=%" PRIu64 "\n",
+                     f->files, f->containers, f->skipped);
+    return a->begun ? sto_dir_put_file(&a->p->dir, DONE, str_of(text, (size_t)n)) : 0;
+}
+
+int sto_store_adopted(struct sto_store *s, unsigned path, struct sto_adopted *ret)
+{
+    AUTO(dfs_free_ptr) char *text = NULL;
+    size_t n;
+    CHECK_OBJ(s, STO_STORE_MAGIC);
+    ASSERT(path < s->path_count);
+    int r = sto_dir_get_file(&s->paths[path].dir, DONE, DONE_MAX, &text, &n);
+    if (r < 0)
+        return r;
+    struct str rest = str_of(text, n), line, name, value;
+    *ret = (struct sto_adopted){0};
+    while (rest.n > 0) {
+        if (!str_cut(rest, '\n', &line, &rest) || !str_cut(line, '=', &name, &value))
+            return -EBADMSG;
+        uint64_t *field = str_eq(name, STR("files"))        ? &ret->files
+                          : str_eq(name, STR("containers")) ? &ret->containers
+                                                            : &ret->skipped;
+        if (str_u64(value, UINT64_MAX, field) < 0)
+            return -EBADMSG;
+    }
+    return 0;
+}
+
 int sto_adopt(struct sto_store *s, unsigned path)
 {
     struct sto_path *p = &s->paths[path];
@@ -170,10 +205,12 @@ int sto_adopt(struct sto_store *s, unsigned path)
         r = adopt_dir(a, dir >> 8, dir & 255);
     if (r == 0 && a->n > 0)
         r = flush(a);
+    if (r == 0)
+        r = keep_found(a);
     if (r == 0 && p->dir.io->unlinkat(p->dir.root, NOTE, 0) < 0)
         r = -errno;
     if (a->begun || r < 0)
-        dfs_log(r < 0 ? LOG_ERROR : LOG_INFO, "store.adopted", KV_U64("path", path), KV_U64("files", a->files),
-                KV_U64("containers", a->containers), KV_U64("skipped", a->skipped), KV_ERR(r));
+        dfs_log(r < 0 ? LOG_ERROR : LOG_INFO, "store.adopted", KV_U64("path", path), KV_U64("files", a->found.files),
+                KV_U64("containers", a->found.containers), KV_U64("skipped", a->found.skipped), KV_ERR(r));
     return r;
 }

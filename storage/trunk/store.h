@@ -214,6 +214,16 @@ typedef int sto_meta_fn(struct str old, void *arg, struct buf *out);
 int sto_meta_get(struct sto_store *s, struct str name, struct buf *out) MUST_CHECK;
 int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void *arg) MUST_CHECK;
 
+/* ---- directories of FastDFS (adopt.h) ------------------------------------------------------- */
+
+struct sto_adopted {
+    uint64_t files;          /* records that were made: files, metadata, links */
+    uint64_t containers;     /* trunk files: what they hold is in no log */
+    uint64_t skipped;        /* entries that are none of FastDFS's */
+};
+/* What was found when the path was taken over. -ENOENT: it is none of FastDFS's, or an earlier build did it. */
+int sto_store_adopted(struct sto_store *s, unsigned path, struct sto_adopted *ret) MUST_CHECK;
+
 /* ---- the log, read ------------------------------------------------------------------------- */
 
 /*

@@ -230,6 +230,32 @@ static void kms_keys_are_made_rotated_and_disabled(void **state)
     test_tmpdir_free(&tmp);
 }
 
+static void adoption_says_what_it_needs(void **state)
+{
+    (void)state;
+    struct str name = STR("bucket-0001");
+    assert_int_equal(s3_index_update(gw.index, make_bucket, &name), 0);
+    expect_code("{'verb':'adopt','bucket':'bucket-0001'}", "usage", "group is missing");
+    expect_code("{'verb':'adopt','group':'group1'}", "usage", "bucket is missing");
+    expect_code("{'verb':'adopt','group':'group1','bucket':'none'}", "missing", "no bucket 'none'");
+    expect_code("{'verb':'adopt','group':'other','bucket':'bucket-0001'}", "missing", "no group 'other'");
+    expect_code("{'verb':'adopt','group':'group1','bucket':'bucket-0001','dry_run':'maybe'}", "usage", "yes or no");
+    char prefix[1200];
+    snprintf(prefix, sizeof(prefix), "{'verb':'adopt','group':'group1','bucket':'bucket-0001','prefix':'%01025d'}", 0);
+    expect_code(prefix, "usage", "prefix");
+    static const char *const wrong[] = {"7", "{}", "{'log':'x','path':-1,'position':0}", "{'log':'x','path':0,'position':-1}",
+                                        "{'log':'x','path':70000,'position':0}", "{'log':'x','path':0,'position':'1'}"};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "{'verb':'adopt','group':'group1','bucket':'bucket-0001','at':%s}", wrong[i]);
+        expect_code(text, "usage", "earlier answer");
+    }
+    json_t *answer = ask("{'verb':'adopt','group':'group1','bucket':'bucket-0001'}");
+    assert_null(json_object_get(answer, "next")); /* there is nothing */
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(answer, "adopt"), "containers")), 3);
+    json_decref(answer);
+}
+
 #define IN_INDEX(test) cmocka_unit_test_setup_teardown(test, open_index, close_index)
 
 int main(void)
@@ -243,6 +269,7 @@ int main(void)
         IN_INDEX(disabling_enabling_deleting),
         IN_INDEX(a_key_belongs_to_the_user_who_is_named),
         IN_INDEX(users_with_buckets_stay_and_all_pages_are_listed),
+        IN_INDEX(adoption_says_what_it_needs),
         IN_INDEX(kms_keys_are_made_rotated_and_disabled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

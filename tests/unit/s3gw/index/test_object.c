@@ -216,6 +216,35 @@ static void a_copy_shares_files_until_the_last_owner_goes(void **state)
     assert_kept(&w, STR("f"), false);
 }
 
+static void an_adopted_file_is_never_garbage(void **state)
+{
+    (void)state;
+    AUTO(world_close) struct world w;
+    world_open(&w);
+    struct s3_extent whole = {.file_id = STR("native"), .length = 3};
+    struct s3_object o = {.size = 3, .flags = S3_OBJ_ADOPTED | S3_OBJ_NULL_VERSION, .extents = &whole, .nextents = 1}, now;
+    struct s3_garbage *g;
+    assert_int_equal(s3_ref_kept(w.x, STR("native")), 0);
+    assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = &o}), 0);
+    assert_int_equal(s3_ref_kept(w.x, STR("native")), 1);
+    assert_int_equal(get_object(&w, STR("k"), &now), 0);
+    assert_true(now.flags & S3_OBJ_ADOPTED);
+    struct s3_object moved = {.seq = o.seq, .size = 3, .extents = &(struct s3_extent){.file_id = STR("own"), .length = 3},
+                              .nextents = 1, .storage_class = STR("COLD")};
+    assert_int_equal(run(&w, fn_move, &(struct call){.key = STR("k"), .o = &moved, .was = STR_NULL}), 0);
+    assert_int_equal(get_object(&w, STR("k"), &now), 0);
+    assert_false(now.flags & S3_OBJ_ADOPTED); /* it lies elsewhere now */
+    assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("k")}), 0);
+    assert_int_equal(garbage(&w, &g), 1);
+    assert_true(str_eq(g[0].file_id, STR("own")));
+    whole.owner = 0;
+    assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = &o}), 0);
+    assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("k")}), 0);
+    assert_int_equal(garbage(&w, &g), 1);
+    assert_int_equal(s3_ref_kept(w.x, STR("native")), 1);
+    assert_int_equal(s3_ref_used(w.x, STR("native")), 1);
+}
+
 static void a_copy_onto_itself_keeps_its_files(void **state)
 {
     (void)state;
@@ -440,6 +469,7 @@ int main(void)
         cmocka_unit_test(a_bucket_that_is_gone_takes_no_writes),
         cmocka_unit_test(time_of_a_key_never_goes_back),
         cmocka_unit_test(a_copy_shares_files_until_the_last_owner_goes),
+        cmocka_unit_test(an_adopted_file_is_never_garbage),
         cmocka_unit_test(a_copy_onto_itself_keeps_its_files),
         cmocka_unit_test(a_copy_of_what_was_replaced_is_to_be_read_again),
         cmocka_unit_test(restored_objects_may_share_files),

@@ -204,6 +204,27 @@ static void objects_and_notes_in_one_batch(void **state)
     assert_int_equal(r.n, 0);
 
     buf_u32(&f->out, 2);
+    buf_u16(&f->out, (uint16_t)id.n);
+    buf_adds(&f->out, id);
+    buf_u16(&f->out, 5);
+    buf_adds(&f->out, STR("bogus"));
+    assert_int_equal(call(f, fd, DFS_INT_FILES_INFO), 0);
+    r = rd_of(buf_str(&f->in));
+    assert_int_equal(rd_u32(&r), 2);
+    assert_int_equal(rd_u8(&r), 0);
+    assert_int_equal(rd_u64(&r), 8);
+    assert_true(rd_u64(&r) > 1700000000);
+    assert_int_equal(rd_u32(&r), 0);
+    assert_int_equal(rd_u8(&r), EINVAL);
+    assert_int_equal(rd_u64(&r) | rd_u64(&r) | rd_u32(&r) | r.n, 0);
+    buf_u32(&f->out, DFS_INFO_ITEMS_MAX + 1);
+    assert_int_equal(call(f, fd, DFS_INT_FILES_INFO), EINVAL);
+    buf_u8(&f->out, 0);
+    assert_int_equal(call(f, fd, DFS_INT_ADOPTED), ENOENT); /* FastDFS was never here */
+    buf_u8(&f->out, 1);
+    assert_int_equal(call(f, fd, DFS_INT_ADOPTED), EINVAL);
+
+    buf_u32(&f->out, 2);
     buf_lstr(&f->out, STR_NULL); /* high byte of the length */
     buf_u8(&f->out, (uint8_t)id.n);
     buf_adds(&f->out, id);

@@ -178,6 +178,29 @@ static void each_gets_one_record_once(void **state)
     }
 }
 
+static void what_was_found_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_adopted found;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(sto_store_adopted(f->s, 0, &found), 0);
+        assert_int_equal(found.files, 5); /* plain, metadata, slave, appender, link */
+        assert_int_equal(found.containers, 1);
+        assert_int_equal(found.skipped, 1);
+        sto_store_close(&f->s);
+        open_store(f);
+    }
+    char path[300];
+    snprintf(path, sizeof(path), "%s/data/.adopted", f->dir);
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    fputs("files=many\n", out);
+    fclose(out);
+    assert_int_equal(sto_store_adopted(f->s, 0, &found), -EBADMSG);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(sto_store_adopted(f->s, 0, &found), -ENOENT);
+}
+
 static void a_start_that_was_cut_short_begins_again(void **state)
 {
     struct fixture *f = *state;
@@ -217,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_file_is_served_by_its_id, setup, teardown),
         cmocka_unit_test_setup_teardown(each_gets_one_record_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_found_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_start_that_was_cut_short_begins_again, setup, teardown),
         cmocka_unit_test_setup_teardown(deleting_and_storing_go_on_from_there, setup, teardown),
     };
