@@ -16,9 +16,14 @@
 
 static const struct str PREFIX = STR_INIT(SSE), SOURCE_PREFIX = STR_INIT(SOURCE "-customer-");
 
+bool s3_seal_wants_md5(const struct s3_seal *seal)
+{
+    return !seal || seal->mode == S3_SSE_S3;
+}
+
 int s3_seal_etag(const struct s3_seal *seal, const uint8_t md5[16], uint8_t etag[16])
 {
-    if (seal && seal->mode != S3_SSE_S3)
+    if (!s3_seal_wants_md5(seal))
         return getrandom(etag, 16, 0) == 16 ? 0 : -EIO;
     memmove(etag, md5, 16);
     return 0;

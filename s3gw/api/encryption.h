@@ -23,8 +23,11 @@ struct s3_seal {
     uint32_t part; /* number of the part; 0: an object in one piece */
 };
 
-/* The ETag of content with that MD5: the MD5 itself, or, sealed with SSE-C or SSE-KMS, random bytes.
- * 0 or -EIO. */
+/* Is the ETag of content sealed so its MD5? Otherwise (SSE-C, SSE-KMS) nobody needs that. @seal is NULL
+ * for what is not encrypted. */
+bool s3_seal_wants_md5(const struct s3_seal *seal);
+/* The ETag of content with that MD5, which may be NULL where it is not wanted: the MD5 itself, or random
+ * bytes. 0 or -EIO. */
 int s3_seal_etag(const struct s3_seal *seal, const uint8_t md5[16], uint8_t etag[16]) MUST_CHECK;
 
 /*

@@ -169,6 +169,12 @@ static void stored(struct s3_ingest *in, int r, struct str file_id)
     commit(in);
 }
 
+/* For the ETag, or to be compared with Content-MD5. */
+static bool wants_md5(const struct s3_req *q)
+{
+    return s3_seal_wants_md5(q->seal) || q->plan->has_md5;
+}
+
 /* ---- small ---- */
 
 static bool small_room(struct s3_req *q, size_t n)
@@ -240,7 +246,8 @@ static enum s3err small_finish(struct s3_req *q)
 {
     struct s3_ingest *in = of(q);
     in->size = in->small_n;
-    s3_md5(in->small ? in->small : "", in->small_n, in->md5);
+    if (wants_md5(q))
+        s3_md5(in->small ? in->small : "", in->small_n, in->md5);
     enum s3err e = s3_body_check_md5(q, q->plan, in->md5);
     if (e == S3ERR_OK)
         e = small_seal(in);
@@ -356,6 +363,7 @@ static enum s3err large_open(struct s3_ingest *in)
     uint64_t size = MIN(known ? plan->length : plan->wire_length, S3_BODY_DATA_MAX);
     struct s3_upload_file_options o = {.group = group_of(in),
                                        .size = stored_size(q, size),
+                                       .no_md5 = !wants_md5(q),
                                        .more = large_more,
                                        .describe = large_describe,
                                        .done = large_done,

@@ -328,7 +328,7 @@ static int small_bytes(struct s3_relocation *m, struct source *s, size_t size, u
     }
     if (r == 0 && n < size)
         r = -EBADMSG;
-    if (r == 0)
+    if (r == 0 && s3_seal_wants_md5(m->seal))
         s3_md5(bytes, n, m->md5);
     if (r == 0 && m->seal)
         r = s3_seal(m->seal->dek, m->seal->part, str_of(bytes, n), out);
@@ -373,7 +373,8 @@ static void large_more(void *arg)
 static int large_describe(void *arg, const uint8_t md5[16], struct buf *out)
 {
     struct wait *w = arg;
-    memcpy(w->m->md5, md5, sizeof(w->m->md5));
+    if (md5)
+        memcpy(w->m->md5, md5, sizeof(w->m->md5));
     return w->m->describe(w->m->arg, out);
 }
 
@@ -397,6 +398,7 @@ static int large_open(struct s3_gw *gw, struct wait *w, uint64_t size, struct s3
 {
     struct s3_upload_file_options o = {.group = w->m->group,
                                        .size = size,
+                                       .no_md5 = !s3_seal_wants_md5(w->m->seal),
                                        .more = large_more,
                                        .describe = large_describe,
                                        .done = large_done,

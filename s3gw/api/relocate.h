@@ -32,7 +32,7 @@ struct s3_relocation {
     const struct s3_seal *seal; /* encrypt what was read; NULL: store it as it is */
     struct s3_checksum *sums[2]; /* of what was read; alg says which, NULL and NONE: nothing. Written,
                                     as md5 is, before describe() is called */
-    uint8_t md5[16];
+    uint8_t md5[16]; /* not computed when the seal does not want it */
     const struct s3_object *expect; /* ETag, parts, checksum the bytes must have; NULL: no check */
     int (*describe)(void *arg, struct buf *out); /* what is kept beside the file */
     void *arg;

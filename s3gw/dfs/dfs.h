@@ -137,6 +137,7 @@ struct s3_upload_file_options {
     struct str group;
     uint64_t size; /* bytes announced, of the file */
     char ext[7];
+    bool no_md5; /* nobody will ask for it */
     /* Data is not stored as it comes: seal() gives what is stored instead to @write, in order; an
      * absent piece says that all has come. A result other than 0 ends the upload. One call at a time, on
      * dfs threads, even after abort() returned; the last that is heard of @sealer is its free. NULL:
@@ -148,7 +149,7 @@ struct s3_upload_file_options {
      * Quick. */
     void (*more)(void *arg);
     /* All data is written. Give the description that belongs to it; non-zero gives the file up and
-     * is passed to done(). On a hash thread. */
+     * is passed to done(). @md5 is NULL with no_md5. On a hash thread. */
     int (*describe)(void *arg, const uint8_t md5[16], struct buf *description);
     /* The end, after finish(): 0 and the file's id; or why not. Any thread. Quick. */
     void (*done)(void *arg, int result, struct str file_id);

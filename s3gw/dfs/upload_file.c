@@ -5,8 +5,8 @@
  * The HTTP thread copies arriving bytes to pieces. Two hands work on each full piece, in order and
  * side by side on the hash threads: one computes the MD5, the other the CRC-32 and writes to the
  * unnamed file the storage opened for us; to one of another machine it sends the pieces. So one
- * stream gets the MD5 speed of a core, not less. At most one job of a hand runs at a time: what is
- * marked with a hand needs no lock. What has been written is not kept, so a storage lost on the way
+ * stream gets the MD5 speed of a core, not less; without the first hand (no_md5) that of the second.
+ * At most one job of a hand runs at a time: what is marked with a hand needs no lock. What has been written is not kept, so a storage lost on the way
  * fails the upload, with an error that says "again".
  *
  * Pieces come from one pool with a ceiling. While more than half of them are out, a piece is handed
@@ -53,6 +53,7 @@ struct s3_upload_file {
 
     struct s3_piece *filling; /* owner: who calls data() */
 
+    int first_hand; /* constant: WRITE when there is nothing to hash */
     pthread_mutex_t lock;
     struct hand hands[HANDS];
     unsigned held;   /* under lock: pieces of this file, filling included */
@@ -63,7 +64,7 @@ struct s3_upload_file {
     struct s3_upload_file *starved_next; /* under dfs->pieces_lock */
     bool starved;                        /* under dfs->pieces_lock */
 
-    EVP_MD_CTX *md5;  /* HASH, then the commit's; so below */
+    EVP_MD_CTX *md5;  /* HASH, then the commit's; so below. NULL with no_md5 */
     int fd;           /* WRITE; -1: content goes in frames */
     uint64_t token;   /* WRITE */
     uint64_t written; /* WRITE: bytes */
@@ -177,8 +178,9 @@ int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
     }
     f->fd = -1;
     pthread_mutex_init(&f->lock, NULL);
-    f->md5 = EVP_MD_CTX_new();
-    if (!f->md5 || EVP_DigestInit_ex(f->md5, EVP_md5(), NULL) != 1) {
+    f->first_hand = o->no_md5 ? WRITE : HASH;
+    f->md5 = o->no_md5 ? NULL : EVP_MD_CTX_new();
+    if (!o->no_md5 && (!f->md5 || EVP_DigestInit_ex(f->md5, EVP_md5(), NULL) != 1)) {
         f->o.seal = NULL; /* still the caller's */
         free_now(f);
         return -ENOMEM;
@@ -190,7 +192,7 @@ int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
 /* Under f->lock. The pool's queue has room for every open upload: see s3_dfs_new(). */
 static void schedule(struct s3_upload_file *f)
 {
-    for (int i = 0; i < HANDS; i++) {
+    for (int i = f->first_hand; i < HANDS; i++) {
         struct hand *h = &f->hands[i];
         if (h->scheduled)
             continue;
@@ -204,8 +206,8 @@ static void hand_over(struct s3_upload_file *f)
 {
     pthread_mutex_lock(&f->lock);
     struct s3_piece *p = TAKE(f->filling);
-    p->hands = HANDS;
-    for (int i = 0; i < HANDS; i++) {
+    p->hands = (unsigned)(HANDS - f->first_hand);
+    for (int i = f->first_hand; i < HANDS; i++) {
         p->after[i] = NULL;
         *f->hands[i].last = p;
         f->hands[i].last = &p->after[i];
@@ -444,13 +446,13 @@ static int commit_far(struct s3_upload_file *f, struct str ask, struct buf *id)
 static int commit_at_storage(struct s3_upload_file *f, struct buf *id)
 {
     uint8_t md5[16];
-    if (EVP_DigestFinal_ex(f->md5, md5, NULL) != 1)
+    if (f->md5 && EVP_DigestFinal_ex(f->md5, md5, NULL) != 1)
         return -EIO;
     int r = f->o.seal ? f->o.seal(f->o.sealer, STR_NULL, write_bytes, f) : 0;
     if (r < 0)
         return r;
     AUTO(buf_free) struct buf desc = BUF(DFS_DESC_MAX);
-    r = f->o.describe(f->o.arg, md5, &desc);
+    r = f->o.describe(f->o.arg, f->md5 ? md5 : NULL, &desc);
     if (r == 0)
         r = buf_err(&desc);
     if (r < 0)

@@ -9,61 +9,68 @@
 
 /* ---- pieces of files ---- */
 
-/* A block as large as the memory shared by all answers allows. */
+/* A block, and libmicrohttpd's buffer, as large as the memory shared by all answers allows. */
 static bool make_block(struct s3_exchange *x)
 {
     struct s3_outflow *o = &x->out;
-    o->size = S3_OUT_BLOCK_MIN;
-    if (s3_budget_take(&x->http->gw->small, S3_OUT_BLOCK)) {
-        x->req.resp.counted += S3_OUT_BLOCK; /* given back with the request */
-        /* Behind a reader half of it is libmicrohttpd's buffer: read_through(). */
-        o->size = x->req.resp.reader ? S3_OUT_BLOCK / 2 : S3_OUT_BLOCK;
+    size_t block = x->req.resp.reader ? S3_OUT_SEALED : S3_OUT_BLOCK;
+    size_t through = x->req.resp.reader ? S3_OUT_SEALED : S3_OUT_THROUGH;
+    o->size = o->through = S3_OUT_BLOCK_MIN;
+    if (s3_budget_take(&x->http->gw->small, block + through)) {
+        x->req.resp.counted += block + through; /* given back with the request */
+        o->size = block;
+        o->through = through;
     }
     o->block = dfs_alloc(o->size);
     return o->block != NULL;
 }
 
 /* The next piece of a body that has a reader. */
-static int fill_from_reader(struct s3_exchange *x, bool wait)
+static int next_of_reader(struct s3_exchange *x, char *out, size_t max, bool wait, size_t *ret)
 {
     struct s3_outflow *o = &x->out;
-    const struct s3_resp *resp = &x->req.resp;
-    size_t n = s3_reader_step(resp->reader, o->done, o->size);
-    if (n == 0)
-        return -ERANGE;
-    int r = s3_reader_read(resp->reader, x->http->gw->dfs, o->done, o->block, n, wait);
-    if (r < 0)
-        return r;
-    o->from = 0;
-    o->to = n;
-    o->done += n;
-    return 0;
+    struct s3_reader *rd = x->req.resp.reader;
+    *ret = s3_reader_step(rd, o->done, max);
+    int r = *ret > 0 ? s3_reader_read(rd, x->http->gw->dfs, o->done, out, *ret, wait) : -ERANGE;
+    o->done += r == 0 ? *ret : 0;
+    return r;
 }
 
-/* Read the next piece into the block. 0, -EAGAIN (only without @wait), or why it cannot be had. */
-static int fill(struct s3_exchange *x, bool wait)
+/* Up to @max bytes, the next ones. 0, -EAGAIN (only without @wait), or why they cannot be had. */
+static int next_piece(struct s3_exchange *x, char *out, size_t max, bool wait, size_t *ret)
 {
     struct s3_outflow *o = &x->out;
     const struct s3_resp *resp = &x->req.resp;
-    if (!o->block && !make_block(x))
-        return -ENOMEM;
     if (resp->reader)
-        return fill_from_reader(x, wait);
+        return next_of_reader(x, out, max, wait, ret);
     if (o->extent == resp->nextents)
         return -ERANGE;
     const struct s3_extent *e = &resp->extents[o->extent];
-    size_t n = (size_t)MIN(e->length - o->done, (uint64_t)o->size);
-    int r = s3_dfs_read(x->http->gw->dfs, e->file_id, e->offset + o->done, o->block, n, wait);
+    *ret = (size_t)MIN(e->length - o->done, (uint64_t)max);
+    int r = s3_dfs_read(x->http->gw->dfs, e->file_id, e->offset + o->done, out, *ret, wait);
     if (r < 0)
         return r;
-    o->from = 0;
-    o->to = n;
-    o->done += n;
+    o->done += *ret;
     if (o->done == e->length) {
         o->extent++;
         o->done = 0;
     }
     return 0;
+}
+
+/* The next piece into the block. */
+static int fill(struct s3_exchange *x, bool wait)
+{
+    struct s3_outflow *o = &x->out;
+    size_t n;
+    if (!o->block && !make_block(x))
+        return -ENOMEM;
+    int r = next_piece(x, o->block, o->size, wait, &n);
+    if (r == 0) {
+        o->from = 0;
+        o->to = n;
+    }
+    return r;
 }
 
 static void fill_on_worker(void *arg)
@@ -82,31 +89,17 @@ static ssize_t cut(struct s3_exchange *x, int r)
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-/* Straight to libmicrohttpd's buffer: decrypted where it is sent from. As fill(), without waiting. */
-static int read_through(struct s3_exchange *x, char *out, size_t max, size_t *ret)
-{
-    struct s3_outflow *o = &x->out;
-    struct s3_reader *rd = x->req.resp.reader;
-    size_t n = s3_reader_step(rd, o->done, max);
-    int r = n > 0 ? s3_reader_read(rd, x->http->gw->dfs, o->done, out, n, false) : -ERANGE;
-    if (r == 0) {
-        o->done += n;
-        *ret = n;
-    }
-    return r;
-}
-
 static ssize_t read_pieces(void *arg, uint64_t pos, char *out, size_t max)
 {
     (void)pos; /* always in order */
     struct s3_exchange *x = arg;
     struct s3_outflow *o = &x->out;
-    size_t direct = 0;
     s3_exchange_received(x);
     if (o->error < 0)
         return cut(x, o->error);
     if (o->from == o->to) {
-        int r = x->req.resp.reader ? read_through(x, out, max, &direct) : fill(x, false);
+        size_t direct; /* to libmicrohttpd's buffer: read, or decrypted, where it is sent from */
+        int r = next_piece(x, out, max, false, &direct);
         if (r == -EAGAIN) {
             if (!s3_exchange_reserve(x->http))
                 return cut(x, -ECANCELED);
@@ -118,10 +111,7 @@ static ssize_t read_pieces(void *arg, uint64_t pos, char *out, size_t max)
             }
             return 0;
         }
-        if (r < 0)
-            return cut(x, r);
-        if (direct > 0)
-            return (ssize_t)direct;
+        return r < 0 ? cut(x, r) : (ssize_t)direct;
     }
     size_t n = MIN(max, o->to - o->from);
     memcpy(out, o->block + o->from, n);
@@ -154,7 +144,8 @@ int s3_answer_begin(struct s3_exchange *x, bool wait)
     if (o->begun || !has_file_body(x))
         return 0;
     const struct s3_extent *e = &resp->extents[0];
-    int r = resp->nextents == 1 && !wait
+    /* TLS has to have the bytes, and libmicrohttpd would read them 4 KiB at a time. */
+    int r = resp->nextents == 1 && !wait && !x->http->tls
                 ? s3_dfs_open(x->http->gw->dfs, e->file_id, e->offset, e->length, false, &o->fd, &o->at)
                 : -ENOTSUP;
     if (r < 0)
@@ -173,8 +164,7 @@ static struct MHD_Response *file_body(struct s3_exchange *x)
             x->out.fd = -1; /* the response's */
         return r;
     }
-    size_t block = resp->reader ? x->out.size : S3_OUT_BLOCK_MIN;
-    return MHD_create_response_from_callback(resp->body_length, block, read_pieces, x, NULL);
+    return MHD_create_response_from_callback(resp->body_length, x->out.through, read_pieces, x, NULL);
 }
 
 static struct MHD_Response *body(struct s3_exchange *x)

@@ -87,15 +87,20 @@ struct s3_outflow {
     size_t extent;   /* the one being read; 0 with a reader */
     uint64_t done;   /* bytes of it, or of the body, already in the block or sent */
     char *block;     /* owned; NULL until needed */
-    size_t size;     /* of the block: S3_OUT_BLOCK, half of it with a reader, or S3_OUT_BLOCK_MIN when
-                        memory is short */
+    size_t size;     /* of the block; as through, S3_OUT_BLOCK_MIN when memory is short */
+    size_t through;  /* of libmicrohttpd's buffer: what need not be waited for is read, or decrypted, there */
     size_t from, to; /* what of the block is not sent yet */
     int error;       /* of fill() */
     bool begun;      /* s3_answer_begin() has said 0 */
     int fd;          /* begun with a descriptor of the whole, owned; else -1 */
     uint64_t at;     /* where the body starts in it */
 };
-enum { S3_OUT_BLOCK = 256 * 1024, S3_OUT_BLOCK_MIN = 16 * 1024 };
+enum {
+    S3_OUT_BLOCK = 256 * 1024,
+    S3_OUT_THROUGH = 64 * 1024,
+    S3_OUT_SEALED = 128 * 1024, /* both, behind a reader: two frames */
+    S3_OUT_BLOCK_MIN = 16 * 1024,
+};
 
 /*
  * States, each reached on the HTTP thread of the connection:

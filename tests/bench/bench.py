@@ -48,7 +48,7 @@ class Bench:
     def load(self, work, *options):
         """One run of the load generator; its figures."""
         env = dict(os.environ, AWS_ACCESS_KEY_ID=self.s3gw.access_key,
-                   AWS_SECRET_ACCESS_KEY=self.s3gw.secret_key)
+                   AWS_SECRET_ACCESS_KEY=self.s3gw.secret_key)  # of the other server too: sealed()
         words = [str(self.load_program), work, "--json", "--congestion", self.congestion]
         words += [str(option) for option in options]
         done = subprocess.run(words, env=env, text=True, capture_output=True, check=False)
@@ -59,12 +59,12 @@ class Bench:
             print(f"bench: {work}: {figures['errors']} errors: {figures['first_error']}", file=sys.stderr)
         return figures
 
-    def run(self, name, work, *options, timed=True, port=None, server="s3gw", keep=True):
+    def run(self, name, work, *options, timed=True, port=None, server="s3gw", keep=True, pid=None):
         """A run against one of the servers, noted under @name."""
         if server == "nginx":
             target = ["--no-sign", "--endpoint", f"127.0.0.1:{self.nginx.port}", "--pid-tree", self.nginx.process.pid]
         else:
-            target = ["--endpoint", f"127.0.0.1:{port or self.s3gw.port}", "--pid-tree", self.s3gw.process.pid]
+            target = ["--endpoint", f"127.0.0.1:{port or self.s3gw.port}", "--pid-tree", pid or self.s3gw.process.pid]
         duration = ["--seconds", self.seconds, "--warmup", self.warmup] if timed else []
         figures = self.load(work, *target, *duration, *options)
         figures.update(name=name, server=server)
@@ -170,6 +170,41 @@ class Bench:
             self.goal(name, f">= {share * 100:.0f} % of MD5", f"{best / 1e6:.0f} MB/s", f"{md5 / 1e6:.0f} MB/s",
                       best / md5, best / md5 >= share)
 
+    def sealed(self):
+        """What encryption costs: beside the same work on objects in plain, over HTTP and HTTPS, for a client that
+        looks at what it gets. (One that does not is served by sendfile without anybody touching the bytes.)"""
+        (self.folder / "tls").mkdir()
+        other = servers.start_s3gw(self.folder / "tls", self.congestion, tls=True,
+                                   keys=(self.s3gw.access_key, self.s3gw.secret_key))
+        try:
+            for server in self.s3gw, other:
+                self.beside_plain(server)
+        finally:
+            other.stop()
+
+    def beside_plain(self, server):
+        protocol = "HTTPS" if server.tls else "HTTP"
+        tls = ["--tls"] if server.tls else []
+        options = ["--size", "64m", "--keys", 4, "--connections", 2, "--verify", *tls]
+        how = {"port": server.port, "pid": server.process.pid}
+        kinds = {"plain": None, "SSE-S3": "AES256", "SSE-KMS": "aws:kms"}
+        for kind, algorithm in kinds.items():
+            bucket = ["--bucket", kind.lower()]
+            self.run("bucket", "bucket", *bucket, *tls, timed=False, keep=False, **how)
+            if algorithm:
+                server.boto3().put_bucket_encryption(Bucket=kind.lower(), ServerSideEncryptionConfiguration={
+                    "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}}]})
+            self.run("fill", "put", *bucket, *options, "--count", 4, timed=False, keep=False, **how)
+        for work in "put", "get":
+            runs = {kind: [] for kind in kinds}
+            for _ in range(self.rounds):
+                for kind in kinds:
+                    name = f"{protocol} {work.upper()} 64 MiB {kind}"
+                    runs[kind].append(self.run(name, work, *options, "--bucket", kind.lower(), **how))
+            for kind in list(kinds)[1:]:
+                self.ratio_goal(runs[kind][0]["name"], ">= 60 % of plain", "MB/s", runs[kind], runs["plain"],
+                                "bytes_s", lambda r: r >= 0.6)
+
     def independent_of_size(self):
         one = ["--connections", 1]
         small = self.run("Copy of 4 KiB", "copy", "--size", "4k", "--keys", 1024, "--prefix", "s/", *one)
@@ -257,7 +292,7 @@ class Bench:
                   f["rss"] <= 400 * MIB and f["connections"] == 10000 and f["errors"] == 0)
 
     def all(self):
-        sections = [self.get_small, self.get_large, self.put_small, self.put_large, self.independent_of_size,
+        sections = [self.get_small, self.get_large, self.put_small, self.put_large, self.sealed, self.independent_of_size,
                     self.native, self.others, self.listing, self.memory, self.idle_connections]
         self.idle_memory()
         self.fill()

@@ -21,11 +21,11 @@ def congestion_control():
     return "cubic" if "cubic" in available else available[0]
 
 
-def start_s3gw(folder, congestion):
+def start_s3gw(folder, congestion, **how):
     from cluster import Cluster  # reads S3GW_BUILD when imported
     conf = folder / "bench.conf"
     conf.write_text(f"tcp_congestion = {congestion}\n")
-    return Cluster(folder=folder, args=["--config", str(conf)]).start()
+    return Cluster(folder=folder, args=["--config", str(conf)], **how).start()
 
 
 def storage_port(cluster):

@@ -68,7 +68,7 @@ def make_certificate(folder):
 class Cluster:
     """One standalone server: gateway, tracker, storage."""
 
-    def __init__(self, *, tls=False, args=(), folder=None, env=None, program=None):
+    def __init__(self, *, tls=False, args=(), folder=None, env=None, program=None, keys=None):
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="s3gw-it-"))
         self.data = self.folder / "data"
@@ -76,8 +76,7 @@ class Cluster:
         self.args = list(args)
         self.extra_env = env or {}
         self.region = "us-east-1"
-        self.access_key = "root" + secrets.token_hex(8)
-        self.secret_key = secrets.token_urlsafe(30)
+        self.access_key, self.secret_key = keys or ("root" + secrets.token_hex(8), secrets.token_urlsafe(30))
         self.certificate = None
         if tls:
             self.certificate, self.key_file = make_certificate(self.folder)

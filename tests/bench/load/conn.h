@@ -57,6 +57,7 @@ enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_SENDING, CONN_RECEIVING, CO
 
 struct conn {
     int fd;
+    struct ssl_st *tls; /* owned; NULL: plain */
     enum conn_state state;
     uint32_t events; /* epoll's */
     bool ever_answered;

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/load/tls.h"
+
 enum {
     OPENING_MAX = 256, /* connections without a first answer at a time: a backlog is finite */
     BROKEN_MAX = 300,  /* failures in a row before the run is given up */
@@ -25,6 +27,7 @@ struct engine {
     struct conn *conns; /* owned */
     unsigned opened, opening, busy;
     int ep;
+    struct ssl_ctx_st *tls; /* owned; NULL: plain */
     unsigned broken_in_row;
     int last_err;
     uint64_t now, begun, deadline, next_sample; /* ns, monotonic; deadline 0: count decides */
@@ -52,6 +55,7 @@ static void watch(struct engine *e, struct conn *c, uint32_t events)
 static void close_conn(struct engine *e, struct conn *c)
 {
     (void)e;
+    tls_close(&c->tls);
     dfs_close_fd(&c->fd); /* epoll forgets it */
     c->events = 0;
     c->state = CONN_CLOSED;
@@ -72,7 +76,7 @@ static int open_conn(struct engine *e, struct conn *c)
         return -errno;
     c->state = CONN_CONNECTING;
     watch(e, c, EPOLLOUT);
-    return 0;
+    return e->tls ? tls_open(e->tls, c->fd, &c->tls) : 0;
 }
 
 static void rest(struct engine *e, struct conn *c)
@@ -111,9 +115,9 @@ static ssize_t send_piece(struct engine *e, struct conn *c)
                        &body);
     memcpy(v + n, body.v, (size_t)body.n * sizeof(v[0]));
     struct msghdr msg = {.msg_iov = v, .msg_iovlen = (size_t)(n + body.n)};
-    ssize_t sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+    ssize_t sent = c->tls ? tls_write(c->tls, v, msg.msg_iovlen) : sendmsg(c->fd, &msg, MSG_NOSIGNAL);
     if (sent < 0)
-        return -errno;
+        return c->tls ? sent : -errno;
     rq->sent += (uint64_t)sent;
     if (e->l->measuring && rq->sent > rq->head.n)
         e->l->stats[rq->op].bytes += rq->sent - rq->head.n - body_sent;
@@ -198,13 +202,14 @@ static void answered(struct engine *e, struct conn *c)
 static ssize_t receive(struct engine *e, struct conn *c, bool *ret_emptied)
 {
     struct load *l = e->l;
-    uint64_t before = c->rs.got, drop = response_droppable(l, c);
+    uint64_t before = c->rs.got, drop = c->tls ? 0 : response_droppable(l, c);
     /* Bytes nobody looks at need not be copied: for TCP, MSG_TRUNC drops them (tcp(7)). */
     size_t ask = drop ? MIN(drop, (uint64_t)SCRATCH_SIZE) : READ_SIZE;
-    ssize_t n = recv(c->fd, l->scratch, ask, drop ? MSG_TRUNC : 0);
+    ssize_t n = c->tls ? tls_read(c->tls, l->scratch, ask)
+                       : recv(c->fd, l->scratch, ask, drop ? MSG_TRUNC : 0);
     if (n <= 0)
-        return n < 0 ? -errno : 0;
-    *ret_emptied = (size_t)n < ask;
+        return n < 0 && !c->tls ? -errno : n;
+    *ret_emptied = !c->tls && (size_t)n < ask;
     if (drop)
         response_dropped(c, (uint64_t)n);
     else if (work_is_native(l->o))
@@ -385,13 +390,16 @@ int engine_run(struct load *l, struct proc_set *procs, struct run_result *ret)
     }
     for (unsigned i = 0; i < l->o->connections; i++)
         e.conns[i].fd = -1;
-    int r = run(&e);
+    int r = l->o->tls ? tls_new(&e.tls) : 0;
+    if (r == 0)
+        r = run(&e);
     for (unsigned i = 0; i < e.opened; i++) {
         close_conn(&e, &e.conns[i]);
         buf_free(&e.conns[i].rq.head);
         free(e.conns[i].up.etags);
     }
     free(e.conns);
+    tls_free(&e.tls);
     dfs_close_fd(&e.ep);
     return r;
 }

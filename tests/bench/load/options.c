@@ -23,7 +23,8 @@ static const char help[] =
     "      md5-cost              MD5 speed of one core\n"
     "\n"
     "server:\n"
-    "  --endpoint HOST:PORT      plain HTTP\n"
+    "  --endpoint HOST:PORT      plain HTTP unless --tls is given\n"
+    "  --tls                     HTTPS; the certificate is not judged\n"
     "  --bucket B                path style (bench)\n"
     "  --region R                (us-east-1)\n"
     "  --access-key A --secret-key S   or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n"
@@ -207,6 +208,7 @@ enum {
     O_SECRET,
     O_NO_SIGN,
     O_SIGN_PAYLOAD,
+    O_TLS,
     O_CONGESTION,
     O_GROUP,
     O_ID_FILE,
@@ -239,6 +241,7 @@ static const struct option long_options[] = {
     {"secret-key", required_argument, NULL, O_SECRET},
     {"no-sign", no_argument, NULL, O_NO_SIGN},
     {"sign-payload", no_argument, NULL, O_SIGN_PAYLOAD},
+    {"tls", no_argument, NULL, O_TLS},
     {"congestion", required_argument, NULL, O_CONGESTION},
     {"group", required_argument, NULL, O_GROUP},
     {"id-file", required_argument, NULL, O_ID_FILE},
@@ -299,6 +302,9 @@ static int take_flag(struct load_options *o, int c)
         return 0;
     case O_SIGN_PAYLOAD:
         o->sign_payload = true;
+        return 0;
+    case O_TLS:
+        o->tls = true;
         return 0;
     case O_RANDOM:
         o->random = true;

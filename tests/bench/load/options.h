@@ -67,7 +67,7 @@ struct load_options {
     bool random;               /* order of the keys */
     unsigned max_keys;         /* of a listing */
     unsigned mix[OP_COUNT_];   /* weights */
-    bool verify, json;
+    bool verify, json, tls;
 
     const char *group, *id_file; /* native */
     const char *folder;          /* of WORK_FILES and WORK_SYNC_COST */
