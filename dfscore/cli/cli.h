@@ -14,7 +14,7 @@ struct cli {
     struct dfs_client *client;
     bool json;
     bool appender, merge;   /* --appender, --merge */
-    bool force;             /* --force */
+    bool force, dry_run;    /* --force, --dry-run */
     unsigned watch_s;       /* --watch; 0: once */
     struct str group, ext;  /* --group, --ext; absent when not given */
     uint64_t offset, count; /* --offset, --count */
@@ -23,6 +23,8 @@ struct cli {
     struct buf out;         /* what is printed at the end of each result */
     bool first;             /* of the fields of a JSON object */
 };
+
+enum { EXIT_UNHEALTHY = 3 }; /* looked, and it is not as it should be */
 
 /* One line on standard error: "dfs: WHAT: reason". Returns 1, the exit code of a failure. */
 int cli_fail(const char *what, int err);
@@ -40,6 +42,9 @@ void cli_end(struct cli *c);
 void cli_word(struct cli *c, const char *name, struct str value);
 /* @s as the inside of a JSON string. */
 void cli_json_escape(struct buf *out, struct str s);
+
+/* "", "draining", "drained". */
+const char *cli_drain_word(uint8_t drain_state);
 
 int cmd_upload(struct cli *c);
 int cmd_upload_slave(struct cli *c);

@@ -45,7 +45,7 @@ static const struct subcommand subcommands[] = {
     {"params", "", 0, 0, false, cmd_params, "settings the trackers give to storages"},
     {"delete-storage", "GROUP ID", 2, 2, false, cmd_delete_storage, "forget a storage that is not running"},
     {"delete-group", "GROUP", 1, 1, false, cmd_delete_group, "forget a group without storages"},
-    {"admin", "remove GROUP ID", 1, ANY, false, cmd_admin, "take a storage out, after looking (--force)"},
+    {"admin", "drain GROUP [ID]", 1, ANY, false, cmd_admin, "no new files there; undrain: again; remove GROUP ID"},
     {"set-trunk-server", "GROUP [ID]", 1, 2, false, cmd_set_trunk_server, "choose a group's trunk server"},
 };
 
@@ -63,8 +63,9 @@ static void help(void)
            "  --merge              meta-set: keep other names\n"
            "  --offset N           download: first byte\n"
            "  --count N            download: number of bytes (0: to the end)\n"
-           "  --watch[=S]          monitor: again every S seconds (2)\n"
-           "  --force              admin remove: whatever speaks against it\n"
+           "  --watch[=S]          monitor: again every S seconds (2); admin drain: until it is done\n"
+           "  --force              admin: whatever speaks against it\n"
+           "  --dry-run            admin: only say what speaks against it\n"
            "  --print-config       a documented configuration file\n"
            "  --help, --version\n\nCommands:\n");
     for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
@@ -99,7 +100,7 @@ static int print_config(void)
 }
 
 enum { O_TRACKER = 256, O_CONFIG, O_JSON, O_GROUP, O_EXT, O_APPENDER, O_MERGE, O_OFFSET, O_COUNT,
-       O_WATCH, O_FORCE, O_SECRET, O_PRINT, O_HELP, O_VERSION };
+       O_WATCH, O_FORCE, O_DRY_RUN, O_SECRET, O_PRINT, O_HELP, O_VERSION };
 
 static const struct option options[] = {
     {"tracker", required_argument, NULL, O_TRACKER}, {"config", required_argument, NULL, O_CONFIG},
@@ -108,7 +109,7 @@ static const struct option options[] = {
     {"merge", no_argument, NULL, O_MERGE},           {"offset", required_argument, NULL, O_OFFSET},
     {"count", required_argument, NULL, O_COUNT},     {"print-config", no_argument, NULL, O_PRINT},
     {"watch", optional_argument, NULL, O_WATCH},     {"force", no_argument, NULL, O_FORCE},
-    {"secret", required_argument, NULL, O_SECRET},
+    {"secret", required_argument, NULL, O_SECRET},   {"dry-run", no_argument, NULL, O_DRY_RUN},
     {"help", no_argument, NULL, O_HELP},             {"version", no_argument, NULL, O_VERSION},
     {NULL, 0, NULL, 0},
 };
@@ -163,6 +164,9 @@ static int one_option(int opt, struct cli *c, struct settings *s)
         return 0;
     case O_FORCE:
         c->force = true;
+        return 0;
+    case O_DRY_RUN:
+        c->dry_run = true;
         return 0;
     case O_PRINT:
         print_config();

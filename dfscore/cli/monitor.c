@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * monitor - the cluster at a glance, in 100 columns; and admin remove, which looks before it acts.
+ * monitor - the cluster at a glance, in 100 columns.
  *
  * Exit code 0: everything is as it should be; 3: something is not (EXIT_UNHEALTHY); 1: could not look.
  */
@@ -11,7 +11,7 @@
 #include "dfscore/cli/cli.h"
 #include "dfscore/client/group_view.h"
 
-enum { EXIT_UNHEALTHY = 3, LATE_S = 60, COLUMN = 32 };
+enum { LATE_S = 60, COLUMN = 32 };
 
 /* "12 B", "3.4 GiB". */
 static const char *size_text(int64_t bytes, char out[COLUMN])
@@ -107,6 +107,7 @@ static bool show_trackers(struct cli *c)
 
 static void print_group(struct cli *c, const struct dfs_group_stat *g, const struct dfs_group_view *v)
 {
+    const char *drain = cli_drain_word(dfs_group_view_drain(v, g->group, ""));
     char free_text[COLUMN], total[COLUMN], copies[COLUMN] = "";
     if (c->json) {
         cli_begin(c);
@@ -121,13 +122,14 @@ static void print_group(struct cli *c, const struct dfs_group_stat *g, const str
         cli_num(c, "free_mb", g->free_mb);
         cli_num(c, "reserved_mb", g->reserved_mb);
         cli_num(c, "under_replicated", v->under_replicated);
+        cli_str(c, "drain", str_c(drain));
         cli_end(c);
         return;
     }
     if (v->needed > 0)
         (void)snprintf(copies, sizeof(copies), "  copies %u", v->needed);
-    printf("\nGROUP %s  %u of %lld in service%s  %s free of %s  under-replicated %s%lld\n", g->group,
-           v->in_service, (long long)g->storage_count, copies, size_text(g->free_mb << 20, free_text),
+    printf("\nGROUP %s  %s%s%u of %lld in service%s  %s free of %s  under-replicated %s%lld\n", g->group, drain,
+           *drain ? "  " : "", v->in_service, (long long)g->storage_count, copies, size_text(g->free_mb << 20, free_text),
            size_text(g->total_mb << 20, total), v->more ? ">" : "", (long long)v->under_replicated);
     printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", "SERVER", "STATE", "FREE", "OF", "USED", "BEHIND",
            "BEAT");
@@ -146,9 +148,17 @@ static const char *behind_text(const struct dfs_member_view *m, char out[64])
     return out;
 }
 
-static void print_member(struct cli *c, const char *group, const struct dfs_member_view *m)
+/* An ACTIVE server that is drained shows that instead. */
+static const char *state_text(const struct dfs_storage_detail *d, const char *drain)
+{
+    return *drain && d->status == DFS_ST_ACTIVE ? drain : dfs_server_status_name(d->status);
+}
+
+static void print_member(struct cli *c, const char *group, const struct dfs_group_view *v,
+                         const struct dfs_member_view *m)
 {
     const struct dfs_storage_detail *d = &m->detail;
+    const char *drain = cli_drain_word(dfs_group_view_drain(v, group, d->id));
     char addr[DFS_ADDR_TEXT], name[DFS_ADDR_TEXT + DFS_ID_MAX + 2], free_text[COLUMN], total[COLUMN];
     char behind[64], beat[COLUMN], used[COLUMN] = "-";
     struct dfs_addr a = {.port = (uint16_t)d->port};
@@ -168,6 +178,7 @@ static void print_member(struct cli *c, const char *group, const struct dfs_memb
         cli_num(c, "behind_bytes", m->bytes);
         cli_num(c, "behind_seconds", m->seconds);
         cli_time(c, "last_heartbeat", d->stat.last_heartbeat);
+        cli_str(c, "drain", str_c(drain));
         cli_end(c);
         return;
     }
@@ -176,7 +187,7 @@ static void print_member(struct cli *c, const char *group, const struct dfs_memb
     if (d->total_mb > 0)
         (void)snprintf(used, sizeof(used), "%d%%",
                        (int)(100 * (double)(d->total_mb - d->free_mb) / (double)d->total_mb));
-    printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", name, dfs_server_status_name(d->status),
+    printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", name, state_text(d, drain),
            size_text(d->free_mb << 20, free_text), size_text(d->total_mb << 20, total), used,
            behind_text(m, behind), age_text(dfs_now_s() - d->stat.last_heartbeat, beat));
 }
@@ -196,7 +207,7 @@ static int show_group(struct cli *c, const struct dfs_group_stat *g)
     bool healthy = v.n > 0 && v.in_service >= v.needed;
     print_group(c, g, &v);
     for (size_t i = 0; i < v.n; i++) {
-        print_member(c, g->group, &v.members[i]);
+        print_member(c, g->group, &v, &v.members[i]);
         healthy = healthy && member_healthy(&v.members[i]);
     }
     return healthy ? 0 : EXIT_UNHEALTHY;
@@ -241,56 +252,4 @@ int cmd_monitor(struct cli *c)
         code = look_once(c);
     }
     return code;
-}
-
-/* --- removing a server ----------------------------------------------------------------------------- */
-
-/* How many of its changes no server that would remain has, as far as it answers. */
-static int64_t only_there(const struct dfs_group_view *v, const struct dfs_member_view *m)
-{
-    int64_t least = INT64_MAX;
-    for (size_t i = 0; i < m->n; i++) {
-        const struct dfs_member_view *other = dfs_group_view_find(v, str_c(m->lacks[i].id));
-        if (other && other != m && other->detail.status == DFS_ST_ACTIVE)
-            least = MIN(least, m->lacks[i].changes);
-    }
-    return least;
-}
-
-/* Says what speaks against it; how many things do. */
-static unsigned objections(const struct dfs_group_view *v, const struct dfs_member_view *m)
-{
-    unsigned n = 0, remain = v->in_service - (m->detail.status == DFS_ST_ACTIVE);
-    unsigned wanted = v->min ? v->min : MIN(2u, v->in_service);
-    if (remain < wanted && ++n)
-        fprintf(stderr, "dfs: %u server%s would remain in service, and min_copies asks for %u%s\n", remain,
-                remain == 1 ? "" : "s", wanted, v->min ? ": writes would be refused" : "");
-    if (remain == 0 && ++n)
-        fprintf(stderr, "dfs: nobody would remain to read the group's files from\n");
-    if (m->answered && only_there(v, m) > 0 && remain > 0 && ++n)
-        fprintf(stderr, "dfs: %lld of its changes are on no other server in service yet\n",
-                (long long)only_there(v, m));
-    if (!m->answered && m->detail.status != DFS_ST_ACTIVE && ++n)
-        fprintf(stderr, "dfs: it does not answer: whether the others have all of its changes is not known\n");
-    return n;
-}
-
-int cmd_admin(struct cli *c)
-{
-    if (strcmp(c->args[0], "remove") != 0 || c->n != 3)
-        return cli_misuse("usage: dfs admin remove GROUP ID [--force]");
-    AUTO(dfs_group_view_fini) struct dfs_group_view v = {.n = 0};
-    const char *group = c->args[1], *id = c->args[2];
-    int r = dfs_group_view_get(c->client, str_c(group), &v);
-    const struct dfs_member_view *m = r == 0 ? dfs_group_view_find(&v, str_c(id)) : NULL;
-    if (!m)
-        return cli_fail(r == 0 ? id : group, r == 0 ? -ENOENT : r);
-    if (objections(&v, m) > 0 && !c->force) {
-        fprintf(stderr, "dfs: nothing done; --force removes it all the same\n");
-        return EXIT_UNHEALTHY;
-    }
-    r = dfs_delete_storage(dfs_client_trackers(c->client), str_c(group), str_c(id));
-    if (r == -EBUSY)
-        fprintf(stderr, "dfs: it is running: stop it first\n");
-    return r < 0 ? cli_fail(id, r) : 0;
 }

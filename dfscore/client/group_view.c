@@ -115,16 +115,29 @@ int dfs_group_view_get(struct dfs_client *c, struct str group, struct dfs_group_
     for (size_t i = 0; i < n; i++)
         sum_up(&v, &v.members[i]);
     count_under_replicated(&v);
+    if (dfs_list_drains(dfs_client_trackers(c), &v.drains, &v.ndrains) < 0)
+        v.ndrains = 0;
     *ret = v;
     v.members = NULL;
+    v.drains = NULL;
     return 0;
 }
 
 void dfs_group_view_fini(struct dfs_group_view *v)
 {
     free(v->members);
+    free(v->drains);
     v->members = NULL;
-    v->n = 0;
+    v->drains = NULL;
+    v->n = v->ndrains = 0;
+}
+
+uint8_t dfs_group_view_drain(const struct dfs_group_view *v, const char *group, const char *id)
+{
+    for (size_t i = 0; i < v->ndrains; i++)
+        if (strcmp(v->drains[i].group, group) == 0 && strcmp(v->drains[i].id, id) == 0)
+            return v->drains[i].state;
+    return DFS_DRAIN_NONE;
 }
 
 const struct dfs_member_view *dfs_group_view_find(const struct dfs_group_view *v, struct str id)

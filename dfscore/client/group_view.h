@@ -32,11 +32,15 @@ struct dfs_group_view {
     unsigned min, needed;         /* min_copies (0: auto), and what it comes to now; 0: nobody told */
     bool more;
     int64_t under_replicated;     /* changes that some member lacks */
+    struct dfs_drain *drains;     /* owned; of all groups. None where trackers do not know the question */
+    size_t ndrains;
 };
 
 /* 0; -ENOENT: no such group; other errors of asking the trackers. */
 int dfs_group_view_get(struct dfs_client *c, struct str group, struct dfs_group_view *ret) MUST_CHECK;
 void dfs_group_view_fini(struct dfs_group_view *v);
+/* enum dfs_drain_state of a server, or with @id "" of the group itself. */
+uint8_t dfs_group_view_drain(const struct dfs_group_view *v, const char *group, const char *id);
 /* The server of that id; NULL: there is none. */
 const struct dfs_member_view *dfs_group_view_find(const struct dfs_group_view *v, struct str id);
 

@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "dfscore/wire/internal.h"
+
 enum {
     ANSWER_MAX = 4 * 1024 * 1024,
     TRIES = 2, /* of one tracker: an idle connection may have died in the moment we took it */
@@ -344,6 +346,36 @@ int dfs_delete_group(struct dfs_trackers *t, struct str group)
         return r;
     struct str parts[] = {buf_str(&field)};
     return call_all(t, DFS_CMD_DELETE_GROUP, parts, 1);
+}
+
+int dfs_set_drain(struct dfs_trackers *t, struct str group, struct str id, uint8_t state)
+{
+    AUTO(buf_free) struct buf body = BUF(DFS_DRAIN_LEN);
+    struct dfs_drain m = {.state = state};
+    if (dfs_text_set(m.group, sizeof(m.group), group) < 0 || dfs_text_set(m.id, sizeof(m.id), id) < 0)
+        return -EINVAL;
+    dfs_drain_put(&body, &m);
+    struct str parts[] = {buf_str(&body)};
+    int r = call_all(t, DFS_INT_DRAIN, parts, 1);
+    return r == -EALREADY ? 0 : r;
+}
+
+int dfs_list_drains(struct dfs_trackers *t, struct dfs_drain **ret, size_t *ret_n)
+{
+    AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
+    int r = dfs_trackers_call(t, DFS_INT_DRAINS, NULL, 0, &rsp);
+    if (r < 0)
+        return r;
+    size_t n = rsp.n / DFS_DRAIN_LEN;
+    AUTO(dfs_free_ptr) struct dfs_drain *list = dfs_zalloc(MAX(n, (size_t)1) * sizeof(*list));
+    if (rsp.n % DFS_DRAIN_LEN || !list)
+        return list ? -EBADMSG : -ENOMEM;
+    struct rd rd = rd_of(buf_str(&rsp));
+    for (size_t i = 0; i < n; i++)
+        dfs_drain_read(&rd, &list[i]);
+    *ret = TAKE(list);
+    *ret_n = n;
+    return 0;
 }
 
 int dfs_set_trunk_server(struct dfs_trackers *t, struct str group, struct str id, char ret[17])

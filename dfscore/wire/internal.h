@@ -171,6 +171,22 @@ enum dfs_internal_cmd {
      * Who of the group lacks how much of what the answering server has written. For anybody (dfs monitor).
      */
     DFS_INT_SYNC_STATE = 193,
+
+    /*
+     * Trackers (200 and 201: tracker/service/peercmd.h).
+     *
+     * DRAIN  > drain (messages.def)   < empty. A server or a group is to take no new files, or again; ENOENT,
+     *          EALREADY. For administrators.
+     * DRAINS > empty   < drain of each that is not DFS_DRAIN_NONE. For anybody.
+     */
+    DFS_INT_DRAIN = 202,
+    DFS_INT_DRAINS = 203,
+};
+
+enum dfs_drain_state {
+    DFS_DRAIN_NONE = 0,
+    DFS_DRAIN_ON = 1,   /* takes no new files */
+    DFS_DRAIN_DONE = 2, /* a server: and all it had was seen on others in service, since then */
 };
 
 enum dfs_put_kind {

@@ -15,6 +15,15 @@ struct s3_group *s3_group_named(struct s3_dfs *d, struct str group)
     return NULL;
 }
 
+bool s3_group_gone(const struct s3_group *g)
+{
+    size_t n = atomic_load(&g->n);
+    for (size_t i = 0; i < n; i++)
+        if (!atomic_load(&g->members[i]->retired))
+            return false;
+    return n > 0;
+}
+
 struct s3_group *s3_group_of_file(struct s3_dfs *d, struct str file_id)
 {
     struct str group, rest;

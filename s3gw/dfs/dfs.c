@@ -105,7 +105,7 @@ bool s3_dfs_reachable(const struct s3_dfs *d)
 {
     size_t n = atomic_load(&d->ngroups);
     for (size_t i = 0; i < n; i++) {
-        bool any = false;
+        bool any = s3_group_gone(d->groups[i]);
         size_t members = atomic_load(&d->groups[i]->n);
         for (size_t k = 0; k < members && !any; k++) {
             const struct s3_store *s = d->groups[i]->members[k];
@@ -117,12 +117,27 @@ bool s3_dfs_reachable(const struct s3_dfs *d)
     return n > 0;
 }
 
-/* Does one of the group take writes? */
+/* Is nobody of it meant to take new files, though somebody is in service? */
+static bool is_drained(const struct s3_group *g)
+{
+    size_t n = atomic_load(&g->n);
+    bool active = false;
+    for (size_t i = 0; i < n; i++) {
+        if (!atomic_load(&g->members[i]->active))
+            continue;
+        if (atomic_load(&g->members[i]->writes))
+            return false;
+        active = true;
+    }
+    return active;
+}
+
+/* Does one of the group take writes, if the trackers want any there? */
 static int group_ready(struct s3_dfs *d, struct s3_group *g)
 {
     struct s3_tried tried = {0};
     struct s3_store *s;
-    int r = -EHOSTUNREACH;
+    int r = s3_group_gone(g) || is_drained(g) ? 0 : -EHOSTUNREACH;
     while (r < 0 && (s = s3_pick_writer(d, str_c(g->name), &tried)) != NULL && s->group == g)
         r = s3_store_ask(s, DFS_INT_STAT, STR_NULL, true, NULL, NULL);
     return r;

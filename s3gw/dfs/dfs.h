@@ -55,7 +55,7 @@ void s3_dfs_free(struct s3_dfs **d);
 
 /* Is that group known? */
 bool s3_dfs_has_group(const struct s3_dfs *d, struct str group);
-/* 0 when some server of every group takes writes within @timeout_ms; else why one does not. -ENOENT: no
+/* 0 when some server of every group that is not drained takes writes within @timeout_ms; else why one does not. -ENOENT: no
  * group is known. Blocks. */
 int s3_dfs_ready(struct s3_dfs *d, unsigned timeout_ms) MUST_CHECK;
 /* A storage server as this gateway sees it. */

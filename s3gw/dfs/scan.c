@@ -136,7 +136,7 @@ static int list_member(struct s3_store *s, struct listing *l)
 
 static int list_group(struct s3_group *g, struct listing *l)
 {
-    int r = -EHOSTUNREACH;
+    int r = s3_group_gone(g) ? 0 : -EHOSTUNREACH;
     bool heard = false;
     size_t n = atomic_load(&g->n);
     for (size_t i = 0; i < n; i++) {

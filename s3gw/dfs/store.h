@@ -101,6 +101,9 @@ struct s3_dfs {
 
 /* ---- groups and members (cluster.c) ---- */
 
+/* Have all servers of it been removed? Then nobody will ever answer for it. */
+bool s3_group_gone(const struct s3_group *g);
+
 /* The group of that name, or the one a file id begins with; NULL: none. */
 struct s3_group *s3_group_named(struct s3_dfs *d, struct str group);
 struct s3_group *s3_group_of_file(struct s3_dfs *d, struct str file_id);

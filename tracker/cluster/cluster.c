@@ -286,6 +286,16 @@ void trk_group_changed(struct trk_cluster *c, struct trk_group *g)
     c->changed_groups = g;
 }
 
+void trk_set_drain(struct trk_cluster *c, struct trk_group *g, struct trk_node *n, uint8_t state)
+{
+    struct trk_drain *d = n ? &n->drain : &g->drain;
+    *d = (struct trk_drain){state, ++c->last_change_us};
+    if (n)
+        trk_node_changed(c, n);
+    else
+        trk_group_changed(c, g);
+}
+
 /* Groups first, so that whoever reads the records back knows a node's group already. */
 bool trk_cluster_next_change(struct trk_cluster *c, struct trk_change *ret)
 {

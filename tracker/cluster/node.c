@@ -2,6 +2,7 @@
 #include "tracker/cluster/node.h"
 
 #include "dfscore/net/addr.h"
+#include "dfscore/wire/internal.h"
 #include "tracker/cluster/cluster.h"
 
 bool trk_node_readable(const struct trk_node *n)
@@ -9,9 +10,19 @@ bool trk_node_readable(const struct trk_node *n)
     return n->status == DFS_ST_ACTIVE && (n->rw_mode & DFS_RW_READ);
 }
 
-bool trk_node_writable(const struct trk_node *n)
+bool trk_node_changeable(const struct trk_node *n)
 {
     return n->status == DFS_ST_ACTIVE && (n->rw_mode & DFS_RW_WRITE);
+}
+
+bool trk_node_drained(const struct trk_node *n)
+{
+    return n->drain.state != DFS_DRAIN_NONE || n->group->drain.state != DFS_DRAIN_NONE;
+}
+
+bool trk_node_writable(const struct trk_node *n)
+{
+    return trk_node_changeable(n) && !trk_node_drained(n);
 }
 
 /* What a peer says is a number of MB in any 64 bits; sums must not wrap. */

@@ -17,6 +17,12 @@ struct trk_path {
     int64_t total_mb, free_mb; /* 2^20 bytes */
 };
 
+/* Whether a server or group is being emptied. Kept; the later word wins between trackers. */
+struct trk_drain {
+    uint8_t state;  /* enum dfs_drain_state; not NONE: it takes no new files */
+    int64_t set_us; /* when it changed last; 0: never */
+};
+
 struct trk_node {
     char id[DFS_ID_MAX]; /* kept; number, address, or short code of an IPv6 address */
     struct trk_group *group;
@@ -30,6 +36,7 @@ struct trk_node {
     unsigned path_count;                         /* kept */
     char sync_source[DFS_ID_MAX]; /* kept; id of the server its old files come from; "": none */
     int64_t sync_until;           /* kept; Unix seconds by our clock */
+    struct trk_drain drain;
     bool refill;                  /* kept; was removed: must not become complete without a source */
     uint64_t log_next;            /* kept; number of the next change-log line it has to hear */
     int64_t mod_us;         /* kept; when a kept field changed last; later wins between trackers */
@@ -50,7 +57,11 @@ struct trk_node {
 };
 
 bool trk_node_readable(const struct trk_node *n); /* ACTIVE and allowed to serve reads */
-bool trk_node_writable(const struct trk_node *n);
+bool trk_node_writable(const struct trk_node *n); /* ... takes new files */
+/* Takes changes to the files there are: also while it or its group is drained. */
+bool trk_node_changeable(const struct trk_node *n);
+/* Is it drained, or its group? */
+bool trk_node_drained(const struct trk_node *n);
 
 /* Disk usage of all its paths (84). 0; -EINVAL: @count differs from what it joined with; -ENOMEM.
  */

@@ -277,6 +277,8 @@ int trk_select_fetch(struct trk_group *g, const struct trk_select_opts *o, struc
         n = 1;
     if (n == 0) {
         struct trk_node *fallback = store_server(g, o);
+        for (unsigned i = 0; !fallback && i < g->n; i++) /* all are drained */
+            fallback = trk_node_changeable(g->nodes[i]) ? g->nodes[i] : NULL;
         if (!fallback || !trk_node_readable(fallback))
             return -ENOENT;
         out[n++] = fallback;
@@ -294,8 +296,10 @@ int trk_select_update(struct trk_group *g, const struct trk_select_opts *o, stru
     if (r < 0)
         return r;
     struct trk_node *n = trk_node_find(g, q.source ? q.source->id : "");
-    if (!n || !trk_node_writable(n))
+    if (!n || !trk_node_changeable(n))
         n = next_writable(g, o);
+    for (unsigned i = 0; !n && i < g->n; i++) /* all are drained: what is there may change all the same */
+        n = trk_node_changeable(g->nodes[i]) ? g->nodes[i] : NULL;
     if (!n)
         return -ENOENT;
     *ret = n;

@@ -55,7 +55,8 @@ int trk_select_store(struct trk_cluster *c, const struct trk_select_opts *o, con
 int trk_select_fetch(struct trk_group *g, const struct trk_select_opts *o, struct str filename,
                      int64_t now_s, bool all, struct trk_node **out, size_t *ret_n) MUST_CHECK;
 
-/* The server to change @filename on (103): its source, else one that takes uploads. As above. */
+/* The server to change @filename on (103): its source, else one that takes uploads, else one that is drained. As
+ * above. */
 int trk_select_update(struct trk_group *g, const struct trk_select_opts *o, struct str filename,
                       struct trk_node **ret) MUST_CHECK;
 

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 
 #include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
 #include "tracker/service/peercmd.h"
 
 enum {
@@ -49,6 +50,8 @@ static const struct trk_row rows[] = {
     {DFS_CMD_DELETE_STORAGE, "delete_storage", 17, 31, TRK_SERVERS, trk_delete_storage},
     {DFS_CMD_DELETE_GROUP, "delete_group", 16, 16, TRK_SERVERS, trk_delete_group},
     {DFS_CMD_SET_TRUNK_SERVER, "set_trunk_server", 16, 31, TRK_SERVERS, trk_set_trunk_server},
+    {DFS_INT_DRAIN, "drain", DFS_DRAIN_LEN, DFS_DRAIN_LEN, TRK_SERVERS, trk_drain},
+    {DFS_INT_DRAINS, "drains", 0, 0, TRK_OPEN, trk_drains},
     /* storages: who is who */
     {DFS_CMD_MY_ADDRESS, "my_address", 21, 21, TRK_OPEN, trk_my_address},
     {DFS_CMD_SERVER_ID, "server_id", 17, 16 + 68, TRK_OPEN, trk_server_id},

@@ -7,6 +7,7 @@
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
 
 enum { ACTIVE_S = 3 }; /* a tracker that pinged this recently is active */
 
@@ -53,7 +54,7 @@ static void put_storage(struct trk_call *c, const struct trk_node *n)
 {
     struct dfs_storage_detail d = {
         .status = n->status,
-        .rw_mode = n->rw_mode,
+        .rw_mode = trk_node_drained(n) ? (uint8_t)(n->rw_mode & DFS_RW_READ) : n->rw_mode,
         .join_time = n->join_time,
         .up_time = n->up_time,
         .total_mb = n->total_mb,
@@ -127,6 +128,8 @@ int trk_delete_storage(struct trk_call *c)
     if (r < 0)
         return r;
     trk_node_event(&c->srv->cluster, n, TRK_EV_DELETE);
+    if (n->drain.state != DFS_DRAIN_NONE) /* should it come back one day, it comes as a new one */
+        trk_set_drain(&c->srv->cluster, g, n, DFS_DRAIN_NONE);
     if (strcmp(g->trunk_server, n->id) == 0)
         trk_group_set_trunk_server(&c->srv->cluster, g, "");
     dfs_log(LOG_INFO, "tracker.storage_deleted", KV_Z("group", g->name), KV_Z("id", n->id),
@@ -148,6 +151,49 @@ int trk_delete_group(struct trk_call *c)
         return r;
     trk_rec_group_gone(&c->srv->notes, name);
     dfs_log(LOG_INFO, "tracker.group_deleted", KV_Z("group", name), KV_Z("by", c->s->peer_ip));
+    return 0;
+}
+
+/* --- drained servers and groups (internal.h, DRAIN) ------------------------------------------- */
+
+int trk_drain(struct trk_call *c)
+{
+    struct dfs_drain m;
+    int r = dfs_drain_get(c->body, &m);
+    if (r < 0)
+        return r;
+    struct trk_group *g = trk_group_find(&c->srv->cluster, m.group);
+    struct trk_node *n = g && m.id[0] ? trk_node_find(g, m.id) : NULL;
+    if (!g || (m.id[0] && (!n || !trk_status_member(n->status))))
+        return -ENOENT;
+    if (m.state > DFS_DRAIN_DONE)
+        return -EINVAL;
+    if ((n ? n->drain.state : g->drain.state) == m.state)
+        return -EALREADY;
+    trk_set_drain(&c->srv->cluster, g, n, m.state);
+    dfs_log(LOG_INFO, "tracker.drain", KV_Z("group", g->name), KV_Z("id", m.id), KV_U64("state", m.state),
+            KV_Z("by", c->s->peer_ip));
+    return 0;
+}
+
+static void put_drain(struct trk_call *c, const struct trk_group *g, const char *id, const struct trk_drain *d)
+{
+    struct dfs_drain m = {.state = d->state};
+    if (d->state == DFS_DRAIN_NONE)
+        return;
+    memcpy(m.group, g->name, strlen(g->name));
+    memcpy(m.id, id, strlen(id));
+    dfs_drain_put(c->out, &m);
+}
+
+int trk_drains(struct trk_call *c)
+{
+    for (unsigned i = 0; i < c->srv->cluster.n; i++) {
+        const struct trk_group *g = c->srv->cluster.groups[i];
+        put_drain(c, g, "", &g->drain);
+        for (unsigned k = 0; k < g->n; k++)
+            put_drain(c, g, g->nodes[k]->id, &g->nodes[k]->drain);
+    }
     return 0;
 }
 

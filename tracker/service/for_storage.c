@@ -120,7 +120,7 @@ static struct trk_node *first_active_other(const struct trk_node *n)
 {
     for (unsigned i = 0; i < n->group->n; i++) {
         struct trk_node *o = n->group->nodes[i];
-        if (o != n && trk_node_writable(o))
+        if (o != n && trk_node_changeable(o))
             return o;
     }
     return NULL;

@@ -6,6 +6,16 @@
 /* A change further ahead of us than this comes from a broken clock, and would win for ever. */
 #define CLOCKS_APART_US (INT64_C(24) * 3600 * 1000000)
 
+/* True: theirs is later, and ours now. */
+static bool take_drain(struct trk_cluster *c, struct trk_drain *mine, const struct trk_drain *theirs)
+{
+    if (theirs->set_us <= mine->set_us || theirs->set_us - c->last_change_us >= CLOCKS_APART_US)
+        return false;
+    trk_cluster_now(c, theirs->set_us);
+    *mine = *theirs;
+    return true;
+}
+
 static int merge_group(struct trk_cluster *c, struct str payload)
 {
     struct trk_group theirs, *g;
@@ -30,6 +40,8 @@ static int merge_group(struct trk_cluster *c, struct str payload)
         }
         trk_group_changed(c, g);
     }
+    if (take_drain(c, &g->drain, &theirs.drain))
+        trk_group_changed(c, g);
     return 0;
 }
 
@@ -107,6 +119,11 @@ static int merge_node(struct trk_cluster *c, struct str payload)
         /* What we change from now on comes after what we have seen, whatever our clock says. */
         trk_cluster_now(c, im.node.mod_us);
         take_membership(c, n, &im.node);
+    }
+    if (take_drain(c, &n->drain, &im.node.drain)) {
+        int64_t mod_us = n->mod_us; /* as take_membership does */
+        trk_node_changed(c, n);
+        n->mod_us = mod_us;
     }
     take_positions(n, &im);
     trk_node_check(n);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * peercmd - our own commands between trackers, beside FastDFS's (dfscore/wire/commands.def).
- * They travel in FastDFS frames. 180 to 199 belong to gateways and storages (wire/internal.h).
+ * They travel in FastDFS frames. 180 to 199 belong to gateways and storages,
+ * 202 and 203 to administrators (wire/internal.h).
  */
 #ifndef TRK_PEERCMD_H
 #define TRK_PEERCMD_H

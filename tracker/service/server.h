@@ -187,6 +187,8 @@ int trk_list_storages(struct trk_call *c);    /* 92 */
 int trk_delete_storage(struct trk_call *c);   /* 93 */
 int trk_set_trunk_server(struct trk_call *c); /* 94 */
 int trk_delete_group(struct trk_call *c);     /* 108 */
+int trk_drain(struct trk_call *c);            /* ours, 202 */
+int trk_drains(struct trk_call *c);           /* ours, 203 */
 int trk_stat_trackers(struct trk_call *c);    /* 96 */
 int trk_stat_storages(struct trk_call *c);    /* 97 */
 int trk_stat_volumes(struct trk_call *c);     /* 98 */

@@ -4,6 +4,7 @@
 #include <isa-l/crc.h>
 
 #include "dfscore/fileid/fileid.h"
+#include "dfscore/wire/internal.h"
 
 enum { VERSION = 1, FRAME = 8 };
 
@@ -45,6 +46,12 @@ static void text(struct buf *b, const char *z)
     buf_lstr(b, str_c(z));
 }
 
+static void put_drain(struct buf *b, const struct trk_drain *d)
+{
+    buf_u8(b, d->state);
+    buf_u64(b, (uint64_t)d->set_us);
+}
+
 void trk_rec_group(struct buf *b, const struct trk_group *g)
 {
     size_t at = begin(b, TRK_REC_GROUP);
@@ -56,6 +63,7 @@ void trk_rec_group(struct buf *b, const struct trk_group *g)
     text(b, g->last_trunk_server);
     buf_u32(b, (uint32_t)g->trunk_file_id);
     buf_u32(b, g->trunk_version);
+    put_drain(b, &g->drain);
     end(b, at);
 }
 
@@ -103,6 +111,7 @@ void trk_rec_node(struct buf *b, const struct trk_node *n)
         buf_u64(b, (uint64_t)n->paths[i].free_mb);
     }
     put_synced(b, n);
+    put_drain(b, &n->drain);
     end(b, at);
 }
 
@@ -236,6 +245,17 @@ static void get_text(struct rd *r, char *field, size_t cap)
 
 #define GET_TEXT(r, field) get_text((r), (field), sizeof(field))
 
+/* Earlier builds end before it. */
+static void get_drain(struct rd *r, struct trk_drain *d)
+{
+    if (r->n == 0)
+        return;
+    d->state = rd_u8(r);
+    d->set_us = (int64_t)rd_u64(r);
+    if (d->state > DFS_DRAIN_DONE || d->set_us < 0)
+        r->bad = true;
+}
+
 int trk_rec_group_get(struct str payload, struct trk_group *ret)
 {
     struct rd r = open_payload(payload);
@@ -248,6 +268,7 @@ int trk_rec_group_get(struct str payload, struct trk_group *ret)
     GET_TEXT(&r, g.last_trunk_server);
     g.trunk_file_id = (int32_t)rd_u32(&r);
     g.trunk_version = rd_u32(&r);
+    get_drain(&r, &g.drain);
     if (r.bad || !dfs_group_ok(str_c(g.name)) || g.port < -1 || g.port > 65535 ||
         g.path_count > DFS_PATHS_MAX || g.subdir_count > 256 || g.trunk_file_id < 0)
         return -EBADMSG;
@@ -310,8 +331,10 @@ int trk_rec_node_get(struct str payload, struct trk_node_image *ret)
     if (r.bad || !n->id[0] || !dfs_group_ok(str_c(ret->group)) || !trk_status_valid(n->status))
         return -EBADMSG;
     int e = get_paths(&r, n);
-    if (e == 0)
+    if (e == 0) {
         get_synced(&r, ret);
+        get_drain(&r, &n->drain);
+    }
     if (e == 0 && r.bad)
         e = -EBADMSG;
     if (e < 0)
@@ -360,6 +383,8 @@ static int apply_group(struct trk_cluster *c, struct str payload)
     memcpy(g->last_trunk_server, image.last_trunk_server, sizeof(g->last_trunk_server));
     g->trunk_file_id = image.trunk_file_id;
     g->trunk_version = image.trunk_version;
+    g->drain = image.drain;
+    trk_cluster_now(c, image.drain.set_us);
     return 0;
 }
 
@@ -398,7 +423,7 @@ static int apply_node(struct trk_cluster *c, struct str payload)
         r = trk_node_add(c, g, im.node.id, &n);
     if (r < 0)
         return r;
-    trk_cluster_now(c, im.node.mod_us);
+    trk_cluster_now(c, MAX(im.node.mod_us, im.node.drain.set_us));
     copy_node(n, &im);
     trk_node_check(n);
     return 0;

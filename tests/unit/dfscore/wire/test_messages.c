@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "dfscore/wire/header.h"
+#include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
 
 #define GOLDEN "tests/unit/dfscore/wire/golden.txt"
@@ -282,6 +283,24 @@ static void the_state_of_replication_byte_by_byte(void **state)
     assert_true(str_eq(buf_str(&again), all));
 }
 
+static void who_is_drained(void **state)
+{
+    (void)state;
+    static const char bytes[] = "group1\0\0\0\0\0\0\0\0\0\0"
+                                "10.0.0.5\0\0\0\0\0\0\0\0"
+                                "\x02";
+    struct str all = str_of(bytes, sizeof(bytes) - 1);
+    AUTO(buf_free) struct buf again = BUF(1024);
+    struct dfs_drain d;
+    assert_int_equal(dfs_drain_get(all, &d), 0);
+    assert_string_equal(d.group, "group1");
+    assert_string_equal(d.id, "10.0.0.5");
+    assert_int_equal(d.state, DFS_DRAIN_DONE);
+    struct rd rd = rd_of(all);
+    assert_true(again_drain(DFS_IPW4, &rd, &again));
+    assert_true(str_eq(buf_str(&again), all));
+}
+
 static void texts_may_fill_their_field_unless_a_nul_is_required(void **state)
 {
     (void)state;
@@ -306,6 +325,7 @@ int main(void)
         cmocka_unit_test(the_specification_example_of_query_store),
         cmocka_unit_test(wrong_lengths_and_negative_sizes_are_refused),
         cmocka_unit_test(the_state_of_replication_byte_by_byte),
+        cmocka_unit_test(who_is_drained),
         cmocka_unit_test(texts_may_fill_their_field_unless_a_nul_is_required),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

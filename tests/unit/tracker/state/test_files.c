@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
 #include "tracker/state/files.h"
 
 static struct trk_node *add(struct trk_cluster *c, const char *group, const char *id)
@@ -41,6 +42,8 @@ static void fill(struct trk_cluster *c, struct trk_self *self)
     b->sync_until = 1699999999;
     b->synced_s[a->slot] = 1699990000;
     z->refill = true;
+    trk_set_drain(c, b->group, b, DFS_DRAIN_DONE);
+    trk_set_drain(c, z->group, NULL, DFS_DRAIN_ON);
     a->stat.upload_ok = 77;
     a->log_next = 1;
     a->group->port = 23000;
@@ -77,6 +80,10 @@ static void expect_filled(const struct trk_cluster *c, const struct trk_self *se
     const struct trk_node *z = trk_node_find(trk_group_find(c, "group2"), "10.0.1.1");
     assert_int_equal(z->status, DFS_ST_DELETED);
     assert_true(z->refill);
+    assert_int_equal(a->drain.state, DFS_DRAIN_NONE);
+    assert_int_equal(b->drain.state, DFS_DRAIN_DONE);
+    assert_int_equal(z->group->drain.state, DFS_DRAIN_ON);
+    assert_true(b->drain.set_us > 0 && b->drain.set_us <= c->last_change_us);
     assert_int_equal(c->log_n, 1);
     assert_string_equal(c->log[0].id, "10.0.0.9");
     assert_int_equal(self->term, 12);
@@ -306,6 +313,30 @@ static void a_type_of_a_later_version_is_skipped(void **state)
     trk_cluster_fini(&c);
 }
 
+static void records_of_earlier_builds_say_nothing_of_draining(void **state)
+{
+    (void)state;
+    enum { HEAD = 9, DRAIN = 9 }; /* length, checksum, type; state and time at the end */
+    struct trk_cluster c;
+    struct trk_self self;
+    struct trk_group g;
+    AUTO(trk_node_image_fini) struct trk_node_image im;
+    AUTO(buf_free) struct buf group = BUF(1 << 16), node = BUF(1 << 16);
+    fill(&c, &self);
+    trk_rec_group(&group, trk_group_find(&c, "group2"));
+    trk_rec_node(&node, trk_node_find(trk_group_find(&c, "group1"), "10.0.0.2"));
+    struct str whole = str_from(buf_str(&group), HEAD);
+    assert_int_equal(trk_rec_group_get(whole, &g), 0);
+    assert_int_equal(g.drain.state, DFS_DRAIN_ON);
+    assert_int_equal(trk_rec_group_get(str_head(whole, whole.n - DRAIN), &g), 0);
+    assert_int_equal(g.drain.state, DFS_DRAIN_NONE);
+    whole = str_from(buf_str(&node), HEAD);
+    assert_int_equal(trk_rec_node_get(str_head(whole, whole.n - DRAIN), &im), 0);
+    assert_int_equal(im.node.drain.state, DFS_DRAIN_NONE);
+    assert_int_equal(trk_rec_node_get(str_head(whole, whole.n - 1), &im), -EBADMSG);
+    trk_cluster_fini(&c);
+}
+
 static void load_once(struct str bytes)
 {
     struct trk_cluster c;
@@ -348,6 +379,7 @@ int main(void)
         cmocka_unit_test(journals_older_than_the_snapshot_are_not_replayed),
         cmocka_unit_test(what_is_gone_stays_gone),
         cmocka_unit_test(a_type_of_a_later_version_is_skipped),
+        cmocka_unit_test(records_of_earlier_builds_say_nothing_of_draining),
         cmocka_unit_test(no_memory_is_an_error_not_an_end),
     };
     dfs_log_threshold = LOG_ERROR; /* torn ends are warned of, thousands of times here */
