@@ -39,11 +39,7 @@ static enum s3err authenticate(struct s3_req *q)
         q->who.anonymous = true;
         return S3ERR_OK;
     }
-    enum s3err e = s3_auth_verify(q, how(q));
-    if (e == S3ERR_OK && q->op->body == S3_BODY_FORM && !q->who.anonymous)
-        return s3_err_arg(q, "Only one auth mechanism allowed: a form is signed in its fields.",
-                          "Authorization", s3_req_header(q, STR("authorization")));
-    return e;
+    return s3_auth_verify(q, how(q));
 }
 
 /* Not too often? */
@@ -82,13 +78,23 @@ static enum s3err permitted(struct s3_req *q)
     return q->op->body == S3_BODY_FORM ? S3ERR_OK : s3_policy_check(q);
 }
 
+/* What the head must say of a form: that it is one, and nothing of who sends it. */
+static enum s3err judge_form_head(struct s3_req *q)
+{
+    struct str boundary;
+    enum s3err e = s3_form_boundary(q, &boundary);
+    if (e == S3ERR_OK && !q->who.anonymous)
+        return s3_err_arg(q, "Only one auth mechanism allowed: a form is signed in its fields.",
+                          "Authorization", s3_req_header(q, STR("authorization")));
+    return e;
+}
+
 /* How is the body read? */
 static enum s3err plan_body(struct s3_req *q)
 {
     if (q->op->body == S3_BODY_NONE)
         return S3ERR_OK;
-    struct str boundary;
-    enum s3err is_form = q->op->body == S3_BODY_FORM ? s3_form_boundary(q, &boundary) : S3ERR_OK;
+    enum s3err is_form = q->op->body == S3_BODY_FORM ? judge_form_head(q) : S3ERR_OK;
     if (is_form != S3ERR_OK)
         return is_form;
     struct s3_body_plan *plan = arena_alloc(&q->arena, sizeof(*plan));

@@ -464,6 +464,16 @@ def test_the_answer_is_the_forms_choice(s3, open_forms, bucket):
     assert open_forms.post(fields_and_file({"key": "k", "success_action_redirect": "not a url"})).status == 204
 
 
+@pytest.mark.parametrize("headers, want", [
+    ({}, (412, "PreconditionFailed")), ({"Content-Type": "application/xml"}, (412, "PreconditionFailed")),
+    ({"Content-Type": "multipart/form-data; boundary=xx"}, (400, "InvalidArgument"))])
+def test_a_signed_head_makes_no_form(cluster, bucket, headers, want):
+    """What is no form is refused for that; a form is signed in its fields, not in its head."""
+    answer = Raw(cluster).request("POST", f"/{bucket}", headers=headers, body=b"<a/>")
+    assert (answer.status, answer.code) == want, answer
+    assert (b"<Condition>" in answer.body) == (want[0] == 412)
+
+
 def test_versions(s3, open_forms, bucket):
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     ids = [open_forms.post(fields_and_file({"key": "k"}, bytes([65 + i]))).headers["x-amz-version-id"] for i in range(2)]
