@@ -13,8 +13,6 @@
 #include "s3gw/admin/verbs.h"
 #include "s3gw/index/bucket.h"
 
-enum { S3_ADMIN_ID_MAX = 128 };
-
 struct call {
     const struct s3_admin_context *c;
     json_t *request;

@@ -8,6 +8,7 @@
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
 #include "s3gw/api/commit_user.h"
+#include "s3gw/core/names.h"
 #include "s3gw/core/newkey.h"
 #include "s3gw/index/usage.h"
 #include "s3gw/lifecycle/worker.h"
@@ -142,7 +143,7 @@ static json_t *key_json(const struct s3_access_key *k, bool with_secret)
 json_t *s3_call_user(struct call *c, const char *name, struct s3_user *ret)
 {
     struct str id;
-    json_t *bad = s3_call_want(c, name, S3_ADMIN_ID_MAX, &id);
+    json_t *bad = s3_call_want(c, name, S3_USER_ID_MAX, &id);
     if (bad)
         return bad;
     int r = s3_user_get(c->c->gw->index, id, S3_READ_ANY, &c->arena, ret);
@@ -201,7 +202,7 @@ json_t *s3_call_save_user(struct call *c, const struct s3_user *u)
 static json_t *user_create(struct call *c)
 {
     struct s3_user u = {.created_ms = c->now_ms}, other;
-    json_t *bad = s3_call_want(c, "id", S3_ADMIN_ID_MAX, &u.id);
+    json_t *bad = s3_call_want(c, "id", S3_USER_ID_MAX, &u.id);
     if (bad)
         return bad;
     u.display_name = s3_call_arg(c, "display_name");

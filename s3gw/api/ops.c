@@ -97,6 +97,8 @@ static enum s3err not_allowed(struct s3_req *q, enum s3_level level, struct str 
         seen |= 1u << op->method;
         buf_addf(&allow, "%s%s", allow.n ? ", " : "", s3_method_name(op->method));
     }
+    if (level == S3_OBJECT && str_eq(sub, STR("logging")))
+        return S3ERR_NO_LOGGING_STATUS_FOR_KEY;
     /* A list of uploads is asked of the bucket; AWS takes GET key?uploads for a mistake, not for a
      * method. */
     bool list_of_key = level == S3_OBJECT && q->method == S3_GET && str_eq(sub, STR("uploads"));

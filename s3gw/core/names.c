@@ -60,3 +60,11 @@ bool s3_name_key_ok(struct str key)
 {
     return key.n >= 1 && key.n <= S3_KEY_MAX && str_utf8_ok(key) && str_chr(key, '\0') == SIZE_MAX;
 }
+
+bool s3_name_user_ok(struct str id)
+{
+    for (size_t i = 0; i < id.n; i++)
+        if ((unsigned char)id.p[i] < ' ' || id.p[i] == 0x7F)
+            return false;
+    return id.n >= 1 && id.n <= S3_USER_ID_MAX;
+}

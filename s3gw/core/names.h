@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * names - what a bucket and a key may be called.
+ * names - what a bucket, a key and a user may be called.
  *
  * Rule: Amazon S3 User Guide, "General purpose bucket naming rules", "Naming Amazon S3 objects";
  *       s3-behaviours 9 and 10.
@@ -10,7 +10,7 @@
 
 #include "dfscore/base/str.h"
 
-enum { S3_BUCKET_NAME_MAX = 63, S3_KEY_MAX = 1024 };
+enum { S3_BUCKET_NAME_MAX = 63, S3_KEY_MAX = 1024, S3_USER_ID_MAX = 128 };
 
 /* 3 to 63 of a-z 0-9 - . with their rules, no IPv4 address, none of AWS's reserved prefixes and
  * suffixes. */
@@ -18,5 +18,7 @@ bool s3_name_bucket_ok(struct str name);
 /* 1 to 1024 bytes of well-formed UTF-8 without NUL. Nothing else is special: "..", "//", "/" are
  * keys. */
 bool s3_name_key_ok(struct str key);
+/* 1 to 128 bytes, none of them a control character. */
+bool s3_name_user_ok(struct str id);
 
 #endif

@@ -12,7 +12,7 @@ static enum s3err keep_whole(void *arg, struct str piece)
     struct s3_exchange *x = arg;
     buf_adds(&x->whole, piece);
     return buf_err(&x->whole) == 0        ? S3ERR_OK
-           : buf_err(&x->whole) == -E2BIG ? S3ERR_MAX_MESSAGE_LENGTH_EXCEEDED
+           : buf_err(&x->whole) == -E2BIG ? s3_pipeline_too_long(&x->req)
                                           : S3ERR_SLOW_DOWN;
 }
 

@@ -89,6 +89,12 @@ static enum s3err judge_form_head(struct s3_req *q)
     return e;
 }
 
+enum s3err s3_pipeline_too_long(struct s3_req *q)
+{
+    return s3_err(q, S3ERR_MAX_MESSAGE_LENGTH_EXCEEDED, "MaxMessageLengthBytes",
+                  arena_printf(&q->arena, "%d", S3_BODY_WHOLE_MAX));
+}
+
 /* How is the body read? */
 static enum s3err plan_body(struct s3_req *q)
 {
@@ -106,7 +112,7 @@ static enum s3err plan_body(struct s3_req *q)
     q->plan = plan;
     if (e == S3ERR_OK && q->op->body == S3_BODY_XML && plan->length != UINT64_MAX &&
         plan->length > S3_BODY_WHOLE_MAX)
-        e = S3ERR_MAX_MESSAGE_LENGTH_EXCEEDED;
+        e = s3_pipeline_too_long(q);
     return e;
 }
 

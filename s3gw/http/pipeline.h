@@ -29,4 +29,7 @@ enum s3err s3_pipeline_handle(struct s3_req *q);
 /* The answer to a refused or failed request: status, headers and error document. */
 void s3_pipeline_fail(struct s3_req *q, enum s3err e);
 
+/* A document is longer than S3_BODY_WHOLE_MAX. */
+enum s3err s3_pipeline_too_long(struct s3_req *q);
+
 #endif

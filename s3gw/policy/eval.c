@@ -3,6 +3,7 @@
 
 #include "dfscore/log/log.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/names.h"
 #include "s3gw/index/version.h"
 #include "s3gw/policy/access.h"
 #include "s3gw/policy/acl.h"
@@ -276,6 +277,9 @@ enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struc
 enum s3err s3_policy_expected_owner(struct s3_req *q, struct str name, const struct s3_bucket *bkt)
 {
     struct str expected = s3_req_option(q, name);
+    if (expected.p && !s3_name_user_ok(expected))
+        return s3_err(q, S3ERR_INVALID_BUCKET_OWNER_AWS_ACCOUNT_ID, "ExpectedBucketOwner",
+                      str_head(expected, S3_USER_ID_MAX));
     return !expected.p || str_eq(expected, bkt->owner_id) ? S3ERR_OK
                                                           : decided(q, S3_WHY_OTHER_BUCKET_OWNER);
 }

@@ -68,14 +68,15 @@ def make_certificate(folder):
 class Cluster:
     """One standalone server: gateway, tracker, storage."""
 
-    def __init__(self, *, tls=False, args=(), folder=None, env=None, program=None, keys=None):
+    def __init__(self, *, tls=False, args=(), folder=None, env=None, program=None, keys=None,
+                 region="us-east-1"):
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="s3gw-it-"))
         self.data = self.folder / "data"
         self.tls = tls
         self.args = list(args)
         self.extra_env = env or {}
-        self.region = "us-east-1"
+        self.region = region
         self.access_key, self.secret_key = keys or ("root" + secrets.token_hex(8), secrets.token_urlsafe(30))
         self.certificate = None
         if tls:

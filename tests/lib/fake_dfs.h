@@ -28,6 +28,8 @@ static struct {
     struct fake_note file; /* the description of the last one */
     int read_fails;       /* errno for every read, 0: none */
     bool elsewhere;       /* new files land in group9, whatever was asked */
+    void (*meanwhile)(void *arg); /* called for every note: what others do while it is written */
+    void *arg;
 } fake_dfs;
 
 static inline uint8_t fake_dfs_byte(uint64_t i)
@@ -47,6 +49,8 @@ static inline int fake_note(struct str description)
         snprintf(n->key, sizeof(n->key), STR_F, STR_A(d.key));
     }
     fake_dfs.n++;
+    if (fake_dfs.meanwhile)
+        fake_dfs.meanwhile(fake_dfs.arg);
     return 0;
 }
 

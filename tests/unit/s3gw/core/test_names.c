@@ -74,11 +74,26 @@ static void keys_are_any_utf8_without_nul(void **state)
     assert_false(s3_name_key_ok(STR("\xC0\x80")));     /* overlong NUL */
 }
 
+static void users_are_named_in_visible_characters(void **state)
+{
+    (void)state;
+    static char long_id[S3_USER_ID_MAX + 1];
+    memset(long_id, 'u', sizeof(long_id));
+    assert_true(s3_name_user_ok(str_of(long_id, S3_USER_ID_MAX)));
+    assert_false(s3_name_user_ok(str_of(long_id, S3_USER_ID_MAX + 1)));
+    assert_true(s3_name_user_ok(STR("service:logging.s3.amazonaws.com")));
+    assert_true(s3_name_user_ok(STR("caf\xc3\xa9 1")));
+    assert_false(s3_name_user_ok(STR("")));
+    assert_false(s3_name_user_ok(STR("a\tb")));
+    assert_false(s3_name_user_ok(STR("a\x7f")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bucket_names_follow_the_rules),
         cmocka_unit_test(keys_are_any_utf8_without_nul),
+        cmocka_unit_test(users_are_named_in_visible_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
