@@ -11,6 +11,7 @@
 #include "dfscore/log/log.h"
 #include "dfscore/net/addr.h"
 #include "dfscore/net/secret.h"
+#include "dfscore/net/tls.h"
 #include "dfscore/wire/messages.h"
 #include "s3gw/api/expire.h"
 #include "s3gw/api/logging.h"
@@ -176,6 +177,14 @@ static int load_secret(struct s3gw_gateway *g, struct buf *err)
     return r;
 }
 
+static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *why)
+{
+    static struct dfs_log_gate gate;
+    if (dfs_log_allow(&gate, 2))
+        dfs_log(LOG_WARN, "gateway.tls_failed", KV_Z("peer", peer->host), KV_U64("port", peer->port),
+                KV_Z("called", incoming ? "us" : "by us"), KV_Z("why", why));
+}
+
 static int open_storages(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
@@ -192,6 +201,8 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
         stores[i] = (struct s3_dfs_store){.group = str_trim(group), .socket = str_trim(path)};
     }
     int r = load_secret(g, err);
+    if (r == 0)
+        r = dfs_tls_new(&c->cluster_tls, tls_failed, &g->tls, err);
     for (size_t i = 0; r == 0 && i < nt; i++)
         r = dfs_addr_parse(str_c(c->trackers.v[i]), DFS_TRACKER_PORT, &trackers[i]);
     if (r < 0)
@@ -202,6 +213,7 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
         .trackers = trackers,
         .ntrackers = nt,
         .secret = g->secret,
+        .tls = g->tls,
         .spread = c->spread,
         .classes = &g->gw.classes,
         .default_group = g->gw.default_group,
@@ -483,6 +495,7 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     g->targets = NULL;
     s3_dfs_free(&g->gw.dfs);
     dfs_secret_free(&g->secret);
+    dfs_tls_free(&g->tls);
     s3_index_close(&g->gw.index);
     if (g->gw.rates)
         s3_rates_fini(TAKE(g->gw.rates));

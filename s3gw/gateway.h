@@ -23,6 +23,7 @@ struct s3gw_gateway {
     bool rebuild;            /* set the index aside and make a new one from the storages */
     struct s3_gw gw;
     struct dfs_secret *secret; /* of the cluster; NULL: none */
+    struct dfs_tls *tls;       /* with the cluster; NULL: plain */
     struct s3_rates rates;
     bool new_note_key;       /* what was sealed before, if anything, cannot be opened any more */
     bool no_orphans;         /* the index could not be compared with the storages */

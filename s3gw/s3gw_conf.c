@@ -40,7 +40,8 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "them, and reached over TCP."),
     CONF_STR(C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
              "File with the secret that storages of other machines ask for (mode 0600; the same as theirs).\n"
-             "Needed with tracker_server."),
+             "tracker_server needs it, or cluster_tls_cert."),
+    DFS_TLS_CONF_ROWS(C, cluster_tls),
     CONF_BOOL(C, spread, "spread_buckets", "yes", CONF_RESTART,
               "New objects of a bucket go to other groups when its own is nearly full or away; a group that a\n"
               "storage class names keeps its own and takes no others'. Where an object lies is in its file\n"
@@ -291,8 +292,8 @@ static int check_trackers(const struct s3gw_conf *conf, struct buf *err)
             return -EINVAL;
         }
     }
-    if (conf->trackers.n > 0 && !*conf->cluster_secret_file) {
-        buf_addf(err, "tracker_server needs cluster_secret_file: storages ask for the secret");
+    if (conf->trackers.n > 0 && !*conf->cluster_secret_file && !*conf->cluster_tls.cert) {
+        buf_addf(err, "tracker_server needs cluster_secret_file or cluster_tls_cert: storages ask who we are");
         return -EINVAL;
     }
     return 0;

@@ -7,7 +7,7 @@
 #ifndef S3GW_CONF_H
 #define S3GW_CONF_H
 
-#include "dfscore/conf/conf.h"
+#include "dfscore/net/tls.h"
 
 enum { DFS_TRACKER_PORT = 22122 }; /* where a tracker listens when the setting does not say */
 
@@ -24,6 +24,7 @@ struct s3gw_conf {
     struct dfs_conf_list storages;  /* "group1=/path/of/storage.sock" */
     struct dfs_conf_list trackers;  /* "host:port" */
     char *cluster_secret_file;      /* empty: none */
+    struct dfs_tls_conf cluster_tls;
     bool spread;
     uint64_t storage_connect_ms, storage_timeout_ms, storage_hold_down_ms, read_hedge_ms;
     char *index_path;

@@ -47,6 +47,7 @@ struct app {
     struct sto_trackers ask;
     struct dfs_allow *allow, *peer_hosts, *native_hosts;
     struct dfs_secret *secret; /* NULL: none */
+    struct dfs_tls *tls;       /* NULL: none */
     struct sto_identity identity;
     struct sto_params params;
     struct dfs_loop *loop; /* main thread: signals */
@@ -115,6 +116,25 @@ static int load_secret(struct app *a)
     return r;
 }
 
+static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *why)
+{
+    static struct dfs_log_gate gate;
+    if (dfs_log_allow(&gate, 2))
+        dfs_log(LOG_WARN, "storage.tls_failed", KV_Z("peer", peer->host), KV_U64("port", peer->port),
+                KV_Z("called", incoming ? "us" : "by us"), KV_Z("why", why));
+}
+
+static int load_tls(struct app *a)
+{
+    AUTO(buf_free) struct buf err = BUF(4096);
+    int r = dfs_tls_new(&a->conf.tls, tls_failed, &a->tls, &err);
+    if (r < 0)
+        fprintf(stderr, "dfs_storaged: %s: " STR_F "\n", a->conf_path, STR_A(buf_str(&err)));
+    if (a->tls && a->conf.tls_mode != DFS_TLS_ACCEPT)
+        a->ask.net.tls = a->tls;
+    return r;
+}
+
 static int understand_conf(struct app *a)
 {
     for (size_t i = 0; i < a->conf.tracker_server.n; i++) {
@@ -139,6 +159,8 @@ static int understand_conf(struct app *a)
         r = make_allow(a, "native_hosts", &a->conf.native_hosts, &a->native_hosts);
     if (r == 0)
         r = load_secret(a);
+    if (r == 0)
+        r = load_tls(a);
     return r;
 }
 
@@ -268,6 +290,9 @@ static int start_service(struct app *a)
         .native_hosts = a->native_hosts,
         .may_remove_s3 = a->conf.native_may_remove_s3,
         .secret = a->secret,
+        .tls = a->tls,
+        .tls_required = a->tls && a->conf.tls_mode == DFS_TLS_REQUIRED,
+        .tls_out = a->ask.net.tls,
         .internal = a->internal,
         .store = a->store,
         .members = a->members,
@@ -498,6 +523,7 @@ static int serve(struct app *a)
     if (status == 0) {
         dfs_log(LOG_INFO, "storage.started", KV_Z("ip", a->identity.ip), KV_Z("id", a->identity.id),
                 KV_U64("port", sto_service_port(a->service)),
+                KV_I64("certificate_days", a->tls ? dfs_tls_days_left(a->tls) : -1),
                 KV_Z("durability", a->conf.durability == STO_DURABILITY_SYNC ? "sync" : "relaxed"));
         r = dfs_loop_run(a->loop);
         status = r < 0 ? say("event loop", r) : EXIT_SUCCESS;
@@ -571,6 +597,7 @@ int main(int argc, char **argv)
     dfs_allow_free(&a.peer_hosts);
     dfs_allow_free(&a.native_hosts);
     dfs_secret_free(&a.secret);
+    dfs_tls_free(&a.tls);
     dfs_close_fd(&a.lock_fd);
     sto_conf_fini(&a.conf);
     return status;

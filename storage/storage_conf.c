@@ -52,6 +52,8 @@ static const struct dfs_conf_row rows[] = {
              "File with the secret that servers and gateways of the cluster prove to each other (mode\n"
              "0600; 16 to 1024 bytes); the same on storages and trackers. Empty: none; then servers\n"
              "know each other by address, and only gateways on this machine are served."),
+    DFS_TLS_CONF_ROWS(C, tls),
+    DFS_TLS_MODE_ROW(C, tls_mode),
     CONF_STR(C, socket_path, "socket_path", "", 0, 107, CONF_RESTART,
              "Unix-domain socket for a gateway on this machine (mode 0600). Empty:\n"
              "<base_path>/data/storage.sock."),

@@ -9,7 +9,7 @@
 #ifndef STO_STORAGE_CONF_H
 #define STO_STORAGE_CONF_H
 
-#include "dfscore/conf/conf.h"
+#include "dfscore/net/tls.h"
 
 struct sto_conf {
     char *base_path;
@@ -29,6 +29,8 @@ struct sto_conf {
     struct dfs_conf_list native_hosts;
     bool native_may_remove_s3;
     char *cluster_secret_file; /* empty: none */
+    struct dfs_tls_conf tls;
+    int tls_mode; /* enum dfs_tls_mode; means nothing without tls */
     char *socket_path;
     int durability; /* enum sto_conf_durability */
     char *min_copies; /* as written: "auto" or a number */

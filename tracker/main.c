@@ -36,6 +36,7 @@ struct tracker {
     struct trk_ids ids;
     struct dfs_allow *allow, *server_hosts;
     struct dfs_secret *secret; /* NULL: none */
+    struct dfs_tls *tls;       /* NULL: none */
     struct trk_server *srv;
     struct trk_store *store;
     struct trk_commands *commands;
@@ -104,6 +105,14 @@ static int load_secret(struct tracker *t, struct buf *err)
     return r;
 }
 
+static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *why)
+{
+    static struct dfs_log_gate gate;
+    if (dfs_log_allow(&gate, 2))
+        dfs_log(LOG_WARN, "tracker.tls_failed", KV_Z("peer", peer->host), KV_U64("port", peer->port),
+                KV_Z("called", incoming ? "us" : "by us"), KV_Z("why", why));
+}
+
 static int load(struct tracker *t, struct buf *err)
 {
     int r = trk_conf_load(t->conf_path, &t->conf, err);
@@ -115,6 +124,8 @@ static int load(struct tracker *t, struct buf *err)
         r = allow_list(&t->conf.server_hosts, "server_hosts", &t->server_hosts, err);
     if (r == 0)
         r = load_secret(t, err);
+    if (r == 0)
+        r = dfs_tls_new(&t->conf.tls, tls_failed, &t->tls, err);
     if (r == 0 && t->conf.log_file[0]) {
         r = dfs_log_open(t->conf.log_file);
         if (r < 0)
@@ -302,6 +313,8 @@ static int listen_on(struct tracker *t, struct buf *err)
     const struct trk_commands_opts co = {
         .server_hosts = t->server_hosts,
         .secret = t->secret,
+        .tls = t->tls,
+        .tls_required = t->tls && t->conf.tls_mode == DFS_TLS_REQUIRED,
         .frame_max = t->conf.buff_size - DFS_HEADER_LEN,
         .stall_ms = t->conf.network_timeout_ms,
     };
@@ -366,7 +379,8 @@ static int start(struct tracker *t, struct buf *err)
                                    strcmp(t->conf.bind_addr, "::") != 0
                                ? t->conf.bind_addr
                                : NULL,
-                .secret = t->secret},
+                .secret = t->secret,
+                .tls = t->conf.tls_mode == DFS_TLS_ACCEPT ? NULL : t->tls},
         .pull_ms = PULL_MS,
     };
     r = trk_peers_start(&po, &t->peers);
@@ -395,6 +409,7 @@ static void stop(struct tracker *t)
     dfs_allow_free(&t->allow);
     dfs_allow_free(&t->server_hosts);
     dfs_secret_free(&t->secret);
+    dfs_tls_free(&t->tls);
     trk_ids_fini(&t->ids);
     buf_free(&t->params);
     buf_free(&t->params_next);
@@ -411,6 +426,7 @@ static int run(struct tracker *t)
         printf("ready port=%u\n", t->srv->port);
         fflush(stdout);
         dfs_log(LOG_INFO, "tracker.ready", KV_U64("port", t->srv->port),
+                KV_I64("certificate_days", t->tls ? dfs_tls_days_left(t->tls) : -1),
                 KV_Z("version", dfs_version()));
         t->snapshot_due_ms = dfs_mono_ms() + t->conf.snapshot_ms;
         dfs_timer_set(t->timer, TICK_MS);

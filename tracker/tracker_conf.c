@@ -36,6 +36,8 @@ static const struct dfs_conf_row rows[] = {
              "File with the secret that trackers and storages prove to each other (mode 0600; 16 to\n"
              "1024 bytes); the same on all of them. Then the commands of servers and administrators\n"
              "are for whoever has proved it, from any address. Empty: none."),
+    DFS_TLS_CONF_ROWS(C, tls),
+    DFS_TLS_MODE_ROW(C, tls_mode),
     CONF_INT(C, max_connections, "max_connections", "1024", 1, 1000000, NULL, CONF_RESTART,
              "Connections at one time; further ones are closed at once."),
     CONF_INT(C, work_threads, "work_threads", "2", 1, 64, NULL, CONF_RESTART, "Network threads."),

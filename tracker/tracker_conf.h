@@ -9,7 +9,7 @@
 #ifndef TRK_CONF_H
 #define TRK_CONF_H
 
-#include "dfscore/conf/conf.h"
+#include "dfscore/net/tls.h"
 
 struct trk_conf {
     bool disabled;
@@ -20,6 +20,8 @@ struct trk_conf {
     struct dfs_conf_list allow_hosts;
     struct dfs_conf_list server_hosts;
     char *cluster_secret_file; /* empty: none */
+    struct dfs_tls_conf tls;
+    int tls_mode; /* enum dfs_tls_mode; means nothing without tls */
     int64_t max_connections;
     int64_t work_threads;
     uint64_t buff_size;

@@ -16,6 +16,7 @@ const struct dfs_conf_row client_conf_rows[] = {
     CONF_STR(struct client_conf, secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
              "File with the cluster secret, for commands that only servers and administrators may use\n"
              "(--secret). With it trackers and storages are asked to prove it too. Empty: none."),
+    DFS_TLS_CONF_ROWS(struct client_conf, tls),
     CONF_STR(struct client_conf, congestion, "tcp_congestion", "", 0, 15, CONF_RESTART,
              "TCP congestion control, for example cubic; empty: the system's default."),
 };

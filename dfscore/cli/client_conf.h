@@ -3,7 +3,7 @@
 #ifndef DFS_CLIENT_CONF_H
 #define DFS_CLIENT_CONF_H
 
-#include "dfscore/conf/conf.h"
+#include "dfscore/net/tls.h"
 
 struct client_conf {
     struct dfs_conf_list trackers;
@@ -11,6 +11,7 @@ struct client_conf {
     uint64_t network_ms;
     char *bind_addr;
     char *secret_file; /* empty: none */
+    struct dfs_tls_conf tls;
     char *congestion;
 };
 

@@ -77,6 +77,7 @@ struct settings {
     struct client_conf conf;
     const char *config, *secret_file; /* of --secret; NULL: not given */
     struct dfs_secret *secret;
+    struct dfs_tls *tls;
     struct dfs_addr trackers[DFS_TRACKERS_MAX];
     size_t n;
 };
@@ -212,6 +213,23 @@ static int load_secret(struct settings *s)
     return 1;
 }
 
+static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *why)
+{
+    char where[DFS_ADDR_TEXT];
+    (void)incoming;
+    dfs_addr_format(peer, where);
+    fprintf(stderr, "dfs: %s: TLS: %s\n", where, why);
+}
+
+static int load_tls(struct settings *s)
+{
+    AUTO(buf_free) struct buf err = BUF(8192);
+    if (dfs_tls_new(&s->conf.tls, tls_failed, &s->tls, &err) == 0)
+        return 0;
+    fprintf(stderr, "dfs: " STR_F "\n", STR_A(buf_str(&err)));
+    return 1;
+}
+
 static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
 {
     if (sub->local)
@@ -219,6 +237,8 @@ static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
     int code = load_config(s);
     if (code == 0)
         code = load_secret(s);
+    if (code == 0)
+        code = load_tls(s);
     if (code)
         return code;
     const struct dfs_client_opts opts = {
@@ -229,7 +249,8 @@ static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
                      .timeout_ms = s->conf.network_ms,
                      .bind_ip = s->conf.bind_addr[0] ? s->conf.bind_addr : NULL,
                      .congestion = s->conf.congestion[0] ? s->conf.congestion : NULL,
-                     .secret = s->secret},
+                     .secret = s->secret,
+                     .tls = s->tls},
             .max_idle = 8,
         },
     };
@@ -273,6 +294,7 @@ int main(int argc, char **argv)
             code = run(&c, &s, sub);
     }
     dfs_secret_free(&s.secret);
+    dfs_tls_free(&s.tls);
     dfs_conf_fini(client_conf_rows, client_conf_n, &s.conf);
     buf_free(&c.out);
     return code < 0 ? 0 : code;

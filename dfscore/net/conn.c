@@ -60,24 +60,27 @@ static bool input_room(struct dfs_conn *c, uint64_t want)
     return true;
 }
 
+static void wait_for_bytes(struct dfs_conn *c)
+{
+    c->drained = true;
+    c->blocked = c->blocked || dfs_stream_wants_write(&c->stream);
+}
+
 /* One recv. True when bytes came. */
 static bool receive(struct dfs_conn *c, void *to, size_t n, size_t *got)
 {
     if (c->drained)
         return false;
-    ssize_t r;
-    do {
-        r = recv(c->fd, to, n, MSG_DONTWAIT);
-    } while (r < 0 && errno == EINTR);
+    ssize_t r = dfs_stream_recv(&c->stream, to, n, MSG_DONTWAIT);
     if (r > 0) {
         c->heard = true;
         c->last_us = dfs_mono_us();
-        c->drained = (size_t)r < n;
+        c->drained = (size_t)r < n && !c->stream.link;
         *got = (size_t)r;
         return true;
     }
-    if (r < 0 && errno == EAGAIN)
-        c->drained = true;
+    if (r == -EAGAIN)
+        wait_for_bytes(c);
     else
         conn_die(c);
     return false;
@@ -94,10 +97,16 @@ static bool fill_input(struct dfs_conn *c, uint64_t want)
 
 /* --- one request ---------------------------------------------------------------------------------- */
 
+/* On a plain connection nobody can prove anything where TLS is required. */
+static bool plain_refused(const struct dfs_conn *c)
+{
+    return c->service->tls_required && !c->stream.link && !c->is_unix;
+}
+
 static void auth_nonce(struct dfs_req *req)
 {
     uint8_t answer[DFS_AUTH_LEN];
-    int r = dfs_auth_challenge(&req->conn->auth, req->body, answer);
+    int r = plain_refused(req->conn) ? -EACCES : dfs_auth_challenge(&req->conn->auth, req->body, answer);
     dfs_req_reply(req, r, str_of(answer, sizeof(answer)));
 }
 
@@ -105,7 +114,7 @@ static void auth_proof(struct dfs_req *req)
 {
     struct dfs_conn *c = req->conn;
     uint8_t answer[DFS_AUTH_LEN];
-    int r = dfs_auth_check(&c->auth, c->service->secret, req->body, answer);
+    int r = plain_refused(c) ? -EACCES : dfs_auth_check(&c->auth, c->service->secret, req->body, answer);
     if (r < 0)
         c->closing = true; /* one attempt */
     dfs_req_reply(req, r, str_of(answer, sizeof(answer)));
@@ -280,10 +289,63 @@ static bool linger(struct dfs_conn *c)
     return true;
 }
 
+/* For the whole of it, however the bytes trickle. */
+static uint64_t handshake_ms(const struct dfs_conn *c)
+{
+    uint64_t stall = c->service->stall_ms;
+    return stall ? MIN(stall, (uint64_t)DFS_TLS_HANDSHAKE_MS) : DFS_TLS_HANDSHAKE_MS;
+}
+
+/* Plain or TLS? True when that is known. */
+static bool first_byte(struct dfs_conn *c)
+{
+    uint8_t byte;
+    ssize_t r = c->drained ? -EAGAIN : recv(c->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (r < 0 && (c->drained || errno == EAGAIN)) {
+        c->drained = true;
+        return false;
+    }
+    c->heard = true;
+    c->last_us = dfs_mono_us();
+    if (r <= 0) {
+        conn_die(c);
+    } else if (byte != DFS_TLS_FIRST_BYTE) {
+        c->reading = R_HEAD;
+    } else {
+        c->reading = R_SHAKE;
+        dfs_timer_set(c->timer, handshake_ms(c)); /* it may be set for later */
+        c->timer_armed = true;
+        if (dfs_stream_tls(&c->stream, c->service->tls, true, &c->peer) < 0)
+            conn_die(c);
+    }
+    return true;
+}
+
+static bool shake_hands(struct dfs_conn *c)
+{
+    if (c->drained || c->blocked)
+        return false;
+    int r = dfs_stream_shake(&c->stream);
+    if (r == 0) {
+        c->reading = R_HEAD;
+        c->last_us = dfs_mono_us();
+        return true;
+    }
+    if (r == -EAGAIN)
+        wait_for_bytes(c);
+    else
+        conn_die(c);
+    return false;
+}
+
 static bool conn_read(struct dfs_conn *c)
 {
     size_t here = c->in_n - c->in_at;
     switch (c->reading) {
+    case R_FIRST:
+        return first_byte(c);
+    case R_SHAKE:
+        return shake_hands(c);
     case R_HEAD:
         if (here < DFS_HEADER_LEN)
             return fill_input(c, DFS_HEADER_LEN);
@@ -319,7 +381,7 @@ static bool finish_request(struct dfs_conn *c)
     conn_forget_output(c);
     c->writing = W_NONE;
     if (c->closing) {
-        shutdown(c->fd, SHUT_WR);
+        dfs_stream_end(&c->stream);
         c->reading = R_LINGER;
         c->unread += LINGER_BYTES;
         c->last_us = dfs_mono_us();
@@ -340,6 +402,10 @@ static uint64_t patience(const struct dfs_conn *c)
     if (c->blocked && c->writing != W_NONE && c->writing != W_SENT)
         return c->service->stall_ms;
     switch (c->reading) {
+    case R_FIRST:
+        return c->service->first_ms;
+    case R_SHAKE:
+        return handshake_ms(c);
     case R_HEAD:
         if (!c->heard)
             return c->service->first_ms;
@@ -379,6 +445,8 @@ static void listen_for_events(struct dfs_conn *c)
 {
     int want = 0;
     switch (c->reading) {
+    case R_FIRST:
+    case R_SHAKE:
     case R_HEAD:
     case R_COLLECT:
     case R_DRAIN:
@@ -404,8 +472,10 @@ static void listen_for_events(struct dfs_conn *c)
 static void on_ready(void *arg, int ready)
 {
     struct dfs_conn *c = arg;
-    if (ready & DFS_WRITE)
+    if (ready & DFS_WRITE) {
         c->blocked = false;
+        c->drained = c->drained && !dfs_stream_wants_write(&c->stream);
+    }
     if (ready & DFS_READ) {
         c->drained = false;
         bool reads = c->reading != R_HELD && c->reading != R_DONE;
@@ -428,7 +498,7 @@ void conn_die(struct dfs_conn *c)
     dfs_watch_free(&c->watch);
     dfs_timer_clear(c->timer);
     pool_forget(c);
-    dfs_close_fd(&c->fd);
+    dfs_stream_close(&c->stream);
 }
 
 static void destroy(struct dfs_conn *c)
@@ -439,7 +509,7 @@ static void destroy(struct dfs_conn *c)
         c->hooks.closed(c->hooks.arg, c);
     dfs_watch_free(&c->watch);
     dfs_timer_free(&c->timer);
-    dfs_close_fd(&c->fd);
+    dfs_stream_close(&c->stream);
     buf_free(&c->out);
     free(c->in);
     c->magic = 0;
@@ -503,7 +573,7 @@ int dfs_conn_new(struct dfs_loop *l, struct dfs_pool *pool, const struct dfs_ser
     int r = -ENOMEM;
     if (c) {
         *c = (struct dfs_conn){.magic = CONN_MAGIC, .loop = l, .pool = pool, .service = s,
-                               .fd = fd, .file_fd = -1};
+                               .stream = {.fd = fd}, .file_fd = -1, .reading = R_HEAD};
         c->out = BUF(KEEP_IN);
         r = dfs_timer_new(l, on_timer, c, &c->timer);
         if (r == 0)
@@ -525,6 +595,8 @@ int dfs_conn_new(struct dfs_loop *l, struct dfs_pool *pool, const struct dfs_ser
         dfs_addr_of((struct sockaddr *)&sa, &c->local);
         c->is_unix = sa.ss_family == AF_UNIX;
     }
+    if (s->tls && !c->is_unix)
+        c->reading = R_FIRST;
     c->last_us = dfs_mono_us();
     c->req.conn = c;
     c->hooks = *hooks;
@@ -538,7 +610,7 @@ int dfs_conn_new(struct dfs_loop *l, struct dfs_pool *pool, const struct dfs_ser
 
 void dfs_conn_shutdown(struct dfs_conn *c, bool now)
 {
-    bool idle = c->reading == R_HEAD && c->in_n == c->in_at && c->writing == W_NONE;
+    bool idle = c->reading <= R_HEAD && c->in_n == c->in_at && c->writing == W_NONE;
     c->closing = true;
     if (now || idle || c->reading == R_LINGER)
         conn_die(c);
@@ -575,7 +647,10 @@ void **dfs_conn_user(struct dfs_conn *c)
 
 bool dfs_conn_proved(const struct dfs_conn *c)
 {
-    return c->auth.state == DFS_AUTH_PROVED;
+    if (plain_refused(c))
+        return false;
+    bool member = c->stream.link && c->reading > R_SHAKE; /* shown by a certificate */
+    return c->auth.state == DFS_AUTH_PROVED || (member && !c->service->secret);
 }
 
 const struct dfs_addr *dfs_conn_peer(const struct dfs_conn *c)

@@ -5,6 +5,9 @@
  * A connection handles one request at a time and lives on one loop. Everything here runs on that
  * loop's thread, save what says "any thread".
  *
+ * With service->tls, a TCP connection's first byte says whether it speaks TLS (stream.h); a handshake may take
+ * stall_ms, at most DFS_TLS_HANDSHAKE_MS, and does not fall back. What follows is the same either way.
+ *
  * How a request goes:
  *   0. QUIT and ACTIVE_TEST are answered here when the table has no row for them; AUTH_NONCE and
  *      AUTH_PROOF too, when the service has a secret.
@@ -39,6 +42,8 @@
 
 struct dfs_conn;
 struct dfs_req;
+struct dfs_stream;
+struct dfs_tls;
 
 /* A piece of content on its way in or out. From a pool with a ceiling. */
 struct dfs_block {
@@ -92,7 +97,9 @@ struct dfs_service {
     uint64_t first_ms;     /* a peer that sent nothing yet is dropped after this; 0: never */
     uint64_t stall_ms;     /* the same inside a request or an answer; 0: never */
     uint64_t idle_ms;      /* the same between requests; 0: never */
-    const struct dfs_secret *secret; /* NULL: nobody can prove anything. Outlives the service */
+    const struct dfs_secret *secret; /* NULL: nobody can prove it. Outlives the service */
+    const struct dfs_tls *tls;       /* NULL: plain only; else both, on TCP. Outlives the service */
+    bool tls_required;               /* nothing is proved on plain TCP connections */
     void (*on_open)(struct dfs_conn *c);  /* NULL allowed, as the next two */
     void (*on_close)(struct dfs_conn *c); /* after the last done(); conn->user goes here */
     /* When the header is there; an errno refuses the request (body dropped, that error answered). */
@@ -116,11 +123,11 @@ void dfs_req_reply_stream(struct dfs_req *req, uint64_t len,
 /* No answer: the connection is closed. */
 void dfs_req_drop(struct dfs_req *req);
 /*
- * No answer either: the connection's descriptor leaves the loop and is the caller's, non-blocking; for a
+ * No answer either: the connection's stream leaves the loop and is the caller's, non-blocking; for a
  * request that begins another conversation. The request is over when this returns. -EPROTO: the peer has
  * sent more than this request, which would be lost; the connection is closed.
  */
-int dfs_req_detach(struct dfs_req *req, int *ret_fd) MUST_CHECK;
+int dfs_req_detach(struct dfs_req *req, struct dfs_stream *ret) MUST_CHECK;
 
 /* --- bodies ------------------------------------------------------------------------------------ */
 
@@ -146,7 +153,7 @@ void **dfs_conn_user(struct dfs_conn *c);                   /* the service's slo
 const struct dfs_addr *dfs_conn_peer(const struct dfs_conn *c);  /* numeric; "" for Unix sockets */
 const struct dfs_addr *dfs_conn_local(const struct dfs_conn *c); /* our side of it */
 bool dfs_conn_is_unix(const struct dfs_conn *c);
-/* The peer has proved that it knows service->secret. */
+/* The peer is of the cluster: has proved that it knows service->secret; without one, by its certificate (tls.h). */
 bool dfs_conn_proved(const struct dfs_conn *c);
 /* Close once the current request (if any) is answered. For on_close-driven states, timeouts, tests. */
 void dfs_conn_close(struct dfs_conn *c);

@@ -11,9 +11,12 @@
 #define DFS_CONN_IMPL_H
 
 #include "dfscore/net/conn.h"
+#include "dfscore/net/stream.h"
 
 /* What is being read. */
 enum reading {
+    R_FIRST,   /* nothing: the first byte says whether they speak TLS */
+    R_SHAKE,   /* they do: shaking hands */
     R_HEAD,    /* nothing, or less than a header */
     R_COLLECT, /* body bytes up to c->need */
     R_HELD,    /* handle() has seen what it asked for and has not decided */
@@ -49,12 +52,12 @@ struct dfs_conn {
     struct dfs_auth auth;
     void *user;
 
-    int fd; /* -1 once dead */
+    struct dfs_stream stream; /* closed once dead */
     struct dfs_watch *watch;
     struct dfs_timer *timer;
     bool timer_armed;
     int interest;     /* what the watch is set to */
-    uint64_t last_us; /* when bytes last moved */
+    uint64_t last_us; /* when bytes last moved; R_SHAKE: when it began */
     bool heard;       /* the peer has sent a byte */
     bool dead;        /* no more I/O; the memory goes when the service has let go */
     bool closing;     /* close when the current answer is out */

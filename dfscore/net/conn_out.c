@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers: from memory, from a file, from blocks of the service. */
-#include <sys/sendfile.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
 #include "dfscore/base/clock.h"
 #include "dfscore/net/conn_impl.h"
 #include "dfscore/wire/status.h"
@@ -99,14 +95,14 @@ void dfs_req_drop(struct dfs_req *req)
     conn_advance(c);
 }
 
-int dfs_req_detach(struct dfs_req *req, int *ret_fd)
+int dfs_req_detach(struct dfs_req *req, struct dfs_stream *ret)
 {
     struct dfs_conn *c = req->conn;
     int r = c->dead ? -EPIPE : c->unread > 0 || c->in_n > c->in_pos ? -EPROTO : 0;
     if (r == 0) {
         dfs_watch_free(&c->watch); /* while the descriptor is still ours */
-        *ret_fd = c->fd;
-        c->fd = -1;
+        *ret = c->stream;
+        c->stream = (struct dfs_stream){.fd = -1};
     }
     dfs_req_drop(req);
     return r;
@@ -126,16 +122,14 @@ void conn_forget_output(struct dfs_conn *c)
     c->out_at = 0;
 }
 
-/* The kernel's answer to a send: true when bytes went out. */
+/* The stream's answer to a send: true when bytes went out. */
 static bool moved(struct dfs_conn *c, ssize_t n)
 {
     if (n > 0) {
         c->last_us = dfs_mono_us();
         return true;
     }
-    if (n < 0 && errno == EINTR)
-        return true;
-    if (n < 0 && errno == EAGAIN)
+    if (n == -EAGAIN)
         c->blocked = true;
     else
         conn_die(c);
@@ -146,16 +140,15 @@ static bool write_bytes(struct dfs_conn *c)
 {
     size_t total = DFS_HEADER_LEN + c->out.n;
     struct iovec iov[2];
-    int n_iov = 0;
+    size_t n_iov = 0;
     if (c->out_at < DFS_HEADER_LEN)
         iov[n_iov++] = (struct iovec){c->head + c->out_at, DFS_HEADER_LEN - c->out_at};
     size_t at = c->out_at > DFS_HEADER_LEN ? c->out_at - DFS_HEADER_LEN : 0;
     if (at < c->out.n)
         iov[n_iov++] = (struct iovec){c->out.p + at, c->out.n - at};
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n_iov};
-    ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | (c->left ? MSG_MORE : 0));
-    if (!moved(c, n) || n < 0)
-        return n < 0 && !c->blocked && !c->dead;
+    ssize_t n = dfs_stream_send(&c->stream, iov, n_iov, c->left > 0);
+    if (!moved(c, n))
+        return false;
     c->out_at += (size_t)n;
     if (c->out_at == total) {
         c->req.sent = c->out.n;
@@ -168,16 +161,14 @@ static bool write_file(struct dfs_conn *c)
 {
     size_t turn = 0;
     while (c->left && turn < TURN_MAX) {
-        off_t off = (off_t)c->file_off;
-        ssize_t n = sendfile(c->fd, c->file_fd, &off, (size_t)MIN(c->left, (uint64_t)FILE_STEP));
+        ssize_t n = dfs_stream_send_file(&c->stream, c->file_fd, c->file_off,
+                                         (size_t)MIN(c->left, (uint64_t)FILE_STEP));
         if (n == 0) { /* the file is shorter than we announced */
             conn_die(c);
             return true;
         }
         if (!moved(c, n))
             return false;
-        if (n < 0)
-            continue;
         c->file_off += (uint64_t)n;
         c->left -= (uint64_t)n;
         c->req.sent += (uint64_t)n;
@@ -212,7 +203,8 @@ static bool write_block(struct dfs_conn *c)
 {
     struct dfs_block *blk = c->queue[0];
     size_t n_left = (size_t)MIN((uint64_t)(blk->n - c->block_at), c->left);
-    ssize_t n = n_left ? send(c->fd, blk->p + c->block_at, n_left, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+    const struct iovec piece = {blk->p + c->block_at, n_left};
+    ssize_t n = n_left ? dfs_stream_send(&c->stream, &piece, 1, false) : 0;
     if (n_left && !moved(c, n))
         return false;
     if (n > 0) {

@@ -8,12 +8,11 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/sendfile.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/net/stream.h"
 #include "dfscore/wire/internal.h"
 #include "dfscore/wire/status.h"
 
@@ -22,7 +21,7 @@ enum { PARTS_MAX = 15, DRAIN_MAX = 64 * 1024, FILE_STEP = 1024 * 1024 };
 struct dfs_peer {
     unsigned magic;
 #define PEER_MAGIC 0x9ee2f00du
-    int fd;
+    struct dfs_stream stream;
     struct dfs_addr addr;
     uint64_t timeout_ms;
     bool broken;
@@ -49,7 +48,7 @@ static int wait_for(int fd, short events, uint64_t until_ms)
 
 static int patient(struct dfs_peer *p, short events)
 {
-    return wait_for(p->fd, events, dfs_mono_ms() + p->timeout_ms);
+    return wait_for(p->stream.fd, events, dfs_mono_ms() + p->timeout_ms);
 }
 
 static int broke(struct dfs_peer *p, int r)
@@ -153,21 +152,31 @@ static int prove(struct dfs_peer *p, const struct dfs_secret *secret)
     return r == -EINVAL || r == -EOPNOTSUPP ? -EACCES : r;
 }
 
+static int shake_hands(struct dfs_peer *p, const struct dfs_tls *tls, uint64_t until_ms)
+{
+    int r = dfs_stream_tls(&p->stream, tls, false, &p->addr);
+    while (r == 0 && (r = dfs_stream_shake(&p->stream)) == -EAGAIN)
+        r = wait_for(p->stream.fd, dfs_stream_wants_write(&p->stream) ? POLLOUT : POLLIN, until_ms);
+    return r;
+}
+
 int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, struct dfs_peer **ret)
 {
     ASSERT(opts->connect_ms > 0 && opts->timeout_ms > 0);
     struct dfs_peer *p = dfs_zalloc(sizeof(*p));
     if (!p)
         return -ENOMEM;
-    *p = (struct dfs_peer){.magic = PEER_MAGIC, .fd = -1, .addr = *addr, .timeout_ms = opts->timeout_ms};
+    *p = (struct dfs_peer){.magic = PEER_MAGIC, .stream = {.fd = -1}, .addr = *addr,
+                           .timeout_ms = opts->timeout_ms};
     uint64_t until = dfs_mono_ms() + opts->connect_ms;
-    int r = addr->host[0] == '/' ? open_unix(addr, opts, until, &p->fd)
-                                 : open_tcp(addr, opts, until, &p->fd);
-    if (r < 0) {
-        free(p);
-        return r;
-    }
-    r = opts->secret ? prove(p, opts->secret) : 0;
+    bool local = addr->host[0] == '/';
+    int r = local ? open_unix(addr, opts, until, &p->stream.fd) : open_tcp(addr, opts, until, &p->stream.fd);
+    if (r == 0 && opts->tls && !local)
+        r = shake_hands(p, opts->tls, until);
+    if (r < 0)
+        p->broken = true; /* nothing has been said that a farewell would fit */
+    else if (opts->secret)
+        r = prove(p, opts->secret);
     if (r < 0)
         dfs_peer_free(&p);
     else
@@ -184,15 +193,15 @@ void dfs_peer_free(struct dfs_peer **pp)
     if (!p->broken && !p->asked) {
         uint8_t quit[DFS_HEADER_LEN];
         dfs_header_put(&(struct dfs_header){0, DFS_CMD_QUIT, 0}, quit);
-        ssize_t sent = send(p->fd, quit, sizeof(quit), MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = dfs_stream_send(&p->stream, &(struct iovec){quit, sizeof(quit)}, 1, false);
         (void)sent; /* a courtesy: closing says the same */
     }
-    close(p->fd);
+    dfs_stream_close(&p->stream);
     p->magic = 0;
     free(p);
 }
 
-int dfs_peer_detach(struct dfs_peer **pp)
+int dfs_peer_detach(struct dfs_peer **pp, struct dfs_stream *ret)
 {
     CHECK_OBJ(*pp, PEER_MAGIC);
     if (!dfs_peer_idle(*pp)) {
@@ -200,10 +209,10 @@ int dfs_peer_detach(struct dfs_peer **pp)
         return -EPROTO;
     }
     struct dfs_peer *p = TAKE(*pp);
-    int fd = p->fd;
+    *ret = p->stream;
     p->magic = 0;
     free(p);
-    return fd;
+    return 0;
 }
 
 const struct dfs_addr *dfs_peer_addr(const struct dfs_peer *p)
@@ -223,7 +232,7 @@ bool dfs_peer_idle(const struct dfs_peer *p)
 
 int dfs_peer_fd(const struct dfs_peer *p)
 {
-    return p->fd;
+    return p->stream.fd;
 }
 
 void dfs_peer_timeout(struct dfs_peer *p, uint64_t timeout_ms)
@@ -241,10 +250,9 @@ static int write_all(struct dfs_peer *p, struct iovec *iov, size_t n, bool more)
             n--;
             continue;
         }
-        struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
-        ssize_t sent = sendmsg(p->fd, &msg, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+        ssize_t sent = dfs_stream_send(&p->stream, iov, n, more);
         if (sent < 0) {
-            int r = errno == EAGAIN ? patient(p, POLLOUT) : errno == EINTR ? 0 : -errno;
+            int r = sent == -EAGAIN ? patient(p, POLLOUT) : (int)sent;
             if (r < 0)
                 return broke(p, r);
             continue;
@@ -286,14 +294,14 @@ int dfs_peer_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct 
 int dfs_peer_send_file(struct dfs_peer *p, int fd, uint64_t off, uint64_t len)
 {
     CHECK_OBJ(p, PEER_MAGIC);
-    off_t at = (off_t)off;
     while (len && !p->broken) {
-        ssize_t n = sendfile(p->fd, fd, &at, (size_t)MIN(len, (uint64_t)FILE_STEP));
+        ssize_t n = dfs_stream_send_file(&p->stream, fd, off, (size_t)MIN(len, (uint64_t)FILE_STEP));
         if (n > 0) {
+            off += (uint64_t)n;
             len -= (uint64_t)n;
             continue;
         }
-        int r = n == 0 ? -ENODATA : errno == EAGAIN ? patient(p, POLLOUT) : errno == EINTR ? 0 : -errno;
+        int r = n == 0 ? -ENODATA : n == -EAGAIN ? patient(p, POLLOUT) : (int)n;
         if (r < 0)
             return broke(p, r);
     }
@@ -303,10 +311,10 @@ int dfs_peer_send_file(struct dfs_peer *p, int fd, uint64_t off, uint64_t len)
 static int64_t read_some(struct dfs_peer *p, void *to, size_t n)
 {
     for (;;) {
-        ssize_t got = recv(p->fd, to, n, 0);
+        ssize_t got = dfs_stream_recv(&p->stream, to, n, 0);
         if (got >= 0)
             return got;
-        int r = errno == EAGAIN ? patient(p, POLLIN) : errno == EINTR ? 0 : -errno;
+        int r = got == -EAGAIN ? patient(p, dfs_stream_wants_write(&p->stream) ? POLLOUT : POLLIN) : (int)got;
         if (r < 0)
             return broke(p, r);
     }

@@ -15,6 +15,8 @@
 #include "dfscore/wire/header.h"
 
 struct dfs_peer;
+struct dfs_stream;
+struct dfs_tls;
 
 struct dfs_peer_opts {
     uint64_t connect_ms;    /* > 0 */
@@ -22,18 +24,20 @@ struct dfs_peer_opts {
     const char *bind_ip;    /* local address; NULL: any */
     const char *congestion; /* TCP_CONGESTION; NULL: the system's */
     const struct dfs_secret *secret; /* NULL: no proof; else see dfs_peer_open */
+    const struct dfs_tls *tls; /* TCP is spoken by TLS, or not at all; NULL: plain. Outlives the peer */
 };
 
 /*
- * Connect. 0 or -errno (-ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH when the name is unknown...). With a secret
- * both sides then prove that they know it; -EACCES when one does not.
+ * Connect. 0 or -errno (-ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH when the name is unknown...). With tls the handshake
+ * is part of it, and of connect_ms; its errors are stream.h's. With a secret both sides then prove that they know
+ * it; -EACCES when one does not.
  */
 int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, struct dfs_peer **ret);
 /* Sends QUIT first when the connection is in good order. */
 void dfs_peer_free(struct dfs_peer **pp);
-/* The descriptor of an idle connection, non-blocking, for another conversation; the peer is freed. -EPROTO
- * (and closed) when it is not idle. */
-int dfs_peer_detach(struct dfs_peer **pp) MUST_CHECK;
+/* The stream of an idle connection, non-blocking, for another conversation; the peer is freed. 0; -EPROTO (and
+ * closed) when it is not idle. */
+int dfs_peer_detach(struct dfs_peer **pp, struct dfs_stream *ret) MUST_CHECK;
 const struct dfs_addr *dfs_peer_addr(const struct dfs_peer *p);
 bool dfs_peer_broken(const struct dfs_peer *p);
 /* In good order and with no answer under way: fit for the next request. */

@@ -15,7 +15,7 @@
  * connects learns nothing that secrets could be tried against. One attempt per connection.
  *
  * What it is not: the bytes that follow are neither hidden nor signed. Where somebody can change
- * packets between the servers, TLS is needed as well.
+ * packets between the servers, TLS (tls.h) is needed as well.
  *
  * How to use it. Servers: set dfs_service.secret; conn.c then answers both commands, and
  * dfs_conn_proved() says whether the peer has passed. Clients: set dfs_peer_opts.secret;

@@ -80,9 +80,9 @@ static size_t compose(struct batch *b, uint8_t count[4])
 
 static int send_batch(struct s3_store *s, struct s3_store_conn *c, struct batch *b)
 {
-    if (c->fd >= 0 && s3_store_conn_stale(c))
+    if (c->stream.fd >= 0 && s3_store_conn_stale(c))
         s3_store_conn_close(c);
-    if (c->fd < 0) {
+    if (c->stream.fd < 0) {
         int r = s3_store_connect(s, c);
         if (r < 0)
             return r;
@@ -90,7 +90,7 @@ static int send_batch(struct s3_store *s, struct s3_store_conn *c, struct batch 
     uint8_t count[4];
     size_t n = compose(b, count);
     int r = s3_store_conn_call(c, DFS_INT_PUT_BATCH, b->iov, n, NULL);
-    if (c->fd < 0) {
+    if (c->stream.fd < 0) {
         dfs_log(LOG_WARN, "dfs.batch_failed", KV_Z("group", s->group->name), KV_Z("id", s->id),
                 KV_U64("items", b->n), KV_ERR(r));
         s3_store_suspect(s, r);

@@ -15,12 +15,12 @@ enum { HEADER_LEN = 10, RESPONSE_CMD = 100, SOCKET_BUFFER = 2 * 1024 * 1024 };
 
 void s3_store_conn_init(struct s3_store_conn *c)
 {
-    *c = (struct s3_store_conn){.fd = -1, .in = BUF(DFS_BATCH_BYTES_MAX)};
+    *c = (struct s3_store_conn){.stream = {.fd = -1}, .in = BUF(DFS_BATCH_BYTES_MAX)};
 }
 
 void s3_store_conn_close(struct s3_store_conn *c)
 {
-    dfs_close_fd(&c->fd);
+    dfs_stream_close(&c->stream);
 }
 
 void s3_store_conn_fini(struct s3_store_conn *c)
@@ -60,8 +60,8 @@ void s3_store_conn_patience(struct s3_store_conn *c, uint64_t timeout_ms)
 {
     const struct timeval limit = {.tv_sec = (time_t)(timeout_ms / 1000),
                                   .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
-    int r = setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    r |= setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    int r = setsockopt(c->stream.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    r |= setsockopt(c->stream.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     ASSERT(r == 0); /* it is a socket, and these are numbers */
 }
 
@@ -76,20 +76,21 @@ static int prepare(int fd)
 
 int s3_store_conn_open(struct s3_store_conn *c, struct s3_store_dial *d)
 {
-    ASSERT(c->fd == -1);
+    ASSERT(c->stream.fd == -1);
     c->sent = false;
     bool local = d->addr.host[0] == '/';
-    if (!local && !d->secret)
+    if (!local && !d->secret && !d->tls)
         return -EACCES;
     const struct dfs_peer_opts o = {.connect_ms = MAX(d->connect_ms, 1u),
                                     .timeout_ms = MAX(d->connect_ms, 1u),
-                                    .secret = local ? NULL : d->secret};
+                                    .secret = local ? NULL : d->secret,
+                                    .tls = d->tls};
     struct dfs_peer *p = NULL;
     int r = dfs_peer_open(&d->addr, &o, &p);
     if (r == 0)
-        r = c->fd = dfs_peer_detach(&p);
-    if (r >= 0)
-        r = prepare(c->fd);
+        r = dfs_peer_detach(&p, &c->stream);
+    if (r == 0)
+        r = prepare(c->stream.fd);
     if (r == 0) {
         s3_store_conn_patience(c, d->timeout_ms);
         r = hello(c, d);
@@ -103,7 +104,7 @@ int s3_store_conn_open(struct s3_store_conn *c, struct s3_store_dial *d)
 bool s3_store_conn_stale(const struct s3_store_conn *c)
 {
     char byte;
-    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = recv(c->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
@@ -124,13 +125,9 @@ static void iov_advance(struct iovec **iov, size_t *n, size_t done)
 static int send_all(struct s3_store_conn *c, struct iovec *iov, size_t n)
 {
     while (n > 0) {
-        struct msghdr m = {.msg_iov = iov, .msg_iovlen = MIN(n, (size_t)IOV_MAX)};
-        ssize_t w = sendmsg(c->fd, &m, MSG_NOSIGNAL);
-        if (w < 0) {
-            if (errno == EINTR)
-                continue;
-            return errno == EAGAIN ? -ETIMEDOUT : -errno;
-        }
+        ssize_t w = dfs_stream_send(&c->stream, iov, MIN(n, (size_t)IOV_MAX), false);
+        if (w < 0)
+            return w == -EAGAIN ? -ETIMEDOUT : (int)w;
         c->sent = true;
         iov_advance(&iov, &n, (size_t)w);
     }
@@ -155,26 +152,36 @@ static void take_fd(struct msghdr *m, int *fd)
     }
 }
 
+/* As dfs_stream_recv, of a plain one: descriptors may come along. */
+static ssize_t recv_with(int from, void *to, size_t n, int *fd)
+{
+    union {
+        char bytes[CMSG_SPACE(4 * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec v = {to, n};
+    struct msghdr m = {.msg_iov = &v,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof(control.bytes)};
+    ssize_t got;
+    do {
+        got = recvmsg(from, &m, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return -errno;
+    take_fd(&m, fd);
+    return got;
+}
+
 static int recv_all(struct s3_store_conn *c, void *out, size_t n, int *fd)
 {
     char *p = out;
     while (n > 0) {
-        union {
-            char bytes[CMSG_SPACE(4 * sizeof(int))];
-            struct cmsghdr align;
-        } control;
-        struct iovec v = {p, n};
-        struct msghdr m = {.msg_iov = &v,
-                           .msg_iovlen = 1,
-                           .msg_control = control.bytes,
-                           .msg_controllen = sizeof(control.bytes)};
-        ssize_t got = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC);
-        if (got < 0) {
-            if (errno == EINTR)
-                continue;
-            return errno == EAGAIN ? -ETIMEDOUT : -errno;
-        }
-        take_fd(&m, fd);
+        ssize_t got = c->stream.link ? dfs_stream_recv(&c->stream, p, n, 0)
+                                     : recv_with(c->stream.fd, p, n, fd);
+        if (got < 0)
+            return got == -EAGAIN ? -ETIMEDOUT : (int)got;
         if (got == 0)
             return -ECONNRESET;
         p += got;
@@ -221,7 +228,7 @@ static int receive(struct s3_store_conn *c, int *fd)
 /* @iov[0] is left to this function. */
 static int send_request(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, size_t n)
 {
-    ASSERT(c->fd >= 0 && n > 0);
+    ASSERT(c->stream.fd >= 0 && n > 0);
     c->sent = false;
     uint64_t length = 0;
     for (size_t i = 1; i < n; i++)

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conn - a blocking connection to a storage, speaking dfscore/wire/internal.h: to its trusted
- * socket, or to its TCP port after a proof of the cluster secret.
+ * socket, or to its TCP port after a proof of the cluster secret, by TLS, or both.
  *
  * Every step has a deadline. Threads: one at a time.
  */
 #ifndef S3_DFS_CONN_H
 #define S3_DFS_CONN_H
 
-#include <sys/uio.h>
-
 #include "dfscore/base/buf.h"
-#include "dfscore/net/addr.h"
+#include "dfscore/net/stream.h"
 #include "dfscore/wire/internal.h"
 
 struct dfs_secret;
+struct dfs_tls;
 
 struct s3_store_conn {
-    int fd;        /* -1: closed */
+    struct dfs_stream stream; /* fd -1: closed */
     bool sent;     /* the last call's request may have reached the storage */
     struct buf in; /* the last answer's body */
 };
@@ -25,7 +24,8 @@ struct s3_store_conn {
 /* Whom to connect to. */
 struct s3_store_dial {
     struct dfs_addr addr;            /* a path: the trusted socket; else TCP */
-    const struct dfs_secret *secret; /* TCP; NULL: -EACCES */
+    const struct dfs_secret *secret; /* TCP; without it and without tls: -EACCES */
+    const struct dfs_tls *tls;       /* TCP; NULL: plain */
     uint64_t session;
     unsigned connect_ms; /* TCP: longest wait for a connection */
     unsigned timeout_ms; /* longest wait for the next byte to move */
@@ -50,7 +50,7 @@ bool s3_store_conn_stale(const struct s3_store_conn *c);
  * the body is in iov[1] .. iov[n - 1]; all are changed.
  * @fd: NULL, or receives the descriptor that came along (-1: none).
  * 0; the storage's status as negative errno (the connection stays usable); or a transport error,
- * after which the connection is closed and c->fd is -1.
+ * after which the connection is closed and c->stream.fd is -1.
  */
 int s3_store_conn_call(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, size_t n,
                        int *fd) MUST_CHECK;

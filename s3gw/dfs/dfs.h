@@ -17,6 +17,7 @@
 struct s3_dfs;
 struct dfs_addr;
 struct dfs_secret;
+struct dfs_tls;
 
 struct s3_dfs_store {
     struct str group;  /* "group1" */
@@ -29,6 +30,7 @@ struct s3_dfs_options {
     const struct dfs_addr *trackers;   /* used by s3_dfs_new only */
     size_t ntrackers;                  /* 0: there are the stores, at least one, and no others */
     const struct dfs_secret *secret;   /* for storages of other machines; outlives the gateway */
+    const struct dfs_tls *tls;         /* with them and trackers; NULL: plain. Outlives the gateway */
     bool spread;           /* what does not fit a bucket's group may go to another one */
     const struct s3_classes *classes; /* whose groups take nothing that was meant for another, nor
                                          send theirs elsewhere; outlives this; NULL: none */

@@ -99,7 +99,7 @@ static int take(struct reading *rd, struct attempt *a)
 {
     struct s3_store *s = a->s;
     int r = s3_store_conn_take(a->c, rd->out, rd->n);
-    if (a->c->fd < 0) {
+    if (a->c->stream.fd < 0) {
         s3_store_suspect(s, r);
         r = -EHOSTUNREACH;
     }
@@ -146,7 +146,7 @@ static int wait_once(struct reading *rd)
         if (!rd->out_now[i].s)
             continue;
         whose[n] = &rd->out_now[i];
-        p[n++] = (struct pollfd){rd->out_now[i].c->fd, POLLIN, 0};
+        p[n++] = (struct pollfd){rd->out_now[i].c->stream.fd, POLLIN, 0};
     }
     int ready = poll(p, n, patience(rd, n, dfs_mono_ms()));
     for (nfds_t i = 0; ready > 0 && i < n; i++)

@@ -120,6 +120,7 @@ static int dial(struct s3_store *s, struct s3_store_conn *c)
 {
     struct s3_store_dial to = {
         .secret = s->dfs->o.secret,
+        .tls = s->dfs->o.tls,
         .session = s->dfs->session,
         .connect_ms = s->dfs->o.connect_ms,
         .timeout_ms = s->local ? LOCAL_TIMEOUT_MS : s->dfs->o.timeout_ms,
@@ -191,8 +192,8 @@ static struct s3_store_conn *lane_take(struct s3_store *s)
     bool late = false;
     pthread_mutex_lock(&s->lock);
     for (;;) {
-        for (size_t i = 0; i < S3_LANES_MAX && !(found && found->fd >= 0); i++)
-            if (!s->taken[i] && (!found || s->lanes[i].fd >= 0))
+        for (size_t i = 0; i < S3_LANES_MAX && !(found && found->stream.fd >= 0); i++)
+            if (!s->taken[i] && (!found || s->lanes[i].stream.fd >= 0))
                 found = &s->lanes[i];
         if (found || late)
             break;
@@ -221,9 +222,9 @@ int s3_store_lane(struct s3_store *s, struct s3_store_conn **ret)
     struct s3_store_conn *c = lane_take(s);
     if (!c)
         return -EHOSTUNREACH;
-    if (c->fd >= 0 && !s->local && s3_store_conn_stale(c))
+    if (c->stream.fd >= 0 && !s->local && s3_store_conn_stale(c))
         s3_store_conn_close(c);
-    int r = c->fd < 0 ? s3_store_connect(s, c) : 0;
+    int r = c->stream.fd < 0 ? s3_store_connect(s, c) : 0;
     if (r < 0)
         s3_store_lane_give(s, c);
     else
@@ -267,7 +268,7 @@ int s3_store_ask(struct s3_store *s, uint8_t cmd, struct str body, bool repeatab
         if (r < 0)
             break;
         r = s3_store_conn_ask(c, cmd, body, fd);
-        if (c->fd >= 0)
+        if (c->stream.fd >= 0)
             break; /* an answer, of whatever kind */
         bool again = try == 0 && (repeatable || !c->sent) && r != -ETIMEDOUT;
         dfs_log(again ? LOG_DEBUG : LOG_WARN, "dfs.storage_call_failed",

@@ -361,7 +361,7 @@ static int write_frame(struct s3_upload_file *f, struct str bytes)
     memcpy(head + 16, &crc, 4);
     struct iovec iov[3] = {{NULL, 0}, {head, sizeof(head)}, {(void *)(uintptr_t)bytes.p, bytes.n}};
     r = s3_store_conn_call(c, DFS_INT_FILE_WRITE, iov, ARRAY_LEN(iov), NULL);
-    if (c->fd < 0) {
+    if (c->stream.fd < 0) {
         s3_store_suspect(f->store, r);
         r = -EHOSTUNREACH;
     }
@@ -431,7 +431,7 @@ static int commit_far(struct s3_upload_file *f, struct str ask, struct buf *id)
         return r;
     s3_store_conn_patience(c, usual + f->written / COMMIT_BYTES_A_MS);
     r = s3_store_conn_ask(c, DFS_INT_FILE_COMMIT, ask, NULL);
-    if (c->fd >= 0) {
+    if (c->stream.fd >= 0) {
         s3_store_conn_patience(c, usual);
     } else {
         s3_store_suspect(f->store, r);

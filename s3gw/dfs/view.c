@@ -186,7 +186,7 @@ int s3_view_new(struct s3_dfs *d, struct s3_view **ret)
     pthread_mutex_init(&v->lock, NULL);
     dfs_cond_init(&v->wake);
     const struct dfs_connpool_opts o = {
-        .peer = {.connect_ms = TRACKER_CONNECT_MS, .timeout_ms = TRACKER_TIMEOUT_MS},
+        .peer = {.connect_ms = TRACKER_CONNECT_MS, .timeout_ms = TRACKER_TIMEOUT_MS, .tls = d->o.tls},
         .max_idle = d->o.ntrackers,
         .hold_down_ms = TRACKER_HOLD_DOWN_MS,
     };

@@ -11,7 +11,8 @@
 
 /*
  * READER, WRITER: clients of the native protocol (native_clients, native_hosts); WRITER only while enough members
- * can take a copy. PEER: other servers. PROVED: whoever has proved the cluster secret.
+ * can take a copy. PEER: other servers. PROVED: whoever has proved the cluster secret,
+ * or shown a certificate of the cluster.
  */
 enum who { ANYBODY, READER, WRITER, PEER, PROVED };
 

@@ -57,6 +57,7 @@ static int ask(struct sto_op *op, const struct sto_member *m, struct dfs_peer **
         .timeout_ms = TIMEOUT_MS,
         .bind_ip = self.ip,
         .secret = op->s->o.secret,
+        .tls = op->s->o.tls_out,
     };
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     int r = dfs_peer_open(&addr, &net, &p);

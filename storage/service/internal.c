@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "dfscore/log/log.h"
+#include "dfscore/net/stream.h"
 #include "dfscore/wire/header.h"
 #include "dfscore/wire/status.h"
 #include "storage/service/internal_priv.h"
@@ -31,7 +32,7 @@ enum {
 
 struct conn {
     struct sto_internal *server;
-    int fd;
+    struct dfs_stream stream;
     bool tcp;                        /* descriptors cannot be passed */
     uint8_t hello[DFS_INT_HELLO_LEN]; /* tcp: the request that came before we did */
     struct conn *next, **prev; /* guarded by the server's lock */
@@ -63,14 +64,14 @@ int sto_internal_dup(int fd)
 }
 
 /* 0; -EPIPE at the end of the stream; other negative errno. @begins: the first byte may take for ever. */
-static int read_whole(int fd, void *p, size_t n, bool begins)
+static int read_whole(struct dfs_stream *s, void *p, size_t n, bool begins)
 {
     while (n > 0) {
-        ssize_t got = recv(fd, p, n, MSG_WAITALL);
-        if (got < 0 && (errno == EINTR || (errno == EAGAIN && begins)))
+        ssize_t got = dfs_stream_recv(s, p, n, MSG_WAITALL);
+        if (got == -EAGAIN && begins)
             continue;
         if (got <= 0)
-            return got == 0 ? -EPIPE : errno == EAGAIN ? -ETIMEDOUT : -errno;
+            return got == 0 ? -EPIPE : got == -EAGAIN ? -ETIMEDOUT : (int)got;
         begins = false;
         p = (char *)p + got;
         n -= (size_t)got;
@@ -78,45 +79,51 @@ static int read_whole(int fd, void *p, size_t n, bool begins)
     return 0;
 }
 
-/* @pass rides with the first byte. */
-static int send_whole(int fd, struct iovec *iov, int count, int pass)
+/* @pass rides with these bytes. As dfs_stream_send. */
+static ssize_t send_with(int fd, const struct iovec *iov, size_t count, int pass)
 {
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
-    struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-    if (pass >= 0) {
-        m.msg_control = control.bytes;
-        m.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-        h->cmsg_level = SOL_SOCKET;
-        h->cmsg_type = SCM_RIGHTS;
-        h->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(h), &pass, sizeof(int));
-    }
-    while (m.msg_iovlen > 0) {
-        ssize_t n = sendmsg(fd, &m, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
+    struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+                       .msg_iovlen = count,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof(control.bytes)};
+    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+    h->cmsg_level = SOL_SOCKET;
+    h->cmsg_type = SCM_RIGHTS;
+    h->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(h), &pass, sizeof(int));
+    ssize_t n;
+    do {
+        n = sendmsg(fd, &m, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+/* @pass, unless -1, rides with the first byte. */
+static int send_whole(struct dfs_stream *s, struct iovec *iov, size_t count, int pass)
+{
+    while (count > 0) {
+        ssize_t n = pass >= 0 ? send_with(s->fd, iov, count, pass) : dfs_stream_send(s, iov, count, false);
         if (n < 0)
-            return -errno;
-        m.msg_control = NULL;
-        m.msg_controllen = 0;
-        while (m.msg_iovlen > 0 && (size_t)n >= m.msg_iov->iov_len) {
-            n -= (ssize_t)m.msg_iov->iov_len;
-            m.msg_iov++;
-            m.msg_iovlen--;
+            return (int)n;
+        pass = -1;
+        while (count > 0 && (size_t)n >= iov->iov_len) {
+            n -= (ssize_t)iov->iov_len;
+            iov++;
+            count--;
         }
-        if (m.msg_iovlen > 0) {
-            m.msg_iov->iov_base = (char *)m.msg_iov->iov_base + n;
-            m.msg_iov->iov_len -= (size_t)n;
+        if (count > 0) {
+            iov->iov_base = (char *)iov->iov_base + n;
+            iov->iov_len -= (size_t)n;
         }
     }
     return 0;
 }
 
-static int answer(const struct conn *c, int result, struct buf *out, int pass)
+static int answer(struct conn *c, int result, struct buf *out, int pass)
 {
     if (result < 0)
         buf_reset(out);
@@ -124,7 +131,7 @@ static int answer(const struct conn *c, int result, struct buf *out, int pass)
     struct dfs_header h = {.len = out->n, .cmd = ANSWER_CMD, .status = dfs_status_byte(result)};
     dfs_header_put(&h, head);
     struct iovec iov[2] = {{head, sizeof(head)}, {out->p, out->n}};
-    return send_whole(c->fd, iov, out->n ? 2 : 1, result < 0 ? -1 : pass);
+    return send_whole(&c->stream, iov, out->n ? 2 : 1, result < 0 ? -1 : pass);
 }
 
 static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, struct str body,
@@ -153,7 +160,7 @@ static int serve_one(struct conn *c, struct sto_session **session, struct buf *i
 {
     uint8_t head[DFS_HEADER_LEN];
     struct dfs_header h;
-    int r = read_whole(c->fd, head, sizeof(head), true);
+    int r = read_whole(&c->stream, head, sizeof(head), true);
     if (r == 0)
         r = dfs_header_get(head, &h);
     if (r < 0)
@@ -165,7 +172,7 @@ static int serve_one(struct conn *c, struct sto_session **session, struct buf *i
     char *body = buf_room(in, (size_t)h.len + 1);
     if (!body)
         return buf_err(in);
-    r = read_whole(c->fd, body, (size_t)h.len, false);
+    r = read_whole(&c->stream, body, (size_t)h.len, false);
     if (r < 0)
         return r;
     r = carry_out(c, session, h.cmd, str_of(body, (size_t)h.len), out);
@@ -196,7 +203,7 @@ static void *conn_main(void *arg)
     *c->prev = c->next;
     if (c->next)
         c->next->prev = c->prev;
-    close(c->fd);
+    dfs_stream_close(&c->stream);
     free(c);
     if (--server->count == 0)
         pthread_cond_signal(&server->empty);
@@ -204,16 +211,16 @@ static void *conn_main(void *arg)
     return NULL;
 }
 
-/* Takes @fd. @hello absent: of our own listener. */
-static void start_conn(struct sto_internal *s, int fd, struct str hello)
+/* Takes @stream. @hello absent: of our own listener. */
+static void start_conn(struct sto_internal *s, struct dfs_stream *stream, struct str hello)
 {
     struct conn *c = dfs_zalloc(sizeof(*c));
     if (!c) {
-        close(fd);
+        dfs_stream_close(stream);
         return;
     }
     c->server = s;
-    c->fd = fd;
+    c->stream = *stream;
     c->tcp = hello.p != NULL;
     if (c->tcp)
         memcpy(c->hello, hello.p, sizeof(c->hello));
@@ -242,7 +249,7 @@ static void start_conn(struct sto_internal *s, int fd, struct str hello)
     pthread_attr_destroy(&detached);
     if (!room) {
         dfs_log(LOG_WARN, "internal.too_many_connections", KV_U64("max", s->max));
-        close(fd);
+        dfs_stream_close(&c->stream);
         free(c);
     }
 }
@@ -258,15 +265,16 @@ static void *accept_main(void *arg)
             break;
         int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
-            start_conn(s, fd, STR_NULL);
+            start_conn(s, &(struct dfs_stream){.fd = fd}, STR_NULL);
         else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
             (void)poll(&p[1], 1, 100); /* wait for a descriptor instead of spinning */
     }
     return NULL;
 }
 
-void sto_internal_adopt(struct sto_internal *s, int fd, struct str hello)
+void sto_internal_adopt(struct sto_internal *s, struct dfs_stream *stream, struct str hello)
 {
+    int fd = stream->fd;
     CHECK_OBJ(s, INTERNAL_MAGIC);
     ASSERT(hello.n == DFS_INT_HELLO_LEN);
     const struct timeval limit = {.tv_sec = (time_t)(s->stall_ms / 1000),
@@ -274,7 +282,7 @@ void sto_internal_adopt(struct sto_internal *s, int fd, struct str hello)
     const int on = 1, idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_EVERY_S, tries = KEEPALIVE_TRIES;
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) {
-        close(fd);
+        dfs_stream_close(stream);
         return;
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
@@ -284,7 +292,7 @@ void sto_internal_adopt(struct sto_internal *s, int fd, struct str hello)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    start_conn(s, fd, hello);
+    start_conn(s, stream, hello);
 }
 
 static int listen_at(struct sto_internal *s, const char *path)
@@ -345,7 +353,7 @@ void sto_internal_stop(struct sto_internal **sp)
         pthread_join(s->thread, NULL);
     pthread_mutex_lock(&s->lock);
     for (struct conn *c = s->conns; c; c = c->next)
-        (void)shutdown(c->fd, SHUT_RDWR);
+        (void)shutdown(c->stream.fd, SHUT_RDWR);
     while (s->count > 0)
         pthread_cond_wait(&s->empty, &s->lock);
     pthread_mutex_unlock(&s->lock);

@@ -4,7 +4,7 @@
  * and on connections of the TCP port that the service hands over.
  *
  * Trust: the socket file has mode 0600 and lies in a directory of ours, so only the same user gets in. What
- * the service hands over has proved the cluster secret.
+ * the service hands over has proved the cluster secret, or shown the cluster's certificate.
  * Threads: one listener, one blocking thread per connection, at most max_connections.
  */
 #ifndef STO_INTERNAL_H
@@ -12,6 +12,7 @@
 
 #include "dfscore/base/str.h"
 
+struct dfs_stream;
 struct sto_copies;
 struct sto_store;
 struct sto_mirrors;
@@ -30,10 +31,10 @@ struct sto_internal_options {
 /* Listens when it returns 0. Negative errno otherwise. */
 int sto_internal_start(const struct sto_internal_options *o, struct sto_internal **ret) MUST_CHECK;
 /*
- * Take over a TCP connection that has proved the cluster secret and said HELLO; @hello is that request's
- * body, answered here. Takes @fd in any case.
+ * Take over a TCP connection, plain or TLS, that has proved to be of the cluster and said HELLO; @hello is that
+ * request's body, answered here. Takes @stream in any case.
  */
-void sto_internal_adopt(struct sto_internal *s, int fd, struct str hello);
+void sto_internal_adopt(struct sto_internal *s, struct dfs_stream *stream, struct str hello);
 /* Closes all connections, waits for their threads, removes the socket file. */
 void sto_internal_stop(struct sto_internal **sp);
 

@@ -181,7 +181,7 @@ bool sto_from_peer(const struct dfs_req *req)
 {
     struct sto_service *s = sto_service_of(req);
     const struct dfs_addr *peer = dfs_conn_peer(req->conn);
-    if (s->o.secret)
+    if (s->o.secret || s->o.tls_required || dfs_conn_proved(req->conn))
         return dfs_conn_proved(req->conn);
     return sto_members_has_ip(s->o.members, peer->host) ||
            (s->o.peers && allowed(s->o.peers, peer->host));

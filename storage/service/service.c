@@ -2,6 +2,7 @@
 #include "storage/service/service.h"
 
 #include "dfscore/log/log.h"
+#include "dfscore/net/stream.h"
 #include "dfscore/wire/internal.h"
 #include "storage/service/internal.h"
 #include "storage/service/op.h"
@@ -67,6 +68,8 @@ static int start(struct sto_service *s)
         .stall_ms = s->o.stall_ms,
         .admit = sto_command_admit,
         .secret = s->o.secret,
+        .tls = s->o.tls,
+        .tls_required = s->o.tls_required,
         .on_close = sto_sync_close,
     };
     struct dfs_listen_opts lo = {
@@ -99,14 +102,14 @@ void sto_handle_hello(struct dfs_req *req)
 {
     struct sto_internal *internal = sto_service_of(req)->o.internal;
     char hello[DFS_INT_HELLO_LEN];
-    int fd;
+    struct dfs_stream stream;
     if (!internal) {
         dfs_req_reply(req, -EOPNOTSUPP, STR_NULL);
         return;
     }
     memcpy(hello, req->body.p, sizeof(hello));
-    if (dfs_req_detach(req, &fd) == 0)
-        sto_internal_adopt(internal, fd, str_of(hello, sizeof(hello)));
+    if (dfs_req_detach(req, &stream) == 0)
+        sto_internal_adopt(internal, &stream, str_of(hello, sizeof(hello)));
 }
 
 uint16_t sto_service_port(const struct sto_service *s)

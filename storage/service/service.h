@@ -29,7 +29,10 @@ struct sto_service_options {
     const struct dfs_allow *native_hosts; /* which of them; NULL: all that may connect. Outlives the service */
     bool may_remove_s3;              /* FastDFS clients may change and delete files of gateways */
     const struct dfs_secret *secret; /* NULL: none. Outlives the service */
-    struct sto_internal *internal;   /* serves gateways that have proved the secret; NULL: nobody does.
+    const struct dfs_tls *tls;       /* NULL: none. Outlives the service */
+    bool tls_required;               /* server commands only by TLS */
+    const struct dfs_tls *tls_out;   /* when other members are asked; NULL: plain */
+    struct sto_internal *internal;   /* serves gateways that have proved to be one; NULL: nobody does.
                                         Outlives the service */
     struct sto_store *store;         /* outlives the service */
     struct sto_members *members;     /* outlives the service */

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 
+from authority import Authority
 from cluster import BUILD, Cluster, sanitizer_env, wait_until, wrapper
 from nativecluster import ACTIVE, START_S, Connection, Program, Refused, Storage, call, field, free_port
 
@@ -54,9 +55,10 @@ class S3Cluster:
     endpoint = Cluster.endpoint
 
     def __init__(self, trackers=1, groups=1, members=3, local=(), settings="", trust=True, tracker_settings="",
-                 storage_ids=""):
+                 storage_ids="", tls=None):
         """@local: (group, member) pairs whose Unix-domain socket the gateway is given. Without @trust servers have no
         secret and take everybody on 127.x for one of them, and no gateway of another machine is served.
+        @tls: value of cluster_tls; all have certificates then, of self.authority.
         @storage_ids: a storage_ids.conf, PORT<g> standing for the port of group g's storages; servers are named by it."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="s3c-"))
         self.access_key, self.secret_key = "root" + secrets.token_hex(8), secrets.token_urlsafe(30)
@@ -64,6 +66,8 @@ class S3Cluster:
         self.secret.write_text(secrets.token_hex(32) + "\n")
         self.secret.chmod(0o600)
         trust_line = f"cluster_secret_file = {self.secret}" if trust else ""
+        self.authority = Authority(self.folder) if tls else None
+        self.tls_mode = tls
         self.port = 0
         self.programs = []
         ports = []
@@ -102,13 +106,17 @@ class S3Cluster:
                 (tracker.folder / "storage_ids.conf").write_text(storage_ids)
         self.settings = settings
         self.gateway_lines = lines + sockets
+        self.gateway_trust = self.authority.conf_lines("gateway") if tls else ""
+        if trust or not tls:
+            self.gateway_trust += f"cluster_secret_file = {self.secret}"
         self.gateway = self._gateway()
 
     def _program(self, name, folder, text):
         place = self.folder / folder
         place.mkdir()
         conf = place / "conf"
-        conf.write_text(f"base_path = {place}\n" + "\n".join(line.strip() for line in text.splitlines()) + "\n")
+        tls = self.authority.conf_lines(folder, self.tls_mode) if self.authority else ""
+        conf.write_text(f"base_path = {place}\n" + "\n".join(line.strip() for line in text.splitlines()) + "\n" + tls)
         program = Program(name, conf, place)
         self.programs.append(program)
         return program
@@ -120,7 +128,7 @@ class S3Cluster:
         conf.write_text(f"""listen = 127.0.0.1:0
 index_path = {place}/index
 admin_socket = {place}/admin.sock
-cluster_secret_file = {self.secret}
+{self.gateway_trust}
 storage_hold_down = 300ms
 {self.gateway_lines}{self.settings}
 """)

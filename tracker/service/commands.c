@@ -149,7 +149,8 @@ static void handle(struct dfs_req *req)
         dfs_req_drop(req);
         return;
     }
-    if (srv->commands->service.secret)
+    const struct dfs_service *service = &srv->commands->service;
+    if (service->secret || service->tls_required || dfs_conn_proved(req->conn))
         s->server = s->named && dfs_conn_proved(req->conn);
     int r = trk_dispatch(srv, s, req->command->cmd, req->body, &out, &wait);
     if (r < 0)
@@ -184,7 +185,7 @@ static void on_open(struct dfs_conn *c)
     s->peer_port = peer->port;
     s->named = dfs_text_set(s->peer_ip, sizeof(s->peer_ip), str_c(peer->host)) == 0 &&
                dfs_text_set(s->local_ip, sizeof(s->local_ip), str_c(local->host)) == 0;
-    s->server = s->named && is_server(srv->commands, c); /* with a secret: see handle() */
+    s->server = s->named && is_server(srv->commands, c); /* with a secret or TLS: see handle() */
     trk_session_open(srv, s);
 }
 
@@ -221,6 +222,8 @@ int trk_commands_new(struct trk_server *srv, const struct trk_commands_opts *o,
         .first_ms = o->stall_ms,
         .stall_ms = o->stall_ms,
         .secret = o->secret,
+        .tls = o->tls,
+        .tls_required = o->tls_required,
         .on_open = on_open,
         .on_close = on_close,
     };

@@ -14,6 +14,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/net/listener.h"
 #include "dfscore/net/peer.h"
+#include "dfscore/net/stream.h"
 
 enum {
     ECHO = 1,
@@ -192,9 +193,11 @@ static void proved(struct dfs_req *req)
 
 static void detach(struct dfs_req *req)
 {
-    AUTO(dfs_close_fd) int fd = -1;
-    if (dfs_req_detach(req, &fd) == 0)
-        ASSERT(send(fd, "d", 1, MSG_NOSIGNAL) == 1);
+    struct dfs_stream s;
+    if (dfs_req_detach(req, &s) < 0)
+        return;
+    ASSERT(send(s.fd, "d", 1, MSG_NOSIGNAL) == 1);
+    dfs_stream_close(&s);
 }
 
 static const struct dfs_command commands[] = {

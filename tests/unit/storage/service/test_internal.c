@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The trusted socket from a gateway's point of view: real frames, real descriptors. */
+#include "dfscore/net/stream.h"
 #include "storage/service/internal.h"
 
 #include <fcntl.h>
@@ -355,7 +356,7 @@ static int adopt(struct fixture *f, uint64_t session)
     AUTO(buf_free) struct buf hello = BUF(64);
     buf_u32(&hello, DFS_INTERNAL_VERSION);
     buf_u64(&hello, session);
-    sto_internal_adopt(f->server, pair[1], buf_str(&hello));
+    sto_internal_adopt(f->server, &(struct dfs_stream){.fd = pair[1]}, buf_str(&hello));
     assert_int_equal(receive(f, pair[0]), 0);
     return pair[0];
 }
