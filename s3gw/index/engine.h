@@ -18,6 +18,7 @@
 #include "s3gw/index/usage.h"
 
 struct s3_cache;
+struct s3_hot;
 
 struct s3_iter_ops {
     bool (*valid)(struct s3_iter *it);
@@ -72,6 +73,7 @@ struct s3_index { /* first member of every engine's state */
 #define S3_INDEX_MAGIC 0x1d3cafe5u
     const struct s3_engine_ops *ops;
     struct s3_cache *cache;
+    struct s3_hot *hot;
 
     /* Owner: the committer. */
     int64_t time_ms; /* s3_tx_now(): never goes back */

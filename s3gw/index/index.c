@@ -13,6 +13,7 @@
 #include "dfscore/base/clock.h"
 #include "s3gw/index/cache.h"
 #include "s3gw/index/engine.h"
+#include "s3gw/index/hot.h"
 
 enum {
     BATCH_UPDATES = 256,
@@ -29,7 +30,17 @@ int s3_index_get(struct s3_index *x, struct str key, enum s3_read how, struct bu
 {
     CHECK_OBJ(x, S3_INDEX_MAGIC);
     ASSERT(key.n > 0);
-    return x->ops->get(x, key, how, value);
+    if (!s3_hot_kind(key))
+        return x->ops->get(x, key, how, value);
+    struct s3_hot_look look;
+    int r = s3_hot_get(x->hot, key, value, &look);
+    if (r != -ENOENT)
+        return r;
+    size_t before = value->n;
+    r = x->ops->get(x, key, how, value);
+    if (r == 0)
+        s3_hot_put(x->hot, &look, key, str_from(buf_str(value), before));
+    return r;
 }
 
 static struct str behind_own_rows(struct str from)
@@ -93,14 +104,16 @@ int s3_tx_get(struct s3_tx *tx, struct str key, struct buf *value)
     return tx->x->ops->tx_get(tx->x, key, value);
 }
 
-static bool write_begins(struct s3_tx *tx, size_t bytes)
+static bool write_begins(struct s3_tx *tx, struct str key, size_t bytes)
 {
     if (tx->err < 0)
         return false;
     if (!tx->wrote)
         tx->x->ops->mark(tx->x);
     tx->wrote = true;
-    tx->x->batch_bytes += bytes;
+    tx->x->batch_bytes += key.n + bytes;
+    if (s3_hot_kind(key))
+        s3_hot_changes(tx->x->hot, key);
     return true;
 }
 
@@ -109,14 +122,14 @@ void s3_tx_put(struct s3_tx *tx, struct str key, struct str value)
     ASSERT(key.n > 0 && key.p[0] != '\0');
     if (value.n > S3_INDEX_VALUE_MAX)
         tx->err = tx->err < 0 ? tx->err : -E2BIG;
-    if (write_begins(tx, key.n + value.n))
+    if (write_begins(tx, key, value.n))
         tx->err = tx->x->ops->tx_put(tx->x, key, value);
 }
 
 void s3_tx_del(struct s3_tx *tx, struct str key)
 {
     ASSERT(key.n > 0 && key.p[0] != '\0');
-    if (write_begins(tx, key.n))
+    if (write_begins(tx, key, 0))
         tx->err = tx->x->ops->tx_del(tx->x, key);
 }
 
@@ -242,6 +255,7 @@ static struct s3_update *run_batch(struct s3_index *x, struct s3_update *list)
     else
         x->ops->abandon(x);
     s3_usage_forget(x);
+    s3_hot_end(x->hot);
     if (cached_rows)
         s3_cache_clear(x->cache);
     for (; n > 0; n--) {
@@ -358,6 +372,8 @@ int s3_index_init(struct s3_index *x, const struct s3_engine_ops *ops)
     pthread_mutex_init(&x->lock, NULL);
     dfs_cond_init(&x->wake);
     int r = s3_usage_batch_new(&x->usage);
+    if (r == 0)
+        r = s3_hot_new(&x->hot);
     return r < 0 ? r : s3_cache_new(&x->cache);
 }
 
@@ -400,6 +416,7 @@ void s3_index_fini(struct s3_index *x)
         x->running = false;
     }
     s3_cache_free(&x->cache);
+    s3_hot_free(&x->hot);
     s3_usage_batch_free(&x->usage);
     pthread_cond_destroy(&x->wake);
     pthread_mutex_destroy(&x->lock);

@@ -25,6 +25,8 @@
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
+#include "s3gw/index/cache.h"
+#include "s3gw/index/hot.h"
 #include "s3gw/index/rocksdb_options.h"
 
 enum {
@@ -360,6 +362,8 @@ static void rocks_heal(struct s3_index *x)
     if (k->db)
         rocksdb_close(TAKE(k->db));
     int r = open_db(k, &k->db);
+    s3_cache_clear(x->cache); /* what failed may have happened after all */
+    s3_hot_clear(x->hot);
     pthread_rwlock_unlock(&k->gate);
     if (r == 0) {
         k->failed = false;

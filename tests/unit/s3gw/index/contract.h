@@ -7,6 +7,7 @@
 #define TEST_INDEX_CONTRACT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "s3gw/index/index.h"
@@ -283,6 +284,55 @@ static void updates_of_many_threads_are_serial(void **state)
     assert_int_equal(rd_u64(&rd), CROWD * (ROUNDS - (ROUNDS + 2) / 3));
 }
 
+/* Rows that are read again and again are kept in memory (hot.h): never the old one after the new. */
+enum { REWRITES = 500 };
+
+struct watch {
+    struct s3_index *x;
+    _Atomic uint32_t told; /* the last value whose writer was told */
+    bool went_back;
+};
+
+static void *watch_row(void *arg)
+{
+    struct watch *w = arg;
+    uint32_t seen = 0;
+    while (seen < REWRITES && !w->went_back) {
+        uint32_t told = atomic_load(&w->told);
+        AUTO(buf_free) struct buf v = BUF(64);
+        uint32_t now = 0;
+        if (s3_index_get(w->x, STR("orow"), S3_READ_ANY, &v) == 0) {
+            struct rd rd = rd_of(buf_str(&v));
+            now = rd_u32(&rd);
+        }
+        w->went_back = now < seen || now < told;
+        seen = now;
+    }
+    return NULL;
+}
+
+static void a_row_read_often_never_goes_back(void **state)
+{
+    (void)state;
+    AUTO(s3_index_close) struct s3_index *x = open_engine();
+    struct watch w[2] = {{.x = x}, {.x = x}};
+    pthread_t t[2];
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, watch_row, &w[i]), 0);
+    for (uint32_t n = 1; n <= REWRITES; n++) {
+        AUTO(buf_free) struct buf v = BUF(64);
+        buf_u32(&v, n);
+        const struct change c = {STR("orow"), buf_str(&v)};
+        assert_int_equal(apply(x, &c, 1), 0);
+        for (size_t i = 0; i < 2; i++)
+            atomic_store(&w[i].told, n);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        pthread_join(t[i], NULL);
+        assert_false(w[i].went_back);
+    }
+}
+
 struct told {
     struct s3_index *x;
     struct s3_update u;
@@ -431,6 +481,7 @@ static void random_updates_agree_with_a_model(void **state)
         cmocka_unit_test(an_iterator_sees_one_state),                                              \
         cmocka_unit_test(an_update_sees_its_own_writes), cmocka_unit_test(sequence_numbers_rise),  \
         cmocka_unit_test(updates_of_many_threads_are_serial),                                      \
+        cmocka_unit_test(a_row_read_often_never_goes_back),                                        \
         cmocka_unit_test(each_of_a_batch_is_told_its_own_result_when_visible),                     \
         cmocka_unit_test(random_updates_agree_with_a_model)
 
