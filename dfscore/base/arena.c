@@ -13,14 +13,24 @@ enum { BLOCK_BYTES = 4096 - 64 };
 
 void arena_init(struct arena *a, size_t max)
 {
-    *a = (struct arena){NULL, 0, 0, max};
+    *a = (struct arena){.max = max};
+}
+
+void arena_lend(struct arena *a, void *p, size_t n)
+{
+    struct arena_block *b = p;
+    ASSERT(!a->blocks && n > sizeof(*b) && (uintptr_t)p % 16 == 0);
+    b->next = NULL;
+    b->size = n - sizeof(*b);
+    a->blocks = a->lent = b;
 }
 
 void arena_fini(struct arena *a)
 {
     while (a->blocks) {
         struct arena_block *next = a->blocks->next;
-        free(a->blocks);
+        if (a->blocks != a->lent)
+            free(a->blocks);
         a->blocks = next;
     }
     arena_init(a, a->max);

@@ -16,9 +16,13 @@ struct arena {
     size_t used;                /* bytes handed out from the newest block */
     size_t total;               /* bytes taken from the heap; total <= max */
     size_t max;
+    void *lent; /* the block that is not ours to free; NULL: none */
 };
 
 void arena_init(struct arena *a, size_t max);
+/* Of an empty arena: what is allocated first lies in these @n bytes, which are free again after arena_fini().
+ * They are aligned to 16. */
+void arena_lend(struct arena *a, void *p, size_t n);
 void arena_fini(struct arena *a);                              /* idempotent */
 void *arena_alloc(struct arena *a, size_t n) MUST_CHECK;       /* zeroed; NULL: no memory, or at max */
 /* Copies end in a NUL that n does not count. p == NULL: no memory. */

@@ -15,17 +15,7 @@ void buf_reset(struct buf *b)
     b->err = 0;
 }
 
-int buf_err(const struct buf *b)
-{
-    return b->err;
-}
-
-struct str buf_str(const struct buf *b)
-{
-    return (struct str){b->p ? b->p : "", b->n};
-}
-
-char *buf_room(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
     if (b->err)
         return NULL;
@@ -52,25 +42,6 @@ void buf_used(struct buf *b, size_t n)
 {
     ASSERT(n <= b->cap - b->n);
     b->n += n;
-}
-
-void buf_add(struct buf *b, const void *p, size_t n)
-{
-    char *to = n ? buf_room(b, n) : NULL;
-    if (!to)
-        return;
-    memcpy(to, p, n);
-    b->n += n;
-}
-
-void buf_adds(struct buf *b, struct str s)
-{
-    buf_add(b, s.p, s.n);
-}
-
-void buf_addc(struct buf *b, char c)
-{
-    buf_add(b, &c, 1);
 }
 
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap)

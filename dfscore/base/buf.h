@@ -24,15 +24,38 @@ struct buf {
 
 void buf_free(struct buf *b);                   /* gives the bytes back; b is empty and usable again */
 void buf_reset(struct buf *b);                  /* forget content and error, keep the memory */
-int buf_err(const struct buf *b);
-struct str buf_str(const struct buf *b);        /* a view, valid until the next change */
-void buf_add(struct buf *b, const void *p, size_t n);
-void buf_adds(struct buf *b, struct str s);
-void buf_addc(struct buf *b, char c);
+static inline int buf_err(const struct buf *b)
+{
+    return b->err;
+}
+static inline struct str buf_str(const struct buf *b) /* a view, valid until the next change */
+{
+    return str_of(b->p ? b->p : "", b->n);
+}
+char *buf_grow(struct buf *b, size_t n); /* buf_room() when the memory at hand does not do */
+/* Room for @n more bytes: their place, or NULL (error noted). Then buf_used(b, how many written). */
+static inline char *buf_room(struct buf *b, size_t n)
+{
+    return b->err == 0 && n <= b->cap - b->n ? b->p + b->n : buf_grow(b, n);
+}
+static inline void buf_add(struct buf *b, const void *p, size_t n)
+{
+    char *to = n ? buf_room(b, n) : NULL;
+    if (!to)
+        return;
+    memcpy(to, p, n);
+    b->n += n;
+}
+static inline void buf_adds(struct buf *b, struct str s)
+{
+    buf_add(b, s.p, s.n);
+}
+static inline void buf_addc(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
+}
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
-/* Room for @n more bytes: their place, or NULL (error noted). Then buf_used(b, how many written). */
-char *buf_room(struct buf *b, size_t n);
 void buf_used(struct buf *b, size_t n);
 /* Integers, big endian, as records and wire messages have them. */
 void buf_u8(struct buf *b, uint8_t v);

@@ -1,23 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dfscore/base/str.h"
 
-#include <strings.h>
-
-struct str str_c(const char *z)
-{
-    return z ? (struct str){z, strlen(z)} : STR_NULL;
-}
-
-bool str_eq(struct str a, struct str b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-bool str_ieq(struct str a, struct str b)
-{
-    return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
-}
-
 int str_cmp(struct str a, struct str b)
 {
     size_t n = MIN(a.n, b.n);
@@ -27,31 +10,9 @@ int str_cmp(struct str a, struct str b)
     return a.n < b.n ? -1 : a.n > b.n;
 }
 
-bool str_starts(struct str s, struct str prefix)
-{
-    return s.n >= prefix.n && str_eq(str_head(s, prefix.n), prefix);
-}
-
-bool str_istarts(struct str s, struct str prefix)
-{
-    return s.n >= prefix.n && str_ieq(str_head(s, prefix.n), prefix);
-}
-
 bool str_ends(struct str s, struct str suffix)
 {
     return s.n >= suffix.n && str_eq(str_from(s, s.n - suffix.n), suffix);
-}
-
-struct str str_from(struct str s, size_t at)
-{
-    if (at >= s.n)
-        return (struct str){s.p ? s.p + s.n : NULL, 0};
-    return (struct str){s.p + at, s.n - at};
-}
-
-struct str str_head(struct str s, size_t n)
-{
-    return (struct str){s.p, MIN(s.n, n)};
 }
 
 struct str str_trim(struct str s)
@@ -125,13 +86,13 @@ int str_u64(struct str s, uint64_t max, uint64_t *ret)
 
 int str_hexval(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    static const uint8_t one_more[256] = {
+        /* than the value: 0 is no digit */
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
+    return one_more[(uint8_t)c] - 1;
 }
 
 int str_hex64(struct str s, uint64_t *ret)

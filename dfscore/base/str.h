@@ -7,6 +7,8 @@
 #ifndef DFS_STR_H
 #define DFS_STR_H
 
+#include <strings.h>
+
 #include "dfscore/base/base.h"
 
 struct str {
@@ -20,19 +22,43 @@ struct str {
 #define STR_F "%.*s"
 #define STR_A(s) (int)(s).n, (s).p ? (s).p : ""
 
-struct str str_c(const char *z);                 /* NULL gives STR_NULL */
+/* The short ones stand here: judging the head of a request is little else. */
 static inline struct str str_of(const void *p, size_t n)
 {
     return (struct str){p, n};
 }
-bool str_eq(struct str a, struct str b);
-bool str_ieq(struct str a, struct str b);        /* ASCII letters without case */
+static inline struct str str_c(const char *z) /* NULL gives STR_NULL */
+{
+    return z ? str_of(z, strlen(z)) : STR_NULL;
+}
+static inline bool str_eq(struct str a, struct str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+/* ASCII letters without case. */
+static inline bool str_ieq(struct str a, struct str b)
+{
+    return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
+}
 int str_cmp(struct str a, struct str b);         /* byte order, shorter first */
-bool str_starts(struct str s, struct str prefix);
-bool str_istarts(struct str s, struct str prefix);
+static inline struct str str_head(struct str s, size_t n) /* at most the first n bytes */
+{
+    return str_of(s.p, MIN(s.n, n));
+}
+static inline struct str str_from(struct str s, size_t at) /* tail from @at; empty when beyond */
+{
+    size_t skip = MIN(s.n, at);
+    return str_of(s.p ? s.p + skip : NULL, s.n - skip);
+}
+static inline bool str_starts(struct str s, struct str prefix)
+{
+    return s.n >= prefix.n && str_eq(str_head(s, prefix.n), prefix);
+}
+static inline bool str_istarts(struct str s, struct str prefix)
+{
+    return s.n >= prefix.n && str_ieq(str_head(s, prefix.n), prefix);
+}
 bool str_ends(struct str s, struct str suffix);
-struct str str_from(struct str s, size_t at);    /* tail from @at; empty when beyond */
-struct str str_head(struct str s, size_t n);     /* at most the first n bytes */
 struct str str_trim(struct str s);               /* blanks and tabs off both ends */
 size_t str_find(struct str s, struct str what);  /* offset, or SIZE_MAX */
 size_t str_chr(struct str s, char c);            /* offset, or SIZE_MAX */

@@ -23,18 +23,16 @@ enum {
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '-')
-        return 62;
-    return c == '_' ? 63 : -1;
-}
+/* One more than the value of a character of the alphabet; 0: it is none. */
+static const uint8_t one_more[256] = {
+    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
+    ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+    ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+    ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+    ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+    ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+    ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['-'] = 63, ['_'] = 64};
 
 /* @chars characters to @n bytes without padding; bits left over must be 0 so that ids are unique. */
 static bool base64_decode(const char *text, size_t chars, uint8_t *out, size_t n)
@@ -43,10 +41,10 @@ static bool base64_decode(const char *text, size_t chars, uint8_t *out, size_t n
     unsigned bits = 0;
     size_t at = 0;
     for (size_t i = 0; i < chars; i++) {
-        int v = base64_value(text[i]);
-        if (v < 0)
+        unsigned v = one_more[(uint8_t)text[i]];
+        if (v == 0)
             return false;
-        acc = (acc << 6 | (uint32_t)v) & 0xFFFFFF;
+        acc = (acc << 6 | (v - 1)) & 0xFFFFFF;
         bits += 6;
         if (bits >= 8 && at < n) {
             bits -= 8;
@@ -94,7 +92,7 @@ static bool alnum(char c)
 static bool name_chars(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (!alnum(s.p[i]) && s.p[i] != '.' && s.p[i] != '_' && s.p[i] != '-')
+        if (!one_more[(uint8_t)s.p[i]] && s.p[i] != '.')
             return false;
     return true;
 }

@@ -45,6 +45,8 @@ static bool subresource_given(const struct s3_req *q, const struct s3_op *op)
 {
     if (!op->subresource)
         return true;
+    if (q->nparams == 0)
+        return false;
     struct str rest = str_c(op->subresource), piece;
     while (str_split(&rest, '&', &piece)) {
         struct str name, value;

@@ -25,6 +25,13 @@
 enum {
     DRAIN_MAX = 16 * 1024 * 1024, /* a refused body up to this is read away, so that the connection
                                      and the answer survive; beyond, the connection is closed */
+    FIRST_BYTES = 4096 - 512,     /* of the request's arena; as much as most requests need */
+};
+
+/* An exchange and the beginning of its arena: one piece of memory a request. */
+struct exchange_block {
+    struct s3_exchange x; /* first */
+    _Alignas(16) unsigned char first[FIRST_BYTES];
 };
 
 /* ---- birth and death ---- */
@@ -38,9 +45,11 @@ static int fd_of(struct MHD_Connection *conn)
 
 void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *conn)
 {
-    struct s3_exchange *x = dfs_zalloc(sizeof(*x));
-    if (!x)
+    struct exchange_block *block = dfs_alloc(sizeof(*block));
+    if (!block)
         return NULL;
+    struct s3_exchange *x = &block->x;
+    *x = (struct s3_exchange){0};
     x->http = http;
     x->conn = conn;
     x->fd = fd_of(conn);
@@ -49,6 +58,7 @@ void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *con
     x->out.fd = -1;
     x->whole = BUF(S3_BODY_WHOLE_MAX);
     s3_req_init(&x->req);
+    arena_lend(&x->req.arena, block->first, sizeof(block->first));
     x->req.owner = x;
     x->req.gw = x->http->gw;
     x->req.tls = x->http->tls;
