@@ -36,8 +36,8 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "repeated, one per group. Content goes by descriptor then, not over the network. Without\n"
               "tracker_server these are all the storages there are."),
     CONF_LIST(C, trackers, "tracker_server", 0, 16, CONF_RESTART,
-              "host:port of a tracker of the cluster, one line each: groups and storages are learned from\n"
-              "them, and reached over TCP."),
+              "host:port or [ipv6]:port of a tracker of the cluster, one line each: groups and storages are\n"
+              "learned from them, and reached over TCP."),
     CONF_STR(C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
              "File with the secret that storages of other machines ask for (mode 0600; the same as theirs).\n"
              "tracker_server needs it, or cluster_tls_cert."),

@@ -209,6 +209,11 @@ static int learn_identity(struct app *a)
         AUTO(buf_free) struct buf text = BUF(STO_PARAMS_TEXT_MAX);
         int r = sto_tracker_discover(&a->ask, (uint16_t)a->conf.port, a->conf.server_id,
                                      &a->params, &text, &a->identity);
+        if (r == 0 && strchr(a->identity.ip, ':') && !(a->params.use_storage_id && a->params.id_in_name)) {
+            dfs_log(LOG_ERROR, "storage.address_does_not_fit_names", KV_Z("ip", a->identity.ip),
+                    KV_Z("needed", "use_storage_id = true and id_type_in_filename = id in tracker.conf"));
+            return -EAFNOSUPPORT;
+        }
         if (r == 0 && a->identity.join_time_s == 0)
             a->identity.join_time_s = dfs_now_s();
         if (r == 0)

@@ -14,13 +14,14 @@ static const struct dfs_conf_row rows[] = {
     CONF_STR(C, bind_addr, "bind_addr", "127.0.0.1", 0, 45, CONF_RESTART,
              "Address to listen on, and the source of connections to trackers and peers.\n"
              "Loopback unless you say otherwise; empty or 0.0.0.0 is every address of the machine.\n"
-             "Beyond loopback, allow_hosts must say who may connect."),
+             "Beyond loopback, allow_hosts must say who may connect. An IPv6 address needs trackers with\n"
+             "use_storage_id = true and id_type_in_filename = id: file names have no room for it."),
     CONF_INT(C, port, "port", "23000", 0, 65535, NULL, CONF_RESTART,
              "TCP port; 0 picks a free one, printed in the ready line."),
     CONF_STR(C, server_id, "server_id", "", 0, 15, CONF_RESTART,
              "Number of this server in storage_ids.conf; empty: the tracker finds it by address."),
     CONF_LIST(C, tracker_server, "tracker_server", 1, 16, CONF_RESTART,
-              "host:port of a tracker; one line each."),
+              "host:port or [ipv6]:port of a tracker; one line each."),
     CONF_INT(C, store_path_count, "store_path_count", "1", 1, 256, NULL, CONF_RESTART,
              "Number of store paths (disks)."),
     CONF_LIST(C, store_path, "store_path#", 0, 256, CONF_RESTART,

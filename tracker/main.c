@@ -83,7 +83,12 @@ static int load_ids(struct tracker *t, struct buf *err)
     if (file[0] != '/' && slash)
         buf_add(&path, t->conf_path, (size_t)(slash - t->conf_path) + 1);
     buf_add(&path, file, strlen(file) + 1);
-    return buf_err(&path) ? buf_err(&path) : trk_ids_load(path.p, &t->ids, err);
+    int r = buf_err(&path) ? buf_err(&path) : trk_ids_load(path.p, &t->ids, err);
+    if (r == 0 && trk_ids_any_ipv6(&t->ids) && t->conf.id_type_in_filename == 0) {
+        buf_addf(err, "id_type_in_filename = ip: must be id, since %s has IPv6 addresses", path.p);
+        return -EINVAL;
+    }
+    return r;
 }
 
 static int allow_list(const struct dfs_conf_list *l, const char *key, struct dfs_allow **ret,

@@ -22,8 +22,8 @@ static const struct dfs_conf_row rows[] = {
              "TCP port; 0 picks a free one, printed in the ready line."),
     CONF_LIST(
         C, tracker_server, "tracker_server", 0, 16, CONF_RESTART,
-        "host:port of every tracker of the cluster, this one included; one line each, the same\n"
-        "on all of them. They elect a leader by majority of this list. Without it the list is\n"
+        "host:port or [ipv6]:port of every tracker of the cluster, this one included; one line\n"
+        "each, the same on all of them. They elect a leader by majority of this list. Without it the list is\n"
         "learned from the storages that join, as FastDFS does."),
     CONF_LIST(C, allow_hosts, "allow_hosts", 0, 1024, CONF_RESTART,
               "Addresses or networks (10.0.0.0/8, 10.0.1.[1-15,20], *) that may connect; one line\n"

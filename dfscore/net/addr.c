@@ -15,6 +15,19 @@ static bool host_ok(struct str host, bool path)
     return host.n > 0;
 }
 
+bool dfs_ip_text(const char *ip, char out[DFS_IP_TEXT])
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+    if (inet_pton(AF_INET, ip, &v4) == 1)
+        return inet_ntop(AF_INET, &v4, out, DFS_IP_TEXT) != NULL;
+    if (inet_pton(AF_INET6, ip, &v6) != 1)
+        return false;
+    if (IN6_IS_ADDR_V4MAPPED(&v6))
+        return inet_ntop(AF_INET, &v6.s6_addr[12], out, DFS_IP_TEXT) != NULL;
+    return inet_ntop(AF_INET6, &v6, out, DFS_IP_TEXT) != NULL;
+}
+
 int dfs_addr_parse(struct str text, uint16_t default_port, struct dfs_addr *ret)
 {
     struct dfs_addr a = {.port = default_port};
@@ -44,6 +57,11 @@ int dfs_addr_parse(struct str text, uint16_t default_port, struct dfs_addr *ret)
         return -EINVAL;
     }
     memcpy(a.host, host.p, host.n);
+    char ip[DFS_IP_TEXT];
+    if (dfs_ip_text(a.host, ip)) {
+        memset(a.host, 0, sizeof(a.host));
+        memcpy(a.host, ip, strlen(ip));
+    }
     *ret = a;
     return 0;
 }

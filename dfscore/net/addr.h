@@ -19,9 +19,15 @@ struct dfs_addr {
     uint16_t port;  /* 0 for a path */
 };
 
+enum { DFS_IP_TEXT = 46 }; /* an address of either family as text, NUL included */
+
+/* @ip as everybody here writes it, so that equal addresses are equal texts: "0:0::1" is "::1", "::FFFF:10.0.0.1" is
+ * "10.0.0.1". False: not a numeric address. @out may be @ip. */
+bool dfs_ip_text(const char *ip, char out[DFS_IP_TEXT]);
+
 /*
- * "10.0.0.1:22122", "[fe80::1]:22122", "name:22122", "10.0.0.1" (default_port), "/run/x.sock".
- * Returns 0 or -EINVAL. default_port 0: a port must be given.
+ * "10.0.0.1:22122", "[fe80::1]:22122", "name:22122", "10.0.0.1" (default_port), "/run/x.sock". Numeric hosts come
+ * out as dfs_ip_text writes them. Returns 0 or -EINVAL. default_port 0: a port must be given.
  */
 int dfs_addr_parse(struct str text, uint16_t default_port, struct dfs_addr *ret) MUST_CHECK;
 /* "host:port", "[ip6]:port" or the path; NUL-terminated. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/beat/tracker.h"
 
-#include <arpa/inet.h>
-
 #include "dfscore/client/tracker_client.h"
 #include "dfscore/fileid/fileid.h"
 
@@ -12,12 +10,6 @@ int sto_tracker_params(struct dfs_peer *p, struct sto_params *params, struct buf
 {
     int r = dfs_peer_call(p, DFS_CMD_PARAMETERS, 0, NULL, 0, params_text);
     return r < 0 ? r : sto_params_parse(buf_str(params_text), params);
-}
-
-static bool is_ip(const char *text)
-{
-    struct in6_addr any;
-    return inet_pton(AF_INET, text, &any) == 1 || inet_pton(AF_INET6, text, &any) == 1;
 }
 
 /* 60: "ip" or "ip1,ip2"; the first, inner one names us. */
@@ -37,7 +29,7 @@ static int own_address(struct dfs_peer *p, const struct sto_trackers *t, uint16_
     str_cut(buf_str(rsp), ',', &first, &second);
     char ip[DFS_IP_MAX];
     r = dfs_text_set(ip, sizeof(ip), first);
-    if (r < 0 || !is_ip(ip))
+    if (r < 0 || !dfs_ip_text(ip, ip))
         return -EPROTO;
     memcpy(id->ip, ip, sizeof(id->ip));
     return 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tracker/cluster/ids.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -20,12 +19,6 @@ static const struct mode_word modes[] = {
     {"write", DFS_RW_WRITE}, {"writeonly", DFS_RW_WRITE}, {"both", DFS_RW_BOTH},
     {"all", DFS_RW_BOTH},
 };
-
-static bool is_ip(const char *text)
-{
-    struct in6_addr any;
-    return inet_pton(AF_INET, text, &any) == 1 || inet_pton(AF_INET6, text, &any) == 1;
-}
 
 /* Next word of *rest, blanks and tabs between; absent at the end. */
 static struct str word(struct str *rest)
@@ -60,7 +53,7 @@ static int parse_addresses(struct str s, struct trk_id *ret)
     while (str_split(&hosts, ',', &piece)) {
         piece = str_trim(piece);
         if (count == 2 || dfs_text_set(ret->ip[count], sizeof(ret->ip[0]), piece) < 0 ||
-            !is_ip(ret->ip[count]))
+            !dfs_ip_text(ret->ip[count], ret->ip[count]))
             return -EINVAL;
         count++;
     }

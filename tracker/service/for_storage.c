@@ -212,7 +212,7 @@ int trk_peer_sync_source(struct trk_call *c)
 static int report_unknown(struct trk_call *c, struct trk_group *g, const struct dfs_brief *b,
                           const char *id)
 {
-    struct in6_addr any;
+    char ip[DFS_IP_MAX];
     const struct trk_id *e = trk_ids_find(c->srv->o.ids, id);
     struct trk_node *n;
     if (!trk_status_valid(b->status) || !trk_status_member(b->status) ||
@@ -220,8 +220,7 @@ static int report_unknown(struct trk_call *c, struct trk_group *g, const struct 
         return 0;
     if (c->srv->o.use_storage_id && (!e || strcmp(e->group, g->name) != 0))
         return -ENOENT;
-    const char *ip = e ? e->ip[0] : b->ip;
-    if (inet_pton(AF_INET, ip, &any) != 1 && inet_pton(AF_INET6, ip, &any) != 1)
+    if (!dfs_ip_text(e ? e->ip[0] : b->ip, ip))
         return -EINVAL;
     int r = trk_node_add(&c->srv->cluster, g, id, &n);
     if (r < 0)

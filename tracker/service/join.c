@@ -51,6 +51,9 @@ static void parse_tracker(struct str line, struct dfs_addr *ret)
     ret->port = (uint16_t)number;
     if (first.n < DFS_IP_MAX)
         memcpy(ret->host, first.p, first.n);
+    char ip[DFS_IP_TEXT] = "";
+    if (dfs_ip_text(ret->host, ip))
+        memcpy(ret->host, ip, sizeof(ip));
 }
 
 static int parse_trackers(struct join *j, struct str text)

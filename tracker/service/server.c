@@ -255,15 +255,15 @@ bool trk_is_own(const struct trk_server *srv, const struct dfs_addr *a)
 
 void trk_add_own(struct trk_server *srv, const char *ip)
 {
-    struct in6_addr any;
-    if (inet_pton(AF_INET, ip, &any) != 1 && inet_pton(AF_INET6, ip, &any) != 1)
+    char text[DFS_IP_TEXT] = "";
+    if (!dfs_ip_text(ip, text))
         return;
     for (unsigned i = 0; i < srv->own_count; i++) {
-        if (strcmp(srv->own[i].ip, ip) == 0)
+        if (strcmp(srv->own[i].ip, text) == 0)
             return;
     }
-    if (srv->own_count < TRK_OWN_MAX) /* inet_pton has taken it: it fits */
-        memcpy(srv->own[srv->own_count++].ip, ip, strlen(ip));
+    if (srv->own_count < TRK_OWN_MAX)
+        memcpy(srv->own[srv->own_count++].ip, text, sizeof(text));
 }
 
 /* Leader: address and port; all zero when there is none, its id the address (protocol 6.4). */

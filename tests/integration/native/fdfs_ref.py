@@ -1535,6 +1535,10 @@ def split_host(text, default_port=0):
     return host, int(port or default_port)
 
 
+def join_host(host, port):
+    return "[%s]:%d" % (host, port) if ":" in host else "%s:%d" % (host, port)
+
+
 class Closed(ProtocolError):
     """The peer closed the connection instead of answering."""
 
@@ -2047,7 +2051,7 @@ class Probe:
                    v["running"] % 300 == 0 and v["restart"] % 300 == 0)
         if self.servers:
             one = self.servers[0]
-            host = "%s:%d" % (one["ip"], one["port"])
+            host = join_host(one["ip"], one["port"])
             self.check("70 server id", t, req_server_id(self.group, host),
                        lambda v: v == one["id"])
             self.check("71 server status", t,
@@ -2080,7 +2084,7 @@ class Probe:
                        lambda v: v == mine)
         self.check("60 bad length -> EINVAL", t,
                    Request(Cmd.MY_ADDRESS, b"x" * 20), status=Errno.EINVAL)
-        here = "%s:%d" % self.tracker_address
+        here = join_host(*self.tracker_address)
         self.is_leader = leader == here
         if self.is_leader:
             self.check("96 tracker statistics", t, req_stat_trackers(),
@@ -2755,7 +2759,7 @@ class Probe:
                 self.check("%d trunk off -> EINVAL" % request.cmd, peer,
                            request, status=Errno.EINVAL)
             return
-        trunk_id = Client("%s:%d" % self.tracker_address, self.source_ip) \
+        trunk_id = Client(join_host(*self.tracker_address), self.source_ip) \
             .ask_tracker(req_set_trunk_server(group))
         chief = [s for s in self.servers if s["id"] == trunk_id][0]
         peer.address = (chief["ip"], chief["port"])
@@ -2859,7 +2863,7 @@ class Probe:
         group, port = "zprobe", 23999
         t = Peer(self, self.tracker_address, "S->T|storage to tracker")
         mine = t.get().sock.getsockname()[0]
-        lines = ["%s:%d" % self.tracker_address]
+        lines = [join_host(*self.tracker_address)]
         now = int(time.time())
 
         def join(**changes):
@@ -2912,7 +2916,7 @@ class Probe:
         check("88 no source", req_notify_sync_source("", 0))
         check("79 my sync source", req_my_sync_source(),
               lambda v: v is None)
-        own = Client("%s:%d" % self.tracker_address, self.source_ip) \
+        own = Client(join_host(*self.tracker_address), self.source_ip) \
             .ask_tracker(req_list_storages(group))
         self.report(len(own) == 1 and own[0]["total_mb"] == 2000 and
                     own[0]["free_mb"] == 1700 and
@@ -2939,7 +2943,7 @@ class Probe:
               record="delete_storage.fake")
         t.drop()
         time.sleep(0.5)
-        own = Client("%s:%d" % self.tracker_address, self.source_ip) \
+        own = Client(join_host(*self.tracker_address), self.source_ip) \
             .ask_tracker(req_list_storages(group))
         self.report(own[0]["state"] == State.OFFLINE,
                     "connection lost -> OFFLINE", repr(own[0]["state"]))

@@ -16,7 +16,7 @@ static void lines_are_read_as_the_specification_says(void **state)
     AUTO(trk_ids_fini) struct trk_ids ids = {NULL, 0};
     assert_int_equal(parse("# numbers\n\n100002\tgroup1  10.0.0.2\r\n"
                            "100001 group1 1.2.3.4,10.0.0.1:23001 rw=read\n"
-                           "7 group2 [2001:db8::7]:23002 rw=none\n",
+                           "7 group2 [2001:DB8:0::0007]:23002 rw=none\n",
                            &ids, &err),
                      0);
     assert_int_equal(ids.n, 3);
