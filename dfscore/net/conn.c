@@ -152,6 +152,7 @@ void conn_refuse(struct dfs_conn *c, int r)
 static bool built_in(struct dfs_conn *c)
 {
     if (c->req.head.cmd == DFS_CMD_QUIT) {
+        c->quit = true;
         conn_die(c);
         return true;
     }
@@ -643,6 +644,11 @@ void *dfs_conn_ctx(const struct dfs_conn *c)
 void **dfs_conn_user(struct dfs_conn *c)
 {
     return &c->user;
+}
+
+bool dfs_conn_quit(const struct dfs_conn *c)
+{
+    return c->quit;
 }
 
 bool dfs_conn_proved(const struct dfs_conn *c)

@@ -155,6 +155,8 @@ const struct dfs_addr *dfs_conn_local(const struct dfs_conn *c); /* our side of 
 bool dfs_conn_is_unix(const struct dfs_conn *c);
 /* The peer is of the cluster: has proved that it knows service->secret; without one, by its certificate (tls.h). */
 bool dfs_conn_proved(const struct dfs_conn *c);
+/* The peer has said QUIT: it goes in good order. */
+bool dfs_conn_quit(const struct dfs_conn *c);
 /* Close once the current request (if any) is answered. For on_close-driven states, timeouts, tests. */
 void dfs_conn_close(struct dfs_conn *c);
 

@@ -59,6 +59,7 @@ struct dfs_conn {
     int interest;     /* what the watch is set to */
     uint64_t last_us; /* when bytes last moved; R_SHAKE: when it began */
     bool heard;       /* the peer has sent a byte */
+    bool quit;        /* it has said that it goes */
     bool dead;        /* no more I/O; the memory goes when the service has let go */
     bool closing;     /* close when the current answer is out */
     bool advancing;

@@ -26,6 +26,7 @@ struct link {
     bool started;
     enum sto_stage stage;   /* its own thread */
     struct dfs_peer *peer;  /* its own thread; under b->lock while set or cleared */
+    bool calling;           /* under b->lock; a stop cuts the call off */
     struct buf rsp;         /* its own thread */
     struct dfs_stat_block sent; /* last statistics this tracker got */
     bool sent_any;
@@ -77,10 +78,23 @@ static uint64_t rejoin_count(struct sto_beat *b)
     return n;
 }
 
+/* False: the beat stops, nothing is asked any more. */
+static bool set_calling(struct link *l, bool calling)
+{
+    pthread_mutex_lock(&l->b->lock);
+    bool go_on = !l->b->stop;
+    l->calling = calling && go_on;
+    pthread_mutex_unlock(&l->b->lock);
+    return go_on;
+}
+
 static int call(struct link *l, uint8_t cmd, const struct buf *body)
 {
     struct str part = body ? buf_str(body) : STR_NULL;
-    return dfs_peer_call(l->peer, cmd, 0, &part, body ? 1 : 0, &l->rsp);
+    if (!set_calling(l, true))
+        return -ECANCELED;
+    int r = dfs_peer_call(l->peer, cmd, 0, &part, body ? 1 : 0, &l->rsp);
+    return set_calling(l, false) ? r : -ECANCELED;
 }
 
 /* --- joining --------------------------------------------------------------------------------- */
@@ -376,7 +390,7 @@ static void *link_main(void *arg)
                 enter(l, STO_STAGE_AWAY);
         }
         if (r < 0) {
-            if (l->failures++ == 0)
+            if (l->failures++ == 0 && r != -ECANCELED)
                 dfs_log(LOG_WARN, "storage.tracker_lost", KV_Z("tracker", l->addr->host),
                         KV_U64("port", l->addr->port), KV_ERR(r));
             uint32_t noise = (uint32_t)(dfs_mono_us() * 2654435761u >> 8);
@@ -427,7 +441,7 @@ void sto_beat_stop(struct sto_beat **bp)
     pthread_mutex_lock(&b->lock);
     b->stop = true;
     for (size_t i = 0; i < ARRAY_LEN(b->links); i++)
-        if (b->links[i].peer)
+        if (b->links[i].calling) /* the others say QUIT */
             shutdown(dfs_peer_fd(b->links[i].peer), SHUT_RDWR);
     pthread_mutex_unlock(&b->lock);
     pthread_cond_broadcast(&b->wake);

@@ -212,3 +212,20 @@ def test_a_file_that_is_not_here_yet_is_fetched_from_who_has_it(group):
     a.delete(missing)
     native.wait_same(b, {missing: None})
     assert not b.has(missing)
+
+
+def test_who_leaves_is_not_lost():
+    """The tracker warns of a member that vanished, not of one that was stopped."""
+    cluster = native.NativeCluster()
+    try:
+        cluster.add(2)
+        lines = (cluster.tracker_program.folder / "log").read_text
+        cluster.storages[2].stop()
+        wait_until("the leave to be seen", lambda: " info tracker.storage_left group=group1 id=127.0.0.2" in lines())
+        assert "tracker.storage_lost" not in lines()
+        cluster.add(2)
+        cluster.storages[2].kill()
+        wait_until("the loss to be seen", lambda: " warn tracker.storage_lost group=group1 id=127.0.0.2" in lines())
+        assert lines().count("tracker.storage_left") == 1
+    finally:
+        cluster.remove()

@@ -194,6 +194,7 @@ static void on_close(struct dfs_conn *c)
     struct trk_session *s = TAKE(*dfs_conn_user(c));
     if (!s)
         return;
+    s->left = dfs_conn_quit(c);
     trk_session_close(dfs_conn_ctx(c), s);
     free(s);
 }

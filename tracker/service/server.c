@@ -98,8 +98,9 @@ void trk_session_close(struct trk_server *srv, struct trk_session *s)
     if (n && n->session == s->id) {
         n->session = 0;
         if (trk_node_event(&srv->cluster, n, TRK_EV_LOST))
-            dfs_log(LOG_WARN, "tracker.storage_lost", KV_Z("group", n->group->name),
-                    KV_Z("id", n->id));
+            dfs_log(s->left ? LOG_INFO : LOG_WARN,
+                    s->left ? "tracker.storage_left" : "tracker.storage_lost",
+                    KV_Z("group", n->group->name), KV_Z("id", n->id));
     }
     if (srv->sys_holder == s->id)
         srv->sys_holder = 0;

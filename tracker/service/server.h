@@ -37,6 +37,7 @@ struct trk_session {
     char local_ip[DFS_IP_MAX];
     bool named;  /* both addresses are numeric */
     bool server; /* may use the commands of servers and administrators */
+    bool left;   /* it has said QUIT */
     /* the rest under the server's lock */
     char group[DFS_ID_MAX + 1]; /* joined as ... (81); "": not */
     char node[DFS_ID_MAX];
