@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
@@ -47,6 +48,15 @@ static int set_aside(struct s3gw_gateway *g, struct buf *err)
     return 0;
 }
 
+/* Has there been a start before this one? Its folder may have been made already. */
+static bool has_index(const struct s3gw_gateway *g)
+{
+    AUTO(buf_free) struct buf path = BUF(8192);
+    buf_addf(&path, "%s/CURRENT", g->conf->index_path); /* RocksDB's */
+    buf_addc(&path, '\0');
+    return !buf_err(&path) && access(path.p, F_OK) == 0;
+}
+
 static int load_note_key(struct s3gw_gateway *g, struct buf *err)
 {
     AUTO(buf_free) struct buf path = BUF(8192);
@@ -56,6 +66,8 @@ static int load_note_key(struct s3gw_gateway *g, struct buf *err)
     if (r == 0)
         r = s3_secretbox_key_load(path.p, &g->gw.note_key);
     g->new_note_key = r > 0;
+    if (r > 0 && (g->rebuild || has_index(g)))
+        dfs_log(LOG_WARN, "gateway.index_key_replaced", KV_Z("file", path.p));
     if (r < 0)
         buf_addf(err, "%s.key: %s", g->conf->index_path, strerror(-r));
     return MIN(r, 0);

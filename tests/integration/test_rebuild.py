@@ -171,3 +171,17 @@ def test_secrets_lie_sealed_in_the_storage(fresh_cluster):
     assert "rebuild.key_lost" in log_of(fresh_cluster)
     assert [u["id"] for u in fresh_cluster.admin("user", "list")["users"]] == ["ann", "root"]
     assert fresh_cluster.admin("key", "list", "ann")["keys"] == []
+
+
+def test_a_lost_key_file_is_replaced_and_said(fresh_cluster):
+    key_file = fresh_cluster.data / "index.key"
+    assert "gateway.index_key_replaced" not in log_of(fresh_cluster)  # the first one replaces none
+    fresh_cluster.admin("user", "create", "ann")
+    fresh_cluster.stop()
+    key_file.unlink()
+    fresh_cluster.start()
+    assert f"warn gateway.index_key_replaced file={key_file}" in log_of(fresh_cluster)
+    assert len(fresh_cluster.admin("key", "list", "ann")["keys"]) == 1  # the index has it, and seals it anew
+    fresh_cluster.stop()
+    rebuild(fresh_cluster)
+    assert len(fresh_cluster.admin("key", "list", "ann")["keys"]) == 1
