@@ -9,7 +9,7 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/sse/defaults.h"
-#include "s3gw/sse/keyring.h"
+#include "s3gw/sse/kms.h"
 
 #define SSE    "x-amz-server-side-encryption"
 #define SOURCE "x-amz-copy-source-server-side-encryption"
@@ -338,13 +338,17 @@ enum s3err s3_encryption_from(struct s3_req *q, struct s3_object *o)
     return e == S3ERR_OK && s.mode != S3_SSE_NONE ? make_seal(q, &s, &c, o) : e;
 }
 
-enum s3err s3_encryption_rewrap(struct s3_req *q, const uint8_t *dek, struct s3_object *o)
+enum s3err s3_encryption_rewrap(struct s3_req *q, const struct s3_object *source,
+                                const uint8_t *dek, struct s3_object *o)
 {
-    struct s3_sse s;
+    struct s3_sse s, from;
     struct customer c;
-    int r = s3_sse_decode(o->sse, &s);
+    int r = s3_sse_decode(source->sse, &from);
+    if (r == 0)
+        r = s3_sse_decode(o->sse, &s);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_OTHER);
+    s.first_whole = from.first_whole;
     enum s3err e = customer_from(q, &own_names, &c);
     if (e == S3ERR_OK)
         e = wrap(q, &s, &c, dek);
@@ -418,6 +422,80 @@ enum s3err s3_encryption_of_part(struct s3_req *q, const struct s3_object *proto
     enum s3err e = s3_encryption_open(q, proto, S3_OPEN_UPLOAD, true, &dek);
     *ret = (struct s3_seal){.mode = mode, .dek = dek, .part = number};
     q->seal = e == S3ERR_OK && dek ? ret : NULL;
+    return e;
+}
+
+/* ---- appends ---- */
+
+/* Does the request ask for the encryption there is, or for nothing? */
+static bool fits(const struct s3_req *q, const struct s3_sse *asked, const struct s3_sse *is)
+{
+    if (asked->mode != is->mode)
+        return asked->mode == S3_SSE_NONE && is->mode != S3_SSE_C;
+    bool id_given = s3_req_option(q, STR(SSE "-aws-kms-key-id")).p != NULL,
+         context_given = s3_req_option(q, STR(SSE "-context")).p != NULL,
+         bits_given = s3_req_option(q, STR(SSE "-bucket-key-enabled")).p != NULL;
+    return (!id_given || str_eq(asked->key, is->key)) &&
+           (!context_given || str_eq(asked->context, is->context)) &&
+           (!bits_given || asked->bucket_key == is->bucket_key);
+}
+
+enum s3err s3_encryption_of_append(struct s3_req *q, const struct s3_object *base, uint32_t part,
+                                   struct s3_seal *ret, struct str *section)
+{
+    struct s3_sse_defaults none = {0};
+    struct s3_sse is = {0}, want = {0};
+    struct customer c;
+    q->seal = NULL;
+    *section = base->sse;
+    int r = base->sse.p ? s3_sse_decode(base->sse, &is) : 0;
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_OTHER);
+    enum s3err e = asked(q, &none, &want, &c);
+    if (e == S3ERR_OK && is.mode == S3_SSE_C && !c.given)
+        return key_needed(q, S3_OPEN_OBJECT);
+    if (e == S3ERR_OK && !fits(q, &want, &is))
+        return S3ERR_ENCRYPTION_TYPE_MISMATCH;
+    if (e != S3ERR_OK || !base->sse.p)
+        return e;
+    *ret = (struct s3_seal){.mode = is.mode, .dek = s3_req_secret(q), .part = part};
+    e = ret->dek ? unwrap(q, &is, &c, S3_OPEN_OBJECT, ret->dek) : no_memory();
+    struct s3_object grown = {.sse = base->sse};
+    if (e == S3ERR_OK && part > 0 && base->nparts == 0) {
+        is.first_whole = true;
+        e = keep_section(q, &is, &grown);
+    }
+    *section = grown.sse;
+    q->seal = e == S3ERR_OK ? ret : NULL;
+    return e;
+}
+
+/* ---- another key ---- */
+
+enum s3err s3_encryption_change_key(struct s3_req *q, const struct s3_object *o, struct str id,
+                                    bool bucket_key, struct str *section)
+{
+    struct s3_sse s = {0};
+    struct s3_object changed = {0};
+    uint8_t *dek;
+    int r = o->sse.p ? s3_sse_decode(o->sse, &s) : 0;
+    if (r < 0)
+        return s3err_from_errno(r, S3_THING_OTHER);
+    if (s.mode != S3_SSE_S3 && s.mode != S3_SSE_KMS)
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "Only objects encrypted with SSE-S3 or SSE-KMS can be given another key.");
+    enum s3err e = s3_encryption_open(q, o, S3_OPEN_OBJECT, true, &dek);
+    if (e != S3ERR_OK)
+        return e;
+    s.mode = S3_SSE_KMS;
+    s.id = id;
+    s.key = s3_kms_name_of(id);
+    s.bucket_key = bucket_key;
+    e = s.id.n <= S3_SSE_ID_MAX && s3_key_name_ok(s.key) ? wrap(q, &s, NULL, dek)
+                                                         : kms_error(q, -ENOKEY, &s);
+    if (e == S3ERR_OK)
+        e = keep_section(q, &s, &changed);
+    *section = changed.sse;
     return e;
 }
 

@@ -57,14 +57,30 @@ enum s3err s3_encryption_open(struct s3_req *q, const struct s3_object *o, enum 
 enum s3err s3_encryption_of_part(struct s3_req *q, const struct s3_object *proto, uint32_t number,
                                  struct s3_seal *ret);
 
+/*
+ * For an append to @base: its data key, for stream @part, or nothing when it is not encrypted. Sets
+ * q->seal, to @ret or NULL. *section: what the longer object says of its keys. EncryptionTypeMismatch:
+ * the request asks for something else than @base has; as open.
+ */
+enum s3err s3_encryption_of_append(struct s3_req *q, const struct s3_object *base, uint32_t part,
+                                   struct s3_seal *ret, struct str *section);
+
+/*
+ * What @o, encrypted with AES256 or aws:kms, says of its keys when the key @id wraps its data key instead:
+ * *section. No data changes. InvalidRequest: @o is not encrypted so; KMS.*; InternalError.
+ */
+enum s3err s3_encryption_change_key(struct s3_req *q, const struct s3_object *o, struct str id,
+                                    bool bucket_key, struct str *section);
+
 /* Are both encrypted under the same key, so that a copy may keep the frames of its @source? After
  * s3_encryption_open() of the one and s3_encryption_from() for the other. */
 bool s3_encryption_same(const struct s3_req *q, const struct s3_object *source,
                         const struct s3_object *o);
 
-/* Wrap @dek instead of the one that s3_encryption_from() made for @o: it names frames that exist.
- */
-enum s3err s3_encryption_rewrap(struct s3_req *q, const uint8_t *dek, struct s3_object *o);
+/* Wrap @dek, of @source, instead of the one that s3_encryption_from() made for @o: it names frames
+ * that exist. */
+enum s3err s3_encryption_rewrap(struct s3_req *q, const struct s3_object *source,
+                                const uint8_t *dek, struct s3_object *o);
 
 /* x-amz-server-side-encryption* of an answer about @o; @context: of the answers that show the
  * encryption context. */

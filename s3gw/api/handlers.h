@@ -127,6 +127,9 @@ enum s3err s3_h_put_object_retention(struct s3_req *q);
 enum s3err s3_h_get_object_legal_hold(struct s3_req *q);
 enum s3err s3_h_put_object_legal_hold(struct s3_req *q);
 
+/* object_encryption.c */
+enum s3err s3_h_update_object_encryption(struct s3_req *q);
+
 /* native_file.c */
 enum s3err s3_h_native_file(struct s3_req *q);
 

@@ -7,9 +7,12 @@
  * one extent and one part more. The number of the version read before the body is the condition of
  * the commit, so of several appends to one offset one wins, whatever their bytes took.
  *
+ * Encrypted: as the object is, with its data key; what is appended is a stream of its own, of the next
+ *            part's number.
  * ETag:      an object that had no bytes yet has the MD5 of its data. Else the MD5 of the 16 bytes
- *            of the ETag before and the 16 bytes of the MD5 of what was appended, then "-" and the
- *            number of parts: it changes with each append, and no client takes it for an MD5.
+ *            of the ETag before and the 16 bytes of the MD5 of what was appended (random ones with
+ *            SSE-C and SSE-KMS), then "-" and the number of parts: it changes with each append, and
+ *            no client takes it for an MD5.
  * Checksums: of the object's own algorithm. CRCs of the whole go on being that, by combining;
  * others become COMPOSITE, of one part an append. Whatever the client sent is verified. Metadata:
  * the object keeps what it has; an append that names other is refused. Content-Type alone, which
@@ -20,6 +23,7 @@
  */
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
+#include "s3gw/api/encryption.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/ingest.h"
 #include "s3gw/api/notice.h"
@@ -38,6 +42,8 @@ struct append {
     bool creates;        /* nothing is there yet */
     struct s3_object base;
     struct s3_object o;  /* what it becomes */
+    struct s3_seal seal; /* of the appended bytes */
+    struct str sse;      /* what it says of its keys, when bytes are appended */
     struct s3_cond cond; /* the client's */
 };
 
@@ -77,12 +83,8 @@ static enum s3err load(struct s3_req *q, struct append *p)
 static enum s3err changes_nothing(struct s3_req *q, const struct append *p)
 {
     struct s3_object asked = {0};
-    if (s3_req_option(q, STR("x-amz-server-side-encryption")).p ||
-        s3_req_option(q, STR("x-amz-server-side-encryption-customer-algorithm")).p)
-        return S3ERR_ENCRYPTION_TYPE_MISMATCH; /* this object is not encrypted */
     bool other = s3_acl_in_headers(q);
     enum s3err e = other ? S3ERR_OK : s3_object_headers_from(q, &asked);
-    q->seal = NULL; /* nor are its new bytes, whatever the bucket has for new objects */
     if (e != S3ERR_OK)
         return e;
     for (size_t i = 0; i < asked.nheaders; i++)
@@ -113,15 +115,21 @@ static enum s3err plan_checksum(struct s3_req *q, const struct append *p)
     return S3ERR_OK;
 }
 
-static enum s3err judge_base(struct s3_req *q, const struct append *p, uint64_t offset)
+/* The number of the part that is appended; 0: it becomes all of the object. */
+static uint32_t next_part(const struct s3_object *base)
+{
+    if (base->nparts > 0)
+        return base->parts[base->nparts - 1].number + 1;
+    return base->size > 0 ? 2 : 0;
+}
+
+static enum s3err judge_base(struct s3_req *q, struct append *p, uint64_t offset)
 {
     enum s3err e = s3_commit_error(q, s3_cond_judge(&p->cond, &p->base));
     if (e != S3ERR_OK)
         return e;
     if (offset != p->base.size)
         return wrong_offset(q, p->base.size);
-    if (p->base.sse.p)
-        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Appending to encrypted objects is not offered.");
     if (p->base.flags & S3_OBJ_ADOPTED)
         return s3_errm(q, S3ERR_NOT_IMPLEMENTED,
                        "Appending to an adopted FastDFS file is not offered; a copy of it can grow.");
@@ -131,6 +139,8 @@ static enum s3err judge_base(struct s3_req *q, const struct append *p, uint64_t 
                        "allowed for this object.",
                        PARTS_MAX);
     e = changes_nothing(q, p);
+    if (e == S3ERR_OK) /* as the object is, whatever the bucket has for new ones */
+        e = s3_encryption_of_append(q, &p->base, next_part(&p->base), &p->seal, &p->sse);
     return e == S3ERR_OK ? plan_checksum(q, p) : e;
 }
 
@@ -141,8 +151,6 @@ static enum s3err judge_new(struct s3_req *q, struct append *p, uint64_t offset)
         e = wrong_offset(q, 0);
     if (e == S3ERR_OK)
         e = s3_object_headers_from(q, &p->o);
-    if (e == S3ERR_OK && p->o.sse.p)
-        e = s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Appending to encrypted objects is not offered.");
     if (e == S3ERR_OK && q->plan->compute == S3_CK_NONE)
         q->plan->compute = S3_CK_CRC64NVME;
     return e;
@@ -163,7 +171,7 @@ static int add_part(struct append *p, const struct s3_checksum *sum)
         memcpy(parts, b->parts, n * sizeof(*parts));
     else
         parts[n++] = (struct s3_part){1, b->size, b->checksum};
-    parts[n] = (struct s3_part){parts[n - 1].number + 1, p->in.size, *sum};
+    parts[n] = (struct s3_part){next_part(b), p->in.size, *sum};
     o->parts = parts;
     o->nparts = n + 1;
     return 0;
@@ -219,6 +227,7 @@ static int lengthen(struct append *p)
     }
     if (p->in.size == 0)
         return 0; /* nothing is appended, and nothing changes */
+    p->o.sse = p->sse;
     uint8_t both[32];
     memcpy(both, b->etag.md5, 16);
     memcpy(both + 16, p->in.md5, 16);

@@ -92,7 +92,7 @@ static enum s3err copied_metadata(struct s3_req *q, struct copy *c)
 static enum s3err by_reference(struct s3_req *q, struct copy *c)
 {
     const struct s3_object *src = &c->source.object;
-    enum s3err e = src->sse.p ? s3_encryption_rewrap(q, c->source.dek, &c->object) : S3ERR_OK;
+    enum s3err e = src->sse.p ? s3_encryption_rewrap(q, src, c->source.dek, &c->object) : S3ERR_OK;
     if (e != S3ERR_OK)
         return e;
     int r = s3_source_files(q, src, &c->object.extents, &c->object.nextents);

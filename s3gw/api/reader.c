@@ -5,10 +5,12 @@
 
 #include "dfscore/wire/internal.h"
 #include "s3gw/dfs/dfs.h"
+#include "s3gw/sse/section.h"
 
 struct s3_reader {
     struct s3_object o; /* its arrays are the request's */
     const uint8_t *dek; /* NULL: extents are the content itself */
+    bool first_whole; /* of an encrypted one: sse/section.h */
     uint64_t first, n;
     /* Where the last read was: the next one goes on there. */
     size_t at;       /* extent */
@@ -57,10 +59,15 @@ int s3_reader_new(struct s3_req *q, const struct s3_object *o, const uint8_t *de
     struct s3_reader *rd = arena_alloc(&q->arena, sizeof(*rd));
     if (!rd)
         return -ENOMEM;
-    *rd = (struct s3_reader){.o = *o, .dek = dek, .first = first, .n = n};
+    struct s3_sse sse = {0};
+    int r = dek ? s3_sse_decode(o->sse, &sse) : 0;
+    if (r < 0)
+        return r;
+    *rd = (struct s3_reader){
+        .o = *o, .dek = dek, .first_whole = sse.first_whole, .first = first, .n = n};
     uint64_t left = o->size, content;
     for (size_t i = 0; i < o->nextents; i++) {
-        int r = content_of(rd, i, &content);
+        r = content_of(rd, i, &content);
         if (r < 0 || content > left)
             return -EBADMSG;
         left -= content;
@@ -95,6 +102,8 @@ static int seek(struct s3_reader *rd, uint64_t pos, uint64_t *ret_content)
 static uint32_t part_number(const struct s3_reader *rd)
 {
     size_t file = 0;
+    if (rd->at == 0 && rd->first_whole)
+        return 0;
     for (size_t i = 0; i < rd->o.nparts; i++)
         if (rd->o.parts[i].size > 0 && file++ == rd->at)
             return rd->o.parts[i].number;

@@ -169,6 +169,7 @@ enum s3_section {
     S3_SECTION_ACL,
     S3_SECTION_LOCK,
     S3_SECTION_CLASS,
+    S3_SECTION_SSE,
     S3_SECTION_COUNT_
 };
 struct s3_amendment {

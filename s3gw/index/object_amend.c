@@ -50,6 +50,8 @@ struct str *s3_object_section(struct s3_object *o, enum s3_section what)
         return &o->acl;
     case S3_SECTION_CLASS:
         return &o->storage_class;
+    case S3_SECTION_SSE:
+        return &o->sse;
     default:
         return &o->lock;
     }

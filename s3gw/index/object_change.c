@@ -282,5 +282,6 @@ int s3_change_as_described(struct s3_change *c, struct s3_object *o)
 
 bool s3_same_sections(const struct s3_object *a, const struct s3_object *b)
 {
-    return str_eq(a->tags, b->tags) && str_eq(a->acl, b->acl) && str_eq(a->lock, b->lock);
+    return str_eq(a->tags, b->tags) && str_eq(a->acl, b->acl) && str_eq(a->lock, b->lock) &&
+           str_eq(a->sse, b->sse);
 }

@@ -10,6 +10,7 @@
 #include "s3gw/index/upload_record.h"
 #include "s3gw/index/usage.h"
 #include "s3gw/lifecycle/rebuild_rows.h"
+#include "s3gw/sse/frames.h"
 
 enum { ROWS_A_COMMIT = 500, SECRET_MAX = 8192 };
 
@@ -326,18 +327,19 @@ static void end_upload(struct s3_tx *tx, const struct s3_object *o)
 
 /*
  * Without extents, all of the object is in the file the description lies beside; else what they lack
- * of the size is, which is how objects grow. (Extents of encrypted ones count what is stored, and
- * those do not grow.)
+ * of the size is, which is how objects grow. Extents of encrypted ones count what is stored.
  */
 static int add_own_file(struct s3_object *o, struct str file_id, struct arena *a)
 {
     uint64_t left = o->size;
-    for (size_t i = 0; i < o->nextents && !o->sse.p; i++) {
-        if (o->extents[i].length > left)
+    for (size_t i = 0; i < o->nextents; i++) {
+        uint64_t content = o->extents[i].length;
+        int r = o->sse.p ? s3_plain_size(content, &content) : 0;
+        if (r < 0 || content > left)
             return -EBADMSG;
-        left -= o->extents[i].length;
+        left -= content;
     }
-    if (left == 0 || (o->nextents > 0 && o->sse.p))
+    if (left == 0)
         return 0;
     if (file_id.n == 0)
         return -EBADMSG;
@@ -347,7 +349,8 @@ static int add_own_file(struct s3_object *o, struct str file_id, struct arena *a
     if (!all)
         return -ENOMEM;
     memcpy(all, o->extents, o->nextents * sizeof(*all));
-    all[o->nextents++] = (struct s3_extent){.file_id = file_id, .length = left};
+    all[o->nextents++] = (struct s3_extent){
+        .file_id = file_id, .length = o->sse.p ? s3_sealed_size(left) : left};
     o->extents = all;
     return 0;
 }

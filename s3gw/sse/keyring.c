@@ -36,17 +36,6 @@ struct s3_keyring {
 
 /* ---- keys in memory ---- */
 
-bool s3_key_name_ok(struct str name)
-{
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-' || c == '_' || c == '.' || c == '/'))
-            return false;
-    }
-    return name.n > 0 && name.n <= S3_SSE_NAME_MAX;
-}
-
 static struct key *find(const struct s3_keyring *k, struct str name)
 {
     for (size_t i = 0; i < k->n; i++)

@@ -22,10 +22,6 @@
 
 struct s3_keyring;
 
-/* Two keys are there from the start: what AES256 uses, and aws:kms when no key is named. */
-#define S3_KEY_OF_SSE_S3 "sse-s3"
-#define S3_KEY_OF_KMS    "aws/s3"
-
 enum {
     S3_KEYRING_KEYS_MAX = 1000,
     S3_KEYRING_GENERATIONS_MAX = 1000,
@@ -33,7 +29,7 @@ enum {
 };
 
 /*
- * The ring in @path, made with its two keys when there is no such file. 0; -EPERM: others than its
+ * The ring in @path, made with the two keys of kms.h when there is no such file. 0; -EPERM: others than its
  * owner may read or write it; -EBADMSG: not a key ring; negative errno.
  */
 int s3_keyring_open(const char *path, struct s3_keyring **ret) MUST_CHECK;
@@ -44,8 +40,6 @@ void s3_keyring_free(struct s3_keyring **k); /* wipes the keys */
 
 struct s3_kms *s3_keyring_kms(struct s3_keyring *k); /* lives as long as @k */
 
-/* 1 to 128 of A-Z a-z 0-9 - _ . / */
-bool s3_key_name_ok(struct str name);
 /* Changes; durable when 0. -EROFS: the ring is from the environment. -EINVAL: not a name. */
 int s3_keyring_create(struct s3_keyring *k, struct str name,
                       int64_t now_ms) MUST_CHECK;                        /* -EEXIST, -ENOSPC */

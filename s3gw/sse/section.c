@@ -4,20 +4,22 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { SECTION_VERSION = 1, BUCKET_KEY = 1, SALT = 16 };
+enum { VERSION = 1, VERSION_FIRST_WHOLE = 2, FIRST_WHOLE = 1, BUCKET_KEY = 1, SALT = 16 };
 
 void s3_sse_encode(const struct s3_sse *s, struct buf *out)
 {
-    buf_u8(out, SECTION_VERSION);
+    buf_u8(out, s->first_whole ? VERSION_FIRST_WHOLE : VERSION);
     buf_u8(out, (uint8_t)s->mode);
     buf_lstr(out, s->wrapped);
     if (s->mode != S3_SSE_C)
         buf_lstr(out, s->key);
-    if (s->mode != S3_SSE_KMS)
-        return;
-    buf_lstr(out, s->id);
-    buf_u8(out, s->bucket_key ? BUCKET_KEY : 0);
-    buf_lstr(out, s->context);
+    if (s->mode == S3_SSE_KMS) {
+        buf_lstr(out, s->id);
+        buf_u8(out, s->bucket_key ? BUCKET_KEY : 0);
+        buf_lstr(out, s->context);
+    }
+    if (s->first_whole)
+        buf_u8(out, FIRST_WHOLE);
 }
 
 static struct str bounded(struct rd *r, size_t min, size_t max)
@@ -32,9 +34,9 @@ int s3_sse_decode(struct str section, struct s3_sse *ret)
 {
     struct rd r = rd_of(section);
     struct s3_sse s = {0};
-    if (rd_u8(&r) != SECTION_VERSION)
+    uint8_t version = rd_u8(&r), mode = rd_u8(&r);
+    if (version != VERSION && version != VERSION_FIRST_WHOLE)
         return -EBADMSG;
-    uint8_t mode = rd_u8(&r);
     if (mode < S3_SSE_C || mode > S3_SSE_KMS)
         return -EBADMSG;
     s.mode = (enum s3_sse_mode)mode;
@@ -49,6 +51,9 @@ int s3_sse_decode(struct str section, struct s3_sse *ret)
         s.bucket_key = bits & BUCKET_KEY;
         s.context = bounded(&r, 0, S3_SSE_CONTEXT_MAX);
     }
+    s.first_whole = version == VERSION_FIRST_WHOLE;
+    if (s.first_whole && rd_u8(&r) != FIRST_WHOLE)
+        r.bad = true;
     if (r.bad || r.n > 0)
         return -EBADMSG;
     *ret = s;

@@ -2,9 +2,10 @@
 /*
  * section - what the record of an encrypted object says of its keys: section `sse`.
  *
- *   u8 1, u8 mode, lstr wrapped data key; modes 2 and 3: lstr name of the key that wraps it; mode
- * 3: lstr key id as answers show it, u8 bits (1: bucket key), lstr encryption context (JSON, keys
- *   sorted; empty: none)
+ *   u8 version (1, or 2), u8 mode, lstr wrapped data key; modes 2 and 3: lstr name of the key that
+ *   wraps it; mode 3: lstr key id as answers show it, u8 bits (1: bucket key), lstr encryption
+ *   context (JSON, keys sorted; empty: none); version 2: u8 1: the object was of one piece before it
+ *   was appended to, so its first part is a stream of part 0 (frames.h)
  *
  * Every object and upload has a random data key. It is wrapped by the customer's key (mode 1) or by
  * a key management service (modes 2 and 3; kms.h), which never see data.
@@ -47,6 +48,7 @@ struct s3_sse {
     struct str id;      /* KMS only: "arn:aws:kms:..." or as the client wrote it */
     struct str context; /* KMS only: canonical JSON; empty: none */
     bool bucket_key;    /* KMS only */
+    bool first_whole;   /* the first part was an object in one piece */
 };
 
 void s3_sse_encode(const struct s3_sse *s, struct buf *out);

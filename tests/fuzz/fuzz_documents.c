@@ -5,6 +5,7 @@
  * the document.
  */
 #include "s3gw/api/bucket_encryption.h"
+#include "s3gw/api/object_encryption.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/tags.h"
 #include "s3gw/lifecycle/rules.h"
@@ -161,6 +162,14 @@ static void encryption_xml(struct s3_req *q, const struct s3_node *root)
     ASSERT(str_eq(buf_str(&record), buf_str(&twice)));
 }
 
+/* What is accepted names a key by its ARN. */
+static void another_key_xml(struct s3_req *q, const struct s3_node *root)
+{
+    struct s3_key_change c;
+    if (s3_object_encryption_parse(q, root, &c) == S3ERR_OK)
+        ASSERT(str_starts(c.id, STR("arn:aws")) && s3_kms_name_of(c.id).n < c.id.n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct s3_kms kms; /* there; never asked */
@@ -190,6 +199,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 'E':
         if (s3_xml_parse(rest, NULL, &q.arena, &root) == 0)
             encryption_xml(&q, root);
+        break;
+    case 'K':
+        if (s3_xml_parse(rest, NULL, &q.arena, &root) == 0)
+            another_key_xml(&q, root);
         break;
     case 'w':
         website_record(&q, rest, false);

@@ -103,7 +103,7 @@ def test_bucket_operations_we_do_not_offer_say_so(cluster, bucket, method, query
     assert (answer.status, answer.code) == (501, "NotImplemented"), answer
 
 
-@pytest.mark.parametrize("method, query", [("GET", "torrent"), ("PUT", "annotation"), ("PUT", "encryption"),
+@pytest.mark.parametrize("method, query", [("GET", "torrent"), ("PUT", "annotation"),
                                            ("POST", "restore"), ("POST", "select")])
 def test_object_operations_we_do_not_offer_never_fall_through(cluster, s3, bucket, method, query):
     s3.put_object(Bucket=bucket, Key="k", Body=b"original")

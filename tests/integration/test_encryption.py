@@ -2,8 +2,10 @@
 """Server-side encryption: SSE-C, SSE-S3, SSE-KMS, with boto3 and with bytes no client would send."""
 import base64
 import hashlib
+import json
 import os
 import secrets
+from urllib.parse import quote
 
 import pytest
 from cluster import Cluster, wait_until
@@ -230,12 +232,23 @@ def test_nothing_in_plain_and_all_of_it_after_a_restart_and_a_rebuild(fresh_clus
             s3.put_object(Bucket="sealed", Key=f"{name}{n}", Body=content(n, marker), **args)
     found = files_with(c.data, marker)
     assert found, "the plain object must be found, or the search is no search"
+    append(c, "sealed", "s1000000", 1_000_000, marker)
+    s3.copy_object(Bucket="sealed", Key="copy", CopySource="sealed/c100000", **key.source, ServerSideEncryption="aws:kms")
+    s3.delete_object(Bucket="sealed", Key="copy")
+    # In the query they are options of presigned requests only; they are not logged from there either.
+    assert Raw(c).request("GET", "/sealed/c300", query=list(key.headers().items())).status == 400
     s3.delete_object(Bucket="sealed", Key="plain")
     wait_until("the plain object's file to go", lambda: c.admin("reclaim") and c.admin("status")["reclaim"]["pending"] == 0)
-    for secret in (marker, key.bytes, key.text.encode()):
-        left = [f for f in files_with(c.data, secret) if f not in found]
-        assert not left, left
-    assert key.text not in c.tail(10_000)
+    ring = [g for k in json.loads((c.data / "key-ring").read_text())["keys"] for g in k["generations"]]
+    assert len(ring) == 2
+    for text in [key.text] + ring:
+        for secret in (text, quote(text), base64.b64decode(text).hex()):
+            assert secret not in c.tail(100_000)
+        for secret in (text.encode(), quote(text).encode(), base64.b64decode(text)):
+            left = [f for f in files_with(c.folder, secret) if f != str(c.data / "key-ring")]
+            assert not left, left
+    left = [f for f in files_with(c.folder, marker) if f not in found]
+    assert not left, left
 
     def check():
         client = c.boto3()
@@ -243,7 +256,7 @@ def test_nothing_in_plain_and_all_of_it_after_a_restart_and_a_rebuild(fresh_clus
             for n in sizes:
                 read = args if name == "c" else {}
                 got = client.get_object(Bucket="sealed", Key=f"{name}{n}", **read)
-                assert body(got) == content(n, marker)
+                assert body(got) == content(n, marker) + (marker if (name, n) == ("s", 1_000_000) else b"")
                 assert got.get("ServerSideEncryption") == args.get("ServerSideEncryption")
     c.restart()
     check()
@@ -324,6 +337,11 @@ def test_copies_between_every_pair(s3, bucket, source, target):
         assert done.get("ServerSideEncryption") == to_args.get("ServerSideEncryption")
         got = s3.get_object(Bucket=bucket, Key="t", ChecksumMode="ENABLED", **read)
         assert body(got) == data and got["ContentType"] == "text/x" and got["TagCount"] == 1
+        head = s3.head_object(Bucket=bucket, Key="t", **read)
+        assert (head["ETag"], head["ContentLength"]) == (got["ETag"], n)
+        if n:
+            assert body(s3.get_object(Bucket=bucket, Key="t", Range=f"bytes={n // 3}-{n // 2}", **read)) == (
+                data[n // 3:n // 2 + 1])
         assert got["ETag"] == done["CopyObjectResult"]["ETag"]
         assert got.get("ServerSideEncryption") == to_args.get("ServerSideEncryption")
         if target in ("none", "AES256"):
@@ -351,6 +369,10 @@ def test_part_copies_between_every_pair(s3, bucket, source, target):
     s3.complete_multipart_upload(Bucket=bucket, Key="t", UploadId=up, MultipartUpload={"Parts": [
         {"PartNumber": 1, "ETag": a["ETag"]}, {"PartNumber": 2, "ETag": b["ETag"]}]})
     assert body(s3.get_object(Bucket=bucket, Key="t", **read)) == data[:5_300_001] + data[65530:65546]
+    assert body(s3.get_object(Bucket=bucket, Key="t", PartNumber=2, **read)) == data[65530:65546]
+    assert s3.head_object(Bucket=bucket, Key="t", PartNumber=1, **read)["ContentLength"] == 5_300_001
+    assert body(s3.get_object(Bucket=bucket, Key="t", Range="bytes=5299990-5300010", **read)) == (
+        data[5_299_990:5_300_001] + data[65530:65540])
     # and the result, of two streams, as a source
     again = new.source if target == "customer" else {}
     s3.copy_object(Bucket=bucket, Key="u", CopySource=f"{bucket}/t", **again)
@@ -397,16 +419,208 @@ def test_a_copy_needs_the_key_of_its_source(s3, bucket):
     assert error(s3.head_object, Bucket=bucket, Key="t") == ("404", 404)
 
 
-def test_renaming_keeps_an_object_sealed_and_appending_is_refused(cluster, s3, bucket):
+def test_renaming_keeps_an_object_sealed(cluster, s3, bucket):
     raw, data = Raw(cluster), content(70_000)
     s3.put_object(Bucket=bucket, Key="old", Body=data, ServerSideEncryption="AES256")
     answer = raw.request("PUT", f"/{bucket}/new", query=[("renameObject", "")], headers={"x-amz-rename-source": f"/{bucket}/old"})
     assert answer.status == 200, answer
     got = s3.get_object(Bucket=bucket, Key="new")
     assert body(got) == data and got["ServerSideEncryption"] == "AES256"
-    answer = raw.request("PUT", f"/{bucket}/new", headers={"x-amz-write-offset-bytes": "70000"}, body=b"more")
-    assert (answer.status, answer.code) == (501, "NotImplemented")
-    assert body(s3.get_object(Bucket=bucket, Key="new")) == data
+
+
+# --- appending --------------------------------------------------------------------------------
+
+
+def append(c, bucket, key, offset, data, headers=None):
+    return Raw(c).request("PUT", f"/{bucket}/{key}", body=data,
+                          headers={"x-amz-write-offset-bytes": str(offset), **(headers or {})})
+
+
+def begin(s3, bucket, key, how, data, args, part_args):
+    """An object of that content: nothing yet, empty, in one piece, or of parts."""
+    if how == "parts":
+        up = s3.create_multipart_upload(Bucket=bucket, Key=key, **args)["UploadId"]
+        etag = s3.upload_part(Bucket=bucket, Key=key, UploadId=up, PartNumber=7, Body=data, **part_args)["ETag"]
+        s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=up,
+                                     MultipartUpload={"Parts": [{"PartNumber": 7, "ETag": etag}]})
+    elif how != "new":
+        s3.put_object(Bucket=bucket, Key=key, Body=data, **args)
+
+
+SEALED = ["customer", "AES256", "aws:kms"]
+
+
+def test_encrypted_objects_grow(fresh_cluster):
+    """Each append is a stream of its own; then everything reads, copies and rebuilds what has grown."""
+    c, key = fresh_cluster, Key()
+    s3 = c.boto3()
+    s3.create_bucket(Bucket="grow")
+    sizes, whole = [70_001, 1, 300_000, 0, 65_536], {}
+    for kind in SEALED:
+        args = written_as(kind, key)
+        part_args = key.args if kind == "customer" else {}
+        for how, first in (("new", b""), ("empty", b""), ("one", content(100)), ("large", content(400_000)),
+                           ("parts", content(80_000))):
+            name, data = f"{kind}-{how}".replace(":", "-"), first
+            begin(s3, "grow", name, how, first, args, part_args)
+            for n in sizes:
+                more = content(n, b"M%d" % n)
+                headers = key.headers() if kind == "customer" else {}
+                if how == "new" and data == b"" and kind != "customer":
+                    headers = {"x-amz-server-side-encryption": kind}
+                r = append(c, "grow", name, len(data), more, headers)
+                assert r.status == 200, (name, n, r)
+                assert r.headers.get("x-amz-server-side-encryption") == (None if kind == "customer" else kind)
+                data += more
+            whole[name] = data
+
+    def check(names):
+        client = c.boto3()
+        for name in names:
+            data, read = whole[name.removesuffix("-copy")], key.args if name.startswith("customer") else {}
+            got = client.get_object(Bucket="grow", Key=name, ChecksumMode="ENABLED", **read)
+            assert body(got) == data, name
+            head = client.head_object(Bucket="grow", Key=name, PartNumber=2, **read)
+            assert head["PartsCount"] == (4 if name.endswith(("new", "empty", "new-copy", "empty-copy")) else 5)
+            at = len(data) - 65_536 - 300_000
+            r = client.get_object(Bucket="grow", Key=name, Range=f"bytes={at - 5}-{at + 70_000}", **read)
+            assert body(r) == data[at - 5:at + 70_001]
+    check(whole)
+    for name in whole:  # by reference, under another wrapped key
+        args = {**key.args, **key.source} if name.startswith("customer") else written_as(
+            "aws:kms" if name.startswith("aws") else "AES256", key)
+        s3.copy_object(Bucket="grow", Key=name + "-copy", CopySource=f"grow/{name}", **args)
+    check([name + "-copy" for name in whole])
+    c.stop()
+    c.args.append("--rebuild-index")
+    c.start()
+    check(whole)
+    check([name + "-copy" for name in whole])
+
+
+def test_an_append_asks_for_what_the_object_has(cluster, s3, bucket):
+    key, other = Key(), Key()
+    for kind in SEALED:
+        s3.put_object(Bucket=bucket, Key=kind, Body=b"1", **written_as(kind, key))
+    sse, key_id = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
+    mismatch = (400, "EncryptionTypeMismatch")
+    for name, headers, said in (
+            ("AES256", {sse: "aws:kms"}, mismatch), ("AES256", key.headers(), mismatch),
+            ("aws:kms", {sse: "AES256"}, mismatch), ("aws:kms", {sse: "aws:kms", key_id: "sse-s3"}, mismatch),
+            ("aws:kms", {sse: "aws:kms", sse + "-context": base64.b64encode(b'{"a":"b"}').decode()}, mismatch),
+            ("aws:kms", {sse: "aws:kms", sse + "-bucket-key-enabled": "true"}, mismatch),
+            ("customer", {sse: "AES256"}, (400, "InvalidRequest")), ("customer", {}, (400, "InvalidRequest")),
+            ("customer", other.headers(), (403, "AccessDenied")),
+            ("AES256", {sse: "aws:kms:dsse"}, (501, "NotImplemented"))):
+        r = append(cluster, bucket, name, 1, b"2", headers)
+        assert (r.status, r.code) == said, (name, headers, r)
+        read = key.args if name == "customer" else {}
+        assert body(s3.get_object(Bucket=bucket, Key=name, **read)) == b"1"
+    for name, headers in (("AES256", {sse: "AES256"}), ("aws:kms", {sse: "aws:kms", key_id: "aws/s3"}), ("AES256", {})):
+        r = append(cluster, bucket, name, s3.head_object(Bucket=bucket, Key=name)["ContentLength"], b"2", headers)
+        assert r.status == 200, r
+
+
+# --- another key --------------------------------------------------------------------------------
+
+
+ARN = "arn:aws:kms:us-east-1:000000000000:key/"
+
+
+def update(c, bucket, key, document, version=None, **more):
+    md5 = base64.b64encode(hashlib.md5(document.encode()).digest()).decode()
+    query = [("encryption", "")] + ([("versionId", version)] if version else [])
+    return Raw(c).request("PUT", f"/{bucket}/{key}", query=query, body=document.encode(),
+                          headers={"Content-MD5": md5, **more})
+
+
+def to_kms(arn, bits=""):
+    return (f"<ObjectEncryption><SSE-KMS><KMSKeyArn>{arn}</KMSKeyArn>"
+            + (f"<BucketKeyEnabled>{bits}</BucketKeyEnabled>" if bits else "") + "</SSE-KMS></ObjectEncryption>")
+
+
+def test_another_key_wraps_what_is_there(fresh_cluster):
+    c = fresh_cluster
+    s3 = c.boto3()
+    s3.create_bucket(Bucket="keys")
+    for name in "first", "second":
+        c.admin("kms", "key", "create", name)
+    data = content(700_000)
+    put = s3.put_object(Bucket="keys", Key="k", Body=data, ServerSideEncryption="AES256", Metadata={"m": "1"})
+    before = s3.head_object(Bucket="keys", Key="k")
+    s3.copy_object(Bucket="keys", Key="copy", CopySource="keys/k", ServerSideEncryption="AES256")
+    used = storage_bytes(c)
+    for name, bits in (("first", ""), ("second", "true"), ("second", "false")):
+        answer = update(c, "keys", "k", to_kms(ARN + name, bits))
+        assert (answer.status, answer.body) == (200, b""), answer
+        got = s3.get_object(Bucket="keys", Key="k")
+        assert body(got) == data and got["ServerSideEncryption"] == "aws:kms" and got["SSEKMSKeyId"] == ARN + name
+        assert got.get("BucketKeyEnabled", False) == (bits == "true")
+        assert (got["ETag"], got["LastModified"], got["Metadata"]) == (put["ETag"], before["LastModified"], {"m": "1"})
+    assert storage_bytes(c) - used < 200_000, "data was moved"
+    append(c, "keys", "k", len(data), b"more")  # what has grown has changed its key as well
+    assert update(c, "keys", "k", to_kms(ARN + "first")).status == 200
+    c.admin("kms", "key", "disable", "second")
+
+    def check():
+        client = c.boto3()
+        assert body(client.get_object(Bucket="keys", Key="k")) == data + b"more"
+        assert client.get_object(Bucket="keys", Key="k")["SSEKMSKeyId"] == ARN + "first"
+        assert client.get_object(Bucket="keys", Key="copy")["ServerSideEncryption"] == "AES256"
+    check()
+    answer = update(c, "keys", "k", to_kms(ARN + "second"))
+    assert (answer.status, answer.code) == (400, "KMS.DisabledException")
+    answer = update(c, "keys", "k", to_kms(ARN + "none"))
+    assert (answer.status, answer.code) == (400, "KMS.NotFoundException")
+    check()
+    c.restart()
+    check()
+    c.stop()
+    c.args.append("--rebuild-index")
+    c.start()
+    check()
+
+
+def storage_bytes(c):
+    return sum(os.path.getsize(os.path.join(r, f)) for r, _, fs in os.walk(c.data / "storage") for f in fs)
+
+
+def test_what_cannot_be_given_another_key(cluster, s3, bucket):
+    key, good = Key(), to_kms(ARN + "aws/s3")
+    for kind in ["none"] + SEALED:
+        s3.put_object(Bucket=bucket, Key=kind, Body=b"1", **written_as(kind, key))
+    invalid = (400, "InvalidRequest")
+    for name, document, more, said in (
+            ("none", good, {}, invalid), ("customer", good, {}, invalid), ("customer", good, key.headers(), invalid),
+            ("missing", good, {}, (404, "NoSuchKey")),
+            ("AES256", "<ObjectEncryption><SSE-S3/></ObjectEncryption>", {}, invalid),
+            ("AES256", "<ObjectEncryption/>", {}, invalid),
+            ("AES256", to_kms("aws/s3"), {}, invalid), ("AES256", to_kms(ARN[:-4] + "alias/x"), {}, invalid),
+            ("AES256", to_kms(ARN), {}, (400, "KMS.NotFoundException")), ("AES256", to_kms(ARN + "aws/s3", "maybe"), {}, invalid),
+            ("AES256", "<ObjectEncryption>", {}, (400, "MalformedXML")),
+            ("AES256", "<Other/>", {}, (400, "MalformedXML"))):
+        answer = update(cluster, bucket, name, document, **more)
+        assert (answer.status, answer.code) == said, (name, document, answer)
+    answer = Raw(cluster).request("PUT", f"/{bucket}/AES256", query=[("encryption", "")], body=good.encode())
+    assert (answer.status, answer.code) == invalid  # no checksum
+    assert s3.head_object(Bucket=bucket, Key="AES256")["ServerSideEncryption"] == "AES256"
+
+
+def test_a_version_and_a_lock(cluster, s3):
+    bucket = "lock" + secrets.token_hex(6)
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    old = s3.put_object(Bucket=bucket, Key="k", Body=b"old", ServerSideEncryption="AES256")["VersionId"]
+    new = s3.put_object(Bucket=bucket, Key="k", Body=b"new", ServerSideEncryption="AES256")["VersionId"]
+    answer = update(cluster, bucket, "k", to_kms(ARN + "aws/s3"), old)
+    assert answer.status == 200 and answer.headers["x-amz-version-id"] == old
+    for version, kind in ((old, "aws:kms"), (new, "AES256")):
+        assert s3.head_object(Bucket=bucket, Key="k", VersionId=version)["ServerSideEncryption"] == kind
+    s3.put_object_legal_hold(Bucket=bucket, Key="k", LegalHold={"Status": "ON"})
+    answer = update(cluster, bucket, "k", to_kms(ARN + "aws/s3"))
+    assert (answer.status, answer.code) == (403, "AccessDenied")
+    assert s3.head_object(Bucket=bucket, Key="k")["ServerSideEncryption"] == "AES256"
+    s3.put_object_legal_hold(Bucket=bucket, Key="k", LegalHold={"Status": "OFF"})
+    assert update(cluster, bucket, "k", to_kms(ARN + "aws/s3")).status == 200
 
 
 # --- what a bucket says ------------------------------------------------------------------------

@@ -259,7 +259,9 @@ static void files_that_nobody_sealed_do_not_open(void **state)
     world_init(&w);
     struct s3_req *q = ask(&w, NULL);
     struct s3_extent e = {STR("group1/M00/00/00/a"), 0, s3_sealed_size(200000), 0};
-    struct s3_object o = {.size = 200000, .extents = &e, .nextents = 1, .sse = STR("x")};
+    AUTO(buf_free) struct buf sse = BUF(256);
+    s3_sse_encode(&(struct s3_sse){.mode = S3_SSE_S3, .wrapped = STR("w"), .key = STR("k")}, &sse);
+    struct s3_object o = {.size = 200000, .extents = &e, .nextents = 1, .sse = buf_str(&sse)};
     const uint8_t dek[S3_DEK_BYTES] = "k";
     struct s3_reader *rd;
     uint8_t out[16];
@@ -270,6 +272,167 @@ static void files_that_nobody_sealed_do_not_open(void **state)
     assert_int_equal(s3_reader_step(rd, 65536, 131072 + 5), 131072);
     e.length += 1;
     assert_int_equal(s3_reader_new(q, &o, dek, 0, o.size, &rd), -EBADMSG);
+    e.length -= 1;
+    o.sse = STR("x");
+    assert_int_equal(s3_reader_new(q, &o, dek, 0, o.size, &rd), -EBADMSG);
+}
+
+/* The object that a write with these headers makes. */
+static struct s3_object written(struct world *w, const char *headers)
+{
+    static char bytes[2 * S3_SSE_WRAPPED_MAX]; /* the next request has an arena of its own */
+    struct s3_object o = {.size = 5};
+    assert_int_equal(s3_encryption_from(ask(w, headers), &o), S3ERR_OK);
+    assert_true(o.sse.n <= sizeof(bytes));
+    if (o.sse.p)
+        o.sse = str_of(memcpy(bytes, o.sse.p, o.sse.n), o.sse.n);
+    return o;
+}
+
+static void an_append_is_sealed_as_the_object_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *object, *append;
+        enum s3err e;
+    } rows[] = {
+        {NULL, NULL, S3ERR_OK},
+        {NULL, SSE ": AES256", S3ERR_ENCRYPTION_TYPE_MISMATCH},
+        {NULL, OWN, S3ERR_ENCRYPTION_TYPE_MISMATCH},
+        {SSE ": AES256", NULL, S3ERR_OK},
+        {SSE ": AES256", SSE ": AES256", S3ERR_OK},
+        {SSE ": AES256", SSE ": aws:kms", S3ERR_ENCRYPTION_TYPE_MISMATCH},
+        {SSE ": AES256", OWN, S3ERR_ENCRYPTION_TYPE_MISMATCH},
+        {SSE ": aws:kms", SSE ": aws:kms\n" SSE "-aws-kms-key-id: aws/s3", S3ERR_OK},
+        {SSE ": aws:kms", SSE ": aws:kms\n" SSE "-aws-kms-key-id: mine",
+         S3ERR_ENCRYPTION_TYPE_MISMATCH},
+        {SSE ": aws:kms", SSE ": aws:kms\n" SSE "-bucket-key-enabled: true",
+         S3ERR_ENCRYPTION_TYPE_MISMATCH},
+        {SSE ": aws:kms\n" SSE "-context: eyJhIjoiYiJ9",
+         SSE ": aws:kms\n" SSE "-context: eyAiYSI6ICJiIiB9", S3ERR_OK}, /* written otherwise */
+        {SSE ": aws:kms", SSE ": aws:kms\n" SSE "-context: eyJhIjoiYiJ9",
+         S3ERR_ENCRYPTION_TYPE_MISMATCH},
+        {OWN, OWN, S3ERR_OK},
+        {OWN, NULL, S3ERR_INVALID_REQUEST},
+        {OWN, SSE ": AES256", S3ERR_INVALID_REQUEST},
+    };
+    AUTO(world_fini) struct world w;
+    world_init(&w);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct s3_object base = written(&w, rows[i].object);
+        struct s3_req *q = ask(&w, rows[i].append);
+        struct s3_seal seal;
+        struct str section;
+        enum s3err e = s3_encryption_of_append(q, &base, 2, &seal, &section);
+        if (e != rows[i].e)
+            print_error("row %zu: %d\n", i, e);
+        assert_int_equal(e, rows[i].e);
+        if (e != S3ERR_OK)
+            continue;
+        struct s3_sse s = {.first_whole = true};
+        assert_int_equal(q->seal != NULL, base.sse.p != NULL);
+        assert_true(!section.p == !base.sse.p && (!section.p || s3_sse_decode(section, &s) == 0));
+        assert_true(s.first_whole && (!q->seal || q->seal->part == 2));
+        base.nparts = 1; /* of an upload: its parts say which they are */
+        assert_int_equal(s3_encryption_of_append(q, &base, 8, &seal, &section), S3ERR_OK);
+        assert_true(str_eq(section, base.sse));
+    }
+}
+
+static void another_key_opens_the_same_data(void **state)
+{
+    (void)state;
+    AUTO(world_fini) struct world w;
+    world_init(&w);
+    struct s3_object o = written(&w, SSE ": AES256");
+    struct s3_req *q = ask(&w, NULL);
+    struct str arn = STR("arn:aws:kms:us-east-1:000000000000:key/mine"), section;
+    uint8_t *before, *after;
+    struct s3_sse s;
+    assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, true, &before), S3ERR_OK);
+    assert_int_equal(s3_encryption_change_key(q, &o, arn, true, &section), S3ERR_OK);
+    o.sse = section;
+    assert_int_equal(s3_sse_decode(section, &s), 0);
+    assert_true(s.mode == S3_SSE_KMS && s.bucket_key && str_eq(s.id, arn) && str_eq(s.key, STR("mine")));
+    assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, true, &after), S3ERR_OK);
+    assert_memory_equal(before, after, S3_DEK_BYTES);
+    assert_int_equal(s3_encryption_change_key(q, &o, STR("arn:aws:kms:r:1:key/none"), false, &section),
+                     S3ERR_KMS_NOT_FOUND_EXCEPTION);
+    struct s3_object plain = {0};
+    assert_int_equal(s3_encryption_change_key(q, &plain, arn, false, &section), S3ERR_INVALID_REQUEST);
+    o = written(&w, OWN);
+    assert_int_equal(s3_encryption_change_key(ask(&w, OWN), &o, arn, false, &section),
+                     S3ERR_INVALID_REQUEST);
+}
+
+/* --- a service across the network --- */
+
+static struct far {
+    struct s3_kms kms;
+    int answer; /* when it may be waited for */
+    unsigned asked;
+} far;
+
+static int far_wrap(struct s3_kms *k, struct str key, struct str aad,
+                    const uint8_t dek[S3_DEK_BYTES], bool wait, struct buf *wrapped)
+{
+    struct far *f = (struct far *)k;
+    (void)aad;
+    (void)dek;
+    if (!wait)
+        return -EAGAIN;
+    f->asked++;
+    buf_adds(wrapped, key);
+    while (wrapped->n < S3_SSE_WRAPPED_MAX)
+        buf_u8(wrapped, 'w');
+    return f->answer;
+}
+
+static int far_unwrap(struct s3_kms *k, struct str key, struct str aad, struct str wrapped,
+                      bool wait, uint8_t dek[S3_DEK_BYTES])
+{
+    struct far *f = (struct far *)k;
+    (void)aad;
+    if (!wait)
+        return -EAGAIN;
+    f->asked++;
+    assert_true(wrapped.n == S3_SSE_WRAPPED_MAX && str_starts(wrapped, key));
+    memset(dek, 1, S3_DEK_BYTES);
+    return f->answer;
+}
+
+static void a_service_may_take_its_time_and_fail(void **state)
+{
+    (void)state;
+    static const struct {
+        int r;
+        enum s3err e;
+    } rows[] = {
+        {0, S3ERR_OK},
+        {-EHOSTUNREACH, S3ERR_SERVICE_UNAVAILABLE},
+        {-ENOKEY, S3ERR_KMS_NOT_FOUND_EXCEPTION},
+        {-EKEYREVOKED, S3ERR_KMS_DISABLED_EXCEPTION},
+        {-EKEYREJECTED, S3ERR_INTERNAL_ERROR},
+    };
+    AUTO(world_fini) struct world w;
+    world_init(&w);
+    far = (struct far){.kms = {.wrap = far_wrap, .unwrap = far_unwrap}};
+    w.f.gw.kms = &far.kms;
+    struct s3_object o = written(&w, SSE ": AES256"), other = {0};
+    uint8_t *dek;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        far.answer = rows[i].r;
+        assert_int_equal(s3_encryption_from(ask(&w, SSE ": AES256"), &other), rows[i].e);
+        struct s3_req *q = ask(&w, NULL);
+        q->may_block = false; /* on an HTTP thread: again on a worker */
+        unsigned before = far.asked;
+        assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, true, &dek), S3ERR_WOULD_BLOCK);
+        assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, false, &dek), S3ERR_OK); /* HEAD */
+        assert_int_equal(far.asked, before);
+        q->may_block = true;
+        assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, true, &dek), rows[i].e);
+        assert_true(!dek == (rows[i].e != S3ERR_OK));
+    }
 }
 
 int main(void)
@@ -281,6 +444,9 @@ int main(void)
         cmocka_unit_test(a_buckets_default_is_for_those_who_say_nothing),
         cmocka_unit_test(a_reader_of_plain_files_gives_windows),
         cmocka_unit_test(files_that_nobody_sealed_do_not_open),
+        cmocka_unit_test(an_append_is_sealed_as_the_object_is),
+        cmocka_unit_test(another_key_opens_the_same_data),
+        cmocka_unit_test(a_service_may_take_its_time_and_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
