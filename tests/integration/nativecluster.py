@@ -7,6 +7,7 @@ events: a line on standard output, an answer, a status at the tracker.
 import hmac
 import os
 import pathlib
+import random
 import re
 import select
 import shutil
@@ -197,11 +198,10 @@ class Program:
 
 
 def free_port(hosts):
-    """A port that nobody uses on any of them: the members of a group share one (semantics 4.2)."""
+    """A port that nobody uses on any of them: the members of a group share one (semantics 4.2). Below those that the
+    kernel gives to others, who might have it when a member comes back."""
     for _ in range(100):
-        with socket.socket() as s:
-            s.bind((hosts[0], 0))
-            port = s.getsockname()[1]
+        port = random.randrange(10240, 32768)
         try:
             for host in hosts:
                 with socket.socket() as s:
