@@ -179,8 +179,6 @@ static int follow_some(struct s3_reclaim *r, struct track *t)
     err = s3_index_update(r->o.gw->index, find_fn, &f);
     if (err < 0)
         return err;
-    if (f.orphans > 0)
-        dfs_log(LOG_WARN, "reclaim.orphans", KV_Z("log", t->log.name), KV_U64("files", f.orphans));
     static struct dfs_log_gate gate;
     if (f.foreign > 0 && dfs_log_allow(&gate, 1))
         dfs_log(LOG_ERROR, "reclaim.another_index", KV_Z("log", t->log.name), KV_U64("files", f.foreign));
@@ -230,6 +228,7 @@ static int aim(struct s3_reclaim *r)
 static int follow_logs(struct s3_reclaim *r)
 {
     int failed = 0;
+    uint64_t before = atomic_load(&r->orphans);
     if (r->o.no_orphans)
         return 0;
     for (size_t i = 0; i < r->ntracks; i++) {
@@ -238,6 +237,9 @@ static int follow_logs(struct s3_reclaim *r)
             ;
         failed = e < 0 ? e : failed;
     }
+    /* Most have been replaced and wait in the outbox already, the others were never acknowledged. */
+    if (atomic_load(&r->orphans) > before)
+        dfs_log(LOG_INFO, "reclaim.orphans", KV_U64("files", atomic_load(&r->orphans) - before));
     if (failed == 0)
         atomic_store(&r->scanned, true);
     return failed;
