@@ -364,9 +364,9 @@ static void add_status(void *arg, json_t *into)
     json_t *storages = json_array();
     struct s3_dfs_server s;
     for (size_t i = 0; s3_dfs_server(g->gw.dfs, i, &s); i++)
-        json_array_append_new(storages, json_pack("{s:s, s:s, s:s, s:b, s:b}", "group", s.group, "id", s.id,
+        json_array_append_new(storages, json_pack("{s:s, s:s, s:s, s:b, s:b, s:I}", "group", s.group, "id", s.id,
                                                   "address", s.address, "in_service", (int)s.in_service, "down",
-                                                  (int)s.down));
+                                                  (int)s.down, "damaged", (json_int_t)s.damaged));
     json_object_set_new(into, "storages", storages);
     struct s3_reclaim_counts rc;
     s3_reclaim_counts(g->reclaim, &rc);

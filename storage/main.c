@@ -27,6 +27,7 @@
 #include "storage/service/internal.h"
 #include "storage/service/service.h"
 #include "storage/storage_conf.h"
+#include "storage/sync/scrub.h"
 #include "storage/sync/sync.h"
 #include "storage/trunk/store.h"
 
@@ -34,6 +35,7 @@ enum {
     EXIT_USAGE = 2,
     GRACE_MS = 10000,
     COPIES_GRACE_MS = 500,
+    MISSING_MS = 3000, /* what a reader missed here may be on its way that long */
     QUICK_MS = 1000, /* of a question to a tracker while a client waits */
     DISCOVER_MAX_MS = 5000, /* longest pause between two rounds of asking who we are */
     PATH_TEXT = 4096,
@@ -57,10 +59,12 @@ struct app {
     struct sto_mirrors *mirrors;
     struct sto_followers *followers;
     struct sto_copies *copies;
+    struct sto_repair *repair;
+    struct sto_scrub *scrub;
     struct sto_service *service;
     struct sto_beat *beat;
     struct sto_sync *sync;
-    char identity_path[PATH_TEXT], params_path[PATH_TEXT], socket_path[PATH_TEXT];
+    char identity_path[PATH_TEXT], params_path[PATH_TEXT], socket_path[PATH_TEXT], scrub_path[PATH_TEXT];
 };
 
 static int say(const char *what, int r)
@@ -170,6 +174,7 @@ static int open_base(struct app *a)
     snprintf(dir, sizeof(dir), "%s/data", a->conf.base_path);
     snprintf(lock, sizeof(lock), "%s/.storaged.lock", dir);
     snprintf(a->identity_path, sizeof(a->identity_path), "%s/.data_init_flag", dir);
+    snprintf(a->scrub_path, sizeof(a->scrub_path), "%s/.scrub", dir);
     snprintf(a->params_path, sizeof(a->params_path), "%s/.cluster_parameters", dir);
     if (a->conf.socket_path[0])
         snprintf(a->socket_path, sizeof(a->socket_path), "%s", a->conf.socket_path);
@@ -304,6 +309,8 @@ static int start_service(struct app *a)
         .mirrors = a->mirrors,
         .followers = a->followers,
         .copies = a->copies,
+        .repair = a->repair,
+        .scrub = a->scrub,
         .params = a->params,
         .max_connections = (uint32_t)a->conf.max_connections,
         .net_threads = (unsigned)a->conf.work_threads,
@@ -430,6 +437,30 @@ static int start_copies(struct app *a)
     return r < 0 ? r : sto_copies_start(a->copies);
 }
 
+static int start_repair(struct app *a)
+{
+    struct sto_repair_options o = {
+        .store = a->store,
+        .mirrors = a->mirrors,
+        .members = a->members,
+        .group = a->conf.group_name,
+        .net = a->ask.net,
+        .missing_ms = MISSING_MS,
+    };
+    int r = sto_repair_new(&o, &a->repair);
+    if (r < 0)
+        return r;
+    const struct sto_scrub_options s = {
+        .store = a->store,
+        .mirrors = a->mirrors,
+        .repair = a->repair,
+        .state_path = a->scrub_path,
+        .rate = a->conf.scrub_rate,
+        .interval_ms = a->conf.scrub_interval_ms,
+    };
+    return sto_scrub_start(&s, &a->scrub);
+}
+
 static int start_state(struct app *a)
 {
     int r = notice_lost_paths(a);
@@ -439,6 +470,8 @@ static int start_state(struct app *a)
         r = sto_mirrors_open(a->store, a->identity.id, &a->mirrors);
     if (r == 0)
         r = sto_followers_new(a->store, a->mirrors, a->members, &a->followers);
+    if (r == 0)
+        r = start_repair(a);
     return r < 0 ? r : start_copies(a);
 }
 
@@ -454,6 +487,8 @@ static int start_parts(struct app *a)
                                       .store = a->store,
                                       .copies = a->copies,
                                       .mirrors = a->mirrors,
+                                      .repair = a->repair,
+                                      .scrub = a->scrub,
                                       .stall_ms = a->conf.network_timeout_ms};
     r = sto_internal_start(&io, &a->internal);
     if (r < 0)
@@ -472,12 +507,14 @@ static int start_parts(struct app *a)
 
 static void stop_parts(struct app *a)
 {
+    sto_scrub_stop(&a->scrub);
     sto_sync_stop(&a->sync);
     sto_beat_stop(&a->beat);
     sto_copies_hurry(a->copies, COPIES_GRACE_MS); /* its followers are on their way out too */
     sto_service_stop(&a->service, GRACE_MS);
     sto_internal_stop(&a->internal);
     sto_copies_free(&a->copies);
+    sto_repair_free(&a->repair);
     sto_followers_free(&a->followers);
     sto_mirrors_close(&a->mirrors);
     sto_store_close(&a->store);

@@ -87,6 +87,11 @@ static const struct dfs_conf_row rows[] = {
                   CONF_RESTART, "Time between two reports of disk space to each tracker."),
     CONF_DURATION(C, sync_wait_ms, "sync_wait_msec", "100ms", 1, 60000, "ms", CONF_RESTART,
                   "Pause of a replicator that has sent everything."),
+    CONF_SIZE(C, scrub_rate, "scrub_rate", "4MB", 0, UINT64_C(1) << 40, NULL, CONF_RESTART,
+              "Bytes a second that the scrub reads: in the background it compares everything on the disks\n"
+              "with its checksums and has other members of the group replace what is wrong. 0: no scrub."),
+    CONF_DURATION(C, scrub_interval_ms, "scrub_interval", "14d", 1000, UINT64_C(366) * 86400000, "s", CONF_RESTART,
+                  "A round of the scrub begins no sooner than this after the one before has begun."),
     CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RELOAD,
              "Log file; empty: standard error. SIGHUP reopens it."),
     CONF_ENUM(C, log_level, "log_level", "info", "debug|info|warn|error", CONF_RELOAD,

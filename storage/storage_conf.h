@@ -45,6 +45,8 @@ struct sto_conf {
     uint64_t heart_beat_interval_ms;
     uint64_t stat_report_interval_ms;
     uint64_t sync_wait_ms;
+    uint64_t scrub_rate; /* bytes a second; 0: no scrub */
+    uint64_t scrub_interval_ms;
     char *log_file;
     int log_level; /* enum dfs_log_level */
 };

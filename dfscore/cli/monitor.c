@@ -154,6 +154,38 @@ static const char *state_text(const struct dfs_storage_detail *d, const char *dr
     return *drain && d->status == DFS_ST_ACTIVE ? drain : dfs_server_status_name(d->status);
 }
 
+/* What is damaged, and how far the scrub is; nothing when there is nothing to tell. */
+static void print_repair(const struct dfs_member_view *m)
+{
+    const struct dfs_repair_state *r = &m->repair;
+    char done[COLUMN], of[COLUMN], age[COLUMN];
+    if (!m->repairs)
+        return;
+    if (r->damaged > 0 || r->repaired > 0)
+        printf("    %lld damaged now, %lld repaired since its start\n", (long long)r->damaged,
+               (long long)r->repaired);
+    if (r->scrub_began > 0)
+        printf("    scrub: %s%s%s since %s\n", size_text(r->scrub_bytes, done), r->scrub_last > 0 ? " of about " : "",
+               r->scrub_last > 0 ? size_text(r->scrub_last_bytes, of) : "",
+               age_text(dfs_now_s() - r->scrub_began, age));
+    else if (r->scrub_last > 0)
+        printf("    scrub: done %s ago, %s\n", age_text(dfs_now_s() - r->scrub_last, age),
+               size_text(r->scrub_last_bytes, done));
+}
+
+static void print_repair_json(struct cli *c, const struct dfs_member_view *m)
+{
+    const struct dfs_repair_state *r = &m->repair;
+    cli_num(c, "damaged", r->damaged);
+    cli_num(c, "damage_found", r->found);
+    cli_num(c, "repaired", r->repaired);
+    cli_num(c, "scrub_rounds", r->scrub_rounds);
+    cli_bool(c, "scrub_running", r->scrub_began > 0);
+    cli_num(c, "scrub_bytes", r->scrub_bytes);
+    cli_num(c, "scrub_last_bytes", r->scrub_last_bytes);
+    cli_time(c, "scrub_last", r->scrub_last);
+}
+
 static void print_member(struct cli *c, const char *group, const struct dfs_group_view *v,
                          const struct dfs_member_view *m)
 {
@@ -179,6 +211,8 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
         cli_num(c, "behind_seconds", m->seconds);
         cli_time(c, "last_heartbeat", d->stat.last_heartbeat);
         cli_str(c, "drain", str_c(drain));
+        if (m->repairs)
+            print_repair_json(c, m);
         cli_end(c);
         return;
     }
@@ -190,11 +224,13 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
     printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", name, state_text(d, drain),
            size_text(d->free_mb << 20, free_text), size_text(d->total_mb << 20, total), used,
            behind_text(m, behind), age_text(dfs_now_s() - d->stat.last_heartbeat, beat));
+    print_repair(m);
 }
 
 static bool member_healthy(const struct dfs_member_view *m)
 {
-    return !m->counts || (m->detail.status == DFS_ST_ACTIVE && m->known && m->seconds < LATE_S);
+    return !m->counts || (m->detail.status == DFS_ST_ACTIVE && m->known && m->seconds < LATE_S &&
+                          !(m->repairs && m->repair.damaged > 0));
 }
 
 /* 0, EXIT_UNHEALTHY, or 1 when the trackers do not answer. */

@@ -34,9 +34,12 @@ static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group
     if (r < 0)
         return r;
     r = dfs_peer_call(p, DFS_INT_SYNC_STATE, 0, NULL, 0, &rsp);
-    dfs_connpool_put(dfs_client_pool(c), &p);
     if (r == 0)
         r = parse_state(buf_str(&rsp), &head, m);
+    /* Not FastDFS's, and not of builds before there was a scrub. */
+    m->repairs = r == 0 && dfs_peer_call(p, DFS_INT_REPAIR_STATE, 0, NULL, 0, &rsp) == 0 &&
+                 dfs_repair_state_get(buf_str(&rsp), &m->repair) == 0;
+    dfs_connpool_put(dfs_client_pool(c), &p);
     if (r < 0)
         return r;
     v->min = MAX(v->min, (unsigned)head.min);

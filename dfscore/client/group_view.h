@@ -17,6 +17,8 @@ struct dfs_member_view {
     struct dfs_storage_detail detail;
     bool counts;                  /* no removed one */
     bool answered;                /* SYNC_STATE */
+    bool repairs;                 /* REPAIR_STATE: the next holds */
+    struct dfs_repair_state repair;
     bool known;                   /* the numbers below hold */
     bool more;                    /* they are at least that */
     int64_t changes, bytes;       /* that it lacks */

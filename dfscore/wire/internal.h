@@ -173,6 +173,18 @@ enum dfs_internal_cmd {
     DFS_INT_SYNC_STATE = 193,
 
     /*
+     * FILE_SUSPECT > missing u8 (1: not found here though another member has it; 0: not what its id says), file id
+     *                (rest)
+     *              < empty
+     * Look at that file, and replace it by another member's copy if need be (storage/sync/repair.h). Answered
+     * at once. For gateways, behind HELLO.
+     */
+    DFS_INT_FILE_SUSPECT = 194,
+
+    /* REPAIR_STATE > empty   < repair_state (messages.def). For anybody (dfs monitor), and for gateways behind HELLO. */
+    DFS_INT_REPAIR_STATE = 195,
+
+    /*
      * Trackers (200 and 201: tracker/service/peercmd.h).
      *
      * DRAIN  > drain (messages.def)   < empty. A server or a group is to take no new files, or again; ENOENT,

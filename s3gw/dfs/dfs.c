@@ -58,6 +58,8 @@ int s3_dfs_new(const struct s3_dfs_options *o, struct s3_dfs **ret)
         r = s3_pool_new("dfs-commit", COMMIT_THREADS, JOBS_MAX, &d->commit);
     if (r == 0)
         r = s3_read_cache_new(o->open_files, &d->reads);
+    if (r == 0)
+        r = s3_suspects_new(d, &d->suspects);
     for (size_t i = 0; r == 0 && i < o->nstores; i++)
         r = add_local(d, &o->stores[i]);
     if (r == 0 && o->ntrackers > 0)
@@ -78,6 +80,7 @@ void s3_dfs_free(struct s3_dfs **dp)
     CHECK_OBJ(d, S3_DFS_MAGIC);
     atomic_store(&d->stopping, true);
     s3_view_free(&d->view);
+    s3_suspects_free(&d->suspects);
     s3_pool_free(&d->hash);
     s3_pool_free(&d->commit);
     for (size_t i = 0; i < atomic_load(&d->nstores); i++)

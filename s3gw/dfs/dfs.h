@@ -66,9 +66,12 @@ struct s3_dfs_server {
     char address[128];      /* host:port, or the path of its socket */
     bool in_service;        /* ACTIVE at the trackers */
     bool down;              /* did not answer when it was last asked */
+    uint64_t damaged;       /* of this machine: copies it knows to be wrong; dfs monitor tells others' */
 };
 /* The @i-th one, from 0; false beyond the last. */
 bool s3_dfs_server(const struct s3_dfs *d, size_t i, struct s3_dfs_server *ret);
+/* How many copies have been reported to their storages since the start: found damaged, found missing. */
+void s3_dfs_suspected(struct s3_dfs *d, uint64_t *damaged, uint64_t *missing);
 /* Is there in every group a server that answered when it was last asked? Does not block. */
 bool s3_dfs_reachable(const struct s3_dfs *d);
 
@@ -112,6 +115,12 @@ int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n,
  */
 int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n,
                 bool wait) MUST_CHECK;
+
+/*
+ * A file that a gateway stored has been read piece by piece: @n bytes from its beginning have this CRC-32. 0; -EBADMSG:
+ * that was all of it, and it is not what its id says. Then its servers are told to look at their copies.
+ */
+int s3_dfs_whole_is(struct s3_dfs *d, struct str file_id, uint64_t n, uint32_t crc) MUST_CHECK;
 
 /*
  * How large is it now? Asks the storage of this machine, and forgets what was kept of the file: for

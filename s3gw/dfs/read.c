@@ -43,8 +43,9 @@ struct s3_read_cache {
 struct place {
     struct str id;
     bool in_pack;
+    bool told;     /* size and crc are known */
     uint64_t at;   /* first byte of content within the descriptor */
-    uint64_t size; /* of the content, when in_pack */
+    uint64_t size; /* of the content */
     uint32_t crc;
     size_t key_n;
     char key[KEY_MAX];
@@ -155,7 +156,7 @@ static int place_of(struct str id, struct place *p)
     struct dfs_fileid f;
     if (id.n >= KEY_MAX || dfs_fileid_parse(id, &f) < 0)
         return -EINVAL;
-    *p = (struct place){.id = id, .crc = f.crc32};
+    *p = (struct place){.id = id, .told = f.size_known, .size = f.size, .crc = f.crc32};
     if (f.kind != DFS_FILE_TRUNK) {
         p->key_n = id.n;
         memcpy(p->key, id.p, id.n);
@@ -163,7 +164,6 @@ static int place_of(struct str id, struct place *p)
     }
     p->in_pack = true;
     p->at = (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER;
-    p->size = f.size;
     /* "group1/M00/0A/1B/" names the directory of the pack, its number the pack. */
     size_t dir_n = id.n - f.at.base.n;
     memcpy(p->key, id.p, dir_n);
@@ -181,6 +181,20 @@ void s3_read_cache_drop(struct s3_read_cache *rc, struct str file_id)
     struct open_file *f = file_take(rc, &p);
     if (f)
         file_forget(rc, f);
+}
+
+void s3_read_cache_drop_plain(struct s3_read_cache *rc)
+{
+    pthread_mutex_lock(&rc->lock);
+    for (struct open_file *f = rc->oldest, *newer; f; f = newer) {
+        newer = f->newer;
+        if (f->size == 0) /* a pack, or nothing to be wrong in */
+            continue;
+        unlink_file(rc, f);
+        if (f->refs == 0)
+            destroy(f);
+    }
+    pthread_mutex_unlock(&rc->lock);
 }
 
 /* Under the lock: make room for one more by closing what was not used for longest. */
@@ -247,6 +261,8 @@ static int file_fetch(struct s3_dfs *d, const struct place *p, struct open_file 
     uint64_t at = rd_u64(&in), size = rd_u64(&in);
     if (in.bad || fd < 0 || at != p->at || (p->in_pack && size != p->size))
         return -EPROTO;
+    if (p->told && size != p->size)
+        return -EBADMSG;
     *ret = file_add(d->reads, p, fd, p->in_pack ? 0 : size);
     fd = -1;
     return *ret ? 0 : -ENOMEM;
@@ -280,18 +296,28 @@ static int read_fully(int fd, char *out, size_t n, uint64_t at, bool wait)
     return 0;
 }
 
-/* The whole of a packed file, checked. */
-static int read_packed(struct s3_dfs *d, const struct place *p, char *out, bool wait)
+/* Of bytes that are the whole content of a packed file. */
+static int right_crc(const void *bytes, void *arg)
+{
+    const struct place *p = arg;
+    return crc32_gzip_refl(0, bytes, p->size) == p->crc ? 0 : -EBADMSG;
+}
+
+/* From a descriptor of this machine. Of a packed file always the whole, and checked. */
+static int read_near(struct s3_dfs *d, const struct place *p, uint64_t offset, char *out, size_t n, bool wait)
 {
     for (int try = 0;; try++) {
         struct open_file *f;
         int r = file_get(d, p, wait, &f);
         if (r < 0)
             return r;
-        r = read_fully(f->fd, out, p->size, p->at, wait);
-        if (r == 0 && crc32_gzip_refl(0, (const unsigned char *)out, p->size) != p->crc)
-            r = -EBADMSG;
-        if (r == 0 || r == -EAGAIN) {
+        if (!p->in_pack && (offset > f->size || n > f->size - offset))
+            r = -ERANGE;
+        else
+            r = read_fully(f->fd, out, n, p->at + offset, wait);
+        if (r == 0 && p->in_pack)
+            r = right_crc(out, (void *)(uintptr_t)p);
+        if (r == 0 || r == -EAGAIN || r == -ERANGE) {
             file_give(d->reads, f);
             return r;
         }
@@ -302,20 +328,15 @@ static int read_packed(struct s3_dfs *d, const struct place *p, char *out, bool 
         }
         file_forget(d->reads, f);
         if (try == 1)
-            return r;
+            return r == -ENODATA ? -EIO : r;
     }
-}
-
-static int right_crc(const void *bytes, void *arg)
-{
-    const struct place *p = arg;
-    return crc32_gzip_refl(0, bytes, p->size) == p->crc ? 0 : -EBADMSG;
 }
 
 /* A packed file is read as a whole: only then can it be checked. */
 static int packed(struct s3_dfs *d, struct place *p, void *out, bool far, bool wait)
 {
-    return far ? s3_read_remote(d, p->id, 0, out, p->size, right_crc, p) : read_packed(d, p, out, wait);
+    return far ? s3_read_remote(d, p->id, 0, out, p->size, right_crc, p)
+               : read_near(d, p, 0, out, p->size, wait);
 }
 
 static int read_far(struct s3_dfs *d, const struct place *p, uint64_t offset, char *out, size_t n)
@@ -342,16 +363,15 @@ static int read_place(struct s3_dfs *d, struct place *p, uint64_t offset, void *
             memcpy(out, whole + offset, n);
         return r;
     }
-    if (far)
-        return read_far(d, p, offset, out, n);
-    struct open_file *f;
-    int r = file_get(d, p, wait, &f);
-    if (r < 0)
-        return r;
-    r = offset > f->size || n > f->size - offset ? -ERANGE
-                                                 : read_fully(f->fd, out, n, offset, wait);
-    file_give(d->reads, f);
-    return r == -ENODATA ? -EIO : r;
+    return far ? read_far(d, p, offset, out, n) : read_near(d, p, offset, out, n, wait);
+}
+
+/* The storage of this machine could not give it for the reason @r; @found: another one could. */
+static void blame(struct s3_dfs *d, struct str file_id, int r, bool found)
+{
+    struct s3_store *s = local_store(d, file_id);
+    if (s && (s3_is_damage(r) || (found && (r == -ENOENT || r == -ERANGE))))
+        s3_suspect(s, file_id, r == -ENOENT);
 }
 
 static bool others_have(struct s3_dfs *d, struct str file_id)
@@ -371,14 +391,21 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
     if (p.in_pack && (offset > p.size || n > p.size - offset))
         return -ERANGE;
     r = read_place(d, &p, offset, out, n, false, wait);
-    if (r == 0 || (r != -EREMOTE && !others_have(d, file_id)))
+    if (r == 0)
+        return 0;
+    if (r != -EREMOTE && !others_have(d, file_id)) {
+        blame(d, file_id, r, false);
         return r;
+    }
     if (!wait)
         return -EAGAIN;
     static struct dfs_log_gate gate;
     if (r != -EREMOTE && dfs_log_allow(&gate, 1))
         dfs_log(LOG_WARN, "dfs.read_elsewhere", KV_STR("file", file_id), KV_ERR(r));
-    return read_place(d, &p, offset, out, n, true, true);
+    int far = read_place(d, &p, offset, out, n, true, true);
+    if (r != -EREMOTE)
+        blame(d, file_id, r, far == 0);
+    return far;
 }
 
 static int far_size(struct s3_dfs *d, struct str file_id, uint64_t *ret)
@@ -409,6 +436,21 @@ int s3_dfs_size(struct s3_dfs *d, struct str file_id, uint64_t *ret)
     *ret = p.in_pack ? p.size : f->size;
     file_give(d->reads, f);
     return 0;
+}
+
+int s3_dfs_whole_is(struct s3_dfs *d, struct str file_id, uint64_t n, uint32_t crc)
+{
+    CHECK_OBJ(d, S3_DFS_MAGIC);
+    struct place p;
+    struct s3_group *g = s3_group_of_file(d, file_id);
+    if (!g || place_of(file_id, &p) < 0 || !p.told || n != p.size || crc == p.crc)
+        return 0;
+    s3_read_cache_drop(d->reads, file_id);
+    size_t members = atomic_load(&g->n); /* which of them gave what part of it nobody knows */
+    for (size_t i = 0; i < members; i++)
+        if (!atomic_load(&g->members[i]->retired))
+            s3_suspect(g->members[i], file_id, false);
+    return -EBADMSG;
 }
 
 /* Is all of it in memory? By samples: reading ahead makes memory resident in long runs. */

@@ -39,6 +39,7 @@ struct reading {
     uint8_t order[S3_GROUP_MEMBERS_MAX];
     size_t members, next; /* of the order */
     size_t missing;       /* members that said they have no such file */
+    uint8_t without[S3_GROUP_MEMBERS_MAX]; /* which: @missing of them */
     int failure;          /* of the last one that said anything else */
     struct attempt out_now[SIDE_BY_SIDE];
 };
@@ -55,15 +56,23 @@ static void drop(struct attempt *a, bool won)
     a->s = NULL;
 }
 
+bool s3_is_damage(int r)
+{
+    return r == -EBADMSG || r == -EIO || r == -EACCES || r == -EPERM;
+}
+
 static void note_failure(struct reading *rd, struct s3_store *s, int r)
 {
-    if (r == -ENOENT)
-        rd->missing++;
-    else
-        rd->failure = r;
-    if (r == -EBADMSG || r == -EIO)
-        dfs_log(LOG_ERROR, "dfs.copy_bad", KV_STR("file", rd->id), KV_Z("server", s->id),
-                KV_ERR(r));
+    if (r == -ENOENT) {
+        size_t i = 0;
+        while (rd->g->members[i] != s)
+            i++;
+        rd->without[rd->missing++] = (uint8_t)i;
+        return;
+    }
+    rd->failure = r;
+    if (s3_is_damage(r))
+        s3_suspect(s, rd->id, false);
 }
 
 /* Ask the next member that can be asked. False: there is none. */
@@ -193,6 +202,8 @@ int s3_read_remote(struct s3_dfs *d, struct str file_id, uint64_t at, void *out,
         r = wait_once(&rd);
     for (size_t i = 0; i < SIDE_BY_SIDE; i++)
         drop(&rd.out_now[i], r == 0);
+    for (size_t i = 0; r == 0 && i < rd.missing; i++)
+        s3_suspect(rd.g->members[rd.without[i]], file_id, true);
     if (r != -EAGAIN)
         return r;
     /* Missing only when every one of them says so. */

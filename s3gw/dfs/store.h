@@ -54,6 +54,8 @@ struct s3_store {
     _Atomic uint64_t probe_ms;                /* while down: no attempt to connect before */
     _Atomic bool refuses; /* while down: it costs no waiting to find out that it still is */
     _Atomic uint64_t slow_until_ms; /* reads prefer others until then */
+    _Atomic uint64_t damaged;       /* local: files it knows to be damaged (suspect.c) */
+    _Atomic int64_t repair_changes; /* local: as it told last */
 
     pthread_t batch_thread;
     bool batch_running; /* the thread exists */
@@ -74,6 +76,7 @@ struct s3_group {
 };
 
 struct s3_read_cache;
+struct s3_suspects;
 struct s3_view;
 
 struct s3_dfs {
@@ -90,6 +93,7 @@ struct s3_dfs {
     struct s3_pool *hash;   /* MD5 and writing of large uploads */
     struct s3_pool *commit; /* their syncs */
     struct s3_read_cache *reads;
+    struct s3_suspects *suspects;
 
     pthread_mutex_t pieces_lock;
     struct s3_piece *pieces; /* free ones; under pieces_lock */
@@ -175,6 +179,9 @@ void s3_read_cache_free(struct s3_read_cache **rc);
 /* The file has been deleted: close what is kept of it. Any thread. */
 void s3_read_cache_drop(struct s3_read_cache *rc, struct str file_id);
 
+/* The same with all plain files: some of them may be others now. Any thread. */
+void s3_read_cache_drop_plain(struct s3_read_cache *rc);
+
 /* Does the answer satisfy? 0, or why not; then the next server is asked. */
 typedef int s3_read_check(const void *bytes, void *arg);
 /*
@@ -184,6 +191,15 @@ typedef int s3_read_check(const void *bytes, void *arg);
  */
 int s3_read_remote(struct s3_dfs *d, struct str file_id, uint64_t at, void *out, size_t n,
                    s3_read_check *check, void *arg) MUST_CHECK;
+
+/* ---- copies that are wrong (suspect.c) ---- */
+
+int s3_suspects_new(struct s3_dfs *d, struct s3_suspects **ret) MUST_CHECK;
+void s3_suspects_free(struct s3_suspects **tp);
+/* Does this answer to a read say that the copy is damaged? (remote.c) */
+bool s3_is_damage(int r);
+/* The copy at @s is damaged; or @missing, though another server has it. Does not block. */
+void s3_suspect(struct s3_store *s, struct str file_id, bool missing);
 
 /* ---- the view of the cluster (view.c) ---- */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* answer - from q->resp to a response of libmicrohttpd: bytes, a file by sendfile, or pieces of
  * files. */
+#include <isa-l/crc.h>
+
 #include "dfscore/log/log.h"
 #include "s3gw/api/reader.h"
 #include "s3gw/core/gw.h"
@@ -51,11 +53,14 @@ static int next_piece(struct s3_exchange *x, char *out, size_t max, bool wait, s
     if (r < 0)
         return r;
     o->done += *ret;
-    if (o->done == e->length) {
-        o->extent++;
-        o->done = 0;
-    }
-    return 0;
+    o->crc = crc32_gzip_refl(o->done == *ret ? 0 : o->crc, (const unsigned char *)out, *ret);
+    if (o->done < e->length)
+        return 0;
+    if (e->offset == 0 && !x->req.native_id.p)
+        r = s3_dfs_whole_is(x->http->gw->dfs, e->file_id, e->length, o->crc);
+    o->extent++;
+    o->done = 0;
+    return r;
 }
 
 /* The next piece into the block. */

@@ -90,6 +90,7 @@ struct s3_outflow {
     size_t size;     /* of the block; as through, S3_OUT_BLOCK_MIN when memory is short */
     size_t through;  /* of libmicrohttpd's buffer: what need not be waited for is read, or decrypted, there */
     size_t from, to; /* what of the block is not sent yet */
+    uint32_t crc;    /* CRC-32 of what has been read of the extent */
     int error;       /* of fill() */
     bool begun;      /* s3_answer_begin() has said 0 */
     int fd;          /* begun with a descriptor of the whole, owned; else -1 */

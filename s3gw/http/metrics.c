@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/http/metrics.h"
 
+#include <pthread.h>
+
 #include "dfscore/metrics/metrics.h"
 #include "s3gw/api/ops.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/dfs/dfs.h"
 
 enum s3_metric {
     BEFORE_FIRST = DFS_METRICS_COMMON - 1,
@@ -23,6 +27,8 @@ struct s3_metrics {
         **seconds; /* by place in s3_ops; one more for what routed nowhere */
     struct dfs_cell *failed[S3ERR_COUNT_];
     struct dfs_cell *received, *sent, *connections;
+    pthread_mutex_t lock; /* while the counts that others keep are taken over */
+    struct dfs_cell *damaged, *missing;
 };
 
 static int make_cells(struct s3_metrics *m)
@@ -43,7 +49,9 @@ static int make_cells(struct s3_metrics *m)
     m->received = dfs_metrics_series(m->all, M_RECEIVED, NULL);
     m->sent = dfs_metrics_series(m->all, M_SENT, NULL);
     m->connections = dfs_metrics_series(m->all, M_CONNECTIONS, NULL);
-    return m->connections ? 0 : -ENOMEM;
+    m->damaged = dfs_metrics_series(m->all, M_SUSPECTED, "damaged");
+    m->missing = dfs_metrics_series(m->all, M_SUSPECTED, "missing");
+    return m->missing ? 0 : -ENOMEM;
 }
 
 int s3_metrics_new(struct s3_metrics **ret)
@@ -51,6 +59,7 @@ int s3_metrics_new(struct s3_metrics **ret)
     AUTO(s3_metrics_free) struct s3_metrics *m = dfs_zalloc(sizeof(*m));
     if (!m)
         return -ENOMEM;
+    pthread_mutex_init(&m->lock, NULL);
     int r = dfs_metrics_new(rows, ARRAY_LEN(rows), &m->all);
     if (r == 0)
         r = make_cells(m);
@@ -68,6 +77,7 @@ void s3_metrics_free(struct s3_metrics **mp)
     dfs_metrics_free(&m->all);
     free(m->requests);
     free(m->seconds);
+    pthread_mutex_destroy(&m->lock);
     free(m);
 }
 
@@ -88,6 +98,16 @@ void s3_metrics_connections(struct s3_metrics *m, int by)
     dfs_gauge_add(m->connections, by);
 }
 
+static void take_over(struct s3_metrics *m, struct s3_dfs *d)
+{
+    uint64_t damaged, missing;
+    pthread_mutex_lock(&m->lock);
+    s3_dfs_suspected(d, &damaged, &missing);
+    dfs_count(m->damaged, damaged - (uint64_t)dfs_cell_value(m->damaged));
+    dfs_count(m->missing, missing - (uint64_t)dfs_cell_value(m->missing));
+    pthread_mutex_unlock(&m->lock);
+}
+
 bool s3_metrics_answer(struct s3_metrics *m, struct s3_req *q)
 {
     if (q->method != S3_GET || !str_eq(q->raw_path, STR("/metrics")) ||
@@ -95,6 +115,7 @@ bool s3_metrics_answer(struct s3_metrics *m, struct s3_req *q)
         return false;
     if (!str_starts(q->peer, STR("127.")) && !str_eq(q->peer, STR("::1")))
         return false;
+    take_over(m, q->gw->dfs);
     dfs_metrics_print(m->all, &q->resp.body);
     s3_resp_header(q, "Content-Type", STR("text/plain; version=0.0.4"));
     return true;

@@ -20,6 +20,7 @@ enum {
     STO_DIRS = 65536,
     STO_MODE = 0644,         /* of all files, */
     STO_MODE_GATEWAY = 0444, /* save plain files that a gateway stored (trunk/store_owner.c) */
+    STO_MODE_DAMAGED = 01000, /* more of these: found to be wrong (trunk/check.h). Means nothing to the system */
 };
 
 struct sto_dir {

@@ -90,6 +90,12 @@ uint32_t sto_crc32(uint32_t crc, const void *p, size_t n)
 
 int sto_crc_range(const struct sto_io *io, int fd, uint64_t at, uint64_t n, uint32_t *ret)
 {
+    return sto_crc_steps(io, fd, at, n, NULL, NULL, ret);
+}
+
+int sto_crc_steps(const struct sto_io *io, int fd, uint64_t at, uint64_t n, int (*step)(void *arg, size_t bytes),
+                  void *arg, uint32_t *ret)
+{
     enum { PIECE = 128 * 1024 };
     AUTO(dfs_free_ptr) uint8_t *piece = dfs_alloc(PIECE);
     if (!piece)
@@ -97,6 +103,9 @@ int sto_crc_range(const struct sto_io *io, int fd, uint64_t at, uint64_t n, uint
     uint32_t crc = 0;
     while (n > 0) {
         size_t want = (size_t)MIN(n, (uint64_t)PIECE);
+        int r = step ? step(arg, want) : 0;
+        if (r != 0)
+            return r;
         ssize_t got = sto_read_all(io, fd, piece, want, (off_t)at);
         if (got < 0)
             return (int)got;

@@ -65,7 +65,8 @@ enum {
     OWN(SYNC_LOGS, 1, 1, PEER, sto_handle_logs)                                                   \
     OWN(SYNC_PULL, 1, SYNC_PULL_ROOM, PEER, sto_handle_pull)                                      \
     OWN(SYNC_WAIT, 1, SYNC_WAIT_ROOM, PEER, sto_handle_await)                                     \
-    OWN(SYNC_STATE, 0, 0, ANYBODY, sto_handle_sync_state)
+    OWN(SYNC_STATE, 0, 0, ANYBODY, sto_handle_sync_state)                                         \
+    OWN(REPAIR_STATE, 0, 0, ANYBODY, sto_handle_repair_state)
 
 /* Their content has any length: it streams to the disk, or is collected when it is small. */
 #define STREAM(ROW)                                                                               \

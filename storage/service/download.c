@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "storage/service/forward.h"
+#include "storage/sync/repair.h"
+#include "storage/trunk/check.h"
 
 enum {
     FROM_MEMORY_MAX = 64 * 1024, /* read by the disk thread up to here; sendfile beyond it */
@@ -15,6 +17,7 @@ struct download {
     struct sto_op op; /* first */
     uint64_t offset, count;
     struct sto_view view;
+    bool elsewhere; /* view is what another member has sent */
 };
 
 static void download_fini(struct sto_op *op)
@@ -49,25 +52,51 @@ static void send_file(struct sto_op *op)
         dfs_req_reply_file(op->req, d->view.fd, d->view.offset + d->offset, d->count);
 }
 
-/* Not here: what another member sends is the range asked for. */
-static int from_elsewhere(struct download *d)
+/* Not here, or damaged (@why): what another member sends is the range asked for. */
+static int from_elsewhere(struct download *d, int why)
 {
     uint64_t size = 0;
-    int r = sto_forward_content(&d->op, &d->view.fd, &size);
+    if (why != -ENOENT)
+        sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_BAD);
+    int r = sto_forward_content(&d->op, why != -ENOENT, &d->view.fd, &size);
+    if (r == 0 && why == -ENOENT) /* it may only be late */
+        sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_MISSING);
     if (r < 0)
-        return r;
+        return r == -ENOENT ? why : r;
     d->view.size = size;
+    d->view.offset = 0;
+    d->view.told = false;
+    d->elsewhere = true;
     d->offset = 0;
     d->count = 0;
     return 0;
+}
+
+/* Whole files are checked on the way. */
+static int to_memory(struct download *d)
+{
+    struct sto_op *op = &d->op;
+    int r = read_into(&op->out, d->view.fd, d->view.offset + d->offset, (size_t)d->count);
+    if (r == 0 && d->offset == 0 && d->count == d->view.size && d->view.told)
+        r = sto_bytes_are(op->name, op->out.p, op->out.n);
+    if (!sto_read_says_damaged(r) || d->elsewhere)
+        return r;
+    dfs_close_fd(&d->view.fd);
+    buf_reset(&op->out);
+    r = from_elsewhere(d, r);
+    if (r == 0) {
+        op->bytes = d->count = d->view.size;
+        r = read_into(&op->out, d->view.fd, 0, (size_t)d->count);
+    }
+    return r;
 }
 
 static int download_work(struct sto_op *op)
 {
     struct download *d = (struct download *)op;
     int r = sto_open_read(op->s->o.store, op->name, &d->view);
-    if (r == -ENOENT)
-        r = from_elsewhere(d);
+    if (r == -ENOENT || sto_read_says_damaged(r))
+        r = from_elsewhere(d, r);
     if (r < 0)
         return r;
     /* An empty file: nothing from offset 0 is right, though the reference says EINVAL (8.7). */
@@ -78,9 +107,7 @@ static int download_work(struct sto_op *op)
         d->count = left;
     op->bytes = d->count;
     if (d->count <= FROM_MEMORY_MAX)
-        return d->count == 0 ? 0
-                             : read_into(&op->out, d->view.fd, d->view.offset + d->offset,
-                                         (size_t)d->count);
+        return d->count == 0 ? 0 : to_memory(d);
     /* Cold pages come in here rather than under the loop's sendfile. */
     readahead(d->view.fd, (off64_t)(d->view.offset + d->offset),
               (size_t)MIN(d->count, (uint64_t)READ_AHEAD));

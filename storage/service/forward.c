@@ -88,9 +88,9 @@ static int find_holder(struct sto_op *op, struct dfs_peer **ret, uint64_t *len)
     return r;
 }
 
-static int begin(struct sto_op *op)
+static int begin(struct sto_op *op, bool damaged)
 {
-    if (op->from_peer || !may_be_elsewhere(op))
+    if (op->from_peer || !(damaged || may_be_elsewhere(op)))
         return -ENOENT;
     if (atomic_fetch_add(&op->s->forwards, 1) < AT_ONCE)
         return 0;
@@ -115,7 +115,7 @@ int sto_forward_call(struct sto_op *op)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     uint64_t len = 0;
-    int r = begin(op);
+    int r = begin(op, false);
     if (r < 0)
         return r;
     r = find_holder(op, &p, &len);
@@ -157,9 +157,9 @@ static int fetch(struct sto_op *op, int *fd, uint64_t *size)
     return *fd < 0 ? -errno : 0;
 }
 
-int sto_forward_content(struct sto_op *op, int *fd, uint64_t *size)
+int sto_forward_content(struct sto_op *op, bool damaged, int *fd, uint64_t *size)
 {
-    int r = begin(op);
+    int r = begin(op, damaged);
     if (r < 0)
         return r;
     r = fetch(op, fd, size);

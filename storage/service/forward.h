@@ -24,7 +24,10 @@ void sto_forward_note(struct sto_op *op);
 void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(struct sto_op *op));
 /* The same request to the peers: 0 and the first answer in op->out; -ENOENT: nobody has it; -EAGAIN. */
 int sto_forward_call(struct sto_op *op) MUST_CHECK;
-/* A download: *fd is an unnamed file with the asked range, *size bytes of it. Errors as above. */
-int sto_forward_content(struct sto_op *op, int *fd, uint64_t *size) MUST_CHECK;
+/*
+ * A download: *fd is an unnamed file with the asked range, *size bytes of it. @damaged: it is here, but wrong, so that
+ * others are asked though we made it. Errors as above.
+ */
+int sto_forward_content(struct sto_op *op, bool damaged, int *fd, uint64_t *size) MUST_CHECK;
 
 #endif

@@ -44,6 +44,8 @@ struct sto_internal {
     struct sto_store *store;
     struct sto_copies *copies;
     struct sto_mirrors *mirrors;
+    struct sto_repair *repair;
+    struct sto_scrub *scrub;
     struct sto_sessions sessions;
     char path[108];
     int fd, wake[2];           /* listener; a pipe that ends the accept loop */
@@ -141,6 +143,8 @@ static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, 
         .store = c->server->store,
         .copies = c->server->copies,
         .mirrors = c->server->mirrors,
+        .repair = c->server->repair,
+        .scrub = c->server->scrub,
         .sessions = &c->server->sessions,
         .session = session,
         .tcp = c->tcp,
@@ -324,6 +328,8 @@ int sto_internal_start(const struct sto_internal_options *o, struct sto_internal
     s->store = o->store;
     s->copies = o->copies;
     s->mirrors = o->mirrors;
+    s->repair = o->repair;
+    s->scrub = o->scrub;
     s->max = o->max_connections ? o->max_connections : STO_INT_CONNS;
     s->stall_ms = o->stall_ms;
     s->fd = s->wake[0] = s->wake[1] = -1;

@@ -16,6 +16,8 @@ struct dfs_stream;
 struct sto_copies;
 struct sto_store;
 struct sto_mirrors;
+struct sto_repair;
+struct sto_scrub;
 struct sto_internal;
 
 struct sto_internal_options {
@@ -23,6 +25,8 @@ struct sto_internal_options {
     struct sto_store *store; /* outlives the server */
     struct sto_copies *copies; /* outlives the server; NULL: our own copy is enough */
     struct sto_mirrors *mirrors; /* the same; NULL: nothing is told of other servers' logs */
+    struct sto_repair *repair;   /* the same; NULL: what is damaged stays so */
+    struct sto_scrub *scrub;     /* the same; NULL: there is none */
     unsigned max_connections; /* 0: 256; further ones are closed at once */
     uint64_t stall_ms; /* TCP only: a gateway that takes nothing of an answer, or stalls within a request, for
                           so long is dropped; 0: never */

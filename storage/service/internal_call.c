@@ -7,6 +7,7 @@
 #include "storage/disk/io.h"
 #include "storage/service/internal_priv.h"
 #include "storage/service/logs.h"
+#include "storage/trunk/check.h"
 
 enum { SMALL_BODY = 512, GROUP_WIDTH = 16, ID_WIDTH = 16, ITEM_LEAST = 1 + STO_EXT_MAX + 4 + 4 };
 
@@ -161,15 +162,24 @@ static int call_file_abort(struct sto_int_call *c)
     return 0;
 }
 
+/* The file whose id is the rest of the body. One that is found damaged is looked after. */
+static int open_named(struct sto_int_call *c, struct str *name, struct sto_view *v)
+{
+    int r = sto_store_name_of(c->store, rd_bytes(&c->in, c->in.n), name);
+    if (r == 0)
+        r = sto_open_read(c->store, *name, v);
+    if (sto_read_says_damaged(r))
+        sto_repair_suspect(c->repair, *name, STO_SUSPECT_BAD);
+    return r;
+}
+
 static int call_file_get(struct sto_int_call *c)
 {
     struct str name;
     struct sto_view v;
     if (c->tcp)
         return -EOPNOTSUPP;
-    int r = sto_store_name_of(c->store, rd_bytes(&c->in, c->in.n), &name);
-    if (r == 0)
-        r = sto_open_read(c->store, name, &v);
+    int r = open_named(c, &name, &v);
     if (r < 0)
         return r;
     c->fd = v.fd;
@@ -210,9 +220,7 @@ static int call_file_read(struct sto_int_call *c)
     struct sto_view v;
     if (c->in.bad || n > DFS_PIECE_MAX)
         return -EINVAL;
-    int r = sto_store_name_of(c->store, rd_bytes(&c->in, c->in.n), &name);
-    if (r == 0)
-        r = sto_open_read(c->store, name, &v);
+    int r = open_named(c, &name, &v);
     if (r < 0)
         return r;
     AUTO(dfs_close_fd) int fd = v.fd;
@@ -222,9 +230,45 @@ static int call_file_read(struct sto_int_call *c)
     if (!to)
         return buf_err(c->out);
     ssize_t got = sto_read_all(&sto_io_os, fd, to, n, (off_t)(v.offset + at));
-    if (got >= 0)
-        buf_used(c->out, (size_t)got);
-    return got < 0 ? (int)got : (size_t)got < n ? -EIO : 0;
+    r = got < 0 ? (int)got : (size_t)got < n ? -EIO : 0;
+    if (r == 0 && at == 0 && n == v.size && v.told)
+        r = sto_bytes_are(name, to, n);
+    if (r == 0)
+        buf_used(c->out, n);
+    else if (sto_read_says_damaged(r))
+        sto_repair_suspect(c->repair, name, STO_SUSPECT_BAD);
+    return r;
+}
+
+static int call_file_suspect(struct sto_int_call *c)
+{
+    struct str name;
+    uint8_t missing = rd_u8(&c->in);
+    if (c->in.bad || missing > 1)
+        return -EINVAL;
+    int r = sto_store_name_of(c->store, rd_bytes(&c->in, c->in.n), &name);
+    if (r == 0)
+        sto_repair_suspect(c->repair, name, missing ? STO_SUSPECT_MISSING : STO_SUSPECT_BAD);
+    return r;
+}
+
+/* Our "no such file" about these is believed (s3gw/dfs/delete.c). */
+static bool made_here(const struct sto_store *s, struct str name)
+{
+    struct dfs_fileid f;
+    char source[16];
+    if (dfs_filename_parse(name, &f) < 0)
+        return false;
+    dfs_fileid_source_text(&f, source);
+    return strcmp(source, sto_store_server(s)) == 0;
+}
+
+static int call_repair_state(struct sto_int_call *c)
+{
+    if (!whole(&c->in))
+        return -EINVAL;
+    sto_repair_state_put(c->repair, c->scrub, c->out);
+    return 0;
 }
 
 static int call_delete_batch(struct sto_int_call *c)
@@ -248,6 +292,9 @@ static int call_delete_batch(struct sto_int_call *c)
     int r = sto_delete_batch(c->store, names, count, results);
     if (r < 0)
         return r;
+    for (uint32_t i = 0; i < count; i++)
+        if (results[i] == -ENOENT && made_here(c->store, names[i]))
+            sto_repair_suspect(c->repair, names[i], STO_SUSPECT_UNDELETED);
     buf_u32(c->out, count);
     for (uint32_t i = 0; i < count; i++)
         buf_u8(c->out, dfs_status_byte(results[i]));
@@ -418,6 +465,8 @@ static const struct {
     {DFS_INT_FILE_GET, SMALL_BODY, call_file_get, false},
     {DFS_INT_FILE_WRITE, DFS_PIECE_MAX + SMALL_BODY, call_file_write, false},
     {DFS_INT_FILE_READ, SMALL_BODY, call_file_read, false},
+    {DFS_INT_FILE_SUSPECT, SMALL_BODY, call_file_suspect, false},
+    {DFS_INT_REPAIR_STATE, SMALL_BODY, call_repair_state, false},
     {DFS_INT_DELETE_BATCH, DFS_BATCH_ITEMS_MAX * (DFS_FILE_ID_MAX + 2) + 4, call_delete_batch, true},
     {DFS_INT_SCAN, SMALL_BODY, call_scan, false},
     {DFS_INT_SCAN_LOG, SMALL_BODY, call_scan_log, false},

@@ -9,6 +9,7 @@
 #include "dfscore/wire/internal.h"
 #include "storage/service/internal.h"
 #include "storage/sync/copies.h"
+#include "storage/sync/scrub.h"
 #include "storage/trunk/store.h"
 
 enum {
@@ -55,6 +56,8 @@ struct sto_int_call {
     struct sto_store *store;
     struct sto_copies *copies;    /* NULL: our own copy is enough */
     struct sto_mirrors *mirrors;  /* NULL: no logs of others */
+    struct sto_repair *repair;    /* NULL: what is damaged stays so */
+    struct sto_scrub *scrub;      /* NULL: there is none */
     struct sto_sessions *sessions;
     struct sto_session **session; /* of the connection; NULL there before HELLO */
     bool tcp;                     /* no descriptor can be passed */

@@ -15,6 +15,8 @@
 
 struct sto_service;
 struct sto_internal;
+struct sto_repair;
+struct sto_scrub;
 
 struct sto_service_options {
     struct dfs_addr addr;            /* where to listen; port 0: any free one */
@@ -39,6 +41,8 @@ struct sto_service_options {
     struct sto_mirrors *mirrors;     /* outlives the service; NULL: no replication is served */
     struct sto_followers *followers; /* outlives the service; NULL allowed */
     struct sto_copies *copies;       /* outlives the service; NULL: our own copy is enough */
+    struct sto_repair *repair;       /* outlives the service; NULL: what is damaged stays so */
+    struct sto_scrub *scrub;         /* outlives the service; NULL: there is none */
     struct sto_params params;
     uint32_t max_connections;
     unsigned net_threads;

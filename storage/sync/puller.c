@@ -134,7 +134,7 @@ static int receive_piece(struct sto_puller *p, uint64_t at, uint64_t len, struct
  * The whole file, piece by piece: a question now and then tells the peer that we get on (followers.h). The last
  * piece is shorter than asked for; the one behind a last one of full length is refused (protocol 8.7).
  */
-static int receive_file(struct sto_puller *p, struct str name, struct sto_file *f, uint64_t *ret_size)
+int sto_puller_file(struct sto_puller *p, struct str name, struct sto_file *f, uint64_t *ret_size)
 {
     uint64_t at = 0, len = PIECE_BYTES;
     while (len == PIECE_BYTES) {
@@ -156,7 +156,7 @@ static bool is_broken(struct sto_puller *p)
     return p->line->broken(p->logs) || p->line->broken(p->files);
 }
 
-static int fetch_meta(struct sto_puller *p, struct str name)
+int sto_puller_meta(struct sto_puller *p, struct str name)
 {
     struct dfs_group g;
     AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
@@ -187,10 +187,10 @@ static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int
     r = sto_file_open(p->o.store, (int)at.path_index, size, flags, &f);
     if (r < 0)
         return r;
-    r = receive_file(p, name, f, &size);
+    r = sto_puller_file(p, name, f, &size);
     if (r == 0)
         r = sto_replica_file(p->o.store, &f, name, size, time_s);
-    return r < 0 ? r : fetch_meta(p, name);
+    return r < 0 ? r : sto_puller_meta(p, name);
 }
 
 static bool have_whole(struct sto_puller *p, struct str name)
@@ -218,8 +218,7 @@ static bool two_numbers(struct str extra, uint64_t *a, uint64_t *b)
            str_u64(y, INT64_MAX, b) == 0;
 }
 
-/* 22: the file's size at the peer now. */
-static int remote_size(struct sto_puller *p, struct str name, uint64_t *ret)
+int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, int64_t *ret_mtime_s)
 {
     enum { NO_CRC = 1, SILENT = 2 };
     struct dfs_group g;
@@ -233,9 +232,11 @@ static int remote_size(struct sto_puller *p, struct str name, uint64_t *ret)
     r = p->line->call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT, parts, 2, &p->rsp);
     if (r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), &m) < 0)
         r = -EPROTO;
-    if (r == 0)
-        *ret = (uint64_t)m.size;
-    return r;
+    if (r < 0)
+        return r;
+    *ret_size = (uint64_t)m.size;
+    *ret_mtime_s = m.created_s;
+    return 0;
 }
 
 /* Bytes [offset, offset + size) as the peer has them now, fewer when it has fewer. */
@@ -259,6 +260,7 @@ static int copy_range(struct sto_puller *p, struct str name, uint64_t offset, ui
 static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
 {
     uint64_t offset, size, there = 0;
+    int64_t mtime_s;
     struct sto_info info;
     if (!two_numbers(e->extra, &offset, &size))
         return -EBADMSG;
@@ -267,7 +269,7 @@ static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
         return fetch_whole(p, e->name, STO_NATIVE, e->time_s);
     if (r < 0 || size == 0)
         return r;
-    r = remote_size(p, e->name, &there);
+    r = sto_puller_info(p, e->name, &there, &mtime_s);
     if (r < 0 || there <= offset) /* never done, or cut off there meanwhile, as the log will say */
         return r;
     return copy_range(p, e->name, offset, size, e->time_s);
@@ -280,9 +282,10 @@ static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
 static int resize(struct sto_puller *p, const struct sto_entry *e)
 {
     uint64_t from, to, there = 0;
+    int64_t mtime_s;
     if (!two_numbers(e->extra, &from, &to))
         return -EBADMSG;
-    int r = remote_size(p, e->name, &there);
+    int r = sto_puller_info(p, e->name, &there, &mtime_s);
     if (r < 0)
         return r;
     r = sto_replica_resize(p->o.store, e->name, MIN(to, there), e->time_s);
@@ -301,8 +304,9 @@ static int rename_file(struct sto_puller *p, const struct sto_entry *e)
 
 static int link_file(struct sto_puller *p, const struct sto_entry *e)
 {
+    int64_t mtime_s;
     uint64_t size;
-    int r = remote_size(p, e->name, &size);
+    int r = sto_puller_info(p, e->name, &size, &mtime_s);
     if (r < 0)
         return r; /* -ENOENT: deleted since, or a crash kept the peer from making it */
     r = sto_replica_link(p->o.store, e->name, e->extra);
@@ -330,7 +334,7 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
     if (e->name.n == 0)
         return 0; /* a note: kept with the piece */
     if (str_ends(e->name, STR("-m")))
-        return fetch_meta(p, str_head(e->name, e->name.n - 2));
+        return sto_puller_meta(p, str_head(e->name, e->name.n - 2));
     bool packed =
         dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
     switch (e->op) {
@@ -338,7 +342,7 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
         if (!packed)
             return need_whole(p, e->name, e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0, e->time_s);
         /* Its metadata's own entry may have been swept away before we came. */
-        return p->first_time && e->kind == DFS_SCAN_NATIVE ? fetch_meta(p, e->name) : 0;
+        return p->first_time && e->kind == DFS_SCAN_NATIVE ? sto_puller_meta(p, e->name) : 0;
     case 'D':
         return delete_file(p, e->name);
     case 'A':
@@ -407,6 +411,19 @@ static int pull(struct sto_puller *p, unsigned path, const struct sto_log_info *
     *time_s = (int64_t)rd_u64(&rd);
     range->n = rd.n;
     return rd.bad || range->next < position ? -EPROTO : 0;
+}
+
+int sto_puller_record(struct sto_puller *p, unsigned path, const struct sto_log_info *log, uint64_t position,
+                      struct str *ret)
+{
+    struct sto_range range = {.n = 0};
+    int64_t time_s;
+    int r = pull(p, path, log, position, 0, &range, &time_s);
+    if (r < 0)
+        return r;
+    *ret = str_from(buf_str(&p->piece), PULL_HEAD);
+    bool there = range.n > 0 && range.number == (uint32_t)(position >> 32) && range.offset == (uint32_t)position;
+    return there ? 0 : -ENOENT;
 }
 
 static int keep(struct sto_puller *p, unsigned path, const struct sto_log_info *log,

@@ -207,6 +207,20 @@ int sto_mirrors_find(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_
     return found ? 0 : -ENOENT;
 }
 
+int sto_mirrors_at(struct sto_mirrors *m, unsigned path, uint8_t high, uint8_t low, struct sto_log_info *ret)
+{
+    CHECK_OBJ(m, MIRRORS_MAGIC);
+    *ret = own_log(m, path);
+    bool found = ret->high == high && ret->low == low;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; !found && i < m->paths[path].n; i++) {
+        *ret = m->paths[path].v[i];
+        found = ret->high == high && ret->low == low;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return found ? 0 : -ENOENT;
+}
+
 int sto_mirrors_add(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info)
 {
     struct sto_log_info own = own_log(m, path);

@@ -48,6 +48,9 @@ size_t sto_mirrors_list(struct sto_mirrors *m, unsigned path, struct sto_log_inf
 /* 0; -ENOENT: no such log here. */
 int sto_mirrors_find(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
                      struct sto_log_info *ret) MUST_CHECK;
+/* The log whose packs lie in that directory: 0 or -ENOENT. */
+int sto_mirrors_at(struct sto_mirrors *m, unsigned path, uint8_t high, uint8_t low,
+                   struct sto_log_info *ret) MUST_CHECK;
 
 /* A piece of one pack: bytes [offset, offset + n) of pack @number; n 0: nothing new. */
 struct sto_range {

@@ -43,9 +43,8 @@ static int next_mirror_pack(struct sto_path *p, const struct sto_log_info *log, 
     return 0;
 }
 
-/* The pack @from or the next one, and where its valid bytes end. 0 or -ENOENT. */
-static int pack_at(struct sto_path *p, const struct sto_log_info *log, uint32_t from, uint32_t *number,
-                   uint32_t *end)
+int sto_mirrors_pack_at(struct sto_path *p, const struct sto_log_info *log, uint32_t from, uint32_t *number,
+                        uint32_t *end)
 {
     if (log->own) {
         struct sto_seg seg;
@@ -143,7 +142,7 @@ int sto_mirrors_read(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_
     *ret = (struct sto_range){.next = MAX(position, log.end), .end = log.end};
     while (position < log.end) {
         uint32_t number = 0, end = 0;
-        r = pack_at(p, &log, want, &number, &end);
+        r = sto_mirrors_pack_at(p, &log, want, &number, &end);
         if (r < 0)
             return r == -ENOENT ? 0 : r;
         if (number != want)

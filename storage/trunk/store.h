@@ -149,8 +149,12 @@ struct sto_view {
     int fd;                  /* read only; the caller's to close */
     uint64_t offset, size;   /* the content is bytes [offset, offset + size) of fd */
     bool in_pack;
+    bool told;               /* its name says size and CRC-32: no link, appender or slave */
 };
-/* A raw pack by its own name is -ENOENT: it holds other people's files (semantics 19, weakness 5). */
+/*
+ * A raw pack by its own name is -ENOENT: it holds other people's files (semantics 19, weakness 5). -EBADMSG: it
+ * does not have the size its name says, or was found damaged (check.h); another member may have it right.
+ */
 int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret) MUST_CHECK;
 /* Read the whole content against the CRC-32 its name carries: 0, -EBADMSG, -ENOENT. */
 int sto_verify(struct sto_store *s, struct str name) MUST_CHECK;

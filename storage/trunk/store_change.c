@@ -9,6 +9,7 @@
  * it the same on all members, which take from us what is there.
  */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -86,6 +87,8 @@ int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count,
     AUTO(dfs_free_ptr) uint32_t *index = dfs_alloc(count * sizeof(*index));
     if (!recs || !index)
         return -ENOMEM;
+    for (size_t i = 0; atomic_load(&s->watched) > 0 && i < count; i++)
+        sto_watch_tell(s, names[i]);
     for (unsigned path = 0; path < s->path_count; path++) {
         struct deletion d = {recs, index, 0};
         for (size_t i = 0; i < count; i++) {

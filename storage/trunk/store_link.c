@@ -75,7 +75,7 @@ static int link_name(struct sto_store *s, const struct sto_link *l, const struct
         return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
     }
     struct sto_info info;
-    int r = sto_info(s, l->target, false, &info);
+    int r = sto_info(s, l->target, f->slave, &info); /* a slave's name has its master's CRC-32 */
     if (r < 0)
         return r;
     uint64_t dir = s->next_dir++ / 100;
@@ -86,7 +86,7 @@ static int link_name(struct sto_store *s, const struct sto_link *l, const struct
         .kind = f->kind == DFS_FILE_APPENDER ? DFS_FILE_APPENDER : DFS_FILE_NORMAL,
         .created_s = dfs_now_s(),
         .size = info.size,
-        .crc32 = f->crc32,
+        .crc32 = info.has_crc ? info.crc32 : f->crc32,
         .random23 = (uint32_t)sto_random(s->io) & 0x7fffff,
     };
     memcpy(p.source, s->source, sizeof(p.source));

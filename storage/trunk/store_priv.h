@@ -32,6 +32,9 @@ struct sto_store {
     _Atomic uint64_t next_dir;   /* counts plain files; a directory takes DFS_ROTATE of them */
     pthread_mutex_t edit_locks[STO_EDIT_LOCKS]; /* one writer a file; rank below sto_log.lock */
     struct sto_growth growth;
+    pthread_mutex_t watch_lock;  /* guards watches; leaf */
+    struct sto_watch *watches;   /* names that are being restored (restore.h) */
+    _Atomic unsigned watched;    /* how many */
     unsigned path_count;
     struct sto_path paths[];
 };
@@ -50,6 +53,8 @@ int sto_check_space(struct sto_path *p, uint64_t size) MUST_CHECK;
 int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
 /* Mode of a plain file of these flags (STO_NATIVE). */
 unsigned sto_owner_mode(uint8_t flags);
+/* A deletion of @name begins, whether there is such a file or not. */
+void sto_watch_tell(struct sto_store *s, struct str name);
 /* Make the symbolic link @name to @target, durably, without a record of it. -EEXIST. */
 int sto_link_place(struct sto_store *s, struct str name, struct str target) MUST_CHECK;
 /* Does the file of this name exist? 0, -ENOENT, ... */

@@ -39,15 +39,18 @@ int sto_open_slot(struct sto_path *p, const struct dfs_fileid *f)
     return ret;
 }
 
-/* A plain file (or what a link leads to). Packs and directories are none. */
-static int open_plain(struct sto_path *p, const struct dfs_logical *at, struct stat *st)
+/* A plain file, or what a @link leads to. Packs and directories are none. */
+static int open_plain(struct sto_path *p, const struct dfs_logical *at, struct stat *st, bool *link)
 {
     uint64_t number;
     if (str_u64(at->base, UINT64_MAX, &number) == 0)
         return -ENOENT;
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "", path);
-    AUTO(dfs_close_fd) int fd = p->dir.io->openat(p->dir.root, path, O_RDONLY | O_NONBLOCK, 0);
+    AUTO(dfs_close_fd) int fd = p->dir.io->openat(p->dir.root, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+    *link = fd < 0 && errno == ELOOP;
+    if (*link)
+        fd = p->dir.io->openat(p->dir.root, path, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0)
         return errno == ENOTDIR || errno == ELOOP ? -ENOENT : -errno;
     if (fstat(fd, st) < 0)
@@ -66,19 +69,24 @@ int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
     int r = sto_locate(s, name, &at, &p);
     if (r < 0)
         return r;
-    struct dfs_fileid f;
+    struct dfs_fileid f = {.size_known = false};
     if (sto_is_packed(name, &f)) {
         int fd = sto_open_slot(p, &f);
         if (fd < 0)
             return fd;
-        *ret = (struct sto_view){fd, (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER, f.size, true};
+        *ret = (struct sto_view){fd, (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER, f.size, true, true};
         return 0;
     }
     struct stat st;
-    int fd = open_plain(p, &at, &st);
+    bool link = false;
+    AUTO(dfs_close_fd) int fd = open_plain(p, &at, &st, &link);
     if (fd < 0)
         return fd;
-    *ret = (struct sto_view){fd, 0, (uint64_t)st.st_size, false};
+    bool told = f.size_known && !f.slave && !link;
+    if (st.st_mode & STO_MODE_DAMAGED || (told && (uint64_t)st.st_size != f.size))
+        return -EBADMSG;
+    *ret = (struct sto_view){fd, 0, (uint64_t)st.st_size, false, told};
+    fd = -1;
     return 0;
 }
 
@@ -88,7 +96,7 @@ int sto_file_exists(struct sto_store *s, struct str name)
     int r = sto_open_read(s, name, &v);
     if (r == 0)
         close(v.fd);
-    return r;
+    return r == -EBADMSG ? 0 : r; /* damaged, but there */
 }
 
 int sto_verify(struct sto_store *s, struct str name)
@@ -101,8 +109,8 @@ int sto_verify(struct sto_store *s, struct str name)
     if (r < 0)
         return r;
     AUTO(dfs_close_fd) int fd = v.fd;
-    if (f.slave || f.kind == DFS_FILE_APPENDER)
-        return 0; /* their names do not tell */
+    if (!v.told)
+        return 0;
     if (v.size != f.size)
         return -EBADMSG;
     uint32_t crc;

@@ -14,6 +14,7 @@
 #define GOLDEN "tests/unit/dfscore/wire/golden.txt"
 
 _Static_assert(DFS_BRIEF_LEN == 67, "protocol 4.1");
+_Static_assert(DFS_REPAIR_STATE_LEN == 72, "dfscore/wire/internal.h");
 _Static_assert(DFS_SYNC_STATE_RSP_LEN == 3 && DFS_SYNC_STATE_LEN == 50, "dfscore/wire/internal.h");
 _Static_assert(DFS_STAT_BLOCK_LEN == 348, "protocol 4.2");
 _Static_assert(DFS_GROUP_STAT_LEN == 113, "protocol 4.3");
@@ -301,6 +302,32 @@ static void who_is_drained(void **state)
     assert_true(str_eq(buf_str(&again), all));
 }
 
+static void what_is_damaged_at_a_storage(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\0\0\0\0\0\0\0\x01"
+                                "\0\0\0\0\0\0\0\x02"
+                                "\0\0\0\0\0\0\0\x03"
+                                "\0\0\0\0\0\0\0\x04"
+                                "\0\0\0\0\0\0\0\x05"
+                                "\0\0\0\0\x65\0\0\0"
+                                "\0\0\0\0\0\0\x02\0"
+                                "\0\0\0\0\0\0\0\0"
+                                "\0\0\0\0\0\0\0\x09";
+    struct str all = str_of(bytes, sizeof(bytes) - 1);
+    AUTO(buf_free) struct buf again = BUF(1024);
+    struct dfs_repair_state s;
+    assert_int_equal(dfs_repair_state_get(all, &s), 0);
+    assert_int_equal(s.damaged, 1);
+    assert_int_equal(s.repaired, 3);
+    assert_int_equal(s.scrub_began, 0x65000000);
+    assert_int_equal(s.scrub_bytes, 512);
+    assert_int_equal(s.scrub_last_bytes, 9);
+    struct rd rd = rd_of(all);
+    assert_true(again_repair_state(DFS_IPW4, &rd, &again));
+    assert_true(str_eq(buf_str(&again), all));
+}
+
 static void texts_may_fill_their_field_unless_a_nul_is_required(void **state)
 {
     (void)state;
@@ -326,6 +353,7 @@ int main(void)
         cmocka_unit_test(wrong_lengths_and_negative_sizes_are_refused),
         cmocka_unit_test(the_state_of_replication_byte_by_byte),
         cmocka_unit_test(who_is_drained),
+        cmocka_unit_test(what_is_damaged_at_a_storage),
         cmocka_unit_test(texts_may_fill_their_field_unless_a_nul_is_required),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
