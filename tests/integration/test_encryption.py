@@ -277,16 +277,27 @@ def sealed_size(n):
     return 24 + n + 16 * ((n + FRAME - 1) // FRAME)
 
 
-def test_frames_come_from_the_disk_when_they_are_not_in_memory(cluster, s3, bucket):
-    n = 7_654_321
+@pytest.mark.parametrize("sealed", [True, False])
+def test_large_files_come_whole_from_disk_and_from_memory(place, either, sealed):
+    """Pieces that have to be waited for, and pieces that need not be, of one file and of two; with and without TLS."""
+    s3, b = place
+    n = 7_654_321 + sealed
     data = content(n)
-    s3.put_object(Bucket=bucket, Key="k", Body=data, ServerSideEncryption="AES256")
-    path = storage_file(cluster, sealed_size(n))
-    for first, last in ((0, n - 1), (FRAME + 5, n - 9), (3_000_000, 3_300_000), (n - 10, n - 1)):
-        fd = os.open(path, os.O_RDONLY)
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(fd)
-        assert body(s3.get_object(Bucket=bucket, Key="k", Range=f"bytes={first}-{last}")) == data[first:last + 1]
+    s3.put_object(Bucket=b, Key="k", Body=data, **({"ServerSideEncryption": "AES256"} if sealed else {}))
+    path = storage_file(either, sealed_size(n) if sealed else n)
+    up = s3.create_multipart_upload(Bucket=b, Key="m", **({"ServerSideEncryption": "AES256"} if sealed else {}))
+    parts = [{"PartNumber": i, "ETag": s3.upload_part_copy(
+        Bucket=b, Key="m", UploadId=up["UploadId"], PartNumber=i, CopySource=f"{b}/k")["CopyPartResult"]["ETag"]} for i in (1, 2)]
+    s3.complete_multipart_upload(Bucket=b, Key="m", UploadId=up["UploadId"], MultipartUpload={"Parts": parts})
+    for cold in (True, False):
+        for key, whole in (("k", data), ("m", data * 2)):
+            for first, last in ((0, len(whole) - 1), (FRAME + 5, len(whole) - 9), (3_000_000, 3_300_000),
+                                (len(whole) - 10, len(whole) - 1)):
+                if cold:
+                    fd = os.open(path, os.O_RDONLY)
+                    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                    os.close(fd)
+                assert body(s3.get_object(Bucket=b, Key=key, Range=f"bytes={first}-{last}")) == whole[first:last + 1]
 
 
 def flip(path, at):
