@@ -41,8 +41,9 @@ struct s3_reclaim {
     struct s3_reclaim_options o;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping, now; /* under lock */
+    pthread_cond_t wake, ended;
+    bool stopping, now, again; /* under lock, like rounds; now: without grace */
+    uint64_t rounds;           /* ended ones */
     _Atomic uint64_t deleted, orphans, pending, failures;
     _Atomic bool scanned;
     struct track tracks[TRACKS_MAX]; /* the thread's, like all below */
@@ -281,7 +282,7 @@ static void *reclaim_main(void *arg)
     pthread_mutex_lock(&r->lock);
     while (!r->stopping) {
         bool now = r->now;
-        r->now = false;
+        r->now = r->again = false;
         pthread_mutex_unlock(&r->lock);
         int e = round_of(r, now);
         if (e < 0) {
@@ -291,8 +292,10 @@ static void *reclaim_main(void *arg)
                 dfs_log(LOG_WARN, "reclaim.round_failed", KV_ERR(e));
         }
         pthread_mutex_lock(&r->lock);
+        r->rounds++;
+        pthread_cond_broadcast(&r->ended);
         struct timespec at = dfs_mono_after(ROUND_MS);
-        if (!r->stopping && !r->now)
+        if (!r->stopping && !r->now && !r->again)
             pthread_cond_timedwait(&r->wake, &r->lock, &at);
     }
     pthread_mutex_unlock(&r->lock);
@@ -310,6 +313,7 @@ int s3_reclaim_start(const struct s3_reclaim_options *o, struct s3_reclaim **ret
     r->o.rescan_ms = o->rescan_ms ? o->rescan_ms : RESCAN_MS;
     pthread_mutex_init(&r->lock, NULL);
     dfs_cond_init(&r->wake);
+    dfs_cond_init(&r->ended);
     int e = aim(r);
     if (e < 0) /* the thread tries again */
         dfs_log(LOG_WARN, "reclaim.logs_not_listed", KV_ERR(e));
@@ -331,6 +335,7 @@ void s3_reclaim_stop(struct s3_reclaim **rp)
     pthread_mutex_unlock(&r->lock);
     pthread_join(r->thread, NULL);
     pthread_cond_destroy(&r->wake);
+    pthread_cond_destroy(&r->ended);
     pthread_mutex_destroy(&r->lock);
     free(r);
 }
@@ -341,6 +346,22 @@ void s3_reclaim_now(struct s3_reclaim *r)
     r->now = true;
     pthread_cond_signal(&r->wake);
     pthread_mutex_unlock(&r->lock);
+}
+
+bool s3_reclaim_round(struct s3_reclaim *r, unsigned timeout_ms)
+{
+    struct timespec end = dfs_mono_after(timeout_ms);
+    pthread_mutex_lock(&r->lock);
+    uint64_t want = r->rounds + 2; /* one may be under way */
+    int e = 0;
+    while (e == 0 && r->rounds < want) {
+        r->again = true;
+        pthread_cond_signal(&r->wake);
+        e = pthread_cond_timedwait(&r->ended, &r->lock, &end);
+    }
+    bool ended = r->rounds >= want;
+    pthread_mutex_unlock(&r->lock);
+    return ended;
 }
 
 void s3_reclaim_counts(struct s3_reclaim *r, struct s3_reclaim_counts *ret)

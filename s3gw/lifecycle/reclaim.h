@@ -38,5 +38,7 @@ void s3_reclaim_stop(struct s3_reclaim **r); /* accepts NULL */
 void s3_reclaim_counts(struct s3_reclaim *r, struct s3_reclaim_counts *ret);
 /* Empty the outbox now, without grace, orphans included (`s3gw admin reclaim`). Does not wait for it. */
 void s3_reclaim_now(struct s3_reclaim *r);
+/* Wait for the end of a round that begins after this call, and begins at once. False: not within @timeout_ms. */
+bool s3_reclaim_round(struct s3_reclaim *r, unsigned timeout_ms);
 
 #endif

@@ -2,9 +2,9 @@
 /* Reclaiming files and rebuilding the index, on the memory index and a real storage engine. */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "dfscore/base/arena.h"
+#include "dfscore/base/clock.h"
 #include "s3gw/dfs/describe.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/object.h"
@@ -272,15 +272,19 @@ static void an_unreadable_description_costs_only_itself(void **state)
 
 /* ---- reclaiming ---- */
 
-/* Until the thread has done what we wait for; the test's own time limit ends it when it never does.
- */
-static void until(struct s3_reclaim *r, uint64_t deleted)
+enum { PATIENCE_MS = 30000 };
+
+/* Round for round, until the logs have been followed and so much was deleted. */
+static void until(struct s3_reclaim *r, uint64_t deleted, bool now, struct s3_reclaim_counts *n)
 {
-    for (struct s3_reclaim_counts n = {0}; n.deleted < deleted || !n.scanned;) {
-        s3_reclaim_now(r);
-        s3_reclaim_counts(r, &n);
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    uint64_t end = dfs_mono_ms() + PATIENCE_MS;
+    do {
+        assert_true(dfs_mono_ms() < end);
+        if (now)
+            s3_reclaim_now(r);
+        assert_true(s3_reclaim_round(r, PATIENCE_MS));
+        s3_reclaim_counts(r, n);
+    } while (n->deleted < deleted || !n->scanned);
 }
 
 static size_t in_log(struct world *w, struct str file_id)
@@ -303,10 +307,11 @@ static void what_was_replaced_goes_and_what_is_named_stays(void **state)
     (void)state;
     struct world w;
     AUTO(s3_reclaim_stop) struct s3_reclaim *r = NULL;
+    struct s3_reclaim_counts n;
     begin(&w);
     struct str old = put(&w, STR("k"), STR("old")), new = put(&w, STR("k"), STR("new"));
     assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
-    until(r, 1);
+    until(r, 1, true, &n);
     s3_reclaim_stop(&r);
     assert_int_equal(in_log(&w, old), 0);
     assert_int_equal(in_log(&w, new), 1);
@@ -319,11 +324,12 @@ static void a_file_that_was_stored_but_never_named_is_found(void **state)
     (void)state;
     struct world w;
     AUTO(s3_reclaim_stop) struct s3_reclaim *r = NULL;
+    struct s3_reclaim_counts n;
     begin(&w);
     struct str orphan = store(&w, STR("k"), STR("crashed before the commit"));
     put(&w, STR("other"), STR("named"));
     assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
-    until(r, 1);
+    until(r, 1, true, &n);
     s3_reclaim_stop(&r);
     assert_int_equal(in_log(&w, orphan), 0);
     expect(&w, STR("other"), STR("named"));
@@ -343,10 +349,7 @@ static void an_orphan_waits_in_case_the_index_is_an_old_one(void **state)
     struct str lost = store(&w, STR("lost"), STR("not in this index"));
     struct s3_reclaim_options o = {.gw = &w.gw, .grace_ms = 1};
     assert_int_equal(s3_reclaim_start(&o, &r), 0);
-    while (n.deleted < 1) { /* what was replaced goes at once */
-        s3_reclaim_counts(r, &n);
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    until(r, 1, false, &n); /* what was replaced goes at once */
     s3_reclaim_stop(&r);
     assert_int_equal(n.orphans, 2); /* `old` was replaced, but not yet deleted when the log was read */
     assert_int_equal(in_log(&w, old), 0);
@@ -366,14 +369,8 @@ static void what_another_index_described_is_no_orphan_here(void **state)
     struct str theirs = store_of_index(&w, 8, STR("named by the other index"));
     struct str lost = store_of_index(&w, 7, STR("crashed before the commit"));
     assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
-    while (!n.scanned) {
-        s3_reclaim_counts(r, &n);
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
-    s3_reclaim_now(r);
-    while (in_log(&w, lost))
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    s3_reclaim_counts(r, &n);
+    until(r, 1, true, &n);
+    assert_int_equal(in_log(&w, lost), 0);
     s3_reclaim_stop(&r);
     assert_int_equal(n.orphans, 1);
     assert_int_equal(in_log(&w, theirs), 1);
@@ -385,12 +382,13 @@ static void a_write_under_way_is_no_orphan(void **state)
     (void)state;
     struct world w;
     AUTO(s3_reclaim_stop) struct s3_reclaim *r = NULL;
+    struct s3_reclaim_counts n;
     begin(&w);
     put(&w, STR("k"), STR("old"));
     put(&w, STR("k"), STR("new"));
     assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
     struct str young = store(&w, STR("later"), STR("stored, not yet named")); /* after the start */
-    until(r, 1);
+    until(r, 1, true, &n);
     s3_reclaim_stop(&r);
     assert_int_equal(in_log(&w, young), 1);
     end(&w);
