@@ -47,7 +47,7 @@ static struct s3_event_record record_of(const struct s3_req *q, enum s3_event ev
 static struct str version_text(const struct s3_req *q, bool null, uint64_t seq,
                                char out[S3_VERSION_ID_MAX])
 {
-    if (!q->bkt->versioning.p)
+    if (null && !q->bkt->versioning.p)
         return STR_NULL;
     const struct s3_object o = {.flags = null ? S3_OBJ_NULL_VERSION : 0u, .seq = seq};
     return str_of(out, s3_version_id_format(&o, out));

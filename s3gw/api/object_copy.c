@@ -317,7 +317,7 @@ static enum s3err answer_copy(struct s3_req *q, const struct copy *c)
     const struct s3_object *o = &c->object;
     if (c->source.bkt.versioning.p)
         s3_resp_version(q, "x-amz-copy-source-version-id", &c->source.object);
-    if (str_eq(q->bkt->versioning, STR("Enabled")))
+    if (!(o->flags & S3_OBJ_NULL_VERSION))
         s3_resp_version(q, "x-amz-version-id", o);
     s3_lifecycle_object_header(q, q->key, o);
     s3_encryption_headers(q, o, true);

@@ -48,7 +48,7 @@ enum s3err s3_h_delete_object(struct s3_req *q)
     s3_commit_deletions(q, &d, 1);
     if (d.result < 0)
         return s3_commit_error(q, d.result);
-    if (q->bkt->versioning.p && (d.gone.seq || id.p)) {
+    if ((q->bkt->versioning.p || d.gone.marker) && (d.gone.seq || id.p)) {
         char text[S3_VERSION_ID_MAX];
         size_t n = version_gone(&d, text);
         s3_resp_header(q, "x-amz-version-id", id.p ? id : str_of(text, n));

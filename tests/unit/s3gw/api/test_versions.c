@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Versioning through the handlers. */
+#include "s3gw/index/version.h"
 #include "tests/lib/s3_fixture.h"
 
 #define STATE(x)  "<VersioningConfiguration><Status>" x "</Status></VersioningConfiguration>"
@@ -262,6 +263,40 @@ static void versions_are_listed_in_pages(void **state)
     }
 }
 
+static void enable(void *arg)
+{
+    struct fixture other = {.gw = ((struct fixture *)arg)->gw};
+    fake_dfs.meanwhile = NULL;
+    assert_int_equal(call(&other, "alice", "PUT", "/mine?versioning", NULL, ENABLED), S3ERR_OK);
+    s3_req_fini(&other.q);
+}
+
+static void who_races_with_a_switch_is_told_what_the_commit_made(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    begin(&f);
+    have_object(&f, "mine", "from", 1);
+    fake_dfs.arg = &f;
+    fake_dfs.meanwhile = enable;
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/k", "x-amz-copy-source: /mine/from", NULL),
+                     S3ERR_OK);
+    char made[S3_VERSION_ID_MAX];
+    snprintf(made, sizeof(made), "%s", shown(answered(&f, "x-amz-version-id")));
+    assert_int_equal(call(&f, "alice", "HEAD", version(made), NULL, NULL), S3ERR_OK);
+
+    AUTO(teardown) struct fixture g;
+    begin(&g);
+    have_object(&g, "mine", "k", 1);
+    fake_dfs.arg = &g;
+    fake_dfs.meanwhile = enable;
+    assert_int_equal(call(&g, "alice", "DELETE", "/mine/k", NULL, NULL), S3ERR_OK);
+    assert_string_equal(shown(answered(&g, "x-amz-delete-marker")), "true");
+    snprintf(made, sizeof(made), "%s", shown(answered(&g, "x-amz-version-id")));
+    assert_int_equal(call(&g, "alice", "HEAD", version(made), NULL, NULL),
+                     S3ERR_METHOD_NOT_ALLOWED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +308,7 @@ int main(void)
         cmocka_unit_test(tags_belong_to_a_version),
         cmocka_unit_test(many_versions_are_deleted_in_one_request),
         cmocka_unit_test(versions_are_listed_in_pages),
+        cmocka_unit_test(who_races_with_a_switch_is_told_what_the_commit_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
