@@ -65,6 +65,15 @@ def make_certificate(folder):
     return cert, key
 
 
+def a_whole_pass(cluster):
+    """Waits until a pass of lifecycle rules that began after this call has ended; its tally."""
+    before = cluster.admin("lifecycle")["lifecycle"]
+    begun = before["pass"]["begun"] if before["running"] else before.get("last_pass", {}).get("begun", "")
+    cluster.admin("lifecycle", "run")
+    return wait_until("a pass", lambda: (p := cluster.admin("lifecycle")["lifecycle"].get("last_pass"))
+                      and p["begun"] > begun and p)["done"]
+
+
 class Cluster:
     """One standalone server: gateway, tracker, storage."""
 

@@ -158,18 +158,21 @@ class Load:
     """Several writers and readers against one cluster; killed servers are no error, wrong content is.
 
     @versions: as many writers of versions beside them, every other one with object lock (version_ledger.py).
+    @races: as many buckets where several race for each key, every other one with object lock (race_ledger.py).
     """
 
-    def __init__(self, cluster, seed, writers=4, readers=1, versions=0, **kw):
+    def __init__(self, cluster, seed, writers=4, readers=1, versions=0, races=0, **kw):
         self.cluster, self.seed = cluster, seed
         self.bucket = "ledger"
         cluster.boto3().create_bucket(Bucket=self.bucket)
         self.local = threading.local()
         self.writers = [Writer(f"w{i}", self.bucket, self.client, f"{seed}/{i}", **kw) for i in range(writers)]
-        from version_ledger import VersionWriter  # it builds on this file
+        from race_ledger import Race  # they build on this file
+        from version_ledger import VersionWriter
         self.versions = [VersionWriter(f"v{i}", cluster, self.client, f"{seed}/v{i}", lock=i % 2 == 1)
                          for i in range(versions)]
-        for w in self.versions:
+        self.races = [Race(f"r{i}", cluster, self.client, f"{seed}/r{i}", lock=i % 2 == 0) for i in range(races)]
+        for w in self.versions + self.races:
             w.create_bucket()
         self.nreaders, self.reader_threads, self.reader_errors = readers, [], []
         self.paused = threading.Event()
@@ -183,7 +186,7 @@ class Load:
 
     def start(self):
         self.stopping = threading.Event()
-        for w in self.writers + self.versions:
+        for w in self.writers + self.versions + self.races:
             w.start()
         for i in range(self.nreaders):
             t = threading.Thread(target=self._read, args=(i,), daemon=True)
@@ -204,7 +207,7 @@ class Load:
 
     def check(self):
         """Raise what a writer or reader has found wrong so far."""
-        for w in self.writers + self.versions:
+        for w in self.writers + self.versions + self.races:
             if w.error:
                 raise w.error
         if self.reader_errors:
@@ -212,9 +215,9 @@ class Load:
 
     def stop(self):
         self.stopping.set()
-        for w in self.writers + self.versions:
+        for w in self.writers + self.versions + self.races:
             w.stop_now.set()
-        for t in self.writers + self.versions + self.reader_threads:
+        for t in self.writers + self.versions + self.races + self.reader_threads:
             t.join(120)
             assert not t.is_alive(), f"{t.name} hangs"
         self.check()
@@ -222,11 +225,12 @@ class Load:
     def restart_writers(self):
         self.writers = [w.fresh() for w in self.writers]
         self.versions = [w.fresh() for w in self.versions]
+        self.races = [w.fresh() for w in self.races]
         self.reader_threads = []
         self.start()
 
     def verify(self):
-        for w in self.writers + self.versions:
+        for w in self.writers + self.versions + self.races:
             w.verify()
         listed = set()
         for page in self.client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
@@ -242,12 +246,12 @@ class Load:
         abort_uploads(s3, self.bucket)
         for w in self.writers:
             w.states = {key: [MISSING] for key in w.states}
-        for w in self.versions:
+        for w in self.versions + self.races:
             w.delete_everything()
 
     def totals(self):
         sums = collections.Counter()
-        for w in self.writers + self.versions:
+        for w in self.writers + self.versions + self.races:
             sums.update(w.done)
         return dict(sums)
 

@@ -4,7 +4,7 @@ import datetime
 import re
 
 import pytest
-from cluster import running, wait_until
+from cluster import a_whole_pass, running, wait_until
 from test_objects import error
 
 EVERYTHING = {"Prefix": ""}
@@ -31,15 +31,6 @@ def keys(s3, bucket):
 def versions(s3, bucket):
     answer = s3.list_object_versions(Bucket=bucket)
     return answer.get("Versions", []), answer.get("DeleteMarkers", [])
-
-
-def a_whole_pass(cluster):
-    """Waits until a pass that began after this call has ended; its tally."""
-    before = cluster.admin("lifecycle")["lifecycle"]
-    begun = before["pass"]["begun"] if before["running"] else before.get("last_pass", {}).get("begun", "")
-    cluster.admin("lifecycle", "run")
-    return wait_until("a pass", lambda: (p := cluster.admin("lifecycle")["lifecycle"].get("last_pass"))
-                      and p["begun"] > begun and p)["done"]
 
 
 def test_the_configuration(s3, bucket):

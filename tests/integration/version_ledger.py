@@ -21,6 +21,25 @@ NEW = "?"  # the id of a version whose creation was not answered
 VERSIONS_MAX = 12  # of a key; beyond, versions are deleted
 
 
+def list_versions(cluster, bucket, key, page=7):
+    """(version id, is it a marker, is it the latest), newest first: ListObjectVersions, in its order."""
+    out, marker = [], []
+    while True:
+        answer = Raw(cluster).request("GET", f"/{bucket}",
+                                      query=[("versions", ""), ("prefix", key), ("max-keys", str(page))] + marker)
+        if answer is None or answer.status != 200:
+            raise ServerGone(repr(answer))
+        root = ElementTree.fromstring(answer.body)
+        for e in root:
+            if e.tag in (NS + "Version", NS + "DeleteMarker"):
+                out.append((e.findtext(NS + "VersionId"), e.tag == NS + "DeleteMarker",
+                            e.findtext(NS + "IsLatest") == "true"))
+        if root.findtext(NS + "IsTruncated") != "true":
+            return out
+        marker = [("key-marker", root.findtext(NS + "NextKeyMarker")),
+                  ("version-id-marker", root.findtext(NS + "NextVersionIdMarker"))]
+
+
 class Entry:
     """One version or delete marker (who is None)."""
 
@@ -183,24 +202,6 @@ class VersionWriter(threading.Thread):
         assert found in self.states, f"{self.bucket}: versioning is {found}, possible were {self.states}"
         self.states = [found]
 
-    def listed(self, key):
-        """(version id, is it a marker, is it the latest), newest first: ListObjectVersions, in its order."""
-        out, marker = [], []
-        while True:
-            answer = Raw(self.cluster).request("GET", f"/{self.bucket}",
-                                               query=[("versions", ""), ("prefix", key), ("max-keys", "7")] + marker)
-            if answer is None or answer.status != 200:
-                raise ServerGone(repr(answer))
-            root = ElementTree.fromstring(answer.body)
-            for e in root:
-                if e.tag in (NS + "Version", NS + "DeleteMarker"):
-                    out.append((e.findtext(NS + "VersionId"), e.tag == NS + "DeleteMarker",
-                                e.findtext(NS + "IsLatest") == "true"))
-            if root.findtext(NS + "IsTruncated") != "true":
-                return out
-            marker = [("key-marker", root.findtext(NS + "NextKeyMarker")),
-                      ("version-id-marker", root.findtext(NS + "NextVersionIdMarker"))]
-
     def content(self, key, vid):
         try:
             return explain(self.connect().get_object(Bucket=self.bucket, Key=key, VersionId=vid)["Body"].read())
@@ -212,7 +213,7 @@ class VersionWriter(threading.Thread):
 
     def settle(self, key):
         """Which of the possible histories has come about; every version of it is read."""
-        found = self.listed(key)
+        found = list_versions(self.cluster, self.bucket, key)
         assert [i for i, (_, _, latest) in enumerate(found) if latest] == ([0] if found else []), \
             f"{self.bucket}/{key}: IsLatest is not at the newest only: {found}"
         whose = [None if marker else self.content(key, vid) for vid, marker, _ in found]
