@@ -285,6 +285,14 @@ static int start_lifecycle(struct s3gw_gateway *g, struct buf *err)
     return r < 0 ? fail(err, r, "lifecycle worker", "") : 0;
 }
 
+static int start_rebalance(struct s3gw_gateway *g, struct buf *err)
+{
+    const struct s3_rebalance_options o = {
+        .gw = &g->gw, .move = s3_leave, .home = s3_home, .bytes_per_s = g->conf->rebalance_rate};
+    int r = s3_rebalance_start(&o, &g->rebalance);
+    return r < 0 ? fail(err, r, "rebalancing", "") : 0;
+}
+
 static int start_serverlog(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3_serverlog_options o = {
@@ -411,7 +419,7 @@ static int start_admin(struct s3gw_gateway *g, struct buf *err)
         return 0;
     const struct s3_admin_context c = {
         .gw = &g->gw, .status = add_status, .reclaim = reclaim_now, .lifecycle = lifecycle_counts,
-        .lifecycle_run = lifecycle_run, .arg = g};
+        .lifecycle_run = lifecycle_run, .rebalance = g->rebalance, .arg = g};
     int r = s3_admin_start(g->conf->admin_socket, &c, &g->admin);
     return r < 0 ? fail(err, r, "admin socket", g->conf->admin_socket) : 0;
 }
@@ -441,6 +449,9 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     if (r < 0)
         return r;
     r = start_lifecycle(g, err);
+    if (r < 0)
+        return r;
+    r = start_rebalance(g, err);
     if (r < 0)
         return r;
     r = start_serverlog(g, err);
@@ -498,6 +509,7 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     s3_serverlog_stop(&g->gw.serverlog); /* what the last requests left */
     g->gw.stopping = true;
     s3_life_worker_stop(&g->lifecycle);
+    s3_rebalance_stop(&g->rebalance);
     s3_reclaim_stop(&g->reclaim);
     s3_sender_stop(&g->gw.sender);
     free(g->targets);

@@ -11,6 +11,7 @@
 #include "s3gw/admin/socket.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/http/server.h"
+#include "s3gw/lifecycle/rebalance.h"
 #include "s3gw/lifecycle/reclaim.h"
 #include "s3gw/lifecycle/worker.h"
 #include "s3gw/notify/sender.h"
@@ -29,6 +30,7 @@ struct s3gw_gateway {
     bool no_orphans;         /* the index could not be compared with the storages */
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;
+    struct s3_rebalance *rebalance;
     struct s3_sender_target *targets; /* of notifications; texts are the setting's, cut in two */
     bool bound;              /* listener is ours: bound, and not yet taken by http */
     int listener;

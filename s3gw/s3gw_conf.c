@@ -106,6 +106,8 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
                   "How long a file stays after its last object has gone, for readers under way."),
     CONF_DURATION(C, reclaim_rescan_ms, "reclaim_rescan", "10m", 1000, 604800000, "s", CONF_RESTART,
                   "How often the storages' logs are searched for files that a crash left without a name."),
+    CONF_SIZE(C, rebalance_rate, "rebalance_rate", "64MB", 0, 1LL << 40, "B/s", CONF_RESTART,
+              "How much s3gw admin rebalance copies out of a drained group in a second, at most. 0: no limit."),
     CONF_INT(C, lifecycle_seconds_per_day, "lifecycle_seconds_per_day", "86400", 1, 86400, "s", CONF_RESTART,
              "How long a day of lifecycle rules lasts. Anything but 86400 is for tests: rules that count days\n"
              "then remove objects after seconds."),

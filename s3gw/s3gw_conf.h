@@ -45,6 +45,7 @@ struct s3gw_conf {
     uint64_t drain_timeout_ms;
     uint64_t reclaim_grace_ms, reclaim_rescan_ms;
     int64_t lifecycle_seconds_per_day;
+    uint64_t rebalance_rate; /* bytes/s; 0: no limit */
     char *admin_socket;         /* empty: none */
     char *congestion;           /* empty: the system's */
     char *access_log;           /* empty: none */

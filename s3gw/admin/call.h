@@ -52,6 +52,11 @@ json_t *s3_verb_kms_disable(struct call *c);
 json_t *s3_verb_kms_enable(struct call *c);
 /* The verb of verbs_adopt.c. */
 json_t *s3_verb_adopt(struct call *c);
+/* Verbs of verbs_rebalance.c. */
+json_t *s3_verb_rebalance(struct call *c);
+json_t *s3_verb_rebalance_start(struct call *c);
+json_t *s3_verb_rebalance_stop(struct call *c);
+json_t *s3_verb_bucket_group(struct call *c);
 /* Verbs of verbs_limits.c. */
 json_t *s3_verb_limit_set(struct call *c);
 json_t *s3_verb_limit_show(struct call *c);

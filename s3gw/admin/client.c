@@ -33,6 +33,10 @@ static const char help[] =
     "  kms key list\n"
     "  bucket list [--owner USER]\n"
     "  bucket show NAME\n"
+    "  bucket group NAME GROUP       where its new objects go\n"
+    "  rebalance start GROUP [--to GROUP] [--dry-run]\n"
+    "                   move what the gateway stored out of a drained group (dfs admin drain)\n"
+    "  rebalance [stop]              how far it is\n"
     "  adopt GROUP --bucket NAME [--prefix P] [--appenders] [--dry-run]\n"
     "                   files that FastDFS clients stored become keys, where they lie; again: the new ones\n"
     "  status\n"
@@ -56,7 +60,10 @@ static const struct verb {
     {{"user", "create"}, {"id"}},       {{"user", "list"}, {NULL}},      {{"user", "show"}, {"id"}},
     {{"user", "disable"}, {"id"}},      {{"user", "enable"}, {"id"}},    {{"user", "delete"}, {"id"}},
     {{"key", "create"}, {"user"}},      {{"key", "list"}, {"user"}},     {{"key", "delete"}, {"?user", "access_key"}},
-    {{"bucket", "list"}, {NULL}},       {{"bucket", "show"}, {"name"}},  {{"status", NULL}, {NULL}},
+    {{"bucket", "list"}, {NULL}},       {{"bucket", "show"}, {"name"}},
+    {{"bucket", "group"}, {"name", "group"}},
+    {{"rebalance", "start"}, {"group"}}, {{"rebalance", "stop"}, {NULL}}, {{"rebalance", NULL}, {NULL}},
+     {{"status", NULL}, {NULL}},
     {{"reclaim", NULL}, {NULL}},        {{"version", NULL}, {NULL}},     {{"lifecycle", "run"}, {NULL}},
     {{"lifecycle", NULL}, {NULL}},
     {{"policy", "put"}, {"user", "name", "@policy"}}, {{"policy", "list"}, {"user"}},
@@ -90,11 +97,12 @@ static const struct option options[] = {
     {"prefix", required_argument, NULL, OPT_ARG + 12},
     {"appenders", no_argument, NULL, OPT_ARG + 13},
     {"dry-run", no_argument, NULL, OPT_ARG + 14},
+    {"to", required_argument, NULL, OPT_ARG + 15},
     {NULL, 0, NULL, 0},
 };
 static const char *const option_fields[] = {"display_name", "email", "access_key", "secret_key", "owner",
                                             "source_ip", "tls", "max_bytes", "max_objects", "requests_per_second",
-                                            "bytes_per_second", "bucket", "prefix", "appenders", "dry_run"};
+                                            "bytes_per_second", "bucket", "prefix", "appenders", "dry_run", "to"};
 
 /* --- the question ----------------------------------------------------------------------------- */
 
@@ -340,7 +348,7 @@ static void print_answer(json_t *answer)
         return;
     }
     /* one object that names what it is: its fields are enough */
-    static const char *const single[] = {"user", "key", "bucket", "decision", "limits", "adopt"};
+    static const char *const single[] = {"user", "key", "bucket", "decision", "limits", "adopt", "rebalance"};
     for (size_t i = 0; i < ARRAY_LEN(single); i++) {
         json_t *v = json_object_get(answer, single[i]);
         if (json_is_object(v)) {

@@ -19,6 +19,7 @@
 #include "s3gw/core/gw.h"
 
 struct s3_life_counts;
+struct s3_rebalance;
 
 struct s3_admin_context {
     const struct s3_gw *gw;
@@ -29,6 +30,7 @@ struct s3_admin_context {
     /* The lifecycle worker: how far it is; begin a pass now. */
     void (*lifecycle)(void *arg, struct s3_life_counts *ret);
     void (*lifecycle_run)(void *arg);
+    struct s3_rebalance *rebalance; /* NULL: none is running */
     void *arg;
 };
 

@@ -180,11 +180,16 @@ struct doc_change {
     uint64_t bid;
     struct str doc;   /* absent: the value is the state of versioning */
     struct str value; /* absent: remove */
+    struct str group; /* not absent: nothing but that changes */
     struct arena *arena;
 };
 
 static int with_doc(const struct doc_change *c, struct s3_bucket *b)
 {
+    if (c->group.p) {
+        b->group = c->group;
+        return 0;
+    }
     if (!c->doc.p) {
         b->versioning = c->value;
         return 0;
@@ -222,18 +227,30 @@ int s3_commit_versioning(struct s3_req *q, struct str status)
     return s3_commit_bucket_doc(q, STR_NULL, status);
 }
 
-int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value)
+static int commit_change(struct s3_req *q, struct doc_change *c)
 {
-    struct doc_change c = {q->bkt->name, q->bkt->bid, doc, value, &q->arena};
     struct s3_bucket now;
+    c->name = q->bkt->name;
+    c->bid = q->bkt->bid;
+    c->arena = &q->arena;
     pthread_mutex_lock(&one_bucket_at_a_time);
-    int r = s3_bucket_get(q->gw->index, c.name, S3_READ_ANY, &q->arena, &now);
-    if (r == 0 && now.bid != c.bid)
+    int r = s3_bucket_get(q->gw->index, c->name, S3_READ_ANY, &q->arena, &now);
+    if (r == 0 && now.bid != c->bid)
         r = -ENOENT;
     if (r == 0)
-        r = with_doc(&c, &now);
+        r = with_doc(c, &now);
     if (r == 0)
-        r = commit_bucket(q, &now, change_doc, &c);
+        r = commit_bucket(q, &now, change_doc, c);
     pthread_mutex_unlock(&one_bucket_at_a_time);
     return r;
+}
+
+int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value)
+{
+    return commit_change(q, &(struct doc_change){.doc = doc, .value = value});
+}
+
+int s3_commit_bucket_group(struct s3_req *q, struct str group)
+{
+    return commit_change(q, &(struct doc_change){.group = group});
 }

@@ -15,6 +15,7 @@
 #include "s3gw/core/digest.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/dfs/dfs.h"
+#include "s3gw/index/moved.h"
 
 struct str s3_native_type(struct str ext)
 {
@@ -120,6 +121,17 @@ static enum s3err not_there(struct s3_req *q, int r)
                         : s3err_from_errno(r, S3_THING_KEY);
 }
 
+/* The file is where it left a drained group for, when it did: the same bytes under another name. */
+static int size_of(struct s3_req *q, struct str *id, uint64_t *size)
+{
+    struct str now;
+    int r = s3_dfs_size(q->gw->dfs, *id, size);
+    if (r >= 0 || s3_moved_get(q->gw->index, *id, &q->arena, &now) < 0)
+        return r;
+    *id = now;
+    return s3_dfs_size(q->gw->dfs, now, size);
+}
+
 enum s3err s3_h_native_file(struct s3_req *q)
 {
     struct dfs_fileid f;
@@ -128,13 +140,14 @@ enum s3err s3_h_native_file(struct s3_req *q)
     if (!g)
         return not_there(q, -ENOENT);
     enum s3err e = judge_token(q, g, f.filename);
+    struct str id = q->native_id;
     uint64_t size;
     if (e == S3ERR_OK)
-        r = s3_dfs_size(q->gw->dfs, q->native_id, &size);
+        r = size_of(q, &id, &size);
     if (e != S3ERR_OK || r < 0)
         return e != S3ERR_OK ? e : not_there(q, r);
     struct s3_pair type = {.value = s3_native_type(f.ext)};
-    struct s3_extent whole = {.file_id = q->native_id, .length = size};
+    struct s3_extent whole = {.file_id = id, .length = size};
     struct s3_object o = {.size = size,
                           .mtime_ms = f.created_s * 1000,
                           .headers = &type,

@@ -164,6 +164,34 @@ bool s3_worth_another(int r)
     }
 }
 
+bool s3_group_takes_files(const struct s3_group *g)
+{
+    size_t n = atomic_load(&g->n);
+    for (size_t i = 0; i < n; i++) {
+        const struct s3_store *s = g->members[i];
+        if (!atomic_load(&s->retired) && atomic_load(&s->active) && atomic_load(&s->writes))
+            return true;
+    }
+    return false;
+}
+
+bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret)
+{
+    size_t n = atomic_load(&d->ngroups);
+    for (size_t k = 0; k < n; k++) {
+        const struct s3_group *g = d->groups[k];
+        if (s3_group_gone(g) || i-- > 0)
+            continue;
+        *ret = (struct s3_dfs_group){.takes_files = s3_group_takes_files(g),
+                                     .low = atomic_load(&g->low),
+                                     .of_class = g->of_class,
+                                     .free_mb = atomic_load(&g->free_mb)};
+        memcpy(ret->name, g->name, sizeof(ret->name));
+        return true;
+    }
+    return false;
+}
+
 bool s3_dfs_server(const struct s3_dfs *d, size_t i, struct s3_dfs_server *ret)
 {
     if (i >= atomic_load(&d->nstores))

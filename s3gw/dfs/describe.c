@@ -33,7 +33,7 @@ int s3_desc_decode(struct str bytes, struct s3_desc *ret)
     d.key = rd_lstr(&in);
     bool known = d.version == VERSION_1 ? kind >= S3_DESC_PUT && kind <= S3_DESC_UNBUCKET
                                         : d.version >= VERSION_2 && d.version <= VERSION_3 &&
-                                              kind >= S3_DESC_PUT && kind <= S3_DESC_BASELINE &&
+                                              kind >= S3_DESC_PUT && kind <= S3_DESC_MOVE &&
                                               kind != S3_DESC_V1_DELETE;
     if (in.bad || !known)
         return -EBADMSG;
@@ -46,10 +46,11 @@ int s3_desc_decode(struct str bytes, struct s3_desc *ret)
 int s3_desc_put_decode(const struct s3_desc *d, struct s3_desc_put *ret)
 {
     struct rd in = rd_of(d->rest);
+    struct str moved = d->kind == S3_DESC_MOVE ? rd_lstr(&in) : STR_NULL;
     uint64_t instead = d->version == VERSION_1 ? 0 : rd_u64(&in);
-    if (in.bad || d->kind != S3_DESC_PUT)
+    if (in.bad || (d->kind != S3_DESC_PUT && d->kind != S3_DESC_MOVE))
         return -EBADMSG;
-    *ret = (struct s3_desc_put){instead, rd_bytes(&in, in.n)};
+    *ret = (struct s3_desc_put){instead, moved, rd_bytes(&in, in.n)};
     return 0;
 }
 

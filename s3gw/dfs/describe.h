@@ -24,6 +24,8 @@
  *               lack something of its size has it in the very file this lies beside: all of it, or what
  *               was appended last. instead, unless 0: a version described before that was not committed
  *               under that number
+ *     MOVE      lstr file id, then as PUT: the file it lies beside has the bytes of that one, which was in a group
+ *               that was drained (index/moved.h)
  *     GONE      u64 version, u8 null: removed for good. A null version that was there, removed or not,
  *               has replaced all null versions with lower numbers
  *     VOID      u64 version: was described, but never committed
@@ -68,6 +70,7 @@ enum s3_desc_kind {
     S3_DESC_KEY = 13,
     S3_DESC_UNKEY = 14,
     S3_DESC_BASELINE = 15,
+    S3_DESC_MOVE = 16,
 };
 
 struct s3_desc {
@@ -94,6 +97,7 @@ static inline bool s3_desc_is_foreign(const struct s3_desc *d, uint64_t own)
 /* What the rests that are not records of the index say. decode: 0 or -EBADMSG. */
 struct s3_desc_put {
     uint64_t instead;
+    struct str moved; /* MOVE: the file whose place it takes */
     struct str record;
 };
 int s3_desc_put_decode(const struct s3_desc *d,

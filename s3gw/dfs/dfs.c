@@ -101,7 +101,8 @@ void s3_dfs_free(struct s3_dfs **dp)
 
 bool s3_dfs_has_group(const struct s3_dfs *d, struct str group)
 {
-    return s3_group_named((struct s3_dfs *)(uintptr_t)d, group) != NULL;
+    const struct s3_group *g = s3_group_named((struct s3_dfs *)(uintptr_t)d, group);
+    return g && !s3_group_gone(g);
 }
 
 bool s3_dfs_reachable(const struct s3_dfs *d)
@@ -120,19 +121,14 @@ bool s3_dfs_reachable(const struct s3_dfs *d)
     return n > 0;
 }
 
-/* Is nobody of it meant to take new files, though somebody is in service? */
+/* Is somebody in service, though nobody is meant to take new files? */
 static bool is_drained(const struct s3_group *g)
 {
     size_t n = atomic_load(&g->n);
     bool active = false;
-    for (size_t i = 0; i < n; i++) {
-        if (!atomic_load(&g->members[i]->active))
-            continue;
-        if (atomic_load(&g->members[i]->writes))
-            return false;
-        active = true;
-    }
-    return active;
+    for (size_t i = 0; i < n; i++)
+        active = active || atomic_load(&g->members[i]->active);
+    return active && !s3_group_takes_files(g);
 }
 
 /* Does one of the group take writes, if the trackers want any there? */

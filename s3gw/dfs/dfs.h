@@ -55,11 +55,21 @@ int s3_dfs_new(const struct s3_dfs_options *o, struct s3_dfs **ret) MUST_CHECK;
 /* Everything submitted has been answered before this returns. No upload may be open. */
 void s3_dfs_free(struct s3_dfs **d);
 
-/* Is that group known? */
+/* Is that group known, and not all of it removed? */
 bool s3_dfs_has_group(const struct s3_dfs *d, struct str group);
 /* 0 when some server of every group that is not drained takes writes within @timeout_ms; else why one does not. -ENOENT: no
  * group is known. Blocks. */
 int s3_dfs_ready(struct s3_dfs *d, unsigned timeout_ms) MUST_CHECK;
+/* A group as this gateway sees it. */
+struct s3_dfs_group {
+    char name[17];
+    bool takes_files; /* somebody in service there may be written to */
+    bool low;         /* hardly any space */
+    bool of_class;    /* a storage class's own */
+    uint64_t free_mb;
+};
+/* The @i-th one that has a server, from 0; false beyond the last. */
+bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret);
 /* A storage server as this gateway sees it. */
 struct s3_dfs_server {
     char group[17], id[17]; /* id empty: it has not told it yet */

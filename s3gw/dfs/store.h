@@ -107,6 +107,8 @@ struct s3_dfs {
 
 /* Have all servers of it been removed? Then nobody will ever answer for it. */
 bool s3_group_gone(const struct s3_group *g);
+/* Is somebody of it in service and may be written to? */
+bool s3_group_takes_files(const struct s3_group *g);
 
 /* The group of that name, or the one a file id begins with; NULL: none. */
 struct s3_group *s3_group_named(struct s3_dfs *d, struct str group);

@@ -108,17 +108,28 @@ static void learn_names(struct s3_group *g)
             s3_store_probe(g->members[i], true);
 }
 
+static bool any_left(const struct dfs_storage_detail *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].status != DFS_ST_DELETED && list[i].status != DFS_ST_IP_CHANGED)
+            return true;
+    return false;
+}
+
 static int look_at_group(struct s3_view *v, const struct dfs_group_stat *stat)
 {
-    struct s3_group *g = s3_group_make(v->d, str_c(stat->group));
-    if (!g)
-        return -ENOSPC;
     AUTO(dfs_free_ptr) struct dfs_storage_detail *list = NULL;
     size_t n = 0;
-    learn_names(g);
+    struct s3_group *g = s3_group_named(v->d, str_c(stat->group));
+    if (g)
+        learn_names(g);
     int r = dfs_list_storages(v->trackers, str_c(stat->group), STR_NULL, &list, &n);
-    if (r < 0)
-        return r;
+    if (r < 0 || (!g && !any_left(list, n)))
+        return r; /* trackers remember for long a group whose servers have been removed */
+    if (!g)
+        g = s3_group_make(v->d, str_c(stat->group));
+    if (!g)
+        return -ENOSPC;
     atomic_store(&g->free_mb, (uint64_t)MAX(stat->free_mb, (int64_t)0));
     atomic_store(&g->low, stat->free_mb <= stat->reserved_mb);
     for (size_t i = 0; i < n; i++)

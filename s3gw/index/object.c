@@ -82,8 +82,7 @@ int s3_object_append(struct s3_tx *tx, uint64_t bid, struct str key, const struc
         r = s3_change_judge(cond, &c.current);
     if (r == 0 && !(c.current.there && c.current.o.seq == base->seq))
         r = -ERANGE;
-    if (r == 0 && !(str_eq(c.current.o.storage_class, base->storage_class) &&
-                    s3_same_sections(&c.current.o, base)))
+    if (r == 0 && !(c.current.o.amended == base->amended && s3_same_sections(&c.current.o, base)))
         r = -EAGAIN; /* s3_object_move() has given it other files, or a section was amended */
     if (r == 0)
         r = s3_lock_check(c.current.o.lock, s3_tx_now(tx), false);

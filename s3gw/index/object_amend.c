@@ -167,11 +167,14 @@ static int move(struct s3_change *c, struct s3_stored *v, bool is_current,
         r = -ENOMEM;
     if (r < 0)
         return r;
-    for (size_t i = 0; i < o->nextents; i++) {
+    for (size_t i = 0; r == 0 && i < o->nextents; i++) {
         e[i] = o->extents[i];
         e[i].owner = v->o.seq;
-        s3_ref_add(c->tx, e[i].file_id, v->o.seq);
+        if (i == 0 || !str_eq(e[i].file_id, e[i - 1].file_id))
+            r = s3_ref_restore(c->tx, e[i].file_id, v->o.seq); /* a file that copies of it went to may be there */
     }
+    if (r < 0)
+        return r;
     v->o.flags &= ~(uint32_t)S3_OBJ_ADOPTED; /* it lies in files of ours now */
     v->o.extents = e;
     v->o.nextents = o->nextents;

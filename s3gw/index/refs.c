@@ -56,6 +56,13 @@ static int mark_all(struct s3_tx *tx, struct str file_id)
     }
 }
 
+/* -EAGAIN: there are none; the file has been left (s3_object_move) since it was read about. */
+static int mark_others(struct s3_tx *tx, struct str file_id)
+{
+    int r = s3_ref_used_tx(tx, file_id);
+    return r < 0 ? r : r == 0 ? -EAGAIN : mark_all(tx, file_id);
+}
+
 void s3_ref_add(struct s3_tx *tx, struct str file_id, uint64_t owner)
 {
     put_owner(tx, file_id, owner, SOLE);
@@ -70,7 +77,7 @@ int s3_ref_share(struct s3_tx *tx, struct str file_id, uint64_t from, uint64_t o
     if (r == 0 && mark.n == 0)
         s3_tx_put(tx, s3_row_str(&k), SHARED);
     else if (r == -ENOENT)
-        r = mark_all(tx, file_id);
+        r = mark_others(tx, file_id);
     if (r == 0)
         put_owner(tx, file_id, owner, SHARED);
     return r;

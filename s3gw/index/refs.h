@@ -20,9 +20,9 @@
 
 /* The first owner of a new file. */
 void s3_ref_add(struct s3_tx *tx, struct str file_id, uint64_t owner);
-/* One more owner of a file that @from owns (0, or not so: whoever does). */
+/* One more owner of a file that @from owns (0, or not so: whoever does). -EAGAIN: nobody owns it any more. */
 int s3_ref_share(struct s3_tx *tx, struct str file_id, uint64_t from, uint64_t owner) MUST_CHECK;
-/* An owner of a file that may have others already, while an index is rebuilt. */
+/* An owner of a file that may have others already: while an index is rebuilt, when objects move. */
 int s3_ref_restore(struct s3_tx *tx, struct str file_id, uint64_t owner) MUST_CHECK;
 /* The file is not ours to delete, whatever owners come and go. */
 void s3_ref_keep(struct s3_tx *tx, struct str file_id);

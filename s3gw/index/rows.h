@@ -31,6 +31,9 @@ enum {
     S3_ROW_BASELINE = 'x',  /* lifecycle/baseline.c: it has been written */
     S3_ROW_EVENT = 'e',
     S3_ROW_LIFECYCLE = 'l', /* lifecycle/worker.c: how far it is */
+    S3_ROW_REBALANCE = 'y', /* lifecycle/rebalance.c: likewise */
+    S3_ROW_MOVED = 'w',     /* moved.h */
+    S3_ROW_MOVED_FROM = 'W',
 };
 
 enum { S3_ROW_KEY_MAX = 1200, S3_OBJECT_KEY_MAX = 1024 };

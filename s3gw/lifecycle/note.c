@@ -34,6 +34,19 @@ int s3_note_describe_put(const struct s3_gw *gw, uint64_t number, const struct s
     return r < 0 ? r : s3_note_describe(gw, S3_DESC_PUT, number, bkt, key, buf_str(&rest), out);
 }
 
+int s3_note_describe_move(const struct s3_gw *gw, uint64_t number, const struct s3_bucket *bkt, struct str key,
+                          const struct s3_object *o, struct str old, struct buf *out)
+{
+    if (!old.p)
+        return s3_note_describe_put(gw, number, bkt, key, o, 0, out);
+    AUTO(buf_free) struct buf rest = BUF(S3_INDEX_VALUE_MAX);
+    buf_lstr(&rest, old);
+    buf_u64(&rest, 0);
+    s3_object_encode(o, &rest);
+    int r = buf_err(&rest);
+    return r < 0 ? r : s3_note_describe(gw, S3_DESC_MOVE, number, bkt, key, buf_str(&rest), out);
+}
+
 int s3_note_describe_change(const struct s3_gw *gw, enum s3_desc_kind kind,
                             const struct s3_bucket *bkt, struct str key,
                             const struct s3_desc_change *c, uint64_t *ret_number, struct buf *out)

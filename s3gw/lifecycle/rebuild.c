@@ -143,6 +143,18 @@ static int keep_state(struct s3_tx *tx, const struct s3_desc *d, uint64_t versio
     return keep(tx, &row, &v);
 }
 
+/* Where a file is now that was in a drained group. */
+static int keep_moved(struct s3_tx *tx, const struct s3_desc *d, struct str old, struct str file_id)
+{
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(S3_REBUILD_VALUE_MAX);
+    s3_rebuild_row(&row, 'w');
+    s3_row_bytes(&row, old);
+    buf_u64(&v, d->number);
+    buf_adds(&v, file_id);
+    return keep(tx, &row, &v);
+}
+
 static int keep_put(struct s3_tx *tx, const struct s3_desc *d, struct str file_id, struct arena *a)
 {
     struct s3_desc_put p;
@@ -160,6 +172,8 @@ static int keep_put(struct s3_tx *tx, const struct s3_desc *d, struct str file_i
         r = keep_state(tx, d, o.seq, S3_STATE_PUT, file_id, p.record);
     if (r == 0 && p.instead != 0)
         r = keep_state(tx, d, p.instead, S3_STATE_VOID, STR_NULL, STR_NULL);
+    if (r == 0 && p.moved.n > 0 && file_id.n > 0)
+        r = keep_moved(tx, d, p.moved, file_id);
     return r;
 }
 
@@ -285,6 +299,7 @@ static int keep_statement(struct reading *p, struct s3_tx *tx, const struct s3_d
         return keep_version_1(tx, d, file_id);
     switch (d->kind) {
     case S3_DESC_PUT:
+    case S3_DESC_MOVE:
         return keep_put(tx, d, file_id, a);
     case S3_DESC_PART:
         return keep_part(tx, d, file_id, a);

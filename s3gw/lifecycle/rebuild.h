@@ -24,6 +24,7 @@
  *   v bid key 00 ~version sec + 1  u64 number, u8 there, bytes of the section
  *   m upload 00                    u64 number, u8 open, u64 bid, lstr key, upload record
  *   m upload 01 u32 part           u64 number, lstr file id, part record
+ *   w old file id                  u64 number, new file id
  *   u user, k access key           u64 number, u8 there, record
  *   B name                         of version 1: as b
  *   V name 00 key 00 ~number       of version 1: u64 number, u8 state, lstr file id, object record

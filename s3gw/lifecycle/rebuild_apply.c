@@ -6,6 +6,7 @@
 #include "dfscore/log/log.h"
 #include "s3gw/core/secretbox.h"
 #include "s3gw/dfs/dfs.h"
+#include "s3gw/index/moved.h"
 #include "s3gw/index/restore.h"
 #include "s3gw/index/upload_record.h"
 #include "s3gw/index/usage.h"
@@ -503,6 +504,18 @@ static int upload_or_part(struct s3_rebuild *b, struct s3_tx *tx, const struct r
 }
 EACH_ROW(uploads, upload_or_part)
 
+/* --- files that left a drained group; whether somebody uses them shows when they are asked for --- */
+
+static int moved_file(struct s3_rebuild *b, struct s3_tx *tx, const struct row *row, struct arena *a)
+{
+    (void)b, (void)a;
+    if (row->key.n <= 2 || row->value.n <= 8)
+        return -EBADMSG;
+    s3_moved_put(tx, str_from(row->key, 2), str_from(row->value, 8));
+    return 0;
+}
+EACH_ROW(moved_files, moved_file)
+
 /* --- the end --- */
 
 static int nothing(struct s3_rebuild *b, struct s3_tx *tx, const struct row *row, struct arena *a)
@@ -539,6 +552,7 @@ int s3_rebuild_apply(struct s3_rebuild *b)
         {S3_STEP_UPLOADS, 'm', NULL, uploads},
         {S3_STEP_USERS, 'u', NULL, users},
         {S3_STEP_USERS, 'k', NULL, access_keys},
+        {S3_STEP_FORGET, 'w', NULL, moved_files},
         {S3_STEP_FORGET, 'p', NULL, forget},
     };
     int r = 0;

@@ -9,6 +9,7 @@
 #include "dfscore/wire/internal.h"
 #include "s3gw/dfs/describe.h"
 #include "s3gw/dfs/dfs.h"
+#include "s3gw/index/moved.h"
 #include "s3gw/index/refs.h"
 #include "s3gw/index/upload.h"
 
@@ -56,15 +57,45 @@ struct s3_reclaim {
 struct forgetting {
     const struct s3_garbage *g;
     size_t n;
+    const bool *stays; /* of each: it was not deleted */
+    bool moved;        /* some files have left a group: index/moved.h */
 };
 
 static int forget_fn(struct s3_tx *tx, void *arg)
 {
     const struct forgetting *f = arg;
     s3_tx_frees(tx);
-    for (size_t i = 0; i < f->n; i++)
+    int e = 0;
+    for (size_t i = 0; e == 0 && i < f->n; i++) {
         s3_garbage_forget(tx, f->g[i].row);
-    return 0;
+        if (f->moved && !f->stays[i])
+            e = s3_moved_drop(tx, f->g[i].file_id);
+    }
+    return e;
+}
+
+/* Is it kept for those who know its name, since what it became is in use? 1, 0, errno. */
+static int is_kept(struct s3_reclaim *r, struct str file_id, struct arena *a)
+{
+    struct str now;
+    int e = s3_moved_get(r->o.gw->index, file_id, a, &now);
+    if (e == 0)
+        return s3_ref_used(r->o.gw->index, now);
+    return e == -ENOENT ? 0 : e;
+}
+
+/* Does @file_id stay where it is? 1, 0, errno. */
+static int judge(struct s3_reclaim *r, struct str file_id, bool moved, struct arena *a)
+{
+    int e = s3_ref_used(r->o.gw->index, file_id);
+    if (e > 0) /* a write that took longer than any deadline, taken for an orphan */
+        dfs_log(LOG_ERROR, "reclaim.file_in_use", KV_STR("file", file_id));
+    if (e == 0 && moved)
+        e = is_kept(r, file_id, a);
+    struct str group, rest;
+    if (e == 0 && str_cut(file_id, '/', &group, &rest) && !s3_dfs_has_group(r->o.gw->dfs, group))
+        e = s3_moved_is_out(r->o.gw->index, group); /* then it went with its group */
+    return e;
 }
 
 /* Delete up to a round's worth of files queued before @before_ms. How many, or negative errno. */
@@ -78,21 +109,22 @@ static int empty_outbox(struct s3_reclaim *r, int64_t before_ms)
     if (e < 0 || n == 0)
         return e;
     struct str *ids = arena_alloc(&a, n * sizeof(*ids));
-    if (!ids)
-        return -ENOMEM;
+    bool *stays = arena_alloc(&a, n * sizeof(*stays));
+    int moved = s3_moved_any(r->o.gw->index);
+    if (!ids || !stays || moved < 0)
+        return moved < 0 ? moved : -ENOMEM;
     size_t unused = 0;
     for (size_t i = 0; i < n; i++) {
-        int used = s3_ref_used(r->o.gw->index, g[i].file_id);
-        if (used < 0)
-            return used;
-        if (used == 0)
+        int stay = judge(r, g[i].file_id, moved, &a);
+        if (stay < 0)
+            return stay;
+        stays[i] = stay > 0;
+        if (!stays[i])
             ids[unused++] = g[i].file_id;
-        else /* a write that took longer than any deadline, taken for an orphan */
-            dfs_log(LOG_ERROR, "reclaim.file_in_use", KV_STR("file", g[i].file_id));
     }
     e = s3_dfs_delete(r->o.gw->dfs, ids, unused, &done);
     atomic_fetch_add(&r->deleted, done);
-    struct forgetting f = {g, e == 0 ? n : unused == n ? done : 0};
+    struct forgetting f = {g, e == 0 ? n : unused == n ? done : 0, stays, moved > 0};
     int forgot = f.n > 0 ? s3_index_update(r->o.gw->index, forget_fn, &f) : 0;
     return e < 0 ? e : forgot < 0 ? forgot : (int)n;
 }

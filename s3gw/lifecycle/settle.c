@@ -136,6 +136,7 @@ static int settle_in_bucket(struct settling *s, const struct s3_desc *d, const s
     int r = 0;
     switch (d->kind) {
     case S3_DESC_PUT:
+    case S3_DESC_MOVE:
         return settle_put(s, d, b);
     case S3_DESC_GONE:
     case S3_DESC_AMEND:

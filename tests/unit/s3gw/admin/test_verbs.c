@@ -3,6 +3,7 @@
 
 #include "s3gw/admin/verbs.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/lifecycle/rebalance.h"
 #include "s3gw/sse/keyring.h"
 #include "tests/lib/fake_dfs.h"
 
@@ -258,6 +259,72 @@ static void adoption_says_what_it_needs(void **state)
 
 #define IN_INDEX(test) cmocka_unit_test_setup_teardown(test, open_index, close_index)
 
+static void new_objects_of_a_bucket_go_to_another_group(void **state)
+{
+    (void)state;
+    struct str name = STR("b");
+    expect_ok("{'verb':'user create','id':'a'}");
+    assert_int_equal(s3_index_update(gw.index, make_bucket, &name), 0);
+    expect_code("{'verb':'bucket group','name':'b'}", "usage", "group is missing");
+    expect_code("{'verb':'bucket group','name':'b','group':'elsewhere'}", "missing", "no group 'elsewhere'");
+    expect_code("{'verb':'bucket group','name':'none','group':'group2'}", "missing", "no bucket 'none'");
+    size_t notes = fake_dfs.n;
+    expect_ok("{'verb':'bucket group','name':'b','group':'group2'}");
+    assert_int_equal(fake_dfs.n, notes + 1);
+    assert_int_equal(fake_dfs.notes[notes].kind, S3_DESC_BUCKET);
+    json_t *shown = ask("{'verb':'bucket show','name':'b'}");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(shown, "bucket"), "group")), "group2");
+    json_decref(shown);
+}
+
+static int nothing_moves(struct s3_gw *g, const struct s3_bucket *b, struct s3_leaving *v)
+{
+    (void)g, (void)b, (void)v;
+    return -EIO;
+}
+
+static void a_group_is_emptied_only_when_all_is_ready_for_it(void **state)
+{
+    (void)state;
+    expect_code("{'verb':'rebalance'}", "failed", "not ready");
+    const struct s3_rebalance_options o = {.gw = &gw, .move = nothing_moves};
+    gw.default_group = STR("group3");
+    gw.classes = s3_classes_default;
+    fake_dfs.groups[0] = (struct s3_dfs_group){.name = "group1", .takes_files = true, .free_mb = 9};
+    fake_dfs.groups[1] = (struct s3_dfs_group){.name = "group2", .takes_files = false, .free_mb = 9};
+    assert_int_equal(s3_rebalance_start(&o, &context.rebalance), 0);
+    expect_code("{'verb':'rebalance start'}", "usage", "group is missing");
+    expect_code("{'verb':'rebalance start','group':'group1'}", "refused", "first dfs admin drain");
+    expect_code("{'verb':'rebalance start','group':'group7'}", "missing", "group7");
+    fake_dfs.groups[0].takes_files = false;
+    expect_code("{'verb':'rebalance start','group':'group1'}", "refused", "no other group takes new files");
+    expect_code("{'verb':'rebalance start','group':'group1','to':'group2'}", "refused", "takes none");
+    expect_code("{'verb':'rebalance start','group':'group1','to':'group1'}", "usage", "two groups");
+    fake_dfs.groups[1].takes_files = true;
+    gw.default_group = STR("group1");
+    expect_code("{'verb':'rebalance start','group':'group1'}", "refused", "default_group");
+    gw.default_group = STR("group2");
+    static const struct s3_class cold[] = {{STR_INIT("COLD"), STR_INIT("group1")}};
+    gw.classes = (struct s3_classes){cold, 1};
+    expect_code("{'verb':'rebalance start','group':'group1'}", "refused", "storage_class");
+    gw.classes = s3_classes_default;
+    expect_ok("{'verb':'rebalance start','group':'group1','dry_run':'yes'}");
+    struct s3_rebalance_counts n;
+    s3_rebalance_counts(context.rebalance, &n);
+    assert_int_equal(n.state, S3_REBALANCE_NONE);
+    expect_ok("{'verb':'rebalance start','group':'group1'}");
+    s3_rebalance_stop(&context.rebalance); /* and it goes on when it starts again */
+    assert_int_equal(s3_rebalance_start(&o, &context.rebalance), 0);
+    s3_rebalance_counts(context.rebalance, &n);
+    assert_true(n.state != S3_REBALANCE_NONE);
+    assert_string_equal(n.from, "group1");
+    expect_ok("{'verb':'rebalance stop'}");
+    s3_rebalance_counts(context.rebalance, &n);
+    assert_int_equal(n.state, S3_REBALANCE_NONE);
+    s3_rebalance_stop(&context.rebalance);
+    memset(&fake_dfs, 0, sizeof(fake_dfs));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +337,8 @@ int main(void)
         IN_INDEX(a_key_belongs_to_the_user_who_is_named),
         IN_INDEX(users_with_buckets_stay_and_all_pages_are_listed),
         IN_INDEX(adoption_says_what_it_needs),
+        IN_INDEX(new_objects_of_a_bucket_go_to_another_group),
+        IN_INDEX(a_group_is_emptied_only_when_all_is_ready_for_it),
         IN_INDEX(kms_keys_are_made_rotated_and_disabled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/lifecycle/rebalance.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+#include "s3gw/index/moved.h"
+#include "s3gw/index/record.h"
+#include "s3gw/index/rows.h"
+#include "s3gw/lifecycle/rebalance_notes.h"
+
+enum {
+    AGAIN_MS = 5000,
+    BUCKETS_A_PAGE = 8, /* whole records, with all their documents */
+    ROWS_A_PAGE = 500,
+    ARENA_MAX = 96 * 1024 * 1024,
+    RECORD_VERSION = 1,
+    RECORD_MAX = 256,
+};
+
+struct job {
+    enum s3_rebalance_state state;
+    char from[17], to[17];
+    int64_t begun_ms, ended_ms;
+};
+
+struct s3_rebalance {
+    unsigned magic;
+#define REBALANCE_MAGIC 0x5242414cu
+    struct s3_rebalance_options o;
+    pthread_t thread;
+    pthread_mutex_t lock; /* leaf */
+    pthread_cond_t wake;
+    bool stopping;                     /* under lock, like */
+    struct job job;                    /* ... written by begin(), end() and the thread */
+    struct s3_rebalance_counts counts; /* ... but for what is the job's */
+};
+
+/* --- the row ---------------------------------------------------------------------------------- */
+
+static void encode_job(const struct job *j, struct buf *b)
+{
+    buf_u8(b, RECORD_VERSION);
+    buf_u8(b, (uint8_t)j->state);
+    buf_lstr(b, str_c(j->from));
+    buf_lstr(b, str_c(j->to));
+    buf_u64(b, (uint64_t)j->begun_ms);
+    buf_u64(b, (uint64_t)j->ended_ms);
+}
+
+static bool take_name(struct rd *in, char out[17])
+{
+    struct str s = rd_lstr(in);
+    if (in->bad || s.n > 16)
+        return false;
+    snprintf(out, 17, STR_F, STR_A(s));
+    return true;
+}
+
+static int decode_job(struct str record, struct job *ret)
+{
+    struct rd in = rd_of(record);
+    struct job j = {0};
+    if (rd_u8(&in) != RECORD_VERSION)
+        return -EBADMSG;
+    j.state = rd_u8(&in);
+    if (!take_name(&in, j.from) || !take_name(&in, j.to) || j.state > S3_REBALANCE_DONE)
+        return -EBADMSG;
+    j.begun_ms = (int64_t)rd_u64(&in);
+    j.ended_ms = (int64_t)rd_u64(&in);
+    if (in.bad)
+        return -EBADMSG;
+    *ret = j;
+    return 0;
+}
+
+static int put_job(struct s3_tx *tx, void *arg)
+{
+    const struct job *j = arg;
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf b = BUF(RECORD_MAX);
+    s3_row_start(&row, S3_ROW_REBALANCE);
+    encode_job(j, &b);
+    if (j->state == S3_REBALANCE_DONE)
+        s3_moved_out(tx, str_c(j->from));
+    if (j->state == S3_REBALANCE_NONE)
+        s3_tx_del(tx, s3_row_str(&row));
+    else
+        s3_tx_put(tx, s3_row_str(&row), buf_str(&b));
+    return buf_err(&b);
+}
+
+static int load_job(struct s3_index *x, struct job *ret)
+{
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf b = BUF(RECORD_MAX);
+    s3_row_start(&row, S3_ROW_REBALANCE);
+    int r = s3_index_get(x, s3_row_str(&row), S3_READ_ANY, &b);
+    return r < 0 ? r : decode_job(buf_str(&b), ret);
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static bool stopping(struct s3_rebalance *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool yes = w->stopping;
+    pthread_mutex_unlock(&w->lock);
+    return yes;
+}
+
+/* Is @j still what is to be done? */
+static bool wanted(struct s3_rebalance *w, const struct job *j)
+{
+    pthread_mutex_lock(&w->lock);
+    bool yes = !w->stopping && w->job.state == S3_REBALANCE_ON && w->job.begun_ms == j->begun_ms;
+    pthread_mutex_unlock(&w->lock);
+    return yes;
+}
+
+/* Wakes early to stop, or when the job changes. */
+static void rest(struct s3_rebalance *w, uint64_t ms)
+{
+    struct timespec at = dfs_mono_after((unsigned)MIN(ms, (uint64_t)3600 * 1000));
+    pthread_mutex_lock(&w->lock);
+    if (!w->stopping && ms > 0)
+        pthread_cond_timedwait(&w->wake, &w->lock, &at);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* --- objects ---------------------------------------------------------------------------------- */
+
+struct page {
+    struct arena a;
+    struct s3_leaving *v;
+    size_t n;
+    struct s3_row_key next; /* n == 0: that was all */
+};
+
+static bool may_lie_in(const struct s3_object *o, bool split, const char *group)
+{
+    size_t n = strlen(group);
+    for (size_t i = 0; i < o->nextents; i++) {
+        struct str f = o->extents[i].file_id;
+        if (f.n > n && memcmp(f.p, group, n) == 0 && f.p[n] == '/')
+            return true;
+    }
+    return split; /* a big manifest: whoever moves it looks */
+}
+
+static int judge_row(struct page *p, char letter, struct str row, struct str value,
+                     const struct job *j)
+{
+    struct s3_object o;
+    bool split;
+    struct str key = str_from(row, 1 + 8);
+    uint64_t number;
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, ARENA_MAX);
+    int r = s3_object_decode_head(value, &a, &o, &split);
+    if (r == 0 && letter == S3_ROW_VERSION && !s3_row_numbered_parse(row, &key, &number))
+        r = -EBADMSG;
+    if (r < 0 || !may_lie_in(&o, split, j->from))
+        return r;
+    struct str kept = arena_str(&p->a, key);
+    if (!kept.p)
+        return -ENOMEM;
+    p->v[p->n++] = (struct s3_leaving){.key = kept,
+                                       .seq = o.seq,
+                                       .null_version = (o.flags & S3_OBJ_NULL_VERSION) != 0,
+                                       .from = str_c(j->from)};
+    return 0;
+}
+
+/* Rows of the bucket from p->next on. */
+static int read_page(struct s3_rebalance *w, uint64_t bid, char letter, struct page *p,
+                     const struct job *j)
+{
+    struct s3_row_key until;
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    s3_row_number(&until, letter, bid);
+    if (p->next.n == 0)
+        p->next = until;
+    s3_row_after_prefix(&until);
+    p->v = arena_alloc(&p->a, ROWS_A_PAGE * sizeof(*p->v));
+    int r =
+        p->v ? s3_iter_new(w->o.gw->index, s3_row_str(&p->next), s3_row_str(&until), &it) : -ENOMEM;
+    for (size_t rows = 0; r == 0 && s3_iter_valid(it) && rows < ROWS_A_PAGE;
+         s3_iter_next(it), rows++)
+        r = judge_row(p, letter, s3_iter_key(it), s3_iter_value(it), j);
+    if (r == 0)
+        r = s3_iter_err(it);
+    p->next.n = 0;
+    if (r == 0 && s3_iter_valid(it))
+        s3_row_bytes(&p->next, s3_iter_key(it));
+    return r;
+}
+
+static bool has_changed(int r)
+{
+    return r == -ESTALE || r == -ENOENT || r == -ENODEV;
+}
+
+static void count(struct s3_rebalance *w, const struct s3_leaving *v, int r)
+{
+    pthread_mutex_lock(&w->lock);
+    if (r == 0) {
+        w->counts.objects++;
+        w->counts.bytes += v->bytes;
+    } else if (!has_changed(r)) {
+        w->counts.failed++;
+        w->counts.error = r;
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* 0; -EINTR: stop; an error that others would meet too. */
+static int move_page(struct s3_rebalance *w, const struct s3_bucket *b, struct page *p,
+                     const struct job *j)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct s3_leaving *v = &p->v[i];
+        char to[17];
+        if (!wanted(w, j))
+            return -EINTR;
+        int r = s3_rebalance_target(w->o.gw, j->from, j->to, to);
+        if (r < 0)
+            return r;
+        v->to = str_c(to);
+        r = w->o.move(w->o.gw, b, v);
+        count(w, v, r);
+        static struct dfs_log_gate gate;
+        if (r < 0 && !has_changed(r) && r != -EINTR && dfs_log_allow(&gate, 1))
+            dfs_log(LOG_WARN, "rebalance.move_failed", KV_STR("bucket", b->name), KV_ERR(r));
+        if (r == 0 && w->o.bytes_per_s)
+            rest(w, v->bytes * 1000 / w->o.bytes_per_s);
+    }
+    return 0;
+}
+
+static int each_version(struct s3_rebalance *w, const struct s3_bucket *b, char letter,
+                        const struct job *j)
+{
+    struct s3_row_key next = {0};
+    int r = 0;
+    for (bool more = true; r == 0 && more;) {
+        struct page p = {.next = next};
+        arena_init(&p.a, ARENA_MAX);
+        r = wanted(w, j) ? read_page(w, b->bid, letter, &p, j) : -EINTR;
+        if (r == 0)
+            r = move_page(w, b, &p, j);
+        next = p.next;
+        more = next.n > 0;
+        arena_fini(&p.a);
+    }
+    return r;
+}
+
+/* --- buckets ---------------------------------------------------------------------------------- */
+
+static int through_bucket(struct s3_rebalance *w, const struct s3_bucket *b, const struct job *j)
+{
+    int r = 0;
+    if (str_eq(b->group, str_c(j->from))) {
+        char to[17];
+        r = s3_rebalance_target(w->o.gw, j->from, j->to, to);
+        if (r == 0)
+            r = w->o.home(w->o.gw, b, str_c(to));
+        pthread_mutex_lock(&w->lock);
+        w->counts.buckets += r == 0;
+        pthread_mutex_unlock(&w->lock);
+    }
+    if (r == 0)
+        r = each_version(w, b, S3_ROW_OBJECT, j);
+    if (r == 0)
+        r = each_version(w, b, S3_ROW_VERSION, j);
+    return has_changed(r) ? 0 : r; /* the bucket has gone meanwhile */
+}
+
+static int through_buckets(struct s3_rebalance *w, const struct job *j)
+{
+    char last[256] = "";
+    int r = 0;
+    for (bool more = true; r == 0 && more;) {
+        AUTO(arena_fini) struct arena a;
+        struct s3_bucket *list;
+        size_t n = 0;
+        arena_init(&a, ARENA_MAX);
+        r = s3_bucket_list(w->o.gw->index, STR_NULL, STR_NULL, str_c(last), BUCKETS_A_PAGE, &a,
+                           &list, &n, &more);
+        for (size_t i = 0; r == 0 && i < n; i++)
+            r = through_bucket(w, &list[i], j);
+        if (r == 0 && n > 0)
+            (void)snprintf(last, sizeof(last), STR_F, STR_A(list[n - 1].name));
+        more = more && n > 0;
+    }
+    return r;
+}
+
+static bool names_nobody(struct str row)
+{
+    static const char owner_0[8] = {0}; /* kept for a FastDFS client (refs.h) */
+    return row.n > 8 && memcmp(row.p + row.n - 8, owner_0, 8) == 0;
+}
+
+/* Files of the group that something names. */
+static int count_left(struct s3_index *x, const char *group, uint64_t *ret)
+{
+    struct s3_row_key from, until;
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    uint64_t n = 0;
+    s3_row_name(&from, S3_ROW_FILE, str_c(group));
+    s3_row_u8(&from, '/');
+    until = from;
+    s3_row_after_prefix(&until);
+    int r = s3_iter_new(x, s3_row_str(&from), s3_row_str(&until), &it);
+    for (; r == 0 && s3_iter_valid(it) && n < S3_LEFT_MAX; s3_iter_next(it))
+        n += !names_nobody(s3_iter_key(it));
+    if (r == 0)
+        r = s3_iter_err(it);
+    *ret = n;
+    return r;
+}
+
+/* --- a pass ----------------------------------------------------------------------------------- */
+
+/* How much has been done so far. */
+static uint64_t begin_pass(struct s3_rebalance *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->counts.failed = 0;
+    w->counts.error = 0;
+    uint64_t done = w->counts.objects + w->counts.notes + w->counts.buckets;
+    pthread_mutex_unlock(&w->lock);
+    return done;
+}
+
+/* Has the pass found nothing to do, and nothing left? What was under way when the group was drained has come in before. */
+static bool was_quiet(struct s3_rebalance *w, uint64_t before)
+{
+    pthread_mutex_lock(&w->lock);
+    const struct s3_rebalance_counts *c = &w->counts;
+    bool yes = c->objects + c->notes + c->buckets == before && c->left == 0 && c->failed == 0;
+    pthread_mutex_unlock(&w->lock);
+    return yes;
+}
+
+static int all_of_it(struct s3_rebalance *w, const struct job *j, uint64_t *left)
+{
+    struct s3_rebalance_said said = {0};
+    int r = through_buckets(w, j);
+    if (r == 0)
+        r = s3_rebalance_notes(w->o.gw, j->from, j->to, &said);
+    if (r == 0)
+        r = count_left(w->o.gw->index, j->from, left);
+    pthread_mutex_lock(&w->lock);
+    w->counts.notes += said.notes;
+    w->counts.native += said.native;
+    if (r < 0 && r != -EINTR)
+        w->counts.error = r;
+    else if (r == 0)
+        w->counts.left = *left;
+    pthread_mutex_unlock(&w->lock);
+    return r;
+}
+
+static int finish(struct s3_rebalance *w, struct job j)
+{
+    j.state = S3_REBALANCE_DONE;
+    j.ended_ms = dfs_now_ms();
+    int r = s3_index_update(w->o.gw->index, put_job, &j);
+    pthread_mutex_lock(&w->lock);
+    if (r == 0 && w->job.begun_ms == j.begun_ms)
+        w->job = j;
+    uint64_t objects = w->counts.objects, bytes = w->counts.bytes;
+    pthread_mutex_unlock(&w->lock);
+    if (r == 0)
+        dfs_log(LOG_INFO, "rebalance.done", KV_Z("group", j.from), KV_U64("objects", objects),
+                KV_U64("bytes", bytes));
+    return r;
+}
+
+static void pass(struct s3_rebalance *w, const struct job *j)
+{
+    uint64_t left = 0, before = begin_pass(w);
+    int r = s3_rebalance_drained(w->o.gw, j->from);
+    if (r == 0)
+        r = all_of_it(w, j, &left);
+    if (r == 0 && was_quiet(w, before) && wanted(w, j))
+        r = finish(w, *j);
+    static struct dfs_log_gate gate;
+    if (r < 0 && r != -EINTR && dfs_log_allow(&gate, 1))
+        dfs_log(LOG_WARN, "rebalance.pass_failed", KV_Z("group", j->from), KV_ERR(r));
+}
+
+static void *rebalance_main(void *arg)
+{
+    struct s3_rebalance *w = arg;
+    pthread_setname_np(pthread_self(), "rebalance");
+    while (!stopping(w)) {
+        pthread_mutex_lock(&w->lock);
+        struct job j = w->job;
+        pthread_mutex_unlock(&w->lock);
+        if (j.state == S3_REBALANCE_ON)
+            pass(w, &j);
+        rest(w, w->o.again_ms);
+    }
+    return NULL;
+}
+
+/* --- what others ask for ---------------------------------------------------------------------- */
+
+static bool is_named(const struct s3_gw *gw, struct str group)
+{
+    for (size_t i = 0; i < gw->classes.n; i++)
+        if (str_eq(gw->classes.v[i].group, group))
+            return true;
+    return str_eq(gw->default_group, group);
+}
+
+int s3_rebalance_look(struct s3_rebalance *w, struct str from, struct str to, uint64_t *ret_files)
+{
+    char group[17], dest[17], got[17];
+    if (from.n == 0 || from.n > 16 || to.n > 16 || str_eq(from, to))
+        return -EINVAL;
+    snprintf(group, sizeof(group), STR_F, STR_A(from));
+    snprintf(dest, sizeof(dest), STR_F, STR_A(to));
+    int r = s3_rebalance_drained(w->o.gw, group);
+    if (r == 0 && is_named(w->o.gw, from))
+        r = -EXDEV;
+    if (r == 0)
+        r = s3_rebalance_target(w->o.gw, group, dest, got);
+    return r < 0 ? r : count_left(w->o.gw->index, group, ret_files);
+}
+
+int s3_rebalance_begin(struct s3_rebalance *w, struct str from, struct str to)
+{
+    CHECK_OBJ(w, REBALANCE_MAGIC);
+    uint64_t files;
+    struct job j = {.state = S3_REBALANCE_ON, .begun_ms = dfs_now_ms()};
+    int r = s3_rebalance_look(w, from, to, &files);
+    if (r < 0)
+        return r;
+    snprintf(j.from, sizeof(j.from), STR_F, STR_A(from));
+    snprintf(j.to, sizeof(j.to), STR_F, STR_A(to));
+    pthread_mutex_lock(&w->lock);
+    bool other = w->job.state == S3_REBALANCE_ON && strcmp(w->job.from, j.from) != 0;
+    pthread_mutex_unlock(&w->lock);
+    if (other)
+        return -EBUSY;
+    r = s3_index_update(w->o.gw->index, put_job, &j);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&w->lock);
+    w->job = j;
+    w->counts = (struct s3_rebalance_counts){.left = files};
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    dfs_log(LOG_INFO, "rebalance.begun", KV_Z("group", j.from), KV_Z("to", j.to),
+            KV_U64("files", files));
+    return 0;
+}
+
+int s3_rebalance_end(struct s3_rebalance *w)
+{
+    CHECK_OBJ(w, REBALANCE_MAGIC);
+    struct job none = {0};
+    int r = s3_index_update(w->o.gw->index, put_job, &none);
+    pthread_mutex_lock(&w->lock);
+    if (r == 0)
+        w->job = none;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    return r;
+}
+
+void s3_rebalance_counts(struct s3_rebalance *w, struct s3_rebalance_counts *ret)
+{
+    CHECK_OBJ(w, REBALANCE_MAGIC);
+    pthread_mutex_lock(&w->lock);
+    *ret = w->counts;
+    ret->state = w->job.state;
+    memcpy(ret->from, w->job.from, sizeof(ret->from));
+    memcpy(ret->to, w->job.to, sizeof(ret->to));
+    ret->begun_ms = w->job.begun_ms;
+    ret->ended_ms = w->job.ended_ms;
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+int s3_rebalance_start(const struct s3_rebalance_options *o, struct s3_rebalance **ret)
+{
+    AUTO(dfs_free_ptr) struct s3_rebalance *w = dfs_zalloc(sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->magic = REBALANCE_MAGIC;
+    w->o = *o;
+    w->o.again_ms = o->again_ms ? o->again_ms : (unsigned)AGAIN_MS;
+    int r = load_job(o->gw->index, &w->job);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    dfs_cond_init(&w->wake);
+    pthread_mutex_init(&w->lock, NULL);
+    if (pthread_create(&w->thread, NULL, rebalance_main, w) != 0) {
+        pthread_cond_destroy(&w->wake);
+        pthread_mutex_destroy(&w->lock);
+        return -EAGAIN;
+    }
+    *ret = TAKE(w);
+    return 0;
+}
+
+void s3_rebalance_stop(struct s3_rebalance **wp)
+{
+    struct s3_rebalance *w = TAKE(*wp);
+    if (!w)
+        return;
+    CHECK_OBJ(w, REBALANCE_MAGIC);
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    pthread_cond_destroy(&w->wake);
+    pthread_mutex_destroy(&w->lock);
+    w->magic = 0;
+    free(w);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "s3gw/lifecycle/rebalance_notes.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "dfscore/wire/internal.h"
+#include "s3gw/dfs/dfs.h"
+#include "s3gw/index/index.h"
+#include "s3gw/index/rows.h"
+
+enum { ENTRIES_A_FRAME = 256, FRAME_MAX = 16 * 1024 * 1024, ARENA_MAX = 32 * 1024 * 1024 };
+
+int s3_rebalance_drained(const struct s3_gw *gw, const char *group)
+{
+    struct s3_dfs_group g;
+    for (size_t i = 0; s3_dfs_group(gw->dfs, i, &g); i++)
+        if (strcmp(g.name, group) == 0)
+            return g.takes_files ? -EPERM : 0;
+    return -ENOENT;
+}
+
+int s3_rebalance_target(const struct s3_gw *gw, const char *from, const char *to, char ret[17])
+{
+    struct s3_dfs_group g, best = {.name = ""};
+    for (size_t i = 0; s3_dfs_group(gw->dfs, i, &g); i++) {
+        if (strcmp(g.name, from) == 0 || (*to && strcmp(g.name, to) != 0))
+            continue;
+        if (*to && !g.takes_files)
+            return -EPERM;
+        if (g.takes_files &&
+            (*to || (!g.of_class && !g.low && (!best.name[0] || g.free_mb > best.free_mb))))
+            best = g;
+    }
+    if (!best.name[0])
+        return *to ? -ENOENT : -ENOSPC;
+    memcpy(ret, best.name, sizeof(best.name));
+    return 0;
+}
+
+/* --- how far a log has been said again --- */
+
+static void position_row(struct s3_row_key *k, const struct s3_log *log)
+{
+    s3_row_name(k, S3_ROW_REBALANCE, str_c(log->name));
+    s3_row_u8(k, 0);
+    s3_row_u32(k, log->path);
+}
+
+static int read_position(struct s3_index *x, const struct s3_log *log, uint64_t *ret)
+{
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf v = BUF(64);
+    position_row(&row, log);
+    *ret = 0;
+    int r = s3_index_get(x, s3_row_str(&row), S3_READ_ANY, &v);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    struct rd in = rd_of(buf_str(&v));
+    *ret = rd_u64(&in);
+    return in.bad ? -EBADMSG : 0;
+}
+
+struct place {
+    const struct s3_log *log;
+    uint64_t position;
+};
+
+static int put_position(struct s3_tx *tx, void *arg)
+{
+    const struct place *p = arg;
+    struct s3_row_key row, value = {0};
+    position_row(&row, p->log);
+    s3_row_u64(&value, p->position);
+    s3_tx_put(tx, s3_row_str(&row), s3_row_str(&value));
+    return 0;
+}
+
+/* --- notes of one frame --- */
+
+struct batch {
+    struct s3_dfs_put puts[ENTRIES_A_FRAME];
+    size_t n;
+    pthread_mutex_t lock;
+    pthread_cond_t zero;
+    size_t left; /* under lock, like */
+    int result;
+};
+
+static void written(struct s3_dfs_put *p, int r)
+{
+    struct batch *b = p->arg;
+    pthread_mutex_lock(&b->lock);
+    b->result = b->result < 0 ? b->result : r;
+    if (--b->left == 0)
+        pthread_cond_signal(&b->zero);
+    pthread_mutex_unlock(&b->lock);
+}
+
+static int say(struct s3_gw *gw, struct str group, const struct s3_scan_entry *e, size_t n,
+               struct s3_rebalance_said *said)
+{
+    AUTO(dfs_free_ptr) struct batch *b = dfs_zalloc(sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->zero, NULL);
+    for (size_t i = 0; i < n; i++) {
+        said->native += e[i].kind == DFS_SCAN_NATIVE;
+        if (e[i].kind == DFS_SCAN_NOTE)
+            b->puts[b->n++] = (struct s3_dfs_put){
+                .group = group, .description = e[i].description, .done = written, .arg = b};
+    }
+    b->left = b->n;
+    for (size_t i = 0; i < b->n; i++)
+        s3_dfs_submit(gw->dfs, &b->puts[i]);
+    pthread_mutex_lock(&b->lock);
+    while (b->left > 0)
+        pthread_cond_wait(&b->zero, &b->lock);
+    pthread_mutex_unlock(&b->lock);
+    pthread_cond_destroy(&b->zero);
+    pthread_mutex_destroy(&b->lock);
+    if (b->result == 0)
+        said->notes += b->n;
+    return b->result;
+}
+
+static int say_log(struct s3_gw *gw, const struct s3_log *log, const char *from, const char *to,
+                   struct s3_rebalance_said *said)
+{
+    struct place p = {.log = log};
+    int r = read_position(gw->index, log, &p.position);
+    for (bool end = false; r == 0 && !end;) {
+        AUTO(arena_fini) struct arena a;
+        AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
+        struct s3_scan_entry *e;
+        size_t n;
+        char group[17];
+        uint64_t before = p.position;
+        arena_init(&a, ARENA_MAX);
+        r = gw->stopping ? -EINTR : s3_rebalance_target(gw, from, to, group);
+        if (r == 0)
+            r = s3_dfs_scan(gw->dfs, log, &p.position, ENTRIES_A_FRAME, true, &frame, &a, &e, &n,
+                            &end);
+        if (r == 0)
+            r = n <= ENTRIES_A_FRAME ? say(gw, str_c(group), e, n, said) : -EPROTO;
+        if (r == 0 && p.position != before)
+            r = s3_index_update(gw->index, put_position, &p);
+    }
+    return r;
+}
+
+int s3_rebalance_notes(struct s3_gw *gw, const char *from, const char *to,
+                       struct s3_rebalance_said *said)
+{
+    AUTO(arena_fini) struct arena a;
+    struct s3_log *logs;
+    size_t n;
+    arena_init(&a, ARENA_MAX);
+    int r = s3_dfs_logs(gw->dfs, &a, &logs, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (strcmp(logs[i].group, from) == 0)
+            r = say_log(gw, &logs[i], from, to, said);
+    return r;
+}

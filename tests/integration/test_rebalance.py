@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A group is drained, emptied by the gateway, and removed: nothing that clients see changes, at no moment."""
+import os
+import secrets
+import subprocess
+
+import pytest
+
+from cluster import BUILD, sanitizer_env, wait_until
+from everything import Everything, differences, snapshot
+from ledger import payload
+from nativecluster import OFFLINE
+from s3cluster import S3Cluster
+from test_drain import DONE, FAILED, dfs, file_id
+
+SEED = os.environ.get("S3GW_SEED") or secrets.token_hex(4)
+
+
+@pytest.fixture
+def two():
+    c = S3Cluster(groups=2, members=2, settings="default_group = group1\nnative_url = group1\nreclaim_grace = 0s\nrebalance_rate = 3MB\n")
+    try:
+        c.start()
+        yield c
+        c.stop()
+    except BaseException:
+        print(c.admin("rebalance"), c.tail())
+        raise
+    finally:
+        c.remove()
+
+
+def set_conf(c, old, new):
+    text = c.gateway.conf.read_text()
+    assert old in text
+    c.gateway.conf.write_text(text.replace(old, new))
+
+
+def refused(c, *words):
+    done = subprocess.run([str(BUILD / "s3gw"), "admin", "--socket", str(c.folder / "gateway/admin.sock"), *words],
+                          capture_output=True, text=True, timeout=60, env=sanitizer_env(os.environ))
+    assert done.returncode != 0, done.stdout
+    return done.stderr
+
+
+def progress(c):
+    return c.admin("rebalance")["rebalance"]
+
+
+def kill_in_the_middle(c, moved):
+    def some_moved():
+        now = progress(c)
+        assert now["state"] == "under way", now
+        return now["moved"] >= moved
+    wait_until("some objects to have moved", some_moved, 60)
+    c.gateway.kill()
+
+
+def same(before, c):
+    found = differences(before, snapshot(c))
+    assert not found, "\n".join(found[:40])
+
+
+def end_uploads(c, store):
+    s3 = c.boto3()
+    if store.uploads:
+        store.complete(s3, *store.uploads.pop())
+    for b in s3.list_buckets()["Buckets"]:  # some were begun and then refused a part
+        for u in s3.list_multipart_uploads(Bucket=b["Name"]).get("Uploads", []):
+            s3.abort_multipart_upload(Bucket=b["Name"], Key=u["Key"], UploadId=u["UploadId"])
+
+
+def by_url(c, name):
+    conn = c.http()
+    conn.request("GET", "/" + name)
+    answer = conn.getresponse()
+    assert answer.status == 200
+    return answer.read()
+
+
+def fetch(c, name):
+    path = c.folder / "fetched"
+    done = dfs(c, "download", name, str(path))
+    return path.read_bytes() if done.returncode == DONE else None
+
+
+def test_a_group_is_emptied_and_removed(two):
+    print(f"seed {SEED}")
+    store = Everything(two, SEED)
+    store.prepare()
+    store.run(120)
+    end_uploads(two, store)
+    s3 = two.boto3()
+    s3.create_bucket(Bucket="known")
+    known = {f"k{size}": payload("k", size, size) for size in (1, 4000, 300_000, 2_000_000)}
+    for key, body in known.items():
+        s3.put_object(Bucket="known", Key=key, Body=body)
+        s3.copy_object(Bucket="known", Key=f"copy-{key}", CopySource=f"known/{key}")
+    opened = {"Bucket": "known", "Key": "open"}
+    opened["UploadId"] = s3.create_multipart_upload(**opened)["UploadId"]
+    s3.upload_part(**opened, PartNumber=1, Body=b"stays until it ends")
+    old = {key: file_id(s3, "known", key) for key in known}
+    assert all(name.startswith("group1/") for name in old.values())
+    native = dfs(two, "--group", "group1", "upload", str(two.secret)).stdout.strip()
+
+    # what is to be said before it begins
+    assert "still takes new files" in refused(two, "rebalance", "start", "group1")
+    assert dfs(two, "admin", "drain", "group1").returncode == DONE
+    wait_until("the gateway to hear of it",
+               lambda: "default_group" in refused(two, "rebalance", "start", "group1"))
+    two.gateway.stop()
+    set_conf(two, "default_group = group1", "default_group = group2")
+    two.start_gateway()
+    before = snapshot(two)
+    assert "two groups" in refused(two, "rebalance", "start", "group1", "--to", "group1")
+    assert "no group" in refused(two, "rebalance", "start", "group1", "--to", "group7")
+    look = two.admin("rebalance", "start", "group1", "--dry-run")["rebalance"]
+    assert look["files_left"] > 20 and progress(two)["state"] == "none"
+    two.admin("rebalance", "start", "group1")
+
+    # killed in the middle it goes on by itself; an index made of the storages at that moment is the same
+    kill_in_the_middle(two, 5)
+    two.start_gateway()
+    same(before, two)
+    kill_in_the_middle(two, 5)
+    two.gateway.start("--rebuild-index").wait_ready()
+    same(before, two)
+    assert "rebuild.unreadable" not in two.gateway.log()
+    assert progress(two)["state"] == "none"  # the job was the old index's
+    set_conf(two, "rebalance_rate = 3MB", "rebalance_rate = 0MB")
+    two.gateway.stop()
+    two.start_gateway()
+    two.admin("rebalance", "start", "group1", "--to", "group2")
+    wait_until("all but an open upload to have moved", lambda: progress(two)["files_left"] == 1, 120)
+    assert progress(two)["state"] == "under way"
+    s3.abort_multipart_upload(**opened)
+    wait_until("all to have moved", lambda: progress(two)["state"] == "done", 120)
+    before["known"]["uploads"] = []
+    assert progress(two)["native_files"] >= 1
+    same(before, two)
+    assert {b["group"] for b in two.admin("bucket", "list")["buckets"]} == {"group2"}
+
+    # copies still share a file; old names are read as long as the group is there, and no longer than the object
+    s3 = two.boto3()
+    for key, body in known.items():
+        now = file_id(s3, "known", key)
+        assert now.startswith("group2/") and file_id(s3, "known", f"copy-{key}") == now
+        assert fetch(two, old[key]) == body == fetch(two, now)
+    s3.delete_object(Bucket="known", Key="k4000")
+    two.admin("reclaim")
+    assert fetch(two, old["k4000"]) == known["k4000"]  # the copy has it
+    s3.delete_object(Bucket="known", Key="copy-k4000")
+    wait_until("its old file to go", lambda: two.admin("reclaim") and fetch(two, old["k4000"]) is None)
+    assert fetch(two, old["k1"]) == known["k1"] and fetch(two, native) == two.secret.read_bytes()
+
+    # the group goes, with all it said
+    before = snapshot(two)
+    for m in (1, 2):
+        two.storages[1, m].stop()
+        wait_until("it to be OFFLINE", lambda m=m: two.states(1)[m] == OFFLINE)
+        assert dfs(two, "--force", "admin", "remove", "group1", f"127.0.1.{m}").returncode == DONE
+    two.gateway.stop()
+    two.start_gateway()
+    same(before, two)
+    s3 = two.boto3()
+    assert by_url(two, old["k2000000"]) == known["k2000000"]  # FastDFS clients no longer, the gateway for ever
+    s3.put_object(Bucket="known", Key="new", Body=b"new")
+    s3.delete_object(Bucket="known", Key="k1")
+    s3.delete_object(Bucket="known", Key="copy-k1")
+    wait_until("the outbox to be empty",
+               lambda: two.admin("reclaim") and two.admin("status")["reclaim"]["pending"] == 0)
+    before = snapshot(two)
+    two.gateway.stop()
+    two.gateway.start("--rebuild-index").wait_ready()
+    same(before, two)
+    assert two.boto3(*store.ann).list_objects_v2(Bucket="anns")["KeyCount"] >= 0
+    assert dfs(two, "download", old["k1"], "/dev/null").returncode == FAILED
