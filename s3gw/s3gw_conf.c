@@ -36,8 +36,8 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "repeated, one per group. Content goes by descriptor then, not over the network. Without\n"
               "tracker_server these are all the storages there are."),
     CONF_LIST(C, trackers, "tracker_server", 0, 16, CONF_RESTART,
-              "host:port or [ipv6]:port of a tracker of the cluster, one line each: groups and storages are\n"
-              "learned from them, and reached over TCP."),
+              "host:port or [ipv6]:port of a tracker of the cluster, with two addresses inner,outer:port; one line\n"
+              "each. Groups and storages are learned from them, and reached over TCP."),
     CONF_STR(C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
              "File with the secret that storages of other machines ask for (mode 0600; the same as theirs).\n"
              "tracker_server needs it, or cluster_tls_cert."),
@@ -333,7 +333,7 @@ int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
 {
     struct dfs_addr a;
     struct str listen = str_c(conf->listen);
-    if (listen.n == 0 || listen.p[0] == '/' || dfs_addr_parse(listen, 9000, &a) < 0) {
+    if (listen.n == 0 || listen.p[0] == '/' || dfs_addr_parse(listen, 9000, &a) < 0 || a.alt[0]) {
         buf_addf(err, "listen = %s: must be address:port, such as 127.0.0.1:9000 or [::1]:0", conf->listen);
         return -EINVAL;
     }

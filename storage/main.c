@@ -45,7 +45,7 @@ struct app {
     const char *conf_path;
     struct sto_conf conf;
     int lock_fd;
-    struct dfs_addr trackers[DFS_TRACKERS_MAX];
+    struct dfs_addr listen, trackers[DFS_TRACKERS_MAX];
     struct sto_trackers ask;
     struct dfs_allow *allow, *peer_hosts, *native_hosts;
     struct dfs_secret *secret; /* NULL: none */
@@ -74,28 +74,6 @@ static int say(const char *what, int r)
 }
 
 /* --- 1: configuration ------------------------------------------------------------------------- */
-
-/* "host:port", or "inner,outer:port" of which the inner one is used. */
-static int parse_tracker(const char *text, struct dfs_addr *ret)
-{
-    struct str s = str_c(text), first, rest;
-    char joined[DFS_ADDR_TEXT];
-    if (str_cut(s, ',', &first, &rest)) {
-        size_t colon = str_chr(rest, ':');
-        struct str port = colon == SIZE_MAX ? STR("") : str_from(rest, colon);
-        int n = snprintf(joined, sizeof(joined), STR_F STR_F, STR_A(first), STR_A(port));
-        if (n < 0 || (size_t)n >= sizeof(joined))
-            return -EINVAL;
-        s = str_c(joined);
-    }
-    return dfs_addr_parse(s, 22122, ret);
-}
-
-static bool any_address(const char *bind_addr)
-{
-    return bind_addr[0] == '\0' || strcmp(bind_addr, "0.0.0.0") == 0 ||
-           strcmp(bind_addr, "::") == 0;
-}
 
 static int make_allow(const struct app *a, const char *key, const struct dfs_conf_list *list,
                       struct dfs_allow **ret)
@@ -143,8 +121,8 @@ static int understand_conf(struct app *a)
 {
     for (size_t i = 0; i < a->conf.tracker_server.n; i++) {
         const char *text = a->conf.tracker_server.v[i];
-        if (parse_tracker(text, &a->trackers[i]) < 0) {
-            fprintf(stderr, "dfs_storaged: %s: tracker_server = %s: must be host:port\n", a->conf_path, text);
+        if (dfs_addr_parse(str_c(text), 22122, &a->trackers[i]) < 0) {
+            fprintf(stderr, "dfs_storaged: %s: tracker_server = %s: must be host:port, or inner,outer:port\n", a->conf_path, text);
             return -EINVAL;
         }
     }
@@ -154,9 +132,11 @@ static int understand_conf(struct app *a)
         .net = {.connect_ms = a->conf.connect_timeout_ms, .timeout_ms = a->conf.network_timeout_ms},
         .group = a->conf.group_name,
     };
-    if (!any_address(a->conf.bind_addr))
+    int r = dfs_bind_parse(a->conf.bind_addr, (uint16_t)a->conf.port, &a->listen);
+    if (r == 0 && a->listen.host[0])
         a->ask.net.bind_ip = a->conf.bind_addr;
-    int r = make_allow(a, "allow_hosts", &a->conf.allow_hosts, &a->allow);
+    if (r == 0)
+        r = make_allow(a, "allow_hosts", &a->conf.allow_hosts, &a->allow);
     if (r == 0)
         r = make_allow(a, "peer_hosts", &a->conf.peer_hosts, &a->peer_hosts);
     if (r == 0 && a->conf.native_hosts.n > 0)
@@ -293,7 +273,7 @@ static void joined(void *arg)
 static int start_service(struct app *a)
 {
     struct sto_service_options o = {
-        .addr = {.port = (uint16_t)a->conf.port},
+        .addr = a->listen,
         .allow = a->allow,
         .peers = a->peer_hosts,
         .native = (enum sto_native)a->conf.native_clients,
@@ -319,8 +299,6 @@ static int start_service(struct app *a)
         .stall_ms = a->conf.network_timeout_ms,
         .connect_ms = a->conf.connect_timeout_ms,
     };
-    if (!any_address(a->conf.bind_addr))
-        snprintf(o.addr.host, sizeof(o.addr.host), "%s", a->conf.bind_addr);
     int r = sto_service_start(&o, &a->service);
     if (r == 0)
         sto_members_self(a->members, a->identity.id, a->identity.ip, sto_service_port(a->service));

@@ -11,9 +11,10 @@ static const struct dfs_conf_row rows[] = {
              "Directory of this server's own data: identity, replication marks, log."),
     CONF_STR(C, group_name, "group_name", "group1", 1, 16, CONF_RESTART,
              "The group this server belongs to; letters and digits."),
-    CONF_STR(C, bind_addr, "bind_addr", "127.0.0.1", 0, 45, CONF_RESTART,
+    CONF_STR(C, bind_addr, "bind_addr", "127.0.0.1", 0, 92, CONF_RESTART,
              "Address to listen on, and the source of connections to trackers and peers.\n"
-             "Loopback unless you say otherwise; empty or 0.0.0.0 is every address of the machine.\n"
+             "Two of them, with a comma: both. Loopback unless you say otherwise; empty or 0.0.0.0 is\n"
+             "every address of the machine.\n"
              "Beyond loopback, allow_hosts must say who may connect. An IPv6 address needs trackers with\n"
              "use_storage_id = true and id_type_in_filename = id: file names have no room for it."),
     CONF_INT(C, port, "port", "23000", 0, 65535, NULL, CONF_RESTART,
@@ -21,7 +22,7 @@ static const struct dfs_conf_row rows[] = {
     CONF_STR(C, server_id, "server_id", "", 0, 15, CONF_RESTART,
              "Number of this server in storage_ids.conf; empty: the tracker finds it by address."),
     CONF_LIST(C, tracker_server, "tracker_server", 1, 16, CONF_RESTART,
-              "host:port or [ipv6]:port of a tracker; one line each."),
+              "host:port or [ipv6]:port of a tracker, with two addresses inner,outer:port; one line each."),
     CONF_INT(C, store_path_count, "store_path_count", "1", 1, 256, NULL, CONF_RESTART,
              "Number of store paths (disks)."),
     CONF_LIST(C, store_path, "store_path#", 0, 256, CONF_RESTART,
@@ -129,12 +130,6 @@ static int fail(struct buf *err, const char *path, const char *key, const char *
     return -EINVAL;
 }
 
-static bool is_loopback(const char *addr)
-{
-    struct str s = str_c(addr);
-    return str_starts(s, STR("127.")) || str_eq(s, STR("::1"));
-}
-
 static int default_paths(struct sto_conf *c)
 {
     size_t count = (size_t)c->store_path_count;
@@ -154,10 +149,13 @@ static int default_paths(struct sto_conf *c)
 
 static int check(struct sto_conf *c, const char *path, struct buf *err)
 {
+    struct dfs_addr listen;
     for (const char *p = c->group_name; *p; p++)
         if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')))
             return fail(err, path, "group_name", c->group_name, "must be letters and digits");
-    if (!is_loopback(c->bind_addr) && c->allow_hosts.n == 0)
+    if (dfs_bind_parse(c->bind_addr, 0, &listen) < 0)
+        return fail(err, path, "bind_addr", c->bind_addr, "two of them must be numeric addresses");
+    if (!dfs_bind_is_loopback(c->bind_addr) && c->allow_hosts.n == 0)
         return fail(err, path, "bind_addr", c->bind_addr,
                     "beyond loopback, allow_hosts must name who may connect");
     if (c->store_path.n > (size_t)c->store_path_count)

@@ -34,6 +34,7 @@ struct tracker {
     struct trk_conf conf;
     struct buf params, params_next;
     struct trk_ids ids;
+    struct dfs_addr listen;
     struct dfs_allow *allow, *server_hosts;
     struct dfs_secret *secret; /* NULL: none */
     struct dfs_tls *tls;       /* NULL: none */
@@ -121,6 +122,8 @@ static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *w
 static int load(struct tracker *t, struct buf *err)
 {
     int r = trk_conf_load(t->conf_path, &t->conf, err);
+    if (r == 0)
+        r = dfs_bind_parse(t->conf.bind_addr, (uint16_t)t->conf.port, &t->listen);
     if (r == 0)
         r = load_ids(t, err);
     if (r == 0)
@@ -234,7 +237,8 @@ static void own_addresses(struct tracker *t)
     struct ifaddrs *list = NULL;
     trk_add_own(t->srv, "127.0.0.1");
     trk_add_own(t->srv, "::1");
-    trk_add_own(t->srv, t->conf.bind_addr);
+    trk_add_own(t->srv, t->listen.host);
+    trk_add_own(t->srv, t->listen.alt);
     if (getifaddrs(&list) < 0)
         return;
     for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
@@ -254,9 +258,9 @@ static int resolve(struct dfs_addr *a)
     struct addrinfo *found = NULL;
     if (getaddrinfo(a->host, NULL, &hints, &found) != 0 || !found)
         return -EINVAL;
-    uint16_t port = a->port;
-    dfs_addr_of(found->ai_addr, a);
-    a->port = port;
+    struct dfs_addr numeric;
+    dfs_addr_of(found->ai_addr, &numeric);
+    memcpy(a->host, numeric.host, sizeof(a->host));
     freeaddrinfo(found);
     return 0;
 }
@@ -333,15 +337,12 @@ static int listen_on(struct tracker *t, struct buf *err)
     if (r < 0)
         return r;
     struct dfs_listen_opts o = {
-        .addr = {.port = (uint16_t)t->conf.port},
+        .addr = t->listen,
         .max_conns = (uint32_t)t->conf.max_connections,
         .allow = t->allow,
         .blocks = 1,
         .block_bytes = 4096,
     };
-    if (strcmp(t->conf.bind_addr, "0.0.0.0") != 0 &&
-        strlen(t->conf.bind_addr) < sizeof(o.addr.host))
-        memcpy(o.addr.host, t->conf.bind_addr, strlen(t->conf.bind_addr));
     r = dfs_listener_new(&o, &t->commands->service, t->loops, t->loop_count, &t->listener);
     if (r < 0) {
         buf_addf(err, "cannot listen on %s port %lld: %s", t->conf.bind_addr,
@@ -380,10 +381,7 @@ static int start(struct tracker *t, struct buf *err)
         .srv = t->srv,
         .net = {.connect_ms = MIN(t->conf.connect_timeout_ms, t->conf.election_ms),
                 .timeout_ms = MAX(t->conf.election_ms, UINT64_C(1000)),
-                .bind_ip = t->conf.bind_addr[0] && strcmp(t->conf.bind_addr, "0.0.0.0") != 0 &&
-                                   strcmp(t->conf.bind_addr, "::") != 0
-                               ? t->conf.bind_addr
-                               : NULL,
+                .bind_ip = t->listen.host[0] ? t->conf.bind_addr : NULL,
                 .secret = t->secret,
                 .tls = t->conf.tls_mode == DFS_TLS_ACCEPT ? NULL : t->tls},
         .pull_ms = PULL_MS,

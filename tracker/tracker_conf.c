@@ -14,17 +14,19 @@ static const struct dfs_conf_row rows[] = {
     CONF_STR(C, base_path, "base_path", NULL, 1, 3000, CONF_RESTART,
              "Directory of this tracker's own data."),
     CONF_STR(
-        C, bind_addr, "bind_addr", "127.0.0.1", 0, 45, CONF_RESTART,
+        C, bind_addr, "bind_addr", "127.0.0.1", 0, 92, CONF_RESTART,
         "Address to listen on, and the source of connections to other trackers.\n"
-        "Loopback unless you say otherwise; empty or 0.0.0.0 is every address of the machine.\n"
+        "Two of them, with a comma: both. Loopback unless you say otherwise; empty or 0.0.0.0 is\n"
+        "every address of the machine.\n"
         "Beyond loopback, allow_hosts must say who may connect."),
     CONF_INT(C, port, "port", "22122", 0, 65535, NULL, CONF_RESTART,
              "TCP port; 0 picks a free one, printed in the ready line."),
     CONF_LIST(
         C, tracker_server, "tracker_server", 0, 16, CONF_RESTART,
         "host:port or [ipv6]:port of every tracker of the cluster, this one included; one line\n"
-        "each, the same on all of them. They elect a leader by majority of this list. Without it the list is\n"
-        "learned from the storages that join, as FastDFS does."),
+        "each, the same on all of them; of two addresses, inner,outer:port, they use the inner.\n"
+        "They elect a leader by majority of this list. Without it the list is learned from the\n"
+        "storages that join, as FastDFS does."),
     CONF_LIST(C, allow_hosts, "allow_hosts", 0, 1024, CONF_RESTART,
               "Addresses or networks (10.0.0.0/8, 10.0.1.[1-15,20], *) that may connect; one line\n"
               "each. Loopback may always."),
@@ -188,17 +190,14 @@ static int fail(struct buf *err, const char *path, const char *key, const char *
     return -EINVAL;
 }
 
-static bool is_loopback(const char *addr)
-{
-    struct str s = str_c(addr);
-    return str_starts(s, STR("127.")) || str_eq(s, STR("::1"));
-}
-
 static int check(const struct trk_conf *c, const char *path, struct buf *err)
 {
+    struct dfs_addr listen;
     if (c->disabled)
         return fail(err, path, "disabled", "is true: this tracker must not start");
-    if (!is_loopback(c->bind_addr) && c->allow_hosts.n == 0)
+    if (dfs_bind_parse(c->bind_addr, 0, &listen) < 0)
+        return fail(err, path, "bind_addr", "two of them must be numeric addresses");
+    if (!dfs_bind_is_loopback(c->bind_addr) && c->allow_hosts.n == 0)
         return fail(err, path, "bind_addr",
                     "beyond loopback, allow_hosts must name who may connect");
     if (c->store_lookup == 1 && !dfs_group_ok(str_c(c->store_group)))

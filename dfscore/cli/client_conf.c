@@ -5,7 +5,8 @@ enum { DAY_MS = 24 * 3600 * 1000 };
 
 const struct dfs_conf_row client_conf_rows[] = {
     CONF_LIST(struct client_conf, trackers, "tracker_server", 0, 16, CONF_RESTART,
-              "A tracker as host:port or [ipv6]:port; repeat the line for each.\n"
+              "A tracker as host:port or [ipv6]:port, with two addresses inner,outer:port; repeat the line\n"
+              "for each.\n"
               "Requests go to one after the other until one answers."),
     CONF_DURATION(struct client_conf, connect_ms, "connect_timeout", "5s", 1, DAY_MS, "s", CONF_RESTART,
                   "Longest wait for a connection."),

@@ -23,6 +23,7 @@ enum {
     BLOCKS = 64,
     BLOCK_BYTES = 256 * 1024,
     ACCEPT_TURN = 64,
+    DOORS = 2,
     RETRY_MS = 100, /* after running out of descriptors or memory */
 };
 
@@ -47,10 +48,13 @@ struct dfs_listener {
     const struct dfs_service *service;
     struct dfs_listen_opts opts; /* strings inside are copied */
     char congestion[16];
-    int fd;
+    struct door {
+        struct dfs_listener *listener;
+        int fd;                  /* -1: none */
+        struct dfs_watch *watch; /* owner: loops[0] */
+    } doors[DOORS];              /* of the address and of its alt */
     uint16_t port;
     bool is_unix;
-    struct dfs_watch *watch; /* owner: loops[0] */
     struct dfs_timer *retry;
     struct dfs_job begin;
     struct seat *seats;
@@ -77,18 +81,18 @@ static int listen_unix(struct dfs_listener *l)
     memcpy(sa.sun_path, path, strlen(path));
     if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
         unlink(path);
-    l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (l->fd < 0)
+    int fd = l->doors[0].fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
         return -errno;
     /* The mode is right before anybody can connect: nobody can until listen(). */
-    if (bind(l->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+    if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
         chmod(path, l->opts.unix_mode ? l->opts.unix_mode : 0600) < 0)
         return -errno;
     l->is_unix = true;
     return 0;
 }
 
-static int try_bind(struct dfs_listener *l, const struct addrinfo *at)
+static int try_bind(const struct addrinfo *at, int *ret)
 {
     int one = 1, zero = 0;
     AUTO(dfs_close_fd) int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -99,38 +103,44 @@ static int try_bind(struct dfs_listener *l, const struct addrinfo *at)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
     if (bind(fd, at->ai_addr, at->ai_addrlen) < 0)
         return -errno;
-    l->fd = fd;
+    *ret = fd;
     fd = -1;
     return 0;
 }
 
-static int listen_tcp(struct dfs_listener *l)
+static int listen_host(struct dfs_listener *l, const char *host, uint16_t number, int *fd)
 {
-    const struct dfs_addr *a = &l->opts.addr;
-    bool any = a->host[0] == '\0' || strcmp(a->host, "*") == 0;
+    bool any = host[0] == '\0' || strcmp(host, "*") == 0;
     struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *list = NULL;
     char port[8];
-    snprintf(port, sizeof(port), "%u", a->port);
-    if (getaddrinfo(any ? NULL : a->host, port, &hints, &list) != 0)
+    snprintf(port, sizeof(port), "%u", number);
+    if (getaddrinfo(any ? NULL : host, port, &hints, &list) != 0)
         return -EADDRNOTAVAIL;
     int r = -EADDRNOTAVAIL;
     /* For "every address" an IPv6 socket takes IPv4 too; without IPv6 the IPv4 entry is left. */
     for (int family = any ? AF_INET6 : AF_UNSPEC; r < 0; family = AF_UNSPEC) {
         for (struct addrinfo *at = list; at && r < 0; at = at->ai_next)
             if (family == AF_UNSPEC || at->ai_family == family)
-                r = try_bind(l, at);
+                r = try_bind(at, fd);
         if (family == AF_UNSPEC)
             break;
     }
     freeaddrinfo(list);
     struct sockaddr_storage sa;
     socklen_t n = sizeof(sa);
-    if (r == 0 && getsockname(l->fd, (struct sockaddr *)&sa, &n) == 0) {
+    if (r == 0 && getsockname(*fd, (struct sockaddr *)&sa, &n) == 0) {
         struct dfs_addr bound;
         dfs_addr_of((struct sockaddr *)&sa, &bound);
         l->port = bound.port;
     }
     return r;
+}
+
+static int listen_tcp(struct dfs_listener *l)
+{
+    const struct dfs_addr *a = &l->opts.addr;
+    int r = listen_host(l, a->host, a->port, &l->doors[0].fd);
+    return r == 0 && a->alt[0] ? listen_host(l, a->alt, l->port, &l->doors[1].fd) : r;
 }
 
 static void tune(const struct dfs_listener *l, int fd)
@@ -222,14 +232,15 @@ static void place(struct dfs_listener *l, int fd)
 static void on_accept(void *arg, int ready)
 {
     (void)ready;
-    struct dfs_listener *l = arg;
+    struct door *door = arg;
+    struct dfs_listener *l = door->listener;
     for (int i = 0; i < ACCEPT_TURN; i++) {
         struct sockaddr_storage sa = {0};
         socklen_t n = sizeof(sa);
-        int fd = accept4(l->fd, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(door->fd, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                dfs_watch_set(l->watch, 0); /* it would fire for ever */
+                dfs_watch_set(door->watch, 0); /* it would fire for ever */
                 dfs_timer_set(l->retry, RETRY_MS);
             }
             if (errno == EINTR || errno == ECONNABORTED)
@@ -248,16 +259,30 @@ static void on_accept(void *arg, int ready)
     }
 }
 
+static void accept_at_all(struct dfs_listener *l)
+{
+    for (size_t i = 0; i < DOORS; i++)
+        if (l->doors[i].watch)
+            dfs_watch_set(l->doors[i].watch, DFS_READ);
+}
+
 static void on_retry(void *arg)
 {
-    struct dfs_listener *l = arg;
-    dfs_watch_set(l->watch, DFS_READ);
+    accept_at_all(arg);
 }
 
 static void on_begin(struct dfs_job *job)
 {
     struct dfs_listener *l = (struct dfs_listener *)((char *)job - offsetof(struct dfs_listener, begin));
-    dfs_watch_set(l->watch, DFS_READ);
+    accept_at_all(l);
+}
+
+static void close_doors(struct dfs_listener *l)
+{
+    for (size_t i = 0; i < DOORS; i++) {
+        dfs_watch_free(&l->doors[i].watch);
+        dfs_close_fd(&l->doors[i].fd);
+    }
 }
 
 /* --- life ----------------------------------------------------------------------------------------- */
@@ -266,9 +291,8 @@ static void release(struct dfs_listener *l)
 {
     for (size_t i = 0; i < l->n && l->seats; i++)
         dfs_pool_free(&l->seats[i].pool);
-    dfs_watch_free(&l->watch);
+    close_doors(l);
     dfs_timer_free(&l->retry);
-    dfs_close_fd(&l->fd);
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->lock);
     free(l->seats);
@@ -287,10 +311,16 @@ static int set_up(struct dfs_listener *l, struct dfs_loop *const *loops)
     int r = l->opts.addr.host[0] == '/' ? listen_unix(l) : listen_tcp(l);
     if (r < 0)
         return r;
-    if (listen(l->fd, l->opts.backlog) < 0)
-        return -errno;
     r = dfs_timer_new(loops[0], on_retry, l, &l->retry);
-    return r < 0 ? r : dfs_watch_new(loops[0], l->fd, on_accept, l, &l->watch);
+    for (size_t i = 0; i < DOORS && r == 0; i++) {
+        struct door *door = &l->doors[i];
+        if (door->fd < 0)
+            continue;
+        if (listen(door->fd, l->opts.backlog) < 0)
+            return -errno;
+        r = dfs_watch_new(loops[0], door->fd, on_accept, door, &door->watch);
+    }
+    return r;
 }
 
 int dfs_listener_new(const struct dfs_listen_opts *opts, const struct dfs_service *service,
@@ -302,8 +332,8 @@ int dfs_listener_new(const struct dfs_listen_opts *opts, const struct dfs_servic
     struct dfs_listener *l = dfs_zalloc(sizeof(*l));
     if (!l)
         return -ENOMEM;
-    *l = (struct dfs_listener){.magic = LISTENER_MAGIC, .service = service, .opts = *opts, .fd = -1,
-                               .n = n, .begin.fn = on_begin};
+    *l = (struct dfs_listener){.magic = LISTENER_MAGIC, .service = service, .opts = *opts,
+                               .doors = {{l, -1, NULL}, {l, -1, NULL}}, .n = n, .begin.fn = on_begin};
     pthread_mutex_init(&l->lock, NULL);
     dfs_cond_init(&l->changed);
     l->opts.backlog = opts->backlog ? opts->backlog : BACKLOG;
@@ -371,9 +401,8 @@ static void on_close_gently(struct dfs_job *job)
     struct seat *seat = seat_of(job);
     struct dfs_listener *l = seat->listener;
     if (seat == &l->seats[0]) {
-        dfs_watch_free(&l->watch);
+        close_doors(l);
         dfs_timer_free(&l->retry);
-        dfs_close_fd(&l->fd);
     }
     close_conns(seat, false);
     job_done(l);

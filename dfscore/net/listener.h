@@ -13,7 +13,7 @@
 struct dfs_listener;
 
 struct dfs_listen_opts {
-    struct dfs_addr addr;           /* host "" or "*": every address; port 0: any free one; or a path */
+    struct dfs_addr addr;           /* host "" or "*": every address; port 0: any free one; or a path. With alt: both */
     int backlog;                    /* 0: 4096 */
     uint32_t max_conns;             /* > 0; connections beyond it are closed at once */
     unsigned unix_mode;             /* mode of a path's file; 0: 0600. An old socket file is replaced */

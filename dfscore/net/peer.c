@@ -73,10 +73,15 @@ static int finish_connect(int fd, const struct sockaddr *sa, socklen_t len, uint
     return -err;
 }
 
-static int bind_to(int fd, const char *ip)
+static int bind_to(int fd, const char *local, const struct sockaddr *remote)
 {
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM}, *list = NULL;
-    if (getaddrinfo(ip, NULL, &hints, &list) != 0)
+    struct dfs_addr to;
+    char ip[DFS_IP_TEXT];
+    dfs_addr_of(remote, &to);
+    if (strchr(local, ',') && !dfs_source_for(local, to.host, ip))
+        return 0; /* of two there is none of that family: as the system chooses */
+    if (getaddrinfo(strchr(local, ',') ? ip : local, NULL, &hints, &list) != 0)
         return -EINVAL;
     int r = bind(fd, list->ai_addr, list->ai_addrlen) < 0 ? -errno : 0;
     freeaddrinfo(list);
@@ -95,7 +100,7 @@ static int try_address(const struct sockaddr *sa, socklen_t len, const struct df
         if (opts->congestion)
             setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, opts->congestion,
                        (socklen_t)strlen(opts->congestion));
-        int r = opts->bind_ip && opts->bind_ip[0] ? bind_to(fd, opts->bind_ip) : 0;
+        int r = opts->bind_ip && opts->bind_ip[0] ? bind_to(fd, opts->bind_ip, sa) : 0;
         if (r < 0)
             return r;
     }
@@ -118,19 +123,28 @@ static int open_unix(const struct dfs_addr *addr, const struct dfs_peer_opts *op
     return try_address((struct sockaddr *)&sa, sizeof(sa), opts, until, ret);
 }
 
-static int open_tcp(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, uint64_t until,
-                    int *ret)
+static int open_host(const char *host, uint16_t number, const struct dfs_peer_opts *opts,
+                     uint64_t until, int *ret)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
     char port[8];
-    snprintf(port, sizeof(port), "%u", addr->port);
-    if (getaddrinfo(addr->host, port, &hints, &list) != 0)
+    snprintf(port, sizeof(port), "%u", number);
+    if (getaddrinfo(host, port, &hints, &list) != 0)
         return -EHOSTUNREACH;
     int r = -EHOSTUNREACH;
     for (struct addrinfo *at = list; at && r < 0; at = at->ai_next)
         r = try_address(at->ai_addr, at->ai_addrlen, opts, until, ret);
     freeaddrinfo(list);
     return r;
+}
+
+static int open_tcp(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, uint64_t until,
+                    int *ret)
+{
+    if (!addr->alt[0])
+        return open_host(addr->host, addr->port, opts, until, ret);
+    int r = open_host(addr->host, addr->port, opts, until - opts->connect_ms / 2, ret);
+    return r < 0 ? open_host(addr->alt, addr->port, opts, until, ret) : 0;
 }
 
 static int prove(struct dfs_peer *p, const struct dfs_secret *secret)

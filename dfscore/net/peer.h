@@ -21,14 +21,14 @@ struct dfs_tls;
 struct dfs_peer_opts {
     uint64_t connect_ms;    /* > 0 */
     uint64_t timeout_ms;    /* > 0; longest wait for the next byte to move */
-    const char *bind_ip;    /* local address; NULL: any */
+    const char *bind_ip;    /* local address, or two (dfs_source_for); NULL: any */
     const char *congestion; /* TCP_CONGESTION; NULL: the system's */
     const struct dfs_secret *secret; /* NULL: no proof; else see dfs_peer_open */
     const struct dfs_tls *tls; /* TCP is spoken by TLS, or not at all; NULL: plain. Outlives the peer */
 };
 
 /*
- * Connect. 0 or -errno (-ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH when the name is unknown...). With tls the handshake
+ * Connect, to addr->alt when addr->host cannot be reached in half of the time. 0 or -errno (-ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH when the name is unknown...). With tls the handshake
  * is part of it, and of connect_ms; its errors are stream.h's. With a secret both sides then prove that they know
  * it; -EACCES when one does not.
  */

@@ -12,10 +12,10 @@
 #define S3_DFS_H
 
 #include "s3gw/core/req.h"
+#include "dfscore/net/addr.h"
 #include "s3gw/core/storage_class.h"
 
 struct s3_dfs;
-struct dfs_addr;
 struct dfs_secret;
 struct dfs_tls;
 
@@ -73,7 +73,7 @@ bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret);
 /* A storage server as this gateway sees it. */
 struct s3_dfs_server {
     char group[17], id[17]; /* id empty: it has not told it yet */
-    char address[128];      /* host:port, or the path of its socket */
+    char address[DFS_ADDR_TEXT];      /* host:port, or the path of its socket */
     bool in_service;        /* ACTIVE at the trackers */
     bool down;              /* did not answer when it was last asked */
     uint64_t damaged;       /* of this machine: copies it knows to be wrong; dfs monitor tells others' */

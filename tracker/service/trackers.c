@@ -64,6 +64,15 @@ static void begin_election(struct trk_server *srv)
         srv->trackers_changed(srv->trackers_arg);
 }
 
+/* We go by the first address of our line, also on a machine that has only the other one now. */
+static void own_by_either(struct trk_server *srv, const struct dfs_addr *a)
+{
+    struct dfs_addr other = {.port = a->port};
+    memcpy(other.host, a->alt, sizeof(a->alt));
+    if (other.host[0] && trk_is_own(srv, &other))
+        trk_add_own(srv, a->host);
+}
+
 int trk_trackers_fix(struct trk_server *srv, const struct dfs_addr *list, size_t n)
 {
     ASSERT(n > 0 && n <= DFS_TRACKERS_MAX);
@@ -73,6 +82,7 @@ int trk_trackers_fix(struct trk_server *srv, const struct dfs_addr *list, size_t
         char host[DFS_HOST_MAX] = "";
         if (strlen(list[i].host) >= DFS_IP_MAX)
             return -EINVAL;
+        own_by_either(srv, &list[i]);
         trk_host_text(list[i].host, list[i].port, host);
         if (find_tracker(srv, host) < 0)
             memcpy(srv->trackers[srv->tracker_count++], host, sizeof(host));

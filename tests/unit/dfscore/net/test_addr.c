@@ -23,6 +23,17 @@ static void addresses_are_read_and_written(void **state)
         {"[fe80::1]:9", 0, 0, "fe80::1", 9, "[fe80::1]:9"},
         {"[fe80::1]", 9, 0, "fe80::1", 9, "[fe80::1]:9"},
         {"fe80::1", 9, 0, "fe80::1", 9, "[fe80::1]:9"},
+        {"10.0.0.1,1.2.3.4:5", 0, 0, "10.0.0.1", 5, "10.0.0.1,1.2.3.4:5"},
+        {"1.2.3.4, 10.0.0.1:5", 0, -EINVAL, NULL, 0, NULL}, /* no blanks in an address */
+        {"1.2.3.4,10.0.0.1", 5, 0, "10.0.0.1", 5, "10.0.0.1,1.2.3.4:5"}, /* the inner one first */
+        {"[10.0.0.1,2001:DB8::1]:5", 0, 0, "10.0.0.1", 5, "[10.0.0.1,2001:db8::1]:5"},
+        {"10.0.0.1,2001:db8::1", 5, 0, "10.0.0.1", 5, "[10.0.0.1,2001:db8::1]:5"},
+        {"10.0.0.1,192.168.0.1:5", 0, 0, "10.0.0.1", 5, "10.0.0.1,192.168.0.1:5"},
+        {"10.0.0.1,10.0.0.2:5", 0, -EINVAL, NULL, 0, NULL}, /* of one kind */
+        {"10.0.0.1,host:5", 0, -EINVAL, NULL, 0, NULL},
+        {"10.0.0.1,:5", 0, -EINVAL, NULL, 0, NULL},
+        {",10.0.0.1:5", 0, -EINVAL, NULL, 0, NULL},
+        {"10.0.0.1,1.2.3.4,192.168.0.1:5", 0, -EINVAL, NULL, 0, NULL},
         {"[::]:1", 0, 0, "::", 1, "[::]:1"},
         {"::1", 0, -EINVAL, NULL, 0, NULL},
         {"[::1]:", 1, -EINVAL, NULL, 0, NULL},
@@ -54,6 +65,60 @@ static void addresses_are_read_and_written(void **state)
         assert_int_equal(a.port, rows[i].port);
         dfs_addr_format(&a, text);
         assert_string_equal(text, rows[i].again);
+    }
+}
+
+static void local_addresses_are_one_or_two(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int r;
+        const char *host, *alt;
+        bool loopback;
+    } rows[] = {
+        {"127.0.0.1", 0, "127.0.0.1", "", true},
+        {"", 0, "", "", false},
+        {"0.0.0.0", 0, "", "", false},
+        {"::", 0, "", "", false},
+        {"10.0.0.1, 2001:DB8::1", 0, "10.0.0.1", "2001:db8::1", false},
+        {"127.0.0.1,::1", 0, "127.0.0.1", "::1", true},
+        {"127.0.0.1,10.0.0.1", 0, "127.0.0.1", "10.0.0.1", false},
+        {"10.0.0.1,", -EINVAL, NULL, NULL, false},
+        {"10.0.0.1,name", -EINVAL, NULL, NULL, false},
+        {"10.0.0.1,10.0.0.2,10.0.0.3", -EINVAL, NULL, NULL, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct dfs_addr a;
+        assert_int_equal(dfs_bind_parse(rows[i].text, 7, &a), rows[i].r);
+        assert_int_equal(dfs_bind_is_loopback(rows[i].text), rows[i].loopback);
+        if (rows[i].r < 0)
+            continue;
+        assert_string_equal(a.host, rows[i].host);
+        assert_string_equal(a.alt, rows[i].alt);
+        assert_int_equal(a.port, 7);
+    }
+}
+
+static void a_call_comes_from_the_address_of_its_network(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *local, *remote, *from; /* NULL: none */
+    } rows[] = {
+        {"10.0.0.1,1.2.3.4", "10.9.9.9", "10.0.0.1"},
+        {"10.0.0.1,1.2.3.4", "8.8.8.8", "1.2.3.4"},
+        {"1.2.3.4,10.0.0.1", "10.9.9.9", "10.0.0.1"},
+        {"10.0.0.1,1.2.3.4", "192.168.0.1", "10.0.0.1"}, /* of neither kind: the first */
+        {"10.0.0.1,2001:db8::1", "2001:db8::2", "2001:db8::1"},
+        {"10.0.0.1,2001:db8::1", "8.8.8.8", "10.0.0.1"},
+        {"10.0.0.1,1.2.3.4", "::1", NULL},
+        {"10.0.0.1", "10.0.0.2", "10.0.0.1"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char from[DFS_IP_TEXT] = "";
+        assert_int_equal(dfs_source_for(rows[i].local, rows[i].remote, from), rows[i].from != NULL);
+        assert_string_equal(from, rows[i].from ? rows[i].from : "");
     }
 }
 
@@ -138,6 +203,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_and_written),
         cmocka_unit_test(kinds_of_addresses),
+        cmocka_unit_test(local_addresses_are_one_or_two),
+        cmocka_unit_test(a_call_comes_from_the_address_of_its_network),
         cmocka_unit_test(allow_hosts_takes_addresses_networks_and_patterns),
         cmocka_unit_test(an_empty_list_is_loopback_and_a_star_is_everybody),
         cmocka_unit_test(a_bad_item_is_named),
