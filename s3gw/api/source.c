@@ -86,10 +86,8 @@ int s3_source_files(struct s3_req *q, const struct s3_object *o, struct s3_exten
     struct s3_extent *out = arena_alloc(&q->arena, MAX(o->nextents, (size_t)1) * sizeof(*out));
     if (!out)
         return -ENOMEM;
-    for (size_t i = 0; i < o->nextents; i++) {
-        out[i] = o->extents[i];
-        out[i].owner = 0;
-    }
+    if (o->nextents)
+        memcpy(out, o->extents, o->nextents * sizeof(*out));
     *ret = out;
     *ret_n = o->nextents;
     return 0;
@@ -109,8 +107,8 @@ int s3_source_slice(struct s3_req *q, const struct s3_object *o, uint64_t from, 
             continue;
         }
         uint64_t take = MIN(e->length - from, length);
-        out[n++] =
-            (struct s3_extent){.file_id = e->file_id, .offset = e->offset + from, .length = take};
+        out[n++] = (struct s3_extent){
+            .file_id = e->file_id, .offset = e->offset + from, .length = take, .owner = e->owner};
         length -= take;
         from = 0;
     }

@@ -26,10 +26,11 @@ enum s3err s3_source_load(struct s3_req *q, struct s3_source *ret);
 #define S3_SOURCE_MAX (5ULL << 30) /* bytes of one copy */
 enum s3err s3_source_too_large(struct s3_req *q);
 
-/* All files of the object, encrypted or not, owner 0; arena. 0, -ENOMEM. */
+/* All files of the object, encrypted or not, each under the owner it has there; arena. 0, -ENOMEM. */
 int s3_source_files(struct s3_req *q, const struct s3_object *o, struct s3_extent **ret,
                     size_t *ret_n) MUST_CHECK;
-/* Bytes [from, from + length) of an object that is not encrypted, as extents in the arena, owner 0.
+/* Bytes [from, from + length) of an object that is not encrypted, as extents in the arena, each
+ * under the owner it has there.
  * 0, -ENOMEM, -EBADMSG. */
 int s3_source_slice(struct s3_req *q, const struct s3_object *o, uint64_t from, uint64_t length,
                     struct s3_extent **ret, size_t *ret_n) MUST_CHECK;
