@@ -11,12 +11,17 @@
 #include <isa-l/crc.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 #include "s3gw/dfs/store.h"
+
+#ifndef SYS_cachestat
+#define SYS_cachestat 451 /* asm-generic/unistd.h; the C library's headers may be older */
+#endif
 
 enum { BUCKETS = 4096, KEY_MAX = 160 };
 
@@ -453,8 +458,29 @@ int s3_dfs_whole_is(struct s3_dfs *d, struct str file_id, uint64_t n, uint32_t c
     return -EBADMSG;
 }
 
-/* Is all of it in memory? By samples: reading ahead makes memory resident in long runs. */
-static bool is_warm(int fd, uint64_t at, uint64_t n)
+/* Are these bytes in the page cache, or on their way there? -errno: the kernel does not say (before 6.5, or
+ * the file is not ours). */
+static int is_cached(int fd, uint64_t at, uint64_t n)
+{
+    const struct {
+        uint64_t at, n;
+    } range = {at, n};
+    struct {
+        uint64_t cached, dirty, writeback, evicted, evicted_lately;
+    } pages = {0};
+    static _Atomic bool unknown;
+    if (atomic_load_explicit(&unknown, memory_order_relaxed))
+        return -ENOSYS;
+    if (syscall(SYS_cachestat, fd, &range, &pages, 0) < 0) {
+        atomic_store_explicit(&unknown, errno == ENOSYS, memory_order_relaxed);
+        return -errno;
+    }
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    return pages.cached > (at + n - 1) / page - at / page;
+}
+
+/* By samples: reading ahead makes memory resident in long runs. */
+static bool samples_are_cached(int fd, uint64_t at, uint64_t n)
 {
     enum { STRIDE = 128 * 1024, PROBES_MAX = 1024 };
     uint64_t step = MAX((uint64_t)STRIDE, n / PROBES_MAX);
@@ -462,7 +488,17 @@ static bool is_warm(int fd, uint64_t at, uint64_t n)
     for (uint64_t i = 0; i < n; i += step)
         if (read_fully(fd, &byte, 1, at + i, false) < 0)
             return false;
-    return read_fully(fd, &byte, 1, at + n - 1, false) == 0;
+    return true;
+}
+
+/* Is all of it in memory? What is on its way there arrives in order: the last byte tells. */
+static bool is_warm(int fd, uint64_t at, uint64_t n)
+{
+    char byte;
+    int r = is_cached(fd, at, n);
+    if (r < 0)
+        r = samples_are_cached(fd, at, n);
+    return r > 0 && read_fully(fd, &byte, 1, at + n - 1, false) == 0;
 }
 
 int s3_dfs_open(struct s3_dfs *d, struct str file_id, uint64_t offset, uint64_t n, bool wait,

@@ -2,8 +2,10 @@
 /* The gateway's face to a storage, with a real engine behind a socket in a temporary folder. */
 #include "s3gw/dfs/dfs.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "dfscore/wire/internal.h"
@@ -262,6 +264,44 @@ static void a_large_object_streams_through_a_bounded_pool(void **state)
     fixture_stop(&f);
 }
 
+/* Without waiting a file is opened only when every byte that was asked for is in the page cache. */
+static void a_file_with_a_hole_in_the_cache_is_not_opened_without_waiting(void **state)
+{
+    (void)state;
+    enum { N = 4 << 20, HOLE = 1 << 20, BEHIND = 3 << 20 };
+    struct store_fixture f;
+    struct upload u = {.o = OUTCOME};
+    AUTO(dfs_free_ptr) char *data = pattern(N);
+    fixture_start(&f);
+    begin(&f, &u, N);
+    push(&u, data, N);
+    s3_upload_file_finish(&u.file);
+    await(&u.o, 1);
+    assert_int_equal(u.o.result, 0);
+    struct str id = str_c(u.o.file_id);
+    int fd;
+    uint64_t at;
+    assert_int_equal(s3_dfs_open(f.dfs, id, 0, N, true, &fd, &at), 0);
+    close(fd);
+    assert_int_equal(s3_dfs_open(f.dfs, id, 0, N, false, &fd, &at), 0);
+    assert_int_equal(posix_fadvise(fd, HOLE, 1 << 20, POSIX_FADV_DONTNEED), 0);
+    char byte;
+    struct iovec v = {&byte, 1};
+    bool gone = preadv2(fd, &v, 1, HOLE, RWF_NOWAIT) < 0; /* not on file systems in memory */
+    int other = -1;
+    int r = s3_dfs_open(f.dfs, id, 0, N, false, &other, &at);
+    assert_int_equal(r, gone ? -EAGAIN : 0);
+    if (other >= 0)
+        close(other);
+    assert_int_equal(s3_dfs_open(f.dfs, id, BEHIND, N - BEHIND, false, &other, &at), 0);
+    close(other);
+    assert_int_equal(pread(fd, data, N, 0), N);
+    assert_int_equal(s3_dfs_open(f.dfs, id, 0, N, false, &other, &at), 0);
+    close(other);
+    close(fd);
+    fixture_stop(&f);
+}
+
 static uint64_t files_in_log(struct store_fixture *f)
 {
     AUTO(buf_free) struct buf frame = BUF(1 << 20);
@@ -366,6 +406,7 @@ int main(void)
         cmocka_unit_test(an_unknown_group_stores_nothing),
         cmocka_unit_test(a_storage_that_was_restarted_is_found_again),
         cmocka_unit_test(a_large_object_streams_through_a_bounded_pool),
+        cmocka_unit_test(a_file_with_a_hole_in_the_cache_is_not_opened_without_waiting),
         cmocka_unit_test(what_nobody_hashes_is_stored_all_the_same),
         cmocka_unit_test(an_aborted_upload_leaves_nothing),
         cmocka_unit_test(a_description_that_refuses_leaves_nothing),
