@@ -166,7 +166,7 @@ static int drain_server(struct cli *c, const char *group, const char *id)
 
 static int drain_group(struct cli *c, const char *group)
 {
-    unsigned against;
+    unsigned against = 0;
     int code = against_draining_group(c, group, &against);
     if (code == 0)
         code = judge(c, against);
