@@ -290,7 +290,7 @@ static void file_id_to(struct s3_req *q, const struct s3_object *o)
 void s3_object_written_headers(struct s3_req *q, const struct s3_object *o)
 {
     s3_resp_etag(q, &o->etag);
-    if (!(o->flags & S3_OBJ_NULL_VERSION)) /* the commit knows; the bucket may be as it was before */
+    if (!(o->flags & S3_OBJ_NULL_VERSION)) /* by the commit, not by the head */
         s3_resp_version(q, "x-amz-version-id", o);
     s3_lifecycle_object_header(q, q->key, o);
     s3_encryption_headers(q, o, true);
