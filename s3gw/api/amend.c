@@ -52,3 +52,13 @@ enum s3err s3_keep_bucket_doc(struct s3_req *q, struct str doc, struct str value
         return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
     return s3err_from_errno(r, S3_THING_BUCKET);
 }
+
+enum s3err s3_keep_bucket_record(struct s3_req *q, struct str doc, const struct buf *record,
+                                 const char *kind)
+{
+    if (buf_err(record) == -E2BIG)
+        return s3_errm(q, S3ERR_INVALID_REQUEST, "%s configuration is larger than %zu KB.", kind,
+                       record->max / 1024);
+    return buf_err(record) ? s3err_from_errno(buf_err(record), S3_THING_OTHER)
+                           : s3_keep_bucket_doc(q, doc, buf_str(record));
+}

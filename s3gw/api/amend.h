@@ -11,6 +11,10 @@ enum s3err s3_amend(struct s3_req *q, enum s3_section what, struct str value);
 
 /* Keep @value (absent: remove) as document @doc of q->bkt. */
 enum s3err s3_keep_bucket_doc(struct s3_req *q, struct str doc, struct str value);
+/* The same of an encoded record; beyond its ceiling: InvalidRequest, in a sentence that begins with @kind,
+ * "The CORS". */
+enum s3err s3_keep_bucket_record(struct s3_req *q, struct str doc, const struct buf *record,
+                                 const char *kind);
 
 /* The record of "the owner of q->bkt, everything"; arena. */
 struct str s3_acl_private(struct s3_req *q);

@@ -93,7 +93,7 @@ enum s3err s3_h_put_bucket_encryption(struct s3_req *q)
     if (e != S3ERR_OK)
         return e;
     s3_sse_defaults_encode(&d, &record);
-    return buf_err(&record) ? S3ERR_SLOW_DOWN : s3_keep_bucket_doc(q, DOC, buf_str(&record));
+    return s3_keep_bucket_record(q, DOC, &record, "The encryption");
 }
 
 /* --- showing it --- */

@@ -150,8 +150,7 @@ enum s3err s3_h_put_bucket_logging(struct s3_req *q)
     if (e != S3ERR_OK)
         return e;
     s3_logging_encode(&l, &record);
-    return buf_err(&record) ? s3err_from_errno(buf_err(&record), S3_THING_OTHER)
-                            : s3_keep_bucket_doc(q, DOC, buf_str(&record));
+    return s3_keep_bucket_record(q, DOC, &record, "The logging");
 }
 
 static void write_format(struct buf *b, enum s3_log_format f)

@@ -237,8 +237,7 @@ enum s3err s3_h_put_bucket_notification(struct s3_req *q)
         return s3_bucket_doc(q->bkt, DOC).p ? s3_keep_bucket_doc(q, DOC, STR_NULL) : S3ERR_OK;
     AUTO(buf_free) struct buf record = BUF(S3_NOTIFY_DOC_MAX);
     s3_notification_encode(rules, n, &record);
-    return buf_err(&record) ? s3err_from_errno(buf_err(&record), S3_THING_OTHER)
-                            : s3_keep_bucket_doc(q, DOC, buf_str(&record));
+    return s3_keep_bucket_record(q, DOC, &record, "The notification");
 }
 
 /* --- back to XML --- */

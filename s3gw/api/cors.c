@@ -39,10 +39,7 @@ enum s3err s3_h_put_bucket_cors(struct s3_req *q)
         return e;
     AUTO(buf_free) struct buf doc = BUF(64 * 1024); /* AWS: 64 KB for the whole configuration */
     s3_cors_encode(&c, &doc);
-    if (buf_err(&doc) == -E2BIG)
-        return s3_errm(q, S3ERR_INVALID_REQUEST, "The CORS configuration is larger than 64 KB.");
-    return buf_err(&doc) ? s3err_from_errno(-ENOMEM, S3_THING_OTHER)
-                         : s3_keep_bucket_doc(q, DOC, buf_str(&doc));
+    return s3_keep_bucket_record(q, DOC, &doc, "The CORS");
 }
 
 enum s3err s3_h_delete_bucket_cors(struct s3_req *q)

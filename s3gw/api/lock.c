@@ -210,8 +210,7 @@ enum s3err s3_h_put_object_lock_configuration(struct s3_req *q)
     buf_u8(&b, (uint8_t)r.mode);
     buf_u8(&b, r.years);
     buf_u32(&b, r.n);
-    return buf_err(&b) ? s3err_from_errno(-ENOMEM, S3_THING_OTHER)
-                       : s3_keep_bucket_doc(q, DOC, buf_str(&b));
+    return s3_keep_bucket_record(q, DOC, &b, "The object lock");
 }
 
 enum s3err s3_h_get_object_lock_configuration(struct s3_req *q)

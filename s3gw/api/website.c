@@ -61,10 +61,7 @@ enum s3err s3_h_put_bucket_website(struct s3_req *q)
         return e;
     AUTO(buf_free) struct buf doc = BUF(CONFIGURATION_MAX);
     s3_website_encode(&w, &doc);
-    if (buf_err(&doc) == -E2BIG)
-        return s3_errm(q, S3ERR_INVALID_REQUEST,
-                       "The website configuration is larger than 128 KB.");
-    return buf_err(&doc) ? no_memory() : s3_keep_bucket_doc(q, DOC, buf_str(&doc));
+    return s3_keep_bucket_record(q, DOC, &doc, "The website");
 }
 
 enum s3err s3_h_delete_bucket_website(struct s3_req *q)

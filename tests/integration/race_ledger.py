@@ -156,7 +156,8 @@ class Race(threading.Thread):
     def there(self, s3):
         """{key: what of its versions is known, newest first}; each is read."""
         who = {c.who: c for c in self.changes if c.who}
-        markers = {(c.key, c.vid): c for c in self.changes if not c.who and c.vid}
+        # a null marker has no name of its own: a rule, or a deletion without an answer, may have made it anew
+        markers = {(c.key, c.vid): c for c in self.changes if not c.who and c.vid not in (None, NULL)}
         found = {}
         for key in self.keys:
             listed = list_versions(self.cluster, self.bucket, key)
