@@ -122,6 +122,7 @@ static int settle(struct s3gw_gateway *g, struct buf *err)
         dfs_log(LOG_INFO, "gateway.settled", KV_U64("statements", corrected));
     if (r == -EHOSTUNREACH) {
         dfs_log(LOG_WARN, "gateway.not_settled", KV_ERR(r));
+        g->no_orphans = true; /* the next start has to begin where this one would have */
         return 0;
     }
     return r < 0 ? fail(g, r, "comparing the storages with the key index", err) : 0;

@@ -233,19 +233,20 @@ void s3_garbage_forget(struct s3_tx *tx, struct str row)
     s3_tx_del(tx, row);
 }
 
-/* --- the search for orphans --- */
+/* --- places in the storages' logs --- */
 
-static void position_row(struct s3_row_key *k, struct str group, unsigned path)
+static void position_row(struct s3_row_key *k, char what, struct str group, unsigned path)
 {
-    s3_row_name(k, S3_ROW_SCAN, group);
+    s3_row_name(k, what, group);
     s3_row_u8(k, 0);
     s3_row_u32(k, path);
 }
 
-int s3_scan_position_get(struct s3_index *x, struct str group, unsigned path, uint64_t *ret)
+static int get_position(struct s3_index *x, char what, struct str group, unsigned path,
+                        uint64_t *ret)
 {
     struct s3_row_key k;
-    position_row(&k, group, path);
+    position_row(&k, what, group, path);
     AUTO(buf_free) struct buf v = BUF(64);
     int r = s3_index_get(x, s3_row_str(&k), S3_READ_ANY, &v);
     if (r < 0)
@@ -258,11 +259,32 @@ int s3_scan_position_get(struct s3_index *x, struct str group, unsigned path, ui
     return 0;
 }
 
-void s3_scan_position_put(struct s3_tx *tx, struct str group, unsigned path, uint64_t position)
+static void put_position(struct s3_tx *tx, char what, struct str group, unsigned path,
+                         uint64_t position)
 {
     struct s3_row_key k, v; /* a number as a row has it */
-    position_row(&k, group, path);
+    position_row(&k, what, group, path);
     v = (struct s3_row_key){0};
     s3_row_u64(&v, position);
     s3_tx_put(tx, s3_row_str(&k), s3_row_str(&v));
+}
+
+int s3_scan_position_get(struct s3_index *x, struct str group, unsigned path, uint64_t *ret)
+{
+    return get_position(x, S3_ROW_SCAN, group, path, ret);
+}
+
+void s3_scan_position_put(struct s3_tx *tx, struct str group, unsigned path, uint64_t position)
+{
+    put_position(tx, S3_ROW_SCAN, group, path, position);
+}
+
+int s3_settled_position_get(struct s3_index *x, struct str group, unsigned path, uint64_t *ret)
+{
+    return get_position(x, S3_ROW_SETTLED, group, path, ret);
+}
+
+void s3_settled_position_put(struct s3_tx *tx, struct str group, unsigned path, uint64_t position)
+{
+    put_position(tx, S3_ROW_SETTLED, group, path, position);
 }

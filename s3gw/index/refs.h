@@ -6,6 +6,7 @@
  *        f file-id 00 0       01: kept for whoever stored it, a FastDFS client; never dropped
  *        g time owner file-id queued then, when that owner, the last, had gone
  *        s group 00 path      u64: how far the log of that store path has been searched for orphans
+ *        S group 00 path      u64: how far it need not be compared at a start
  *
  * A file lives while an `f` row names it. Dropping the last one writes a `g` row in the same
  * transaction; the reclaimer claims those, deletes the files on the storages, then forgets the
@@ -56,5 +57,10 @@ void s3_garbage_forget(struct s3_tx *tx, struct str row);
 int s3_scan_position_get(struct s3_index *x, struct str group, unsigned path,
                          uint64_t *ret) MUST_CHECK;
 void s3_scan_position_put(struct s3_tx *tx, struct str group, unsigned path, uint64_t position);
+
+/* The same of the comparison at a start (lifecycle/settled.h). */
+int s3_settled_position_get(struct s3_index *x, struct str group, unsigned path,
+                            uint64_t *ret) MUST_CHECK;
+void s3_settled_position_put(struct s3_tx *tx, struct str group, unsigned path, uint64_t position);
 
 #endif

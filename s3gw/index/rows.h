@@ -24,6 +24,7 @@ enum {
     S3_ROW_PART = 'p',
     S3_ROW_FINISHED = 'c',
     S3_ROW_SCAN = 's',
+    S3_ROW_SETTLED = 'S', /* lifecycle/settled.c */
     S3_ROW_REBUILD = 'r', /* lifecycle/rebuild.c, while it runs */
     S3_ROW_IDENTITY = 'i', /* identity.h */
     S3_ROW_BUCKET_USAGE = 'q',

@@ -3,7 +3,8 @@
 
 #include "s3gw/dfs/describe.h"
 #include "s3gw/dfs/dfs.h"
-#include "s3gw/index/refs.h"
+#include "s3gw/index/index.h"
+#include "s3gw/lifecycle/settled.h"
 
 enum { ENTRIES_A_FRAME = 500, FRAME_MAX = 16 * 1024 * 1024, ARENA_MAX = 16 * 1024 * 1024 };
 
@@ -20,9 +21,8 @@ static int judge(const struct s3_gw *gw, const struct s3_scan_entry *e, uint64_t
 static int follow(struct s3_gw *gw, const struct s3_log *log, uint64_t committed)
 {
     uint64_t position = 0;
-    int r = s3_scan_position_get(gw->index, str_c(log->name), log->path, &position);
-    r = r == -ENOENT ? 0 : r; /* not searched yet: from the beginning */
-    for (bool end = false; r == 0 && !end;) {
+    int r = s3_settled_from(gw, log, &position);
+    for (bool end = false; r == 0 && !end && position < log->end;) {
         AUTO(arena_fini) struct arena a;
         AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
         arena_init(&a, ARENA_MAX);

@@ -9,7 +9,7 @@
  * last moment, behind which nothing was described; that is the same as a crash in that moment.
  *
  * Threads: before requests are served; reads what was logged since the search for orphans was last
- * there (about twice reclaim_rescan), descriptions included.
+ * there, at most the last minutes (lifecycle/settled.h), descriptions included.
  */
 #ifndef S3_BEHIND_H
 #define S3_BEHIND_H

@@ -12,6 +12,7 @@
 #include "s3gw/index/moved.h"
 #include "s3gw/index/refs.h"
 #include "s3gw/index/upload.h"
+#include "s3gw/lifecycle/settled.h"
 
 enum {
     GRACE_MS = 10 * 1000,
@@ -49,7 +50,8 @@ struct s3_reclaim {
     _Atomic bool scanned;
     struct track tracks[TRACKS_MAX]; /* the thread's, like all below */
     size_t ntracks;
-    uint64_t scanned_ms;
+    uint64_t scanned_ms, settled_ms;
+    struct s3_settled *settled;
 };
 
 /* ---- the outbox ---- */
@@ -286,10 +288,21 @@ static int forget_finished_fn(struct s3_tx *tx, void *arg)
     return s3_upload_forget_finished(tx, *before, FINISHED_A_ROUND);
 }
 
+/* An index that has not been compared with the store stays so. */
+static int settle_more(struct s3_reclaim *r, uint64_t mono)
+{
+    if (r->o.no_orphans || (r->settled_ms > 0 && mono - r->settled_ms < S3_UNDER_WAY_MS))
+        return 0;
+    r->settled_ms = mono;
+    return s3_settled_step(r->settled);
+}
+
 static int round_of(struct s3_reclaim *r, bool now)
 {
     uint64_t mono = dfs_mono_ms();
-    int e = 0;
+    int e = settle_more(r, mono);
+    if (e < 0)
+        return e;
     if (!atomic_load(&r->scanned) || mono - r->scanned_ms >= r->o.rescan_ms) {
         e = follow_logs(r);
         r->scanned_ms = mono;
@@ -343,14 +356,19 @@ int s3_reclaim_start(const struct s3_reclaim_options *o, struct s3_reclaim **ret
     r->o = *o;
     r->o.grace_ms = o->grace_ms ? o->grace_ms : GRACE_MS;
     r->o.rescan_ms = o->rescan_ms ? o->rescan_ms : RESCAN_MS;
+    int e = s3_settled_new(o->gw, &r->settled);
+    if (e < 0)
+        return e;
     pthread_mutex_init(&r->lock, NULL);
     dfs_cond_init(&r->wake);
     dfs_cond_init(&r->ended);
-    int e = aim(r);
+    e = aim(r);
     if (e < 0) /* the thread tries again */
         dfs_log(LOG_WARN, "reclaim.logs_not_listed", KV_ERR(e));
-    if (pthread_create(&r->thread, NULL, reclaim_main, r) != 0)
+    if (pthread_create(&r->thread, NULL, reclaim_main, r) != 0) {
+        s3_settled_free(&r->settled);
         return -EAGAIN;
+    }
     *ret = TAKE(r);
     return 0;
 }
@@ -369,6 +387,7 @@ void s3_reclaim_stop(struct s3_reclaim **rp)
     pthread_cond_destroy(&r->wake);
     pthread_cond_destroy(&r->ended);
     pthread_mutex_destroy(&r->lock);
+    s3_settled_free(&r->settled);
     free(r);
 }
 

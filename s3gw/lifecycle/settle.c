@@ -2,15 +2,15 @@
 #include "s3gw/lifecycle/settle.h"
 
 #include "s3gw/dfs/dfs.h"
-#include "s3gw/index/refs.h"
 #include "s3gw/index/rows.h"
 #include "s3gw/index/upload_record.h"
 #include "s3gw/lifecycle/note.h"
+#include "s3gw/lifecycle/settled.h"
 
 enum { ENTRIES_A_FRAME = 500, FRAME_MAX = 16 * 1024 * 1024, ARENA_MAX = 64 * 1024 * 1024 };
 
 /* Numbers are microseconds: what was described longer before the last commit has come to an end. */
-#define UNDER_WAY_US (120 * UINT64_C(1000000))
+#define UNDER_WAY_US (S3_UNDER_WAY_MS * UINT64_C(1000))
 
 struct settling {
     struct s3_gw *gw;
@@ -176,8 +176,7 @@ static int settle(struct settling *s, const struct s3_scan_entry *e)
 static int follow(struct settling *s, const struct s3_log *log)
 {
     uint64_t position = 0;
-    int r = s3_scan_position_get(s->gw->index, str_c(log->name), log->path, &position);
-    r = r == -ENOENT ? 0 : r; /* not searched yet: from the beginning */
+    int r = s3_settled_from(s->gw, log, &position);
     for (bool end = false; r == 0 && !end && position < log->end;) {
         AUTO(arena_fini) struct arena a;
         AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);

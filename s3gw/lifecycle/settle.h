@@ -9,7 +9,7 @@
  * that was not acknowledged may appear) and users.
  *
  * Threads: before requests are served, after lifecycle/behind.h has said that the index is this
- * store's; reads what was logged since the search for orphans was last there.
+ * store's; reads what behind.h does.
  */
 #ifndef S3_SETTLE_H
 #define S3_SETTLE_H
