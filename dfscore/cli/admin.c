@@ -239,14 +239,23 @@ static int remove_server(struct cli *c)
     return r < 0 ? cli_fail(id, r) : 0;
 }
 
+static int rebalance(struct cli *c)
+{
+    (void)c;
+    return cli_misuse("objects are moved by their gateway: s3gw admin rebalance start GROUP; "
+                      "files of FastDFS clients are not moved");
+}
+
 int cmd_admin(struct cli *c)
 {
     static const struct {
         const char *verb;
         int min, max;
         int (*run)(struct cli *c);
-    } verbs[] = {
-        {"drain", 2, 3, drain}, {"undrain", 2, 3, undrain}, {"remove", 3, 3, remove_server}};
+    } verbs[] = {{"drain", 2, 3, drain},
+                 {"undrain", 2, 3, undrain},
+                 {"remove", 3, 3, remove_server},
+                 {"rebalance", 1, 3, rebalance}};
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (strcmp(c->args[0], verbs[i].verb) == 0 && c->n >= verbs[i].min && c->n <= verbs[i].max)
             return verbs[i].run(c);

@@ -26,6 +26,21 @@ def two():
         c.remove()
 
 
+@pytest.fixture
+def growing():
+    """A group, and another one whose storage has not been started yet. Buckets stay in their own."""
+    c = S3Cluster(groups=2, members=1, settings="spread_buckets = no\n")
+    try:
+        c.trackers[0].start().wait_ready()
+        c.storages[1, 1].start().wait_ready()
+        c.wait_active((1, 1))
+        c.start_gateway()
+        yield c
+        c.stop()
+    finally:
+        c.remove()
+
+
 def dfs(c, *words):
     return subprocess.run([*wrapper(), str(BUILD / "dfs"), "--tracker", f"127.0.0.1:{c.tracker_addresses[0][1]}",
                            "--secret", str(c.secret), *words], capture_output=True, text=True, timeout=120,
@@ -139,3 +154,30 @@ def test_a_server_is_drained_stopped_and_removed_and_nothing_is_lost(two):
     two.wait_active((1, 2))
     assert drain_of(two, "group1", host) == ""
     wait_until("writes to it", lambda: "127.0.1.2" in makers())
+
+
+def test_a_group_that_is_added_takes_objects_at_once(growing):
+    s3 = growing.boto3()
+    s3.create_bucket(Bucket="here")
+    s3.put_object(Bucket="here", Key="old", Body=b"old")
+    assert group_of(s3, "here", "old") == "group1"
+    assert dfs(growing, "admin", "drain", "group1").returncode == NOT_YET  # there is no other yet
+    growing.storages[2, 1].start().wait_ready()
+    growing.wait_active((2, 1))
+
+    def made():
+        try:
+            return s3.create_bucket(Bucket="there", CreateBucketConfiguration={"LocationConstraint": ":group2"})
+        except s3.exceptions.ClientError:
+            return None
+    wait_until("the gateway to hear of the group", made)
+    s3.put_object(Bucket="there", Key="k", Body=payload("g", 1, 300_000))
+    assert group_of(s3, "there", "k") == "group2"
+    # without spread_buckets a bucket gets another group by command; what is there stays
+    growing.admin("bucket", "group", "here", "group2")
+    s3.put_object(Bucket="here", Key="new", Body=b"new")
+    assert group_of(s3, "here", "new") == "group2" and group_of(s3, "here", "old") == "group1"
+    assert s3.get_object(Bucket="here", Key="old")["Body"].read() == b"old"
+    assert dfs(growing, "admin", "drain", "group1").returncode == DONE
+    moves = dfs(growing, "admin", "rebalance", "group1")
+    assert moves.returncode == MISUSED and "s3gw admin rebalance start" in moves.stderr

@@ -36,9 +36,13 @@ def set_conf(c, old, new):
     c.gateway.conf.write_text(text.replace(old, new))
 
 
-def refused(c, *words):
-    done = subprocess.run([str(BUILD / "s3gw"), "admin", "--socket", str(c.folder / "gateway/admin.sock"), *words],
+def ask(c, *words):
+    return subprocess.run([str(BUILD / "s3gw"), "admin", "--socket", str(c.folder / "gateway/admin.sock"), *words],
                           capture_output=True, text=True, timeout=60, env=sanitizer_env(os.environ))
+
+
+def refused(c, *words):
+    done = ask(c, *words)
     assert done.returncode != 0, done.stdout
     return done.stderr
 
@@ -175,3 +179,35 @@ def test_a_group_is_emptied_and_removed(two):
     same(before, two)
     assert two.boto3(*store.ann).list_objects_v2(Bucket="anns")["KeyCount"] >= 0
     assert dfs(two, "download", old["k1"], "/dev/null").returncode == FAILED
+
+
+def test_clients_go_on_meanwhile(two):
+    """Random operations of three clients while the group is emptied: what they are shown then is what the storages that
+    are left tell."""
+    print(f"seed {SEED}")
+    set_conf(two, "rebalance_rate = 3MB", "rebalance_rate = 0MB")
+    store = Everything(two, SEED)
+    store.prepare()
+    store.run(60)
+    two.gateway.stop()
+    set_conf(two, "default_group = group1", "default_group = group2")
+    two.start_gateway()
+    assert dfs(two, "admin", "drain", "group1").returncode == DONE
+    running = store.run_threads(120, 3)
+    wait_until("the gateway to hear of it",
+               lambda: ask(two, "rebalance", "start", "group1", "--dry-run").returncode == DONE)
+    two.admin("rebalance", "start", "group1")
+    for t in running:
+        t.join()
+    assert store.acknowledged > 200
+    end_uploads(two, store)
+    wait_until("all to have moved", lambda: progress(two)["state"] == "done", 120)
+    before = snapshot(two)
+    assert "file_in_use" not in (two.gateway.folder / "log").read_text(errors="replace")
+    two.gateway.stop()
+    for m in (1, 2):
+        two.storages[1, m].kill()
+        wait_until("it to be OFFLINE", lambda m=m: two.states(1)[m] == OFFLINE)
+        assert dfs(two, "--force", "admin", "remove", "group1", f"127.0.1.{m}").returncode == DONE
+    two.gateway.start("--rebuild-index").wait_ready()
+    same(before, two)
