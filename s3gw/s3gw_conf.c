@@ -298,6 +298,11 @@ static int check_trackers(const struct s3gw_conf *conf, struct buf *err)
         buf_addf(err, "tracker_server needs cluster_secret_file or cluster_tls_cert: storages ask who we are");
         return -EINVAL;
     }
+    if (conf->trackers.n == 0 && *conf->cluster_tls.cert) {
+        buf_addf(err, "cluster_tls_cert = %s: without tracker_server nothing goes over the network",
+                 conf->cluster_tls.cert);
+        return -EINVAL;
+    }
     return 0;
 }
 

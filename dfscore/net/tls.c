@@ -17,6 +17,7 @@ struct dfs_tls {
     SSL_CTX *ctx;
     dfs_tls_failed *failed; /* NULL: nobody wants to know */
     int64_t expires_s;
+    bool locked; /* a file has asked for a password */
 };
 
 /* "key = file: why", the reason from OpenSSL's queue when @why is NULL. */
@@ -79,6 +80,16 @@ static int64_t expiry_of(const X509 *cert)
     return ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
+/* A server has nobody to ask: OpenSSL's own would wait at the terminal. */
+static int no_password(char *to, int n, int writing, void *arg)
+{
+    (void)to;
+    (void)n;
+    (void)writing;
+    *(bool *)arg = true;
+    return -1;
+}
+
 static int load(struct dfs_tls *t, const struct dfs_tls_conf *conf, struct buf *err)
 {
     int r = check_file("cluster_tls_cert", conf->cert, false, err);
@@ -99,11 +110,13 @@ static int load(struct dfs_tls *t, const struct dfs_tls_conf *conf, struct buf *
     SSL_CTX_set_mode(t->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                  SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(t->ctx, 1);
+    SSL_CTX_set_default_passwd_cb(t->ctx, no_password);
+    SSL_CTX_set_default_passwd_cb_userdata(t->ctx, &t->locked);
     SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     if (SSL_CTX_use_certificate_chain_file(t->ctx, conf->cert) != 1)
         return fail(err, "cluster_tls_cert", conf->cert, NULL);
     if (SSL_CTX_use_PrivateKey_file(t->ctx, conf->key, SSL_FILETYPE_PEM) != 1)
-        return fail(err, "cluster_tls_key", conf->key, NULL);
+        return fail(err, "cluster_tls_key", conf->key, t->locked ? "has a password" : NULL);
     if (SSL_CTX_load_verify_locations(t->ctx, conf->ca, NULL) != 1)
         return fail(err, "cluster_tls_ca", conf->ca, NULL);
     r = check_chain(t->ctx, conf, err);

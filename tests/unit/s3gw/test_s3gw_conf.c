@@ -51,6 +51,9 @@ static void settings_that_do_not_fit_together_are_named(void **state)
         {"storage = group1=relative", "storage = group1=relative"},
         {"storage = group1=/a\nstorage = group1 = /b", "has one already"},
         {"tracker_server = 10.0.0.1:22122", "cluster_secret_file"},
+        {"cluster_tls_cert = /x\ncluster_tls_key = /x\ncluster_tls_ca = /x", "cluster_tls_cert = /x: without tracker_server"},
+        {"listen = 10.0.0.1,1.2.3.4:9000", "listen = 10.0.0.1,1.2.3.4:9000"},
+        {"tracker_server = 10.0.0.1,10.0.0.2:22122", "tracker_server = 10.0.0.1,10.0.0.2:22122"},
         {"tracker_server = /a/socket\ncluster_secret_file = /x", "tracker_server = /a/socket"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -87,6 +87,21 @@ static int group_teardown(void **state)
 
 /* --- settings ----------------------------------------------------------------------------------- */
 
+/* A private key that asks for a password. */
+static void lock_key(const char *name)
+{
+    char path[300];
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    snprintf(path, sizeof(path), "%s/%s.key", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(chmod(path, 0600), 0);
+    unsigned char word[] = "word";
+    assert_int_equal(PEM_write_PrivateKey(f, key, EVP_aes_256_cbc(), word, 4, NULL, NULL), 1);
+    fclose(f);
+    EVP_PKEY_free(key);
+}
+
 static void a_mistake_in_the_settings_is_one_line_with_key_and_file(void **state)
 {
     (void)state;
@@ -102,6 +117,7 @@ static void a_mistake_in_the_settings_is_one_line_with_key_and_file(void **state
         {"one", "one", "text", "cluster_tls_ca = ", "no "},
         {"text", "one", "ca", "cluster_tls_cert = ", "no start line"},
         {"one", "open", "ca", "cluster_tls_key = ", "chmod 600"},
+        {"one", "locked", "ca", "cluster_tls_key = ", "password"},
         {"late", "late", "ca", "cluster_tls_cert = ", "expired"},
         {"foreign", "foreign", "ca", "cluster_tls_cert = ", "not signed by our cluster_tls_ca"},
     };
@@ -114,6 +130,7 @@ static void a_mistake_in_the_settings_is_one_line_with_key_and_file(void **state
         fclose(f);
         assert_int_equal(chmod(path, 0604), 0);
     }
+    lock_key("locked");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct files f;
         struct dfs_tls *t = NULL;
