@@ -439,6 +439,8 @@ struct fixture {
     struct dfs_addr addr;
 };
 
+static uint64_t frame_max = BIG; /* of the next service */
+
 static void up(struct fixture *f, bool tls, bool required, bool secret)
 {
     *f = (struct fixture){.tls = member("one", "ca"), .client = member("two", "ca")};
@@ -446,7 +448,7 @@ static void up(struct fixture *f, bool tls, bool required, bool secret)
     f->service = (struct dfs_service){.name = "test",
                                       .commands = commands,
                                       .n = ARRAY_LEN(commands),
-                                      .frame_max = BIG,
+                                      .frame_max = frame_max,
                                       .stall_ms = 400,
                                       .first_ms = 60000,
                                       .tls = tls ? f->tls : NULL,
@@ -639,7 +641,10 @@ static void there_is_no_way_back_to_plain(void **state)
     said[0] = '\0';
     assert_int_equal(open_peer(&f, true, false, &p), -ECONNRESET); /* the service has no TLS */
     assert_true(was_said("out: they hang up on TLS"));
-    f.service.frame_max = INT64_MAX;
+    down(&f);
+    frame_max = INT64_MAX;
+    up(&f, false, false, false);
+    frame_max = BIG;
     assert_int_equal(open_peer(&f, true, false, &p), -EPROTO); /* one that answers all the same */
     assert_true(was_said("out: they do not speak TLS"));
     down(&f);
