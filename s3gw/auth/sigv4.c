@@ -198,7 +198,9 @@ enum s3err s3_sigv4_check(struct s3_req *q, const struct s3_sigv4 *v, struct str
 {
     AUTO(buf_free) struct buf canonical = BUF(CANONICAL_MAX);
     AUTO(buf_free) struct buf to_sign = BUF(4096);
-    (void)buf_room(&canonical, 2048); /* an ordinary request fits without growing */
+    /* An ordinary request fits without growing, and into what glibc keeps at hand. */
+    (void)buf_room(&canonical, 1000);
+    (void)buf_room(&to_sign, 250);
     s3_sigv4_canonical_request(q, v, &canonical);
     s3_sigv4_string_to_sign(v, buf_str(&canonical), &to_sign);
     if (buf_err(&canonical) == -E2BIG || buf_err(&to_sign) == -E2BIG)

@@ -6,6 +6,8 @@
  */
 #include "s3gw/http/exchange.h"
 
+#include <pthread.h>
+
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "s3gw/api/cors.h"
@@ -26,13 +28,80 @@ enum {
     DRAIN_MAX = 16 * 1024 * 1024, /* a refused body up to this is read away, so that the connection
                                      and the answer survive; beyond, the connection is closed */
     FIRST_BYTES = 4096 - 512,     /* of the request's arena; as much as most requests need */
+    SPARES = 16,                  /* blocks a thread has room for, ... */
+    SPARE_BODY_MAX = 16 * 1024,   /* ... each with a body of this many bytes at most */
+#ifdef __SANITIZE_ADDRESS__
+    SPARES_KEPT = 0, /* it shall see who uses a request too late */
+#else
+    SPARES_KEPT = SPARES,
+#endif
 };
 
-/* An exchange and the beginning of its arena: one piece of memory a request. */
+/* ---- memory ---- */
+
+/*
+ * An exchange, the beginning of its arena, and the memory of its answer's body. HTTP threads keep some for the
+ * next requests: taking pieces of some kilobytes from glibc makes it sort all the small ones it has at hand.
+ */
 struct exchange_block {
     struct s3_exchange x; /* first */
+    struct buf body;      /* between two requests */
     _Alignas(16) unsigned char first[FIRST_BYTES];
 };
+
+struct spares { /* owner: one thread; freed when it ends */
+    size_t n;
+    struct exchange_block *blocks[SPARES];
+};
+
+static pthread_key_t thread_spares;
+static pthread_once_t spares_once = PTHREAD_ONCE_INIT;
+static _Thread_local struct spares *spares;
+
+static void block_free(struct exchange_block *b)
+{
+    buf_free(&b->body);
+    free(b);
+}
+
+static void spares_free(void *arg)
+{
+    struct spares *s = arg;
+    while (s->n > 0)
+        block_free(s->blocks[--s->n]);
+    free(s);
+}
+
+static void make_spares_key(void)
+{
+    ASSERT(pthread_key_create(&thread_spares, spares_free) == 0);
+}
+
+static struct exchange_block *block_take(void)
+{
+    if (spares && spares->n > 0)
+        return spares->blocks[--spares->n];
+    struct exchange_block *b = dfs_alloc(sizeof(*b));
+    if (b)
+        b->body = BUF(S3_RESP_BODY_MAX);
+    return b;
+}
+
+static void block_give(struct exchange_block *b)
+{
+    if (!spares) {
+        pthread_once(&spares_once, make_spares_key);
+        spares = dfs_zalloc(sizeof(*spares));
+        if (spares && pthread_setspecific(thread_spares, spares) != 0) {
+            free(spares);
+            spares = NULL;
+        }
+    }
+    if (spares && spares->n < SPARES_KEPT)
+        spares->blocks[spares->n++] = b;
+    else
+        block_free(b);
+}
 
 /* ---- birth and death ---- */
 
@@ -45,7 +114,7 @@ static int fd_of(struct MHD_Connection *conn)
 
 void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *conn)
 {
-    struct exchange_block *block = dfs_alloc(sizeof(*block));
+    struct exchange_block *block = block_take();
     if (!block)
         return NULL;
     struct s3_exchange *x = &block->x;
@@ -58,6 +127,7 @@ void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *con
     x->out.fd = -1;
     x->whole = BUF(S3_BODY_WHOLE_MAX);
     s3_req_init(&x->req);
+    x->req.resp.body = block->body;
     arena_lend(&x->req.arena, block->first, sizeof(block->first));
     x->req.owner = x;
     x->req.gw = x->http->gw;
@@ -76,9 +146,15 @@ static void free_exchange(struct s3_exchange *x)
     free(x->out.block);
     dfs_close_fd(&x->out.fd);
     s3_budget_give(&x->http->gw->small, x->req.resp.counted);
+    struct exchange_block *block = (struct exchange_block *)x;
+    block->body = x->req.resp.body;
+    x->req.resp.body = BUF(S3_RESP_BODY_MAX);
     s3_req_fini(&x->req);
+    buf_reset(&block->body);
+    if (block->body.cap > SPARE_BODY_MAX)
+        buf_free(&block->body);
     atomic_fetch_sub(&x->http->in_flight, 1);
-    free(x);
+    block_give(block);
 }
 
 static void drop_sink(struct s3_exchange *x)
