@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,6 +11,10 @@
 #include "dfscore/base/clock.h"
 
 enum { TRACKER_USUAL = 22122, STORAGE_USUAL = 23000, PATIENCE_MS = 5000 };
+
+/* Below what Linux gives to outgoing connections (32768 up): one of those could have the port by the time
+ * the child takes it, or comes back to it. */
+enum { FREE_FIRST = 10240, FREE_LAST = 32767, FREE_TRIES = 100 };
 
 /* Bind @port of loopback (0: any). A descriptor that holds it, or negative errno; *got is the port. */
 static int hold(uint16_t port, uint16_t *got)
@@ -39,6 +44,18 @@ static int hold_patiently(uint16_t port, uint16_t *got)
     return fd;
 }
 
+static int hold_any(uint16_t *got)
+{
+    int fd = -EADDRINUSE;
+    for (int i = 0; i < FREE_TRIES && fd == -EADDRINUSE; i++) {
+        uint16_t chance;
+        if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+            return -EIO;
+        fd = hold((uint16_t)(FREE_FIRST + chance % (FREE_LAST - FREE_FIRST + 1)), got);
+    }
+    return fd == -EADDRINUSE ? hold(0, got) : fd;
+}
+
 static int choose(const char *name, int asked, uint16_t last, uint16_t usual, uint16_t *ret, struct buf *err)
 {
     int fd;
@@ -52,7 +69,7 @@ static int choose(const char *name, int asked, uint16_t last, uint16_t usual, ui
         return fd;
     if (asked < 0 && (fd = hold(usual, ret)) >= 0)
         return fd;
-    fd = hold(0, ret);
+    fd = hold_any(ret);
     if (fd < 0)
         buf_addf(err, "no free port for the %s: %s", name, strerror(-fd));
     return fd;
