@@ -216,8 +216,9 @@ def free_port(hosts):
 class NativeCluster:
     """A tracker on 127.0.0.1, storages of group1 on 127.0.0.2, 127.0.0.3 ..."""
 
-    def __init__(self, trunk=False, paths=1, settings="", secret=False):
-        """@settings: further lines of every storage's configuration. @secret: with a cluster secret."""
+    def __init__(self, trunk=False, paths=1, settings="", secret=False, addresses="IPv4"):
+        """@settings: further lines of every storage's configuration. @secret: with a cluster secret. @addresses: IPv6
+        makes those in answers 45 bytes wide."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-it-"))
         self.secret_file = self.folder / "secret"
         self.secret_file.write_text(os.urandom(32).hex() + "\n")
@@ -229,7 +230,7 @@ class NativeCluster:
             bind_addr = 127.0.0.1
             port = 0
             reserved_storage_space = 1MB
-            response_ip_addr_size = IPv4
+            response_ip_addr_size = {addresses}
             slot_max_size = 64KB
             trunk_file_size = 4MB
             use_trunk_file = {"true" if trunk else "false"}

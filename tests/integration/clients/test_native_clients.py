@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 
+import nativecluster as native
 import pytest
 from clientlib import NODE_MODULES, content, run, venv_python
 from cluster import BUILD, sanitizer_env
@@ -37,6 +38,17 @@ def test_py3fdfs_from_pypi(tracker_port, s3_files, tmp_path):
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = run([venv_python(), STEPS, tracker_port, tmp_path, ",".join(s3_files), ",".join(s3_files.values())], env)
     assert done.stdout.strip().endswith(b"ok"), done
+
+
+def test_fastdfs_client_from_pypi_with_wide_addresses(tmp_path):
+    cluster = native.NativeCluster(addresses="IPv6")
+    try:
+        cluster.add(2)
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        done = run([venv_python(), STEPS.with_name("native_wide_steps.py"), cluster.tracker[1], tmp_path], env)
+        assert done.stdout.strip().endswith(b"ok"), done
+    finally:
+        cluster.remove()
 
 
 @pytest.mark.parametrize("package", ["fdfs-client", "fdfs"])
