@@ -260,6 +260,15 @@ static struct trk_node *one_reader(struct trk_group *g, const struct question *q
     return NULL;
 }
 
+/* Nobody readable is known to have it: whoever is asked looks among its peers before it says no. */
+static struct trk_node *any_reader(struct trk_group *g, const struct trk_select_opts *o)
+{
+    struct trk_node *n = store_server(g, o);
+    for (unsigned i = 0; i < g->n && !(n && trk_node_readable(n)); i++)
+        n = g->nodes[i];
+    return n && trk_node_readable(n) ? n : NULL;
+}
+
 int trk_select_fetch(struct trk_group *g, const struct trk_select_opts *o, struct str filename,
                      int64_t now_s, bool all, struct trk_node **out, size_t *ret_n)
 {
@@ -276,10 +285,8 @@ int trk_select_fetch(struct trk_group *g, const struct trk_select_opts *o, struc
     if (!all && (out[0] = one_reader(g, &q)))
         n = 1;
     if (n == 0) {
-        struct trk_node *fallback = store_server(g, o);
-        for (unsigned i = 0; !fallback && i < g->n; i++) /* all are drained */
-            fallback = trk_node_changeable(g->nodes[i]) ? g->nodes[i] : NULL;
-        if (!fallback || !trk_node_readable(fallback))
+        struct trk_node *fallback = any_reader(g, o);
+        if (!fallback)
             return -ENOENT;
         out[n++] = fallback;
     }

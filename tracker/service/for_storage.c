@@ -116,11 +116,12 @@ static void set_source(struct trk_call *c, struct trk_node *n, const char *id, i
     trk_node_changed(&c->srv->cluster, n);
 }
 
+/* Whatever clients may do there: a group's only complete server may be one that they do not write to. */
 static struct trk_node *first_active_other(const struct trk_node *n)
 {
     for (unsigned i = 0; i < n->group->n; i++) {
         struct trk_node *o = n->group->nodes[i];
-        if (o != n && trk_node_changeable(o))
+        if (o != n && o->status == DFS_ST_ACTIVE)
             return o;
     }
     return NULL;

@@ -276,6 +276,39 @@ static void an_appender_is_always_read_and_changed_at_its_source(void **state)
     assert_ptr_equal(n, b);
 }
 
+static void readers_and_writers_apart(void **state)
+{
+    (void)state;
+    struct trk_node *w = server("a", "10.0.0.1", 500, 500), *r = server("a", "10.0.0.2", 500, 500), *n;
+    w->rw_mode = DFS_RW_WRITE;
+    r->rw_mode = DFS_RW_READ;
+    r->synced_s[w->slot] = NOW - 100;
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(next_server("a"), "10.0.0.1");
+        assert_string_equal(reader("10.0.0.1", NOW - 200, DFS_FILE_NORMAL), "10.0.0.2");
+        /* Not known to be there yet, or kept at its source: it asks its peer. */
+        assert_string_equal(reader("10.0.0.1", NOW - 5, DFS_FILE_NORMAL), "10.0.0.2");
+        assert_string_equal(reader("10.0.0.1", NOW - 5, DFS_FILE_APPENDER), "10.0.0.2");
+        o.store_server = TRK_SERVER_PRIORITY;
+    }
+    assert_int_equal(trk_select_update(trk_group_find(&c, "a"), &o, name_of("10.0.0.1", NOW, DFS_FILE_NORMAL), &n), 0);
+    assert_ptr_equal(n, w);
+    r->rw_mode = DFS_RW_NONE;
+    assert_string_equal(reader("10.0.0.1", NOW - 200, DFS_FILE_NORMAL), "-");
+}
+
+static void reads_may_stay_with_the_source(void **state)
+{
+    (void)state;
+    struct trk_node *a = server("a", "10.0.0.1", 500, 500);
+    server("a", "10.0.0.2", 500, 500);
+    o.download_server = TRK_READ_SOURCE;
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(reader("10.0.0.1", NOW - 90000, DFS_FILE_NORMAL), "10.0.0.1");
+    trk_node_set_status(&c, a, DFS_ST_OFFLINE);
+    assert_string_equal(reader("10.0.0.1", NOW - 90000, DFS_FILE_NORMAL), "10.0.0.2");
+}
+
 static void what_is_no_file_name_is_refused(void **state)
 {
     (void)state;
@@ -307,6 +340,8 @@ int main(void)
         T(old_files_are_everywhere),
         T(when_the_source_is_away_the_store_server_is_asked),
         T(an_appender_is_always_read_and_changed_at_its_source),
+        T(readers_and_writers_apart),
+        T(reads_may_stay_with_the_source),
         T(what_is_no_file_name_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

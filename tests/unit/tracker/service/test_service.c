@@ -417,6 +417,19 @@ static void a_removed_server_must_copy_again(void **state)
     assert_int_equal(node(f, "10.77.0.12")->status, DFS_ST_WAIT_SYNC);
 }
 
+static void the_only_source_may_be_one_that_clients_only_read(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a, b;
+    bring_up(f, &a, "10.77.0.11");
+    node(f, "10.77.0.11")->rw_mode = DFS_RW_READ;
+    open_session(f, &b, "10.77.0.12");
+    assert_int_equal(join(f, &b, &first_join), 0);
+    assert_int_equal(call(f, &b, DFS_CMD_NEED_SYNC_SOURCE, STR_NULL), 0);
+    assert_int_equal(f->out.n, 24);
+    assert_int_equal(node(f, "10.77.0.12")->status, DFS_ST_WAIT_SYNC);
+}
+
 static void a_removed_server_is_forgotten_in_time(void **state)
 {
     struct fixture *f = *state;
@@ -780,6 +793,7 @@ int main(void)
         T(a_second_server_is_filled_before_it_is_read),
         T(one_that_lost_its_disks_starts_over),
         T(a_removed_server_must_copy_again),
+        T(the_only_source_may_be_one_that_clients_only_read),
         T(a_removed_server_is_forgotten_in_time),
         T(a_deleted_server_is_not_revived_by_its_heart),
         T(silence_and_a_lost_connection_make_offline),
