@@ -79,11 +79,3 @@ int s3_dfs_adopted(struct s3_dfs *d, struct str group, struct s3_dfs_adopted *re
     }
     return g ? 0 : -ENOENT;
 }
-
-int s3_dfs_still_there(struct s3_dfs *d, struct str file_id, uint64_t size)
-{
-    CHECK_OBJ(d, S3_DFS_MAGIC);
-    char last;
-    s3_read_cache_drop(d->reads, file_id);
-    return size == 0 ? 0 : s3_dfs_read(d, file_id, size - 1, &last, 1, true);
-}

@@ -458,6 +458,26 @@ int s3_dfs_whole_is(struct s3_dfs *d, struct str file_id, uint64_t n, uint32_t c
     return -EBADMSG;
 }
 
+int s3_dfs_still_there(struct s3_dfs *d, struct str file_id, uint64_t size)
+{
+    CHECK_OBJ(d, S3_DFS_MAGIC);
+    struct place p;
+    struct open_file *f;
+    char last;
+    int r = size > 0 ? place_of(file_id, &p) : 0;
+    if (r < 0 || size == 0)
+        return r;
+    s3_read_cache_drop(d->reads, file_id);
+    r = file_fetch(d, &p, &f); /* the storage's word: a kept descriptor of a pack shows what was deleted, too */
+    if (r == -EREMOTE || (r < 0 && others_have(d, file_id)))
+        return s3_read_remote(d, p.id, size - 1, &last, 1, NULL, NULL);
+    if (r < 0)
+        return r;
+    r = size > (p.in_pack ? p.size : f->size) ? -ERANGE : 0;
+    file_give(d->reads, f);
+    return r;
+}
+
 /* Are these bytes in the page cache, or on their way there? -errno: the kernel does not say (before 6.5, or
  * the file is not ours). */
 static int is_cached(int fd, uint64_t at, uint64_t n)

@@ -154,6 +154,24 @@ def test_files_become_keys():
         assert len(a.keys()) == 41
 
 
+def test_a_standalone_server_adopts_too(cluster, s3, bucket):
+    storage = native.Storage(("127.0.0.1", cluster.admin("status")["storage"]["port"]))
+    files = {storage.upload(data, "txt"): data for data in (b"", b"small", b"large" * 100_000)}
+    names = list(files)
+    storage.set_meta(names[2], [("author", "me")])
+    assert cluster.admin("adopt", "group1", "--bucket", bucket, "--prefix", "p/")["adopt"]["adopted"] >= 3
+    for name, data in files.items():
+        for _ in range(2):  # the second time from descriptors that are kept
+            assert s3.get_object(Bucket=bucket, Key="p/" + name)["Body"].read() == data
+    assert s3.head_object(Bucket=bucket, Key="p/" + names[2])["Metadata"] == {"author": "me"}
+    for name in names[1:]:
+        storage.delete(name)
+        with pytest.raises(s3.exceptions.NoSuchKey):
+            s3.get_object(Bucket=bucket, Key="p/" + name)
+        with pytest.raises(s3.exceptions.ClientError):
+            s3.head_object(Bucket=bucket, Key="p/" + name)
+
+
 def test_who_owns_an_adopted_file():
     with Adopted() as a:
         a.adopt()
