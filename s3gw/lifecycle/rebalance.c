@@ -92,6 +92,23 @@ static int put_job(struct s3_tx *tx, void *arg)
     return buf_err(&b);
 }
 
+/* Only what is still the job can end: stop and start may have come between. */
+static int put_done(struct s3_tx *tx, void *arg)
+{
+    const struct job *done = arg;
+    struct job now;
+    struct s3_row_key row;
+    AUTO(buf_free) struct buf b = BUF(RECORD_MAX);
+    s3_row_start(&row, S3_ROW_REBALANCE);
+    int r = s3_tx_get(tx, s3_row_str(&row), &b);
+    if (r == 0)
+        r = decode_job(buf_str(&b), &now);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    bool same = r == 0 && now.state == S3_REBALANCE_ON && now.begun_ms == done->begun_ms;
+    return same ? put_job(tx, arg) : -ESTALE;
+}
+
 static int load_job(struct s3_index *x, struct job *ret)
 {
     struct s3_row_key row;
@@ -299,16 +316,30 @@ static int through_buckets(struct s3_rebalance *w, const struct job *j)
     return r;
 }
 
+enum { OWNER = 1 + 8 }; /* behind the file id, in `f` rows */
+
 static bool names_nobody(struct str row)
 {
     static const char owner_0[8] = {0}; /* kept for a FastDFS client (refs.h) */
-    return row.n > 8 && memcmp(row.p + row.n - 8, owner_0, 8) == 0;
+    return row.n <= OWNER || memcmp(row.p + row.n - 8, owner_0, 8) == 0;
+}
+
+/* Does the row name a file that the one before did not? */
+static bool is_another(struct str row, struct s3_row_key *last)
+{
+    if (names_nobody(row))
+        return false;
+    struct str file = str_head(row, row.n - OWNER);
+    bool another = !str_eq(file, s3_row_str(last));
+    *last = (struct s3_row_key){0};
+    s3_row_bytes(last, file);
+    return another;
 }
 
 /* Files of the group that something names. */
 static int count_left(struct s3_index *x, const char *group, uint64_t *ret)
 {
-    struct s3_row_key from, until;
+    struct s3_row_key from, until, last = {0};
     AUTO(s3_iter_free) struct s3_iter *it = NULL;
     uint64_t n = 0;
     s3_row_name(&from, S3_ROW_FILE, str_c(group));
@@ -317,7 +348,7 @@ static int count_left(struct s3_index *x, const char *group, uint64_t *ret)
     s3_row_after_prefix(&until);
     int r = s3_iter_new(x, s3_row_str(&from), s3_row_str(&until), &it);
     for (; r == 0 && s3_iter_valid(it) && n < S3_LEFT_MAX; s3_iter_next(it))
-        n += !names_nobody(s3_iter_key(it));
+        n += is_another(s3_iter_key(it), &last);
     if (r == 0)
         r = s3_iter_err(it);
     *ret = n;
@@ -370,7 +401,7 @@ static int finish(struct s3_rebalance *w, struct job j)
 {
     j.state = S3_REBALANCE_DONE;
     j.ended_ms = dfs_now_ms();
-    int r = s3_index_update(w->o.gw->index, put_job, &j);
+    int r = s3_index_update(w->o.gw->index, put_done, &j);
     pthread_mutex_lock(&w->lock);
     if (r == 0 && w->job.begun_ms == j.begun_ms)
         w->job = j;
@@ -379,7 +410,7 @@ static int finish(struct s3_rebalance *w, struct job j)
     if (r == 0)
         dfs_log(LOG_INFO, "rebalance.done", KV_Z("group", j.from), KV_U64("objects", objects),
                 KV_U64("bytes", bytes));
-    return r;
+    return r == -ESTALE ? 0 : r;
 }
 
 static void pass(struct s3_rebalance *w, const struct job *j)

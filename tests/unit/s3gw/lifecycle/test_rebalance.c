@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A group is emptied: what moves, what holds up the end, that a job outlives its thread. */
+#include "tests/lib/s3_fixture.h"
+
+#include <time.h>
+
+#include "s3gw/api/expire.h"
+#include "s3gw/index/refs.h"
+#include "s3gw/lifecycle/rebalance.h"
+
+static void begin(struct fixture *f)
+{
+    setup(f);
+    f->gw.default_group = STR("group2");
+    fake_dfs.groups[0] = (struct s3_dfs_group){.name = "group1", .free_mb = 100};
+    fake_dfs.groups[1] =
+        (struct s3_dfs_group){.name = "group2", .takes_files = true, .free_mb = 10};
+    fake_dfs.groups[2] =
+        (struct s3_dfs_group){.name = "group3", .takes_files = true, .free_mb = 20};
+    assert_int_equal(call(f, "alice", "PUT", "/mine", NULL,
+                          "<CreateBucketConfiguration><LocationConstraint>:group1</"
+                          "LocationConstraint></CreateBucketConfiguration>"),
+                     S3ERR_OK);
+}
+
+static void start(struct fixture *f, struct s3_rebalance **w)
+{
+    const struct s3_rebalance_options o = {
+        .gw = &f->gw, .move = s3_leave, .home = s3_home, .again_ms = 1};
+    assert_int_equal(s3_rebalance_start(&o, w), 0);
+}
+
+static struct s3_rebalance_counts await(struct s3_rebalance *w,
+                                        bool (*said)(const struct s3_rebalance_counts *n))
+{
+    struct s3_rebalance_counts n;
+    for (int i = 0; i < 20000; i++) {
+        s3_rebalance_counts(w, &n);
+        if (said(&n))
+            return n;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    fail_msg("state %d, left %llu, error %d", n.state, (unsigned long long)n.left, n.error);
+    return n;
+}
+
+static bool is_done(const struct s3_rebalance_counts *n)
+{
+    return n->state == S3_REBALANCE_DONE;
+}
+
+static bool has_failed(const struct s3_rebalance_counts *n)
+{
+    return n->failed == 2 && n->error == -EIO;
+}
+
+static bool waits_for_one(const struct s3_rebalance_counts *n)
+{
+    return n->left == 1 && n->objects > 0;
+}
+
+static void lies_in(struct fixture *f, const char *key, const char *group)
+{
+    char target[64];
+    snprintf(target, sizeof(target), "/mine/%s", key);
+    assert_int_equal(call(f, "alice", "HEAD", target, NULL, NULL), S3ERR_OK);
+    assert_true(str_starts(answered(f, "x-dfs-file-id"), str_c(group)));
+}
+
+static void all_versions_leave_for_the_group_with_most_space(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    struct s3_rebalance *w;
+    begin(&f);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/mine?versioning", NULL,
+             "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
+        S3ERR_OK);
+    have_object(&f, "mine", "a", 1000); /* one version above another */
+    have_object(&f, "mine", "a", 2000);
+    have_object(&f, "mine", "b", 300000);
+    have_object(&f, "mine", "empty", 0);
+    start(&f, &w);
+    assert_int_equal(s3_rebalance_begin(w, STR("group1"), STR_NULL), 0);
+    struct s3_rebalance_counts n = await(w, is_done);
+    assert_true(n.objects == 3 && n.bytes == 303000 && n.buckets == 1 && n.left == 0 &&
+                n.failed == 0);
+    lies_in(&f, "a", "group3/");
+    lies_in(&f, "b", "group3/");
+    assert_int_equal(s3_rebalance_end(w), 0);
+    s3_rebalance_counts(w, &n);
+    assert_int_equal(n.state, S3_REBALANCE_NONE);
+    s3_rebalance_stop(&w);
+}
+
+static void what_fails_is_tried_again_after_a_restart_too(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    struct s3_rebalance *w;
+    begin(&f);
+    have_object(&f, "mine", "a", 1000);
+    have_object(&f, "mine", "b", 1000);
+    fake_dfs.read_fails = -EIO;
+    start(&f, &w);
+    assert_int_equal(s3_rebalance_begin(w, STR("group1"), STR("group2")), 0);
+    struct s3_rebalance_counts n = await(w, has_failed);
+    assert_int_equal(n.state, S3_REBALANCE_ON);
+    assert_int_equal(s3_rebalance_begin(w, STR("group3"), STR("group2")), -EPERM);
+    fake_dfs.groups[2].takes_files = false;
+    assert_int_equal(s3_rebalance_begin(w, STR("group3"), STR("group2")), -EBUSY);
+    s3_rebalance_stop(&w);
+    fake_dfs.read_fails = 0;
+    start(&f, &w); /* and nobody says what to do */
+    n = await(w, is_done);
+    assert_string_equal(n.from, "group1");
+    assert_string_equal(n.to, "group2");
+    lies_in(&f, "a", "group2/");
+    s3_rebalance_stop(&w);
+}
+
+static void an_open_upload_holds_up_the_end(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    struct s3_rebalance *w;
+    char target[128];
+    begin(&f);
+    have_object(&f, "mine", "a", 1000);
+    assert_int_equal(call(&f, "alice", "POST", "/mine/m?uploads", NULL, NULL), S3ERR_OK);
+    snprintf(target, sizeof(target), "/mine/m?partNumber=1&uploadId=" STR_F,
+             STR_A(text_at(&f, "UploadId")));
+    assert_int_equal(call(&f, "alice", "PUT", target, "x-amz-copy-source: /mine/a", NULL),
+                     S3ERR_OK);
+    start(&f, &w);
+    assert_int_equal(s3_rebalance_begin(w, STR("group1"), STR("group2")), 0);
+    struct s3_rebalance_counts n = await(w, waits_for_one); /* the part has the file, too */
+    assert_int_equal(n.state, S3_REBALANCE_ON);
+    char *id = strchr(target, '&') + 1;
+    char abort[128];
+    snprintf(abort, sizeof(abort), "/mine/m?%s", id);
+    assert_int_equal(call(&f, "alice", "DELETE", abort, NULL, NULL), S3ERR_OK);
+    struct s3_garbage *g;
+    size_t waiting;
+    assert_int_equal(s3_garbage_list(f.gw.index, INT64_MAX - 1, 10, &f.q.arena, &g, &waiting),
+                     0); /* the trash */
+    await(w, is_done);
+    s3_rebalance_stop(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_versions_leave_for_the_group_with_most_space),
+        cmocka_unit_test(what_fails_is_tried_again_after_a_restart_too),
+        cmocka_unit_test(an_open_upload_holds_up_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
