@@ -18,12 +18,14 @@
 #include "s3gw/api/logging.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/index/cluster_row.h"
 #include "s3gw/keyindex.h"
 #include "s3gw/notify/serverlog.h"
 #include "s3gw/sse/keyring.h"
 
 enum {
     OPEN_FILES = 1024,         /* descriptors kept for reading */
+    CLUSTER_TEXT_MAX = 1024 * 1024,
     STORAGE_WAIT_MS = 10 * 1000,
     ROOT_ARENA_MAX = 1 << 20,
 };
@@ -193,8 +195,17 @@ static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *w
                 KV_Z("called", incoming ? "us" : "by us"), KV_Z("why", why));
 }
 
+static void keep_cluster(void *arg, struct str text)
+{
+    struct s3gw_gateway *g = arg;
+    int r = s3_cluster_row_put(g->gw.index, text);
+    if (r < 0) /* a start without trackers will know what was kept before */
+        dfs_log(LOG_WARN, "gateway.cluster_not_kept", KV_ERR(r));
+}
+
 static int open_storages(struct s3gw_gateway *g, struct buf *err)
 {
+    AUTO(buf_free) struct buf known = BUF(CLUSTER_TEXT_MAX);
     const struct s3gw_conf *c = g->conf;
     struct s3_dfs_store stores[S3_DFS_STORES_MAX];
     struct dfs_addr trackers[DFS_TRACKERS_MAX];
@@ -215,6 +226,9 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
         r = dfs_addr_parse(str_c(c->trackers.v[i]), DFS_TRACKER_PORT, &trackers[i]);
     if (r < 0)
         return r;
+    r = s3_cluster_row_get(g->gw.index, &known);
+    if (r < 0 && r != -ENOENT)
+        return fail(err, r, "reading the key index", c->index_path);
     const struct s3_dfs_options o = {
         .stores = stores,
         .nstores = n,
@@ -222,6 +236,9 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
         .ntrackers = nt,
         .secret = g->secret,
         .tls = g->tls,
+        .known = buf_str(&known),
+        .keep = keep_cluster,
+        .keep_arg = g,
         .spread = c->spread,
         .classes = &g->gw.classes,
         .default_group = g->gw.default_group,

@@ -68,6 +68,7 @@ int s3_dfs_new(const struct s3_dfs_options *o, struct s3_dfs **ret)
         return r;
     d->o.stores = NULL; /* the caller's, from now on */
     d->o.trackers = NULL;
+    d->o.known = STR_NULL;
     *ret = TAKE(d);
     return 0;
 }

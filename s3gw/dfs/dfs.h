@@ -31,6 +31,12 @@ struct s3_dfs_options {
     size_t ntrackers;                  /* 0: there are the stores, at least one, and no others */
     const struct dfs_secret *secret;   /* for storages of other machines; outlives the gateway */
     const struct dfs_tls *tls;         /* with them and trackers; NULL: plain. Outlives the gateway */
+    /* The cluster as it was known before, for a start when no tracker answers (dfs/view_text.h); used by s3_dfs_new
+     * only. Absent: nothing. */
+    struct str known;
+    /* It is known to be this now: keep it. On a thread of dfs; may block. NULL: it is not kept. */
+    void (*keep)(void *arg, struct str text);
+    void *keep_arg;
     bool spread;           /* what does not fit a bucket's group may go to another one */
     const struct s3_classes *classes; /* whose groups take nothing that was meant for another, nor
                                          send theirs elsewhere; outlives this; NULL: none */

@@ -3,7 +3,8 @@
  * view - groups and servers as the trackers know them, looked at about once a second; and servers
  * that are down, looked at until they are back.
  *
- * What was learned stays when no tracker answers: requests never ask one. A server counts as in
+ * What was learned stays when no tracker answers: requests never ask one. It is kept (view_text.h), so that it
+ * stays over a restart, too. A server counts as in
  * service until several answers in a row say otherwise, since trackers need not agree at every
  * moment; whether it answers is our own experience.
  */
@@ -15,6 +16,7 @@
 #include "dfscore/client/tracker_client.h"
 #include "dfscore/log/log.h"
 #include "s3gw/dfs/store.h"
+#include "s3gw/dfs/view_text.h"
 
 enum {
     LOOK_MS = 1000,
@@ -35,6 +37,7 @@ struct s3_view {
     pthread_cond_t wake; /* monotonic clock */
     bool stopping;       /* under lock */
     bool silent;         /* the looker's: no tracker answered last time */
+    struct buf text;     /* the looker's: what is kept */
 };
 
 /* ---- what a tracker says ---- */
@@ -116,7 +119,17 @@ static bool any_left(const struct dfs_storage_detail *list, size_t n)
     return false;
 }
 
-static int look_at_group(struct s3_view *v, const struct dfs_group_stat *stat)
+static void apply_group(struct s3_view *v, struct s3_group *g, const struct dfs_group_stat *stat,
+                        const struct dfs_storage_detail *list, size_t n)
+{
+    atomic_store(&g->free_mb, (uint64_t)MAX(stat->free_mb, (int64_t)0));
+    atomic_store(&g->low, stat->free_mb <= stat->reserved_mb);
+    for (size_t i = 0; i < n; i++)
+        apply(v, g, &list[i], n == 1);
+}
+
+/* @text: what is known, to be kept. */
+static int look_at_group(struct s3_view *v, const struct dfs_group_stat *stat, struct buf *text)
 {
     AUTO(dfs_free_ptr) struct dfs_storage_detail *list = NULL;
     size_t n = 0;
@@ -130,20 +143,61 @@ static int look_at_group(struct s3_view *v, const struct dfs_group_stat *stat)
         g = s3_group_make(v->d, str_c(stat->group));
     if (!g)
         return -ENOSPC;
-    atomic_store(&g->free_mb, (uint64_t)MAX(stat->free_mb, (int64_t)0));
-    atomic_store(&g->low, stat->free_mb <= stat->reserved_mb);
-    for (size_t i = 0; i < n; i++)
-        apply(v, g, &list[i], n == 1);
+    apply_group(v, g, stat, list, n);
+    s3_view_text_group(text, stat);
+    for (size_t i = 0; i < n; i++) {
+        const struct s3_store *s = find(g, &list[i]);
+        if (s && atomic_load(&s->active)) /* what we believe, doubts or not */
+            list[i].status = DFS_ST_ACTIVE;
+        s3_view_text_server(text, &list[i]);
+    }
     return 0;
+}
+
+/* ---- what is kept ---- */
+
+static void keep(struct s3_view *v, const struct buf *text)
+{
+    if (!v->d->o.keep || buf_err(text) || str_eq(buf_str(text), buf_str(&v->text)))
+        return;
+    buf_reset(&v->text);
+    buf_adds(&v->text, buf_str(text));
+    v->d->o.keep(v->d->o.keep_arg, buf_str(text));
+}
+
+static void apply_kept(void *arg, const struct dfs_group_stat *stat, const struct dfs_storage_detail *servers,
+                       size_t n)
+{
+    struct s3_view *v = arg;
+    struct s3_group *g = s3_group_make(v->d, str_c(stat->group));
+    if (!g)
+        return;
+    learn_names(g);
+    apply_group(v, g, stat, servers, n);
+}
+
+/* No tracker answers: as it was. */
+static void recall(struct s3_view *v)
+{
+    if (v->d->o.known.n == 0)
+        return;
+    int r = s3_view_text_read(v->d->o.known, apply_kept, v);
+    dfs_log(LOG_WARN, r < 0 ? "dfs.kept_view_unreadable" : "dfs.view_as_kept",
+            KV_U64("groups", atomic_load(&v->d->ngroups)), KV_U64("servers", atomic_load(&v->d->nstores)), KV_ERR(r));
 }
 
 static void look(struct s3_view *v)
 {
     AUTO(dfs_free_ptr) struct dfs_group_stat *groups = NULL;
+    AUTO(buf_free) struct buf text = BUF(S3_VIEW_TEXT_MAX);
     size_t n = 0;
     int r = dfs_list_groups(v->trackers, &groups, &n);
+    s3_view_text_begin(&text);
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = look_at_group(v, &groups[i]);
+        r = look_at_group(v, &groups[i], &text);
+    s3_view_text_end(&text);
+    if (r == 0 && n > 0) /* a tracker that knows nobody yet has lost its memory: ours is better */
+        keep(v, &text);
     bool silent = r < 0;
     if (silent != v->silent)
         dfs_log(silent ? LOG_WARN : LOG_INFO, silent ? "dfs.no_tracker" : "dfs.tracker_answers",
@@ -194,6 +248,7 @@ int s3_view_new(struct s3_dfs *d, struct s3_view **ret)
     if (!v)
         return -ENOMEM;
     v->d = d;
+    v->text = BUF(S3_VIEW_TEXT_MAX);
     pthread_mutex_init(&v->lock, NULL);
     dfs_cond_init(&v->wake);
     const struct dfs_connpool_opts o = {
@@ -207,6 +262,8 @@ int s3_view_new(struct s3_dfs *d, struct s3_view **ret)
     if (r < 0)
         return r;
     look(v); /* requests that come at once find the servers */
+    if (v->silent)
+        recall(v);
     v->looking = pthread_create(&v->looker, NULL, look_main, v) == 0;
     v->probing = pthread_create(&v->prober, NULL, probe_main, v) == 0;
     if (!v->looking || !v->probing)
@@ -228,6 +285,7 @@ void s3_view_free(struct s3_view **vp)
         pthread_join(v->looker, NULL);
     if (v->probing)
         pthread_join(v->prober, NULL);
+    buf_free(&v->text);
     dfs_trackers_free(&v->trackers);
     dfs_connpool_free(&v->pool);
     pthread_cond_destroy(&v->wake);

@@ -35,6 +35,7 @@ enum {
     S3_ROW_REBALANCE = 'y', /* lifecycle/rebalance.c: likewise */
     S3_ROW_MOVED = 'w',     /* moved.h */
     S3_ROW_MOVED_FROM = 'W',
+    S3_ROW_CLUSTER = 'C',   /* cluster_row.h */
 };
 
 enum { S3_ROW_KEY_MAX = 1200, S3_OBJECT_KEY_MAX = 1024 };

@@ -206,6 +206,31 @@ def test_trackers_may_all_be_away(two_groups, s3):
         assert get(s3, f"without-large{i}") == bytes_of(300_000, i)
 
 
+def test_a_gateway_starts_without_trackers_and_knows_the_cluster(two_groups, s3):
+    s3.put_object(Bucket="bucket", Key="before", Body=bytes_of(300_000))
+    for tracker in two_groups.trackers:
+        tracker.kill()
+    two_groups.gateway.stop()
+    two_groups.gateway.start().wait_ready()
+    assert "dfs.view_as_kept groups=2 servers=6" in (two_groups.folder / "gateway" / "log").read_text()
+    assert len(two_groups.admin("status")["storages"]) == 6
+    assert get(s3, "before") == bytes_of(300_000)
+    for n in (1000, 300_000):
+        s3.put_object(Bucket="bucket", Key=f"blind{n}", Body=bytes_of(n))
+        assert get(s3, f"blind{n}") == bytes_of(n)
+    s3.delete_object(Bucket="bucket", Key="before")
+    two_groups.storages[1, 1].kill()
+    for n in (1000, 300_000):
+        assert get(s3, f"blind{n}") == bytes_of(n)
+    for tracker in two_groups.trackers:
+        tracker.start()
+    for tracker in two_groups.trackers:
+        tracker.wait_ready()
+    two_groups.storages[1, 1].start().wait_ready()
+    two_groups.wait_active(*two_groups.storages)
+    put_until_it_works(s3, "after", bytes_of(1000))
+
+
 def test_a_whole_group_may_be_away(two_groups, s3):
     for m in (1, 2, 3):
         two_groups.storages[1, m].kill()
