@@ -229,7 +229,17 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
     r = s3_cluster_row_get(g->gw.index, &known);
     if (r < 0 && r != -ENOENT)
         return fail(err, r, "reading the key index", c->index_path);
+    g->copies = dfs_zalloc(MAX(c->copies.n, (size_t)1) * sizeof(*g->copies));
+    if (!g->copies)
+        return -ENOMEM;
+    for (size_t i = 0; i < c->copies.n; i++) {
+        r = s3gw_conf_copies(c->copies.v[i], &g->copies[i]);
+        if (r < 0)
+            return r;
+    }
     const struct s3_dfs_options o = {
+        .copies = g->copies,
+        .ncopies = c->copies.n,
         .stores = stores,
         .nstores = n,
         .trackers = trackers,
@@ -532,6 +542,8 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     free(g->targets);
     g->targets = NULL;
     s3_dfs_free(&g->gw.dfs);
+    free(g->copies);
+    g->copies = NULL;
     dfs_secret_free(&g->secret);
     dfs_tls_free(&g->tls);
     s3_index_close(&g->gw.index);

@@ -25,6 +25,7 @@ struct s3gw_gateway {
     struct s3_gw gw;
     struct dfs_secret *secret; /* of the cluster; NULL: none */
     struct dfs_tls *tls;       /* with the cluster; NULL: plain */
+    struct s3_dfs_copies *copies; /* min_copies, as parsed; owned */
     struct s3_rates rates;
     bool new_note_key;       /* what was sealed before, if anything, cannot be opened any more */
     bool no_orphans;         /* the index could not be compared with the storages */

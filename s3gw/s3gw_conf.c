@@ -7,7 +7,9 @@
 
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/net/addr.h"
+#include "dfscore/wire/messages.h"
 #include "s3gw/core/storage_class.h"
+#include "s3gw/dfs/dfs.h"
 
 #define C struct s3gw_conf
 
@@ -31,6 +33,10 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
               "there; may be repeated. The order is that of lifecycle transitions: objects move down, never up.\n"
               "None given: REDUCED_REDUNDANCY, STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA, GLACIER_IR, all in\n"
               "the bucket's group. As many copies are kept as the group has members."),
+    CONF_LIST(C, copies, "min_copies", 0, 64, CONF_RESTART,
+              "group=N: what is written to that group, and so every storage class that lies there, counts only when\n"
+              "N of its servers (2 to 32) have it on disk, if that is more than their own min_copies asks for. Strict:\n"
+              "with fewer in service writes are refused (503). May be repeated, one per group."),
     CONF_LIST(C, storages, "storage", 0, 64, CONF_RESTART,
               "A storage on this machine: group=/path/of/its/socket (socket_path in storage.conf); may be\n"
               "repeated, one per group. Content goes by descriptor then, not over the network. Without\n"
@@ -284,6 +290,32 @@ static int check_storages(const struct s3gw_conf *conf, struct buf *err)
     return 0;
 }
 
+int s3gw_conf_copies(const char *row, struct s3_dfs_copies *ret)
+{
+    struct str group, n;
+    uint64_t v;
+    if (!str_cut(str_c(row), '=', &group, &n) || !dfs_group_ok(str_trim(group)) ||
+        str_u64(str_trim(n), DFS_SERVERS_MAX, &v) < 0 || v < 2)
+        return -EINVAL;
+    *ret = (struct s3_dfs_copies){.group = str_trim(group), .n = (uint8_t)v};
+    return 0;
+}
+
+static int check_copies(const struct s3gw_conf *conf, struct buf *err)
+{
+    for (size_t i = 0; i < conf->copies.n; i++) {
+        struct s3_dfs_copies c, other;
+        bool ok = s3gw_conf_copies(conf->copies.v[i], &c) == 0;
+        for (size_t k = 0; ok && k < i; k++)
+            ok = s3gw_conf_copies(conf->copies.v[k], &other) == 0 && !str_eq(c.group, other.group);
+        if (!ok) {
+            buf_addf(err, "min_copies = %s: must be group=N, N from 2 to 32, each group once", conf->copies.v[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
 static int check_trackers(const struct s3gw_conf *conf, struct buf *err)
 {
     struct dfs_addr a;
@@ -351,6 +383,8 @@ int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
     int r = check_domains(conf, err);
     if (r == 0)
         r = check_storages(conf, err);
+    if (r == 0)
+        r = check_copies(conf, err);
     if (r == 0)
         r = check_trackers(conf, err);
     if (r == 0)

@@ -21,6 +21,7 @@ struct s3gw_conf {
     struct dfs_conf_list domains, websites;
     char *default_group;
     struct dfs_conf_list classes; /* "STANDARD_IA=group2"; empty: s3_classes_default */
+    struct dfs_conf_list copies;    /* "group1=3" */
     struct dfs_conf_list storages;  /* "group1=/path/of/storage.sock" */
     struct dfs_conf_list trackers;  /* "host:port" */
     char *cluster_secret_file;      /* empty: none */
@@ -74,6 +75,9 @@ int s3gw_conf_set(char **setting, struct str value) MUST_CHECK;
 int s3gw_conf_add(struct dfs_conf_list *list, struct str item) MUST_CHECK;
 /* What rows cannot say: settings against each other, files that must be readable. As load. */
 int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err) MUST_CHECK;
+struct s3_dfs_copies;
+/* An item of min_copies; the group is a view of it. -EINVAL. */
+int s3gw_conf_copies(const char *row, struct s3_dfs_copies *ret) MUST_CHECK;
 void s3gw_conf_fini(struct s3gw_conf *conf);
 
 #endif

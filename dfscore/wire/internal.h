@@ -38,7 +38,8 @@ enum dfs_internal_cmd {
 
     /*
      * HELLO   > version u32 (= DFS_INTERNAL_VERSION), session u64
-     *         < version u32, group str[16], storage-id str[16], path count u8, boot id u64
+     *         < version u32, group str[16], storage-id str[16], path count u8, boot id u64, features u32 (enum
+     *           dfs_hello_feature; builds before there were any say nothing here)
      * First on every connection. boot id: random, new at each start of the storage.
      */
     DFS_INT_HELLO = 180,
@@ -199,6 +200,12 @@ enum dfs_drain_state {
     DFS_DRAIN_NONE = 0,
     DFS_DRAIN_ON = 1,   /* takes no new files */
     DFS_DRAIN_DONE = 2, /* a server: and all it had was seen on others in service, since then */
+};
+
+enum dfs_hello_feature {
+    /* In PUT_BATCH and FILE_COMMIT the header's status byte counts: so many servers of the group, if that is more than
+     * its min_copies, must have it on disk before the answer. EAGAIN when fewer are in service, or it takes too long. */
+    DFS_HELLO_COPIES = 1,
 };
 
 enum dfs_put_kind {

@@ -12,6 +12,7 @@
 #include <endian.h>
 #include <stdatomic.h>
 
+#include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/status.h"
 #include "s3gw/dfs/store.h"
@@ -19,6 +20,8 @@
 enum {
     ITEM_HEAD_LEN = 1 + 6 + 4 + 4,
     IOV_PER_ITEM = 3,
+    SLOW_MS = 1000,  /* a batch that takes longer says that the server is slow, */
+    SLOW_HOLDS = 10, /* and others are preferred for so many hold-downs */
 };
 
 struct batch {
@@ -78,6 +81,20 @@ static size_t compose(struct batch *b, uint8_t count[4])
     return (size_t)(v - b->iov);
 }
 
+/*
+ * A disk that takes seconds for what others do in milliseconds is left alone for a while, then tried with one batch.
+ * Where all are like that, nothing changes: others are only preferred.
+ */
+static void note_pace(struct s3_store *s, uint64_t took_ms)
+{
+    static struct dfs_log_gate gate;
+    if (took_ms < SLOW_MS || atomic_load(&s->group->n) == 1)
+        return;
+    atomic_store(&s->slow_until_ms, dfs_mono_ms() + (uint64_t)SLOW_HOLDS * s->dfs->o.hold_down_ms);
+    if (dfs_log_allow(&gate, 1))
+        dfs_log(LOG_WARN, "dfs.storage_slow", KV_Z("group", s->group->name), KV_Z("id", s->id), KV_U64("ms", took_ms));
+}
+
 static int send_batch(struct s3_store *s, struct s3_store_conn *c, struct batch *b)
 {
     if (c->stream.fd >= 0 && s3_store_conn_stale(c))
@@ -89,7 +106,9 @@ static int send_batch(struct s3_store *s, struct s3_store_conn *c, struct batch 
     }
     uint8_t count[4];
     size_t n = compose(b, count);
+    uint64_t began_ms = dfs_mono_ms();
     int r = s3_store_conn_call(c, DFS_INT_PUT_BATCH, b->iov, n, NULL);
+    note_pace(s, dfs_mono_ms() - began_ms);
     if (c->stream.fd < 0) {
         dfs_log(LOG_WARN, "dfs.batch_failed", KV_Z("group", s->group->name), KV_Z("id", s->id),
                 KV_U64("items", b->n), KV_ERR(r));

@@ -49,6 +49,9 @@ struct s3_group *s3_group_make(struct s3_dfs *d, struct str group)
         return NULL;
     memcpy(g->name, group.p, group.n);
     g->of_class = names_class_group(&d->o, group);
+    for (size_t i = 0; i < d->o.ncopies; i++)
+        if (str_eq(d->o.copies[i].group, group))
+            g->copies = d->o.copies[i].n;
     d->groups[n] = g;
     atomic_store(&d->ngroups, n + 1);
     return g;

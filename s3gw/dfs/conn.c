@@ -52,6 +52,12 @@ static int hello(struct s3_store_conn *c, struct s3_store_dial *d)
     if (in.bad || version != DFS_INTERNAL_VERSION || !str_eq(group, d->group) ||
         (d->id[0] && !str_eq(id, str_c(d->id)) && !str_eq(id, str_c(d->addr.host))))
         return -EPROTO; /* also: another server has that address now */
+    (void)rd_u8(&in);
+    (void)rd_u64(&in);
+    uint32_t features = in.n > 0 ? rd_u32(&in) : 0;
+    if (in.bad || (d->copies > 0 && !(features & DFS_HELLO_COPIES)))
+        return in.bad ? -EPROTO : -EOPNOTSUPP;
+    c->copies = d->copies;
     snprintf(d->id, sizeof(d->id), STR_F, STR_A(id));
     return 0;
 }
@@ -237,6 +243,7 @@ static int send_request(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov,
     uint8_t head[HEADER_LEN] = {0};
     memcpy(head, &be, sizeof(be));
     head[8] = cmd;
+    head[9] = cmd == DFS_INT_PUT_BATCH || cmd == DFS_INT_FILE_COMMIT ? c->copies : 0;
     iov[0] = (struct iovec){head, sizeof(head)};
     return send_all(c, iov, n);
 }

@@ -24,6 +24,11 @@ struct s3_dfs_store {
     struct str socket; /* path of the storage's trusted Unix-domain socket */
 };
 
+struct s3_dfs_copies {
+    struct str group;
+    uint8_t n; /* servers of it that must have a write on disk before it counts */
+};
+
 struct s3_dfs_options {
     const struct s3_dfs_store *stores; /* on this machine; used by s3_dfs_new only */
     size_t nstores;                    /* 0..S3_DFS_STORES_MAX */
@@ -37,6 +42,8 @@ struct s3_dfs_options {
     /* It is known to be this now: keep it. On a thread of dfs; may block. NULL: it is not kept. */
     void (*keep)(void *arg, struct str text);
     void *keep_arg;
+    const struct s3_dfs_copies *copies; /* groups that more is asked of than their storages would; outlives this */
+    size_t ncopies;
     bool spread;           /* what does not fit a bucket's group may go to another one */
     const struct s3_classes *classes; /* whose groups take nothing that was meant for another, nor
                                          send theirs elsewhere; outlives this; NULL: none */

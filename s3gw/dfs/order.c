@@ -23,7 +23,7 @@ static unsigned write_class(const struct s3_member *m)
 {
     if (m->retired || !m->active || !m->writes)
         return NEVER;
-    return m->down ? 2 : m->local ? 0 : 1;
+    return m->down ? 3 : m->slow ? 2 : m->local ? 0 : 1;
 }
 
 static unsigned delete_class(const struct s3_member *m)

@@ -125,6 +125,7 @@ static int dial(struct s3_store *s, struct s3_store_conn *c)
         .connect_ms = s->dfs->o.connect_ms,
         .timeout_ms = s->local ? LOCAL_TIMEOUT_MS : s->dfs->o.timeout_ms,
         .group = str_c(s->group->name),
+        .copies = s->group->copies,
     };
     pthread_mutex_lock(&s->lock);
     to.addr = s->addr;

@@ -53,7 +53,7 @@ struct s3_store {
     _Atomic uint64_t down_since_ms;           /* monotonic; 0: it answered last time */
     _Atomic uint64_t probe_ms;                /* while down: no attempt to connect before */
     _Atomic bool refuses; /* while down: it costs no waiting to find out that it still is */
-    _Atomic uint64_t slow_until_ms; /* reads prefer others until then */
+    _Atomic uint64_t slow_until_ms; /* others are preferred until then */
     _Atomic uint64_t damaged;       /* local: files it knows to be damaged (suspect.c) */
     _Atomic int64_t repair_changes; /* local: as it told last */
 
@@ -68,6 +68,7 @@ struct s3_group {
     char name[17];
     bool of_class; /* a storage class's own: nothing goes from it or to it when a group is full or
                       away */
+    uint8_t copies; /* that are asked for with what is written to it; 0: as many as its storages want */
     struct s3_store *members[S3_GROUP_MEMBERS_MAX];
     _Atomic size_t n;
     _Atomic uint64_t free_mb;

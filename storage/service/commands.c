@@ -143,7 +143,7 @@ int sto_command_admit(struct dfs_req *req)
     static struct dfs_log_gate gate;
     struct sto_copies *copies = sto_service_of(req)->o.copies;
     if (may(req))
-        return rules[req->head.cmd].who == WRITER && copies ? sto_copies_ready(copies) : 0;
+        return rules[req->head.cmd].who == WRITER && copies ? sto_copies_ready(copies, 0) : 0;
     if (dfs_log_allow(&gate, 1))
         dfs_log(LOG_WARN, "storage.stranger_refused",
                 KV_Z("peer", dfs_conn_peer(req->conn)->host), KV_Z("command", req->command->name));

@@ -136,7 +136,7 @@ static int answer(struct conn *c, int result, struct buf *out, int pass)
     return send_whole(&c->stream, iov, out->n ? 2 : 1, result < 0 ? -1 : pass);
 }
 
-static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, struct str body,
+static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, uint8_t asked, struct str body,
                      struct buf *out)
 {
     struct sto_int_call call = {
@@ -148,6 +148,7 @@ static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, 
         .sessions = &c->server->sessions,
         .session = session,
         .tcp = c->tcp,
+        .asked = asked,
         .in = rd_of(body),
         .out = out,
         .fd = -1,
@@ -179,7 +180,7 @@ static int serve_one(struct conn *c, struct sto_session **session, struct buf *i
     r = read_whole(&c->stream, body, (size_t)h.len, false);
     if (r < 0)
         return r;
-    r = carry_out(c, session, h.cmd, str_of(body, (size_t)h.len), out);
+    r = carry_out(c, session, h.cmd, h.status, str_of(body, (size_t)h.len), out);
     if (in->cap > KEEP_BYTES)
         buf_free(in);
     if (out->cap > KEEP_BYTES)
@@ -196,7 +197,7 @@ static void *conn_main(void *arg)
     AUTO(buf_free) struct buf out = BUF(STO_INT_ANSWER_MAX);
     int r = 0;
     if (c->tcp)
-        r = carry_out(c, &session, DFS_INT_HELLO, str_of(c->hello, sizeof(c->hello)), &out);
+        r = carry_out(c, &session, DFS_INT_HELLO, 0, str_of(c->hello, sizeof(c->hello)), &out);
     while (r == 0)
         r = serve_one(c, &session, &in, &out);
     static struct dfs_log_gate gate;

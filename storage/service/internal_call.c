@@ -65,6 +65,7 @@ static int call_hello(struct sto_int_call *c)
     /* 256 paths do not fit a byte; the last would not be used (protocol 8: signed bytes anyway). */
     buf_u8(c->out, (uint8_t)MIN(sto_store_path_count(c->store), 255u));
     buf_u64(c->out, sto_store_boot_id(c->store));
+    buf_u32(c->out, c->copies ? DFS_HELLO_COPIES : 0);
     return 0;
 }
 
@@ -494,10 +495,10 @@ int sto_internal_call(uint8_t cmd, struct sto_int_call *c)
     if (i == ARRAY_LEN(commands))
         return -EOPNOTSUPP;
     bool copies = commands[i].writes && c->copies;
-    int r = copies ? sto_copies_ready(c->copies) : 0;
+    int r = copies ? sto_copies_ready(c->copies, c->asked) : 0;
     if (r == 0)
         r = commands[i].call(c);
     if (r == 0 && copies)
-        r = sto_copies_settle(c->copies);
+        r = sto_copies_settle(c->copies, c->asked);
     return r < 0 ? r : buf_err(c->out);
 }

@@ -61,6 +61,7 @@ struct sto_int_call {
     struct sto_sessions *sessions;
     struct sto_session **session; /* of the connection; NULL there before HELLO */
     bool tcp;                     /* no descriptor can be passed */
+    uint8_t asked;                /* servers that must have what is written, if that is more than usual */
     struct rd in;                 /* the body */
     struct buf *out;              /* the answer's body; forgotten when the call fails */
     int fd;                       /* a descriptor to pass, or -1; */

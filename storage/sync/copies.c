@@ -42,12 +42,12 @@ static unsigned needed(const struct sto_copies *c, unsigned others)
     return c->o.min ? c->o.min : MIN(others + 1, (unsigned)AUTO_COPIES);
 }
 
-static bool enough(const struct sto_copies *c, const struct standing *s, uint64_t position)
+static bool enough(const struct sto_copies *c, const struct standing *s, uint64_t position, unsigned asked)
 {
     unsigned have = 1;
     for (unsigned i = 0; i < s->n; i++)
         have += s->of[i].position >= position;
-    return have >= needed(c, s->n);
+    return have >= MAX(needed(c, s->n), asked);
 }
 
 /* When the time of @w is over: counted from the last step of a member that lacks it. */
@@ -69,7 +69,7 @@ static struct sto_copies_wait *take(struct sto_copies *c, unsigned path, const s
     struct sto_copies_wait **at = &c->first;
     while (*at) {
         struct sto_copies_wait *w = *at;
-        bool ok = w->path == path && enough(c, s, w->position);
+        bool ok = w->path == path && enough(c, s, w->position, w->copies);
         bool over = w->path == path && !ok && now >= deadline(c, s, w);
         if (!ok && !over) {
             at = &w->next;
@@ -119,14 +119,14 @@ void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w)
     CHECK_OBJ(c, COPIES_MAGIC);
     ASSERT(w->path < c->paths && w->done);
     struct standing s = stand(c, w->path);
-    if (needed(c, s.n) <= 1) {
+    if (MAX(needed(c, s.n), w->copies) <= 1) {
         w->done(w, 0);
         return;
     }
     w->position = sto_store_end(c->o.store, w->path);
     w->since_ms = dfs_mono_ms();
     w->next = NULL;
-    unsigned path = w->path; /* w may be gone the moment the lock is given back */
+    unsigned path = w->path, asked = w->copies; /* w may be gone the moment the lock is given back */
     uint64_t position = w->position;
     pthread_mutex_lock(&c->lock);
     *c->last = w;
@@ -134,7 +134,7 @@ void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w)
     atomic_fetch_add(&c->waiting, 1);
     pthread_mutex_unlock(&c->lock);
     s = stand(c, path); /* a follower may have told its position just before */
-    if (enough(c, &s, position))
+    if (enough(c, &s, position, asked))
         look(c, path);
 }
 
@@ -156,9 +156,9 @@ static void wake_up(struct sto_copies_wait *w, int result)
     pthread_mutex_unlock(&b->lock);
 }
 
-static int settle_path(struct sto_copies *c, unsigned path)
+static int settle_path(struct sto_copies *c, unsigned path, unsigned asked)
 {
-    struct blocking b = {.wait = {.path = path, .done = wake_up}};
+    struct blocking b = {.wait = {.path = path, .copies = asked, .done = wake_up}};
     pthread_mutex_init(&b.lock, NULL);
     pthread_cond_init(&b.wake, NULL);
     sto_copies_begin(c, &b.wait);
@@ -171,12 +171,12 @@ static int settle_path(struct sto_copies *c, unsigned path)
     return b.result;
 }
 
-int sto_copies_settle(struct sto_copies *c)
+int sto_copies_settle(struct sto_copies *c, unsigned asked)
 {
     CHECK_OBJ(c, COPIES_MAGIC);
     int r = 0;
     for (unsigned path = 0; path < c->paths && r == 0; path++)
-        r = settle_path(c, path);
+        r = settle_path(c, path, asked);
     return r;
 }
 
@@ -192,10 +192,11 @@ unsigned sto_copies_needed(struct sto_copies *c)
     return needed(c, stand(c, 0).n);
 }
 
-int sto_copies_ready(struct sto_copies *c)
+int sto_copies_ready(struct sto_copies *c, unsigned asked)
 {
     CHECK_OBJ(c, COPIES_MAGIC);
-    return c->o.min <= 1 || c->o.min <= stand(c, 0).n + 1 ? 0 : -EAGAIN;
+    unsigned want = MAX(c->o.min, asked);
+    return want <= 1 || want <= stand(c, 0).n + 1 ? 0 : -EAGAIN;
 }
 
 /* --- deadlines ------------------------------------------------------------------------------------ */

@@ -38,7 +38,8 @@ struct sto_copies_options {
 
 /* A write that waits. The caller's memory until done() is called. */
 struct sto_copies_wait {
-    unsigned path;                   /* set by the caller */
+    unsigned path;                   /* set by the caller, */
+    unsigned copies;                 /* as this: servers that must have it, if that is more than usual. Strict */
     /*
      * Once, with 0; or -EAGAIN: it is on our disk, but the copies did not come in time. On any thread,
      * also within sto_copies_begin(); be quick.
@@ -62,12 +63,12 @@ void sto_copies_free(struct sto_copies **cp);
 unsigned sto_copies_min(const struct sto_copies *c); /* options.min */
 /* How many servers, we ourselves included, must have a write now. */
 unsigned sto_copies_needed(struct sto_copies *c);
-/* Before a write is begun: 0, or -EAGAIN when fewer members are in service than min asks for. */
-int sto_copies_ready(struct sto_copies *c) MUST_CHECK;
+/* Before a write is begun: 0, or -EAGAIN when fewer members are in service than min, or @asked, asks for. */
+int sto_copies_ready(struct sto_copies *c, unsigned asked) MUST_CHECK;
 
 void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w);
-/* Blocks until everything written so far on all paths has its copies. 0 or -EAGAIN, as above. */
-int sto_copies_settle(struct sto_copies *c) MUST_CHECK;
+/* Blocks until everything written so far on all paths has its copies, or @asked if that is more. 0 or -EAGAIN. */
+int sto_copies_settle(struct sto_copies *c, unsigned asked) MUST_CHECK;
 /* A follower has told its position on @path. */
 void sto_copies_heard(struct sto_copies *c, unsigned path);
 

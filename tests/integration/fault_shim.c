@@ -23,7 +23,8 @@ struct control { /* native byte order; faults.py has the offsets */
     _Atomic int32_t error;     /* syncs fail with this errno while not 0 */
     _Atomic int32_t held;      /* syncs that wait now */
     _Atomic int32_t failed;    /* syncs that were made to fail */
-    char where[232];           /* which: those of files with this in their path; empty: none */
+    char where[228];           /* which: those of files with this in their path; empty: none */
+    _Atomic int32_t delay_ms;  /* they take so much longer */
 };
 
 static struct control *control;
@@ -76,6 +77,8 @@ static int sync_by(long call, int fd)
             while (control->hold)
                 usleep(2000);
             control->held--;
+            if (control->delay_ms)
+                usleep((useconds_t)control->delay_ms * 1000);
             if (control->error) {
                 control->failed++;
                 errno = control->error;

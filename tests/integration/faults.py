@@ -8,7 +8,7 @@ import subprocess
 from cluster import BUILD, wait_until
 
 SHIM = pathlib.Path(__file__).with_name("fault_shim.c")
-CLOCK, HOLD, ERROR, HELD, FAILED, WHERE, SIZE = 0, 8, 12, 16, 20, 24, 256
+CLOCK, HOLD, ERROR, HELD, FAILED, WHERE, DELAY, SIZE = 0, 8, 12, 16, 20, 24, 252, 256
 
 
 class Faults:
@@ -40,10 +40,12 @@ class Faults:
         """How far the servers' wall clock is ahead of ours."""
         self._put(CLOCK, struct.pack("=q", seconds * 1000))
 
-    def syncs(self, where, hold=False, error=0):
-        """From now on syncs of files with @where in their path wait (until the next call) or fail."""
+    def syncs(self, where, hold=False, error=0, delay=0):
+        """From now on syncs of files with @where in their path wait (until the next call), fail, or take @delay
+        seconds longer."""
         self._put(HOLD, struct.pack("=ii", hold, error))
-        self._put(WHERE, where.encode().ljust(SIZE - WHERE, b"\0"))
+        self._put(DELAY, struct.pack("=i", int(delay * 1000)))
+        self._put(WHERE, where.encode().ljust(DELAY - WHERE, b"\0"))
 
     def clear(self):
         self.syncs("")

@@ -80,7 +80,7 @@ static void writes_go_only_where_the_trackers_send_writers(void **state)
     } rows[] = {
         {"aaa", 0, "012"}, {"aaa", 2, "201"}, {"ala", 0, "102"}, {"ala", 2, "120"},
         {"ado", 0, "01"},  {"rwa", 0, "12"},  {"oOd", 0, "2"},   {"dal", 0, "210"},
-        {"oOx", 0, ""},    {"xal", 0, "21"},
+        {"oOx", 0, ""},    {"xal", 0, "21"},  {"Saa", 0, "120"}, {"dSa", 0, "210"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         expect(s3_order_writes, rows[i].members, rows[i].turn, rows[i].want);

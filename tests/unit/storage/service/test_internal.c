@@ -90,6 +90,7 @@ static void hello(struct fixture *f, int fd, uint64_t session)
     assert_memory_equal(rd_bytes(&r, 16).p, "127.0.0.3\0\0\0\0\0\0\0", 16);
     assert_int_equal(rd_u8(&r), 1);
     assert_int_equal(rd_u64(&r), sto_store_boot_id(f->store));
+    assert_int_equal(rd_u32(&r), 0); /* alone: no copies can be asked for */
     assert_int_equal(r.n, 0);
 }
 

@@ -134,7 +134,7 @@ static void alone_nothing_waits(void **state)
     assert_int_equal(sto_copies_needed(f.copies), 1);
     begin(&f, &w);
     assert_int_equal(atomic_load(&w.result), 0);
-    assert_int_equal(sto_copies_ready(f.copies), 0);
+    assert_int_equal(sto_copies_ready(f.copies, 0), 0);
     end(&f);
 }
 
@@ -207,7 +207,7 @@ static void the_deadline_refuses(void **state)
     pulled(&f, B, sto_store_end(f.store, 0));
     assert_int_equal(outcome(&w), -EAGAIN);
     write_something(&f);
-    assert_int_equal(sto_copies_settle(f.copies), -EAGAIN);
+    assert_int_equal(sto_copies_settle(f.copies, 0), -EAGAIN);
     end(&f);
 }
 
@@ -251,12 +251,35 @@ static void a_number_is_strict(void **state)
     (void)state;
     struct fixture f;
     start(&f, 2, 60000, false);
-    assert_int_equal(sto_copies_ready(f.copies), -EAGAIN);
+    assert_int_equal(sto_copies_ready(f.copies, 0), -EAGAIN);
     members_are(&f, DFS_ST_ONLINE, DFS_ST_OFFLINE);
-    assert_int_equal(sto_copies_ready(f.copies), -EAGAIN);
+    assert_int_equal(sto_copies_ready(f.copies, 0), -EAGAIN);
     members_are(&f, DFS_ST_ONLINE, DFS_ST_ACTIVE);
-    assert_int_equal(sto_copies_ready(f.copies), 0);
+    assert_int_equal(sto_copies_ready(f.copies, 0), 0);
     assert_int_equal(sto_copies_needed(f.copies), 2);
+    end(&f);
+}
+
+static void a_writer_may_ask_for_more(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, 0, 60000, false);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    assert_int_equal(sto_copies_ready(f.copies, 0), 0);
+    assert_int_equal(sto_copies_ready(f.copies, 2), 0);
+    assert_int_equal(sto_copies_ready(f.copies, 3), -EAGAIN);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
+    assert_int_equal(sto_copies_ready(f.copies, 3), 0);
+    struct write usual, more = {.wait = {.path = 0, .copies = 3, .done = told}};
+    begin(&f, &usual);
+    atomic_store(&more.result, 1);
+    sto_copies_begin(f.copies, &more.wait);
+    pulled(&f, B, sto_store_end(f.store, 0));
+    assert_int_equal(atomic_load(&usual.result), 0);
+    assert_int_equal(atomic_load(&more.result), 1);
+    pulled(&f, C, sto_store_end(f.store, 0));
+    assert_int_equal(atomic_load(&more.result), 0);
     end(&f);
 }
 
@@ -290,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_member_that_gets_on_is_waited_for),
         cmocka_unit_test(hurrying_shortens_every_wait),
         cmocka_unit_test(a_number_is_strict),
+        cmocka_unit_test(a_writer_may_ask_for_more),
         cmocka_unit_test(another_log_s_position_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
