@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fault_shim - preloaded into our servers by tests/integration/faults.py: a wall clock that can be set,
- * and syncs that wait or fail, at the word of a test. The test writes the block below into the file
+ * syncs that wait or fail, reads that fail, at the word of a test. The test writes the block below into the file
  * S3GW_FAULTS, which every process maps.
  */
 #define _GNU_SOURCE
@@ -23,7 +23,8 @@ struct control { /* native byte order; faults.py has the offsets */
     _Atomic int32_t error;     /* syncs fail with this errno while not 0 */
     _Atomic int32_t held;      /* syncs that wait now */
     _Atomic int32_t failed;    /* syncs that were made to fail */
-    char where[228];           /* which: those of files with this in their path; empty: none */
+    char where[224];           /* which: those of files with this in their path; empty: none */
+    _Atomic int32_t read_error; /* pread() of such files fails with this errno while not 0 */
     _Atomic int32_t delay_ms;  /* they take so much longer */
 };
 
@@ -67,26 +68,46 @@ int gettimeofday(struct timeval *ret, void *zone)
     return 0;
 }
 
-static int sync_by(long call, int fd)
+static int is_meant(int fd)
 {
     char self[40], path[1024] = "";
-    if (control && control->where[0]) {
-        (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-        if (readlink(self, path, sizeof(path) - 1) > 0 && strstr(path, control->where)) {
-            control->held++;
-            while (control->hold)
-                usleep(2000);
-            control->held--;
-            if (control->delay_ms)
-                usleep((useconds_t)control->delay_ms * 1000);
-            if (control->error) {
-                control->failed++;
-                errno = control->error;
-                return -1;
-            }
+    if (!control || !control->where[0])
+        return 0;
+    (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    return readlink(self, path, sizeof(path) - 1) > 0 && strstr(path, control->where) != NULL;
+}
+
+static int sync_by(long call, int fd)
+{
+    if (is_meant(fd)) {
+        control->held++;
+        while (control->hold)
+            usleep(2000);
+        control->held--;
+        if (control->delay_ms)
+            usleep((useconds_t)control->delay_ms * 1000);
+        if (control->error) {
+            control->failed++;
+            errno = control->error;
+            return -1;
         }
     }
     return (int)syscall(call, fd);
+}
+
+ssize_t pread64(int fd, void *p, size_t n, off_t at)
+{
+    if (control && control->read_error && is_meant(fd)) {
+        control->failed++;
+        errno = control->read_error;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, p, n, at);
+}
+
+ssize_t pread(int fd, void *p, size_t n, off_t at)
+{
+    return pread64(fd, p, n, at);
 }
 
 int fsync(int fd)

@@ -8,7 +8,7 @@ import subprocess
 from cluster import BUILD, wait_until
 
 SHIM = pathlib.Path(__file__).with_name("fault_shim.c")
-CLOCK, HOLD, ERROR, HELD, FAILED, WHERE, DELAY, SIZE = 0, 8, 12, 16, 20, 24, 252, 256
+CLOCK, HOLD, ERROR, HELD, FAILED, WHERE, READS, DELAY, SIZE = 0, 8, 12, 16, 20, 24, 248, 252, 256
 
 
 class Faults:
@@ -45,10 +45,16 @@ class Faults:
         seconds longer."""
         self._put(HOLD, struct.pack("=ii", hold, error))
         self._put(DELAY, struct.pack("=i", int(delay * 1000)))
-        self._put(WHERE, where.encode().ljust(DELAY - WHERE, b"\0"))
+        self._put(WHERE, where.encode().ljust(READS - WHERE, b"\0"))
+
+    def reads(self, where, error):
+        """From now on pread() of files with @where in their path fails."""
+        self.syncs(where)
+        self._put(READS, struct.pack("=i", error))
 
     def clear(self):
         self.syncs("")
+        self._put(READS, bytes(4))
 
     def wait_held(self, count=1):
         wait_until(f"{count} syncs to be held", lambda: self._count(HELD) >= count)

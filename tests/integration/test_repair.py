@@ -3,6 +3,7 @@
 replaced."""
 import base64
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -10,10 +11,10 @@ import subprocess
 import botocore.exceptions
 import pytest
 from cluster import BUILD, sanitizer_env, wait_until
+from faults import Faults
 from nativecluster import NativeCluster, Refused
 from s3cluster import S3Cluster
 
-EBADMSG = 74
 SMALL, LARGE = 40_000, 700_000  # in a pack; a file of its own, read in one piece
 
 
@@ -159,6 +160,26 @@ def test_a_range_of_a_large_file_that_was_cut(cluster):
     wait_until("the copy to be replaced", copy.is_right, 30)
 
 
+@pytest.mark.parametrize("cluster", ["remote"], indirect=True)
+def test_a_disk_that_cannot_read_a_file(cluster, monkeypatch):
+    faults = Faults(cluster.folder)
+    for name, value in faults.env().items():
+        monkeypatch.setenv(name, value)
+    for member in (1, 2, 3):
+        cluster.storages[1, member].stop()
+        cluster.storages[1, member].start().wait_ready()
+    cluster.wait_active((1, 1), (1, 2), (1, 3))
+    copy = Copy(cluster, LARGE)
+    inode = copy.file.stat().st_ino
+    faults.reads(str(copy.file), errno.EIO)
+    for _ in range(3):
+        assert copy.get() == copy.data
+    wait_until("the file to be replaced by another", lambda: copy.file.stat().st_ino != inode, 30)
+    faults.clear()
+    assert faults.failed() > 0 and " storage.copy_damaged " in copy.log()
+    wait_until("it to be read there again", lambda: copy.at_member(copy.member) == copy.data)
+
+
 def test_what_is_lost_can_be_deleted_and_does_not_come_back(cluster):
     """The storage that made it knows nothing of it when the deletion comes; the others do."""
     copies = [Copy(cluster, LARGE) for _ in range(4)]
@@ -189,7 +210,7 @@ def tried(storage, name):
     try:
         return storage.download(name)
     except Refused as refused:
-        assert refused.status == EBADMSG
+        assert refused.status == errno.EBADMSG
         return None
 
 
@@ -290,7 +311,7 @@ def test_a_group_of_one_says_what_is_damaged_and_gives_it_to_nobody():
         for count in (0, 100):
             with pytest.raises(Refused) as refused:
                 a.download(names[1], 0, count)
-            assert refused.value.status == EBADMSG
+            assert refused.value.status == errno.EBADMSG
         assert a.download(names[0]) == good
         with open(file, "r+b") as f:  # somebody has found the right bytes
             f.seek(at)
