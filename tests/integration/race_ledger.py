@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from cluster import a_whole_pass
 from ledger import explain, payload
-from version_ledger import NULL, list_versions
+from version_ledger import NULL, list_versions, verify_current
 
 RULED, FREE = "go/", "stay/"  # keys that the rules reach, and that they do not
 RULES = [
@@ -187,7 +187,8 @@ class Race(threading.Thread):
         for key, versions in there.items():
             self.verify_order(key, [change for _, change, _ in versions if change])
             self.verify_kept(key, {vid for vid, _, _ in versions})
-        self.verify_current(s3, there)
+        verify_current(s3, self.bucket, self.keys,
+                       {key: versions[0][1].who for key, versions in there.items() if versions and not versions[0][2]})
 
     def verify_order(self, key, changes):
         for newer, older in itertools.combinations(changes, 2):
@@ -199,18 +200,6 @@ class Race(threading.Thread):
             if c.key == key and c.vid not in (None, NULL) and c.vid not in vids:
                 assert not c.locked, f"{self.bucket}: a locked version has gone: {c}"
                 assert c.unwanted or key.startswith(RULED), f"{self.bucket}: a version has gone: {c}"
-
-    def verify_current(self, s3, there):
-        current = {key: versions[0][1] for key, versions in there.items() if versions and not versions[0][2]}
-        listed = {o["Key"] for o in s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])}
-        assert listed == set(current), f"{self.bucket}: listed {listed}, current {current}"
-        for key in self.keys:
-            try:
-                found = explain(s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
-            except ClientError as e:
-                assert e.response["Error"]["Code"] == "NoSuchKey", f"{self.bucket}/{key}: {e}"
-                found = None
-            assert found == (current[key].who if key in current else None), f"{self.bucket}/{key}: {found}"
 
     def delete_everything(self):
         s3 = self.connect()

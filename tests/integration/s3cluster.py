@@ -3,6 +3,7 @@
 
 Trackers listen on 127.0.0.1 (ports of their own), member m of group g on 127.0.g.m, the gateway on 127.0.0.1.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -202,3 +203,20 @@ storage_hold_down = 300ms
                               env=sanitizer_env(os.environ))
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def running(buckets=("bucket",), **options):
+    """An S3Cluster(**options) with these buckets, for as long as a fixture lasts; its logs when that ends badly."""
+    c = S3Cluster(**options)
+    try:
+        c.start()
+        for bucket in buckets:
+            c.boto3().create_bucket(Bucket=bucket)
+        yield c
+        c.stop()
+    except Exception:
+        print(c.tail())
+        raise
+    finally:
+        c.remove()

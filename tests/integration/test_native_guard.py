@@ -8,7 +8,7 @@ import pytest
 
 from cluster import BUILD, sanitizer_env, wait_until, wrapper
 from nativecluster import ACTIVE, EINVAL, ENOENT, EPERM, OK, Refused, Storage
-from s3cluster import S3Cluster
+from s3cluster import running
 
 SIZES = [1, 5000, 262_144, 262_145, 3_000_000]
 
@@ -20,18 +20,9 @@ def content(n):
 @pytest.fixture(scope="module")
 def cluster():
     """A group of two."""
-    c = S3Cluster(members=2)
-    try:
-        c.start()
+    with running(buckets=("plain",), members=2) as c:
         c.boto3().create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
-        c.boto3().create_bucket(Bucket="plain")
         yield c
-        c.stop()
-    except Exception:
-        print(c.tail())
-        raise
-    finally:
-        c.remove()
 
 
 @pytest.fixture

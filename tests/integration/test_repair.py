@@ -13,7 +13,7 @@ import pytest
 from cluster import BUILD, sanitizer_env, wait_until
 from faults import Faults
 from nativecluster import NativeCluster, Refused
-from s3cluster import S3Cluster
+from s3cluster import running
 
 SMALL, LARGE = 40_000, 700_000  # in a pack; a file of its own, read in one piece
 
@@ -21,17 +21,8 @@ SMALL, LARGE = 40_000, 700_000  # in a pack; a file of its own, read in one piec
 @pytest.fixture(scope="module", params=["remote", "beside"])
 def cluster(request):
     """Three storages; in the second case the gateway shares its machine with the first."""
-    c = S3Cluster(local=[(1, 1)] if request.param == "beside" else (), settings="reclaim_grace = 100ms\n")
-    try:
-        c.start()
-        c.boto3().create_bucket(Bucket="bucket")
+    with running(local=[(1, 1)] if request.param == "beside" else (), settings="reclaim_grace = 100ms\n") as c:
         yield c
-        c.stop()
-    except Exception:
-        print(c.tail())
-        raise
-    finally:
-        c.remove()
 
 
 class Copy:

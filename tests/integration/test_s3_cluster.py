@@ -9,7 +9,7 @@ import pytest
 from cluster import wait_until
 from ledger import Load
 from nativecluster import Refused
-from s3cluster import S3Cluster
+from s3cluster import running
 
 SIZES = [0, 1, 4096, 262_144, 262_145, 3_000_000]
 
@@ -21,18 +21,9 @@ def bytes_of(n, salt=0):
 @pytest.fixture(scope="module")
 def two_groups():
     """Three trackers, two groups of three; a storage that is silent for a second is left."""
-    c = S3Cluster(trackers=3, groups=2, members=3, settings="storage_timeout = 1s\nread_hedge = 100ms\n"
-                                                            "reclaim_grace = 100ms\n")
-    try:
-        c.start()
-        c.boto3().create_bucket(Bucket="bucket")
+    with running(trackers=3, groups=2, members=3,
+                 settings="storage_timeout = 1s\nread_hedge = 100ms\nreclaim_grace = 100ms\n") as c:
         yield c
-        c.stop()
-    except Exception:
-        print(c.tail())
-        raise
-    finally:
-        c.remove()
 
 
 @pytest.fixture
@@ -286,17 +277,8 @@ def test_a_gateway_with_the_wrong_secret_is_refused(two_groups, s3):
 @pytest.fixture(scope="module")
 def beside():
     """The gateway shares its machine with one member of the group."""
-    c = S3Cluster(groups=1, members=2, local=[(1, 1)], settings="storage_timeout = 1s\n")
-    try:
-        c.start()
-        c.boto3().create_bucket(Bucket="bucket")
+    with running(groups=1, members=2, local=[(1, 1)], settings="storage_timeout = 1s\n") as c:
         yield c
-        c.stop()
-    except Exception:
-        print(c.tail())
-        raise
-    finally:
-        c.remove()
 
 
 def test_a_storage_beside_the_gateway_is_used_first_and_not_needed(beside):

@@ -40,6 +40,19 @@ def list_versions(cluster, bucket, key, page=7):
                   ("version-id-marker", root.findtext(NS + "NextVersionIdMarker"))]
 
 
+def verify_current(s3, bucket, keys, current):
+    """The listing is the set of what plain GETs find: @current, key to who wrote it."""
+    listed = {o["Key"] for o in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
+    assert listed == set(current), f"{bucket}: listed {listed}, current {current}"
+    for key in keys:
+        try:
+            found = explain(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except ClientError as e:
+            assert e.response["Error"]["Code"] == "NoSuchKey", f"{bucket}/{key}: {e}"
+            found = None
+        assert found == current.get(key), f"{bucket}/{key}: {found}"
+
+
 class Entry:
     """One version or delete marker (who is None)."""
 
@@ -234,17 +247,8 @@ class VersionWriter(threading.Thread):
         self.settle_state()
         for key in self.histories:
             self.settle(key)
-        s3 = self.connect()
-        listed = {o["Key"] for o in s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])}
-        current = {k: h[0][-1] for k, h in self.histories.items() if h[0] and h[0][-1].who}
-        assert listed == set(current), f"{self.bucket}: listed {listed}, current {current}"
-        for key in self.histories:
-            try:
-                found = explain(s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
-            except ClientError as e:
-                assert e.response["Error"]["Code"] == "NoSuchKey", f"{self.bucket}/{key}: {e}"
-                found = None
-            assert found == (current[key].who if key in current else None), f"{self.bucket}/{key}: {found}"
+        current = {k: h[0][-1].who for k, h in self.histories.items() if h[0] and h[0][-1].who}
+        verify_current(self.connect(), self.bucket, self.histories, current)
 
     def delete_everything(self):
         s3 = self.connect()
