@@ -53,6 +53,34 @@ static void a_version_that_names_no_index_is_not_anothers(void **state)
     assert_true(s3_desc_is_foreign(&d, 8));
 }
 
+static void a_move_is_a_put_that_names_the_file_it_replaces(void **state)
+{
+    (void)state;
+    static const struct str head = STR_INIT("\x03\x10" NUMBER COMMITTED INDEX BID "\x03"
+                                            "bkt"
+                                            "\x03"
+                                            "ann"
+                                            "\x01"
+                                            "k");
+    AUTO(buf_free) struct buf b = BUF(1000);
+    struct s3_desc d;
+    struct s3_desc_put p;
+    buf_adds(&b, head);
+    assert_int_equal(s3_desc_decode(buf_str(&b), &d), 0);
+    assert_int_equal(d.kind, S3_DESC_MOVE);
+    assert_int_equal(s3_desc_put_decode(&d, &p), -EBADMSG); /* nothing behind */
+    buf_adds(&b, STR("\x0a"
+                     "group1/old"
+                     "\0\0\0\0\0\0\0\x05"
+                     "record"));
+    assert_int_equal(s3_desc_decode(buf_str(&b), &d), 0);
+    assert_int_equal(s3_desc_put_decode(&d, &p), 0);
+    assert_true(str_eq(p.moved, STR("group1/old")) && p.instead == 5 && str_eq(p.record, STR("record")));
+    d.kind = S3_DESC_PUT; /* which names none */
+    assert_int_equal(s3_desc_put_decode(&d, &p), 0);
+    assert_null(p.moved.p);
+}
+
 static void what_is_written_is_the_latest_version(void **state)
 {
     (void)state;
@@ -87,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(descriptions_of_all_versions_are_read),
         cmocka_unit_test(a_version_that_names_no_index_is_not_anothers),
+        cmocka_unit_test(a_move_is_a_put_that_names_the_file_it_replaces),
         cmocka_unit_test(what_is_written_is_the_latest_version),
         cmocka_unit_test(other_versions_and_kinds_are_refused),
     };
