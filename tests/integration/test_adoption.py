@@ -88,11 +88,15 @@ class Adopted:
         for m in range(1, members + 1):
             self.files, self.meta = fill(self.cluster.folder / f"g1m{m}", "127.0.1.1", random.Random(7), store=".")
         self.appenders = [name for i, name in enumerate(self.files) if i % 10 == 9]
-        self.cluster.start()
-        self.s3 = self.cluster.boto3()
-        self.s3.create_bucket(Bucket="old-files")
 
     def __enter__(self):
+        try:
+            self.cluster.start()
+            self.s3 = self.cluster.boto3()
+            self.s3.create_bucket(Bucket="old-files")
+        except BaseException:
+            self.cluster.remove()
+            raise
         return self
 
     def __exit__(self, *exc):
