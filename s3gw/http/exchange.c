@@ -28,13 +28,8 @@ enum {
     DRAIN_MAX = 16 * 1024 * 1024, /* a refused body up to this is read away, so that the connection
                                      and the answer survive; beyond, the connection is closed */
     FIRST_BYTES = 4096 - 512,     /* of the request's arena; as much as most requests need */
-    SPARES = 16,                  /* blocks a thread has room for, ... */
+    SPARES = 16,                  /* blocks a thread keeps, ... */
     SPARE_BODY_MAX = 16 * 1024,   /* ... each with a body of this many bytes at most */
-#ifdef __SANITIZE_ADDRESS__
-    SPARES_KEPT = 0, /* it shall see who uses a request too late */
-#else
-    SPARES_KEPT = SPARES,
-#endif
 };
 
 /* ---- memory ---- */
@@ -87,6 +82,16 @@ static struct exchange_block *block_take(void)
     return b;
 }
 
+/* The address sanitizer shall see who uses a request too late. */
+static bool keeps_spares(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return false;
+#else
+    return true;
+#endif
+}
+
 static void block_give(struct exchange_block *b)
 {
     if (!spares) {
@@ -97,7 +102,7 @@ static void block_give(struct exchange_block *b)
             spares = NULL;
         }
     }
-    if (spares && spares->n < SPARES_KEPT)
+    if (spares && keeps_spares() && spares->n < SPARES)
         spares->blocks[spares->n++] = b;
     else
         block_free(b);
