@@ -11,7 +11,8 @@
 #include "dfscore/net/peer.h"
 
 struct sto_line {
-    int (*open)(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, struct dfs_peer **ret);
+    int (*open)(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
+                struct dfs_peer **ret);
     void (*free)(struct dfs_peer **pp);
     bool (*broken)(const struct dfs_peer *p);
     void (*timeout)(struct dfs_peer *p, uint64_t timeout_ms);

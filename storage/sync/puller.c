@@ -172,8 +172,16 @@ int sto_puller_meta(struct sto_puller *p, struct str name)
     return r == -ENOENT ? 0 : r;
 }
 
+static bool have_meta(struct sto_puller *p, struct str name)
+{
+    buf_reset(&p->rsp);
+    return sto_meta_get(p->o.store, name, &p->rsp) == 0;
+}
+
+typedef int name_fn(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size, int64_t time_s);
+
 /* flags: whose it is, STO_NATIVE or 0 */
-static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s)
+static int fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s, name_fn *as)
 {
     struct dfs_logical at;
     struct dfs_fileid id;
@@ -189,8 +197,13 @@ static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int
         return r;
     r = sto_puller_file(p, name, f, &size);
     if (r == 0)
-        r = sto_replica_file(p->o.store, &f, name, size, time_s);
+        r = as(p->o.store, &f, name, size, time_s);
     return r < 0 ? r : sto_puller_meta(p, name);
+}
+
+static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s)
+{
+    return fetch_and_name(p, name, flags, time_s, sto_replica_file);
 }
 
 static bool have_whole(struct sto_puller *p, struct str name)
@@ -294,12 +307,27 @@ static int resize(struct sto_puller *p, const struct sto_entry *e)
     return r < 0 || there <= to ? r : copy_range(p, e->name, to, there - to, e->time_s);
 }
 
+/*
+ * What was changed before the rename and not taken by then could not be had under the old name any more. A new
+ * name says what the content is; an old one, given back, does not.
+ */
 static int rename_file(struct sto_puller *p, const struct sto_entry *e)
 {
+    struct dfs_fileid id;
+    if (dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_APPENDER) {
+        int back = sto_replica_rename(p->o.store, e->extra, e->name);
+        return back < 0 && back != -ENOENT && back != -EEXIST
+                   ? back
+                   : fetch_whole(p, e->name, STO_NATIVE, e->time_s);
+    }
     int r = sto_replica_rename(p->o.store, e->extra, e->name);
-    if (r == -ENOENT)
-        return need_whole(p, e->name, STO_NATIVE, e->time_s);
-    return r == -EEXIST ? sto_replica_owner(p->o.store, e->name, STO_NATIVE) : r;
+    if (r == -EEXIST)
+        r = sto_replica_owner(p->o.store, e->name, STO_NATIVE);
+    if (r == 0)
+        r = sto_verify(p->o.store, e->name);
+    if (r == -ENOENT || r == -EBADMSG)
+        return fetch_whole(p, e->name, STO_NATIVE, e->time_s);
+    return r < 0 ? r : sto_puller_meta(p, e->name);
 }
 
 static int link_file(struct sto_puller *p, const struct sto_entry *e)
@@ -312,10 +340,11 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
     r = sto_replica_link(p->o.store, e->name, e->extra);
     if (r != -ENOENT)
         return r;
-    /* The target may come from another server's log, whose record will say whose it is. Gateways have no appenders. */
+    /* The target may come from another server's log, whose record will say whose it is, or has just said it on
+       another thread. Gateways have no appenders. */
     struct dfs_fileid id;
     bool appender = dfs_filename_parse(e->extra, &id) == 0 && id.kind == DFS_FILE_APPENDER;
-    r = fetch_whole(p, e->extra, appender ? STO_NATIVE : 0, e->time_s);
+    r = fetch_and_name(p, e->extra, appender ? STO_NATIVE : 0, e->time_s, sto_replica_file_unless);
     return r < 0 ? r : sto_replica_link(p->o.store, e->name, e->extra);
 }
 
@@ -341,8 +370,8 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
     case 'C':
         if (!packed)
             return need_whole(p, e->name, e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0, e->time_s);
-        /* Its metadata's own entry may have been swept away before we came. */
-        return p->first_time && e->kind == DFS_SCAN_NATIVE ? sto_puller_meta(p, e->name) : 0;
+        /* Its metadata's own entry may have been swept away before we came; or have come already, from a newer log. */
+        return p->first_time && e->kind == DFS_SCAN_NATIVE && !have_meta(p, e->name) ? sto_puller_meta(p, e->name) : 0;
     case 'D':
         return delete_file(p, e->name);
     case 'A':

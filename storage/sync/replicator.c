@@ -9,8 +9,8 @@
 #include "storage/sync/state.h"
 
 enum {
-    RELIST_MS = 3000,    /* a peer's list of logs is asked again */
-    POLL_MS = 1000,      /* we wait this long at the peer for news */
+    RELIST_MS = 3000, /* a peer's list of logs is asked again */
+    POLL_MS = 1000,   /* we wait this long at the peer for news */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000,
     CLAIMS_A_PATH = 2 * DFS_SERVERS_MAX,
@@ -24,7 +24,7 @@ struct sto_replicator {
     struct sto_puller *puller; /* under s->lock while set or cleared */
     atomic_bool caught_up;     /* since our start, at least once */
     unsigned failures;
-    uint64_t relist_ms;        /* monotonic: when the peer's logs are listed again */
+    uint64_t relist_ms; /* monotonic: when the peer's logs are listed again */
     struct sto_log_info logs[STO_LOGS_MAX];
     struct sto_log_info own[STO_PATHS_MAX]; /* the peer's own log of each path */
 };
@@ -124,7 +124,8 @@ static bool wanted(struct sto_replicator *r, unsigned path, const struct sto_log
     return log->own || found < 0 || here.end < log->end;
 }
 
-static int take(struct sto_replicator *r, unsigned path, const struct sto_log_info *log, bool *moved)
+static int take(struct sto_replicator *r, unsigned path, const struct sto_log_info *log,
+                bool *moved)
 {
     struct sto_pull_result got;
     do {

@@ -21,15 +21,15 @@ struct sto_replicators;
 struct sto_replicator;
 
 struct sto_sync_options {
-    struct sto_store *store;         /* all of these outlive the sync */
+    struct sto_store *store; /* all of these outlive the sync */
     struct sto_mirrors *mirrors;
     struct sto_members *members;
     struct sto_followers *followers;
     const char *group;
     const char *own_id;
     struct dfs_peer_opts net;
-    const struct sto_line *line;     /* NULL: sto_line_tcp */
-    uint64_t wait_ms;                /* pause of a replicator with several logs that has everything */
+    const struct sto_line *line; /* NULL: sto_line_tcp */
+    uint64_t wait_ms;            /* pause of a replicator with several logs that has everything */
     /* Every member in service has been caught up with. Said again now and then: trackers may only now be
        ready to hear it. */
     void (*caught_up)(void *arg);

@@ -5,7 +5,8 @@
 #include "dfscore/wire/messages.h"
 
 /* How far the asker says it is. */
-static void note(const struct sto_source *s, const struct sto_patience *p, const struct sto_pull *pull)
+static void note(const struct sto_source *s, const struct sto_patience *p,
+                 const struct sto_pull *pull)
 {
     sto_followers_note(s->followers, p->asker, pull->path, pull->id, pull->position);
     sto_copies_heard(s->copies, pull->path);
@@ -85,7 +86,8 @@ bool sto_source_any_grown(const struct sto_source *s, const struct sto_pull *pul
     return false;
 }
 
-int sto_source_pull(const struct sto_source *s, const struct sto_pull *pull, struct buf *out, bool *nothing)
+int sto_source_pull(const struct sto_source *s, const struct sto_pull *pull, struct buf *out,
+                    bool *nothing)
 {
     struct sto_range range;
     char head[STO_PULL_HEAD] = {0};

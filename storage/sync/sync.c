@@ -26,7 +26,8 @@ static void pause_ms(struct sto_sync *s, uint64_t ms)
 {
     uint64_t until = dfs_mono_ms() + ms, now;
     while (!sto_replicators_stopping(s->set) && (now = dfs_mono_ms()) < until)
-        sto_members_wait(s->members, sto_members_version(s->members), MIN(until - now, (uint64_t)STO_LOOK_MS));
+        sto_members_wait(s->members, sto_members_version(s->members),
+                         MIN(until - now, (uint64_t)STO_LOOK_MS));
 }
 
 static void *replicate(void *arg)

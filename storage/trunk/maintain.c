@@ -194,6 +194,8 @@ static int is_dead(struct sweep *s, struct sto_walk *w, const struct sto_rec *re
                       (rec->kind == STO_REC_CHANGE && (rec->op == 'R' || rec->op == 'L'));
     if (names_file) {
         struct sto_body body;
+        if (rec->op == 'R' && rec->position >= s->forget)
+            return 0; /* some member still has the file under its old name */
         int r = sto_walk_body(w, rec, false, &body);
         if (r == -EBADMSG)
             return 0;

@@ -39,7 +39,7 @@ static int replace(struct sto_path *p, int fd, const char *path)
     return r;
 }
 
-static int name_file(struct sto_path *p, int fd, const struct dfs_logical *at)
+static int name_file(struct sto_path *p, int fd, const struct dfs_logical *at, bool over)
 {
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "", path);
@@ -51,12 +51,12 @@ static int name_file(struct sto_path *p, int fd, const struct dfs_logical *at)
             r = sto_tmp_link(&p->dir, &t, path);
     }
     if (r == -EEXIST)
-        r = replace(p, fd, path);
+        r = over ? replace(p, fd, path) : 0;
     return r < 0 ? r : sto_dir_sync(&p->dir, at->high, at->low);
 }
 
-int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
-                     int64_t time_s)
+static int take_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
+                     int64_t time_s, bool over)
 {
     AUTO(sto_file_free) struct sto_file *f = TAKE(*fp);
     struct dfs_logical at;
@@ -78,7 +78,19 @@ int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name,
         r = -errno;
     if (r == 0)
         r = sto_log_pass_deletion(&p->log, name);
-    return r < 0 ? r : name_file(p, fd, &at);
+    return r < 0 ? r : name_file(p, fd, &at, over);
+}
+
+int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
+                     int64_t time_s)
+{
+    return take_file(s, fp, name, size, time_s, true);
+}
+
+int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
+                            int64_t time_s)
+{
+    return take_file(s, fp, name, size, time_s, false);
 }
 
 /* --- slots ---------------------------------------------------------------------------------------- */
@@ -170,9 +182,9 @@ int sto_replica_rename(struct sto_store *s, struct str from, struct str to)
         return r;
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, from);
     pthread_mutex_lock(m);
-    if (sto_file_exists(s, to) == 0)
-        return -EEXIST;
     r = sto_file_exists(s, from);
+    if (r == -ENOENT && sto_file_exists(s, to) == 0)
+        return -EEXIST;
     if (r == 0)
         r = sto_dir_make(&p->dir, at.high, at.low);
     struct sto_body body = {.name = to, .extra = from};
@@ -258,6 +270,5 @@ int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
         return r;
     if (p->dir.io->unlinkat(p->dir.root, path, 0) < 0)
         return errno == ENOENT ? 0 : -errno;
-    sto_log_note_unlink(&p->log, at.high, at.low);
-    return 0;
+    return sto_dir_sync(&p->dir, at.high, at.low); /* no record of ours would do it again */
 }

@@ -19,6 +19,9 @@
  */
 int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
                      int64_t time_s) MUST_CHECK;
+/* The same, but a file of that name stays as it is: 0 also then. */
+int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
+                            int64_t time_s) MUST_CHECK;
 
 /*
  * A plain file that came before its record: make it the gateway's or, with STO_NATIVE in @flags, the clients'
@@ -36,7 +39,7 @@ int sto_replica_slot(struct sto_store *s, struct str name, struct str data) MUST
 /* 0, also when the link exists. -ENOENT: no target. */
 int sto_replica_link(struct sto_store *s, struct str name, struct str target) MUST_CHECK;
 
-/* -EEXIST: @to is there; -ENOENT: @from is not. Metadata goes along. */
+/* -EEXIST: done already, @to is there and @from is not; -ENOENT: neither is. Metadata goes along. */
 int sto_replica_rename(struct sto_store *s, struct str from, struct str to) MUST_CHECK;
 
 /* Overwrite or extend a plain file; @offset at most its size, else -EINVAL. @time_s as above. */

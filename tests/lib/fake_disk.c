@@ -46,6 +46,7 @@ static struct {
     unsigned fail_mask, fail_in, fail_more;
     int fail_err;
     bool short_writes, crashed;
+    bool kill;                /* the crash to come loses nothing */
     unsigned crash_at;
     pthread_t test;           /* only its calls crash: the hook reads what that thread owns */
     char from[PATH], to[PATH];
@@ -148,6 +149,24 @@ static void forget(bool (*which)(const struct undo *u, ino_t ino), ino_t ino)
     }
 }
 
+void fake_disk_leave(const char *folder)
+{
+    size_t n = strlen(folder);
+    pthread_mutex_lock(&g.lock);
+    for (struct undo **at = &g.undos; *at;) {
+        struct undo *u = *at;
+        if (u->kind == UNDO_BYTES || strncmp(u->name, folder, n) != 0 || u->name[n] != '/') {
+            at = &u->older;
+            continue;
+        }
+        *at = u->older;
+        dfs_close_fd(&u->saved);
+        dfs_close_fd(&u->moved);
+        free(u);
+    }
+    pthread_mutex_unlock(&g.lock);
+}
+
 void fake_disk_start(uint64_t seed)
 {
     forget(NULL, 0);
@@ -210,15 +229,26 @@ void fake_disk_short_writes(bool on)
     g.short_writes = on;
 }
 
-void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg)
+static void crash_at(bool kill, unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg)
 {
     pthread_mutex_lock(&g.lock);
-    g.crash_at = g.calls + nth;
+    g.kill = kill;
+    g.crash_at = nth ? g.calls + nth : 0;
     (void)snprintf(g.from, sizeof(g.from), "%s", from);
     (void)snprintf(g.to, sizeof(g.to), "%s", to);
     g.hook = hook;
     g.arg = arg;
     pthread_mutex_unlock(&g.lock);
+}
+
+void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg)
+{
+    crash_at(false, nth, from, to, hook, arg);
+}
+
+void fake_disk_kill_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg)
+{
+    crash_at(true, nth, from, to, hook, arg);
 }
 
 unsigned fake_disk_calls(void)
@@ -257,6 +287,8 @@ static void copy_bytes(int in, int out)
 
 static void undo_bytes(int fd, ino_t ino)
 {
+    if (g.kill)
+        return;
     for (struct undo *u = g.undos; u; u = u->older) {
         if (u->kind != UNDO_BYTES || u->ino != ino)
             continue;
@@ -271,10 +303,38 @@ static void undo_bytes(int fd, ino_t ino)
 
 static bool link_lost(const char *path)
 {
+    if (g.kill)
+        return false;
     for (struct undo *u = g.undos; u; u = u->older)
         if (u->kind == UNDO_LINK && strcmp(u->name, path) == 0)
             return lost(u, 0);
     return false;
+}
+
+/* Links across store paths are absolute: they go to the image's. */
+static void copy_link(const char *from, const char *to)
+{
+    char text[2 * PATH], moved[3 * PATH];
+    ssize_t n = readlink(from, text, sizeof(text) - 1);
+    ASSERT(n > 0);
+    text[n] = '\0';
+    size_t root = strlen(g.from);
+    bool inside = strncmp(text, g.from, root) == 0;
+    (void)snprintf(moved, sizeof(moved), "%s%s", inside ? g.to : "", inside ? text + root : text);
+    ASSERT(symlink(moved, to) == 0);
+}
+
+/* Mode and times too: they say whose a file is, and of when. */
+static void copy_file(const char *from, const char *to, const struct stat *st)
+{
+    int in = open(from, O_RDONLY), out = open(to, O_RDWR | O_CREAT | O_EXCL, 0644);
+    ASSERT(in >= 0 && out >= 0);
+    copy_bytes(in, out);
+    undo_bytes(out, st->st_ino);
+    const struct timespec times[2] = {st->st_atim, st->st_mtim};
+    ASSERT(fchmod(out, st->st_mode & 07777) == 0 && futimens(out, times) == 0);
+    close(in);
+    close(out);
 }
 
 static void copy_tree(const char *from, const char *to)
@@ -293,13 +353,10 @@ static void copy_tree(const char *from, const char *to)
         ASSERT(lstat(a, &st) == 0);
         if (S_ISDIR(st.st_mode)) {
             copy_tree(a, b);
+        } else if (S_ISLNK(st.st_mode)) {
+            copy_link(a, b);
         } else if (S_ISREG(st.st_mode) && !link_lost(a)) {
-            int in = open(a, O_RDONLY), out = open(b, O_RDWR | O_CREAT | O_EXCL, 0644);
-            ASSERT(in >= 0 && out >= 0);
-            copy_bytes(in, out);
-            undo_bytes(out, st.st_ino);
-            close(in);
-            close(out);
+            copy_file(a, b, &st);
         }
     }
     closedir(d);
@@ -321,6 +378,7 @@ static void bring_back(const char *path, int fd, int flags)
     copy_bytes(fd, out);
     ASSERT(fstat(fd, &st) == 0);
     undo_bytes(out, st.st_ino);
+    ASSERT(fchmod(out, st.st_mode & 07777) == 0);
     close(out);
 }
 
@@ -354,7 +412,8 @@ static bool before(unsigned kind)
     if (g.crash_at && g.calls >= g.crash_at && pthread_equal(g.test, pthread_self())) {
         g.crash_at = 0;
         copy_tree(g.from, g.to);
-        undo_names();
+        if (!g.kill)
+            undo_names();
         g.crashed = true;
         g.hook(g.arg);
     }
@@ -374,6 +433,19 @@ static bool before(unsigned kind)
 
 /* ---- the calls ---- */
 
+/* Also of a file that is open for writing only. */
+static void read_old(int fd, uint8_t *to, size_t n, off_t at)
+{
+    char self[64];
+    (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    ssize_t got = pread(fd, to, n, at);
+    if (got < 0) {
+        AUTO(dfs_close_fd) int readable = open(self, O_RDONLY | O_CLOEXEC);
+        got = pread(readable, to, n, at);
+    }
+    ASSERT(got >= 0);
+}
+
 static void remember_bytes(int fd, size_t n, off_t at)
 {
     struct stat st;
@@ -383,7 +455,8 @@ static void remember_bytes(int fd, size_t n, off_t at)
     u->at = at;
     u->n = n;
     u->old = calloc(1, n + 1);
-    ASSERT(u->old && pread(fd, u->old, n, at) >= 0);
+    ASSERT(u->old);
+    read_old(fd, u->old, n, at);
     remember(u);
 }
 

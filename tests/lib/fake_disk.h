@@ -9,7 +9,7 @@
  * Bytes whose sync failed stay at risk until something is written over them and synced, and each
  * descriptor that was open then is told the error once, as in Linux.
  * It is stricter than a disk: of two unsynced writes to one sector it may lose the older alone. It does
- * not lose sizes, holes and new directories. What is lost depends on the seed alone, so a test in one
+ * not lose sizes, holes, symbolic links and new directories. What is lost depends on the seed alone, so a test in one
  * thread repeats exactly. One at a time in a process; calls may come from any thread.
  */
 #ifndef TEST_FAKE_DISK_H
@@ -34,10 +34,14 @@ void fake_disk_short_writes(bool on);
 /*
  * At the @nth changing call from now, or the first after it that the starting thread makes: copy @from
  * to @to as a power failure then would have left it, and run @hook. The process goes on as if nothing
- * had been.
+ * had been. 0: not at all, any more.
  */
 void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg),
                         void *arg);
+/* The same for kill -9, which loses nothing that was written. */
+void fake_disk_kill_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg);
+/* What has not been synced below @folder is of no interest any more: the folder will not be used again. */
+void fake_disk_leave(const char *folder);
 /*
  * Before one in @one_in changing calls of the starting thread, run @fn, as if another thread had had its
  * turn there. Its own calls are not interrupted again. 0: no more.
