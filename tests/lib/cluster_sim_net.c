@@ -115,6 +115,8 @@ static int serve_download(struct wire *w, struct str body)
         return -EINVAL;
     uint64_t left = v.size - m.offset;
     size_t n = (size_t)(m.count == 0 || m.count > left ? left : m.count);
+    if (n == 0)
+        return 0;
     char *to = buf_room(&w->out, n);
     if (!to || pread(fd, to, n, (off_t)(v.offset + m.offset)) != (ssize_t)n)
         return -EIO;
