@@ -13,7 +13,6 @@
 enum {
     ENTRIES_A_FRAME = 500,
     FRAME_MAX = 16 * 1024 * 1024,
-    SAY_MS = 10 * 1000,
 };
 
 /* --- rows --- */
@@ -378,19 +377,17 @@ static int read_position(struct s3_rebuild *b, const struct s3_log *log, uint64_
     return in.bad ? -EBADMSG : 0;
 }
 
-static void say_progress(const struct reading *p, uint64_t *said_ms)
+static void say_progress(const struct reading *p)
 {
-    uint64_t now = dfs_mono_ms();
-    if (now - *said_ms < SAY_MS)
-        return;
-    *said_ms = now;
-    dfs_log(LOG_INFO, "rebuild.reading", KV_Z("log", p->log->name), KV_U64("path", p->log->path),
-            KV_U64("position", p->behind), KV_U64("entries", p->b->counts->entries));
+    if (s3_rebuild_line_due(p->b))
+        dfs_log(LOG_INFO, "rebuild.reading", KV_Z("log", p->log->name), KV_U64("path", p->log->path),
+                KV_U64("position", p->behind), KV_U64("end", p->log->end),
+                KV_U64("entries", p->b->counts->entries));
 }
 
 static int read_log(struct s3_rebuild *b, const struct s3_log *log)
 {
-    uint64_t said_ms = dfs_mono_ms(), position;
+    uint64_t position;
     int r = read_position(b, log, &position);
     for (bool end = false; r == 0 && !end;) {
         AUTO(arena_fini) struct arena a;
@@ -404,7 +401,7 @@ static int read_log(struct s3_rebuild *b, const struct s3_log *log)
         p.behind = position;
         if (r == 0)
             r = s3_index_update(b->gw->index, keep_frame, &p);
-        say_progress(&p, &said_ms);
+        say_progress(&p);
     }
     return r;
 }
@@ -426,7 +423,7 @@ static int read_logs(struct s3_rebuild *b)
 int s3_rebuild(struct s3_gw *gw, struct s3_rebuild_counts *ret)
 {
     *ret = (struct s3_rebuild_counts){0};
-    struct s3_rebuild b = {.gw = gw, .counts = ret};
+    struct s3_rebuild b = {.gw = gw, .counts = ret, .said_ms = dfs_mono_ms()};
     int r = get_at(gw, &b.at);
     if (r == -ENOENT)
         r = 0;

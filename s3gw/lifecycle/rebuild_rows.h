@@ -4,6 +4,7 @@
 #ifndef S3_REBUILD_ROWS_H
 #define S3_REBUILD_ROWS_H
 
+#include "dfscore/base/clock.h"
 #include "s3gw/index/rows.h"
 #include "s3gw/lifecycle/note.h"
 #include "s3gw/lifecycle/rebuild.h"
@@ -45,7 +46,19 @@ struct s3_rebuild {
     struct s3_gw *gw;
     struct s3_rebuild_counts *counts;
     struct s3_rebuild_at at;
+    uint64_t said_ms; /* monotonic */
 };
+
+/* Millions of rows take minutes: is a line on how far it is due? */
+static inline bool s3_rebuild_line_due(struct s3_rebuild *b)
+{
+    enum { EVERY_MS = 10 * 1000 };
+    uint64_t now = dfs_mono_ms();
+    bool due = now - b->said_ms >= EVERY_MS;
+    if (due)
+        b->said_ms = now;
+    return due;
+}
 
 static inline void s3_rebuild_row(struct s3_row_key *k, char kind)
 {
