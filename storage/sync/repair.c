@@ -35,6 +35,7 @@ struct job {
     bool undeleted; /* it is to be deleted when it is back */
     bool told;      /* that it is damaged: logged and counted */
     bool alone;     /* that nobody has it right: logged */
+    bool again;     /* somebody met it while it was at work; under the lock */
     unsigned tries;
     uint64_t due_ms; /* monotonic */
     bool watching;
@@ -51,7 +52,7 @@ struct sto_repair {
     pthread_cond_t wake;  /* monotonic clock */
     bool stop;
     struct job *jobs;          /* owned */
-    const struct job *now;     /* at work, and not among the jobs */
+    struct job *now;     /* at work, and not among the jobs */
     struct sto_puller *puller; /* the thread's, while it asks */
     size_t count;              /* now included */
     struct sto_repair_counts counts;
@@ -68,9 +69,11 @@ static bool same(const struct job *a, const struct job *b)
 }
 
 /* Lock held. */
-static bool is_known(const struct sto_repair *r, const struct job *j)
+static bool is_known(struct sto_repair *r, const struct job *j)
 {
     bool found = r->now && same(r->now, j);
+    if (found) /* what is being done about it may have begun before that */
+        r->now->again = true;
     for (const struct job *k = r->jobs; k && !found; k = k->next)
         found = same(k, j);
     return found;
@@ -491,6 +494,13 @@ static void *work(void *arg)
         bool done = mend(r, j);
         pthread_mutex_lock(&r->lock);
         r->now = NULL;
+        if (done && j->again) {
+            j->missing = false;
+            j->tries = 0;
+            j->due_ms = dfs_mono_ms();
+            done = false;
+        }
+        j->again = false;
         if (done) {
             r->count--;
         } else {
