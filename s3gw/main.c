@@ -18,10 +18,18 @@ static const char help[] =
     "\n"
     "s3gw COMMAND --help says more. Exit status: 0 done, 1 failed, 2 used wrongly.\n";
 
+/* Commands that are one word take no others. */
+static bool alone(int argc, char **argv)
+{
+    if (argc > 1)
+        fprintf(stderr, "s3gw %s: what is '%s'? (see s3gw --help)\n", argv[0], argv[1]);
+    return argc <= 1;
+}
+
 static int print_config(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    if (!alone(argc, argv))
+        return 2;
     AUTO(buf_free) struct buf text = BUF(1 << 20);
     dfs_conf_print(s3gw_conf_rows, s3gw_conf_n, &text);
     if (buf_err(&text))
@@ -31,8 +39,8 @@ static int print_config(int argc, char **argv)
 
 static int print_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    if (!alone(argc, argv))
+        return 2;
     return printf("s3gw %s\n", dfs_version()) < 0;
 }
 

@@ -606,7 +606,10 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--print-config") == 0)
         return print_config();
     if (argc != 2 || argv[1][0] == '-') {
-        fputs("usage: dfs_storaged CONF (--help tells more)\n", stderr);
+        if (argc < 2)
+            fputs("dfs_storaged: CONF is needed (see dfs_storaged --help)\n", stderr);
+        else
+            fprintf(stderr, "dfs_storaged: what is '%s'? (see dfs_storaged --help)\n", argv[argc - 1]);
         return EXIT_USAGE;
     }
     signal(SIGPIPE, SIG_IGN);

@@ -442,7 +442,7 @@ static int run(struct tracker *t)
     return r < 0 ? failure : EXIT_SUCCESS;
 }
 
-static int usage(FILE *to, int status)
+static void print_help(void)
 {
     fputs(
         "usage: dfs_trackerd [--daemon] CONF\n"
@@ -452,8 +452,16 @@ static int usage(FILE *to, int status)
         "Prints \"ready port=N\" when it serves. SIGTERM stops it, SIGHUP reopens the log and "
         "reads\n"
         "the settings again that can change while it runs.\n",
-        to);
-    return status;
+        stdout);
+}
+
+static int misused(const char *word)
+{
+    if (word)
+        fprintf(stderr, "dfs_trackerd: what is '%s'? (see dfs_trackerd --help)\n", word);
+    else
+        fputs("dfs_trackerd: CONF is needed (see dfs_trackerd --help)\n", stderr);
+    return EXIT_USAGE;
 }
 
 static int print_config(void)
@@ -468,12 +476,12 @@ static int print_config(void)
 int main(int argc, char **argv)
 {
     struct tracker t = {.ids = {NULL, 0}};
-    bool daemonize = argc > 2 && strcmp(argv[1], "--daemon") == 0;
-    const char *arg = argc == 2 ? argv[1] : argc == 3 && daemonize ? argv[2] : NULL;
-    if (!arg)
-        return usage(stderr, EXIT_USAGE);
+    bool daemonize = argc > 1 && strcmp(argv[1], "--daemon") == 0;
+    const char *arg = argc > 1 + daemonize ? argv[1 + daemonize] : NULL;
+    if (!arg || argc > 2 + daemonize)
+        return misused(arg ? argv[argc - 1] : NULL);
     if (strcmp(arg, "--help") == 0)
-        return usage(stdout, EXIT_SUCCESS);
+        return print_help(), EXIT_SUCCESS;
     if (strcmp(arg, "--print-config") == 0)
         return print_config();
     if (strcmp(arg, "--version") == 0) {
@@ -481,7 +489,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (arg[0] == '-')
-        return usage(stderr, EXIT_USAGE);
+        return misused(arg);
     if (daemonize && daemon(1, 1) < 0) {
         perror("dfs_trackerd: daemon");
         return EXIT_FAILURE;

@@ -70,7 +70,7 @@ static void help(void)
            "  --help, --version\n\nCommands:\n");
     for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
         printf("  %-17s %-19s %s\n", subcommands[i].name, subcommands[i].args, subcommands[i].help);
-    printf("\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 not healthy or not safe.\n");
+    printf("\nExit status: 0 done, 1 failed, 2 used wrongly, 3 not healthy or not safe.\n");
 }
 
 struct settings {
@@ -179,8 +179,7 @@ static int one_option(int opt, struct cli *c, struct settings *s)
         printf("dfs %s, protocol %s\n", dfs_version(), DFS_PROTOCOL_VERSION);
         return -1;
     default:
-        fprintf(stderr, "dfs: dfs --help shows how\n"); /* getopt has said what is wrong */
-        return 2;
+        return 2; /* getopt has said what is wrong */
     }
 }
 
@@ -193,7 +192,7 @@ static int load_config(struct settings *s)
                                        &s->conf, &err);
     if (r < 0) {
         fprintf(stderr, "dfs: " STR_F "\n", STR_A(buf_str(&err)));
-        return 1;
+        return 2;
     }
     for (size_t i = 0; i < s->conf.trackers.n; i++) {
         int code = add_tracker(s, s->conf.trackers.v[i]);
@@ -277,6 +276,8 @@ int main(int argc, char **argv)
     struct cli c = {.out = BUF(OUT_MAX)};
     struct settings s = {0};
     int opt, code = 0;
+    if (argc > 0)
+        argv[0] = "dfs"; /* the name getopt's messages begin with */
     signal(SIGPIPE, SIG_IGN);
     while (code == 0 && (opt = getopt_long(argc, argv, "", options, NULL)) != -1)
         code = one_option(opt, &c, &s);

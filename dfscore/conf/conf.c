@@ -407,7 +407,7 @@ static int one_line(struct parser *p, struct str line, struct str *section)
         return 0;
     }
     struct str key, value;
-    if (!str_cut(line, '=', &key, &value)) {
+    if (!str_cut(line, '=', &key, &value) || str_trim(key).n == 0) {
         buf_reset(p->err);
         buf_addf(p->err, "%s:%u: " STR_F ": must be key = value", p->file, p->line,
                  STR_A(str_head(line, 60)));

@@ -159,6 +159,22 @@ static int words_of(const struct verb *v)
     return n;
 }
 
+/* "user create ID": what the verb takes, in a line. */
+static void wrong_words(const struct verb *v)
+{
+    fputs("s3gw admin: wrong number of words:", stderr);
+    for (size_t i = 0; i < ARRAY_LEN(v->words) && v->words[i]; i++)
+        fprintf(stderr, " %s", v->words[i]);
+    for (int i = 0; i < words_of(v); i++) {
+        const char *name = v->args[i];
+        if (*name == '?')
+            fprintf(stderr, " [%s]", name + 1);
+        else
+            fprintf(stderr, " <%s>", *name == '@' ? "file" : name);
+    }
+    fputs(" (see s3gw admin --help)\n", stderr);
+}
+
 /* Positional arguments into fields; false, and a line that says why, when there are too few or too
  * many, or a file cannot be read. */
 static bool take_words(const struct verb *v, char **words, int n, json_t *request)
@@ -178,7 +194,7 @@ static bool take_words(const struct verb *v, char **words, int n, json_t *reques
     }
     bool all = at == n && at >= wanted - (wanted > 0 && *v->args[0] == '?');
     if (!all)
-        fprintf(stderr, "s3gw admin: wrong number of words (see s3gw admin --help)\n");
+        wrong_words(v);
     return all;
 }
 
@@ -408,8 +424,11 @@ static int parse(int argc, char **argv, struct asked *a)
     }
     int used = 0;
     const struct verb *v = find_verb(argv + optind, argc - optind, &used);
-    if (!v)
-        fprintf(stderr, "s3gw admin: unknown command (see s3gw admin --help)\n");
+    if (!v && optind == argc)
+        fputs("s3gw admin: a command is needed (see s3gw admin --help)\n", stderr);
+    else if (!v)
+        fprintf(stderr, "s3gw admin: unknown command '%s%s%s' (see s3gw admin --help)\n", argv[optind],
+                optind + 1 < argc ? " " : "", optind + 1 < argc ? argv[optind + 1] : "");
     if (!v || !take_words(v, argv + optind + used, argc - optind - used, a->request))
         return USAGE;
     char verb[32];

@@ -37,8 +37,12 @@ def test_help_and_version_go_to_standard_output(words):
     (["standalone", "--data", "/tmp/x", "extra"], "extra"),
     (["serve"], "--config FILE is needed"),
     (["admin", "status"], "--data DIR"),
-    (["admin", "--data", "/tmp/x", "user"], "unknown command"),
-    (["admin", "--data", "/tmp/x", "user", "create"], "wrong number of words"),
+    (["admin", "--data", "/tmp/x"], "a command is needed"),
+    (["admin", "--data", "/tmp/x", "user"], "unknown command 'user'"),
+    (["admin", "--data", "/tmp/x", "bucket", "made"], "unknown command 'bucket made'"),
+    (["admin", "--data", "/tmp/x", "user", "create"], "wrong number of words: user create <id>"),
+    (["print-config", "extra"], "what is 'extra'?"),
+    (["--version", "extra"], "what is 'extra'?"),
 ])
 def test_wrong_use_is_one_clear_line_and_status_2(words, says):
     done = s3gw(*words)
@@ -57,11 +61,21 @@ def test_a_configuration_mistake_names_file_line_key_and_values(tmp_path):
     assert f"{conf}:1" in s3gw("serve", "--config", conf).stderr
 
 
+@pytest.mark.parametrize("program", ["dfs_trackerd", "dfs_storaged", "dfs"])
+@pytest.mark.parametrize("words, says", [([], "is (needed|missing)"), (["--bogus"], "--bogus"),
+                                         (["one", "two"], "two|one"), (["--config"], "--config")])
+def test_wrong_use_of_the_others_is_one_line_too(program, words, says):
+    done = subprocess.run([*wrapper(), str(BUILD / program), *words], capture_output=True, text=True, timeout=60,
+                          env=sanitizer_env(dict(os.environ)))
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and line.startswith(f"{program}: ") and re.search(says, line), done
+
+
 @pytest.mark.parametrize("program", ["dfs_trackerd", "dfs_storaged"])
 def test_servers_name_themselves_file_line_and_key_with_status_2(tmp_path, program):
     conf = tmp_path / "d.conf"
     for text, says in (("port = many\n", f"{conf}:1: port = many"), ("\x01\x02", f"{conf}:1: not a line of text"),
-                       ("port = 1\n", f"{conf}: base_path is missing")):
+                       ("= 1\n", f"{conf}:1: = 1: must be key = value"), ("port = 1\n", f"{conf}: base_path is missing")):
         conf.write_text(text)
         done = subprocess.run([*wrapper(), str(BUILD / program), str(conf)], capture_output=True, text=True, timeout=60,
                               env=sanitizer_env(dict(os.environ)))
