@@ -12,6 +12,7 @@
 #include "s3gw/api/answer.h"
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
+#include "s3gw/api/encryption.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lock.h"
 #include "s3gw/api/notice.h"
@@ -379,6 +380,8 @@ enum s3err s3_h_complete_multipart_upload(struct s3_req *q)
     e = s3_upload_named(q, &c.upload);
     if (e == S3ERR_NO_SUCH_UPLOAD)
         return finished_before(q);
+    if (e == S3ERR_OK)
+        e = s3_encryption_check_upload(q, &c.upload.proto);
     int r = -EAGAIN;
     for (int i = 0; e == S3ERR_OK && r == -EAGAIN && i < TRIES;
          i++) { /* parts were replaced meanwhile */

@@ -27,11 +27,9 @@ enum s3err s3_cond_of_write(struct s3_req *q, struct s3_cond *ret)
 
 enum s3err s3_cond_of_delete(struct s3_req *q, struct s3_cond *ret)
 {
-    static const char *const lacking[] = {"If-None-Match", "x-amz-if-match-last-modified-time",
-                                          "x-amz-if-match-size"};
-    for (size_t i = 0; i < ARRAY_LEN(lacking); i++)
-        if (s3_req_header(q, str_c(lacking[i])).p)
-            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", str_c(lacking[i]));
+    static const struct str lacking = STR_INIT("If-None-Match");
+    if (s3_req_header(q, lacking).p)
+        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", lacking);
     enum s3err e = convert(q, ret);
     if (e == S3ERR_OK && ret->has_if_match && s3_req_has_param(q, STR("versionId")))
         return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("If-Match")); /* Differs: as AWS */
@@ -46,25 +44,6 @@ void s3_cond_if_match(struct str text, struct s3_cond *ret)
     *ret = (struct s3_cond){.has_if_match = true, .if_match_any = str_eq(text, STR("*"))};
     if (s3_etag_parse(text, &ret->if_match) < 0)
         ret->if_match = no_etag;
-}
-
-int s3_cond_judge(const struct s3_cond *c, const struct s3_object *current)
-{
-    if (c->if_none_match_any && current)
-        return -EEXIST;
-    if (c->if_seq && !(current && current->seq == c->if_seq))
-        return -ESTALE;
-    if (!c->has_if_match)
-        return 0;
-    if (!current)
-        return -ENOENT;
-    if (c->if_match_any)
-        return 0;
-    const struct s3_etag *list = c->if_match_n ? c->if_match_list : &c->if_match;
-    for (size_t i = 0; i < MAX(c->if_match_n, (size_t)1); i++)
-        if (s3_etag_eq(&list[i], &current->etag))
-            return 0;
-    return -ESTALE;
 }
 
 enum s3err s3_commit_error(struct s3_req *q, int r)

@@ -22,10 +22,6 @@ enum s3err s3_cond_of_delete(struct s3_req *q, struct s3_cond *ret);
 /* One ETag from outside (quotes optional, or *) as If-Match; never matches when it is no ETag. */
 void s3_cond_if_match(struct str text, struct s3_cond *ret);
 
-/* Would it hold against @current (NULL: none)? The errno of the commit, judged early to save
- * traffic; the commit judges again. */
-int s3_cond_judge(const struct s3_cond *c, const struct s3_object *current) MUST_CHECK;
-
 /* The errno of an update of a key (index/object.h) as error: PreconditionFailed with Condition,
  * NoSuchKey, NoSuchBucket, or what s3err_from_errno says. 0 is OK. */
 enum s3err s3_commit_error(struct s3_req *q, int r);

@@ -425,6 +425,14 @@ enum s3err s3_encryption_of_part(struct s3_req *q, const struct s3_object *proto
     return e;
 }
 
+enum s3err s3_encryption_check_upload(struct s3_req *q, const struct s3_object *proto)
+{
+    uint8_t *dek;
+    return mentions(q, STR(SSE "-customer-"))
+               ? s3_encryption_open(q, proto, S3_OPEN_UPLOAD, false, &dek)
+               : S3ERR_OK;
+}
+
 /* ---- appends ---- */
 
 /* Does the request ask for the encryption there is, or for nothing? */

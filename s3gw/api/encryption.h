@@ -57,6 +57,9 @@ enum s3err s3_encryption_open(struct s3_req *q, const struct s3_object *o, enum 
 enum s3err s3_encryption_of_part(struct s3_req *q, const struct s3_object *proto, uint32_t number,
                                  struct s3_seal *ret);
 
+/* Complete and ListParts need no key of the customer's, but one that is given must be the upload's. */
+enum s3err s3_encryption_check_upload(struct s3_req *q, const struct s3_object *proto);
+
 /*
  * For an append to @base: its data key, for stream @part, or nothing when it is not encrypted. Sets
  * q->seal, to @ret or NULL. *section: what the longer object says of its keys. EncryptionTypeMismatch:

@@ -194,6 +194,8 @@ enum s3err s3_h_list_parts(struct s3_req *q)
     struct parts_page p = {0};
     enum s3err e = s3_upload_named(q, &u);
     if (e == S3ERR_OK)
+        e = s3_encryption_check_upload(q, &u.proto);
+    if (e == S3ERR_OK)
         e = parts_page(q, &u, &p);
     if (e != S3ERR_OK)
         return e;

@@ -44,6 +44,16 @@ static enum s3err directive(struct s3_req *q, const char *name, bool *ret_replac
     return s3_err_arg(q, "Unknown directive; it is COPY or REPLACE", name, v);
 }
 
+/* Nothing here has annotations: to copy them and to leave them out is the same. */
+static enum s3err annotation_directive(struct s3_req *q)
+{
+    static const char name[] = "x-amz-object-annotation-directive";
+    struct str v = s3_req_option(q, str_c(name));
+    if (!v.p || str_eq(v, STR("COPY")) || str_eq(v, STR("EXCLUDE")))
+        return S3ERR_OK;
+    return s3_err_arg(q, "Unknown directive; it is COPY or EXCLUDE", name, v);
+}
+
 static enum s3err checksum_wanted(struct s3_req *q, enum s3_checksum_alg *ret)
 {
     struct str v = s3_req_option(q, STR("x-amz-checksum-algorithm"));
@@ -336,6 +346,8 @@ enum s3err s3_h_copy_object(struct s3_req *q)
         e = directive(q, "x-amz-metadata-directive", &c.replace_metadata);
     if (e == S3ERR_OK)
         e = directive(q, "x-amz-tagging-directive", &c.replace_tags);
+    if (e == S3ERR_OK)
+        e = annotation_directive(q);
     if (e == S3ERR_OK)
         e = checksum_wanted(q, &c.alg);
     int r = -EAGAIN;

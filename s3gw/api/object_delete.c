@@ -10,6 +10,7 @@
 #include "s3gw/api/lock.h"
 #include "s3gw/index/version.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/httpdate.h"
 #include "s3gw/core/names.h"
 #include "s3gw/policy/eval.h"
 #include "s3gw/xml/reader.h"
@@ -71,7 +72,25 @@ struct entry {
     char marker_id[S3_VERSION_ID_MAX];
 };
 
-static enum s3err parse_entry(const struct s3_node *n, struct entry *e)
+/* Differs: AWS knows these in directory buckets only, and calls them malformed elsewhere. */
+static enum s3err details_named(const struct s3_node *n, int64_t now_ms, struct s3_cond *c)
+{
+    struct str size = str_trim(s3_node_text(n, "Size")),
+               time = str_trim(s3_node_text(n, "LastModifiedTime"));
+    int64_t ms;
+    c->has_size = size.n > 0;
+    c->has_mtime = time.n > 0;
+    if (c->has_size && str_u64(size, UINT64_MAX, &c->size) < 0)
+        return S3ERR_MALFORMED_XML;
+    if (!c->has_mtime || s3_httpdate_parse(time, now_ms / 1000, &c->mtime_s) == 0)
+        return S3ERR_OK;
+    if (s3_isodate_parse(time, &ms) < 0)
+        return S3ERR_MALFORMED_XML;
+    c->mtime_s = ms / 1000;
+    return S3ERR_OK;
+}
+
+static enum s3err parse_entry(const struct s3_node *n, int64_t now_ms, struct entry *e)
 {
     *e = (struct entry){.key = s3_node_text(n, "Key"),
                         .version = s3_node_text(n, "VersionId"),
@@ -83,7 +102,7 @@ static enum s3err parse_entry(const struct s3_node *n, struct entry *e)
     struct str etag = s3_node_text(n, "ETag");
     if (etag.n > 0)
         s3_cond_if_match(etag, &e->cond);
-    return S3ERR_OK;
+    return details_named(n, now_ms, &e->cond);
 }
 
 static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *ret_n,
@@ -102,7 +121,7 @@ static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *re
     size_t i = 0;
     for (const struct s3_node *o = s3_node_child(root, "Object"); o;
          o = s3_node_find(o->next, "Object")) {
-        enum s3err e = parse_entry(o, &list[i++]);
+        enum s3err e = parse_entry(o, q->now_ms, &list[i++]);
         if (e != S3ERR_OK)
             return e;
     }

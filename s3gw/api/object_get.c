@@ -211,10 +211,8 @@ enum s3err s3_object_serve(struct s3_req *q, const struct s3_object *o, const ui
     *ret_r = 0;
     s3_resp_reset(q);
     enum s3err e = s3_precond_read(q, &o->etag, o->mtime_ms);
-    if (e == S3ERR_NOT_MODIFIED) {
-        s3_resp_etag(q, &o->etag);
-        s3_resp_time(q, "Last-Modified", o->mtime_ms);
-    }
+    if (e == S3ERR_NOT_MODIFIED)
+        s3_object_not_modified_headers(q, o);
     struct window w = {0};
     if (e == S3ERR_OK)
         e = window_of(q, o, &w);

@@ -20,20 +20,22 @@ enum { REDIRECT_MAX = 2048 }; /* User Guide, "Configuring a webpage redirect": 2
 
 static const struct str META = STR_INIT("x-amz-meta-");
 
-/* Kept with the object and given back. response: the query name that overrides it on reads. */
+/* Kept with the object and given back. response: the query name that overrides it on reads; fresh: a 304 has
+ * it too (RFC 9110, 15.4.5). */
 static const struct {
     struct str name;
     const char *answer;
     struct str response;
+    bool fresh;
 } system_headers[] = {
-    {STR_INIT("content-type"), "Content-Type", STR_INIT("response-content-type")},
-    {STR_INIT("cache-control"), "Cache-Control", STR_INIT("response-cache-control")},
+    {STR_INIT("content-type"), "Content-Type", STR_INIT("response-content-type"), false},
+    {STR_INIT("cache-control"), "Cache-Control", STR_INIT("response-cache-control"), true},
     {STR_INIT("content-disposition"), "Content-Disposition",
-     STR_INIT("response-content-disposition")},
-    {STR_INIT("content-encoding"), "Content-Encoding", STR_INIT("response-content-encoding")},
-    {STR_INIT("content-language"), "Content-Language", STR_INIT("response-content-language")},
-    {STR_INIT("expires"), "Expires", STR_INIT("response-expires")},
-    {STR_INIT("x-amz-website-redirect-location"), "x-amz-website-redirect-location", STR_INIT("")},
+     STR_INIT("response-content-disposition"), false},
+    {STR_INIT("content-encoding"), "Content-Encoding", STR_INIT("response-content-encoding"), false},
+    {STR_INIT("content-language"), "Content-Language", STR_INIT("response-content-language"), false},
+    {STR_INIT("expires"), "Expires", STR_INIT("response-expires"), true},
+    {STR_INIT("x-amz-website-redirect-location"), "x-amz-website-redirect-location", STR_INIT(""), false},
 };
 
 static enum s3err no_memory(void)
@@ -253,19 +255,35 @@ static struct str kept(const struct s3_object *o, struct str name)
     return STR_NULL;
 }
 
-static void system_headers_to(struct s3_req *q, const struct s3_object *o)
+/* Header @i as the answer has it; empty: it does not. */
+static struct str answered(const struct s3_req *q, const struct s3_object *o, size_t i)
+{
+    struct str v = STR_NULL;
+    if (q->nparams > 0 && system_headers[i].response.n)
+        v = s3_req_param(q, system_headers[i].response);
+    if (v.n == 0)
+        v = kept(o, system_headers[i].name);
+    return v.n == 0 && i == 0 ? STR("binary/octet-stream") : v;
+}
+
+static void system_headers_to(struct s3_req *q, const struct s3_object *o, bool fresh_only)
 {
     for (size_t i = 0; i < ARRAY_LEN(system_headers); i++) {
-        struct str v = STR_NULL;
-        if (q->nparams > 0 && system_headers[i].response.n)
-            v = s3_req_param(q, system_headers[i].response);
-        if (v.n == 0)
-            v = kept(o, system_headers[i].name);
-        if (v.n == 0 && i == 0)
-            v = STR("binary/octet-stream");
+        struct str v = fresh_only && !system_headers[i].fresh ? STR_NULL : answered(q, o, i);
         if (v.n > 0)
             s3_resp_header(q, system_headers[i].answer, v);
     }
+}
+
+void s3_object_not_modified_headers(struct s3_req *q, const struct s3_object *o)
+{
+    s3_resp_etag(q, &o->etag);
+    s3_resp_time(q, "Last-Modified", o->mtime_ms);
+    if (!q->bkt) /* a native file */
+        return;
+    system_headers_to(q, o, true);
+    if (q->bkt->versioning.p)
+        s3_resp_version(q, "x-amz-version-id", o);
 }
 
 void s3_object_checksum_headers(struct s3_req *q, const struct s3_object *o)
@@ -311,7 +329,7 @@ void s3_object_headers_to(struct s3_req *q, const struct s3_object *o)
     s3_resp_time(q, "Last-Modified", o->mtime_ms);
     s3_resp_etag(q, &o->etag);
     s3_resp_header(q, "Accept-Ranges", STR("bytes"));
-    system_headers_to(q, o);
+    system_headers_to(q, o, false);
     for (size_t i = 0; i < o->nheaders; i++)
         if (str_starts(o->headers[i].name, META))
             metadata_to(q, &o->headers[i]);

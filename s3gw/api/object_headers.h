@@ -36,6 +36,8 @@ enum s3err s3_object_rest_from(struct s3_req *q,
  * partNumber.
  */
 void s3_object_headers_to(struct s3_req *q, const struct s3_object *o);
+/* What of them a 304 has: validators, Cache-Control and Expires, version. */
+void s3_object_not_modified_headers(struct s3_req *q, const struct s3_object *o);
 
 /* Options of GET and HEAD that are refused whatever the object: overrides on anonymous requests. */
 enum s3err s3_object_read_options(struct s3_req *q);

@@ -190,6 +190,55 @@ static enum s3err check_companions(struct s3_req *q, const struct s3_op *op)
     return S3ERR_OK;
 }
 
+/*
+ * Headers that change what a write does, or whether, and the operations that heed them. To the others they
+ * are refused rather than ignored: a condition nobody judges is worse than an error.
+ */
+static const struct {
+    struct str begins;
+    const char *by[6];
+} heeded[] = {
+    {STR_INIT("if-"),
+     {"PutObject", "AppendObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject",
+      "RenameObject"}},
+    {STR_INIT("x-amz-if-match-"), {NULL}}, /* of directory buckets */
+    {STR_INIT("x-amz-copy-source-range"), {"UploadPartCopy"}},
+    {STR_INIT("x-amz-copy-source-"), {"CopyObject", "UploadPartCopy"}},
+    {STR_INIT("x-amz-rename-source"), {"RenameObject"}},
+    {STR_INIT("x-amz-write-offset-bytes"), {"AppendObject"}},
+    {STR_INIT("x-amz-mp-object-size"), {"CompleteMultipartUpload"}},
+    {STR_INIT("x-amz-object-lock-event-hold"), {NULL}}, /* and its duration */
+};
+
+static bool is_heeded(const struct s3_op *op, struct str name)
+{
+    if (name.n < 3 || !strchr("iIxX", name.p[0]))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(heeded); i++) {
+        if (!str_istarts(name, heeded[i].begins))
+            continue;
+        for (size_t k = 0; k < ARRAY_LEN(heeded[i].by) && heeded[i].by[k]; k++)
+            if (strcmp(heeded[i].by[k], op->name) == 0)
+                return true;
+        return false;
+    }
+    return true;
+}
+
+static enum s3err check_heeded(struct s3_req *q, const struct s3_op *op)
+{
+    bool reads = op->method != S3_PUT && op->method != S3_POST && op->method != S3_DELETE;
+    if (op->level != S3_OBJECT || reads)
+        return S3ERR_OK;
+    for (size_t i = 0; i < q->nheaders; i++)
+        if (!is_heeded(op, q->headers[i].name))
+            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", q->headers[i].name);
+    for (size_t i = 0; i < q->nparams && presigned(q); i++)
+        if (str_istarts(q->params[i].name, STR("x-amz-")) && !is_heeded(op, q->params[i].name))
+            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", q->params[i].name);
+    return S3ERR_OK;
+}
+
 enum s3err s3_route(struct s3_req *q)
 {
     enum s3_level level = level_of(q);
@@ -206,6 +255,9 @@ enum s3err s3_route(struct s3_req *q)
     if (option_given(q, copy) && !(op->header && str_eq(str_c(op->header), copy)))
         return s3_err_arg(q, "You can only specify a copy source header for copy requests.",
                           "x-amz-copy-source", s3_req_header(q, copy));
+    e = check_heeded(q, op);
+    if (e != S3ERR_OK)
+        return e;
     q->op = op;
     return op->handle ? S3ERR_OK : S3ERR_NOT_IMPLEMENTED;
 }

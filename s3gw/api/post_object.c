@@ -77,6 +77,8 @@ static const struct {
     {STR_INIT("x-amz-content-sha256"), REFUSED, {0}},
     {STR_INIT("x-amz-decoded-content-length"), REFUSED, {0}},
     {STR_INIT("x-amz-write-offset-bytes"), REFUSED, {0}},
+    {STR_INIT("x-amz-object-lock-event-hold"), REFUSED, {0}},
+    {STR_INIT("x-amz-object-lock-event-hold-"), REFUSED, {0}},
     {STR_INIT("x-amz-"), HEADER, {0}},
 };
 

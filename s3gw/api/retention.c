@@ -147,6 +147,8 @@ enum s3err s3_h_put_object_retention(struct s3_req *q)
     enum s3err e = s3_document(q, "Retention", &root);
     if (e != S3ERR_OK)
         return e;
+    if (s3_node_child(root, "EventHold") || s3_node_child(root, "EventHoldDuration"))
+        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Event holds are not offered.");
     struct str mode = str_trim(s3_node_text(root, "Mode")),
                until = str_trim(s3_node_text(root, "RetainUntilDate"));
     bool removal = !mode.p && !until.p; /* an empty document */

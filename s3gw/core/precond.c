@@ -60,22 +60,28 @@ static enum s3err failed(struct s3_req *q, enum s3err e, struct str name)
     return e == S3ERR_NOT_MODIFIED ? e : s3_err(q, e, "Condition", name);
 }
 
+/* Those of a source are moved into the query by who presigns. */
+static struct str given(const struct s3_req *q, struct str name)
+{
+    return str_istarts(name, STR("x-amz-")) ? s3_req_option(q, name) : s3_req_header(q, name);
+}
+
 /* The order of RFC 9110, 13.2.2. Header seconds against ours, cut to seconds. */
 static enum s3err judge(struct s3_req *q, const struct names *n, const struct s3_etag *etag,
                         int64_t mtime_ms, enum s3err not_modified)
 {
     int64_t mtime = mtime_ms / 1000, date;
-    struct str match = s3_req_header(q, n->match), none = s3_req_header(q, n->none_match);
+    struct str match = given(q, n->match), none = given(q, n->none_match);
     if (match.p) {
         if (!list_has(match, etag, true))
             return failed(q, S3ERR_PRECONDITION_FAILED, n->match);
-    } else if (date_counts(q, s3_req_header(q, n->unmodified), &date) && mtime > date) {
+    } else if (date_counts(q, given(q, n->unmodified), &date) && mtime > date) {
         return failed(q, S3ERR_PRECONDITION_FAILED, n->unmodified);
     }
     if (none.p) {
         if (list_has(none, etag, false))
             return failed(q, not_modified, n->none_match);
-    } else if (date_counts(q, s3_req_header(q, n->modified), &date) && mtime <= date) {
+    } else if (date_counts(q, given(q, n->modified), &date) && mtime <= date) {
         return failed(q, not_modified, n->modified);
     }
     return S3ERR_OK;

@@ -85,9 +85,15 @@ struct s3_cond {
     const struct s3_etag *if_match_list;
     size_t if_match_n;
     uint64_t if_seq; /* not 0: only while this is the current object (lifecycle) */
+    bool has_size, has_mtime; /* of DeleteObjects: it must have, beside the ETag ... */
+    uint64_t size;            /* ... so many bytes */
+    int64_t mtime_s;          /* ... been last modified in this Unix second */
 };
-/* -EEXIST: If-None-Match failed; -ENOENT: If-Match and no object; -ESTALE: If-Match, another ETag; if_seq,
- * another object or none. */
+/*
+ * Would it hold against @current (NULL: none)? Judged early to save traffic; the commit judges again. 0; -EEXIST: If-None-Match failed; -ENOENT: If-Match,
+ * size or time, and no object; -ESTALE: another ETag, size or time; if_seq, another object or none.
+ */
+int s3_cond_judge(const struct s3_cond *c, const struct s3_object *current) MUST_CHECK;
 
 /*
  * Change the objects of a key. Each is called from within an update function; results are errnos

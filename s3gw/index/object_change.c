@@ -53,19 +53,25 @@ static bool etag_listed(const struct s3_cond *cond, const struct s3_etag *e)
     return false;
 }
 
+int s3_cond_judge(const struct s3_cond *c, const struct s3_object *current)
+{
+    if (c->if_none_match_any && current)
+        return -EEXIST;
+    if (c->if_seq && !(current && current->seq == c->if_seq))
+        return -ESTALE;
+    if (!c->has_if_match && !c->has_size && !c->has_mtime)
+        return 0;
+    if (!current)
+        return -ENOENT;
+    bool fits = (!c->has_if_match || c->if_match_any || etag_listed(c, &current->etag)) &&
+                (!c->has_size || c->size == current->size) &&
+                (!c->has_mtime || c->mtime_s == current->mtime_ms / 1000);
+    return fits ? 0 : -ESTALE;
+}
+
 int s3_change_judge(const struct s3_cond *cond, const struct s3_stored *current)
 {
-    if (!cond)
-        return 0;
-    if (cond->if_none_match_any && current->there)
-        return -EEXIST;
-    if (cond->if_seq && !(current->there && current->o.seq == cond->if_seq))
-        return -ESTALE;
-    if (!cond->has_if_match)
-        return 0;
-    if (!current->there)
-        return -ENOENT;
-    return cond->if_match_any || etag_listed(cond, &current->o.etag) ? 0 : -ESTALE;
+    return cond ? s3_cond_judge(cond, current->there ? &current->o : NULL) : 0;
 }
 
 /* --- rows --- */

@@ -78,6 +78,17 @@ def test_the_body_must_be_what_was_signed(raw, bucket):
     assert raw.request("HEAD", f"/{bucket}/x").status == 404
 
 
+def test_conditions_of_a_source_may_be_presigned(raw, bucket):
+    """Who presigns moves x-amz- headers into the query; a condition there is one."""
+    etag = raw.request("PUT", f"/{bucket}/from", body=b"x").headers["etag"]
+    for method, more in (("x-amz-copy-source", [("x-amz-copy-source", f"/{bucket}/from")]),
+                         ("x-amz-rename-source", [("renameObject", ""), ("x-amz-rename-source", "from")])):
+        for value, status in (('"0123456789abcdef0123456789abcdef"', 412), (etag, 200)):
+            target = raw.signer().presign("PUT", raw.host, f"/{bucket}/to", more + [(f"{method}-if-match", value)])
+            answer = raw.send(request_bytes("PUT", target, {"Host": raw.host, "Content-Length": "0"}))
+            assert answer.status == status, (method, answer)
+
+
 def test_presigned(raw, bucket):
     raw.request("PUT", f"/{bucket}/k", body=b"hello")
     s = raw.signer()

@@ -132,6 +132,21 @@ def test_a_part_needs_the_key_of_its_upload(place):
     assert error(s3.upload_part, **{**part, "UploadId": plain}, **key.args) == ("InvalidRequest", 400)
 
 
+def test_a_key_given_to_list_or_complete_must_be_the_uploads(cluster, s3, bucket):
+    key, other = Key(), Key()
+    up = s3.create_multipart_upload(Bucket=bucket, Key="m", **key.args)["UploadId"]
+    etag = s3.upload_part(Bucket=bucket, Key="m", UploadId=up, PartNumber=1, Body=b"x", **key.args)["ETag"]
+    xml = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+
+    def ask(method, key, body=b""):
+        return Raw(cluster).request(method, f"/{bucket}/m", query=[("uploadId", up)],
+                                    headers=key.headers() if key else {}, body=body)
+    for method, body in ("GET", b""), ("POST", xml.encode()):
+        assert (ask(method, other, body).status, ask(method, other, body).code) == (400, "InvalidRequest")
+    assert ask("GET", None).status == ask("GET", key).status == 200
+    assert ask("POST", key, xml.encode()).status == 200
+
+
 # --- keys that are missing, wrong or needless --------------------------------------------------
 
 

@@ -81,6 +81,16 @@ def test_retention_that_is_no_document(ask, locked, body):
     assert said(ask("GET", f"/{locked}/k", "retention", digest=False)) == (404, "NoSuchObjectLockConfiguration")
 
 
+def test_event_holds_are_not_offered(ask, locked):
+    assert said(ask("PUT", f"/{locked}/k", body="x", **{"x-amz-object-lock-event-hold": "ON"})) == (501, "NotImplemented")
+    ask("PUT", f"/{locked}/k", body="x")
+    for body in ("<Retention><EventHold>OFF</EventHold></Retention>",
+                 retention("GOVERNANCE", FUTURE).replace("</Retention>", "<EventHold>ON</EventHold></Retention>"),
+                 "<Retention><EventHoldDuration><Days>3</Days></EventHoldDuration></Retention>"):
+        assert said(ask("PUT", f"/{locked}/k", "retention", body)) == (501, "NotImplemented"), body
+    assert said(ask("GET", f"/{locked}/k", "retention", digest=False)) == (404, "NoSuchObjectLockConfiguration")
+
+
 @pytest.mark.parametrize("body", ["<LegalHold><Status>on</Status></LegalHold>", "<LegalHold/>", "junk"])
 def test_legal_hold_that_is_no_document(ask, locked, body):
     ask("PUT", f"/{locked}/k", body="x")

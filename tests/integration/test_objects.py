@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """PutObject, GetObject, HeadObject, DeleteObject(s), CopyObject: what a client sees."""
+import base64
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 from ledger import payload
+from rawhttp import Raw
 
 
 def error(call, **kw):
@@ -95,6 +97,52 @@ def test_conditions_of_reads(s3, bucket):
     assert error(s3.get_object, Bucket=bucket, Key="k", IfNoneMatch=etag)[1] == 304
     assert error(s3.get_object, Bucket=bucket, Key="k", IfModifiedSince=when)[1] == 304
     assert s3.get_object(Bucket=bucket, Key="k", IfUnmodifiedSince=when)["Body"].read() == b"x"
+
+
+def test_not_modified_says_how_long_it_may_be_kept(cluster, s3, bucket):
+    """What a cache needs to make its copy fresh again: RFC 9110, 15.4.5."""
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"x", CacheControl="max-age=5", ContentLanguage="de",
+                         Expires="Thu, 01 Jan 2032 00:00:00 GMT")["ETag"]
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for method in ("GET", "HEAD"):
+        a = Raw(cluster).request(method, f"/{bucket}/k", headers={"If-None-Match": etag})
+        assert (a.status, a.headers["etag"], a.headers["cache-control"], a.headers["expires"]) == (
+            304, etag, "max-age=5", "Thu, 01 Jan 2032 00:00:00 GMT")
+        assert a.headers["x-amz-version-id"] == "null" and "content-language" not in a.headers
+        a = Raw(cluster).request(method, f"/{bucket}/k", headers={"If-None-Match": etag},
+                                 query=[("response-cache-control", "no-store")])
+        assert a.headers["cache-control"] == "no-store"
+
+
+def test_deletions_judge_size_time_and_version(cluster, s3, bucket):
+    """Size, LastModifiedTime and ETag of an entry are conditions, of a version too."""
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    put = s3.put_object(Bucket=bucket, Key="k", Body=b"abc")
+    modified = Raw(cluster).request("HEAD", f"/{bucket}/k").headers["last-modified"]
+
+    def delete(conditions):
+        body = f"<Delete><Object><Key>k</Key>{conditions}</Object></Delete>".encode()
+        digest = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+        answer = Raw(cluster).request("POST", f"/{bucket}", query=[("delete", "")], headers=digest, body=body)
+        assert answer.status == 200, answer
+        return answer.code
+    version = f"<VersionId>{put['VersionId']}</VersionId>"
+    good = f"<Size>3</Size><LastModifiedTime>{modified}</LastModifiedTime><ETag>{put['ETag']}</ETag>"
+    for bad in ("<Size>2</Size>", "<LastModifiedTime>2020-01-01T00:00:00Z</LastModifiedTime>",
+                "<LastModifiedTime>Wed, 01 Jan 2020 00:00:00 GMT</LastModifiedTime>",
+                good.replace("3", "4", 1), "<ETag>0123456789abcdef0123456789abcdef</ETag>"):
+        assert delete(bad) == delete(version + bad) == "PreconditionFailed", bad
+    assert s3.get_object(Bucket=bucket, Key="k")["VersionId"] == put["VersionId"]
+    assert delete(good) is None and delete(good) == "NoSuchKey"  # a marker is on top now
+    assert delete(version + good) is None
+    assert len(s3.list_object_versions(Bucket=bucket).get("Versions", [])) == 0
+
+
+def test_the_annotation_directive_is_judged(cluster, bucket):
+    Raw(cluster).request("PUT", f"/{bucket}/k", body=b"x")
+    for value, status in ("COPY", 200), ("EXCLUDE", 200), ("REPLACE", 400):
+        assert Raw(cluster).request("PUT", f"/{bucket}/to", headers={
+            "x-amz-copy-source": f"/{bucket}/k", "x-amz-object-annotation-directive": value}).status == status
 
 
 def test_of_racing_creators_exactly_one_wins(cluster, bucket):
@@ -189,7 +237,6 @@ def test_metadata_limits_and_odd_values(s3, bucket):
 
 
 def test_content_md5_is_checked(s3, bucket):
-    import base64
     good = base64.b64encode(hashlib.md5(b"x").digest()).decode()
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ContentMD5=good)
     assert error(s3.put_object, Bucket=bucket, Key="k", Body=b"y", ContentMD5=good) == ("BadDigest", 400)

@@ -210,6 +210,9 @@ static void bad_deletions_are_refused_whole(void **state)
                                       "<Delete/>",
                                       "<Delete><Object/></Delete>",
                                       "<Delete><Object><Key></Key></Object></Delete>",
+                                      "<Delete><Object><Key>k</Key><Size>few</Size></Object></Delete>",
+                                      "<Delete><Object><Key>k</Key><LastModifiedTime>soon"
+                                      "</LastModifiedTime></Object></Delete>",
                                       "<Other/>",
                                       "<Delete>"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)

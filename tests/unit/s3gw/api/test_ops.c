@@ -225,6 +225,45 @@ static void a_wrong_method_names_the_right_ones(void **state)
     s3_req_fini(&q);
 }
 
+static void what_an_operation_does_not_heed_is_refused(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"PUT", "b", "k", NULL, "If-None-Match", S3ERR_OK, "PutObject"},
+        {"PUT", "b", "k", NULL, "x-amz-write-offset-bytes", S3ERR_OK, "AppendObject"},
+        {"PUT", "b", "k", NULL, "x-amz-meta-if-match-size", S3ERR_OK, "PutObject"},
+        {"PUT", "b", "k", NULL, "x-amz-object-lock-mode", S3ERR_OK, "PutObject"},
+        {"PUT", "b", "k", NULL, "X-Amz-Object-Lock-Event-Hold", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", NULL, "x-amz-object-lock-event-hold-duration-days",
+         S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", NULL, "x-amz-copy-source-if-match", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", NULL, "x-amz-rename-source", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", "renameObject", "x-amz-rename-source", S3ERR_OK, "RenameObject"},
+        {"PUT", "b", "k", "tagging", "If-Match", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", "x-amz-copy-source=/b/k&X-Amz-Signature=0&x-amz-write-offset-bytes=1",
+         NULL, S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", "x-amz-copy-source=/b/k&X-Amz-Signature=0&x-amz-copy-source-range=1",
+         NULL, S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", "x-amz-copy-source=/b/k&X-Amz-Signature=0&x-amz-copy-source-if-match=1",
+         NULL, S3ERR_OK, "CopyObject"},
+        {"PUT", "b", "k", "x-amz-if-match-size=1", NULL, S3ERR_OK, "PutObject"}, /* no option: not signed */
+        {"PUT", "b", "k", "uploadId=u&partNumber=1", "If-None-Match", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", "uploadId=u&partNumber=1", "x-amz-write-offset-bytes",
+         S3ERR_NOT_IMPLEMENTED, NULL},
+        {"POST", "b", "k", "uploads", "If-None-Match", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"POST", "b", "k", "uploadId=u", "If-None-Match", S3ERR_OK, "CompleteMultipartUpload"},
+        {"POST", "b", "k", "uploadId=u", "x-amz-mp-object-size", S3ERR_OK, "CompleteMultipartUpload"},
+        {"POST", "b", "k", "uploads", "x-amz-mp-object-size", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"DELETE", "b", "k", "uploadId=u", "x-amz-if-match-initiated-time", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"DELETE", "b", "k", NULL, "x-amz-if-match-size", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"DELETE", "b", "k", NULL, "If-Match", S3ERR_OK, "DeleteObject"},
+        {"DELETE", "b", "k", "tagging", "If-Match", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"GET", "b", "k", "tagging", "If-None-Match", S3ERR_OK, "GetObjectTagging"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        check(&rows[i], i);
+}
+
 static void every_row_that_needs_a_key_or_bucket_says_what_it_needs(void **state)
 {
     (void)state;
@@ -248,6 +287,7 @@ int main(void)
         cmocka_unit_test(every_row_can_be_reached),
         cmocka_unit_test(websites_know_two_methods),
         cmocka_unit_test(a_wrong_method_names_the_right_ones),
+        cmocka_unit_test(what_an_operation_does_not_heed_is_refused),
         cmocka_unit_test(every_row_that_needs_a_key_or_bucket_says_what_it_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

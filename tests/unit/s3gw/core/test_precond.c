@@ -108,6 +108,13 @@ static void copy_sources_fail_with_412_only(void **state)
         ask(copy, rows[i].values);
         assert_int_equal(s3_precond_copy_source(&q, &e, mtime_ms),
                          rows[i].want ? S3ERR_PRECONDITION_FAILED : S3ERR_OK);
+        q.params = q.headers; /* presigned: moved into the query */
+        q.nparams = q.nheaders;
+        q.nheaders = 0;
+        q.who.how = S3_AUTH_V4_QUERY;
+        q.resp.nextras = 0;
+        assert_int_equal(s3_precond_copy_source(&q, &e, mtime_ms),
+                         rows[i].want ? S3ERR_PRECONDITION_FAILED : S3ERR_OK);
         ask(plain, rows[i].values);
         assert_int_equal(s3_precond_copy_source(&q, &e, mtime_ms), S3ERR_OK);
     }
