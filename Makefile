@@ -201,7 +201,7 @@ torture: all $(DEPS_CHECK) ## kills and faults under load with the operation led
 
 # --- looking after the code ------------------------------------------------------------------
 
-.PHONY: lint format coverage bench install deb clean help
+.PHONY: lint format coverage bench install uninstall deb clean help
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
 lint: $(DEPS_DEV) $(DEPS_CHECK) ## floors, headers alone, banned functions, clang-tidy; longest functions as advice
@@ -243,6 +243,13 @@ install: all ## programs, man pages, sample configuration, systemd units; DESTDI
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/s3gw
 	for u in packaging/systemd/*.service; do \
 		sed 's|@PREFIX@|$(PREFIX)|g' $$u >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/}; done
+
+uninstall: ## remove what install put there, with the same DESTDIR= PREFIX=; never settings or data
+	rm -f $(patsubst %,$(DESTDIR)$(PREFIX)/bin/%,dfs s3gw dfs_trackerd dfs_storaged) \
+		$(patsubst packaging/man/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard packaging/man/*.1)) \
+		$(patsubst packaging/man/%,$(DESTDIR)$(PREFIX)/share/man/man8/%,$(wildcard packaging/man/*.8)) \
+		$(patsubst packaging/systemd/%,$(DESTDIR)$(PREFIX)/lib/systemd/system/%,$(wildcard packaging/systemd/*))
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/s3gw
 
 deb: $(DEPS_DEV) ## Debian packages from a clean tree, into build/deb/
 	@packaging/build-deb

@@ -60,7 +60,7 @@ static json_t *refused(struct str group, struct str to, int r)
     case -EPERM:
         return s3_call_failure("refused",
                                STR_F " still takes new files, or " STR_F
-                                     " takes none: first dfs admin drain",
+                                     " takes none: first dfs admin drain; just after it, ask again in some seconds",
                                STR_A(group), STR_A(to.n ? to : STR("its heir")));
     case -EXDEV:
         return s3_call_failure("refused",
