@@ -95,7 +95,7 @@ static enum s3err parse_entry(const struct s3_node *n, int64_t now_ms, struct en
     *e = (struct entry){.key = s3_node_text(n, "Key"),
                         .version = s3_node_text(n, "VersionId"),
                         .deletion = SIZE_MAX};
-    if (!e->key.p || e->key.n == 0)
+    if (e->key.n == 0 || s3_node_count(n, "Key") > 1)
         return S3ERR_MALFORMED_XML;
     if (e->version.n == 0)
         e->version = STR_NULL;
@@ -113,7 +113,9 @@ static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *re
     if (r < 0)
         return r == -ENOMEM ? s3err_from_errno(r, S3_THING_OTHER) : S3ERR_MALFORMED_XML;
     size_t n = s3_node_count(root, "Object");
-    if (n == 0 || n > DELETE_MAX)
+    struct str quiet = str_trim(s3_node_text(root, "Quiet"));
+    *ret_quiet = str_ieq(quiet, STR("true"));
+    if (n == 0 || n > DELETE_MAX || (quiet.n > 0 && !*ret_quiet && !str_ieq(quiet, STR("false"))))
         return S3ERR_MALFORMED_XML;
     struct entry *list = arena_alloc(&q->arena, n * sizeof(*list));
     if (!list)
@@ -127,7 +129,6 @@ static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *re
     }
     *ret = list;
     *ret_n = n;
-    *ret_quiet = str_ieq(str_trim(s3_node_text(root, "Quiet")), STR("true"));
     return S3ERR_OK;
 }
 

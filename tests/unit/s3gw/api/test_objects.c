@@ -213,6 +213,9 @@ static void bad_deletions_are_refused_whole(void **state)
                                       "<Delete><Object><Key>k</Key><Size>few</Size></Object></Delete>",
                                       "<Delete><Object><Key>k</Key><LastModifiedTime>soon"
                                       "</LastModifiedTime></Object></Delete>",
+                                      "<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>",
+                                      "<Delete><Object><Key>a</Key></Object><Quiet>x</Quiet>"
+                                      "</Delete>",
                                       "<Other/>",
                                       "<Delete>"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
