@@ -24,6 +24,17 @@ struct lister {
     struct str owner_name;
 };
 
+/* Nothing here is ever archived, so no object has a RestoreStatus to show. */
+static enum s3err optional_attributes(struct s3_req *q)
+{
+    static const char header[] = "x-amz-optional-object-attributes";
+    struct str rest = s3_req_header(q, str_c(header)), name;
+    while (str_split(&rest, ',', &name))
+        if (!str_eq(str_trim(name), STR("RestoreStatus")))
+            return s3_err_arg(q, "Invalid attribute name specified.", header, name);
+    return S3ERR_OK;
+}
+
 static enum s3err lister_init(struct s3_req *q, struct lister *l, struct str limit)
 {
     *l = (struct lister){0};
@@ -31,6 +42,8 @@ static enum s3err lister_init(struct s3_req *q, struct lister *l, struct str lim
     l->query.prefix = s3_req_param(q, STR("prefix"));
     l->query.delimiter = s3_req_param(q, STR("delimiter"));
     enum s3err e = s3_param_encoding(q, &l->url);
+    if (e == S3ERR_OK)
+        e = optional_attributes(q);
     return e == S3ERR_OK ? s3_param_limit(q, limit, PAGE_MAX, &l->query.max) : e;
 }
 
