@@ -94,7 +94,7 @@ enum s3err s3_h_put_public_access_block(struct s3_req *q)
     char bits = 0;
     for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
         struct str v = str_trim(s3_node_text(root, blocks[i].name));
-        if (v.n > 0 && !str_ieq(v, STR("true")) && !str_ieq(v, STR("false")))
+        if (v.p && !str_ieq(v, STR("true")) && !str_ieq(v, STR("false")))
             return S3ERR_MALFORMED_XML;
         if (str_ieq(v, STR("true")))
             bits = (char)(bits | (char)blocks[i].bit);

@@ -131,6 +131,16 @@ static enum s3err ownership_and_acl(struct s3_req *q, struct s3_bucket *b)
     return doc.p ? add_doc(q, b, STR("acl"), doc) : s3err_from_errno(-ENOMEM, S3_THING_OTHER);
 }
 
+/* Names here are of one space, which AWS calls global. */
+static enum s3err namespace(struct s3_req *q) {
+    static const char header[] = "x-amz-bucket-namespace";
+    struct str space = s3_req_option(q, str_c(header));
+    if (!space.p || str_eq(space, STR("global"))) return S3ERR_OK;
+    if (str_eq(space, STR("account-regional"))) return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header",
+                                                              str_c(header));
+    return s3_err_arg(q, "Must be global or account-regional", header, space);
+}
+
 /* Options that change what the bucket is: honoured or refused. */
 static enum s3err creation_headers(struct s3_req *q, struct s3_bucket *b)
 {
@@ -142,6 +152,8 @@ static enum s3err creation_headers(struct s3_req *q, struct s3_bucket *b)
         b->versioning = STR("Enabled"); /* lock protects versions */
     enum s3err e = on ? add_doc(q, b, STR("lock"), s3_lock_plain()) : S3ERR_OK;
     static const char whole_block = S3_PAB_ALL;
+    if (e == S3ERR_OK)
+        e = namespace(q);
     if (e == S3ERR_OK && q->gw->closed_buckets)
         e = add_doc(q, b, STR("pab"), str_of(&whole_block, 1));
     if (e == S3ERR_OK && q->gw->closed_buckets && q->gw->kms)

@@ -18,34 +18,19 @@ enum { PREFIX_MAX = S3_KEY_MAX - 300, ACL_MAX = 64 * 1024 };
 
 /* --- the document --- */
 
-static bool only(const struct s3_node *n, const char *const *names)
-{
-    for (const struct s3_node *c = n->child; c; c = c->next) {
-        size_t i = 0;
-        while (names[i] && !str_eq(c->name, str_c(names[i])))
-            i++;
-        if (!names[i] || s3_node_find(c->next, names[i]))
-            return false;
-    }
-    return true;
-}
-
 static enum s3err format_of(const struct s3_node *n, enum s3_log_format *ret)
 {
-    static const char *const forms[] = {"SimplePrefix", "PartitionedPrefix", NULL};
-    static const char *const names[] = {"PartitionDateSource", NULL};
     *ret = S3_LOG_SIMPLE;
     if (!n)
         return S3ERR_OK;
     const struct s3_node *form = n->child;
-    if (!form || form->next || !only(n, forms))
+    if (!form || form->next)
         return S3ERR_MALFORMED_XML;
     if (str_eq(form->name, STR("SimplePrefix")))
         return form->child ? S3ERR_MALFORMED_XML : S3ERR_OK;
     struct str by = str_trim(s3_node_text(form, "PartitionDateSource"));
     *ret = str_eq(by, STR("DeliveryTime")) ? S3_LOG_BY_DELIVERY : S3_LOG_BY_EVENT;
-    return only(form, names) &&
-                   (!by.p || str_eq(by, STR("EventTime")) || *ret == S3_LOG_BY_DELIVERY)
+    return !by.p || str_eq(by, STR("EventTime")) || *ret == S3_LOG_BY_DELIVERY
                ? S3ERR_OK
                : S3ERR_MALFORMED_XML;
 }
@@ -71,11 +56,9 @@ static enum s3err grants_of(struct s3_req *q, const struct s3_node *n, struct st
 
 enum s3err s3_logging_parse(struct s3_req *q, const struct s3_node *n, struct s3_logging *l)
 {
-    static const char *const names[] = {"TargetBucket", "TargetPrefix", "TargetGrants",
-                                        "TargetObjectKeyFormat", NULL};
     const struct s3_node *prefix = s3_node_child(n, "TargetPrefix");
     l->target = str_trim(s3_node_text(n, "TargetBucket"));
-    if (!only(n, names) || l->target.n == 0 || !prefix)
+    if (l->target.n == 0 || !prefix)
         return S3ERR_MALFORMED_XML;
     l->prefix = prefix->text;
     if (l->prefix.n > PREFIX_MAX)
@@ -129,11 +112,8 @@ static enum s3err open_acls(struct s3_req *q, const struct s3_logging *l, struct
 
 enum s3err s3_h_put_bucket_logging(struct s3_req *q)
 {
-    static const char *const names[] = {"LoggingEnabled", NULL};
     struct s3_node *root;
     enum s3err e = s3_document(q, "BucketLoggingStatus", &root);
-    if (e == S3ERR_OK && !only(root, names))
-        e = S3ERR_MALFORMED_XML;
     if (e != S3ERR_OK)
         return e;
     const struct s3_node *enabled = s3_node_child(root, "LoggingEnabled");

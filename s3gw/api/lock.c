@@ -175,6 +175,8 @@ static enum s3err default_of(struct s3_req *q, const struct s3_node *root,
     if (!rule)
         return S3ERR_OK;
     const struct s3_node *d = s3_node_child(rule, "DefaultRetention");
+    if (s3_node_child(d, "DefaultEventHold"))
+        return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Event holds are not offered.");
     struct str days = str_trim(s3_node_text(d, "Days")), years = str_trim(s3_node_text(d, "Years"));
     if (!d || !days.p == !years.p ||
         mode_by_name(str_trim(s3_node_text(d, "Mode")), &ret->mode) < 0)

@@ -17,26 +17,6 @@ struct parse {
 
 /* --- small pieces --- */
 
-/* Every child is one of @names, which end in NULL: what we do not know we do not ignore. */
-static bool only(const struct s3_node *n, const char *const *names)
-{
-    for (const struct s3_node *c = n->child; c; c = c->next) {
-        size_t i = 0;
-        while (names[i] && !str_eq(c->name, str_c(names[i])))
-            i++;
-        if (!names[i])
-            return false;
-    }
-    return true;
-}
-
-/* The only child of that name, NULL when there is none; false: there are several. */
-static bool one(const struct s3_node *n, const char *name, const struct s3_node **ret)
-{
-    *ret = s3_node_child(n, name);
-    return !*ret || !s3_node_find((*ret)->next, name);
-}
-
 static struct str trimmed(const struct s3_node *n)
 {
     struct str s = str_trim(n->text);
@@ -90,9 +70,8 @@ static enum s3err prefix_of(struct parse *p, const struct s3_node *n, struct s3_
 
 static enum s3err tag_of(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
 {
-    static const char *const names[] = {"Key", "Value", NULL};
-    const struct s3_node *key, *value;
-    if (!only(n, names) || !one(n, "Key", &key) || !one(n, "Value", &value) || !key || !value)
+    const struct s3_node *key = s3_node_child(n, "Key"), *value = s3_node_child(n, "Value");
+    if (!key || !value)
         return S3ERR_MALFORMED_XML;
     if (r->ntags == ARRAY_LEN(r->tag))
         return invalid_request(p, "A lifecycle filter can have at most 10 tags.");
@@ -140,8 +119,9 @@ static enum s3err check_filter(struct parse *p, const struct s3_life_rule *r)
 
 static enum s3err filter_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
 {
-    const struct s3_node *old, *filter, *and;
-    if (!one(rule, "Prefix", &old) || !one(rule, "Filter", &filter) || (old && filter))
+    const struct s3_node *old = s3_node_child(rule, "Prefix"),
+                         *filter = s3_node_child(rule, "Filter"), *and;
+    if (old && filter)
         return S3ERR_MALFORMED_XML;
     if (old) {
         r->bits |= S3_LIFE_OLD_PREFIX;
@@ -170,14 +150,11 @@ static enum s3err filter_of(struct parse *p, const struct s3_node *rule, struct 
 
 static enum s3err expiration_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
 {
-    static const char *const names[] = {"Days", "Date", "ExpiredObjectDeleteMarker", NULL};
-    const struct s3_node *n, *c;
-    if (!one(rule, "Expiration", &n))
-        return S3ERR_MALFORMED_XML;
+    const struct s3_node *n = s3_node_child(rule, "Expiration");
     if (!n)
         return S3ERR_OK;
-    c = n->child;
-    if (!c || c->next || !only(n, names)) /* exactly one of them */
+    const struct s3_node *c = n->child;
+    if (!c || c->next) /* exactly one of three */
         return S3ERR_MALFORMED_XML;
     if (str_eq(c->name, STR("Days"))) {
         r->bits |= S3_LIFE_DAYS;
@@ -209,15 +186,13 @@ static enum s3err newer_of(struct parse *p, const struct s3_node *n, const char 
 
 static enum s3err noncurrent_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
 {
-    static const char *const names[] = {"NoncurrentDays", "NewerNoncurrentVersions", NULL};
     static const char action[] = "NoncurrentVersionExpiration";
-    const struct s3_node *n, *days, *newer;
-    if (!one(rule, action, &n))
-        return S3ERR_MALFORMED_XML;
+    const struct s3_node *n = s3_node_child(rule, action),
+                         *days = s3_node_child(n, "NoncurrentDays"),
+                         *newer = s3_node_child(n, "NewerNoncurrentVersions");
     if (!n)
         return S3ERR_OK;
-    if (!only(n, names) || !one(n, names[0], &days) || !one(n, names[1], &newer) ||
-        (!days && !newer))
+    if (!days && !newer)
         return S3ERR_MALFORMED_XML;
     enum s3err e = S3ERR_OK;
     if (days) {
@@ -233,14 +208,12 @@ static enum s3err noncurrent_of(struct parse *p, const struct s3_node *rule, str
 
 static enum s3err abort_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
 {
-    static const char *const names[] = {"DaysAfterInitiation", NULL};
     static const char action[] = "AbortIncompleteMultipartUpload";
-    const struct s3_node *n, *days;
-    if (!one(rule, action, &n))
-        return S3ERR_MALFORMED_XML;
+    const struct s3_node *n = s3_node_child(rule, action),
+                         *days = s3_node_child(n, "DaysAfterInitiation");
     if (!n)
         return S3ERR_OK;
-    if (!only(n, names) || !one(n, names[0], &days) || !days)
+    if (!days)
         return S3ERR_MALFORMED_XML;
     if (r->ntags > 0)
         return invalid_request(p, "AbortIncompleteMultipartUpload cannot be specified with Tags.");
@@ -298,14 +271,12 @@ static enum s3err days_of_move(struct parse *p, const struct s3_node *n, struct 
 
 static enum s3err move_of(struct parse *p, const struct s3_node *n, struct s3_life_move *m)
 {
-    static const char *const names[] = {"Days", "Date", "StorageClass", NULL};
-    static const char *const old_names[] = {"NoncurrentDays", "NewerNoncurrentVersions",
-                                            "StorageClass", NULL};
     bool old = m->bits & S3_LIFE_MOVE_NONCURRENT;
-    const struct s3_node *days, *date, *newer, *class;
-    if (!only(n, old ? old_names : names) || !one(n, old ? "NoncurrentDays" : "Days", &days) ||
-        !one(n, "Date", &date) || !one(n, "NewerNoncurrentVersions", &newer) ||
-        !one(n, "StorageClass", &class) || !class || !days == !date)
+    const struct s3_node *days = s3_node_child(n, old ? "NoncurrentDays" : "Days"),
+                         *date = old ? NULL : s3_node_child(n, "Date"),
+                         *newer = old ? s3_node_child(n, "NewerNoncurrentVersions") : NULL,
+                         *class = s3_node_child(n, "StorageClass");
+    if (!class || !days == !date)
         return S3ERR_MALFORMED_XML;
     m->storage_class = trimmed(class);
     m->bits |= (date ? S3_LIFE_MOVE_DATE : 0u) | (newer ? S3_LIFE_MOVE_NEWER : 0u);
@@ -363,7 +334,8 @@ static enum s3err check_end(struct parse *p, const struct s3_life_rule *r,
                    end, days_of(m), name_of(m));
 }
 
-static enum s3err transitions_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
+static enum s3err transitions_of(struct parse *p, const struct s3_node *rule,
+                                 struct s3_life_rule *r)
 {
     for (const struct s3_node *n = rule->child; n; n = n->next) {
         bool old = str_eq(n->name, STR("NoncurrentVersionTransition"));
@@ -390,9 +362,7 @@ static enum s3err transitions_of(struct parse *p, const struct s3_node *rule, st
 
 static enum s3err id_of(struct parse *p, const struct s3_node *rule, struct s3_life_rule *r)
 {
-    const struct s3_node *n;
-    if (!one(rule, "ID", &n))
-        return S3ERR_MALFORMED_XML;
+    const struct s3_node *n = s3_node_child(rule, "ID");
     r->id = n ? n->text : STR("");
     if (r->id.n > S3_LIFE_ID_MAX)
         return s3_err_arg(p->q, "ID length should not exceed allowed limit of 255", "ID", r->id);
@@ -409,8 +379,8 @@ static enum s3err id_of(struct parse *p, const struct s3_node *rule, struct s3_l
 
 static enum s3err status_of(const struct s3_node *rule, struct s3_life_rule *r)
 {
-    const struct s3_node *n;
-    if (!one(rule, "Status", &n) || !n)
+    const struct s3_node *n = s3_node_child(rule, "Status");
+    if (!n)
         return S3ERR_MALFORMED_XML;
     struct str v = trimmed(n);
     r->bits |= str_eq(v, STR("Enabled")) ? S3_LIFE_ENABLED : 0u;
@@ -435,19 +405,7 @@ static enum s3err actions_of(struct parse *p, const struct s3_node *n, struct s3
 
 static enum s3err rule_of(struct parse *p, const struct s3_node *n, struct s3_life_rule *r)
 {
-    static const char *const names[] = {"ID",
-                                        "Prefix",
-                                        "Filter",
-                                        "Status",
-                                        "Expiration",
-                                        "NoncurrentVersionExpiration",
-                                        "AbortIncompleteMultipartUpload",
-                                        "Transition",
-                                        "NoncurrentVersionTransition",
-                                        NULL};
     *r = (struct s3_life_rule){0};
-    if (!only(n, names))
-        return S3ERR_MALFORMED_XML;
     enum s3err e = id_of(p, n, r);
     if (e == S3ERR_OK)
         e = status_of(n, r);
@@ -474,10 +432,9 @@ static enum s3err unique(struct parse *p, struct str *ids, size_t n)
 enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_life_minimum minimum,
                          struct buf *out)
 {
-    static const char *const names[] = {"Rule", NULL};
     struct parse p = {.q = q};
     size_t n = s3_node_count(root, "Rule"), i = 0;
-    if (n == 0 || !only(root, names))
+    if (n == 0)
         return S3ERR_MALFORMED_XML;
     if (n > S3_LIFE_RULES_MAX)
         return invalid_request(
@@ -486,7 +443,8 @@ enum s3err s3_life_parse(struct s3_req *q, const struct s3_node *root, enum s3_l
     if (!ids)
         return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
     s3_life_encode_head(n, minimum, out);
-    for (const struct s3_node *c = root->child; c; c = c->next) {
+    for (const struct s3_node *c = s3_node_child(root, "Rule"); c;
+         c = s3_node_find(c->next, "Rule")) {
         struct s3_life_rule r;
         enum s3err e = rule_of(&p, c, &r);
         if (e != S3ERR_OK)

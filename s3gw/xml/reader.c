@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/xml/reader.h"
+#include "s3gw/xml/shape.h"
 
 #include <libxml/xmlreader.h>
 #include <pthread.h>
@@ -139,7 +140,8 @@ int s3_xml_parse(struct str body, const char *root, struct arena *a, struct s3_n
         e = node(&b, r);
     if (e < 0)
         return e;
-    if (more < 0 || !top.child || (root && !str_eq(top.child->name, str_c(root))))
+    if (more < 0 || !top.child ||
+        (root && (!str_eq(top.child->name, str_c(root)) || !s3_shape_fits(top.child))))
         return -EBADMSG;
     *ret = top.child;
     return 0;

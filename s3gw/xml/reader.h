@@ -23,9 +23,9 @@ struct s3_node {
 };
 
 /*
- * Parse @body; its root must be @root (NULL: any). All in the arena.
- * 0; -ENODATA: empty or only blanks; -EBADMSG: not well formed, a DTD, too deep, another root;
- * -ENOMEM.
+ * Parse @body; its root must be @root (NULL: any), its elements those of @root's row in documents.def.
+ * All in the arena. 0; -ENODATA: empty or only blanks; -EBADMSG: not well formed, a DTD, too deep,
+ * another root, not of its schema; -ENOMEM.
  */
 int s3_xml_parse(struct str body, const char *root, struct arena *a,
                  struct s3_node **ret) MUST_CHECK;

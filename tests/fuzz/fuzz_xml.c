@@ -2,6 +2,7 @@
 /* fuzz_xml - any bytes: an accepted document has a named root, bounded depth, and text within the
  * arena. */
 #include "s3gw/xml/reader.h"
+#include "s3gw/xml/shape.h"
 #include "s3gw/xml/writer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,8 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     arena_init(&a, 4 << 20);
     int r = s3_xml_parse(str_of(data, size), NULL, &a, &root);
     ASSERT(r == 0 || r == -EBADMSG || r == -ENODATA || r == -ENOMEM);
-    if (r == 0)
+    if (r == 0) {
         walk(root, 1, &out);
+        ASSERT(s3_shape_fits(root) || root->child); /* every schema has room for nothing */
+    }
     arena_fini(&a);
     return 0;
 }

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Buckets: creation, names, locations, lists, deletion; what is not offered says so."""
+import base64
+import hashlib
+
 import pytest
 from botocore.exceptions import ClientError
 from rawhttp import Raw
@@ -130,6 +133,74 @@ def test_options_we_do_not_honour_are_refused(cluster, bucket):
         answer = raw.request("PUT", f"/{bucket}/k", headers={header: value}, body=b"x")
         assert 400 <= answer.status <= 501 and answer.code, (header, answer)
         assert raw.request("HEAD", f"/{bucket}/k").status == 404, f"{header} was ignored"
+
+
+def document(root, inner):
+    return f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{inner}</{root}>'.encode()
+
+
+CORS = "<CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin>%s</CORSRule>%s"
+INDEX = "<IndexDocument><Suffix>i</Suffix>%s</IndexDocument>%s"
+ROUTE = INDEX % ("", "<RoutingRules><RoutingRule><Redirect><HostName>a</HostName>%s</Redirect></RoutingRule></RoutingRules>")
+LOCK = "<ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode>%s</DefaultRetention></Rule>"
+
+
+@pytest.mark.parametrize("query, root, inner", [
+    ("accelerate", "AccelerateConfiguration", "<Status>Suspended</Status><X/>"),
+    ("cors", "CORSConfiguration", CORS % ("<X/>", "")),
+    ("cors", "CORSConfiguration", CORS % ("", "<X/>")),
+    ("cors", "CORSConfiguration", CORS % ("<ID>a</ID><ID>b</ID>", "")),
+    ("encryption", "ServerSideEncryptionConfiguration", "<Rule><BucketKeyEnabled>true</BucketKeyEnabled><X/></Rule>"),
+    ("object-lock", "ObjectLockConfiguration", LOCK % "<Days>1</Days><X/>"),
+    ("ownershipControls", "OwnershipControls", "<Rule><ObjectOwnership>ObjectWriter</ObjectOwnership><X/></Rule>"),
+    ("publicAccessBlock", "PublicAccessBlockConfiguration", "<BlockPublicAcl>true</BlockPublicAcl>"),
+    ("publicAccessBlock", "PublicAccessBlockConfiguration", "<BlockPublicAcls></BlockPublicAcls>"),
+    ("requestPayment", "RequestPaymentConfiguration", "<Payer>BucketOwner</Payer><X/>"),
+    ("tagging", "Tagging", "<TagSet><Tag><Key>a</Key><Value>b</Value><X/></Tag></TagSet>"),
+    ("tagging", "Tagging", "<TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet><TagSet/>"),
+    ("versioning", "VersioningConfiguration", "<Status>Enabled</Status><Status>Suspended</Status>"),
+    ("website", "WebsiteConfiguration", INDEX % ("", "<X/>")),
+    ("website", "WebsiteConfiguration", INDEX % ("<X/>", "")),
+    ("website", "WebsiteConfiguration", ROUTE % "<X/>"),
+    ("acl", "AccessControlPolicy", "<Owner><ID>root</ID></Owner><AccessControlList><X/></AccessControlList>"),
+])
+def test_what_is_not_of_its_schema_is_refused_not_ignored(cluster, bucket, query, root, inner):
+    body = document(root, inner)
+    digest = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+    answer = Raw(cluster).request("PUT", f"/{bucket}", query=[(query, "")], headers=digest, body=body)
+    wanted = "MalformedACLError" if query == "acl" else "MalformedXML"
+    assert (answer.status, answer.code) == (400, wanted), answer
+
+
+def test_event_holds_are_not_offered(cluster):
+    raw = Raw(cluster)
+    assert raw.request("PUT", "/holds", headers={"x-amz-bucket-object-lock-enabled": "true"}).status == 200
+    hold = "<Days>1</Days><DefaultEventHold><Days>1</Days></DefaultEventHold>"
+    for body in (LOCK % hold, LOCK.replace("<Mode>GOVERNANCE</Mode>", "") % "<DefaultEventHold><Days>1</Days></DefaultEventHold>"):
+        answer = raw.request("PUT", "/holds", query=[("object-lock", "")], body=document("ObjectLockConfiguration", body))
+        assert (answer.status, answer.code) == (501, "NotImplemented"), answer
+
+
+@pytest.mark.parametrize("headers, inner, want", [
+    ({"x-amz-bucket-namespace": "global"}, "", (200, None)),
+    ({"x-amz-bucket-namespace": "account-regional"}, "", (501, "NotImplemented")),
+    ({"x-amz-bucket-namespace": "mine"}, "", (400, "InvalidArgument")),
+    ({}, "<X/>", (400, "MalformedXML")),
+    ({}, "<Tags><Tag><Key>a</Key><Value>b</Value></Tag><X/></Tags>", (400, "MalformedXML")),
+])
+def test_what_a_new_bucket_is_asked_to_be_is_honoured_or_refused(cluster, headers, inner, want):
+    raw = Raw(cluster)
+    answer = raw.request("PUT", "/asked-for", headers=headers, body=document("CreateBucketConfiguration", inner))
+    assert (answer.status, answer.code) == want, answer
+    assert raw.request("DELETE", "/asked-for").status == (204 if want[0] == 200 else 404)
+
+
+def test_lists_know_which_optional_attributes_there_are(cluster, bucket):
+    for value, want in (("RestoreStatus", 200), ("Size", 400)):
+        for query in ([], [("list-type", "2")], [("versions", "")]):
+            answer = Raw(cluster).request("GET", f"/{bucket}", query=query,
+                                          headers={"x-amz-optional-object-attributes": value})
+            assert answer.status == want, answer
 
 
 def test_virtual_host_style(cluster, s3, bucket):

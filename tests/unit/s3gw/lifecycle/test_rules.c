@@ -37,7 +37,8 @@ static enum s3err parse(struct s3_req *q, const char *xml, struct buf *record)
     gw.classes = s3_classes_default;
     q->gw = &gw;
     buf_reset(record);
-    assert_int_equal(s3_xml_parse(str_c(xml), "LifecycleConfiguration", &q->arena, &root), 0);
+    if (s3_xml_parse(str_c(xml), "LifecycleConfiguration", &q->arena, &root) < 0)
+        return S3ERR_MALFORMED_XML; /* as s3_document() */
     return s3_life_parse(q, root, S3_LIFE_ALL_128K, record);
 }
 

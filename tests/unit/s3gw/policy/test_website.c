@@ -21,7 +21,8 @@ static enum s3err parse(const char *inner, struct s3_website *ret)
     s3_req_init(&q);
     struct str text =
         arena_printf(&q.arena, "<WebsiteConfiguration>%s</WebsiteConfiguration>", inner);
-    assert_int_equal(s3_xml_parse(text, "WebsiteConfiguration", &q.arena, &root), 0);
+    if (s3_xml_parse(text, "WebsiteConfiguration", &q.arena, &root) < 0)
+        return S3ERR_MALFORMED_XML; /* as s3_document() */
     return s3_website_parse(&q, root, ret);
 }
 
@@ -42,7 +43,7 @@ static void what_a_configuration_must_be(void **state)
     } rows[] = {
         {INDEX, S3ERR_OK},
         {INDEX "<ErrorDocument><Key>e/404.html</Key></ErrorDocument>", S3ERR_OK},
-        {INDEX "<Unknown/>", S3ERR_OK},
+        {INDEX "<Unknown/>", S3ERR_MALFORMED_XML},
         {"", S3ERR_INVALID_ARGUMENT},
         {"<ErrorDocument><Key>e</Key></ErrorDocument>", S3ERR_INVALID_ARGUMENT},
         {"<IndexDocument/>", S3ERR_INVALID_ARGUMENT},
