@@ -79,7 +79,7 @@ def test_every_dfs_command_is_described_and_no_other():
 
 @pytest.mark.parametrize("program", PAGES)
 def test_settings_that_a_page_names_exist(program):
-    programs = [program] if program != "dfs" else ["dfs", "dfs_storaged"]  # it tells of servers' settings, too
+    programs = [program] if program != "dfs" else ["dfs", "dfs_storaged", "dfs_trackerd"]  # it tells of servers' settings, too
     sample = "".join(says(p, SAMPLES.get(p, ["--print-config"])) for p in programs)
     known = set(re.findall(r"^#? ?([a-z]\w*) =", sample, re.M))
     named = set()
