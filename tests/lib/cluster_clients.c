@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dfscore/fileid/fileid.h"
+#include "storage/disk/io.h"
+#include "tests/lib/cluster_clients.h"
+#include "tests/lib/cluster_ledger.h"
+
+enum { SIZE_MOST = 12000 };
+
+static void some_bytes(char *out, size_t n)
+{
+    uint64_t seed = sim_random(UINT64_C(1) << 40);
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        out[i] = (char)(seed >> 56);
+    }
+}
+
+static void put_packed(struct sim_node *n)
+{
+    char data[SIZE_MOST];
+    struct sto_put p = {.kind = DFS_PUT_OBJECT,
+                        .flags = sim_random(2) ? STO_NATIVE : 0,
+                        .desc = STR("of the test"),
+                        .data = str_of(data, sim_random(sizeof(data)))};
+    some_bytes(data, p.data.n);
+    if (sto_put_batch(n->store, -1, &p, 1) < 0 || p.result < 0)
+        return;
+    struct led_file *f = led_new_file(n, p.name);
+    f->packed = true;
+    led_set_bytes(f, data, p.data.n);
+    led_wait(n, led_new_change(f, LED_MADE));
+}
+
+static void put_file(struct sim_node *n, const struct led_file *master)
+{
+    char data[SIZE_MOST], name[STO_NAME_MAX + 1], prefix[16];
+    size_t size = sim_random(sizeof(data));
+    bool appender = !master && sim_random(2);
+    uint8_t flags = master || appender || sim_random(2) ? STO_NATIVE : 0;
+    struct sto_file *file = NULL;
+    struct dfs_logical at = {.path_index = 0};
+    some_bytes(data, size);
+    (void)snprintf(prefix, sizeof(prefix), "_%u", ++ledger.serial);
+    if (master)
+        ASSERT(dfs_logical_parse(str_c(master->name), &at) == 0);
+    if (sto_file_open(n->store, master ? (int)at.path_index : -1, size, flags, &file) < 0)
+        return;
+    struct sto_commit c = {.size = size,
+                           .crc32 = sto_crc32(0, data, size),
+                           .flags = appender ? STO_APPENDER : 0,
+                           .ext = "bin",
+                           .desc = STR("")};
+    if (master) {
+        c.master = str_c(master->name);
+        c.prefix = str_c(prefix);
+    }
+    int r = sto_file_write(file, data, size, 0);
+    if (r < 0)
+        sto_file_free(&file);
+    else
+        r = sto_file_commit(&file, &c, name);
+    if (r < 0)
+        return;
+    struct led_file *f = led_new_file(n, name);
+    f->appender = appender;
+    led_set_bytes(f, data, size);
+    led_wait(n, led_new_change(f, LED_MADE));
+}
+
+static void make_link(struct sim_node *n, struct led_file *target)
+{
+    char name[STO_NAME_MAX + 1];
+    struct sto_link l = {.target = str_c(target->name), .ext = "bin"};
+    target->busy = true;
+    int r = sto_make_link(n->store, &l, name);
+    target->busy = false;
+    if (r < 0)
+        return;
+    struct led_file *f = led_new_file(n, name);
+    f->packed = target->packed; /* then a copy */
+    f->target = target->packed ? NULL : target;
+    led_set_bytes(f, target->bytes, target->n);
+    led_wait(n, led_new_change(f, LED_MADE));
+}
+
+static void delete_file(struct sim_node *n, struct led_file *f)
+{
+    struct str name = str_c(f->name);
+    int result = 0;
+    f->busy = true;
+    f->state = UNKNOWN;
+    for (unsigned i = 0; i < ledger.count; i++)
+        if (ledger.files[i].target == f)
+            ledger.files[i].state =
+                UNKNOWN; /* it leads nowhere, or where nobody has been told of */
+    int r = sto_delete_batch(n->store, &name, 1, &result);
+    f->busy = false;
+    if (r == 0 && result == 0)
+        led_wait(n, led_new_change(f, LED_DELETED));
+}
+
+static void edit(struct sim_node *n, struct led_file *f)
+{
+    char data[2000], *bytes = malloc(f->n + sizeof(data));
+    ASSERT(bytes);
+    memcpy(bytes, f->bytes, f->n);
+    unsigned what = (unsigned)sim_random(3);
+    size_t size = 1 + sim_random(sizeof(data) - 1), at = what == 0 ? f->n : sim_random(f->n + 1);
+    some_bytes(data, size);
+    struct sto_edit *e = NULL;
+    int r;
+    f->busy = true;
+    f->vague = true; /* until the answer */
+    if (what == 2) {
+        r = sto_truncate(n->store, str_c(f->name), at);
+        size = 0;
+    } else {
+        enum sto_edit_op op = what == 0 ? STO_EDIT_APPEND : STO_EDIT_MODIFY;
+        r = sto_edit_begin(n->store, str_c(f->name), op, at, size, &e);
+        if (r == 0)
+            r = sto_edit_write(e, data, size);
+        if (r == 0)
+            r = sto_edit_commit(&e);
+        sto_edit_free(&e);
+        memcpy(bytes + at, data, size);
+    }
+    f->busy = false;
+    if (r < 0 || !sim_serves(n)) {
+        free(bytes);
+        return;
+    }
+    f->vague = false;
+    struct led_change *c = led_new_change(f, LED_EDITED);
+    c->bytes = bytes;
+    c->size = what == 2 ? at : MAX(f->n, at + size);
+    led_wait(n, c);
+}
+
+static int new_text(struct str old, void *arg, struct buf *out)
+{
+    (void)old;
+    buf_adds(out, str_c(arg));
+    return buf_err(out);
+}
+
+static void set_meta(struct sim_node *n, struct led_file *f)
+{
+    struct led_change *c = led_new_change(f, LED_MARKED);
+    if (sim_random(4) > 0)
+        (void)snprintf(c->meta, sizeof(c->meta), "n\x02%u", ++ledger.serial);
+    f->meta_vague = true;
+    int r = sto_meta_change(n->store, str_c(f->name), new_text, c->meta);
+    f->busy = false;
+    if (r < 0 || !sim_serves(n)) {
+        free(c);
+        return;
+    }
+    f->meta_vague = false;
+    f->busy = true;
+    led_wait(n, c);
+}
+
+static void regenerate(struct sim_node *n, struct led_file *old)
+{
+    char name[STO_NAME_MAX + 1];
+    old->busy = true;
+    enum led_state before = old->state;
+    old->state = UNKNOWN;
+    int r = sto_regenerate(n->store, str_c(old->name), name);
+    if (r < 0 || !sim_serves(n)) {
+        old->busy = false;
+        return;
+    }
+    old->state = before;
+    struct led_file *f = led_new_file(n, name);
+    led_set_bytes(f, old->bytes, old->n);
+    memcpy(f->meta, old->meta, sizeof(f->meta));
+    f->vague = old->vague;
+    f->meta_vague = old->meta_vague;
+    struct led_change *c = led_new_change(f, LED_RENAMED);
+    c->old = old;
+    led_wait(n, c);
+}
+
+/* One that @n has and that no change is under way for. */
+static struct led_file *some_file(const struct sim_node *n, bool at_home)
+{
+    for (unsigned tries = 0; tries < 8 && ledger.count > 0; tries++) {
+        struct led_file *f = &ledger.files[sim_random(ledger.count)];
+        if (f->state == THERE && !f->busy && !f->vague && (!at_home || f->home == n->index) &&
+            led_has(n, f))
+            return f;
+    }
+    return NULL;
+}
+
+static void act(struct sim_node *n)
+{
+    unsigned what = (unsigned)sim_random(20);
+    struct led_file *f = what < 8 ? NULL : some_file(n, what >= 13);
+    if (what < 5 && ledger.count < LED_FILES)
+        put_packed(n);
+    else if (what < 8 && ledger.count < LED_FILES)
+        put_file(n, NULL);
+    else if (!f)
+        return;
+    else if (what == 8 && !f->packed && !f->target && ledger.count < LED_FILES)
+        put_file(n, f);
+    else if (what >= 13 && ledger.disks_fail)
+        return;
+    else if (what == 9 && !f->appender && !f->target && ledger.count < LED_FILES)
+        make_link(n, f);
+    else if (what >= 10 && what < 13)
+        delete_file(n, f);
+    else if (what >= 13 && what < 16 && !f->target)
+        set_meta(n, f);
+    else if (what == 16 && f->appender && ledger.count < LED_FILES)
+        regenerate(n, f);
+    else if (what > 16 && f->appender)
+        edit(n, f);
+}
+
+static struct fiber *client_at_work;
+
+void clients_work(void *arg)
+{
+    (void)arg;
+    while (!ledger.quiet) {
+        struct sim_node *n = sim_node((unsigned)sim_random(sim_nodes()));
+        if (sim_serves(n) && !n->writing && n->complete && sto_copies_ready(n->copies, 0) == 0) {
+            unsigned before = fiber_as(n->index);
+            sim_begin_change(n);
+            struct fiber *outer = client_at_work;
+            client_at_work = fiber_self();
+            act(n);
+            client_at_work = outer;
+            sim_end_change(n);
+            fiber_as(before);
+        }
+        fiber_sleep(1000 + sim_random(sim_random(4) ? 20000 : 300000));
+    }
+    ledger.pending--;
+}
+
+void clients_between_calls(void *arg)
+{
+    (void)arg;
+    struct fiber *who = client_at_work;
+    if (!who || who != fiber_self())
+        return;
+    client_at_work = NULL;
+    fiber_sleep(1 + sim_random(3000));
+    client_at_work = who;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster_ledger - what clients of a simulated group of storages (cluster_sim.h) were told, and what must follow
+ * from it: every file with its content, its metadata, the members that had it when it was acknowledged; and the
+ * changes that wait for their copies.
+ *
+ * One at a time in a process, for the fibers of one schedule. What is wrong is noted, not asserted: cmocka's
+ * assertions are not for fibers. Whoever runs the schedule looks at ledger.wrong.
+ */
+#ifndef TEST_CLUSTER_LEDGER_H
+#define TEST_CLUSTER_LEDGER_H
+
+#include <stdio.h>
+
+#include "tests/lib/cluster_sim.h"
+
+enum { LED_FILES = 400 };
+
+enum led_state {
+    UNKNOWN, /* it may be there or not: whoever asked for it, or for its deletion, was not answered */
+    THERE,
+    GONE,
+};
+
+struct led_file {
+    char name[STO_NAME_MAX + 1];
+    enum led_state state;
+    bool packed, appender;
+    bool unheard;           /* the name was never told to anybody */
+    bool busy;              /* a change has not been answered yet */
+    bool vague, meta_vague; /* one never was: the content may be of before or after, or between */
+    unsigned home;          /* the member that takes its edits */
+    unsigned holders;       /* bits: had it when it was acknowledged, and lost no disk since */
+    uint64_t acked_us;
+    char *bytes; /* owned */
+    size_t n;
+    char meta[32];
+    const struct led_file *target; /* of a link */
+};
+
+struct ledger {
+    struct led_file files[LED_FILES];
+    unsigned count, serial;
+    unsigned pending; /* fibers and changes that have not ended */
+    bool quiet;       /* clients and faults are to end */
+    bool disks_fail;  /* then nothing is changed in place */
+    unsigned lost;    /* bits: members that lost a disk */
+    unsigned faults, acked, refused;
+    char wrong[400]; /* the first thing that was; "" */
+};
+extern struct ledger ledger;
+
+#define WRONG(...)                                                                                 \
+    do {                                                                                           \
+        if (!ledger.wrong[0])                                                                      \
+            (void)snprintf(ledger.wrong, sizeof(ledger.wrong), __VA_ARGS__);                       \
+    } while (0)
+
+/* An empty one. */
+void led_start(bool disks_fail);
+void led_stop(void);
+
+/* What @n itself has under @name: bytes in *out, or negative errno. */
+int led_look_up(const struct sim_node *n, const char *name, struct buf *out);
+/* Has @n the file, with the right content? */
+bool led_has(const struct sim_node *n, const struct led_file *f);
+
+/* A file that @n has just made; busy. */
+struct led_file *led_new_file(const struct sim_node *n, const char *name);
+/* Its content is a copy of @p. */
+void led_set_bytes(struct led_file *f, const void *p, size_t n);
+
+enum led_kind { LED_MADE, LED_EDITED, LED_MARKED, LED_DELETED, LED_RENAMED };
+
+/* A change that was made on a member's disk and waits for its copies. */
+struct led_change {
+    struct sto_copies_wait wait; /* first */
+    struct sim_node *n;
+    uint64_t session;
+    struct led_file *f, *old; /* old: what a regenerated one was */
+    enum led_kind kind;
+    char *bytes; /* owned; LED_EDITED: what it then is */
+    size_t size;
+    char meta[32]; /* LED_MARKED */
+};
+
+/* @f is busy until it is answered. The caller fills in the rest by kind, then gives it to led_wait(). */
+struct led_change *led_new_change(struct led_file *f, enum led_kind kind);
+/* It is on the disk of @n: wait for the others, then write down what the client is told. Takes @c. */
+void led_wait(struct sim_node *n, struct led_change *c);
+
+#endif
