@@ -59,3 +59,10 @@ void dfs_close_fd(int *fd)
         close(*fd);
     *fd = -1;
 }
+
+int dfs_take_fd(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}

@@ -60,4 +60,7 @@ extern bool (*dfs_alloc_hook)(size_t size);
 void dfs_free_ptr(void *pp);   /* AUTO(dfs_free_ptr) char *s: free(s) */
 void dfs_close_fd(int *fd);    /* AUTO(dfs_close_fd) int fd = -1: closes when >= 0, sets -1 */
 
+/* Returns *@fd, which is -1 then: TAKE() of a descriptor. */
+int dfs_take_fd(int *fd);
+
 #endif

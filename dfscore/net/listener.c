@@ -103,8 +103,7 @@ static int try_bind(const struct addrinfo *at, int *ret)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
     if (bind(fd, at->ai_addr, at->ai_addrlen) < 0)
         return -errno;
-    *ret = fd;
-    fd = -1;
+    *ret = dfs_take_fd(&fd);
     return 0;
 }
 

@@ -105,10 +105,8 @@ static int try_address(const struct sockaddr *sa, socklen_t len, const struct df
             return r;
     }
     int r = finish_connect(fd, sa, len, until_ms);
-    if (r == 0) {
-        *ret = fd;
-        fd = -1;
-    }
+    if (r == 0)
+        *ret = dfs_take_fd(&fd);
     return r;
 }
 
@@ -409,7 +407,7 @@ int64_t dfs_peer_read_some(struct dfs_peer *p, void *to, size_t n)
 int dfs_peer_call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts, size_t n,
                   struct buf *rsp)
 {
-    uint64_t len;
+    uint64_t len = 0;
     int r = dfs_peer_send(p, cmd, status, parts, n, 0);
     if (r == 0)
         r = dfs_peer_answer(p, &len);

@@ -32,7 +32,7 @@ static int fail(struct buf *err, const char *key, const char *file, const char *
 
 static int check_file(const char *key, const char *file, bool private, struct buf *err)
 {
-    struct stat st;
+    struct stat st = {.st_mode = 0};
     FILE *f = fopen(file, "re"); /* to say why not; OpenSSL opens it again */
     int r = !f || fstat(fileno(f), &st) < 0 ? -errno : 0;
     if (r == 0 && private && (st.st_mode & 07))

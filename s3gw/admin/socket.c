@@ -88,8 +88,7 @@ static void take_connection(struct s3_admin *a)
         struct connection *c = &a->connections[i];
         if (c->fd >= 0)
             continue;
-        c->fd = fd;
-        fd = -1; /* not ours to close any more */
+        c->fd = dfs_take_fd(&fd);
         c->in = BUF(S3_ADMIN_LINE_MAX);
         c->deadline_ms = dfs_mono_ms() + QUIET_MS;
         return;

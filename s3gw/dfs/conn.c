@@ -231,7 +231,7 @@ static int receive(struct s3_store_conn *c, int *fd)
     return status;
 }
 
-/* @iov[0] is left to this function. */
+/* @iov[0] is left to this function; nothing is in it afterwards. */
 static int send_request(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, size_t n)
 {
     ASSERT(c->stream.fd >= 0 && n > 0);
@@ -245,7 +245,9 @@ static int send_request(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov,
     head[8] = cmd;
     head[9] = cmd == DFS_INT_PUT_BATCH || cmd == DFS_INT_FILE_COMMIT ? c->copies : 0;
     iov[0] = (struct iovec){head, sizeof(head)};
-    return send_all(c, iov, n);
+    int r = send_all(c, iov, n);
+    iov[0] = (struct iovec){.iov_base = NULL};
+    return r;
 }
 
 /* A transport error closes; a status comes as negative errno. */

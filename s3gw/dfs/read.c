@@ -268,8 +268,7 @@ static int file_fetch(struct s3_dfs *d, const struct place *p, struct open_file 
         return -EPROTO;
     if (p->told && size != p->size)
         return -EBADMSG;
-    *ret = file_add(d->reads, p, fd, p->in_pack ? 0 : size);
-    fd = -1;
+    *ret = file_add(d->reads, p, dfs_take_fd(&fd), p->in_pack ? 0 : size);
     return *ret ? 0 : -ENOMEM;
 }
 

@@ -100,7 +100,7 @@ static bool read_all(struct reading *rd, struct str text, s3_view_text_fn *fn, v
     if (!str_split(&text, '\n', &line) || !str_eq(line, str_c(first_line)))
         return false;
     while (!rd->over && str_split(&text, '\n', &line)) {
-        bool more = str_split(&line, ' ', &word), ok = more;
+        bool more = str_split(&line, ' ', &word), ok;
         if (str_eq(word, STR("group"))) {
             give(rd, fn, arg);
             ok = more && read_group(rd, line);

@@ -60,8 +60,7 @@ int s3_http_bind(const char *host, uint16_t port, int *ret)
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, (struct sockaddr *)&a, n) < 0)
         return -errno;
-    *ret = fd;
-    fd = -1;
+    *ret = dfs_take_fd(&fd);
     return 0;
 }
 

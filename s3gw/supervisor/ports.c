@@ -28,9 +28,7 @@ static int hold(uint16_t port, uint16_t *got)
         bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || getsockname(fd, (struct sockaddr *)&a, &n) < 0)
         return -errno;
     *got = ntohs(a.sin_port);
-    int held = fd;
-    fd = -1;
-    return held;
+    return dfs_take_fd(&fd);
 }
 
 static int hold_patiently(uint16_t port, uint16_t *got)

@@ -102,10 +102,8 @@ static int read_head(struct sto_log *log, uint32_t number, struct sto_pack_head 
         return r;
     if (ret->number != number || memcmp(ret->log_id, log->id, STO_LOG_ID) != 0)
         return -EBADMSG;
-    if (ret_fd) {
-        *ret_fd = fd;
-        fd = -1;
-    }
+    if (ret_fd)
+        *ret_fd = dfs_take_fd(&fd);
     return 0;
 }
 

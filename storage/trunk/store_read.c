@@ -34,9 +34,7 @@ int sto_open_slot(struct sto_path *p, const struct dfs_fileid *f)
     if (n < (ssize_t)sizeof(slot) || f->size + DFS_TRUNK_HEADER > f->trunk.slot_size ||
         !sto_slot_holds(slot, f))
         return -ENOENT;
-    int ret = fd;
-    fd = -1;
-    return ret;
+    return dfs_take_fd(&fd);
 }
 
 /* A plain file, or what a @link leads to. Packs and directories are none. */
@@ -57,9 +55,7 @@ static int open_plain(struct sto_path *p, const struct dfs_logical *at, struct s
         return -errno;
     if (!S_ISREG(st->st_mode))
         return -ENOENT;
-    int ret = fd;
-    fd = -1;
-    return ret;
+    return dfs_take_fd(&fd);
 }
 
 int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
@@ -85,8 +81,7 @@ int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
     bool told = f.size_known && !f.slave && !link;
     if (st.st_mode & STO_MODE_DAMAGED || (told && (uint64_t)st.st_size != f.size))
         return -EBADMSG;
-    *ret = (struct sto_view){fd, 0, (uint64_t)st.st_size, false, told};
-    fd = -1;
+    *ret = (struct sto_view){dfs_take_fd(&fd), 0, (uint64_t)st.st_size, false, told};
     return 0;
 }
 

@@ -205,9 +205,7 @@ int trk_journal_create(int dirfd, uint64_t generation)
         r = -errno;
     if (r < 0)
         return r;
-    int taken = fd;
-    fd = -1;
-    return taken;
+    return dfs_take_fd(&fd);
 }
 
 int trk_journal_append(int fd, struct str records)
