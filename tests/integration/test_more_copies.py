@@ -8,23 +8,15 @@ import botocore.exceptions
 import pytest
 from cluster import wait_until
 from faults import Faults
-from s3cluster import S3Cluster
+from s3cluster import running
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """STANDARD lies in group1, where two have a write; COLD in group2, where three are asked for."""
-    c = S3Cluster(groups=2, settings="storage_class = COLD=group2\nmin_copies = group2=3\nspread_buckets = no\n")
-    try:
-        c.start()
-        c.boto3().create_bucket(Bucket="bucket")
+    settings = "storage_class = COLD=group2\nmin_copies = group2=3\nspread_buckets = no\n"
+    with running(groups=2, settings=settings) as c:
         yield c
-        c.stop()
-    except Exception:
-        print(c.tail())
-        raise
-    finally:
-        c.remove()
 
 
 def put(cluster, key, body, storage_class="COLD"):
