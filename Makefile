@@ -204,8 +204,9 @@ torture: all $(DEPS_CHECK) ## kills and faults under load with the operation led
 .PHONY: lint format coverage bench install uninstall deb clean help
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
-lint: $(DEPS_DEV) $(DEPS_CHECK) ## floors, headers alone, banned functions, clang-tidy; longest functions as advice
+lint: $(DEPS_DEV) $(DEPS_CHECK) ## floors, headers alone, banned functions, white space, clang-tidy; longest functions as advice
 	@tests/lint/all
+	@clang-format --dry-run -Werror $(C_FILES)
 	@tests/lint/tidy.sh '$(filter-out -Werror,$(ALL_CFLAGS))'
 	@tests/lint/lengths.sh
 

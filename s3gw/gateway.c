@@ -24,7 +24,7 @@
 #include "s3gw/sse/keyring.h"
 
 enum {
-    OPEN_FILES = 1024,         /* descriptors kept for reading */
+    OPEN_FILES = 1024, /* descriptors kept for reading */
     CLUSTER_TEXT_MAX = 1024 * 1024,
     STORAGE_WAIT_MS = 10 * 1000,
     ROOT_ARENA_MAX = 1 << 20,
@@ -109,7 +109,8 @@ static void judge_classes(const struct s3_gw *gw)
     for (size_t i = 0; i < gw->classes.n; i++) {
         const struct s3_class *c = &gw->classes.v[i];
         if (c->group.n && !s3_dfs_has_group(gw->dfs, c->group))
-            dfs_log(LOG_WARN, "gateway.class_without_group", KV_STR("class", c->name), KV_STR("group", c->group));
+            dfs_log(LOG_WARN, "gateway.class_without_group", KV_STR("class", c->name),
+                    KV_STR("group", c->group));
     }
 }
 
@@ -191,8 +192,9 @@ static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *w
 {
     static struct dfs_log_gate gate;
     if (dfs_log_allow(&gate, 2))
-        dfs_log(LOG_WARN, "gateway.tls_failed", KV_Z("peer", peer->host), KV_U64("port", peer->port),
-                KV_Z("called", incoming ? "us" : "by us"), KV_Z("why", why));
+        dfs_log(LOG_WARN, "gateway.tls_failed", KV_Z("peer", peer->host),
+                KV_U64("port", peer->port), KV_Z("called", incoming ? "us" : "by us"),
+                KV_Z("why", why));
 }
 
 static void keep_cluster(void *arg, struct str text)
@@ -209,9 +211,11 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
     const struct s3gw_conf *c = g->conf;
     struct s3_dfs_store stores[S3_DFS_STORES_MAX];
     struct dfs_addr trackers[DFS_TRACKERS_MAX];
-    size_t n = MIN(c->storages.n, (size_t)S3_DFS_STORES_MAX), nt = MIN(c->trackers.n, (size_t)DFS_TRACKERS_MAX);
+    size_t n = MIN(c->storages.n, (size_t)S3_DFS_STORES_MAX),
+           nt = MIN(c->trackers.n, (size_t)DFS_TRACKERS_MAX);
     if (n + nt == 0) {
-        buf_addf(err, "no storage is configured (tracker_server, or storage = group=/path/of/socket)");
+        buf_addf(err,
+                 "no storage is configured (tracker_server, or storage = group=/path/of/socket)");
         return -EINVAL;
     }
     for (size_t i = 0; i < n; i++) {
@@ -276,14 +280,15 @@ static int open_key_ring(struct s3gw_gateway *g, struct buf *err)
     if (text && *text) {
         r = s3_keyring_parse(str_c(text), &g->gw.keyring);
         if (r < 0) {
-            buf_addf(err, "S3GW_KEY_RING: must be name=base64[,base64...] ..., with the keys " S3_KEY_OF_SSE_S3
-                          " and " S3_KEY_OF_KMS ", 32 bytes each");
+            buf_addf(err, "S3GW_KEY_RING: must be name=base64[,base64...] ..., with the "
+                          "keys " S3_KEY_OF_SSE_S3 " and " S3_KEY_OF_KMS ", 32 bytes each");
             return r;
         }
     } else if (*path) {
         r = s3_keyring_open(path, &g->gw.keyring);
         if (r == -EPERM) {
-            buf_addf(err, "key ring %s: others than its owner may use it; its mode must be 0600", path);
+            buf_addf(err, "key ring %s: others than its owner may use it; its mode must be 0600",
+                     path);
             return r;
         }
         if (r < 0)
@@ -322,8 +327,9 @@ static int start_rebalance(struct s3gw_gateway *g, struct buf *err)
 
 static int start_serverlog(struct s3gw_gateway *g, struct buf *err)
 {
-    const struct s3_serverlog_options o = {
-        .interval_ms = (unsigned)g->conf->logging_interval_ms, .deliver = s3_logging_deliver, .arg = &g->gw};
+    const struct s3_serverlog_options o = {.interval_ms = (unsigned)g->conf->logging_interval_ms,
+                                           .deliver = s3_logging_deliver,
+                                           .arg = &g->gw};
     int r = s3_serverlog_start(&o, &g->gw.serverlog);
     return r < 0 ? fail(err, r, "server access logs", "") : 0;
 }
@@ -391,36 +397,39 @@ static void add_status(void *arg, json_t *into)
     struct s3_http_counts n;
     s3_http_counts(g->http, &n);
     json_object_set_new(into, "http",
-                        json_pack("{s:s, s:i, s:b, s:I, s:I, s:I, s:i, s:i}", "address", g->conf->host, "port",
-                                  (int)s3_http_port(g->http), "tls", (int)(*g->conf->tls_cert != 0), "requests",
-                                  (json_int_t)n.requests, "errors_4xx", (json_int_t)n.errors_4xx, "errors_5xx",
-                                  (json_int_t)n.errors_5xx, "connections", (int)n.connections, "in_flight",
-                                  (int)n.in_flight));
+                        json_pack("{s:s, s:i, s:b, s:I, s:I, s:I, s:i, s:i}", "address",
+                                  g->conf->host, "port", (int)s3_http_port(g->http), "tls",
+                                  (int)(*g->conf->tls_cert != 0), "requests",
+                                  (json_int_t)n.requests, "errors_4xx", (json_int_t)n.errors_4xx,
+                                  "errors_5xx", (json_int_t)n.errors_5xx, "connections",
+                                  (int)n.connections, "in_flight", (int)n.in_flight));
     json_t *storages = json_array();
     struct s3_dfs_server s;
     for (size_t i = 0; s3_dfs_server(g->gw.dfs, i, &s); i++)
-        json_array_append_new(storages, json_pack("{s:s, s:s, s:s, s:b, s:b, s:I}", "group", s.group, "id", s.id,
-                                                  "address", s.address, "in_service", (int)s.in_service, "down",
-                                                  (int)s.down, "damaged", (json_int_t)s.damaged));
+        json_array_append_new(storages,
+                              json_pack("{s:s, s:s, s:s, s:b, s:b, s:I}", "group", s.group, "id",
+                                        s.id, "address", s.address, "in_service", (int)s.in_service,
+                                        "down", (int)s.down, "damaged", (json_int_t)s.damaged));
     json_object_set_new(into, "storages", storages);
     struct s3_reclaim_counts rc;
     s3_reclaim_counts(g->reclaim, &rc);
     json_object_set_new(into, "reclaim",
-                        json_pack("{s:I, s:I, s:I, s:b, s:I}", "deleted", (json_int_t)rc.deleted, "orphans",
-                                  (json_int_t)rc.orphans, "pending", (json_int_t)rc.pending, "scanned", (int)rc.scanned,
-                                  "failures", (json_int_t)rc.failures));
+                        json_pack("{s:I, s:I, s:I, s:b, s:I}", "deleted", (json_int_t)rc.deleted,
+                                  "orphans", (json_int_t)rc.orphans, "pending",
+                                  (json_int_t)rc.pending, "scanned", (int)rc.scanned, "failures",
+                                  (json_int_t)rc.failures));
     struct s3_serverlog_counts sl;
     s3_serverlog_counts(g->gw.serverlog, &sl);
     json_object_set_new(into, "server_logs",
                         json_pack("{s:I, s:I, s:I, s:I}", "lines", (json_int_t)sl.lines, "objects",
-                                  (json_int_t)sl.delivered, "dropped", (json_int_t)sl.dropped, "pending_bytes",
-                                  (json_int_t)sl.pending));
+                                  (json_int_t)sl.delivered, "dropped", (json_int_t)sl.dropped,
+                                  "pending_bytes", (json_int_t)sl.pending));
     struct s3_sender_counts ev;
     s3_sender_counts(g->gw.sender, &ev);
     json_object_set_new(into, "notifications",
-                        json_pack("{s:I, s:I, s:I, s:I}", "delivered", (json_int_t)ev.delivered, "failures",
-                                  (json_int_t)ev.failures, "dropped", (json_int_t)ev.dropped, "pending",
-                                  (json_int_t)ev.pending));
+                        json_pack("{s:I, s:I, s:I, s:I}", "delivered", (json_int_t)ev.delivered,
+                                  "failures", (json_int_t)ev.failures, "dropped",
+                                  (json_int_t)ev.dropped, "pending", (json_int_t)ev.pending));
     if (g->status)
         g->status(g->status_arg, into);
 }
@@ -444,9 +453,13 @@ static int start_admin(struct s3gw_gateway *g, struct buf *err)
 {
     if (!*g->conf->admin_socket)
         return 0;
-    const struct s3_admin_context c = {
-        .gw = &g->gw, .status = add_status, .reclaim = reclaim_now, .lifecycle = lifecycle_counts,
-        .lifecycle_run = lifecycle_run, .rebalance = g->rebalance, .arg = g};
+    const struct s3_admin_context c = {.gw = &g->gw,
+                                       .status = add_status,
+                                       .reclaim = reclaim_now,
+                                       .lifecycle = lifecycle_counts,
+                                       .lifecycle_run = lifecycle_run,
+                                       .rebalance = g->rebalance,
+                                       .arg = g};
     int r = s3_admin_start(g->conf->admin_socket, &c, &g->admin);
     return r < 0 ? fail(err, r, "admin socket", g->conf->admin_socket) : 0;
 }
@@ -472,7 +485,8 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     r = start_sender(g, err); /* before anything happens that somebody wants to know */
     if (r < 0)
         return r;
-    r = start_reclaim(g, err); /* before requests: what the logs hold now is nobody's unfinished write */
+    r = start_reclaim(
+        g, err); /* before requests: what the logs hold now is nobody's unfinished write */
     if (r < 0)
         return r;
     r = start_lifecycle(g, err);
@@ -519,7 +533,8 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
         s3gw_gateway_stop(g);
         return r;
     }
-    dfs_log(LOG_INFO, "gateway.ready", KV_Z("address", g->conf->host), KV_U64("port", s3_http_port(g->http)),
+    dfs_log(LOG_INFO, "gateway.ready", KV_Z("address", g->conf->host),
+            KV_U64("port", s3_http_port(g->http)),
             KV_Z("durability", g->gw.relaxed ? "relaxed" : "sync"), KV_Z("version", dfs_version()));
     return 0;
 }

@@ -20,20 +20,20 @@
 #include "s3gw/supervisor/rootkeys.h"
 
 struct s3gw_gateway {
-    struct s3gw_conf *conf;  /* outlives it */
-    bool rebuild;            /* set the index aside and make a new one from the storages */
+    struct s3gw_conf *conf; /* outlives it */
+    bool rebuild;           /* set the index aside and make a new one from the storages */
     struct s3_gw gw;
-    struct dfs_secret *secret; /* of the cluster; NULL: none */
-    struct dfs_tls *tls;       /* with the cluster; NULL: plain */
+    struct dfs_secret *secret;    /* of the cluster; NULL: none */
+    struct dfs_tls *tls;          /* with the cluster; NULL: plain */
     struct s3_dfs_copies *copies; /* min_copies, as parsed; owned */
     struct s3_rates rates;
-    bool new_note_key;       /* what was sealed before, if anything, cannot be opened any more */
-    bool no_orphans;         /* the index could not be compared with the storages */
+    bool new_note_key; /* what was sealed before, if anything, cannot be opened any more */
+    bool no_orphans;   /* the index could not be compared with the storages */
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;
     struct s3_rebalance *rebalance;
     struct s3_sender_target *targets; /* of notifications; texts are the setting's, cut in two */
-    bool bound;              /* listener is ours: bound, and not yet taken by http */
+    bool bound;                       /* listener is ours: bound, and not yet taken by http */
     int listener;
     struct s3_http *http;
     struct s3_admin *admin;
@@ -51,7 +51,8 @@ int s3gw_gateway_bind(struct s3gw_gateway *g, struct buf *err) MUST_CHECK;
  * Start. @root (may be NULL): root's keys, which replace what the index has. 0, or negative errno with
  * one line for a human in @err; what was opened is closed again.
  */
-int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, struct buf *err) MUST_CHECK;
+int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root,
+                       struct buf *err) MUST_CHECK;
 /* Let requests in progress end, then stop everything; idempotent. */
 void s3gw_gateway_stop(struct s3gw_gateway *g);
 /* SIGHUP: open log files anew. */

@@ -142,11 +142,12 @@ int s3gw_keyindex_check(struct s3gw_gateway *g, struct buf *err)
         return 0;
     }
     if (r == S3_INDEX_OTHER) {
-        buf_addf(err,
-                 "the storages hold what another key index than %s says, too: gateways with indexes "
-                 "of their own cannot share groups. Stop the other one, and start once with "
-                 "--rebuild-index to have both in one",
-                 g->conf->index_path);
+        buf_addf(
+            err,
+            "the storages hold what another key index than %s says, too: gateways with indexes "
+            "of their own cannot share groups. Stop the other one, and start once with "
+            "--rebuild-index to have both in one",
+            g->conf->index_path);
         return -EEXIST;
     }
     if (r == S3_INDEX_BEHIND && g->gw.relaxed && s3_index_committed(g->gw.index) > 0) {

@@ -57,9 +57,9 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } commands[] = {
-        {"standalone", s3gw_standalone}, {"serve", s3gw_serve},       {"admin", s3_admin_main},
+        {"standalone", s3gw_standalone}, {"serve", s3gw_serve},        {"admin", s3_admin_main},
         {"print-config", print_config},  {"--version", print_version}, {"version", print_version},
-        {"--help", print_help},          {"-h", print_help},          {"help", print_help},
+        {"--help", print_help},          {"-h", print_help},           {"help", print_help},
     };
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++) {
         if (strcmp(argv[1], commands[i].name) == 0)

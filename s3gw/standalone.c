@@ -34,13 +34,16 @@ static const char help[] =
     "                        seconds may be lost with the power\n"
     "  --sse-c-over-http no|loopback|yes   accept customer-provided encryption keys without TLS:\n"
     "                        never, from this machine (default without --config), from everywhere\n"
-    "  --rebuild-index       make a new key index from what the storage keeps beside the data; the old\n"
+    "  --rebuild-index       make a new key index from what the storage keeps beside the data; the "
+    "old\n"
     "                        one is set aside\n"
     "  --config FILE         further settings, as s3gw print-config shows them; options win\n"
     "\n"
     "Root's keys come from S3GW_ROOT_ACCESS_KEY and S3GW_ROOT_SECRET_KEY; without them they are\n"
-    "generated at the first start, printed once, and kept in DIR/root-credentials. Ctrl-C (SIGTERM)\n"
-    "lets requests end and stops everything. A line 'ready port=N' on standard output says when clients\n"
+    "generated at the first start, printed once, and kept in DIR/root-credentials. Ctrl-C "
+    "(SIGTERM)\n"
+    "lets requests end and stops everything. A line 'ready port=N' on standard output says when "
+    "clients\n"
     "may come.\n";
 
 struct standalone {
@@ -51,8 +54,8 @@ struct standalone {
     struct s3_root_keys keys;
     const char *data;
     bool rebuild;
-    int tracker_port, storage_port;     /* asked for; 0 any, -1 not said */
-    struct s3_ports ports;              /* chosen */
+    int tracker_port, storage_port; /* asked for; 0 any, -1 not said */
+    struct s3_ports ports;          /* chosen */
     char tracker_program[PATH_MAX], storage_program[PATH_MAX];
     char tracker_conf[PATH_MAX], storage_conf[PATH_MAX];
     struct buf err;
@@ -60,8 +63,22 @@ struct standalone {
 
 /* --- command line ----------------------------------------------------------------------------- */
 
-enum { OPT_DATA = 256, OPT_LISTEN, OPT_REGION, OPT_DOMAIN, OPT_WEBSITE, OPT_CERT, OPT_KEY, OPT_TRACKER, OPT_STORAGE,
-       OPT_DURABILITY, OPT_SSE_C, OPT_REBUILD, OPT_CONFIG, OPT_HELP };
+enum {
+    OPT_DATA = 256,
+    OPT_LISTEN,
+    OPT_REGION,
+    OPT_DOMAIN,
+    OPT_WEBSITE,
+    OPT_CERT,
+    OPT_KEY,
+    OPT_TRACKER,
+    OPT_STORAGE,
+    OPT_DURABILITY,
+    OPT_SSE_C,
+    OPT_REBUILD,
+    OPT_CONFIG,
+    OPT_HELP
+};
 
 static const struct option options[] = {
     {"data", required_argument, NULL, OPT_DATA},
@@ -231,7 +248,8 @@ static int open_dir(struct standalone *s)
     return r;
 }
 
-static int write_conf(struct standalone *s, const char *name, char path[PATH_MAX], const struct buf *text)
+static int write_conf(struct standalone *s, const char *name, char path[PATH_MAX],
+                      const struct buf *text)
 {
     int r = buf_err(text) ? buf_err(text) : s3_datadir_write(s->dir, name, 0600, buf_str(text));
     if (snprintf(path, PATH_MAX, "%s/%s", s3_datadir_path(s->dir), name) >= PATH_MAX)
@@ -241,7 +259,8 @@ static int write_conf(struct standalone *s, const char *name, char path[PATH_MAX
     return r;
 }
 
-static const char written_anew[] = "# Written anew by s3gw standalone at each start; changes are lost.\n";
+static const char written_anew[] =
+    "# Written anew by s3gw standalone at each start; changes are lost.\n";
 
 static int write_confs(struct standalone *s)
 {
@@ -257,12 +276,13 @@ static int write_confs(struct standalone *s)
     if (r < 0)
         return r;
     AUTO(buf_free) struct buf storage = BUF(16384);
-    buf_addf(&storage,
-             "%sgroup_name = %s\nbind_addr = 127.0.0.1\nport = %u\nbase_path = %s/storage\n"
-             "store_path0 = %s/storage\ntracker_server = 127.0.0.1:%u\nsocket_path = %s/storage.sock\n"
-             "durability = %s\nheart_beat_interval = 5s\nstat_report_interval = 10s\nlog_level = %s\n",
-             written_anew, s->conf.default_group, s->ports.storage, dir, dir, s->ports.tracker, dir,
-             s->conf.durability == S3GW_RELAXED ? "relaxed" : "sync", level);
+    buf_addf(
+        &storage,
+        "%sgroup_name = %s\nbind_addr = 127.0.0.1\nport = %u\nbase_path = %s/storage\n"
+        "store_path0 = %s/storage\ntracker_server = 127.0.0.1:%u\nsocket_path = %s/storage.sock\n"
+        "durability = %s\nheart_beat_interval = 5s\nstat_report_interval = 10s\nlog_level = %s\n",
+        written_anew, s->conf.default_group, s->ports.storage, dir, dir, s->ports.tracker, dir,
+        s->conf.durability == S3GW_RELAXED ? "relaxed" : "sync", level);
     return write_conf(s, "conf/storage.conf", s->storage_conf, &storage);
 }
 
@@ -327,25 +347,31 @@ static void print_banner(const struct standalone *s)
     bool any = strcmp(c->host, "0.0.0.0") == 0 || strcmp(c->host, "::") == 0;
     bool v6 = strchr(c->host, ':') && !any;
     char endpoint[160];
-    (void)snprintf(endpoint, sizeof(endpoint), "%s://%s%s%s:%u", *c->tls_cert ? "https" : "http", v6 ? "[" : "",
-                   any ? "127.0.0.1" : c->host, v6 ? "]" : "", (unsigned)s3_http_port(s->gateway.http));
-    printf("s3gw %s\n\n  endpoint     %s\n  region       %s\n  access key   %s\n", dfs_version(), endpoint,
-           c->region, s->keys.access_key);
+    (void)snprintf(endpoint, sizeof(endpoint), "%s://%s%s%s:%u", *c->tls_cert ? "https" : "http",
+                   v6 ? "[" : "", any ? "127.0.0.1" : c->host, v6 ? "]" : "",
+                   (unsigned)s3_http_port(s->gateway.http));
+    printf("s3gw %s\n\n  endpoint     %s\n  region       %s\n  access key   %s\n", dfs_version(),
+           endpoint, c->region, s->keys.access_key);
     print_secret(s);
     printf("  durability   %s\n  FastDFS      tracker 127.0.0.1:%u, storage 127.0.0.1:%u\n",
-           c->durability == S3GW_RELAXED ? "relaxed: the last seconds of writes may be lost with the power"
-                                         : "sync: what is acknowledged is on disk",
-           atomic_load(&s->supervisor.children[0].port), atomic_load(&s->supervisor.children[1].port));
+           c->durability == S3GW_RELAXED
+               ? "relaxed: the last seconds of writes may be lost with the power"
+               : "sync: what is acknowledged is on disk",
+           atomic_load(&s->supervisor.children[0].port),
+           atomic_load(&s->supervisor.children[1].port));
     bool file = s->keys.origin == S3_KEYS_FROM_FILE;
-    printf("\nTry it:\n\n  export AWS_ACCESS_KEY_ID=%s AWS_DEFAULT_REGION=%s\n", s->keys.access_key, c->region);
+    printf("\nTry it:\n\n  export AWS_ACCESS_KEY_ID=%s AWS_DEFAULT_REGION=%s\n", s->keys.access_key,
+           c->region);
     if (s->keys.origin == S3_KEYS_GENERATED)
         printf("  export AWS_SECRET_ACCESS_KEY='%s'\n", s->keys.secret_key);
     else if (file)
-        printf("  export AWS_SECRET_ACCESS_KEY=$(sed -n 's/^secret_key = //p' '%s/root-credentials')\n",
+        printf("  export AWS_SECRET_ACCESS_KEY=$(sed -n 's/^secret_key = //p' "
+               "'%s/root-credentials')\n",
                s3_datadir_path(s->dir));
     else
         printf("  export AWS_SECRET_ACCESS_KEY=$S3GW_ROOT_SECRET_KEY\n");
-    printf("  aws --endpoint-url %s s3 mb s3://first\n  aws --endpoint-url %s s3 cp README.md s3://first/\n\n",
+    printf("  aws --endpoint-url %s s3 mb s3://first\n  aws --endpoint-url %s s3 cp README.md "
+           "s3://first/\n\n",
            endpoint, endpoint);
     printf("ready port=%u\n", (unsigned)s3_http_port(s->gateway.http));
     (void)fflush(stdout);
@@ -356,18 +382,19 @@ static void add_status(void *arg, json_t *into)
     const struct standalone *s = arg;
     for (unsigned i = 0; i < s->supervisor.n; i++) {
         const struct s3_child *c = &s->supervisor.children[i];
-        json_object_set_new(into, c->name,
-                            json_pack("{s:s, s:i, s:i, s:i}", "state",
-                                      s3_child_state_name((enum s3_child_state)atomic_load(&c->state)), "pid",
-                                      atomic_load(&c->pid), "port", (int)atomic_load(&c->port), "restarts",
-                                      (int)atomic_load(&c->restarts)));
+        json_object_set_new(
+            into, c->name,
+            json_pack("{s:s, s:i, s:i, s:i}", "state",
+                      s3_child_state_name((enum s3_child_state)atomic_load(&c->state)), "pid",
+                      atomic_load(&c->pid), "port", (int)atomic_load(&c->port), "restarts",
+                      (int)atomic_load(&c->restarts)));
     }
     struct statvfs v;
     if (statvfs(s3_datadir_path(s->dir), &v) == 0)
         json_object_set_new(into, "space",
-                            json_pack("{s:s, s:I, s:I}", "data", s3_datadir_path(s->dir), "total_bytes",
-                                      (json_int_t)(v.f_blocks * v.f_frsize), "free_bytes",
-                                      (json_int_t)(v.f_bavail * v.f_frsize)));
+                            json_pack("{s:s, s:I, s:I}", "data", s3_datadir_path(s->dir),
+                                      "total_bytes", (json_int_t)(v.f_blocks * v.f_frsize),
+                                      "free_bytes", (json_int_t)(v.f_bavail * v.f_frsize)));
 }
 
 static void reload(void *g)
@@ -386,9 +413,12 @@ static int start_servers(struct standalone *s)
         {"storage", s->storage_program, s->storage_conf},
     };
     for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
-        int r = s3_supervisor_add(&s->supervisor, servers[i].name, servers[i].program, servers[i].conf);
+        int r =
+            s3_supervisor_add(&s->supervisor, servers[i].name, servers[i].program, servers[i].conf);
         if (r == -ECHILD)
-            buf_addf(&s->err, "the %s server ended before it was ready; its own lines above say why", servers[i].name);
+            buf_addf(&s->err,
+                     "the %s server ended before it was ready; its own lines above say why",
+                     servers[i].name);
         else if (r < 0 && r != -EINTR)
             buf_addf(&s->err, "%s: %s", servers[i].program, strerror(-r));
         if (r < 0)
@@ -412,7 +442,8 @@ static int run(struct standalone *s)
         buf_addf(&s->err, "signals: %s", strerror(-r));
         return r;
     }
-    s->gateway = (struct s3gw_gateway){.conf = &s->conf, .rebuild = s->rebuild, .status = add_status, .status_arg = s};
+    s->gateway = (struct s3gw_gateway){
+        .conf = &s->conf, .rebuild = s->rebuild, .status = add_status, .status_arg = s};
     r = s3gw_gateway_bind(&s->gateway, &s->err);
     if (r == 0)
         r = start_servers(s);
@@ -444,7 +475,8 @@ int s3gw_standalone(int argc, char **argv)
     }
     if (r < 0 && s.err.n)
         fprintf(stderr, "s3gw standalone: " STR_F "\n", STR_A(buf_str(&s.err)));
-    s3_supervisor_fini(&s.supervisor); /* storages before the tracker, and both before the lock goes */
+    s3_supervisor_fini(
+        &s.supervisor); /* storages before the tracker, and both before the lock goes */
     s3_datadir_close(&s.dir);
     s3gw_conf_fini(&s.conf);
     buf_free(&s.err);

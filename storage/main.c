@@ -35,8 +35,8 @@ enum {
     EXIT_USAGE = 2,
     GRACE_MS = 10000,
     COPIES_GRACE_MS = 500,
-    MISSING_MS = 3000, /* what a reader missed here may be on its way that long */
-    QUICK_MS = 1000, /* of a question to a tracker while a client waits */
+    MISSING_MS = 3000,      /* what a reader missed here may be on its way that long */
+    QUICK_MS = 1000,        /* of a question to a tracker while a client waits */
     DISCOVER_MAX_MS = 5000, /* longest pause between two rounds of asking who we are */
     PATH_TEXT = 4096,
 };
@@ -64,7 +64,8 @@ struct app {
     struct sto_service *service;
     struct sto_beat *beat;
     struct sto_sync *sync;
-    char identity_path[PATH_TEXT], params_path[PATH_TEXT], socket_path[PATH_TEXT], scrub_path[PATH_TEXT];
+    char identity_path[PATH_TEXT], params_path[PATH_TEXT], socket_path[PATH_TEXT],
+        scrub_path[PATH_TEXT];
 };
 
 static int say(const char *what, int r)
@@ -83,8 +84,8 @@ static int make_allow(const struct app *a, const char *key, const struct dfs_con
         return 0;
     int r = dfs_allow_new(list->v, list->n, ret, &bad);
     if (r < 0)
-        fprintf(stderr, "dfs_storaged: %s: %s = " STR_F ": must be addresses or networks\n", a->conf_path, key,
-                STR_A(bad));
+        fprintf(stderr, "dfs_storaged: %s: %s = " STR_F ": must be addresses or networks\n",
+                a->conf_path, key, STR_A(bad));
     return r;
 }
 
@@ -93,7 +94,8 @@ static int load_secret(struct app *a)
     const char *file = a->conf.cluster_secret_file;
     int r = file[0] ? dfs_secret_load(file, &a->secret) : 0;
     if (r < 0)
-        fprintf(stderr, "dfs_storaged: %s: cluster_secret_file = %s: %s\n", a->conf_path, file, dfs_secret_error(r));
+        fprintf(stderr, "dfs_storaged: %s: cluster_secret_file = %s: %s\n", a->conf_path, file,
+                dfs_secret_error(r));
     a->ask.net.secret = a->secret;
     return r;
 }
@@ -102,8 +104,9 @@ static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *w
 {
     static struct dfs_log_gate gate;
     if (dfs_log_allow(&gate, 2))
-        dfs_log(LOG_WARN, "storage.tls_failed", KV_Z("peer", peer->host), KV_U64("port", peer->port),
-                KV_Z("called", incoming ? "us" : "by us"), KV_Z("why", why));
+        dfs_log(LOG_WARN, "storage.tls_failed", KV_Z("peer", peer->host),
+                KV_U64("port", peer->port), KV_Z("called", incoming ? "us" : "by us"),
+                KV_Z("why", why));
 }
 
 static int load_tls(struct app *a)
@@ -122,7 +125,10 @@ static int understand_conf(struct app *a)
     for (size_t i = 0; i < a->conf.tracker_server.n; i++) {
         const char *text = a->conf.tracker_server.v[i];
         if (dfs_addr_parse(str_c(text), 22122, &a->trackers[i]) < 0) {
-            fprintf(stderr, "dfs_storaged: %s: tracker_server = %s: must be host:port, or inner,outer:port\n", a->conf_path, text);
+            fprintf(
+                stderr,
+                "dfs_storaged: %s: tracker_server = %s: must be host:port, or inner,outer:port\n",
+                a->conf_path, text);
             return -EINVAL;
         }
     }
@@ -192,11 +198,13 @@ static int learn_identity(struct app *a)
         return kept;
     for (unsigned failures = 1;; failures++) {
         AUTO(buf_free) struct buf text = BUF(STO_PARAMS_TEXT_MAX);
-        int r = sto_tracker_discover(&a->ask, (uint16_t)a->conf.port, a->conf.server_id,
-                                     &a->params, &text, &a->identity);
-        if (r == 0 && strchr(a->identity.ip, ':') && !(a->params.use_storage_id && a->params.id_in_name)) {
+        int r = sto_tracker_discover(&a->ask, (uint16_t)a->conf.port, a->conf.server_id, &a->params,
+                                     &text, &a->identity);
+        if (r == 0 && strchr(a->identity.ip, ':') &&
+            !(a->params.use_storage_id && a->params.id_in_name)) {
             dfs_log(LOG_ERROR, "storage.address_does_not_fit_names", KV_Z("ip", a->identity.ip),
-                    KV_Z("needed", "use_storage_id = true and id_type_in_filename = id in tracker.conf"));
+                    KV_Z("needed",
+                         "use_storage_id = true and id_type_in_filename = id in tracker.conf"));
             return -EAFNOSUPPORT;
         }
         if (r == 0 && a->identity.join_time_s == 0)
@@ -474,7 +482,8 @@ static int start_parts(struct app *a)
     r = start_service(a);
     if (r < 0) {
         char where[DFS_ADDR_TEXT + 32];
-        snprintf(where, sizeof(where), "cannot listen on %s port %lld", a->conf.bind_addr, (long long)a->conf.port);
+        snprintf(where, sizeof(where), "cannot listen on %s port %lld", a->conf.bind_addr,
+                 (long long)a->conf.port);
         return say(where, r);
     }
     r = start_beat(a);
@@ -569,7 +578,8 @@ static int run(struct app *a)
         return EXIT_USAGE;
     r = open_base(a);
     if (r == -EBUSY) {
-        fprintf(stderr, "dfs_storaged: base_path = %s: another storage server is running on it\n", a->conf.base_path);
+        fprintf(stderr, "dfs_storaged: base_path = %s: another storage server is running on it\n",
+                a->conf.base_path);
         return EXIT_FAILURE;
     }
     if (r < 0)
@@ -609,7 +619,8 @@ int main(int argc, char **argv)
         if (argc < 2)
             fputs("dfs_storaged: CONF is needed (see dfs_storaged --help)\n", stderr);
         else
-            fprintf(stderr, "dfs_storaged: what is '%s'? (see dfs_storaged --help)\n", argv[argc - 1]);
+            fprintf(stderr, "dfs_storaged: what is '%s'? (see dfs_storaged --help)\n",
+                    argv[argc - 1]);
         return EXIT_USAGE;
     }
     signal(SIGPIPE, SIG_IGN);

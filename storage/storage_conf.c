@@ -11,18 +11,21 @@ static const struct dfs_conf_row rows[] = {
              "Directory of this server's own data: identity, replication marks, log."),
     CONF_STR(C, group_name, "group_name", "group1", 1, 16, CONF_RESTART,
              "The group this server belongs to; letters and digits."),
-    CONF_STR(C, bind_addr, "bind_addr", "127.0.0.1", 0, 92, CONF_RESTART,
-             "Address to listen on, and the source of connections to trackers and peers.\n"
-             "Two of them, with a comma: both. Loopback unless you say otherwise; empty or 0.0.0.0 is\n"
-             "every address of the machine.\n"
-             "Beyond loopback, allow_hosts must say who may connect. An IPv6 address needs trackers with\n"
-             "use_storage_id = true and id_type_in_filename = id: file names have no room for it."),
+    CONF_STR(
+        C, bind_addr, "bind_addr", "127.0.0.1", 0, 92, CONF_RESTART,
+        "Address to listen on, and the source of connections to trackers and peers.\n"
+        "Two of them, with a comma: both. Loopback unless you say otherwise; empty or 0.0.0.0 is\n"
+        "every address of the machine.\n"
+        "Beyond loopback, allow_hosts must say who may connect. An IPv6 address needs trackers "
+        "with\n"
+        "use_storage_id = true and id_type_in_filename = id: file names have no room for it."),
     CONF_INT(C, port, "port", "23000", 0, 65535, NULL, CONF_RESTART,
              "TCP port; 0 picks a free one, printed in the ready line."),
     CONF_STR(C, server_id, "server_id", "", 0, 15, CONF_RESTART,
              "Number of this server in storage_ids.conf; empty: the tracker finds it by address."),
     CONF_LIST(C, tracker_server, "tracker_server", 1, 16, CONF_RESTART,
-              "host:port or [ipv6]:port of a tracker, with two addresses inner,outer:port; one line each."),
+              "host:port or [ipv6]:port of a tracker, with two addresses inner,outer:port; one "
+              "line each."),
     CONF_INT(C, store_path_count, "store_path_count", "1", 1, 256, NULL, CONF_RESTART,
              "Number of store paths (disks)."),
     CONF_LIST(C, store_path, "store_path#", 0, 256, CONF_RESTART,
@@ -37,23 +40,29 @@ static const struct dfs_conf_row rows[] = {
     CONF_LIST(C, allow_hosts, "allow_hosts", 0, 1024, CONF_RESTART,
               "Addresses or networks (10.0.0.0/8) that may connect; one line each. Loopback may\n"
               "always."),
-    CONF_LIST(C, peer_hosts, "peer_hosts", 0, 1024, CONF_RESTART,
-              "Addresses or networks that may use the commands between servers, besides the\n"
-              "members of the group that the trackers name. Not with cluster_secret_file: then whoever\n"
-              "proves the secret may, and nobody else."),
-    CONF_ENUM(C, native_clients, "native_clients", "all", "all|read-only|off", CONF_RESTART,
-              "What FastDFS clients may do: everything, download and ask, or nothing (EACCES). Gateways\n"
-              "and the other servers are no clients."),
+    CONF_LIST(
+        C, peer_hosts, "peer_hosts", 0, 1024, CONF_RESTART,
+        "Addresses or networks that may use the commands between servers, besides the\n"
+        "members of the group that the trackers name. Not with cluster_secret_file: then whoever\n"
+        "proves the secret may, and nobody else."),
+    CONF_ENUM(
+        C, native_clients, "native_clients", "all", "all|read-only|off", CONF_RESTART,
+        "What FastDFS clients may do: everything, download and ask, or nothing (EACCES). Gateways\n"
+        "and the other servers are no clients."),
     CONF_LIST(C, native_hosts, "native_hosts", 0, 1024, CONF_RESTART,
-              "Addresses or networks of FastDFS clients, of those in allow_hosts; one line each. Without\n"
+              "Addresses or networks of FastDFS clients, of those in allow_hosts; one line each. "
+              "Without\n"
               "this key all of them."),
     CONF_BOOL(C, native_may_remove_s3, "native_may_remove_s3", "no", CONF_RESTART,
-              "yes: FastDFS clients may also delete, and set metadata of, files that a gateway stored, though\n"
-              "its key index names them and object lock may protect them. no: EPERM. Reading is allowed."),
-    CONF_STR(C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
-             "File with the secret that servers and gateways of the cluster prove to each other (mode\n"
-             "0600; 16 to 1024 bytes); the same on storages and trackers. Empty: none; then servers\n"
-             "know each other by address, and only gateways on this machine are served."),
+              "yes: FastDFS clients may also delete, and set metadata of, files that a gateway "
+              "stored, though\n"
+              "its key index names them and object lock may protect them. no: EPERM. Reading is "
+              "allowed."),
+    CONF_STR(
+        C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
+        "File with the secret that servers and gateways of the cluster prove to each other (mode\n"
+        "0600; 16 to 1024 bytes); the same on storages and trackers. Empty: none; then servers\n"
+        "know each other by address, and only gateways on this machine are served."),
     DFS_TLS_CONF_ROWS(C, tls),
     DFS_TLS_MODE_ROW(C, tls_mode),
     CONF_STR(C, socket_path, "socket_path", "", 0, 107, CONF_RESTART,
@@ -62,18 +71,19 @@ static const struct dfs_conf_row rows[] = {
     CONF_ENUM(C, durability, "durability", "sync", "sync|relaxed", CONF_RESTART,
               "sync: an answer means the data are on disk. relaxed: answers do not wait for it, a\n"
               "power failure loses acknowledged files."),
-    CONF_STR(C, min_copies, "min_copies", "auto", 1, 4, CONF_RESTART,
-             "Servers of the group that have a write on their disks before it is acknowledged; the\n"
-             "same on all of them. auto: two while another member is in service, else one. A number\n"
-             "is strict: with fewer members in service writes are refused (EAGAIN)."),
-    CONF_DURATION(C, copy_timeout_ms, "copy_timeout", "10s", 100, 3600000, "s", CONF_RESTART,
-                  "A write that has not got its copies after this long is answered with EAGAIN: it is\n"
-                  "on this server's disk, and may or may not reach the others. Counted anew while they get\n"
-                  "on with a large file, at most 30 times."),
+    CONF_STR(
+        C, min_copies, "min_copies", "auto", 1, 4, CONF_RESTART,
+        "Servers of the group that have a write on their disks before it is acknowledged; the\n"
+        "same on all of them. auto: two while another member is in service, else one. A number\n"
+        "is strict: with fewer members in service writes are refused (EAGAIN)."),
+    CONF_DURATION(
+        C, copy_timeout_ms, "copy_timeout", "10s", 100, 3600000, "s", CONF_RESTART,
+        "A write that has not got its copies after this long is answered with EAGAIN: it is\n"
+        "on this server's disk, and may or may not reach the others. Counted anew while they get\n"
+        "on with a large file, at most 30 times."),
     CONF_INT(C, max_connections, "max_connections", "4096", 1, 1000000, NULL, CONF_RESTART,
              "Connections at one time; further ones are closed at once."),
-    CONF_INT(C, work_threads, "work_threads", "2", 1, 64, NULL, CONF_RESTART,
-             "Network threads."),
+    CONF_INT(C, work_threads, "work_threads", "2", 1, 64, NULL, CONF_RESTART, "Network threads."),
     CONF_INT(C, disk_reader_threads, "disk_reader_threads", "2", 1, 64, NULL, CONF_RESTART,
              "Reading threads of each store path."),
     CONF_INT(C, disk_writer_threads, "disk_writer_threads", "8", 1, 64, NULL, CONF_RESTART,
@@ -89,10 +99,14 @@ static const struct dfs_conf_row rows[] = {
     CONF_DURATION(C, sync_wait_ms, "sync_wait_msec", "100ms", 1, 60000, "ms", CONF_RESTART,
                   "Pause of a replicator that has sent everything."),
     CONF_SIZE(C, scrub_rate, "scrub_rate", "4MB", 0, UINT64_C(1) << 40, NULL, CONF_RESTART,
-              "Bytes a second that the scrub reads: in the background it compares everything on the disks\n"
-              "with its checksums and has other members of the group replace what is wrong. 0: no scrub."),
-    CONF_DURATION(C, scrub_interval_ms, "scrub_interval", "14d", 1000, UINT64_C(366) * 86400000, "s", CONF_RESTART,
-                  "A round of the scrub begins no sooner than this after the one before has begun."),
+              "Bytes a second that the scrub reads: in the background it compares everything on "
+              "the disks\n"
+              "with its checksums and has other members of the group replace what is wrong. 0: no "
+              "scrub."),
+    CONF_DURATION(
+        C, scrub_interval_ms, "scrub_interval", "14d", 1000, UINT64_C(366) * 86400000, "s",
+        CONF_RESTART,
+        "A round of the scrub begins no sooner than this after the one before has begun."),
     CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RELOAD,
              "Log file; empty: standard error. SIGHUP reopens it."),
     CONF_ENUM(C, log_level, "log_level", "info", "debug|info|warn|error", CONF_RELOAD,
@@ -101,17 +115,49 @@ static const struct dfs_conf_row rows[] = {
 
 /* Keys of FastDFS's storage.conf without a meaning here (semantics 8). */
 static const char *const meaningless[] = {
-    "disabled", "address_family", "client_bind", "accept_threads", "run_by_group", "run_by_user",
-    "buff_size", "min_buff_size", "max_buff_size", "thread_stack_size", "disk_rw_separated",
-    "sync_min_threads", "sync_max_threads", "sync_interval", "sync_start_time", "sync_end_time",
-    "write_mark_file_freq", "disk_recovery_threads", "file_distribute_path_mode",
-    "file_distribute_rotate_count", "fsync_after_written_bytes", "sync_binlog_buff_interval",
-    "sync_stat_file_interval", "if_alias_prefix", "check_file_duplicate", "file_signature_method",
-    "key_namespace", "keep_alive", "file_sync_skip_invalid_record", "compress_binlog",
-    "compress_binlog_time", "check_store_path_mark", "use_connection_pool",
-    "connection_pool_max_idle_time", "sync_log_buff_interval", "log_file_rotate_everyday",
-    "rotate_error_log", "error_log_rotate_time", "use_access_log", "rotate_access_log",
-    "access_log_rotate_time", "http.server_port", "http.domain_name",
+    "disabled",
+    "address_family",
+    "client_bind",
+    "accept_threads",
+    "run_by_group",
+    "run_by_user",
+    "buff_size",
+    "min_buff_size",
+    "max_buff_size",
+    "thread_stack_size",
+    "disk_rw_separated",
+    "sync_min_threads",
+    "sync_max_threads",
+    "sync_interval",
+    "sync_start_time",
+    "sync_end_time",
+    "write_mark_file_freq",
+    "disk_recovery_threads",
+    "file_distribute_path_mode",
+    "file_distribute_rotate_count",
+    "fsync_after_written_bytes",
+    "sync_binlog_buff_interval",
+    "sync_stat_file_interval",
+    "if_alias_prefix",
+    "check_file_duplicate",
+    "file_signature_method",
+    "key_namespace",
+    "keep_alive",
+    "file_sync_skip_invalid_record",
+    "compress_binlog",
+    "compress_binlog_time",
+    "check_store_path_mark",
+    "use_connection_pool",
+    "connection_pool_max_idle_time",
+    "sync_log_buff_interval",
+    "log_file_rotate_everyday",
+    "rotate_error_log",
+    "error_log_rotate_time",
+    "use_access_log",
+    "rotate_access_log",
+    "access_log_rotate_time",
+    "http.server_port",
+    "http.domain_name",
 };
 
 static void unknown_key(const char *file, unsigned line, struct str key)
@@ -172,7 +218,8 @@ static int check(struct sto_conf *c, const char *path, struct buf *err)
     uint64_t id = 0, copies = 0;
     if (!str_eq(str_c(c->min_copies), STR("auto")) &&
         (str_u64(str_c(c->min_copies), DFS_SERVERS_MAX, &copies) < 0 || copies == 0))
-        return fail(err, path, "min_copies", c->min_copies, "must be auto or a number from 1 to 32");
+        return fail(err, path, "min_copies", c->min_copies,
+                    "must be auto or a number from 1 to 32");
     c->copies = (unsigned)copies;
     if (c->server_id[0] && (str_u64(str_c(c->server_id), 16777215, &id) < 0 || id == 0))
         return fail(err, path, "server_id", c->server_id, "must be a number from 1 to 16777215");

@@ -32,7 +32,7 @@ struct sto_conf {
     struct dfs_tls_conf tls;
     int tls_mode; /* enum dfs_tls_mode; means nothing without tls */
     char *socket_path;
-    int durability; /* enum sto_conf_durability */
+    int durability;   /* enum sto_conf_durability */
     char *min_copies; /* as written: "auto" or a number */
     unsigned copies;  /* what it means; 0: auto */
     uint64_t copy_timeout_ms;

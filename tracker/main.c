@@ -115,8 +115,9 @@ static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *w
 {
     static struct dfs_log_gate gate;
     if (dfs_log_allow(&gate, 2))
-        dfs_log(LOG_WARN, "tracker.tls_failed", KV_Z("peer", peer->host), KV_U64("port", peer->port),
-                KV_Z("called", incoming ? "us" : "by us"), KV_Z("why", why));
+        dfs_log(LOG_WARN, "tracker.tls_failed", KV_Z("peer", peer->host),
+                KV_U64("port", peer->port), KV_Z("called", incoming ? "us" : "by us"),
+                KV_Z("why", why));
 }
 
 static int load(struct tracker *t, struct buf *err)

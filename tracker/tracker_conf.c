@@ -34,10 +34,11 @@ static const struct dfs_conf_row rows[] = {
               "Addresses or networks that may use the commands of storages, trackers and\n"
               "administrators: join, report, delete, elect. Loopback may always. Without this key\n"
               "everybody in allow_hosts may; name your servers here when clients are in it too."),
-    CONF_STR(C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
-             "File with the secret that trackers and storages prove to each other (mode 0600; 16 to\n"
-             "1024 bytes); the same on all of them. Then the commands of servers and administrators\n"
-             "are for whoever has proved it, from any address. Empty: none."),
+    CONF_STR(
+        C, cluster_secret_file, "cluster_secret_file", "", 0, 4000, CONF_RESTART,
+        "File with the secret that trackers and storages prove to each other (mode 0600; 16 to\n"
+        "1024 bytes); the same on all of them. Then the commands of servers and administrators\n"
+        "are for whoever has proved it, from any address. Empty: none."),
     DFS_TLS_CONF_ROWS(C, tls),
     DFS_TLS_MODE_ROW(C, tls_mode),
     CONF_INT(C, max_connections, "max_connections", "1024", 1, 1000000, NULL, CONF_RESTART,

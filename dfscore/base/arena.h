@@ -23,8 +23,8 @@ void arena_init(struct arena *a, size_t max);
 /* Of an empty arena: what is allocated first lies in these @n bytes, which are free again after arena_fini().
  * They are aligned to 16. */
 void arena_lend(struct arena *a, void *p, size_t n);
-void arena_fini(struct arena *a);                              /* idempotent */
-void *arena_alloc(struct arena *a, size_t n) MUST_CHECK;       /* zeroed; NULL: no memory, or at max */
+void arena_fini(struct arena *a);                        /* idempotent */
+void *arena_alloc(struct arena *a, size_t n) MUST_CHECK; /* zeroed; NULL: no memory, or at max */
 /* Copies end in a NUL that n does not count. p == NULL: no memory. */
 struct str arena_str(struct arena *a, struct str s) MUST_CHECK;
 struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -17,8 +17,7 @@
 
 #include "dfscore/base/banned.h"
 
-#define ASSERT(cond) \
-    ((cond) ? (void)0 : dfs_assert_failed(#cond, __FILE__, __LINE__))
+#define ASSERT(cond) ((cond) ? (void)0 : dfs_assert_failed(#cond, __FILE__, __LINE__))
 
 /* An object of ours: not NULL, and carrying the magic number its new() gave it. */
 #define CHECK_OBJ(obj, MAGIC) ASSERT((obj) && (obj)->magic == (MAGIC))
@@ -29,19 +28,19 @@ _Noreturn void dfs_assert_failed(const char *cond, const char *file, int line);
 #define AUTO(fn) __attribute__((cleanup(fn)))
 
 /* Give ownership away: yields the pointer and leaves NULL behind. */
-#define TAKE(ptr)                   \
-    __extension__({                 \
-        __typeof__(ptr) taken_ = (ptr); \
-        (ptr) = NULL;               \
-        taken_;                     \
+#define TAKE(ptr)                                                                                  \
+    __extension__({                                                                                \
+        __typeof__(ptr) taken_ = (ptr);                                                            \
+        (ptr) = NULL;                                                                              \
+        taken_;                                                                                    \
     })
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b)    ((a) < (b) ? (a) : (b))
+#define MAX(a, b)    ((a) > (b) ? (a) : (b))
 
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 
 /*
  * Memory. NULL when there is none; zalloc gives zeroed bytes. free() gives it back. Tests make the
@@ -57,8 +56,8 @@ char *dfs_strdup(const char *s) MUST_CHECK;
 extern bool (*dfs_alloc_hook)(size_t size);
 
 /* Cleanup functions for AUTO. */
-void dfs_free_ptr(void *pp);   /* AUTO(dfs_free_ptr) char *s: free(s) */
-void dfs_close_fd(int *fd);    /* AUTO(dfs_close_fd) int fd = -1: closes when >= 0, sets -1 */
+void dfs_free_ptr(void *pp); /* AUTO(dfs_free_ptr) char *s: free(s) */
+void dfs_close_fd(int *fd);  /* AUTO(dfs_close_fd) int fd = -1: closes when >= 0, sets -1 */
 
 /* Returns *@fd, which is -1 then: TAKE() of a descriptor. */
 int dfs_take_fd(int *fd);

@@ -13,17 +13,17 @@
 #include "dfscore/base/str.h"
 
 struct buf {
-    char *p;      /* owned; NULL while empty */
-    size_t n;     /* bytes used; n <= cap <= max */
+    char *p;  /* owned; NULL while empty */
+    size_t n; /* bytes used; n <= cap <= max */
     size_t cap;
-    size_t max;   /* ceiling in bytes, > 0 */
-    int err;      /* 0, -ENOMEM, or -E2BIG at the ceiling */
+    size_t max; /* ceiling in bytes, > 0 */
+    int err;    /* 0, -ENOMEM, or -E2BIG at the ceiling */
 };
 
 #define BUF(ceiling) ((struct buf){NULL, 0, 0, (ceiling), 0})
 
-void buf_free(struct buf *b);                   /* gives the bytes back; b is empty and usable again */
-void buf_reset(struct buf *b);                  /* forget content and error, keep the memory */
+void buf_free(struct buf *b);  /* gives the bytes back; b is empty and usable again */
+void buf_reset(struct buf *b); /* forget content and error, keep the memory */
 static inline int buf_err(const struct buf *b)
 {
     return b->err;
@@ -68,8 +68,8 @@ void buf_var(struct buf *b, uint64_t v);
 /* Reading the same: a cursor over a view. Past the end: err sticks, values are 0. */
 struct rd {
     const uint8_t *p;
-    size_t n;     /* bytes left */
-    bool bad;     /* something was missing or out of range */
+    size_t n; /* bytes left */
+    bool bad; /* something was missing or out of range */
 };
 uint16_t rd_u16(struct rd *r);
 uint32_t rd_u32(struct rd *r);

@@ -11,9 +11,9 @@
 
 #include "dfscore/base/base.h"
 
-int64_t dfs_now_ms(void);       /* wall clock, Unix milliseconds */
-int64_t dfs_now_s(void);        /* wall clock, Unix seconds */
-uint64_t dfs_mono_us(void);     /* monotonic, microseconds since an unspecified start */
+int64_t dfs_now_ms(void);   /* wall clock, Unix milliseconds */
+int64_t dfs_now_s(void);    /* wall clock, Unix seconds */
+uint64_t dfs_mono_us(void); /* monotonic, microseconds since an unspecified start */
 static inline uint64_t dfs_mono_ms(void)
 {
     return dfs_mono_us() / 1000;
@@ -27,6 +27,7 @@ struct dfs_clock_hook {
     int64_t (*now_ms)(void);
     uint64_t (*mono_us)(void);
 };
-extern const struct dfs_clock_hook *dfs_clock_hook; /* NULL: the machine's clocks. Set by tests only */
+extern const struct dfs_clock_hook
+    *dfs_clock_hook; /* NULL: the machine's clocks. Set by tests only */
 
 #endif

@@ -20,8 +20,8 @@ struct cli {
     uint64_t offset, count; /* --offset, --count */
     char **args;            /* after the subcommand */
     int n;
-    struct buf out;         /* what is printed at the end of each result */
-    bool first;             /* of the fields of a JSON object */
+    struct buf out; /* what is printed at the end of each result */
+    bool first;     /* of the fields of a JSON object */
 };
 
 enum { EXIT_UNHEALTHY = 3 }; /* looked, and it is not as it should be */

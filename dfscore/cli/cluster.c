@@ -124,7 +124,8 @@ int cmd_params(struct cli *c)
 
 int cmd_delete_storage(struct cli *c)
 {
-    int r = dfs_delete_storage(dfs_client_trackers(c->client), str_c(c->args[0]), str_c(c->args[1]));
+    int r =
+        dfs_delete_storage(dfs_client_trackers(c->client), str_c(c->args[0]), str_c(c->args[1]));
     return r < 0 ? cli_fail(c->args[1], r) : 0;
 }
 

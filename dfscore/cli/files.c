@@ -13,7 +13,8 @@ enum { META_TEXT_MAX = 1024 * 1024, COPY_STEP = 256 * 1024 };
 static int spool(int from, int *ret_fd, uint64_t *ret_len)
 {
     const char *dir = getenv("TMPDIR");
-    AUTO(dfs_close_fd) int fd = open(dir && dir[0] ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    AUTO(dfs_close_fd)
+    int fd = open(dir && dir[0] ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     AUTO(dfs_free_ptr) char *piece = dfs_alloc(COPY_STEP);
     if (fd < 0 || !piece)
         return fd < 0 ? -errno : -ENOMEM;
@@ -86,8 +87,8 @@ int cmd_upload(struct cli *c)
         char id[DFS_FILEID_TEXT];
         int r = open_content(c->args[i], &content, &fd);
         if (r == 0)
-            r = dfs_client_upload(c->client, c->group, c->appender, extension(c, c->args[i]), &content,
-                                  id);
+            r = dfs_client_upload(c->client, c->group, c->appender, extension(c, c->args[i]),
+                                  &content, id);
         if (r < 0)
             worst = cli_fail(c->args[i], r);
         else
@@ -137,8 +138,9 @@ int cmd_download(struct cli *c)
     char part[4096];
     if (snprintf(part, sizeof(part), "%s.part", path) >= (int)sizeof(part))
         return cli_fail(path, -ENAMETOOLONG);
-    AUTO(dfs_close_fd) int fd = standard ? dup(STDOUT_FILENO)
-                                         : open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    AUTO(dfs_close_fd)
+    int fd =
+        standard ? dup(STDOUT_FILENO) : open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return cli_fail(part, -errno);
     int r = dfs_client_download(c->client, str_c(id), c->offset, c->count, write_fd, &fd, &len);
@@ -323,8 +325,8 @@ int cmd_meta_set(struct cli *c)
             return cli_misuse("%s: not NAME=VALUE", c->args[i]);
         int r = dfs_meta_add(&text, name, value);
         if (r < 0)
-            return cli_misuse("%s: name over %d or value over %d bytes, or byte 1 or 2 inside", c->args[i],
-                              DFS_META_NAME_MAX, DFS_META_VALUE_MAX);
+            return cli_misuse("%s: name over %d or value over %d bytes, or byte 1 or 2 inside",
+                              c->args[i], DFS_META_NAME_MAX, DFS_META_VALUE_MAX);
     }
     int r = dfs_client_set_meta(c->client, str_c(c->args[0]), c->merge, buf_str(&text));
     return r < 0 ? cli_fail(c->args[0], r) : 0;

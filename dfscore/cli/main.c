@@ -20,54 +20,66 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
-    {"upload", "FILE...", 1, ANY, false, cmd_upload, "store files, print their ids; - is standard input"},
-    {"upload-slave", "ID PREFIX FILE", 3, 3, false, cmd_upload_slave, "store a file beside another one"},
-    {"download", "ID [FILE]", 1, 2, false, cmd_download, "fetch a file or part of it; - is standard output"},
+    {"upload", "FILE...", 1, ANY, false, cmd_upload,
+     "store files, print their ids; - is standard input"},
+    {"upload-slave", "ID PREFIX FILE", 3, 3, false, cmd_upload_slave,
+     "store a file beside another one"},
+    {"download", "ID [FILE]", 1, 2, false, cmd_download,
+     "fetch a file or part of it; - is standard output"},
     {"delete", "ID...", 1, ANY, false, cmd_delete, "remove files"},
     {"info", "ID...", 1, ANY, false, cmd_info, "size, time, CRC-32 and source, from the storage"},
     {"decode", "ID...", 1, ANY, true, cmd_decode, "what the ids say, without asking anybody"},
     {"meta-get", "ID", 1, 1, false, cmd_meta_get, "metadata of a file"},
-    {"meta-set", "ID [NAME=VALUE]...", 1, ANY, false, cmd_meta_set, "replace metadata, or add to it (--merge)"},
+    {"meta-set", "ID [NAME=VALUE]...", 1, ANY, false, cmd_meta_set,
+     "replace metadata, or add to it (--merge)"},
     {"append", "ID FILE", 2, 2, false, cmd_append, "add to the end of an appender file"},
     {"modify", "ID OFFSET FILE", 3, 3, false, cmd_modify, "overwrite part of an appender file"},
     {"truncate", "ID SIZE", 2, 2, false, cmd_truncate, "cut or extend an appender file"},
-    {"rename-to-normal", "ID", 1, 1, false, cmd_rename_to_normal, "finish an appender file; prints its new id"},
+    {"rename-to-normal", "ID", 1, 1, false, cmd_rename_to_normal,
+     "finish an appender file; prints its new id"},
     {"test", "", 0, 0, false, cmd_test, "store, fetch, describe and remove a file, and compare"},
-    {"appender-test", "", 0, 0, false, cmd_appender_test, "the same with every change of an appender file"},
+    {"appender-test", "", 0, 0, false, cmd_appender_test,
+     "the same with every change of an appender file"},
     {"list-groups", "", 0, 0, false, cmd_list_groups, "groups and their space"},
-    {"list-storages", "GROUP", 1, 1, false, cmd_list_storages, "storages of a group and their state"},
-    {"monitor", "[GROUP]", 0, 1, false, cmd_monitor, "the cluster at a glance (--watch); 3: not healthy"},
+    {"list-storages", "GROUP", 1, 1, false, cmd_list_storages,
+     "storages of a group and their state"},
+    {"monitor", "[GROUP]", 0, 1, false, cmd_monitor,
+     "the cluster at a glance (--watch); 3: not healthy"},
     {"counters", "GROUP [ID]", 1, 2, false, cmd_counters, "what the storages of a group have done"},
     {"tracker-stats", "", 0, 0, false, cmd_tracker_stats, "trackers, as the leader sees them"},
     {"storage-stats", "", 0, 0, false, cmd_storage_stats, "storages of all groups"},
     {"volume-stats", "", 0, 0, false, cmd_volume_stats, "space of all groups"},
     {"leader", "", 0, 0, false, cmd_leader, "address of the leading tracker"},
     {"params", "", 0, 0, false, cmd_params, "settings the trackers give to storages"},
-    {"delete-storage", "GROUP ID", 2, 2, false, cmd_delete_storage, "forget a storage that is not running"},
+    {"delete-storage", "GROUP ID", 2, 2, false, cmd_delete_storage,
+     "forget a storage that is not running"},
     {"delete-group", "GROUP", 1, 1, false, cmd_delete_group, "forget a group without storages"},
-    {"admin", "drain GROUP [ID]", 1, ANY, false, cmd_admin, "no new files there; undrain: again; remove GROUP ID"},
-    {"set-trunk-server", "GROUP [ID]", 1, 2, false, cmd_set_trunk_server, "choose a group's trunk server"},
+    {"admin", "drain GROUP [ID]", 1, ANY, false, cmd_admin,
+     "no new files there; undrain: again; remove GROUP ID"},
+    {"set-trunk-server", "GROUP [ID]", 1, 2, false, cmd_set_trunk_server,
+     "choose a group's trunk server"},
 };
 
 static void help(void)
 {
-    printf("usage: dfs [OPTION]... COMMAND [ARGUMENT]...\n\n"
-           "Options:\n"
-           "  --tracker HOST:PORT  a tracker (default port 22122); may be repeated\n"
-           "  --config FILE        settings, see --print-config\n"
-           "  --secret FILE        the cluster secret, for what only servers and administrators may\n"
-           "  --json               one JSON object a line\n"
-           "  --group G            upload: into this group\n"
-           "  --ext E              upload: extension, instead of the local file's\n"
-           "  --appender           upload: a file that can grow\n"
-           "  --merge              meta-set: keep other names\n"
-           "  --offset N           download: first byte\n"
-           "  --count N            download: number of bytes (0: to the end)\n"
-           "  --watch[=S]          monitor: again every S seconds (2); admin drain: until it is done\n"
-           "  --force              admin: whatever speaks against it\n"
-           "  --dry-run            admin: only say what speaks against it\n"
-           "  --print-config       a documented configuration file\n"
-           "  --help, --version\n\nCommands:\n");
+    printf(
+        "usage: dfs [OPTION]... COMMAND [ARGUMENT]...\n\n"
+        "Options:\n"
+        "  --tracker HOST:PORT  a tracker (default port 22122); may be repeated\n"
+        "  --config FILE        settings, see --print-config\n"
+        "  --secret FILE        the cluster secret, for what only servers and administrators may\n"
+        "  --json               one JSON object a line\n"
+        "  --group G            upload: into this group\n"
+        "  --ext E              upload: extension, instead of the local file's\n"
+        "  --appender           upload: a file that can grow\n"
+        "  --merge              meta-set: keep other names\n"
+        "  --offset N           download: first byte\n"
+        "  --count N            download: number of bytes (0: to the end)\n"
+        "  --watch[=S]          monitor: again every S seconds (2); admin drain: until it is done\n"
+        "  --force              admin: whatever speaks against it\n"
+        "  --dry-run            admin: only say what speaks against it\n"
+        "  --print-config       a documented configuration file\n"
+        "  --help, --version\n\nCommands:\n");
     for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
         printf("  %-17s %-19s %s\n", subcommands[i].name, subcommands[i].args, subcommands[i].help);
     printf("\nExit status: 0 done, 1 failed, 2 used wrongly, 3 not healthy or not safe.\n");
@@ -100,25 +112,50 @@ static int print_config(void)
     return 0;
 }
 
-enum { O_TRACKER = 256, O_CONFIG, O_JSON, O_GROUP, O_EXT, O_APPENDER, O_MERGE, O_OFFSET, O_COUNT,
-       O_WATCH, O_FORCE, O_DRY_RUN, O_SECRET, O_PRINT, O_HELP, O_VERSION };
+enum {
+    O_TRACKER = 256,
+    O_CONFIG,
+    O_JSON,
+    O_GROUP,
+    O_EXT,
+    O_APPENDER,
+    O_MERGE,
+    O_OFFSET,
+    O_COUNT,
+    O_WATCH,
+    O_FORCE,
+    O_DRY_RUN,
+    O_SECRET,
+    O_PRINT,
+    O_HELP,
+    O_VERSION
+};
 
 static const struct option options[] = {
-    {"tracker", required_argument, NULL, O_TRACKER}, {"config", required_argument, NULL, O_CONFIG},
-    {"json", no_argument, NULL, O_JSON},             {"group", required_argument, NULL, O_GROUP},
-    {"ext", required_argument, NULL, O_EXT},         {"appender", no_argument, NULL, O_APPENDER},
-    {"merge", no_argument, NULL, O_MERGE},           {"offset", required_argument, NULL, O_OFFSET},
-    {"count", required_argument, NULL, O_COUNT},     {"print-config", no_argument, NULL, O_PRINT},
-    {"watch", optional_argument, NULL, O_WATCH},     {"force", no_argument, NULL, O_FORCE},
-    {"secret", required_argument, NULL, O_SECRET},   {"dry-run", no_argument, NULL, O_DRY_RUN},
-    {"help", no_argument, NULL, O_HELP},             {"version", no_argument, NULL, O_VERSION},
+    {"tracker", required_argument, NULL, O_TRACKER},
+    {"config", required_argument, NULL, O_CONFIG},
+    {"json", no_argument, NULL, O_JSON},
+    {"group", required_argument, NULL, O_GROUP},
+    {"ext", required_argument, NULL, O_EXT},
+    {"appender", no_argument, NULL, O_APPENDER},
+    {"merge", no_argument, NULL, O_MERGE},
+    {"offset", required_argument, NULL, O_OFFSET},
+    {"count", required_argument, NULL, O_COUNT},
+    {"print-config", no_argument, NULL, O_PRINT},
+    {"watch", optional_argument, NULL, O_WATCH},
+    {"force", no_argument, NULL, O_FORCE},
+    {"secret", required_argument, NULL, O_SECRET},
+    {"dry-run", no_argument, NULL, O_DRY_RUN},
+    {"help", no_argument, NULL, O_HELP},
+    {"version", no_argument, NULL, O_VERSION},
     {NULL, 0, NULL, 0},
 };
 
 static int number(const char *name, uint64_t *ret)
 {
-    return str_u64(str_c(optarg), INT64_MAX, ret) < 0 ? cli_misuse("--%s %s: not a number", name, optarg)
-                                                      : 0;
+    return str_u64(str_c(optarg), INT64_MAX, ret) < 0
+               ? cli_misuse("--%s %s: not a number", name, optarg)
+               : 0;
 }
 
 static int watch(struct cli *c)
@@ -144,10 +181,14 @@ static int one_option(int opt, struct cli *c, struct settings *s)
         return 0;
     case O_GROUP:
         c->group = str_c(optarg);
-        return dfs_group_ok(c->group) ? 0 : cli_misuse("--group %s: 1 to 16 letters and digits", optarg);
+        return dfs_group_ok(c->group)
+                   ? 0
+                   : cli_misuse("--group %s: 1 to 16 letters and digits", optarg);
     case O_EXT:
         c->ext = str_c(optarg);
-        return dfs_ext_ok(c->ext) ? 0 : cli_misuse("--ext %s: at most 6 letters, digits, . - _", optarg);
+        return dfs_ext_ok(c->ext)
+                   ? 0
+                   : cli_misuse("--ext %s: at most 6 letters, digits, . - _", optarg);
     case O_APPENDER:
         c->appender = true;
         return 0;
@@ -187,9 +228,10 @@ static int one_option(int opt, struct cli *c, struct settings *s)
 static int load_config(struct settings *s)
 {
     AUTO(buf_free) struct buf err = BUF(8192);
-    int r = s->config ? dfs_conf_load(s->config, client_conf_rows, client_conf_n, NULL, &s->conf, &err)
-                      : dfs_conf_parse(STR(""), "defaults", client_conf_rows, client_conf_n, NULL,
-                                       &s->conf, &err);
+    int r = s->config
+                ? dfs_conf_load(s->config, client_conf_rows, client_conf_n, NULL, &s->conf, &err)
+                : dfs_conf_parse(STR(""), "defaults", client_conf_rows, client_conf_n, NULL,
+                                 &s->conf, &err);
     if (r < 0) {
         fprintf(stderr, "dfs: " STR_F "\n", STR_A(buf_str(&err)));
         return 2;
@@ -243,15 +285,16 @@ static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
     const struct dfs_client_opts opts = {
         .trackers = s->trackers,
         .n_trackers = s->n,
-        .pool = {
-            .peer = {.connect_ms = s->conf.connect_ms,
-                     .timeout_ms = s->conf.network_ms,
-                     .bind_ip = s->conf.bind_addr[0] ? s->conf.bind_addr : NULL,
-                     .congestion = s->conf.congestion[0] ? s->conf.congestion : NULL,
-                     .secret = s->secret,
-                     .tls = s->tls},
-            .max_idle = 8,
-        },
+        .pool =
+            {
+                .peer = {.connect_ms = s->conf.connect_ms,
+                         .timeout_ms = s->conf.network_ms,
+                         .bind_ip = s->conf.bind_addr[0] ? s->conf.bind_addr : NULL,
+                         .congestion = s->conf.congestion[0] ? s->conf.congestion : NULL,
+                         .secret = s->secret,
+                         .tls = s->tls},
+                .max_idle = 8,
+            },
     };
     int r = dfs_client_new(&opts, &c->client);
     if (r < 0)

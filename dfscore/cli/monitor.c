@@ -56,8 +56,8 @@ static void print_tracker(struct cli *c, size_t i, const struct dfs_tracker_stat
     } else if (err < 0) {
         printf("TRACKER %s  DOWN: %s\n", text, strerror(-err));
     } else { /* the protocol counts in steps of five minutes */
-        printf("TRACKER %s  %sup%s%s\n", text, st->is_leader ? "leader, " : "", st->running_s > 0 ? " " : "",
-               st->running_s > 0 ? age_text(st->running_s, age) : "");
+        printf("TRACKER %s  %sup%s%s\n", text, st->is_leader ? "leader, " : "",
+               st->running_s > 0 ? " " : "", st->running_s > 0 ? age_text(st->running_s, age) : "");
     }
 }
 
@@ -105,7 +105,8 @@ static bool show_trackers(struct cli *c)
 
 /* --- groups ------------------------------------------------------------------------------------------ */
 
-static void print_group(struct cli *c, const struct dfs_group_stat *g, const struct dfs_group_view *v)
+static void print_group(struct cli *c, const struct dfs_group_stat *g,
+                        const struct dfs_group_view *v)
 {
     const char *drain = cli_drain_word(dfs_group_view_drain(v, g->group, ""));
     char free_text[COLUMN], total[COLUMN], copies[COLUMN] = "";
@@ -128,11 +129,12 @@ static void print_group(struct cli *c, const struct dfs_group_stat *g, const str
     }
     if (v->needed > 0)
         (void)snprintf(copies, sizeof(copies), "  copies %u", v->needed);
-    printf("\nGROUP %s  %s%s%u of %lld in service%s  %s free of %s  under-replicated %s%lld\n", g->group, drain,
-           *drain ? "  " : "", v->in_service, (long long)g->storage_count, copies, size_text(g->free_mb << 20, free_text),
-           size_text(g->total_mb << 20, total), v->more ? ">" : "", (long long)v->under_replicated);
-    printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", "SERVER", "STATE", "FREE", "OF", "USED", "BEHIND",
-           "BEAT");
+    printf("\nGROUP %s  %s%s%u of %lld in service%s  %s free of %s  under-replicated %s%lld\n",
+           g->group, drain, *drain ? "  " : "", v->in_service, (long long)g->storage_count, copies,
+           size_text(g->free_mb << 20, free_text), size_text(g->total_mb << 20, total),
+           v->more ? ">" : "", (long long)v->under_replicated);
+    printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", "SERVER", "STATE", "FREE", "OF", "USED",
+           "BEHIND", "BEAT");
 }
 
 static const char *behind_text(const struct dfs_member_view *m, char out[64])
@@ -165,7 +167,8 @@ static void print_repair(const struct dfs_member_view *m)
         printf("    %lld damaged now, %lld repaired since its start\n", (long long)r->damaged,
                (long long)r->repaired);
     if (r->scrub_began > 0)
-        printf("    scrub: %s%s%s since %s\n", size_text(r->scrub_bytes, done), r->scrub_last > 0 ? " of about " : "",
+        printf("    scrub: %s%s%s since %s\n", size_text(r->scrub_bytes, done),
+               r->scrub_last > 0 ? " of about " : "",
                r->scrub_last > 0 ? size_text(r->scrub_last_bytes, of) : "",
                age_text(dfs_now_s() - r->scrub_began, age));
     else if (r->scrub_last > 0)
@@ -191,7 +194,8 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
 {
     const struct dfs_storage_detail *d = &m->detail;
     const char *drain = cli_drain_word(dfs_group_view_drain(v, group, d->id));
-    char addr[DFS_ADDR_TEXT], name[DFS_ADDR_TEXT + DFS_ID_MAX + 2], free_text[COLUMN], total[COLUMN];
+    char addr[DFS_ADDR_TEXT], name[DFS_ADDR_TEXT + DFS_ID_MAX + 2], free_text[COLUMN],
+        total[COLUMN];
     char behind[64], beat[COLUMN], used[COLUMN] = "-";
     struct dfs_addr a = {.port = (uint16_t)d->port};
     memcpy(a.host, d->ip, sizeof(d->ip));

@@ -138,17 +138,20 @@ int cmd_volume_stats(struct cli *c)
 
 /* --- counters ------------------------------------------------------------------------------------- */
 
-#define PAIR(name) {#name, offsetof(struct dfs_stat_block, name##_total)}
+#define PAIR(name)                                                                                 \
+    {                                                                                              \
+#name, offsetof(struct dfs_stat_block, name##_total)                                       \
+    }
 
 static const struct {
     const char *name;
     size_t total; /* the successful ones follow */
 } pairs[] = {
-    PAIR(upload),         PAIR(append),        PAIR(modify),        PAIR(truncate),
-    PAIR(set_meta),       PAIR(delete),        PAIR(download),      PAIR(get_meta),
-    PAIR(create_link),    PAIR(delete_link),   PAIR(upload_bytes),  PAIR(append_bytes),
-    PAIR(modify_bytes),   PAIR(download_bytes), PAIR(sync_in_bytes), PAIR(sync_out_bytes),
-    PAIR(file_open),      PAIR(file_read),     PAIR(file_write),
+    PAIR(upload),       PAIR(append),         PAIR(modify),        PAIR(truncate),
+    PAIR(set_meta),     PAIR(delete),         PAIR(download),      PAIR(get_meta),
+    PAIR(create_link),  PAIR(delete_link),    PAIR(upload_bytes),  PAIR(append_bytes),
+    PAIR(modify_bytes), PAIR(download_bytes), PAIR(sync_in_bytes), PAIR(sync_out_bytes),
+    PAIR(file_open),    PAIR(file_read),      PAIR(file_write),
 };
 
 static void print_counters(struct cli *c, const struct dfs_storage_detail *s)

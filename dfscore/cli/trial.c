@@ -13,8 +13,8 @@ enum { FIRST = 100 * 1000, MORE = 5000, CONTENT_MAX = 4 * FIRST };
 struct trial {
     struct cli *c;
     char id[DFS_FILEID_TEXT];
-    bool stored;        /* id names a file that must go again */
-    struct buf want;    /* what the file should hold */
+    bool stored;     /* id names a file that must go again */
+    struct buf want; /* what the file should hold */
     struct buf got;
 };
 
@@ -130,7 +130,7 @@ static int gone(struct trial *t)
     return r == -ENOENT ? 0 : r < 0 ? r : -EEXIST;
 }
 
-static int delete(struct trial *t)
+static int delete (struct trial *t)
 {
     int r = dfs_client_delete(t->c->client, str_c(t->id));
     t->stored = t->stored && r < 0;

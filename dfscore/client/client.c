@@ -141,7 +141,8 @@ static int run_slave(struct dfs_peer *p, struct job *j)
 }
 
 int dfs_client_upload_slave(struct dfs_client *c, struct str master_id, struct str prefix,
-                            struct str ext, const struct dfs_content *content, char id[DFS_FILEID_TEXT])
+                            struct str ext, const struct dfs_content *content,
+                            char id[DFS_FILEID_TEXT])
 {
     struct job j = {.run = run_slave, .prefix = prefix, .ext = ext, .content = content, .id = id};
     return update(c, master_id, &j);
@@ -156,7 +157,8 @@ static int count_and_sink(void *arg, struct str piece)
 
 static int run_download(struct dfs_peer *p, struct job *j)
 {
-    return dfs_storage_download(p, j->group, j->filename, j->off, j->count, count_and_sink, j, &j->len);
+    return dfs_storage_download(p, j->group, j->filename, j->off, j->count, count_and_sink, j,
+                                &j->len);
 }
 
 static int run_info(struct dfs_peer *p, struct job *j)
@@ -164,7 +166,8 @@ static int run_info(struct dfs_peer *p, struct job *j)
     return dfs_storage_info(p, j->group, j->filename, j->flags, j->info);
 }
 
-int dfs_client_info(struct dfs_client *c, struct str id, uint8_t flags, struct dfs_file_info_rsp *ret)
+int dfs_client_info(struct dfs_client *c, struct str id, uint8_t flags,
+                    struct dfs_file_info_rsp *ret)
 {
     struct job j = {.run = run_info, .flags = flags, .info = ret};
     return fetch(c, id, &j);

@@ -38,13 +38,16 @@ int dfs_client_download(struct dfs_client *c, struct str id, uint64_t off, uint6
                         int (*sink)(void *arg, struct str piece), void *arg,
                         uint64_t *ret_len) MUST_CHECK;
 int dfs_client_delete(struct dfs_client *c, struct str id) MUST_CHECK;
-int dfs_client_append(struct dfs_client *c, struct str id, const struct dfs_content *content) MUST_CHECK;
+int dfs_client_append(struct dfs_client *c, struct str id,
+                      const struct dfs_content *content) MUST_CHECK;
 int dfs_client_modify(struct dfs_client *c, struct str id, uint64_t offset,
                       const struct dfs_content *content) MUST_CHECK;
 int dfs_client_truncate(struct dfs_client *c, struct str id, uint64_t size) MUST_CHECK;
-int dfs_client_regenerate(struct dfs_client *c, struct str id, char new_id[DFS_FILEID_TEXT]) MUST_CHECK;
+int dfs_client_regenerate(struct dfs_client *c, struct str id,
+                          char new_id[DFS_FILEID_TEXT]) MUST_CHECK;
 int dfs_client_get_meta(struct dfs_client *c, struct str id, struct buf *text) MUST_CHECK;
-int dfs_client_set_meta(struct dfs_client *c, struct str id, bool merge, struct str text) MUST_CHECK;
+int dfs_client_set_meta(struct dfs_client *c, struct str id, bool merge,
+                        struct str text) MUST_CHECK;
 int dfs_client_info(struct dfs_client *c, struct str id, uint8_t flags,
                     struct dfs_file_info_rsp *ret) MUST_CHECK;
 

@@ -15,7 +15,8 @@ static int parse_state(struct str body, struct dfs_sync_state_rsp *head, struct 
 {
     struct str rest;
     int r = dfs_sync_state_rsp_head(body, head, &rest);
-    if (r < 0 || head->count > DFS_SERVERS_MAX || rest.n != (size_t)head->count * DFS_SYNC_STATE_LEN)
+    if (r < 0 || head->count > DFS_SERVERS_MAX ||
+        rest.n != (size_t)head->count * DFS_SYNC_STATE_LEN)
         return -EBADMSG;
     struct rd rd = rd_of(rest);
     for (m->n = 0; m->n < head->count; m->n++)

@@ -15,31 +15,33 @@
 
 struct dfs_member_view {
     struct dfs_storage_detail detail;
-    bool counts;                  /* no removed one */
-    bool answered;                /* SYNC_STATE */
-    bool repairs;                 /* REPAIR_STATE: the next holds */
+    bool counts;   /* no removed one */
+    bool answered; /* SYNC_STATE */
+    bool repairs;  /* REPAIR_STATE: the next holds */
     struct dfs_repair_state repair;
-    bool known;                   /* the numbers below hold */
-    bool more;                    /* they are at least that */
-    int64_t changes, bytes;       /* that it lacks */
-    int64_t seconds;              /* age of the oldest of them */
-    size_t n;                     /* of lacks */
+    bool known;                                   /* the numbers below hold */
+    bool more;                                    /* they are at least that */
+    int64_t changes, bytes;                       /* that it lacks */
+    int64_t seconds;                              /* age of the oldest of them */
+    size_t n;                                     /* of lacks */
     struct dfs_sync_state lacks[DFS_SERVERS_MAX]; /* what others lack of this server's */
 };
 
 struct dfs_group_view {
     struct dfs_member_view *members; /* owned */
     size_t n;
-    unsigned in_service;          /* ACTIVE */
-    unsigned min, needed;         /* min_copies (0: auto), and what it comes to now; 0: nobody told */
+    unsigned in_service;  /* ACTIVE */
+    unsigned min, needed; /* min_copies (0: auto), and what it comes to now; 0: nobody told */
     bool more;
-    int64_t under_replicated;     /* changes that some member lacks */
-    struct dfs_drain *drains;     /* owned; of all groups. None where trackers do not know the question */
+    int64_t under_replicated; /* changes that some member lacks */
+    struct dfs_drain
+        *drains; /* owned; of all groups. None where trackers do not know the question */
     size_t ndrains;
 };
 
 /* 0; -ENOENT: no such group; other errors of asking the trackers. */
-int dfs_group_view_get(struct dfs_client *c, struct str group, struct dfs_group_view *ret) MUST_CHECK;
+int dfs_group_view_get(struct dfs_client *c, struct str group,
+                       struct dfs_group_view *ret) MUST_CHECK;
 void dfs_group_view_fini(struct dfs_group_view *v);
 /* enum dfs_drain_state of a server, or with @id "" of the group itself. */
 uint8_t dfs_group_view_drain(const struct dfs_group_view *v, const char *group, const char *id);

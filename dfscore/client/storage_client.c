@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 enum {
-    FIXED_MAX = 128,           /* longest fixed part of a request */
+    FIXED_MAX = 128, /* longest fixed part of a request */
     META_MAX = 4 * 1024 * 1024,
     PIECE = 256 * 1024,
     PARTS_MAX = 4,
@@ -87,8 +87,9 @@ int dfs_storage_upload(struct dfs_peer *p, uint8_t path_index, bool appender, st
     return r < 0 ? r : id_answer(p, id);
 }
 
-int dfs_storage_upload_slave(struct dfs_peer *p, struct str master, struct str prefix, struct str ext,
-                             const struct dfs_content *content, char id[DFS_FILEID_TEXT])
+int dfs_storage_upload_slave(struct dfs_peer *p, struct str master, struct str prefix,
+                             struct str ext, const struct dfs_content *content,
+                             char id[DFS_FILEID_TEXT])
 {
     AUTO(buf_free) struct buf fixed = BUF(FIXED_MAX);
     struct dfs_upload_slave_req m = {.master_len = master.n, .content_len = content->len};
@@ -206,7 +207,8 @@ int dfs_storage_download(struct dfs_peer *p, struct str group, struct str filena
     return r < 0 ? r : 0;
 }
 
-int dfs_storage_get_meta(struct dfs_peer *p, struct str group, struct str filename, struct buf *text)
+int dfs_storage_get_meta(struct dfs_peer *p, struct str group, struct str filename,
+                         struct buf *text)
 {
     uint64_t len = 0;
     int r = send_named(p, DFS_CMD_GET_METADATA, 0, group, filename);
@@ -228,7 +230,8 @@ int dfs_storage_set_meta(struct dfs_peer *p, struct str group, struct str filena
                          struct str text)
 {
     AUTO(buf_free) struct buf fixed = BUF(FIXED_MAX);
-    struct dfs_set_meta_req m = {.name_len = filename.n, .meta_len = text.n, .flag = merge ? 'M' : 'O'};
+    struct dfs_set_meta_req m = {
+        .name_len = filename.n, .meta_len = text.n, .flag = merge ? 'M' : 'O'};
     if (put_group(group, m.group) < 0 || !name_ok(filename))
         return -EINVAL;
     dfs_set_meta_req_put(&fixed, &m);

@@ -35,8 +35,9 @@ enum { DFS_PATH_ANY = 255 }; /* the storage chooses the store path */
 int dfs_storage_upload(struct dfs_peer *p, uint8_t path_index, bool appender, struct str ext,
                        const struct dfs_content *content, char id[DFS_FILEID_TEXT]) MUST_CHECK;
 /* 21; @master is a filename without group. */
-int dfs_storage_upload_slave(struct dfs_peer *p, struct str master, struct str prefix, struct str ext,
-                             const struct dfs_content *content, char id[DFS_FILEID_TEXT]) MUST_CHECK;
+int dfs_storage_upload_slave(struct dfs_peer *p, struct str master, struct str prefix,
+                             struct str ext, const struct dfs_content *content,
+                             char id[DFS_FILEID_TEXT]) MUST_CHECK;
 int dfs_storage_append(struct dfs_peer *p, struct str filename,
                        const struct dfs_content *content) MUST_CHECK;
 int dfs_storage_modify(struct dfs_peer *p, struct str filename, uint64_t offset,
@@ -44,7 +45,8 @@ int dfs_storage_modify(struct dfs_peer *p, struct str filename, uint64_t offset,
 int dfs_storage_truncate(struct dfs_peer *p, struct str filename, uint64_t size) MUST_CHECK;
 int dfs_storage_delete(struct dfs_peer *p, struct str group, struct str filename) MUST_CHECK;
 /* An appender becomes a normal file with a new name. 38 */
-int dfs_storage_regenerate(struct dfs_peer *p, struct str filename, char id[DFS_FILEID_TEXT]) MUST_CHECK;
+int dfs_storage_regenerate(struct dfs_peer *p, struct str filename,
+                           char id[DFS_FILEID_TEXT]) MUST_CHECK;
 
 /*
  * Bytes [off, off + count) to @sink, piece by piece; count 0: to the end. A negative answer of the

@@ -60,8 +60,8 @@ const struct dfs_addr *dfs_trackers_addr(const struct dfs_trackers *t, size_t i)
 }
 
 /* *reached tells an answered error from a connection that failed. */
-static int call_one(struct dfs_trackers *t, size_t i, uint8_t cmd, const struct str *parts, size_t n,
-                    struct buf *rsp, bool *reached)
+static int call_one(struct dfs_trackers *t, size_t i, uint8_t cmd, const struct str *parts,
+                    size_t n, struct buf *rsp, bool *reached)
 {
     int r = -EIO;
     for (int try = 0; try < TRIES; try++) {
@@ -146,7 +146,8 @@ int dfs_query_store(struct dfs_trackers *t, struct str group, struct dfs_target 
     if (r < 0)
         return r;
     struct str parts[] = {buf_str(&field)};
-    r = dfs_trackers_call(t, group.p ? DFS_CMD_QUERY_STORE_GROUP : DFS_CMD_QUERY_STORE, parts, 1, &rsp);
+    r = dfs_trackers_call(t, group.p ? DFS_CMD_QUERY_STORE_GROUP : DFS_CMD_QUERY_STORE, parts, 1,
+                          &rsp);
     if (r < 0)
         return r;
     if (dfs_query_store_rsp_get(buf_str(&rsp), &m) < 0)
@@ -352,7 +353,8 @@ int dfs_set_drain(struct dfs_trackers *t, struct str group, struct str id, uint8
 {
     AUTO(buf_free) struct buf body = BUF(DFS_DRAIN_LEN);
     struct dfs_drain m = {.state = state};
-    if (dfs_text_set(m.group, sizeof(m.group), group) < 0 || dfs_text_set(m.id, sizeof(m.id), id) < 0)
+    if (dfs_text_set(m.group, sizeof(m.group), group) < 0 ||
+        dfs_text_set(m.id, sizeof(m.id), id) < 0)
         return -EINVAL;
     dfs_drain_put(&body, &m);
     struct str parts[] = {buf_str(&body)};

@@ -12,9 +12,9 @@
 
 enum {
     FILE_MAX = 4 * 1024 * 1024,
-    VALUE_MAX = 4096,    /* bytes of a value */
-    INDEX_MAX = 255,     /* of "store_path#" */
-    KEY_MAX = 128,       /* section and key */
+    VALUE_MAX = 4096, /* bytes of a value */
+    INDEX_MAX = 255,  /* of "store_path#" */
+    KEY_MAX = 128,    /* section and key */
     ROWS_MAX = 256,
 };
 
@@ -24,9 +24,9 @@ struct unit {
 };
 
 static const struct unit size_units[] = {
-    {"B", 1},          {"K", 1 << 10},  {"KB", 1 << 10}, {"M", 1 << 20},
-    {"MB", 1 << 20},   {"G", 1 << 30},  {"GB", 1 << 30}, {"T", UINT64_C(1) << 40},
-    {"TB", UINT64_C(1) << 40},
+    {"B", 1},        {"K", 1 << 10},           {"KB", 1 << 10},
+    {"M", 1 << 20},  {"MB", 1 << 20},          {"G", 1 << 30},
+    {"GB", 1 << 30}, {"T", UINT64_C(1) << 40}, {"TB", UINT64_C(1) << 40},
 };
 static const struct unit time_units[] = {
     {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
@@ -367,8 +367,8 @@ static int one_setting(struct parser *p, struct str section, struct str key, str
 /* Directives look like comments; one that is meant and not obeyed would be a silent surprise. */
 static int refuse_directive(struct parser *p, struct str line)
 {
-    static const char *const words[] = {"#include ", "#@if", "#@for", "#@set", "#@function",
-                                        "#@add_annotation"};
+    static const char *const words[] = {"#include ", "#@if",       "#@for",
+                                        "#@set",     "#@function", "#@add_annotation"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (!str_starts(line, str_c(words[i])))
             continue;
@@ -402,7 +402,7 @@ static int one_line(struct parser *p, struct str line, struct str *section)
         buf_addf(p->err, "%s:%u: not a line of text: must be key = value", p->file, p->line);
         return -EINVAL;
     }
-    if (line.p[0] == '['  && line.p[line.n - 1] == ']') {
+    if (line.p[0] == '[' && line.p[line.n - 1] == ']') {
         *section = str_trim(str_of(line.p + 1, line.n - 2));
         return 0;
     }
@@ -516,8 +516,12 @@ static void print_row(const struct dfs_conf_row *row, struct buf *out)
     buf_addf(out, "# ");
     print_allowed(out, row);
     if (row->unit && row->type != DFS_CONF_SPACE)
-        buf_addf(out, row->type == DFS_CONF_INT ? ", in %s" : "; a bare number is in %s", row->unit);
-    buf_addf(out, "; %s; %s\n", row->dflt ? "optional" : row->min > 0 ? "required" : "optional",
+        buf_addf(out, row->type == DFS_CONF_INT ? ", in %s" : "; a bare number is in %s",
+                 row->unit);
+    buf_addf(out, "; %s; %s\n",
+             row->dflt      ? "optional"
+             : row->min > 0 ? "required"
+                            : "optional",
              row->apply == CONF_RELOAD ? "reload applies it" : "restart needed");
     if (row->dflt)
         buf_addf(out, row->dflt[0] ? "%s = %s\n\n" : "%s =%s\n\n", row->key, row->dflt);

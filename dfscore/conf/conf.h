@@ -26,25 +26,25 @@
 #include "dfscore/base/buf.h"
 
 enum dfs_conf_type {
-    DFS_CONF_STR,      /* char *: owned, NUL-terminated; never NULL after a load. Range: bytes */
-    DFS_CONF_INT,      /* int64_t. Range: the value */
-    DFS_CONF_BOOL,     /* bool: true yes on 1, false no off 0, any case */
-    DFS_CONF_SIZE,     /* uint64_t bytes: 4MB, 256K, 10 (in the row's unit). 1024-based. Range: bytes */
+    DFS_CONF_STR,  /* char *: owned, NUL-terminated; never NULL after a load. Range: bytes */
+    DFS_CONF_INT,  /* int64_t. Range: the value */
+    DFS_CONF_BOOL, /* bool: true yes on 1, false no off 0, any case */
+    DFS_CONF_SIZE, /* uint64_t bytes: 4MB, 256K, 10 (in the row's unit). 1024-based. Range: bytes */
     DFS_CONF_DURATION, /* uint64_t milliseconds: 30s 500ms 5m 2h 1d, 60 (in the row's unit). Range: ms */
-    DFS_CONF_SPACE,    /* struct dfs_conf_space: a size or "20%" */
-    DFS_CONF_DAYTIME,  /* int64_t seconds after midnight: "02:00", "01:30:15" */
-    DFS_CONF_ENUM,     /* int: index of the value in the row's "allowed" list. */
-    DFS_CONF_LIST,     /* struct dfs_conf_list: repeated or indexed key. Range: number of items */
+    DFS_CONF_SPACE,   /* struct dfs_conf_space: a size or "20%" */
+    DFS_CONF_DAYTIME, /* int64_t seconds after midnight: "02:00", "01:30:15" */
+    DFS_CONF_ENUM,    /* int: index of the value in the row's "allowed" list. */
+    DFS_CONF_LIST,    /* struct dfs_conf_list: repeated or indexed key. Range: number of items */
 };
 
 struct dfs_conf_list {
-    char **v;  /* owned, as its items; an indexed key that was left out is NULL */
+    char **v; /* owned, as its items; an indexed key that was left out is NULL */
     size_t n;
 };
 
 struct dfs_conf_space {
-    uint64_t bytes;         /* used when percent_x100 == 0 */
-    uint32_t percent_x100;  /* 20% is 2000; 1..9999 */
+    uint64_t bytes;        /* used when percent_x100 == 0 */
+    uint32_t percent_x100; /* 20% is 2000; 1..9999 */
 };
 
 enum dfs_conf_apply {
@@ -56,36 +56,61 @@ struct dfs_conf_row {
     const char *key;
     enum dfs_conf_type type;
     size_t offset;
-    const char *dflt;       /* as a file would say it; NULL: required (a list: may be empty) */
+    const char *dflt; /* as a file would say it; NULL: required (a list: may be empty) */
     int64_t min, max;
-    const char *unit;       /* unit of a bare number: SIZE "B" "KB" "MB", DURATION "s" "ms"; INT: for the reader */
-    const char *allowed;    /* ENUM: "a|b|c" */
+    const char *
+        unit; /* unit of a bare number: SIZE "B" "KB" "MB", DURATION "s" "ms"; INT: for the reader */
+    const char *allowed; /* ENUM: "a|b|c" */
     enum dfs_conf_apply apply;
-    const char *help;       /* one or more lines; printed above the key in a sample */
+    const char *help; /* one or more lines; printed above the key in a sample */
 };
 
 /* The member's type is checked at compile time. */
-#define CONF_AT(S, field, T)                                                                      \
-    (offsetof(S, field) + 0 * sizeof(struct { _Static_assert(                                     \
-        __builtin_types_compatible_p(__typeof__(((S *)0)->field), T), #field " must be " #T); int x_; }))
-#define CONF_STR(S, f, key, dflt, min, max, apply, help)                                          \
-    {key, DFS_CONF_STR, CONF_AT(S, f, char *), dflt, min, max, NULL, NULL, apply, help}
-#define CONF_INT(S, f, key, dflt, min, max, unit, apply, help)                                    \
-    {key, DFS_CONF_INT, CONF_AT(S, f, int64_t), dflt, min, max, unit, NULL, apply, help}
-#define CONF_BOOL(S, f, key, dflt, apply, help)                                                   \
-    {key, DFS_CONF_BOOL, CONF_AT(S, f, bool), dflt, 0, 1, NULL, NULL, apply, help}
-#define CONF_SIZE(S, f, key, dflt, min, max, unit, apply, help)                                   \
-    {key, DFS_CONF_SIZE, CONF_AT(S, f, uint64_t), dflt, min, max, unit, NULL, apply, help}
-#define CONF_DURATION(S, f, key, dflt, min, max, unit, apply, help)                               \
-    {key, DFS_CONF_DURATION, CONF_AT(S, f, uint64_t), dflt, min, max, unit, NULL, apply, help}
-#define CONF_SPACE(S, f, key, dflt, unit, apply, help)                                            \
-    {key, DFS_CONF_SPACE, CONF_AT(S, f, struct dfs_conf_space), dflt, 0, 0, unit, NULL, apply, help}
-#define CONF_DAYTIME(S, f, key, dflt, apply, help)                                                \
-    {key, DFS_CONF_DAYTIME, CONF_AT(S, f, int64_t), dflt, 0, 86399, NULL, NULL, apply, help}
-#define CONF_ENUM(S, f, key, dflt, allowed, apply, help)                                          \
-    {key, DFS_CONF_ENUM, CONF_AT(S, f, int), dflt, 0, 0, NULL, allowed, apply, help}
-#define CONF_LIST(S, f, key, min, max, apply, help)                                               \
-    {key, DFS_CONF_LIST, CONF_AT(S, f, struct dfs_conf_list), NULL, min, max, NULL, NULL, apply, help}
+#define CONF_AT(S, field, T)                                                                       \
+    (offsetof(S, field) +                                                                          \
+     0 * sizeof(struct {                                                                           \
+         _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->field), T),              \
+                        #field " must be " #T);                                                    \
+         int x_;                                                                                   \
+     }))
+#define CONF_STR(S, f, key, dflt, min, max, apply, help)                                           \
+    {                                                                                              \
+        key, DFS_CONF_STR, CONF_AT(S, f, char *), dflt, min, max, NULL, NULL, apply, help          \
+    }
+#define CONF_INT(S, f, key, dflt, min, max, unit, apply, help)                                     \
+    {                                                                                              \
+        key, DFS_CONF_INT, CONF_AT(S, f, int64_t), dflt, min, max, unit, NULL, apply, help         \
+    }
+#define CONF_BOOL(S, f, key, dflt, apply, help)                                                    \
+    {                                                                                              \
+        key, DFS_CONF_BOOL, CONF_AT(S, f, bool), dflt, 0, 1, NULL, NULL, apply, help               \
+    }
+#define CONF_SIZE(S, f, key, dflt, min, max, unit, apply, help)                                    \
+    {                                                                                              \
+        key, DFS_CONF_SIZE, CONF_AT(S, f, uint64_t), dflt, min, max, unit, NULL, apply, help       \
+    }
+#define CONF_DURATION(S, f, key, dflt, min, max, unit, apply, help)                                \
+    {                                                                                              \
+        key, DFS_CONF_DURATION, CONF_AT(S, f, uint64_t), dflt, min, max, unit, NULL, apply, help   \
+    }
+#define CONF_SPACE(S, f, key, dflt, unit, apply, help)                                             \
+    {                                                                                              \
+        key, DFS_CONF_SPACE, CONF_AT(S, f, struct dfs_conf_space), dflt, 0, 0, unit, NULL, apply,  \
+            help                                                                                   \
+    }
+#define CONF_DAYTIME(S, f, key, dflt, apply, help)                                                 \
+    {                                                                                              \
+        key, DFS_CONF_DAYTIME, CONF_AT(S, f, int64_t), dflt, 0, 86399, NULL, NULL, apply, help     \
+    }
+#define CONF_ENUM(S, f, key, dflt, allowed, apply, help)                                           \
+    {                                                                                              \
+        key, DFS_CONF_ENUM, CONF_AT(S, f, int), dflt, 0, 0, NULL, allowed, apply, help             \
+    }
+#define CONF_LIST(S, f, key, min, max, apply, help)                                                \
+    {                                                                                              \
+        key, DFS_CONF_LIST, CONF_AT(S, f, struct dfs_conf_list), NULL, min, max, NULL, NULL,       \
+            apply, help                                                                            \
+    }
 
 struct dfs_conf_opts {
     /* Called for each key no row knows. NULL: such a key is an error, and so is one that is given twice, of

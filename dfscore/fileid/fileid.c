@@ -4,15 +4,15 @@
 #include <stdio.h>
 
 /* Bits of the 64-bit size field, semantics 2.2. */
-#define BIT_MASKED (UINT64_C(1) << 63)   /* low 32 bits are the size */
-#define BIT_TRUNK (UINT64_C(1) << 59)
+#define BIT_MASKED   (UINT64_C(1) << 63) /* low 32 bits are the size */
+#define BIT_TRUNK    (UINT64_C(1) << 59)
 #define BIT_APPENDER (UINT64_C(1) << 58)
-#define RANDOM_MASK UINT32_C(0x7FFFFF)
+#define RANDOM_MASK  UINT32_C(0x7FFFFF)
 #define RANDOM_SHIFT 32
 
 enum {
-    RAW_LEN = 20,      /* bytes behind the 27 characters */
-    TRUNK_RAW = 12,    /* bytes behind a trunk file's 16 characters */
+    RAW_LEN = 20,   /* bytes behind the 27 characters */
+    TRUNK_RAW = 12, /* bytes behind a trunk file's 16 characters */
     TRUNK_CHARS = 16,
     DIR_PART = 6,      /* "HH/HH/" */
     PATH_PART = 4,     /* "Mxx/" */

@@ -16,16 +16,16 @@
 
 enum {
     DFS_GROUP_MAX = 16,
-    DFS_FILENAME_MAX = 127,        /* without the group */
-    DFS_FILENAME_PLAIN = 44,       /* normal and appender */
+    DFS_FILENAME_MAX = 127,  /* without the group */
+    DFS_FILENAME_PLAIN = 44, /* normal and appender */
     DFS_FILENAME_TRUNK = 60,
     DFS_NAME27 = 27,
-    DFS_TAIL7 = 7,                 /* pad digits + '.' + ext */
+    DFS_TAIL7 = 7, /* pad digits + '.' + ext */
     DFS_EXT_MAX = 6,
     DFS_PREFIX_MAX = 16,
-    DFS_TRUNK_HEADER = 24,         /* bytes before the content of a slot */
+    DFS_TRUNK_HEADER = 24, /* bytes before the content of a slot */
     DFS_FILEID_TEXT = DFS_GROUP_MAX + 1 + DFS_FILENAME_MAX + 1, /* room for an id and a NUL */
-    DFS_LOCAL_PATH_MAX = 5 + 6 + DFS_FILENAME_MAX + 2, /* "data/HH/HH/name-m" */
+    DFS_LOCAL_PATH_MAX = 5 + 6 + DFS_FILENAME_MAX + 2,          /* "data/HH/HH/name-m" */
 };
 
 /*
@@ -33,9 +33,9 @@ enum {
  * ("M00/00/00/000001"), metadata files ("...-m") and whatever else a peer may name.
  */
 struct dfs_logical {
-    unsigned path_index;           /* "M0A" is 10; 0 for an old-style name without "Mxx/" */
-    uint8_t high, low;             /* the two directories */
-    struct str base;               /* the last part; a view; 1 byte or more, no '/', NUL or control
+    unsigned path_index; /* "M0A" is 10; 0 for an old-style name without "Mxx/" */
+    uint8_t high, low;   /* the two directories */
+    struct str base;     /* the last part; a view; 1 byte or more, no '/', NUL or control
                                       bytes, not "." or ".." */
 };
 
@@ -55,26 +55,26 @@ enum dfs_file_kind {
 };
 
 struct dfs_trunk_loc {
-    uint32_t file_id;              /* container number */
-    uint32_t offset;               /* of the slot in the container, header included */
-    uint32_t slot_size;            /* allocated, header included */
+    uint32_t file_id;   /* container number */
+    uint32_t offset;    /* of the slot in the container, header included */
+    uint32_t slot_size; /* allocated, header included */
 };
 
 struct dfs_fileid {
-    struct str group;              /* view; absent when parsed without group */
-    struct str filename;           /* view: all after the group */
+    struct str group;    /* view; absent when parsed without group */
+    struct str filename; /* view: all after the group */
     struct dfs_logical at;
-    enum dfs_file_kind kind;       /* of the 27 characters; a slave's are its master's */
-    bool slave;                    /* then size, created_s and crc32 say nothing about the content */
-    uint8_t source[4];             /* as stored; see dfs_fileid_source_id / _ip */
-    int64_t created_s;             /* Unix seconds, by the storage's clock */
-    uint64_t size;                 /* bytes; 0 when !size_known */
-    bool size_known;               /* false for appenders and slaves */
-    uint32_t crc32;                /* of the content at upload */
-    uint32_t random23;             /* the random bits of the size field; 0 when it has none */
-    struct dfs_trunk_loc trunk;    /* DFS_FILE_TRUNK only */
-    struct str tail;               /* view: the seven characters of the (master's) name */
-    struct str ext;                /* view: extension without dot, may be empty; of the whole name */
+    enum dfs_file_kind kind;    /* of the 27 characters; a slave's are its master's */
+    bool slave;                 /* then size, created_s and crc32 say nothing about the content */
+    uint8_t source[4];          /* as stored; see dfs_fileid_source_id / _ip */
+    int64_t created_s;          /* Unix seconds, by the storage's clock */
+    uint64_t size;              /* bytes; 0 when !size_known */
+    bool size_known;            /* false for appenders and slaves */
+    uint32_t crc32;             /* of the content at upload */
+    uint32_t random23;          /* the random bits of the size field; 0 when it has none */
+    struct dfs_trunk_loc trunk; /* DFS_FILE_TRUNK only */
+    struct str tail;            /* view: the seven characters of the (master's) name */
+    struct str ext;             /* view: extension without dot, may be empty; of the whole name */
 };
 
 /*
@@ -103,15 +103,15 @@ void dfs_fileid_path(const struct dfs_fileid *f, char *out);
 void dfs_trunk_path(uint8_t high, uint8_t low, uint32_t id, char *out);
 
 struct dfs_fileid_parts {
-    unsigned path_index;           /* 0..255 */
+    unsigned path_index; /* 0..255 */
     uint8_t high, low;
     enum dfs_file_kind kind;
     uint8_t source[4];
     int64_t created_s;
-    uint64_t size;                 /* bytes; ignored for an appender; < 2^32 for a trunk file */
+    uint64_t size; /* bytes; ignored for an appender; < 2^32 for a trunk file */
     uint32_t crc32;
-    uint32_t random23;             /* low 23 bits are used; ignored for sizes >= 2^32 */
-    struct dfs_trunk_loc trunk;    /* DFS_FILE_TRUNK only */
+    uint32_t random23;          /* low 23 bits are used; ignored for sizes >= 2^32 */
+    struct dfs_trunk_loc trunk; /* DFS_FILE_TRUNK only */
     char tail[DFS_TAIL7];
 };
 

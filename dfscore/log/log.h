@@ -23,15 +23,15 @@ struct dfs_kv {
 };
 
 #define KV_STR(k, v) ((struct dfs_kv){(k), DFS_KV_STR, (v), 0})
-#define KV_Z(k, z) ((struct dfs_kv){(k), DFS_KV_STR, str_c(z), 0})
+#define KV_Z(k, z)   ((struct dfs_kv){(k), DFS_KV_STR, str_c(z), 0})
 #define KV_I64(k, v) ((struct dfs_kv){(k), DFS_KV_I64, STR_NULL, (int64_t)(v)})
 #define KV_U64(k, v) ((struct dfs_kv){(k), DFS_KV_U64, STR_NULL, (int64_t)(v)})
-#define KV_ERR(r) ((struct dfs_kv){"err", DFS_KV_ERR, STR_NULL, (r)}) /* negative errno */
+#define KV_ERR(r)    ((struct dfs_kv){"err", DFS_KV_ERR, STR_NULL, (r)}) /* negative errno */
 
-#define dfs_log(level, event, ...)                                                       \
-    ((level) < dfs_log_threshold                                                         \
-         ? (void)0                                                                       \
-         : dfs_log_write((level), (event),                                               \
+#define dfs_log(level, event, ...)                                                                 \
+    ((level) < dfs_log_threshold                                                                   \
+         ? (void)0                                                                                 \
+         : dfs_log_write((level), (event),                                                         \
                          (const struct dfs_kv[]){__VA_ARGS__ __VA_OPT__(, )(struct dfs_kv){0}}))
 
 extern enum dfs_log_level dfs_log_threshold; /* LOG_INFO at start */

@@ -30,7 +30,7 @@ struct dfs_metrics {
     unsigned magic;
 #define METRICS_MAGIC 0x3e721c5eu
     const struct dfs_metric *rows;
-    size_t n; /* all rows, the common ones included */
+    size_t n;                /* all rows, the common ones included */
     struct dfs_cell **first; /* n lists */
 };
 
@@ -195,7 +195,8 @@ static void print_labels(const struct dfs_metric *row, const struct dfs_cell *c,
 /* Microseconds as seconds, exactly. */
 static void print_seconds(uint64_t us, struct buf *out)
 {
-    buf_addf(out, "%llu.%06llu", (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
+    buf_addf(out, "%llu.%06llu", (unsigned long long)(us / 1000000),
+             (unsigned long long)(us % 1000000));
 }
 
 static void print_histogram(const struct dfs_metric *row, const struct dfs_cell *c, struct buf *out)
@@ -231,7 +232,8 @@ void dfs_metrics_print(struct dfs_metrics *m, struct buf *out)
         const struct dfs_metric *row = row_of(m, i);
         if (!m->first[i])
             continue;
-        buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name, kinds[row->kind]);
+        buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name,
+                 kinds[row->kind]);
         for (const struct dfs_cell *c = m->first[i]; c; c = c->next) {
             if (row->kind == DFS_HISTOGRAM) {
                 print_histogram(row, c, out);

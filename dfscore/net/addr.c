@@ -59,7 +59,8 @@ static int set_hosts(struct dfs_addr *a, struct str text)
             memcpy(a->host, first.p, first.n);
         return 0;
     }
-    if (!numeric(first, ip[0]) || !numeric(second, ip[1]) || dfs_ip_kind(ip[0]) == dfs_ip_kind(ip[1]))
+    if (!numeric(first, ip[0]) || !numeric(second, ip[1]) ||
+        dfs_ip_kind(ip[0]) == dfs_ip_kind(ip[1]))
         return -EINVAL;
     int inner = dfs_ip_kind(ip[0]) == DFS_IP_OUTER;
     memcpy(a->host, ip[inner], sizeof(ip[0]));
@@ -90,7 +91,8 @@ static bool is_loopback(const char *ip)
 bool dfs_bind_is_loopback(const char *text)
 {
     struct dfs_addr a;
-    return dfs_bind_parse(text, 0, &a) == 0 && is_loopback(a.host) && (!a.alt[0] || is_loopback(a.alt));
+    return dfs_bind_parse(text, 0, &a) == 0 && is_loopback(a.host) &&
+           (!a.alt[0] || is_loopback(a.alt));
 }
 
 bool dfs_source_for(const char *local, const char *remote, char out[DFS_IP_TEXT])

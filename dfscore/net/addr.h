@@ -19,8 +19,9 @@ enum {
 
 struct dfs_addr {
     char host[108]; /* IPv4, IPv6 without brackets, a name, or a path that begins with '/' */
-    char alt[DFS_IP_TEXT]; /* another address of the same server, for when that one cannot be reached; "": none */
-    uint16_t port;  /* 0 for a path */
+    char alt
+        [DFS_IP_TEXT]; /* another address of the same server, for when that one cannot be reached; "": none */
+    uint16_t port; /* 0 for a path */
 };
 
 /* @ip as everybody here writes it, so that equal addresses are equal texts: "0:0::1" is "::1", "::FFFF:10.0.0.1" is

@@ -4,12 +4,12 @@
 
 struct dfs_pool {
     struct dfs_loop *loop;
-    size_t max, made; /* blocks */
-    size_t bytes;     /* of each */
+    size_t max, made;        /* blocks */
+    size_t bytes;            /* of each */
     struct dfs_block **idle; /* max places */
     size_t n_idle;
     struct dfs_conn *first, *last; /* in line */
-    struct dfs_job job;            /* serves the line; not from inside pool_give, which may be deep in it */
+    struct dfs_job job; /* serves the line; not from inside pool_give, which may be deep in it */
     bool posted;
 };
 

@@ -11,8 +11,8 @@
 #include "dfscore/wire/internal.h"
 
 enum {
-    KEEP_IN = 16 * 1024,  /* read buffer kept when the service does not say */
-    SCRATCH = 16 * 1024,  /* where unwanted bytes go */
+    KEEP_IN = 16 * 1024, /* read buffer kept when the service does not say */
+    SCRATCH = 16 * 1024, /* where unwanted bytes go */
     LINGER_MS = 2000,
     LINGER_BYTES = 1024 * 1024, /* read after the answer, beyond the rest of the body */
 };
@@ -106,7 +106,8 @@ static bool plain_refused(const struct dfs_conn *c)
 static void auth_nonce(struct dfs_req *req)
 {
     uint8_t answer[DFS_AUTH_LEN];
-    int r = plain_refused(req->conn) ? -EACCES : dfs_auth_challenge(&req->conn->auth, req->body, answer);
+    int r = plain_refused(req->conn) ? -EACCES
+                                     : dfs_auth_challenge(&req->conn->auth, req->body, answer);
     dfs_req_reply(req, r, str_of(answer, sizeof(answer)));
 }
 
@@ -114,16 +115,23 @@ static void auth_proof(struct dfs_req *req)
 {
     struct dfs_conn *c = req->conn;
     uint8_t answer[DFS_AUTH_LEN];
-    int r = plain_refused(c) ? -EACCES : dfs_auth_check(&c->auth, c->service->secret, req->body, answer);
+    int r = plain_refused(c) ? -EACCES
+                             : dfs_auth_check(&c->auth, c->service->secret, req->body, answer);
     if (r < 0)
         c->closing = true; /* one attempt */
     dfs_req_reply(req, r, str_of(answer, sizeof(answer)));
 }
 
 static const struct dfs_command auth_commands[] = {
-    {.cmd = DFS_INT_AUTH_NONCE, .name = "AUTH_NONCE", .min_len = DFS_AUTH_LEN, .max_len = DFS_AUTH_LEN,
+    {.cmd = DFS_INT_AUTH_NONCE,
+     .name = "AUTH_NONCE",
+     .min_len = DFS_AUTH_LEN,
+     .max_len = DFS_AUTH_LEN,
      .handle = auth_nonce},
-    {.cmd = DFS_INT_AUTH_PROOF, .name = "AUTH_PROOF", .min_len = DFS_AUTH_LEN, .max_len = DFS_AUTH_LEN,
+    {.cmd = DFS_INT_AUTH_PROOF,
+     .name = "AUTH_PROOF",
+     .min_len = DFS_AUTH_LEN,
+     .max_len = DFS_AUTH_LEN,
      .handle = auth_proof},
 };
 
@@ -573,8 +581,13 @@ int dfs_conn_new(struct dfs_loop *l, struct dfs_pool *pool, const struct dfs_ser
     struct dfs_conn *c = dfs_zalloc(sizeof(*c));
     int r = -ENOMEM;
     if (c) {
-        *c = (struct dfs_conn){.magic = CONN_MAGIC, .loop = l, .pool = pool, .service = s,
-                               .stream = {.fd = fd}, .file_fd = -1, .reading = R_HEAD};
+        *c = (struct dfs_conn){.magic = CONN_MAGIC,
+                               .loop = l,
+                               .pool = pool,
+                               .service = s,
+                               .stream = {.fd = fd},
+                               .file_fd = -1,
+                               .reading = R_HEAD};
         c->out = BUF(KEEP_IN);
         r = dfs_timer_new(l, on_timer, c, &c->timer);
         if (r == 0)

@@ -48,55 +48,58 @@ struct dfs_tls;
 /* A piece of content on its way in or out. From a pool with a ceiling. */
 struct dfs_block {
     uint8_t *p;
-    size_t n;              /* bytes used */
+    size_t n; /* bytes used */
     size_t cap;
-    bool last;             /* in: end of the content. out: end of an answer of unknown length */
+    bool last; /* in: end of the content. out: end of an answer of unknown length */
     struct dfs_req *req;
-    void *user;            /* the service's, while it has the block */
-    struct dfs_job job;    /* the way back to the loop; not for services */
-    int err;               /* not for services, as the next */
+    void *user;         /* the service's, while it has the block */
+    struct dfs_job job; /* the way back to the loop; not for services */
+    int err;            /* not for services, as the next */
     bool outgoing;
 };
 
 struct dfs_command {
     uint8_t cmd;
-    const char *name;      /* for logs and metrics */
-    uint64_t min_len;      /* body bytes; with content(): what handle() needs to see first */
-    uint64_t max_len;      /* body bytes, content included */
+    const char *name; /* for logs and metrics */
+    uint64_t min_len; /* body bytes; with content(): what handle() needs to see first */
+    uint64_t max_len; /* body bytes, content included */
     void (*handle)(struct dfs_req *req);
-    void (*content)(struct dfs_req *req, struct dfs_block *blk); /* NULL: body comes whole. Takes the
+    void (*content)(struct dfs_req *req,
+                    struct dfs_block *blk); /* NULL: body comes whole. Takes the
                               block; give it back with dfs_block_put, from any thread */
-    void (*abort)(struct dfs_req *req); /* required with content(): the peer vanished after accept and
+    void (*abort)(
+        struct dfs_req *req); /* required with content(): the peer vanished after accept and
                               before the last block; dfs_req_drop is due, once all blocks are back */
-    void (*done)(struct dfs_req *req);  /* last call about a request that saw handle(); frees req->user */
+    void (*done)(
+        struct dfs_req *req); /* last call about a request that saw handle(); frees req->user */
 };
 
 struct dfs_req {
     struct dfs_conn *conn;
     const struct dfs_command *command;
     struct dfs_header head;
-    struct str body;       /* what has been collected; valid until the answer */
-    uint64_t left;         /* content bytes not yet handed to content() */
-    void *user;            /* the service's; NULL at handle() */
-    uint64_t began_us;     /* dfs_mono_us when the header was complete */
-    bool gone;             /* the peer vanished; the answer will go nowhere */
-    int result;            /* for done(): what was answered, 0 or negative errno */
-    uint64_t sent;         /* for done(): body bytes handed to the kernel */
-    struct dfs_job job;    /* of dfs_req_post */
+    struct str body;    /* what has been collected; valid until the answer */
+    uint64_t left;      /* content bytes not yet handed to content() */
+    void *user;         /* the service's; NULL at handle() */
+    uint64_t began_us;  /* dfs_mono_us when the header was complete */
+    bool gone;          /* the peer vanished; the answer will go nowhere */
+    int result;         /* for done(): what was answered, 0 or negative errno */
+    uint64_t sent;      /* for done(): body bytes handed to the kernel */
+    struct dfs_job job; /* of dfs_req_post */
     void (*posted)(struct dfs_req *req);
 };
 
 struct dfs_service {
-    const char *name;      /* for logs and metrics: "tracker" */
-    void *ctx;             /* dfs_conn_ctx */
+    const char *name; /* for logs and metrics: "tracker" */
+    void *ctx;        /* dfs_conn_ctx */
     const struct dfs_command *commands;
     size_t n;
-    uint64_t frame_max;    /* longest body that is read at all; more closes the connection */
-    bool close_on_einval;  /* storages close after EINVAL without body; trackers do not */
-    size_t keep_bytes;     /* read buffer kept between requests; 0: 16 KiB */
-    uint64_t first_ms;     /* a peer that sent nothing yet is dropped after this; 0: never */
-    uint64_t stall_ms;     /* the same inside a request or an answer; 0: never */
-    uint64_t idle_ms;      /* the same between requests; 0: never */
+    uint64_t frame_max;   /* longest body that is read at all; more closes the connection */
+    bool close_on_einval; /* storages close after EINVAL without body; trackers do not */
+    size_t keep_bytes;    /* read buffer kept between requests; 0: 16 KiB */
+    uint64_t first_ms;    /* a peer that sent nothing yet is dropped after this; 0: never */
+    uint64_t stall_ms;    /* the same inside a request or an answer; 0: never */
+    uint64_t idle_ms;     /* the same between requests; 0: never */
     const struct dfs_secret *secret; /* NULL: nobody can prove it. Outlives the service */
     const struct dfs_tls *tls;       /* NULL: plain only; else both, on TCP. Outlives the service */
     bool tls_required;               /* nothing is proved on plain TCP connections */
@@ -148,8 +151,8 @@ void dfs_req_post(struct dfs_req *req, void (*fn)(struct dfs_req *req));
 
 /* --- the connection ---------------------------------------------------------------------------- */
 
-void *dfs_conn_ctx(const struct dfs_conn *c);               /* service->ctx */
-void **dfs_conn_user(struct dfs_conn *c);                   /* the service's slot; NULL at on_open */
+void *dfs_conn_ctx(const struct dfs_conn *c); /* service->ctx */
+void **dfs_conn_user(struct dfs_conn *c);     /* the service's slot; NULL at on_open */
 const struct dfs_addr *dfs_conn_peer(const struct dfs_conn *c);  /* numeric; "" for Unix sockets */
 const struct dfs_addr *dfs_conn_local(const struct dfs_conn *c); /* our side of it */
 bool dfs_conn_is_unix(const struct dfs_conn *c);
@@ -171,7 +174,8 @@ void dfs_pool_free(struct dfs_pool **pp);
 struct dfs_conn_hooks {
     void *arg;
     void (*opened)(void *arg, struct dfs_conn *c); /* before the first byte is read */
-    void (*closed)(void *arg, struct dfs_conn *c); /* last word; the conn's memory goes afterwards */
+    void (*closed)(void *arg,
+                   struct dfs_conn *c); /* last word; the conn's memory goes afterwards */
 };
 struct dfs_conn_link {
     struct dfs_conn *prev, *next;

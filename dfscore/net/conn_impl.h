@@ -23,7 +23,7 @@ enum reading {
     R_CONTENT, /* content into blocks */
     R_DRAIN,   /* the rest of a body nobody wants */
     R_DONE,    /* the body is behind us, the answer is not */
-    R_LINGER,  /* answered, our side is shut; reading what still comes so that no RST eats the answer */
+    R_LINGER, /* answered, our side is shut; reading what still comes so that no RST eats the answer */
 };
 
 enum writing {

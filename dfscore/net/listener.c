@@ -95,7 +95,8 @@ static int listen_unix(struct dfs_listener *l)
 static int try_bind(const struct addrinfo *at, int *ret)
 {
     int one = 1, zero = 0;
-    AUTO(dfs_close_fd) int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    AUTO(dfs_close_fd)
+    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -150,7 +151,8 @@ static void tune(const struct dfs_listener *l, int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     if (l->congestion[0])
-        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, l->congestion, (socklen_t)strlen(l->congestion));
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, l->congestion,
+                   (socklen_t)strlen(l->congestion));
 }
 
 /* --- connections --------------------------------------------------------------------------------- */
@@ -272,7 +274,8 @@ static void on_retry(void *arg)
 
 static void on_begin(struct dfs_job *job)
 {
-    struct dfs_listener *l = (struct dfs_listener *)((char *)job - offsetof(struct dfs_listener, begin));
+    struct dfs_listener *l =
+        (struct dfs_listener *)((char *)job - offsetof(struct dfs_listener, begin));
     accept_at_all(l);
 }
 
@@ -331,8 +334,12 @@ int dfs_listener_new(const struct dfs_listen_opts *opts, const struct dfs_servic
     struct dfs_listener *l = dfs_zalloc(sizeof(*l));
     if (!l)
         return -ENOMEM;
-    *l = (struct dfs_listener){.magic = LISTENER_MAGIC, .service = service, .opts = *opts,
-                               .doors = {{l, -1, NULL}, {l, -1, NULL}}, .n = n, .begin.fn = on_begin};
+    *l = (struct dfs_listener){.magic = LISTENER_MAGIC,
+                               .service = service,
+                               .opts = *opts,
+                               .doors = {{l, -1, NULL}, {l, -1, NULL}},
+                               .n = n,
+                               .begin.fn = on_begin};
     pthread_mutex_init(&l->lock, NULL);
     dfs_cond_init(&l->changed);
     l->opts.backlog = opts->backlog ? opts->backlog : BACKLOG;

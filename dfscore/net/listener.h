@@ -13,19 +13,20 @@
 struct dfs_listener;
 
 struct dfs_listen_opts {
-    struct dfs_addr addr;           /* host "" or "*": every address; port 0: any free one; or a path. With alt: both */
-    int backlog;                    /* 0: 4096 */
-    uint32_t max_conns;             /* > 0; connections beyond it are closed at once */
-    unsigned unix_mode;             /* mode of a path's file; 0: 0600. An old socket file is replaced */
-    const char *congestion;         /* "cubic": TCP_CONGESTION of every connection; NULL: the system's */
-    const struct dfs_allow *allow;  /* NULL: everybody. Must outlive the listener */
-    size_t blocks;                  /* content blocks per loop; 0: 64 */
-    size_t block_bytes;             /* 0: 256 KiB */
+    struct dfs_addr
+        addr; /* host "" or "*": every address; port 0: any free one; or a path. With alt: both */
+    int backlog;            /* 0: 4096 */
+    uint32_t max_conns;     /* > 0; connections beyond it are closed at once */
+    unsigned unix_mode;     /* mode of a path's file; 0: 0600. An old socket file is replaced */
+    const char *congestion; /* "cubic": TCP_CONGESTION of every connection; NULL: the system's */
+    const struct dfs_allow *allow; /* NULL: everybody. Must outlive the listener */
+    size_t blocks;                 /* content blocks per loop; 0: 64 */
+    size_t block_bytes;            /* 0: 256 KiB */
 };
 
 struct dfs_listener_stats {
     uint64_t accepted, refused_host, refused_full;
-    uint32_t current, max;          /* open connections now, and the most there have been */
+    uint32_t current, max; /* open connections now, and the most there have been */
 };
 
 /*

@@ -30,8 +30,8 @@ struct dfs_loop {
     int wake_fd;
     char name[16];
     pthread_t thread;
-    bool started;               /* by dfs_loop_start: join needed */
-    _Atomic(pthread_t) runner;  /* valid while running */
+    bool started;              /* by dfs_loop_start: join needed */
+    _Atomic(pthread_t) runner; /* valid while running */
     _Atomic bool running;
     _Atomic bool stopping;
     _Atomic(struct dfs_job *) posted; /* newest first */

@@ -49,7 +49,8 @@ void dfs_timer_free(struct dfs_timer **tp);
 enum { DFS_READ = 1, DFS_WRITE = 2 };
 int dfs_watch_new(struct dfs_loop *l, int fd, void (*fn)(void *arg, int ready), void *arg,
                   struct dfs_watch **ret);
-void dfs_watch_set(struct dfs_watch *w, int events); /* 0: none, DFS_READ | DFS_WRITE. Cheap if unchanged */
+void dfs_watch_set(struct dfs_watch *w,
+                   int events); /* 0: none, DFS_READ | DFS_WRITE. Cheap if unchanged */
 void dfs_watch_free(struct dfs_watch **wp);
 
 /* Signals: call before other threads exist; @fn runs on the loop. One loop per program does this. */

@@ -25,8 +25,8 @@ struct dfs_peer {
     struct dfs_addr addr;
     uint64_t timeout_ms;
     bool broken;
-    bool asked;       /* a request is out, its answer has not been read */
-    uint64_t unread;  /* body bytes of the answer */
+    bool asked;      /* a request is out, its answer has not been read */
+    uint64_t unread; /* body bytes of the answer */
 };
 
 /* 0, or -ETIMEDOUT. @until 0: the peer's own patience, from now. */
@@ -91,7 +91,8 @@ static int bind_to(int fd, const char *local, const struct sockaddr *remote)
 static int try_address(const struct sockaddr *sa, socklen_t len, const struct dfs_peer_opts *opts,
                        uint64_t until_ms, int *ret)
 {
-    AUTO(dfs_close_fd) int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    AUTO(dfs_close_fd)
+    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     if (sa->sa_family != AF_UNIX) {
@@ -172,17 +173,19 @@ static int shake_hands(struct dfs_peer *p, const struct dfs_tls *tls, uint64_t u
     return r;
 }
 
-int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, struct dfs_peer **ret)
+int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
+                  struct dfs_peer **ret)
 {
     ASSERT(opts->connect_ms > 0 && opts->timeout_ms > 0);
     struct dfs_peer *p = dfs_zalloc(sizeof(*p));
     if (!p)
         return -ENOMEM;
-    *p = (struct dfs_peer){.magic = PEER_MAGIC, .stream = {.fd = -1}, .addr = *addr,
-                           .timeout_ms = opts->timeout_ms};
+    *p = (struct dfs_peer){
+        .magic = PEER_MAGIC, .stream = {.fd = -1}, .addr = *addr, .timeout_ms = opts->timeout_ms};
     uint64_t until = dfs_mono_ms() + opts->connect_ms;
     bool local = addr->host[0] == '/';
-    int r = local ? open_unix(addr, opts, until, &p->stream.fd) : open_tcp(addr, opts, until, &p->stream.fd);
+    int r = local ? open_unix(addr, opts, until, &p->stream.fd)
+                  : open_tcp(addr, opts, until, &p->stream.fd);
     if (r == 0 && opts->tls && !local)
         r = shake_hands(p, opts->tls, until);
     if (r < 0)
@@ -283,8 +286,8 @@ static int write_all(struct dfs_peer *p, struct iovec *iov, size_t n, bool more)
     return 0;
 }
 
-int dfs_peer_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts, size_t n,
-                  uint64_t more)
+int dfs_peer_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts,
+                  size_t n, uint64_t more)
 {
     CHECK_OBJ(p, PEER_MAGIC);
     ASSERT(n <= PARTS_MAX);
@@ -307,7 +310,8 @@ int dfs_peer_send_file(struct dfs_peer *p, int fd, uint64_t off, uint64_t len)
 {
     CHECK_OBJ(p, PEER_MAGIC);
     while (len && !p->broken) {
-        ssize_t n = dfs_stream_send_file(&p->stream, fd, off, (size_t)MIN(len, (uint64_t)FILE_STEP));
+        ssize_t n =
+            dfs_stream_send_file(&p->stream, fd, off, (size_t)MIN(len, (uint64_t)FILE_STEP));
         if (n > 0) {
             off += (uint64_t)n;
             len -= (uint64_t)n;
@@ -326,7 +330,8 @@ static int64_t read_some(struct dfs_peer *p, void *to, size_t n)
         ssize_t got = dfs_stream_recv(&p->stream, to, n, 0);
         if (got >= 0)
             return got;
-        int r = got == -EAGAIN ? patient(p, dfs_stream_wants_write(&p->stream) ? POLLOUT : POLLIN) : (int)got;
+        int r = got == -EAGAIN ? patient(p, dfs_stream_wants_write(&p->stream) ? POLLOUT : POLLIN)
+                               : (int)got;
         if (r < 0)
             return broke(p, r);
     }
@@ -404,8 +409,8 @@ int64_t dfs_peer_read_some(struct dfs_peer *p, void *to, size_t n)
     return got;
 }
 
-int dfs_peer_call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts, size_t n,
-                  struct buf *rsp)
+int dfs_peer_call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts,
+                  size_t n, struct buf *rsp)
 {
     uint64_t len = 0;
     int r = dfs_peer_send(p, cmd, status, parts, n, 0);

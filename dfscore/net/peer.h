@@ -19,12 +19,13 @@ struct dfs_stream;
 struct dfs_tls;
 
 struct dfs_peer_opts {
-    uint64_t connect_ms;    /* > 0 */
-    uint64_t timeout_ms;    /* > 0; longest wait for the next byte to move */
-    const char *bind_ip;    /* local address, or two (dfs_source_for); NULL: any */
-    const char *congestion; /* TCP_CONGESTION; NULL: the system's */
+    uint64_t connect_ms;             /* > 0 */
+    uint64_t timeout_ms;             /* > 0; longest wait for the next byte to move */
+    const char *bind_ip;             /* local address, or two (dfs_source_for); NULL: any */
+    const char *congestion;          /* TCP_CONGESTION; NULL: the system's */
     const struct dfs_secret *secret; /* NULL: no proof; else see dfs_peer_open */
-    const struct dfs_tls *tls; /* TCP is spoken by TLS, or not at all; NULL: plain. Outlives the peer */
+    const struct dfs_tls
+        *tls; /* TCP is spoken by TLS, or not at all; NULL: plain. Outlives the peer */
 };
 
 /*
@@ -32,7 +33,8 @@ struct dfs_peer_opts {
  * is part of it, and of connect_ms; its errors are stream.h's. With a secret both sides then prove that they know
  * it; -EACCES when one does not.
  */
-int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts, struct dfs_peer **ret);
+int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
+                  struct dfs_peer **ret);
 /* Sends QUIT first when the connection is in good order. */
 void dfs_peer_free(struct dfs_peer **pp);
 /* The stream of an idle connection, non-blocking, for another conversation; the peer is freed. 0; -EPROTO (and
@@ -50,8 +52,8 @@ void dfs_peer_timeout(struct dfs_peer *p, uint64_t timeout_ms);
  * Header with the length of all parts plus @more bytes that follow by dfs_peer_send_file, then
  * the parts. 0 or -errno.
  */
-int dfs_peer_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts, size_t n,
-                  uint64_t more) MUST_CHECK;
+int dfs_peer_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts,
+                  size_t n, uint64_t more) MUST_CHECK;
 /* @len bytes of @fd from @off; -ENODATA (broken) when the file is shorter. */
 int dfs_peer_send_file(struct dfs_peer *p, int fd, uint64_t off, uint64_t len) MUST_CHECK;
 
@@ -61,7 +63,7 @@ int dfs_peer_send_file(struct dfs_peer *p, int fd, uint64_t off, uint64_t len) M
  * read and dropped). -EPROTO: not an answer.
  */
 int dfs_peer_answer(struct dfs_peer *p, uint64_t *ret_len) MUST_CHECK;
-int dfs_peer_read(struct dfs_peer *p, void *to, size_t n) MUST_CHECK;       /* exactly n bytes */
+int dfs_peer_read(struct dfs_peer *p, void *to, size_t n) MUST_CHECK; /* exactly n bytes */
 /* 1..n bytes of the current body, 0 at end of file. */
 int64_t dfs_peer_read_some(struct dfs_peer *p, void *to, size_t n) MUST_CHECK;
 
@@ -69,7 +71,7 @@ int64_t dfs_peer_read_some(struct dfs_peer *p, void *to, size_t n) MUST_CHECK;
  * The usual: request in, whole answer out. @rsp is reset, then gets the body; a longer body than its
  * ceiling is -EMSGSIZE and breaks the connection. @rsp NULL: the body must be empty.
  */
-int dfs_peer_call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts, size_t n,
-                  struct buf *rsp) MUST_CHECK;
+int dfs_peer_call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts,
+                  size_t n, struct buf *rsp) MUST_CHECK;
 
 #endif

@@ -22,9 +22,9 @@ enum dfs_cmd {
 };
 
 struct dfs_header {
-    uint64_t len;    /* of the body, bytes; < 2^63 */
-    uint8_t cmd;     /* enum dfs_cmd, or anything a peer sends */
-    uint8_t status;  /* requests: 0 or a flag; answers: see status.h */
+    uint64_t len;   /* of the body, bytes; < 2^63 */
+    uint8_t cmd;    /* enum dfs_cmd, or anything a peer sends */
+    uint8_t status; /* requests: 0 or a flag; answers: see status.h */
 };
 
 void dfs_header_put(const struct dfs_header *h, uint8_t out[DFS_HEADER_LEN]);

@@ -222,13 +222,15 @@ enum dfs_scan_kind {
 enum {
     DFS_INTERNAL_VERSION = 1,
     DFS_INT_HELLO_LEN = 4 + 8,
-    DFS_DESC_MAX = 4 * 1024 * 1024,    /* a manifest of 10,000 parts fits */
-    DFS_PACK_MAX = 256 * 1024,         /* largest data of a pack record */
-    DFS_PIECE_MAX = 1024 * 1024,       /* content of one FILE_WRITE or FILE_READ */
+    DFS_DESC_MAX = 4 * 1024 * 1024, /* a manifest of 10,000 parts fits */
+    DFS_PACK_MAX = 256 * 1024,      /* largest data of a pack record */
+    DFS_PIECE_MAX = 1024 * 1024,    /* content of one FILE_WRITE or FILE_READ */
     DFS_BATCH_ITEMS_MAX = 1024,
     DFS_BATCH_BYTES_MAX = 16 * 1024 * 1024, /* whole PUT_BATCH frame */
     DFS_INFO_ITEMS_MAX = 256,
-    DFS_INFO_META_MAX = 16 * 1024, /* metadata of one file in FILES_INFO; when there is more, its text is left out */
+    DFS_INFO_META_MAX =
+        16 *
+        1024, /* metadata of one file in FILES_INFO; when there is more, its text is left out */
     DFS_FILE_ID_MAX = 16 + 1 + 127,
 };
 

@@ -62,14 +62,14 @@ enum {
 };
 
 enum {
-    DFS_ID_MAX = 16,        /* storage id on the wire; text at most 15 */
+    DFS_ID_MAX = 16, /* storage id on the wire; text at most 15 */
     DFS_IP_MAX = 46,
-    DFS_HOST_MAX = 52,      /* "ip:port" */
+    DFS_HOST_MAX = 52, /* "ip:port" */
     DFS_VERSION_MAX = 8,
     DFS_META_NAME_MAX = 64,
     DFS_META_VALUE_MAX = 256,
     DFS_GROUPS_MAX = 512,
-    DFS_SERVERS_MAX = 32,   /* of a group */
+    DFS_SERVERS_MAX = 32, /* of a group */
     DFS_TRACKERS_MAX = 16,
     DFS_PATHS_MAX = 256,
     DFS_FETCH_REQ_MIN = 38, /* 102, 103, 105: body bytes */
@@ -79,64 +79,64 @@ enum {
 /* The protocol version we speak and report. */
 #define DFS_PROTOCOL_VERSION "6.16.1"
 
-#define DFS_FIELD_TEXT(name, n) char name[(n) + 1];
-#define DFS_FIELD_TEXTZ(name, n) char name[(n) + 1];
-#define DFS_FIELD_U8(name) uint8_t name;
-#define DFS_FIELD_I32(name) int32_t name;
-#define DFS_FIELD_U32(name) uint32_t name;
-#define DFS_FIELD_I64(name) int64_t name;
-#define DFS_FIELD_LEN(name) uint64_t name;
-#define DFS_FIELD_IPRESP(name) char name[DFS_IP_MAX];
-#define DFS_FIELD_IPFULL(name) char name[DFS_IP_MAX + 1];
+#define DFS_FIELD_TEXT(name, n)   char name[(n) + 1];
+#define DFS_FIELD_TEXTZ(name, n)  char name[(n) + 1];
+#define DFS_FIELD_U8(name)        uint8_t name;
+#define DFS_FIELD_I32(name)       int32_t name;
+#define DFS_FIELD_U32(name)       uint32_t name;
+#define DFS_FIELD_I64(name)       int64_t name;
+#define DFS_FIELD_LEN(name)       uint64_t name;
+#define DFS_FIELD_IPRESP(name)    char name[DFS_IP_MAX];
+#define DFS_FIELD_IPFULL(name)    char name[DFS_IP_MAX + 1];
 #define DFS_FIELD_REC(name, r, R) struct dfs_##r name;
-#define DFS_FIELD(kind, ...) DFS_FIELD_##kind(__VA_ARGS__)
+#define DFS_FIELD(kind, ...)      DFS_FIELD_##kind(__VA_ARGS__)
 
 /* Lengths: the address width is the variable of the enclosing macro. */
-#define DFS_SIZE_TEXT(name, n) +(n)
-#define DFS_SIZE_TEXTZ(name, n) +(n)
-#define DFS_SIZE_U8(name) +1
-#define DFS_SIZE_I32(name) +4
-#define DFS_SIZE_U32(name) +4
-#define DFS_SIZE_I64(name) +8
-#define DFS_SIZE_LEN(name) +8
+#define DFS_SIZE_TEXT(name, n)   +(n)
+#define DFS_SIZE_TEXTZ(name, n)  +(n)
+#define DFS_SIZE_U8(name)        +1
+#define DFS_SIZE_I32(name)       +4
+#define DFS_SIZE_U32(name)       +4
+#define DFS_SIZE_I64(name)       +8
+#define DFS_SIZE_LEN(name)       +8
 #define DFS_SIZE_REC(name, r, R) +DFS_##R##_LEN
-#define DFS_SIZE_IPRESP(name) +15
-#define DFS_SIZE_IPFULL(name) +16
-#define DFS_SIZE(kind, ...) DFS_SIZE_##kind(__VA_ARGS__)
-#define DFS_WIDER_TEXT(...) +0
-#define DFS_WIDER_TEXTZ(...) +0
-#define DFS_WIDER_U8(...) +0
-#define DFS_WIDER_I32(...) +0
-#define DFS_WIDER_U32(...) +0
-#define DFS_WIDER_I64(...) +0
-#define DFS_WIDER_LEN(...) +0
-#define DFS_WIDER_REC(...) +0
-#define DFS_WIDER_IPRESP(...) +30
-#define DFS_WIDER_IPFULL(...) +30
-#define DFS_WIDER(kind, ...) DFS_WIDER_##kind(__VA_ARGS__)
+#define DFS_SIZE_IPRESP(name)    +15
+#define DFS_SIZE_IPFULL(name)    +16
+#define DFS_SIZE(kind, ...)      DFS_SIZE_##kind(__VA_ARGS__)
+#define DFS_WIDER_TEXT(...)      +0
+#define DFS_WIDER_TEXTZ(...)     +0
+#define DFS_WIDER_U8(...)        +0
+#define DFS_WIDER_I32(...)       +0
+#define DFS_WIDER_U32(...)       +0
+#define DFS_WIDER_I64(...)       +0
+#define DFS_WIDER_LEN(...)       +0
+#define DFS_WIDER_REC(...)       +0
+#define DFS_WIDER_IPRESP(...)    +30
+#define DFS_WIDER_IPFULL(...)    +30
+#define DFS_WIDER(kind, ...)     DFS_WIDER_##kind(__VA_ARGS__)
 
-#define DFS_DECLARE(m, M)                                                                         \
-    struct dfs_##m {                                                                              \
-        DFS_MSG_##M(DFS_FIELD)                                                                    \
-    };                                                                                            \
-    enum { DFS_##M##_LEN = 0 DFS_MSG_##M(DFS_SIZE) };                                             \
-    void dfs_##m##_put(struct buf *b, const struct dfs_##m *m);                                   \
-    void dfs_##m##_read(struct rd *r, struct dfs_##m *m);                                         \
-    int dfs_##m##_get(struct str body, struct dfs_##m *ret) MUST_CHECK;                           \
+#define DFS_DECLARE(m, M)                                                                          \
+    struct dfs_##m {                                                                               \
+        DFS_MSG_##M(DFS_FIELD)                                                                     \
+    };                                                                                             \
+    enum { DFS_##M##_LEN = 0 DFS_MSG_##M(DFS_SIZE) };                                              \
+    void dfs_##m##_put(struct buf *b, const struct dfs_##m *m);                                    \
+    void dfs_##m##_read(struct rd *r, struct dfs_##m *m);                                          \
+    int dfs_##m##_get(struct str body, struct dfs_##m *ret) MUST_CHECK;                            \
     int dfs_##m##_head(struct str body, struct dfs_##m *ret, struct str *tail) MUST_CHECK;
 
-#define DFS_DECLARE_BY_WIDTH(m, M)                                                                \
-    struct dfs_##m {                                                                              \
-        DFS_MSG_##M(DFS_FIELD)                                                                    \
-    };                                                                                            \
-    enum {                                                                                        \
-        DFS_##M##_LEN4 = 0 DFS_MSG_##M(DFS_SIZE),                                                 \
-        DFS_##M##_LEN6 = DFS_##M##_LEN4 DFS_MSG_##M(DFS_WIDER),                                   \
-    };                                                                                            \
-    void dfs_##m##_put(struct buf *b, enum dfs_ipw w, const struct dfs_##m *m);                   \
-    void dfs_##m##_read(struct rd *r, enum dfs_ipw w, struct dfs_##m *m);                         \
-    int dfs_##m##_get(struct str body, struct dfs_##m *ret) MUST_CHECK;                           \
-    int dfs_##m##_head(struct str body, enum dfs_ipw w, struct dfs_##m *ret, struct str *tail)    \
+#define DFS_DECLARE_BY_WIDTH(m, M)                                                                 \
+    struct dfs_##m {                                                                               \
+        DFS_MSG_##M(DFS_FIELD)                                                                     \
+    };                                                                                             \
+    enum {                                                                                         \
+        DFS_##M##_LEN4 = 0 DFS_MSG_##M(DFS_SIZE),                                                  \
+        DFS_##M##_LEN6 = DFS_##M##_LEN4 DFS_MSG_##M(DFS_WIDER),                                    \
+    };                                                                                             \
+    void dfs_##m##_put(struct buf *b, enum dfs_ipw w, const struct dfs_##m *m);                    \
+    void dfs_##m##_read(struct rd *r, enum dfs_ipw w, struct dfs_##m *m);                          \
+    int dfs_##m##_get(struct str body, struct dfs_##m *ret) MUST_CHECK;                            \
+    int dfs_##m##_head(struct str body, enum dfs_ipw w, struct dfs_##m *ret, struct str *tail)     \
         MUST_CHECK;
 
 DFS_MESSAGES(DFS_DECLARE)

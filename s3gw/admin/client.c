@@ -10,7 +10,15 @@
 #include "dfscore/base/buf.h"
 #include "s3gw/admin/socket.h"
 
-enum { DONE = 0, FAILED = 1, USAGE = 2, NOBODY = 3, FILE_MAX = 64 * 1024, ANSWER_MAX = 64 * 1024 * 1024, WAIT_S = 30 };
+enum {
+    DONE = 0,
+    FAILED = 1,
+    USAGE = 2,
+    NOBODY = 3,
+    FILE_MAX = 64 * 1024,
+    ANSWER_MAX = 64 * 1024 * 1024,
+    WAIT_S = 30
+};
 
 static const char help[] =
     "usage: s3gw admin (--data DIR | --socket PATH) [--json] COMMAND\n"
@@ -27,7 +35,8 @@ static const char help[] =
     "  explain USER ACTION RESOURCE [--source-ip IP] [--tls yes]\n"
     "                   what would be decided, and by what; USER may be anonymous\n"
     "  limit set user|bucket NAME [--max-bytes N] [--max-objects N]\n"
-    "            [--requests-per-second N] [--bytes-per-second N]   0: no limit; rates are of users\n"
+    "            [--requests-per-second N] [--bytes-per-second N]   0: no limit; rates are of "
+    "users\n"
     "  limit show user|bucket NAME\n"
     "  kms key create|rotate|disable|enable NAME   keys of SSE-S3 (sse-s3) and SSE-KMS\n"
     "  kms key list\n"
@@ -38,7 +47,8 @@ static const char help[] =
     "                   move what the gateway stored out of a drained group (dfs admin drain)\n"
     "  rebalance [stop]              how far it is\n"
     "  adopt GROUP --bucket NAME [--prefix P] [--appenders] [--dry-run]\n"
-    "                   files that FastDFS clients stored become keys, where they lie; again: the new ones\n"
+    "                   files that FastDFS clients stored become keys, where they lie; again: the "
+    "new ones\n"
     "  status\n"
     "  reclaim          delete files that nothing names now, without the usual grace\n"
     "  lifecycle        progress of the lifecycle rules, and what their last pass did\n"
@@ -57,22 +67,39 @@ static const struct verb {
     const char *words[3];
     const char *args[3]; /* "@policy": the text of that file */
 } verbs[] = {
-    {{"user", "create"}, {"id"}},       {{"user", "list"}, {NULL}},      {{"user", "show"}, {"id"}},
-    {{"user", "disable"}, {"id"}},      {{"user", "enable"}, {"id"}},    {{"user", "delete"}, {"id"}},
-    {{"key", "create"}, {"user"}},      {{"key", "list"}, {"user"}},     {{"key", "delete"}, {"?user", "access_key"}},
-    {{"bucket", "list"}, {NULL}},       {{"bucket", "show"}, {"name"}},
+    {{"user", "create"}, {"id"}},
+    {{"user", "list"}, {NULL}},
+    {{"user", "show"}, {"id"}},
+    {{"user", "disable"}, {"id"}},
+    {{"user", "enable"}, {"id"}},
+    {{"user", "delete"}, {"id"}},
+    {{"key", "create"}, {"user"}},
+    {{"key", "list"}, {"user"}},
+    {{"key", "delete"}, {"?user", "access_key"}},
+    {{"bucket", "list"}, {NULL}},
+    {{"bucket", "show"}, {"name"}},
     {{"bucket", "group"}, {"name", "group"}},
-    {{"rebalance", "start"}, {"group"}}, {{"rebalance", "stop"}, {NULL}}, {{"rebalance", NULL}, {NULL}},
-     {{"status", NULL}, {NULL}},
-    {{"reclaim", NULL}, {NULL}},        {{"version", NULL}, {NULL}},     {{"lifecycle", "run"}, {NULL}},
+    {{"rebalance", "start"}, {"group"}},
+    {{"rebalance", "stop"}, {NULL}},
+    {{"rebalance", NULL}, {NULL}},
+    {{"status", NULL}, {NULL}},
+    {{"reclaim", NULL}, {NULL}},
+    {{"version", NULL}, {NULL}},
+    {{"lifecycle", "run"}, {NULL}},
     {{"lifecycle", NULL}, {NULL}},
-    {{"policy", "put"}, {"user", "name", "@policy"}}, {{"policy", "list"}, {"user"}},
-    {{"policy", "show"}, {"user", "name"}}, {{"policy", "delete"}, {"user", "name"}},
+    {{"policy", "put"}, {"user", "name", "@policy"}},
+    {{"policy", "list"}, {"user"}},
+    {{"policy", "show"}, {"user", "name"}},
+    {{"policy", "delete"}, {"user", "name"}},
     {{"explain", NULL}, {"user", "action", "resource"}},
-    {{"kms", "key", "create"}, {"name"}}, {{"kms", "key", "list"}, {NULL}}, {{"kms", "key", "rotate"}, {"name"}},
-    {{"kms", "key", "disable"}, {"name"}}, {{"kms", "key", "enable"}, {"name"}},
+    {{"kms", "key", "create"}, {"name"}},
+    {{"kms", "key", "list"}, {NULL}},
+    {{"kms", "key", "rotate"}, {"name"}},
+    {{"kms", "key", "disable"}, {"name"}},
+    {{"kms", "key", "enable"}, {"name"}},
     {{"adopt", NULL}, {"group"}},
-    {{"limit", "set"}, {"what", "name"}}, {{"limit", "show"}, {"what", "name"}},
+    {{"limit", "set"}, {"what", "name"}},
+    {{"limit", "show"}, {"what", "name"}},
 };
 
 enum { OPT_DATA = 256, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_ARG };
@@ -100,9 +127,22 @@ static const struct option options[] = {
     {"to", required_argument, NULL, OPT_ARG + 15},
     {NULL, 0, NULL, 0},
 };
-static const char *const option_fields[] = {"display_name", "email", "access_key", "secret_key", "owner",
-                                            "source_ip", "tls", "max_bytes", "max_objects", "requests_per_second",
-                                            "bytes_per_second", "bucket", "prefix", "appenders", "dry_run", "to"};
+static const char *const option_fields[] = {"display_name",
+                                            "email",
+                                            "access_key",
+                                            "secret_key",
+                                            "owner",
+                                            "source_ip",
+                                            "tls",
+                                            "max_bytes",
+                                            "max_objects",
+                                            "requests_per_second",
+                                            "bytes_per_second",
+                                            "bucket",
+                                            "prefix",
+                                            "appenders",
+                                            "dry_run",
+                                            "to"};
 
 /* --- the question ----------------------------------------------------------------------------- */
 
@@ -257,7 +297,8 @@ static int ask_all(const char *path, json_t *request, json_t **ret)
         add_counts(sum, slice);
         more = json_is_object(next);
         if (more && watched)
-            fprintf(stderr, "\r%" JSON_INTEGER_FORMAT " files ", json_integer_value(json_object_get(sum, "files")));
+            fprintf(stderr, "\r%" JSON_INTEGER_FORMAT " files ",
+                    json_integer_value(json_object_get(sum, "files")));
         if (more)
             json_object_set(request, "at", next);
         else if (json_is_object(slice))
@@ -338,7 +379,8 @@ static bool print_list(json_t *answer)
             continue;
         json_array_foreach(list, at, row)
         {
-            for (size_t col = 0; col < ARRAY_LEN(lists[i].columns) && lists[i].columns[col]; col++) {
+            for (size_t col = 0; col < ARRAY_LEN(lists[i].columns) && lists[i].columns[col];
+                 col++) {
                 const json_t *v = json_object_get(row, lists[i].columns[col]);
                 const char *cell = json_string_value(v);
                 printf("%s", col ? "\t" : "");
@@ -364,7 +406,8 @@ static void print_answer(json_t *answer)
         return;
     }
     /* one object that names what it is: its fields are enough */
-    static const char *const single[] = {"user", "key", "bucket", "decision", "limits", "adopt", "rebalance"};
+    static const char *const single[] = {"user",   "key",   "bucket",   "decision",
+                                         "limits", "adopt", "rebalance"};
     for (size_t i = 0; i < ARRAY_LEN(single); i++) {
         json_t *v = json_object_get(answer, single[i]);
         if (json_is_object(v)) {
@@ -411,7 +454,8 @@ static int parse(int argc, char **argv, struct asked *a)
         else if (c == OPT_JSON)
             a->json = true;
         else if (c >= OPT_ARG)
-            json_object_set_new(a->request, option_fields[c - OPT_ARG], json_string(optarg ? optarg : "yes"));
+            json_object_set_new(a->request, option_fields[c - OPT_ARG],
+                                json_string(optarg ? optarg : "yes"));
         else if (c == OPT_HELP) {
             fputs(help, stdout);
             return -1;
@@ -419,7 +463,9 @@ static int parse(int argc, char **argv, struct asked *a)
             return USAGE; /* getopt has said why */
     }
     if (!a->data == !a->socket) {
-        fprintf(stderr, "s3gw admin: one of --data DIR and --socket PATH is needed (see s3gw admin --help)\n");
+        fprintf(
+            stderr,
+            "s3gw admin: one of --data DIR and --socket PATH is needed (see s3gw admin --help)\n");
         return USAGE;
     }
     int used = 0;
@@ -427,8 +473,9 @@ static int parse(int argc, char **argv, struct asked *a)
     if (!v && optind == argc)
         fputs("s3gw admin: a command is needed (see s3gw admin --help)\n", stderr);
     else if (!v)
-        fprintf(stderr, "s3gw admin: unknown command '%s%s%s' (see s3gw admin --help)\n", argv[optind],
-                optind + 1 < argc ? " " : "", optind + 1 < argc ? argv[optind + 1] : "");
+        fprintf(stderr, "s3gw admin: unknown command '%s%s%s' (see s3gw admin --help)\n",
+                argv[optind], optind + 1 < argc ? " " : "",
+                optind + 1 < argc ? argv[optind + 1] : "");
     if (!v || !take_words(v, argv + optind + used, argc - optind - used, a->request))
         return USAGE;
     char verb[32];
@@ -452,7 +499,8 @@ int s3_admin_main(int argc, char **argv)
         int r = buf_err(&path) ? buf_err(&path) : ask_all(path.p, a.request, &answer);
         if (r < 0) {
             fprintf(stderr, "s3gw admin: %s: %s\n", buf_err(&path) ? "socket" : path.p,
-                    r == -ENOENT || r == -ECONNREFUSED ? "no server is running there" : strerror(-r));
+                    r == -ENOENT || r == -ECONNREFUSED ? "no server is running there"
+                                                       : strerror(-r));
             status = NOBODY;
         } else {
             status = show(answer, a.json);

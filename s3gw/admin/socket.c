@@ -37,12 +37,14 @@ struct s3_admin {
 
 /* --- paths ------------------------------------------------------------------------------------ */
 
-static int with_folder(int fd, const char *path, int (*call)(int, const struct sockaddr *, socklen_t))
+static int with_folder(int fd, const char *path,
+                       int (*call)(int, const struct sockaddr *, socklen_t))
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     char folder[4096];
-    int n = snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    int n = snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1,
+                     slash ? path : ".");
     if (n < 0 || (size_t)n >= sizeof(folder))
         return -ENAMETOOLONG;
     AUTO(dfs_close_fd) int dir = open(n ? folder : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -16,7 +16,8 @@ struct s3_admin;
 enum { S3_ADMIN_LINE_MAX = 64 * 1024 };
 
 /* @path replaces a socket that nobody serves. @context is copied, what it points to must live on. */
-int s3_admin_start(const char *path, const struct s3_admin_context *context, struct s3_admin **ret) MUST_CHECK;
+int s3_admin_start(const char *path, const struct s3_admin_context *context,
+                   struct s3_admin **ret) MUST_CHECK;
 /* Waits for the request in progress; removes the socket. */
 void s3_admin_stop(struct s3_admin **a);
 

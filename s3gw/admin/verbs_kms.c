@@ -19,12 +19,14 @@ static json_t *result(int r, struct str name)
     case -ENOKEY:
         return s3_call_failure("missing", "there is no key '" STR_F "'", STR_A(name));
     case -EINVAL:
-        return s3_call_failure("usage", "name must be 1 to %d of A-Z a-z 0-9 - _ . /", S3_SSE_NAME_MAX);
+        return s3_call_failure("usage", "name must be 1 to %d of A-Z a-z 0-9 - _ . /",
+                               S3_SSE_NAME_MAX);
     case -EROFS:
         return s3_call_failure("refused", "the key ring is from the environment (S3GW_KEY_RING)");
     case -ENOSPC:
-        return s3_call_failure("refused", "a ring holds %d keys of %d generations, and needs space on its disk",
-                               S3_KEYRING_KEYS_MAX, S3_KEYRING_GENERATIONS_MAX);
+        return s3_call_failure(
+            "refused", "a ring holds %d keys of %d generations, and needs space on its disk",
+            S3_KEYRING_KEYS_MAX, S3_KEYRING_GENERATIONS_MAX);
     default:
         return s3_call_failed("writing the key ring", r);
     }
@@ -94,8 +96,9 @@ json_t *s3_verb_kms_list(struct call *c)
         return s3_call_failed("listing the keys", r);
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:o, s:I, s:o, s:b}", "name", s3_call_text(keys[i].name),
-                                              "generations", (json_int_t)keys[i].generations, "created",
-                                              s3_call_time(keys[i].created_ms), "disabled", (int)keys[i].disabled));
+        json_array_append_new(
+            list, json_pack("{s:o, s:I, s:o, s:b}", "name", s3_call_text(keys[i].name),
+                            "generations", (json_int_t)keys[i].generations, "created",
+                            s3_call_time(keys[i].created_ms), "disabled", (int)keys[i].disabled));
     return s3_call_done("kms_keys", list);
 }

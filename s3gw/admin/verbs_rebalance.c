@@ -58,10 +58,11 @@ static json_t *refused(struct str group, struct str to, int r)
 {
     switch (r) {
     case -EPERM:
-        return s3_call_failure("refused",
-                               STR_F " still takes new files, or " STR_F
-                                     " takes none: first dfs admin drain; just after it, ask again in some seconds",
-                               STR_A(group), STR_A(to.n ? to : STR("its heir")));
+        return s3_call_failure(
+            "refused",
+            STR_F " still takes new files, or " STR_F
+                  " takes none: first dfs admin drain; just after it, ask again in some seconds",
+            STR_A(group), STR_A(to.n ? to : STR("its heir")));
     case -EXDEV:
         return s3_call_failure("refused",
                                "default_group or a storage_class of the settings names " STR_F

@@ -39,7 +39,8 @@ enum s3err s3_amend(struct s3_req *q, enum s3_section what, struct str value)
         enum s3err e = s3_lookup_said(q, true, &o);
         if (e != S3ERR_OK)
             return e;
-        struct change c = {q->bkt->bid, q->key, {.seq = o.seq, .what = what, .value = value}, q, &o};
+        struct change c = {
+            q->bkt->bid, q->key, {.seq = o.seq, .what = what, .value = value}, q, &o};
         r = s3_commit_amendment(q, q->bkt, q->key, &c.m, amend, &c);
     }
     return s3_commit_error(q, r);

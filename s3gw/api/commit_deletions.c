@@ -26,7 +26,8 @@ static void version_that_goes(struct s3_req *q, struct s3_deletion *d, bool *not
     *nothing = r == -ENOENT || (r == 0 && d->version.seq != 0 && o.seq != d->version.seq);
     if (*nothing)
         return;
-    d->result = r == 0 ? s3_cond_judge(&d->cond, &o) : r; /* once: of a version nothing of it changes */
+    d->result =
+        r == 0 ? s3_cond_judge(&d->cond, &o) : r; /* once: of a version nothing of it changes */
     /* The commit judges the lock again, by the clock that does not go back; this only spares the note. */
     if (d->result == 0)
         d->result = s3_lock_check(o.lock, dfs_now_ms(), d->bypass_governance);

@@ -58,8 +58,10 @@ static void expire_objects(struct s3_req *q, struct s3_expiry *e, size_t n)
 
 static int move_one(struct s3_req *q, const struct s3_expiry *e)
 {
-    struct s3_move m = {
-        .key = e->key, .seq = e->seq, .null_version = e->null_version, .storage_class = e->storage_class};
+    struct s3_move m = {.key = e->key,
+                        .seq = e->seq,
+                        .null_version = e->null_version,
+                        .storage_class = e->storage_class};
     return s3_move_version(q, &m);
 }
 
@@ -123,7 +125,11 @@ int s3_leave(struct s3_gw *gw, const struct s3_bucket *b, struct s3_leaving *v)
 {
     struct s3_req q;
     struct s3_bucket bucket = *b;
-    struct s3_move m = {.key = v->key, .seq = v->seq, .null_version = v->null_version, .from = v->from, .to = v->to};
+    struct s3_move m = {.key = v->key,
+                        .seq = v->seq,
+                        .null_version = v->null_version,
+                        .from = v->from,
+                        .to = v->to};
     s3_move_request(&q, gw, &bucket);
     int r = gw->stopping ? -EINTR : s3_move_version(&q, &m);
     s3_req_fini(&q);

@@ -81,10 +81,8 @@ static void note(struct s3_ingest *in, int (*say)(struct s3_ingest *in, struct b
     buf_free(&in->description);
     in->description = BUF(S3_INDEX_VALUE_MAX);
     int r = say(in, &in->description);
-    in->put = (struct s3_dfs_put){.group = group_of(in),
-                                  .description = buf_str(&in->description),
-                                  .done = done,
-                                  .arg = in};
+    in->put = (struct s3_dfs_put){
+        .group = group_of(in), .description = buf_str(&in->description), .done = done, .arg = in};
     if (r < 0)
         done(&in->put, r);
     else
@@ -158,8 +156,8 @@ static void stored(struct s3_ingest *in, int r, struct str file_id)
         return;
     }
     if (in->size > 0) {
-        in->extent =
-            (struct s3_extent){arena_str(&in->q->arena, file_id), 0, stored_size(in->q, in->size), 0};
+        in->extent = (struct s3_extent){arena_str(&in->q->arena, file_id), 0,
+                                        stored_size(in->q, in->size), 0};
         in->nextents = 1;
         if (!in->extent.file_id.p) {
             finished(in, S3ERR_SLOW_DOWN);
@@ -224,7 +222,8 @@ static enum s3err small_seal(struct s3_ingest *in)
     if (!s3_budget_take(&in->q->gw->small, n))
         return S3ERR_SLOW_DOWN;
     uint8_t *sealed = dfs_alloc(n);
-    int r = sealed ? s3_seal(seal->dek, seal->part, str_of(in->small, in->small_n), sealed) : -ENOMEM;
+    int r =
+        sealed ? s3_seal(seal->dek, seal->part, str_of(in->small, in->small_n), sealed) : -ENOMEM;
     if (r < 0) {
         free(sealed);
         s3_budget_give(&in->q->gw->small, n);

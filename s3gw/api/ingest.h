@@ -50,7 +50,7 @@ struct s3_ingest {
     struct s3_update update;
     struct buf description;
     enum s3err unopened; /* why a growing one could not become large */
-    int refused; /* of the commit, while that is noted and the orphan is queued */
+    int refused;         /* of the commit, while that is noted and the orphan is queued */
     int tries;
 };
 

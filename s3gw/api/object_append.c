@@ -131,8 +131,9 @@ static enum s3err judge_base(struct s3_req *q, struct append *p, uint64_t offset
     if (offset != p->base.size)
         return wrong_offset(q, p->base.size);
     if (p->base.flags & S3_OBJ_ADOPTED)
-        return s3_errm(q, S3ERR_NOT_IMPLEMENTED,
-                       "Appending to an adopted FastDFS file is not offered; a copy of it can grow.");
+        return s3_errm(
+            q, S3ERR_NOT_IMPLEMENTED,
+            "Appending to an adopted FastDFS file is not offered; a copy of it can grow.");
     if (p->base.nparts >= PARTS_MAX)
         return s3_errm(q, S3ERR_TOO_MANY_PARTS,
                        "You have attempted to add more parts than the maximum of %d that are "
@@ -261,8 +262,7 @@ static int describe(struct s3_ingest *in, struct buf *out)
     p->o.flags = s3_new_version_flags(q->bkt);
     p->o.amended = 0;
     p->o.seq = s3_index_number(q->gw->index);
-    return r < 0 ? r
-                 : s3_note_describe_put(q->gw, p->o.seq, q->bkt, q->key, &p->o, 0, out);
+    return r < 0 ? r : s3_note_describe_put(q->gw, p->o.seq, q->bkt, q->key, &p->o, 0, out);
 }
 
 static int undo(struct s3_ingest *in, struct buf *out)
@@ -337,12 +337,12 @@ enum s3err s3_h_append_object(struct s3_req *q)
     uint64_t offset = 0;
     if (!p)
         return no_memory();
-    *p = (struct append){
-        .in = {.q = q, .describe = describe,
-               .undo = undo,
-               .commit = commit,
-               .answer = answer,
-               .error = refused}};
+    *p = (struct append){.in = {.q = q,
+                                .describe = describe,
+                                .undo = undo,
+                                .commit = commit,
+                                .answer = answer,
+                                .error = refused}};
     if (q->bkt->versioning.p)
         return s3_errm(q, S3ERR_NOT_IMPLEMENTED,
                        "Appending is not offered in a bucket that has versioning.");

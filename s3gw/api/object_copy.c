@@ -230,14 +230,14 @@ static int commit_anew(struct s3_req *q, struct copy *c)
     struct s3_checksum known = {0};
     bool have = c->source.object.checksum.alg == o->checksum.alg &&
                 c->source.object.checksum.type == S3_CK_FULL_OBJECT;
-    struct s3_relocation m = {
-        .group = s3_class_group(&q->gw->classes, o->storage_class, q->bkt->group),
-        .key = q->key,
-        .content = o->size,
-        .seal = q->seal,
-        .sums = {have ? &known : &o->checksum},
-        .describe = describe_anew,
-        .arg = &arg};
+    struct s3_relocation m = {.group =
+                                  s3_class_group(&q->gw->classes, o->storage_class, q->bkt->group),
+                              .key = q->key,
+                              .content = o->size,
+                              .seal = q->seal,
+                              .sums = {have ? &known : &o->checksum},
+                              .describe = describe_anew,
+                              .arg = &arg};
     arg.md5 = m.md5;
     s3_number_version(q, q->bkt, o);
     int r = s3_reader_new(q, &c->source.object, c->source.dek, 0, o->size, &m.reader);
@@ -275,8 +275,8 @@ static int commit_object(struct s3_req *q, struct copy *c)
     if (c->reseal)
         return o->size > 0 ? commit_anew(q, c) : commit_empty(q, c);
     bool adopted = c->source.object.flags & S3_OBJ_ADOPTED && o->size > 0;
-    if (!adopted && !s3_relocate_needed(q->gw, c->source.object.storage_class, o->storage_class, q->bkt,
-                                        o->extents, o->nextents))
+    if (!adopted && !s3_relocate_needed(q->gw, c->source.object.storage_class, o->storage_class,
+                                        q->bkt, o->extents, o->nextents))
         return s3_commit_version(q, q->bkt, q->key, o, commit_copy, c);
     s3_number_version(q, q->bkt, o);
     struct moved arg = {.q = q, .c = c};
@@ -285,7 +285,8 @@ static int commit_object(struct s3_req *q, struct copy *c)
         .key = q->key,
         .from = o->extents,
         .nfrom = o->nextents,
-        .expect = o->sse.p ? NULL : o, /* of frames there is no digest; each is checked when it is read */
+        .expect =
+            o->sse.p ? NULL : o, /* of frames there is no digest; each is checked when it is read */
         .describe = describe_moved,
         .arg = &arg};
     int r = s3_relocate(q->gw, &q->arena, &m);

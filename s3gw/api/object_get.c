@@ -175,7 +175,8 @@ static int fill_sealed(struct s3_req *q, const struct s3_object *o, const uint8_
         return 0;
     buf_reset(&q->resp.body);
     char *out = buf_room(&q->resp.body, (size_t)w->n);
-    r = out ? s3_reader_read(q->resp.reader, q->gw->dfs, 0, out, (size_t)w->n, q->may_block) : -ENOMEM;
+    r = out ? s3_reader_read(q->resp.reader, q->gw->dfs, 0, out, (size_t)w->n, q->may_block)
+            : -ENOMEM;
     if (r < 0)
         return r;
     buf_used(&q->resp.body, (size_t)w->n);
@@ -254,7 +255,8 @@ static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
         e = adopted_still_there(q, o, ret_r);
     if (e == S3ERR_OK && *ret_r == 0)
         e = s3_encryption_open(q, o, S3_OPEN_OBJECT, q->method == S3_GET, &dek);
-    return e == S3ERR_OK && *ret_r == 0 ? s3_object_serve(q, o, dek, s3_object_headers_to, ret_r) : e;
+    return e == S3ERR_OK && *ret_r == 0 ? s3_object_serve(q, o, dek, s3_object_headers_to, ret_r)
+                                        : e;
 }
 
 static enum s3err read_object(struct s3_req *q)

@@ -32,10 +32,13 @@ static const struct {
     {STR_INIT("cache-control"), "Cache-Control", STR_INIT("response-cache-control"), true},
     {STR_INIT("content-disposition"), "Content-Disposition",
      STR_INIT("response-content-disposition"), false},
-    {STR_INIT("content-encoding"), "Content-Encoding", STR_INIT("response-content-encoding"), false},
-    {STR_INIT("content-language"), "Content-Language", STR_INIT("response-content-language"), false},
+    {STR_INIT("content-encoding"), "Content-Encoding", STR_INIT("response-content-encoding"),
+     false},
+    {STR_INIT("content-language"), "Content-Language", STR_INIT("response-content-language"),
+     false},
     {STR_INIT("expires"), "Expires", STR_INIT("response-expires"), true},
-    {STR_INIT("x-amz-website-redirect-location"), "x-amz-website-redirect-location", STR_INIT(""), false},
+    {STR_INIT("x-amz-website-redirect-location"), "x-amz-website-redirect-location", STR_INIT(""),
+     false},
 };
 
 static enum s3err no_memory(void)

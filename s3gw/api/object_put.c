@@ -98,9 +98,12 @@ enum s3err s3_h_put_object(struct s3_req *q)
     struct put *p = arena_alloc(&q->arena, sizeof(*p));
     if (!p)
         return S3ERR_SLOW_DOWN;
-    p->in = (struct s3_ingest){
-        .q = q, .describe = describe, .undo = undo, .commit = commit, .answer = answer,
-        .error = s3_commit_error};
+    p->in = (struct s3_ingest){.q = q,
+                               .describe = describe,
+                               .undo = undo,
+                               .commit = commit,
+                               .answer = answer,
+                               .error = s3_commit_error};
     enum s3err e = s3_object_headers_from(q, &p->o);
     if (e == S3ERR_OK)
         e = check_digest_of_locked(q);

@@ -108,12 +108,11 @@ static enum s3err not_allowed(struct s3_req *q, enum s3_level level, struct str 
         return s3_errm(q, S3ERR_INVALID_REQUEST,
                        "There is no such thing as the ?" STR_F " sub-resource here", STR_A(sub));
     s3_resp_header(q, "Allow", buf_str(&allow));
-    static const char *const types[] = {
-        [S3_SERVICE] = "SERVICE",
-        [S3_BUCKET] = "BUCKET",
-        [S3_OBJECT] = "OBJECT",
-        [S3_WEBSITE] = "WEBSITE",
-        [S3_NATIVE] = "FILE"};
+    static const char *const types[] = {[S3_SERVICE] = "SERVICE",
+                                        [S3_BUCKET] = "BUCKET",
+                                        [S3_OBJECT] = "OBJECT",
+                                        [S3_WEBSITE] = "WEBSITE",
+                                        [S3_NATIVE] = "FILE"};
     return s3_err2(q, S3ERR_METHOD_NOT_ALLOWED, "Method", q->method_name, "ResourceType",
                    sub.p ? sub : str_c(types[level]));
 }

@@ -236,8 +236,8 @@ static int commit_part_copy(struct s3_req *q, struct part_copy *c)
     if (c->reseal)
         return p->size > 0 ? commit_part_anew(q, c) : commit_empty_part(q, c);
     bool adopted = c->source.object.flags & S3_OBJ_ADOPTED && p->size > 0;
-    if (!adopted && !s3_relocate_needed(q->gw, c->source.object.storage_class, class, q->bkt, p->extents,
-                                        p->nextents))
+    if (!adopted && !s3_relocate_needed(q->gw, c->source.object.storage_class, class, q->bkt,
+                                        p->extents, p->nextents))
         return note_and_commit(q, c, commit_part);
     struct moved_part arg = {.q = q, .c = c};
     struct s3_object expect = {.size = p->size, .checksum = p->crc64};

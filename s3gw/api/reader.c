@@ -10,7 +10,7 @@
 struct s3_reader {
     struct s3_object o; /* its arrays are the request's */
     const uint8_t *dek; /* NULL: extents are the content itself */
-    bool first_whole; /* of an encrypted one: sse/section.h */
+    bool first_whole;   /* of an encrypted one: sse/section.h */
     uint64_t first, n;
     /* Where the last read was: the next one goes on there. */
     size_t at;       /* extent */

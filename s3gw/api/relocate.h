@@ -28,9 +28,10 @@ struct s3_relocation {
     size_t nfrom;
     struct s3_reader *reader; /* ... or content, through this, */
     uint64_t content;         /* so many bytes of it, ... */
-    struct str bytes; /* ... or these, without both: for objects the gateway makes itself */
+    struct str bytes;         /* ... or these, without both: for objects the gateway makes itself */
     const struct s3_seal *seal; /* encrypt what was read; NULL: store it as it is */
-    struct s3_checksum *sums[2]; /* of what was read; alg says which, NULL and NONE: nothing. Written,
+    struct s3_checksum
+        *sums[2];    /* of what was read; alg says which, NULL and NONE: nothing. Written,
                                     as md5 is, before describe() is called */
     uint8_t md5[16]; /* not computed when the seal does not want it */
     const struct s3_object *expect; /* ETag, parts, checksum the bytes must have; NULL: no check */

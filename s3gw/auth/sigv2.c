@@ -217,7 +217,8 @@ enum s3err s3_sigv2_check(struct s3_req *q, const struct s3_sigv2 *v, struct str
     string_to_sign(q, v, false, &text);
     bool ok = buf_err(&text) == 0 && matches(v, secret, buf_str(&text));
     /* botocore asks for "/bucket" and signs "/bucket/". */
-    if (!ok && buf_err(&text) == 0 && q->key.n == 0 && q->bucket.n > 0 && !str_ends(q->raw_path, STR("/"))) {
+    if (!ok && buf_err(&text) == 0 && q->key.n == 0 && q->bucket.n > 0 &&
+        !str_ends(q->raw_path, STR("/"))) {
         AUTO(buf_free) struct buf other = BUF(TO_SIGN_MAX);
         string_to_sign(q, v, true, &other);
         ok = buf_err(&other) == 0 && matches(v, secret, buf_str(&other));

@@ -25,33 +25,36 @@ struct s3_native_group { /* whose files are served by their FastDFS names */
 
 struct s3_gw {
     struct s3_index *index;
-    uint64_t index_id;         /* index/identity.h */
-    struct s3_dfs *dfs;        /* s3gw/dfs/dfs.h: stored files, notes */
-    struct s3_rates *rates;    /* policy/rate.h; NULL: nobody is limited */
-    struct s3_serverlog *serverlog; /* notify/serverlog.h; NULL: requests are not logged for buckets */
+    uint64_t index_id;      /* index/identity.h */
+    struct s3_dfs *dfs;     /* s3gw/dfs/dfs.h: stored files, notes */
+    struct s3_rates *rates; /* policy/rate.h; NULL: nobody is limited */
+    struct s3_serverlog
+        *serverlog;           /* notify/serverlog.h; NULL: requests are not logged for buckets */
     struct s3_sender *sender; /* notify/sender.h; NULL: nobody is notified */
-    struct str region;         /* "us-east-1" */
-    struct str *domains;       /* lower case, longest first; virtual-host style below these */
+    struct str region;        /* "us-east-1" */
+    struct str *domains;      /* lower case, longest first; virtual-host style below these */
     size_t ndomains;
-    struct str *websites;      /* likewise; below these buckets are websites */
+    struct str *websites; /* likewise; below these buckets are websites */
     size_t nwebsites;
     struct s3_native_group *native;
     size_t nnative;
     int64_t native_token_ttl_s; /* how long a token counts */
-    struct str default_group;  /* of new buckets, "group1" */
-    struct s3_classes classes; /* storage classes beside STANDARD */
-    bool sigv2;                /* SigV2 accepted */
-    bool closed_buckets;       /* new buckets begin as AWS's: ACLs off, public access blocked */
-    bool no_acl_emails;        /* grants to e-mail addresses are refused */
-    struct s3_kms *kms;        /* s3gw/sse/kms.h: wraps data keys; NULL: SSE-S3 and SSE-KMS are not offered */
+    struct str default_group;   /* of new buckets, "group1" */
+    struct s3_classes classes;  /* storage classes beside STANDARD */
+    bool sigv2;                 /* SigV2 accepted */
+    bool closed_buckets;        /* new buckets begin as AWS's: ACLs off, public access blocked */
+    bool no_acl_emails;         /* grants to e-mail addresses are refused */
+    struct s3_kms
+        *kms; /* s3gw/sse/kms.h: wraps data keys; NULL: SSE-S3 and SSE-KMS are not offered */
     struct s3_keyring *keyring; /* the same, when it is the ring on this machine; for admin */
     enum s3_sse_c_over_http sse_c_over_http;
-    bool relaxed;              /* durability = relaxed */
-    struct str root_id;        /* canonical id of the root user */
-    int64_t lifecycle_day_ms;  /* length of a day of lifecycle rules; 0: a real one */
-    _Atomic bool stopping;     /* long work of the background gives up */
-    uint8_t note_key[32];      /* core/secretbox.h: secrets in notes */
-    struct s3_budget small;    /* bytes of small objects in memory while they arrive; limit set by main */
+    bool relaxed;             /* durability = relaxed */
+    struct str root_id;       /* canonical id of the root user */
+    int64_t lifecycle_day_ms; /* length of a day of lifecycle rules; 0: a real one */
+    _Atomic bool stopping;    /* long work of the background gives up */
+    uint8_t note_key[32];     /* core/secretbox.h: secrets in notes */
+    struct s3_budget
+        small; /* bytes of small objects in memory while they arrive; limit set by main */
 };
 
 #endif

@@ -5,7 +5,8 @@
 
 /* 32 and 64 characters, so that a byte's low bits choose without bias. */
 static const char access_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-static const char secret_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char secret_alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static int fill(char *out, size_t n, const char *alphabet, unsigned mask)
 {
@@ -20,7 +21,8 @@ static int fill(char *out, size_t n, const char *alphabet, unsigned mask)
     return 0;
 }
 
-int s3_new_key(char access_key[S3_NEW_ACCESS_KEY_LEN + 1], char secret_key[S3_NEW_SECRET_KEY_LEN + 1])
+int s3_new_key(char access_key[S3_NEW_ACCESS_KEY_LEN + 1],
+               char secret_key[S3_NEW_SECRET_KEY_LEN + 1])
 {
     int r = fill(access_key, S3_NEW_ACCESS_KEY_LEN, access_alphabet, 31);
     return r < 0 ? r : fill(secret_key, S3_NEW_SECRET_KEY_LEN, secret_alphabet, 63);

@@ -55,50 +55,59 @@ struct s3_extra { /* an element of an error document beside Code and Message */
 /* Who is asking; filled by auth/. */
 struct s3_identity {
     bool anonymous;
-    bool root;               /* may do everything */
-    struct str user_id;      /* canonical id, the Owner ID clients see; absent when anonymous */
+    bool root;          /* may do everything */
+    struct str user_id; /* canonical id, the Owner ID clients see; absent when anonymous */
     struct str display_name;
     struct str access_key;
-    struct str source_bucket, source_account; /* of a service principal: on whose behalf; else absent */
+    struct str source_bucket,
+        source_account;      /* of a service principal: on whose behalf; else absent */
     struct str policies;     /* that the user carries; absent: none. policy/identity.h */
     struct s3_limits limits; /* of the user */
     enum {
         S3_AUTH_NONE,
-        S3_AUTH_V4_HEADER, S3_AUTH_V4_QUERY, S3_AUTH_V4_FORM,
-        S3_AUTH_V2_HEADER, S3_AUTH_V2_QUERY, S3_AUTH_V2_FORM
+        S3_AUTH_V4_HEADER,
+        S3_AUTH_V4_QUERY,
+        S3_AUTH_V4_FORM,
+        S3_AUTH_V2_HEADER,
+        S3_AUTH_V2_QUERY,
+        S3_AUTH_V2_FORM
     } how;
 };
 
 /* A run of bytes of one stored file; what an answer's body is made of. */
 struct s3_extent {
-    struct str file_id;  /* "group1/M00/..." */
-    uint64_t offset;     /* first byte within the file */
-    uint64_t length;     /* bytes, > 0 */
-    uint64_t owner;      /* the reference row that keeps the file alive: index/refs.h */
+    struct str file_id; /* "group1/M00/..." */
+    uint64_t offset;    /* first byte within the file */
+    uint64_t length;    /* bytes, > 0 */
+    uint64_t owner;     /* the reference row that keeps the file alive: index/refs.h */
 };
 
-enum { S3_EXTRAS_MAX = 12, S3_RESP_BODY_MAX = 16 * 1024 * 1024, S3_REQ_ARENA_MAX = 32 * 1024 * 1024 };
+enum {
+    S3_EXTRAS_MAX = 12,
+    S3_RESP_BODY_MAX = 16 * 1024 * 1024,
+    S3_REQ_ARENA_MAX = 32 * 1024 * 1024
+};
 
 struct s3_resp {
-    int status;                                   /* HTTP; 0 until decided */
-    struct s3_pair *headers;                      /* names are literals or arena; the array is arena */
+    int status;              /* HTTP; 0 until decided */
+    struct s3_pair *headers; /* names are literals or arena; the array is arena */
     size_t nheaders, headers_cap;
-    bool no_memory;                               /* a header was lost: send SlowDown instead of this answer */
+    bool no_memory; /* a header was lost: send SlowDown instead of this answer */
     /* Body: either bytes in the arena or heap ... */
-    struct buf body;                              /* owned; max set at init */
+    struct buf body; /* owned; max set at init */
     /* ... or runs of stored files, body_length bytes together. */
-    struct s3_extent *extents;                    /* arena */
+    struct s3_extent *extents; /* arena */
     size_t nextents;
-    uint64_t body_length;                         /* Content-Length; for HEAD the size without a body */
+    uint64_t body_length; /* Content-Length; for HEAD the size without a body */
     bool has_extents;
-    struct s3_reader *reader;                     /* has_extents: through this (api/reader.h), not as they are stored;
+    struct s3_reader *reader; /* has_extents: through this (api/reader.h), not as they are stored;
                                                      NULL: as they are */
-    uint64_t counted;                             /* bytes of memory taken from gw->small for this answer; given
+    uint64_t counted;         /* bytes of memory taken from gw->small for this answer; given
                                                      back when the request ends */
-    bool close;                                   /* close the connection after the answer */
+    bool close;               /* close the connection after the answer */
     struct s3_extra extras[S3_EXTRAS_MAX];
     size_t nextras;
-    struct str message;                           /* replaces the error table's message when present */
+    struct str message; /* replaces the error table's message when present */
 };
 
 struct s3_req {
@@ -110,49 +119,50 @@ struct s3_req {
     /* As it came. */
     enum s3_method method;
     struct str method_name;
-    struct str raw_path;      /* before '?', still percent-encoded */
-    struct str raw_query;     /* after '?', encoded; absent when there is no '?' */
-    struct s3_pair *headers;  /* in order of arrival; names as sent */
+    struct str raw_path;     /* before '?', still percent-encoded */
+    struct str raw_query;    /* after '?', encoded; absent when there is no '?' */
+    struct s3_pair *headers; /* in order of arrival; names as sent */
     size_t nheaders;
-    struct s3_pair *params;   /* query, decoded once, '+' is a space; in order of arrival */
+    struct s3_pair *params; /* query, decoded once, '+' is a space; in order of arrival */
     size_t nparams;
-    struct str path;          /* raw_path decoded once */
-    struct str host;          /* Host header, port and all */
-    struct str peer;          /* client address without port, "127.0.0.1" or "::1" */
+    struct str path; /* raw_path decoded once */
+    struct str host; /* Host header, port and all */
+    struct str peer; /* client address without port, "127.0.0.1" or "::1" */
     bool tls;
-    int64_t now_ms;           /* wall clock when the head was read */
-    char request_id[20];      /* 16 hex digits and NUL; answered as x-amz-request-id */
+    int64_t now_ms;      /* wall clock when the head was read */
+    char request_id[20]; /* 16 hex digits and NUL; answered as x-amz-request-id */
 
     /* What it means (the five questions fill these in order). */
     const struct s3_op *op;
-    struct str bucket;        /* absent on service level */
-    struct str key;           /* absent on bucket level; never empty */
-    bool virtual_host;        /* the bucket was in the Host header */
-    struct str native_id;     /* a file asked for by its FastDFS name, group and all; else absent */
-    bool website;             /* ... below a website domain: pages for anybody, not the API */
+    struct str bucket;    /* absent on service level */
+    struct str key;       /* absent on bucket level; never empty */
+    bool virtual_host;    /* the bucket was in the Host header */
+    struct str native_id; /* a file asked for by its FastDFS name, group and all; else absent */
+    bool website;         /* ... below a website domain: pages for anybody, not the API */
     struct s3_identity who;
-    void *auth;               /* auth/'s own: signature, scope, payload mode; arena */
-    struct s3_bucket *bkt;    /* loaded when the operation names an existing bucket; arena */
+    void *auth;            /* auth/'s own: signature, scope, payload mode; arena */
+    struct s3_bucket *bkt; /* loaded when the operation names an existing bucket; arena */
 
-    const char *why;              /* what let the caller in or kept them out; a literal of policy/eval.c */
+    const char *why; /* what let the caller in or kept them out; a literal of policy/eval.c */
 
-    uint64_t noticed;             /* events put into the outbox; api/notice.h */
+    uint64_t noticed; /* events put into the outbox; api/notice.h */
 
-    unsigned step;                /* questions answered so far; http/pipeline.c */
-    struct s3_body_plan *plan;    /* how the body is read; arena; NULL for those without one */
-    const struct s3_sink *sink;   /* STREAM operations, once their handler has run; FORM likewise */
-    struct s3_post *post;         /* FORM operations, once the file begins: its fields, auth/post_form.h */
-    const struct s3_seal *seal;   /* how what is written is encrypted: api/encryption.h; NULL: it is not */
-    struct s3_secret *secrets;    /* wiped with the request; arena */
+    unsigned step;              /* questions answered so far; http/pipeline.c */
+    struct s3_body_plan *plan;  /* how the body is read; arena; NULL for those without one */
+    const struct s3_sink *sink; /* STREAM operations, once their handler has run; FORM likewise */
+    struct s3_post *post; /* FORM operations, once the file begins: its fields, auth/post_form.h */
+    const struct s3_seal
+        *seal; /* how what is written is encrypted: api/encryption.h; NULL: it is not */
+    struct s3_secret *secrets; /* wiped with the request; arena */
 
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
     struct str body;
     struct str body_tags; /* of PutObjectTagging, once its body is read: a record of core/tags.h */
 
-    bool may_block;           /* this thread may wait for disk and peers */
+    bool may_block; /* this thread may wait for disk and peers */
     struct s3_resp resp;
-    void *owner;              /* http/exchange.c */
-    void *handler_state;      /* the handler's own; arena, or freed by the handler */
+    void *owner;         /* http/exchange.c */
+    void *handler_state; /* the handler's own; arena, or freed by the handler */
 };
 
 /* Value of the first header of that name (without case); absent when there is none. */
@@ -174,7 +184,8 @@ void s3_resp_headerf(struct s3_req *q, const char *name, const char *fmt, ...) P
 /* Elements of the error document; return @e, so: return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
  * @value is copied. A name given again replaces the earlier value. */
 enum s3err s3_err(struct s3_req *q, enum s3err e, const char *name, struct str value);
-enum s3err s3_err2(struct s3_req *q, enum s3err e, const char *n1, struct str v1, const char *n2, struct str v2);
+enum s3err s3_err2(struct s3_req *q, enum s3err e, const char *n1, struct str v1, const char *n2,
+                   struct str v2);
 /* With a message of its own: return s3_errm(q, S3ERR_INVALID_REQUEST, "Missing required header ..."); */
 enum s3err s3_errm(struct s3_req *q, enum s3err e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* InvalidArgument with message, ArgumentName, ArgumentValue. */
@@ -191,6 +202,7 @@ void s3_req_done(struct s3_req *q, enum s3err e);
 uint8_t *s3_req_secret(struct s3_req *q);
 
 void s3_req_init(struct s3_req *q); /* zeroes it; magic, request_id, arena and ceilings set */
-void s3_req_fini(struct s3_req *q); /* gives arena and body back; safe on a zeroed or finished one */
+void s3_req_fini(
+    struct s3_req *q); /* gives arena and body back; safe on a zeroed or finished one */
 
 #endif

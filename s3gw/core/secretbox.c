@@ -35,7 +35,8 @@ static int run(bool seal, const uint8_t *key, const uint8_t *nonce, struct str n
     return ok ? 0 : -EBADMSG;
 }
 
-int s3_secretbox_seal(const uint8_t key[S3_SECRETBOX_KEY_LEN], struct str name, struct str secret, struct buf *out)
+int s3_secretbox_seal(const uint8_t key[S3_SECRETBOX_KEY_LEN], struct str name, struct str secret,
+                      struct buf *out)
 {
     uint8_t nonce[NONCE], tag[TAG], text[SECRET_MAX];
     if (secret.n > SECRET_MAX || name.n > SECRET_MAX)
@@ -53,7 +54,7 @@ int s3_secretbox_seal(const uint8_t key[S3_SECRETBOX_KEY_LEN], struct str name, 
 }
 
 int s3_secretbox_open(const uint8_t key[S3_SECRETBOX_KEY_LEN], struct str name, struct str sealed,
-              struct buf *out)
+                      struct buf *out)
 {
     uint8_t tag[TAG], text[SECRET_MAX];
     if (sealed.n < HEAD || sealed.n > HEAD + SECRET_MAX || name.n > SECRET_MAX ||

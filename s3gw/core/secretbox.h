@@ -16,10 +16,10 @@ enum { S3_SECRETBOX_KEY_LEN = 32 };
 
 /* 0, -ENOMEM, -EIO (no randomness). */
 int s3_secretbox_seal(const uint8_t key[S3_SECRETBOX_KEY_LEN], struct str name, struct str secret,
-            struct buf *out) MUST_CHECK;
+                      struct buf *out) MUST_CHECK;
 /* 0; -EBADMSG: sealed with another key, for another name, or changed. */
 int s3_secretbox_open(const uint8_t key[S3_SECRETBOX_KEY_LEN], struct str name, struct str sealed,
-              struct buf *out) MUST_CHECK;
+                      struct buf *out) MUST_CHECK;
 
 /* The key in file @path: 64 hex digits; a new one, mode 0600, synced, when there is none.
  * 0; 1: it is new; negative errno. */

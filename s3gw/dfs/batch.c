@@ -92,7 +92,8 @@ static void note_pace(struct s3_store *s, uint64_t took_ms)
         return;
     atomic_store(&s->slow_until_ms, dfs_mono_ms() + (uint64_t)SLOW_HOLDS * s->dfs->o.hold_down_ms);
     if (dfs_log_allow(&gate, 1))
-        dfs_log(LOG_WARN, "dfs.storage_slow", KV_Z("group", s->group->name), KV_Z("id", s->id), KV_U64("ms", took_ms));
+        dfs_log(LOG_WARN, "dfs.storage_slow", KV_Z("group", s->group->name), KV_Z("id", s->id),
+                KV_U64("ms", took_ms));
 }
 
 static int send_batch(struct s3_store *s, struct s3_store_conn *c, struct batch *b)

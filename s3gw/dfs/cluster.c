@@ -201,9 +201,10 @@ bool s3_dfs_server(const struct s3_dfs *d, size_t i, struct s3_dfs_server *ret)
         return false;
     struct s3_store *s = d->stores[i];
     char address[DFS_ADDR_TEXT];
-    *ret = (struct s3_dfs_server){.in_service = atomic_load(&s->active) && !atomic_load(&s->retired),
-                                  .down = atomic_load(&s->down_since_ms) != 0,
-                                  .damaged = atomic_load(&s->damaged)};
+    *ret =
+        (struct s3_dfs_server){.in_service = atomic_load(&s->active) && !atomic_load(&s->retired),
+                               .down = atomic_load(&s->down_since_ms) != 0,
+                               .damaged = atomic_load(&s->damaged)};
     pthread_mutex_lock(&s->lock);
     dfs_addr_format(&s->addr, address);
     snprintf(ret->id, sizeof(ret->id), "%s", s->id);

@@ -17,9 +17,9 @@ struct dfs_tls;
 
 struct s3_store_conn {
     struct dfs_stream stream; /* fd -1: closed */
-    uint8_t copies; /* asked for with what is written; 0: the storage's min_copies */
-    bool sent;      /* the last call's request may have reached the storage */
-    struct buf in;  /* the last answer's body */
+    uint8_t copies;           /* asked for with what is written; 0: the storage's min_copies */
+    bool sent;                /* the last call's request may have reached the storage */
+    struct buf in;            /* the last answer's body */
 };
 
 /* Whom to connect to. */
@@ -31,8 +31,9 @@ struct s3_store_dial {
     unsigned connect_ms; /* TCP: longest wait for a connection */
     unsigned timeout_ms; /* longest wait for the next byte to move */
     struct str group;    /* it must be of this group, else -EPROTO */
-    uint8_t copies;      /* ask for so many with all that is written; -EOPNOTSUPP when it cannot be asked */
-    char id[17];         /* in: who it must be, or empty; out: its storage id */
+    uint8_t
+        copies;  /* ask for so many with all that is written; -EOPNOTSUPP when it cannot be asked */
+    char id[17]; /* in: who it must be, or empty; out: its storage id */
 };
 
 void s3_store_conn_init(struct s3_store_conn *c);

@@ -31,10 +31,10 @@ int s3_desc_decode(struct str bytes, struct s3_desc *ret)
     d.bucket = rd_lstr(&in);
     d.owner_id = rd_lstr(&in);
     d.key = rd_lstr(&in);
-    bool known = d.version == VERSION_1 ? kind >= S3_DESC_PUT && kind <= S3_DESC_UNBUCKET
-                                        : d.version >= VERSION_2 && d.version <= VERSION_3 &&
-                                              kind >= S3_DESC_PUT && kind <= S3_DESC_MOVE &&
-                                              kind != S3_DESC_V1_DELETE;
+    bool known = d.version == VERSION_1
+                     ? kind >= S3_DESC_PUT && kind <= S3_DESC_UNBUCKET
+                     : d.version >= VERSION_2 && d.version <= VERSION_3 && kind >= S3_DESC_PUT &&
+                           kind <= S3_DESC_MOVE && kind != S3_DESC_V1_DELETE;
     if (in.bad || !known)
         return -EBADMSG;
     d.kind = kind;

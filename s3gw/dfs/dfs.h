@@ -35,20 +35,21 @@ struct s3_dfs_options {
     const struct dfs_addr *trackers;   /* used by s3_dfs_new only */
     size_t ntrackers;                  /* 0: there are the stores, at least one, and no others */
     const struct dfs_secret *secret;   /* for storages of other machines; outlives the gateway */
-    const struct dfs_tls *tls;         /* with them and trackers; NULL: plain. Outlives the gateway */
+    const struct dfs_tls *tls; /* with them and trackers; NULL: plain. Outlives the gateway */
     /* The cluster as it was known before, for a start when no tracker answers (dfs/view_text.h); used by s3_dfs_new
      * only. Absent: nothing. */
     struct str known;
     /* It is known to be this now: keep it. On a thread of dfs; may block. NULL: it is not kept. */
     void (*keep)(void *arg, struct str text);
     void *keep_arg;
-    const struct s3_dfs_copies *copies; /* groups that more is asked of than their storages would; outlives this */
+    const struct s3_dfs_copies
+        *copies; /* groups that more is asked of than their storages would; outlives this */
     size_t ncopies;
-    bool spread;           /* what does not fit a bucket's group may go to another one */
+    bool spread;                      /* what does not fit a bucket's group may go to another one */
     const struct s3_classes *classes; /* whose groups take nothing that was meant for another, nor
                                          send theirs elsewhere; outlives this; NULL: none */
     struct str default_group;         /* ... but this one does, also when a class names it */
-    unsigned connect_ms;   /* longest wait for a TCP connection; 0: 2,000 */
+    unsigned connect_ms;              /* longest wait for a TCP connection; 0: 2,000 */
     unsigned timeout_ms;   /* longest wait for a server's next byte over TCP; 0: 10,000 */
     unsigned hold_down_ms; /* pause after a failure; 0: 1,000 */
     unsigned hedge_ms;     /* a read that has no answer yet is asked of a second server; 0: never */
@@ -85,11 +86,11 @@ struct s3_dfs_group {
 bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret);
 /* A storage server as this gateway sees it. */
 struct s3_dfs_server {
-    char group[17], id[17]; /* id empty: it has not told it yet */
-    char address[DFS_ADDR_TEXT];      /* host:port, or the path of its socket */
-    bool in_service;        /* ACTIVE at the trackers */
-    bool down;              /* did not answer when it was last asked */
-    uint64_t damaged;       /* of this machine: copies it knows to be wrong; dfs monitor tells others' */
+    char group[17], id[17];      /* id empty: it has not told it yet */
+    char address[DFS_ADDR_TEXT]; /* host:port, or the path of its socket */
+    bool in_service;             /* ACTIVE at the trackers */
+    bool down;                   /* did not answer when it was last asked */
+    uint64_t damaged; /* of this machine: copies it knows to be wrong; dfs monitor tells others' */
 };
 /* The @i-th one, from 0; false beyond the last. */
 bool s3_dfs_server(const struct s3_dfs *d, size_t i, struct s3_dfs_server *ret);
@@ -212,11 +213,13 @@ void s3_upload_file_abort(struct s3_upload_file **f);
  */
 struct s3_log {
     char group[17];
-    char name[17 + 33]; /* a position is remembered under this and the path: the group where there is one server
+    char name
+        [17 +
+         33]; /* a position is remembered under this and the path: the group where there is one server
                            only, else "group/<id in hex>" */
-    unsigned path;      /* store path */
-    uint64_t end;       /* where it ended when it was listed */
-    uint16_t holder;    /* who has most of it; owner: dfs, as the next */
+    unsigned path;   /* store path */
+    uint64_t end;    /* where it ended when it was listed */
+    uint16_t holder; /* who has most of it; owner: dfs, as the next */
     bool named;
     uint8_t id[16];
 };
@@ -235,22 +238,24 @@ int s3_dfs_logs(struct s3_dfs *d, struct arena *a, struct s3_log **ret, size_t *
  * Entries of a log from *@position on, in order, at most @max; *@position moves behind them. *@end: the log
  * is used up. Views into @frame. Blocks.
  */
-int s3_dfs_scan(struct s3_dfs *d, const struct s3_log *log, uint64_t *position, size_t max, bool descriptions,
-                struct buf *frame, struct arena *a, struct s3_scan_entry **ret, size_t *ret_n,
-                bool *end) MUST_CHECK;
+int s3_dfs_scan(struct s3_dfs *d, const struct s3_log *log, uint64_t *position, size_t max,
+                bool descriptions, struct buf *frame, struct arena *a, struct s3_scan_entry **ret,
+                size_t *ret_n, bool *end) MUST_CHECK;
 
 /* ---- files of FastDFS's clients ---- */
 
 struct s3_dfs_native {
     struct str file_id; /* in */
     bool there;         /* the holder of the log has it; else the rest says nothing */
-    uint64_t size;      /* now: FastDFS's clients may change an appender, and delete anything of theirs */
-    int64_t mtime_s;    /* Unix seconds */
-    struct str metadata; /* FastDFS's text: name 02 value 01 name ...; empty: none, or more than travels. Arena */
+    uint64_t
+        size; /* now: FastDFS's clients may change an appender, and delete anything of theirs */
+    int64_t mtime_s; /* Unix seconds */
+    struct str
+        metadata; /* FastDFS's text: name 02 value 01 name ...; empty: none, or more than travels. Arena */
 };
 /* What the holder of @log knows of @n files, DFS_INFO_ITEMS_MAX at most. Blocks. 0 or errno. */
-int s3_dfs_native_info(struct s3_dfs *d, const struct s3_log *log, struct arena *a, struct s3_dfs_native *f,
-                       size_t n) MUST_CHECK;
+int s3_dfs_native_info(struct s3_dfs *d, const struct s3_log *log, struct arena *a,
+                       struct s3_dfs_native *f, size_t n) MUST_CHECK;
 
 struct s3_dfs_adopted {
     uint64_t files, containers, skipped;
@@ -264,10 +269,5 @@ int s3_dfs_adopted(struct s3_dfs *d, struct str group, struct s3_dfs_adopted *re
  * 0; -ENOENT; -ERANGE: it is shorter; else it could not be found out.
  */
 int s3_dfs_still_there(struct s3_dfs *d, struct str file_id, uint64_t size) MUST_CHECK;
-
-struct s3_dfs_space {
-    uint64_t total, free; /* bytes, all paths of one server of the group */
-};
-int s3_dfs_space(struct s3_dfs *d, struct str group, struct s3_dfs_space *ret) MUST_CHECK;
 
 #endif

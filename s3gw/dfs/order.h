@@ -21,8 +21,9 @@ struct s3_member {
     bool active; /* ACTIVE at the trackers: complete, and in service */
     bool reads;  /* may be read from, written to (read-write separation) */
     bool writes;
-    bool down;    /* did not answer lately */
-    bool slow;    /* another one was faster lately, though asked later; or a small write took very long */
+    bool down; /* did not answer lately */
+    bool
+        slow; /* another one was faster lately, though asked later; or a small write took very long */
     bool source;  /* made the file in question */
     bool retired; /* no longer of the group: never asked */
 };

@@ -308,7 +308,8 @@ static int right_crc(const void *bytes, void *arg)
 }
 
 /* From a descriptor of this machine. Of a packed file always the whole, and checked. */
-static int read_near(struct s3_dfs *d, const struct place *p, uint64_t offset, char *out, size_t n, bool wait)
+static int read_near(struct s3_dfs *d, const struct place *p, uint64_t offset, char *out, size_t n,
+                     bool wait)
 {
     for (int try = 0;; try++) {
         struct open_file *f;
@@ -353,8 +354,8 @@ static int read_far(struct s3_dfs *d, const struct place *p, uint64_t offset, ch
     return r;
 }
 
-static int read_place(struct s3_dfs *d, struct place *p, uint64_t offset, void *out, size_t n, bool far,
-                      bool wait)
+static int read_place(struct s3_dfs *d, struct place *p, uint64_t offset, void *out, size_t n,
+                      bool far, bool wait)
 {
     if (p->in_pack) {
         if (n == p->size)
@@ -467,7 +468,9 @@ int s3_dfs_still_there(struct s3_dfs *d, struct str file_id, uint64_t size)
     if (r < 0 || size == 0)
         return r;
     s3_read_cache_drop(d->reads, file_id);
-    r = file_fetch(d, &p, &f); /* the storage's word: a kept descriptor of a pack shows what was deleted, too */
+    r = file_fetch(
+        d, &p,
+        &f); /* the storage's word: a kept descriptor of a pack shows what was deleted, too */
     if (r == -EREMOTE || (r < 0 && others_have(d, file_id)))
         return s3_read_remote(d, p.id, size - 1, &last, 1, NULL, NULL);
     if (r < 0)

@@ -37,10 +37,10 @@ struct reading {
 
     struct s3_group *g;
     uint8_t order[S3_GROUP_MEMBERS_MAX];
-    size_t members, next; /* of the order */
-    size_t missing;       /* members that said they have no such file */
+    size_t members, next;                  /* of the order */
+    size_t missing;                        /* members that said they have no such file */
     uint8_t without[S3_GROUP_MEMBERS_MAX]; /* which: @missing of them */
-    int failure;          /* of the last one that said anything else */
+    int failure;                           /* of the last one that said anything else */
     struct attempt out_now[SIDE_BY_SIDE];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scan - the logs of the storages, listed and read; space. */
+/* scan - the logs of the storages, listed and read. */
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -13,11 +13,8 @@ enum {
     LIST_MAX = 256 * (LOG_ID + 3 + 8 + ORIGIN) + 2, /* one path's logs of one server */
 };
 
-struct path_stat {
-    uint64_t total, free, log_end;
-};
-
-static int stat_paths(struct s3_store *s, struct path_stat *paths, unsigned *n)
+/* Where the log of each store path ends. */
+static int log_ends(struct s3_store *s, uint64_t *ends, unsigned *n)
 {
     AUTO(buf_free) struct buf got = BUF(16 * 1024);
     int r = s3_store_ask(s, DFS_INT_STAT, STR_NULL, true, &got, NULL);
@@ -26,31 +23,11 @@ static int stat_paths(struct s3_store *s, struct path_stat *paths, unsigned *n)
     struct rd in = rd_of(buf_str(&got));
     *n = rd_u8(&in);
     for (unsigned i = 0; i < *n; i++) {
-        paths[i].total = rd_u64(&in);
-        paths[i].free = rd_u64(&in);
-        paths[i].log_end = rd_u64(&in);
+        (void)rd_u64(&in); /* bytes in all */
+        (void)rd_u64(&in); /* bytes free */
+        ends[i] = rd_u64(&in);
     }
     return in.bad ? -EPROTO : 0;
-}
-
-int s3_dfs_space(struct s3_dfs *d, struct str group, struct s3_dfs_space *ret)
-{
-    struct path_stat paths[PATHS_MAX];
-    struct s3_tried tried = {0};
-    struct s3_group *g = s3_group_named(d, group);
-    struct s3_store *s;
-    unsigned n = 0;
-    int r = g ? -EHOSTUNREACH : -ENOENT;
-    while (g && r < 0 && (s = s3_pick_writer(d, group, &tried)) != NULL && s->group == g)
-        r = stat_paths(s, paths, &n);
-    if (r < 0)
-        return r;
-    *ret = (struct s3_dfs_space){0};
-    for (unsigned i = 0; i < n; i++) {
-        ret->total += paths[i].total;
-        ret->free += paths[i].free;
-    }
-    return 0;
 }
 
 /* ---- listing ---- */
@@ -63,16 +40,16 @@ struct listing {
 /* A server of its own: it has one log a path, which needs no name. */
 static int list_lone(struct s3_store *s, struct listing *l)
 {
-    struct path_stat paths[PATHS_MAX];
+    uint64_t ends[PATHS_MAX];
     unsigned n;
-    int r = stat_paths(s, paths, &n);
+    int r = log_ends(s, ends, &n);
     if (r < 0)
         return r;
     for (unsigned i = 0; i < n; i++) {
         if (l->n == LOGS_MAX)
             return -E2BIG;
         struct s3_log *log = &l->logs[l->n++];
-        *log = (struct s3_log){.path = i, .end = paths[i].log_end, .holder = s->number};
+        *log = (struct s3_log){.path = i, .end = ends[i], .holder = s->number};
         snprintf(log->group, sizeof(log->group), "%s", s->group->name);
         snprintf(log->name, sizeof(log->name), "%s", s->group->name);
     }

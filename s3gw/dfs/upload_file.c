@@ -26,7 +26,7 @@
 #include "s3gw/dfs/store.h"
 
 enum {
-    FILE_PIECES_MAX = 6, /* of one upload; the rest of the pool is for others */
+    FILE_PIECES_MAX = 6,           /* of one upload; the rest of the pool is for others */
     COMMIT_BYTES_A_MS = 20 * 1000, /* the slowest disk or network that is waited for */
     WRITEBACK_EVERY =
         2 * 1024 * 1024, /* start writing to disk early: the final sync then has less to do */
@@ -466,8 +466,9 @@ static int commit_at_storage(struct s3_upload_file *f, struct buf *id)
     buf_adds(&ask, buf_str(&desc));
     r = buf_err(&ask);
     if (r == 0)
-        r = f->store->local ? s3_store_ask(f->store, DFS_INT_FILE_COMMIT, buf_str(&ask), false, id, NULL)
-                            : commit_far(f, buf_str(&ask), id);
+        r = f->store->local
+                ? s3_store_ask(f->store, DFS_INT_FILE_COMMIT, buf_str(&ask), false, id, NULL)
+                : commit_far(f, buf_str(&ask), id);
     return r;
 }
 

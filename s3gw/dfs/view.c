@@ -165,8 +165,8 @@ static void keep(struct s3_view *v, const struct buf *text)
     v->d->o.keep(v->d->o.keep_arg, buf_str(text));
 }
 
-static void apply_kept(void *arg, const struct dfs_group_stat *stat, const struct dfs_storage_detail *servers,
-                       size_t n)
+static void apply_kept(void *arg, const struct dfs_group_stat *stat,
+                       const struct dfs_storage_detail *servers, size_t n)
 {
     struct s3_view *v = arg;
     struct s3_group *g = s3_group_make(v->d, str_c(stat->group));
@@ -183,7 +183,8 @@ static void recall(struct s3_view *v)
         return;
     int r = s3_view_text_read(v->d->o.known, apply_kept, v);
     dfs_log(LOG_WARN, r < 0 ? "dfs.kept_view_unreadable" : "dfs.view_as_kept",
-            KV_U64("groups", atomic_load(&v->d->ngroups)), KV_U64("servers", atomic_load(&v->d->nstores)), KV_ERR(r));
+            KV_U64("groups", atomic_load(&v->d->ngroups)),
+            KV_U64("servers", atomic_load(&v->d->nstores)), KV_ERR(r));
 }
 
 static void look(struct s3_view *v)
@@ -252,7 +253,9 @@ int s3_view_new(struct s3_dfs *d, struct s3_view **ret)
     pthread_mutex_init(&v->lock, NULL);
     dfs_cond_init(&v->wake);
     const struct dfs_connpool_opts o = {
-        .peer = {.connect_ms = TRACKER_CONNECT_MS, .timeout_ms = TRACKER_TIMEOUT_MS, .tls = d->o.tls},
+        .peer = {.connect_ms = TRACKER_CONNECT_MS,
+                 .timeout_ms = TRACKER_TIMEOUT_MS,
+                 .tls = d->o.tls},
         .max_idle = d->o.ntrackers,
         .hold_down_ms = TRACKER_HOLD_DOWN_MS,
     };

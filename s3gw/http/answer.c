@@ -150,9 +150,10 @@ int s3_answer_begin(struct s3_exchange *x, bool wait)
         return 0;
     const struct s3_extent *e = &resp->extents[0];
     /* TLS has to have the bytes, and libmicrohttpd would read them 4 KiB at a time. */
-    int r = resp->nextents == 1 && !wait && !x->http->tls
-                ? s3_dfs_open(x->http->gw->dfs, e->file_id, e->offset, e->length, false, &o->fd, &o->at)
-                : -ENOTSUP;
+    int r =
+        resp->nextents == 1 && !wait && !x->http->tls
+            ? s3_dfs_open(x->http->gw->dfs, e->file_id, e->offset, e->length, false, &o->fd, &o->at)
+            : -ENOTSUP;
     if (r < 0)
         r = fill(x, wait);
     o->begun = r == 0;
@@ -169,7 +170,8 @@ static struct MHD_Response *file_body(struct s3_exchange *x)
             x->out.fd = -1; /* the response's */
         return r;
     }
-    return MHD_create_response_from_callback(resp->body_length, x->out.through, read_pieces, x, NULL);
+    return MHD_create_response_from_callback(resp->body_length, x->out.through, read_pieces, x,
+                                             NULL);
 }
 
 static struct MHD_Response *body(struct s3_exchange *x)

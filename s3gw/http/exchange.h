@@ -84,11 +84,12 @@ struct MHD_Response *s3_answer_build(struct s3_exchange *x);
  * HTTP thread, save fill(), which runs on a worker while the connection is suspended.
  */
 struct s3_outflow {
-    size_t extent;   /* the one being read; 0 with a reader */
-    uint64_t done;   /* bytes of it, or of the body, already in the block or sent */
-    char *block;     /* owned; NULL until needed */
-    size_t size;     /* of the block; as through, S3_OUT_BLOCK_MIN when memory is short */
-    size_t through;  /* of libmicrohttpd's buffer: what need not be waited for is read, or decrypted, there */
+    size_t extent; /* the one being read; 0 with a reader */
+    uint64_t done; /* bytes of it, or of the body, already in the block or sent */
+    char *block;   /* owned; NULL until needed */
+    size_t size;   /* of the block; as through, S3_OUT_BLOCK_MIN when memory is short */
+    size_t
+        through; /* of libmicrohttpd's buffer: what need not be waited for is read, or decrypted, there */
     size_t from, to; /* what of the block is not sent yet */
     uint32_t crc;    /* CRC-32 of what has been read of the extent */
     int error;       /* of fill() */
@@ -127,13 +128,14 @@ struct s3_exchange {
     struct s3_job job;
     struct s3_form *form; /* FORM operations: what the bytes are before they are data */
     struct s3_body *body; /* of a form: once its fields were judged */
-    struct buf whole; /* body of XML operations */
+    struct buf whole;     /* body of XML operations */
     struct s3_outflow out;
     uint64_t drained;        /* bytes of a body nobody wants */
     uint64_t received, sent; /* for the log */
     uint64_t started_us;
-    uint64_t complete_us, answered_us; /* the body was in, the answer began; only for http/bucketlog.h */
-    bool seen; /* the head was read */
+    uint64_t complete_us,
+        answered_us; /* the body was in, the answer began; only for http/bucketlog.h */
+    bool seen;       /* the head was read */
 };
 
 #endif

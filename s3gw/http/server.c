@@ -34,7 +34,8 @@ static unsigned or_default(unsigned v, unsigned preset)
 
 static int resolve(const char *host, uint16_t port, struct sockaddr_storage *a, socklen_t *n)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     char service[8];
     (void)snprintf(service, sizeof(service), "%u", (unsigned)port);
@@ -64,7 +65,8 @@ int s3_http_bind(const char *host, uint16_t port, int *ret)
     return 0;
 }
 
-static int start_listening(int fd, const struct s3_http_options *o, uint16_t *port, const char **what)
+static int start_listening(int fd, const struct s3_http_options *o, uint16_t *port,
+                           const char **what)
 {
     struct sockaddr_storage a;
     socklen_t n = sizeof(a);
@@ -72,8 +74,8 @@ static int start_listening(int fd, const struct s3_http_options *o, uint16_t *po
     /* Both are inherited by what is accepted. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     *what = "tcp_congestion of";
-    if (o->congestion &&
-        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion, (socklen_t)strlen(o->congestion)) < 0)
+    if (o->congestion && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion,
+                                    (socklen_t)strlen(o->congestion)) < 0)
         return -errno;
     *what = "listen =";
     if (listen(fd, BACKLOG) < 0 || getsockname(fd, (struct sockaddr *)&a, &n) < 0)

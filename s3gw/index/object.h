@@ -33,7 +33,8 @@ enum {
     S3_OBJ_NULL_VERSION = 2u,
     S3_OBJ_ADOPTED = 4096u, /* its file is a FastDFS client's (api/adopt.h) and outlives it */
 };
-#define S3_OBJ_UNSAID 0x80000000u /* not stored: the storages have not been told of it as it is now */
+#define S3_OBJ_UNSAID                                                                              \
+    0x80000000u /* not stored: the storages have not been told of it as it is now */
 
 struct s3_object {
     uint32_t flags;
@@ -84,7 +85,7 @@ struct s3_cond {
     struct s3_etag if_match; /* ... one or several (array below wins when n > 0) */
     const struct s3_etag *if_match_list;
     size_t if_match_n;
-    uint64_t if_seq; /* not 0: only while this is the current object (lifecycle) */
+    uint64_t if_seq;          /* not 0: only while this is the current object (lifecycle) */
     bool has_size, has_mtime; /* of DeleteObjects: it must have, beside the ETag ... */
     uint64_t size;            /* ... so many bytes */
     int64_t mtime_s;          /* ... been last modified in this Unix second */

@@ -171,7 +171,8 @@ static int move(struct s3_change *c, struct s3_stored *v, bool is_current,
         e[i] = o->extents[i];
         e[i].owner = v->o.seq;
         if (i == 0 || !str_eq(e[i].file_id, e[i - 1].file_id))
-            r = s3_ref_restore(c->tx, e[i].file_id, v->o.seq); /* a file that copies of it went to may be there */
+            r = s3_ref_restore(c->tx, e[i].file_id,
+                               v->o.seq); /* a file that copies of it went to may be there */
     }
     if (r < 0)
         return r;

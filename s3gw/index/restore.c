@@ -49,8 +49,7 @@ int s3_restore_version(struct s3_tx *tx, uint64_t bid, struct str key, struct s3
                        bool newest)
 {
     AUTO(buf_free)
-    struct buf head = BUF(S3_INDEX_VALUE_MAX),
-               detail = BUF(S3_INDEX_VALUE_MAX), number = BUF(64);
+    struct buf head = BUF(S3_INDEX_VALUE_MAX), detail = BUF(S3_INDEX_VALUE_MAX), number = BUF(64);
     struct s3_row_key row;
     int r = own_files(tx, o->extents, o->nextents, o->seq);
     if (r < 0)

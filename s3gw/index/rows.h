@@ -24,18 +24,18 @@ enum {
     S3_ROW_PART = 'p',
     S3_ROW_FINISHED = 'c',
     S3_ROW_SCAN = 's',
-    S3_ROW_SETTLED = 'S', /* lifecycle/settled.c */
-    S3_ROW_REBUILD = 'r', /* lifecycle/rebuild.c, while it runs */
+    S3_ROW_SETTLED = 'S',  /* lifecycle/settled.c */
+    S3_ROW_REBUILD = 'r',  /* lifecycle/rebuild.c, while it runs */
     S3_ROW_IDENTITY = 'i', /* identity.h */
     S3_ROW_BUCKET_USAGE = 'q',
     S3_ROW_USER_USAGE = 'Q',
-    S3_ROW_BASELINE = 'x',  /* lifecycle/baseline.c: it has been written */
+    S3_ROW_BASELINE = 'x', /* lifecycle/baseline.c: it has been written */
     S3_ROW_EVENT = 'e',
     S3_ROW_LIFECYCLE = 'l', /* lifecycle/worker.c: how far it is */
     S3_ROW_REBALANCE = 'y', /* lifecycle/rebalance.c: likewise */
     S3_ROW_MOVED = 'w',     /* moved.h */
     S3_ROW_MOVED_FROM = 'W',
-    S3_ROW_CLUSTER = 'C',   /* cluster_row.h */
+    S3_ROW_CLUSTER = 'C', /* cluster_row.h */
 };
 
 enum { S3_ROW_KEY_MAX = 1200, S3_OBJECT_KEY_MAX = 1024 };

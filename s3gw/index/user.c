@@ -12,7 +12,7 @@ enum {
     KEY_VERSION = 1,
     USER_DISABLED = 1,
     USER_ROOT = 2,
-    USER_LIMITS = 4, /* four limits follow the policies */
+    USER_LIMITS = 4,       /* four limits follow the policies */
     LIST_MAX = 100 * 1000, /* a ceiling, not a page: listings of users are the administrator's */
 };
 

@@ -34,8 +34,9 @@ int s3_note_describe_put(const struct s3_gw *gw, uint64_t number, const struct s
     return r < 0 ? r : s3_note_describe(gw, S3_DESC_PUT, number, bkt, key, buf_str(&rest), out);
 }
 
-int s3_note_describe_move(const struct s3_gw *gw, uint64_t number, const struct s3_bucket *bkt, struct str key,
-                          const struct s3_object *o, struct str old, struct buf *out)
+int s3_note_describe_move(const struct s3_gw *gw, uint64_t number, const struct s3_bucket *bkt,
+                          struct str key, const struct s3_object *o, struct str old,
+                          struct buf *out)
 {
     if (!old.p)
         return s3_note_describe_put(gw, number, bkt, key, o, 0, out);

@@ -23,8 +23,9 @@ int s3_note_describe_put(const struct s3_gw *gw, uint64_t number, const struct s
                          struct str key, const struct s3_object *o, uint64_t instead,
                          struct buf *out) MUST_CHECK;
 /* The same beside a file that takes the place of @old; absent: of none to be remembered, a PUT then. */
-int s3_note_describe_move(const struct s3_gw *gw, uint64_t number, const struct s3_bucket *bkt, struct str key,
-                          const struct s3_object *o, struct str old, struct buf *out) MUST_CHECK;
+int s3_note_describe_move(const struct s3_gw *gw, uint64_t number, const struct s3_bucket *bkt,
+                          struct str key, const struct s3_object *o, struct str old,
+                          struct buf *out) MUST_CHECK;
 /* GONE, VOID, AMEND, ENDED; under a number of its own, *ret_number unless NULL. */
 int s3_note_describe_change(const struct s3_gw *gw, enum s3_desc_kind kind,
                             const struct s3_bucket *bkt, struct str key,

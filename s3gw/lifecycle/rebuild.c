@@ -380,9 +380,9 @@ static int read_position(struct s3_rebuild *b, const struct s3_log *log, uint64_
 static void say_progress(const struct reading *p)
 {
     if (s3_rebuild_line_due(p->b))
-        dfs_log(LOG_INFO, "rebuild.reading", KV_Z("log", p->log->name), KV_U64("path", p->log->path),
-                KV_U64("position", p->behind), KV_U64("end", p->log->end),
-                KV_U64("entries", p->b->counts->entries));
+        dfs_log(LOG_INFO, "rebuild.reading", KV_Z("log", p->log->name),
+                KV_U64("path", p->log->path), KV_U64("position", p->behind),
+                KV_U64("end", p->log->end), KV_U64("entries", p->b->counts->entries));
 }
 
 static int read_log(struct s3_rebuild *b, const struct s3_log *log)

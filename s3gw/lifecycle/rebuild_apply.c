@@ -353,8 +353,8 @@ static int add_own_file(struct s3_object *o, struct str file_id, struct arena *a
     if (!all)
         return -ENOMEM;
     memcpy(all, o->extents, o->nextents * sizeof(*all));
-    all[o->nextents++] = (struct s3_extent){
-        .file_id = file_id, .length = o->sse.p ? s3_sealed_size(left) : left};
+    all[o->nextents++] =
+        (struct s3_extent){.file_id = file_id, .length = o->sse.p ? s3_sealed_size(left) : left};
     o->extents = all;
     return 0;
 }
@@ -464,7 +464,7 @@ static int upload(struct s3_rebuild *b, struct s3_tx *tx, const struct row *row,
         return r;
     u.key = key;
     u.useq = useq;
-    b->at.newest_done = true;         /* open: its parts count */
+    b->at.newest_done = true;        /* open: its parts count */
     b->at.null_done = u.proto.sse.p; /* ... and are encrypted */
     b->counts->uploads++;
     return s3_restore_upload(tx, bid, &u);
@@ -509,7 +509,8 @@ EACH_ROW(uploads, upload_or_part)
 
 /* --- files that left a drained group; whether somebody uses them shows when they are asked for --- */
 
-static int moved_file(struct s3_rebuild *b, struct s3_tx *tx, const struct row *row, struct arena *a)
+static int moved_file(struct s3_rebuild *b, struct s3_tx *tx, const struct row *row,
+                      struct arena *a)
 {
     (void)b, (void)a;
     if (row->key.n <= 2 || row->value.n <= 8)

@@ -16,7 +16,8 @@
 
 enum {
     GRACE_MS = 10 * 1000,
-    ORPHAN_GRACE_MS = 24 * 60 * 60 * 1000, /* an index from a backup makes orphans of what it lacks */
+    ORPHAN_GRACE_MS =
+        24 * 60 * 60 * 1000, /* an index from a backup makes orphans of what it lacks */
     RESCAN_MS = 10 * 60 * 1000,
     ROUND_MS = 1000,
     FILES_A_ROUND = 1000,
@@ -158,8 +159,7 @@ struct finding {
 static bool is_foreign(const struct finding *f, const struct s3_scan_entry *e)
 {
     struct s3_desc d;
-    return s3_desc_decode(e->description, &d) == 0 &&
-           s3_desc_is_foreign(&d, f->r->o.gw->index_id);
+    return s3_desc_decode(e->description, &d) == 0 && s3_desc_is_foreign(&d, f->r->o.gw->index_id);
 }
 
 static int find_fn(struct s3_tx *tx, void *arg)
@@ -201,7 +201,8 @@ static int follow_some(struct s3_reclaim *r, struct track *t)
     struct s3_scan_entry *e;
     size_t n, mine = 0;
     bool end;
-    int err = s3_dfs_scan(r->o.gw->dfs, &t->log, &at, ENTRIES_A_FRAME, true, &frame, &a, &e, &n, &end);
+    int err =
+        s3_dfs_scan(r->o.gw->dfs, &t->log, &at, ENTRIES_A_FRAME, true, &frame, &a, &e, &n, &end);
     if (err < 0)
         return err;
     while (mine < n && e[mine].position < t->until)
@@ -216,7 +217,8 @@ static int follow_some(struct s3_reclaim *r, struct track *t)
         return err;
     static struct dfs_log_gate gate;
     if (f.foreign > 0 && dfs_log_allow(&gate, 1))
-        dfs_log(LOG_ERROR, "reclaim.another_index", KV_Z("log", t->log.name), KV_U64("files", f.foreign));
+        dfs_log(LOG_ERROR, "reclaim.another_index", KV_Z("log", t->log.name),
+                KV_U64("files", f.foreign));
     atomic_fetch_add(&r->orphans, f.orphans);
     t->at = at;
     return 1;

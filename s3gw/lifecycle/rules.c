@@ -373,10 +373,9 @@ int s3_life_judge(struct str record, const struct s3_life_thing *t, int64_t day_
 static bool too_small(const struct s3_life_rule *r, const struct s3_life_move *m,
                       enum s3_life_minimum minimum, uint64_t size)
 {
-    bool any_size =
-        (r->bits & (S3_LIFE_GREATER | S3_LIFE_LESS)) ||
-        (minimum == S3_LIFE_VARIES && (str_eq(m->storage_class, STR("GLACIER")) ||
-                                       str_eq(m->storage_class, STR("DEEP_ARCHIVE"))));
+    bool any_size = (r->bits & (S3_LIFE_GREATER | S3_LIFE_LESS)) ||
+                    (minimum == S3_LIFE_VARIES && (str_eq(m->storage_class, STR("GLACIER")) ||
+                                                   str_eq(m->storage_class, STR("DEEP_ARCHIVE"))));
     return !any_size && size < S3_LIFE_SMALL;
 }
 
@@ -441,8 +440,7 @@ int s3_life_scope(struct str record, struct s3_life_scope *ret)
         s.prefix = s.prefix.p ? str_head(s.prefix, common(s.prefix, r.prefix)) : r.prefix;
         s.uploads = s.uploads || (r.bits & S3_LIFE_ABORT);
         s.objects = s.objects || (r.bits & (S3_LIFE_DAYS | S3_LIFE_DATE | S3_LIFE_MARKER_TRUE |
-                                            S3_LIFE_NONCURRENT | S3_LIFE_NEWER |
-                                            S3_LIFE_MOVES));
+                                            S3_LIFE_NONCURRENT | S3_LIFE_NEWER | S3_LIFE_MOVES));
     }
     if (e == 0)
         *ret = s;

@@ -26,7 +26,7 @@ struct s3_classes;
 enum {
     S3_LIFE_RULES_MAX = 1000,
     S3_LIFE_ID_MAX = 255,
-    S3_LIFE_MOVES_MAX = 16, /* transitions of a rule */
+    S3_LIFE_MOVES_MAX = 16,     /* transitions of a rule */
     S3_LIFE_SMALL = 128 * 1024, /* bytes: below, transitions leave an object alone by default */
     S3_LIFE_DOC_MAX = 4 * 1024 * 1024, /* bytes of a record */
 };

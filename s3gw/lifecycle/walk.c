@@ -136,14 +136,16 @@ static int should_move(const struct s3_life_slice *s, const struct s3_life_thing
                        const struct s3_object *o, struct str *ret_class)
 {
     struct s3_life_move m;
-    int r = s3_life_transition(s->record, t, o->storage_class, s->classes, s->day_ms, s->now_ms, &m);
+    int r =
+        s3_life_transition(s->record, t, o->storage_class, s->classes, s->day_ms, s->now_ms, &m);
     if (r > 0)
         *ret_class = m.storage_class;
     return r;
 }
 
 /* It moves if its tags fit: look again, and note it. Locks do not mind. */
-static int take_move(struct s3_life_slice *s, struct s3_life_thing t, const struct s3_object *listed)
+static int take_move(struct s3_life_slice *s, struct s3_life_thing t,
+                     const struct s3_object *listed)
 {
     struct s3_expiry e = {.what = S3_EXPIRE_MOVE,
                           .key = t.key,
@@ -184,7 +186,8 @@ static int look_at(struct s3_life_slice *s, struct s3_life_place *p, const struc
         return 0;
     /* Removal goes before a move, a move before the marker that covers it. */
     struct str class;
-    int removal = due(s, &t), move = marker ? 0 : should_move(s, &t, o, &class), r = MIN(removal, move);
+    int removal = due(s, &t), move = marker ? 0 : should_move(s, &t, o, &class),
+        r = MIN(removal, move);
     if (r >= 0 && move > 0 && (removal == 0 || is_covered(s, &t, o)))
         r = take_move(s, t, o);
     return r >= 0 && removal > 0 ? take(s, t, o) : MIN(r, 0);

@@ -384,9 +384,8 @@ static void log_pass(const struct pass *p)
         return;
     dfs_log(LOG_INFO, "lifecycle.pass", KV_U64("buckets", t->buckets), KV_U64("rows", t->rows),
             KV_U64("expired", t->expired), KV_U64("versions", t->versions),
-            KV_U64("markers", t->markers), KV_U64("uploads", t->uploads),
-            KV_U64("moved", t->moved), KV_U64("failed", t->failed), KV_U64("locked", t->locked),
-            KV_U64("changed", t->changed),
+            KV_U64("markers", t->markers), KV_U64("uploads", t->uploads), KV_U64("moved", t->moved),
+            KV_U64("failed", t->failed), KV_U64("locked", t->locked), KV_U64("changed", t->changed),
             KV_U64("ms", (uint64_t)MAX(p->last_ended_ms - p->last_begun_ms, 0)));
 }
 

@@ -167,7 +167,8 @@ static void creation(const struct s3_ask *ask, struct s3_key_values *ret)
 static void source_arn(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     if (ask->q->who.source_bucket.p)
-        one(ret, arena_printf(&ask->q->arena, "arn:aws:s3:::" STR_F, STR_A(ask->q->who.source_bucket)));
+        one(ret,
+            arena_printf(&ask->q->arena, "arn:aws:s3:::" STR_F, STR_A(ask->q->who.source_bucket)));
 }
 
 static void source_account(const struct s3_ask *ask, struct s3_key_values *ret)

@@ -23,7 +23,7 @@ struct s3_index;
 enum { S3_POLICY_JSON_MAX = 20 * 1024 };
 
 /* Ids of service principals; no user's id holds a ':'. */
-#define S3_SERVICE_PREFIX "service:"
+#define S3_SERVICE_PREFIX  "service:"
 #define S3_SERVICE_LOGGING S3_SERVICE_PREFIX "logging.s3.amazonaws.com"
 
 enum s3_verdict { S3_SILENT, S3_ALLOW, S3_DENY };

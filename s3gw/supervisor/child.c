@@ -18,7 +18,7 @@ enum {
 };
 
 static const char *const state_names[] = {
-    [S3_CHILD_STOPPED] = "stopped",   [S3_CHILD_STARTING] = "starting", [S3_CHILD_READY] = "ready",
+    [S3_CHILD_STOPPED] = "stopped",    [S3_CHILD_STARTING] = "starting", [S3_CHILD_READY] = "ready",
     [S3_CHILD_BACKOFF] = "restarting", [S3_CHILD_STOPPING] = "stopping",
 };
 
@@ -42,7 +42,8 @@ static void move(struct s3_child *c, enum s3_child_state to)
 
 void s3_child_init(struct s3_child *c, const char *name, const char *program, const char *conf)
 {
-    *c = (struct s3_child){.name = name, .program = program, .conf = conf, .out = -1, .backoff_ms = BACKOFF_FIRST_MS};
+    *c = (struct s3_child){
+        .name = name, .program = program, .conf = conf, .out = -1, .backoff_ms = BACKOFF_FIRST_MS};
 }
 
 const char *s3_child_state_name(enum s3_child_state s)

@@ -22,25 +22,31 @@
 
 #include "dfscore/base/buf.h"
 
-enum s3_child_state { S3_CHILD_STOPPED, S3_CHILD_STARTING, S3_CHILD_READY, S3_CHILD_BACKOFF, S3_CHILD_STOPPING };
+enum s3_child_state {
+    S3_CHILD_STOPPED,
+    S3_CHILD_STARTING,
+    S3_CHILD_READY,
+    S3_CHILD_BACKOFF,
+    S3_CHILD_STOPPING
+};
 
 struct s3_child {
-    const char *name;     /* "tracker"; for logs and status */
-    const char *program;  /* path of the binary */
-    const char *conf;     /* its only argument */
+    const char *name;    /* "tracker"; for logs and status */
+    const char *program; /* path of the binary */
+    const char *conf;    /* its only argument */
 
-    _Atomic int state;    /* enum s3_child_state; any thread may read */
-    _Atomic int pid;      /* 0: not running; any thread may read */
-    _Atomic unsigned port;      /* what it said; 0 before; any thread may read */
-    _Atomic unsigned restarts;  /* after it died by itself; any thread may read */
+    _Atomic int state;         /* enum s3_child_state; any thread may read */
+    _Atomic int pid;           /* 0: not running; any thread may read */
+    _Atomic unsigned port;     /* what it said; 0 before; any thread may read */
+    _Atomic unsigned restarts; /* after it died by itself; any thread may read */
 
-    int out;              /* its standard output; -1 when there is none */
-    char line[256];       /* the line being read from it */
+    int out;        /* its standard output; -1 when there is none */
+    char line[256]; /* the line being read from it */
     size_t line_n;
-    uint64_t started_ms;  /* monotonic */
-    uint64_t restart_ms;  /* BACKOFF: when to start again, monotonic */
-    unsigned backoff_ms;  /* the next pause */
-    int exit_status;      /* of the last death, as waitpid() gives it */
+    uint64_t started_ms; /* monotonic */
+    uint64_t restart_ms; /* BACKOFF: when to start again, monotonic */
+    unsigned backoff_ms; /* the next pause */
+    int exit_status;     /* of the last death, as waitpid() gives it */
 };
 
 void s3_child_init(struct s3_child *c, const char *name, const char *program, const char *conf);

@@ -121,7 +121,8 @@ int s3_datadir_write(struct s3_datadir *d, const char *name, mode_t mode, struct
     int len = snprintf(temporary, sizeof(temporary), "%s.new", name);
     if (len < 0 || (size_t)len >= sizeof(temporary))
         return -ENAMETOOLONG;
-    AUTO(dfs_close_fd) int fd = openat(d->fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    AUTO(dfs_close_fd)
+    int fd = openat(d->fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
     /* a file left by a crash keeps its old mode at open */

@@ -38,7 +38,8 @@ int s3_datadir_mkdir(struct s3_datadir *d, const char *name) MUST_CHECK;
 /* Whole content of a file, at most @out's ceiling. 0, -ENOENT, -E2BIG, negative errno. */
 int s3_datadir_read(struct s3_datadir *d, const char *name, struct buf *out) MUST_CHECK;
 /* Replace a file atomically and durably (temporary file, sync, rename, sync of the folder). */
-int s3_datadir_write(struct s3_datadir *d, const char *name, mode_t mode, struct str content) MUST_CHECK;
+int s3_datadir_write(struct s3_datadir *d, const char *name, mode_t mode,
+                     struct str content) MUST_CHECK;
 
 /* Value of the line "key = value" in @text; absent when there is none. A view. */
 struct str s3_keyval_get(struct str text, struct str key);

@@ -25,7 +25,8 @@ static int hold(uint16_t port, uint16_t *got)
     socklen_t n = sizeof(a);
     int one = 1;
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-        bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+        bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+        getsockname(fd, (struct sockaddr *)&a, &n) < 0)
         return -errno;
     *got = ntohs(a.sin_port);
     return dfs_take_fd(&fd);
@@ -54,7 +55,8 @@ static int hold_any(uint16_t *got)
     return fd == -EADDRINUSE ? hold(0, got) : fd;
 }
 
-static int choose(const char *name, int asked, uint16_t last, uint16_t usual, uint16_t *ret, struct buf *err)
+static int choose(const char *name, int asked, uint16_t last, uint16_t usual, uint16_t *ret,
+                  struct buf *err)
 {
     int fd;
     if (asked > 0) {
@@ -79,7 +81,8 @@ static uint16_t last_port(struct str text, struct str key)
     return str_u64(s3_keyval_get(text, key), 65535, &v) == 0 ? (uint16_t)v : 0;
 }
 
-int s3_ports_choose(struct s3_datadir *d, int tracker, int storage, struct s3_ports *ret, struct buf *err)
+int s3_ports_choose(struct s3_datadir *d, int tracker, int storage, struct s3_ports *ret,
+                    struct buf *err)
 {
     AUTO(buf_free) struct buf text = BUF(4096);
     int r = s3_datadir_read(d, "ports", &text);
@@ -88,11 +91,13 @@ int s3_ports_choose(struct s3_datadir *d, int tracker, int storage, struct s3_po
     struct str last = buf_str(&text);
     struct s3_ports p;
     /* both held at once, so that they differ */
-    AUTO(dfs_close_fd) int tracker_fd =
+    AUTO(dfs_close_fd)
+    int tracker_fd =
         choose("tracker", tracker, last_port(last, STR("tracker")), TRACKER_USUAL, &p.tracker, err);
     if (tracker_fd < 0)
         return tracker_fd;
-    AUTO(dfs_close_fd) int storage_fd =
+    AUTO(dfs_close_fd)
+    int storage_fd =
         choose("storage", storage, last_port(last, STR("storage")), STORAGE_USUAL, &p.storage, err);
     if (storage_fd < 0)
         return storage_fd;

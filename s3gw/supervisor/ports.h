@@ -18,6 +18,7 @@ struct s3_ports {
  * one asked for, is waited for some seconds: its former owner may still be dying. 0; or negative errno
  * with a line for a human in @err.
  */
-int s3_ports_choose(struct s3_datadir *d, int tracker, int storage, struct s3_ports *ret, struct buf *err) MUST_CHECK;
+int s3_ports_choose(struct s3_datadir *d, int tracker, int storage, struct s3_ports *ret,
+                    struct buf *err) MUST_CHECK;
 
 #endif

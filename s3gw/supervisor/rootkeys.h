@@ -23,7 +23,8 @@ struct s3_root_keys {
  * 0, or a negative errno with a line for people in @why (caller's, at least 200 bytes): one of the two
  * variables missing, a value out of range, a damaged file.
  */
-int s3_root_keys_load(struct s3_datadir *d, struct s3_root_keys *ret, char *why, size_t why_size) MUST_CHECK;
+int s3_root_keys_load(struct s3_datadir *d, struct s3_root_keys *ret, char *why,
+                      size_t why_size) MUST_CHECK;
 /* The same from the environment alone, for `s3gw serve`. -ENOENT: neither variable is set. */
 int s3_root_keys_from_env(struct s3_root_keys *ret, char *why, size_t why_size) MUST_CHECK;
 

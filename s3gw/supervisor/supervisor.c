@@ -77,7 +77,8 @@ static void wait_once(struct s3_supervisor *s, int max_ms)
         take_signals(s);
 }
 
-int s3_supervisor_add(struct s3_supervisor *s, const char *name, const char *program, const char *conf)
+int s3_supervisor_add(struct s3_supervisor *s, const char *name, const char *program,
+                      const char *conf)
 {
     CHECK_OBJ(s, S3_SUPERVISOR_MAGIC);
     ASSERT(s->n < S3_CHILDREN_MAX);

@@ -33,7 +33,8 @@ void s3_supervisor_fini(struct s3_supervisor *s);
  * Start one more child and wait until it is ready. 0; -ECHILD: it ended before it was (it has logged
  * why; it is left STOPPED and may be tried again with another configuration); -EINTR: a signal asked us to stop.
  */
-int s3_supervisor_add(struct s3_supervisor *s, const char *name, const char *program, const char *conf) MUST_CHECK;
+int s3_supervisor_add(struct s3_supervisor *s, const char *name, const char *program,
+                      const char *conf) MUST_CHECK;
 /* Watch until a signal asks to stop. */
 void s3_supervisor_run(struct s3_supervisor *s);
 /* Stop the children, last one first, each with 30 seconds before it is killed. */

@@ -24,10 +24,10 @@ struct link {
     const struct dfs_addr *addr;
     pthread_t thread;
     bool started;
-    enum sto_stage stage;   /* its own thread */
-    struct dfs_peer *peer;  /* its own thread; under b->lock while set or cleared */
-    bool calling;           /* under b->lock; a stop cuts the call off */
-    struct buf rsp;         /* its own thread */
+    enum sto_stage stage;       /* its own thread */
+    struct dfs_peer *peer;      /* its own thread; under b->lock while set or cleared */
+    bool calling;               /* under b->lock; a stop cuts the call off */
+    struct buf rsp;             /* its own thread */
     struct dfs_stat_block sent; /* last statistics this tracker got */
     bool sent_any;
     int64_t synced_sent[DFS_SERVERS_MAX]; /* of 89, in member order, to see changes */
@@ -40,12 +40,12 @@ struct sto_beat {
 #define BEAT_MAGIC 0xbea7bea7u
     struct sto_beat_options o;
     int64_t up_time_s;
-    pthread_mutex_t lock;       /* guards what follows, and every link's peer */
-    pthread_cond_t wake;        /* monotonic clock */
+    pthread_mutex_t lock; /* guards what follows, and every link's peer */
+    pthread_cond_t wake;  /* monotonic clock */
     struct sto_identity id;
     bool stop, joined_once;
-    uint64_t rejoin;            /* counts requests to join again */
-    pthread_mutex_t negotiate;  /* one thread a time asks for a source; taken before lock */
+    uint64_t rejoin;           /* counts requests to join again */
+    pthread_mutex_t negotiate; /* one thread a time asks for a source; taken before lock */
     struct link links[DFS_TRACKERS_MAX];
 };
 

@@ -14,18 +14,18 @@
 struct sto_beat;
 
 struct sto_beat_options {
-    struct sto_trackers trackers;  /* what it points to outlives the beat */
-    struct sto_members *members;   /* outlives the beat */
-    const char *identity_path;     /* where changes of the identity are saved */
-    struct sto_identity identity;  /* as loaded and discovered */
-    struct sto_params params;      /* what this process runs with; a difference is logged */
-    uint16_t port;                 /* we listen here */
+    struct sto_trackers trackers; /* what it points to outlives the beat */
+    struct sto_members *members;  /* outlives the beat */
+    const char *identity_path;    /* where changes of the identity are saved */
+    struct sto_identity identity; /* as loaded and discovered */
+    struct sto_params params;     /* what this process runs with; a difference is logged */
+    uint16_t port;                /* we listen here */
     unsigned path_count, subdirs;
     int64_t upload_priority;
     uint64_t beat_ms, report_ms;
     void (*stats)(void *arg, struct dfs_stat_block *ret);
     void (*usage)(void *arg, unsigned path, struct dfs_path_usage *ret);
-    void (*joined)(void *arg);     /* once: the first tracker has taken us */
+    void (*joined)(void *arg); /* once: the first tracker has taken us */
     void *arg;
 };
 

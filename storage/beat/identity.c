@@ -9,11 +9,19 @@ enum { IDENTITY_TEXT_MAX = 64 * 1024 };
 
 enum kind { NUMBER, FLAG, TEXT };
 
-#define NUM(key, field) {STR_INIT(key), NUMBER, offsetof(struct sto_identity, field), 0}
-#define BIT(key, field) {STR_INIT(key), FLAG, offsetof(struct sto_identity, field), 0}
-#define TXT(key, field)                                                                           \
-    {STR_INIT(key), TEXT, offsetof(struct sto_identity, field),                                   \
-     sizeof(((struct sto_identity *)0)->field)}
+#define NUM(key, field)                                                                            \
+    {                                                                                              \
+        STR_INIT(key), NUMBER, offsetof(struct sto_identity, field), 0                             \
+    }
+#define BIT(key, field)                                                                            \
+    {                                                                                              \
+        STR_INIT(key), FLAG, offsetof(struct sto_identity, field), 0                               \
+    }
+#define TXT(key, field)                                                                            \
+    {                                                                                              \
+        STR_INIT(key), TEXT, offsetof(struct sto_identity, field),                                 \
+            sizeof(((struct sto_identity *)0)->field)                                              \
+    }
 
 static const struct row {
     struct str key;

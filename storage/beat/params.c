@@ -3,7 +3,10 @@
 
 enum kind { FLAG, NUMBER, WIDTH, PATH_MODE, RESERVED };
 
-#define ROW(key, kind, field) {STR_INIT(key), kind, offsetof(struct sto_params, field)}
+#define ROW(key, kind, field)                                                                      \
+    {                                                                                              \
+        STR_INIT(key), kind, offsetof(struct sto_params, field)                                    \
+    }
 
 static const struct row {
     struct str key;
@@ -94,8 +97,8 @@ bool sto_params_eq(const struct sto_params *a, const struct sto_params *b)
     if (a->id_in_name != b->id_in_name)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        size_t n = rows[i].kind == NUMBER || rows[i].kind == RESERVED ? sizeof(uint64_t)
-                                                                      : sizeof(bool);
+        size_t n =
+            rows[i].kind == NUMBER || rows[i].kind == RESERVED ? sizeof(uint64_t) : sizeof(bool);
         if (memcmp((const char *)a + rows[i].at, (const char *)b + rows[i].at, n) != 0)
             return false;
     }

@@ -14,19 +14,19 @@
 enum { STO_PARAMS_TEXT_MAX = 1024 }; /* the reference's buffer (6.11) */
 
 struct sto_params {
-    bool use_storage_id;        /* servers have numbers, from storage_ids.conf */
-    bool id_in_name;            /* file ids carry the number, not the address */
-    bool wide_addresses;        /* answers carry 46-byte addresses, not 16 */
-    bool path_most_free;        /* store_path=2: the path with the most free space; else in turn */
-    bool use_trunk;             /* small files share containers */
-    bool slave_by_link;         /* a slave's content gets its own name, the slave name links to it */
-    uint64_t reserved_mb;       /* 2^20 bytes kept free per server, when reserved_permyriad is 0 */
+    bool use_storage_id;  /* servers have numbers, from storage_ids.conf */
+    bool id_in_name;      /* file ids carry the number, not the address */
+    bool wide_addresses;  /* answers carry 46-byte addresses, not 16 */
+    bool path_most_free;  /* store_path=2: the path with the most free space; else in turn */
+    bool use_trunk;       /* small files share containers */
+    bool slave_by_link;   /* a slave's content gets its own name, the slave name links to it */
+    uint64_t reserved_mb; /* 2^20 bytes kept free per server, when reserved_permyriad is 0 */
     unsigned reserved_permyriad; /* else 1..9999: hundredths of a percent of each disk kept free */
     uint64_t sync_max_delay_s;
-    uint64_t slot_min;          /* bytes, header included */
-    uint64_t slot_max;          /* bytes, header included: larger files stay plain */
-    uint64_t slot_align;        /* bytes; 0: none */
-    uint64_t trunk_size;        /* bytes of one container */
+    uint64_t slot_min;   /* bytes, header included */
+    uint64_t slot_max;   /* bytes, header included: larger files stay plain */
+    uint64_t slot_align; /* bytes; 0: none */
+    uint64_t trunk_size; /* bytes of one container */
 };
 
 /* The defaults of semantics 3: what holds before a tracker has been heard. */

@@ -100,7 +100,8 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
     return r;
 }
 
-static int list_group(const struct sto_trackers *t, size_t i, struct dfs_storage_detail **ret, size_t *n)
+static int list_group(const struct sto_trackers *t, size_t i, struct dfs_storage_detail **ret,
+                      size_t *n)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
@@ -117,7 +118,8 @@ static int list_group(const struct sto_trackers *t, size_t i, struct dfs_storage
     return r < 0 ? r : dfs_decode_storages(buf_str(&rsp), ret, n);
 }
 
-int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap, size_t *ret)
+int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap,
+                       size_t *ret)
 {
     bool answered = false;
     size_t count = 0;

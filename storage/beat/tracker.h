@@ -32,11 +32,11 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
  * Which servers of the group are ACTIVE, as any tracker that answers says (92): at most @cap ids. For the
  * case that the leader, which tells us of changes, is away itself. 0; -ENOTCONN: no tracker answered.
  */
-int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap, size_t *ret)
-    MUST_CHECK;
+int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap,
+                       size_t *ret) MUST_CHECK;
 
 /* 75 on an open connection: @params_text is reset and filled, *params taken over. */
-int sto_tracker_params(struct dfs_peer *p, struct sto_params *params, struct buf *params_text)
-    MUST_CHECK;
+int sto_tracker_params(struct dfs_peer *p, struct sto_params *params,
+                       struct buf *params_text) MUST_CHECK;
 
 #endif

@@ -92,8 +92,8 @@ static bool lengths_ok(const struct sto_rec *r)
     return (r->kind == STO_REC_OBJECT || !r->data_len) && sto_rec_size(r) == r->total;
 }
 
-int sto_rec_decode(const uint8_t head[STO_REC_HEAD], uint32_t salt, uint64_t position, uint64_t room,
-                   struct sto_rec *ret)
+int sto_rec_decode(const uint8_t head[STO_REC_HEAD], uint32_t salt, uint64_t position,
+                   uint64_t room, struct sto_rec *ret)
 {
     if (memcmp(head, magic, sizeof(magic)) != 0)
         return -ENODATA;

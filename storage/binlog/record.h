@@ -63,22 +63,23 @@ struct sto_rec {
 };
 
 #define STO_POS(pack, off) ((uint64_t)(pack) << 32 | (uint32_t)(off))
-#define STO_POS_PACK(pos) ((uint32_t)((pos) >> 32))
-#define STO_POS_OFF(pos) ((uint32_t)(pos))
+#define STO_POS_PACK(pos)  ((uint32_t)((pos) >> 32))
+#define STO_POS_OFF(pos)   ((uint32_t)(pos))
 
 /* Total length from the other lengths; may exceed 32 bits only if they do. */
 uint64_t sto_rec_size(const struct sto_rec *r);
 /* Offset of the name from the record's start. */
 uint32_t sto_rec_body_at(const struct sto_rec *r);
 
-uint32_t sto_rec_crc(uint32_t salt, const void *p, size_t n); /* CRC-32C; chain by passing the result */
+uint32_t sto_rec_crc(uint32_t salt, const void *p,
+                     size_t n); /* CRC-32C; chain by passing the result */
 
 void sto_rec_encode(const struct sto_rec *r, uint32_t salt, uint8_t out[STO_REC_HEAD]);
 /*
  * @room: bytes from the record's start to where the log may not go beyond. 0; -ENODATA: no record
  * starts here; -EBADMSG: one does, but it is damaged or not where it claims to be. *ret on 0.
  */
-int sto_rec_decode(const uint8_t head[STO_REC_HEAD], uint32_t salt, uint64_t position, uint64_t room,
-                   struct sto_rec *ret) MUST_CHECK;
+int sto_rec_decode(const uint8_t head[STO_REC_HEAD], uint32_t salt, uint64_t position,
+                   uint64_t room, struct sto_rec *ret) MUST_CHECK;
 
 #endif

@@ -204,7 +204,8 @@ int sto_dir_put_file(struct sto_dir *d, const char *path, struct str bytes)
     return r;
 }
 
-int sto_dir_get_file(const struct sto_dir *d, const char *path, size_t max, char **ret, size_t *ret_n)
+int sto_dir_get_file(const struct sto_dir *d, const char *path, size_t max, char **ret,
+                     size_t *ret_n)
 {
     AUTO(dfs_close_fd) int fd = d->io->openat(d->root, path, O_RDONLY, 0);
     if (fd < 0)

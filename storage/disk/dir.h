@@ -20,7 +20,8 @@ enum {
     STO_DIRS = 65536,
     STO_MODE = 0644,         /* of all files, */
     STO_MODE_GATEWAY = 0444, /* save plain files that a gateway stored (trunk/store_owner.c) */
-    STO_MODE_DAMAGED = 01000, /* more of these: found to be wrong (trunk/check.h). Means nothing to the system */
+    STO_MODE_DAMAGED =
+        01000, /* more of these: found to be wrong (trunk/check.h). Means nothing to the system */
 };
 
 struct sto_dir {
@@ -42,13 +43,13 @@ int sto_dir_make(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHEC
 int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
 
 struct sto_space {
-    uint64_t total, free;    /* bytes; free for a process without privileges */
+    uint64_t total, free; /* bytes; free for a process without privileges */
 };
 int sto_dir_space(const struct sto_dir *d, struct sto_space *ret) MUST_CHECK;
 
 struct sto_tmp {
-    int fd;                  /* -1: none */
-    char name[32];           /* "data/.tmp-..." or empty */
+    int fd;        /* -1: none */
+    char name[32]; /* "data/.tmp-..." or empty */
 };
 int sto_tmp_open(struct sto_dir *d, bool named, unsigned mode, struct sto_tmp *ret) MUST_CHECK;
 /* Give it the name @path, which must not exist (-EEXIST). The descriptor stays open. */
@@ -60,7 +61,7 @@ void sto_tmp_drop(const struct sto_dir *d, struct sto_tmp *t); /* idempotent */
 /* Write a small file atomically and durably: temporary file, sync, rename, directory sync. */
 int sto_dir_put_file(struct sto_dir *d, const char *path, struct str bytes) MUST_CHECK;
 /* Read a whole file of at most @max bytes into a fresh buffer (free() it); -EFBIG when larger. */
-int sto_dir_get_file(const struct sto_dir *d, const char *path, size_t max, char **ret, size_t *ret_n)
-    MUST_CHECK;
+int sto_dir_get_file(const struct sto_dir *d, const char *path, size_t max, char **ret,
+                     size_t *ret_n) MUST_CHECK;
 
 #endif

@@ -93,8 +93,8 @@ int sto_crc_range(const struct sto_io *io, int fd, uint64_t at, uint64_t n, uint
     return sto_crc_steps(io, fd, at, n, NULL, NULL, ret);
 }
 
-int sto_crc_steps(const struct sto_io *io, int fd, uint64_t at, uint64_t n, int (*step)(void *arg, size_t bytes),
-                  void *arg, uint32_t *ret)
+int sto_crc_steps(const struct sto_io *io, int fd, uint64_t at, uint64_t n,
+                  int (*step)(void *arg, size_t bytes), void *arg, uint32_t *ret)
 {
     enum { PIECE = 128 * 1024 };
     AUTO(dfs_free_ptr) uint8_t *piece = dfs_alloc(PIECE);

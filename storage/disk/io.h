@@ -38,15 +38,17 @@ extern const struct sto_io sto_io_os;
 uint64_t sto_random(const struct sto_io *io);
 
 /* All of @iov at @at; @iov is used up on the way. 0, or negative errno (a write of 0 bytes: -EIO). */
-int sto_writev_all(const struct sto_io *io, int fd, struct iovec *iov, int count, off_t at) MUST_CHECK;
+int sto_writev_all(const struct sto_io *io, int fd, struct iovec *iov, int count,
+                   off_t at) MUST_CHECK;
 int sto_write_all(const struct sto_io *io, int fd, const void *p, size_t n, off_t at) MUST_CHECK;
 /* Up to @n bytes, fewer only at the end of the file: how many, or negative errno. */
 ssize_t sto_read_all(const struct sto_io *io, int fd, void *p, size_t n, off_t at) MUST_CHECK;
 /* CRC-32 (FastDFS) of @n bytes of @fd from @at, read in bounded pieces; -EBADMSG when there are fewer. */
-int sto_crc_range(const struct sto_io *io, int fd, uint64_t at, uint64_t n, uint32_t *ret) MUST_CHECK;
+int sto_crc_range(const struct sto_io *io, int fd, uint64_t at, uint64_t n,
+                  uint32_t *ret) MUST_CHECK;
 /* The same; step() is called before each piece, and ends it when it does not return 0. NULL: it is not. */
-int sto_crc_steps(const struct sto_io *io, int fd, uint64_t at, uint64_t n, int (*step)(void *arg, size_t bytes),
-                  void *arg, uint32_t *ret) MUST_CHECK;
+int sto_crc_steps(const struct sto_io *io, int fd, uint64_t at, uint64_t n,
+                  int (*step)(void *arg, size_t bytes), void *arg, uint32_t *ret) MUST_CHECK;
 
 /* CRC-32 as FastDFS has it (reflected 0x04C11DB7, initial and final xor ones); start with 0. */
 uint32_t sto_crc32(uint32_t crc, const void *p, size_t n);

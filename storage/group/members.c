@@ -11,7 +11,7 @@ struct sto_members {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* monotonic clock */
     uint64_t version;
-    struct sto_member self; /* status as the leader says; constant otherwise */
+    struct sto_member self;                  /* status as the leader says; constant otherwise */
     struct sto_member list[DFS_SERVERS_MAX]; /* ourselves included when the leader lists us */
     size_t n;
     char trunk_server[DFS_ID_MAX + 1];

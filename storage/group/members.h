@@ -16,8 +16,8 @@ struct sto_member {
     char id[DFS_ID_MAX + 1];
     char ip[DFS_IP_MAX + 1];
     uint16_t port;
-    uint8_t status;     /* enum dfs_server_status */
-    int64_t synced_s;   /* newest operation time received from it since our start; 0: none */
+    uint8_t status;   /* enum dfs_server_status */
+    int64_t synced_s; /* newest operation time received from it since our start; 0: none */
 };
 
 struct sto_members;

@@ -34,8 +34,8 @@ static int add_line(const struct sto_entry *e, void *arg)
         return 1; /* full: this entry comes first in the next block */
     if (e->name.n == 0 || (op != 'C' && op != 'L'))
         return 0;
-    int n = op == 'C' ? snprintf((char *)b->p + b->n, LINE_MAX_BYTES,
-                                 "%" PRIu32 " %c " STR_F "\n", e->time_s, e->op, STR_A(e->name))
+    int n = op == 'C' ? snprintf((char *)b->p + b->n, LINE_MAX_BYTES, "%" PRIu32 " %c " STR_F "\n",
+                                 e->time_s, e->op, STR_A(e->name))
                       : snprintf((char *)b->p + b->n, LINE_MAX_BYTES,
                                  "%" PRIu32 " %c " STR_F " " STR_F "\n", e->time_s, e->op,
                                  STR_A(e->name), STR_A(e->extra));

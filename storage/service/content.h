@@ -21,25 +21,25 @@
 enum sto_content_state { STO_CT_WAITING, STO_CT_OPENING, STO_CT_FLOWING, STO_CT_SETTLING };
 
 struct sto_content {
-    struct sto_op op;       /* first */
-    uint64_t len;           /* bytes the request announced */
-    size_t head;            /* bytes of the body in front of the content */
+    struct sto_op op; /* first */
+    uint64_t len;     /* bytes the request announced */
+    size_t head;      /* bytes of the body in front of the content */
     /* Before a large body is read: an errno refuses it. NULL: nothing to check. Disk thread. */
     int (*check)(struct sto_content *c);
     /* All bytes are here: store them, leave the answer in op.out. Disk thread. */
     int (*settle)(struct sto_content *c);
 
-    struct str bytes;       /* the content, when collected; else absent */
-    struct sto_file *file;  /* the content, when streamed; settle() may take it */
-    uint32_t crc32;         /* of it */
+    struct str bytes;      /* the content, when collected; else absent */
+    struct sto_file *file; /* the content, when streamed; settle() may take it */
+    uint32_t crc32;        /* of it */
 
     pthread_mutex_t lock;
-    enum sto_content_state state;      /* under lock */
-    struct dfs_block *first, *newest;  /* under lock: blocks to write; linked by user */
-    bool busy;                         /* under lock: a disk thread is at it */
-    bool gone;                         /* under lock: the peer vanished */
-    uint64_t written;                  /* disk thread */
-    int error;                         /* disk thread: first failure; the rest of the body is dropped */
+    enum sto_content_state state;     /* under lock */
+    struct dfs_block *first, *newest; /* under lock: blocks to write; linked by user */
+    bool busy;                        /* under lock: a disk thread is at it */
+    bool gone;                        /* under lock: the peer vanished */
+    uint64_t written;                 /* disk thread */
+    int error; /* disk thread: first failure; the rest of the body is dropped */
 };
 
 /*

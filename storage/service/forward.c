@@ -13,8 +13,7 @@ void sto_forward_note(struct sto_op *op)
     op->from_peer = sto_from_peer(op->req);
 }
 
-void sto_forward_command(struct dfs_req *req, enum sto_iokind kind,
-                         int (*work)(struct sto_op *op))
+void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(struct sto_op *op))
 {
     struct dfs_group m;
     struct str name;

@@ -33,9 +33,9 @@ enum {
 struct conn {
     struct sto_internal *server;
     struct dfs_stream stream;
-    bool tcp;                        /* descriptors cannot be passed */
+    bool tcp;                         /* descriptors cannot be passed */
     uint8_t hello[DFS_INT_HELLO_LEN]; /* tcp: the request that came before we did */
-    struct conn *next, **prev; /* guarded by the server's lock */
+    struct conn *next, **prev;        /* guarded by the server's lock */
 };
 
 struct sto_internal {
@@ -48,13 +48,13 @@ struct sto_internal {
     struct sto_scrub *scrub;
     struct sto_sessions sessions;
     char path[108];
-    int fd, wake[2];           /* listener; a pipe that ends the accept loop */
+    int fd, wake[2]; /* listener; a pipe that ends the accept loop */
     unsigned max;
     uint64_t stall_ms;
     pthread_t thread;
     bool started;
     pthread_mutex_t lock;
-    pthread_cond_t empty;      /* the last connection has gone */
+    pthread_cond_t empty; /* the last connection has gone */
     struct conn *conns;
     unsigned count;
 };
@@ -108,7 +108,8 @@ static ssize_t send_with(int fd, const struct iovec *iov, size_t count, int pass
 static int send_whole(struct dfs_stream *s, struct iovec *iov, size_t count, int pass)
 {
     while (count > 0) {
-        ssize_t n = pass >= 0 ? send_with(s->fd, iov, count, pass) : dfs_stream_send(s, iov, count, false);
+        ssize_t n =
+            pass >= 0 ? send_with(s->fd, iov, count, pass) : dfs_stream_send(s, iov, count, false);
         if (n < 0)
             return (int)n;
         pass = -1;
@@ -136,8 +137,8 @@ static int answer(struct conn *c, int result, struct buf *out, int pass)
     return send_whole(&c->stream, iov, out->n ? 2 : 1, result < 0 ? -1 : pass);
 }
 
-static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, uint8_t asked, struct str body,
-                     struct buf *out)
+static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, uint8_t asked,
+                     struct str body, struct buf *out)
 {
     struct sto_int_call call = {
         .store = c->server->store,

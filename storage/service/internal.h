@@ -21,14 +21,15 @@ struct sto_scrub;
 struct sto_internal;
 
 struct sto_internal_options {
-    const char *socket_path; /* at most 107 bytes; a stale file is replaced */
-    struct sto_store *store; /* outlives the server */
-    struct sto_copies *copies; /* outlives the server; NULL: our own copy is enough */
+    const char *socket_path;     /* at most 107 bytes; a stale file is replaced */
+    struct sto_store *store;     /* outlives the server */
+    struct sto_copies *copies;   /* outlives the server; NULL: our own copy is enough */
     struct sto_mirrors *mirrors; /* the same; NULL: nothing is told of other servers' logs */
     struct sto_repair *repair;   /* the same; NULL: what is damaged stays so */
     struct sto_scrub *scrub;     /* the same; NULL: there is none */
-    unsigned max_connections; /* 0: 256; further ones are closed at once */
-    uint64_t stall_ms; /* TCP only: a gateway that takes nothing of an answer, or stalls within a request, for
+    unsigned max_connections;    /* 0: 256; further ones are closed at once */
+    uint64_t
+        stall_ms; /* TCP only: a gateway that takes nothing of an answer, or stalls within a request, for
                           so long is dropped; 0: never */
 };
 

@@ -353,9 +353,10 @@ static int scan(struct sto_int_call *c, bool named)
     buf_u32(c->out, 0);
     struct sto_scan s;
     flags = flags & 1 ? STO_SCAN_NO_DESC : 0;
-    int r = named ? sto_logs_scan(c->mirrors, c->store, path, (const uint8_t *)id.p, position, flags, add_entry,
-                                  &a, &s)
-                  : sto_scan(c->store, path, position, flags, STO_INT_SCAN_RECORDS, add_entry, &a, &s);
+    int r =
+        named ? sto_logs_scan(c->mirrors, c->store, path, (const uint8_t *)id.p, position, flags,
+                              add_entry, &a, &s)
+              : sto_scan(c->store, path, position, flags, STO_INT_SCAN_RECORDS, add_entry, &a, &s);
     if (r < 0 || buf_err(c->out))
         return r < 0 ? r : buf_err(c->out);
     put_be(c->out->p + head, s.next, 8);
@@ -468,12 +469,12 @@ static const struct {
     {DFS_INT_FILE_READ, SMALL_BODY, call_file_read, false},
     {DFS_INT_FILE_SUSPECT, SMALL_BODY, call_file_suspect, false},
     {DFS_INT_REPAIR_STATE, SMALL_BODY, call_repair_state, false},
-    {DFS_INT_DELETE_BATCH, DFS_BATCH_ITEMS_MAX * (DFS_FILE_ID_MAX + 2) + 4, call_delete_batch, true},
+    {DFS_INT_DELETE_BATCH, DFS_BATCH_ITEMS_MAX *(DFS_FILE_ID_MAX + 2) + 4, call_delete_batch, true},
     {DFS_INT_SCAN, SMALL_BODY, call_scan, false},
     {DFS_INT_SCAN_LOG, SMALL_BODY, call_scan_log, false},
     {DFS_INT_SYNC_LOGS, SMALL_BODY, call_logs, false},
     {DFS_INT_STAT, SMALL_BODY, call_stat, false},
-    {DFS_INT_FILES_INFO, DFS_INFO_ITEMS_MAX * (DFS_FILE_ID_MAX + 2) + 4, call_files_info, false},
+    {DFS_INT_FILES_INFO, DFS_INFO_ITEMS_MAX *(DFS_FILE_ID_MAX + 2) + 4, call_files_info, false},
     {DFS_INT_ADOPTED, SMALL_BODY, call_adopted, false},
 };
 

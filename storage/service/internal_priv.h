@@ -13,8 +13,8 @@
 #include "storage/trunk/store.h"
 
 enum {
-    STO_INT_CONNS = 256,         /* default ceiling */
-    STO_INT_TOKENS = 4096,       /* open temporary files of one session */
+    STO_INT_CONNS = 256,   /* default ceiling */
+    STO_INT_TOKENS = 4096, /* open temporary files of one session */
     STO_INT_ANSWER_MAX = DFS_BATCH_BYTES_MAX + DFS_DESC_MAX,
     STO_INT_SCAN_BYTES = 1024 * 1024, /* an answer to SCAN stops growing here */
     STO_INT_SCAN_RECORDS = 65536,     /* log records one SCAN looks at */
@@ -27,7 +27,7 @@ struct sto_session {
     struct sto_session_file {
         uint64_t token;
         struct sto_file *file;
-    } *files;
+    } * files;
     size_t count, cap;
     struct sto_session *next;
 };
@@ -54,18 +54,18 @@ int sto_session_put_back(struct sto_sessions *all, struct sto_session *s, struct
 /* One request being answered. */
 struct sto_int_call {
     struct sto_store *store;
-    struct sto_copies *copies;    /* NULL: our own copy is enough */
-    struct sto_mirrors *mirrors;  /* NULL: no logs of others */
-    struct sto_repair *repair;    /* NULL: what is damaged stays so */
-    struct sto_scrub *scrub;      /* NULL: there is none */
+    struct sto_copies *copies;   /* NULL: our own copy is enough */
+    struct sto_mirrors *mirrors; /* NULL: no logs of others */
+    struct sto_repair *repair;   /* NULL: what is damaged stays so */
+    struct sto_scrub *scrub;     /* NULL: there is none */
     struct sto_sessions *sessions;
     struct sto_session **session; /* of the connection; NULL there before HELLO */
     bool tcp;                     /* no descriptor can be passed */
-    uint8_t asked;                /* servers that must have what is written, if that is more than usual */
-    struct rd in;                 /* the body */
-    struct buf *out;              /* the answer's body; forgotten when the call fails */
-    int fd;                       /* a descriptor to pass, or -1; */
-    bool fd_owned;                /* close it after passing */
+    uint8_t asked;   /* servers that must have what is written, if that is more than usual */
+    struct rd in;    /* the body */
+    struct buf *out; /* the answer's body; forgotten when the call fails */
+    int fd;          /* a descriptor to pass, or -1; */
+    bool fd_owned;   /* close it after passing */
 };
 
 /* A close-on-exec duplicate, or negative errno. */

@@ -65,8 +65,8 @@ struct sto_service {
 };
 
 enum {
-    STO_SMALL = 64 * 1024,                /* a body up to this is taken whole, larger ones stream */
-    STO_TRUNK_MAX = 1024 * 1024,          /* the same for what goes to a pack */
+    STO_SMALL = 64 * 1024,       /* a body up to this is taken whole, larger ones stream */
+    STO_TRUNK_MAX = 1024 * 1024, /* the same for what goes to a pack */
     STO_COLLECTED_MAX = 256 * 1024 * 1024, /* beyond it, bodies stream whatever their size */
     STO_META_BODY_MAX = 256 * 1024,
 };
@@ -76,7 +76,7 @@ struct sto_op {
     struct dfs_req *req;
     struct sto_service *s;
     int (*work)(struct sto_op *op);
-    void (*fini)(struct sto_op *op); /* NULL, or frees what the kind of op added */
+    void (*fini)(struct sto_op *op);   /* NULL, or frees what the kind of op added */
     void (*answer)(struct sto_op *op); /* NULL: status and op->out */
     /*
      * Disk thread: takes back what a client will never know of, when the copies did not come in time. NULL:
@@ -84,14 +84,14 @@ struct sto_op {
      */
     void (*undo)(struct sto_op *op);
     int result;
-    bool changed;              /* something was written for a client: see sto_op_changed() */
+    bool changed; /* something was written for a client: see sto_op_changed() */
     struct sto_copies_wait copies;
-    enum sto_stat bytes_stat;  /* which byte counter op->bytes belongs to; STO_STAT_NONE */
+    enum sto_stat bytes_stat; /* which byte counter op->bytes belongs to; STO_STAT_NONE */
     uint64_t bytes;
-    uint64_t collected;        /* taken from s->collected, given back at the end */
+    uint64_t collected; /* taken from s->collected, given back at the end */
     struct buf out;
-    bool from_peer;            /* see forward.h */
-    struct str name;           /* logical name asked for; a view of req->body */
+    bool from_peer;  /* see forward.h */
+    struct str name; /* logical name asked for; a view of req->body */
     unsigned path;
 };
 
@@ -164,7 +164,7 @@ void sto_handle_sync_create(struct dfs_req *req); /* 16 and 18 */
 void sto_handle_sync_edit(struct dfs_req *req);   /* 25 and 35 */
 void sto_handle_sync_delete(struct dfs_req *req);
 void sto_handle_sync_truncate(struct dfs_req *req);
-void sto_handle_sync_pair(struct dfs_req *req);   /* 19 and 40 */
+void sto_handle_sync_pair(struct dfs_req *req); /* 19 and 40 */
 void sto_handle_fetch_binlog(struct dfs_req *req);
 void sto_handle_trunk_alloc(struct dfs_req *req);
 void sto_handle_trunk_slot(struct dfs_req *req); /* 28 and 29 */

@@ -19,26 +19,27 @@ struct sto_repair;
 struct sto_scrub;
 
 struct sto_service_options {
-    struct dfs_addr addr;            /* where to listen; port 0: any free one */
-    const struct dfs_allow *allow;   /* who may connect; outlives the service */
-    const struct dfs_allow *peers;   /* without a secret: who may use server commands besides the
+    struct dfs_addr addr;          /* where to listen; port 0: any free one */
+    const struct dfs_allow *allow; /* who may connect; outlives the service */
+    const struct dfs_allow *peers; /* without a secret: who may use server commands besides the
                                         group's members; NULL: nobody. Outlives the service */
-    enum sto_native {                /* what FastDFS clients may do */
-        STO_NATIVE_ALL,
-        STO_NATIVE_READ,
-        STO_NATIVE_OFF,
+    enum sto_native {              /* what FastDFS clients may do */
+                      STO_NATIVE_ALL,
+                      STO_NATIVE_READ,
+                      STO_NATIVE_OFF,
     } native;
-    const struct dfs_allow *native_hosts; /* which of them; NULL: all that may connect. Outlives the service */
-    bool may_remove_s3;              /* FastDFS clients may change and delete files of gateways */
+    const struct dfs_allow
+        *native_hosts;  /* which of them; NULL: all that may connect. Outlives the service */
+    bool may_remove_s3; /* FastDFS clients may change and delete files of gateways */
     const struct dfs_secret *secret; /* NULL: none. Outlives the service */
     const struct dfs_tls *tls;       /* NULL: none. Outlives the service */
     bool tls_required;               /* server commands only by TLS */
     const struct dfs_tls *tls_out;   /* when other members are asked; NULL: plain */
-    struct sto_internal *internal;   /* serves gateways that have proved to be one; NULL: nobody does.
+    struct sto_internal *internal; /* serves gateways that have proved to be one; NULL: nobody does.
                                         Outlives the service */
-    struct sto_store *store;         /* outlives the service */
-    struct sto_members *members;     /* outlives the service */
-    struct sto_mirrors *mirrors;     /* outlives the service; NULL: no replication is served */
+    struct sto_store *store;       /* outlives the service */
+    struct sto_members *members;   /* outlives the service */
+    struct sto_mirrors *mirrors;   /* outlives the service; NULL: no replication is served */
     struct sto_followers *followers; /* outlives the service; NULL allowed */
     struct sto_copies *copies;       /* outlives the service; NULL: our own copy is enough */
     struct sto_repair *repair;       /* outlives the service; NULL: what is damaged stays so */
@@ -48,7 +49,7 @@ struct sto_service_options {
     unsigned net_threads;
     unsigned reader_threads, writer_threads; /* per store path */
     uint64_t stall_ms;
-    uint64_t connect_ms;             /* when a peer is asked for a file that is missing here */
+    uint64_t connect_ms; /* when a peer is asked for a file that is missing here */
 };
 
 /* Largest content in bytes that goes to a pack with these settings; more is a plain file. */

@@ -11,10 +11,10 @@ struct sto_slots {
     unsigned magic;
 #define SLOTS_MAGIC 0x51075107u
     uint64_t container, least, align;
-    pthread_mutex_t lock;        /* guards what follows */
-    uint32_t number;             /* current container; 0: none yet */
-    uint64_t used;               /* bytes of it given out */
-    struct dfs_trunk_slot *out;  /* owned; held and used ones */
+    pthread_mutex_t lock;       /* guards what follows */
+    uint32_t number;            /* current container; 0: none yet */
+    uint64_t used;              /* bytes of it given out */
+    struct dfs_trunk_slot *out; /* owned; held and used ones */
     size_t n, cap;
 };
 

@@ -18,13 +18,13 @@ struct sto_slots;
 enum { STO_SLOTS_MAX = 65536 }; /* held and used ones that are remembered */
 
 /* @container: bytes of a container; @least: smallest slot; @align: 0 none. */
-int sto_slots_new(uint64_t container, uint64_t least, uint64_t align, struct sto_slots **ret)
-    MUST_CHECK;
+int sto_slots_new(uint64_t container, uint64_t least, uint64_t align,
+                  struct sto_slots **ret) MUST_CHECK;
 void sto_slots_free(struct sto_slots **sp);
 
 /* -ENOSPC: too many are out; -EINVAL: larger than a container. */
-int sto_slots_take(struct sto_slots *s, uint8_t path, uint32_t size, struct dfs_trunk_slot *ret)
-    MUST_CHECK;
+int sto_slots_take(struct sto_slots *s, uint8_t path, uint32_t size,
+                   struct dfs_trunk_slot *ret) MUST_CHECK;
 /* After the write: @error 0 keeps it as used, else it is given back. -ENOENT: not one of ours. */
 int sto_slots_confirm(struct sto_slots *s, const struct dfs_trunk_slot *slot, int error) MUST_CHECK;
 /* -EEXIST: free already. */

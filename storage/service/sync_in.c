@@ -41,7 +41,7 @@ void sto_handle_report_id(struct dfs_req *req)
 struct incoming {
     struct sto_content c; /* first */
     int64_t ts;
-    uint64_t offset;      /* of an append or a modify */
+    uint64_t offset; /* of an append or a modify */
     char source[DFS_ID_MAX + 1];
 };
 
@@ -106,8 +106,8 @@ static int create(struct sto_content *c)
     int r;
     if (str_ends(c->op.name, STR(META_SUFFIX)))
         r = create_meta(in);
-    else if (c->op.req->head.cmd == DFS_CMD_SYNC_CREATE && size_of(&c->op, c->op.name, &size) == 0 &&
-             size == c->len)
+    else if (c->op.req->head.cmd == DFS_CMD_SYNC_CREATE &&
+             size_of(&c->op, c->op.name, &size) == 0 && size == c->len)
         r = -EEXIST;
     else if (is_packed(c->op.name))
         r = c->bytes.p ? sto_replica_slot(c->op.s->o.store, c->op.name, c->bytes) : -EINVAL;

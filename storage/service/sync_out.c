@@ -20,8 +20,8 @@ enum { PARK_LOOK_MS = 50, LAZY_MS = 5, PARK_MAX_MS = 10000 };
 
 /* A request that waits for a log to grow. */
 struct visitor {
-    struct sto_op op;    /* first */
-    uint64_t until_ms;   /* monotonic: answer then, whatever there is; 0: now */
+    struct sto_op op;  /* first */
+    uint64_t until_ms; /* monotonic: answer then, whatever there is; 0: now */
     bool (*ready)(struct visitor *v);
     void (*leave)(struct visitor *v);
     struct visitor *next; /* while parked */

@@ -27,20 +27,22 @@ static int count(const struct sto_entry *e, void *arg)
     l->state->changes++;
     l->state->bytes += (int64_t)(e->next - e->position);
     /* The content of a plain file is not in the log. */
-    if (e->op == 'C' && dfs_filename_parse(e->name, &id) == 0 && id.kind != DFS_FILE_TRUNK && id.size_known)
+    if (e->op == 'C' && dfs_filename_parse(e->name, &id) == 0 && id.kind != DFS_FILE_TRUNK &&
+        id.size_known)
         l->state->bytes += (int64_t)id.size;
     if (l->oldest_s == 0)
         l->oldest_s = e->time_s;
     return 0;
 }
 
-static int look_at_path(struct sto_op *op, unsigned path, const struct sto_follower_at *at, struct lack *l)
+static int look_at_path(struct sto_op *op, unsigned path, const struct sto_follower_at *at,
+                        struct lack *l)
 {
     struct sto_scan end;
     if (at->position >= sto_store_end(op->s->o.store, path))
         return 0;
-    int r = sto_scan(op->s->o.store, path, at->position, STO_SCAN_NO_DESC | STO_SCAN_CHANGES, SCAN_RECORDS,
-                     count, l, &end);
+    int r = sto_scan(op->s->o.store, path, at->position, STO_SCAN_NO_DESC | STO_SCAN_CHANGES,
+                     SCAN_RECORDS, count, l, &end);
     if (r == 0 && !end.at_end)
         l->state->more = 1;
     return r;

@@ -8,11 +8,11 @@ struct upload {
     struct sto_content c; /* first */
     uint8_t flags;        /* STO_APPENDER */
     char ext[STO_EXT_MAX + 1];
-    size_t master_n;      /* bytes of the master's name behind the head; 0: no slave */
+    size_t master_n; /* bytes of the master's name behind the head; 0: no slave */
     char prefix[DFS_PREFIX_MAX + 1];
     char name[STO_NAME_MAX + 1];
     char content[STO_NAME_MAX + 1]; /* of a slave that is a link: what it links to */
-    struct sto_batch batch; /* of a small file that goes to a pack */
+    struct sto_batch batch;         /* of a small file that goes to a pack */
     struct sto_put put;
 };
 

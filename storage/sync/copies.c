@@ -18,9 +18,9 @@ struct sto_copies {
     bool started;
     atomic_bool stop;
     _Atomic uint64_t timeout_ms;
-    atomic_uint waiting;                  /* length of the list */
-    uint64_t asked_ms;                    /* who tends: monotonic, when stuck() was last called */
-    pthread_mutex_t lock;                 /* guards the list */
+    atomic_uint waiting;                   /* length of the list */
+    uint64_t asked_ms;                     /* who tends: monotonic, when stuck() was last called */
+    pthread_mutex_t lock;                  /* guards the list */
     struct sto_copies_wait *first, **last; /* in the order they came */
 };
 
@@ -42,7 +42,8 @@ static unsigned needed(const struct sto_copies *c, unsigned others)
     return c->o.min ? c->o.min : MIN(others + 1, (unsigned)AUTO_COPIES);
 }
 
-static bool enough(const struct sto_copies *c, const struct standing *s, uint64_t position, unsigned asked)
+static bool enough(const struct sto_copies *c, const struct standing *s, uint64_t position,
+                   unsigned asked)
 {
     unsigned have = 1;
     for (unsigned i = 0; i < s->n; i++)
@@ -51,7 +52,8 @@ static bool enough(const struct sto_copies *c, const struct standing *s, uint64_
 }
 
 /* When the time of @w is over: counted from the last step of a member that lacks it. */
-static uint64_t deadline(struct sto_copies *c, const struct standing *s, const struct sto_copies_wait *w)
+static uint64_t deadline(struct sto_copies *c, const struct standing *s,
+                         const struct sto_copies_wait *w)
 {
     uint64_t timeout = atomic_load(&c->timeout_ms), from = w->since_ms;
     for (unsigned i = 0; i < s->n; i++)
@@ -126,7 +128,8 @@ void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w)
     w->position = sto_store_end(c->o.store, w->path);
     w->since_ms = dfs_mono_ms();
     w->next = NULL;
-    unsigned path = w->path, asked = w->copies; /* w may be gone the moment the lock is given back */
+    unsigned path = w->path,
+             asked = w->copies; /* w may be gone the moment the lock is given back */
     uint64_t position = w->position;
     pthread_mutex_lock(&c->lock);
     *c->last = w;
@@ -204,7 +207,8 @@ int sto_copies_ready(struct sto_copies *c, unsigned asked)
 /* How long until somebody's time may be over; *stuck: somebody has waited for a while already. */
 static uint64_t next_look(struct sto_copies *c, bool *stuck)
 {
-    uint64_t now = dfs_mono_ms(), ms = MIN((uint64_t)LOOK_MS, MAX(atomic_load(&c->timeout_ms) / 4, UINT64_C(1)));
+    uint64_t now = dfs_mono_ms(),
+             ms = MIN((uint64_t)LOOK_MS, MAX(atomic_load(&c->timeout_ms) / 4, UINT64_C(1)));
     pthread_mutex_lock(&c->lock);
     for (const struct sto_copies_wait *w = c->first; w; w = w->next) {
         *stuck = *stuck || now - w->since_ms >= STUCK_MS;

@@ -25,21 +25,21 @@ struct sto_copies;
 enum { STO_COPIES_MOST = 30 };
 
 struct sto_copies_options {
-    struct sto_store *store;         /* all of these outlive the copies */
+    struct sto_store *store; /* all of these outlive the copies */
     struct sto_members *members;
     struct sto_followers *followers;
-    unsigned min;                    /* 0: auto */
-    uint64_t timeout_ms;             /* a write waits no longer, unless a member that lacks it gets on
+    unsigned min;             /* 0: auto */
+    uint64_t timeout_ms;      /* a write waits no longer, unless a member that lacks it gets on
                                         (a large file is on its way): then STO_COPIES_MOST times that */
-    void (*stuck)(void *arg);        /* a write waits for a member that may be dead: find out. May block.
+    void (*stuck)(void *arg); /* a write waits for a member that may be dead: find out. May block.
                                         At most once a second. NULL: nobody finds out */
     void *arg;
 };
 
 /* A write that waits. The caller's memory until done() is called. */
 struct sto_copies_wait {
-    unsigned path;                   /* set by the caller, */
-    unsigned copies;                 /* as this: servers that must have it, if that is more than usual. Strict */
+    unsigned path;   /* set by the caller, */
+    unsigned copies; /* as this: servers that must have it, if that is more than usual. Strict */
     /*
      * Once, with 0; or -EAGAIN: it is on our disk, but the copies did not come in time. On any thread,
      * also within sto_copies_begin(); be quick.

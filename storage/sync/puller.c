@@ -25,9 +25,9 @@ struct sto_puller {
     struct dfs_peer *logs;  /* 190, 191 */
     struct dfs_peer *files; /* 14, 15: in the middle of a piece */
     struct buf piece, rsp;
-    uint8_t *copy;          /* COPY_BYTES */
+    uint8_t *copy;                  /* COPY_BYTES */
     const struct sto_log_info *log; /* being applied */
-    bool first_time;        /* our copy of it began at its beginning in this connection's life */
+    bool first_time; /* our copy of it began at its beginning in this connection's life */
 };
 
 void sto_puller_close(struct sto_puller **pp)
@@ -178,10 +178,12 @@ static bool have_meta(struct sto_puller *p, struct str name)
     return sto_meta_get(p->o.store, name, &p->rsp) == 0;
 }
 
-typedef int name_fn(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size, int64_t time_s);
+typedef int name_fn(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
+                    int64_t time_s);
 
 /* flags: whose it is, STO_NATIVE or 0 */
-static int fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s, name_fn *as)
+static int fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s,
+                          name_fn *as)
 {
     struct dfs_logical at;
     struct dfs_fileid id;
@@ -253,7 +255,8 @@ int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, i
 }
 
 /* Bytes [offset, offset + size) as the peer has them now, fewer when it has fewer. */
-static int copy_range(struct sto_puller *p, struct str name, uint64_t offset, uint64_t size, int64_t time_s)
+static int copy_range(struct sto_puller *p, struct str name, uint64_t offset, uint64_t size,
+                      int64_t time_s)
 {
     uint64_t len = 0;
     int r = ask_content(p, name, offset, size, &len);
@@ -364,14 +367,15 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
         return 0; /* a note: kept with the piece */
     if (str_ends(e->name, STR("-m")))
         return sto_puller_meta(p, str_head(e->name, e->name.n - 2));
-    bool packed =
-        dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
+    bool packed = dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
     switch (e->op) {
     case 'C':
         if (!packed)
             return need_whole(p, e->name, e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0, e->time_s);
         /* Its metadata's own entry may have been swept away before we came; or have come already, from a newer log. */
-        return p->first_time && e->kind == DFS_SCAN_NATIVE && !have_meta(p, e->name) ? sto_puller_meta(p, e->name) : 0;
+        return p->first_time && e->kind == DFS_SCAN_NATIVE && !have_meta(p, e->name)
+                   ? sto_puller_meta(p, e->name)
+                   : 0;
     case 'D':
         return delete_file(p, e->name);
     case 'A':
@@ -412,8 +416,8 @@ static void add_own_id(const struct sto_puller *p, struct buf *body)
     buf_add(body, id, sizeof(id));
 }
 
-static int call_and_wait(struct sto_puller *p, uint8_t cmd, const struct buf *body, uint32_t wait_ms,
-                         struct buf *rsp)
+static int call_and_wait(struct sto_puller *p, uint8_t cmd, const struct buf *body,
+                         uint32_t wait_ms, struct buf *rsp)
 {
     struct str part = buf_str(body);
     p->line->timeout(p->logs, p->o.net.timeout_ms + wait_ms + EXTRA_WAIT_MS);
@@ -442,8 +446,8 @@ static int pull(struct sto_puller *p, unsigned path, const struct sto_log_info *
     return rd.bad || range->next < position ? -EPROTO : 0;
 }
 
-int sto_puller_record(struct sto_puller *p, unsigned path, const struct sto_log_info *log, uint64_t position,
-                      struct str *ret)
+int sto_puller_record(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
+                      uint64_t position, struct str *ret)
 {
     struct sto_range range = {.n = 0};
     int64_t time_s;
@@ -451,7 +455,8 @@ int sto_puller_record(struct sto_puller *p, unsigned path, const struct sto_log_
     if (r < 0)
         return r;
     *ret = str_from(buf_str(&p->piece), PULL_HEAD);
-    bool there = range.n > 0 && range.number == (uint32_t)(position >> 32) && range.offset == (uint32_t)position;
+    bool there = range.n > 0 && range.number == (uint32_t)(position >> 32) &&
+                 range.offset == (uint32_t)position;
     return there ? 0 : -ENOENT;
 }
 
@@ -491,7 +496,8 @@ int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_in
     return 0;
 }
 
-int sto_puller_wait(struct sto_puller *p, struct sto_log_info *logs, unsigned count, uint32_t wait_ms)
+int sto_puller_wait(struct sto_puller *p, struct sto_log_info *logs, unsigned count,
+                    uint32_t wait_ms)
 {
     AUTO(buf_free) struct buf body = BUF(WAIT_MAX);
     count = MIN(count, (unsigned)UINT8_MAX);

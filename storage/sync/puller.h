@@ -24,7 +24,7 @@ struct sto_puller_options {
     const char *own_id; /* empty: the peer does not take us for a follower */
     struct dfs_addr addr;
     struct dfs_peer_opts net;
-    const struct sto_line *line;     /* NULL: sto_line_tcp */
+    const struct sto_line *line; /* NULL: sto_line_tcp */
     /* An entry of that log made at @time_s has been applied; may be NULL. */
     void (*applied)(void *arg, const struct sto_log_info *log, int64_t time_s);
     void *arg;
@@ -55,20 +55,22 @@ int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_in
  * Until one of the peer's own logs, @logs[i] of store path i, goes on behind what we have of it, or @wait_ms
  * are over. logs[i].end is where it ends then.
  */
-int sto_puller_wait(struct sto_puller *p, struct sto_log_info *logs, unsigned count, uint32_t wait_ms)
-    MUST_CHECK;
+int sto_puller_wait(struct sto_puller *p, struct sto_log_info *logs, unsigned count,
+                    uint32_t wait_ms) MUST_CHECK;
 
 /* ---- single things of the peer ---- */
 
 /* Size and time of a file as they are there now. -ENOENT. */
-int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, int64_t *ret_mtime_s) MUST_CHECK;
+int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size,
+                    int64_t *ret_mtime_s) MUST_CHECK;
 /* The whole file to the empty file @f, not synced. */
-int sto_puller_file(struct sto_puller *p, struct str name, struct sto_file *f, uint64_t *ret_size) MUST_CHECK;
+int sto_puller_file(struct sto_puller *p, struct str name, struct sto_file *f,
+                    uint64_t *ret_size) MUST_CHECK;
 /* Make the metadata of @name here what they are there. */
 int sto_puller_meta(struct sto_puller *p, struct str name) MUST_CHECK;
 /* What lies at @position of a log there, or behind it; @ret is a view, until the next call. -ENOENT: nothing at it. */
-int sto_puller_record(struct sto_puller *p, unsigned path, const struct sto_log_info *log, uint64_t position,
-                      struct str *ret) MUST_CHECK;
+int sto_puller_record(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
+                      uint64_t position, struct str *ret) MUST_CHECK;
 
 /* Any thread: makes a blocked call of the owner fail soon. */
 void sto_puller_cut(struct sto_puller *p);

@@ -52,7 +52,7 @@ struct sto_repair {
     pthread_cond_t wake;  /* monotonic clock */
     bool stop;
     struct job *jobs;          /* owned */
-    struct job *now;     /* at work, and not among the jobs */
+    struct job *now;           /* at work, and not among the jobs */
     struct sto_puller *puller; /* the thread's, while it asks */
     size_t count;              /* now included */
     struct sto_repair_counts counts;

@@ -19,12 +19,12 @@ struct adoption {
     struct sto_store *s;
     struct sto_path *p;
     unsigned path;
-    size_t n;                /* records waiting */
+    size_t n; /* records waiting */
     struct sto_log_rec recs[BATCH];
     char names[BATCH][STO_NAME_MAX + 3]; /* "-m" included */
     char targets[BATCH][STO_NAME_MAX + 1];
     struct sto_adopted found;
-    bool begun;              /* there was something */
+    bool begun; /* there was something */
 };
 
 static bool exists(const struct sto_dir *d, const char *path)
@@ -161,8 +161,9 @@ static int keep_found(struct adoption *a)
 {
     char text[DONE_MAX];
     const struct sto_adopted *f = &a->found;
-    int n = snprintf(text, sizeof(text), "files=%" PRIu64 "\ncontainers=%" PRIu64 "\nskipped=%" PRIu64 "\n",
-                     f->files, f->containers, f->skipped);
+    int n = snprintf(text, sizeof(text),
+                     "files=%" PRIu64 "\ncontainers=%" PRIu64 "\nskipped=%" PRIu64 "\n", f->files,
+                     f->containers, f->skipped);
     return a->begun ? sto_dir_put_file(&a->p->dir, DONE, str_of(text, (size_t)n)) : 0;
 }
 
@@ -210,7 +211,8 @@ int sto_adopt(struct sto_store *s, unsigned path)
     if (r == 0 && p->dir.io->unlinkat(p->dir.root, NOTE, 0) < 0)
         r = -errno;
     if (a->begun || r < 0)
-        dfs_log(r < 0 ? LOG_ERROR : LOG_INFO, "store.adopted", KV_U64("path", path), KV_U64("files", a->found.files),
-                KV_U64("containers", a->found.containers), KV_U64("skipped", a->found.skipped), KV_ERR(r));
+        dfs_log(r < 0 ? LOG_ERROR : LOG_INFO, "store.adopted", KV_U64("path", path),
+                KV_U64("files", a->found.files), KV_U64("containers", a->found.containers),
+                KV_U64("skipped", a->found.skipped), KV_ERR(r));
     return r;
 }

@@ -59,7 +59,8 @@ static int settle_edit(struct sto_log *log, struct str name)
     if (dfs_logical_parse(name, &at) < 0)
         return -EINVAL;
     dfs_logical_path(&at, "", path);
-    AUTO(dfs_close_fd) int fd = log->dir->io->openat(log->dir->root, path, O_RDONLY | O_NOFOLLOW, 0);
+    AUTO(dfs_close_fd)
+    int fd = log->dir->io->openat(log->dir->root, path, O_RDONLY | O_NOFOLLOW, 0);
     if (fd < 0)
         return errno == ELOOP || errno == ENOTDIR ? -ENOENT : -errno;
     return log->o.relaxed || log->dir->io->fdatasync(fd) == 0 ? 0 : -errno;
@@ -78,7 +79,8 @@ static int apply_change(struct sto_log *log, uint8_t op, const struct sto_body *
 {
     if (op == 'R')
         return apply_rename(log, body->name, body->extra);
-    return op == 'A' || op == 'M' || op == 'T' ? settle_edit(log, body->name) : settle_name(log, body->name);
+    return op == 'A' || op == 'M' || op == 'T' ? settle_edit(log, body->name)
+                                               : settle_name(log, body->name);
 }
 
 int sto_log_apply(struct sto_log *log, uint8_t kind, uint8_t op, const struct sto_body *body)

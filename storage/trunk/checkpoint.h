@@ -19,12 +19,12 @@
 #include "storage/trunk/log.h"
 
 #define STO_CHECKPOINT_FILE "data/.log_checkpoint"
-#define STO_LOGID_FILE "data/.log_id"
+#define STO_LOGID_FILE      "data/.log_id"
 
 struct sto_checkpoint {
     uint8_t log_id[STO_LOG_ID];
     uint64_t replay, next_seq;
-    struct sto_seg *segs;    /* number, end and dead are kept; sorted by number */
+    struct sto_seg *segs; /* number, end and dead are kept; sorted by number */
     size_t count;
 };
 

@@ -14,12 +14,14 @@
 
 enum {
     QUEUE_BYTES_MAX = 64 * 1024 * 1024,
-    COMMIT_BYTES_MAX = 8 * 1024 * 1024, /* one group commit: bounds the latency of the first in it */
+    COMMIT_BYTES_MAX =
+        8 * 1024 * 1024, /* one group commit: bounds the latency of the first in it */
     STAGE = 512 * 1024,
     IOVS = 1024,
-    COPY_BELOW = 2048,        /* smaller pieces are copied to the stage, larger ones written in place */
-    HEADROOM = 256 * 1024,    /* end of a pack kept for deletes and notes when no next pack is in sight */
-    LEAST_PACK = 64 * 1024,   /* for deletes on a full disk */
+    COPY_BELOW = 2048, /* smaller pieces are copied to the stage, larger ones written in place */
+    HEADROOM =
+        256 * 1024, /* end of a pack kept for deletes and notes when no next pack is in sight */
+    LEAST_PACK = 64 * 1024, /* for deletes on a full disk */
     INSTALL_TRIES = 16,
 };
 
@@ -31,8 +33,8 @@ struct build {
     struct sto_log_req *list;
     int iov_n;
     size_t stage_n;
-    uint32_t write_at;        /* where iov[0] goes */
-    uint32_t off;             /* behind what has been placed */
+    uint32_t write_at; /* where iov[0] goes */
+    uint32_t off;      /* behind what has been placed */
     uint64_t batch_seq;
     struct sto_hold *held, **held_tail; /* placed, not yet synced, held records in order */
 };
@@ -89,7 +91,8 @@ static void abandon_pack(struct build *b, int err)
             KV_U64("path", log->o.path_index));
     for (struct sto_log_req *q = b->list; q; q = q->next)
         for (size_t i = 0; i < q->count; i++)
-            if (q->recs[i].result == 0 && q->recs[i].position >= STO_POS(log->cur.number, log->cur.end))
+            if (q->recs[i].result == 0 &&
+                q->recs[i].position >= STO_POS(log->cur.number, log->cur.end))
                 q->recs[i].result = err;
     /*
      * No record begins here any more for a process that comes after us: it would find this commit whole in
@@ -163,7 +166,8 @@ static int take_spare(struct sto_log *log, uint64_t need, struct sto_tmp *t, uin
 }
 
 /* A fresh pack file for at least @need bytes. The reserve is for urgent records only. */
-static int fresh_pack(struct sto_log *log, uint64_t need, bool urgent, struct sto_tmp *t, uint32_t *size)
+static int fresh_pack(struct sto_log *log, uint64_t need, bool urgent, struct sto_tmp *t,
+                      uint32_t *size)
 {
     uint64_t want = MAX(need, (uint64_t)sto_log_pack_size(log));
     uint64_t least = MAX(need, urgent ? (uint64_t)LEAST_PACK : want / 16);
@@ -231,11 +235,10 @@ static int begin_pack(struct build *b, uint64_t total, bool urgent)
         sto_tmp_drop(log->dir, &t);
         return r;
     }
-    set_cur(log, &(struct sto_cur){.fd = t.fd,
-                                   .number = h.number,
-                                   .size = size,
-                                   .salt = h.salt,
-                                   .end = STO_PACK_HEAD});
+    set_cur(
+        log,
+        &(struct sto_cur){
+            .fd = t.fd, .number = h.number, .size = size, .salt = h.salt, .end = STO_PACK_HEAD});
     b->off = b->write_at = STO_PACK_HEAD;
     sto_log_maint_ask(log); /* a new spare, a checkpoint, the old pack's tail */
     return 0;
@@ -252,11 +255,13 @@ static bool fits(const struct build *b, uint64_t total, bool urgent)
 }
 
 /* The name and the slot of a packed file whose record begins at b->off. */
-static void name_object(struct build *b, struct sto_log_rec *rec, const struct sto_rec *r, uint8_t *slot)
+static void name_object(struct build *b, struct sto_log_rec *rec, const struct sto_rec *r,
+                        uint8_t *slot)
 {
     struct sto_log *log = b->log;
     uint64_t random[2] = {0};
-    (void)!log->dir->io->getrandom(random, sizeof(random), GRND_NONBLOCK); /* unique within a second, not a secret */
+    (void)!log->dir->io->getrandom(random, sizeof(random),
+                                   GRND_NONBLOCK); /* unique within a second, not a secret */
     struct dfs_fileid_parts p = {
         .path_index = log->o.path_index,
         .high = log->high,
@@ -279,7 +284,8 @@ static void name_object(struct build *b, struct sto_log_rec *rec, const struct s
 
 static int check_lengths(const struct sto_log_rec *rec)
 {
-    if (rec->name.n > STO_REC_NAME_MAX || rec->extra.n > STO_REC_EXTRA_MAX || rec->desc.n > DFS_DESC_MAX)
+    if (rec->name.n > STO_REC_NAME_MAX || rec->extra.n > STO_REC_EXTRA_MAX ||
+        rec->desc.n > DFS_DESC_MAX)
         return -EINVAL;
     return rec->data.n > 0 && rec->kind != STO_REC_OBJECT ? -EINVAL : 0;
 }

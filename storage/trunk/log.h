@@ -39,14 +39,14 @@ struct sto_hold {
 struct sto_log_rec {
     uint8_t kind, flags, op; /* as in struct sto_rec */
     bool held;
-    bool urgent;             /* may use what is kept for deletes when the disk is full */
-    char ext[7];             /* OBJECT: extension of the name to be made */
-    struct str name;         /* views; OBJECT: absent, made on append */
+    bool urgent;     /* may use what is kept for deletes when the disk is full */
+    char ext[7];     /* OBJECT: extension of the name to be made */
+    struct str name; /* views; OBJECT: absent, made on append */
     struct str extra, desc, data;
-    uint32_t time_s;         /* 0: now */
-    int result;              /* out: 0 or negative errno */
-    uint64_t position;       /* out */
-    char made[64];           /* out, OBJECT: the logical name, NUL terminated */
+    uint32_t time_s;   /* 0: now */
+    int result;        /* out: 0 or negative errno */
+    uint64_t position; /* out */
+    char made[64];     /* out, OBJECT: the logical name, NUL terminated */
     struct sto_hold hold;
 };
 
@@ -65,58 +65,60 @@ struct sto_log_req {
 /* A pack of the log as memory knows it. Guarded by sto_log.lock. */
 struct sto_seg {
     uint32_t number;
-    uint32_t end;            /* valid bytes */
-    uint32_t dead;           /* bytes of dead records not yet punched; a hint */
-    bool dirty;              /* changed in place since the last checkpoint */
-    bool trim;               /* may have preallocated bytes behind end */
+    uint32_t end;  /* valid bytes */
+    uint32_t dead; /* bytes of dead records not yet punched; a hint */
+    bool dirty;    /* changed in place since the last checkpoint */
+    bool trim;     /* may have preallocated bytes behind end */
 };
 
 /* The pack being appended to. Owner: the leader of the moment. */
 struct sto_cur {
-    int fd;                  /* -1: none, the next append begins a pack */
+    int fd; /* -1: none, the next append begins a pack */
     uint32_t number, size, salt;
-    uint32_t end;            /* synced bytes */
+    uint32_t end; /* synced bytes */
 };
 
 struct sto_log_options {
     unsigned path_index;
     unsigned subdirs;
-    uint8_t source[4];       /* source field of names */
+    uint8_t source[4]; /* source field of names */
     uint32_t segment_size;
-    uint64_t reserve;        /* bytes */
+    uint64_t reserve; /* bytes */
     bool relaxed;
     struct sto_growth *growth; /* told when readers may see more; NULL: nobody. Outlives the log */
 };
 
 struct sto_log {
     struct sto_log_options o;
-    struct sto_dir *dir;     /* outlives the log */
+    struct sto_dir *dir; /* outlives the log */
     uint8_t id[STO_LOG_ID];
-    uint8_t high, low;       /* directory of the packs */
+    uint8_t high, low; /* directory of the packs */
 
-    pthread_mutex_t lock;    /* guards all below, save cur (see there) */
+    pthread_mutex_t lock;             /* guards all below, save cur (see there) */
     struct sto_log_req *head, **tail; /* the queue */
     size_t queued_bytes;
     bool leading, stopping;
     struct sto_cur cur;
-    uint64_t next_seq;       /* owner: leader */
-    uint64_t synced_seq;     /* next_seq as of the last sync */
-    uint64_t end;            /* position behind the last synced record */
-    struct sto_hold holds;   /* ring, ordered by position */
-    struct sto_seg *segs;    /* sorted by number; the current pack is the last */
+    uint64_t next_seq;     /* owner: leader */
+    uint64_t synced_seq;   /* next_seq as of the last sync */
+    uint64_t end;          /* position behind the last synced record */
+    struct sto_hold holds; /* ring, ordered by position */
+    struct sto_seg *segs;  /* sorted by number; the current pack is the last */
     size_t seg_count, seg_cap;
-    struct sto_tmp spare;    /* prepared next pack; fd -1: none */
+    struct sto_tmp spare; /* prepared next pack; fd -1: none */
     uint32_t spare_size;
-    uint64_t checkpoint;     /* replay starts here */
-    uint64_t *deleted;       /* sto_log_note_deleted(): by hash of the name, position of the last DELETE */
-    uint64_t retain;         /* sto_retain() */
-    uint64_t *dirty_dirs;    /* bit per data/HH/HH with unsynced unlinks */
-    uint64_t marks_lost;     /* counts sto_log_lose_marks() */
-    uint64_t marks_redone;   /* its value when the marks were last redone; owner: upkeep */
-    bool failed;             /* last commit failed */
-    bool tight;              /* space is short: deletes wake the sweep */
-    bool seal;               /* the next commit shall begin a new pack */
-    pthread_mutex_t upkeep;  /* one checkpoint or sweep at a time; taken before lock, held over I/O */
+    uint64_t checkpoint; /* replay starts here */
+    uint64_t
+        *deleted;    /* sto_log_note_deleted(): by hash of the name, position of the last DELETE */
+    uint64_t retain; /* sto_retain() */
+    uint64_t *dirty_dirs;  /* bit per data/HH/HH with unsynced unlinks */
+    uint64_t marks_lost;   /* counts sto_log_lose_marks() */
+    uint64_t marks_redone; /* its value when the marks were last redone; owner: upkeep */
+    bool failed;           /* last commit failed */
+    bool tight;            /* space is short: deletes wake the sweep */
+    bool seal;             /* the next commit shall begin a new pack */
+    pthread_mutex_t
+        upkeep; /* one checkpoint or sweep at a time; taken before lock, held over I/O */
 
     pthread_cond_t async_wake, maint_wake;
     bool async_running, maint_running, maint_asked;
@@ -129,7 +131,8 @@ struct sto_log {
 
 /* ---- life (log_recover.c) ---- */
 /* Recover and make ready. @d outlives the log. */
-int sto_log_open(struct sto_log *log, struct sto_dir *d, const struct sto_log_options *o) MUST_CHECK;
+int sto_log_open(struct sto_log *log, struct sto_dir *d,
+                 const struct sto_log_options *o) MUST_CHECK;
 /*
  * Do what a held DELETE or CHANGE record says to the files (apply.c). Both the writer after the sync and
  * the recovery call it; doing it twice is the same as once. What is found done already is noted for the
@@ -137,14 +140,15 @@ int sto_log_open(struct sto_log *log, struct sto_dir *d, const struct sto_log_op
  * 0; -ENOENT: there is no such file; other negative errno.
  */
 struct sto_body;
-int sto_log_apply(struct sto_log *log, uint8_t kind, uint8_t op, const struct sto_body *body) MUST_CHECK;
+int sto_log_apply(struct sto_log *log, uint8_t kind, uint8_t op,
+                  const struct sto_body *body) MUST_CHECK;
 
 /* ---- reading (scan.c) ---- */
 struct sto_entry;
 struct sto_scan;
 int sto_log_scan(struct sto_log *log, uint64_t position, unsigned flags, size_t max_records,
-                 int (*fn)(const struct sto_entry *e, void *arg), void *arg, struct sto_scan *ret)
-    MUST_CHECK;
+                 int (*fn)(const struct sto_entry *e, void *arg), void *arg,
+                 struct sto_scan *ret) MUST_CHECK;
 void sto_log_close(struct sto_log *log); /* stops threads, writes a checkpoint when it can */
 
 /* ---- appending (log.c) ---- */
@@ -157,7 +161,8 @@ uint64_t sto_log_stable(struct sto_log *log); /* readers may go up to here */
 uint64_t sto_log_end(struct sto_log *log);    /* behind the last synced record */
 
 /* ---- packs by number (log_segs.c); all take the lock themselves ---- */
-bool sto_log_seg_at(struct sto_log *log, uint32_t number, struct sto_seg *ret); /* that or the next */
+bool sto_log_seg_at(struct sto_log *log, uint32_t number,
+                    struct sto_seg *ret); /* that or the next */
 /* Note that @dead bytes of pack @number died and that the file was changed in place. */
 void sto_log_note_dead(struct sto_log *log, uint32_t number, uint32_t dead);
 void sto_log_note_unlink(struct sto_log *log, unsigned high, unsigned low);
@@ -192,7 +197,7 @@ int sto_log_redo(struct sto_log *log, uint64_t from, uint64_t until) MUST_CHECK;
 /* ---- maintenance (maintain.c) ---- */
 int sto_log_maint_start(struct sto_log *log) MUST_CHECK;
 void sto_log_maint_stop(struct sto_log *log);
-void sto_log_maint_ask(struct sto_log *log); /* there may be something to do */
+void sto_log_maint_ask(struct sto_log *log);  /* there may be something to do */
 void sto_log_maint_once(struct sto_log *log); /* what the thread does when it wakes */
 int sto_log_checkpoint(struct sto_log *log) MUST_CHECK;
 int sto_log_sweep(struct sto_log *log, uint32_t number) MUST_CHECK;

@@ -24,7 +24,7 @@ enum {
     TICK_MS = 2000,
     BLOCK = 4096,
     PACK_LEAST = 1024 * 1024,
-    PACKS_A_DISK = 64,               /* small disks get small packs */
+    PACKS_A_DISK = 64, /* small disks get small packs */
     CHECKPOINT_BYTES = 64 * 1024 * 1024,
     SWEEP_LEAST = 64 * 1024,
 };
@@ -40,7 +40,8 @@ uint32_t sto_log_pack_size(const struct sto_log *log)
 
 /* ---- checkpoint ---- */
 
-static int sync_dirty(struct sto_log *log, const struct sto_seg *segs, size_t n, const uint64_t *dirs)
+static int sync_dirty(struct sto_log *log, const struct sto_seg *segs, size_t n,
+                      const uint64_t *dirs)
 {
     for (size_t i = 0; i < n; i++) {
         if (!segs[i].dirty)
@@ -75,7 +76,8 @@ static int take_snapshot(struct sto_log *log, struct snapshot *s)
     if (!s->dirs)
         return -ENOMEM;
     pthread_mutex_lock(&log->lock);
-    s->c.segs = dfs_memdup(log->segs ? (void *)log->segs : (void *)"", log->seg_count * sizeof(*log->segs));
+    s->c.segs =
+        dfs_memdup(log->segs ? (void *)log->segs : (void *)"", log->seg_count * sizeof(*log->segs));
     if (s->c.segs) {
         s->c.count = log->seg_count;
         bool held = log->holds.next != &log->holds;
@@ -129,7 +131,8 @@ static int checkpoint(struct sto_log *log)
         if (r < 0)
             sto_log_lose_marks(log);
     }
-    if (r == 0) { /* meanwhile a writer may have been told of an error that our descriptors came too late for */
+    if (r ==
+        0) { /* meanwhile a writer may have been told of an error that our descriptors came too late for */
         pthread_mutex_lock(&log->lock);
         r = log->marks_lost != s.lost ? -EIO : 0;
         pthread_mutex_unlock(&log->lock);
@@ -161,18 +164,18 @@ struct run {
     uint32_t from, to;
     uint64_t first_seq, last_seq;
     unsigned records;
-    bool only_skip;          /* one SKIP, swept before */
+    bool only_skip; /* one SKIP, swept before */
 };
 
 struct sweep {
     struct sto_log *log;
     int fd;
     uint32_t number, salt;
-    uint64_t forget;         /* DELETE and CHANGE records before this are of no more use */
+    uint64_t forget; /* DELETE and CHANGE records before this are of no more use */
     struct run run;
     struct run *runs;
     size_t count, cap;
-    uint32_t live, dead;     /* bytes */
+    uint32_t live, dead; /* bytes */
 };
 
 bool sto_log_exists(struct sto_log *log, struct str name)
@@ -201,7 +204,8 @@ static int is_dead(struct sweep *s, struct sto_walk *w, const struct sto_rec *re
             return 0;
         return r < 0 ? r : !sto_log_exists(s->log, body.name);
     }
-    return (rec->kind == STO_REC_DELETE || rec->kind == STO_REC_CHANGE) && rec->position < s->forget;
+    return (rec->kind == STO_REC_DELETE || rec->kind == STO_REC_CHANGE) &&
+           rec->position < s->forget;
 }
 
 static int end_run(struct sweep *s)
@@ -368,7 +372,8 @@ static void make_spare(struct sto_log *log)
     pthread_mutex_unlock(&log->lock);
     struct sto_space space;
     uint32_t size = sto_log_pack_size(log);
-    if (!want || sto_dir_space(log->dir, &space) < 0 || space.free < log->o.reserve + 2 * (uint64_t)size)
+    if (!want || sto_dir_space(log->dir, &space) < 0 ||
+        space.free < log->o.reserve + 2 * (uint64_t)size)
         return;
     struct sto_tmp t;
     if (sto_pack_prepare(log->dir, size, size, !log->o.relaxed, &t, &size) < 0)
@@ -461,7 +466,8 @@ void sto_log_maint_once(struct sto_log *log)
     if (checkpoint_due(log)) {
         int r = sto_log_checkpoint(log);
         if (r < 0)
-            dfs_log(LOG_WARN, "store.checkpoint_failed", KV_U64("path", log->o.path_index), KV_ERR(r));
+            dfs_log(LOG_WARN, "store.checkpoint_failed", KV_U64("path", log->o.path_index),
+                    KV_ERR(r));
     }
     sweep_packs(log, low);
 }

@@ -129,8 +129,8 @@ static int load_path(struct sto_path *p, struct mirrors_of_path *mp)
 
 int sto_mirrors_open(struct sto_store *s, const char *own_id, struct sto_mirrors **ret)
 {
-    AUTO(sto_mirrors_close) struct sto_mirrors *m =
-        dfs_zalloc(sizeof(*m) + s->path_count * sizeof(m->paths[0]));
+    AUTO(sto_mirrors_close)
+    struct sto_mirrors *m = dfs_zalloc(sizeof(*m) + s->path_count * sizeof(m->paths[0]));
     if (!m)
         return -ENOMEM;
     m->magic = MIRRORS_MAGIC;
@@ -207,7 +207,8 @@ int sto_mirrors_find(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_
     return found ? 0 : -ENOENT;
 }
 
-int sto_mirrors_at(struct sto_mirrors *m, unsigned path, uint8_t high, uint8_t low, struct sto_log_info *ret)
+int sto_mirrors_at(struct sto_mirrors *m, unsigned path, uint8_t high, uint8_t low,
+                   struct sto_log_info *ret)
 {
     CHECK_OBJ(m, MIRRORS_MAGIC);
     *ret = own_log(m, path);
@@ -242,9 +243,11 @@ int sto_mirrors_add(struct sto_mirrors *m, unsigned path, const struct sto_log_i
 }
 
 /* One half of the mark's file: @round says which. */
-static void make_half(const struct sto_log_info *info, uint64_t position, uint64_t round, char *half)
+static void make_half(const struct sto_log_info *info, uint64_t position, uint64_t round,
+                      char *half)
 {
-    int n = snprintf(half, HALF, "origin=%s\nhigh=%u\nlow=%u\nposition=%" PRIu64 "\nround=%" PRIu64 "\n",
+    int n = snprintf(half, HALF,
+                     "origin=%s\nhigh=%u\nlow=%u\nposition=%" PRIu64 "\nround=%" PRIu64 "\n",
                      info->origin, info->high, info->low, position, round);
     ASSERT(n > 0 && n < HALF - 32);
     uint32_t sum = sto_crc32(0, half, (size_t)n);
@@ -260,8 +263,8 @@ static int write_mark(struct sto_dir *d, const struct sto_log_info *info, uint64
     record_path(info->id, file);
     memset(both, '\n', sizeof(both));
     make_half(info, position, round, half);
-    AUTO(dfs_close_fd) int fd =
-        round == 1 ? -1 : d->io->openat(d->root, file, O_WRONLY | O_CLOEXEC, 0);
+    AUTO(dfs_close_fd)
+    int fd = round == 1 ? -1 : d->io->openat(d->root, file, O_WRONLY | O_CLOEXEC, 0);
     if (fd < 0) /* the first time, in place of what an earlier build wrote */
         return sto_dir_put_file(d, file, str_of(both, sizeof(both)));
     int r = sto_write_all(d->io, fd, half, HALF, half - both);

@@ -27,17 +27,17 @@ struct sto_mirrors;
 
 enum {
     STO_LOG_ID_LEN = 16,
-    STO_LOGS_MAX = 256,             /* of one store path */
-    STO_RANGE_BYTES = 1024 * 1024,  /* a range is no longer, unless one record is */
+    STO_LOGS_MAX = 256,            /* of one store path */
+    STO_RANGE_BYTES = 1024 * 1024, /* a range is no longer, unless one record is */
     STO_RANGE_MAX = 24 * 1024 * 1024,
 };
 
 struct sto_log_info {
     uint8_t id[STO_LOG_ID_LEN];
-    uint8_t high, low;  /* directory of its packs */
+    uint8_t high, low; /* directory of its packs */
     bool own;
-    uint64_t end;       /* position up to which this server has it, durably */
-    char origin[17];    /* storage id of the server that writes, or wrote, it */
+    uint64_t end;    /* position up to which this server has it, durably */
+    char origin[17]; /* storage id of the server that writes, or wrote, it */
 };
 
 int sto_mirrors_open(struct sto_store *s, const char *own_id, struct sto_mirrors **ret) MUST_CHECK;
@@ -56,8 +56,8 @@ int sto_mirrors_at(struct sto_mirrors *m, unsigned path, uint8_t high, uint8_t l
 struct sto_range {
     uint32_t number, offset;
     size_t n;
-    uint64_t next;      /* position to ask for next */
-    uint64_t end;       /* where the log ends now; next == end: up to date */
+    uint64_t next; /* position to ask for next */
+    uint64_t end;  /* where the log ends now; next == end: up to date */
 };
 
 /*

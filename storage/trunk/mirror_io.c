@@ -43,8 +43,8 @@ static int next_mirror_pack(struct sto_path *p, const struct sto_log_info *log, 
     return 0;
 }
 
-int sto_mirrors_pack_at(struct sto_path *p, const struct sto_log_info *log, uint32_t from, uint32_t *number,
-                        uint32_t *end)
+int sto_mirrors_pack_at(struct sto_path *p, const struct sto_log_info *log, uint32_t from,
+                        uint32_t *number, uint32_t *end)
 {
     if (log->own) {
         struct sto_seg seg;
@@ -89,8 +89,8 @@ static int find_run(struct sto_walk *w, uint32_t *first, uint32_t *last)
     *first = *last = 0;
     while ((r = sto_walk_next(w, &rec)) > 0) {
         uint32_t at = STO_POS_OFF(rec.position);
-        if (*last > 0 && (rec.kind == STO_REC_SKIP || at != *last ||
-                          at + rec.total - *first > STO_RANGE_BYTES))
+        if (*last > 0 &&
+            (rec.kind == STO_REC_SKIP || at != *last || at + rec.total - *first > STO_RANGE_BYTES))
             break;
         if (rec.kind == STO_REC_SKIP)
             continue;
@@ -102,8 +102,8 @@ static int find_run(struct sto_walk *w, uint32_t *first, uint32_t *last)
 }
 
 /* 1: a piece has been read; 0: nothing in this pack at or behind @off. */
-static int read_pack(struct sto_path *p, const struct sto_log_info *log, uint32_t number, uint32_t off,
-                     uint32_t end, struct buf *out, struct sto_range *ret)
+static int read_pack(struct sto_path *p, const struct sto_log_info *log, uint32_t number,
+                     uint32_t off, uint32_t end, struct buf *out, struct sto_range *ret)
 {
     struct sto_pack_head head;
     struct stat st;
@@ -159,8 +159,8 @@ int sto_mirrors_read(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_
 
 /* --- writing --------------------------------------------------------------------------------------- */
 
-static int begin_pack(struct sto_path *p, const struct sto_log_info *log, const struct sto_range *range,
-                      struct str bytes)
+static int begin_pack(struct sto_path *p, const struct sto_log_info *log,
+                      const struct sto_range *range, struct str bytes)
 {
     int r = sto_dir_make(&p->dir, log->high, log->low);
     if (r < 0)
@@ -191,16 +191,17 @@ static int write_slot_types(struct sto_path *p, int fd, const struct sto_pack_he
             continue;
         if (!fill)
             *type = 0;
-        int r = fill ? sto_write_all(p->dir.io, fd, "F", 1, (off_t)(range->offset + at + STO_REC_HEAD))
-                     : 0;
+        int r =
+            fill ? sto_write_all(p->dir.io, fd, "F", 1, (off_t)(range->offset + at + STO_REC_HEAD))
+                 : 0;
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-static int extend_pack(struct sto_path *p, const struct sto_log_info *log, const struct sto_range *range,
-                       struct str bytes)
+static int extend_pack(struct sto_path *p, const struct sto_log_info *log,
+                       const struct sto_range *range, struct str bytes)
 {
     struct sto_pack_head head;
     AUTO(dfs_free_ptr) uint8_t *copy = dfs_memdup(bytes.p, bytes.n);
@@ -219,7 +220,8 @@ static int extend_pack(struct sto_path *p, const struct sto_log_info *log, const
 }
 
 /* A piece is a header page of that log, or lies behind one. */
-static bool piece_ok(const struct sto_log_info *log, const struct sto_range *range, struct str bytes)
+static bool piece_ok(const struct sto_log_info *log, const struct sto_range *range,
+                     struct str bytes)
 {
     struct sto_pack_head head;
     if (range->n != bytes.n || range->number == 0 || bytes.n > UINT32_MAX - range->offset)

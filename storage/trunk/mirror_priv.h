@@ -24,9 +24,10 @@ struct sto_mirrors {
 };
 
 /* Make the mirror known, or find it known: 0, -EEXIST (directory taken), -ENOSPC (too many). */
-int sto_mirrors_add(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info) MUST_CHECK;
+int sto_mirrors_add(struct sto_mirrors *m, unsigned path,
+                    const struct sto_log_info *info) MUST_CHECK;
 /* The pack @from of a log or the next one, and where its valid bytes end (UINT32_MAX: with the file). 0 or -ENOENT. */
-int sto_mirrors_pack_at(struct sto_path *p, const struct sto_log_info *log, uint32_t from, uint32_t *number,
-                        uint32_t *end) MUST_CHECK;
+int sto_mirrors_pack_at(struct sto_path *p, const struct sto_log_info *log, uint32_t from,
+                        uint32_t *number, uint32_t *end) MUST_CHECK;
 
 #endif

@@ -53,8 +53,17 @@ static int by_number(const void *a, const void *b)
 static int list_packs(struct sto_log *log, struct numbers *list)
 {
     const char digits[] = "0123456789ABCDEF";
-    char path[] = {'d', 'a', 't', 'a', '/', digits[log->high >> 4], digits[log->high & 15], '/',
-                   digits[log->low >> 4], digits[log->low & 15], '\0'};
+    char path[] = {'d',
+                   'a',
+                   't',
+                   'a',
+                   '/',
+                   digits[log->high >> 4],
+                   digits[log->high & 15],
+                   '/',
+                   digits[log->low >> 4],
+                   digits[log->low & 15],
+                   '\0'};
     int fd = log->dir->io->openat(log->dir->root, path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
@@ -159,7 +168,8 @@ static int pass_over(struct sto_log *log, struct sto_walk *w, uint64_t *seq)
     struct sto_rec rec;
     r = sto_walk_head(w, &rec);
     if (r == 0 && rec.seq == *seq) {
-        w->at += rec.total; /* only its content or description is bad: deleted, or to be found by a reader */
+        w->at +=
+            rec.total; /* only its content or description is bad: deleted, or to be found by a reader */
         *seq = (rec.kind == STO_REC_SKIP ? rec.batch_seq : rec.seq) + 1;
         return 1;
     }
@@ -171,8 +181,8 @@ static int pass_over(struct sto_log *log, struct sto_walk *w, uint64_t *seq)
         return r;
     w->at = STO_POS_OFF(rec.position);
     *seq = rec.seq;
-    dfs_log(LOG_ERROR, "store.log_damaged", KV_U64("path", log->o.path_index), KV_U64("pack", w->number),
-            KV_U64("offset", bad), KV_U64("bytes", w->at - bad));
+    dfs_log(LOG_ERROR, "store.log_damaged", KV_U64("path", log->o.path_index),
+            KV_U64("pack", w->number), KV_U64("offset", bad), KV_U64("bytes", w->at - bad));
     return 1;
 }
 
@@ -225,7 +235,8 @@ int sto_log_redo(struct sto_log *log, uint64_t from, uint64_t until)
 {
     struct sto_seg seg;
     int r = 0;
-    for (uint32_t n = STO_POS_PACK(from); r >= 0 && sto_log_seg_at(log, n, &seg); n = seg.number + 1) {
+    for (uint32_t n = STO_POS_PACK(from); r >= 0 && sto_log_seg_at(log, n, &seg);
+         n = seg.number + 1) {
         if (seg.number > STO_POS_PACK(until))
             break;
         AUTO(dfs_close_fd) int fd = -1;
@@ -240,7 +251,8 @@ int sto_log_redo(struct sto_log *log, uint64_t from, uint64_t until)
         uint32_t at = seg.number == STO_POS_PACK(from) ? STO_POS_OFF(from) : 0;
         uint32_t end = seg.number == STO_POS_PACK(until) ? STO_POS_OFF(until) : seg.end;
         AUTO(sto_walk_fini) struct sto_walk w;
-        sto_walk_init(&w, log->dir->io, fd, h.number, h.salt, MAX(at, (uint32_t)STO_PACK_HEAD), end);
+        sto_walk_init(&w, log->dir->io, fd, h.number, h.salt, MAX(at, (uint32_t)STO_PACK_HEAD),
+                      end);
         struct sto_rec rec;
         while ((r = sto_walk_next(&w, &rec)) > 0)
             if (has_work(&rec) && (r = redo(log, &w, &rec)) < 0)
@@ -250,7 +262,8 @@ int sto_log_redo(struct sto_log *log, uint64_t from, uint64_t until)
 }
 
 /* Do again what the records of [from, end) say, and count what is dead. */
-static int replay(struct sto_log *log, int fd, const struct sto_pack_head *h, uint32_t from, uint32_t end)
+static int replay(struct sto_log *log, int fd, const struct sto_pack_head *h, uint32_t from,
+                  uint32_t end)
 {
     AUTO(sto_walk_fini) struct sto_walk w;
     sto_walk_init(&w, log->dir->io, fd, h->number, h->salt, from, end);
@@ -341,10 +354,13 @@ static int recover_packs(struct sto_log *log)
     }
     for (size_t i = 0; r == 0 && i < list.n; i++) {
         bool at_replay = list.v[i] == first;
-        r = recover_pack(log, &list, i, at_replay ? STO_POS_OFF(c.replay) : STO_PACK_HEAD, c.next_seq);
+        r = recover_pack(log, &list, i, at_replay ? STO_POS_OFF(c.replay) : STO_PACK_HEAD,
+                         c.next_seq);
     }
-    for (size_t i = 0; r == 0 && i < c.count; i++) { /* what the checkpoint knew of the replayed ones */
-        struct sto_seg *s = c.segs[i].number >= first ? sto_log_find_seg(log, c.segs[i].number) : NULL;
+    for (size_t i = 0; r == 0 && i < c.count;
+         i++) { /* what the checkpoint knew of the replayed ones */
+        struct sto_seg *s =
+            c.segs[i].number >= first ? sto_log_find_seg(log, c.segs[i].number) : NULL;
         if (s)
             s->dead = (uint32_t)MIN((uint64_t)s->end, (uint64_t)s->dead + c.segs[i].dead);
     }
@@ -428,8 +444,9 @@ int sto_log_open(struct sto_log *log, struct sto_dir *d, const struct sto_log_op
         sto_log_close(log);
         return r;
     }
-    dfs_log(LOG_INFO, "store.log_open", KV_U64("path", o->path_index), KV_U64("packs", log->seg_count),
-            KV_U64("end", log->end), KV_U64("ms", dfs_mono_ms() - started));
+    dfs_log(LOG_INFO, "store.log_open", KV_U64("path", o->path_index),
+            KV_U64("packs", log->seg_count), KV_U64("end", log->end),
+            KV_U64("ms", dfs_mono_ms() - started));
     return 0;
 }
 

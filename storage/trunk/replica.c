@@ -87,8 +87,8 @@ int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name,
     return take_file(s, fp, name, size, time_s, true);
 }
 
-int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
-                            int64_t time_s)
+int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name,
+                            uint64_t size, int64_t time_s)
 {
     return take_file(s, fp, name, size, time_s, false);
 }

@@ -20,8 +20,8 @@
 int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
                      int64_t time_s) MUST_CHECK;
 /* The same, but a file of that name stays as it is: 0 also then. */
-int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
-                            int64_t time_s) MUST_CHECK;
+int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name,
+                            uint64_t size, int64_t time_s) MUST_CHECK;
 
 /*
  * A plain file that came before its record: make it the gateway's or, with STO_NATIVE in @flags, the clients'
@@ -45,7 +45,8 @@ int sto_replica_rename(struct sto_store *s, struct str from, struct str to) MUST
 /* Overwrite or extend a plain file; @offset at most its size, else -EINVAL. @time_s as above. */
 int sto_replica_range(struct sto_store *s, struct str name, uint64_t offset, struct str data,
                       int64_t time_s) MUST_CHECK;
-int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size, int64_t time_s) MUST_CHECK;
+int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size,
+                       int64_t time_s) MUST_CHECK;
 
 /* The metadata text of @name becomes @text; empty: none. -ENOENT: no such file. */
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text) MUST_CHECK;

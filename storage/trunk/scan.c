@@ -12,7 +12,7 @@ struct scan {
     struct sto_log *log;
     uint64_t stable;
     unsigned flags;
-    size_t left;             /* records to look at */
+    size_t left; /* records to look at */
     sto_scan_fn *fn;
     void *arg;
     uint64_t next;
@@ -20,7 +20,8 @@ struct scan {
 
 static bool names_file(const struct sto_rec *rec)
 {
-    return rec->kind == STO_REC_FILE || (rec->kind == STO_REC_CHANGE && (rec->op == 'R' || rec->op == 'L'));
+    return rec->kind == STO_REC_FILE ||
+           (rec->kind == STO_REC_CHANGE && (rec->op == 'R' || rec->op == 'L'));
 }
 
 /* 1: told and passed, 0: passed over, 2: the callback wants to stop before it. */

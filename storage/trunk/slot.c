@@ -22,7 +22,8 @@ bool sto_slot_held(const uint8_t slot[DFS_TRUNK_HEADER], const struct dfs_fileid
 {
     uint8_t want[DFS_TRUNK_HEADER] = {0};
     numbers(f->trunk.slot_size, f->size, f->crc32, f->created_s, want + SIZE_AT);
-    return f->tail.n == DFS_TAIL7 && memcmp(slot + SIZE_AT, want + SIZE_AT, TAIL_AT - SIZE_AT) == 0 &&
+    return f->tail.n == DFS_TAIL7 &&
+           memcmp(slot + SIZE_AT, want + SIZE_AT, TAIL_AT - SIZE_AT) == 0 &&
            memcmp(slot + TAIL_AT, f->tail.p, DFS_TAIL7) == 0;
 }
 

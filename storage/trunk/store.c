@@ -85,8 +85,8 @@ int sto_store_open(const struct sto_store_options *o, struct sto_store **ret, un
         r = parse_source(o->storage_id, source);
     if (r < 0)
         return r;
-    AUTO(sto_store_close) struct sto_store *s =
-        dfs_zalloc(sizeof(*s) + o->path_count * sizeof(s->paths[0]));
+    AUTO(sto_store_close)
+    struct sto_store *s = dfs_zalloc(sizeof(*s) + o->path_count * sizeof(s->paths[0]));
     if (!s)
         return -ENOMEM;
     s->magic = STO_STORE_MAGIC;
@@ -313,10 +313,10 @@ static void fill_rec(const struct sto_put *p, struct sto_log_rec *rec)
 /* A batch on its way through the log. @recs are those items that were worth sending. */
 struct batch {
     struct sto_log_req req;
-    struct sto_batch *user;  /* NULL: a blocking caller */
+    struct sto_batch *user; /* NULL: a blocking caller */
     struct sto_put *puts;
     size_t count;
-    uint32_t *index;         /* recs[i] is puts[index[i]] */
+    uint32_t *index; /* recs[i] is puts[index[i]] */
     struct sto_log_rec recs[];
 };
 
@@ -359,8 +359,8 @@ static int make_batch(struct sto_store *s, struct sto_path *path, int space, str
     return 0;
 }
 
-static int prepare(struct sto_store *s, int path, struct sto_put *puts, size_t count, struct batch **ret,
-                   struct sto_path **ret_path)
+static int prepare(struct sto_store *s, int path, struct sto_put *puts, size_t count,
+                   struct batch **ret, struct sto_path **ret_path)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++)
@@ -418,8 +418,8 @@ int sto_put_submit(struct sto_store *s, int path, struct sto_batch *user)
     return r;
 }
 
-int sto_scan(struct sto_store *s, unsigned path, uint64_t position, unsigned flags, size_t max_records,
-             sto_scan_fn *fn, void *arg, struct sto_scan *ret)
+int sto_scan(struct sto_store *s, unsigned path, uint64_t position, unsigned flags,
+             size_t max_records, sto_scan_fn *fn, void *arg, struct sto_scan *ret)
 {
     CHECK_OBJ(s, STO_STORE_MAGIC);
     if (path >= s->path_count)

@@ -28,57 +28,59 @@ struct sto_edit;
 struct sto_io;
 
 enum {
-    STO_NAME_MAX = 127,      /* bytes of a logical name, without the NUL */
+    STO_NAME_MAX = 127, /* bytes of a logical name, without the NUL */
     STO_EXT_MAX = 6,
     STO_PATHS_MAX = 256,
 };
 
 struct sto_path_options {
-    const char *dir;         /* the store path; "data" is made below it */
-    bool read_only;          /* no new files; reads and deletes only */
+    const char *dir; /* the store path; "data" is made below it */
+    bool read_only;  /* no new files; reads and deletes only */
 };
 
 struct sto_store_options {
-    const char *group;       /* 1..16 bytes */
-    const char *storage_id;  /* decimal server id or IPv4 address: the source field of new names */
+    const char *group;      /* 1..16 bytes */
+    const char *storage_id; /* decimal server id or IPv4 address: the source field of new names */
     const struct sto_path_options *paths;
-    unsigned path_count;     /* 1..STO_PATHS_MAX */
-    unsigned subdirs;        /* directories per level, 1..256; 0: 256 */
-    uint64_t reserve_bytes;  /* free space a path keeps for deletes; 0: a thirty-second, at most 256 MiB */
+    unsigned path_count; /* 1..STO_PATHS_MAX */
+    unsigned subdirs;    /* directories per level, 1..256; 0: 256 */
+    uint64_t
+        reserve_bytes; /* free space a path keeps for deletes; 0: a thirty-second, at most 256 MiB */
     unsigned reserve_percent; /* used instead when not 0 */
-    uint32_t segment_size;   /* bytes of a pack, 1 MiB..1 GiB; 0: 64 MiB */
-    uint32_t slot_max;       /* largest native file that goes to a pack, bytes; 0: DFS_PACK_MAX */
-    bool use_trunk;          /* native uploads up to slot_max go to packs */
-    bool store_most_free;    /* path -1 means the emptiest path, else round robin */
-    bool relaxed;            /* answer before the sync */
-    const struct sto_io *io; /* NULL: the operating system; tests inject faults */
+    uint32_t segment_size;    /* bytes of a pack, 1 MiB..1 GiB; 0: 64 MiB */
+    uint32_t slot_max;        /* largest native file that goes to a pack, bytes; 0: DFS_PACK_MAX */
+    bool use_trunk;           /* native uploads up to slot_max go to packs */
+    bool store_most_free;     /* path -1 means the emptiest path, else round robin */
+    bool relaxed;             /* answer before the sync */
+    const struct sto_io *io;  /* NULL: the operating system; tests inject faults */
 };
 
 /*
  * Open all paths: makes missing directories, takes each path's lock file (-EBUSY when another process
  * has it), recovers the logs. On failure *ret is untouched and *bad_path (may be NULL) says which path.
  */
-int sto_store_open(const struct sto_store_options *o, struct sto_store **ret, unsigned *bad_path)
-    MUST_CHECK;
+int sto_store_open(const struct sto_store_options *o, struct sto_store **ret,
+                   unsigned *bad_path) MUST_CHECK;
 /* No call may be running or come later. Writes checkpoints; safe to skip (a crash). */
 void sto_store_close(struct sto_store **sp);
 
 const char *sto_store_group(const struct sto_store *s);
 const char *sto_store_server(const struct sto_store *s); /* options.storage_id */
 unsigned sto_store_path_count(const struct sto_store *s);
-uint64_t sto_store_boot_id(const struct sto_store *s);   /* random, new at each open */
-bool sto_store_fresh(const struct sto_store *s, unsigned path); /* directories were made at this open */
-uint32_t sto_store_slot_max(const struct sto_store *s);         /* 0 when use_trunk is off */
+uint64_t sto_store_boot_id(const struct sto_store *s); /* random, new at each open */
+bool sto_store_fresh(const struct sto_store *s,
+                     unsigned path);                    /* directories were made at this open */
+uint32_t sto_store_slot_max(const struct sto_store *s); /* 0 when use_trunk is off */
 /* "group/name", NUL terminated; @out of at least DFS_FILE_ID_MAX + 1 bytes. Returns the length. */
 size_t sto_store_id_of(const struct sto_store *s, struct str name, char *out);
 /* Cut the group off a file id: 0; -EINVAL when it is another group's or no id. *ret is a view of @id. */
 int sto_store_name_of(const struct sto_store *s, struct str id, struct str *ret) MUST_CHECK;
 
 struct sto_path_stat {
-    uint64_t total, free;    /* bytes; free as an uploader may use it, the reserve already taken off */
-    uint64_t log_end;        /* position behind the last applied record */
+    uint64_t total, free; /* bytes; free as an uploader may use it, the reserve already taken off */
+    uint64_t log_end;     /* position behind the last applied record */
     uint64_t segments, dead_bytes; /* packs; bytes in them that wait to be punched */
-    bool failed;             /* the path cannot write at present */
+    bool failed;                   /* the path cannot write at present */
 };
 int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret) MUST_CHECK;
 /* A path a new file of @size may go to, by options.store_most_free; @want is -1 or a path index. */
@@ -87,23 +89,23 @@ int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret
 /* ---- small files and notes: one log append for the whole batch ---------------------------- */
 
 enum sto_flag {
-    STO_NATIVE = 1,          /* came from a FastDFS client; else from a gateway */
+    STO_NATIVE = 1, /* came from a FastDFS client; else from a gateway */
     STO_APPENDER = 2,
 };
 
 struct sto_put {
-    uint8_t kind;            /* enum dfs_put_kind */
-    uint8_t flags;           /* STO_NATIVE */
+    uint8_t kind;  /* enum dfs_put_kind */
+    uint8_t flags; /* STO_NATIVE */
     char ext[STO_EXT_MAX + 1];
-    struct str desc;         /* views, valid until the batch is done */
-    struct str data;         /* at most MAX(DFS_PACK_MAX, slot_max) */
-    int result;              /* out: 0 or negative errno */
+    struct str desc;             /* views, valid until the batch is done */
+    struct str data;             /* at most MAX(DFS_PACK_MAX, slot_max) */
+    int result;                  /* out: 0 or negative errno */
     char name[STO_NAME_MAX + 1]; /* out: NUL terminated; empty for notes and errors */
 };
 
 struct sto_batch {
     struct sto_put *puts;
-    size_t count;            /* at most DFS_BATCH_ITEMS_MAX */
+    size_t count;                      /* at most DFS_BATCH_ITEMS_MAX */
     void (*done)(struct sto_batch *b); /* for submit: called once, on the commit thread; be quick */
     void *arg;
 };
@@ -116,9 +118,9 @@ int sto_put_submit(struct sto_store *s, int path, struct sto_batch *b) MUST_CHEC
 /* ---- whole files ------------------------------------------------------------------------- */
 
 /* An unnamed temporary file on a store path; vanishes unless committed. Keep one writer a time. flags: STO_NATIVE. */
-int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flags, struct sto_file **ret)
-    MUST_CHECK;
-int sto_file_fd(const struct sto_file *f);          /* open for reading and writing; owner: f */
+int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flags,
+                  struct sto_file **ret) MUST_CHECK;
+int sto_file_fd(const struct sto_file *f); /* open for reading and writing; owner: f */
 unsigned sto_file_path(const struct sto_file *f);
 int sto_file_write(struct sto_file *f, const void *p, size_t n, uint64_t at) MUST_CHECK;
 /*
@@ -128,28 +130,28 @@ int sto_file_write(struct sto_file *f, const void *p, size_t n, uint64_t at) MUS
 int sto_file_expect(struct sto_file *f, uint64_t size) MUST_CHECK;
 
 struct sto_commit {
-    uint64_t size;           /* the file must have exactly this many bytes, else -EBADMSG */
-    uint32_t crc32;          /* of the content */
-    uint8_t flags;           /* STO_APPENDER */
+    uint64_t size;  /* the file must have exactly this many bytes, else -EBADMSG */
+    uint32_t crc32; /* of the content */
+    uint8_t flags;  /* STO_APPENDER */
     char ext[STO_EXT_MAX + 1];
     struct str desc;
-    struct str master;       /* slave: logical name of the master, else absent */
-    struct str prefix;       /* slave: not empty */
+    struct str master; /* slave: logical name of the master, else absent */
+    struct str prefix; /* slave: not empty */
 };
 /*
  * Make it a file with a name. Takes @f in any case. name: STO_NAME_MAX + 1 bytes.
  * Slaves: -ENOENT no master, -EEXIST there is such a slave.
  */
 int sto_file_commit(struct sto_file **fp, const struct sto_commit *c, char *name) MUST_CHECK;
-void sto_file_free(struct sto_file **fp);           /* abort; accepts NULL */
+void sto_file_free(struct sto_file **fp); /* abort; accepts NULL */
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
 struct sto_view {
-    int fd;                  /* read only; the caller's to close */
-    uint64_t offset, size;   /* the content is bytes [offset, offset + size) of fd */
+    int fd;                /* read only; the caller's to close */
+    uint64_t offset, size; /* the content is bytes [offset, offset + size) of fd */
     bool in_pack;
-    bool told;               /* its name says size and CRC-32: no link, appender or slave */
+    bool told; /* its name says size and CRC-32: no link, appender or slave */
 };
 /*
  * A raw pack by its own name is -ENOENT: it holds other people's files (semantics 19, weakness 5). -EBADMSG: it
@@ -161,10 +163,10 @@ int sto_verify(struct sto_store *s, struct str name) MUST_CHECK;
 
 struct sto_info {
     uint64_t size;
-    int64_t mtime_s;         /* of the link itself for links */
-    uint32_t crc32;          /* from the name, or computed for appenders and slaves */
-    bool has_crc;            /* false: want_crc was false and the name has none */
-    uint8_t kind;            /* enum sto_kind */
+    int64_t mtime_s; /* of the link itself for links */
+    uint32_t crc32;  /* from the name, or computed for appenders and slaves */
+    bool has_crc;    /* false: want_crc was false and the name has none */
+    uint8_t kind;    /* enum sto_kind */
 };
 enum sto_kind { STO_KIND_NORMAL, STO_KIND_PACKED, STO_KIND_APPENDER, STO_KIND_SLAVE };
 int sto_info(struct sto_store *s, struct str name, bool want_crc, struct sto_info *ret) MUST_CHECK;
@@ -178,8 +180,8 @@ int sto_info(struct sto_store *s, struct str name, bool want_crc, struct sto_inf
 int sto_client_may_change(struct sto_store *s, struct str name) MUST_CHECK;
 
 /* Delete with metadata; results[i] is 0 or -ENOENT, ... Returns 0 when each item has its result. */
-int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count, int *results)
-    MUST_CHECK;
+int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count,
+                     int *results) MUST_CHECK;
 
 /*
  * Append to, or overwrite a range of, an appender file. begin takes the file's write lock (one editor a
@@ -201,8 +203,8 @@ int sto_regenerate(struct sto_store *s, struct str name, char *new_name) MUST_CH
 int sto_regenerate_undo(struct sto_store *s, struct str new_name, struct str name) MUST_CHECK;
 
 struct sto_link {
-    struct str target;       /* logical name of an existing file of any path */
-    struct str master;       /* absent, or: the link is named as slave of this */
+    struct str target; /* logical name of an existing file of any path */
+    struct str master; /* absent, or: the link is named as slave of this */
     struct str prefix;
     char ext[STO_EXT_MAX + 1];
 };
@@ -221,9 +223,9 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
 /* ---- directories of FastDFS (adopt.h) ------------------------------------------------------- */
 
 struct sto_adopted {
-    uint64_t files;          /* records that were made: files, metadata, links */
-    uint64_t containers;     /* trunk files: what they hold is in no log */
-    uint64_t skipped;        /* entries that are none of FastDFS's */
+    uint64_t files;      /* records that were made: files, metadata, links */
+    uint64_t containers; /* trunk files: what they hold is in no log */
+    uint64_t skipped;    /* entries that are none of FastDFS's */
 };
 /* What was found when the path was taken over. -ENOENT: it is none of FastDFS's, or an earlier build did it. */
 int sto_store_adopted(struct sto_store *s, unsigned path, struct sto_adopted *ret) MUST_CHECK;
@@ -237,33 +239,33 @@ int sto_store_adopted(struct sto_store *s, unsigned path, struct sto_adopted *re
  */
 struct sto_entry {
     uint64_t position;
-    uint64_t next;           /* position behind it */
-    uint8_t kind;            /* enum dfs_scan_kind for op C of files and for notes; else 0 */
+    uint64_t next; /* position behind it */
+    uint8_t kind;  /* enum dfs_scan_kind for op C of files and for notes; else 0 */
     char op;
     uint32_t time_s;
-    struct str name;         /* logical name; empty for notes. Views, valid during the callback */
-    struct str extra;        /* "offset length", "old new", link target, old name; or empty */
+    struct str name;  /* logical name; empty for notes. Views, valid during the callback */
+    struct str extra; /* "offset length", "old new", link target, old name; or empty */
     struct str desc;
 };
 
 enum sto_scan_flag {
     STO_SCAN_NO_DESC = 1,
-    STO_SCAN_CHANGES = 2,    /* every op that is still in the log, else only live files and notes */
+    STO_SCAN_CHANGES = 2, /* every op that is still in the log, else only live files and notes */
 };
 
 /* Returns 0 to go on, > 0 to stop before this entry, negative errno to fail. */
 typedef int sto_scan_fn(const struct sto_entry *e, void *arg);
 
 struct sto_scan {
-    uint64_t next;           /* where to go on */
-    bool at_end;             /* nothing acknowledged lies behind next */
+    uint64_t next; /* where to go on */
+    bool at_end;   /* nothing acknowledged lies behind next */
 };
 /*
  * Walk a path's log from @position (0: the beginning; else one from an earlier answer), in the order of
  * acknowledgement. Looks at no more than @max_records records, dead ones included, so one call is short.
  */
-int sto_scan(struct sto_store *s, unsigned path, uint64_t position, unsigned flags, size_t max_records,
-             sto_scan_fn *fn, void *arg, struct sto_scan *ret) MUST_CHECK;
+int sto_scan(struct sto_store *s, unsigned path, uint64_t position, unsigned flags,
+             size_t max_records, sto_scan_fn *fn, void *arg, struct sto_scan *ret) MUST_CHECK;
 
 /*
  * Behind every record on the disk of @path's log. Asked after a call has returned, it is behind what that

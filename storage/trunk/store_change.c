@@ -124,8 +124,8 @@ struct sto_edit {
     uint64_t at, size, done; /* bytes: where, how many, written so far */
     uint64_t old_size;
     bool committed;
-    char extra[48];          /* of rec */
-    struct sto_log_rec rec;  /* held until the edit is done */
+    char extra[48];         /* of rec */
+    struct sto_log_rec rec; /* held until the edit is done */
 };
 
 /* Open an appender for writing. fd, or negative errno. */
@@ -155,8 +155,8 @@ static int open_appender(struct sto_store *s, struct str name, struct sto_path *
 }
 
 /* Logs an edit about to be made: @rec, whose name and @extra are the caller's until it is released. */
-static int log_edit(struct sto_path *p, char op, const char *name, uint64_t a, uint64_t b, char extra[48],
-                    struct sto_log_rec *rec)
+static int log_edit(struct sto_path *p, char op, const char *name, uint64_t a, uint64_t b,
+                    char extra[48], struct sto_log_rec *rec)
 {
     int n = snprintf(extra, 48, "%llu %llu", (unsigned long long)a, (unsigned long long)b);
     *rec = (struct sto_log_rec){
@@ -192,7 +192,8 @@ int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, ui
         return -EINVAL;
     int r = sto_check_space(e->path, e->at + size > e->old_size ? e->at + size - e->old_size : 0);
     if (r == 0 && size > 0)
-        r = log_edit(e->path, op == STO_EDIT_APPEND ? 'A' : 'M', e->name, e->at, size, e->extra, &e->rec);
+        r = log_edit(e->path, op == STO_EDIT_APPEND ? 'A' : 'M', e->name, e->at, size, e->extra,
+                     &e->rec);
     if (r < 0)
         return r;
     *ret = TAKE(e);
@@ -389,8 +390,8 @@ static int place_meta(struct sto_path *p, const struct dfs_logical *at, struct s
  * Logged first, and the record held until the text is in its place: whoever reads the record finds what it
  * speaks of, and a text that a crash left in place has a record, so that all members get it.
  */
-static int write_meta(struct sto_path *p, const struct dfs_logical *at, const char *meta_name, char op,
-                      struct str text)
+static int write_meta(struct sto_path *p, const struct dfs_logical *at, const char *meta_name,
+                      char op, struct str text)
 {
     struct sto_log_rec rec = {
         .kind = STO_REC_CHANGE, .op = (uint8_t)op, .held = true, .name = str_c(meta_name)};

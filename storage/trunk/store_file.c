@@ -14,7 +14,7 @@
 #include "storage/trunk/store_priv.h"
 
 enum {
-    ROTATE = 100,              /* files in a row in one directory; rule: semantics 2.4 */
+    ROTATE = 100,               /* files in a row in one directory; rule: semantics 2.4 */
     EXPECT_LEAST = 1024 * 1024, /* smaller files are not worth an fallocate */
     NAME_TRIES = 3,
 };
@@ -25,9 +25,9 @@ struct sto_file {
     struct sto_store *store;
     struct sto_path *path;
     unsigned path_index;
-    uint8_t flags;           /* STO_NATIVE */
+    uint8_t flags; /* STO_NATIVE */
     struct sto_tmp tmp;
-    uint64_t expected;       /* bytes allocated ahead */
+    uint64_t expected; /* bytes allocated ahead */
 };
 
 int sto_file_expect(struct sto_file *f, uint64_t size)
@@ -45,7 +45,8 @@ int sto_file_expect(struct sto_file *f, uint64_t size)
     return 0;
 }
 
-int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flags, struct sto_file **ret)
+int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flags,
+                  struct sto_file **ret)
 {
     CHECK_OBJ(s, STO_STORE_MAGIC);
     unsigned at = 0;
@@ -55,7 +56,8 @@ int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flag
     AUTO(sto_file_free) struct sto_file *f = dfs_zalloc(sizeof(*f));
     if (!f)
         return -ENOMEM;
-    *f = (struct sto_file){.magic = FILE_MAGIC, .store = s, .path = &s->paths[at], .path_index = at, .flags = flags};
+    *f = (struct sto_file){
+        .magic = FILE_MAGIC, .store = s, .path = &s->paths[at], .path_index = at, .flags = flags};
     f->tmp.fd = -1;
     r = sto_tmp_open(&f->path->dir, false, sto_owner_mode(flags), &f->tmp);
     if (r == 0)

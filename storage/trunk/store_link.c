@@ -25,8 +25,10 @@ static int copy_packed(struct sto_store *s, const struct sto_link *l, const stru
         return (int)n;
     if ((uint64_t)n != v.size)
         return -EIO;
-    struct sto_put put = {
-        .kind = DFS_PUT_OBJECT, .flags = STO_NATIVE, .desc = STR(""), .data = str_of(bytes, (size_t)n)};
+    struct sto_put put = {.kind = DFS_PUT_OBJECT,
+                          .flags = STO_NATIVE,
+                          .desc = STR(""),
+                          .data = str_of(bytes, (size_t)n)};
     memcpy(put.ext, l->ext, sizeof(put.ext));
     r = sto_put_batch(s, (int)f->at.path_index, &put, 1);
     if (r == 0)
@@ -37,7 +39,8 @@ static int copy_packed(struct sto_store *s, const struct sto_link *l, const stru
 }
 
 /* Where the link is, seen from data/HH/HH: paths may lie anywhere, so other paths' are absolute. */
-static int target_text(struct sto_store *s, struct str target, unsigned from_path, char *out, size_t cap)
+static int target_text(struct sto_store *s, struct str target, unsigned from_path, char *out,
+                       size_t cap)
 {
     struct dfs_logical at;
     struct sto_path *p;
@@ -61,7 +64,8 @@ static int target_text(struct sto_store *s, struct str target, unsigned from_pat
     return n < 0 || (size_t)n >= cap ? -ENAMETOOLONG : 0;
 }
 
-static int link_name(struct sto_store *s, const struct sto_link *l, const struct dfs_fileid *f, char *name)
+static int link_name(struct sto_store *s, const struct sto_link *l, const struct dfs_fileid *f,
+                     char *name)
 {
     size_t n;
     if (l->master.p) {

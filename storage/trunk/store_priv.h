@@ -14,7 +14,7 @@ struct sto_path {
     struct sto_log log;
     bool dir_open, log_open;
     bool read_only;
-    uint64_t reserve;        /* bytes */
+    uint64_t reserve; /* bytes */
 };
 
 struct sto_store {
@@ -28,20 +28,20 @@ struct sto_store {
     uint32_t slot_max;
     bool use_trunk, most_free;
     unsigned subdirs;
-    _Atomic unsigned next_path;  /* round robin */
-    _Atomic uint64_t next_dir;   /* counts plain files; a directory takes DFS_ROTATE of them */
+    _Atomic unsigned next_path; /* round robin */
+    _Atomic uint64_t next_dir;  /* counts plain files; a directory takes DFS_ROTATE of them */
     pthread_mutex_t edit_locks[STO_EDIT_LOCKS]; /* one writer a file; rank below sto_log.lock */
     struct sto_growth growth;
-    pthread_mutex_t watch_lock;  /* guards watches; leaf */
-    struct sto_watch *watches;   /* names that are being restored (restore.h) */
-    _Atomic unsigned watched;    /* how many */
+    pthread_mutex_t watch_lock; /* guards watches; leaf */
+    struct sto_watch *watches;  /* names that are being restored (restore.h) */
+    _Atomic unsigned watched;   /* how many */
     unsigned path_count;
     struct sto_path paths[];
 };
 
 /* Parse a logical name of this store: the path it is on. 0 or -EINVAL. */
-int sto_locate(struct sto_store *s, struct str name, struct dfs_logical *at, struct sto_path **ret)
-    MUST_CHECK;
+int sto_locate(struct sto_store *s, struct str name, struct dfs_logical *at,
+               struct sto_path **ret) MUST_CHECK;
 /* Is it the name of a file inside a pack? Fills *f. */
 bool sto_is_packed(struct str name, struct dfs_fileid *f);
 /* Open the pack of @f and check its slot. fd, or negative errno (-ENOENT). */

@@ -45,7 +45,8 @@ static int open_plain(struct sto_path *p, const struct dfs_logical *at, struct s
         return -ENOENT;
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "", path);
-    AUTO(dfs_close_fd) int fd = p->dir.io->openat(p->dir.root, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+    AUTO(dfs_close_fd)
+    int fd = p->dir.io->openat(p->dir.root, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
     *link = fd < 0 && errno == ELOOP;
     if (*link)
         fd = p->dir.io->openat(p->dir.root, path, O_RDONLY | O_NONBLOCK, 0);
@@ -70,7 +71,8 @@ int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
         int fd = sto_open_slot(p, &f);
         if (fd < 0)
             return fd;
-        *ret = (struct sto_view){fd, (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER, f.size, true, true};
+        *ret =
+            (struct sto_view){fd, (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER, f.size, true, true};
         return 0;
     }
     struct stat st;

@@ -12,12 +12,11 @@ enum {
     REREADS = 3,
 };
 
-void sto_walk_init(struct sto_walk *w, const struct sto_io *io, int fd, uint32_t number, uint32_t salt,
-                   uint32_t at, uint32_t end)
+void sto_walk_init(struct sto_walk *w, const struct sto_io *io, int fd, uint32_t number,
+                   uint32_t salt, uint32_t at, uint32_t end)
 {
     *w = (struct sto_walk){
-        .io = io, .fd = fd, .number = number, .salt = salt, .at = at, .end = end,
-        .ahead = WINDOW};
+        .io = io, .fd = fd, .number = number, .salt = salt, .at = at, .end = end, .ahead = WINDOW};
 }
 
 void sto_walk_fini(struct sto_walk *w)
@@ -115,7 +114,8 @@ int sto_walk_next(struct sto_walk *w, struct sto_rec *ret)
     return 1;
 }
 
-int sto_walk_body(struct sto_walk *w, const struct sto_rec *rec, bool want_desc, struct sto_body *ret)
+int sto_walk_body(struct sto_walk *w, const struct sto_rec *rec, bool want_desc,
+                  struct sto_body *ret)
 {
     uint32_t at = STO_POS_OFF(rec->position) + sto_rec_body_at(rec);
     size_t names = (size_t)rec->name_len + rec->extra_len;

@@ -12,8 +12,9 @@ static void check(const struct dfs_fileid *f)
     ASSERT(f->filename.n <= DFS_FILENAME_MAX && strlen(path) < sizeof(path));
     ASSERT(!strstr(path, "/../") && !strstr(path, "//"));
     bool old_style = f->filename.p[0] != 'M';
-    struct dfs_fileid_parts p = {f->at.path_index, f->at.high, f->at.low, f->kind, {0}, f->created_s,
-                                 f->size, f->crc32, f->random23, f->trunk, {0}};
+    struct dfs_fileid_parts p = {
+        f->at.path_index, f->at.high, f->at.low,   f->kind,  {0}, f->created_s,
+        f->size,          f->crc32,   f->random23, f->trunk, {0}};
     memcpy(p.source, f->source, sizeof(p.source));
     memcpy(p.tail, f->tail.p, sizeof(p.tail));
     if (f->slave || old_style || f->size >> 58)

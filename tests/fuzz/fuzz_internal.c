@@ -52,13 +52,17 @@ static struct sto_store *fresh_store(struct sto_store *old)
     return s;
 }
 
-static void run_one(struct sto_store *s, struct sto_sessions *sessions, struct sto_session **session,
-                    uint8_t cmd, struct str body)
+static void run_one(struct sto_store *s, struct sto_sessions *sessions,
+                    struct sto_session **session, uint8_t cmd, struct str body)
 {
     AUTO(buf_free) struct buf out = BUF(STO_INT_ANSWER_MAX);
-    struct sto_int_call c = {
-        .store = s, .sessions = sessions, .session = session, .tcp = cmd & 1, .in = rd_of(body), .out = &out,
-        .fd = -1};
+    struct sto_int_call c = {.store = s,
+                             .sessions = sessions,
+                             .session = session,
+                             .tcp = cmd & 1,
+                             .in = rd_of(body),
+                             .out = &out,
+                             .fd = -1};
     if (body.n > sto_internal_body_max(cmd))
         return;
     int r = sto_internal_call(cmd, &c);

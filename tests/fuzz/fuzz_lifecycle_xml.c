@@ -36,13 +36,18 @@ static void judge(struct str record)
     struct s3_life_verdict v;
     bool readable = s3_life_scope(record, &scope) == 0;
     for (unsigned kind = S3_LIFE_CURRENT; kind <= S3_LIFE_UPLOAD; kind++) {
-        const struct s3_life_thing t = {
-            .kind = (enum s3_life_kind)kind, .key = STR("a/key"), .any_tags = true, .size = 5, .since_ms = 1};
+        const struct s3_life_thing t = {.kind = (enum s3_life_kind)kind,
+                                        .key = STR("a/key"),
+                                        .any_tags = true,
+                                        .size = 5,
+                                        .since_ms = 1};
         ASSERT((s3_life_judge(record, &t, 0, &v) >= 0) == readable);
         struct s3_life_move m;
-        int r = s3_life_transition(record, &t, STR("STANDARD_IA"), &s3_classes_default, 0, INT64_C(1) << 40, &m);
+        int r = s3_life_transition(record, &t, STR("STANDARD_IA"), &s3_classes_default, 0,
+                                   INT64_C(1) << 40, &m);
         ASSERT((r >= 0) == readable);
-        ASSERT(r <= 0 || s3_class_rank(&s3_classes_default, m.storage_class) > 2); /* down, never up */
+        ASSERT(r <= 0 ||
+               s3_class_rank(&s3_classes_default, m.storage_class) > 2); /* down, never up */
     }
 }
 

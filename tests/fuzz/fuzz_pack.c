@@ -63,8 +63,10 @@ static void put_right(uint8_t *p, size_t n)
     uint64_t seq = 1;
     for (size_t at = 0; at + STO_REC_HEAD <= n;) {
         uint8_t *h = p + at;
-        uint32_t total = (uint32_t)h[32] << 24 | (uint32_t)h[33] << 16 | (uint32_t)h[34] << 8 | h[35];
-        if (memcmp(h, "sREC", 4) != 0 || total < STO_REC_HEAD || total % STO_REC_ALIGN || total > n - at)
+        uint32_t total =
+            (uint32_t)h[32] << 24 | (uint32_t)h[33] << 16 | (uint32_t)h[34] << 8 | h[35];
+        if (memcmp(h, "sREC", 4) != 0 || total < STO_REC_HEAD || total % STO_REC_ALIGN ||
+            total > n - at)
             return;
         uint64_t position = STO_POS(1, STO_PACK_HEAD + at);
         for (int i = 0; i < 8; i++) {
@@ -143,12 +145,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (!dir[0])
         make_dir();
-    static const char *const left_over[] = {"data/.log_checkpoint", "data/00/00/000002", "data/00/00/000003"};
+    static const char *const left_over[] = {"data/.log_checkpoint", "data/00/00/000002",
+                                            "data/00/00/000003"};
     for (size_t i = 0; i < ARRAY_LEN(left_over); i++)
         remove_file(left_over[i]);
     uint8_t *pack = calloc(1, STO_PACK_HEAD + size);
     ASSERT(pack);
-    struct sto_pack_head h = {.log_id = "fuzz", .number = 1, .salt = SALT, .first_seq = 1, .size = 1 << 20};
+    struct sto_pack_head h = {
+        .log_id = "fuzz", .number = 1, .salt = SALT, .first_seq = 1, .size = 1 << 20};
     sto_pack_head_encode(&h, pack);
     memcpy(pack + STO_PACK_HEAD, data + 1, size - 1);
     if (data[0] & 1)

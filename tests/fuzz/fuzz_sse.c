@@ -20,7 +20,8 @@ static void section(struct str in)
     s3_sse_aad(&s, &aad);
     struct s3_sse t;
     ASSERT(!buf_err(&again) && !buf_err(&aad) && s3_sse_decode(buf_str(&again), &t) == 0);
-    ASSERT(t.first_whole == s.first_whole && t.mode == s.mode && str_eq(t.wrapped, s.wrapped) && str_eq(t.id, s.id));
+    ASSERT(t.first_whole == s.first_whole && t.mode == s.mode && str_eq(t.wrapped, s.wrapped) &&
+           str_eq(t.id, s.id));
     struct str name = s3_kms_name_of(s.id);
     ASSERT(name.n <= s.id.n);
 }

@@ -29,7 +29,7 @@ static void must(int r, const char *what)
 static void start_server(void)
 {
     static char dir[] = "/tmp/fuzz_storage_frames.XXXXXX";
-    char *any = (char *)(uintptr_t)"127.0.0.0/8";
+    char *any = (char *)(uintptr_t) "127.0.0.0/8";
     static struct dfs_allow *peers;
     static struct sto_store *store;
     static struct sto_members *members;

@@ -17,15 +17,15 @@
 #include <time.h>
 #include <unistd.h>
 
-struct control { /* native byte order; faults.py has the offsets */
-    _Atomic int64_t clock_ms;  /* added to the wall clock */
-    _Atomic int32_t hold;      /* syncs wait while not 0 */
-    _Atomic int32_t error;     /* syncs fail with this errno while not 0 */
-    _Atomic int32_t held;      /* syncs that wait now */
-    _Atomic int32_t failed;    /* syncs that were made to fail */
-    char where[224];           /* which: those of files with this in their path; empty: none */
+struct control {                /* native byte order; faults.py has the offsets */
+    _Atomic int64_t clock_ms;   /* added to the wall clock */
+    _Atomic int32_t hold;       /* syncs wait while not 0 */
+    _Atomic int32_t error;      /* syncs fail with this errno while not 0 */
+    _Atomic int32_t held;       /* syncs that wait now */
+    _Atomic int32_t failed;     /* syncs that were made to fail */
+    char where[224];            /* which: those of files with this in their path; empty: none */
     _Atomic int32_t read_error; /* pread() of such files fails with this errno while not 0 */
-    _Atomic int32_t delay_ms;  /* they take so much longer */
+    _Atomic int32_t delay_ms;   /* they take so much longer */
 };
 
 static struct control *control;

@@ -24,10 +24,10 @@ static struct {
     size_t n;                    /* all of them */
     int fail;                    /* errno for every note, 0: none */
     uint64_t bytes_read;
-    unsigned files;       /* stored */
-    struct fake_note file; /* the description of the last one */
-    int read_fails;       /* errno for every read, 0: none */
-    bool elsewhere;       /* new files land in group9, whatever was asked */
+    unsigned files;               /* stored */
+    struct fake_note file;        /* the description of the last one */
+    int read_fails;               /* errno for every read, 0: none */
+    bool elsewhere;               /* new files land in group9, whatever was asked */
     void (*meanwhile)(void *arg); /* called for every note: what others do while it is written */
     void *arg;
     struct s3_dfs_group groups[4]; /* what s3_dfs_group() shows */
@@ -68,7 +68,8 @@ static inline void fake_file(struct str group, struct str description, char id[6
     ASSERT(s3_desc_decode(description, &d) == 0);
     fake_dfs.file.kind = d.kind;
     snprintf(fake_dfs.file.key, sizeof(fake_dfs.file.key), STR_F, STR_A(d.key));
-    snprintf(id, 64, STR_F "/M00/00/00/new%06u", STR_A(fake_dfs.elsewhere ? STR("group9") : group), ++fake_dfs.files);
+    snprintf(id, 64, STR_F "/M00/00/00/new%06u", STR_A(fake_dfs.elsewhere ? STR("group9") : group),
+             ++fake_dfs.files);
 }
 
 static inline void fake_check(struct str bytes, uint64_t at)
@@ -123,15 +124,18 @@ int s3_dfs_logs(struct s3_dfs *d, struct arena *a, struct s3_log **ret, size_t *
     return 0;
 }
 
-int s3_dfs_scan(struct s3_dfs *d, const struct s3_log *log, uint64_t *position, size_t max, bool descriptions,
-                struct buf *frame, struct arena *a, struct s3_scan_entry **ret, size_t *ret_n, bool *end)
+int s3_dfs_scan(struct s3_dfs *d, const struct s3_log *log, uint64_t *position, size_t max,
+                bool descriptions, struct buf *frame, struct arena *a, struct s3_scan_entry **ret,
+                size_t *ret_n, bool *end)
 {
-    (void)d, (void)log, (void)position, (void)max, (void)descriptions, (void)frame, (void)a, (void)ret, (void)ret_n;
+    (void)d, (void)log, (void)position, (void)max, (void)descriptions, (void)frame, (void)a,
+        (void)ret, (void)ret_n;
     (void)end;
     return -EHOSTUNREACH;
 }
 
-int s3_dfs_native_info(struct s3_dfs *d, const struct s3_log *log, struct arena *a, struct s3_dfs_native *f, size_t n)
+int s3_dfs_native_info(struct s3_dfs *d, const struct s3_log *log, struct arena *a,
+                       struct s3_dfs_native *f, size_t n)
 {
     (void)d, (void)log, (void)a, (void)f, (void)n;
     return -EHOSTUNREACH;

@@ -14,15 +14,15 @@ enum undo_kind { UNDO_BYTES, UNDO_LINK, UNDO_UNLINK, UNDO_RENAME };
 struct undo {
     enum undo_kind kind;
     uint64_t serial;
-    ino_t ino;                /* of the file; of the directory for names */
+    ino_t ino; /* of the file; of the directory for names */
     off_t at;
     size_t n;
-    uint8_t *old;             /* bytes before; zeros where the file ended */
-    char name[PATH];          /* full path, for names */
-    char from[PATH];          /* a rename's old name */
-    int saved;                /* the file that was unlinked or replaced, still open; -1 */
-    int moved;                /* the file that was renamed; -1 */
-    bool doomed;              /* a sync failed: the page counts as clean, no later sync writes it */
+    uint8_t *old;    /* bytes before; zeros where the file ended */
+    char name[PATH]; /* full path, for names */
+    char from[PATH]; /* a rename's old name */
+    int saved;       /* the file that was unlinked or replaced, still open; -1 */
+    int moved;       /* the file that was renamed; -1 */
+    bool doomed;     /* a sync failed: the page counts as clean, no later sync writes it */
     struct undo *older;
 };
 
@@ -37,28 +37,28 @@ struct sync_error {
 static struct {
     pthread_mutex_t lock;
     struct sync_error *sync_errors; /* newest first */
-    uint64_t told[FDS];       /* by descriptor: serial of the last change it need not hear of */
-    struct undo *undos;       /* newest first */
+    uint64_t told[FDS]; /* by descriptor: serial of the last change it need not hear of */
+    struct undo *undos; /* newest first */
     uint64_t seed, serial;
-    uint64_t random;          /* of short writes */
-    uint64_t chance;          /* of getrandom() */
+    uint64_t random; /* of short writes */
+    uint64_t chance; /* of getrandom() */
     unsigned calls;
     unsigned fail_mask, fail_in, fail_more;
     int fail_err;
     bool short_writes, crashed;
-    bool kill;                /* the crash to come loses nothing */
+    bool kill; /* the crash to come loses nothing */
     unsigned crash_at;
-    pthread_t test;           /* only its calls crash: the hook reads what that thread owns */
+    pthread_t test; /* only its calls crash: the hook reads what that thread owns */
     char from[PATH], to[PATH];
     void (*hook)(void *arg);
     void *arg;
-    unsigned one_in;          /* owner: the test's thread; so below */
+    unsigned one_in; /* owner: the test's thread; so below */
     bool between;
     void (*meanwhile)(void *arg);
     void *meanwhile_arg;
 } g = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static uint64_t test_random;  /* owner: the test's thread */
+static uint64_t test_random; /* owner: the test's thread */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -113,7 +113,8 @@ static bool written_over(const struct undo *u)
 {
     enum { PAGE = 4096 };
     for (const struct undo *v = g.undos; v && v != u; v = v->older)
-        if (v->kind == UNDO_BYTES && v->ino == u->ino && !v->doomed && v->at / PAGE <= u->at / PAGE &&
+        if (v->kind == UNDO_BYTES && v->ino == u->ino && !v->doomed &&
+            v->at / PAGE <= u->at / PAGE &&
             (v->at + (off_t)v->n - 1) / PAGE >= (u->at + (off_t)u->n - 1) / PAGE)
             return true;
     return false;
@@ -229,7 +230,8 @@ void fake_disk_short_writes(bool on)
     g.short_writes = on;
 }
 
-static void crash_at(bool kill, unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg)
+static void crash_at(bool kill, unsigned nth, const char *from, const char *to,
+                     void (*hook)(void *arg), void *arg)
 {
     pthread_mutex_lock(&g.lock);
     g.kill = kill;
@@ -241,12 +243,14 @@ static void crash_at(bool kill, unsigned nth, const char *from, const char *to, 
     pthread_mutex_unlock(&g.lock);
 }
 
-void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg)
+void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg),
+                        void *arg)
 {
     crash_at(false, nth, from, to, hook, arg);
 }
 
-void fake_disk_kill_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg)
+void fake_disk_kill_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg),
+                       void *arg)
 {
     crash_at(true, nth, from, to, hook, arg);
 }

@@ -39,7 +39,8 @@ void fake_disk_short_writes(bool on);
 void fake_disk_crash_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg),
                         void *arg);
 /* The same for kill -9, which loses nothing that was written. */
-void fake_disk_kill_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg), void *arg);
+void fake_disk_kill_at(unsigned nth, const char *from, const char *to, void (*hook)(void *arg),
+                       void *arg);
 /* What has not been synced below @folder is of no interest any more: the folder will not be used again. */
 void fake_disk_leave(const char *folder);
 /*

@@ -27,9 +27,9 @@ struct trk_group {
     char trunk_server[DFS_ID_MAX]; /* "": none */
     char last_trunk_server[DFS_ID_MAX];
     int32_t trunk_file_id;
-    int64_t trunk_free_mb;          /* as its trunk server said; soft */
-    uint32_t members_version;       /* counts changes members are told of; starts at 1 */
-    uint32_t trunk_version;         /* the same for the trunk server; 0: there never was one */
+    int64_t trunk_free_mb;    /* as its trunk server said; soft */
+    uint32_t members_version; /* counts changes members are told of; starts at 1 */
+    uint32_t trunk_version;   /* the same for the trunk server; 0: there never was one */
     struct trk_drain drain;
     unsigned next_write, next_read; /* round-robin cursors; soft */
     struct trk_group *next_changed;

@@ -37,8 +37,8 @@ struct trk_node {
     char sync_source[DFS_ID_MAX]; /* kept; id of the server its old files come from; "": none */
     int64_t sync_until;           /* kept; Unix seconds by our clock */
     struct trk_drain drain;
-    bool refill;                  /* kept; was removed: must not become complete without a source */
-    uint64_t log_next;            /* kept; number of the next change-log line it has to hear */
+    bool refill;            /* kept; was removed: must not become complete without a source */
+    uint64_t log_next;      /* kept; number of the next change-log line it has to hear */
     int64_t mod_us;         /* kept; when a kept field changed last; later wins between trackers */
     struct trk_path *paths; /* owned; path_count of them, or NULL before the first report */
     int64_t total_mb, free_mb; /* sums over paths */

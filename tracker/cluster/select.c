@@ -305,7 +305,8 @@ int trk_select_update(struct trk_group *g, const struct trk_select_opts *o, stru
     struct trk_node *n = trk_node_find(g, q.source ? q.source->id : "");
     if (!n || !trk_node_changeable(n))
         n = next_writable(g, o);
-    for (unsigned i = 0; !n && i < g->n; i++) /* all are drained: what is there may change all the same */
+    for (unsigned i = 0; !n && i < g->n;
+         i++) /* all are drained: what is there may change all the same */
         n = trk_node_changeable(g->nodes[i]) ? g->nodes[i] : NULL;
     if (!n)
         return -ENOENT;

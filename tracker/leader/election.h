@@ -96,5 +96,4 @@ int trk_election_leader(const struct trk_election *e, uint64_t now_ms);
 /* Milliseconds until tick has something to do. */
 uint64_t trk_election_wait(const struct trk_election *e, uint64_t now_ms);
 
-
 #endif

@@ -10,8 +10,9 @@
 #include "tracker/service/server.h"
 
 struct trk_commands {
-    struct dfs_service service;           /* for dfs_listener_new */
-    const struct dfs_allow *server_hosts; /* without a secret and required TLS; NULL: everybody the listener lets in */
+    struct dfs_service service; /* for dfs_listener_new */
+    const struct dfs_allow
+        *server_hosts; /* without a secret and required TLS; NULL: everybody the listener lets in */
     struct dfs_command commands[];
 };
 
@@ -21,7 +22,7 @@ struct trk_commands_opts {
     const struct dfs_tls *tls;            /* NULL: none. Outlives it */
     bool tls_required;                    /* servers only by TLS */
     uint64_t frame_max;
-    uint64_t stall_ms;                    /* a peer that stalls this long is dropped */
+    uint64_t stall_ms; /* a peer that stalls this long is dropped */
 };
 
 /* 0 or -ENOMEM. */

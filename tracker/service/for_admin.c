@@ -171,12 +171,13 @@ int trk_drain(struct trk_call *c)
     if ((n ? n->drain.state : g->drain.state) == m.state)
         return -EALREADY;
     trk_set_drain(&c->srv->cluster, g, n, m.state);
-    dfs_log(LOG_INFO, "tracker.drain", KV_Z("group", g->name), KV_Z("id", m.id), KV_U64("state", m.state),
-            KV_Z("by", c->s->peer_ip));
+    dfs_log(LOG_INFO, "tracker.drain", KV_Z("group", g->name), KV_Z("id", m.id),
+            KV_U64("state", m.state), KV_Z("by", c->s->peer_ip));
     return 0;
 }
 
-static void put_drain(struct trk_call *c, const struct trk_group *g, const char *id, const struct trk_drain *d)
+static void put_drain(struct trk_call *c, const struct trk_group *g, const char *id,
+                      const struct trk_drain *d)
 {
     struct dfs_drain m = {.state = d->state};
     if (d->state == DFS_DRAIN_NONE)

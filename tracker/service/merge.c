@@ -7,7 +7,8 @@
 #define CLOCKS_APART_US (INT64_C(24) * 3600 * 1000000)
 
 /* True: theirs is later, and ours now. */
-static bool take_drain(struct trk_cluster *c, struct trk_drain *mine, const struct trk_drain *theirs)
+static bool take_drain(struct trk_cluster *c, struct trk_drain *mine,
+                       const struct trk_drain *theirs)
 {
     if (theirs->set_us <= mine->set_us || theirs->set_us - c->last_change_us >= CLOCKS_APART_US)
         return false;

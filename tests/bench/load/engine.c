@@ -115,7 +115,8 @@ static ssize_t send_piece(struct engine *e, struct conn *c)
                        &body);
     memcpy(v + n, body.v, (size_t)body.n * sizeof(v[0]));
     struct msghdr msg = {.msg_iov = v, .msg_iovlen = (size_t)(n + body.n)};
-    ssize_t sent = c->tls ? tls_write(c->tls, v, msg.msg_iovlen) : sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+    ssize_t sent =
+        c->tls ? tls_write(c->tls, v, msg.msg_iovlen) : sendmsg(c->fd, &msg, MSG_NOSIGNAL);
     if (sent < 0)
         return c->tls ? sent : -errno;
     rq->sent += (uint64_t)sent;

@@ -31,9 +31,9 @@ static void little_is_enough(void **state)
     (void)state;
     AUTO(sto_conf_fini) struct sto_conf c;
     char message[512];
-    assert_int_equal(load("base_path = /data\ntracker_server = 127.0.0.1:22122\n", &c, message,
-                          sizeof(message)),
-                     0);
+    assert_int_equal(
+        load("base_path = /data\ntracker_server = 127.0.0.1:22122\n", &c, message, sizeof(message)),
+        0);
     assert_string_equal(c.bind_addr, "127.0.0.1");
     assert_int_equal(c.port, 23000);
     assert_int_equal(c.store_path.n, 1);

@@ -12,7 +12,8 @@ static void the_sample_file_is_the_rows_in_print(void **state)
     AUTO(buf_free) struct buf print = BUF(100000);
     AUTO(buf_free) struct buf file = BUF(100000);
     struct client_conf conf = {0};
-    assert_int_equal(dfs_conf_load("conf/client.conf", client_conf_rows, client_conf_n, NULL, &conf, &err), 0);
+    assert_int_equal(
+        dfs_conf_load("conf/client.conf", client_conf_rows, client_conf_n, NULL, &conf, &err), 0);
     assert_int_equal(conf.connect_ms, 5000);
     dfs_conf_fini(client_conf_rows, client_conf_n, &conf);
     dfs_conf_print(client_conf_rows, client_conf_n, &print);

@@ -21,12 +21,12 @@ struct node {
     struct dfs_addr addr;
     struct dfs_listener *listener;
     struct dfs_service service;
-    _Atomic int answer;     /* errno to answer with, 0: succeed */
+    _Atomic int answer; /* errno to answer with, 0: succeed */
     _Atomic unsigned asked;
     uint8_t last_cmd, last_flags;
     char body[2048];
     size_t n;
-    char reply[4096];       /* body of a successful answer */
+    char reply[4096]; /* body of a successful answer */
     size_t reply_n;
 };
 
@@ -46,7 +46,10 @@ static void handle(struct dfs_req *req)
     dfs_req_reply(req, atomic_load(&node->answer), str_of(node->reply, node->reply_n));
 }
 
-#define ROW(cmd) {cmd, #cmd, 0, 1 << 20, handle, NULL, NULL, NULL}
+#define ROW(cmd)                                                                                   \
+    {                                                                                              \
+        cmd, #cmd, 0, 1 << 20, handle, NULL, NULL, NULL                                            \
+    }
 static const struct dfs_command commands[] = {
     ROW(DFS_CMD_QUERY_STORE),  ROW(DFS_CMD_QUERY_STORE_GROUP), ROW(DFS_CMD_QUERY_FETCH),
     ROW(DFS_CMD_QUERY_UPDATE), ROW(DFS_CMD_QUERY_FETCH_ALL),   ROW(DFS_CMD_LIST_GROUPS),
@@ -70,17 +73,22 @@ static int setup(void **state)
     assert_int_equal(dfs_loop_start(loop), 0);
     for (int i = 0; i < NODES; i++) {
         struct node *n = &nodes[i];
-        n->service = (struct dfs_service){.name = "test", .ctx = n, .commands = commands,
-                                          .n = ARRAY_LEN(commands), .frame_max = 1 << 20};
+        n->service = (struct dfs_service){.name = "test",
+                                          .ctx = n,
+                                          .commands = commands,
+                                          .n = ARRAY_LEN(commands),
+                                          .frame_max = 1 << 20};
         snprintf(n->addr.host, sizeof(n->addr.host), "%s/%d", dir, i);
         const struct dfs_listen_opts opts = {.addr = n->addr, .max_conns = 10};
         assert_int_equal(dfs_listener_new(&opts, &n->service, &loop, 1, &n->listener), 0);
     }
     /* Two trackers; the third node is for whoever needs another server. */
     const struct dfs_addr trackers[] = {nodes[0].addr, nodes[1].addr};
-    const struct dfs_client_opts opts = {
-        .trackers = trackers, .n_trackers = 2,
-        .pool = {.peer = {.connect_ms = 5000, .timeout_ms = 5000}, .max_idle = 4, .hold_down_ms = 60000}};
+    const struct dfs_client_opts opts = {.trackers = trackers,
+                                         .n_trackers = 2,
+                                         .pool = {.peer = {.connect_ms = 5000, .timeout_ms = 5000},
+                                                  .max_idle = 4,
+                                                  .hold_down_ms = 60000}};
     assert_int_equal(dfs_client_new(&opts, &client), 0);
     return 0;
 }
@@ -116,7 +124,8 @@ static void both_address_widths_are_understood(void **state)
     (void)state;
     AUTO(buf_free) struct buf b = BUF(1000);
     struct dfs_target t;
-    const struct dfs_query_store_rsp m = {.group = "g2", .ip = "2001:db8::1", .port = 1, .path_index = 9};
+    const struct dfs_query_store_rsp m = {
+        .group = "g2", .ip = "2001:db8::1", .port = 1, .path_index = 9};
     for (int i = 0; i < 2; i++)
         reply(&nodes[i], store_answer(&b, "10.0.0.9"));
     assert_int_equal(dfs_query_store(trackers(), STR_NULL, &t), 0);
@@ -245,8 +254,10 @@ static void errors_keep_the_connection_and_oversize_answers_do_not(void **state)
     assert_int_equal(nodes[2].last_flags, DFS_INFO_NO_CRC);
     nodes[2].reply_n = 4000;
     buf_reset(&got); /* 100 bytes at most: what the sink says comes back */
-    assert_int_equal(dfs_storage_download(p, STR("group1"), name, 0, 0, collect, &got, &len), -E2BIG);
-    assert_int_equal(dfs_storage_info(p, STR("group1"), name, 0, &info), -EBADMSG); /* stays unread */
+    assert_int_equal(dfs_storage_download(p, STR("group1"), name, 0, 0, collect, &got, &len),
+                     -E2BIG);
+    assert_int_equal(dfs_storage_info(p, STR("group1"), name, 0, &info),
+                     -EBADMSG); /* stays unread */
     dfs_connpool_put(pool, &p);
     assert_int_equal(dfs_connpool_idle(pool), 0);
 }
@@ -267,7 +278,7 @@ static void idle_connections_are_reused_unless_the_server_closed_them(void **sta
     dfs_connpool_put(pool, &p);
     dfs_listener_stop(nodes[2].listener, 0);
     int r = dfs_connpool_get(pool, &nodes[2].addr, &p);
-    assert_true(r == -ENOENT || r == -ECONNREFUSED); /* noticed: tried anew */
+    assert_true(r == -ENOENT || r == -ECONNREFUSED);                 /* noticed: tried anew */
     assert_int_equal(dfs_connpool_get(pool, &nodes[2].addr, &p), r); /* held down */
     assert_int_equal(dfs_connpool_idle(pool), 0);
 }
@@ -285,7 +296,8 @@ static void metadata_texts(void **state)
     assert_int_equal(dfs_meta_add(&b, str_of(name, 65), STR("x")), -EINVAL);
     assert_int_equal(dfs_meta_add(&b, STR("a\1"), STR("x")), -EINVAL);
     assert_int_equal(dfs_meta_add(&b, STR("a"), STR("\2")), -EINVAL);
-    assert_true(str_eq(str_head(buf_str(&b), 5), STR("a\2" "1\1\2")));
+    assert_true(str_eq(str_head(buf_str(&b), 5), STR("a\2"
+                                                     "1\1\2")));
     rest = buf_str(&b);
     assert_true(dfs_meta_next(&rest, &n, &v) && str_eq(v, STR("1")));
     assert_true(dfs_meta_next(&rest, &n, &v) && n.n == 0 && v.n == 0);

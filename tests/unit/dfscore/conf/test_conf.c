@@ -22,7 +22,8 @@ static const struct dfs_conf_row rows[] = {
     CONF_INT(struct sample, port, "port", "22122", 0, 65535, NULL, CONF_RESTART, "Port."),
     CONF_BOOL(struct sample, flag, "flag", "false", CONF_RELOAD, "A switch."),
     CONF_SIZE(struct sample, size, "size", "256KB", 1024, 1 << 30, "B", CONF_RESTART, "A size."),
-    CONF_DURATION(struct sample, timeout_ms, "timeout", "30", 1000, 86400000, "s", CONF_RELOAD, "A time.\nTwo lines."),
+    CONF_DURATION(struct sample, timeout_ms, "timeout", "30", 1000, 86400000, "s", CONF_RELOAD,
+                  "A time.\nTwo lines."),
     CONF_SPACE(struct sample, reserve, "reserved", "20%", "MB", CONF_RELOAD, "Room."),
     CONF_DAYTIME(struct sample, at, "at", "02:00", CONF_RELOAD, "When."),
     CONF_ENUM(struct sample, mode, "mode", "auto", "auto|IPv4|IPv6", CONF_RESTART, "Which."),
@@ -65,11 +66,13 @@ static void every_type_is_read(void **state)
 {
     (void)state;
     struct sample s;
-    assert_int_equal(parse("# comment\n  base_path =  /a b = c  \r\nport=7\nflag = YES\n"
-                           "size = 4 mb\ntimeout = 1500ms\nreserved = 4GB\nat = 23:59:58\nmode = ipv6\n"
-                           "host = a\nhost = b\npath0 = /p0\npath2 = /p2\npath1_ro = true\n"
-                           "[log]\nfile = x\n[]\n",
-                           &s), 0);
+    assert_int_equal(
+        parse("# comment\n  base_path =  /a b = c  \r\nport=7\nflag = YES\n"
+              "size = 4 mb\ntimeout = 1500ms\nreserved = 4GB\nat = 23:59:58\nmode = ipv6\n"
+              "host = a\nhost = b\npath0 = /p0\npath2 = /p2\npath1_ro = true\n"
+              "[log]\nfile = x\n[]\n",
+              &s),
+        0);
     assert_string_equal(s.base, "/a b = c");
     assert_int_equal(s.port, 7);
     assert_true(s.flag);
@@ -103,9 +106,10 @@ static void a_mistake_is_one_line_with_place_and_remedy(void **state)
         {"size = 99999999999999999999",
          "f.conf:2: size = 99999999999999999999: must be a size from 1KB to 1GB"},
         {"timeout = 2d", "f.conf:2: timeout = 2d: must be a time from 1s to 1d"},
-        {"reserved = 100%",
-         "f.conf:2: reserved = 100%: must be a size such as 4GB, or more than 0% and less than 100%"},
-        {"reserved = 0%", "f.conf:2: reserved = 0%: must be a size such as 4GB, or more than 0% and less than 100%"},
+        {"reserved = 100%", "f.conf:2: reserved = 100%: must be a size such as 4GB, or more than "
+                            "0% and less than 100%"},
+        {"reserved = 0%",
+         "f.conf:2: reserved = 0%: must be a size such as 4GB, or more than 0% and less than 100%"},
         {"at = 24:00", "f.conf:2: at = 24:00: must be a time of day from 00:00 to 23:59"},
         {"mode = x", "f.conf:2: mode = x: must be one of auto|IPv4|IPv6"},
         {"base_path = 123456789012345678901",
@@ -148,8 +152,9 @@ static void unknown_keys_can_be_tolerated(void **state)
     AUTO(buf_free) struct buf err = BUF(1000);
     const struct dfs_conf_opts opts = {note_unknown};
     struct sample s = {0};
-    assert_int_equal(dfs_conf_parse(STR("base_path=/x\nport = 1\ncolour = red\nport = 7"), "f.conf", rows, ARRAY_LEN(rows),
-                                    &opts, &s, &err), 0);
+    assert_int_equal(dfs_conf_parse(STR("base_path=/x\nport = 1\ncolour = red\nport = 7"), "f.conf",
+                                    rows, ARRAY_LEN(rows), &opts, &s, &err),
+                     0);
     assert_int_equal(unknown_line, 3);
     assert_int_equal(s.port, 7); /* and so is a key that is given twice */
     dfs_conf_fini(rows, ARRAY_LEN(rows), &s);
@@ -163,10 +168,12 @@ static void a_printed_sample_reads_back_as_the_defaults(void **state)
     struct sample s = {0};
     buf_adds(&out, STR("base_path = /y\n"));
     dfs_conf_print(rows, ARRAY_LEN(rows), &out);
-    assert_int_equal(dfs_conf_parse(buf_str(&out), "sample", rows, ARRAY_LEN(rows), NULL, &s, &err), 0);
+    assert_int_equal(dfs_conf_parse(buf_str(&out), "sample", rows, ARRAY_LEN(rows), NULL, &s, &err),
+                     0);
     assert_int_equal(s.timeout_ms, 30000);
     assert_int_equal(s.port, 22122);
-    assert_true(str_find(buf_str(&out), STR("# a time from 1s to 1d; a bare number is in s")) != SIZE_MAX);
+    assert_true(str_find(buf_str(&out), STR("# a time from 1s to 1d; a bare number is in s")) !=
+                SIZE_MAX);
     assert_true(str_find(buf_str(&out), STR("[log]\n")) != SIZE_MAX);
     dfs_conf_fini(rows, ARRAY_LEN(rows), &s);
 }
@@ -175,8 +182,8 @@ static void parse_once(void)
 {
     AUTO(buf_free) struct buf err = BUF(1000);
     struct sample s = {0};
-    int r = dfs_conf_parse(STR("base_path=/x\nhost=a\nhost=b\nlog.file=z\n"), "f.conf", rows, ARRAY_LEN(rows),
-                           NULL, &s, &err);
+    int r = dfs_conf_parse(STR("base_path=/x\nhost=a\nhost=b\nlog.file=z\n"), "f.conf", rows,
+                           ARRAY_LEN(rows), NULL, &s, &err);
     assert_true(r == 0 || r == -ENOMEM);
     if (r == 0)
         dfs_conf_fini(rows, ARRAY_LEN(rows), &s);

@@ -20,16 +20,19 @@ static const struct {
     const char *path, *ext;
 } examples[] = {
     {"group1/M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731.txt", DFS_FILE_NORMAL, false, "192.168.1.10",
-     1700000000, true, 13, 0xEBE6C6E6, 0x2A5B7C, "data/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731.txt", "txt"},
+     1700000000, true, 13, 0xEBE6C6E6, 0x2A5B7C, "data/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731.txt",
+     "txt"},
     {"group1/M01/C4/10/oYYBAGVT81gAAAABgAAAABorPE05820413", DFS_FILE_NORMAL, false, "100001",
-     1700000600, true, 6442450944, 0x1A2B3C4D, 0, "data/C4/10/oYYBAGVT81gAAAABgAAAABorPE05820413", ""},
+     1700000600, true, 6442450944, 0x1A2B3C4D, 0, "data/C4/10/oYYBAGVT81gAAAABgAAAABorPE05820413",
+     ""},
     {"group1/M00/12/34/CgAABWVT-AiEC83vAAAAAAAAAAA906.log", DFS_FILE_APPENDER, false, "10.0.0.5",
      1700001800, false, 0, 0, 0x0BCDEF, "data/12/34/CgAABWVT-AiEC83vAAAAAAAAAAA906.log", "log"},
-    {"group1/M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731_150x150.jpg", DFS_FILE_NORMAL, true, "192.168.1.10",
-     1700000000, false, 0, 0xEBE6C6E6, 0x2A5B7C,
+    {"group1/M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731_150x150.jpg", DFS_FILE_NORMAL, true,
+     "192.168.1.10", 1700000000, false, 0, 0xEBE6C6E6, 0x2A5B7C,
      "data/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731_150x150.jpg", "jpg"},
     {"group1/M00/00/00/fwAAA2sCv3-EfU2eAAAAAMv1Ohw392.log", DFS_FILE_APPENDER, false, "127.0.0.3",
-     0x6B02BF7F, false, 0, 0xCBF53A1C, 0x7D4D9E, "data/00/00/fwAAA2sCv3-EfU2eAAAAAMv1Ohw392.log", "log"},
+     0x6B02BF7F, false, 0, 0xCBF53A1C, 0x7D4D9E, "data/00/00/fwAAA2sCv3-EfU2eAAAAAMv1Ohw392.log",
+     "log"},
 };
 
 static void worked_examples_of_the_specification(void **state)
@@ -90,7 +93,8 @@ static void what_is_no_file_id_is_refused(void **state)
         {"group1/M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY73%.txt", -EINVAL},
         {"group1/M00/EF/A9/wKg.CmVT8QCAKlt8AAAADevmxuY731.txt", -EBADMSG},
         {"group1/M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuZ731.txt", -EBADMSG}, /* bits beyond the end */
-        {"group1/M00/00/0A/ooYBAGVT9bCIFVqgAAAAyO0IYYA441.bin", -EBADMSG}, /* trunk without its place */
+        {"group1/M00/00/0A/ooYBAGVT9bCIFVqgAAAAyO0IYYA441.bin",
+         -EBADMSG}, /* trunk without its place */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct dfs_fileid f = {.created_s = 77};
@@ -192,7 +196,8 @@ static void slaves_are_named_as_fastdfs_names_them(void **state)
     struct str a = STR("M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731.txt");
     struct str b = STR("M01/C4/10/oYYBAGVT81gAAAABgAAAABorPE05820413");
     assert_int_equal(dfs_slave_name(a, STR("_150x150"), STR("jpg"), out, &n), 0);
-    assert_true(str_eq(str_of(out, n), STR("M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731_150x150.jpg")));
+    assert_true(
+        str_eq(str_of(out, n), STR("M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731_150x150.jpg")));
     assert_int_equal(dfs_slave_name(b, STR("-s"), STR(""), out, &n), 0);
     assert_true(str_eq(str_of(out, n), STR("M01/C4/10/oYYBAGVT81gAAAABgAAAABorPE05820413-s")));
     assert_int_equal(dfs_slave_name(a, STR("-m"), STR(""), out, &n), -EINVAL);
@@ -226,7 +231,8 @@ static void recorded_ids_decode_and_build_to_the_same_text(void **state)
         struct str rest = str_of(line, (size_t)n - 1), width, name, request, answer;
         str_split(&rest, ' ', &width);
         str_split(&rest, ' ', &name);
-        bool named = str_starts(name, STR("storage.upload")) || str_starts(name, STR("storage.regen")) ||
+        bool named = str_starts(name, STR("storage.upload")) ||
+                     str_starts(name, STR("storage.regen")) ||
                      str_starts(name, STR("storage.create_link"));
         str_split(&rest, ' ', &request);
         str_split(&rest, ' ', &answer);
@@ -238,8 +244,9 @@ static void recorded_ids_decode_and_build_to_the_same_text(void **state)
         assert_int_equal(dfs_filename_parse(filename, &id), 0);
         if (id.slave)
             continue;
-        struct dfs_fileid_parts p = {id.at.path_index, id.at.high, id.at.low, id.kind, {0}, id.created_s,
-                                     id.size, id.crc32, id.random23, id.trunk, {0}};
+        struct dfs_fileid_parts p = {
+            id.at.path_index, id.at.high, id.at.low,   id.kind,  {0}, id.created_s,
+            id.size,          id.crc32,   id.random23, id.trunk, {0}};
         memcpy(p.source, id.source, 4);
         memcpy(p.tail, id.tail.p, 7);
         char again[DFS_FILENAME_TRUNK];

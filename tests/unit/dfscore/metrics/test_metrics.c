@@ -40,7 +40,8 @@ static void the_text_is_what_prometheus_reads(void **state)
     for (size_t i = 0; i < ARRAY_LEN(lines); i++)
         if (str_find(buf_str(&out), str_c(lines[i])) == SIZE_MAX)
             fail_msg("missing: %s", lines[i]);
-    assert_true(str_find(buf_str(&out), STR("dfs_requests_total")) == SIZE_MAX); /* no series, no lines */
+    assert_true(str_find(buf_str(&out), STR("dfs_requests_total")) ==
+                SIZE_MAX); /* no series, no lines */
 }
 
 static void *count_much(void *arg)

@@ -40,11 +40,13 @@ static void addresses_are_read_and_written(void **state)
         {"[::1]:65536", 1, -EINVAL, NULL, 0, NULL},
         {"[]:1", 1, -EINVAL, NULL, 0, NULL},
         {"[2001:0DB8:0:0::00Ab]:1", 0, 0, "2001:db8::ab", 1, "[2001:db8::ab]:1"},
-        {"[2001:db8:1:2:3:4:5:6]:65535", 0, 0, "2001:db8:1:2:3:4:5:6", 65535, "[2001:db8:1:2:3:4:5:6]:65535"},
+        {"[2001:db8:1:2:3:4:5:6]:65535", 0, 0, "2001:db8:1:2:3:4:5:6", 65535,
+         "[2001:db8:1:2:3:4:5:6]:65535"},
         {"[::ffff:10.0.0.1]:5", 0, 0, "10.0.0.1", 5, "10.0.0.1:5"},
         {"[fe80::1%eth0]:5", 0, 0, "fe80::1%eth0", 5, "[fe80::1%eth0]:5"},
         {"[10.0.0.1]:5", 0, 0, "10.0.0.1", 5, "10.0.0.1:5"},
-        {"::1:22122", 9, 0, "::1:22122", 9, "[::1:22122]:9"}, /* without brackets it is all address */
+        {"::1:22122", 9, 0, "::1:22122", 9,
+         "[::1:22122]:9"}, /* without brackets it is all address */
         {"host.example:1", 0, 0, "host.example", 1, "host.example:1"},
         {"/run/a.sock", 5, 0, "/run/a.sock", 0, "/run/a.sock"},
         {"", 1, -EINVAL, NULL, 0, NULL},
@@ -156,10 +158,12 @@ static void allow_hosts_takes_addresses_networks_and_patterns(void **state)
     struct dfs_allow *a = NULL;
     struct str bad;
     assert_int_equal(dfs_allow_new(items, 3, &a, &bad), 0);
-    static const char *const yes[] = {"10.0.0.1", "192.168.15.255", "172.16.3.1", "172.16.3.15",
-                                      "172.16.3.20", "2001:db8:7fff::1", "::ffff:10.0.0.1"};
-    static const char *const no[] = {"10.0.0.2", "192.168.16.0", "172.16.3.16", "172.16.3.0",
-                                     "2001:db8:8000::1", "127.0.0.1", "::1"};
+    static const char *const yes[] = {"10.0.0.1",       "192.168.15.255", "172.16.3.1",
+                                      "172.16.3.15",    "172.16.3.20",    "2001:db8:7fff::1",
+                                      "::ffff:10.0.0.1"};
+    static const char *const no[] = {"10.0.0.2",   "192.168.16.0",     "172.16.3.16",
+                                     "172.16.3.0", "2001:db8:8000::1", "127.0.0.1",
+                                     "::1"};
     for (size_t i = 0; i < ARRAY_LEN(yes); i++)
         assert_true(allowed(a, yes[i]));
     for (size_t i = 0; i < ARRAY_LEN(no); i++)
@@ -187,7 +191,8 @@ static void an_empty_list_is_loopback_and_a_star_is_everybody(void **state)
 static void a_bad_item_is_named(void **state)
 {
     (void)state;
-    static const char *const items[] = {"10.0.0.1/33", "10.0.0.[5-1]", "10.0.0.[1", "10.0.0.[1][2]", "x/8", ""};
+    static const char *const items[] = {"10.0.0.1/33",   "10.0.0.[5-1]", "10.0.0.[1",
+                                        "10.0.0.[1][2]", "x/8",          ""};
     for (size_t i = 0; i < ARRAY_LEN(items); i++) {
         char *one[] = {(char *)(uintptr_t)items[i]};
         struct dfs_allow *a = NULL;

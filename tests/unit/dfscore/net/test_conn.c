@@ -18,8 +18,8 @@
 
 enum {
     ECHO = 1,
-    LATER = 2,   /* answered from another thread */
-    COUNT = 3,   /* content: answers how many bytes came, as 8 digits */
+    LATER = 2, /* answered from another thread */
+    COUNT = 3, /* content: answers how many bytes came, as 8 digits */
     FILE_CMD = 4,
     STREAM = 5,
     REFUSE = 7,  /* content it does not want */
@@ -247,8 +247,8 @@ static int setup(void **state)
         assert_int_equal(dfs_loop_new("test", &fx->loops[i]), 0);
         assert_int_equal(dfs_loop_start(fx->loops[i]), 0);
     }
-    const struct dfs_listen_opts opts = {.addr = fx->addr, .max_conns = 8, .blocks = 6,
-                                         .block_bytes = 5000};
+    const struct dfs_listen_opts opts = {
+        .addr = fx->addr, .max_conns = 8, .blocks = 6, .block_bytes = 5000};
     assert_int_equal(dfs_listener_new(&opts, &service, fx->loops, 2, &fx->listener), 0);
     *state = fx;
     return 0;
@@ -383,7 +383,8 @@ static void an_idle_connection_may_stay(void **state)
     AUTO(buf_free) struct buf rsp = BUF(100);
     call(p, ECHO, STR("x"), &rsp);
     struct pollfd pfd = {dfs_peer_fd(p), POLLIN, 0};
-    assert_int_equal(poll(&pfd, 1, 400), 0); /* longer than stall_ms and first_ms: nothing happens */
+    assert_int_equal(poll(&pfd, 1, 400),
+                     0); /* longer than stall_ms and first_ms: nothing happens */
     call(p, ECHO, STR("y"), &rsp);
 }
 

@@ -38,8 +38,7 @@ static void who_knows_the_secret_is_proved(void **state)
 {
     (void)state;
     AUTO(dfs_secret_free)
-    struct dfs_secret *a = secret("0123456789abcdef"),
-                      *b = secret(" 0123456789abcdef\n");
+    struct dfs_secret *a = secret("0123456789abcdef"), *b = secret(" 0123456789abcdef\n");
     struct talk t;
     exchange_nonces(&t, a);
     assert_int_not_equal(t.server.state, DFS_AUTH_PROVED);
@@ -53,8 +52,7 @@ static void another_secret_proves_nothing_on_either_side(void **state)
 {
     (void)state;
     AUTO(dfs_secret_free)
-    struct dfs_secret *a = secret("0123456789abcdef"),
-                      *b = secret("0123456789abcdeg");
+    struct dfs_secret *a = secret("0123456789abcdef"), *b = secret("0123456789abcdeg");
     struct talk t;
     exchange_nonces(&t, a);
     assert_int_equal(dfs_auth_check(&t.server, b, BYTES(t.client_proof), t.server_proof), -EACCES);

@@ -37,24 +37,24 @@ _Static_assert(DFS_FILE_INFO_RSP_LEN4 == 40 && DFS_FILE_INFO_RSP_LEN6 == 70, "pr
 /* Decode one message at the front of *rest and encode it to @out. False: does not decode. */
 typedef bool again_fn(enum dfs_ipw w, struct rd *rest, struct buf *out);
 
-#define AGAIN(m, M)                                                                               \
-    static bool again_##m(enum dfs_ipw w, struct rd *rest, struct buf *out)                       \
-    {                                                                                             \
-        struct dfs_##m v;                                                                         \
-        (void)w;                                                                                  \
-        dfs_##m##_read(rest, &v);                                                                 \
-        if (!rest->bad)                                                                           \
-            dfs_##m##_put(out, &v);                                                               \
-        return !rest->bad;                                                                        \
+#define AGAIN(m, M)                                                                                \
+    static bool again_##m(enum dfs_ipw w, struct rd *rest, struct buf *out)                        \
+    {                                                                                              \
+        struct dfs_##m v;                                                                          \
+        (void)w;                                                                                   \
+        dfs_##m##_read(rest, &v);                                                                  \
+        if (!rest->bad)                                                                            \
+            dfs_##m##_put(out, &v);                                                                \
+        return !rest->bad;                                                                         \
     }
-#define AGAIN_BY_WIDTH(m, M)                                                                      \
-    static bool again_##m(enum dfs_ipw w, struct rd *rest, struct buf *out)                       \
-    {                                                                                             \
-        struct dfs_##m v;                                                                         \
-        dfs_##m##_read(rest, w, &v);                                                              \
-        if (!rest->bad)                                                                           \
-            dfs_##m##_put(out, w, &v);                                                            \
-        return !rest->bad;                                                                        \
+#define AGAIN_BY_WIDTH(m, M)                                                                       \
+    static bool again_##m(enum dfs_ipw w, struct rd *rest, struct buf *out)                        \
+    {                                                                                              \
+        struct dfs_##m v;                                                                          \
+        dfs_##m##_read(rest, w, &v);                                                               \
+        if (!rest->bad)                                                                            \
+            dfs_##m##_put(out, w, &v);                                                             \
+        return !rest->bad;                                                                         \
     }
 DFS_MESSAGES(AGAIN)
 DFS_MESSAGES_BY_WIDTH(AGAIN_BY_WIDTH)
@@ -103,7 +103,9 @@ static const struct layout {
     {DFS_CMD_SYS_FILE_READ, {again_sys_read_req, NULL, ONE}, {again_i64, NULL, THEN_ANY}},
     {DFS_CMD_TRACKER_STATUS, {NULL, NULL, EMPTY}, {again_tracker_status_rsp, NULL, ONE}},
     {DFS_CMD_PING_LEADER, {again_ping_leader_req, NULL, ONE}, {NULL, again_trunk_server, MANY}},
-    {DFS_CMD_STORAGE_IDS, {again_storage_ids_req, NULL, ONE}, {again_storage_ids_rsp, NULL, THEN_ANY}},
+    {DFS_CMD_STORAGE_IDS,
+     {again_storage_ids_req, NULL, ONE},
+     {again_storage_ids_rsp, NULL, THEN_ANY}},
     {DFS_CMD_SERVER_ID, {again_group, NULL, THEN_ANY}, {NULL, NULL, SKIP}},
     {DFS_CMD_SERVER_STATUS, {again_group, NULL, THEN_ANY}, {again_brief, NULL, ONE}},
     {DFS_CMD_TRUNK_ID_FETCH, {NULL, NULL, EMPTY}, {again_i32, NULL, ONE}},
@@ -115,27 +117,37 @@ static const struct layout {
     {DFS_CMD_MY_SYNC_SOURCE, {NULL, NULL, EMPTY}, {NULL, again_sync_record, MANY}},
     {DFS_CMD_JOIN, {again_join_req, NULL, THEN_ANY}, {again_join_rsp, NULL, ONE}},
     {DFS_CMD_BEAT, {NULL, again_stat_block, MANY}, {again_change_status_req, again_brief, MANY}},
-    {DFS_CMD_DISK_USAGE, {NULL, again_path_usage, MANY}, {again_change_status_req, again_brief, MANY}},
+    {DFS_CMD_DISK_USAGE,
+     {NULL, again_path_usage, MANY},
+     {again_change_status_req, again_brief, MANY}},
     {DFS_CMD_PEER_LIST, {NULL, again_brief, MANY}, {NULL, NULL, EMPTY}},
-    {DFS_CMD_PEER_SYNC_SOURCE, {again_group_id, NULL, ONE}, {NULL, again_sync_record, GARBAGE_MANY}},
+    {DFS_CMD_PEER_SYNC_SOURCE,
+     {again_group_id, NULL, ONE},
+     {NULL, again_sync_record, GARBAGE_MANY}},
     {DFS_CMD_NEED_SYNC_SOURCE, {NULL, NULL, EMPTY}, {NULL, again_sync_record, MANY}},
     {DFS_CMD_NOTIFY_SYNC_SOURCE, {again_sync_record, NULL, ONE}, {NULL, NULL, EMPTY}},
-    {DFS_CMD_SYNC_TIMESTAMPS, {NULL, again_sync_timestamp, MANY},
+    {DFS_CMD_SYNC_TIMESTAMPS,
+     {NULL, again_sync_timestamp, MANY},
      {again_change_status_req, again_brief, MANY}},
     {DFS_CMD_LIST_GROUP, {again_group, NULL, ONE}, {again_group_stat, NULL, ONE}},
     {DFS_CMD_LIST_GROUPS, {NULL, NULL, EMPTY}, {NULL, again_group_stat, MANY}},
     {DFS_CMD_LIST_STORAGES, {again_group, NULL, THEN_ANY}, {NULL, again_storage_detail, MANY}},
-    {DFS_CMD_STAT_TRACKERS, {again_stat_trackers_req, NULL, ONE},
+    {DFS_CMD_STAT_TRACKERS,
+     {again_stat_trackers_req, NULL, ONE},
      {again_change_status_req, again_tracker_stat, GARBAGE_MANY}},
-    {DFS_CMD_STAT_STORAGES, {again_stat_storages_req, NULL, ONE},
+    {DFS_CMD_STAT_STORAGES,
+     {again_stat_storages_req, NULL, ONE},
      {again_stat_storages_rsp, again_storage_stat, GARBAGE_MANY}},
-    {DFS_CMD_STAT_VOLUMES, {again_stat_volumes_req, NULL, ONE},
+    {DFS_CMD_STAT_VOLUMES,
+     {again_stat_volumes_req, NULL, ONE},
      {again_stat_volumes_rsp, again_volume_stat, GARBAGE_MANY}},
     {DFS_CMD_QUERY_STORE, {NULL, NULL, EMPTY}, {again_query_store_rsp, NULL, ONE}},
     {DFS_CMD_QUERY_STORE_GROUP, {again_group, NULL, ONE}, {again_query_store_rsp, NULL, ONE}},
     {DFS_CMD_QUERY_FETCH, {again_group, NULL, THEN_ANY}, {again_query_fetch_rsp, NULL, ONE}},
     {DFS_CMD_QUERY_UPDATE, {again_group, NULL, THEN_ANY}, {again_query_fetch_rsp, NULL, ONE}},
-    {DFS_CMD_QUERY_FETCH_ALL, {again_group, NULL, THEN_ANY}, {again_group, again_server_entry, MANY}},
+    {DFS_CMD_QUERY_FETCH_ALL,
+     {again_group, NULL, THEN_ANY},
+     {again_group, again_server_entry, MANY}},
     {DFS_CMD_QUERY_STORE_ALL, {NULL, NULL, EMPTY}, {again_group, NULL, THEN_ANY}},
     {DFS_CMD_QUERY_STORE_GROUP_ALL, {again_group, NULL, ONE}, {again_group, NULL, THEN_ANY}},
     {DFS_CMD_DELETE_GROUP, {again_group, NULL, ONE}, {NULL, NULL, EMPTY}},
@@ -243,7 +255,8 @@ static void the_specification_example_of_query_store(void **state)
     (void)state;
     AUTO(buf_free) struct buf b = BUF(100);
     const struct dfs_query_store_rsp m = {.group = "group1", .ip = "127.0.0.3", .port = 23000};
-    const char want[40] = "group1\0\0\0\0\0\0\0\0\0\0" "127.0.0.3\0\0\0\0\0\0\0\0\0\0\0\0\x59\xD8";
+    const char want[40] = "group1\0\0\0\0\0\0\0\0\0\0"
+                          "127.0.0.3\0\0\0\0\0\0\0\0\0\0\0\0\x59\xD8";
     dfs_query_store_rsp_put(&b, DFS_IPW4, &m);
     assert_int_equal(b.n, 40);
     assert_memory_equal(b.p, want, 40);
@@ -299,7 +312,8 @@ static void the_state_of_replication_byte_by_byte(void **state)
     assert_int_equal(s.seconds, 60);
     assert_int_equal(s.heard_ms, -1);
     struct rd rd = rd_of(all);
-    assert_true(again_sync_state_rsp(DFS_IPW4, &rd, &again) && again_sync_state(DFS_IPW4, &rd, &again));
+    assert_true(again_sync_state_rsp(DFS_IPW4, &rd, &again) &&
+                again_sync_state(DFS_IPW4, &rd, &again));
     assert_true(str_eq(buf_str(&again), all));
 }
 
@@ -357,7 +371,8 @@ static void texts_may_fill_their_field_unless_a_nul_is_required(void **state)
     struct dfs_my_address_req m;
     assert_int_equal(dfs_my_address_req_get(STR("abcdefghijklmnopq\0\0\0\1"), &m), -EINVAL);
     assert_int_equal(dfs_my_address_req_get(STR("abcdefghijklmnop\0\0\0\0\1"), &m), 0);
-    assert_int_equal(dfs_text_set(g.group, sizeof(g.group), STR("abcdefghijklmnopq")), -ENAMETOOLONG);
+    assert_int_equal(dfs_text_set(g.group, sizeof(g.group), STR("abcdefghijklmnopq")),
+                     -ENAMETOOLONG);
     /* What follows a NUL does not count, and is not passed on. */
     assert_int_equal(dfs_group_get(STR("g1\0garbage______"), &g), 0);
     dfs_group_put(&b, &g);

@@ -10,8 +10,8 @@ static void the_numbers_of_the_specification(void **state)
     static const struct {
         uint8_t byte;
         int err;
-    } rows[] = {{1, EPERM},   {2, ENOENT},  {5, EIO},     {11, EAGAIN},   {13, EACCES},
-                {16, EBUSY},  {17, EEXIST}, {22, EINVAL}, {28, ENOSPC},   {61, ENODATA},
+    } rows[] = {{1, EPERM},   {2, ENOENT},      {5, EIO},        {11, EAGAIN},     {13, EACCES},
+                {16, EBUSY},  {17, EEXIST},     {22, EINVAL},    {28, ENOSPC},     {61, ENODATA},
                 {64, ENONET}, {95, EOPNOTSUPP}, {107, ENOTCONN}, {110, ETIMEDOUT}, {114, EALREADY}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_int_equal(dfs_status_errno(rows[i].byte), -rows[i].err);

@@ -239,21 +239,30 @@ static void adoption_says_what_it_needs(void **state)
     expect_code("{'verb':'adopt','bucket':'bucket-0001'}", "usage", "group is missing");
     expect_code("{'verb':'adopt','group':'group1'}", "usage", "bucket is missing");
     expect_code("{'verb':'adopt','group':'group1','bucket':'none'}", "missing", "no bucket 'none'");
-    expect_code("{'verb':'adopt','group':'other','bucket':'bucket-0001'}", "missing", "no group 'other'");
-    expect_code("{'verb':'adopt','group':'group1','bucket':'bucket-0001','dry_run':'maybe'}", "usage", "yes or no");
+    expect_code("{'verb':'adopt','group':'other','bucket':'bucket-0001'}", "missing",
+                "no group 'other'");
+    expect_code("{'verb':'adopt','group':'group1','bucket':'bucket-0001','dry_run':'maybe'}",
+                "usage", "yes or no");
     char prefix[1200];
-    snprintf(prefix, sizeof(prefix), "{'verb':'adopt','group':'group1','bucket':'bucket-0001','prefix':'%01025d'}", 0);
+    snprintf(prefix, sizeof(prefix),
+             "{'verb':'adopt','group':'group1','bucket':'bucket-0001','prefix':'%01025d'}", 0);
     expect_code(prefix, "usage", "prefix");
-    static const char *const wrong[] = {"7", "{}", "{'log':'x','path':-1,'position':0}", "{'log':'x','path':0,'position':-1}",
-                                        "{'log':'x','path':70000,'position':0}", "{'log':'x','path':0,'position':'1'}"};
+    static const char *const wrong[] = {"7",
+                                        "{}",
+                                        "{'log':'x','path':-1,'position':0}",
+                                        "{'log':'x','path':0,'position':-1}",
+                                        "{'log':'x','path':70000,'position':0}",
+                                        "{'log':'x','path':0,'position':'1'}"};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         char text[256];
-        snprintf(text, sizeof(text), "{'verb':'adopt','group':'group1','bucket':'bucket-0001','at':%s}", wrong[i]);
+        snprintf(text, sizeof(text),
+                 "{'verb':'adopt','group':'group1','bucket':'bucket-0001','at':%s}", wrong[i]);
         expect_code(text, "usage", "earlier answer");
     }
     json_t *answer = ask("{'verb':'adopt','group':'group1','bucket':'bucket-0001'}");
     assert_null(json_object_get(answer, "next")); /* there is nothing */
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(answer, "adopt"), "containers")), 3);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(answer, "adopt"), "containers")), 3);
     json_decref(answer);
 }
 
@@ -266,14 +275,17 @@ static void new_objects_of_a_bucket_go_to_another_group(void **state)
     expect_ok("{'verb':'user create','id':'a'}");
     assert_int_equal(s3_index_update(gw.index, make_bucket, &name), 0);
     expect_code("{'verb':'bucket group','name':'b'}", "usage", "group is missing");
-    expect_code("{'verb':'bucket group','name':'b','group':'elsewhere'}", "missing", "no group 'elsewhere'");
-    expect_code("{'verb':'bucket group','name':'none','group':'group2'}", "missing", "no bucket 'none'");
+    expect_code("{'verb':'bucket group','name':'b','group':'elsewhere'}", "missing",
+                "no group 'elsewhere'");
+    expect_code("{'verb':'bucket group','name':'none','group':'group2'}", "missing",
+                "no bucket 'none'");
     size_t notes = fake_dfs.n;
     expect_ok("{'verb':'bucket group','name':'b','group':'group2'}");
     assert_int_equal(fake_dfs.n, notes + 1);
     assert_int_equal(fake_dfs.notes[notes].kind, S3_DESC_BUCKET);
     json_t *shown = ask("{'verb':'bucket show','name':'b'}");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(shown, "bucket"), "group")), "group2");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(shown, "bucket"), "group")), "group2");
     json_decref(shown);
 }
 
@@ -291,14 +303,17 @@ static void a_group_is_emptied_only_when_all_is_ready_for_it(void **state)
     gw.default_group = STR("group3");
     gw.classes = s3_classes_default;
     fake_dfs.groups[0] = (struct s3_dfs_group){.name = "group1", .takes_files = true, .free_mb = 9};
-    fake_dfs.groups[1] = (struct s3_dfs_group){.name = "group2", .takes_files = false, .free_mb = 9};
+    fake_dfs.groups[1] =
+        (struct s3_dfs_group){.name = "group2", .takes_files = false, .free_mb = 9};
     assert_int_equal(s3_rebalance_start(&o, &context.rebalance), 0);
     expect_code("{'verb':'rebalance start'}", "usage", "group is missing");
     expect_code("{'verb':'rebalance start','group':'group1'}", "refused", "first dfs admin drain");
     expect_code("{'verb':'rebalance start','group':'group7'}", "missing", "group7");
     fake_dfs.groups[0].takes_files = false;
-    expect_code("{'verb':'rebalance start','group':'group1'}", "refused", "no other group takes new files");
-    expect_code("{'verb':'rebalance start','group':'group1','to':'group2'}", "refused", "takes none");
+    expect_code("{'verb':'rebalance start','group':'group1'}", "refused",
+                "no other group takes new files");
+    expect_code("{'verb':'rebalance start','group':'group1','to':'group2'}", "refused",
+                "takes none");
     expect_code("{'verb':'rebalance start','group':'group1','to':'group1'}", "usage", "two groups");
     fake_dfs.groups[1].takes_files = true;
     gw.default_group = STR("group1");

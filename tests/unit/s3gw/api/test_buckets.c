@@ -264,15 +264,18 @@ static void acceleration_is_suspended_or_never_was(void **state)
     assert_int_equal(call(&f, "alice", "PUT", "/bkt", NULL, NULL), S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/bkt?accelerate", NULL, NULL), S3ERR_OK);
     assert_null(f.xml->child);
-    assert_int_equal(call(&f, "alice", "PUT", "/bkt?accelerate", NULL,
-                          "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>"),
-                     S3ERR_NOT_IMPLEMENTED);
-    assert_int_equal(call(&f, "alice", "PUT", "/bkt?accelerate", NULL,
-                          "<AccelerateConfiguration><Status>Off</Status></AccelerateConfiguration>"),
-                     S3ERR_MALFORMED_XML);
-    assert_int_equal(call(&f, "alice", "PUT", "/bkt?accelerate", NULL,
-                          "<AccelerateConfiguration><Status>Suspended</Status></AccelerateConfiguration>"),
-                     S3ERR_OK);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/bkt?accelerate", NULL,
+             "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>"),
+        S3ERR_NOT_IMPLEMENTED);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/bkt?accelerate", NULL,
+             "<AccelerateConfiguration><Status>Off</Status></AccelerateConfiguration>"),
+        S3ERR_MALFORMED_XML);
+    assert_int_equal(
+        call(&f, "alice", "PUT", "/bkt?accelerate", NULL,
+             "<AccelerateConfiguration><Status>Suspended</Status></AccelerateConfiguration>"),
+        S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/bkt?accelerate", NULL, NULL), S3ERR_OK);
     assert_text(&f, "Status", "Suspended");
 }

@@ -353,13 +353,16 @@ static void another_key_opens_the_same_data(void **state)
     assert_int_equal(s3_encryption_change_key(q, &o, arn, true, &section), S3ERR_OK);
     o.sse = section;
     assert_int_equal(s3_sse_decode(section, &s), 0);
-    assert_true(s.mode == S3_SSE_KMS && s.bucket_key && str_eq(s.id, arn) && str_eq(s.key, STR("mine")));
+    assert_true(s.mode == S3_SSE_KMS && s.bucket_key && str_eq(s.id, arn) &&
+                str_eq(s.key, STR("mine")));
     assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, true, &after), S3ERR_OK);
     assert_memory_equal(before, after, S3_DEK_BYTES);
-    assert_int_equal(s3_encryption_change_key(q, &o, STR("arn:aws:kms:r:1:key/none"), false, &section),
-                     S3ERR_KMS_NOT_FOUND_EXCEPTION);
+    assert_int_equal(
+        s3_encryption_change_key(q, &o, STR("arn:aws:kms:r:1:key/none"), false, &section),
+        S3ERR_KMS_NOT_FOUND_EXCEPTION);
     struct s3_object plain = {0};
-    assert_int_equal(s3_encryption_change_key(q, &plain, arn, false, &section), S3ERR_INVALID_REQUEST);
+    assert_int_equal(s3_encryption_change_key(q, &plain, arn, false, &section),
+                     S3ERR_INVALID_REQUEST);
     o = written(&w, OWN);
     assert_int_equal(s3_encryption_change_key(ask(&w, OWN), &o, arn, false, &section),
                      S3ERR_INVALID_REQUEST);
@@ -427,7 +430,8 @@ static void a_service_may_take_its_time_and_fail(void **state)
         q->may_block = false; /* on an HTTP thread: again on a worker */
         unsigned before = far.asked;
         assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, true, &dek), S3ERR_WOULD_BLOCK);
-        assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, false, &dek), S3ERR_OK); /* HEAD */
+        assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, false, &dek),
+                         S3ERR_OK); /* HEAD */
         assert_int_equal(far.asked, before);
         q->may_block = true;
         assert_int_equal(s3_encryption_open(q, &o, S3_OPEN_OBJECT, true, &dek), rows[i].e);

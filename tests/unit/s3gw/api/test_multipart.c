@@ -154,8 +154,7 @@ static void a_condition_that_fails_leaves_the_upload(void **state)
     have_object(&f, "mine", "k", 1);
     assert_int_equal(complete(&f, "If-None-Match: *", part(1, etag, "")),
                      S3ERR_PRECONDITION_FAILED);
-    assert_int_equal(fake_dfs.notes[fake_dfs.n - 1].kind,
-                     S3_DESC_VOID); /* it never was */
+    assert_int_equal(fake_dfs.notes[fake_dfs.n - 1].kind, S3_DESC_VOID); /* it never was */
     assert_int_equal(complete(&f, "If-Match: *", part(1, etag, "")), S3ERR_OK);
 }
 

@@ -206,18 +206,19 @@ static void bad_deletions_are_refused_whole(void **state)
     (void)state;
     AUTO(teardown) struct fixture f;
     begin(&f);
-    static const char *const bad[] = {"",
-                                      "<Delete/>",
-                                      "<Delete><Object/></Delete>",
-                                      "<Delete><Object><Key></Key></Object></Delete>",
-                                      "<Delete><Object><Key>k</Key><Size>few</Size></Object></Delete>",
-                                      "<Delete><Object><Key>k</Key><LastModifiedTime>soon"
-                                      "</LastModifiedTime></Object></Delete>",
-                                      "<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>",
-                                      "<Delete><Object><Key>a</Key></Object><Quiet>x</Quiet>"
-                                      "</Delete>",
-                                      "<Other/>",
-                                      "<Delete>"};
+    static const char *const bad[] = {
+        "",
+        "<Delete/>",
+        "<Delete><Object/></Delete>",
+        "<Delete><Object><Key></Key></Object></Delete>",
+        "<Delete><Object><Key>k</Key><Size>few</Size></Object></Delete>",
+        "<Delete><Object><Key>k</Key><LastModifiedTime>soon"
+        "</LastModifiedTime></Object></Delete>",
+        "<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>",
+        "<Delete><Object><Key>a</Key></Object><Quiet>x</Quiet>"
+        "</Delete>",
+        "<Other/>",
+        "<Delete>"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(call(&f, "alice", "POST", "/mine?delete", MD5, bad[i]),
                          S3ERR_MALFORMED_XML);

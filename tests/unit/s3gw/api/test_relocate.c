@@ -132,8 +132,9 @@ static int described(void *arg, struct buf *out)
 {
     (void)arg;
     const struct s3_bucket b = {.name = STR("mine"), .owner_id = STR("alice-id")};
-    s3_desc_encode(&(struct s3_desc){.kind = S3_DESC_PUT, .number = 1, .bucket = b.name, .key = STR("k")},
-                   out);
+    s3_desc_encode(
+        &(struct s3_desc){.kind = S3_DESC_PUT, .number = 1, .bucket = b.name, .key = STR("k")},
+        out);
     return buf_err(out);
 }
 

@@ -167,7 +167,12 @@ static const struct {
      S3_CK_NONE},
     {&stream, CHUNKED, {CL, DECODED, TRAILER}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
     {&a_form, RAW, {CL}, S3ERR_OK, 9, S3_CK_NONE},
-    {&a_form, RAW, {"Content-Length: 5369757696"}, S3ERR_OK, 5369757696, S3_CK_NONE}, /* 5 GiB, 1 MiB */
+    {&a_form,
+     RAW,
+     {"Content-Length: 5369757696"},
+     S3ERR_OK,
+     5369757696,
+     S3_CK_NONE}, /* 5 GiB, 1 MiB */
     {&a_form, RAW, {"Content-Length: 5369757697"}, S3ERR_ENTITY_TOO_LARGE, 0, S3_CK_NONE},
     {&a_form, RAW, {NULL}, S3ERR_MISSING_CONTENT_LENGTH, 0, S3_CK_NONE},
     {&a_form, RAW, {"Transfer-Encoding: chunked"}, S3ERR_NOT_IMPLEMENTED, 0, S3_CK_NONE},

@@ -11,8 +11,7 @@
 
 static struct str domains[] = {STR_INIT("s3.example.com"), STR_INIT("example.com")};
 static struct str websites[] = {STR_INIT("web.s3.example.com"), STR_INIT("com")};
-static struct s3_gw gw = {
-    .domains = domains, .ndomains = 2, .websites = websites, .nwebsites = 2};
+static struct s3_gw gw = {.domains = domains, .ndomains = 2, .websites = websites, .nwebsites = 2};
 static struct s3_req q;
 
 static void ask(struct str host)

@@ -75,7 +75,8 @@ static void a_move_is_a_put_that_names_the_file_it_replaces(void **state)
                      "record"));
     assert_int_equal(s3_desc_decode(buf_str(&b), &d), 0);
     assert_int_equal(s3_desc_put_decode(&d, &p), 0);
-    assert_true(str_eq(p.moved, STR("group1/old")) && p.instead == 5 && str_eq(p.record, STR("record")));
+    assert_true(str_eq(p.moved, STR("group1/old")) && p.instead == 5 &&
+                str_eq(p.record, STR("record")));
     d.kind = S3_DESC_PUT; /* which names none */
     assert_int_equal(s3_desc_put_decode(&d, &p), 0);
     assert_null(p.moved.p);

@@ -222,16 +222,24 @@ static void an_adopted_file_is_never_garbage(void **state)
     AUTO(world_close) struct world w;
     world_open(&w);
     struct s3_extent whole = {.file_id = STR("native"), .length = 3};
-    struct s3_object o = {.size = 3, .flags = S3_OBJ_ADOPTED | S3_OBJ_NULL_VERSION, .extents = &whole, .nextents = 1}, now;
+    struct s3_object o = {.size = 3,
+                          .flags = S3_OBJ_ADOPTED | S3_OBJ_NULL_VERSION,
+                          .extents = &whole,
+                          .nextents = 1},
+                     now;
     struct s3_garbage *g;
     assert_int_equal(s3_ref_kept(w.x, STR("native")), 0);
     assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = &o}), 0);
     assert_int_equal(s3_ref_kept(w.x, STR("native")), 1);
     assert_int_equal(get_object(&w, STR("k"), &now), 0);
     assert_true(now.flags & S3_OBJ_ADOPTED);
-    struct s3_object moved = {.seq = o.seq, .size = 3, .extents = &(struct s3_extent){.file_id = STR("own"), .length = 3},
-                              .nextents = 1, .storage_class = STR("COLD")};
-    assert_int_equal(run(&w, fn_move, &(struct call){.key = STR("k"), .o = &moved, .was = STR_NULL}), 0);
+    struct s3_object moved = {.seq = o.seq,
+                              .size = 3,
+                              .extents = &(struct s3_extent){.file_id = STR("own"), .length = 3},
+                              .nextents = 1,
+                              .storage_class = STR("COLD")};
+    assert_int_equal(
+        run(&w, fn_move, &(struct call){.key = STR("k"), .o = &moved, .was = STR_NULL}), 0);
     assert_int_equal(get_object(&w, STR("k"), &now), 0);
     assert_false(now.flags & S3_OBJ_ADOPTED); /* it lies elsewhere now */
     assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("k")}), 0);

@@ -90,8 +90,7 @@ static inline int do_delete(struct s3_tx *tx, struct call *c)
 static inline int do_amend(struct s3_tx *tx, struct call *c, enum s3_section what,
                            const struct str *was)
 {
-    struct s3_amendment m = {
-        c->o->seq, s3_tx_seq(tx), what, *s3_object_section(c->o, what), was};
+    struct s3_amendment m = {c->o->seq, s3_tx_seq(tx), what, *s3_object_section(c->o, what), was};
     return s3_object_amend(tx, c->bid, c->key, &m);
 }
 
@@ -125,11 +124,9 @@ CALL(fn_amend_acl, do_amend(tx, c, S3_SECTION_ACL, NULL))
 CALL(fn_amend_lock, do_amend(tx, c, S3_SECTION_LOCK, &c->was))
 CALL(fn_upload_create, s3_upload_create(tx, c->bid, c->u))
 CALL(fn_put_part, s3_upload_put_part(tx, c->bid, c->key, c->u->useq, numbered(tx, c->part)))
-CALL(fn_copy_part,
-     s3_upload_copy_part(tx, c->bid, c->src, c->src_seq, c->bid, c->key, c->u->useq,
-                         numbered(tx, c->part)))
-CALL(fn_complete,
-     described(tx, c, c->o, do_complete))
+CALL(fn_copy_part, s3_upload_copy_part(tx, c->bid, c->src, c->src_seq, c->bid, c->key, c->u->useq,
+                                       numbered(tx, c->part)))
+CALL(fn_complete, described(tx, c, c->o, do_complete))
 CALL(fn_abort, s3_upload_abort(tx, c->bid, c->key, c->u->useq))
 CALL(fn_forget_finished, s3_upload_forget_finished(tx, c->time_ms, c->n))
 CALL(fn_ref_orphan, s3_ref_orphan(tx, c->file, 0))

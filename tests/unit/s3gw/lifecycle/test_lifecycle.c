@@ -245,7 +245,8 @@ static void a_manifest_of_reclaimed_files_stays_away(void **state)
     begin(&w);
     struct s3_extent e = {.file_id = put(&w, STR("a"), STR("hello")), .length = 5};
     struct s3_object o = {.size = 5, .owner_id = STR("root"), .extents = &e, .nextents = 1};
-    assert_int_equal(s3_dfs_note(w.store.dfs, STR("group1"), describe(&w, S3_DESC_PUT, STR("old"), &o)), 0);
+    assert_int_equal(
+        s3_dfs_note(w.store.dfs, STR("group1"), describe(&w, S3_DESC_PUT, STR("old"), &o)), 0);
     size_t done;
     assert_int_equal(s3_dfs_delete(w.gw.dfs, &e.file_id, 1, &done), 0);
     rebuild(&w, &n);
@@ -296,7 +297,8 @@ static size_t in_log(struct world *w, struct str file_id)
     size_t n, found = 0;
     bool last;
     assert_int_equal(s3_dfs_logs(w->gw.dfs, &w->a, &logs, &n), 0);
-    assert_int_equal(s3_dfs_scan(w->gw.dfs, logs, &at, 1000, false, &frame, &w->a, &e, &n, &last), 0);
+    assert_int_equal(s3_dfs_scan(w->gw.dfs, logs, &at, 1000, false, &frame, &w->a, &e, &n, &last),
+                     0);
     for (size_t i = 0; i < n; i++)
         found += str_eq(e[i].file_id, file_id);
     return found;
@@ -351,7 +353,8 @@ static void an_orphan_waits_in_case_the_index_is_an_old_one(void **state)
     assert_int_equal(s3_reclaim_start(&o, &r), 0);
     until(r, 1, false, &n); /* what was replaced goes at once */
     s3_reclaim_stop(&r);
-    assert_int_equal(n.orphans, 2); /* `old` was replaced, but not yet deleted when the log was read */
+    assert_int_equal(n.orphans,
+                     2); /* `old` was replaced, but not yet deleted when the log was read */
     assert_int_equal(in_log(&w, old), 0);
     assert_int_equal(in_log(&w, lost), 1);
     rebuild(&w, &rebuilt);

@@ -56,7 +56,8 @@ static void a_file_of_fastdfs_is_understood(void **state)
     assert_true(id.complete); /* it never had to copy */
     assert_string_equal(id.ip, "10.0.0.9");
     assert_int_equal(id.port, 23000);
-    sto_identity_parse(STR("sync_old_done=1\nsync_src_server=10.0.0.8\nsync_until_timestamp=1700000000\n"), &id);
+    sto_identity_parse(
+        STR("sync_old_done=1\nsync_src_server=10.0.0.8\nsync_until_timestamp=1700000000\n"), &id);
     assert_false(id.complete); /* it may not have been through */
     sto_identity_parse(STR("sync_old_done=0\nsync_src_server=\n"), &id);
     assert_false(id.complete);

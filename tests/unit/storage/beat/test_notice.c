@@ -49,8 +49,8 @@ static void lying_bodies_are_refused(void **state)
     AUTO(buf_free) struct buf b = BUF(8192);
     assert_int_equal(sto_notice_parse(STR(""), &n), -EINVAL);
     assert_int_equal(sto_notice_parse(STR("\x08"), &n), -EINVAL);
-    assert_int_equal(sto_notice_parse(STR("\x01"), &n), -EINVAL);   /* no leader behind the bit */
-    assert_int_equal(sto_notice_parse(STR("\0x"), &n), -EINVAL);    /* bytes behind nothing */
+    assert_int_equal(sto_notice_parse(STR("\x01"), &n), -EINVAL); /* no leader behind the bit */
+    assert_int_equal(sto_notice_parse(STR("\0x"), &n), -EINVAL);  /* bytes behind nothing */
     buf_u8(&b, 4);
     add_brief(&b, 7, 1, "10.0.0.1");
     assert_int_equal(sto_notice_parse(str_head(buf_str(&b), b.n - 1), &n), -EINVAL);

@@ -56,10 +56,14 @@ static void nonsense_changes_nothing(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "response_ip_addr_size=17\n",      "slot_max_size=-1\n",
-        "reserved_storage_space=100%\n",   "reserved_storage_space=0%\n",
-        "reserved_storage_space=1.234%\n", "reserved_storage_space=MB\n",
-        "slot_min_size=\n",                "trunk_file_size=99999999999999999999\n",
+        "response_ip_addr_size=17\n",
+        "slot_max_size=-1\n",
+        "reserved_storage_space=100%\n",
+        "reserved_storage_space=0%\n",
+        "reserved_storage_space=1.234%\n",
+        "reserved_storage_space=MB\n",
+        "slot_min_size=\n",
+        "trunk_file_size=99999999999999999999\n",
     };
     struct sto_params before, p;
     memset(&before, 0, sizeof(before));

@@ -61,12 +61,14 @@ static void the_first_format_stays_readable(void **state)
     uint8_t head[STO_REC_HEAD];
     sto_rec_encode(&r, SALT, head);
     static const uint8_t want[60] = {
-        's', 'R', 'E', 'C', 1, 'L', 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 3, 0, 0, 0x10, 0, 0, 0, 0, 0, 0,
-        0, 0, 9, 0, 0, 1, 0x80, 0x65, 0x53, 0xf1, 0, 0, 0, 0, 100, 0, 0, 0, 77, 60, 3, 'C', 0, 0xde, 0xad,
-        0xbe, 0xef, 0xca, 0xfe, 0xf0, 0x0d,
+        's', 'R', 'E', 'C', 1, 'L',  1,    1,    1,    2,    3,    4,    5,    6,    7,
+        8,   0,   0,   0,   3, 0,    0,    0x10, 0,    0,    0,    0,    0,    0,    0,
+        0,   9,   0,   0,   1, 0x80, 0x65, 0x53, 0xf1, 0,    0,    0,    0,    100,  0,
+        0,   0,   77,  60,  3, 'C',  0,    0xde, 0xad, 0xbe, 0xef, 0xca, 0xfe, 0xf0, 0x0d,
     };
     assert_memory_equal(head, want, sizeof(want));
-    uint32_t crc = sto_rec_crc(0, "123456789", 9); /* raw CRC-32C register: no initial or final xor */
+    uint32_t crc =
+        sto_rec_crc(0, "123456789", 9); /* raw CRC-32C register: no initial or final xor */
     assert_int_equal(sto_rec_crc(sto_rec_crc(0, "1234", 4), "56789", 5), crc);
     assert_int_equal(sto_rec_crc(0xffffffff, "123456789", 9) ^ 0xffffffff, 0xe3069283);
 }

@@ -45,13 +45,13 @@ static void lengths_follow_the_specification(void **state)
         uint8_t cmd;
         uint64_t min;
     } rows[] = {
-        {DFS_CMD_UPLOAD, 15},        {DFS_CMD_UPLOAD_APPENDER, 15}, {DFS_CMD_UPLOAD_SLAVE, 38},
-        {DFS_CMD_APPEND, 16},        {DFS_CMD_MODIFY, 24},          {DFS_CMD_TRUNCATE, 17},
-        {DFS_CMD_DELETE, 17},        {DFS_CMD_SET_METADATA, 34},    {DFS_CMD_GET_METADATA, 17},
-        {DFS_CMD_DOWNLOAD, 33},      {DFS_CMD_FILE_INFO, 17},       {DFS_CMD_CREATE_LINK, 63},
-        {DFS_CMD_SYNC_CREATE, 36},   {DFS_CMD_SYNC_UPDATE, 36},     {DFS_CMD_SYNC_APPEND, 44},
-        {DFS_CMD_SYNC_MODIFY, 44},   {DFS_CMD_SYNC_DELETE, 21},     {DFS_CMD_SYNC_TRUNCATE, 45},
-        {DFS_CMD_FETCH_BINLOG, 17},  {DFS_CMD_ACTIVE_TEST, 0},
+        {DFS_CMD_UPLOAD, 15},       {DFS_CMD_UPLOAD_APPENDER, 15}, {DFS_CMD_UPLOAD_SLAVE, 38},
+        {DFS_CMD_APPEND, 16},       {DFS_CMD_MODIFY, 24},          {DFS_CMD_TRUNCATE, 17},
+        {DFS_CMD_DELETE, 17},       {DFS_CMD_SET_METADATA, 34},    {DFS_CMD_GET_METADATA, 17},
+        {DFS_CMD_DOWNLOAD, 33},     {DFS_CMD_FILE_INFO, 17},       {DFS_CMD_CREATE_LINK, 63},
+        {DFS_CMD_SYNC_CREATE, 36},  {DFS_CMD_SYNC_UPDATE, 36},     {DFS_CMD_SYNC_APPEND, 44},
+        {DFS_CMD_SYNC_MODIFY, 44},  {DFS_CMD_SYNC_DELETE, 21},     {DFS_CMD_SYNC_TRUNCATE, 45},
+        {DFS_CMD_FETCH_BINLOG, 17}, {DFS_CMD_ACTIVE_TEST, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         assert_int_equal(row(rows[i].cmd)->min_len, rows[i].min);

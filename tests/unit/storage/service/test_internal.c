@@ -10,7 +10,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-
 #include "dfscore/base/buf.h"
 #include "dfscore/wire/header.h"
 #include "dfscore/wire/internal.h"
@@ -23,8 +22,8 @@ struct fixture {
     char socket[80];
     struct sto_store *store;
     struct sto_internal *server;
-    struct buf in, out;  /* of the last call */
-    int passed;          /* descriptor that came with it, or -1 */
+    struct buf in, out; /* of the last call */
+    int passed;         /* descriptor that came with it, or -1 */
 };
 
 static int dial(struct fixture *f)
@@ -109,7 +108,8 @@ static int setup(void **state)
                                   .path_count = 1,
                                   .segment_size = 1024 * 1024};
     assert_int_equal(sto_store_open(&o, &f->store, NULL), 0);
-    struct sto_internal_options io = {.socket_path = f->socket, .store = f->store, .max_connections = 4};
+    struct sto_internal_options io = {
+        .socket_path = f->socket, .store = f->store, .max_connections = 4};
     assert_int_equal(sto_internal_start(&io, &f->server), 0);
     *state = f;
     return 0;
@@ -127,7 +127,8 @@ static int teardown(void **state)
     return 0;
 }
 
-static void add_put(struct fixture *f, uint8_t kind, const char *ext, const char *desc, const char *data)
+static void add_put(struct fixture *f, uint8_t kind, const char *ext, const char *desc,
+                    const char *data)
 {
     buf_u8(&f->out, kind);
     char field[6] = "";
@@ -362,7 +363,8 @@ static int adopt(struct fixture *f, uint64_t session)
     return pair[0];
 }
 
-static uint8_t write_piece(struct fixture *f, int fd, uint64_t token, uint64_t at, const char *piece, uint32_t crc)
+static uint8_t write_piece(struct fixture *f, int fd, uint64_t token, uint64_t at,
+                           const char *piece, uint32_t crc)
 {
     buf_u64(&f->out, token);
     buf_u64(&f->out, at);
@@ -422,12 +424,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(objects_and_notes_in_one_batch, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_file_is_written_by_the_gateway_and_named_by_the_storage, setup,
+        cmocka_unit_test_setup_teardown(a_file_is_written_by_the_gateway_and_named_by_the_storage,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(tokens_belong_to_the_session_and_go_with_it, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(tokens_belong_to_the_session_and_go_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stranger_and_a_liar_get_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(over_tcp_content_travels_in_frames, setup, teardown),
-        cmocka_unit_test_setup_teardown(only_the_same_user_can_connect_and_only_so_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_the_same_user_can_connect_and_only_so_many, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

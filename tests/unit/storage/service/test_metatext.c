@@ -32,23 +32,89 @@ static void rows_follow_the_specification(void **state)
         bool merge;
         const char *old, *add, *want;
     } rows[] = {
-        {false, "", "b\2" "2\1a\2" "1", "a\2" "1\1b\2" "2"},
+        {false, "",
+         "b\2"
+         "2\1a\2"
+         "1",
+         "a\2"
+         "1\1b\2"
+         "2"},
         {false, "", "", ""},
-        {false, "", "a\2" "2\1a\2" "1", "a\2" "2\1a\2" "1"}, /* duplicates stay, in order */
-        {false, "", "\2v\1n\2", "\2v\1n\2"},                /* empty name, empty value */
-        {false, "", "a\2" "1\1", "a\2" "1"},                /* trailing separator */
-        {false, "", "a\2" "1\2" "2", "a\2" "1\2" "2"},      /* the first 0x02 separates */
-        {true, "a\2" "1\1b\2" "2", "b\2" "3\1c\2" "4", "a\2" "1\1b\2" "3\1c\2" "4"},
-        {true, "a\2" "1\1a\2" "2", "a\2" "3\1a\2" "4", "a\2" "3\1a\2" "4"},
-        {true, "a\2" "1\1a\2" "2\1b\2x", "a\2" "3", "a\2" "3\1b\2x"},
-        {true, "", "z\2" "1\1y\2" "2", "y\2" "2\1z\2" "1"},
-        {true, "a\2" "1", "", "a\2" "1"},
-        {true, "junk\1a\2" "1", "b\2" "2", "a\2" "1\1b\2" "2"}, /* stored by somebody else */
+        {false, "",
+         "a\2"
+         "2\1a\2"
+         "1",
+         "a\2"
+         "2\1a\2"
+         "1"},                               /* duplicates stay, in order */
+        {false, "", "\2v\1n\2", "\2v\1n\2"}, /* empty name, empty value */
+        {false, "",
+         "a\2"
+         "1\1",
+         "a\2"
+         "1"}, /* trailing separator */
+        {false, "",
+         "a\2"
+         "1\2"
+         "2",
+         "a\2"
+         "1\2"
+         "2"}, /* the first 0x02 separates */
+        {true,
+         "a\2"
+         "1\1b\2"
+         "2",
+         "b\2"
+         "3\1c\2"
+         "4",
+         "a\2"
+         "1\1b\2"
+         "3\1c\2"
+         "4"},
+        {true,
+         "a\2"
+         "1\1a\2"
+         "2",
+         "a\2"
+         "3\1a\2"
+         "4",
+         "a\2"
+         "3\1a\2"
+         "4"},
+        {true,
+         "a\2"
+         "1\1a\2"
+         "2\1b\2x",
+         "a\2"
+         "3",
+         "a\2"
+         "3\1b\2x"},
+        {true, "",
+         "z\2"
+         "1\1y\2"
+         "2",
+         "y\2"
+         "2\1z\2"
+         "1"},
+        {true,
+         "a\2"
+         "1",
+         "",
+         "a\2"
+         "1"},
+        {true,
+         "junk\1a\2"
+         "1",
+         "b\2"
+         "2",
+         "a\2"
+         "1\1b\2"
+         "2"}, /* stored by somebody else */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        assert_string_equal(result(rows[i].merge ? sto_metatext_merge : sort_only, rows[i].old,
-                                   rows[i].add, 0),
-                            rows[i].want);
+        assert_string_equal(
+            result(rows[i].merge ? sto_metatext_merge : sort_only, rows[i].old, rows[i].add, 0),
+            rows[i].want);
 }
 
 static void what_would_be_cut_is_refused(void **state)
@@ -64,7 +130,11 @@ static void what_would_be_cut_is_refused(void **state)
     assert_string_equal(result(sort_only, "", "no separator", -EINVAL), "");
     assert_string_equal(result(sort_only, "", long_name, -EINVAL), "");
     assert_string_equal(result(sort_only, "", long_value, -EINVAL), "");
-    assert_string_equal(result(sto_metatext_merge, "a\2" "1", long_value, -EINVAL), "");
+    assert_string_equal(result(sto_metatext_merge,
+                               "a\2"
+                               "1",
+                               long_value, -EINVAL),
+                        "");
     assert_int_equal(strlen(result(sort_only, "", long_name + 1, 0)), STO_META_NAME_MAX + 1);
     long_value[STO_META_VALUE_MAX + 2] = '\0';
     assert_int_equal(strlen(result(sort_only, "", long_value, 0)), STO_META_VALUE_MAX + 2);
@@ -91,7 +161,11 @@ static void no_memory_is_an_error(void **state)
         AUTO(buf_free) struct buf out = BUF(100);
         fail_at = n;
         dfs_alloc_hook = fail_nth;
-        int r = sto_metatext_merge(STR("a\2" "1"), STR("b\2" "2"), &out);
+        int r = sto_metatext_merge(STR("a\2"
+                                       "1"),
+                                   STR("b\2"
+                                       "2"),
+                                   &out);
         dfs_alloc_hook = NULL;
         assert_int_equal(r, -ENOMEM);
     }

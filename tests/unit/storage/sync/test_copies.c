@@ -8,8 +8,8 @@
 #include "tests/lib/test.h"
 
 #define SELF "10.0.0.1"
-#define B "10.0.0.2"
-#define C "10.0.0.3"
+#define B    "10.0.0.2"
+#define C    "10.0.0.3"
 
 struct fixture {
     char *dir;

@@ -8,11 +8,11 @@ static void only_the_drawn_moves_are_allowed(void **state)
 {
     (void)state;
     static const enum sto_rep_state moves[][2] = {
-        {STO_REP_WAITING, STO_REP_CATCHING_UP},  {STO_REP_WAITING, STO_REP_BACKOFF},
+        {STO_REP_WAITING, STO_REP_CATCHING_UP},   {STO_REP_WAITING, STO_REP_BACKOFF},
         {STO_REP_CATCHING_UP, STO_REP_FOLLOWING}, {STO_REP_CATCHING_UP, STO_REP_BACKOFF},
-        {STO_REP_FOLLOWING, STO_REP_BACKOFF},    {STO_REP_BACKOFF, STO_REP_WAITING},
-        {STO_REP_WAITING, STO_REP_STOPPED},      {STO_REP_CATCHING_UP, STO_REP_STOPPED},
-        {STO_REP_FOLLOWING, STO_REP_STOPPED},    {STO_REP_BACKOFF, STO_REP_STOPPED},
+        {STO_REP_FOLLOWING, STO_REP_BACKOFF},     {STO_REP_BACKOFF, STO_REP_WAITING},
+        {STO_REP_WAITING, STO_REP_STOPPED},       {STO_REP_CATCHING_UP, STO_REP_STOPPED},
+        {STO_REP_FOLLOWING, STO_REP_STOPPED},     {STO_REP_BACKOFF, STO_REP_STOPPED},
     };
     unsigned allowed = 0;
     for (unsigned from = 0; from < STO_REP_STATES_; from++)

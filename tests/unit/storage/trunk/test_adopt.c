@@ -17,7 +17,9 @@
 #define APPENDER "M00/12/34/CgAABWVT-AiEC83vAAAAAAAAAAAA906.log"
 #define TRUNK    "M00/00/0A/ooYBAGVT9bCIFVqgAAAAyO0IYYAAAAADAAAEAAAAAEA441.bin"
 #define LINK     "M00/EF/A9/wKgBCmVT8QCAKlt8AAAADevmxuY731_link.txt"
-#define META     "width\002" "7"
+#define META                                                                                       \
+    "width\002"                                                                                    \
+    "7"
 
 struct fixture {
     char *dir;
@@ -35,7 +37,8 @@ static void make_dirs(const struct fixture *f, const char *name)
     (void)mkdir(path, 0755);
 }
 
-static void write_file(const struct fixture *f, const char *name, const char *suffix, struct str data, long at)
+static void write_file(const struct fixture *f, const char *name, const char *suffix,
+                       struct str data, long at)
 {
     char path[300];
     make_dirs(f, name);
@@ -89,7 +92,8 @@ static int setup(void **state)
     write_file(f, "M00/12/34/not-a-file-id", "", STR("something else"), 0);
     write_file(f, "M00/sy/nc/binlog.000", "", STR("1700000000 C " PLAIN "\n"), 0);
     char target[300], link[300];
-    snprintf(target, sizeof(target), "/data/disk0/data/%s", &PLAIN[4]); /* as the path was called there */
+    snprintf(target, sizeof(target), "/data/disk0/data/%s",
+             &PLAIN[4]); /* as the path was called there */
     snprintf(link, sizeof(link), "%s/data/%s", f->dir, &LINK[4]);
     assert_int_equal(symlink(target, link), 0);
     make_container(f);

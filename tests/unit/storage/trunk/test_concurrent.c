@@ -72,10 +72,12 @@ static void store_one(struct writer *me, unsigned i)
         struct sto_file *f = NULL;
         ASSERT(sto_file_open(me->w->s, 0, SIZE, 0, &f) == 0);
         ASSERT(write(sto_file_fd(f), data, SIZE) == SIZE);
-        struct sto_commit c = {.size = SIZE, .crc32 = sto_crc32(0, data, SIZE), .desc = str_c(desc)};
+        struct sto_commit c = {
+            .size = SIZE, .crc32 = sto_crc32(0, data, SIZE), .desc = str_c(desc)};
         ASSERT(sto_file_commit(&f, &c, me->names[i]) == 0);
     } else {
-        struct sto_put p = {.kind = DFS_PUT_OBJECT, .desc = str_c(desc), .data = str_of(data, SIZE)};
+        struct sto_put p = {
+            .kind = DFS_PUT_OBJECT, .desc = str_c(desc), .data = str_of(data, SIZE)};
         ASSERT(sto_put_batch(me->w->s, 0, &p, 1) == 0 && p.result == 0);
         memcpy(me->names[i], p.name, sizeof(p.name));
     }
@@ -137,7 +139,8 @@ static void writers_deleters_and_a_follower(void **state)
     for (unsigned i = 0; i < WRITERS; i++) {
         writers[i].w = w;
         writers[i].number = i;
-        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_and_delete, &writers[i]), 0);
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_and_delete, &writers[i]),
+                         0);
     }
     for (unsigned i = 0; i < WRITERS; i++)
         pthread_join(writers[i].thread, NULL);

@@ -23,8 +23,8 @@ enum { SUBDIRS = 4, OPS = 80, SIZE_MAX_SMALL = 40000 }; /* goes over the end of 
 /* What one operation stored, and what became of it. */
 struct entry {
     char name[STO_NAME_MAX + 1];
-    char desc[24];           /* unique; how the scan finds it */
-    uint64_t seed;           /* of the content */
+    char desc[24]; /* unique; how the scan finds it */
+    uint64_t seed; /* of the content */
     size_t size;
     enum { UNKNOWN, THERE, GONE } state; /* UNKNOWN: not acknowledged, or a delete was not */
     bool seen;
@@ -56,7 +56,8 @@ static int open_store(const char *dir, const struct sto_io *io, struct sto_store
         .io = io,
     };
     int r = sto_store_open(&o, ret, NULL);
-    if (r == 0) /* the tests do maintenance themselves; now a close is like kill -9, without a checkpoint */
+    if (r ==
+        0) /* the tests do maintenance themselves; now a close is like kill -9, without a checkpoint */
         sto_log_maint_stop(&(*ret)->paths[0].log);
     return r;
 }
@@ -222,7 +223,8 @@ static int check_entry(const struct sto_entry *e, void *arg)
         struct sto_view v;
         int r = sto_open_read(c->s, e->name, &v);
         if (r < 0)
-            fail_msg("%s %s in state %d is listed, but: %d", want->desc, want->name, (int)want->state, r);
+            fail_msg("%s %s in state %d is listed, but: %d", want->desc, want->name,
+                     (int)want->state, r);
         assert_int_equal(v.size, want->size);
         uint8_t data[SIZE_MAX_SMALL], got[SIZE_MAX_SMALL];
         content(want->seed, data, want->size);
@@ -298,7 +300,8 @@ static void after_a_power_failure_at_any_call_the_promise_holds(void **state)
         struct world w;
         begin_world(&w, seed);
         assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
-        fake_disk_crash_at(1 + (unsigned)(fake_disk_random() % 400), w.dir, w.image, keep_ledger, &w);
+        fake_disk_crash_at(1 + (unsigned)(fake_disk_random() % 400), w.dir, w.image, keep_ledger,
+                           &w);
         if (seed % 4 == 0) /* what is in memory is not to be believed any more */
             fake_disk_fail(FAKE_SYNC, 1 + (unsigned)(fake_disk_random() % 150), 0, EIO);
         run_ops(&w, true);
@@ -569,7 +572,8 @@ static void append_more(struct world *w, const char *name)
 }
 
 /* The text of the metadata and the content in the image, and how often the log there speaks of either. */
-static void look_at_image(const char *image, const char *name, char text[16], char bytes[16], unsigned ops[256])
+static void look_at_image(const char *image, const char *name, char text[16], char bytes[16],
+                          unsigned ops[256])
 {
     struct sto_store *after = NULL;
     struct sto_scan scan = {0};
@@ -580,7 +584,8 @@ static void look_at_image(const char *image, const char *name, char text[16], ch
     memset(ops, 0, 256 * sizeof(*ops));
     assert_int_equal(open_store(image, &fake_disk_io, &after), 0);
     while (!scan.at_end)
-        assert_int_equal(sto_scan(after, 0, scan.next, STO_SCAN_CHANGES, 100, count_ops, ops, &scan), 0);
+        assert_int_equal(
+            sto_scan(after, 0, scan.next, STO_SCAN_CHANGES, 100, count_ops, ops, &scan), 0);
     assert_int_equal(sto_meta_get(after, str_c(name), &meta), 0);
     memcpy(text, meta.p, meta.n);
     assert_int_equal(sto_open_read(after, str_c(name), &v), 0);
@@ -604,8 +609,8 @@ static void what_a_crash_leaves_in_place_has_a_record(void **state)
         assert_int_equal(sto_file_commit(&f, &c, name), 0);
         set_meta(&w, name, "old"); /* U */
         fake_disk_crash_at(nth, w.dir, w.image, nothing_to_keep, NULL);
-        set_meta(&w, name, "new"); /* C */
-        append_more(&w, name);     /* A */
+        set_meta(&w, name, "new");                              /* C */
+        append_more(&w, name);                                  /* A */
         assert_int_equal(sto_truncate(w.s, str_c(name), 1), 0); /* T */
         crashed = fake_disk_crashed();
         if (crashed) {
@@ -626,7 +631,7 @@ static void a_failing_disk_loses_nothing_it_acknowledged(void **state)
     static const struct {
         unsigned mask;
         int err;
-    } faults[] = {{FAKE_WRITE, EIO},   {FAKE_SYNC, EIO},   {FAKE_ALLOC, ENOSPC}, {FAKE_NAME, EIO},
+    } faults[] = {{FAKE_WRITE, EIO},    {FAKE_SYNC, EIO},    {FAKE_ALLOC, ENOSPC}, {FAKE_NAME, EIO},
                   {FAKE_WRITE, ENOSPC}, {FAKE_NAME, ENOSPC}, {FAKE_ANY, EIO}};
     struct seeds all = seeds(140);
     for (unsigned seed = all.first; seed < all.end; seed++) {
@@ -689,14 +694,21 @@ int main(void)
     (void)setenv("TMPDIR", "/dev/shm", 0); /* thousands of small files: spare the disk */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(short_writes_are_finished, fake_disk_tell_seed),
-        cmocka_unit_test_teardown(a_sync_error_is_told_and_the_next_write_works, fake_disk_tell_seed),
-        cmocka_unit_test_teardown(a_power_failure_amid_a_sweep_brings_nothing_back, fake_disk_tell_seed),
-        cmocka_unit_test_teardown(a_power_failure_after_a_kill_brings_nothing_back, fake_disk_tell_seed),
-        cmocka_unit_test_teardown(a_failed_sync_is_made_good_by_the_next_checkpoint, fake_disk_tell_seed),
-        cmocka_unit_test_teardown(a_name_made_anew_outlives_the_replay_of_its_deletion, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_sync_error_is_told_and_the_next_write_works,
+                                  fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_power_failure_amid_a_sweep_brings_nothing_back,
+                                  fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_power_failure_after_a_kill_brings_nothing_back,
+                                  fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_failed_sync_is_made_good_by_the_next_checkpoint,
+                                  fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_name_made_anew_outlives_the_replay_of_its_deletion,
+                                  fake_disk_tell_seed),
         cmocka_unit_test_teardown(what_a_crash_leaves_in_place_has_a_record, fake_disk_tell_seed),
-        cmocka_unit_test_teardown(a_failing_disk_loses_nothing_it_acknowledged, fake_disk_tell_seed),
-        cmocka_unit_test_teardown(after_a_power_failure_at_any_call_the_promise_holds, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(a_failing_disk_loses_nothing_it_acknowledged,
+                                  fake_disk_tell_seed),
+        cmocka_unit_test_teardown(after_a_power_failure_at_any_call_the_promise_holds,
+                                  fake_disk_tell_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@ enum { ROUNDS = 25, WRITERS = 4, SIZE = 3000, ACKS_MAX = 20000 };
 
 /* What goes over the pipe, in one atomic write each. */
 struct ack {
-    bool deleted;            /* else stored */
+    bool deleted; /* else stored */
     char name[STO_NAME_MAX + 1];
     char desc[32];
 };
@@ -62,12 +62,14 @@ static void store_one(struct ack *a, unsigned i)
     fill(a->desc, data);
     if (i % 4 == 0) {
         struct sto_file *f = NULL;
-        struct sto_commit c = {.size = SIZE, .crc32 = sto_crc32(0, data, SIZE), .desc = str_c(a->desc)};
-        if (sto_file_open(child_store, 0, SIZE, 0, &f) < 0 || write(sto_file_fd(f), data, SIZE) != SIZE ||
-            sto_file_commit(&f, &c, a->name) < 0)
+        struct sto_commit c = {
+            .size = SIZE, .crc32 = sto_crc32(0, data, SIZE), .desc = str_c(a->desc)};
+        if (sto_file_open(child_store, 0, SIZE, 0, &f) < 0 ||
+            write(sto_file_fd(f), data, SIZE) != SIZE || sto_file_commit(&f, &c, a->name) < 0)
             _exit(4);
     } else {
-        struct sto_put p = {.kind = DFS_PUT_OBJECT, .desc = str_c(a->desc), .data = str_of(data, SIZE)};
+        struct sto_put p = {
+            .kind = DFS_PUT_OBJECT, .desc = str_c(a->desc), .data = str_of(data, SIZE)};
         if (sto_put_batch(child_store, 0, &p, 1) < 0 || p.result < 0)
             _exit(5);
         memcpy(a->name, p.name, sizeof(p.name));
@@ -121,7 +123,8 @@ static void run_and_kill(size_t how_many)
     }
     close(p[1]);
     size_t until = MIN(ack_count + how_many, (size_t)ACKS_MAX - 1000);
-    while (ack_count < ACKS_MAX && read(p[0], &acks[ack_count], sizeof(*acks)) == (ssize_t)sizeof(*acks))
+    while (ack_count < ACKS_MAX &&
+           read(p[0], &acks[ack_count], sizeof(*acks)) == (ssize_t)sizeof(*acks))
         if (++ack_count == until)
             kill(pid, SIGKILL);
     close(p[0]);

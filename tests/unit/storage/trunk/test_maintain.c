@@ -18,7 +18,7 @@ struct fixture {
     char names[OBJECTS][STO_NAME_MAX + 1];
     uint64_t positions[OBJECTS];
     bool live[OBJECTS];
-    unsigned filled;         /* by the scan */
+    unsigned filled; /* by the scan */
 };
 
 static _Atomic uint64_t fake_total, fake_free; /* 0: the real ones */
@@ -112,7 +112,7 @@ static void scan_all(struct fixture *f, uint64_t from, sto_scan_fn *fn, void *ar
 
 struct from {
     struct fixture *f;
-    unsigned next;           /* object expected next */
+    unsigned next; /* object expected next */
 };
 
 static int expect_next_live(const struct sto_entry *e, void *arg)
@@ -163,7 +163,8 @@ static uint64_t blocks_of_packs(struct fixture *f, uint32_t before)
 static void sweep_all(struct fixture *f)
 {
     struct sto_log *log = &f->s->paths[0].log;
-    sto_log_maint_stop(log); /* two sweeps at a time: one would find a pack gone that the other removed */
+    sto_log_maint_stop(
+        log); /* two sweeps at a time: one would find a pack gone that the other removed */
     assert_int_equal(sto_log_checkpoint(log), 0);
     struct sto_seg seg;
     for (uint32_t n = 1; sto_log_seg_at(log, n, &seg) && seg.number < STO_POS_PACK(log->end);
@@ -363,12 +364,15 @@ int main(void)
     (void)setenv("TMPDIR", "/dev/shm", 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(swept_space_comes_back_and_positions_stay, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_sweep_amid_a_deletion_does_not_bring_it_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sweep_amid_a_deletion_does_not_bring_it_back, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_lost_checkpoint_costs_nothing_but_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_identity_is_not_papered_over, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_full_disk_refuses_puts_takes_deletes_and_heals, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_refuses_puts_takes_deletes_and_heals, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_sweeps_even_the_pack_in_use, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_file_takes_its_space_when_it_says_how_much, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_takes_its_space_when_it_says_how_much, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -335,8 +335,8 @@ static void the_mark_of_an_earlier_build_is_read(void **state)
     (void)copy(&a, &b);
     struct sto_log_info logs[2];
     assert_int_equal(sto_mirrors_list(b.mirrors, 0, logs, 2), 2);
-    int n = snprintf(text, sizeof(text), "origin=10.0.0.1\nhigh=%u\nlow=%u\nposition=%llu\n", logs[1].high,
-                     logs[1].low, (unsigned long long)logs[1].end);
+    int n = snprintf(text, sizeof(text), "origin=10.0.0.1\nhigh=%u\nlow=%u\nposition=%llu\n",
+                     logs[1].high, logs[1].low, (unsigned long long)logs[1].end);
     assert_int_equal(mark_file(&b, text, sizeof(text), (size_t)n), n);
     close_server(&b);
     open_server(&b, "10.0.0.2");

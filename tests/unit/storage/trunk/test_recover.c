@@ -17,8 +17,8 @@ enum { RECORDS = 8, PACK_BYTES = 1024 * 1024 };
 struct fixture {
     char *dir;
     char pack[128];
-    uint8_t *bytes;           /* of the pack as it was acknowledged */
-    uint32_t end;             /* of its records */
+    uint8_t *bytes; /* of the pack as it was acknowledged */
+    uint32_t end;   /* of its records */
     uint32_t starts[RECORDS + 1];
     char names[RECORDS][STO_NAME_MAX + 1];
 };
@@ -241,7 +241,8 @@ static void records_of_another_pack_do_not_join(void **state)
             assert_int_equal(sto_pack_head_decode(bytes, STO_PACK_HEAD, &h), 0);
             uint8_t *at = bytes + f->starts[j];
             assert_int_equal(
-                sto_rec_decode(at, h.salt, STO_POS(1, f->starts[j]), f->end - f->starts[j], &rec), 0);
+                sto_rec_decode(at, h.salt, STO_POS(1, f->starts[j]), f->end - f->starts[j], &rec),
+                0);
             sto_rec_encode(&rec, h.salt + 1, at);
         }
         crash_with(f, bytes, f->end, PACK_BYTES);
@@ -273,8 +274,8 @@ int main(void)
     dfs_log_threshold = LOG_ERROR + 1;
     (void)setenv("TMPDIR", "/dev/shm", 0); /* thousands of small files: spare the disk */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_pack_cut_at_any_byte_keeps_the_whole_records_before, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_pack_cut_at_any_byte_keeps_the_whole_records_before,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_tail_not_yet_written_is_no_record, setup, teardown),
         cmocka_unit_test_setup_teardown(garbage_behind_the_end_is_no_record, setup, teardown),
         cmocka_unit_test_setup_teardown(records_of_another_pack_do_not_join, setup, teardown),

@@ -77,7 +77,8 @@ static void assert_content(struct fixture *f, const char *name, struct str want)
     assert_int_equal(sto_verify(f->s, str_c(name)), 0);
 }
 
-static void commit_file(struct fixture *f, struct str desc, struct str data, uint8_t flags, char *name)
+static void commit_file(struct fixture *f, struct str desc, struct str data, uint8_t flags,
+                        char *name)
 {
     struct sto_file *file = NULL;
     assert_int_equal(sto_file_open(f->s, -1, data.n, flags & STO_NATIVE, &file), 0);
@@ -295,7 +296,8 @@ static void only_a_gateway_may_change_what_a_gateway_stored(void **state)
     char names[N][STO_NAME_MAX + 1];
     put(f, STR("a"), STR("1"), names[PACKED]);
     commit_file(f, STR("b"), STR("22"), 0, names[PLAIN]);
-    struct sto_put p = {.kind = DFS_PUT_OBJECT, .flags = STO_NATIVE, .desc = STR(""), .data = STR("3")};
+    struct sto_put p = {
+        .kind = DFS_PUT_OBJECT, .flags = STO_NATIVE, .desc = STR(""), .data = STR("3")};
     assert_int_equal(sto_put_batch(f->s, -1, &p, 1), 0);
     memcpy(names[NATIVE_PACKED], p.name, sizeof(p.name));
     commit_file(f, STR(""), STR("44"), STO_NATIVE, names[NATIVE_PLAIN]);
@@ -316,7 +318,8 @@ static void only_a_gateway_may_change_what_a_gateway_stored(void **state)
     assert_int_equal(sto_delete_batch(f->s, all + LINK, 2, results), 0);
     assert_content(f, names[PLAIN], STR("22"));
     assert_content(f, names[PACKED], STR("1"));
-    assert_int_equal(sto_delete_batch(f->s, all, LINK, results), 0); /* a gateway's own, and replication's */
+    assert_int_equal(sto_delete_batch(f->s, all, LINK, results),
+                     0); /* a gateway's own, and replication's */
     for (unsigned i = 0; i < N; i++) {
         assert_true(i >= LINK || results[i] == 0);
         assert_int_equal(sto_client_may_change(f->s, all[i]), -ENOENT);
@@ -353,13 +356,16 @@ static void content_that_imitates_a_packed_file_is_none(void **state)
 {
     struct fixture *f = *state;
     char outer[STO_NAME_MAX + 1], inner[STO_NAME_MAX + 1];
-    struct sto_put p = {.kind = DFS_PUT_OBJECT, .flags = STO_NATIVE, .desc = STR(""), .data = STR("prey")};
+    struct sto_put p = {
+        .kind = DFS_PUT_OBJECT, .flags = STO_NATIVE, .desc = STR(""), .data = STR("prey")};
     assert_int_equal(sto_put_batch(f->s, -1, &p, 1), 0);
     struct sto_view v;
     assert_int_equal(sto_open_read(f->s, str_c(p.name), &v), 0);
     enum { HEADS = STO_REC_HEAD + DFS_TRUNK_HEADER, AWAY = 4 * STO_REC_ALIGN };
     char bytes[AWAY + HEADS + 4] = "";
-    assert_int_equal(pread(v.fd, bytes + AWAY - DFS_TRUNK_HEADER, HEADS + 4, (off_t)v.offset - HEADS), HEADS + 4);
+    assert_int_equal(
+        pread(v.fd, bytes + AWAY - DFS_TRUNK_HEADER, HEADS + 4, (off_t)v.offset - HEADS),
+        HEADS + 4);
     close(v.fd);
     put(f, STR(""), str_of(bytes, sizeof(bytes)), outer);
     struct dfs_fileid id;
@@ -389,8 +395,13 @@ static void names_that_can_not_be_are_refused(void **state)
 {
     struct fixture *f = *state;
     static const char *const bad[] = {
-        "", "M00", "M00/00/00/..", "M01/00/00/wKgBCmVT8QCAKlt8AAAADevmxuY731.txt", "M00/0/0/x",
-        "../../etc/passwd", "M00/00/00/a/b",
+        "",
+        "M00",
+        "M00/00/00/..",
+        "M01/00/00/wKgBCmVT8QCAKlt8AAAADevmxuY731.txt",
+        "M00/0/0/x",
+        "../../etc/passwd",
+        "M00/00/00/a/b",
     };
     struct sto_view v;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -497,21 +508,24 @@ static void a_clock_that_jumps_changes_no_order_and_makes_no_name_twice(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_small_object_reads_back_also_after_a_restart, setup, teardown),
-        cmocka_unit_test_setup_teardown(scan_tells_what_lives_in_order_and_forgets_the_deleted, setup,
+        cmocka_unit_test_setup_teardown(a_small_object_reads_back_also_after_a_restart, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(scan_tells_what_lives_in_order_and_forgets_the_deleted,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_of_the_wrong_size_gets_no_name, setup, teardown),
         cmocka_unit_test_setup_teardown(a_second_process_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_appender_is_edited_cut_and_made_normal, setup, teardown),
-        cmocka_unit_test_setup_teardown(metadata_is_set_changed_removed_and_goes_with_its_file, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(metadata_is_set_changed_removed_and_goes_with_its_file,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(slaves_and_links_have_their_own_names, setup, teardown),
-        cmocka_unit_test_setup_teardown(only_a_gateway_may_change_what_a_gateway_stored, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_replica_is_whose_its_record_says, setup, teardown),
-        cmocka_unit_test_setup_teardown(content_that_imitates_a_packed_file_is_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(names_that_can_not_be_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_clock_that_jumps_changes_no_order_and_makes_no_name_twice, setup,
+        cmocka_unit_test_setup_teardown(only_a_gateway_may_change_what_a_gateway_stored, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_replica_is_whose_its_record_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(content_that_imitates_a_packed_file_is_none, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(names_that_can_not_be_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_jumps_changes_no_order_and_makes_no_name_twice,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(large_objects_go_over_pack_ends, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,7 +279,8 @@ static void an_appender_is_always_read_and_changed_at_its_source(void **state)
 static void readers_and_writers_apart(void **state)
 {
     (void)state;
-    struct trk_node *w = server("a", "10.0.0.1", 500, 500), *r = server("a", "10.0.0.2", 500, 500), *n;
+    struct trk_node *w = server("a", "10.0.0.1", 500, 500), *r = server("a", "10.0.0.2", 500, 500),
+                    *n;
     w->rw_mode = DFS_RW_WRITE;
     r->rw_mode = DFS_RW_READ;
     r->synced_s[w->slot] = NOW - 100;
@@ -291,7 +292,9 @@ static void readers_and_writers_apart(void **state)
         assert_string_equal(reader("10.0.0.1", NOW - 5, DFS_FILE_APPENDER), "10.0.0.2");
         o.store_server = TRK_SERVER_PRIORITY;
     }
-    assert_int_equal(trk_select_update(trk_group_find(&c, "a"), &o, name_of("10.0.0.1", NOW, DFS_FILE_NORMAL), &n), 0);
+    assert_int_equal(trk_select_update(trk_group_find(&c, "a"), &o,
+                                       name_of("10.0.0.1", NOW, DFS_FILE_NORMAL), &n),
+                     0);
     assert_ptr_equal(n, w);
     r->rw_mode = DFS_RW_NONE;
     assert_string_equal(reader("10.0.0.1", NOW - 200, DFS_FILE_NORMAL), "-");

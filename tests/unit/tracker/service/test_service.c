@@ -576,7 +576,8 @@ static void system_files_block_nobody(void **state)
 
 /* --- drained ------------------------------------------------------------------------------------------ */
 
-static int drain(struct fixture *f, struct trk_session *s, const char *group, const char *id, uint8_t state)
+static int drain(struct fixture *f, struct trk_session *s, const char *group, const char *id,
+                 uint8_t state)
 {
     AUTO(buf_free) struct buf b = BUF(256);
     struct dfs_drain m = {.state = state};
@@ -631,7 +632,8 @@ static void a_drained_group_is_read_and_changed_and_filled(void **state)
 {
     struct fixture *f = *state;
     struct trk_session a, b, admin;
-    static const char file[] = "group1\0\0\0\0\0\0\0\0\0\0M00/00/00/Ck0AC2VT8QCATRDvAAAAE5ySRkI1234.txt";
+    static const char file[] =
+        "group1\0\0\0\0\0\0\0\0\0\0M00/00/00/Ck0AC2VT8QCATRDvAAAAE5ySRkI1234.txt";
     struct str name = str_of(file, sizeof(file) - 1);
     bring_up(f, &a, "10.77.0.11");
     open_session(f, &admin, "10.77.0.99");
@@ -662,13 +664,15 @@ static void of_two_words_about_draining_the_later_counts(void **state)
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         pass(1000);
         assert_int_equal(drain(f, &peer, "group1", "10.77.0.11", words[i]), 0);
-        assert_int_equal(drain(f, &peer, "group1", "", words[i] ? DFS_DRAIN_ON : DFS_DRAIN_NONE), i == 1 ? -EALREADY : 0);
+        assert_int_equal(drain(f, &peer, "group1", "", words[i] ? DFS_DRAIN_ON : DFS_DRAIN_NONE),
+                         i == 1 ? -EALREADY : 0);
         assert_int_equal(call(f, &peer, TRK_CMD_STATE, STR_NULL), 0);
         trk_lock(other.srv);
         assert_int_equal(trk_merge(&other.srv->cluster, str_from(buf_str(&f->out), 1)), 0);
         trk_unlock(other.srv);
         assert_int_equal(node(&other, "10.77.0.11")->drain.state, words[i]);
-        assert_int_equal(node(&other, "10.77.0.11")->group->drain.state, words[i] ? DFS_DRAIN_ON : DFS_DRAIN_NONE);
+        assert_int_equal(node(&other, "10.77.0.11")->group->drain.state,
+                         words[i] ? DFS_DRAIN_ON : DFS_DRAIN_NONE);
     }
     /* and what is older changes nothing */
     AUTO(buf_free) struct buf old = BUF(1 << 20);
