@@ -31,7 +31,8 @@ def sanitizer_env(env):
     """The environment of a server of this build kind."""
     env = dict(env)
     if "tsan" in BUILD.name:
-        env["TSAN_OPTIONS"] = f"suppressions={ROOT}/tests/lib/tsan.supp halt_on_error=1 exitcode=66"
+        # A long history, else the stack of an old write, which a suppression knows by its library, is lost.
+        env["TSAN_OPTIONS"] = f"suppressions={ROOT}/tests/lib/tsan.supp halt_on_error=1 exitcode=66 history_size=7"
     if "asan" in BUILD.name:
         env["ASAN_OPTIONS"] = "detect_leaks=1 exitcode=66 handle_abort=1"
         env["UBSAN_OPTIONS"] = "print_stacktrace=1"
