@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/base/iov.h"
 #include "dfscore/net/stream.h"
 #include "dfscore/wire/internal.h"
 #include "dfscore/wire/status.h"
@@ -259,12 +260,8 @@ void dfs_peer_timeout(struct dfs_peer *p, uint64_t timeout_ms)
 /* All of @iov, which is used up on the way. */
 static int write_all(struct dfs_peer *p, struct iovec *iov, size_t n, bool more)
 {
+    dfs_iov_advance(&iov, &n, 0); /* empty ones at the front */
     while (n) {
-        if (iov->iov_len == 0) {
-            iov++;
-            n--;
-            continue;
-        }
         ssize_t sent = dfs_stream_send(&p->stream, iov, n, more);
         if (sent < 0) {
             int r = sent == -EAGAIN ? patient(p, POLLOUT) : (int)sent;
@@ -272,16 +269,7 @@ static int write_all(struct dfs_peer *p, struct iovec *iov, size_t n, bool more)
                 return broke(p, r);
             continue;
         }
-        for (size_t left = (size_t)sent; left;) {
-            size_t step = MIN(left, iov->iov_len);
-            iov->iov_base = (char *)iov->iov_base + step;
-            iov->iov_len -= step;
-            left -= step;
-            if (iov->iov_len == 0 && n > 1) {
-                iov++;
-                n--;
-            }
-        }
+        dfs_iov_advance(&iov, &n, (size_t)sent);
     }
     return 0;
 }

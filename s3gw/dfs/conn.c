@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dfscore/base/iov.h"
 #include "dfscore/net/peer.h"
 #include "dfscore/wire/status.h"
 
@@ -115,19 +116,6 @@ bool s3_store_conn_stale(const struct s3_store_conn *c)
 }
 
 /* Drop @done bytes from the front. */
-static void iov_advance(struct iovec **iov, size_t *n, size_t done)
-{
-    while (*n > 0 && done >= (*iov)->iov_len) {
-        done -= (*iov)->iov_len;
-        (*iov)++;
-        (*n)--;
-    }
-    if (done > 0) {
-        (*iov)->iov_base = (char *)(*iov)->iov_base + done;
-        (*iov)->iov_len -= done;
-    }
-}
-
 static int send_all(struct s3_store_conn *c, struct iovec *iov, size_t n)
 {
     while (n > 0) {
@@ -135,7 +123,7 @@ static int send_all(struct s3_store_conn *c, struct iovec *iov, size_t n)
         if (w < 0)
             return w == -EAGAIN ? -ETIMEDOUT : (int)w;
         c->sent = true;
-        iov_advance(&iov, &n, (size_t)w);
+        dfs_iov_advance(&iov, &n, (size_t)w);
     }
     return 0;
 }

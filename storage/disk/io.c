@@ -8,6 +8,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "dfscore/base/iov.h"
+
 static int os_openat(int dir, const char *path, int flags, mode_t mode)
 {
     return openat(dir, path, flags | O_CLOEXEC, mode);
@@ -37,8 +39,9 @@ uint64_t sto_random(const struct sto_io *io)
 
 int sto_writev_all(const struct sto_io *io, int fd, struct iovec *iov, int count, off_t at)
 {
-    while (count > 0) {
-        ssize_t n = io->pwritev(fd, iov, MIN(count, IOV_MAX), at);
+    size_t left = (size_t)count;
+    while (left > 0) {
+        ssize_t n = io->pwritev(fd, iov, (int)MIN(left, (size_t)IOV_MAX), at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -46,15 +49,7 @@ int sto_writev_all(const struct sto_io *io, int fd, struct iovec *iov, int count
         if (n == 0)
             return -EIO; /* a regular file takes bytes or says why not; never loop on this */
         at += n;
-        while (count > 0 && (size_t)n >= iov->iov_len) {
-            n -= (ssize_t)iov->iov_len;
-            iov++;
-            count--;
-        }
-        if (count > 0) {
-            iov->iov_base = (char *)iov->iov_base + n;
-            iov->iov_len -= (size_t)n;
-        }
+        dfs_iov_advance(&iov, &left, (size_t)n);
     }
     return 0;
 }

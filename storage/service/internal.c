@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "dfscore/base/iov.h"
 #include "dfscore/log/log.h"
 #include "dfscore/net/stream.h"
 #include "dfscore/wire/header.h"
@@ -113,15 +114,7 @@ static int send_whole(struct dfs_stream *s, struct iovec *iov, size_t count, int
         if (n < 0)
             return (int)n;
         pass = -1;
-        while (count > 0 && (size_t)n >= iov->iov_len) {
-            n -= (ssize_t)iov->iov_len;
-            iov++;
-            count--;
-        }
-        if (count > 0) {
-            iov->iov_base = (char *)iov->iov_base + n;
-            iov->iov_len -= (size_t)n;
-        }
+        dfs_iov_advance(&iov, &count, (size_t)n);
     }
     return 0;
 }
