@@ -196,34 +196,54 @@ void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p)
         p->done(p, -EHOSTUNREACH);
 }
 
+/* Who waits for the last of some puts. */
 struct waiter {
     pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool ready;
-    int result;
+    pthread_cond_t zero;
+    size_t left;
+    int result; /* the first failure */
 };
 
-static void wake_waiter(struct s3_dfs_put *p, int result)
+static void count_down(struct s3_dfs_put *p, int result)
 {
     struct waiter *w = p->arg;
     pthread_mutex_lock(&w->lock);
-    w->result = result;
-    w->ready = true;
-    pthread_cond_signal(&w->cond);
+    w->result = w->result < 0 ? w->result : result;
+    if (--w->left == 0)
+        pthread_cond_signal(&w->zero);
     pthread_mutex_unlock(&w->lock);
+}
+
+static int put_and_wait(struct s3_dfs *d, struct s3_dfs_put *puts, size_t n)
+{
+    struct waiter w = {
+        .lock = PTHREAD_MUTEX_INITIALIZER, .zero = PTHREAD_COND_INITIALIZER, .left = n};
+    for (size_t i = 0; i < n; i++) {
+        puts[i].done = count_down;
+        puts[i].arg = &w;
+        s3_dfs_submit(d, &puts[i]);
+    }
+    pthread_mutex_lock(&w.lock);
+    while (w.left > 0)
+        pthread_cond_wait(&w.zero, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    pthread_cond_destroy(&w.zero);
+    pthread_mutex_destroy(&w.lock);
+    return w.result;
 }
 
 int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description)
 {
-    struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
-    struct s3_dfs_put p = {
-        .group = group, .description = description, .done = wake_waiter, .arg = &w};
-    s3_dfs_submit(d, &p);
-    pthread_mutex_lock(&w.lock);
-    while (!w.ready)
-        pthread_cond_wait(&w.cond, &w.lock);
-    pthread_mutex_unlock(&w.lock);
-    pthread_cond_destroy(&w.cond);
-    pthread_mutex_destroy(&w.lock);
-    return w.result;
+    struct s3_dfs_put p = {.group = group, .description = description};
+    return put_and_wait(d, &p, 1);
+}
+
+int s3_dfs_notes(struct s3_dfs *d, struct str group, const struct str *descriptions, size_t n)
+{
+    AUTO(dfs_free_ptr) struct s3_dfs_put *puts = dfs_zalloc(MAX(n, (size_t)1) * sizeof(*puts));
+    if (!puts)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        puts[i] = (struct s3_dfs_put){.group = group, .description = descriptions[i]};
+    return put_and_wait(d, puts, n);
 }

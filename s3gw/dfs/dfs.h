@@ -105,6 +105,10 @@ bool s3_dfs_reachable(const struct s3_dfs *d);
  * committed to the index, so that the index can be rebuilt. Blocks. 0 or negative errno.
  */
 int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description) MUST_CHECK;
+/* Some at once, which share syncs; on failure any of them may have been logged. Blocks. 0, or the
+ * first failure. */
+int s3_dfs_notes(struct s3_dfs *d, struct str group, const struct str *descriptions,
+                 size_t n) MUST_CHECK;
 
 struct s3_tried { /* servers a write has been to; owner: dfs */
     unsigned n;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/index/bucket.h"
 
+#include <stdio.h>
+
 #include "s3gw/index/cache.h"
 #include "s3gw/index/engine.h"
 #include "s3gw/index/record.h"
@@ -267,4 +269,24 @@ void s3_bucket_changed(struct s3_index *x, struct str name)
 {
     (void)name; /* the commit has emptied the cache; a change from elsewhere may not have */
     s3_cache_clear(x->cache);
+}
+
+int s3_bucket_each(struct s3_index *x, int (*one)(void *arg, const struct s3_bucket *b), void *arg)
+{
+    enum { A_PAGE = 8, PAGE_MAX = 256 * 1024 * 1024 }; /* records with all their documents */
+    char last[256] = "";
+    int r = 0;
+    for (bool more = true; r == 0 && more;) {
+        AUTO(arena_fini) struct arena a;
+        struct s3_bucket *list;
+        size_t n = 0;
+        arena_init(&a, PAGE_MAX);
+        r = s3_bucket_list(x, STR_NULL, STR_NULL, str_c(last), A_PAGE, &a, &list, &n, &more);
+        for (size_t i = 0; r == 0 && i < n; i++)
+            r = one(arg, &list[i]);
+        if (r == 0 && n > 0)
+            (void)snprintf(last, sizeof(last), STR_F, STR_A(list[n - 1].name));
+        more = more && n > 0;
+    }
+    return r;
 }

@@ -62,6 +62,10 @@ void s3_bucket_changed(struct s3_index *x, struct str name);
 int s3_bucket_list(struct s3_index *x, struct str owner_id, struct str prefix, struct str after,
                    size_t max, struct arena *a, struct s3_bucket **ret, size_t *ret_n,
                    bool *ret_more) MUST_CHECK;
+/* Call @one for every bucket there is, in name order, until it fails; the record is its own only
+ * during the call. Not in an update. 0, what @one said, or errno. */
+int s3_bucket_each(struct s3_index *x, int (*one)(void *arg, const struct s3_bucket *b),
+                   void *arg) MUST_CHECK;
 
 struct s3_user {
     struct str id, display_name, email;

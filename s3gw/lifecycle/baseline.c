@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/lifecycle/baseline.h"
 
-#include <pthread.h>
-
 #include "s3gw/dfs/dfs.h"
+#include "s3gw/index/bucket.h"
 #include "s3gw/index/record.h"
 #include "s3gw/index/rows.h"
 #include "s3gw/index/upload_record.h"
@@ -11,7 +10,6 @@
 
 enum {
     NOTES_A_BATCH = 256,
-    BUCKETS_A_PAGE = 100,
     ARENA_MAX = 256 * 1024 * 1024,
 };
 
@@ -21,38 +19,18 @@ struct batch {
     struct s3_gw *gw;
     struct str group;
     struct arena arena; /* of the batch */
-    struct s3_dfs_put puts[NOTES_A_BATCH];
+    struct str notes[NOTES_A_BATCH];
     size_t n;
     uint64_t all;
-    pthread_mutex_t lock;
-    pthread_cond_t zero;
-    size_t left; /* under lock, like */
-    int result;
 };
-
-static void written(struct s3_dfs_put *p, int r)
-{
-    struct batch *b = p->arg;
-    pthread_mutex_lock(&b->lock);
-    b->result = b->result < 0 ? b->result : r;
-    if (--b->left == 0)
-        pthread_cond_signal(&b->zero);
-    pthread_mutex_unlock(&b->lock);
-}
 
 static int flush(struct batch *b)
 {
-    b->left = b->n;
-    for (size_t i = 0; i < b->n; i++)
-        s3_dfs_submit(b->gw->dfs, &b->puts[i]);
-    pthread_mutex_lock(&b->lock);
-    while (b->left > 0)
-        pthread_cond_wait(&b->zero, &b->lock);
-    pthread_mutex_unlock(&b->lock);
+    int r = s3_dfs_notes(b->gw->dfs, b->group, b->notes, b->n);
     b->n = 0;
     arena_fini(&b->arena);
     arena_init(&b->arena, ARENA_MAX);
-    return b->result;
+    return r;
 }
 
 static int add(struct batch *b, const struct buf *description)
@@ -60,8 +38,7 @@ static int add(struct batch *b, const struct buf *description)
     struct str d = buf_err(description) ? STR_NULL : arena_str(&b->arena, buf_str(description));
     if (!d.p)
         return buf_err(description) ? buf_err(description) : -ENOMEM;
-    b->puts[b->n++] =
-        (struct s3_dfs_put){.group = b->group, .description = d, .done = written, .arg = b};
+    b->notes[b->n++] = d;
     b->all++;
     return b->n == NOTES_A_BATCH ? flush(b) : 0;
 }
@@ -156,8 +133,9 @@ static int upload(struct batch *b, const struct s3_bucket *bkt, struct str row, 
     return r;
 }
 
-static int bucket(struct batch *b, const struct s3_bucket *bkt)
+static int bucket(void *arg, const struct s3_bucket *bkt)
 {
+    struct batch *b = arg;
     AUTO(buf_free) struct buf d = BUF(2 * S3_INDEX_VALUE_MAX);
     b->group = bkt->group;
     int r = s3_note_describe_bucket(b->gw, bkt, false, &d);
@@ -170,26 +148,6 @@ static int bucket(struct batch *b, const struct s3_bucket *bkt)
     if (r == 0)
         r = each_row_of(b, bkt, S3_ROW_UPLOAD, upload);
     return r < 0 ? r : flush(b); /* before the group changes */
-}
-
-static int buckets(struct batch *b)
-{
-    char last[256] = "";
-    int r = 0;
-    for (bool more = true; r == 0 && more;) {
-        AUTO(arena_fini) struct arena a;
-        struct s3_bucket *list;
-        size_t n = 0;
-        arena_init(&a, ARENA_MAX);
-        r = s3_bucket_list(b->gw->index, STR_NULL, STR_NULL, str_c(last), BUCKETS_A_PAGE, &a, &list,
-                           &n, &more);
-        for (size_t i = 0; r == 0 && i < n; i++)
-            r = bucket(b, &list[i]);
-        if (r == 0 && n > 0)
-            (void)snprintf(last, sizeof(last), STR_F, STR_A(list[n - 1].name));
-        more = more && n > 0;
-    }
-    return r;
 }
 
 /* --- once --- */
@@ -212,10 +170,8 @@ int s3_baseline(struct s3_gw *gw, uint64_t *ret)
     if (!b)
         return -ENOMEM;
     b->gw = gw;
-    pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->zero, NULL);
     arena_init(&b->arena, ARENA_MAX);
-    r = buckets(b);
+    r = s3_bucket_each(gw->index, bucket, b);
     if (r == 0)
         r = s3_note_describe(gw, S3_DESC_BASELINE, s3_index_number(gw->index), NULL, STR_NULL,
                              STR_NULL, &d);
@@ -225,7 +181,5 @@ int s3_baseline(struct s3_gw *gw, uint64_t *ret)
         r = s3_index_update(gw->index, remember, NULL);
     *ret = b->all;
     arena_fini(&b->arena);
-    pthread_cond_destroy(&b->zero);
-    pthread_mutex_destroy(&b->lock);
     return r;
 }

@@ -13,7 +13,6 @@
 
 enum {
     AGAIN_MS = 5000,
-    BUCKETS_A_PAGE = 8, /* whole records, with all their documents */
     ROWS_A_PAGE = 500,
     ARENA_MAX = 96 * 1024 * 1024,
     RECORD_VERSION = 1,
@@ -277,8 +276,16 @@ static int each_version(struct s3_rebalance *w, const struct s3_bucket *b, char 
 
 /* --- buckets ---------------------------------------------------------------------------------- */
 
-static int through_bucket(struct s3_rebalance *w, const struct s3_bucket *b, const struct job *j)
+struct leaving {
+    struct s3_rebalance *w;
+    const struct job *j;
+};
+
+static int through_bucket(void *arg, const struct s3_bucket *b)
 {
+    const struct leaving *l = arg;
+    struct s3_rebalance *w = l->w;
+    const struct job *j = l->j;
     int r = 0;
     if (str_eq(b->group, str_c(j->from))) {
         char to[17];
@@ -294,26 +301,6 @@ static int through_bucket(struct s3_rebalance *w, const struct s3_bucket *b, con
     if (r == 0)
         r = each_version(w, b, S3_ROW_VERSION, j);
     return has_changed(r) ? 0 : r; /* the bucket has gone meanwhile */
-}
-
-static int through_buckets(struct s3_rebalance *w, const struct job *j)
-{
-    char last[256] = "";
-    int r = 0;
-    for (bool more = true; r == 0 && more;) {
-        AUTO(arena_fini) struct arena a;
-        struct s3_bucket *list;
-        size_t n = 0;
-        arena_init(&a, ARENA_MAX);
-        r = s3_bucket_list(w->o.gw->index, STR_NULL, STR_NULL, str_c(last), BUCKETS_A_PAGE, &a,
-                           &list, &n, &more);
-        for (size_t i = 0; r == 0 && i < n; i++)
-            r = through_bucket(w, &list[i], j);
-        if (r == 0 && n > 0)
-            (void)snprintf(last, sizeof(last), STR_F, STR_A(list[n - 1].name));
-        more = more && n > 0;
-    }
-    return r;
 }
 
 enum { OWNER = 1 + 8 }; /* behind the file id, in `f` rows */
@@ -381,7 +368,8 @@ static bool was_quiet(struct s3_rebalance *w, uint64_t before)
 static int all_of_it(struct s3_rebalance *w, const struct job *j, uint64_t *left)
 {
     struct s3_rebalance_said said = {0};
-    int r = through_buckets(w, j);
+    struct leaving l = {w, j};
+    int r = s3_bucket_each(w->o.gw->index, through_bucket, &l);
     if (r == 0)
         r = s3_rebalance_notes(w->o.gw, j->from, j->to, &said);
     if (r == 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/lifecycle/rebalance_notes.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #include "dfscore/wire/internal.h"
@@ -78,51 +77,20 @@ static int put_position(struct s3_tx *tx, void *arg)
 
 /* --- notes of one frame --- */
 
-struct batch {
-    struct s3_dfs_put puts[ENTRIES_A_FRAME];
-    size_t n;
-    pthread_mutex_t lock;
-    pthread_cond_t zero;
-    size_t left; /* under lock, like */
-    int result;
-};
-
-static void written(struct s3_dfs_put *p, int r)
-{
-    struct batch *b = p->arg;
-    pthread_mutex_lock(&b->lock);
-    b->result = b->result < 0 ? b->result : r;
-    if (--b->left == 0)
-        pthread_cond_signal(&b->zero);
-    pthread_mutex_unlock(&b->lock);
-}
-
 static int say(struct s3_gw *gw, struct str group, const struct s3_scan_entry *e, size_t n,
                struct s3_rebalance_said *said)
 {
-    AUTO(dfs_free_ptr) struct batch *b = dfs_zalloc(sizeof(*b));
-    if (!b)
-        return -ENOMEM;
-    pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->zero, NULL);
+    struct str notes[ENTRIES_A_FRAME];
+    size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         said->native += e[i].kind == DFS_SCAN_NATIVE;
         if (e[i].kind == DFS_SCAN_NOTE)
-            b->puts[b->n++] = (struct s3_dfs_put){
-                .group = group, .description = e[i].description, .done = written, .arg = b};
+            notes[count++] = e[i].description;
     }
-    b->left = b->n;
-    for (size_t i = 0; i < b->n; i++)
-        s3_dfs_submit(gw->dfs, &b->puts[i]);
-    pthread_mutex_lock(&b->lock);
-    while (b->left > 0)
-        pthread_cond_wait(&b->zero, &b->lock);
-    pthread_mutex_unlock(&b->lock);
-    pthread_cond_destroy(&b->zero);
-    pthread_mutex_destroy(&b->lock);
-    if (b->result == 0)
-        said->notes += b->n;
-    return b->result;
+    int r = s3_dfs_notes(gw->dfs, group, notes, count);
+    if (r == 0)
+        said->notes += count;
+    return r;
 }
 
 static int say_log(struct s3_gw *gw, const struct s3_log *log, const char *from, const char *to,

@@ -61,6 +61,14 @@ int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description)
     return fake_note(description);
 }
 
+int s3_dfs_notes(struct s3_dfs *d, struct str group, const struct str *descriptions, size_t n)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = s3_dfs_note(d, group, descriptions[i]);
+    return r;
+}
+
 /* A new file of @n bytes that must be the pattern's, from @at on. */
 static inline void fake_file(struct str group, struct str description, char id[64])
 {
