@@ -351,11 +351,14 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
     return r < 0 ? r : sto_replica_link(p->o.store, e->name, e->extra);
 }
 
+/* Who lost their marks have taken the pack with the deletion in it: the file has gone then, not its metadata. */
 static int delete_file(struct sto_puller *p, struct str name)
 {
     int result = 0;
     int r = sto_delete_batch(p->o.store, &name, 1, &result);
-    return r < 0 ? r : result;
+    if (r < 0 || result != -ENOENT)
+        return r < 0 ? r : result;
+    return sto_replica_meta(p->o.store, name, STR(""));
 }
 
 /* --- entries ---------------------------------------------------------------------------------------- */

@@ -251,7 +251,7 @@ int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
     struct sto_path *p;
     char path[DFS_LOCAL_PATH_MAX];
     int r = sto_locate(s, name, &at, &p);
-    if (r == 0)
+    if (r == 0 && text.n > 0)
         r = sto_file_exists(s, name);
     if (r < 0)
         return r;

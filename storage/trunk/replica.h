@@ -48,7 +48,8 @@ int sto_replica_range(struct sto_store *s, struct str name, uint64_t offset, str
 int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size,
                        int64_t time_s) MUST_CHECK;
 
-/* The metadata text of @name becomes @text; empty: none. -ENOENT: no such file. */
+/* The metadata text of @name becomes @text. -ENOENT: no such file. Empty: there is none any more, whether
+ * there is the file or not. */
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
 
 #endif

@@ -231,6 +231,31 @@ static int replace_text(struct str old, void *arg, struct buf *out)
     return 0;
 }
 
+/* A member that lost its marks takes the pack anew, with the file's deletion in it, before it comes to
+ * the records of the metadata and of the deletion. */
+static void a_replica_keeps_no_metadata_of_a_file_that_has_gone(void **state)
+{
+    struct fixture *f = *state;
+    char name[STO_NAME_MAX + 1], path[4300];
+    put(f, STR(""), STR("x"), name);
+    struct str names[] = {str_c(name)};
+    int results[1];
+    assert_int_equal(sto_delete_batch(f->s, names, 1, results), 0);
+    struct dfs_logical at;
+    char local[DFS_LOCAL_PATH_MAX];
+    assert_int_equal(dfs_logical_parse(str_c(name), &at), 0);
+    dfs_logical_path(&at, "-m", local);
+    (void)snprintf(path, sizeof(path), "%s/%s", f->dir, local);
+    FILE *left = fopen(path, "w");
+    assert_non_null(left);
+    fclose(left);
+    assert_int_equal(sto_replica_meta(f->s, str_c(name), STR("text")), -ENOENT);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(sto_replica_meta(f->s, str_c(name), STR("")), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(sto_replica_meta(f->s, str_c(name), STR("")), 0);
+}
+
 static void metadata_is_set_changed_removed_and_goes_with_its_file(void **state)
 {
     struct fixture *f = *state;
@@ -517,6 +542,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_appender_is_edited_cut_and_made_normal, setup, teardown),
         cmocka_unit_test_setup_teardown(metadata_is_set_changed_removed_and_goes_with_its_file,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replica_keeps_no_metadata_of_a_file_that_has_gone, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(slaves_and_links_have_their_own_names, setup, teardown),
         cmocka_unit_test_setup_teardown(only_a_gateway_may_change_what_a_gateway_stored, setup,
                                         teardown),
