@@ -16,8 +16,7 @@ enum { TRACKER_USUAL = 22122, STORAGE_USUAL = 23000, PATIENCE_MS = 5000 };
  * the child takes it, or comes back to it. */
 enum { FREE_FIRST = 10240, FREE_LAST = 32767, FREE_TRIES = 100 };
 
-/* Bind @port of loopback (0: any). A descriptor that holds it, or negative errno; *got is the port. */
-static int hold(uint16_t port, uint16_t *got)
+int s3_ports_hold(uint16_t port, uint16_t *got)
 {
     AUTO(dfs_close_fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in a = {
@@ -26,6 +25,7 @@ static int hold(uint16_t port, uint16_t *got)
     int one = 1;
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
         bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+        listen(fd, 1) < 0 || /* else SO_REUSEADDR lets others bind it, too */
         getsockname(fd, (struct sockaddr *)&a, &n) < 0)
         return -errno;
     *got = ntohs(a.sin_port);
@@ -36,7 +36,7 @@ static int hold_patiently(uint16_t port, uint16_t *got)
 {
     uint64_t deadline = dfs_mono_ms() + PATIENCE_MS;
     int fd;
-    while ((fd = hold(port, got)) == -EADDRINUSE && dfs_mono_ms() < deadline) {
+    while ((fd = s3_ports_hold(port, got)) == -EADDRINUSE && dfs_mono_ms() < deadline) {
         const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
         nanosleep(&pause, NULL);
     }
@@ -50,9 +50,9 @@ static int hold_any(uint16_t *got)
         uint16_t chance;
         if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
             return -EIO;
-        fd = hold((uint16_t)(FREE_FIRST + chance % (FREE_LAST - FREE_FIRST + 1)), got);
+        fd = s3_ports_hold((uint16_t)(FREE_FIRST + chance % (FREE_LAST - FREE_FIRST + 1)), got);
     }
-    return fd == -EADDRINUSE ? hold(0, got) : fd;
+    return fd == -EADDRINUSE ? s3_ports_hold(0, got) : fd;
 }
 
 static int choose(const char *name, int asked, uint16_t last, uint16_t usual, uint16_t *ret,
@@ -67,7 +67,7 @@ static int choose(const char *name, int asked, uint16_t last, uint16_t usual, ui
     }
     if (last && (fd = hold_patiently(last, ret)) >= 0)
         return fd;
-    if (asked < 0 && (fd = hold(usual, ret)) >= 0)
+    if (asked < 0 && (fd = s3_ports_hold(usual, ret)) >= 0)
         return fd;
     fd = hold_any(ret);
     if (fd < 0)

@@ -13,6 +13,10 @@ struct s3_ports {
     uint16_t tracker, storage;
 };
 
+/* Take @port of loopback (0: any that the kernel gives). A descriptor, for the caller to close, as long as
+ * which nobody else gets it; or negative errno. *got is the port. */
+int s3_ports_hold(uint16_t port, uint16_t *got) MUST_CHECK;
+
 /*
  * @tracker, @storage: the port asked for, 0: any free one, -1: not said. A port of the last start, and
  * one asked for, is waited for some seconds: its former owner may still be dying. 0; or negative errno

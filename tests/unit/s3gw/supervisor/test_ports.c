@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/supervisor/ports.h"
 
+#include <unistd.h>
+
 #include "tests/lib/test.h"
 
 static void free_ports_are_none_that_outgoing_connections_get(void **state)
@@ -16,6 +18,19 @@ static void free_ports_are_none_that_outgoing_connections_get(void **state)
     assert_in_range(p.tracker, 1024, 32767);
     assert_in_range(p.storage, 1024, 32767);
     assert_int_not_equal(p.tracker, p.storage);
+}
+
+static void a_port_that_is_held_cannot_be_had_again(void **state)
+{
+    (void)state;
+    uint16_t port, other;
+    AUTO(dfs_close_fd) int held = s3_ports_hold(0, &port);
+    assert_true(held >= 0);
+    assert_int_equal(s3_ports_hold(port, &other), -EADDRINUSE);
+    dfs_close_fd(&held);
+    held = s3_ports_hold(port, &other);
+    assert_true(held >= 0);
+    assert_int_equal(other, port);
 }
 
 static void the_ports_of_the_last_start_are_taken_again(void **state)
@@ -37,6 +52,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(free_ports_are_none_that_outgoing_connections_get),
+        cmocka_unit_test(a_port_that_is_held_cannot_be_had_again),
         cmocka_unit_test(the_ports_of_the_last_start_are_taken_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
