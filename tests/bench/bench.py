@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench - the whole system against its goals (issue 2, section 7).
+"""bench - the whole system against its goals (issue 2, section 7), and a cluster's figures (issue 3, section 4).
 
-Starts s3gw standalone and nginx on free ports, the data of both in one temporary folder, drives them with
-build/bench/load, prints every run and then each goal with its figure, and removes everything. Ratios to nginx
-come from runs that alternate; with several rounds the median counts.
+Starts s3gw standalone and nginx on free ports, and clusters (clusters.py), the data of all in one temporary folder,
+drives them with build/bench/load, prints every run and then each goal with its figure, and removes everything. Ratios
+to nginx come from runs that alternate; with several rounds the median counts.
 """
 import argparse
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import statistics
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 
+import clusters
 import servers
 from servers import MIB
 
@@ -32,23 +34,26 @@ class Bench:
         self.seconds = 1.5 if args.quick else 5
         self.warmup = 0.3 if args.quick else 1
         self.rounds = 1 if args.quick else 3
-        self.runs, self.goals = [], []
-        self.s3gw = servers.start_s3gw(folder / "s3gw", self.congestion)
-        self.nginx = None
+        self.runs, self.goals, self.cluster_figures = [], [], []
+        self.keys = "root" + secrets.token_hex(8), secrets.token_urlsafe(30)  # of all servers
+        self.s3gw = self.nginx = None
+
+    def start(self):
+        self.s3gw = servers.start_s3gw(self.folder / "s3gw", self.congestion, keys=self.keys)
         if shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
-            self.nginx = servers.Nginx(folder / "nginx", self.congestion)
+            self.nginx = servers.Nginx(self.folder / "nginx", self.congestion)
 
     def stop(self):
         if self.nginx:
             self.nginx.stop()
-        self.s3gw.stop()
+        if self.s3gw:
+            self.s3gw.stop()
 
     # --- running the load generator ---------------------------------------------------------
 
     def load(self, work, *options):
         """One run of the load generator; its figures."""
-        env = dict(os.environ, AWS_ACCESS_KEY_ID=self.s3gw.access_key,
-                   AWS_SECRET_ACCESS_KEY=self.s3gw.secret_key)  # of the other server too: sealed()
+        env = dict(os.environ, AWS_ACCESS_KEY_ID=self.keys[0], AWS_SECRET_ACCESS_KEY=self.keys[1])
         words = [str(self.load_program), work, "--json", "--congestion", self.congestion]
         words += [str(option) for option in options]
         done = subprocess.run(words, env=env, text=True, capture_output=True, check=False)
@@ -63,8 +68,10 @@ class Bench:
         """A run against one of the servers, noted under @name."""
         if server == "nginx":
             target = ["--no-sign", "--endpoint", f"127.0.0.1:{self.nginx.port}", "--pid-tree", self.nginx.process.pid]
-        else:
+        elif server == "s3gw":
             target = ["--endpoint", f"127.0.0.1:{port or self.s3gw.port}", "--pid-tree", pid or self.s3gw.process.pid]
+        else:
+            target = []  # @options say it
         duration = ["--seconds", self.seconds, "--warmup", self.warmup] if timed else []
         figures = self.load(work, *target, *duration, *options)
         figures.update(name=name, server=server)
@@ -175,7 +182,7 @@ class Bench:
         looks at what it gets. (One that does not is served by sendfile without anybody touching the bytes.)"""
         (self.folder / "tls").mkdir()
         other = servers.start_s3gw(self.folder / "tls", self.congestion, tls=True,
-                                   keys=(self.s3gw.access_key, self.s3gw.secret_key))
+                                   keys=self.keys)
         try:
             for server in self.s3gw, other:
                 self.beside_plain(server)
@@ -291,15 +298,21 @@ class Bench:
         self.goal(f["name"], "<= 400 MiB", f"{f['rss'] / MIB:.1f} MiB", "400 MiB", f["rss"] / (400 * MIB),
                   f["rss"] <= 400 * MIB and f["connections"] == 10000 and f["errors"] == 0)
 
+    def cluster(self):
+        """No goals: replication lag, joins beside rsync and cp, fail-over."""
+        clusters.measure(self)
+
     def all(self):
         sections = [self.get_small, self.get_large, self.put_small, self.put_large, self.sealed, self.independent_of_size,
-                    self.native, self.others, self.listing, self.memory, self.idle_connections]
-        self.idle_memory()
-        self.fill()
+                    self.native, self.others, self.listing, self.memory, self.idle_connections, self.cluster]
+        chosen = [section for section in sections if not self.args.only or self.args.only in section.__name__]
+        if chosen != [self.cluster]:
+            self.start()
+            self.idle_memory()
+            self.fill()
         print_run_head()
-        for section in sections:
-            if not self.args.only or self.args.only in section.__name__:
-                section()
+        for section in chosen:
+            section()
 
 
 # --- printing ---------------------------------------------------------------------------------
@@ -343,6 +356,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="s3gw-bench-", dir=args.folder))
     os.chmod(folder, 0o755)
+    tempfile.tempdir = str(folder)  # of clusters too
     bench = None
     try:
         (folder / "s3gw").mkdir()
@@ -354,9 +368,13 @@ def main():
         if os.getloadavg()[0] > 1:
             print("note         others use this machine: only CPU per operation can be trusted")
         bench.all()
-        print_goals(bench.goals)
+        if bench.cluster_figures:
+            clusters.show(bench.cluster_figures)
+        if bench.goals:
+            print_goals(bench.goals)
         if args.json:
-            pathlib.Path(args.json).write_text(json.dumps({"about": about, "runs": bench.runs, "goals": bench.goals}))
+            pathlib.Path(args.json).write_text(json.dumps({"about": about, "runs": bench.runs, "goals": bench.goals,
+                                                           "cluster": bench.cluster_figures}))
     finally:
         if bench:
             bench.stop()

@@ -54,6 +54,12 @@ def rss(root):
     return pages * os.sysconf("SC_PAGESIZE")
 
 
+def cpu_s(pid):
+    """User and system seconds of a process, all its threads, so far."""
+    times = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
 NGINX_CONF = """
 worker_processes 2;
 daemon off;

@@ -56,7 +56,7 @@ class S3Cluster:
     endpoint = Cluster.endpoint
 
     def __init__(self, trackers=1, groups=1, members=3, local=(), settings="", trust=True, tracker_settings="",
-                 storage_ids="", tls=None):
+                 storage_settings="", storage_ids="", tls=None):
         """@local: (group, member) pairs whose Unix-domain socket the gateway is given. Without @trust servers have no
         secret and take everybody on 127.x for one of them, and no gateway of another machine is served.
         @tls: value of cluster_tls; all have certificates then, of self.authority.
@@ -97,6 +97,7 @@ class S3Cluster:
                     heart_beat_interval = 200ms
                     sync_wait_msec = 20ms
                     network_timeout = 10s
+                    {storage_settings}
                     """ + lines)
         sockets = "".join(f"storage = group{g}={self.folder}/g{g}m{m}/data/storage.sock\n" for g, m in local)
         if storage_ids:
