@@ -27,7 +27,7 @@ struct sto_puller {
     struct buf piece, rsp;
     uint8_t *copy;                  /* COPY_BYTES */
     const struct sto_log_info *log; /* being applied */
-    bool first_time; /* our copy of it began at its beginning in this connection's life */
+    uint64_t first_end;             /* of it */
 };
 
 void sto_puller_close(struct sto_puller **pp)
@@ -156,7 +156,8 @@ static bool is_broken(struct sto_puller *p)
     return p->line->broken(p->logs) || p->line->broken(p->files);
 }
 
-int sto_puller_meta(struct sto_puller *p, struct str name)
+/* The metadata of @name into p->rsp; none when the file is not there. */
+static int fetch_meta(struct sto_puller *p, struct str name)
 {
     struct dfs_group g;
     AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
@@ -166,10 +167,28 @@ int sto_puller_meta(struct sto_puller *p, struct str name)
     dfs_group_put(&body, &g);
     struct str parts[] = {buf_str(&body), name};
     r = p->line->call(p->files, DFS_CMD_GET_METADATA, 0, parts, 2, &p->rsp);
-    if (r < 0 && r != -ENOENT)
-        return r;
-    r = sto_replica_meta(p->o.store, name, r == -ENOENT ? STR("") : buf_str(&p->rsp));
+    if (r == -ENOENT)
+        buf_reset(&p->rsp);
     return r == -ENOENT ? 0 : r;
+}
+
+static int keep_meta(struct sto_puller *p, struct str name)
+{
+    int r = sto_replica_meta(p->o.store, name, buf_str(&p->rsp));
+    return r == -ENOENT ? 0 : r;
+}
+
+int sto_puller_meta(struct sto_puller *p, struct str name)
+{
+    int r = fetch_meta(p, name);
+    return r < 0 ? r : keep_meta(p, name);
+}
+
+/* Of a packed file, which can be read when its entry is done. */
+static int fetch_meta_ahead(struct sto_puller *p, struct str name)
+{
+    int r = fetch_meta(p, name);
+    return r < 0 ? r : sto_replica_meta_ahead(p->o.store, name, buf_str(&p->rsp));
 }
 
 static bool have_meta(struct sto_puller *p, struct str name)
@@ -181,7 +200,7 @@ static bool have_meta(struct sto_puller *p, struct str name)
 typedef int name_fn(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
                     int64_t time_s);
 
-/* flags: whose it is, STO_NATIVE or 0 */
+/* flags: whose it is, STO_NATIVE or 0. It is named when all of it is here: a peer that vanishes leaves nothing half. */
 static int fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s,
                           name_fn *as)
 {
@@ -199,8 +218,10 @@ static int fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, 
         return r;
     r = sto_puller_file(p, name, f, &size);
     if (r == 0)
+        r = fetch_meta(p, name);
+    if (r == 0)
         r = as(p->o.store, &f, name, size, time_s);
-    return r < 0 ? r : sto_puller_meta(p, name);
+    return r < 0 ? r : keep_meta(p, name);
 }
 
 static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s)
@@ -376,8 +397,8 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
         if (!packed)
             return need_whole(p, e->name, e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0, e->time_s);
         /* Its metadata's own entry may have been swept away before we came; or have come already, from a newer log. */
-        return p->first_time && e->kind == DFS_SCAN_NATIVE && !have_meta(p, e->name)
-                   ? sto_puller_meta(p, e->name)
+        return e->position < p->first_end && e->kind == DFS_SCAN_NATIVE && !have_meta(p, e->name)
+                   ? fetch_meta_ahead(p, e->name)
                    : 0;
     case 'D':
         return delete_file(p, e->name);
@@ -463,18 +484,6 @@ int sto_puller_record(struct sto_puller *p, unsigned path, const struct sto_log_
     return there ? 0 : -ENOENT;
 }
 
-static int keep(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
-                const struct sto_range *range)
-{
-    struct str bytes = str_from(buf_str(&p->piece), PULL_HEAD);
-    int r = sto_mirrors_write(p->o.mirrors, path, log, range, bytes);
-    if (r < 0)
-        return r;
-    p->log = log;
-    r = sto_mirrors_entries(p->o.mirrors, path, log->id, range, apply, p);
-    return r < 0 ? r : sto_mirrors_mark(p->o.mirrors, path, log, range->next);
-}
-
 int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
                     uint32_t wait_ms, struct sto_pull_result *ret)
 {
@@ -484,10 +493,12 @@ int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_in
     int r = sto_mirrors_find(p->o.mirrors, path, log->id, &ours);
     if (r == 0 && ours.own)
         return -EINVAL; /* we write that one */
-    p->first_time = p->first_time || ours.end == 0;
+    p->first_end = r == 0 ? ours.first_end : log->end;
     r = pull(p, path, log, ours.end, wait_ms, &range, &time_s);
+    p->log = log;
     if (r == 0 && range.n > 0)
-        r = keep(p, path, log, &range);
+        r = sto_mirrors_take(p->o.mirrors, path, log, &range,
+                             str_from(buf_str(&p->piece), PULL_HEAD), apply, p);
     else if (r == 0 && range.next > ours.end) /* what lay between has been swept away there */
         r = sto_mirrors_mark(p->o.mirrors, path, log, range.next);
     if (r < 0)

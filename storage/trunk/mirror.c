@@ -32,10 +32,11 @@ static bool take_number(struct str line, const char *key, uint64_t max, uint64_t
 static int parse_text(struct str text, struct sto_log_info *info, uint64_t *round)
 {
     struct str line, key, value;
-    uint64_t high = 256, low = 256, position = 0;
+    uint64_t high = 256, low = 256, position = 0, first_end = 0;
     while (str_split(&text, '\n', &line)) {
         (void)(take_number(line, "high", 255, &high) || take_number(line, "low", 255, &low) ||
                take_number(line, "position", UINT64_MAX, &position) ||
+               take_number(line, "first_end", UINT64_MAX, &first_end) ||
                take_number(line, "round", UINT64_MAX, round));
         if (str_cut(line, '=', &key, &value) && str_eq(key, STR("origin")) &&
             value.n < sizeof(info->origin)) {
@@ -48,6 +49,7 @@ static int parse_text(struct str text, struct sto_log_info *info, uint64_t *roun
     info->high = (uint8_t)high;
     info->low = (uint8_t)low;
     info->end = position;
+    info->first_end = first_end;
     return 0;
 }
 
@@ -236,6 +238,7 @@ int sto_mirrors_add(struct sto_mirrors *m, unsigned path, const struct sto_log_i
     if (r == 0 && !there) {
         mp->v[mp->n] = *info;
         mp->v[mp->n].own = false;
+        mp->v[mp->n].first_end = info->end;
         mp->v[mp->n++].end = 0;
     }
     pthread_mutex_unlock(&m->lock);
@@ -247,8 +250,9 @@ static void make_half(const struct sto_log_info *info, uint64_t position, uint64
                       char *half)
 {
     int n = snprintf(half, HALF,
-                     "origin=%s\nhigh=%u\nlow=%u\nposition=%" PRIu64 "\nround=%" PRIu64 "\n",
-                     info->origin, info->high, info->low, position, round);
+                     "origin=%s\nhigh=%u\nlow=%u\nposition=%" PRIu64 "\nfirst_end=%" PRIu64
+                     "\nround=%" PRIu64 "\n",
+                     info->origin, info->high, info->low, position, info->first_end, round);
     ASSERT(n > 0 && n < HALF - 32);
     uint32_t sum = sto_crc32(0, half, (size_t)n);
     int more = snprintf(half + n, (size_t)(HALF - n), "check=%" PRIu32 "\n", sum);
@@ -283,8 +287,9 @@ int sto_mirrors_mark(struct sto_mirrors *m, unsigned path, const struct sto_log_
     struct mirrors_of_path *mp = &m->paths[path];
     size_t at = (size_t)(find(m, path, info->id) - mp->v);
     uint64_t round = mp->round[at] + 1;
+    struct sto_log_info here = mp->v[at];
     pthread_mutex_unlock(&m->lock);
-    r = write_mark(&m->store->paths[path].dir, info, position, round);
+    r = write_mark(&m->store->paths[path].dir, &here, position, round);
     if (r < 0)
         return r;
     pthread_mutex_lock(&m->lock);

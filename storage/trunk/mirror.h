@@ -8,8 +8,8 @@
  * descriptions, notes, and the order of everything. Any member can pass on any log it holds, so a
  * server that comes back empty gets its own old log from its peers.
  *
- *   data/.mirrors/<32 hex digits of the log's id>     text: origin, high, low, position; two halves of
- *       512 bytes with round and check, written in turn, so a mark costs one sync and a torn one leaves
+ *   data/.mirrors/<32 hex digits of the log's id>     text: origin, high, low, position, first_end; two halves
+ *       of 512 bytes with round and check, written in turn, so a mark costs one sync and a torn one leaves
  *       the one before
  *
  * Reclaiming space is each server's own business: dead content is punched out of a mirror when the
@@ -36,7 +36,9 @@ struct sto_log_info {
     uint8_t id[STO_LOG_ID_LEN];
     uint8_t high, low; /* directory of its packs */
     bool own;
-    uint64_t end;    /* position up to which this server has it, durably */
+    uint64_t end; /* position up to which this server has it, durably */
+    uint64_t
+        first_end; /* of a mirror: where the log ended when it was begun; what lies before had been swept */
     char origin[17]; /* storage id of the server that writes, or wrote, it */
 };
 
@@ -68,13 +70,17 @@ int sto_mirrors_read(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_
                      uint64_t position, struct buf *out, struct sto_range *ret) MUST_CHECK;
 
 /*
- * Keep a piece that a peer has read so; @info says of which log, and makes the mirror at its first
- * piece. Durable when it returns 0. -EBADMSG: not of that log; -EEXIST: the directory is another log's.
+ * Keep a piece that a peer has read so, and do what it says; @info says of which log, and makes the mirror at its
+ * first piece. @fn is called for each entry that is not dead, notes and changes included, in order; a packed file can
+ * be read from when it has returned 0. What it returned 0 for is durable and marked, also where it failed later: what
+ * can be seen of a log here goes on to others, though its writer be gone for good in the middle of a piece.
+ * Errors: @fn's; -EBADMSG: not of that log; -EEXIST: the directory is another log's.
  */
-int sto_mirrors_write(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
-                      const struct sto_range *range, struct str bytes) MUST_CHECK;
+int sto_mirrors_take(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
+                     const struct sto_range *range, struct str bytes, sto_scan_fn *fn,
+                     void *arg) MUST_CHECK;
 
-/* The entries of a kept piece that are not dead, notes and changes included, in order. */
+/* The entries of a piece that is here, as above, only told. */
 int sto_mirrors_entries(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
                         const struct sto_range *range, sto_scan_fn *fn, void *arg) MUST_CHECK;
 

@@ -175,48 +175,36 @@ static int begin_pack(struct sto_path *p, const struct sto_log_info *log,
 }
 
 /*
- * A reader may come while the bytes go in, and must not find a slot's header before the content behind it.
- * So each object's slot is written as empty first (type 0) and filled in when the whole piece is there.
+ * An object cannot be read before its turn among the entries has come: its slot is written as empty (type 0) with
+ * the piece, and filled in then.
  */
-static int write_slot_types(struct sto_path *p, int fd, const struct sto_pack_head *head,
-                            const struct sto_range *range, uint8_t *bytes, bool fill)
+static int empty_slots(const struct sto_pack_head *head, const struct sto_range *range,
+                       uint8_t *bytes)
 {
     struct sto_rec rec;
     for (size_t at = 0; at + STO_REC_HEAD + STO_REC_SLOT <= range->n; at += rec.total) {
         if (sto_rec_decode(bytes + at, head->salt, STO_POS(range->number, range->offset + at),
                            range->n - at, &rec) < 0)
             return -EBADMSG;
-        uint8_t *type = bytes + at + STO_REC_HEAD;
-        if (rec.kind != STO_REC_OBJECT || rec.dead)
-            continue;
-        if (!fill)
-            *type = 0;
-        int r =
-            fill ? sto_write_all(p->dir.io, fd, "F", 1, (off_t)(range->offset + at + STO_REC_HEAD))
-                 : 0;
-        if (r < 0)
-            return r;
+        if (rec.kind == STO_REC_OBJECT && !rec.dead)
+            bytes[at + STO_REC_HEAD] = 0;
     }
     return 0;
 }
 
-static int extend_pack(struct sto_path *p, const struct sto_log_info *log,
-                       const struct sto_range *range, struct str bytes)
+static int fill_slot(struct sto_walk *w, const struct sto_rec *rec)
 {
-    struct sto_pack_head head;
+    return sto_write_all(w->io, w->fd, "F", 1, (off_t)(STO_POS_OFF(rec->position) + STO_REC_HEAD));
+}
+
+static int write_records(struct sto_path *p, int fd, const struct sto_pack_head *head,
+                         const struct sto_range *range, struct str bytes)
+{
     AUTO(dfs_free_ptr) uint8_t *copy = dfs_memdup(bytes.p, bytes.n);
-    AUTO(dfs_close_fd) int fd = open_pack(p, log, range->number, O_RDWR);
-    if (fd < 0 || !copy)
-        return fd < 0 ? fd : -ENOMEM;
-    int r = sto_pack_head_read(p->dir.io, fd, &head);
-    if (r < 0 || memcmp(head.log_id, log->id, STO_LOG_ID_LEN) != 0)
-        return -EBADMSG;
-    r = write_slot_types(p, fd, &head, range, copy, false);
-    if (r == 0)
-        r = sto_write_all(p->dir.io, fd, copy, bytes.n, range->offset);
-    if (r == 0)
-        r = write_slot_types(p, fd, &head, range, copy, true);
-    return r == 0 && p->dir.io->fdatasync(fd) < 0 ? -errno : r;
+    if (!copy)
+        return -ENOMEM;
+    int r = empty_slots(head, range, copy);
+    return r < 0 ? r : sto_write_all(p->dir.io, fd, copy, bytes.n, range->offset);
 }
 
 /* A piece is a header page of that log, or lies behind one. */
@@ -231,22 +219,6 @@ static bool piece_ok(const struct sto_log_info *log, const struct sto_range *ran
     return bytes.n == STO_PACK_HEAD &&
            sto_pack_head_decode((const uint8_t *)bytes.p, bytes.n, &head) == 0 &&
            head.number == range->number && memcmp(head.log_id, log->id, STO_LOG_ID_LEN) == 0;
-}
-
-int sto_mirrors_write(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
-                      const struct sto_range *range, struct str bytes)
-{
-    ASSERT(path < m->store->path_count);
-    struct sto_path *p = &m->store->paths[path];
-    if (!piece_ok(info, range, bytes))
-        return -EBADMSG;
-    int r = sto_mirrors_add(m, path, info);
-    if (r == 0)
-        r = sto_check_space(p, bytes.n);
-    if (r < 0)
-        return r;
-    return range->offset == 0 ? begin_pack(p, info, range, bytes)
-                              : extend_pack(p, info, range, bytes);
 }
 
 static int tell(struct sto_walk *w, const struct sto_rec *rec, sto_scan_fn *fn, void *arg)
@@ -270,6 +242,70 @@ static int tell(struct sto_walk *w, const struct sto_rec *rec, sto_scan_fn *fn, 
         e.kind = rec->flags & STO_REC_NATIVE ? DFS_SCAN_NATIVE : DFS_SCAN_OBJECT;
     return fn(&e, arg);
 }
+
+/* Entry by entry; *done: all before that position. */
+static int take_entries(struct sto_walk *w, sto_scan_fn *fn, void *arg, uint64_t *done)
+{
+    struct sto_rec rec;
+    int r;
+    while ((r = sto_walk_next(w, &rec)) > 0) {
+        if (!rec.dead && rec.kind != STO_REC_SKIP)
+            r = tell(w, &rec, fn, arg);
+        if (r >= 0 && !rec.dead && rec.kind == STO_REC_OBJECT)
+            r = fill_slot(w, &rec);
+        if (r < 0)
+            return r;
+        *done = rec.position + rec.total;
+    }
+    return r;
+}
+
+static int extend_pack(struct sto_path *p, const struct sto_log_info *log,
+                       const struct sto_range *range, struct str bytes, sto_scan_fn *fn, void *arg,
+                       uint64_t *done)
+{
+    struct sto_pack_head head;
+    AUTO(dfs_close_fd) int fd = open_pack(p, log, range->number, O_RDWR);
+    if (fd < 0)
+        return fd;
+    int r = sto_pack_head_read(p->dir.io, fd, &head);
+    if (r < 0 || memcmp(head.log_id, log->id, STO_LOG_ID_LEN) != 0)
+        return -EBADMSG;
+    r = write_records(p, fd, &head, range, bytes);
+    if (r < 0)
+        return r;
+    AUTO(sto_walk_fini) struct sto_walk w;
+    sto_walk_init(&w, p->dir.io, fd, range->number, head.salt, range->offset,
+                  range->offset + (uint32_t)range->n);
+    r = take_entries(&w, fn, arg, done);
+    if (*done > 0 && p->dir.io->fdatasync(fd) < 0) {
+        *done = 0;
+        r = -errno;
+    }
+    return r;
+}
+
+int sto_mirrors_take(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
+                     const struct sto_range *range, struct str bytes, sto_scan_fn *fn, void *arg)
+{
+    ASSERT(path < m->store->path_count);
+    struct sto_path *p = &m->store->paths[path];
+    uint64_t done = 0;
+    if (!piece_ok(info, range, bytes))
+        return -EBADMSG;
+    int r = sto_mirrors_add(m, path, info);
+    if (r == 0)
+        r = sto_check_space(p, bytes.n);
+    if (r == 0)
+        r = range->offset == 0 ? begin_pack(p, info, range, bytes)
+                               : extend_pack(p, info, range, bytes, fn, arg, &done);
+    if (r == 0)
+        done = range->next;
+    int marked = done > 0 ? sto_mirrors_mark(m, path, info, done) : 0;
+    return r < 0 ? r : marked;
+}
+
+/* --- telling --------------------------------------------------------------------------------------- */
 
 int sto_mirrors_entries(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
                         const struct sto_range *range, sto_scan_fn *fn, void *arg)

@@ -247,12 +247,16 @@ int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size, int6
 
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
 {
+    int r = text.n > 0 ? sto_file_exists(s, name) : 0;
+    return r < 0 ? r : sto_replica_meta_ahead(s, name, text);
+}
+
+int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text)
+{
     struct dfs_logical at;
     struct sto_path *p;
     char path[DFS_LOCAL_PATH_MAX];
     int r = sto_locate(s, name, &at, &p);
-    if (r == 0 && text.n > 0)
-        r = sto_file_exists(s, name);
     if (r < 0)
         return r;
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);

@@ -51,5 +51,7 @@ int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size,
 /* The metadata text of @name becomes @text. -ENOENT: no such file. Empty: there is none any more, whether
  * there is the file or not. */
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
+/* The same for a file that comes right behind it, as a packed one does (mirror.h). */
+int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
 
 #endif

@@ -97,9 +97,8 @@ static struct seen copy(struct server *from, struct server *to)
             return seen;
         }
         assert_true(range.next > at);
-        assert_int_equal(sto_mirrors_write(to->mirrors, 0, &log, &range, buf_str(&piece)), 0);
-        assert_int_equal(sto_mirrors_entries(to->mirrors, 0, log.id, &range, look, &seen), 0);
-        assert_int_equal(sto_mirrors_mark(to->mirrors, 0, &log, range.next), 0);
+        assert_int_equal(
+            sto_mirrors_take(to->mirrors, 0, &log, &range, buf_str(&piece), look, &seen), 0);
         at = range.next;
     }
 }
@@ -145,6 +144,73 @@ static void how_far_survives_a_restart_of_either_side(void **state)
     remove_server(&b);
 }
 
+struct stop {
+    struct server *at;
+    const char *name, *text;
+    unsigned entries;
+};
+
+/* Of three files in a piece the second cannot be done: the peer has gone. */
+static int fail_at_the_second(const struct sto_entry *e, void *arg)
+{
+    struct stop *s = arg;
+    if (s->entries > 0)
+        assert_true(holds(s->at, s->name, s->text));
+    (void)e;
+    return ++s->entries == 2 ? -EPIPE : 0;
+}
+
+static void what_was_done_of_a_piece_is_seen_and_marked_and_no_more(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0}, c = {0};
+    char name[3][STO_NAME_MAX + 1];
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    open_server(&c, "10.0.0.3");
+    put(&a, "first", name[0]);
+    (void)copy(&a, &b);
+    put(&a, "one", name[0]);
+    put(&a, "two", name[1]);
+    put(&a, "three", name[2]);
+    struct sto_log_info log, here, logs[2];
+    struct sto_range r;
+    AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+    assert_int_equal(sto_mirrors_list(a.mirrors, 0, &log, 1), 1);
+    assert_int_equal(sto_mirrors_find(b.mirrors, 0, log.id, &here), 0);
+    uint64_t before = here.end;
+    assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, here.end, &piece, &r), 0);
+    struct stop stop = {.at = &b, .name = name[0], .text = "one"};
+    assert_int_equal(
+        sto_mirrors_take(b.mirrors, 0, &log, &r, buf_str(&piece), fail_at_the_second, &stop),
+        -EPIPE);
+    assert_int_equal(stop.entries, 2);
+    assert_true(holds(&b, name[0], "one"));
+    assert_false(holds(&b, name[1], "two") || holds(&b, name[2], "three"));
+    assert_int_equal(sto_mirrors_find(b.mirrors, 0, log.id, &here), 0);
+    assert_true(here.end > before && here.end < r.next);
+
+    /* A third member has from it what it shows, and no more. */
+    assert_int_equal(sto_mirrors_list(b.mirrors, 0, logs, 2), 2);
+    struct seen seen = {0};
+    uint64_t at = 0;
+    do {
+        buf_reset(&piece);
+        assert_int_equal(sto_mirrors_read(b.mirrors, 0, log.id, at, &piece, &r), 0);
+        if (r.n > 0)
+            assert_int_equal(
+                sto_mirrors_take(c.mirrors, 0, &logs[1], &r, buf_str(&piece), look, &seen), 0);
+        at = r.next;
+    } while (r.n > 0);
+    assert_true(holds(&c, name[0], "one"));
+    assert_false(holds(&c, name[1], "two"));
+    assert_int_equal(copy(&a, &b).entries, 2); /* it goes on where it stopped */
+    assert_true(holds(&b, name[1], "two") && holds(&b, name[2], "three"));
+    remove_server(&a);
+    remove_server(&b);
+    remove_server(&c);
+}
+
 static void a_copy_of_a_copy_is_as_good(void **state)
 {
     (void)state;
@@ -169,8 +235,8 @@ static void a_copy_of_a_copy_is_as_good(void **state)
         assert_int_equal(sto_mirrors_read(b.mirrors, 0, logs[1].id, at, &piece, &r), 0);
         if (r.n == 0)
             break;
-        assert_int_equal(sto_mirrors_write(c.mirrors, 0, &logs[1], &r, buf_str(&piece)), 0);
-        assert_int_equal(sto_mirrors_entries(c.mirrors, 0, logs[1].id, &r, look, &seen), 0);
+        assert_int_equal(sto_mirrors_take(c.mirrors, 0, &logs[1], &r, buf_str(&piece), look, &seen),
+                         0);
         at = r.next;
     }
     assert_int_equal(seen.entries, 2);
@@ -202,6 +268,13 @@ static void a_deletion_takes_the_copy_away(void **state)
     remove_server(&b);
 }
 
+static int take(struct server *s, const struct sto_log_info *log, const struct sto_range *range,
+                const struct buf *piece)
+{
+    struct seen seen = {0};
+    return sto_mirrors_take(s->mirrors, 0, log, range, buf_str(piece), look, &seen);
+}
+
 static void lying_pieces_are_refused(void **state)
 {
     (void)state;
@@ -220,20 +293,20 @@ static void lying_pieces_are_refused(void **state)
 
     r = head;
     r.number++;
-    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), -EBADMSG);
+    assert_int_equal(take(&b, &log, &r, &piece), -EBADMSG);
     r = head;
     r.offset = 64; /* inside the header page */
-    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), -EBADMSG);
+    assert_int_equal(take(&b, &log, &r, &piece), -EBADMSG);
     r = head;
     r.offset = UINT32_MAX - 10;
-    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), -EBADMSG);
+    assert_int_equal(take(&b, &log, &r, &piece), -EBADMSG);
     struct sto_log_info other = log;
     other.id[0] ^= 1;
-    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &other, &head, buf_str(&piece)), -EBADMSG);
+    assert_int_equal(take(&b, &other, &head, &piece), -EBADMSG);
     struct sto_log_info clash = log;
     clash.high = own.high;
     clash.low = own.low;
-    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &clash, &head, buf_str(&piece)), -EEXIST);
+    assert_int_equal(take(&b, &clash, &head, &piece), -EEXIST);
     assert_int_equal(sto_mirrors_read(a.mirrors, 0, other.id, 0, &piece, &r), -ENOENT);
     remove_server(&a);
     remove_server(&b);
@@ -252,11 +325,11 @@ static void damage_on_the_way_is_noticed(void **state)
     assert_true(sto_mirrors_list(a.mirrors, 0, &log, 1) == 1);
     AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
     assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, 0, &piece, &r), 0);
-    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), 0);
+    assert_int_equal(take(&b, &log, &r, &piece), 0);
     buf_reset(&piece);
     assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, r.next, &piece, &r), 0);
     piece.p[20] ^= 1; /* in the record's header */
-    assert_int_equal(sto_mirrors_write(b.mirrors, 0, &log, &r, buf_str(&piece)), -EBADMSG);
+    assert_int_equal(take(&b, &log, &r, &piece), -EBADMSG);
     assert_false(holds(&b, name, "text"));
     remove_server(&a);
     remove_server(&b);
@@ -356,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_packed_file_is_read_on_every_member),
         cmocka_unit_test(how_far_survives_a_restart_of_either_side),
+        cmocka_unit_test(what_was_done_of_a_piece_is_seen_and_marked_and_no_more),
         cmocka_unit_test(a_copy_of_a_copy_is_as_good),
         cmocka_unit_test(a_deletion_takes_the_copy_away),
         cmocka_unit_test(lying_pieces_are_refused),
