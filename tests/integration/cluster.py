@@ -11,6 +11,7 @@ import os
 import pathlib
 import platform
 import queue
+import random
 import re
 import secrets
 import shutil
@@ -25,6 +26,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("S3GW_BUILD", "build")
 START_S = 60  # sanitizer builds on a busy machine
+PATIENCE_S = 60  # ceiling of waits that good runs never reach, however busy the machine is
 
 
 def sanitizer_env(env):
@@ -44,7 +46,7 @@ def wrapper():
     return ["setarch", platform.machine(), "-R"] if "tsan" in BUILD.name else []
 
 
-def wait_until(what, condition, seconds=30.0):
+def wait_until(what, condition, seconds=PATIENCE_S):
     """Poll a condition that has no event of its own; its truth is returned."""
     end = time.monotonic() + seconds
     while True:
@@ -53,6 +55,29 @@ def wait_until(what, condition, seconds=30.0):
             return value
         assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
         time.sleep(0.01)
+
+
+CLAIMS = []  # this process's ports
+
+
+def free_port(hosts):
+    """A port that nobody uses on any of these addresses (the members of a group share one: semantics 4.2), nor will: tests
+    beside leave it alone while its server is down, and it lies below those that the kernel gives to connections."""
+    for _ in range(1000):
+        port = random.randrange(10240, 32768)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0s3gw-tests-port-{port}")  # an abstract name: ours until we end, however we do
+            for host in hosts:
+                with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind((host, port))
+        except OSError:
+            claim.close()
+            continue
+        CLAIMS.append(claim)
+        return port
+    raise AssertionError("no free port")
 
 
 def make_certificate(folder):
@@ -94,7 +119,7 @@ class Cluster:
         self.log_path = self.folder / "log"
         self.out_path = self.folder / "out"
         self.process = None
-        self.port = 0
+        self.port = free_port(["127.0.0.1"])  # its own over restarts
         self.program = program or BUILD / "s3gw"
 
     # --- life -------------------------------------------------------------------------------
@@ -103,7 +128,7 @@ class Cluster:
         ports = [f"127.0.0.1:{self.port}"]
         cmd = wrapper() + [str(self.program), "standalone", "--data", str(self.data), "--listen", ports[0]]
         if not (self.data / "ports").exists():
-            cmd += ["--tracker-port", "0", "--storage-port", "0"]
+            cmd += ["--tracker-port", str(free_port(["127.0.0.1"])), "--storage-port", str(free_port(["127.0.0.1"]))]
         if self.tls:
             cmd += ["--tls-cert", str(self.certificate), "--tls-key", str(self.key_file)]
         return cmd + ["--domain", "s3.localhost", "--website-domain", "web.localhost", "--region", self.region] + self.args
@@ -228,7 +253,7 @@ class Cluster:
     def admin(self, *words, check=True):
         """`s3gw admin --json WORDS...`: the answer as an object."""
         done = subprocess.run([str(BUILD / "s3gw"), "admin", "--data", str(self.data), "--json", *words],
-                              capture_output=True, text=True, env=sanitizer_env(os.environ), timeout=60)
+                              capture_output=True, text=True, env=sanitizer_env(os.environ), timeout=PATIENCE_S)
         answer = json.loads(done.stdout) if done.stdout.strip() else {"ok": False, "error": done.stderr}
         if check:
             assert answer.get("ok"), f"s3gw admin {words}: {answer}\n{self.tail()}"
@@ -244,6 +269,12 @@ class Cluster:
                 total += int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
         return total
 
+    def cpu_s(self):
+        """Seconds of processor time that the gateway has used: what a thing costs, however busy the machine is."""
+        text = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
+        user, system = text[text.rindex(")") + 2:].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     # --- reaching it ------------------------------------------------------------------------
 
     @property
@@ -253,12 +284,12 @@ class Cluster:
     def _trust(self):
         return ssl.create_default_context(cafile=str(self.certificate))
 
-    def http(self, timeout=30):
+    def http(self, timeout=PATIENCE_S):
         if self.tls:
             return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self._trust())
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
-    def socket(self, timeout=30):
+    def socket(self, timeout=PATIENCE_S):
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
         return self._trust().wrap_socket(sock, server_hostname="localhost") if self.tls else sock
 
@@ -276,8 +307,8 @@ class Cluster:
     def boto3(self, access_key=None, secret_key=None, **config):
         import boto3
         from botocore.config import Config
-        settings = dict(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, connect_timeout=10,
-                        read_timeout=60, max_pool_connections=64)
+        settings = dict(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, connect_timeout=PATIENCE_S,
+                        read_timeout=PATIENCE_S, max_pool_connections=64)
         settings.update(config)
         return boto3.session.Session().client(
             "s3", endpoint_url=self.endpoint, region_name=self.region, config=Config(**settings),

@@ -18,8 +18,8 @@ def pytest_runtest_makereport(item, call):
     setattr(item, "rep_" + report.when, report)
     if report.failed:
         for name, value in getattr(item, "funcargs", {}).items():
-            if isinstance(value, Cluster):
-                report.sections.append((f"servers of {name}", value.tail(60)))
+            if callable(getattr(value, "tail", None)):  # Cluster, S3Cluster, NativeCluster ...
+                report.sections.append((f"servers of {name}", value.tail()))
 
 
 @pytest.fixture(scope="module")

@@ -180,7 +180,7 @@ class Load:
     def client(self):
         """One client a thread; a new one when the server came back under another port."""
         if getattr(self.local, "port", None) != self.cluster.port:
-            self.local.s3 = self.cluster.boto3(connect_timeout=5, read_timeout=30)
+            self.local.s3 = self.cluster.boto3(connect_timeout=60, read_timeout=60)
             self.local.port = self.cluster.port
         return self.local.s3
 

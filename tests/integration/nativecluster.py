@@ -7,7 +7,6 @@ events: a line on standard output, an answer, a status at the tracker.
 import hmac
 import os
 import pathlib
-import random
 import re
 import select
 import shutil
@@ -18,7 +17,7 @@ import subprocess
 import tempfile
 import time
 
-from cluster import BUILD, sanitizer_env, wait_until, wrapper
+from cluster import BUILD, PATIENCE_S, free_port, sanitizer_env, wait_until, wrapper
 
 OK, EPERM, ENOENT, EAGAIN, EACCES, EEXIST, EINVAL = 0, 1, 2, 11, 13, 17, 22
 INIT, WAIT_SYNC, SYNCING, DELETED, OFFLINE, ONLINE, ACTIVE = 0, 1, 2, 4, 5, 6, 7
@@ -40,7 +39,7 @@ def field(text, width):
 class Connection:
     """One connection; call() returns the body, or raises Refused."""
 
-    def __init__(self, address, timeout=30, source=None):
+    def __init__(self, address, timeout=PATIENCE_S, source=None):
         self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -186,31 +185,25 @@ class Program:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(60)
+        status = self.process.wait(PATIENCE_S)
         self.process.stdout.close()
         assert status == 0, f"{self.name} ended with status {status}\n{self.log()}"
+
+    def freeze(self):
+        """SIGSTOP, and until no thread of it runs any more: it could still answer."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        wait_until("all threads to stand still", lambda: all(
+            (task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()))
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         if self.running():
             self.process.kill()
             self.process.wait()
             self.process.stdout.close()
-
-
-def free_port(hosts):
-    """A port that nobody uses on any of them: the members of a group share one (semantics 4.2). Below those that the
-    kernel gives to others, who might have it when a member comes back."""
-    for _ in range(100):
-        port = random.randrange(10240, 32768)
-        try:
-            for host in hosts:
-                with socket.socket() as s:
-                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    s.bind((host, port))
-            return port
-        except OSError:
-            continue
-    raise AssertionError("no free port")
 
 
 class NativeCluster:
@@ -226,9 +219,10 @@ class NativeCluster:
         self.trust = f"cluster_secret_file = {self.secret_file}" if secret else ""
         self.paths, self.settings = paths, settings
         self.programs = []
+        self.tracker = ("127.0.0.1", free_port(["127.0.0.1"]))
         self.tracker_program = self._program("dfs_trackerd", "tracker", f"""
             bind_addr = 127.0.0.1
-            port = 0
+            port = {self.tracker[1]}
             reserved_storage_space = 1MB
             response_ip_addr_size = {addresses}
             slot_max_size = 64KB
@@ -236,10 +230,6 @@ class NativeCluster:
             use_trunk_file = {"true" if trunk else "false"}
             {self.trust}
         """).start().wait_ready()
-        self.tracker = ("127.0.0.1", self.tracker_program.port)
-        # The port is known now; a restart must come back on it.
-        text = self.tracker_program.conf.read_text()
-        self.tracker_program.conf.write_text(text.replace("port = 0", f"port = {self.tracker[1]}"))
         self.storages = {}
         self.port = free_port([f"127.0.0.{n}" for n in range(2, 10)])
 
@@ -316,7 +306,7 @@ class NativeCluster:
         return "\n".join(f"--- {p.folder.name}\n{p.log()}" for p in self.programs)
 
 
-def wait_same(storage, files, seconds=60):
+def wait_same(storage, files, seconds=PATIENCE_S):
     """Until @storage itself holds exactly what @files says: name to bytes, or None for deleted."""
     storage = storage.local()
     for name, data in files.items():
@@ -327,8 +317,3 @@ def wait_same(storage, files, seconds=60):
                 assert refused.status == ENOENT
                 return data is None
         wait_until(f"{name} at {storage.address}", same, seconds)
-
-
-def settle(seconds):
-    """For the rare test that must show that nothing happens."""
-    time.sleep(seconds)

@@ -186,7 +186,7 @@ class Raw:
             target += "?" + "&".join(f"{quote(k)}={quote(v)}" for k, v in query)
         return request_bytes(method, target, signed, body)
 
-    def send(self, data, head_request=False, timeout=30, shut=False, to_the_end=False):
+    def send(self, data, head_request=False, timeout=60, shut=False, to_the_end=False):
         """Send bytes as they are, read one answer (None: closed without one). @shut: close behind them.
         @to_the_end: the server closes behind its answer; what else it sends is added to the body."""
         with self.cluster.socket(timeout) as sock:

@@ -14,8 +14,8 @@ import subprocess
 import tempfile
 
 from authority import Authority
-from cluster import BUILD, Cluster, sanitizer_env, wait_until, wrapper
-from nativecluster import ACTIVE, START_S, Connection, Program, Refused, Storage, call, field, free_port
+from cluster import BUILD, PATIENCE_S, Cluster, free_port, sanitizer_env, wait_until, wrapper
+from nativecluster import ACTIVE, START_S, Connection, Program, Refused, Storage, call, field
 
 
 class Gateway(Program):
@@ -71,10 +71,7 @@ class S3Cluster:
         self.tls_mode = tls
         self.port = 0
         self.programs = []
-        ports = []
-        while len(ports) < trackers:
-            port = free_port(["127.0.0.1"])
-            ports += [port] if port not in ports else []
+        ports = [free_port(["127.0.0.1"]) for _ in range(trackers)]
         self.tracker_addresses = [("127.0.0.1", port) for port in ports]
         lines = "".join(f"tracker_server = 127.0.0.1:{port}\n" for port in ports)
         self.trackers = [self._program("dfs_trackerd", f"tracker{port}", f"""bind_addr = 127.0.0.1
@@ -127,7 +124,7 @@ class S3Cluster:
         place = self.folder / "gateway"
         place.mkdir()
         conf = place / "conf"
-        conf.write_text(f"""listen = 127.0.0.1:0
+        conf.write_text(f"""listen = 127.0.0.1:{free_port(["127.0.0.1"])}
 index_path = {place}/index
 admin_socket = {place}/admin.sock
 {self.gateway_trust}
@@ -161,20 +158,19 @@ storage_hold_down = 300ms
     def start_gateway(self):
         self.gateway.start().wait_ready()
         self.port = self.gateway.port
-        text = re.sub(r"(?m)^listen = .*$", f"listen = 127.0.0.1:{self.port}", self.gateway.conf.read_text())
-        self.gateway.conf.write_text(text)
 
     def states(self, group):
-        """Status of the members of a group by number, as some tracker has it."""
-        for address in self.tracker_addresses:
-            try:
-                body = call(address, 92, field(f"group{group}", 16))
-            except (Refused, OSError):
-                continue
-            each = 517 if len(body) % 487 else 487  # protocol 4.4: addresses of 46 or 16 bytes
-            records = [body[at:at + each] for at in range(0, len(body), each)]
-            return {int(r[18:18 + each - 471].rstrip(b"\0").split(b".")[3]): r[0] for r in records}
-        return {}
+        """Status of the members of a group by number, as the first tracker that runs has it."""
+        return next((self.states_at(t, group) for t in self.trackers if t.running()), {})
+
+    def states_at(self, tracker, group):
+        try:
+            body = call(self.tracker_addresses[self.trackers.index(tracker)], 92, field(f"group{group}", 16))
+        except (Refused, OSError):
+            return {}
+        each = 517 if len(body) % 487 else 487  # protocol 4.4: addresses of 46 or 16 bytes
+        records = [body[at:at + each] for at in range(0, len(body), each)]
+        return {int(r[18:18 + each - 471].rstrip(b"\0").split(b".")[3]): r[0] for r in records}
 
     def member(self, group, number):
         """Native commands, answered by that member itself."""
@@ -182,7 +178,9 @@ storage_hold_down = 300ms
                       self.secret.read_text().strip().encode())
 
     def wait_active(self, *which):
-        wait_until(f"{which} to be ACTIVE", lambda: all(self.states(g).get(m) == ACTIVE for g, m in which), START_S)
+        """At every tracker that runs: a test may ask any, and so may the gateway."""
+        wait_until(f"{which} to be ACTIVE", lambda: all(self.states_at(t, g).get(m) == ACTIVE
+                                                        for t in self.trackers if t.running() for g, m in which), START_S)
 
     def stop(self):
         """Everything that runs, in order; each must end well."""
@@ -200,7 +198,7 @@ storage_hold_down = 300ms
 
     def admin(self, *words):
         done = subprocess.run([str(BUILD / "s3gw"), "admin", "--socket", str(self.folder / "gateway/admin.sock"),
-                               "--json", *words], capture_output=True, text=True, timeout=60,
+                               "--json", *words], capture_output=True, text=True, timeout=PATIENCE_S,
                               env=sanitizer_env(os.environ))
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

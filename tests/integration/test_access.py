@@ -127,7 +127,7 @@ def test_who_reads_where_the_requester_pays_says_so(cluster, s3, bucket, ann):
     assert len(ann.list_objects_v2(**agreed)["Contents"]) == 2
     nobody = urllib.request.Request(f"{cluster.endpoint}/{bucket}/k", headers={"x-amz-request-payer": "requester"})
     with pytest.raises(urllib.error.HTTPError, match="403"):  # nobody to charge
-        urllib.request.urlopen(nobody, timeout=30)
+        urllib.request.urlopen(nobody, timeout=60)
     assert "RequestCharged" not in s3.get_object(Bucket=bucket, Key="k")  # the owner pays anyway
     s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
     assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"

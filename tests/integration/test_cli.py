@@ -285,10 +285,10 @@ def test_users_survive_a_restart(fresh_cluster):
 
 def test_human_output_is_lines(cluster):
     done = subprocess.run([str(BUILD / "s3gw"), "admin", "--data", str(cluster.data), "user", "list"],
-                          capture_output=True, text=True, env=sanitizer_env(os.environ), timeout=30)
+                          capture_output=True, text=True, env=sanitizer_env(os.environ), timeout=60)
     assert done.returncode == 0 and any(line.startswith("root\t") for line in done.stdout.splitlines())
     done = subprocess.run([str(BUILD / "s3gw"), "admin", "--data", str(cluster.data), "status"],
-                          capture_output=True, text=True, env=sanitizer_env(os.environ), timeout=30)
+                          capture_output=True, text=True, env=sanitizer_env(os.environ), timeout=60)
     assert "durability       sync" in done.stdout
 
 

@@ -120,7 +120,7 @@ def test_a_disk_that_hangs_delays_only_its_own_files(tmp_path, monkeypatch, trun
                 assert storage.download(name) == d
             assert not any(f.done() for f in stuck)
             faults.clear()
-            done = [f.result(30) for f in stuck]
+            done = [f.result(60) for f in stuck]
         for name, d in zip(done, [d for d in data.values() for _ in range(2)]):
             assert storage.download(name) == d
         assert not storage.has(names[1][0])
@@ -158,7 +158,7 @@ def test_a_sync_that_fails_is_told_and_heals(faulty, where, error):
         except ClientError:
             return False
 
-    wait_until("writes to pass again", can_write, 60)
+    wait_until("writes to pass again", can_write)
 
     def check():
         for size, data in body.items():

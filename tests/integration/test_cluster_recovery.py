@@ -106,8 +106,7 @@ def identical(cluster, numbers, files):
     for number in numbers:
         native.wait_same(native.Storage((f"127.0.0.{number}", cluster.storages[number].port)), files)
     try:
-        wait_until("the disks to be alike", lambda: len({tuple(sorted(plain_files(cluster, n).items())) for n in numbers}) == 1,
-                   seconds=60)
+        wait_until("the disks to be alike", lambda: len({tuple(sorted(plain_files(cluster, n).items())) for n in numbers}) == 1)
     except AssertionError as late:
         found = [set(plain_files(cluster, n).items()) for n in numbers]
         raise AssertionError(f"{late}: {[sorted(one - set.intersection(*found)) for one in found]}") from None

@@ -2,7 +2,6 @@
 """The dfs command as operators use it: monitor, statistics, trials, removal; words, columns, exit codes."""
 import json
 import os
-import signal
 import subprocess
 
 import pytest
@@ -14,8 +13,9 @@ HEALTHY, FAILED, MISUSED, UNHEALTHY = 0, 1, 2, 3
 
 
 @pytest.fixture
-def group():
-    cluster = native.NativeCluster(trunk=True, settings="copy_timeout = 500ms")
+def group(request):
+    """@request: settings of the storages."""
+    cluster = native.NativeCluster(trunk=True, settings=getattr(request, "param", ""))
     try:
         yield cluster
         for program in cluster.storages.values():
@@ -24,7 +24,7 @@ def group():
     finally:
         for program in cluster.storages.values():
             if program.running():
-                program.process.send_signal(signal.SIGCONT)
+                program.thaw()
         cluster.remove()
 
 
@@ -69,10 +69,11 @@ def test_a_healthy_group_at_a_glance(group):
     assert dfs(group, "monitor", "nowhere").returncode == FAILED
 
 
+@pytest.mark.parametrize("group", ["copy_timeout = 500ms"], indirect=True)
 def test_what_a_member_lacks_is_counted(group):
     a, _ = group.add(2), group.add(3)
     wait_until("a to wait for copies", lambda: native.call(a.address, 193)[1] == 2)
-    group.storages[3].process.send_signal(signal.SIGSTOP)
+    group.storages[3].freeze()
     sizes = [100, 5000, 30_000, 200_000]
     for size in sizes:
         with pytest.raises(native.Refused):  # and its upload is taken back: another change
@@ -83,7 +84,7 @@ def test_what_a_member_lacks_is_counted(group):
     changes, size = (int.from_bytes(answer[at:at + 8], "big") for at in (21, 29))
     assert (name, status, more) == (b"127.0.0.3", native.ACTIVE, 0)
     assert changes >= len(sizes) and size > 0  # the deletions at least
-    group.storages[3].process.send_signal(signal.SIGCONT)
+    group.storages[3].thaw()
     wait_until("it to have everything", lambda: storages(group)["127.0.0.3"]["behind_changes"] == 0)
 
 

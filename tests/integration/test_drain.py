@@ -105,7 +105,7 @@ def test_a_drained_group_takes_no_new_objects_and_is_read(two):
     assert two.boto3().get_object(Bucket="drained", Key="old1")["Body"].read() == payload("d", 1, 5000)
     two.trackers[0].kill()
     two.trackers[0].start().wait_ready()
-    wait_until("the tracker to know its servers", lambda: all(s == 7 for s in two.states(1).values()))
+    two.wait_active((1, 1), (1, 2))
     assert drain_of(two, "group1") == "draining"
     assert dfs(two, "admin", "undrain", "group1").returncode == DONE
 

@@ -80,7 +80,7 @@ def test_a_full_disk_refuses_writes_and_heals(small_disk, size):
         except ClientError:
             return False
 
-    wait_until("freed space to let writes pass again", can_write, 60)
+    wait_until("freed space to let writes pass again", can_write)
     listed = {o["Key"] for o in s3.list_objects_v2(Bucket="full")["Contents"]}
     assert listed == set(keys[len(keys) // 2:]) | {"after"}
     small_disk.restart()
@@ -92,11 +92,24 @@ def test_a_full_disk_refuses_writes_and_heals(small_disk, size):
 
 # --- slow and vanishing clients -------------------------------------------------------------------
 
+DRIP_S = 5  # how often a slow client moves
+
 
 def test_a_thousand_slow_clients_do_not_slow_others(cluster, s3, bucket):
     raw, slow = Raw(cluster), []
     body = b"s" * 100_000
     s3.put_object(Bucket=bucket, Key="quick", Body=b"q" * 4096)
+
+    def quick_ones():
+        """200 GETs and PUTs one after the other: how long each pair took, and the gateway's time for all."""
+        times, cpu = [], cluster.cpu_s()
+        for _ in range(200):
+            begin = time.monotonic()
+            assert s3.get_object(Bucket=bucket, Key="quick")["Body"].read() == b"q" * 4096
+            s3.put_object(Bucket=bucket, Key="other", Body=b"o" * 4096)
+            times.append(time.monotonic() - begin)
+        return times, cluster.cpu_s() - cpu
+    _, cpu_alone = quick_ones()
     head = raw.build("PUT", f"/{bucket}/slow", body=body)
     try:
         for i in range(1000):
@@ -115,19 +128,17 @@ def test_a_thousand_slow_clients_do_not_slow_others(cluster, s3, bucket):
                     except OSError:
                         pass
                 at += 1
-                stop.wait(1)
+                stop.wait(DRIP_S)
 
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
-        times = []
-        for _ in range(200):
-            begin = time.monotonic()
-            assert s3.get_object(Bucket=bucket, Key="quick")["Body"].read() == b"q" * 4096
-            s3.put_object(Bucket=bucket, Key="other", Body=b"o" * 4096)
-            times.append(time.monotonic() - begin)
+        times, cpu = quick_ones()
         stop.set()
         thread.join()
-        assert sorted(times)[len(times) // 2] < 0.25, f"median {sorted(times)[100]:.3f} s for a GET and a PUT"
+        median = sorted(times)[len(times) // 2]
+        print(f"median {median:.3f} s for a GET and a PUT; CPU {cpu:.2f} s, without the slow ones {cpu_alone:.2f} s")
+        assert median < DRIP_S, "who waited for one of them would wait until it moves"
+        assert cpu < 3 * cpu_alone + 0.3
     finally:
         for sock in slow:
             sock.close()
@@ -168,11 +179,11 @@ def test_half_closed_and_silent_clients_are_let_go(tmp_path):
         data = raw.build("PUT", "/half/k", body=random.Random(1).randbytes(3_000_000))
         for shut in (True, False):
             for cut in (20, len(data) - 3_000_000, len(data) - 1_000_000, len(data) - 1):
-                answer = raw.send(data[:cut], shut=shut, timeout=20)
+                answer = raw.send(data[:cut], shut=shut, timeout=60)
                 assert answer is None or answer.status in (400, 408), (cut, shut, answer)
         with pytest.raises(ClientError):
             s3.head_object(Bucket="half", Key="k")
-        assert c.admin("status")["http"]["in_flight"] <= 1
+        wait_until("no request to be left", lambda: c.admin("status")["http"]["in_flight"] == 0)
         assert c.stop() == 0
     finally:
         c.remove()
@@ -223,7 +234,7 @@ def test_ten_thousand_idle_connections_fit(fresh_cluster):
     finally:
         for sock in idle:
             sock.close()
-    wait_until("connections to be closed", lambda: c.admin("status")["http"]["connections"] < 100, 60)
+    wait_until("connections to be closed", lambda: c.admin("status")["http"]["connections"] < 100)
 
 
 # --- garbage ----------------------------------------------------------------------------------------
@@ -265,7 +276,7 @@ def test_native_ports_survive_garbage(cluster, s3, bucket):
     status = cluster.admin("status")
     for port in (status["tracker"]["port"], status["storage"]["port"]):
         for i in range(200):
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
                 if i % 2:
                     data = rng.randbytes(rng.randrange(1, 200))
                 else:  # a header that lies about its length
@@ -298,7 +309,7 @@ def test_entity_bombs_are_refused(cluster, bucket):
     ) + b"]><Delete><Object><Key>&j;</Key></Object></Delete>"
     import base64
     md5 = base64.b64encode(hashlib.md5(bomb).digest()).decode()
-    begin = time.monotonic()
+    begin = cluster.cpu_s()
     answer = Raw(cluster).request("POST", f"/{bucket}", query=[("delete", "")], body=bomb, headers={"Content-MD5": md5})
     assert answer.status == 400 and answer.code == "MalformedXML", answer
-    assert time.monotonic() - begin < 5
+    assert cluster.cpu_s() - begin < 1

@@ -6,27 +6,16 @@ import pathlib
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 
 import pytest
-from cluster import BUILD, Cluster, sanitizer_env, wait_until, wrapper
-from nativecluster import ACTIVE, OFFLINE, Connection, Program, Refused, Storage, call, field
+from cluster import BUILD, Cluster, free_port, sanitizer_env, wait_until, wrapper
+from nativecluster import ACTIVE, Connection, Program, Refused, Storage, call, field
 from s3cluster import Gateway, Member
 
 WIDE = 517  # bytes of a storage's record with addresses of 46 bytes (protocol 4.4)
-
-
-def free_ports(count):
-    held = [socket.socket(socket.AF_INET6) for _ in range(count)]
-    for s in held:
-        s.bind(("::1", 0))
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
 
 
 class V6Cluster:
@@ -42,7 +31,7 @@ class V6Cluster:
         self.secret.write_text(secrets.token_hex(32) + "\n")
         self.secret.chmod(0o600)
         self.access_key, self.secret_key = "root" + secrets.token_hex(8), secrets.token_urlsafe(30)
-        ports = free_ports(4)
+        ports = [free_port(["::1"]) for _ in range(4)]
         self.tracker_addresses = [("::1", port) for port in ports[:2]]
         lines = "".join(f"tracker_server = [::1]:{port}\n" for port in ports[:2])
         # Spelled in other ways than servers write it: an address is more than its text.
@@ -67,10 +56,10 @@ heart_beat_interval = 200ms
 sync_wait_msec = 20ms
 cluster_secret_file = {self.secret}
 {lines}""") for n in (1, 2)}
-        gateway = self.program("s3gw", "gateway", f"""listen = [::1]:0
+        gateway = self.program("s3gw", "gateway", f"""listen = [::1]:{free_port(["::1"])}
 cluster_secret_file = {self.secret}
 storage_hold_down = 300ms
-storage_timeout = 2s
+storage_timeout = 5s
 {lines}""")
         text = gateway.conf.read_text().replace("base_path", "index_path")
         gateway.conf.write_text(text + f"admin_socket = {gateway.folder}/admin.sock\n")
@@ -99,23 +88,22 @@ storage_timeout = 2s
                 self.wait_status(ACTIVE, 1, 2)
         return self
 
-    def records(self):
-        """Id to record of 92, as the first tracker that answers has it."""
-        for address in self.tracker_addresses:
-            try:
-                body = call(address, 92, field("group1", 16))
-            except (Refused, OSError):
-                continue
-            assert len(body) % WIDE == 0
-            records = [body[at:at + WIDE] for at in range(0, len(body), WIDE)]
-            return {r[2:18].rstrip(b"\0").decode(): r for r in records}
-        return {}
+    def records(self, tracker=0):
+        """Id to record of 92, as that tracker has it."""
+        try:
+            body = call(self.tracker_addresses[tracker], 92, field("group1", 16))
+        except (Refused, OSError):
+            return {}
+        assert len(body) % WIDE == 0
+        records = [body[at:at + WIDE] for at in range(0, len(body), WIDE)]
+        return {r[2:18].rstrip(b"\0").decode(): r for r in records}
 
     def wait_status(self, status, *numbers):
+        """At both trackers."""
         def seen():
-            records = self.records()
-            return all(records.get(str(100000 + n), b"?")[0] == status for n in numbers)
-        wait_until(f"{numbers} to be {status}", seen, 60)
+            both = [self.records(0), self.records(1)]
+            return all(records.get(str(100000 + n), b"?")[0] == status for records in both for n in numbers)
+        wait_until(f"{numbers} to be {status}", seen)
 
     def storage(self, n):
         return Storage(("::1", self.storages[n].port))
@@ -204,8 +192,7 @@ def test_the_dfs_tool(v6):
     done = v6.dfs("download", file_id, "-")
     assert (done.returncode, done.stdout) == (0, data)
     assert v6.dfs("test").returncode == 0
-    leader = v6.dfs("leader").stdout.decode().strip()
-    assert re.search(r"\[::1\]:\d+", leader)
+    wait_until("a leader", lambda: re.search(r"\[::1\]:\d+", v6.dfs("leader").stdout.decode()))
     shown = v6.dfs("monitor").stdout.decode()
     assert all(f"[::1]:{v6.storages[n].port}" in shown for n in (1, 2)), shown
     assert v6.dfs("info", file_id).returncode == 0

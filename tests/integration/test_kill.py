@@ -46,7 +46,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_unnamed_is_left_by_kills(eager
         left = fresh_cluster.admin("status")["reclaim"]
         return left["pending"] == 0 and left["scanned"] and not plain_files(fresh_cluster)
 
-    wait_until("every file to be reclaimed", all_reclaimed, 60)
+    wait_until("every file to be reclaimed", all_reclaimed, 120)
 
 
 def test_the_index_can_be_rebuilt_from_the_storage_alone(fresh_cluster):

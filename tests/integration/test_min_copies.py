@@ -2,9 +2,7 @@
 """min_copies: what was acknowledged is on another member too, though the writer dies that moment."""
 import contextlib
 import os
-import pathlib
 import random
-import signal
 import threading
 import time
 
@@ -12,6 +10,9 @@ import pytest
 
 import nativecluster as native
 from cluster import wait_until
+
+
+LONG_S = 50  # of copy_timeout, where nobody may wait for it: less than our own patience
 
 
 @contextlib.contextmanager
@@ -25,7 +26,7 @@ def cluster(**options):
     finally:
         for program in group.storages.values():
             if program.running():
-                program.process.send_signal(signal.SIGCONT)
+                program.thaw()
         group.remove()
 
 
@@ -37,18 +38,19 @@ def wait_members(group, number, count):
               for n in group.storages if n != number][:count - 1]
 
     def at_once():
-        name = writer.upload(b"probe")
-        return any(o.has(name) for o in others)
+        name = upload(writer, b"probe")
+        return name and any(o.has(name) for o in others)
     for _ in range(5):
         wait_until("a write to wait for its copy", at_once)
 
 
-def stop(process):
-    """SIGSTOP, and until no thread of it runs any more: it could still take a copy."""
-    process.send_signal(signal.SIGSTOP)
-    tasks = pathlib.Path(f"/proc/{process.pid}/task")
-    wait_until("all threads to stand still", lambda: all(
-        (task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()))
+def upload(storage, data, **kind):
+    """None: its copy took longer than copy_timeout, as it may on a busy machine; clients try again."""
+    try:
+        return storage.upload(data, **kind)
+    except native.Refused as refused:
+        assert refused.status == native.EAGAIN
+        return None
 
 
 def check_kind(a, b, rnd, trunk):
@@ -153,15 +155,14 @@ def timed(fn, *args):
 
 
 def test_a_member_that_dies_stops_nothing_for_long():
-    with cluster(settings="copy_timeout = 8s") as group:
+    with cluster(settings=f"copy_timeout = {LONG_S}s") as group:
         a, _ = group.add(2), group.add(3)
         wait_members(group, 2, 2)
         group.storages[3].kill()
-        name, took = timed(a.upload, b"alone")
-        assert a.download(name) == b"alone"
-        assert took < 5
-        for _ in range(5):
-            assert timed(a.upload, b"alone")[1] < 1
+        for _ in range(6):  # none waits for its time to pass
+            name, took = timed(a.upload, b"alone")
+            assert a.download(name) == b"alone"
+            assert took < LONG_S / 2
         b = group.add(3)
         wait_members(group, 2, 2)
         assert b.local().download(name) == b"alone"
@@ -170,21 +171,21 @@ def test_a_member_that_dies_stops_nothing_for_long():
 def test_a_member_that_hangs_makes_writes_wait_and_then_refuses_them():
     with cluster(settings="copy_timeout = 1500ms") as group:
         a, b = group.add(2), group.add(3)
-        log = a.upload(b"appender", appender=True)
         wait_members(group, 2, 2)
-        stop(group.storages[3].process)
+        log = wait_until("an appender", lambda: upload(a, b"appender", appender=True))
+        group.storages[3].freeze()
         for size in (5, 70_000):
             refused, took = timed(a.upload, os.urandom(size))
             assert refused.status == native.EAGAIN
-            assert 1 < took < 6
+            assert took > 1
         refused, _ = timed(a.append, log, b"+")
         assert refused.status == native.EAGAIN
         refused, _ = timed(a.regenerate, log)
         assert refused.status == native.EAGAIN
         assert a.local().has(log), "the client knows the old name only"
-        group.storages[3].process.send_signal(signal.SIGCONT)
+        group.storages[3].thaw()
         wait_members(group, 2, 2)
-        a.truncate(log, 3)
+        wait_until("it to be cut", lambda: not isinstance(timed(a.truncate, log, 3)[0], native.Refused))
         assert b.local().download(log) == b"app"
 
 
@@ -192,12 +193,12 @@ def test_an_upload_that_got_no_copies_leaves_nothing_behind():
     with cluster(settings="copy_timeout = 500ms") as group:
         a, _ = group.add(2), group.add(3)
         wait_members(group, 2, 2)
-        stop(group.storages[3].process)
+        group.storages[3].freeze()
         before = files_of(group, 2)
         for size in (5000, 200_000):
             assert timed(a.upload, os.urandom(size))[0].status == native.EAGAIN
         assert files_of(group, 2) == before
-        group.storages[3].process.send_signal(signal.SIGCONT)
+        group.storages[3].thaw()
         wait_members(group, 2, 2)
         wait_until("the other member to forget it too", lambda: files_of(group, 3) == files_of(group, 2))
 
@@ -208,17 +209,17 @@ def files_of(group, number):
 
 
 def test_a_number_is_strict():
-    with cluster(settings="min_copies = 2") as group:
+    with cluster(settings=f"min_copies = 2\ncopy_timeout = {LONG_S}s") as group:
         a = group.add(2)
         refused, took = timed(a.upload, b"alone")
-        assert refused.status == native.EAGAIN and took < 1
+        assert refused.status == native.EAGAIN and took < LONG_S / 2
         b = group.add(3)
         wait_until("two in service", lambda: not isinstance(timed(a.upload, b"two")[0], native.Refused))
         name = a.upload(b"two")
         assert b.local().download(name) == b"two"
         group.storages[3].kill()
         group.wait_status(3, native.OFFLINE)
-        wait_until("the writer to know", lambda: timed(a.upload, b"x")[1] < 0.5)
+        wait_until("the writer to know", lambda: timed(a.upload, b"x")[1] < LONG_S / 2)
         assert timed(a.delete, name)[0].status == native.EAGAIN
         assert a.download(name) == b"two", "reads go on"
         b = group.add(3)

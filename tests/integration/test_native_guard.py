@@ -118,7 +118,7 @@ def test_a_member_that_lost_everything_gets_it_back_as_it_was(cluster, s3):
     cluster.storages[1, 2].stop()
     shutil.rmtree(cluster.storages[1, 2].folder / "data")
     cluster.storages[1, 2].start().wait_ready()
-    wait_until("it to be complete", lambda: cluster.states(1).get(2) == ACTIVE, 60)
+    wait_until("it to be complete", lambda: cluster.states(1).get(2) == ACTIVE)
     check_refused(cluster, s3, files)
     for name in native.values():
         assert status(cluster.member(1, 2).delete, name) == OK

@@ -53,7 +53,7 @@ def upload(cluster, tmp_path, data, ext="jpg"):
 
 
 def ask(cluster, path, method="GET", **headers):
-    c = http.client.HTTPConnection("127.0.0.1", cluster.port, timeout=30)
+    c = http.client.HTTPConnection("127.0.0.1", cluster.port, timeout=60)
     c.request(method, path, headers=headers)
     answer = c.getresponse()
     body = answer.read()

@@ -70,16 +70,18 @@ class Copy:
     def log(self):
         return (self.cluster.folder / f"g1m{self.member}" / "log").read_text()
 
+    def lines(self):
+        return [line for line in self.log().splitlines() if self.id.split("/", 1)[1] in line]
+
     def check_repaired(self, was):
         assert not self.is_right()
         for _ in range(3):
             assert self.get() == self.data
-        wait_until("the copy to be replaced", self.is_right, 30)
+        wait_until("the copy to be replaced", self.is_right)
         assert self.get() == self.data
-        name = self.id.split("/", 1)[1]
-        lines = [line for line in self.log().splitlines() if name in line]
-        assert sum(" storage.copy_damaged " in line for line in lines) == (was == "damaged"), lines
-        assert sum(" storage.copy_repaired " in line and f"was={was}" in line for line in lines) == 1, lines
+        wait_until("it to be said", lambda: " storage.copy_repaired " in "".join(self.lines()))
+        assert sum(" storage.copy_damaged " in line for line in self.lines()) == (was == "damaged"), self.lines()
+        assert sum(" storage.copy_repaired " in line and f"was={was}" in line for line in self.lines()) == 1, self.lines()
         assert self.at_member(self.member) == self.data
 
 
@@ -140,7 +142,7 @@ def test_a_slot_whose_header_rotted(cluster):
     assert copy.at_member(copy.member) is None
     for _ in range(3):
         assert copy.get() == copy.data
-    wait_until("the slot to be found again", lambda: copy.at_member(copy.member) == copy.data, 30)
+    wait_until("the slot to be found again", lambda: copy.at_member(copy.member) == copy.data)
 
 
 def test_a_range_of_a_large_file_that_was_cut(cluster):
@@ -148,7 +150,7 @@ def test_a_range_of_a_large_file_that_was_cut(cluster):
     os.truncate(copy.file, 2_000_000)
     got = cluster.boto3().get_object(Bucket="bucket", Key=copy.key, Range="bytes=1990000-2999999")["Body"].read()
     assert got == copy.data[1_990_000:]
-    wait_until("the copy to be replaced", copy.is_right, 30)
+    wait_until("the copy to be replaced", copy.is_right)
 
 
 @pytest.mark.parametrize("cluster", ["remote"], indirect=True)
@@ -165,7 +167,7 @@ def test_a_disk_that_cannot_read_a_file(cluster, monkeypatch):
     faults.reads(str(copy.file), errno.EIO)
     for _ in range(3):
         assert copy.get() == copy.data
-    wait_until("the file to be replaced by another", lambda: copy.file.stat().st_ino != inode, 30)
+    wait_until("the file to be replaced by another", lambda: copy.file.stat().st_ino != inode)
     faults.clear()
     assert faults.failed() > 0 and " storage.copy_damaged " in copy.log()
     wait_until("it to be read there again", lambda: copy.at_member(copy.member) == copy.data)
@@ -181,7 +183,7 @@ def test_what_is_lost_can_be_deleted_and_does_not_come_back(cluster):
     for copy in copies:
         cluster.boto3().delete_object(Bucket="bucket", Key=copy.key)
     wait_until("nobody to have them",
-               lambda: all(copy.at_member(m) is None for copy in copies for m in (1, 2, 3)), 40)
+               lambda: all(copy.at_member(m) is None for copy in copies for m in (1, 2, 3)))
 
 
 @contextlib.contextmanager
@@ -276,9 +278,9 @@ def test_the_scrub_finds_and_repairs_what_nobody_reads(trunk):
                 with open(file, "rb") as f:
                     f.seek(at)
                     return f.read(1) == bytes([right])
-            wait_until(f"{file} to be repaired", repaired, 60)
+            wait_until(f"{file} to be repaired", repaired)
         for member in (2, 3):
-            wait_until("the scrub to be told of", lambda m=member: files.state(m)[0]["repaired"] == 2, 30)
+            wait_until("the scrub to be told of", lambda m=member: files.state(m)[0]["repaired"] == 2)
             state = files.state(member)[0]
             assert state["damaged"] == 0 and state["scrub_rounds"] > 0 and state["scrub_last_bytes"] > 1_500_000
             assert files.log(member).count(" storage.copy_damaged ") == 2
@@ -294,8 +296,9 @@ def test_a_group_of_one_says_what_is_damaged_and_gives_it_to_nobody():
         names = [a.upload(good), a.upload(bad)]
         assert a.download(names[1], 100, 100) == bad[100:200]
         file, at = files.flip(2, names[1], bad)
-        wait_until("the damage to be known", lambda: files.state(2)[0]["damaged"] == 1, 30)
+        wait_until("the damage to be known", lambda: files.state(2)[0]["damaged"] == 1)
         assert files.state(2)[1] == 3, "not healthy"
+        wait_until("it to be said", lambda: "storage.copy_not_repaired" in files.log(2))
         lines = [line for line in files.log(2).splitlines() if names[1] in line]
         assert [line.split()[1:3] for line in lines] == [["error", "storage.copy_damaged"],
                                                          ["error", "storage.copy_not_repaired"]]
@@ -307,7 +310,7 @@ def test_a_group_of_one_says_what_is_damaged_and_gives_it_to_nobody():
         with open(file, "r+b") as f:  # somebody has found the right bytes
             f.seek(at)
             f.write(bad[len(bad) // 2:][:1])
-        wait_until("it to be taken back", lambda: files.state(2)[0]["damaged"] == 0, 90)
+        wait_until("it to be taken back", lambda: files.state(2)[0]["damaged"] == 0, 120)
         assert a.download(names[1]) == bad
 
 
@@ -325,14 +328,17 @@ def test_a_round_of_the_scrub_goes_on_after_a_restart():
         program.stop()
         text = state.read_text().replace(f"started={read()['started']}", "started=1")
         state.write_text(text)
+        conf = program.conf.read_text()
+        program.conf.write_text(conf.replace("scrub_rate = 1MB", "scrub_rate = 100KB"))  # half a minute for it
         program.start().wait_ready()
         files = Files(group)
-        wait_until("some of the second", lambda: files.state(2)[0]["scrub_bytes"] > 500_000, 30)
+        wait_until("some of the second", lambda: files.state(2)[0]["scrub_bytes"] > 500_000)
         program.stop()
+        program.conf.write_text(conf)
         before = read()
         assert before["rounds"] == "1" and int(before["began"]) > 1 and int(before["position"]) > 0
         program.start().wait_ready()
         wait_until("it to go on", lambda: files.state(2)[0]["scrub_bytes"] > int(before["bytes"])
-                   or files.state(2)[0]["scrub_rounds"] == 2, 30)
-        wait_until("the second round to end", lambda: files.state(2)[0]["scrub_rounds"] == 2, 30)
+                   or files.state(2)[0]["scrub_rounds"] == 2)
+        wait_until("the second round to end", lambda: files.state(2)[0]["scrub_rounds"] == 2)
         assert 3_200_000 <= files.state(2)[0]["scrub_last_bytes"] < 3_200_000 + 1_300_000

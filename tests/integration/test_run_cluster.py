@@ -6,8 +6,7 @@ import pathlib
 import signal
 import subprocess
 
-from cluster import BUILD, ROOT, Cluster, sanitizer_env, wait_until
-from nativecluster import free_port
+from cluster import BUILD, ROOT, Cluster, free_port, sanitizer_env, wait_until
 
 
 class Running:
@@ -44,11 +43,11 @@ def start(folder):
     loopback = ["127.0.0.1"] + [f"127.0.{g}.{m}" for g in (1, 2) for m in (1, 2, 3)]
     loopback += [f"127.0.0.{t}" for t in (11, 12, 13)]
     ports = [free_port(loopback) for _ in range(3)]
-    assert len(set(ports)) == 3
     env = dict(sanitizer_env(os.environ), BUILD=str(BUILD), S3_PORT=str(ports[0]), TRACKER_PORT=str(ports[1]),
                STORAGE_PORT=str(ports[2]))
+    # What was started in the background ignores Ctrl-C, and so do those it starts, unless told otherwise.
     process = subprocess.Popen([ROOT / "packaging/cluster/run-cluster", folder], stdout=subprocess.PIPE, env=env,
-                               text=True)
+                               text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     for line in process.stdout:
         if line.startswith("Kill any storage"):
             return process, ports[0]

@@ -11,7 +11,7 @@ from nativecluster import EACCES, OFFLINE, Connection, Refused, Storage, call
 from s3cluster import S3Cluster
 from test_trust import SERVER_COMMANDS_OF_A_STORAGE, SERVER_COMMANDS_OF_A_TRACKER
 
-SETTINGS = "storage_timeout = 2s\n"
+SETTINGS = "storage_timeout = 5s\n"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "native"))
 
 import fdfs_ref as ref  # noqa: E402
-from cluster import BUILD, sanitizer_env, wait_until, wrapper  # noqa: E402
+from cluster import BUILD, PATIENCE_S, free_port, sanitizer_env, wait_until, wrapper  # noqa: E402
 
 BINARY = BUILD / "dfs_trackerd"
 NOBODY = "nobody"
@@ -28,7 +28,7 @@ class Tracker:
     def __init__(self, root, number, lines):
         self.dir = root / f"tracker{number}"
         self.dir.mkdir()
-        self.lines, self.port, self.process = lines, 0, None
+        self.lines, self.port, self.process = lines, free_port(["127.0.0.1"]), None
 
     def start(self, trackers=()):
         conf = self.dir / "tracker.conf"
@@ -38,12 +38,11 @@ class Tracker:
         self.process = subprocess.Popen(wrapper() + [BINARY, conf], stdout=subprocess.PIPE, stderr=self.log,
                                         text=True, env=sanitizer_env(os.environ))
         line = self.process.stdout.readline()
-        assert line.startswith("ready port="), (self.dir / "log").read_text()
-        self.port = int(line.removeprefix("ready port="))
+        assert line == f"ready port={self.port}\n", (self.dir / "log").read_text()
 
     def stop(self, signo=signal.SIGTERM):
         self.process.send_signal(signo)
-        status = self.process.wait(timeout=30)
+        status = self.process.wait(timeout=60)
         self.process.stdout.close()
         self.log.close()
         self.process = None
@@ -54,7 +53,7 @@ class Tracker:
         return f"127.0.0.1:{self.port}"
 
     def ask(self, request):
-        return ref.Client(self.host, None, 10).ask_tracker(request)
+        return ref.Client(self.host, None, PATIENCE_S).ask_tracker(request)
 
     def leader(self):
         try:
@@ -117,10 +116,6 @@ class Storage:
 def make(count, learned=False, lines=()):
     root = pathlib.Path(tempfile.mkdtemp(prefix="trackers."))
     trackers = [Tracker(root, i, list(lines)) for i in range(count)]
-    for t in trackers:  # a first start, to get a port
-        t.start()
-        t.stop()
-        shutil.rmtree(t.dir / "data")
     for t in trackers:
         t.start([] if learned else [x.host for x in trackers])
     return root, trackers
@@ -162,7 +157,7 @@ def test_three_elect_one_and_another_when_it_dies(three):
     first = agreed_leader(three)
     for t in three:  # whichever is asked, the cluster is led
         said = subprocess.run([BINARY.with_name("dfs"), "--tracker", t.host, "monitor"], capture_output=True, text=True,
-                              timeout=30).stdout
+                              timeout=60).stdout
         assert ("leader, up" in said) == (t is first) and (f"led by {first.host}" in said) == (t is not first), said
     assert [t for t in three if storage.beat(t)["flags"] & 1] in ([first], [])
     first.stop(signal.SIGKILL)
@@ -254,7 +249,7 @@ def test_what_was_acknowledged_survives_kill_9(one):
 
 
 def test_one_folder_is_used_by_one_tracker(one):
-    done = subprocess.run([BINARY, one.dir / "tracker.conf"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([BINARY, one.dir / "tracker.conf"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "another tracker is running on it" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -272,7 +267,7 @@ def test_one_folder_is_used_by_one_tracker(one):
 def test_a_mistake_in_the_settings_is_one_line_that_names_it(tmp_path, line, word):
     conf = tmp_path / "tracker.conf"
     conf.write_text(f"base_path = {tmp_path}\nport = 0\n{line}\n")
-    done = subprocess.run([BINARY, conf], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([BINARY, conf], capture_output=True, text=True, timeout=60)
     assert done.returncode == (1 if word == "tracker_server" else 2)  # that one is known when it listens
     assert word in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
 

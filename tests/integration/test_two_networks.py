@@ -110,7 +110,7 @@ network_timeout = 2s
         text = tracker.conf.read_text()
         tracker.conf.write_text(text.replace(f"bind_addr = {both(TRACKER)}", f"bind_addr = {OUTER.format(TRACKER)}"))
         tracker.start().wait_ready()
-        wait_until("the storages to find it by its outer address", lambda: active(OUTER), 60)
+        wait_until("the storages to find it by its outer address", lambda: active(OUTER))
         done = dfs("list-groups")
         assert done.returncode == 0, done
         for p in reversed(everybody):
@@ -125,7 +125,7 @@ network_timeout = 2s
 
 
 def in_a_namespace(*command):
-    return subprocess.run(["unshare", "--map-root-user", "--net", *command], capture_output=True, text=True, timeout=240)
+    return subprocess.run(["unshare", "--map-root-user", "--net", *command], capture_output=True, text=True, timeout=600)
 
 
 def test_each_client_is_told_the_address_of_its_own_network():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """twogroups - a standalone server and a second group: one more storage, known to the gateway by its socket."""
-from cluster import Cluster, wait_until
-from nativecluster import Program, free_port
+from cluster import Cluster, free_port, wait_until
+from nativecluster import Program
 
 
 class TwoGroups(Cluster):

@@ -85,9 +85,9 @@ def presigned(s3, context):
     url = s3.generate_presigned_url("put_object", Params={"Bucket": "boto-sign", "Key": "a b+c"}, ExpiresIn=60)
     # an empty Content-Type: urllib would send one of its own, which version 2 signatures cover
     request = urllib.request.Request(url, data=b"by url", method="PUT", headers={"Content-Type": ""})
-    assert urllib.request.urlopen(request, context=context, timeout=30).status == 200
+    assert urllib.request.urlopen(request, context=context, timeout=60).status == 200
     url = s3.generate_presigned_url("get_object", Params={"Bucket": "boto-sign", "Key": "a b+c"}, ExpiresIn=60)
-    assert urllib.request.urlopen(url, context=context, timeout=30).read() == b"by url"
+    assert urllib.request.urlopen(url, context=context, timeout=60).read() == b"by url"
     s3.delete_object(Bucket="boto-sign", Key="a b+c")
     s3.delete_bucket(Bucket="boto-sign")
 

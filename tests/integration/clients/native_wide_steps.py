@@ -50,7 +50,7 @@ async def concurrent(conf):
 
 def main():
     port, folder = sys.argv[1:]
-    conf = {"host_tuple": ("127.0.0.1",), "port": int(port), "timeout": 30, "name": "Tracker Pool"}
+    conf = {"host_tuple": ("127.0.0.1",), "port": int(port), "timeout": 60, "name": "Tracker Pool"}
     blocking(conf, folder)
     asyncio.run(concurrent(conf))
     print("ok")
