@@ -3,7 +3,7 @@
  * A thread per tracker, blocking with deadlines. A tracker that is away costs its own thread a
  * back-off and nobody else anything. What a session does, in order (fastdfs-protocol.md 6):
  *
- *   75 parameters, 81 join, 87 or 88 until a source is agreed, 83 + 77 + 84, then for ever:
+ *   75 parameters, 81 join, 87 or 88 until a source is agreed, 84 + 83 + 77, then for ever:
  *   83 every beat_ms (with the statistics when they changed), 77 after it, 84 every report_ms,
  *   89 when another server's operations have arrived.
  */
@@ -295,13 +295,16 @@ static int report_synced(struct link *l)
     return hear_notice(l);
 }
 
+/* The disks go first: either makes us ACTIVE (6.2, 6.3), and who is shown as that takes files. */
 static int beat_once(struct link *l)
 {
-    int r = beat(l);
-    if (r == 0 && dfs_mono_ms() >= l->report_due_ms) {
+    int r = 0;
+    if (dfs_mono_ms() >= l->report_due_ms) {
         r = report_usage(l);
         l->report_due_ms = dfs_mono_ms() + l->b->o.report_ms;
     }
+    if (r == 0)
+        r = beat(l);
     return r < 0 ? r : report_synced(l);
 }
 

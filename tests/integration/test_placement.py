@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where trackers send clients, in all modes, asked over the wire (rules: semantics 4.4, 4.5; the logic's own tests are in
 tests/unit/tracker/cluster/test_select.c)."""
+import contextlib
+import socket
 import struct
+import threading
 
 import pytest
 
 import nativecluster as native
-from cluster import wait_until
+from cluster import free_port, wait_until
 from s3cluster import S3Cluster
 
 ENOSPC = 28
@@ -110,7 +113,7 @@ def test_reserved_storage_space(cluster):
             continue
         # Its disks are told at the first beat; until then nobody is writable.
         with pytest.raises(native.Refused) as refused:
-            wait_until("a refusal for want of space", lambda: cluster.store() and None, 10)
+            wait_until("a refusal for want of space", lambda: cluster.store() and None)
         assert refused.value.status in (ENOSPC, native.ENOENT), reserve
     cluster.set()
 
@@ -159,4 +162,51 @@ def test_store_path_and_paths_that_are_read_only(store_path):
         assert not storage.has(old)
         program.stop()
     finally:
+        cluster.remove()
+
+
+class Tap:
+    """Between a storage and its tracker: the commands that the storage sends, in their order."""
+
+    def __init__(self, tracker):
+        self.tracker, self.commands = tracker, []
+        self.server = socket.create_server(("127.0.0.1", free_port(["127.0.0.1"])))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):  # closed at the end
+            while True:
+                ours, peer = self.server.accept()
+                theirs = socket.create_connection(self.tracker, source_address=(peer[0], 0))  # who it is, is told by that
+                threading.Thread(target=self._pass, args=(ours, theirs, True), daemon=True).start()
+                threading.Thread(target=self._pass, args=(theirs, ours, False), daemon=True).start()
+
+    def _pass(self, source, target, requests):
+        with contextlib.suppress(OSError), source, target, source.makefile("rb") as stream:
+            while len(head := stream.read(10)) == 10:
+                length, command = struct.unpack(">qBB", head)[:2]
+                body = stream.read(length)
+                if requests:  # who joins names the tracker that it means
+                    self.commands.append(command)
+                    body = body.replace(b":%d\n" % self.port, b":%d\n" % self.tracker[1])
+                target.sendall(head + body)
+
+
+def test_who_is_shown_as_active_takes_files():
+    """Both the first heartbeat (83) and the first report of its disks (84) make a server ACTIVE; without disks it is given
+    no files, so they are told of first."""
+    cluster = native.NativeCluster()
+    tap = Tap(cluster.tracker)
+    try:
+        conf = cluster.prepare(2).conf
+        conf.write_text(conf.read_text().replace(f"tracker_server = 127.0.0.1:{cluster.tracker[1]}",
+                                                 f"tracker_server = 127.0.0.1:{tap.port}"))
+        cluster.add(2)
+        assert len(native.call(cluster.tracker, 101)) == 40
+        wait_until("both commands", lambda: {83, 84} <= set(tap.commands))
+        assert tap.commands.index(81) < tap.commands.index(84) < tap.commands.index(83)
+        cluster.storages[2].stop()
+    finally:
+        tap.server.close()
         cluster.remove()
