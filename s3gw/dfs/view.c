@@ -6,7 +6,8 @@
  * What was learned stays when no tracker answers: requests never ask one. It is kept (view_text.h), so that it
  * stays over a restart, too. A server counts as in
  * service until several answers in a row say otherwise, since trackers need not agree at every
- * moment; whether it answers is our own experience.
+ * moment; whether it answers is our own experience. A tracker that has just started knows nobody to be in service, and
+ * with them no disks: it is not believed in that.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -65,15 +66,15 @@ static struct s3_store *find(struct s3_group *g, const struct dfs_storage_detail
     return found;
 }
 
-/* In service? A lone server is asked whatever the trackers think of it: there is nobody else. */
-static bool is_active(const struct dfs_storage_detail *st, bool lone)
+/* In service? Where the trackers know of nobody, those that have all are asked: there is nobody else. */
+static bool is_active(const struct dfs_storage_detail *st, bool nobody)
 {
     return st->status == DFS_ST_ACTIVE ||
-           (lone && (st->status == DFS_ST_ONLINE || st->status == DFS_ST_OFFLINE));
+           (nobody && (st->status == DFS_ST_ONLINE || st->status == DFS_ST_OFFLINE));
 }
 
 static void apply(struct s3_view *v, struct s3_group *g, const struct dfs_storage_detail *st,
-                  bool lone)
+                  bool nobody)
 {
     struct dfs_addr addr = {.port = (uint16_t)st->port};
     bool gone = st->status == DFS_ST_DELETED;
@@ -93,7 +94,7 @@ static void apply(struct s3_view *v, struct s3_group *g, const struct dfs_storag
     } else if (!s->local && !gone) {
         s3_store_move(s, &addr);
     }
-    s->doubts = is_active(st, lone) ? 0 : MIN(s->doubts + 1, (unsigned)DOUBTS_MAX);
+    s->doubts = is_active(st, nobody) ? 0 : MIN(s->doubts + 1, (unsigned)DOUBTS_MAX);
     bool new_one = !atomic_load(&s->active);
     atomic_store(&s->active, !gone && (new_one ? s->doubts == 0 : s->doubts < DOUBTS_MAX));
     atomic_store(&s->reads, (st->rw_mode & DFS_RW_READ) != 0);
@@ -119,13 +120,24 @@ static bool any_left(const struct dfs_storage_detail *list, size_t n)
     return false;
 }
 
+static bool any_active(const struct dfs_storage_detail *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].status == DFS_ST_ACTIVE)
+            return true;
+    return false;
+}
+
 static void apply_group(struct s3_view *v, struct s3_group *g, const struct dfs_group_stat *stat,
                         const struct dfs_storage_detail *list, size_t n)
 {
-    atomic_store(&g->free_mb, (uint64_t)MAX(stat->free_mb, (int64_t)0));
-    atomic_store(&g->low, stat->free_mb <= stat->reserved_mb);
+    bool nobody = !any_active(list, n);
+    if (!nobody) {
+        atomic_store(&g->free_mb, (uint64_t)MAX(stat->free_mb, (int64_t)0));
+        atomic_store(&g->low, stat->free_mb <= stat->reserved_mb);
+    }
     for (size_t i = 0; i < n; i++)
-        apply(v, g, &list[i], n == 1);
+        apply(v, g, &list[i], nobody);
 }
 
 /* @text: what is known, to be kept. */
@@ -144,7 +156,9 @@ static int look_at_group(struct s3_view *v, const struct dfs_group_stat *stat, s
     if (!g)
         return -ENOSPC;
     apply_group(v, g, stat, list, n);
-    s3_view_text_group(text, stat);
+    struct dfs_group_stat kept = *stat;
+    kept.free_mb = (int64_t)atomic_load(&g->free_mb);
+    s3_view_text_group(text, &kept);
     for (size_t i = 0; i < n; i++) {
         const struct s3_store *s = find(g, &list[i]);
         if (s && atomic_load(&s->active)) /* what we believe, doubts or not */

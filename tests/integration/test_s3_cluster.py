@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """S3 through storages of other machines: groups of three over TCP, any of them down."""
 import secrets
-import signal
 import threading
 import time
 
 import pytest
-from cluster import wait_until
+from cluster import PATIENCE_S, wait_until
 from ledger import Load
-from nativecluster import Refused
+from nativecluster import OFFLINE, Refused
 from s3cluster import running
 
+SILENT_S = 5  # so long a storage may be silent before it is left
 SIZES = [0, 1, 4096, 262_144, 262_145, 3_000_000]
 
 
@@ -20,9 +20,9 @@ def bytes_of(n, salt=0):
 
 @pytest.fixture(scope="module")
 def two_groups():
-    """Three trackers, two groups of three; a storage that is silent for a second is left."""
+    """Three trackers, two groups of three."""
     with running(trackers=3, groups=2, members=3,
-                 settings="storage_timeout = 1s\nread_hedge = 100ms\nreclaim_grace = 100ms\n") as c:
+                 settings=f"storage_timeout = {SILENT_S}s\nread_hedge = 100ms\nreclaim_grace = 100ms\n") as c:
         yield c
 
 
@@ -31,7 +31,7 @@ def s3(two_groups):
     return two_groups.boto3()
 
 
-def put_until_it_works(s3, key, body, seconds=20):
+def put_until_it_works(s3, key, body, seconds=PATIENCE_S):
     """Seconds until a PUT is acknowledged. A refusal must be one that clients retry."""
     begin = time.monotonic()
     while True:
@@ -47,7 +47,7 @@ def get(s3, key):
     return s3.get_object(Bucket="bucket", Key=key)["Body"].read()
 
 
-def get_until_it_works(s3, key, seconds=20):
+def get_until_it_works(s3, key, seconds=PATIENCE_S):
     """As clients do: 503 before the first byte is tried again."""
     end = time.monotonic() + seconds
     while True:
@@ -165,7 +165,7 @@ def test_a_killed_storage_stops_neither_writes_nor_reads(two_groups, s3):
 def test_a_storage_that_hangs_delays_one_call_not_every_one(two_groups, s3):
     s3.put_object(Bucket="bucket", Key="before", Body=bytes_of(500_000))
     victim = two_groups.storages[1, 2]
-    victim.process.send_signal(signal.SIGSTOP)
+    victim.freeze()
     try:
         took = [put_until_it_works(s3, f"hang{i}", b"x") for i in range(20)]
         begin = time.monotonic()
@@ -173,9 +173,9 @@ def test_a_storage_that_hangs_delays_one_call_not_every_one(two_groups, s3):
             assert get(s3, "before") == bytes_of(500_000)
         reads = time.monotonic() - begin
         print(f"writes {sum(took):.3f} s, the longest {max(took):.3f}; reads {reads:.3f} s")
-        assert sum(took) < 15, took  # twenty calls that each waited a second would be more
+        assert sum(took) < 15 * SILENT_S, took  # twenty calls that each waited so long would be more
     finally:
-        victim.process.send_signal(signal.SIGCONT)
+        victim.thaw()
     two_groups.wait_active((1, 2))
 
 
@@ -220,6 +220,29 @@ def test_a_gateway_starts_without_trackers_and_knows_the_cluster(two_groups, s3)
     two_groups.storages[1, 1].start().wait_ready()
     two_groups.wait_active(*two_groups.storages)
     put_until_it_works(s3, "after", bytes_of(1000))
+
+
+def test_a_tracker_that_has_just_returned_is_no_hindrance():
+    """Nobody is in service, and no disk is known, before the servers have joined again: here it does not let them."""
+    with running(groups=2, members=2) as c:
+        s3, tracker, conf = c.boto3(), c.trackers[0], c.trackers[0].conf.read_text()
+        s3.put_object(Bucket="bucket", Key="before", Body=b"before")
+        tracker.kill()
+        wait_until("the gateway to miss it", lambda: "dfs.no_tracker" in c.gateway.log())
+        tracker.conf.write_text(conf + "allow_hosts = 127.0.0.1\n")
+        tracker.start().wait_ready()
+        wait_until("the gateway to ask it", lambda: "dfs.tracker_answers" in c.gateway.log())
+        assert set(c.states(1).values()) == set(c.states(2).values()) == {OFFLINE}
+        end = time.monotonic() + 5  # it looks once a second, and does not believe the first answers
+        while time.monotonic() < end:
+            for size in (1000, 300_000):
+                s3.put_object(Bucket="bucket", Key="meanwhile", Body=bytes_of(size))
+                assert get(s3, "meanwhile") == bytes_of(size)
+        assert get(s3, "before") == b"before"
+        tracker.stop()
+        tracker.conf.write_text(conf)
+        tracker.start().wait_ready()
+        c.wait_active(*c.storages)
 
 
 def test_a_whole_group_may_be_away(two_groups, s3):
@@ -277,7 +300,7 @@ def test_a_gateway_with_the_wrong_secret_is_refused(two_groups, s3):
 @pytest.fixture(scope="module")
 def beside():
     """The gateway shares its machine with one member of the group."""
-    with running(groups=1, members=2, local=[(1, 1)], settings="storage_timeout = 1s\n") as c:
+    with running(groups=1, members=2, local=[(1, 1)], settings=f"storage_timeout = {SILENT_S}s\n") as c:
         yield c
 
 
