@@ -214,11 +214,29 @@ static enum s3err from_header(struct s3_req *q, struct str header, enum s3_read 
     return s3_err_arg(q, "Unsupported Authorization Type", "Authorization", str_head(header, 256));
 }
 
+/* An option both as a header and in the query must say the same (s3-behaviours 4). */
+static enum s3err no_contradiction(struct s3_req *q)
+{
+    for (size_t i = 0; i < q->nparams; i++) {
+        struct str name = q->params[i].name;
+        if (!str_istarts(name, STR("x-amz-")))
+            continue;
+        struct str header = s3_req_header(q, name);
+        if (header.p && !str_eq(header, q->params[i].value))
+            return s3_errm(q, S3ERR_INVALID_REQUEST,
+                           "The header and the query parameter " STR_F " differ.",
+                           STR_A(str_head(name, 128)));
+    }
+    return S3ERR_OK;
+}
+
 static enum s3err from_query_v4(struct s3_req *q, enum s3_read how, struct state *st)
 {
     struct s3_sigv4 v;
     q->who.how = S3_AUTH_V4_QUERY;
     enum s3err e = s3_sigv4_from_query(q, &v);
+    if (e == S3ERR_OK)
+        e = no_contradiction(q);
     return e ? e : verify_v4(q, &v, how, st);
 }
 
@@ -229,6 +247,8 @@ static enum s3err from_query_v2(struct s3_req *q, enum s3_read how, struct state
         return no_sigv2(q);
     q->who.how = S3_AUTH_V2_QUERY;
     enum s3err e = s3_sigv2_from_query(q, &v);
+    if (e == S3ERR_OK)
+        e = no_contradiction(q);
     return e ? e : verify_v2(q, &v, how, st);
 }
 

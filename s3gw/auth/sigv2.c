@@ -126,31 +126,50 @@ static int compare_names(struct str a, struct str b)
     return a.n < b.n ? -1 : a.n > b.n;
 }
 
-/* Sorted by name; a header that comes several times is one line, its values in order of arrival. */
-static void add_amz_headers(const struct s3_req *q, struct buf *out)
+/* The first name of @pairs behind @last in byte order, if it is before @next. */
+static struct str sooner(const struct s3_pair *pairs, size_t n, struct str last, struct str next)
 {
+    for (size_t i = 0; i < n; i++) {
+        struct str name = pairs[i].name;
+        if (str_istarts(name, STR("x-amz-")) && (!last.p || compare_names(name, last) > 0) &&
+            (!next.p || compare_names(name, next) < 0))
+            next = name;
+    }
+    return next;
+}
+
+/* The values of one name, in order of arrival; whether there are any. */
+static bool add_values(const struct s3_pair *pairs, size_t n, struct str name, struct buf *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        if (!str_ieq(pairs[i].name, name))
+            continue;
+        if (any)
+            buf_addc(out, ',');
+        buf_adds(out, str_trim(pairs[i].value));
+        any = true;
+    }
+    return any;
+}
+
+/*
+ * Sorted by name; a header that comes several times is one line. Presigned, the query's x-amz-* count as the
+ * headers they stand for: boto and botocore move them there. One in both places says the same (auth.c).
+ */
+static void add_amz_headers(const struct s3_req *q, const struct s3_sigv2 *v, struct buf *out)
+{
+    size_t nparams = v->query ? q->nparams : 0;
     struct str last = STR_NULL;
     for (size_t lines = 0; lines < AMZ_HEADERS_MAX; lines++) {
-        struct str next = STR_NULL;
-        for (size_t i = 0; i < q->nheaders; i++) {
-            struct str name = q->headers[i].name;
-            if (str_istarts(name, STR("x-amz-")) && (!last.p || compare_names(name, last) > 0) &&
-                (!next.p || compare_names(name, next) < 0))
-                next = name;
-        }
+        struct str next = sooner(q->headers, q->nheaders, last, STR_NULL);
+        next = sooner(q->params, nparams, last, next);
         if (!next.p)
             return;
         add_lower(out, next);
         buf_addc(out, ':');
-        bool again = false;
-        for (size_t i = 0; i < q->nheaders; i++) {
-            if (!str_ieq(q->headers[i].name, next))
-                continue;
-            if (again)
-                buf_addc(out, ',');
-            buf_adds(out, str_trim(q->headers[i].value));
-            again = true;
-        }
+        if (!add_values(q->headers, q->nheaders, next, out))
+            add_values(q->params, nparams, next, out);
         buf_addc(out, '\n');
         last = next;
     }
@@ -193,7 +212,7 @@ static void string_to_sign(struct s3_req *q, const struct s3_sigv2 *v, bool slas
     buf_addc(out, '\n');
     buf_adds(out, v->date);
     buf_addc(out, '\n');
-    add_amz_headers(q, out);
+    add_amz_headers(q, v, out);
     add_resource(q, slash, out);
 }
 

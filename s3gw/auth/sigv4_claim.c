@@ -240,22 +240,6 @@ static enum s3err check_lifetime(struct s3_req *q, const struct s3_sigv4 *v)
     return s3_errm(q, S3ERR_ACCESS_DENIED, "Request has expired");
 }
 
-/* An option both as a header and in the query must say the same (s3-behaviours 4). */
-static enum s3err no_contradiction(struct s3_req *q)
-{
-    for (size_t i = 0; i < q->nparams; i++) {
-        struct str name = q->params[i].name;
-        if (!str_istarts(name, STR("x-amz-")))
-            continue;
-        struct str header = s3_req_header(q, name);
-        if (header.p && !str_eq(header, q->params[i].value))
-            return s3_errm(q, S3ERR_INVALID_REQUEST,
-                           "The header and the query parameter " STR_F " differ.",
-                           STR_A(str_head(name, 128)));
-    }
-    return S3ERR_OK;
-}
-
 /* The signed header, else the query, else nothing is promised about the body. */
 static struct str query_payload(const struct s3_req *q, const struct s3_sigv4 *v)
 {
@@ -303,8 +287,6 @@ enum s3err s3_sigv4_from_query(struct s3_req *q, struct s3_sigv4 *ret)
         e = check_lifetime(q, &v);
     if (e == S3ERR_OK)
         e = check_signed_list(q, &v);
-    if (e == S3ERR_OK)
-        e = no_contradiction(q);
     if (e != S3ERR_OK)
         return e;
     v.payload = query_payload(q, &v);

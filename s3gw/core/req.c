@@ -89,7 +89,7 @@ bool s3_req_has_param(const struct s3_req *q, struct str name)
 struct str s3_req_option(const struct s3_req *q, struct str name)
 {
     struct str v = s3_req_header(q, name);
-    if (v.p || q->who.how != S3_AUTH_V4_QUERY)
+    if (v.p || (q->who.how != S3_AUTH_V4_QUERY && q->who.how != S3_AUTH_V2_QUERY))
         return v;
     /* Signers move headers into the query in any spelling: the Go SDK writes X-Amz-Acl. */
     for (size_t i = 0; i < q->nparams; i++)

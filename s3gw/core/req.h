@@ -172,8 +172,8 @@ struct str s3_req_param(const struct s3_req *q, struct str name);
 bool s3_req_has_param(const struct s3_req *q, struct str name);
 /*
  * An option that clients send as a header or, presigned, as a query parameter ("x-amz-acl"). The query counts
- * only when presigned by SigV4, which signs all of it: SigV2 leaves such names open to whoever has the URL.
- * Both with different values is refused by auth/.
+ * only when presigned: both signature versions then cover names that begin with "x-amz-". Both with different
+ * values is refused by auth/.
  */
 struct str s3_req_option(const struct s3_req *q, struct str name);
 

@@ -33,6 +33,7 @@ def test_presigned_urls(client, either):
 def test_presigned_urls_of_signature_version_2(either):
     context = ssl.create_default_context(cafile=str(either.certificate)) if either.tls else None
     boto3_steps.presigned(either.boto3(signature_version="s3"), context)
+    boto3_steps.presigned_options(either.boto3(), context)
 
 
 def test_checksums(client):

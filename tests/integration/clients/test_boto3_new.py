@@ -11,7 +11,7 @@ STEPS = pathlib.Path(__file__).with_name("boto3_steps.py")
 
 
 @pytest.mark.parametrize("step", ["odd_keys_round_trip", "transfers", "metadata_and_conditions", "presigned",
-                                  "checksums", "encryption"])
+                                  "presigned_options", "checksums", "encryption"])
 def test_step(either, step):
     settings = dict(endpoint=either.endpoint, region=either.region, access_key=either.access_key,
                     secret_key=either.secret_key, certificate=str(either.certificate) if either.tls else None,
