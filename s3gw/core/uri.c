@@ -244,9 +244,9 @@ int s3_uri_copy_source(struct arena *a, struct str header, struct str *ret_bucke
         if (r < 0)
             return r;
     }
-    /* Differs: a '+' is a space for some servers. SDKs escape both, so only hand-written ones are
-     * affected. */
-    int r = s3_uri_decode(a, path, false, &path);
+    /* Differs: a '+' is a space, as at AWS and in a path; some servers keep the plus. SDKs escape
+     * both; s5cmd sends a plus for a space. */
+    int r = s3_uri_decode(a, path, true, &path);
     if (r < 0)
         return r;
     if (path.n && path.p[0] == '/')

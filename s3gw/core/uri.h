@@ -35,7 +35,7 @@ enum s3err s3_uri_address(struct s3_req *q);
 
 /*
  * x-amz-copy-source: "/bucket/key" or "bucket/key", encoded, with an optional "?versionId=id". A
- * '+' stays a plus. Absent *ret_version: none given. 0; -EINVAL when badly formed (bad escape,
+ * '+' is a space. Absent *ret_version: none given. 0; -EINVAL when badly formed (bad escape,
  * impossible name); -ENOMEM.
  */
 int s3_uri_copy_source(struct arena *a, struct str header, struct str *ret_bucket,

@@ -220,6 +220,16 @@ def test_copies(s3, bucket, size):
                  CopySourceIfMatch='"no"') == ("PreconditionFailed", 412)
 
 
+def test_a_plus_of_a_copy_source_is_a_space(cluster, s3, bucket):
+    """As at AWS: s5cmd sends it so, and rclone escapes the pluses of its keys for that reason."""
+    for key in ("a b", "a+b"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    for source, body in (("a+b", b"a b"), ("a%20b", b"a b"), ("a%2Bb", b"a+b")):
+        done = Raw(cluster).request("PUT", f"/{bucket}/copy", headers={"x-amz-copy-source": f"/{bucket}/{source}"})
+        assert done.status == 200, done
+        assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == body
+
+
 def test_a_copy_outlives_overwrites_and_deletes_of_its_source(s3, bucket, cluster):
     body = payload("c", 2, 400_000)
     s3.put_object(Bucket=bucket, Key="a", Body=body)

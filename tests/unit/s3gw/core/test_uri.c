@@ -226,7 +226,7 @@ static const struct {
     struct str bucket, key, version;
 } sources[] = {
     {STR_INIT("/bkt/key"), 0, STR_INIT("bkt"), STR_INIT("key"), {NULL, 0}},
-    {STR_INIT("bkt/a%2Fb%3Fc+d"), 0, STR_INIT("bkt"), STR_INIT("a/b?c+d"), {NULL, 0}},
+    {STR_INIT("bkt/a%2Fb%3Fc+d%2Be"), 0, STR_INIT("bkt"), STR_INIT("a/b?c d+e"), {NULL, 0}},
     {STR_INIT("bkt%2Fkey"), 0, STR_INIT("bkt"), STR_INIT("key"), {NULL, 0}},
     {STR_INIT("bkt/key?versionId=3%2F4"), 0, STR_INIT("bkt"), STR_INIT("key"), STR_INIT("3/4")},
     {STR_INIT("bkt//key"), 0, STR_INIT("bkt"), STR_INIT("/key"), {NULL, 0}},
