@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 import socket
+import ssl
 import urllib.parse
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -161,6 +162,55 @@ def read_response(sock, head_request=False):
 def request_bytes(method, target, headers, body=b""):
     lines = [f"{method} {target} HTTP/1.1"] + [f"{k}: {v}" for k, v in headers.items()]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+class NotifiedSocket:
+    """A TLS connection that sends close_notify behind what it says (@also: and TCP's end), and reads on. What it
+    says goes in records of @record bytes. By hand, since Python's sockets wait for the other side's close_notify there."""
+
+    def __init__(self, cluster, data, also=False, record=16384, version=ssl.TLSVersion.TLSv1_3, timeout=30):
+        context = ssl.create_default_context(cafile=str(cluster.certificate))
+        context.minimum_version = context.maximum_version = version
+        self.tcp = socket.create_connection(("127.0.0.1", cluster.port), timeout=timeout)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        self._until_done(self.tls.do_handshake)
+        for at in range(0, len(data), record):
+            self.tls.write(data[at:at + record])
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass  # sent; the other side's is not waited for
+        self.tcp.sendall(self.outgoing.read())  # in one piece with what was said
+        if also:
+            self.tcp.shutdown(socket.SHUT_WR)
+
+    def _flush(self):
+        if out := self.outgoing.read():
+            self.tcp.sendall(out)
+
+    def _until_done(self, step, *args):
+        while True:
+            try:
+                done = step(*args)
+                self._flush()
+                return done
+            except ssl.SSLWantReadError:
+                self._flush()
+                piece = self.tcp.recv(65536)
+                self.incoming.write(piece) if piece else self.incoming.write_eof()
+
+    def recv(self, n):
+        try:
+            return self._until_done(self.tls.read, n)
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.tcp.close()
 
 
 class Raw:

@@ -2,10 +2,12 @@
 """The HTTP layer: heads that cannot be, clients that leave in the middle, documents and their Content-MD5."""
 import base64
 import hashlib
+import ssl
 
 import pytest
 from cluster import running
-from rawhttp import EMPTY, STREAMING_UNSIGNED_TRAILER, UNSIGNED, Raw, request_bytes
+from rawhttp import (EMPTY, STREAMING_UNSIGNED_TRAILER, UNSIGNED, NotifiedSocket, Raw, read_response,
+                     request_bytes)
 
 
 def head(raw, line="GET / HTTP/1.1", *more):
@@ -90,6 +92,30 @@ def test_who_closes_behind_a_whole_request_is_answered(either, size):
     md5 = {"Content-MD5": base64.b64encode(hashlib.md5(document).digest()).decode()}
     answer = raw.send(raw.build("POST", f"/{bucket}", query=[("delete", "")], body=document, headers=md5), shut=True)
     assert answer and answer.status == 200, answer
+
+
+@pytest.mark.parametrize("also", [False, True], ids=["notified", "closed too"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("size, record", [(0, 16384), (100, 16384), (100, 50), (40_000, 700), (3_000_000, 16384)])
+def test_who_ends_tls_behind_a_whole_request_is_answered(tls_cluster, size, record, version, also):
+    """close_notify is the end of one direction. Rule: RFC 8446, 6.1."""
+    tls_cluster.boto3().create_bucket(Bucket=(bucket := f"notifies-{size}-{record}-{version.name[-1]}-{int(also)}"))
+    raw, body = Raw(tls_cluster), b"y" * size
+    for method, sent in [("PUT", body), ("GET", b"")] * 2:
+        with NotifiedSocket(tls_cluster, raw.build(method, f"/{bucket}/k", body=sent), also, record, version) as sock:
+            answer = read_response(sock)
+        assert answer and answer.status == 200 and answer.complete, answer
+        assert answer.body == (body if method == "GET" else b"")
+
+
+def test_who_ends_tls_in_the_middle_is_let_go(tls_cluster):
+    tls_cluster.boto3().create_bucket(Bucket="leaves")
+    raw = Raw(tls_cluster)
+    whole = raw.build("PUT", "/leaves/k", body=b"x" * 100, payload=UNSIGNED)
+    for part in (whole[:50], whole[:-10], b""):
+        with NotifiedSocket(tls_cluster, part, timeout=20) as sock:
+            assert read_response(sock) is None
+    assert raw.request("HEAD", "/leaves/k").status == 404
 
 
 @pytest.mark.parametrize("arrived", [0, 10, 90])
