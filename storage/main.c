@@ -552,7 +552,7 @@ static int serve(struct app *a)
     if (status == 0) {
         dfs_log(LOG_INFO, "storage.started", KV_Z("ip", a->identity.ip), KV_Z("id", a->identity.id),
                 KV_U64("port", sto_service_port(a->service)),
-                KV_I64("certificate_days", a->tls ? dfs_tls_days_left(a->tls) : -1),
+                KV_IF(a->tls, KV_I64("certificate_days", dfs_tls_days_left(a->tls))),
                 KV_Z("durability", a->conf.durability == STO_DURABILITY_SYNC ? "sync" : "relaxed"));
         r = dfs_loop_run(a->loop);
         status = r < 0 ? say("event loop", r) : EXIT_SUCCESS;

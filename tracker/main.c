@@ -430,7 +430,7 @@ static int run(struct tracker *t)
         printf("ready port=%u\n", t->srv->port);
         fflush(stdout);
         dfs_log(LOG_INFO, "tracker.ready", KV_U64("port", t->srv->port),
-                KV_I64("certificate_days", t->tls ? dfs_tls_days_left(t->tls) : -1),
+                KV_IF(t->tls, KV_I64("certificate_days", dfs_tls_days_left(t->tls))),
                 KV_Z("version", dfs_version()));
         t->snapshot_due_ms = dfs_mono_ms() + t->conf.snapshot_ms;
         dfs_timer_set(t->timer, TICK_MS);

@@ -80,6 +80,8 @@ static void add_value(struct buf *b, struct str s)
 
 static void add_pair(struct buf *b, const struct dfs_kv *kv)
 {
+    if (kv->kind == DFS_KV_NONE)
+        return;
     buf_addf(b, " %s=", kv->key);
     switch (kv->kind) {
     case DFS_KV_STR:
@@ -94,6 +96,7 @@ static void add_pair(struct buf *b, const struct dfs_kv *kv)
     case DFS_KV_ERR:
         buf_adds(b, str_c(dfs_errno_name((int)kv->i)));
         break;
+    case DFS_KV_NONE:
     case DFS_KV_END:
         break;
     }

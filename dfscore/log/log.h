@@ -17,7 +17,7 @@ enum dfs_log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 struct dfs_kv {
     const char *key;
-    enum { DFS_KV_END, DFS_KV_STR, DFS_KV_I64, DFS_KV_U64, DFS_KV_ERR } kind;
+    enum { DFS_KV_END, DFS_KV_NONE, DFS_KV_STR, DFS_KV_I64, DFS_KV_U64, DFS_KV_ERR } kind;
     struct str s;
     int64_t i;
 };
@@ -27,6 +27,9 @@ struct dfs_kv {
 #define KV_I64(k, v) ((struct dfs_kv){(k), DFS_KV_I64, STR_NULL, (int64_t)(v)})
 #define KV_U64(k, v) ((struct dfs_kv){(k), DFS_KV_U64, STR_NULL, (int64_t)(v)})
 #define KV_ERR(r)    ((struct dfs_kv){"err", DFS_KV_ERR, STR_NULL, (r)}) /* negative errno */
+
+/* @kv where @cond holds, else nothing. */
+#define KV_IF(cond, kv) ((cond) ? (kv) : (struct dfs_kv){NULL, DFS_KV_NONE, STR_NULL, 0})
 
 #define dfs_log(level, event, ...)                                                                 \
     ((level) < dfs_log_threshold                                                                   \
