@@ -75,7 +75,8 @@ def test_a_drained_group_takes_no_new_objects_and_is_read(two):
     assert drain_of(two, "group1") == ""
     assert dfs(two, "admin", "drain", "group1").returncode == DONE
     assert drain_of(two, "group1") == "draining"
-    assert "GROUP group1  draining  2 of 2 in service" in dfs(two, "monitor").stdout
+    shown = dfs(two, "monitor").stdout
+    assert "GROUP group1  draining  2 of 2 in service" in shown and "0 B of 0 B" not in shown
 
     def elsewhere():
         s3.put_object(Bucket="drained", Key="probe", Body=b"x")

@@ -388,14 +388,23 @@ unsigned trk_group_writable(const struct trk_group *g)
     return n;
 }
 
-void trk_group_space(const struct trk_group *g, int64_t *total_mb, int64_t *free_mb)
+static const struct trk_node *least_free(const struct trk_group *g,
+                                         bool (*counts)(const struct trk_node *))
 {
     const struct trk_node *least = NULL;
     for (unsigned i = 0; i < g->n; i++) {
         const struct trk_node *n = g->nodes[i];
-        if (trk_node_writable(n) && (!least || n->free_mb < least->free_mb))
+        if (counts(n) && (!least || n->free_mb < least->free_mb))
             least = n;
     }
+    return least;
+}
+
+void trk_group_space(const struct trk_group *g, int64_t *total_mb, int64_t *free_mb)
+{
+    const struct trk_node *least = least_free(g, trk_node_writable);
+    if (!least)
+        least = least_free(g, trk_node_changeable);
     *total_mb = least ? least->total_mb : 0;
     *free_mb = least ? least->free_mb : 0;
 }

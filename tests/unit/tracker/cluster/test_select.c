@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include "dfscore/fileid/fileid.h"
+#include "dfscore/wire/internal.h"
 #include "tracker/cluster/select.h"
 
 #define NOW INT64_C(1700100000)
@@ -93,6 +94,31 @@ static void the_fullest_member_decides_for_its_group(void **state)
     server("a", "10.0.0.1", 900, 900);
     server("a", "10.0.0.2", 40, 40);
     assert_int_equal(trk_select_store(&c, &o, "a", &t), -ENOSPC);
+}
+
+static void a_drained_group_has_the_space_of_its_servers(void **state)
+{
+    (void)state;
+    int64_t total, free;
+    struct trk_node *a = server("a", "10.0.0.1", 900, 900), *b = server("a", "10.0.0.2", 300, 300);
+    const struct {
+        uint8_t group, b;
+        int64_t free; /* of the fullest that takes new files; of all when none does */
+    } rows[] = {{DFS_DRAIN_NONE, DFS_DRAIN_NONE, 600},
+                {DFS_DRAIN_NONE, DFS_DRAIN_ON, 1800},
+                {DFS_DRAIN_ON, DFS_DRAIN_NONE, 600},
+                {DFS_DRAIN_DONE, DFS_DRAIN_DONE, 600}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        trk_set_drain(&c, a->group, NULL, rows[i].group);
+        trk_set_drain(&c, a->group, b, rows[i].b);
+        trk_group_space(a->group, &total, &free);
+        assert_int_equal(total, 2000);
+        assert_int_equal(free, rows[i].free);
+    }
+    trk_node_set_status(&c, a, DFS_ST_OFFLINE);
+    trk_node_set_status(&c, b, DFS_ST_OFFLINE);
+    trk_group_space(a->group, &total, &free);
+    assert_int_equal(total, 0);
 }
 
 static void errors_say_what_is_missing(void **state)
@@ -333,6 +359,7 @@ int main(void)
         T(groups_take_turns_and_full_ones_are_left_out),
         T(most_free_group_and_named_group),
         T(the_fullest_member_decides_for_its_group),
+        T(a_drained_group_has_the_space_of_its_servers),
         T(errors_say_what_is_missing),
         T(a_server_without_disk_report_takes_nothing_and_blocks_nobody),
         T(servers_take_turns_or_the_first_or_the_preferred),
