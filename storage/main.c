@@ -45,6 +45,7 @@ struct app {
     const char *conf_path;
     struct sto_conf conf;
     int lock_fd;
+    struct dfs_bound bound; /* until start_service() */
     struct dfs_addr listen, trackers[DFS_TRACKERS_MAX];
     struct sto_trackers ask;
     struct dfs_allow *allow, *peer_hosts, *native_hosts;
@@ -281,6 +282,7 @@ static void joined(void *arg)
 static int start_service(struct app *a)
 {
     struct sto_service_options o = {
+        .bound = &a->bound,
         .addr = a->listen,
         .allow = a->allow,
         .peers = a->peer_hosts,
@@ -461,6 +463,14 @@ static int start_state(struct app *a)
     return r < 0 ? r : start_copies(a);
 }
 
+static int say_listen(const struct app *a, int r)
+{
+    char where[2 * DFS_ADDR_TEXT + 32];
+    snprintf(where, sizeof(where), "cannot listen on %s port %lld",
+             a->conf.bind_addr[0] ? a->conf.bind_addr : "all addresses", (long long)a->conf.port);
+    return say(where, r);
+}
+
 static int start_parts(struct app *a)
 {
     int r = open_store(a);
@@ -480,12 +490,8 @@ static int start_parts(struct app *a)
     if (r < 0)
         return say(a->socket_path, r);
     r = start_service(a);
-    if (r < 0) {
-        char where[DFS_ADDR_TEXT + 32];
-        snprintf(where, sizeof(where), "cannot listen on %s port %lld", a->conf.bind_addr,
-                 (long long)a->conf.port);
-        return say(where, r);
-    }
+    if (r < 0)
+        return say_listen(a, r);
     r = start_beat(a);
     if (r == 0)
         r = start_sync(a);
@@ -584,6 +590,9 @@ static int run(struct app *a)
     }
     if (r < 0)
         return say(a->conf.base_path, r);
+    r = dfs_bound_make(&a->listen, &a->bound); /* what comes may wait for a tracker */
+    if (r < 0)
+        return say_listen(a, r);
     r = learn_identity(a);
     return r < 0 ? say(a->identity_path, r) : serve(a);
 }
@@ -624,9 +633,10 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     signal(SIGPIPE, SIG_IGN);
-    struct app a = {.conf_path = argv[1], .lock_fd = -1};
+    struct app a = {.conf_path = argv[1], .lock_fd = -1, .bound = {.fd = {-1, -1}}};
     int status = run(&a);
     dfs_loop_free(&a.loop);
+    dfs_bound_close(&a.bound);
     dfs_allow_free(&a.allow);
     dfs_allow_free(&a.peer_hosts);
     dfs_allow_free(&a.native_hosts);

@@ -108,7 +108,7 @@ static int try_bind(const struct addrinfo *at, int *ret)
     return 0;
 }
 
-static int listen_host(struct dfs_listener *l, const char *host, uint16_t number, int *fd)
+static int bind_host(const char *host, uint16_t number, int *fd, uint16_t *real)
 {
     bool any = host[0] == '\0' || strcmp(host, "*") == 0;
     struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *list = NULL;
@@ -131,16 +131,39 @@ static int listen_host(struct dfs_listener *l, const char *host, uint16_t number
     if (r == 0 && getsockname(*fd, (struct sockaddr *)&sa, &n) == 0) {
         struct dfs_addr bound;
         dfs_addr_of((struct sockaddr *)&sa, &bound);
-        l->port = bound.port;
+        *real = bound.port;
     }
     return r;
 }
 
+int dfs_bound_make(const struct dfs_addr *addr, struct dfs_bound *ret)
+{
+    struct dfs_bound b = {.fd = {-1, -1}};
+    int r = bind_host(addr->host, addr->port, &b.fd[0], &b.port);
+    if (r == 0 && addr->alt[0])
+        r = bind_host(addr->alt, b.port, &b.fd[1], &b.port);
+    if (r < 0)
+        dfs_bound_close(&b);
+    *ret = b;
+    return r;
+}
+
+void dfs_bound_close(struct dfs_bound *b)
+{
+    for (size_t i = 0; i < ARRAY_LEN(b->fd); i++)
+        dfs_close_fd(&b->fd[i]);
+}
+
 static int listen_tcp(struct dfs_listener *l)
 {
-    const struct dfs_addr *a = &l->opts.addr;
-    int r = listen_host(l, a->host, a->port, &l->doors[0].fd);
-    return r == 0 && a->alt[0] ? listen_host(l, a->alt, l->port, &l->doors[1].fd) : r;
+    struct dfs_bound own, *b = l->opts.bound ? l->opts.bound : &own;
+    int r = l->opts.bound ? 0 : dfs_bound_make(&l->opts.addr, &own);
+    if (r < 0)
+        return r;
+    l->port = b->port;
+    for (size_t i = 0; i < DOORS; i++)
+        l->doors[i].fd = dfs_take_fd(&b->fd[i]);
+    return 0;
 }
 
 static void tune(const struct dfs_listener *l, int fd)

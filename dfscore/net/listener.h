@@ -12,7 +12,21 @@
 
 struct dfs_listener;
 
+/* Sockets with an address that is ours, and which refuse connections as long as nobody listens. */
+struct dfs_bound {
+    int fd[2];     /* of the address and of its alt; -1: none */
+    uint16_t port; /* the real one */
+};
+
+/*
+ * For who wants to know before anything slow begins that nobody else has @addr (as in dfs_listen_opts; no
+ * path). 0; -errno, and *ret has nothing then.
+ */
+int dfs_bound_make(const struct dfs_addr *addr, struct dfs_bound *ret) MUST_CHECK;
+void dfs_bound_close(struct dfs_bound *b);
+
 struct dfs_listen_opts {
+    struct dfs_bound *bound; /* NULL: bind addr now. Else its sockets are taken */
     struct dfs_addr
         addr; /* host "" or "*": every address; port 0: any free one; or a path. With alt: both */
     int backlog;            /* 0: 4096 */

@@ -73,6 +73,7 @@ static int start(struct sto_service *s)
         .on_close = sto_sync_close,
     };
     struct dfs_listen_opts lo = {
+        .bound = s->o.bound,
         .addr = s->o.addr,
         .max_conns = s->o.max_connections,
         .allow = s->o.allow,

@@ -20,6 +20,7 @@ struct sto_scrub;
 
 struct sto_service_options {
     struct dfs_addr addr;          /* where to listen; port 0: any free one */
+    struct dfs_bound *bound;       /* NULL: bind addr; else its sockets are taken */
     const struct dfs_allow *allow; /* who may connect; outlives the service */
     const struct dfs_allow *peers; /* without a secret: who may use server commands besides the
                                         group's members; NULL: nobody. Outlives the service */

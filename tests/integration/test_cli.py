@@ -93,6 +93,19 @@ def test_an_address_that_cannot_be_had_is_said_before_anything_starts(tmp_path, 
     assert line.startswith(f"s3gw standalone: listen = {address}: ") and why in line
 
 
+def test_a_storage_says_that_its_port_is_taken_without_a_tracker(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen: no tracker answers there
+        port = taken.getsockname()[1]
+        conf = tmp_path / "storage.conf"
+        conf.write_text(f"bind_addr = 127.0.0.1\nport = {port}\nbase_path = {tmp_path}/d\nstore_path0 = {tmp_path}/d\n"
+                        f"tracker_server = 127.0.0.1:{nobody.getsockname()[1]}\n")
+        done = subprocess.run([*wrapper(), str(BUILD / "dfs_storaged"), str(conf)], capture_output=True, text=True, timeout=60,
+                              env=sanitizer_env(dict(os.environ)))
+    assert done.returncode == 1 and f"cannot listen on 127.0.0.1 port {port}: " in done.stderr, done
+    assert "in use" in done.stderr or "EADDRINUSE" in done.stderr, done
+
+
 def test_a_key_that_is_not_the_certificates_is_said_before_anything_starts(tmp_path):
     for name in "ab":
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",

@@ -74,6 +74,31 @@ static void stopping_closes_both(void **state)
     assert_int_equal(call(f, "127.0.0.1", "127.0.0.3"), -ECONNREFUSED);
 }
 
+static void an_address_is_held_before_anybody_listens(void **state)
+{
+    const struct fixture *f = *state;
+    struct dfs_addr both;
+    struct dfs_bound b;
+    assert_int_equal(dfs_bind_parse("127.0.0.4,127.0.0.3", f->port, &both), 0);
+    assert_int_equal(dfs_bound_make(&both, &b), -EADDRINUSE); /* by the fixture's second */
+    assert_int_equal(b.fd[0], -1);
+    assert_int_equal(b.fd[1], -1);
+
+    assert_int_equal(dfs_bind_parse("127.0.0.4,127.0.0.5", 0, &both), 0);
+    assert_int_equal(dfs_bound_make(&both, &b), 0);
+    const struct fixture held = {.port = b.port};
+    assert_int_equal(call(&held, "127.0.0.4", ""), -ECONNREFUSED);
+    const struct dfs_listen_opts o = {.max_conns = 8, .bound = &b};
+    struct dfs_listener *l = NULL;
+    assert_int_equal(dfs_listener_new(&o, &service, &f->loop, 1, &l), 0);
+    assert_int_equal(dfs_listener_port(l), held.port);
+    assert_int_equal(call(&held, "127.0.0.4", ""), 0);
+    assert_int_equal(call(&held, "127.0.0.5", ""), 0);
+    dfs_bound_close(&b); /* nothing is left in it */
+    assert_int_equal(call(&held, "127.0.0.5", ""), 0);
+    dfs_listener_free(&l);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -82,6 +107,7 @@ int main(void)
         T(a_listener_answers_on_both),
         T(a_call_goes_round_by_the_other_address),
         T(stopping_closes_both),
+        T(an_address_is_held_before_anybody_listens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
