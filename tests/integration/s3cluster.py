@@ -79,7 +79,7 @@ class S3Cluster:
             reserved_storage_space = 1MB
             {trust_line}
             {tracker_settings}
-            check_active_interval = 3s
+            check_active_interval = 30s
             election_timeout = 400ms
             """ + (lines if trackers > 1 else "")) for port in ports]
         self.storages = {}

@@ -41,7 +41,7 @@ port = {port}
 reserved_storage_space = 1MB
 use_storage_id = true
 id_type_in_filename = id
-check_active_interval = 3s
+check_active_interval = 30s
 election_timeout = 400ms
 cluster_secret_file = {self.secret}
 {lines}""") for port in ports[:2]]

@@ -7,7 +7,7 @@ import threading
 import urllib.parse
 
 import pytest
-from cluster import running, wait_until
+from cluster import free_port, running, wait_until
 from test_logging import raw
 from test_objects import error
 
@@ -37,13 +37,12 @@ class Hook:
 
             def log_message(self, *args):
                 pass
-        self.handler, self.port = Handler, 0
+        self.handler, self.port = Handler, free_port(["127.0.0.1"])  # it comes back on it
         self.start()
 
     def start(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), self.handler)
         self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self):

@@ -48,7 +48,7 @@ reserved_storage_space = 1MB
 use_storage_id = true
 id_type_in_filename = id
 cluster_secret_file = {secret}
-check_active_interval = 3s
+check_active_interval = 30s
 tracker_server = {both(TRACKER)}:22122
 """)
     # The second line names the outer address first: it is put in order.
