@@ -138,8 +138,8 @@ def test_a_foreign_authority_is_refused_and_said_in_one_line(open_cluster):
     done = dfs(c, client_conf(c, "foreign", foreign.conf_lines("stranger")), "list-groups")
     assert done.returncode == 1
     assert re.search(r"dfs: 127\.0\.0\.1:\d+: TLS: their certificate: not signed by our cluster_tls_ca \(/CN=", done.stderr)
-    assert re.search(r"warn tracker\.tls_failed peer=127\.0\.0\.1 .*they refuse our certificate: .*unknown ca",
-                     c.trackers[0].log())
+    wait_until("the tracker to say it, too", lambda: re.search(
+        r"warn tracker\.tls_failed peer=127\.0\.0\.1 .*they refuse our certificate: .*unknown ca", c.trackers[0].log()))
     # One that takes us, whom we do not: our authority beside its own certificate.
     cert, key = foreign.member("stranger")
     mixed = f"cluster_tls_cert = {cert}\ncluster_tls_key = {key}\ncluster_tls_ca = {c.authority.certificate}\n"
