@@ -24,6 +24,7 @@ enum {
     BLOCK_BYTES = 256 * 1024,
     ACCEPT_TURN = 64,
     DOORS = 2,
+    ANY_PORT_TRIES = 100,
     RETRY_MS = 100, /* after running out of descriptors or memory */
 };
 
@@ -136,15 +137,23 @@ static int bind_host(const char *host, uint16_t number, int *fd, uint16_t *real)
     return r;
 }
 
+static int bind_both(const struct dfs_addr *addr, struct dfs_bound *ret)
+{
+    *ret = (struct dfs_bound){.fd = {-1, -1}};
+    int r = bind_host(addr->host, addr->port, &ret->fd[0], &ret->port);
+    if (r == 0 && addr->alt[0])
+        r = bind_host(addr->alt, ret->port, &ret->fd[1], &ret->port);
+    if (r < 0)
+        dfs_bound_close(ret);
+    return r;
+}
+
 int dfs_bound_make(const struct dfs_addr *addr, struct dfs_bound *ret)
 {
-    struct dfs_bound b = {.fd = {-1, -1}};
-    int r = bind_host(addr->host, addr->port, &b.fd[0], &b.port);
-    if (r == 0 && addr->alt[0])
-        r = bind_host(addr->alt, b.port, &b.fd[1], &b.port);
-    if (r < 0)
-        dfs_bound_close(&b);
-    *ret = b;
+    int r = bind_both(addr, ret);
+    /* The port that the first was given may be somebody's at the second. */
+    for (int i = 1; i < ANY_PORT_TRIES && r == -EADDRINUSE && addr->port == 0; i++)
+        r = bind_both(addr, ret);
     return r;
 }
 

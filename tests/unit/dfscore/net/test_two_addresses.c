@@ -2,7 +2,10 @@
 /* One listener on two addresses, and calls to a server that has two. */
 #include "tests/lib/test.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "dfscore/net/listener.h"
 #include "dfscore/net/peer.h"
@@ -38,7 +41,7 @@ static int teardown(void **state)
 
 static int call(const struct fixture *f, const char *host, const char *alt)
 {
-    const struct dfs_peer_opts o = {.connect_ms = 2000, .timeout_ms = 2000};
+    const struct dfs_peer_opts o = {.connect_ms = 60000, .timeout_ms = 60000};
     struct dfs_addr addr = {.port = f->port};
     struct dfs_peer *p = NULL;
     snprintf(addr.host, sizeof(addr.host), "%s", host);
@@ -99,6 +102,28 @@ static void an_address_is_held_before_anybody_listens(void **state)
     dfs_listener_free(&l);
 }
 
+static void a_port_is_free_on_both(void **state)
+{
+    enum { HELD = 700, BINDS = 200 };
+    int held[HELD];
+    struct sockaddr_in second = {.sin_family = AF_INET};
+    inet_pton(AF_INET, "127.0.0.5", &second.sin_addr);
+    (void)state;
+    for (size_t i = 0; i < HELD; i++) {
+        held[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(held[i], (struct sockaddr *)&second, sizeof(second)), 0);
+    }
+    for (size_t i = 0; i < BINDS; i++) { /* one in twenty is given one of those first */
+        struct dfs_addr both;
+        struct dfs_bound b;
+        assert_int_equal(dfs_bind_parse("127.0.0.4,127.0.0.5", 0, &both), 0);
+        assert_int_equal(dfs_bound_make(&both, &b), 0);
+        dfs_bound_close(&b);
+    }
+    for (size_t i = 0; i < HELD; i++)
+        close(held[i]);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -108,6 +133,7 @@ int main(void)
         T(a_call_goes_round_by_the_other_address),
         T(stopping_closes_both),
         T(an_address_is_held_before_anybody_listens),
+        cmocka_unit_test(a_port_is_free_on_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
