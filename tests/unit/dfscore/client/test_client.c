@@ -84,11 +84,12 @@ static int setup(void **state)
     }
     /* Two trackers; the third node is for whoever needs another server. */
     const struct dfs_addr trackers[] = {nodes[0].addr, nodes[1].addr};
-    const struct dfs_client_opts opts = {.trackers = trackers,
-                                         .n_trackers = 2,
-                                         .pool = {.peer = {.connect_ms = 5000, .timeout_ms = 5000},
-                                                  .max_idle = 4,
-                                                  .hold_down_ms = 60000}};
+    const struct dfs_client_opts opts = {
+        .trackers = trackers,
+        .n_trackers = 2,
+        .pool = {.peer = {.connect_ms = 60000, .timeout_ms = 60000},
+                 .max_idle = 4,
+                 .hold_down_ms = 60000}};
     assert_int_equal(dfs_client_new(&opts, &client), 0);
     return 0;
 }

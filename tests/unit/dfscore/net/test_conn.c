@@ -268,7 +268,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static const struct dfs_peer_opts peer_opts = {.connect_ms = 5000, .timeout_ms = 5000};
+static const struct dfs_peer_opts peer_opts = {.connect_ms = 60000, .timeout_ms = 60000};
 
 static struct dfs_peer *peer(void)
 {

@@ -207,7 +207,7 @@ static void a_failed_write_is_told_and_heals(void **state)
     assert_int_equal(s3_index_health(x), -EIO);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     int r = -EIO;
-    for (int i = 0; r < 0 && i < 200; i++) {
+    for (int i = 0; r < 0 && i < 1200; i++) {
         r = put1(x, "c", "3");
         if (r < 0)
             usleep(50 * 1000); /* the committer tries again once a second */

@@ -34,7 +34,7 @@ static struct s3_rebalance_counts await(struct s3_rebalance *w,
                                         bool (*said)(const struct s3_rebalance_counts *n))
 {
     struct s3_rebalance_counts n;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 60000; i++) {
         s3_rebalance_counts(w, &n);
         if (said(&n))
             return n;

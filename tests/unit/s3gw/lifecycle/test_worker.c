@@ -89,7 +89,7 @@ static struct s3_life_counts await(struct s3_life_worker *w, int64_t since_ms, u
         s3_life_worker_counts(w, &c);
         if (failures ? c.failures >= failures : c.last_ended_ms && c.last_begun_ms >= since_ms)
             return c;
-        assert_true(i < 20000); /* a poll of 1 ms: the counts have no event */
+        assert_true(i < 60000); /* a poll of 1 ms: the counts have no event */
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
 }

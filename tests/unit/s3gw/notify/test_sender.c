@@ -132,7 +132,7 @@ static void events_arrive_in_order_after_failures_and_go(void **state)
                                         .targets = targets,
                                         .ntargets = 2,
                                         .backlog = 12,
-                                        .timeout_ms = 5000,
+                                        .timeout_ms = 60000,
                                         .retry_ms = 1};
     assert_int_equal(s3_sender_start(&o, &s), 0);
     await_taken(5);
@@ -172,7 +172,7 @@ static void the_backlog_has_a_ceiling(void **state)
                                   .targets = targets,
                                   .ntargets = 1,
                                   .backlog = 6,
-                                  .timeout_ms = 5000,
+                                  .timeout_ms = 60000,
                                   .retry_ms = 100000};
     assert_int_equal(s3_sender_start(&o, &s), 0);
     struct s3_sender_counts c;

@@ -115,7 +115,7 @@ static void begin(struct fixture *f, struct write *w)
 /* Within the time of the watching thread. */
 static int outcome(struct write *w)
 {
-    uint64_t until = dfs_mono_ms() + 20000;
+    uint64_t until = dfs_mono_ms() + 60000;
     const struct timespec nap = {0, 1000000};
     while (atomic_load(&w->result) == 1 && dfs_mono_ms() < until)
         nanosleep(&nap, NULL);
@@ -216,13 +216,13 @@ static void a_member_that_gets_on_is_waited_for(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 2, 400, false);
+    start(&f, 2, 2000, false);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
     pulled(&f, B, 1);
     begin(&f, &w);
     uint64_t began = dfs_mono_ms();
     const struct timespec nap = {0, 20 * 1000000};
-    while (dfs_mono_ms() - began < 1500) { /* a piece of a large file every 20 ms */
+    while (dfs_mono_ms() - began < 4000) { /* a piece of a large file every 20 ms */
         sto_followers_progress(f.followers, B);
         nanosleep(&nap, NULL);
         assert_int_equal(atomic_load(&w.result), 1);
