@@ -15,6 +15,7 @@
 
 enum {
     SMALL_FIRST = 16 * 1024, /* memory of a small object grows as its bytes arrive */
+    LONE_ROW = 32,           /* so many without another beside them say that there is one writer */
 };
 
 static struct s3_ingest *of(struct s3_req *q)
@@ -136,10 +137,22 @@ static void committed(void *arg, int r)
     }
 }
 
+static bool has_company(const struct s3_ingest *in)
+{
+    return atomic_load(&in->q->gw->small.used) > in->small_cap;
+}
+
+/*
+ * On the thread that heard the storage. A lone writer is spared the hand-over to the index's thread; with others that
+ * thread commits while this one sends what they brought.
+ */
 static void commit(struct s3_ingest *in)
 {
     in->update = (struct s3_update){.fn = commit_fn, .done = committed, .arg = in};
-    s3_index_submit(in->q->gw->index, &in->update);
+    if (in->lone && !has_company(in))
+        s3_index_submit_alone(in->q->gw->index, &in->update);
+    else
+        s3_index_submit(in->q->gw->index, &in->update);
 }
 
 /* Bytes of the file that holds @n bytes of content. */
@@ -241,10 +254,19 @@ static void small_stored(struct s3_dfs_put *p, int r)
     stored(p->arg, r, str_c(p->file_id));
 }
 
+static bool is_lone(const struct s3_ingest *in)
+{
+    _Atomic unsigned *row = &in->q->gw->lone_uploads;
+    if (has_company(in))
+        atomic_store(row, 0);
+    return atomic_load(row) >= LONE_ROW || atomic_fetch_add(row, 1) + 1 >= LONE_ROW;
+}
+
 static enum s3err small_finish(struct s3_req *q)
 {
     struct s3_ingest *in = of(q);
     in->size = in->small_n;
+    in->lone = is_lone(in);
     if (wants_md5(q))
         s3_md5(in->small ? in->small : "", in->small_n, in->md5);
     enum s3err e = s3_body_check_md5(q, q->plan, in->md5);

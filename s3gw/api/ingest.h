@@ -45,6 +45,7 @@ struct s3_ingest {
     /* ingest.c's own. */
     char *small;                 /* heap; what has arrived of a small one */
     size_t small_n, small_cap;   /* small_cap is taken from gw->small */
+    bool lone;                   /* no other small one came beside it, nor beside many before it */
     struct s3_upload_file *file; /* of a large one */
     struct s3_dfs_put put;
     struct s3_update update;

@@ -55,6 +55,7 @@ struct s3_gw {
     uint8_t note_key[32];     /* core/secretbox.h: secrets in notes */
     struct s3_budget
         small; /* bytes of small objects in memory while they arrive; limit set by main */
+    _Atomic unsigned lone_uploads; /* small ones in a row that had no other beside them */
 };
 
 #endif

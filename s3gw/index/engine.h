@@ -93,6 +93,7 @@ struct s3_index { /* first member of every engine's state */
     pthread_cond_t wake;
     struct s3_update *first, **last; /* queue, under lock */
     bool idle;                       /* the committer waits on wake; under lock */
+    bool lead;                       /* another thread is in the committer's place; under lock */
     bool stop;                       /* under lock */
 };
 

@@ -3,7 +3,7 @@
  * The committer: one thread per index takes whatever updates wait, runs them one after the other on
  * one transaction of the engine, commits once, then tells all of them. So the sync of a batch is
  * shared by everybody who came while the sync before it ran: load makes batches, nothing waits for
- * one.
+ * one. Where nothing waits at all, a thread that may block takes its place for one update.
  */
 #include "s3gw/index/index.h"
 
@@ -179,6 +179,8 @@ void s3_tx_frees(struct s3_tx *tx)
 
 /* --- the committer --- */
 
+static _Thread_local bool commits; /* this thread, now */
+
 static int run_update(struct s3_index *x, struct s3_update *u, bool *cached_rows)
 {
     struct s3_tx tx;
@@ -242,6 +244,7 @@ static int commit_batch(struct s3_index *x)
  */
 static struct s3_update *run_batch(struct s3_index *x, struct s3_update *list)
 {
+    commits = true;
     struct s3_update *u = list;
     size_t n = 0;
     bool cached_rows = false;
@@ -265,6 +268,7 @@ static struct s3_update *run_batch(struct s3_index *x, struct s3_update *list)
             done->result = r;
         done->done(done->arg, done->result);
     }
+    commits = false;
     return list;
 }
 
@@ -286,9 +290,9 @@ static void *committer(void *arg)
     struct s3_update *list = NULL;
     for (;;) {
         pthread_mutex_lock(&x->lock);
-        while (!list && !x->first && !x->stop) {
+        while (x->lead || (!list && !x->first && !x->stop)) {
             wait_for_work(x);
-            if (!x->first && !x->stop) {
+            if (!x->lead && !x->first && !x->stop) {
                 pthread_mutex_unlock(&x->lock);
                 if (x->ops->health(x) < 0)
                     x->ops->heal(x);
@@ -311,20 +315,66 @@ static void *committer(void *arg)
     }
 }
 
-void s3_index_submit(struct s3_index *x, struct s3_update *u)
+static void prepare(struct s3_index *x, struct s3_update *u)
 {
     CHECK_OBJ(x, S3_INDEX_MAGIC);
     ASSERT(u->fn && u->done);
     u->next = NULL;
     u->result = 0;
-    pthread_mutex_lock(&x->lock);
+}
+
+/* Lock held. Whether the committer has to be woken. */
+static bool enqueue(struct s3_index *x, struct s3_update *u)
+{
     ASSERT(!x->stop);
     *x->last = u;
     x->last = &u->next;
     bool idle = x->idle;
     x->idle = false; /* one signal is enough */
+    return idle;
+}
+
+void s3_index_submit(struct s3_index *x, struct s3_update *u)
+{
+    prepare(x, u);
+    pthread_mutex_lock(&x->lock);
+    bool wake = enqueue(x, u);
     pthread_mutex_unlock(&x->lock);
-    if (idle)
+    if (wake)
+        pthread_cond_signal(&x->wake);
+}
+
+/* In the place of the committer, which waits meanwhile. */
+static void lead(struct s3_index *x, struct s3_update *u)
+{
+    struct s3_update *left = run_batch(x, u);
+    ASSERT(!left);
+    bool unwell = x->ops->health(x) < 0;
+    pthread_mutex_lock(&x->lock);
+    x->lead = false;
+    bool wake = x->first || x->stop || unwell; /* it heals */
+    x->idle = !wake;
+    pthread_mutex_unlock(&x->lock);
+    if (wake)
+        pthread_cond_signal(&x->wake);
+}
+
+void s3_index_submit_alone(struct s3_index *x, struct s3_update *u)
+{
+    prepare(x, u);
+    bool well = x->ops->health(x) == 0, wake = false;
+    pthread_mutex_lock(&x->lock);
+    bool leads = well && x->idle && !x->lead && !x->first;
+    if (leads) {
+        x->lead = true;
+        x->idle = false;
+    } else {
+        wake = enqueue(x, u);
+    }
+    pthread_mutex_unlock(&x->lock);
+    if (leads)
+        lead(x, u);
+    else if (wake)
         pthread_cond_signal(&x->wake);
 }
 
@@ -351,7 +401,7 @@ static void tell_waiting(void *arg, int result)
 
 int s3_index_update(struct s3_index *x, int (*fn)(struct s3_tx *tx, void *arg), void *arg)
 {
-    ASSERT(!pthread_equal(pthread_self(), x->thread)); /* would wait for itself */
+    ASSERT(!commits); /* would wait for itself */
     struct waiting w = {.fn = fn, .arg = arg};
     w.update = (struct s3_update){.fn = run_for_waiting, .done = tell_waiting, .arg = &w};
     sem_init(&w.told, 0, 0);

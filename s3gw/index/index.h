@@ -61,12 +61,15 @@ void s3_iter_free(struct s3_iter **it);
 struct s3_update {
     int (*fn)(struct s3_tx *tx, void *arg);
     void (*done)(void *arg,
-                 int result); /* on the index's thread: quick, must not block or submit_wait */
+                 int result); /* on the thread that commits: quick, must not block or update */
     void *arg;
     int result;
     struct s3_update *next; /* owner: the index while queued */
 };
 void s3_index_submit(struct s3_index *x, struct s3_update *u);
+/* The same from a thread that may block on the disk: where the index's thread is idle it commits here and now, which
+ * saves a lone writer the hand-over there. Not from done() or fn(). */
+void s3_index_submit_alone(struct s3_index *x, struct s3_update *u);
 /* The same, waiting for the result. Not from done() or fn(). */
 int s3_index_update(struct s3_index *x, int (*fn)(struct s3_tx *tx, void *arg),
                     void *arg) MUST_CHECK;

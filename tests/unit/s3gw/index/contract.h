@@ -7,6 +7,7 @@
 #define TEST_INDEX_CONTRACT_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -269,6 +270,14 @@ static void *count_many(void *arg)
     return NULL;
 }
 
+static void assert_counted(struct s3_index *x, uint64_t n)
+{
+    AUTO(buf_free) struct buf v = BUF(64);
+    assert_int_equal(s3_index_get(x, STR("counter"), S3_READ_ANY, &v), 0);
+    struct rd rd = rd_of(buf_str(&v));
+    assert_int_equal(rd_u64(&rd), n);
+}
+
 static void updates_of_many_threads_are_serial(void **state)
 {
     (void)state;
@@ -278,10 +287,7 @@ static void updates_of_many_threads_are_serial(void **state)
         assert_int_equal(pthread_create(&t[i], NULL, count_many, x), 0);
     for (int i = 0; i < CROWD; i++)
         pthread_join(t[i], NULL);
-    AUTO(buf_free) struct buf v = BUF(64);
-    assert_int_equal(s3_index_get(x, STR("counter"), S3_READ_ANY, &v), 0);
-    struct rd rd = rd_of(buf_str(&v));
-    assert_int_equal(rd_u64(&rd), CROWD * (ROUNDS - (ROUNDS + 2) / 3));
+    assert_counted(x, CROWD * (ROUNDS - (ROUNDS + 2) / 3));
 }
 
 /* Rows that are read again and again are kept in memory (hot.h): never the old one after the new. */
@@ -380,6 +386,98 @@ static void each_of_a_batch_is_told_its_own_result_when_visible(void **state)
         assert_int_equal(t[i].result, i % 5 == 0 ? -EEXIST : 0);
         assert_int_equal(t[i].visible, i % 5 != 0);
     }
+}
+
+/* --- a writer that may commit itself --- */
+
+struct lone {
+    struct s3_update update;
+    sem_t begun, go, told;
+    bool holds; /* fn() waits for go */
+    pthread_t on;
+    int result;
+};
+
+static int lone_fn(struct s3_tx *tx, void *arg)
+{
+    struct lone *l = arg;
+    int fail = 0;
+    if (l->holds) {
+        sem_post(&l->begun);
+        assert_int_equal(sem_wait(&l->go), 0);
+    }
+    return count_fn(tx, &fail);
+}
+
+static void lone_done(void *arg, int result)
+{
+    struct lone *l = arg;
+    l->on = pthread_self();
+    l->result = result;
+    sem_post(&l->told);
+}
+
+static void lone_init(struct lone *l, bool holds)
+{
+    *l = (struct lone){.update = {.fn = lone_fn, .done = lone_done, .arg = l}, .holds = holds};
+    sem_init(&l->begun, 0, 0);
+    sem_init(&l->go, 0, 0);
+    sem_init(&l->told, 0, 0);
+}
+
+static void *count_alone(void *arg)
+{
+    struct s3_index *x = arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct lone l;
+        lone_init(&l, false);
+        s3_index_submit_alone(x, &l.update);
+        sem_wait(&l.told);
+        assert_int_equal(l.result, 0);
+    }
+    return NULL;
+}
+
+static void lone_writers_that_are_not_alone_are_serial_too(void **state)
+{
+    (void)state;
+    AUTO(s3_index_close) struct s3_index *x = open_engine();
+    pthread_t t[CROWD];
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, count_alone, x), 0);
+    for (int i = 0; i < ROUNDS; i++)
+        assert_int_equal(put1(x, "beside", "1"), 0);
+    for (int i = 0; i < CROWD; i++)
+        pthread_join(t[i], NULL);
+    assert_counted(x, CROWD * ROUNDS);
+}
+
+static void a_lone_writer_commits_where_the_committer_is_idle(void **state)
+{
+    (void)state;
+    AUTO(s3_index_close) struct s3_index *x = open_engine();
+    struct lone busy, l;
+    lone_init(&busy, true);
+    s3_index_submit(x, &busy.update);
+    sem_wait(&busy.begun);
+    lone_init(&l, false);
+    s3_index_submit_alone(x, &l.update); /* returns: it is queued */
+    assert_int_equal(sem_trywait(&l.told), -1);
+    sem_post(&busy.go);
+    sem_wait(&busy.told);
+    sem_wait(&l.told);
+    assert_false(pthread_equal(l.on, pthread_self()));
+    assert_int_equal(l.result, 0);
+    unsigned told = 2;
+    do { /* until the committer has gone to sleep */
+        lone_init(&l, false);
+        s3_index_submit_alone(x, &l.update);
+        sem_wait(&l.told);
+        assert_int_equal(l.result, 0);
+        told++;
+    } while (!pthread_equal(l.on, pthread_self()));
+    assert_int_equal(put1(x, "after", "1"), 0); /* the committer goes on */
+    assert_counted(x, told);
 }
 
 /* --- against a model --- */
@@ -483,6 +581,8 @@ static void random_updates_agree_with_a_model(void **state)
         cmocka_unit_test(updates_of_many_threads_are_serial),                                      \
         cmocka_unit_test(a_row_read_often_never_goes_back),                                        \
         cmocka_unit_test(each_of_a_batch_is_told_its_own_result_when_visible),                     \
+        cmocka_unit_test(a_lone_writer_commits_where_the_committer_is_idle),                       \
+        cmocka_unit_test(lone_writers_that_are_not_alone_are_serial_too),                          \
         cmocka_unit_test(random_updates_agree_with_a_model)
 
 #endif
