@@ -5,6 +5,7 @@ Everything a test does to servers goes through here: start, stop, kill one progr
 back, read logs and status. Waits are for events (a line, an answer), never for time alone.
 """
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -57,7 +58,8 @@ def wait_until(what, condition, seconds=PATIENCE_S):
         time.sleep(0.01)
 
 
-CLAIMS = []  # this process's ports
+CLAIMS = open(pathlib.Path(tempfile.gettempdir()) / f"s3gw-tests-ports-{os.getuid()}", "ab")  # byte N locked: port N is taken
+MINE = set()
 
 
 def free_port(hosts):
@@ -65,18 +67,17 @@ def free_port(hosts):
     beside leave it alone while its server is down, and it lies below those that the kernel gives to connections."""
     for _ in range(1000):
         port = random.randrange(10240, 32768)
-        claim = socket.socket(socket.AF_UNIX)
         try:
-            claim.bind(f"\0s3gw-tests-port-{port}")  # an abstract name: ours until we end, however we do
+            fcntl.lockf(CLAIMS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)  # until this process ends, however it does
             for host in hosts:
                 with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     s.bind((host, port))
         except OSError:
-            claim.close()
             continue
-        CLAIMS.append(claim)
-        return port
+        if port not in MINE:
+            MINE.add(port)
+            return port
     raise AssertionError("no free port")
 
 
