@@ -224,18 +224,55 @@ static bool is_heeded(const struct s3_op *op, struct str name)
     return true;
 }
 
+/*
+ * What CreateMultipartUpload decides for the whole object; a part, or the list of parts, cannot say otherwise.
+ * Rule: S3 User Guide, "Uploading and copying objects using multipart upload"; AWS's answer to
+ * x-amz-server-side-encryption of a part.
+ */
+static bool is_for_create(const struct s3_op *op, struct str name)
+{
+    static const struct str begins[] = {
+        STR_INIT("x-amz-acl"),
+        STR_INIT("x-amz-grant-"),
+        STR_INIT("x-amz-meta-"),
+        STR_INIT("x-amz-object-lock-"),
+        STR_INIT("x-amz-server-side-encryption"),
+        STR_INIT("x-amz-storage-class"),
+        STR_INIT("x-amz-tagging"),
+        STR_INIT("x-amz-website-redirect-location"),
+    };
+    if (op->method == S3_DELETE || !str_eq(subresource_name(op), STR("uploadId")) ||
+        str_istarts(name, STR("x-amz-server-side-encryption-customer-")))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+        if (str_istarts(name, begins[i]))
+            return true;
+    return false;
+}
+
+static enum s3err check_option(struct s3_req *q, const struct s3_op *op, const struct s3_pair *h)
+{
+    if (!is_heeded(op, h->name))
+        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", h->name);
+    if (!is_for_create(op, h->name))
+        return S3ERR_OK;
+    s3_errm(q, S3ERR_INVALID_ARGUMENT, STR_F " header is not supported for this operation.",
+            STR_A(h->name));
+    return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", h->name, "ArgumentValue", h->value);
+}
+
 static enum s3err check_heeded(struct s3_req *q, const struct s3_op *op)
 {
     bool reads = op->method != S3_PUT && op->method != S3_POST && op->method != S3_DELETE;
+    enum s3err e = S3ERR_OK;
     if (op->level != S3_OBJECT || reads)
         return S3ERR_OK;
-    for (size_t i = 0; i < q->nheaders; i++)
-        if (!is_heeded(op, q->headers[i].name))
-            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", q->headers[i].name);
-    for (size_t i = 0; i < q->nparams && presigned(q); i++)
-        if (str_istarts(q->params[i].name, STR("x-amz-")) && !is_heeded(op, q->params[i].name))
-            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", q->params[i].name);
-    return S3ERR_OK;
+    for (size_t i = 0; i < q->nheaders && e == S3ERR_OK; i++)
+        e = check_option(q, op, &q->headers[i]);
+    for (size_t i = 0; i < q->nparams && presigned(q) && e == S3ERR_OK; i++)
+        if (str_istarts(q->params[i].name, STR("x-amz-")))
+            e = check_option(q, op, &q->params[i]);
+    return e;
 }
 
 enum s3err s3_route(struct s3_req *q)

@@ -268,6 +268,45 @@ static void what_an_operation_does_not_heed_is_refused(void **state)
         check(&rows[i], i);
 }
 
+static void a_part_cannot_say_what_its_upload_has_decided(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"x-amz-acl",
+                                        "X-Amz-Grant-Read",
+                                        "x-amz-meta-a",
+                                        "x-amz-object-lock-mode",
+                                        "x-amz-server-side-encryption",
+                                        "x-amz-server-side-encryption-aws-kms-key-id",
+                                        "x-amz-storage-class",
+                                        "x-amz-tagging",
+                                        "x-amz-website-redirect-location"};
+    static const struct row takers[] = {
+        {"POST", "b", "k", "uploads", NULL, S3ERR_OK, "CreateMultipartUpload"},
+        {"PUT", "b", "k", NULL, NULL, S3ERR_OK, "PutObject"},
+        {"PUT", "b", "k", "uploadId=u&partNumber=1", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"POST", "b", "k", "uploadId=u", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"GET", "b", "k", "uploadId=u", NULL, S3ERR_OK, "ListParts"},
+        {"DELETE", "b", "k", "uploadId=u", NULL, S3ERR_OK, "AbortMultipartUpload"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(takers) * ARRAY_LEN(names); i++) {
+        struct row r = takers[i / ARRAY_LEN(names)];
+        r.header = names[i % ARRAY_LEN(names)];
+        check(&r, i);
+    }
+    static const struct row rows[] = {
+        {"PUT", "b", "k", "uploadId=u&partNumber=1",
+         "x-amz-server-side-encryption-customer-algorithm", S3ERR_OK, "UploadPart"},
+        {"PUT", "b", "k", "uploadId=u&partNumber=1", "Content-Type", S3ERR_OK, "UploadPart"},
+        {"PUT", "b", "k", "uploadId=u&partNumber=1&X-Amz-Signature=0&x-amz-storage-class=GLACIER",
+         NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"PUT", "b", "k",
+         "uploadId=u&partNumber=1&X-Amz-Signature=0&x-amz-copy-source=/b/k&x-amz-acl=private", NULL,
+         S3ERR_INVALID_ARGUMENT, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        check(&rows[i], i);
+}
+
 static void every_row_that_needs_a_key_or_bucket_says_what_it_needs(void **state)
 {
     (void)state;
@@ -292,6 +331,7 @@ int main(void)
         cmocka_unit_test(websites_know_two_methods),
         cmocka_unit_test(a_wrong_method_names_the_right_ones),
         cmocka_unit_test(what_an_operation_does_not_heed_is_refused),
+        cmocka_unit_test(a_part_cannot_say_what_its_upload_has_decided),
         cmocka_unit_test(every_row_that_needs_a_key_or_bucket_says_what_it_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
