@@ -11,6 +11,7 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/acl.h"
+#include "s3gw/policy/eval.h"
 #include "s3gw/policy/policy.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
@@ -25,6 +26,39 @@ enum s3err s3_h_get_bucket_policy(struct s3_req *q)
     buf_adds(&q->resp.body, json);
     s3_resp_header(q, "Content-Type", STR("application/json"));
     return S3ERR_OK;
+}
+
+/*
+ * A policy that would keep its author from changing it again is taken only when the author says so. Owner
+ * and root are never kept from it (policy/eval.h).
+ * Rule: S3 API Reference, PutBucketPolicy, x-amz-confirm-remove-self-bucket-access.
+ */
+static enum s3err check_lockout(struct s3_req *q, struct str record)
+{
+    static const char header[] = "x-amz-confirm-remove-self-bucket-access";
+    struct str confirmed = s3_req_option(q, str_c(header));
+    if (str_ieq(confirmed, STR("true")))
+        return S3ERR_OK;
+    if (confirmed.n > 0 && !str_ieq(confirmed, STR("false")))
+        return s3_err_arg(q, "The value is neither true nor false.", header, confirmed);
+    struct s3_bucket after = *q->bkt;
+    after.ndocs = 0;
+    after.docs = arena_alloc(&q->arena, (q->bkt->ndocs + 1) * sizeof(*after.docs));
+    if (!after.docs)
+        return S3ERR_SLOW_DOWN;
+    for (size_t i = 0; i < q->bkt->ndocs; i++)
+        if (!str_eq(q->bkt->docs[i].name, STR("policy")))
+            after.docs[after.ndocs++] = q->bkt->docs[i];
+    after.docs[after.ndocs++] = (struct s3_pair_doc){STR("policy"), record};
+    const char *why = q->why; /* of this request, not of the next one */
+    enum s3err e = s3_policy_allows(q, &after, STR_NULL, "s3:PutBucketPolicy");
+    q->why = why;
+    return e == S3ERR_ACCESS_DENIED
+               ? s3_errm(q, e,
+                         "This policy would keep you from changing it in the future: %s: true "
+                         "confirms that.",
+                         header)
+               : e;
 }
 
 enum s3err s3_h_put_bucket_policy(struct s3_req *q)
@@ -43,6 +77,9 @@ enum s3err s3_h_put_bucket_policy(struct s3_req *q)
         return s3err_from_errno(r, S3_THING_OTHER);
     if (s3_pab_of(q->bkt) & S3_PAB_BLOCK_POLICY && s3_policy_is_public(buf_str(&record)))
         return S3ERR_ACCESS_DENIED;
+    enum s3err e = check_lockout(q, buf_str(&record));
+    if (e != S3ERR_OK)
+        return e;
     q->resp.status = 204;
     return s3_keep_bucket_doc(q, STR("policy"), buf_str(&record));
 }

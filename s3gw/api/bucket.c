@@ -276,6 +276,9 @@ enum s3err s3_h_get_bucket_versioning(struct s3_req *q)
     struct buf *b = s3_answer_open(q, "VersioningConfiguration");
     if (q->bkt->versioning.p)
         s3_xml_text(b, "Status", q->bkt->versioning);
+    struct str mfa = s3_bucket_doc(q->bkt, STR("mfa-delete")); /* as it was given: "Disabled" */
+    if (mfa.n > 0)
+        s3_xml_text(b, "MfaDelete", mfa);
     return s3_answer_close(q, "VersioningConfiguration");
 }
 
@@ -297,6 +300,10 @@ enum s3err s3_h_put_bucket_versioning(struct s3_req *q)
         return s3_errm(q, S3ERR_INVALID_BUCKET_STATE,
                        "An Object Lock configuration is present on this bucket, so the "
                        "versioning state cannot be changed.");
+    if (mfa.n > 0 && !str_eq(s3_bucket_doc(q->bkt, STR("mfa-delete")), mfa))
+        e = s3_keep_bucket_doc(q, STR("mfa-delete"), mfa);
+    if (e != S3ERR_OK)
+        return e;
     int r = s3_commit_versioning(q, status);
     if (r == -ENOENT)
         return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);

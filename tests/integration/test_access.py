@@ -258,3 +258,27 @@ def test_tags_are_told_and_copied_only_to_whom_may_read_them(s3, ann, shared):
     give("PutObject", "PutObjectTagging")
     ann.copy_object(Bucket=bucket, Key="back", CopySource=back)
     assert s3.get_object_tagging(Bucket=bucket, Key="back")["TagSet"] == [{"Key": "a", "Value": "b"}]
+
+
+def test_a_policy_that_shuts_its_author_out_must_be_confirmed(cluster, s3, bucket, ann):
+    """Rule: S3 API Reference, PutBucketPolicy, x-amz-confirm-remove-self-bucket-access."""
+    def document(*statements):
+        return json.dumps({"Version": "2012-10-17", "Statement": statements})
+    rule = {"Effect": "Allow", "Principal": "*", "Action": ["s3:PutBucketPolicy", "s3:GetBucketPolicy"],
+            "Resource": f"arn:aws:s3:::{bucket}"}
+    nobody = document({**rule, "Effect": "Deny"})
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(rule))
+    other = document(rule, {**rule, "Action": "s3:ListBucket"})
+    ann.put_bucket_policy(Bucket=bucket, Policy=other)  # and may go on
+    for text in (nobody, document({**rule, "Action": "s3:GetBucketPolicy"})):
+        assert code(ann.put_bucket_policy, Bucket=bucket, Policy=text) == "AccessDenied"
+        assert code(ann.put_bucket_policy, Bucket=bucket, Policy=text, ConfirmRemoveSelfBucketAccess=False) == "AccessDenied"
+        assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]) == json.loads(other)
+    ann.put_bucket_policy(Bucket=bucket, Policy=nobody, ConfirmRemoveSelfBucketAccess=True)
+    assert code(ann.put_bucket_policy, Bucket=bucket, Policy=other) == "AccessDenied"
+    # who owns the bucket is never shut out, and need not confirm
+    s3.put_bucket_policy(Bucket=bucket, Policy=nobody)
+    s3.put_bucket_policy(Bucket=bucket, Policy=other)
+    answer = Raw(cluster).request("PUT", f"/{bucket}", query=[("policy", "")], body=nobody.encode(),
+                                  headers={"x-amz-confirm-remove-self-bucket-access": "perhaps"})
+    assert (answer.status, answer.code) == (400, "InvalidArgument"), answer

@@ -115,3 +115,14 @@ def test_versions_survive_a_restart(fresh_cluster):
     again = fresh_cluster.boto3()
     assert get(again, Bucket="versioned", Key="k", VersionId=ids[0]) == b"0"
     assert get(again, Bucket="versioned", Key="k") == b"1"
+
+
+def test_mfa_delete_is_shown_as_it_was_set(s3, bucket):
+    def shown():
+        return {k: v for k, v in s3.get_bucket_versioning(Bucket=bucket).items() if k != "ResponseMetadata"}
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    assert shown() == {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled", "MFADelete": "Disabled"})
+    assert shown() == {"Status": "Enabled", "MFADelete": "Disabled"}
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    assert shown() == {"Status": "Suspended", "MFADelete": "Disabled"}
