@@ -582,4 +582,7 @@ void s3gw_gateway_reload(struct s3gw_gateway *g)
         r = s3_http_reopen_log(g->http);
     if (r < 0)
         dfs_log(LOG_ERROR, "gateway.reopen_failed", KV_ERR(r));
+    dfs_tls_renew(g->tls);
+    if (g->http)
+        s3_http_renew_certificate(g->http);
 }

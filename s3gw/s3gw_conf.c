@@ -18,7 +18,8 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
              "Where S3 clients connect: address:port, [ipv6]:port. Port 0: any free one, printed "
              "at start."),
     CONF_STR(C, tls_cert, "tls_cert", "", 0, 4000, CONF_RESTART,
-             "PEM file with the certificate chain; with tls_key it turns HTTP into HTTPS."),
+             "PEM file with the certificate chain; with tls_key it turns HTTP into HTTPS. SIGHUP\n"
+             "reads both again."),
     CONF_STR(C, tls_key, "tls_key", "", 0, 4000, CONF_RESTART, "PEM file with the private key."),
     CONF_STR(C, region, "region", "us-east-1", 1, 60, CONF_RESTART, "The region clients sign for."),
     CONF_LIST(C, domains, "domain", 0, 32, CONF_RESTART,

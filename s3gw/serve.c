@@ -9,19 +9,20 @@
 #include "s3gw/supervisor/notify.h"
 #include "s3gw/supervisor/supervisor.h"
 
-static const char help[] = "usage: s3gw serve --config FILE [--rebuild-index]\n"
-                           "\n"
-                           "Serves S3 as FILE says (see conf/s3gw.conf). Prints 'ready port=N' on "
-                           "standard output and tells\n"
-                           "the service manager when it serves. SIGTERM lets requests end and "
-                           "stops; SIGHUP opens the log\n"
-                           "files anew. Root's keys come from S3GW_ROOT_ACCESS_KEY and "
-                           "S3GW_ROOT_SECRET_KEY; without them the\n"
-                           "index keeps the keys it has.\n"
-                           "\n"
-                           "  --rebuild-index   make a new key index from what the storages keep "
-                           "beside the data, then serve;\n"
-                           "                    the old one is kept aside\n";
+static const char help[] =
+    "usage: s3gw serve --config FILE [--rebuild-index]\n"
+    "\n"
+    "Serves S3 as FILE says (see conf/s3gw.conf). Prints 'ready port=N' on "
+    "standard output and tells\n"
+    "the service manager when it serves. SIGTERM lets requests end and "
+    "stops; SIGHUP opens the log\n"
+    "files anew and reads certificates again. Root's keys come from S3GW_ROOT_ACCESS_KEY and "
+    "S3GW_ROOT_SECRET_KEY; without them the\n"
+    "index keeps the keys it has.\n"
+    "\n"
+    "  --rebuild-index   make a new key index from what the storages keep "
+    "beside the data, then serve;\n"
+    "                    the old one is kept aside\n";
 
 static void reload(void *g)
 {

@@ -531,9 +531,11 @@ static void reload(struct app *a)
     int r = sto_conf_load(a->conf_path, &next, &err);
     if (r < 0) {
         dfs_log(LOG_ERROR, "storage.reload_failed", KV_STR("error", buf_str(&err)), KV_ERR(r));
+        dfs_tls_renew(a->tls);
         return;
     }
     set_log(&next);
+    dfs_tls_renew(a->tls);
     dfs_log(LOG_INFO, "storage.reloaded");
 }
 
@@ -603,7 +605,8 @@ static void print_help(void)
          "       dfs_storaged --help | --version | --print-config\n"
          "\n"
          "Runs a storage server in the foreground. Prints \"ready port=N\" once it has joined a\n"
-         "tracker. SIGTERM finishes requests and stops, SIGHUP applies log settings again.");
+         "tracker. SIGTERM finishes requests and stops, SIGHUP applies log settings again\n"
+         "and reads the certificate anew.");
 }
 
 static int print_config(void)

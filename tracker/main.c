@@ -147,7 +147,7 @@ static int load(struct tracker *t, struct buf *err)
     return r == 0 ? buf_err(&t->params) : r;
 }
 
-/* SIGHUP: reopen the log; take the keys that can change while we run. */
+/* SIGHUP: reopen the log; read the certificate again; take the keys that can change while we run. */
 static void reload(struct tracker *t)
 {
     struct trk_conf next = {0};
@@ -156,10 +156,12 @@ static void reload(struct tracker *t)
         if (t->conf.log_file[0])
             (void)dfs_log_open(t->conf.log_file);
         dfs_log(LOG_ERROR, "tracker.reload_failed", KV_STR("error", buf_str(&err)));
+        dfs_tls_renew(t->tls);
         return;
     }
     if (next.log_file[0])
         (void)dfs_log_open(next.log_file);
+    dfs_tls_renew(t->tls);
     (void)dfs_log_set_level(str_c(trk_log_level_name(next.log_level)));
     /* Keys that need a restart keep the values we run with. */
     bool trunk = t->conf.use_trunk_file, ids = t->conf.use_storage_id;

@@ -188,7 +188,7 @@ int dfs_stream_tls(struct dfs_stream *s, const struct dfs_tls *tls, bool incomin
         return -ENOMEM;
     *l = (struct dfs_tls_link){
         .tls = tls, .peer = *peer, .incoming = incoming, .fd = s->fd, .flags = MSG_NOSIGNAL};
-    l->ssl = SSL_new(dfs_tls_ctx(tls));
+    l->ssl = dfs_tls_begin(tls);
     BIO *b = l->ssl ? make_bio(l) : NULL;
     if (!b) {
         free_link(l);

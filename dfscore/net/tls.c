@@ -4,18 +4,29 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
 
 enum { DAY_S = 86400 };
 
 struct dfs_tls {
     unsigned magic;
 #define TLS_MAGIC 0x7150c7e1u
+    struct dfs_tls_conf files; /* ours */
+    dfs_tls_failed *failed;    /* NULL: nobody wants to know */
+    pthread_mutex_t
+        *lock;    /* rank: leaf. Apart, since who only calls by it has a const struct dfs_tls */
+    SSL_CTX *ctx; /* under lock; connections have references of their own */
+    int64_t expires_s; /* under lock */
+};
+
+/* What the files make. */
+struct loaded {
     SSL_CTX *ctx;
-    dfs_tls_failed *failed; /* NULL: nobody wants to know */
     int64_t expires_s;
     bool locked; /* a file has asked for a password */
 };
@@ -90,7 +101,7 @@ static int no_password(char *to, int n, int writing, void *arg)
     return -1;
 }
 
-static int load(struct dfs_tls *t, const struct dfs_tls_conf *conf, struct buf *err)
+static int load(struct loaded *t, const struct dfs_tls_conf *conf, struct buf *err)
 {
     int r = check_file("cluster_tls_cert", conf->cert, false, err);
     if (r == 0)
@@ -143,6 +154,56 @@ static int complete(const struct dfs_tls_conf *conf, struct buf *err)
     return -EINVAL;
 }
 
+/* As if nothing had been set, where it fails. */
+static int load_whole(const struct dfs_tls_conf *conf, struct loaded *ret, struct buf *err)
+{
+    *ret = (struct loaded){.ctx = NULL};
+    int r = load(ret, conf, err);
+    if (r < 0) {
+        SSL_CTX_free(ret->ctx);
+        ret->ctx = NULL;
+    }
+    return r;
+}
+
+int dfs_tls_reload(struct dfs_tls *t, struct buf *err)
+{
+    CHECK_OBJ(t, TLS_MAGIC);
+    struct loaded now;
+    int r = load_whole(&t->files, &now, err);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(t->lock);
+    SSL_CTX *old = t->ctx;
+    t->ctx = now.ctx;
+    t->expires_s = now.expires_s;
+    pthread_mutex_unlock(t->lock);
+    SSL_CTX_free(old); /* NULL the first time */
+    return 0;
+}
+
+void dfs_tls_renew(struct dfs_tls *t)
+{
+    AUTO(buf_free) struct buf err = BUF(4096);
+    if (!t)
+        return;
+    bool kept = dfs_tls_reload(t, &err) < 0;
+    dfs_log(kept ? LOG_ERROR : LOG_INFO, kept ? "tls.certificate_kept" : "tls.certificate_read",
+            KV_I64("certificate_days", dfs_tls_days_left(t)),
+            KV_IF(kept, KV_STR("error", buf_str(&err))));
+}
+
+static int make(const struct dfs_tls_conf *conf, struct dfs_tls *t)
+{
+    t->lock = dfs_zalloc(sizeof(*t->lock));
+    if (!t->lock)
+        return -ENOMEM;
+    pthread_mutex_init(t->lock, NULL);
+    t->files =
+        (struct dfs_tls_conf){dfs_strdup(conf->cert), dfs_strdup(conf->key), dfs_strdup(conf->ca)};
+    return t->files.cert && t->files.key && t->files.ca ? 0 : -ENOMEM;
+}
+
 int dfs_tls_new(const struct dfs_tls_conf *conf, dfs_tls_failed *failed, struct dfs_tls **ret,
                 struct buf *err)
 {
@@ -154,7 +215,9 @@ int dfs_tls_new(const struct dfs_tls_conf *conf, dfs_tls_failed *failed, struct 
         return -ENOMEM;
     t->magic = TLS_MAGIC;
     t->failed = failed;
-    r = load(t, conf, err);
+    r = make(conf, t);
+    if (r == 0)
+        r = dfs_tls_reload(t, err);
     if (r == 0)
         *ret = TAKE(t);
     return r;
@@ -167,13 +230,32 @@ void dfs_tls_free(struct dfs_tls **tp)
         return;
     CHECK_OBJ(t, TLS_MAGIC);
     SSL_CTX_free(t->ctx);
+    free(t->files.cert);
+    free(t->files.key);
+    free(t->files.ca);
+    if (t->lock)
+        pthread_mutex_destroy(t->lock);
+    free(t->lock);
     t->magic = 0;
     free(t);
 }
 
 int64_t dfs_tls_days_left(const struct dfs_tls *t)
 {
-    return (t->expires_s - dfs_now_s()) / DAY_S;
+    CHECK_OBJ(t, TLS_MAGIC);
+    pthread_mutex_lock(t->lock);
+    int64_t expires_s = t->expires_s;
+    pthread_mutex_unlock(t->lock);
+    return (expires_s - dfs_now_s()) / DAY_S;
+}
+
+struct ssl_st *dfs_tls_begin(const struct dfs_tls *t)
+{
+    CHECK_OBJ(t, TLS_MAGIC);
+    pthread_mutex_lock(t->lock);
+    SSL *s = SSL_new(t->ctx);
+    pthread_mutex_unlock(t->lock);
+    return s;
 }
 
 struct ssl_ctx_st *dfs_tls_ctx(const struct dfs_tls *t)

@@ -6,7 +6,7 @@
  * (and be in date). Whoever that authority has signed is a member; names in certificates do not count,
  * because the authority is nobody's but the cluster's. No session is resumed: every connection proves anew.
  *
- * Threads: constant after new(); any thread.
+ * Threads: any. A reload is for the connections that begin after it.
  */
 #ifndef DFS_TLS_H
 #define DFS_TLS_H
@@ -31,7 +31,8 @@ struct dfs_tls_conf {
         C, field.cert, "cluster_tls_cert", "", 0, 4000, CONF_RESTART,                              \
         "PEM file with this machine's certificate for TLS between the members of the cluster\n"    \
         "(servers, gateways, the dfs tool). With cluster_tls_key and cluster_tls_ca, or none\n"    \
-        "of the three. TLS 1.3; both sides show a certificate. It needs no names."),               \
+        "of the three. TLS 1.3; both sides show a certificate. It needs no names. Servers and\n"   \
+        "gateways read the three files again at SIGHUP, for the connections that follow."),        \
         CONF_STR(C, field.key, "cluster_tls_key", "", 0, 4000, CONF_RESTART,                       \
                  "PEM file with its private key; others than owner and group may not read it."),   \
         CONF_STR(C, field.ca, "cluster_tls_ca", "", 0, 4000, CONF_RESTART,                         \
@@ -63,13 +64,18 @@ enum dfs_tls_mode {
 int dfs_tls_new(const struct dfs_tls_conf *conf, dfs_tls_failed *failed, struct dfs_tls **ret,
                 struct buf *err) MUST_CHECK;
 void dfs_tls_free(struct dfs_tls **tp);
+/* The same files, as they are now. Negative errno and @err as from new(): what was read before stays. */
+int dfs_tls_reload(struct dfs_tls *t, struct buf *err) MUST_CHECK;
+/* The same for SIGHUP: says what came of it in one line of the log. @t may be NULL. */
+void dfs_tls_renew(struct dfs_tls *t);
 /* Whole days until our certificate is out of date. */
 int64_t dfs_tls_days_left(const struct dfs_tls *t);
 
 /* For stream.c. */
 /* What a human should hear of OpenSSL's verdict on a certificate. */
 const char *dfs_tls_verdict(long verdict);
-struct ssl_ctx_st *dfs_tls_ctx(const struct dfs_tls *t);
+struct ssl_st *dfs_tls_begin(const struct dfs_tls *t);   /* a connection; NULL: no memory */
+struct ssl_ctx_st *dfs_tls_ctx(const struct dfs_tls *t); /* until a reload; for tests */
 void dfs_tls_report(const struct dfs_tls *t, const struct dfs_addr *peer, bool incoming,
                     const char *why);
 

@@ -27,7 +27,8 @@ struct s3_http {
     struct s3_hangup *hangup;
     uint16_t port;
     bool tls;
-    int listener; /* owner: daemon once started */
+    const char *tls_cert, *tls_key; /* as in the options */
+    int listener;                   /* owner: daemon once started */
     _Atomic unsigned in_flight, connections;
     _Atomic unsigned away; /* exchanges that are suspended or about to be */
     _Atomic bool draining; /* connections are closed after their answer */

@@ -2,7 +2,6 @@
 #include "s3gw/http/server.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
+#include "s3gw/http/certificate.h"
 #include "s3gw/http/exchange.h"
 
 enum {
@@ -123,38 +123,13 @@ static void on_connection(void *arg, struct MHD_Connection *conn, void **own,
         (started ? s3_hangup_opened : s3_hangup_closed)(h->hangup, i->connect_fd);
 }
 
-/* The whole of a small file, NUL terminated; free() it. */
-static char *read_file(const char *path)
-{
-    enum { PEM_MAX = 1024 * 1024 };
-    AUTO(dfs_close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return NULL;
-    struct buf b = BUF(PEM_MAX);
-    for (;;) {
-        char *room = buf_room(&b, 4096);
-        ssize_t n = room ? read(fd, room, 4096) : -1;
-        if (n < 0) {
-            buf_free(&b);
-            return NULL;
-        }
-        if (n == 0)
-            break;
-        buf_used(&b, (size_t)n);
-    }
-    buf_addc(&b, '\0');
-    return b.p; /* the caller's now */
-}
-
-static int start_daemon(struct s3_http *h, const struct s3_http_options *o, const char *cert,
-                        const char *key)
+static int start_daemon(struct s3_http *h, const struct s3_http_options *o)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = or_default(o->threads, (unsigned)MAX(cores, 1L));
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)cert},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(intptr_t)s3_certificate_give},
         {MHD_OPTION_END, 0, NULL},
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
@@ -177,23 +152,24 @@ static int start_daemon(struct s3_http *h, const struct s3_http_options *o, cons
     return h->daemon ? 0 : h->tls ? -EINVAL : -EAGAIN;
 }
 
+static int take_certificate(struct s3_http *h, const struct s3_http_options *o, const char **what)
+{
+    *what = o->tls_cert ? "TLS key" : "TLS certificate";
+    if (!o->tls_cert || !o->tls_key)
+        return -EINVAL;
+    int r = s3_certificate_load(o->tls_cert, o->tls_key, what);
+    h->tls = r == 0;
+    h->tls_cert = o->tls_cert;
+    h->tls_key = o->tls_key;
+    return r;
+}
+
 static int start(struct s3_http *h, const struct s3_http_options *o, const char **what)
 {
-    AUTO(dfs_free_ptr) char *cert = NULL;
-    AUTO(dfs_free_ptr) char *key = NULL;
-    if (o->tls_cert || o->tls_key) {
-        *what = o->tls_cert ? "TLS key" : "TLS certificate";
-        if (!o->tls_cert || !o->tls_key)
-            return -EINVAL;
-        *what = "TLS certificate";
-        if (!(cert = read_file(o->tls_cert)))
-            return -errno;
-        *what = "TLS key";
-        if (!(key = read_file(o->tls_key)))
-            return -errno;
-        h->tls = true;
-    }
-    int r = start_listening(h->listener, o, &h->port, what);
+    int r = o->tls_cert || o->tls_key ? take_certificate(h, o, what) : 0;
+    if (r < 0)
+        return r;
+    r = start_listening(h->listener, o, &h->port, what);
     if (r < 0)
         return r;
     *what = "threads";
@@ -210,7 +186,7 @@ static int start(struct s3_http *h, const struct s3_http_options *o, const char 
     if (o->access_log && (r = s3_accesslog_open(o->access_log, &h->log)) < 0)
         return r;
     *what = h->tls ? "TLS certificate or key" : "threads";
-    return start_daemon(h, o, cert, key);
+    return start_daemon(h, o);
 }
 
 int s3_http_start(const struct s3_http_options *o, struct s3_http **ret, const char **what)
@@ -262,12 +238,25 @@ void s3_http_stop(struct s3_http **hp)
     s3_pool_free(&h->workers);
     if (h->daemon)
         MHD_stop_daemon(h->daemon);
+    if (h->tls)
+        s3_certificate_forget();
     s3_hangup_free(&h->hangup);
     dfs_close_fd(&h->listener);
     s3_accesslog_close(&h->log);
     s3_metrics_free(&h->metrics);
     h->magic = 0;
     free(h);
+}
+
+void s3_http_renew_certificate(struct s3_http *h)
+{
+    const char *what = "";
+    if (!h->tls)
+        return;
+    int r = s3_certificate_load(h->tls_cert, h->tls_key, &what);
+    dfs_log(r < 0 ? LOG_ERROR : LOG_INFO, r < 0 ? "http.certificate_kept" : "http.certificate_read",
+            KV_I64("certificate_days", s3_certificate_days_left()), KV_IF(r < 0, KV_ERR(r)),
+            KV_IF(r < 0, KV_Z("what", what)));
 }
 
 int s3_http_reopen_log(struct s3_http *h)

@@ -11,15 +11,16 @@
 struct s3_http;
 
 struct s3_http_options {
-    struct s3_gw *gw;               /* outlives the server */
-    int listener;                   /* of s3_http_bind; taken over, on errors too */
-    const char *tls_cert, *tls_key; /* PEM files; both NULL: plain HTTP */
-    const char *congestion;         /* TCP congestion control, "cubic"; NULL: the system's */
-    const char *access_log;         /* file for one line per request; NULL: none */
-    unsigned threads;               /* HTTP threads; 0: one per core */
-    unsigned workers;               /* threads for what may block; 0: 16 */
-    unsigned connections_max;       /* 0: 12,000 */
-    unsigned idle_timeout_s;        /* 0: 65 */
+    struct s3_gw *gw; /* outlives the server */
+    int listener;     /* of s3_http_bind; taken over, on errors too */
+    const char *tls_cert,
+        *tls_key;             /* PEM files; both NULL: plain HTTP. The paths outlive the server */
+    const char *congestion;   /* TCP congestion control, "cubic"; NULL: the system's */
+    const char *access_log;   /* file for one line per request; NULL: none */
+    unsigned threads;         /* HTTP threads; 0: one per core */
+    unsigned workers;         /* threads for what may block; 0: 16 */
+    unsigned connections_max; /* 0: 12,000 */
+    unsigned idle_timeout_s;  /* 0: 65 */
 };
 
 /*
@@ -36,6 +37,8 @@ uint16_t s3_http_port(const struct s3_http *h);
 bool s3_http_drain(struct s3_http *h, unsigned timeout_ms);
 /* Ends what is left, too. */
 void s3_http_stop(struct s3_http **h);
+/* Read certificate and key again, for the connections that follow, and log what came of it. Plain HTTP: nothing. */
+void s3_http_renew_certificate(struct s3_http *h);
 /* Reopen the access log (after rotation). 0 or negative errno. */
 int s3_http_reopen_log(struct s3_http *h);
 

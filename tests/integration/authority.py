@@ -19,10 +19,10 @@ class Authority:
         self.certificate, self.key = self.folder / "ca.crt", self.folder / "ca.key"
         openssl("req", "-x509", *NEW_KEY, "-days", 2, "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate)
 
-    def member(self, name):
-        """(certificate, key), made once."""
+    def member(self, name, anew=False):
+        """(certificate, key), made once, or another one in its place."""
         cert, key, request = (self.folder / f"{name}.{suffix}" for suffix in ("crt", "key", "csr"))
-        if not cert.exists():
+        if anew or not cert.exists():
             openssl("req", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
             openssl("x509", "-req", "-days", 2, "-in", request, "-CA", self.certificate, "-CAkey", self.key,
                     "-CAcreateserial", "-out", cert)

@@ -176,9 +176,12 @@ class Program:
         self.port = int(match.group(1))
         return self
 
-    def log(self):
+    def whole_log(self):
         path = self.folder / "log"
-        return path.read_text(errors="replace")[-4000:] if path.exists() else ""
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def log(self):
+        return self.whole_log()[-4000:]
 
     def running(self):
         return self.process is not None and self.process.poll() is None

@@ -2,10 +2,12 @@
 """The HTTP layer: heads that cannot be, clients that leave in the middle, documents and their Content-MD5."""
 import base64
 import hashlib
+import signal
+import socket
 import ssl
 
 import pytest
-from cluster import running
+from cluster import make_certificate, running, wait_until
 from rawhttp import (EMPTY, STREAMING_UNSIGNED_TRAILER, UNSIGNED, NotifiedSocket, Raw, read_response,
                      request_bytes)
 
@@ -160,3 +162,41 @@ def test_a_refusal_comes_instead_of_100_continue(cluster, bucket):
     signed = raw.signer().headers("PUT", f"/{bucket}/k", (), {"Host": raw.host}, EMPTY)
     answer = raw.send(request_bytes("PUT", f"/{bucket}/k", {**signed, "Expect": "100-continue", "Content-Length": "0"}))
     assert answer.status == 200, answer
+
+
+def shown_certificate(c):
+    with c.socket() as sock:
+        return sock.getpeercert()["serialNumber"]
+
+
+def said(c, event):
+    return [line for line in c.log_path.read_text().splitlines() if f" {event} " in line]
+
+
+def test_a_certificate_is_changed_without_a_restart(tmp_path):
+    """SIGHUP; who is connected stays so, and a bad pair of files changes nothing."""
+    with running(tls=True, folder=tmp_path) as c:
+        first, s3 = shown_certificate(c), c.boto3()
+        s3.create_bucket(Bucket="bucket")
+        old = c._trust()  # of who connected before
+        with c.socket() as before:
+            old_key = c.key_file.read_bytes()
+            make_certificate(c.folder)
+            c.process.send_signal(signal.SIGHUP)
+            wait_until("the new certificate", lambda: said(c, "http.certificate_read"))
+            assert shown_certificate(c) != first  # and trusted: c.certificate is the new file
+            with pytest.raises(ssl.SSLCertVerificationError), socket.create_connection(("127.0.0.1", c.port)) as sock:
+                old.wrap_socket(sock, server_hostname="localhost")
+            before.sendall(Raw(c).build("HEAD", "/bucket"))
+            assert read_response(before, head_request=True).status == 200
+        second = shown_certificate(c)
+        for bad, why in ((old_key, "not the key of the certificate"), (b"no key", "TLS key"), (None, "TLS key")):
+            new_key = c.key_file.read_bytes()
+            c.key_file.unlink() if bad is None else c.key_file.write_bytes(bad)
+            n = len(said(c, "http.certificate_kept"))
+            c.process.send_signal(signal.SIGHUP)
+            line = wait_until("the error", lambda: said(c, "http.certificate_kept")[n:])[0]
+            assert " error " in line and why in line, line
+            assert shown_certificate(c) == second
+            c.key_file.write_bytes(new_key)
+        assert len(said(c, "http.certificate_kept")) == 3

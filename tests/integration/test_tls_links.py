@@ -2,6 +2,7 @@
 """A cluster whose members speak TLS to each other: certificates instead of, or beside, the secret."""
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -174,3 +175,80 @@ def test_a_cluster_changes_over_one_by_one(open_cluster, mode):
             program.start().wait_ready()
         c.wait_active((1, 1), (1, 2))
         put_and_get(c, "k2", data)
+
+
+def test_certificates_are_renewed_without_a_restart(open_cluster):
+    c = open_cluster(tls="required", trust=False).start()
+    c.boto3().create_bucket(Bucket="bucket")
+
+    def shown():
+        with Connection(storage_of(c, 1).address) as connection:
+            connection.socket = c.authority.context("tester").wrap_socket(connection.socket)
+            return connection.socket.getpeercert()["serialNumber"]
+
+    def hang_up(program, event):
+        before = program.whole_log().count(event)
+        program.process.send_signal(signal.SIGHUP)
+        wait_until(f"{event} of {program.folder.name}", lambda: program.whole_log().count(event) > before)
+
+    put_and_get(c, "before", b"x" * 100_000)
+    first = shown()
+    for program in (c.trackers[0], c.storages[1, 1], c.storages[1, 2], c.gateway):
+        c.authority.member(program.folder.name, anew=True)
+        hang_up(program, " info tls.certificate_read certificate_days=")
+        put_and_get(c, f"after-{program.folder.name}", b"y" * 100_000)
+    second = shown()
+    assert second != first
+    cert, key = c.authority.member("g1m1")
+    good = key.read_bytes()
+    for bad in (b"no key", c.authority.member("other")[1].read_bytes()):
+        key.write_bytes(bad)
+        hang_up(c.storages[1, 1], " error tls.certificate_kept ")
+        assert f"cluster_tls_key = {key}: " in c.storages[1, 1].whole_log()
+        assert shown() == second
+        put_and_get(c, "kept", b"z" * 100_000)
+    key.write_bytes(good)
+    hang_up(c.storages[1, 1], " info tls.certificate_read certificate_days=")
+
+
+def test_a_running_cluster_changes_over_from_none_to_required(open_cluster):
+    """As conf/storage.conf says: all with accept, then all with on, then all with required; the gateway gets its
+    certificate when every server has one."""
+    c = open_cluster().start()
+    c.boto3().create_bucket(Bucket="bucket")
+    authority, data = Authority(c.folder), {}
+
+    def put(key):
+        put_and_get(c, key, data.setdefault(key, os.urandom(50_000)))
+
+    def restart(program, mode):
+        program.stop()
+        text = re.sub(r"(?m)^cluster_tls.*\n", "", program.conf.read_text())
+        program.conf.write_text(f"{text}\n{authority.conf_lines(program.folder.name, mode)}")
+        program.start().wait_ready()
+
+    put("none")
+    for mode in ("accept", "on", "required"):
+        restart(c.trackers[0], mode)
+        c.wait_active(*c.storages)
+        put(f"{mode}-tracker")
+        for at in c.storages:
+            restart(c.storages[at], mode)
+            c.wait_active(*c.storages)
+            put(f"{mode}-{at[1]}")
+        if mode == "accept":
+            restart(c.gateway, None)
+            put("gateway")
+    s3 = c.boto3()
+    for at in c.storages:  # each alone has everything
+        c.storages[at].stop()
+        wait_until("the tracker to notice", lambda number=at[1]: c.states(1).get(number) == OFFLINE)
+        for key, body in data.items():
+            assert s3.get_object(Bucket="bucket", Key=key)["Body"].read() == body
+        c.storages[at].start().wait_ready()
+        c.wait_active(*c.storages)
+    for address, commands in ((storage_of(c, 1).address, SERVER_COMMANDS_OF_A_STORAGE),
+                              (c.tracker_addresses[0], SERVER_COMMANDS_OF_A_TRACKER)):
+        cmd, body = next(iter(commands.items()))
+        with Connection(address) as plain:
+            assert refused(plain, cmd, body) == EACCES

@@ -73,6 +73,7 @@ static int group_setup(void **state)
     test_ca_make(dir, "strange-ca");
     test_cert_make(dir, "ca", "one", 3);
     test_cert_make(dir, "ca", "two", 3);
+    test_cert_make(dir, "ca", "longer", 9);
     test_cert_make(dir, "ca", "late", -1);
     test_cert_make(dir, "strange-ca", "foreign", 3);
     return 0;
@@ -160,6 +161,56 @@ static void without_files_there_is_no_tls(void **state)
     t = member("one", "ca");
     assert_in_range(dfs_tls_days_left(t), 2, 3);
     dfs_tls_free(&t);
+}
+
+/* The files of @from, under the name "turned". */
+static void turn_into(const char *from)
+{
+    static const char *const ends[] = {"crt", "key"};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        char a[300], b[300], bytes[16384];
+        snprintf(a, sizeof(a), "%s/%s.%s", dir, from, ends[i]);
+        snprintf(b, sizeof(b), "%s/turned.%s", dir, ends[i]);
+        FILE *in = fopen(a, "r"), *out = fopen(b, "w");
+        assert_non_null(in);
+        assert_non_null(out);
+        size_t n = fread(bytes, 1, sizeof(bytes), in);
+        assert_int_equal(fwrite(bytes, 1, n, out), n);
+        fclose(in);
+        fclose(out);
+        assert_int_equal(chmod(b, 0600), 0);
+    }
+}
+
+static void a_reload_takes_what_the_files_are_now_or_keeps_what_they_were(void **state)
+{
+    (void)state;
+    turn_into("one");
+    AUTO(dfs_tls_free) struct dfs_tls *t = member("turned", "ca");
+    AUTO(buf_free) struct buf err = BUF(4096);
+    assert_in_range(dfs_tls_days_left(t), 2, 3);
+    turn_into("longer");
+    SSL *before = dfs_tls_begin(t); /* goes on with what it began with */
+    assert_non_null(before);
+    assert_int_equal(dfs_tls_reload(t, &err), 0);
+    assert_in_range(dfs_tls_days_left(t), 8, 9);
+    SSL *after = dfs_tls_begin(t);
+    assert_non_null(after);
+    assert_int_not_equal(X509_cmp(SSL_get_certificate(before), SSL_get_certificate(after)), 0);
+    SSL_free(before);
+    static const char *const bad[] = {"late", "foreign"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        turn_into(bad[i]);
+        buf_reset(&err);
+        assert_true(dfs_tls_reload(t, &err) < 0);
+        assert_true(err.n > 0);
+        assert_in_range(dfs_tls_days_left(t), 8, 9);
+        SSL *still = dfs_tls_begin(t);
+        assert_non_null(still);
+        assert_int_equal(X509_cmp(SSL_get_certificate(still), SSL_get_certificate(after)), 0);
+        SSL_free(still);
+    }
+    SSL_free(after);
 }
 
 /* --- streams ------------------------------------------------------------------------------------ */
@@ -670,6 +721,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mistake_in_the_settings_is_one_line_with_key_and_file),
         cmocka_unit_test(without_files_there_is_no_tls),
+        cmocka_unit_test(a_reload_takes_what_the_files_are_now_or_keeps_what_they_were),
         cmocka_unit_test(both_sides_are_members_and_talk),
         cmocka_unit_test(a_cut_is_not_an_end),
         cmocka_unit_test(short_writes_lose_nothing),
