@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole cluster on IPv6: trackers, storages and the gateway on ::1, told apart by their ports."""
+import contextlib
 import json
 import os
 import pathlib
@@ -11,8 +12,9 @@ import sys
 import tempfile
 
 import pytest
+from authority import Authority
 from cluster import BUILD, Cluster, free_port, sanitizer_env, wait_until, wrapper
-from nativecluster import ACTIVE, Connection, Program, Refused, Storage, call, field
+from nativecluster import ACTIVE, EACCES, OFFLINE, Connection, Program, Refused, Storage, call, field
 from s3cluster import Gateway, Member
 
 WIDE = 517  # bytes of a storage's record with addresses of 46 bytes (protocol 4.4)
@@ -25,8 +27,11 @@ class V6Cluster:
     certificate = None
     boto3 = Cluster.boto3
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        """@tls: value of cluster_tls; all have certificates then."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs6-"))
+        self.authority = Authority(self.folder) if tls else None
+        self.tls = tls
         self.secret = self.folder / "secret"
         self.secret.write_text(secrets.token_hex(32) + "\n")
         self.secret.chmod(0o600)
@@ -71,7 +76,8 @@ storage_timeout = 5s
     def program(self, name, folder, text):
         place = self.folder / folder
         place.mkdir()
-        (place / "conf").write_text(f"base_path = {place}\n{text}\n")
+        tls = self.authority.conf_lines(folder, self.tls if name != "s3gw" else None) if self.authority else ""
+        (place / "conf").write_text(f"base_path = {place}\n{text}\n{tls}")
         return Program(name, place / "conf", place)
 
     @property
@@ -126,9 +132,9 @@ storage_timeout = 5s
         return "\n".join(f"--- {p.folder.name}\n{p.log()}" for p in self.programs)
 
 
-@pytest.fixture(scope="module")
-def v6():
-    c = V6Cluster()
+@contextlib.contextmanager
+def running(**options):
+    c = V6Cluster(**options)
     try:
         yield c.start()
         for program in reversed(c.programs):
@@ -138,6 +144,12 @@ def v6():
         raise
     finally:
         c.remove()
+
+
+@pytest.fixture(scope="module")
+def v6():
+    with running() as c:
+        yield c
 
 
 def test_trackers_answer_with_wide_addresses(v6):
@@ -282,3 +294,37 @@ def test_who_may_connect_is_asked_in_ipv6_too(v6):
     program.conf.write_text(text)
     program.start().wait_ready()
     v6.wait_status(ACTIVE, 2)
+
+
+def test_members_speak_tls_there_too():
+    with running(tls="required") as c:
+        s3, data = c.boto3(), os.urandom(300_000)
+        s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="k", Body=data)
+        assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == data
+        name = c.storage(1).upload(data)  # FastDFS clients: plain
+        wait_until("the file to be on the other one", lambda: c.storage(2).has(name))
+        assert c.storage(2).download(name) == data
+        with Connection(c.storage(1).address) as plain, pytest.raises(Refused) as e:
+            plain.prove(c.secret.read_text().strip().encode())
+        assert e.value.status == EACCES, "on a plain connection nothing is proved"
+        assert c.dfs("monitor", secret=True).returncode == 1  # without a certificate
+        conf = c.folder / "admin.conf"
+        conf.write_text(f"cluster_secret_file = {c.secret}\n{c.authority.conf_lines('admin')}")
+        shown = c.dfs("--config", str(conf), "monitor")
+        assert shown.returncode == 0 and b"2 of 2 in service" in shown.stdout, shown
+        c.storages[2].kill()
+        c.wait_status(OFFLINE, 2)
+        s3.put_object(Bucket="bucket", Key="meanwhile", Body=data)
+        c.storages[2].start().wait_ready()
+        c.wait_status(ACTIVE, 2)
+
+        def caught_up():
+            lines = c.dfs("--config", str(conf), "--json", "monitor").stdout.splitlines()
+            members = [m for m in map(json.loads, lines) if "behind_known" in m]
+            return len(members) == 2 and all(m["behind_known"] and m["behind_changes"] == 0 for m in members)
+        wait_until("both to have everything", caught_up, 60)
+        c.storages[1].kill()
+        c.wait_status(OFFLINE, 1)
+        assert s3.get_object(Bucket="bucket", Key="meanwhile")["Body"].read() == data
+        c.storages[1].start().wait_ready()
