@@ -49,7 +49,6 @@ static enum s3err within_rate(struct s3_req *q)
     if ((!l->requests_s && !l->traffic_s) || !q->gw->rates ||
         s3_rate_admit(q->gw->rates, q->who.user_id, l, dfs_mono_us()))
         return S3ERR_OK;
-    s3_resp_header(q, "Retry-After", STR("1"));
     return S3ERR_SLOW_DOWN;
 }
 
@@ -219,6 +218,8 @@ void s3_pipeline_fail(struct s3_req *q, enum s3err e)
     buf_reset(&q->resp.body);
     q->resp.has_extents = false;
     q->resp.status = info->status;
+    if (info->status == 503) /* SDKs try 503 again by themselves; others are told */
+        s3_resp_header(q, "Retry-After", STR("1"));
     if (q->website && info->status != 304)
         s3_website_fail(q, e);
     if (q->website || q->method == S3_HEAD || info->status == 304)

@@ -8,6 +8,7 @@ import pytest
 from cluster import PATIENCE_S, wait_until
 from ledger import Load
 from nativecluster import OFFLINE, Refused
+from rawhttp import Raw, read_response
 from s3cluster import running
 
 SILENT_S = 5  # so long a storage may be silent before it is left
@@ -340,3 +341,23 @@ def test_a_storage_beside_the_gateway_is_used_first_and_not_needed(beside):
     assert get(s3, "without-large") == bytes_of(600_000)
     beside.storages[1, 2].start().wait_ready()
     beside.wait_active((1, 2))
+
+
+def test_what_nobody_can_take_may_be_tried_again():
+    """The only storage dies in mid-upload: 503 with Retry-After, and SDKs go on by themselves when it is back."""
+    with running(groups=1, members=1, settings=f"storage_timeout = {SILENT_S}s\n") as c:
+        storage, body = c.storages[1, 1], secrets.token_bytes(4_000_000)
+        whole = Raw(c).build("PUT", "/bucket/k", body=body)
+        with c.socket() as sock:
+            sock.sendall(whole[:-1_000_000])
+            storage.kill()
+            sock.sendall(whole[-1_000_000:])
+            answer = read_response(sock)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1"), answer
+        assert answer.code in ("ServiceUnavailable", "SlowDown")
+        back = threading.Timer(1, storage.start)
+        back.start()
+        c.boto3(retries={"mode": "standard", "max_attempts": 20}).put_object(Bucket="bucket", Key="k", Body=body)
+        back.join()
+        storage.wait_ready()
+        assert get(c.boto3(), "k") == body
