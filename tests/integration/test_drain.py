@@ -73,6 +73,7 @@ def test_a_drained_group_takes_no_new_objects_and_is_read(two):
     assert {group_of(s3, "drained", f"old{i}") for i in range(6)} == {"group1"}
     assert dfs(two, "admin", "drain", "group1", "--dry-run").returncode == DONE
     assert drain_of(two, "group1") == ""
+    wait_until("all to have reported their disks", lambda: all(r.get("total_mb", 1) for r in records(two, "monitor")))
     assert dfs(two, "admin", "drain", "group1").returncode == DONE
     assert drain_of(two, "group1") == "draining"
     shown = dfs(two, "monitor").stdout

@@ -394,7 +394,7 @@ static const struct trk_node *least_free(const struct trk_group *g,
     const struct trk_node *least = NULL;
     for (unsigned i = 0; i < g->n; i++) {
         const struct trk_node *n = g->nodes[i];
-        if (counts(n) && (!least || n->free_mb < least->free_mb))
+        if (n->paths && counts(n) && (!least || n->free_mb < least->free_mb))
             least = n;
     }
     return least;

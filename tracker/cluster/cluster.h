@@ -115,8 +115,8 @@ void trk_group_set_trunk_server(struct trk_cluster *c, struct trk_group *g, cons
 
 unsigned trk_group_readable(const struct trk_group *g);
 unsigned trk_group_writable(const struct trk_group *g);
-/* Space of the writable server with the least free space; where all are drained, of any in service; else
- * zero. */
+/* Space of the writable server with the least free space, of those that have reported their disks; where
+ * all are drained, of any in service; else zero. */
 void trk_group_space(const struct trk_group *g, int64_t *total_mb, int64_t *free_mb);
 
 #endif

@@ -143,6 +143,10 @@ static void a_server_without_disk_report_takes_nothing_and_blocks_nobody(void **
     young->total_mb = young->free_mb = 0;
     assert_string_equal(next_server("a"), "10.0.0.1");
     assert_string_equal(next_server("a"), "10.0.0.1");
+    int64_t total, free_mb;
+    trk_group_space(young->group, &total, &free_mb);
+    assert_int_equal(total, 2000);
+    assert_int_equal(free_mb, 1000);
 }
 
 static void servers_take_turns_or_the_first_or_the_preferred(void **state)
