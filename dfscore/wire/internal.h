@@ -174,6 +174,13 @@ enum dfs_internal_cmd {
     DFS_INT_SYNC_STATE = 193,
 
     /*
+     * SYNC_METAS > count u16 (at most DFS_INFO_ITEMS_MAX), then count x name lstr16 (without the group)
+     *            < count u16, then count x { length u32, FastDFS's text of its metadata }
+     * The metadata of the first files of those asked for, one at least; no text: none here, or no such file. From members.
+     */
+    DFS_INT_SYNC_METAS = 196,
+
+    /*
      * FILE_SUSPECT > missing u8 (1: not found here though another member has it; 0: not what its id says), file id
      *                (rest)
      *              < empty

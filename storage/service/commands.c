@@ -23,6 +23,7 @@ enum {
     TRUNK_ROOM = 64 * 1024,
     SYNC_PULL_ROOM = 256,
     SYNC_WAIT_ROOM = 8 * 1024,
+    SYNC_METAS_ROOM = 64 * 1024,
 };
 
 /* OWN(command, shortest, longest body, who, handler): ours.
@@ -64,6 +65,7 @@ enum {
     OWN(SYNC_LOGS, 1, 1, PEER, sto_handle_logs)                                                    \
     OWN(SYNC_PULL, 1, SYNC_PULL_ROOM, PEER, sto_handle_pull)                                       \
     OWN(SYNC_WAIT, 1, SYNC_WAIT_ROOM, PEER, sto_handle_await)                                      \
+    OWN(SYNC_METAS, 2, SYNC_METAS_ROOM, PEER, sto_handle_metas)                                    \
     OWN(SYNC_STATE, 0, 0, ANYBODY, sto_handle_sync_state)                                          \
     OWN(REPAIR_STATE, 0, 0, ANYBODY, sto_handle_repair_state)
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sync_out - what our own peers ask: which logs are here (190), their bytes (191), news (192).
+ * sync_out - what our own peers ask: which logs are here (190), their bytes (191), news (192), metadata (196).
  *
  * A pull that finds nothing new is parked until there is something or its wait is over, so that a
  * replica is milliseconds behind and an idle group costs a few wake-ups a second. While answers to
  * clients wait for copies (storage/sync/copies.h) a pull leaves at once; else a few milliseconds later,
  * with more in it.
  *
- * Rule: dfscore/wire/internal.h, SYNC_LOGS, SYNC_PULL, SYNC_WAIT.
+ * Rule: dfscore/wire/internal.h, SYNC_LOGS, SYNC_PULL, SYNC_WAIT, SYNC_METAS.
  */
 #include <time.h>
 
@@ -269,4 +269,21 @@ void sto_handle_logs(struct dfs_req *req)
         dfs_req_reply(req, -EINVAL, STR_NULL);
     else
         sto_op_run(op, STO_IO_READ, list_logs);
+}
+
+/* --- 196 --------------------------------------------------------------------------------------------- */
+
+static int tell_metas(struct sto_op *op)
+{
+    const struct sto_source source = {.store = op->s->o.store};
+    return sto_source_metas(&source, op->req->body, &op->out);
+}
+
+void sto_handle_metas(struct dfs_req *req)
+{
+    struct sto_op *op = sto_op_new(req, sizeof(*op));
+    if (!op)
+        return;
+    op->out.max = STO_METAS_MAX;
+    sto_op_run(op, STO_IO_READ, tell_metas);
 }

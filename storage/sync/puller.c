@@ -7,6 +7,7 @@
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
+#include "storage/sync/arrivals.h"
 #include "storage/trunk/replica.h"
 
 enum {
@@ -28,6 +29,8 @@ struct sto_puller {
     uint8_t *copy;                  /* COPY_BYTES */
     const struct sto_log_info *log; /* being applied */
     uint64_t first_end;             /* of it */
+    struct sto_arrivals *arrivals;  /* of the piece being applied */
+    int64_t time_s;                 /* of its last entry so far */
 };
 
 void sto_puller_close(struct sto_puller **pp)
@@ -39,6 +42,7 @@ void sto_puller_close(struct sto_puller **pp)
     p->line->free(&p->files);
     buf_free(&p->piece);
     buf_free(&p->rsp);
+    sto_arrivals_free(&p->arrivals);
     free(p->copy);
     free(p);
 }
@@ -53,9 +57,9 @@ int sto_puller_open(const struct sto_puller_options *o, struct sto_puller **ret)
     p->piece = BUF(STO_RANGE_MAX + PULL_HEAD);
     p->rsp = BUF(META_MAX);
     p->copy = dfs_alloc(COPY_BYTES);
-    if (!p->copy)
-        return -ENOMEM;
-    int r = p->line->open(&o->addr, &o->net, &p->logs);
+    int r = p->copy ? sto_arrivals_new(o->store, &p->arrivals) : -ENOMEM;
+    if (r == 0)
+        r = p->line->open(&o->addr, &o->net, &p->logs);
     if (r == 0)
         r = p->line->open(&o->addr, &o->net, &p->files);
     if (r == 0)
@@ -145,6 +149,7 @@ int sto_puller_file(struct sto_puller *p, struct str name, struct sto_file *f, u
             r = receive_piece(p, at, len, f);
         if (r < 0)
             return r;
+        sto_file_hurry(f);
         at += len;
     }
     *ret_size = at;
@@ -184,25 +189,12 @@ int sto_puller_meta(struct sto_puller *p, struct str name)
     return r < 0 ? r : keep_meta(p, name);
 }
 
-/* Of a packed file, which can be read when its entry is done. */
-static int fetch_meta_ahead(struct sto_puller *p, struct str name)
-{
-    int r = fetch_meta(p, name);
-    return r < 0 ? r : sto_replica_meta_ahead(p->o.store, name, buf_str(&p->rsp));
-}
-
-static bool have_meta(struct sto_puller *p, struct str name)
-{
-    buf_reset(&p->rsp);
-    return sto_meta_get(p->o.store, name, &p->rsp) == 0;
-}
-
 typedef int name_fn(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
                     int64_t time_s);
 
-/* flags: whose it is, STO_NATIVE or 0. It is named when all of it is here: a peer that vanishes leaves nothing half. */
-static int fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s,
-                          name_fn *as)
+/* flags: whose it is, STO_NATIVE or 0 */
+static int fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_file **ret,
+                 uint64_t *ret_size)
 {
     struct dfs_logical at;
     struct dfs_fileid id;
@@ -214,9 +206,20 @@ static int fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, 
         size = id.size;
     AUTO(sto_file_free) struct sto_file *f = NULL;
     r = sto_file_open(p->o.store, (int)at.path_index, size, flags, &f);
-    if (r < 0)
-        return r;
-    r = sto_puller_file(p, name, f, &size);
+    if (r == 0)
+        r = sto_puller_file(p, name, f, ret_size);
+    if (r == 0)
+        *ret = TAKE(f);
+    return r;
+}
+
+/* It is named when all of it is here: a peer that vanishes leaves nothing half. */
+static int fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s,
+                          name_fn *as)
+{
+    AUTO(sto_file_free) struct sto_file *f = NULL;
+    uint64_t size = 0;
+    int r = fetch(p, name, flags, &f, &size);
     if (r == 0)
         r = fetch_meta(p, name);
     if (r == 0)
@@ -241,9 +244,22 @@ static bool have_whole(struct sto_puller *p, struct str name)
 /* As a record says it: a file that is here already may have come before it, as what a link leads to. */
 static int need_whole(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s)
 {
-    if (!have_whole(p, name))
-        return fetch_whole(p, name, flags, time_s);
-    return sto_replica_owner(p->o.store, name, flags);
+    AUTO(sto_file_free) struct sto_file *f = NULL;
+    uint64_t size = 0;
+    if (have_whole(p, name))
+        return sto_replica_owner(p->o.store, name, flags);
+    int r = fetch(p, name, flags, &f, &size);
+    return r < 0 ? r : sto_arrivals_add(p->arrivals, name, &f, size, time_s);
+}
+
+/* Its metadata's own entry may have been swept away before we came; or have come already, from a newer log. */
+static int need_meta(struct sto_puller *p, const struct sto_entry *e)
+{
+    struct sto_file *none = NULL;
+    if (e->position >= p->first_end || e->kind != DFS_SCAN_NATIVE ||
+        sto_replica_has_meta(p->o.store, e->name))
+        return 0;
+    return sto_arrivals_add(p->arrivals, e->name, &none, 0, e->time_s);
 }
 
 /* "offset length" or "old new" */
@@ -394,12 +410,9 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
     bool packed = dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
     switch (e->op) {
     case 'C':
-        if (!packed)
-            return need_whole(p, e->name, e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0, e->time_s);
-        /* Its metadata's own entry may have been swept away before we came; or have come already, from a newer log. */
-        return e->position < p->first_end && e->kind == DFS_SCAN_NATIVE && !have_meta(p, e->name)
-                   ? fetch_meta_ahead(p, e->name)
-                   : 0;
+        return packed
+                   ? need_meta(p, e)
+                   : need_whole(p, e->name, e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0, e->time_s);
     case 'D':
         return delete_file(p, e->name);
     case 'A':
@@ -416,9 +429,33 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
     }
 }
 
+static void tell_applied(const struct sto_puller *p)
+{
+    if (p->o.applied)
+        p->o.applied(p->o.arg, p->log, p->time_s);
+}
+
+static int settle(void *arg)
+{
+    struct sto_puller *p = arg;
+    int r = sto_arrivals_settle(p->arrivals, p->line, p->files);
+    if (r == 0)
+        tell_applied(p);
+    return r;
+}
+
+/* New files arrive together; everything else finds those before it named. */
+static bool must_settle(const struct sto_puller *p, const struct sto_entry *e)
+{
+    bool waits = e->name.n == 0 || (e->op == 'C' && !str_ends(e->name, STR("-m")));
+    return sto_arrivals_any(p->arrivals) && (!waits || sto_arrivals_full(p->arrivals));
+}
+
 static int apply(const struct sto_entry *e, void *arg)
 {
     struct sto_puller *p = arg;
+    if (must_settle(p, e))
+        return STO_SETTLE_FIRST;
     int r = do_entry(p, e);
     if (r == -ENOENT || r == -EINVAL || r == -EBADMSG) {
         if (r != -ENOENT) /* one bad record must not hold up all others (semantics 19, 30) */
@@ -426,9 +463,13 @@ static int apply(const struct sto_entry *e, void *arg)
                     KV_ERR(r));
         r = is_broken(p) ? -EPIPE : 0;
     }
-    if (r == 0 && p->o.applied)
-        p->o.applied(p->o.arg, p->log, e->time_s);
-    return r;
+    if (r < 0)
+        return r;
+    p->time_s = e->time_s;
+    if (sto_arrivals_any(p->arrivals))
+        return STO_PUT_OFF;
+    tell_applied(p);
+    return 0;
 }
 
 /* --- pieces ------------------------------------------------------------------------------------------ */
@@ -498,7 +539,8 @@ int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_in
     p->log = log;
     if (r == 0 && range.n > 0)
         r = sto_mirrors_take(p->o.mirrors, path, log, &range,
-                             str_from(buf_str(&p->piece), PULL_HEAD), apply, p);
+                             str_from(buf_str(&p->piece), PULL_HEAD),
+                             &(struct sto_taker){apply, settle, p});
     else if (r == 0 && range.next > ours.end) /* what lay between has been swept away there */
         r = sto_mirrors_mark(p->o.mirrors, path, log, range.next);
     if (r < 0)

@@ -2,6 +2,7 @@
 #include "storage/sync/source.h"
 
 #include "dfscore/base/clock.h"
+#include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
 
 /* How far the asker says it is. */
@@ -113,4 +114,40 @@ void sto_source_ends(const struct sto_source *s, unsigned count, struct buf *out
 {
     for (unsigned i = 0; i < count; i++)
         buf_u64(out, own_log(s, i).end);
+}
+
+/* 1: there is no room for it. */
+static int add_metadata(const struct sto_source *s, struct str name, struct buf *out)
+{
+    AUTO(buf_free) struct buf text = BUF(STO_METAS_MAX - STO_METAS_HEAD);
+    int r = sto_meta_get(s->store, name, &text);
+    if (r < 0 && r != -ENOENT && r != -EINVAL)
+        return r;
+    if (text.n > out->max - out->n - sizeof(uint32_t))
+        return 1;
+    buf_u32(out, (uint32_t)text.n);
+    buf_adds(out, buf_str(&text));
+    return buf_err(out);
+}
+
+int sto_source_metas(const struct sto_source *s, struct str body, struct buf *out)
+{
+    struct rd r = rd_of(body);
+    unsigned asked = rd_u16(&r), count = 0;
+    int more = 0;
+    if (r.bad || asked == 0 || asked > DFS_INFO_ITEMS_MAX)
+        return -EINVAL;
+    buf_u16(out, 0);
+    while (count < asked && more == 0) {
+        struct str name = rd_bytes(&r, rd_u16(&r));
+        more = r.bad                                  ? -EINVAL
+               : out->max - out->n < sizeof(uint32_t) ? 1
+                                                      : add_metadata(s, name, out);
+        count += more == 0;
+    }
+    if (more < 0)
+        return more;
+    struct buf head = {out->p, 0, 2, 2, 0};
+    buf_u16(&head, (uint16_t)count);
+    return buf_err(out);
 }

@@ -69,16 +69,29 @@ struct sto_range {
 int sto_mirrors_read(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
                      uint64_t position, struct buf *out, struct sto_range *ret) MUST_CHECK;
 
+/* Does what entries say. */
+struct sto_taker {
+    /*
+     * Called for each entry that is not dead, notes and changes included, in order. 0: it is done, and nothing is put
+     * off; STO_PUT_OFF: settle() will do it; STO_SETTLE_FIRST: ask again when what was put off is done.
+     */
+    sto_scan_fn *entry;
+    /* Whatever was put off is done when it returns 0; else none of it. NULL: nothing ever is put off. */
+    int (*settle)(void *arg);
+    void *arg;
+};
+enum { STO_PUT_OFF = 1, STO_SETTLE_FIRST = 2 };
+
 /*
  * Keep a piece that a peer has read so, and do what it says; @info says of which log, and makes the mirror at its
- * first piece. @fn is called for each entry that is not dead, notes and changes included, in order; a packed file can
- * be read from when it has returned 0. What it returned 0 for is durable and marked, also where it failed later: what
- * can be seen of a log here goes on to others, though its writer be gone for good in the middle of a piece.
- * Errors: @fn's; -EBADMSG: not of that log; -EEXIST: the directory is another log's.
+ * first piece. A packed file can be read from when its entry is done. What is done is durable and marked, also where
+ * an entry failed later: what can be seen of a log here goes on to others, though its writer be gone for good in the
+ * middle of a piece.
+ * Errors: the taker's; -EBADMSG: not of that log; -EEXIST: the directory is another log's.
  */
 int sto_mirrors_take(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
-                     const struct sto_range *range, struct str bytes, sto_scan_fn *fn,
-                     void *arg) MUST_CHECK;
+                     const struct sto_range *range, struct str bytes,
+                     const struct sto_taker *taker) MUST_CHECK;
 
 /* The entries of a piece that is here, as above, only told. */
 int sto_mirrors_entries(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],

@@ -192,11 +192,6 @@ static int empty_slots(const struct sto_pack_head *head, const struct sto_range 
     return 0;
 }
 
-static int fill_slot(struct sto_walk *w, const struct sto_rec *rec)
-{
-    return sto_write_all(w->io, w->fd, "F", 1, (off_t)(STO_POS_OFF(rec->position) + STO_REC_HEAD));
-}
-
 static int write_records(struct sto_path *p, int fd, const struct sto_pack_head *head,
                          const struct sto_range *range, struct str bytes)
 {
@@ -243,26 +238,81 @@ static int tell(struct sto_walk *w, const struct sto_rec *rec, sto_scan_fn *fn, 
     return fn(&e, arg);
 }
 
-/* Entry by entry; *done: all before that position. */
-static int take_entries(struct sto_walk *w, sto_scan_fn *fn, void *arg, uint64_t *done)
+/* A piece on its way. */
+struct taking {
+    struct sto_walk w;
+    const struct sto_taker *taker;
+    uint64_t seen, done; /* all before that position; done: 0 at first */
+    bool put_off;        /* some of what lies between the two */
+    uint64_t slots[512]; /* objects between the two, to be filled */
+    size_t slot_count;
+    int failed; /* settling: nothing behind done is done any more */
+};
+
+static int fill_slots(struct taking *k)
+{
+    for (size_t i = 0; i < k->slot_count; i++) {
+        off_t at = (off_t)STO_POS_OFF(k->slots[i]) + STO_REC_HEAD;
+        int r = sto_write_all(k->w.io, k->w.fd, "F", 1, at);
+        if (r < 0)
+            return r;
+    }
+    k->slot_count = 0;
+    k->put_off = false;
+    k->done = k->seen;
+    return 0;
+}
+
+static int settle(struct taking *k)
+{
+    if (k->failed == 0 && k->put_off)
+        k->failed = k->taker->settle(k->taker->arg);
+    return k->failed < 0 ? k->failed : fill_slots(k);
+}
+
+static int take_entry(struct taking *k, const struct sto_rec *rec)
+{
+    int r = tell(&k->w, rec, k->taker->entry, k->taker->arg);
+    if (r == STO_SETTLE_FIRST) {
+        r = settle(k);
+        if (r == 0)
+            r = tell(&k->w, rec, k->taker->entry, k->taker->arg);
+    }
+    if (r < 0)
+        return r;
+    ASSERT(r == STO_PUT_OFF || (r == 0 && !k->put_off));
+    k->put_off = r == STO_PUT_OFF;
+    if (rec->kind == STO_REC_OBJECT)
+        k->slots[k->slot_count++] = rec->position;
+    return 0;
+}
+
+static int take_record(struct taking *k, const struct sto_rec *rec)
+{
+    int r = rec->dead || rec->kind == STO_REC_SKIP ? 0 : take_entry(k, rec);
+    if (r < 0)
+        return r;
+    k->seen = rec->position + rec->total;
+    return !k->put_off || k->slot_count == ARRAY_LEN(k->slots) ? settle(k) : 0;
+}
+
+/* Entry by entry. What was put off is done also when a later one cannot be. */
+static int take_entries(struct taking *k)
 {
     struct sto_rec rec;
     int r;
-    while ((r = sto_walk_next(w, &rec)) > 0) {
-        if (!rec.dead && rec.kind != STO_REC_SKIP)
-            r = tell(w, &rec, fn, arg);
-        if (r >= 0 && !rec.dead && rec.kind == STO_REC_OBJECT)
-            r = fill_slot(w, &rec);
+    while ((r = sto_walk_next(&k->w, &rec)) > 0) {
+        r = take_record(k, &rec);
         if (r < 0)
-            return r;
-        *done = rec.position + rec.total;
+            break;
     }
-    return r;
+    int settled = settle(k);
+    return r < 0 ? r : settled;
 }
 
 static int extend_pack(struct sto_path *p, const struct sto_log_info *log,
-                       const struct sto_range *range, struct str bytes, sto_scan_fn *fn, void *arg,
-                       uint64_t *done)
+                       const struct sto_range *range, struct str bytes,
+                       const struct sto_taker *taker, uint64_t *done)
 {
     struct sto_pack_head head;
     AUTO(dfs_close_fd) int fd = open_pack(p, log, range->number, O_RDWR);
@@ -274,19 +324,19 @@ static int extend_pack(struct sto_path *p, const struct sto_log_info *log,
     r = write_records(p, fd, &head, range, bytes);
     if (r < 0)
         return r;
-    AUTO(sto_walk_fini) struct sto_walk w;
-    sto_walk_init(&w, p->dir.io, fd, range->number, head.salt, range->offset,
+    struct taking k = {.taker = taker};
+    sto_walk_init(&k.w, p->dir.io, fd, range->number, head.salt, range->offset,
                   range->offset + (uint32_t)range->n);
-    r = take_entries(&w, fn, arg, done);
-    if (*done > 0 && p->dir.io->fdatasync(fd) < 0) {
-        *done = 0;
-        r = -errno;
-    }
+    r = take_entries(&k);
+    sto_walk_fini(&k.w);
+    if (k.done > 0 && p->dir.io->fdatasync(fd) < 0)
+        return -errno;
+    *done = k.done;
     return r;
 }
 
 int sto_mirrors_take(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
-                     const struct sto_range *range, struct str bytes, sto_scan_fn *fn, void *arg)
+                     const struct sto_range *range, struct str bytes, const struct sto_taker *taker)
 {
     ASSERT(path < m->store->path_count);
     struct sto_path *p = &m->store->paths[path];
@@ -298,7 +348,7 @@ int sto_mirrors_take(struct sto_mirrors *m, unsigned path, const struct sto_log_
         r = sto_check_space(p, bytes.n);
     if (r == 0)
         r = range->offset == 0 ? begin_pack(p, info, range, bytes)
-                               : extend_pack(p, info, range, bytes, fn, arg, &done);
+                               : extend_pack(p, info, range, bytes, taker, &done);
     if (r == 0)
         done = range->next;
     int marked = done > 0 ? sto_mirrors_mark(m, path, info, done) : 0;

@@ -50,35 +50,46 @@ static int name_file(struct sto_path *p, int fd, const struct dfs_logical *at, b
         if (r == 0)
             r = sto_tmp_link(&p->dir, &t, path);
     }
-    if (r == -EEXIST)
-        r = over ? replace(p, fd, path) : 0;
-    return r < 0 ? r : sto_dir_sync(&p->dir, at->high, at->low);
+    return r == -EEXIST ? (over ? replace(p, fd, path) : 0) : r;
+}
+
+/* Where @f is to be: of the size, with the time. */
+static int check_new(struct sto_store *s, const struct sto_file *f,
+                     const struct sto_replica_new *new, struct dfs_logical *at, struct sto_path **p)
+{
+    struct dfs_fileid id;
+    struct stat st;
+    int r = sto_locate(s, new->name, at, p);
+    if (r < 0 || at->path_index != sto_file_path(f) || sto_is_packed(new->name, &id))
+        return -EINVAL;
+    if (fstat(sto_file_fd(f), &st) < 0)
+        return -errno;
+    return (uint64_t)st.st_size == new->size ? set_time(sto_file_fd(f), new->time_s) : -EBADMSG;
+}
+
+/* Its content is synced; its directory is not yet. */
+static int place_new(struct sto_store *s, const struct sto_file *f, struct str name,
+                     const struct dfs_logical *at, struct sto_path *p, bool over)
+{
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    int r = sto_log_pass_deletion(&p->log, name);
+    return r < 0 ? r : name_file(p, sto_file_fd(f), at, over);
 }
 
 static int take_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
                      int64_t time_s, bool over)
 {
     AUTO(sto_file_free) struct sto_file *f = TAKE(*fp);
+    const struct sto_replica_new new = {.name = name, .size = size, .time_s = time_s};
     struct dfs_logical at;
-    struct dfs_fileid id;
     struct sto_path *p;
-    struct stat st;
-    int r = sto_locate(s, name, &at, &p);
-    if (r < 0 || at.path_index != sto_file_path(f) || sto_is_packed(name, &id))
-        return -EINVAL;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
-    pthread_mutex_lock(m);
-    int fd = sto_file_fd(f);
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if ((uint64_t)st.st_size != size)
-        return -EBADMSG;
-    r = set_time(fd, time_s);
-    if (r == 0 && s->io->fsync(fd) < 0)
+    int r = check_new(s, f, &new, &at, &p);
+    if (r == 0 && s->io->fsync(sto_file_fd(f)) < 0)
         r = -errno;
     if (r == 0)
-        r = sto_log_pass_deletion(&p->log, name);
-    return r < 0 ? r : name_file(p, fd, &at, over);
+        r = place_new(s, f, name, &at, p, over);
+    return r < 0 ? r : sto_dir_sync(&p->dir, at.high, at.low);
 }
 
 int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
@@ -91,6 +102,31 @@ int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct st
                             uint64_t size, int64_t time_s)
 {
     return take_file(s, fp, name, size, time_s, false);
+}
+
+/* The first sync commits the journal for all that was written before it; the others find that done. */
+int sto_replica_files(struct sto_store *s, struct sto_replica_new *const *v, size_t n)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    int r = 0;
+    for (size_t i = 0; i < n; i++)
+        v[i]->result = check_new(s, v[i]->file, v[i], &at, &p);
+    for (size_t i = 0; i < n && r == 0; i++)
+        if (v[i]->result == 0 && s->io->fsync(sto_file_fd(v[i]->file)) < 0)
+            r = -errno;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        if (v[i]->result == 0)
+            v[i]->result = sto_locate(s, v[i]->name, &at, &p);
+        if (v[i]->result == 0)
+            r = place_new(s, v[i]->file, v[i]->name, &at, p, true);
+    }
+    for (size_t i = 0; i < n && r == 0; i++)
+        if (v[i]->result == 0 && sto_locate(s, v[i]->name, &at, &p) == 0)
+            r = sto_dir_sync(&p->dir, at.high, at.low);
+    for (size_t i = 0; i < n; i++)
+        sto_file_free(&v[i]->file);
+    return r;
 }
 
 /* --- slots ---------------------------------------------------------------------------------------- */
@@ -249,6 +285,18 @@ int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
 {
     int r = text.n > 0 ? sto_file_exists(s, name) : 0;
     return r < 0 ? r : sto_replica_meta_ahead(s, name, text);
+}
+
+bool sto_replica_has_meta(struct sto_store *s, struct str name)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    struct stat st;
+    char path[DFS_LOCAL_PATH_MAX];
+    if (sto_locate(s, name, &at, &p) < 0)
+        return false;
+    dfs_logical_path(&at, "-m", path);
+    return fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text)

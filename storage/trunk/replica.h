@@ -19,7 +19,19 @@
  */
 int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
                      int64_t time_s) MUST_CHECK;
-/* The same, but a file of that name stays as it is: 0 also then. */
+
+struct sto_replica_new {
+    struct sto_file *file; /* taken, NULL then */
+    struct str name;
+    uint64_t size;
+    int64_t time_s;
+    int result; /* what sto_replica_file() would have returned */
+};
+/* The same for @n of them, which share the commits of the disk's journal: all are durable when it returns 0. Other than
+ * 0: the disk fails. */
+int sto_replica_files(struct sto_store *s, struct sto_replica_new *const *v, size_t n) MUST_CHECK;
+
+/* The same as sto_replica_file(), but a file of that name stays as it is: 0 also then. */
 int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name,
                             uint64_t size, int64_t time_s) MUST_CHECK;
 
@@ -51,7 +63,8 @@ int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size,
 /* The metadata text of @name becomes @text. -ENOENT: no such file. Empty: there is none any more, whether
  * there is the file or not. */
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
-/* The same for a file that comes right behind it, as a packed one does (mirror.h). */
+bool sto_replica_has_meta(struct sto_store *s, struct str name);
+/* The same as sto_replica_meta() for a file that comes right behind it, as a packed one does (mirror.h). */
 int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
 
 #endif

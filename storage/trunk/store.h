@@ -123,6 +123,8 @@ int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flag
 int sto_file_fd(const struct sto_file *f); /* open for reading and writing; owner: f */
 unsigned sto_file_path(const struct sto_file *f);
 int sto_file_write(struct sto_file *f, const void *p, size_t n, uint64_t at) MUST_CHECK;
+/* What has been written begins its way to the disk, and nobody waits for it: a later sync has less to do. */
+void sto_file_hurry(const struct sto_file *f);
 /*
  * Tell how many bytes the file will have at least. The space is counted as used at once, so that many
  * slow uploads cannot together overrun the reserve. -ENOSPC.

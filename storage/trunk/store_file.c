@@ -83,6 +83,11 @@ int sto_file_write(struct sto_file *f, const void *p, size_t n, uint64_t at)
     return sto_write_all(f->store->io, f->tmp.fd, p, n, (off_t)at);
 }
 
+void sto_file_hurry(const struct sto_file *f)
+{
+    (void)sync_file_range(f->tmp.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 void sto_file_free(struct sto_file **fp)
 {
     struct sto_file *f = TAKE(*fp);

@@ -156,6 +156,10 @@ static int serve(struct wire *w, uint8_t cmd, struct str body)
         return serve_pull(w, body);
     case DFS_INT_SYNC_WAIT:
         return serve_wait(w, body);
+    case DFS_INT_SYNC_METAS: {
+        struct sto_source s = source_of(w->to);
+        return sto_source_metas(&s, body, &w->out);
+    }
     case DFS_CMD_DOWNLOAD:
         return serve_download(w, body);
     case DFS_CMD_FILE_INFO:

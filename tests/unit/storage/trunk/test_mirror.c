@@ -97,8 +97,9 @@ static struct seen copy(struct server *from, struct server *to)
             return seen;
         }
         assert_true(range.next > at);
-        assert_int_equal(
-            sto_mirrors_take(to->mirrors, 0, &log, &range, buf_str(&piece), look, &seen), 0);
+        assert_int_equal(sto_mirrors_take(to->mirrors, 0, &log, &range, buf_str(&piece),
+                                          &(struct sto_taker){look, NULL, &seen}),
+                         0);
         at = range.next;
     }
 }
@@ -181,9 +182,9 @@ static void what_was_done_of_a_piece_is_seen_and_marked_and_no_more(void **state
     uint64_t before = here.end;
     assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, here.end, &piece, &r), 0);
     struct stop stop = {.at = &b, .name = name[0], .text = "one"};
-    assert_int_equal(
-        sto_mirrors_take(b.mirrors, 0, &log, &r, buf_str(&piece), fail_at_the_second, &stop),
-        -EPIPE);
+    assert_int_equal(sto_mirrors_take(b.mirrors, 0, &log, &r, buf_str(&piece),
+                                      &(struct sto_taker){fail_at_the_second, NULL, &stop}),
+                     -EPIPE);
     assert_int_equal(stop.entries, 2);
     assert_true(holds(&b, name[0], "one"));
     assert_false(holds(&b, name[1], "two") || holds(&b, name[2], "three"));
@@ -198,8 +199,9 @@ static void what_was_done_of_a_piece_is_seen_and_marked_and_no_more(void **state
         buf_reset(&piece);
         assert_int_equal(sto_mirrors_read(b.mirrors, 0, log.id, at, &piece, &r), 0);
         if (r.n > 0)
-            assert_int_equal(
-                sto_mirrors_take(c.mirrors, 0, &logs[1], &r, buf_str(&piece), look, &seen), 0);
+            assert_int_equal(sto_mirrors_take(c.mirrors, 0, &logs[1], &r, buf_str(&piece),
+                                              &(struct sto_taker){look, NULL, &seen}),
+                             0);
         at = r.next;
     } while (r.n > 0);
     assert_true(holds(&c, name[0], "one"));
@@ -209,6 +211,68 @@ static void what_was_done_of_a_piece_is_seen_and_marked_and_no_more(void **state
     remove_server(&a);
     remove_server(&b);
     remove_server(&c);
+}
+
+/* What is put off: nothing of it can be seen until it is settled, which the third entry asks for. */
+struct later {
+    struct server *at;
+    const char *name[4];
+    unsigned asked, settled;
+    int result; /* of settling */
+};
+
+static int put_off(const struct sto_entry *e, void *arg)
+{
+    struct later *l = arg;
+    if (e->name.n == 0)
+        return STO_PUT_OFF;
+    l->asked++;
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(holds(l->at, l->name[i], "text"), l->settled > 0 && i < 2);
+    return l->asked == 3 ? STO_SETTLE_FIRST : STO_PUT_OFF;
+}
+
+static int do_later(void *arg)
+{
+    struct later *l = arg;
+    l->settled++;
+    return l->result;
+}
+
+static void what_is_put_off_is_seen_and_marked_when_it_is_settled(void **state)
+{
+    (void)state;
+    for (int result = 0; result >= -EPIPE; result -= EPIPE) {
+        struct server a = {0}, b = {0};
+        char name[4][STO_NAME_MAX + 1];
+        open_server(&a, "10.0.0.1");
+        open_server(&b, "10.0.0.2");
+        put(&a, "first", name[0]);
+        (void)copy(&a, &b);
+        struct later l = {.at = &b, .result = result};
+        for (size_t i = 0; i < 4; i++) {
+            put(&a, "text", name[i]);
+            l.name[i] = name[i];
+        }
+        struct sto_log_info log, mine;
+        struct sto_range r;
+        AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+        assert_int_equal(sto_mirrors_list(a.mirrors, 0, &log, 1), 1);
+        assert_int_equal(sto_mirrors_find(b.mirrors, 0, log.id, &mine), 0);
+        uint64_t before = mine.end;
+        assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, before, &piece, &r), 0);
+        const struct sto_taker taker = {put_off, do_later, &l};
+        assert_int_equal(sto_mirrors_take(b.mirrors, 0, &log, &r, buf_str(&piece), &taker), result);
+        assert_int_equal(sto_mirrors_find(b.mirrors, 0, log.id, &mine), 0);
+        assert_int_equal(mine.end, result == 0 ? r.next : before);
+        assert_int_equal(l.settled,
+                         result == 0 ? 2 : 1); /* one that has failed is not asked again */
+        assert_int_equal(l.asked, result == 0 ? 5 : 3);
+        for (size_t i = 0; i < 4; i++)
+            assert_int_equal(holds(&b, name[i], "text"), result == 0);
+        remove_server(&a);
+        remove_server(&b);
+    }
 }
 
 static void a_copy_of_a_copy_is_as_good(void **state)
@@ -235,7 +299,8 @@ static void a_copy_of_a_copy_is_as_good(void **state)
         assert_int_equal(sto_mirrors_read(b.mirrors, 0, logs[1].id, at, &piece, &r), 0);
         if (r.n == 0)
             break;
-        assert_int_equal(sto_mirrors_take(c.mirrors, 0, &logs[1], &r, buf_str(&piece), look, &seen),
+        assert_int_equal(sto_mirrors_take(c.mirrors, 0, &logs[1], &r, buf_str(&piece),
+                                          &(struct sto_taker){look, NULL, &seen}),
                          0);
         at = r.next;
     }
@@ -272,7 +337,8 @@ static int take(struct server *s, const struct sto_log_info *log, const struct s
                 const struct buf *piece)
 {
     struct seen seen = {0};
-    return sto_mirrors_take(s->mirrors, 0, log, range, buf_str(piece), look, &seen);
+    return sto_mirrors_take(s->mirrors, 0, log, range, buf_str(piece),
+                            &(struct sto_taker){look, NULL, &seen});
 }
 
 static void lying_pieces_are_refused(void **state)
@@ -430,6 +496,7 @@ int main(void)
         cmocka_unit_test(a_packed_file_is_read_on_every_member),
         cmocka_unit_test(how_far_survives_a_restart_of_either_side),
         cmocka_unit_test(what_was_done_of_a_piece_is_seen_and_marked_and_no_more),
+        cmocka_unit_test(what_is_put_off_is_seen_and_marked_when_it_is_settled),
         cmocka_unit_test(a_copy_of_a_copy_is_as_good),
         cmocka_unit_test(a_deletion_takes_the_copy_away),
         cmocka_unit_test(lying_pieces_are_refused),
