@@ -222,25 +222,57 @@ static bool address(struct str s, uint8_t out[16], unsigned *ret_bits)
     return inet_pton(AF_INET6, z, out) == 1;
 }
 
-static bool in_network(struct str network, struct str have)
+/* "address" or "address/bits": 16 bytes, of which *ret_bits count. */
+static bool network(struct str s, uint8_t out[16], unsigned *ret_bits)
 {
     struct str base, length;
-    uint8_t a[16], b[16];
-    unsigned width, unused;
+    unsigned width;
     uint64_t bits;
-    bool cut = str_cut(network, '/', &base, &length);
-    if (!address(base, a, &width) || !address(have, b, &unused))
+    bool cut = str_cut(s, '/', &base, &length);
+    if (!address(base, out, &width))
         return false;
     bits = width;
     if (cut && str_u64(length, width, &bits) < 0)
         return false;
-    bits += 128 - width;
+    *ret_bits = (unsigned)bits + 128 - width;
+    return true;
+}
+
+static bool in_network(struct str want, struct str have)
+{
+    uint8_t a[16], b[16];
+    unsigned bits, unused;
+    if (!network(want, a, &bits) || !address(have, b, &unused))
+        return false;
     for (unsigned i = 0; i < 16 && bits > 0; i++) {
-        unsigned here = bits >= 8 ? 8 : (unsigned)bits;
+        unsigned here = bits >= 8 ? 8 : bits;
         uint8_t mask = (uint8_t)(0xFF00 >> here);
         if ((a[i] ^ b[i]) & mask)
             return false;
         bits -= here;
+    }
+    return true;
+}
+
+bool s3_condition_value_ok(uint8_t op, struct str value)
+{
+    int64_t n;
+    uint8_t a[16];
+    unsigned bits;
+    switch (operators[op].kind) {
+    case NUMBER:
+        return number(value, &n);
+    case DATE:
+        return date(value, &n);
+    case TRUTH:
+    case ABSENCE:
+        return str_ieq(value, STR("true")) || str_ieq(value, STR("false"));
+    case ADDRESS:
+        return network(value, a, &bits);
+    case STRING:
+    case STRING_NOCASE:
+    case LIKE:
+        break;
     }
     return true;
 }

@@ -60,6 +60,9 @@ enum { S3_CO_ANY_OF_ONE, S3_CO_FOR_ALL, S3_CO_FOR_ANY }; /* quantifier */
 
 /* Operator by name without prefix and suffix ("StringLike"); 0 or -EINVAL. */
 int s3_condition_operator(struct str name, uint8_t *ret) MUST_CHECK;
+/* Can a value be compared by that operator? What is no number, date, address or truth value never
+ * is, so a Deny that was mistyped would say nothing. */
+bool s3_condition_value_ok(uint8_t op, struct str value);
 /* Is it a key that can be asked for? Lower case. */
 bool s3_condition_key_known(struct str key);
 /* Would this condition pin the caller down, so that the statement is not public? */

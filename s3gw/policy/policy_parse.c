@@ -124,6 +124,8 @@ static void principals(struct compiler *c, const json_t *v)
     const char *kind;
     json_t *values;
     json_object_foreach((json_t *)v, kind, values) n += count_of(values);
+    if (n == 0)
+        bad(c, "Invalid principal in policy");
     buf_var(c->out, n);
     json_object_foreach((json_t *)v, kind, values)
     {
@@ -221,7 +223,8 @@ static bool operator_of(struct str name, struct operator_name *ret)
 }
 
 /* Values may be written as strings, numbers or truth values. */
-static void condition_values(struct compiler *c, struct str key, const json_t *v, bool *pins)
+static void condition_values(struct compiler *c, uint8_t op, struct str key, const json_t *v,
+                             bool *pins)
 {
     buf_var(c->out, count_of(v));
     for (size_t i = 0; i < count_of(v); i++) {
@@ -237,6 +240,8 @@ static void condition_values(struct compiler *c, struct str key, const json_t *v
                                                    (long long)json_integer_value(item)));
         if (!text.p)
             bad(c, "Invalid policy syntax: condition value");
+        else if (!s3_condition_value_ok(op, text))
+            bad(c, "Policy has an invalid condition value");
         *pins = *pins && s3_condition_pins_caller(key, text);
         buf_lstr(c->out, text);
     }
@@ -274,7 +279,7 @@ static void conditions(struct compiler *c, const json_t *v, bool *ret_pins)
             if (!key.p || !s3_condition_key_known(key))
                 bad(c, "Policy has an invalid condition key");
             bool pins = !op.if_exists;
-            condition_values(c, key, values, &pins);
+            condition_values(c, op.op, key, values, &pins);
             *ret_pins = *ret_pins || pins;
         }
     }

@@ -193,6 +193,16 @@ def test_a_denial_binds_root_but_not_from_lifting_it(cluster, s3, bucket):
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 
+@pytest.mark.parametrize("condition", [{"NotIpAddress": {"aws:SourceIp": "10.0.0.0/33"}},
+                                       {"Bool": {"aws:SecureTransport": "flase"}},
+                                       {"DateGreaterThan": {"aws:CurrentTime": "31.12.2030"}}])
+def test_a_denial_that_could_never_hold_is_refused(s3, bucket, condition):
+    text = json.dumps({"Version": "2012-10-17", "Statement": {
+        "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*",
+        "Condition": condition}})
+    assert code(s3.put_bucket_policy, Bucket=bucket, Policy=text) == "MalformedPolicy"
+
+
 def test_tags_in_the_body_are_judged_as_those_in_a_header(s3, ann, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     def let_in(condition, tags):
