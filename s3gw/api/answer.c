@@ -97,7 +97,7 @@ enum s3err s3_param_encoding(struct s3_req *q, bool *ret_url)
 
 enum s3err s3_need_digest(struct s3_req *q)
 {
-    if (s3_req_option(q, STR("content-md5")).p)
+    if (s3_req_header(q, STR("content-md5")).p)
         return S3ERR_OK;
     for (size_t i = 0; i < q->nheaders; i++) {
         enum s3_checksum_alg alg;

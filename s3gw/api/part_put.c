@@ -49,8 +49,11 @@ static void answer(struct s3_ingest *in)
     struct s3_etag etag = {.parts = 0};
     memcpy(etag.md5, in->md5, 16);
     s3_resp_etag(in->q, &etag);
-    struct s3_object o = {.checksum = p->u.checksum};
-    s3_object_checksum_headers(in->q, &o);
+    const struct s3_checksum *c = &p->u.checksum;
+    char text[S3_CK_TEXT_MAX];
+    if (c->alg != S3_CK_NONE) /* without a type: that is the upload's */
+        s3_resp_header(in->q, s3_checksum_info(c->alg)->header,
+                       str_of(text, s3_checksum_text(c, 0, text)));
     s3_encryption_headers(in->q, &p->upload.proto, false);
 }
 

@@ -87,6 +87,17 @@ def test_parts_copied_from_objects(s3, bucket):
     assert s3.get_object(Bucket=bucket, Key="m")["Body"].read() == source
 
 
+def test_a_part_answers_with_its_checksum_and_no_type(cluster, s3, bucket):
+    """FULL_OBJECT or COMPOSITE is the upload's; the answer to a part has neither at AWS."""
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="m", ChecksumAlgorithm="SHA256")["UploadId"]
+    digest = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
+    done = Raw(cluster).request("PUT", f"/{bucket}/m", query=[("partNumber", "1"), ("uploadId", upload)], body=b"x",
+                                headers={"x-amz-checksum-sha256": digest})
+    assert done.status == 200 and done.headers["x-amz-checksum-sha256"] == digest, done
+    assert "x-amz-checksum-type" not in done.headers
+    s3.abort_multipart_upload(Bucket=bucket, Key="m", UploadId=upload)
+
+
 def test_uploads_are_listed_with_pages_and_prefixes(s3, bucket):
     uploads = [begin(s3, bucket, key) for key in ("a/1", "a/1", "a/2", "b", "c/x")]
     found, kw = [], {}
