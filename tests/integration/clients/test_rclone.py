@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rclone: copy, sync, check, range reads, server-side copies."""
+"""rclone, Debian's and the newest from PyPI (another S3 library): copy, sync, check, range reads, server-side copies."""
 import pytest
-from clientlib import assert_same_tree, make_tree, run
+from clientlib import VENV, assert_same_tree, make_tree, run
 
 
-@pytest.fixture
-def rclone(either, tmp_path):
+@pytest.fixture(params=["/usr/bin/rclone", str(VENV / "rclone")], ids=["debian", "newest"])
+def rclone(either, tmp_path, request):
     env = either.client_env(tmp_path)
     env.pop("AWS_CA_BUNDLE", None)  # this rclone's S3 library cannot take it; SSL_CERT_FILE says the same
     config = tmp_path / "rclone.conf"
@@ -13,7 +13,7 @@ def rclone(either, tmp_path):
                       f"region = {either.region}\nupload_cutoff = 5Mi\nchunk_size = 5Mi\n")
 
     def call(*words, check=True, data=None):
-        return run(["/usr/bin/rclone", "--config", str(config), "--retries", "1", *words], env, check=check, data=data)
+        return run([request.param, "--config", str(config), "--retries", "1", *words], env, check=check, data=data)
 
     return call
 
