@@ -80,7 +80,6 @@ class S3Cluster:
             {trust_line}
             {tracker_settings}
             check_active_interval = 30s
-            election_timeout = 400ms
             """ + (lines if trackers > 1 else "")) for port in ports]
         self.storages = {}
         for group in range(1, groups + 1):

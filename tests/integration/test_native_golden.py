@@ -102,9 +102,9 @@ def test_the_probe_of_all_commands_on_two_trackers_and_two_groups(settings, ids)
     cluster = S3Cluster(trackers=2, groups=2, members=2, trust=False, tracker_settings=settings, storage_ids=ids)
     try:
         cluster.start_servers()
-        leader = wait_until("a leader", lambda: leader_port(cluster.tracker_addresses[0]))
         runs = [(address[1], group) for address in cluster.tracker_addresses for group in ("group1", "group2")]
         for run, (port, group) in enumerate(runs):
+            leader = wait_until("a leader", lambda: leader_port(cluster.tracker_addresses[0]))
             # A storage that joins leaves a record: once; and those with numbers cannot, if they are not listed.
             options = ["--intrusive"] if run == 0 and not ids else []
             if port == leader or "trunk" not in settings:  # the probe asks the same tracker for the trunk server

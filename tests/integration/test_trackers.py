@@ -32,7 +32,7 @@ class Tracker:
 
     def start(self, trackers=()):
         conf = self.dir / "tracker.conf"
-        conf.write_text("".join([f"base_path = {self.dir}\nport = {self.port}\nelection_timeout = 400ms\n"]
+        conf.write_text("".join([f"base_path = {self.dir}\nport = {self.port}\nelection_timeout = 2s\n"]
                                 + [f"tracker_server = {t}\n" for t in trackers] + self.lines))
         self.log = open(self.dir / "log", "a")
         self.process = subprocess.Popen(wrapper() + [BINARY, conf], stdout=subprocess.PIPE, stderr=self.log,
