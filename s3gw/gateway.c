@@ -514,7 +514,6 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
         .no_acl_emails = !g->conf->acl_emails,
         .relaxed = g->conf->durability == S3GW_RELAXED,
         .sse_c_over_http = (enum s3_sse_c_over_http)g->conf->sse_c_over_http,
-        .root_id = str_c(root_id),
         .lifecycle_day_ms = g->conf->lifecycle_seconds_per_day * 1000,
         .small = {.limit = g->conf->small_memory},
     };

@@ -40,8 +40,6 @@ void cli_bool(struct cli *c, const char *name, bool value);
 void cli_end(struct cli *c);
 /* A result that is one word in text and {"name": value} in JSON. */
 void cli_word(struct cli *c, const char *name, struct str value);
-/* @s as the inside of a JSON string. */
-void cli_json_escape(struct buf *out, struct str s);
 
 /* "", "draining", "drained". */
 const char *cli_drain_word(uint8_t drain_state);

@@ -22,7 +22,8 @@ int cli_misuse(const char *fmt, ...)
     return 2;
 }
 
-void cli_json_escape(struct buf *out, struct str s)
+/* @s as the inside of a JSON string. */
+static void json_escape(struct buf *out, struct str s)
 {
     bool text = str_utf8_ok(s);
     for (size_t i = 0; i < s.n; i++) {
@@ -54,7 +55,7 @@ static void name_of(struct cli *c, const char *name)
         buf_addf(&c->out, ", ");
     c->first = false;
     buf_addf(&c->out, "\"");
-    cli_json_escape(&c->out, str_c(name));
+    json_escape(&c->out, str_c(name));
     buf_addf(&c->out, "\": ");
 }
 
@@ -69,7 +70,7 @@ void cli_str(struct cli *c, const char *name, struct str value)
     name_of(c, name);
     if (c->json) {
         buf_addc(&c->out, '"');
-        cli_json_escape(&c->out, value);
+        json_escape(&c->out, value);
         buf_addc(&c->out, '"');
     } else {
         buf_adds(&c->out, value);

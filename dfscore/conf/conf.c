@@ -67,12 +67,12 @@ static int with_unit(struct str text, const char *bare, const struct unit *units
     return -EINVAL;
 }
 
-int dfs_conf_size(struct str text, const char *unit, uint64_t *ret)
+static int parse_size(struct str text, const char *unit, uint64_t *ret)
 {
     return with_unit(str_trim(text), unit, size_units, ARRAY_LEN(size_units), ret);
 }
 
-int dfs_conf_duration(struct str text, const char *unit, uint64_t *ret_ms)
+static int parse_duration(struct str text, const char *unit, uint64_t *ret_ms)
 {
     return with_unit(str_trim(text), unit, time_units, ARRAY_LEN(time_units), ret_ms);
 }
@@ -121,8 +121,8 @@ static int parse_percent(struct str v, uint32_t *ret_x100)
 static int parse_space(struct str v, const char *unit, struct dfs_conf_space *ret)
 {
     struct dfs_conf_space s = {0};
-    int r = str_ends(v, STR("%")) ? parse_percent(v, &s.percent_x100)
-                                  : dfs_conf_size(v, unit, &s.bytes);
+    int r =
+        str_ends(v, STR("%")) ? parse_percent(v, &s.percent_x100) : parse_size(v, unit, &s.bytes);
     if (r == 0)
         *ret = s;
     return r;
@@ -265,10 +265,10 @@ static int set_number(const struct dfs_conf_row *row, void *field, struct str v)
         r = parse_int(v, &i);
         break;
     case DFS_CONF_SIZE:
-        r = dfs_conf_size(v, row->unit, &u);
+        r = parse_size(v, row->unit, &u);
         break;
     default:
-        r = dfs_conf_duration(v, row->unit, &u);
+        r = parse_duration(v, row->unit, &u);
         break;
     }
     if (row->type != DFS_CONF_INT)

@@ -141,8 +141,4 @@ void dfs_conf_fini(const struct dfs_conf_row *rows, size_t n, void *conf);
  */
 void dfs_conf_print(const struct dfs_conf_row *rows, size_t n, struct buf *out);
 
-/* Single values, for command lines: 0, -EINVAL, -ERANGE (does not fit 64 bits). unit as in the row. */
-int dfs_conf_size(struct str text, const char *unit, uint64_t *ret) MUST_CHECK;
-int dfs_conf_duration(struct str text, const char *unit, uint64_t *ret_ms) MUST_CHECK;
-
 #endif

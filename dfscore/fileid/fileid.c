@@ -307,7 +307,7 @@ static uint64_t size_field(const struct dfs_fileid_parts *p)
     return p->size;
 }
 
-void dfs_name27(const struct dfs_fileid_parts *p, char out[DFS_NAME27])
+static void name27(const struct dfs_fileid_parts *p, char out[DFS_NAME27])
 {
     uint8_t raw[RAW_LEN];
     memcpy(raw, p->source, 4);
@@ -324,7 +324,7 @@ size_t dfs_filename_build(const struct dfs_fileid_parts *p, char *out)
     snprintf(head, sizeof(head), "M%02X/%02X/%02X/", (uint8_t)p->path_index, p->high, p->low);
     memcpy(out, head, PATH_PART + DIR_PART);
     size_t n = PATH_PART + DIR_PART;
-    dfs_name27(p, out + n);
+    name27(p, out + n);
     n += DFS_NAME27;
     if (p->kind == DFS_FILE_TRUNK) {
         uint8_t raw[TRUNK_RAW];

@@ -120,8 +120,6 @@ struct dfs_fileid_parts {
  * 44 or 60. Always succeeds: parts come from us.
  */
 size_t dfs_filename_build(const struct dfs_fileid_parts *p, char *out);
-/* The 20 bytes and their 27 characters alone, e.g. for the hash directories of semantics 2.4. */
-void dfs_name27(const struct dfs_fileid_parts *p, char out[DFS_NAME27]);
 
 /* True when @ext can be an extension: 0..6 characters of [A-Za-z0-9._-]. */
 bool dfs_ext_ok(struct str ext);

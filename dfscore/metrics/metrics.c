@@ -142,12 +142,6 @@ void dfs_gauge_add(struct dfs_cell *c, int64_t by)
         add(c, by);
 }
 
-void dfs_gauge_set(struct dfs_cell *c, int64_t to)
-{
-    for (unsigned i = 0; c && i < STRIPES; i++)
-        atomic_store_explicit(&c->stripe[i].value, i ? 0 : to, memory_order_relaxed);
-}
-
 void dfs_observe_us(struct dfs_cell *c, uint64_t us)
 {
     if (!c)

@@ -48,9 +48,8 @@ void dfs_metrics_free(struct dfs_metrics **mp);
 struct dfs_cell *dfs_metrics_series(struct dfs_metrics *m, unsigned metric, const char *value);
 
 /* NULL cells are accepted and do nothing. */
-void dfs_count(struct dfs_cell *c, uint64_t by);    /* COUNTER */
-void dfs_gauge_add(struct dfs_cell *c, int64_t by); /* GAUGE */
-void dfs_gauge_set(struct dfs_cell *c, int64_t to);
+void dfs_count(struct dfs_cell *c, uint64_t by);                /* COUNTER */
+void dfs_gauge_add(struct dfs_cell *c, int64_t by);             /* GAUGE */
 void dfs_observe_us(struct dfs_cell *c, uint64_t microseconds); /* HISTOGRAM */
 
 int64_t dfs_cell_value(const struct dfs_cell *c); /* sum; of a histogram: number of observations */

@@ -149,7 +149,8 @@ static const struct dfs_command *find_command(const struct dfs_service *s, uint8
     return row || !s->secret ? row : find_row(auth_commands, ARRAY_LEN(auth_commands), cmd);
 }
 
-void conn_refuse(struct dfs_conn *c, int r)
+/* Answer without the service having seen the request. */
+static void refuse(struct dfs_conn *c, int r)
 {
     c->in_service = true; /* for a moment: the answer is ours */
     c->reading = R_HELD;
@@ -165,7 +166,7 @@ static bool built_in(struct dfs_conn *c)
         return true;
     }
     if (c->req.head.cmd == DFS_CMD_ACTIVE_TEST) {
-        conn_refuse(c, c->req.head.len ? -EINVAL : 0);
+        refuse(c, c->req.head.len ? -EINVAL : 0);
         return true;
     }
     return false;
@@ -178,7 +179,7 @@ static void begin_request(struct dfs_conn *c)
         conn_die(c);
         return;
     }
-    c->req = (struct dfs_req){.conn = c, .head = h, .began_us = dfs_mono_us()};
+    c->req = (struct dfs_req){.conn = c, .head = h};
     c->in_pos = c->in_at + DFS_HEADER_LEN;
     c->unread = h.len;
     c->accepted = c->aborted = c->handed = false;
@@ -186,17 +187,17 @@ static void begin_request(struct dfs_conn *c)
     c->req.command = row;
     if (!row) {
         if (!built_in(c))
-            conn_refuse(c, -EINVAL);
+            refuse(c, -EINVAL);
         return;
     }
     if (h.len < row->min_len || h.len > row->max_len) {
-        conn_refuse(c, -EINVAL);
+        refuse(c, -EINVAL);
         return;
     }
     bool ours = row >= auth_commands && row < auth_commands + ARRAY_LEN(auth_commands);
     int r = c->service->admit && !ours ? c->service->admit(&c->req) : 0;
     if (r < 0) {
-        conn_refuse(c, r);
+        refuse(c, r);
         return;
     }
     c->need = row->content ? row->min_len : h.len;

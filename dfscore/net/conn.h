@@ -81,7 +81,6 @@ struct dfs_req {
     struct str body;    /* what has been collected; valid until the answer */
     uint64_t left;      /* content bytes not yet handed to content() */
     void *user;         /* the service's; NULL at handle() */
-    uint64_t began_us;  /* dfs_mono_us when the header was complete */
     bool gone;          /* the peer vanished; the answer will go nowhere */
     int result;         /* for done(): what was answered, 0 or negative errno */
     uint64_t sent;      /* for done(): body bytes handed to the kernel */

@@ -101,12 +101,9 @@ struct dfs_conn {
 /* conn.c */
 void conn_advance(struct dfs_conn *c);
 void conn_die(struct dfs_conn *c);
-/* Answer without the service having seen the request. */
-void conn_refuse(struct dfs_conn *c, int r);
 
 /* conn_out.c */
 bool conn_write(struct dfs_conn *c); /* true: something moved */
-void conn_start_answer(struct dfs_conn *c, int r, uint64_t len);
 void conn_forget_output(struct dfs_conn *c);
 
 /* block.c */

@@ -11,7 +11,7 @@ enum {
     OUT_MAX = 64 * 1024 * 1024, /* longest answer from memory */
 };
 
-void conn_start_answer(struct dfs_conn *c, int r, uint64_t len)
+static void start_answer(struct dfs_conn *c, int r, uint64_t len)
 {
     const struct dfs_header h = {r < 0 ? 0 : len, DFS_CMD_RESPONSE, dfs_status_byte(r)};
     dfs_header_put(&h, c->head);
@@ -32,7 +32,7 @@ static void begin(struct dfs_req *req, int r, uint64_t len)
     struct dfs_conn *c = req->conn;
     CHECK_OBJ(c, CONN_MAGIC);
     ASSERT(c->in_service && dfs_loop_here(c->loop));
-    conn_start_answer(c, r, len);
+    start_answer(c, r, len);
 }
 
 void dfs_req_reply(struct dfs_req *req, int r, struct str body)

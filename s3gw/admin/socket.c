@@ -57,11 +57,6 @@ static int with_folder(int fd, const char *path,
     return call(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;
 }
 
-int s3_admin_bind(int fd, const char *path)
-{
-    return with_folder(fd, path, bind);
-}
-
 int s3_admin_connect(int fd, const char *path)
 {
     return with_folder(fd, path, connect);
@@ -212,7 +207,7 @@ static int open_socket(struct s3_admin *a)
     /* The mode of the file is the mode of the socket at bind: there is no moment with a wider one. */
     if (fchmod(a->listen_fd, 0600) < 0)
         return -errno;
-    r = s3_admin_bind(a->listen_fd, a->path);
+    r = with_folder(a->listen_fd, a->path, bind);
     if (r < 0)
         return r;
     a->bound = true;

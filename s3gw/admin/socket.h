@@ -22,10 +22,9 @@ int s3_admin_start(const char *path, const struct s3_admin_context *context,
 void s3_admin_stop(struct s3_admin **a);
 
 /*
- * bind() or connect() of a path of any length: struct sockaddr_un holds 107 bytes, so the folder is
- * opened and the socket named through /proc. 0 or negative errno.
+ * connect() to a path of any length: struct sockaddr_un holds 107 bytes, so the folder is opened and the
+ * socket named through /proc, as for the listening end. 0 or negative errno.
  */
-int s3_admin_bind(int fd, const char *path) MUST_CHECK;
 int s3_admin_connect(int fd, const char *path) MUST_CHECK;
 
 #endif

@@ -151,8 +151,7 @@ void s3_sigv4_canonical_request(struct s3_req *q, const struct s3_sigv4 *v, stru
     buf_adds(out, v->payload);
 }
 
-void s3_sigv4_string_to_sign(const struct s3_sigv4 *v, struct str canonical_request,
-                             struct buf *out)
+static void string_to_sign(const struct s3_sigv4 *v, struct str canonical_request, struct buf *out)
 {
     uint8_t sha[32];
     s3_sha256(canonical_request.p, canonical_request.n, sha);
@@ -202,7 +201,7 @@ enum s3err s3_sigv4_check(struct s3_req *q, const struct s3_sigv4 *v, struct str
     (void)buf_room(&canonical, 1000);
     (void)buf_room(&to_sign, 250);
     s3_sigv4_canonical_request(q, v, &canonical);
-    s3_sigv4_string_to_sign(v, buf_str(&canonical), &to_sign);
+    string_to_sign(v, buf_str(&canonical), &to_sign);
     if (buf_err(&canonical) == -E2BIG || buf_err(&to_sign) == -E2BIG)
         return S3ERR_REQUEST_HEADER_SECTION_TOO_LARGE;
     if (buf_err(&canonical) || buf_err(&to_sign))

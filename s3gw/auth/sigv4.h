@@ -36,8 +36,6 @@ enum s3err s3_sigv4_from_query(struct s3_req *q, struct s3_sigv4 *ret);
 /* Append to @out; errors stick there. */
 void s3_sigv4_canonical_request(struct s3_req *q, const struct s3_sigv4 *v, struct buf *out);
 void s3_sigv4_canonical_query(struct s3_req *q, bool presigned, struct buf *out);
-void s3_sigv4_string_to_sign(const struct s3_sigv4 *v, struct str canonical_request,
-                             struct buf *out);
 
 /* Is the signature right under @secret? OK, or SignatureDoesNotMatch with all its elements.
  * *ret_key: the signing key (32 bytes), for chunk signatures; may be NULL. */

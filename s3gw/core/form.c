@@ -79,7 +79,9 @@ static struct str unquoted(struct arena *a, struct str s)
     return str_of(p, n);
 }
 
-struct str s3_form_parameter(struct arena *a, struct str header, struct str name)
+/* Parameter of a header such as Content-Type or Content-Disposition, its quotes and escapes taken off.
+ * Absent: not there. Arena. */
+static struct str parameter(struct arena *a, struct str header, struct str name)
 {
     struct str rest = header;
     (void)next_parameter(&rest); /* the value itself */
@@ -99,7 +101,7 @@ enum s3err s3_form_boundary(struct s3_req *q, struct str *ret)
     if (!type.p || !str_ieq(str_trim(next_parameter(&rest)), STR("multipart/form-data")))
         return s3_err(q, S3ERR_PRECONDITION_FAILED, "Condition",
                       STR("Bucket POST must be of the enclosure-type multipart/form-data"));
-    struct str boundary = s3_form_parameter(&q->arena, type, STR("boundary"));
+    struct str boundary = parameter(&q->arena, type, STR("boundary"));
     if (!boundary.n || boundary.n > BOUNDARY_MAX || str_chr(boundary, '\r') != SIZE_MAX)
         return S3ERR_MALFORMED_POST_REQUEST;
     *ret = boundary;
@@ -203,7 +205,7 @@ static enum s3err part_begins(struct s3_form *f)
     while (str_split(&lines, '\n', &line))
         if (str_cut(line, ':', &key, &value) && str_ieq(str_trim(key), STR("content-disposition")))
             disposition = str_ends(value, STR("\r")) ? str_head(value, value.n - 1) : value;
-    f->name = disposition.p ? s3_form_parameter(&f->q->arena, disposition, STR("name")) : STR_NULL;
+    f->name = disposition.p ? parameter(&f->q->arena, disposition, STR("name")) : STR_NULL;
     if (!f->name.p)
         return S3ERR_MALFORMED_POST_REQUEST;
     bool is_file = str_ieq(f->name, STR("file"));
@@ -219,7 +221,7 @@ static enum s3err part_begins(struct s3_form *f)
         return S3ERR_OK;
     }
     f->had_file = true;
-    f->filename = s3_form_parameter(&f->q->arena, disposition, STR("filename"));
+    f->filename = parameter(&f->q->arena, disposition, STR("filename"));
     if (!f->filename.p)
         f->filename = STR("");
     return S3ERR_PENDING;

@@ -52,8 +52,4 @@ const struct s3_pair *s3_form_fields(const struct s3_form *f, size_t *ret_n);
 struct str
 s3_form_filename(const struct s3_form *f); /* as the client named it; absent before the file */
 
-/* Parameter of a header such as Content-Type or Content-Disposition, its quotes and escapes taken
- * off. Absent: not there. Arena. */
-struct str s3_form_parameter(struct arena *a, struct str header, struct str name);
-
 #endif

@@ -49,7 +49,6 @@ struct s3_gw {
     struct s3_keyring *keyring; /* the same, when it is the ring on this machine; for admin */
     enum s3_sse_c_over_http sse_c_over_http;
     bool relaxed;             /* durability = relaxed */
-    struct str root_id;       /* canonical id of the root user */
     int64_t lifecycle_day_ms; /* length of a day of lifecycle rules; 0: a real one */
     _Atomic bool stopping;    /* long work of the background gives up */
     uint8_t note_key[32];     /* core/secretbox.h: secrets in notes */

@@ -226,19 +226,19 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
 
 /* ---- away and back ---- */
 
+static void release(struct s3_http *h)
+{
+    unsigned before = atomic_fetch_sub(&h->away, 1);
+    ASSERT(before > 0);
+}
+
 bool s3_exchange_reserve(struct s3_http *h)
 {
     atomic_fetch_add(&h->away, 1);
     if (!atomic_load(&h->stopping))
         return true;
-    s3_exchange_release(h);
+    release(h);
     return false;
-}
-
-void s3_exchange_release(struct s3_http *h)
-{
-    unsigned before = atomic_fetch_sub(&h->away, 1);
-    ASSERT(before > 0);
 }
 
 void s3_exchange_resume(struct s3_exchange *x)
@@ -246,7 +246,7 @@ void s3_exchange_resume(struct s3_exchange *x)
     struct s3_http *h = x->http;          /* x may be gone as soon as it is resumed */
     atomic_store(&x->turn, S3_TURN_HERE); /* pairs with s3_exchange_received() */
     MHD_resume_connection(x->conn);
-    s3_exchange_release(h);
+    release(h);
 }
 
 void s3_exchange_received(struct s3_exchange *x)
@@ -280,7 +280,7 @@ static void suspend(struct s3_exchange *x)
 bool s3_exchange_go_away(struct s3_exchange *x)
 {
     if (atomic_load(&x->turn) == S3_TURN_BACK) {
-        s3_exchange_release(x->http);
+        release(x->http);
         return false;
     }
     suspend(x);
@@ -435,7 +435,7 @@ static bool finish_sink(struct s3_exchange *x)
     enum s3err e = sink->finish(q);
     if (e == S3ERR_PENDING)
         return s3_exchange_go_away(x);
-    s3_exchange_release(x->http);
+    release(x->http);
     x->result = e;
     return false;
 }

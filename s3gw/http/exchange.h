@@ -51,7 +51,6 @@ void s3_exchange_completed(void *http, struct MHD_Connection *conn, void **excha
  * reserved place is given back, and so for all that is suspended.
  */
 bool s3_exchange_reserve(struct s3_http *h);
-void s3_exchange_release(struct s3_http *h);
 /* Resume, and give the place back. The exchange is the HTTP thread's afterwards. */
 void s3_exchange_resume(struct s3_exchange *x);
 /*

@@ -151,7 +151,7 @@ static void queue(struct s3_tx *tx, struct str file_id, uint64_t owner, int64_t 
     s3_tx_put(tx, s3_row_str(&k), STR(""));
 }
 
-int s3_ref_drop_at(struct s3_tx *tx, struct str file_id, uint64_t owner, int64_t time_ms)
+static int drop_at(struct s3_tx *tx, struct str file_id, uint64_t owner, int64_t time_ms)
 {
     struct s3_row_key k;
     owner_row(&k, file_id, owner);
@@ -172,7 +172,7 @@ int s3_refs_drop_at(struct s3_tx *tx, const struct s3_extent *e, size_t n, int64
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = s3_ref_drop_at(tx, e[i].file_id, e[i].owner, time_ms);
+        r = drop_at(tx, e[i].file_id, e[i].owner, time_ms);
     return r;
 }
 

@@ -5,8 +5,6 @@
 
 #include "s3gw/index/refs.h"
 
-int s3_ref_drop_at(struct s3_tx *tx, struct str file_id, uint64_t owner,
-                   int64_t time_ms) MUST_CHECK;
 int s3_refs_drop_at(struct s3_tx *tx, const struct s3_extent *e, size_t n,
                     int64_t time_ms) MUST_CHECK;
 

@@ -259,8 +259,8 @@ int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t ma
     return r < 0 ? r : read_parts(it, max, a, ret, ret_n, more);
 }
 
-int s3_upload_parts_tx(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3_upart **ret,
-                       size_t *ret_n)
+static int all_parts(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3_upart **ret,
+                     size_t *ret_n)
 {
     struct s3_row_key from, until;
     parts_range(useq, 0, &from, &until);
@@ -288,7 +288,7 @@ static int take_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, 
 {
     struct s3_upart *p;
     size_t count, listed = 0, extents = 0;
-    int r = s3_upload_parts_tx(tx, useq, a, &p, &count);
+    int r = all_parts(tx, useq, a, &p, &count);
     for (size_t i = 0; r == 0 && i < count; i++) {
         struct s3_row_key row;
         part_row(&row, useq, p[i].number);

@@ -55,8 +55,6 @@ int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, 
 /* Parts with number > @after, ascending, at most @max; *more when another follows. */
 int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t max, struct arena *a,
                     struct s3_upart **ret, size_t *ret_n, bool *more) MUST_CHECK;
-int s3_upload_parts_tx(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3_upart **ret,
-                       size_t *ret_n) MUST_CHECK;
 /*
  * Complete: the upload goes, its listed parts become @o (extents and parts set by the caller from
  * s3_upload_parts; verified here to be unchanged: -EAGAIN, read them again), the others go to the

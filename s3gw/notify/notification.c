@@ -34,7 +34,8 @@ static uint64_t bit(unsigned i)
     return UINT64_C(1) << i;
 }
 
-uint64_t s3_events_of(uint64_t names)
+/* All events that happen, of those names: wildcards opened. */
+static uint64_t events_of(uint64_t names)
 {
     uint64_t all = 0;
     for (unsigned i = 0; i < S3_EVENTS_; i++)
@@ -103,12 +104,12 @@ static bool ends(struct str s, struct str suffix)
 
 bool s3_notify_matches(const struct s3_notify_rule *r, enum s3_event e, struct str key)
 {
-    return (s3_events_of(r->names) & bit(e)) && str_starts(key, r->prefix) && ends(key, r->suffix);
+    return (events_of(r->names) & bit(e)) && str_starts(key, r->prefix) && ends(key, r->suffix);
 }
 
 bool s3_notify_overlap(const struct s3_notify_rule *a, const struct s3_notify_rule *b)
 {
     bool prefixes = str_starts(a->prefix, b->prefix) || str_starts(b->prefix, a->prefix);
     bool suffixes = ends(a->suffix, b->suffix) || ends(b->suffix, a->suffix);
-    return prefixes && suffixes && (s3_events_of(a->names) & s3_events_of(b->names));
+    return prefixes && suffixes && (events_of(a->names) & events_of(b->names));
 }

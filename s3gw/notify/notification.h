@@ -42,8 +42,6 @@ struct s3_notify_rule {
 /* "s3:ObjectCreated:Put"; an event's own name has no "s3:" in front. */
 struct str s3_event_name(enum s3_event e);
 int s3_event_by_name(struct str name, enum s3_event *ret) MUST_CHECK; /* -EINVAL */
-/* All events that happen, of those names: wildcards opened. */
-uint64_t s3_events_of(uint64_t names);
 
 void s3_notify_encode_head(size_t rules, struct buf *out);
 void s3_notify_encode_rule(const struct s3_notify_rule *r, struct buf *out);

@@ -27,15 +27,6 @@ int s3_supervisor_init(struct s3_supervisor *s)
     return s->signal_fd < 0 ? -errno : 0;
 }
 
-void s3_supervisor_fini(struct s3_supervisor *s)
-{
-    if (s->magic != S3_SUPERVISOR_MAGIC)
-        return;
-    s3_supervisor_stop(s);
-    dfs_close_fd(&s->signal_fd);
-    s->magic = 0;
-}
-
 static void take_signals(struct s3_supervisor *s)
 {
     struct signalfd_siginfo info;
@@ -106,9 +97,9 @@ void s3_supervisor_run(struct s3_supervisor *s)
         wait_once(s, -1);
 }
 
-void s3_supervisor_stop(struct s3_supervisor *s)
+/* Stop the children, last one first, each with 30 seconds before it is killed. */
+static void stop_all(struct s3_supervisor *s)
 {
-    CHECK_OBJ(s, S3_SUPERVISOR_MAGIC);
     while (s->n > 0) {
         struct s3_child *c = &s->children[s->n - 1];
         uint64_t deadline = dfs_mono_ms() + STOP_MS;
@@ -126,4 +117,13 @@ void s3_supervisor_stop(struct s3_supervisor *s)
         }
         s->n--;
     }
+}
+
+void s3_supervisor_fini(struct s3_supervisor *s)
+{
+    if (s->magic != S3_SUPERVISOR_MAGIC)
+        return;
+    stop_all(s);
+    dfs_close_fd(&s->signal_fd);
+    s->magic = 0;
 }

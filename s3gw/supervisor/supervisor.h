@@ -27,6 +27,7 @@ struct s3_supervisor {
 };
 
 int s3_supervisor_init(struct s3_supervisor *s) MUST_CHECK;
+/* Stops the children, last one first, each with 30 seconds before it is killed. */
 void s3_supervisor_fini(struct s3_supervisor *s);
 
 /*
@@ -37,7 +38,5 @@ int s3_supervisor_add(struct s3_supervisor *s, const char *name, const char *pro
                       const char *conf) MUST_CHECK;
 /* Watch until a signal asks to stop. */
 void s3_supervisor_run(struct s3_supervisor *s);
-/* Stop the children, last one first, each with 30 seconds before it is killed. */
-void s3_supervisor_stop(struct s3_supervisor *s);
 
 #endif

@@ -67,7 +67,7 @@ void sto_identity_parse(struct str text, struct sto_identity *ret)
         ret->complete = ret->sync_negotiated && !ret->sync_source[0];
 }
 
-void sto_identity_print(const struct sto_identity *id, struct buf *out)
+static void print_identity(const struct sto_identity *id, struct buf *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const void *field = (const char *)id + rows[i].at;
@@ -94,7 +94,7 @@ int sto_identity_load(const char *path, struct sto_identity *ret)
 int sto_identity_save(const char *path, const struct sto_identity *id)
 {
     AUTO(buf_free) struct buf text = BUF(IDENTITY_TEXT_MAX);
-    sto_identity_print(id, &text);
+    print_identity(id, &text);
     if (buf_err(&text))
         return buf_err(&text);
     return sto_savefile_write(path, buf_str(&text));

@@ -30,6 +30,5 @@ int sto_identity_load(const char *path,
 int sto_identity_save(const char *path, const struct sto_identity *id) MUST_CHECK;
 /* The text itself; what cannot be read in it is skipped, as other servers' keys are. */
 void sto_identity_parse(struct str text, struct sto_identity *ret);
-void sto_identity_print(const struct sto_identity *id, struct buf *out);
 
 #endif

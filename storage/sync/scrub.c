@@ -288,7 +288,7 @@ void sto_scrub_stop(struct sto_scrub **sp)
     free(s);
 }
 
-void sto_scrub_state(struct sto_scrub *s, struct sto_scrub_state *ret)
+static void state_of(struct sto_scrub *s, struct sto_scrub_state *ret)
 {
     CHECK_OBJ(s, SCRUB_MAGIC);
     pthread_mutex_lock(&s->lock);
@@ -303,7 +303,7 @@ void sto_repair_state_put(struct sto_repair *r, struct sto_scrub *s, struct buf 
     if (r)
         sto_repair_counts(r, &c);
     if (s)
-        sto_scrub_state(s, &st);
+        state_of(s, &st);
     const struct dfs_repair_state m = {
         .damaged = (int64_t)c.damaged,
         .found = (int64_t)c.found,

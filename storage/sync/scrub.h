@@ -33,7 +33,6 @@ struct sto_scrub_state {
     int64_t last_s;      /* end of the last complete one; 0: none yet */
     uint64_t last_bytes; /* all content there was in it */
 };
-void sto_scrub_state(struct sto_scrub *s, struct sto_scrub_state *ret);
 
 /* Both as the answer to REPAIR_STATE (dfscore/wire/internal.h); NULL: as if nothing ever happened. */
 void sto_repair_state_put(struct sto_repair *r, struct sto_scrub *s, struct buf *out);

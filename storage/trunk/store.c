@@ -238,8 +238,6 @@ int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret
         return r;
     pthread_mutex_lock(&p->log.lock);
     st.segments = p->log.seg_count;
-    for (size_t i = 0; i < p->log.seg_count; i++)
-        st.dead_bytes += p->log.segs[i].dead;
     st.failed = p->log.failed;
     pthread_mutex_unlock(&p->log.lock);
     *ret = st;

@@ -79,8 +79,8 @@ int sto_store_name_of(const struct sto_store *s, struct str id, struct str *ret)
 struct sto_path_stat {
     uint64_t total, free; /* bytes; free as an uploader may use it, the reserve already taken off */
     uint64_t log_end;     /* position behind the last applied record */
-    uint64_t segments, dead_bytes; /* packs; bytes in them that wait to be punched */
-    bool failed;                   /* the path cannot write at present */
+    uint64_t segments;    /* packs */
+    bool failed;          /* the path cannot write at present */
 };
 int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret) MUST_CHECK;
 /* A path a new file of @size may go to, by options.store_most_free; @want is -1 or a path index. */
@@ -117,7 +117,11 @@ int sto_put_submit(struct sto_store *s, int path, struct sto_batch *b) MUST_CHEC
 
 /* ---- whole files ------------------------------------------------------------------------- */
 
-/* An unnamed temporary file on a store path; vanishes unless committed. Keep one writer a time. flags: STO_NATIVE. */
+/*
+ * An unnamed temporary file on a store path; vanishes unless committed. Keep one writer a time. flags:
+ * STO_NATIVE. @expected: bytes the file will have at least; counted as used at once, so that many slow
+ * uploads cannot together overrun the reserve. -ENOSPC.
+ */
 int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flags,
                   struct sto_file **ret) MUST_CHECK;
 int sto_file_fd(const struct sto_file *f); /* open for reading and writing; owner: f */
@@ -125,11 +129,6 @@ unsigned sto_file_path(const struct sto_file *f);
 int sto_file_write(struct sto_file *f, const void *p, size_t n, uint64_t at) MUST_CHECK;
 /* What has been written begins its way to the disk, and nobody waits for it: a later sync has less to do. */
 void sto_file_hurry(const struct sto_file *f);
-/*
- * Tell how many bytes the file will have at least. The space is counted as used at once, so that many
- * slow uploads cannot together overrun the reserve. -ENOSPC.
- */
-int sto_file_expect(struct sto_file *f, uint64_t size) MUST_CHECK;
 
 struct sto_commit {
     uint64_t size;  /* the file must have exactly this many bytes, else -EBADMSG */

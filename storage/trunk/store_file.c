@@ -30,7 +30,7 @@ struct sto_file {
     uint64_t expected; /* bytes allocated ahead */
 };
 
-int sto_file_expect(struct sto_file *f, uint64_t size)
+static int expect(struct sto_file *f, uint64_t size)
 {
     CHECK_OBJ(f, FILE_MAGIC);
     if (size > INT64_MAX)
@@ -61,7 +61,7 @@ int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flag
     f->tmp.fd = -1;
     r = sto_tmp_open(&f->path->dir, false, sto_owner_mode(flags), &f->tmp);
     if (r == 0)
-        r = sto_file_expect(f, expected);
+        r = expect(f, expected);
     if (r < 0)
         return r;
     *ret = TAKE(f);

@@ -66,7 +66,6 @@ static inline void setup(struct fixture *f)
     f->gw.region = STR("us-east-1");
     f->gw.default_group = STR("group1");
     f->gw.classes = s3_classes_default;
-    f->gw.root_id = STR("root-id");
     assert_int_equal(s3_index_open_mem(&f->gw.index), 0);
     assert_int_equal(s3_index_update(f->gw.index, add_users, NULL), 0);
 }

@@ -182,7 +182,6 @@ static void on_open(struct dfs_conn *c)
     *dfs_conn_user(c) = s;
     if (!s)
         return;
-    s->peer_port = peer->port;
     s->named = dfs_text_set(s->peer_ip, sizeof(s->peer_ip), str_c(peer->host)) == 0 &&
                dfs_text_set(s->local_ip, sizeof(s->local_ip), str_c(local->host)) == 0;
     s->server = s->named && is_server(srv->commands, c); /* with a secret or TLS: see handle() */

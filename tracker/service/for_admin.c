@@ -200,7 +200,8 @@ int trk_drains(struct trk_call *c)
 
 /* --- trunk servers (5.9, semantics 13.6) ---------------------------------------------------- */
 
-bool trk_trunk_alive(const struct trk_group *g)
+/* The group's trunk server is there and alive. */
+static bool trunk_alive(const struct trk_group *g)
 {
     const struct trk_node *n = g->trunk_server[0] ? trk_node_find(g, g->trunk_server) : NULL;
     return n && n->status == DFS_ST_ACTIVE;
@@ -249,7 +250,7 @@ static int name_trunk_server(struct trk_call *c, struct trk_group *g, struct str
     int r = trk_take_id(tail, id);
     if (r < 0)
         return r;
-    if (trk_trunk_alive(g))
+    if (trunk_alive(g))
         return strcmp(g->trunk_server, id) == 0 ? -EALREADY : -EEXIST;
     const struct trk_node *n = trk_node_find(g, id);
     if (!n)
@@ -273,7 +274,7 @@ int trk_set_trunk_server(struct trk_call *c)
         return r;
     if (tail.n > 0) {
         r = name_trunk_server(c, g, tail);
-    } else if (!trk_trunk_alive(g)) {
+    } else if (!trunk_alive(g)) {
         const struct trk_node *n = trunk_candidate(g);
         r = n ? 0 : -ENOENT;
         if (n)

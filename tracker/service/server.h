@@ -33,7 +33,6 @@ enum {
 struct trk_session {
     uint64_t id; /* > 0, unique while the process runs */
     char peer_ip[DFS_IP_MAX];
-    uint16_t peer_port;
     char local_ip[DFS_IP_MAX];
     bool named;  /* both addresses are numeric */
     bool server; /* may use the commands of servers and administrators */
@@ -267,8 +266,6 @@ void trk_leader_update(struct trk_server *srv);
 /* What trackers tell each other of themselves. get: 0 or -EINVAL. */
 void trk_put_stat(const struct trk_server *srv, struct buf *b);
 int trk_get_stat(struct rd *r, struct trk_peer_stat *ret) MUST_CHECK;
-/* The group's trunk server is there and alive. */
-bool trk_trunk_alive(const struct trk_group *g);
 /* Leader only: give every group that needs one a trunk server. */
 void trk_elect_trunk_servers(struct trk_server *srv);
 

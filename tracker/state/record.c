@@ -115,7 +115,7 @@ void trk_rec_node(struct buf *b, const struct trk_node *n)
     end(b, at);
 }
 
-void trk_rec_log(struct buf *b, uint64_t number, const struct trk_log_line *l)
+static void rec_log(struct buf *b, uint64_t number, const struct trk_log_line *l)
 {
     size_t at = begin(b, TRK_REC_LOG);
     buf_u64(b, number);
@@ -144,7 +144,7 @@ void trk_rec_trackers(struct buf *b, const struct trk_self *s)
     end(b, at);
 }
 
-void trk_rec_alive(struct buf *b, int64_t now_s)
+static void rec_alive(struct buf *b, int64_t now_s)
 {
     size_t at = begin(b, TRK_REC_ALIVE);
     buf_u64(b, (uint64_t)now_s);
@@ -180,7 +180,7 @@ void trk_rec_change(struct buf *b, const struct trk_cluster *c, const struct trk
     else if (change->node)
         trk_rec_node(b, change->node);
     else
-        trk_rec_log(b, c->log_first + (uint64_t)(change->line - c->log), change->line);
+        rec_log(b, c->log_first + (uint64_t)(change->line - c->log), change->line);
 }
 
 uint64_t trk_rec_all(struct buf *b, const struct trk_cluster *c, const struct trk_self *self)
@@ -199,11 +199,11 @@ uint64_t trk_rec_all(struct buf *b, const struct trk_cluster *c, const struct tr
         }
     }
     for (unsigned i = 0; i < c->log_n; i++, count++)
-        trk_rec_log(b, c->log_first + i, &c->log[i]);
+        rec_log(b, c->log_first + i, &c->log[i]);
     if (self) {
         trk_rec_vote(b, self);
         trk_rec_trackers(b, self);
-        trk_rec_alive(b, self->alive_s);
+        rec_alive(b, self->alive_s);
         count += 3;
     }
     return count;

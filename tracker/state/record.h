@@ -41,10 +41,8 @@ struct trk_self {
 
 void trk_rec_group(struct buf *b, const struct trk_group *g);
 void trk_rec_node(struct buf *b, const struct trk_node *n);
-void trk_rec_log(struct buf *b, uint64_t number, const struct trk_log_line *l);
 void trk_rec_vote(struct buf *b, const struct trk_self *s);
 void trk_rec_trackers(struct buf *b, const struct trk_self *s);
-void trk_rec_alive(struct buf *b, int64_t now_s);
 void trk_rec_node_gone(struct buf *b, const char *group, const char *id);
 void trk_rec_group_gone(struct buf *b, const char *group);
 void trk_rec_end(struct buf *b, uint64_t count);

@@ -22,7 +22,7 @@ static void the_text_is_what_prometheus_reads(void **state)
     dfs_count(dfs_metrics_series(m, PUTS, "a\"b"), 3);
     dfs_count(dfs_metrics_series(m, PUTS, "c"), 1);
     dfs_count(dfs_metrics_series(m, PUTS, "c"), 1);
-    dfs_gauge_set(dfs_metrics_series(m, DEPTH, NULL), 7);
+    dfs_gauge_add(dfs_metrics_series(m, DEPTH, NULL), 7);
     dfs_gauge_add(dfs_metrics_series(m, DEPTH, NULL), -2);
     dfs_observe_us(dfs_metrics_series(m, WAIT, "x"), 100);
     dfs_observe_us(dfs_metrics_series(m, WAIT, "x"), 101);

@@ -13,7 +13,7 @@ static struct s3_admin_context context = {.gw = &gw};
 static int open_index(void **state)
 {
     (void)state;
-    gw = (struct s3_gw){.region = STR_INIT("us-east-1"), .root_id = STR_INIT("root")};
+    gw = (struct s3_gw){.region = STR_INIT("us-east-1")};
     return s3_index_open_mem(&gw.index);
 }
 
