@@ -15,20 +15,12 @@
 #include "s3gw/http/exchange.h"
 
 enum {
-    WORKERS = 16,
     WORKER_QUEUE = 4096,
-    CONNECTIONS_MAX = 12000,
-    IDLE_TIMEOUT_S = 65,
     HANGUP_PERIOD_MS = 1000,
     CONNECTION_MEMORY =
         32 * 1024, /* head of a request: 8 KiB of headers, 3 KiB of path, 2 KiB metadata, ... */
     BACKLOG = 4096,
 };
-
-static unsigned or_default(unsigned v, unsigned preset)
-{
-    return v ? v : preset;
-}
 
 /* ---- the listener ---- */
 
@@ -126,7 +118,7 @@ static void on_connection(void *arg, struct MHD_Connection *conn, void **own,
 static int start_daemon(struct s3_http *h, const struct s3_http_options *o)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned threads = or_default(o->threads, (unsigned)MAX(cores, 1L));
+    unsigned threads = o->threads ? o->threads : (unsigned)MAX(cores, 1L);
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(intptr_t)s3_certificate_give},
@@ -142,9 +134,8 @@ static int start_daemon(struct s3_http *h, const struct s3_http_options *o)
     h->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, s3_exchange_call, h, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
         MHD_OPTION_LISTEN_SOCKET, h->listener, MHD_OPTION_ARRAY, threads > 1 ? pool : none,
-        MHD_OPTION_ARRAY, h->tls ? tls : none, MHD_OPTION_CONNECTION_LIMIT,
-        or_default(o->connections_max, CONNECTIONS_MAX), MHD_OPTION_CONNECTION_TIMEOUT,
-        or_default(o->idle_timeout_s, IDLE_TIMEOUT_S), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        MHD_OPTION_ARRAY, h->tls ? tls : none, MHD_OPTION_CONNECTION_LIMIT, o->connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, o->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
         s3_exchange_new, h, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, s3_exchange_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
@@ -173,7 +164,7 @@ static int start(struct s3_http *h, const struct s3_http_options *o, const char 
     if (r < 0)
         return r;
     *what = "threads";
-    r = s3_pool_new("s3-worker", or_default(o->workers, WORKERS), WORKER_QUEUE, &h->workers);
+    r = s3_pool_new("s3-worker", o->workers, WORKER_QUEUE, &h->workers);
     if (r < 0)
         return r;
     r = s3_metrics_new(&h->metrics);

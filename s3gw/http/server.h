@@ -14,13 +14,13 @@ struct s3_http_options {
     struct s3_gw *gw; /* outlives the server */
     int listener;     /* of s3_http_bind; taken over, on errors too */
     const char *tls_cert,
-        *tls_key;             /* PEM files; both NULL: plain HTTP. The paths outlive the server */
-    const char *congestion;   /* TCP congestion control, "cubic"; NULL: the system's */
-    const char *access_log;   /* file for one line per request; NULL: none */
-    unsigned threads;         /* HTTP threads; 0: one per core */
-    unsigned workers;         /* threads for what may block; 0: 16 */
-    unsigned connections_max; /* 0: 12,000 */
-    unsigned idle_timeout_s;  /* 0: 65 */
+        *tls_key;           /* PEM files, whose paths outlive the server; both NULL: plain HTTP */
+    const char *congestion; /* TCP congestion control, "cubic"; NULL: the system's */
+    const char *access_log; /* file for one line per request; NULL: none */
+    unsigned threads;       /* HTTP threads; 0: one per core */
+    unsigned workers;       /* threads for what may block; > 0, as the next two */
+    unsigned connections_max;
+    unsigned idle_timeout_s;
 };
 
 /*

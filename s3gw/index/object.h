@@ -55,11 +55,11 @@ struct s3_object {
     struct s3_part *parts; /* ascending; only of multipart objects. Arena */
     size_t nparts;
     struct str upload_id; /* of a completed multipart upload; for the idempotent retry */
-    /* Opaque sections for later concerns (tags, ACL, retention, encryption): kept as they are. */
-    struct str tags; /* encoded by api/object_meta.c; absent: none */
-    struct str acl;  /* absent: owner's full control */
-    struct str lock;
-    struct str sse;
+    /* Opaque sections, kept as they are. */
+    struct str tags; /* core/tags.h; absent: none */
+    struct str acl;  /* policy/acl.h; absent: owner's full control */
+    struct str lock; /* lock.h */
+    struct str sse;  /* sse/section.h */
 };
 
 /* Whole record, versioned: the value of `o` and `v` rows (detail split off by put when big) and the

@@ -152,10 +152,13 @@ static int bucket(void *arg, const struct s3_bucket *bkt)
 
 /* --- once --- */
 
+static const char letter[] = {S3_ROW_BASELINE};
+static const struct str done_row = {letter, sizeof(letter)};
+
 static int remember(struct s3_tx *tx, void *arg)
 {
     (void)arg;
-    s3_tx_put(tx, STR("x"), STR("\x01"));
+    s3_tx_put(tx, done_row, STR("\x01"));
     return 0;
 }
 
@@ -163,7 +166,7 @@ int s3_baseline(struct s3_gw *gw, uint64_t *ret)
 {
     AUTO(buf_free) struct buf v = BUF(64), d = BUF(4096);
     *ret = 0;
-    int r = s3_index_get(gw->index, STR("x"), S3_READ_ANY, &v);
+    int r = s3_index_get(gw->index, done_row, S3_READ_ANY, &v);
     if (r != -ENOENT)
         return r;
     AUTO(dfs_free_ptr) struct batch *b = dfs_zalloc(sizeof(*b));

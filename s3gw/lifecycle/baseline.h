@@ -2,8 +2,7 @@
 /*
  * baseline - everything an index knows, described once to the storages: for stores of earlier
  * builds, whose descriptions (version 1) do not say enough for a rebuild. The end is a note
- * BASELINE, and a row
- * ("x") of the index, so that it is done once.
+ * BASELINE, and a row (S3_ROW_BASELINE) of the index, so that it is done once.
  *
  * Threads: before requests are served; blocks, about 10 us for each version there is.
  */

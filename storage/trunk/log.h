@@ -129,7 +129,7 @@ struct sto_log {
     struct iovec *iov;
 };
 
-/* ---- life (log_recover.c) ---- */
+/* ---- life (recover.c) ---- */
 /* Recover and make ready. @d outlives the log. */
 int sto_log_open(struct sto_log *log, struct sto_dir *d,
                  const struct sto_log_options *o) MUST_CHECK;
