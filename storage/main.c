@@ -231,6 +231,7 @@ static int open_store(struct app *a)
     struct sto_path_options paths[STO_PATHS_MAX];
     size_t n = a->conf.store_path.n;
     const struct sto_params *p = &a->params;
+    ASSERT(n > 0); /* base_path, when nothing else was said: storage_conf.c */
     for (size_t i = 0; i < n; i++)
         paths[i] = (struct sto_path_options){.dir = a->conf.store_path.v[i],
                                              .read_only = sto_conf_path_readonly(&a->conf, i)};

@@ -15,7 +15,7 @@ static inline void dfs_iov_advance(struct iovec **iov, size_t *n, size_t done)
         (*iov)++;
         (*n)--;
     }
-    if (done > 0) {
+    if (*n > 0) {
         (*iov)->iov_base = (char *)(*iov)->iov_base + done;
         (*iov)->iov_len -= done;
     }

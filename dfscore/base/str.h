@@ -51,7 +51,7 @@ static inline struct str str_head(struct str s, size_t n) /* at most the first n
 static inline struct str str_from(struct str s, size_t at) /* tail from @at; empty when beyond */
 {
     size_t skip = MIN(s.n, at);
-    return str_of(s.p ? s.p + skip : NULL, s.n - skip);
+    return skip ? str_of(s.p + skip, s.n - skip) : s;
 }
 static inline bool str_starts(struct str s, struct str prefix)
 {

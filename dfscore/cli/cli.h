@@ -26,8 +26,14 @@ struct cli {
 
 enum { EXIT_UNHEALTHY = 3 }; /* looked, and it is not as it should be */
 
-/* One line on standard error: "dfs: WHAT: reason". Returns 1, the exit code of a failure. */
-int cli_fail(const char *what, int err);
+/* One line on standard error: "dfs: WHAT: reason". */
+void cli_complain(const char *what, int err);
+/* The same; returns 1, the exit code of a failure. */
+static inline int cli_fail(const char *what, int err)
+{
+    cli_complain(what, err);
+    return 1;
+}
 /* The same for misuse; returns 2. */
 int cli_misuse(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

@@ -35,9 +35,8 @@ static int spool(int from, int *ret_fd, uint64_t *ret_len)
         }
         len += (uint64_t)n;
     }
-    *ret_fd = fd;
+    *ret_fd = dfs_take_fd(&fd);
     *ret_len = len;
-    fd = -1;
     return 0;
 }
 
@@ -54,8 +53,7 @@ static int open_content(const char *path, struct dfs_content *ret, int *ret_fd)
         return -EISDIR;
     int file = -1;
     if (S_ISREG(st.st_mode) && !standard) {
-        file = fd;
-        fd = -1;
+        file = dfs_take_fd(&fd);
         len = (uint64_t)st.st_size;
     } else {
         int r = spool(fd, &file, &len);

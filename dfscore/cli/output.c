@@ -5,10 +5,9 @@
 #include "dfscore/cli/cli.h"
 #include "dfscore/log/log.h"
 
-int cli_fail(const char *what, int err)
+void cli_complain(const char *what, int err)
 {
     fprintf(stderr, "dfs: %s: %s (%s)\n", what, strerror(-err), dfs_errno_name(err));
-    return 1;
 }
 
 int cli_misuse(const char *fmt, ...)

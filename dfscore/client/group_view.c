@@ -27,7 +27,7 @@ static int parse_state(struct str body, struct dfs_sync_state_rsp *head, struct 
 static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group_view *v)
 {
     AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
-    struct dfs_sync_state_rsp head;
+    struct dfs_sync_state_rsp head = {0};
     struct dfs_addr addr = {.port = (uint16_t)m->detail.port};
     struct dfs_peer *p = NULL;
     memcpy(addr.host, m->detail.ip, sizeof(m->detail.ip));

@@ -381,8 +381,8 @@ uint32_t dfs_pjw(struct str s)
 {
     uint32_t h = 0;
     for (size_t i = 0; i < s.n; i++) {
-        int c = (signed char)s.p[i]; /* char is signed in the rule, the sum wraps */
-        h = (h << 4) + (uint32_t)c;
+        uint32_t c = (uint8_t)s.p[i];
+        h = (h << 4) + (c < 0x80 ? c : c - 0x100); /* char is signed in the rule, the sum wraps */
         uint32_t top = h & UINT32_C(0xF0000000);
         if (top) {
             uint32_t sign = top & UINT32_C(0x80000000) ? UINT32_C(0xFFFFFF00) : 0;

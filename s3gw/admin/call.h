@@ -22,8 +22,9 @@ struct call {
 
 /* {"ok":false,...}: codes are in verbs.h. Never NULL, which among verbs means that nothing is wrong: without
  * memory a JSON null, which ends the connection. */
-json_t *s3_call_failure(const char *code, const char *fmt, ...) PRINTF_LIKE(2, 3);
-json_t *s3_call_failed(const char *what, int r);
+json_t *s3_call_failure(const char *code, const char *fmt, ...) PRINTF_LIKE(2, 3)
+    __attribute__((returns_nonnull));
+json_t *s3_call_failed(const char *what, int r) __attribute__((returns_nonnull));
 /* {"ok":true, @name: @value}; both may be NULL. Takes @value. */
 json_t *s3_call_done(const char *name, json_t *value);
 json_t *s3_call_text(struct str s);

@@ -70,7 +70,7 @@ enum s3err s3_h_put_bucket_policy(struct s3_req *q)
     const char *detail;
     int r = s3_policy_compile(&scope, q->body, &record, &detail);
     if (r == -EINVAL) {
-        s3_errm(q, S3ERR_MALFORMED_POLICY, "%s", detail);
+        s3_err_message(q, "%s", detail);
         return s3_err(q, S3ERR_MALFORMED_POLICY, "Detail", str_c(detail));
     }
     if (r < 0)

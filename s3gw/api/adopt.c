@@ -145,7 +145,7 @@ static int consider(struct slice *s, struct str file_id)
 
 static int log_order(const struct s3_log *l, const char *name, unsigned path)
 {
-    int c = strcmp(l->name, name);
+    int c = str_cmp(str_c(l->name), str_c(name));
     return c ? c : (l->path > path) - (l->path < path);
 }
 

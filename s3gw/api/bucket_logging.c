@@ -71,7 +71,7 @@ enum s3err s3_logging_parse(struct s3_req *q, const struct s3_node *n, struct s3
 
 static enum s3err bad_target(struct s3_req *q, const struct s3_logging *l, const char *why)
 {
-    s3_err(q, S3ERR_INVALID_TARGET_BUCKET_FOR_LOGGING, "TargetBucket", l->target);
+    s3_err_element(q, "TargetBucket", l->target);
     return s3_errm(q, S3ERR_INVALID_TARGET_BUCKET_FOR_LOGGING, "%s", why);
 }
 

@@ -184,8 +184,8 @@ enum s3err s3_notification_parse(struct s3_req *q, const struct s3_node *root,
 
 static enum s3err bad_target(struct s3_req *q, const struct s3_notify_rule *r, const char *why)
 {
-    s3_err(q, S3ERR_INVALID_ARGUMENT, "ArgumentName1", r->target);
-    s3_err(q, S3ERR_INVALID_ARGUMENT, "ArgumentValue1", str_c(why));
+    s3_err_element(q, "ArgumentName1", r->target);
+    s3_err_element(q, "ArgumentValue1", str_c(why));
     return s3_errm(q, S3ERR_INVALID_ARGUMENT,
                    "Unable to validate the following destination configurations");
 }

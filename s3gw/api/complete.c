@@ -110,7 +110,7 @@ static enum s3err parse(struct completion *c)
 
 static enum s3err invalid_part(struct completion *c, const struct listed *l)
 {
-    s3_err(c->q, S3ERR_INVALID_PART, "UploadId", s3_req_param(c->q, STR("uploadId")));
+    s3_err_element(c->q, "UploadId", s3_req_param(c->q, STR("uploadId")));
     return s3_err2(c->q, S3ERR_INVALID_PART, "PartNumber",
                    arena_printf(&c->q->arena, "%u", l->number), "ETag", l->etag);
 }

@@ -57,6 +57,7 @@ static enum s3err lister_run(struct s3_req *q, struct lister *l, list_fn fn)
     return s3err_from_errno(fn(q->gw->index, &l->query, &q->arena, &l->page), S3_THING_OTHER);
 }
 
+/* Where the next page begins; NULL when this was the last. */
 static const struct s3_list_entry *last_entry(const struct lister *l)
 {
     return l->page.truncated && l->page.n > 0 ? &l->page.entries[l->page.n - 1] : NULL;

@@ -113,7 +113,7 @@ static enum s3err metadata_size(struct s3_req *q, const struct s3_object *o)
             n += o->headers[i].name.n - META.n + o->headers[i].value.n;
     if (n <= S3_USER_METADATA_MAX)
         return S3ERR_OK;
-    s3_err(q, S3ERR_METADATA_TOO_LARGE, "Size", arena_printf(&q->arena, "%zu", n));
+    s3_err_element(q, "Size", arena_printf(&q->arena, "%zu", n));
     return s3_err(q, S3ERR_METADATA_TOO_LARGE, "MaxSizeAllowed",
                   arena_printf(&q->arena, "%d", S3_USER_METADATA_MAX));
 }

@@ -256,8 +256,7 @@ static enum s3err check_option(struct s3_req *q, const struct s3_op *op, const s
         return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", h->name);
     if (!is_for_create(op, h->name))
         return S3ERR_OK;
-    s3_errm(q, S3ERR_INVALID_ARGUMENT, STR_F " header is not supported for this operation.",
-            STR_A(h->name));
+    s3_err_message(q, STR_F " header is not supported for this operation.", STR_A(h->name));
     return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", h->name, "ArgumentValue", h->value);
 }
 

@@ -61,10 +61,10 @@ enum s3err s3_post_open(struct s3_req *q, const struct s3_form *form)
 
 static enum s3err missing_field(struct s3_req *q, struct str name)
 {
-    s3_errm(q, S3ERR_INVALID_ARGUMENT,
-            "Bucket POST must contain a field named '" STR_F "'. If it is specified, "
-            "please check the order of the fields.",
-            STR_A(name));
+    s3_err_message(q,
+                   "Bucket POST must contain a field named '" STR_F "'. If it is specified, "
+                   "please check the order of the fields.",
+                   STR_A(name));
     return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", name, "ArgumentValue", STR(""));
 }
 

@@ -64,7 +64,7 @@ static enum s3err parse_credential(struct s3_req *q, struct str credential, stru
     /* us-east-1 passes everywhere: minio-go signs GetBucketLocation with it, whatever the region.
      */
     if (!str_eq(v->region, q->gw->region) && !str_eq(v->region, STR("us-east-1"))) {
-        s3_err(q, malformed(v), "Region", q->gw->region);
+        s3_err_element(q, "Region", q->gw->region);
         return s3_errm(q, malformed(v),
                        "%s; the region '" STR_F "' is wrong; expecting '" STR_F "'", where(v),
                        STR_A(str_head(v->region, 64)), STR_A(q->gw->region));
@@ -103,7 +103,7 @@ static enum s3err all_signed(struct s3_req *q, const struct s3_sigv4 *v)
     }
     if (!missing.n)
         return S3ERR_OK;
-    s3_err(q, S3ERR_ACCESS_DENIED, "HeadersNotSigned", buf_str(&missing));
+    s3_err_element(q, "HeadersNotSigned", buf_str(&missing));
     return s3_errm(q, S3ERR_ACCESS_DENIED,
                    "There were headers present in the request which were not signed");
 }
@@ -236,7 +236,7 @@ static enum s3err check_lifetime(struct s3_req *q, const struct s3_sigv4 *v)
     s3_isodate_format(end * 1000, at);
     s3_isodate_format(q->now_ms, now);
     s3_err2(q, S3ERR_ACCESS_DENIED, "X-Amz-Expires", str_c(expires), "Expires", str_c(at));
-    s3_err(q, S3ERR_ACCESS_DENIED, "ServerTime", str_c(now));
+    s3_err_element(q, "ServerTime", str_c(now));
     return s3_errm(q, S3ERR_ACCESS_DENIED, "Request has expired");
 }
 

@@ -156,31 +156,23 @@ void s3_resp_headerf(struct s3_req *q, const char *name, const char *fmt, ...)
     add_header(q, name, value);
 }
 
-enum s3err s3_err(struct s3_req *q, enum s3err e, const char *name, struct str value)
+void s3_err_element(struct s3_req *q, const char *name, struct str value)
 {
     struct s3_resp *r = &q->resp;
     struct s3_extra *x = r->extras;
     while (x < r->extras + r->nextras && !str_eq(str_c(x->name), str_c(name)))
         x++;
     if (x == r->extras + S3_EXTRAS_MAX)
-        return e; /* a hint too many is dropped, the error is not */
+        return; /* a hint too many is dropped, the error is not */
     if (x == r->extras + r->nextras)
         r->nextras++;
     x->name = name;
     x->value = arena_str(&q->arena, value);
     if (!x->value.p)
         x->value = STR("");
-    return e;
 }
 
-enum s3err s3_err2(struct s3_req *q, enum s3err e, const char *n1, struct str v1, const char *n2,
-                   struct str v2)
-{
-    s3_err(q, e, n1, v1);
-    return s3_err(q, e, n2, v2);
-}
-
-enum s3err s3_errm(struct s3_req *q, enum s3err e, const char *fmt, ...)
+void s3_err_message(struct s3_req *q, const char *fmt, ...)
 {
     AUTO(buf_free) struct buf text = BUF(8192);
     va_list ap;
@@ -190,13 +182,6 @@ enum s3err s3_errm(struct s3_req *q, enum s3err e, const char *fmt, ...)
     if (!buf_err(&text))
         q->resp.message =
             arena_str(&q->arena, buf_str(&text)); /* absent: the table's message stands */
-    return e;
-}
-
-enum s3err s3_err_arg(struct s3_req *q, const char *message, const char *name, struct str value)
-{
-    q->resp.message = arena_str(&q->arena, str_c(message));
-    return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", str_c(name), "ArgumentValue", value);
 }
 
 void s3_resp_reset(struct s3_req *q)

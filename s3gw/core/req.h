@@ -181,15 +181,32 @@ struct str s3_req_option(const struct s3_req *q, struct str name);
  * value adds nothing. */
 void s3_resp_header(struct s3_req *q, const char *name, struct str value);
 void s3_resp_headerf(struct s3_req *q, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Elements of the error document; return @e, so: return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
- * @value is copied. A name given again replaces the earlier value. */
-enum s3err s3_err(struct s3_req *q, enum s3err e, const char *name, struct str value);
-enum s3err s3_err2(struct s3_req *q, enum s3err e, const char *n1, struct str v1, const char *n2,
-                   struct str v2);
-/* With a message of its own: return s3_errm(q, S3ERR_INVALID_REQUEST, "Missing required header ..."); */
-enum s3err s3_errm(struct s3_req *q, enum s3err e, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* An element of the error document. @value is copied. A name given again replaces the earlier value. */
+void s3_err_element(struct s3_req *q, const char *name, struct str value);
+/* A message in place of the one in s3err.def. */
+void s3_err_message(struct s3_req *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The same, and the error: return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key); */
+static inline enum s3err s3_err(struct s3_req *q, enum s3err e, const char *name, struct str value)
+{
+    s3_err_element(q, name, value);
+    return e;
+}
+static inline enum s3err s3_err2(struct s3_req *q, enum s3err e, const char *n1, struct str v1,
+                                 const char *n2, struct str v2)
+{
+    s3_err_element(q, n1, v1);
+    return s3_err(q, e, n2, v2);
+}
+/* return s3_errm(q, S3ERR_INVALID_REQUEST, "Missing required header ..."); */
+#define s3_errm(q, e, ...) (s3_err_message((q), __VA_ARGS__), (e))
 /* InvalidArgument with message, ArgumentName, ArgumentValue. */
-enum s3err s3_err_arg(struct s3_req *q, const char *message, const char *name, struct str value);
+static inline enum s3err s3_err_arg(struct s3_req *q, const char *message, const char *name,
+                                    struct str value)
+{
+    s3_err_message(q, "%s", message);
+    return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", str_c(name), "ArgumentValue", value);
+}
 /* Forget status, headers, body, extras and message: before an error replaces an answer begun. */
 void s3_resp_reset(struct s3_req *q);
 

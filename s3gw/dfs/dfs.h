@@ -217,10 +217,9 @@ void s3_upload_file_abort(struct s3_upload_file **f);
  */
 struct s3_log {
     char group[17];
-    char name
-        [17 +
-         33]; /* a position is remembered under this and the path: the group where there is one server
-                           only, else "group/<id in hex>" */
+    /* A position is remembered under this and the path: the group where there is one server only, else
+     * "group/<id in hex>". */
+    char name[17 + 33];
     unsigned path;   /* store path */
     uint64_t end;    /* where it ended when it was listed */
     uint16_t holder; /* who has most of it; owner: dfs, as the next */

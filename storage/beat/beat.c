@@ -24,11 +24,11 @@ struct link {
     const struct dfs_addr *addr;
     pthread_t thread;
     bool started;
-    enum sto_stage stage;       /* its own thread */
-    struct dfs_peer *peer;      /* its own thread; under b->lock while set or cleared */
-    bool calling;               /* under b->lock; a stop cuts the call off */
-    struct buf rsp;             /* its own thread */
-    struct dfs_stat_block sent; /* last statistics this tracker got */
+    enum sto_stage stage;             /* its own thread */
+    struct dfs_peer *peer;            /* its own thread; under b->lock while set or cleared */
+    bool calling;                     /* under b->lock; a stop cuts the call off */
+    struct buf rsp;                   /* its own thread */
+    uint8_t sent[DFS_STAT_BLOCK_LEN]; /* last statistics this tracker got */
     bool sent_any;
     int64_t synced_sent[DFS_SERVERS_MAX]; /* of 89, in member order, to see changes */
     uint64_t report_due_ms;
@@ -249,13 +249,18 @@ static int beat(struct link *l)
 {
     struct dfs_stat_block now;
     AUTO(buf_free) struct buf body = BUF(DFS_STAT_BLOCK_LEN);
+    uint8_t bytes[DFS_STAT_BLOCK_LEN];
     l->b->o.stats(l->b->o.arg, &now);
-    if (!l->sent_any || memcmp(&now, &l->sent, sizeof(now)) != 0)
-        dfs_stat_block_put(&body, &now);
+    dfs_stat_block_put(&body, &now);
+    if (buf_err(&body))
+        return buf_err(&body);
+    memcpy(bytes, body.p, sizeof(bytes));
+    if (l->sent_any && memcmp(bytes, l->sent, sizeof(bytes)) == 0)
+        buf_reset(&body);
     int r = call(l, DFS_CMD_BEAT, &body);
     if (r < 0)
         return r;
-    l->sent = now;
+    memcpy(l->sent, bytes, sizeof(bytes));
     l->sent_any = true;
     r = hear_notice(l);
     return r < 0 ? r : call(l, DFS_CMD_CHANGE_LOG, NULL);

@@ -82,6 +82,13 @@ static void bump(struct sto_members *m)
     pthread_cond_broadcast(&m->changed);
 }
 
+/* As the trackers tell it. */
+static bool same(const struct sto_member *a, const struct sto_member *b)
+{
+    return strcmp(a->id, b->id) == 0 && strcmp(a->ip, b->ip) == 0 && a->port == b->port &&
+           a->status == b->status;
+}
+
 void sto_members_update(struct sto_members *m, const struct dfs_brief *list, size_t n)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);
@@ -89,6 +96,7 @@ void sto_members_update(struct sto_members *m, const struct dfs_brief *list, siz
     size_t count = MIN(n, ARRAY_LEN(next));
     memset(next, 0, sizeof(next));
     pthread_mutex_lock(&m->lock);
+    bool changed = count != m->n;
     for (size_t i = 0; i < count; i++) {
         const struct sto_member *old = find(m, list[i].id);
         set_text(next[i].id, sizeof(next[i].id), list[i].id);
@@ -98,8 +106,9 @@ void sto_members_update(struct sto_members *m, const struct dfs_brief *list, siz
         next[i].synced_s = old ? old->synced_s : 0;
         if (strcmp(next[i].id, m->self.id) == 0)
             m->self.status = list[i].status;
+        changed = changed || !same(&next[i], &m->list[i]);
     }
-    if (count != m->n || memcmp(next, m->list, sizeof(next)) != 0) {
+    if (changed) {
         memcpy(m->list, next, sizeof(next));
         m->n = count;
         bump(m);

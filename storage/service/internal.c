@@ -160,8 +160,9 @@ static int serve_one(struct conn *c, struct sto_session **session, struct buf *i
     uint8_t head[DFS_HEADER_LEN];
     struct dfs_header h;
     int r = read_whole(&c->stream, head, sizeof(head), true);
-    if (r == 0)
-        r = dfs_header_get(head, &h);
+    if (r < 0)
+        return r;
+    r = dfs_header_get(head, &h);
     if (r < 0)
         return r;
     if (h.len > sto_internal_body_max(h.cmd))

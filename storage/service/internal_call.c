@@ -15,7 +15,7 @@ static void add_padded(struct buf *out, const char *z, size_t width)
 {
     char field[GROUP_WIDTH] = "";
     ASSERT(width <= sizeof(field));
-    memcpy(field, z, MIN(strlen(z), width));
+    memcpy(field, z, strnlen(z, width));
     buf_add(out, field, width);
 }
 
@@ -167,8 +167,9 @@ static int call_file_abort(struct sto_int_call *c)
 static int open_named(struct sto_int_call *c, struct str *name, struct sto_view *v)
 {
     int r = sto_store_name_of(c->store, rd_bytes(&c->in, c->in.n), name);
-    if (r == 0)
-        r = sto_open_read(c->store, *name, v);
+    if (r < 0)
+        return r;
+    r = sto_open_read(c->store, *name, v);
     if (sto_read_says_damaged(r))
         sto_repair_suspect(c->repair, *name, STO_SUSPECT_BAD);
     return r;
