@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "dfscore/base/background.h"
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
@@ -42,11 +43,10 @@ struct s3_reclaim {
     unsigned magic;
 #define RECLAIM_MAGIC 0x52434c4du
     struct s3_reclaim_options o;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake, ended;
-    bool stopping, now, again; /* under lock, like rounds; now: without grace */
-    uint64_t rounds;           /* ended ones */
+    struct dfs_background bg;
+    pthread_cond_t ended;
+    bool now, again; /* under bg.lock, like rounds; now: without grace */
+    uint64_t rounds; /* ended ones */
     _Atomic uint64_t deleted, orphans, pending, failures;
     _Atomic bool scanned;
     struct track tracks[TRACKS_MAX]; /* the thread's, like all below */
@@ -325,12 +325,11 @@ static int round_of(struct s3_reclaim *r, bool now)
 static void *reclaim_main(void *arg)
 {
     struct s3_reclaim *r = arg;
-    pthread_setname_np(pthread_self(), "reclaim");
-    pthread_mutex_lock(&r->lock);
-    while (!r->stopping) {
+    pthread_mutex_lock(&r->bg.lock);
+    while (!r->bg.stopping) {
         bool now = r->now;
         r->now = r->again = false;
-        pthread_mutex_unlock(&r->lock);
+        pthread_mutex_unlock(&r->bg.lock);
         int e = round_of(r, now);
         if (e < 0) {
             atomic_fetch_add(&r->failures, 1);
@@ -338,14 +337,14 @@ static void *reclaim_main(void *arg)
             if (dfs_log_allow(&gate, 1))
                 dfs_log(LOG_WARN, "reclaim.round_failed", KV_ERR(e));
         }
-        pthread_mutex_lock(&r->lock);
+        pthread_mutex_lock(&r->bg.lock);
         r->rounds++;
         pthread_cond_broadcast(&r->ended);
         struct timespec at = dfs_mono_after(ROUND_MS);
-        if (!r->stopping && !r->now && !r->again)
-            pthread_cond_timedwait(&r->wake, &r->lock, &at);
+        if (!r->bg.stopping && !r->now && !r->again)
+            pthread_cond_timedwait(&r->bg.wake, &r->bg.lock, &at);
     }
-    pthread_mutex_unlock(&r->lock);
+    pthread_mutex_unlock(&r->bg.lock);
     return NULL;
 }
 
@@ -361,18 +360,17 @@ int s3_reclaim_start(const struct s3_reclaim_options *o, struct s3_reclaim **ret
     int e = s3_settled_new(o->gw, &r->settled);
     if (e < 0)
         return e;
-    pthread_mutex_init(&r->lock, NULL);
-    dfs_cond_init(&r->wake);
+    dfs_background_init(&r->bg);
     dfs_cond_init(&r->ended);
     e = aim(r);
     if (e < 0) /* the thread tries again */
         dfs_log(LOG_WARN, "reclaim.logs_not_listed", KV_ERR(e));
-    if (pthread_create(&r->thread, NULL, reclaim_main, r) != 0) {
-        s3_settled_free(&r->settled);
-        return -EAGAIN;
-    }
-    *ret = TAKE(r);
-    return 0;
+    e = dfs_background_start(&r->bg, "reclaim", reclaim_main, r);
+    if (e < 0)
+        s3_reclaim_stop(&r);
+    else
+        *ret = TAKE(r);
+    return e;
 }
 
 void s3_reclaim_stop(struct s3_reclaim **rp)
@@ -381,39 +379,33 @@ void s3_reclaim_stop(struct s3_reclaim **rp)
     if (!r)
         return;
     CHECK_OBJ(r, RECLAIM_MAGIC);
-    pthread_mutex_lock(&r->lock);
-    r->stopping = true;
-    pthread_cond_signal(&r->wake);
-    pthread_mutex_unlock(&r->lock);
-    pthread_join(r->thread, NULL);
-    pthread_cond_destroy(&r->wake);
+    dfs_background_fini(&r->bg);
     pthread_cond_destroy(&r->ended);
-    pthread_mutex_destroy(&r->lock);
     s3_settled_free(&r->settled);
     free(r);
 }
 
 void s3_reclaim_now(struct s3_reclaim *r)
 {
-    pthread_mutex_lock(&r->lock);
+    pthread_mutex_lock(&r->bg.lock);
     r->now = true;
-    pthread_cond_signal(&r->wake);
-    pthread_mutex_unlock(&r->lock);
+    pthread_cond_signal(&r->bg.wake);
+    pthread_mutex_unlock(&r->bg.lock);
 }
 
 bool s3_reclaim_round(struct s3_reclaim *r, unsigned timeout_ms)
 {
     struct timespec end = dfs_mono_after(timeout_ms);
-    pthread_mutex_lock(&r->lock);
+    pthread_mutex_lock(&r->bg.lock);
     uint64_t want = r->rounds + 2; /* one may be under way */
     int e = 0;
     while (e == 0 && r->rounds < want) {
         r->again = true;
-        pthread_cond_signal(&r->wake);
-        e = pthread_cond_timedwait(&r->ended, &r->lock, &end);
+        pthread_cond_signal(&r->bg.wake);
+        e = pthread_cond_timedwait(&r->ended, &r->bg.lock, &end);
     }
     bool ended = r->rounds >= want;
-    pthread_mutex_unlock(&r->lock);
+    pthread_mutex_unlock(&r->bg.lock);
     return ended;
 }
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "dfscore/base/background.h"
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "s3gw/lifecycle/rules.h"
@@ -40,11 +41,9 @@ struct s3_life_worker {
     unsigned magic;
 #define LIFE_WORKER_MAGIC 0x4c494645u
     struct s3_life_options o;
-    pthread_t thread;
-    pthread_mutex_t lock; /* leaf */
-    pthread_cond_t wake;
-    bool stopping, run_now;       /* under lock */
-    struct s3_life_counts counts; /* under lock */
+    struct dfs_background bg;
+    bool run_now;                 /* under bg.lock */
+    struct s3_life_counts counts; /* under bg.lock */
     struct pass pass;             /* the thread's, like all below */
     uint64_t saved_mono_ms;
 };
@@ -162,7 +161,7 @@ static int64_t next_ms(const struct s3_life_worker *w)
 static void show(struct s3_life_worker *w)
 {
     const struct pass *p = &w->pass;
-    pthread_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->bg.lock);
     struct s3_life_counts *c = &w->counts;
     c->running = p->under_way;
     c->begun_ms = p->under_way ? p->begun_ms : 0;
@@ -173,15 +172,7 @@ static void show(struct s3_life_worker *w)
     c->last_ended_ms = p->last_ended_ms;
     c->last = p->last;
     c->next_ms = next_ms(w);
-    pthread_mutex_unlock(&w->lock);
-}
-
-static bool stopping(struct s3_life_worker *w)
-{
-    pthread_mutex_lock(&w->lock);
-    bool yes = w->stopping;
-    pthread_mutex_unlock(&w->lock);
-    return yes;
+    pthread_mutex_unlock(&w->bg.lock);
 }
 
 static struct timespec in_ms(uint64_t ms)
@@ -201,11 +192,11 @@ static struct timespec in_ms(uint64_t ms)
 static bool rest(struct s3_life_worker *w, uint64_t ms)
 {
     struct timespec at = in_ms(ms);
-    pthread_mutex_lock(&w->lock);
-    while (ms > 0 && !w->stopping && pthread_cond_timedwait(&w->wake, &w->lock, &at) == 0)
+    pthread_mutex_lock(&w->bg.lock);
+    while (ms > 0 && !w->bg.stopping && pthread_cond_timedwait(&w->bg.wake, &w->bg.lock, &at) == 0)
         ; /* somebody wants a pass: one is under way */
-    bool go_on = !w->stopping;
-    pthread_mutex_unlock(&w->lock);
+    bool go_on = !w->bg.stopping;
+    pthread_mutex_unlock(&w->bg.lock);
     return go_on;
 }
 
@@ -300,9 +291,9 @@ static int through_bucket(struct s3_life_worker *w)
         struct arena a;
         struct s3_bucket b;
         arena_init(&a, ARENA_MAX);
-        int r = stopping(w) ? -EINTR
-                            : s3_bucket_get(w->o.gw->index, str_of(p->bucket, p->nbucket),
-                                            S3_READ_ANY, &a, &b);
+        int r = w->bg.stopping ? -EINTR
+                               : s3_bucket_get(w->o.gw->index, str_of(p->bucket, p->nbucket),
+                                               S3_READ_ANY, &a, &b);
         if (r == -ENOENT || (r == 0 && !s3_bucket_doc(&b, DOC).p)) {
             p->inside = p->in_uploads = false; /* the bucket or its rules have gone */
             r = 0;
@@ -352,7 +343,7 @@ static int some_buckets(struct s3_life_worker *w, bool *more)
         enter(&w->pass, &b[i]);
         r = through_bucket(w);
     }
-    if (r == 0 && stopping(w))
+    if (r == 0 && w->bg.stopping)
         r = -EINTR;
     return r;
 }
@@ -419,9 +410,9 @@ static uint64_t work(struct s3_life_worker *w, bool now)
         if (dfs_log_allow(&gate, 1))
             dfs_log(LOG_WARN, "lifecycle.failed", KV_ERR(r),
                     KV_STR("bucket", str_of(w->pass.bucket, w->pass.nbucket)));
-        pthread_mutex_lock(&w->lock);
+        pthread_mutex_lock(&w->bg.lock);
         w->counts.failures++;
-        pthread_mutex_unlock(&w->lock);
+        pthread_mutex_unlock(&w->bg.lock);
     }
     return RETRY_MS;
 }
@@ -429,17 +420,16 @@ static uint64_t work(struct s3_life_worker *w, bool now)
 static void *life_main(void *arg)
 {
     struct s3_life_worker *w = arg;
-    pthread_setname_np(pthread_self(), "lifecycle");
     bool now = false;
-    while (!stopping(w)) {
+    while (!w->bg.stopping) {
         struct timespec at = in_ms(work(w, now));
-        pthread_mutex_lock(&w->lock);
+        pthread_mutex_lock(&w->bg.lock);
         int r = 0;
-        while (!w->stopping && !w->run_now && r == 0)
-            r = pthread_cond_timedwait(&w->wake, &w->lock, &at);
+        while (!w->bg.stopping && !w->run_now && r == 0)
+            r = pthread_cond_timedwait(&w->bg.wake, &w->bg.lock, &at);
         now = w->run_now;
         w->run_now = false;
-        pthread_mutex_unlock(&w->lock);
+        pthread_mutex_unlock(&w->bg.lock);
     }
     if (w->pass.under_way) {
         int r = save(w);
@@ -465,13 +455,12 @@ int s3_life_worker_start(const struct s3_life_options *o, struct s3_life_worker 
         dfs_log(LOG_WARN, "lifecycle.position_unreadable", KV_ERR(r));
         w->pass = (struct pass){0};
     }
-    dfs_cond_init(&w->wake);
-    pthread_mutex_init(&w->lock, NULL);
+    dfs_background_init(&w->bg);
     show(w);
-    if (pthread_create(&w->thread, NULL, life_main, w) != 0) {
-        pthread_cond_destroy(&w->wake);
-        pthread_mutex_destroy(&w->lock);
-        return -EAGAIN;
+    r = dfs_background_start(&w->bg, "lifecycle", life_main, w);
+    if (r < 0) {
+        dfs_background_fini(&w->bg);
+        return r;
     }
     *ret = TAKE(w);
     return 0;
@@ -483,13 +472,7 @@ void s3_life_worker_stop(struct s3_life_worker **wp)
     if (!w)
         return;
     CHECK_OBJ(w, LIFE_WORKER_MAGIC);
-    pthread_mutex_lock(&w->lock);
-    w->stopping = true;
-    pthread_cond_signal(&w->wake);
-    pthread_mutex_unlock(&w->lock);
-    pthread_join(w->thread, NULL);
-    pthread_cond_destroy(&w->wake);
-    pthread_mutex_destroy(&w->lock);
+    dfs_background_fini(&w->bg);
     w->magic = 0;
     free(w);
 }
@@ -497,16 +480,16 @@ void s3_life_worker_stop(struct s3_life_worker **wp)
 void s3_life_worker_counts(struct s3_life_worker *w, struct s3_life_counts *ret)
 {
     CHECK_OBJ(w, LIFE_WORKER_MAGIC);
-    pthread_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->bg.lock);
     *ret = w->counts;
-    pthread_mutex_unlock(&w->lock);
+    pthread_mutex_unlock(&w->bg.lock);
 }
 
 void s3_life_worker_run(struct s3_life_worker *w)
 {
     CHECK_OBJ(w, LIFE_WORKER_MAGIC);
-    pthread_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->bg.lock);
     w->run_now = true;
-    pthread_cond_signal(&w->wake);
-    pthread_mutex_unlock(&w->lock);
+    pthread_cond_signal(&w->bg.wake);
+    pthread_mutex_unlock(&w->bg.lock);
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "dfscore/base/arena.h"
+#include "dfscore/base/background.h"
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "s3gw/index/events.h"
@@ -32,11 +33,8 @@ struct s3_sender {
     struct s3_sender_options o;
     struct target *targets; /* as o.targets; the thread's */
     struct s3_webhook *hook;
-    pthread_t thread;
-    pthread_mutex_t lock; /* leaf */
-    pthread_cond_t wake;
-    bool woken; /* under lock */
-    _Atomic bool stopping;
+    struct dfs_background bg;
+    bool woken; /* under bg.lock */
     _Atomic uint64_t delivered, failures, dropped, pending;
 };
 
@@ -98,7 +96,7 @@ static int serve(struct s3_sender *s, size_t i, bool *any)
         return r;
     *any = true;
     int e = 0;
-    while (e == 0 && b.n < n && !s->stopping) {
+    while (e == 0 && b.n < n && !s->bg.stopping) {
         e = post(s, t, &b.rows[b.n]);
         if (e == 0)
             b.n++;
@@ -120,11 +118,11 @@ static int serve(struct s3_sender *s, size_t i, bool *any)
 static uint64_t round_of(struct s3_sender *s)
 {
     uint64_t next = dfs_mono_ms() + IDLE_MS;
-    for (bool more = true; more && !s->stopping;) {
+    for (bool more = true; more && !s->bg.stopping;) {
         bool any = false;
         more = false;
         next = dfs_mono_ms() + IDLE_MS;
-        for (size_t i = 0; i < s->o.ntargets && !s->stopping; i++) {
+        for (size_t i = 0; i < s->o.ntargets && !s->bg.stopping; i++) {
             struct target *t = &s->targets[i];
             if (t->retry_ms <= dfs_mono_ms()) {
                 int r = serve(s, i, &any);
@@ -146,17 +144,16 @@ static uint64_t round_of(struct s3_sender *s)
 static void *sender_main(void *arg)
 {
     struct s3_sender *s = arg;
-    pthread_setname_np(pthread_self(), "notify");
-    while (!s->stopping) {
+    while (!s->bg.stopping) {
         uint64_t next = round_of(s);
         struct timespec at = {.tv_sec = (time_t)(next / 1000),
                               .tv_nsec = (long)(next % 1000) * 1000000};
         int r = 0;
-        pthread_mutex_lock(&s->lock);
-        while (!s->woken && !s->stopping && r == 0)
-            r = pthread_cond_timedwait(&s->wake, &s->lock, &at);
+        pthread_mutex_lock(&s->bg.lock);
+        while (!s->woken && !s->bg.stopping && r == 0)
+            r = pthread_cond_timedwait(&s->bg.wake, &s->bg.lock, &at);
         s->woken = false;
-        pthread_mutex_unlock(&s->lock);
+        pthread_mutex_unlock(&s->bg.lock);
     }
     return NULL;
 }
@@ -182,7 +179,7 @@ int s3_sender_test(struct s3_sender *s, struct str target, struct str json)
     size_t i = find(s, target);
     if (i == s->o.ntargets)
         return -ENOENT;
-    int r = s3_webhook_new(s->o.timeout_ms, &s->stopping, &w);
+    int r = s3_webhook_new(s->o.timeout_ms, &s->bg.stopping, &w);
     return r < 0 ? r : s3_webhook_post(w, s->targets[i].url, json);
 }
 
@@ -200,10 +197,10 @@ bool s3_sender_room(struct s3_sender *s)
 void s3_sender_wake(struct s3_sender *s, uint64_t n)
 {
     atomic_fetch_add(&s->pending, n);
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->bg.lock);
     s->woken = true;
-    pthread_cond_signal(&s->wake);
-    pthread_mutex_unlock(&s->lock);
+    pthread_cond_signal(&s->bg.wake);
+    pthread_mutex_unlock(&s->bg.lock);
 }
 
 void s3_sender_counts(const struct s3_sender *s, struct s3_sender_counts *ret)
@@ -253,21 +250,16 @@ int s3_sender_start(const struct s3_sender_options *o, struct s3_sender **ret)
         return -ENOMEM;
     for (size_t i = 0; i < o->ntargets; i++)
         s->targets[i] = (struct target){.url = o->targets[i].url.p, .wait_ms = first_wait(s)};
-    int r = s3_webhook_new(o->timeout_ms, &s->stopping, &s->hook);
+    int r = s3_webhook_new(o->timeout_ms, &s->bg.stopping, &s->hook);
     if (r == 0)
         r = count(s);
     if (r < 0)
         return r;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&s->lock, NULL);
-    if (pthread_create(&s->thread, NULL, sender_main, s) != 0) {
-        pthread_cond_destroy(&s->wake);
-        pthread_mutex_destroy(&s->lock);
-        return -EAGAIN;
+    dfs_background_init(&s->bg);
+    r = dfs_background_start(&s->bg, "notify", sender_main, s);
+    if (r < 0) {
+        dfs_background_fini(&s->bg);
+        return r;
     }
     *ret = TAKE(s);
     return 0;
@@ -279,12 +271,6 @@ void s3_sender_stop(struct s3_sender **sp)
     if (!s)
         return;
     CHECK_OBJ(s, SENDER_MAGIC);
-    pthread_mutex_lock(&s->lock);
-    s->stopping = true;
-    pthread_cond_signal(&s->wake);
-    pthread_mutex_unlock(&s->lock);
-    pthread_join(s->thread, NULL);
-    pthread_cond_destroy(&s->wake);
-    pthread_mutex_destroy(&s->lock);
+    dfs_background_fini(&s->bg);
     sender_free(sp);
 }

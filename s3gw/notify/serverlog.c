@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "dfscore/base/buf.h"
+#include "dfscore/base/background.h"
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 
@@ -22,14 +23,11 @@ struct s3_serverlog {
     unsigned magic;
 #define SERVERLOG_MAGIC 0x534c4f47u
     struct s3_serverlog_options o;
-    pthread_t thread;
-    pthread_mutex_t lock; /* leaf */
-    pthread_cond_t wake;
-    struct pile *piles; /* under lock, as all below */
+    struct dfs_background bg;
+    struct pile *piles; /* under bg.lock, as all below */
     size_t npiles;
     uint64_t bytes;
     bool full; /* one of them is */
-    bool stopping;
     struct s3_serverlog_counts counts;
 };
 
@@ -83,7 +81,7 @@ static bool add_to(struct s3_serverlog *l, struct str bucket, int64_t day_ms, st
     l->bytes += lines.n;
     if (p->lines.n >= S3_SERVERLOG_FULL && before < S3_SERVERLOG_FULL) {
         l->full = true;
-        pthread_cond_signal(&l->wake);
+        pthread_cond_signal(&l->bg.wake);
     }
     return true;
 }
@@ -91,12 +89,12 @@ static bool add_to(struct s3_serverlog *l, struct str bucket, int64_t day_ms, st
 void s3_serverlog_add(struct s3_serverlog *l, struct str bucket, int64_t now_ms, struct str line)
 {
     CHECK_OBJ(l, SERVERLOG_MAGIC);
-    pthread_mutex_lock(&l->lock);
+    pthread_mutex_lock(&l->bg.lock);
     if (add_to(l, bucket, now_ms - now_ms % DAY_MS, line))
         l->counts.lines++;
     else
         l->counts.dropped++;
-    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_unlock(&l->bg.lock);
 }
 
 /* All of them, or only what is full. Under the lock. */
@@ -126,21 +124,21 @@ static void deliver_one(struct s3_serverlog *l, struct pile *p)
     if (r < 0 && dfs_log_allow(&gate, 1))
         dfs_log(LOG_WARN, "serverlog.not_delivered", KV_STR("bucket", bucket), KV_ERR(r),
                 KV_U64("bytes", lines.n));
-    pthread_mutex_lock(&l->lock);
+    pthread_mutex_lock(&l->bg.lock);
     l->bytes -= lines.n;
     if (r == 0)
         l->counts.delivered++;
-    else if (r == -EPERM || l->stopping || !add_to(l, bucket, p->day_ms, lines))
+    else if (r == -EPERM || l->bg.stopping || !add_to(l, bucket, p->day_ms, lines))
         l->counts.dropped++;
-    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_unlock(&l->bg.lock);
     pile_free(p);
 }
 
 static void deliver(struct s3_serverlog *l, bool all)
 {
-    pthread_mutex_lock(&l->lock);
+    pthread_mutex_lock(&l->bg.lock);
     struct pile *p = take(l, all);
-    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_unlock(&l->bg.lock);
     while (p) {
         struct pile *next = p->next;
         deliver_one(l, p);
@@ -151,23 +149,22 @@ static void deliver(struct s3_serverlog *l, bool all)
 static void *serverlog_main(void *arg)
 {
     struct s3_serverlog *l = arg;
-    pthread_setname_np(pthread_self(), "serverlog");
     uint64_t due = dfs_mono_ms() + l->o.interval_ms;
-    pthread_mutex_lock(&l->lock);
-    while (!l->stopping) {
+    pthread_mutex_lock(&l->bg.lock);
+    while (!l->bg.stopping) {
         struct timespec at = {.tv_sec = (time_t)(due / 1000),
                               .tv_nsec = (long)(due % 1000) * 1000000};
         int r = 0;
-        while (!l->stopping && !l->full && r == 0)
-            r = pthread_cond_timedwait(&l->wake, &l->lock, &at);
-        bool all = dfs_mono_ms() >= due || l->stopping;
-        pthread_mutex_unlock(&l->lock);
+        while (!l->bg.stopping && !l->full && r == 0)
+            r = pthread_cond_timedwait(&l->bg.wake, &l->bg.lock, &at);
+        bool all = dfs_mono_ms() >= due || l->bg.stopping;
+        pthread_mutex_unlock(&l->bg.lock);
         deliver(l, all);
         if (all)
             due = dfs_mono_ms() + l->o.interval_ms;
-        pthread_mutex_lock(&l->lock);
+        pthread_mutex_lock(&l->bg.lock);
     }
-    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_unlock(&l->bg.lock);
     deliver(l, true);
     return NULL;
 }
@@ -179,16 +176,11 @@ int s3_serverlog_start(const struct s3_serverlog_options *o, struct s3_serverlog
         return -ENOMEM;
     l->magic = SERVERLOG_MAGIC;
     l->o = *o;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&l->lock, NULL);
-    if (pthread_create(&l->thread, NULL, serverlog_main, l) != 0) {
-        pthread_cond_destroy(&l->wake);
-        pthread_mutex_destroy(&l->lock);
-        return -EAGAIN;
+    dfs_background_init(&l->bg);
+    int r = dfs_background_start(&l->bg, "serverlog", serverlog_main, l);
+    if (r < 0) {
+        dfs_background_fini(&l->bg);
+        return r;
     }
     *ret = TAKE(l);
     return 0;
@@ -200,14 +192,8 @@ void s3_serverlog_stop(struct s3_serverlog **lp)
     if (!l)
         return;
     CHECK_OBJ(l, SERVERLOG_MAGIC);
-    pthread_mutex_lock(&l->lock);
-    l->stopping = true;
-    pthread_cond_signal(&l->wake);
-    pthread_mutex_unlock(&l->lock);
-    pthread_join(l->thread, NULL);
+    dfs_background_fini(&l->bg);
     ASSERT(!l->piles && l->bytes == 0);
-    pthread_cond_destroy(&l->wake);
-    pthread_mutex_destroy(&l->lock);
     l->magic = 0;
     free(l);
 }
@@ -215,8 +201,8 @@ void s3_serverlog_stop(struct s3_serverlog **lp)
 void s3_serverlog_counts(struct s3_serverlog *l, struct s3_serverlog_counts *ret)
 {
     CHECK_OBJ(l, SERVERLOG_MAGIC);
-    pthread_mutex_lock(&l->lock);
+    pthread_mutex_lock(&l->bg.lock);
     *ret = l->counts;
     ret->pending = l->bytes;
-    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_unlock(&l->bg.lock);
 }

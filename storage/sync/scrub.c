@@ -2,8 +2,7 @@
 #include "storage/sync/scrub.h"
 
 #include <inttypes.h>
-#include <pthread.h>
-
+#include "dfscore/base/background.h"
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/messages.h"
@@ -21,14 +20,10 @@ struct sto_scrub {
     unsigned magic;
 #define SCRUB_MAGIC 0x5c40b000u
     struct sto_scrub_options o;
-    pthread_t thread;
-    bool started;
-    struct sto_scrub_place at; /* the thread's, save at.state: under lock */
+    struct sto_scrub_place at; /* the thread's, save at.state: under bg.lock */
     uint64_t paid_ms;          /* the thread's: what has been read is paid for until then */
     uint64_t kept_ms;
-    pthread_mutex_t lock; /* leaf */
-    pthread_cond_t wake;  /* monotonic clock */
-    bool stop;            /* under lock */
+    struct dfs_background bg;
 };
 
 /* --- the file ---------------------------------------------------------------------------------------- */
@@ -95,14 +90,14 @@ static void keep(struct sto_scrub *s, bool now)
 /* False: it is time to stop. */
 static bool pause_until(struct sto_scrub *s, uint64_t until_ms)
 {
-    pthread_mutex_lock(&s->lock);
-    for (uint64_t now; !s->stop && (now = dfs_mono_ms()) < until_ms;) {
+    pthread_mutex_lock(&s->bg.lock);
+    for (uint64_t now; !s->bg.stopping && (now = dfs_mono_ms()) < until_ms;) {
         const struct timespec until =
             dfs_mono_after((unsigned)MIN(until_ms - now, (uint64_t)3600 * 1000));
-        pthread_cond_timedwait(&s->wake, &s->lock, &until);
+        pthread_cond_timedwait(&s->bg.wake, &s->bg.lock, &until);
     }
-    bool go_on = !s->stop;
-    pthread_mutex_unlock(&s->lock);
+    bool go_on = !s->bg.stopping;
+    pthread_mutex_unlock(&s->bg.lock);
     return go_on;
 }
 
@@ -111,11 +106,10 @@ static int pay(void *arg, size_t bytes)
     struct sto_scrub *s = arg;
     uint64_t now = dfs_mono_ms();
     s->paid_ms = MAX(s->paid_ms, now) + (uint64_t)bytes * 1000 / s->o.rate;
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->bg.lock);
     s->at.state.bytes += bytes;
-    bool stop = s->stop;
-    pthread_mutex_unlock(&s->lock);
-    if (stop || (s->paid_ms > now + SLICE_MS && !pause_until(s, s->paid_ms)))
+    pthread_mutex_unlock(&s->bg.lock);
+    if (s->bg.stopping || (s->paid_ms > now + SLICE_MS && !pause_until(s, s->paid_ms)))
         return -ECANCELED;
     return 0;
 }
@@ -197,21 +191,21 @@ static void begin_round(struct sto_scrub *s)
     memset(s->at.log, 0, sizeof(s->at.log));
     s->at.position = 0;
     s->at.started_s = dfs_now_s();
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->bg.lock);
     s->at.state.began_s = s->at.started_s;
     s->at.state.bytes = 0;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->bg.lock);
 }
 
 static void end_round(struct sto_scrub *s)
 {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->bg.lock);
     struct sto_scrub_state *st = &s->at.state;
     st->rounds++;
     st->last_s = dfs_now_s();
     st->last_bytes = st->bytes;
     st->began_s = 0;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->bg.lock);
     dfs_log(LOG_INFO, "storage.scrub_done", KV_U64("round", st->rounds),
             KV_U64("bytes", st->last_bytes), KV_I64("seconds", st->last_s - s->at.started_s));
 }
@@ -229,7 +223,6 @@ static bool wait_for_round(struct sto_scrub *s)
 static void *work(void *arg)
 {
     struct sto_scrub *s = arg;
-    pthread_setname_np(pthread_self(), "sto-scrub");
     for (bool go_on = true; go_on;) {
         if (s->at.state.began_s == 0) {
             if (!wait_for_round(s))
@@ -257,12 +250,10 @@ int sto_scrub_start(const struct sto_scrub_options *o, struct sto_scrub **ret)
         return -ENOMEM;
     s->magic = SCRUB_MAGIC;
     s->o = *o;
-    pthread_mutex_init(&s->lock, NULL);
-    dfs_cond_init(&s->wake);
+    dfs_background_init(&s->bg);
     int r = sto_savefile_read(o->state_path, &text);
     sto_scrub_parse(r == 0 ? buf_str(&text) : STR(""), &s->at);
-    r = o->rate > 0 ? -pthread_create(&s->thread, NULL, work, s) : 0;
-    s->started = r == 0 && o->rate > 0;
+    r = o->rate > 0 ? dfs_background_start(&s->bg, "sto-scrub", work, s) : 0;
     if (r < 0)
         sto_scrub_stop(&s);
     else
@@ -276,14 +267,7 @@ void sto_scrub_stop(struct sto_scrub **sp)
     if (!s)
         return;
     CHECK_OBJ(s, SCRUB_MAGIC);
-    pthread_mutex_lock(&s->lock);
-    s->stop = true;
-    pthread_cond_signal(&s->wake);
-    pthread_mutex_unlock(&s->lock);
-    if (s->started)
-        pthread_join(s->thread, NULL);
-    pthread_cond_destroy(&s->wake);
-    pthread_mutex_destroy(&s->lock);
+    dfs_background_fini(&s->bg);
     s->magic = 0;
     free(s);
 }
@@ -291,9 +275,9 @@ void sto_scrub_stop(struct sto_scrub **sp)
 static void state_of(struct sto_scrub *s, struct sto_scrub_state *ret)
 {
     CHECK_OBJ(s, SCRUB_MAGIC);
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->bg.lock);
     *ret = s->at.state;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->bg.lock);
 }
 
 void sto_repair_state_put(struct sto_repair *r, struct sto_scrub *s, struct buf *out)
