@@ -215,10 +215,9 @@ static int fetch_record(struct sto_repair *r, struct sto_puller *p, const struct
         if (e == 0)
             e = sto_restore_header(r->o.store, j->record.path, &j->record.log, number, bytes);
     }
-    if ((uint32_t)j->record.position == 0)
+    if (e < 0 || (uint32_t)j->record.position == 0)
         return e;
-    if (e == 0)
-        e = sto_puller_record(p, j->record.path, &j->record.log, j->record.position, &bytes);
+    e = sto_puller_record(p, j->record.path, &j->record.log, j->record.position, &bytes);
     return e < 0 ? e
                  : sto_restore_record(r->o.store, j->record.path, &j->record.log,
                                       j->record.position, bytes);

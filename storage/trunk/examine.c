@@ -118,7 +118,7 @@ static int look_at_pack(struct pack *p, uint32_t end, uint32_t *off)
         tell(p, STR(""), 0);
         *off = end;
     }
-    if (r < 0)
+    if (r != 0)
         return r == -ENOENT || sto_read_says_damaged(r) ? 0 : r;
     if (fstat(p->fd, &st) < 0)
         return -errno;

@@ -53,11 +53,13 @@ static int flush_iov(struct build *b)
 
 static void add_iov(struct build *b, const void *p, size_t n)
 {
-    struct iovec *last = b->iov_n ? &b->log->iov[b->iov_n - 1] : NULL;
-    if (last && (const char *)last->iov_base + last->iov_len == (const char *)p)
-        last->iov_len += n;
-    else
-        b->log->iov[b->iov_n++] = (struct iovec){(void *)(uintptr_t)p, n};
+    struct iovec *next = &b->log->iov[b->iov_n];
+    if (b->iov_n > 0 && (const char *)next[-1].iov_base + next[-1].iov_len == (const char *)p) {
+        next[-1].iov_len += n;
+    } else {
+        *next = (struct iovec){(void *)(uintptr_t)p, n};
+        b->iov_n++;
+    }
 }
 
 static void add_bytes(struct build *b, const void *p, size_t n)

@@ -77,7 +77,7 @@ static int take_snapshot(struct sto_log *log, struct snapshot *s)
         return -ENOMEM;
     pthread_mutex_lock(&log->lock);
     s->c.segs =
-        dfs_memdup(log->segs ? (void *)log->segs : (void *)"", log->seg_count * sizeof(*log->segs));
+        dfs_memdup(log->seg_count ? (void *)log->segs : "", log->seg_count * sizeof(*log->segs));
     if (s->c.segs) {
         s->c.count = log->seg_count;
         bool held = log->holds.next != &log->holds;

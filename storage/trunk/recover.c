@@ -396,7 +396,7 @@ static int load_identity(struct sto_log *log)
         sto_logid_encode(&l, &b);
         r = sto_dir_put_file(log->dir, STO_LOGID_FILE, buf_str(&b));
     }
-    if (r < 0)
+    if (r != 0)
         return r;
     memcpy(log->id, l.log_id, STO_LOG_ID);
     log->high = l.high;

@@ -182,7 +182,7 @@ int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, ui
     memcpy(e->name, name.p, name.n);
     e->lock = sto_edit_lock(s, name);
     pthread_mutex_lock(e->lock);
-    struct stat st;
+    struct stat st = {.st_size = 0};
     e->fd = open_appender(s, name, &e->path, &st);
     if (e->fd < 0)
         return e->fd;
@@ -251,7 +251,7 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     struct sto_path *p;
-    struct stat st;
+    struct stat st = {.st_size = 0};
     AUTO(dfs_close_fd) int fd = open_appender(s, name, &p, &st);
     if (fd < 0)
         return fd;
@@ -297,7 +297,7 @@ int sto_regenerate(struct sto_store *s, struct str name, char *new_name)
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     struct sto_path *p;
-    struct stat st;
+    struct stat st = {.st_size = 0};
     AUTO(dfs_close_fd) int fd = open_appender(s, name, &p, &st);
     if (fd < 0)
         return fd;

@@ -72,7 +72,7 @@ static int link_name(struct sto_store *s, const struct sto_link *l, const struct
         int r = sto_file_exists(s, l->master);
         if (r == 0)
             r = dfs_slave_name(l->master, l->prefix, str_c(l->ext), name, &n);
-        if (r < 0)
+        if (r != 0)
             return r;
         name[n] = '\0';
         r = sto_file_exists(s, str_of(name, n));
@@ -137,7 +137,7 @@ int sto_make_link(struct sto_store *s, const struct sto_link *l, char *name)
         r = target_text(s, l->target, at.path_index, text, sizeof(text));
     if (r == 0)
         r = sto_log_pass_deletion(&p->log, str_c(made));
-    if (r < 0)
+    if (r != 0)
         return r;
     struct sto_log_rec rec = {
         .kind = STO_REC_CHANGE,
