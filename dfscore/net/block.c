@@ -30,7 +30,7 @@ int dfs_pool_new(struct dfs_loop *l, size_t blocks, size_t bytes, struct dfs_poo
     if (!p)
         return -ENOMEM;
     *p = (struct dfs_pool){.loop = l, .max = blocks, .bytes = bytes, .job.fn = serve_line};
-    p->idle = dfs_zalloc(blocks * sizeof(struct dfs_block *));
+    p->idle = dfs_zalloc(blocks * sizeof(*p->idle));
     if (!p->idle) {
         free(p);
         return -ENOMEM;

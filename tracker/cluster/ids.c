@@ -99,7 +99,7 @@ static const char *parse_line(struct str line, struct trk_id *ret)
     struct str id = word(&line), group = word(&line), addr = word(&line), mode = word(&line);
     uint64_t number;
     memset(ret, 0, sizeof(*ret));
-    if (str_u64(id, TRK_ID_NUMBER_MAX, &number) < 0 || number == 0 || id.p[0] == '0' ||
+    if (str_u64(id, TRK_ID_NUMBER_MAX, &number) < 0 || number == 0 || str_starts(id, STR("0")) ||
         dfs_text_set(ret->id, sizeof(ret->id), id) < 0)
         return "the id must be a number from 1 to 16777215 without leading zeros";
     if (!dfs_group_ok(group) || dfs_text_set(ret->group, sizeof(ret->group), group) < 0)
