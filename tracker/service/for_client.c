@@ -83,8 +83,9 @@ static int fetch(struct trk_call *c, bool all)
     struct str filename;
     size_t n;
     int r = trk_take_group(c, &g, &filename);
-    if (r == 0)
-        r = trk_select_fetch(g, &c->srv->o.select, filename, dfs_now_s(), all, found, &n);
+    if (r < 0)
+        return r;
+    r = trk_select_fetch(g, &c->srv->o.select, filename, dfs_now_s(), all, found, &n);
     if (r < 0)
         return r;
     put_group(c, g->name);
@@ -116,8 +117,9 @@ int trk_query_update(struct trk_call *c)
     struct trk_node *n;
     struct str filename;
     int r = trk_take_group(c, &g, &filename);
-    if (r == 0)
-        r = trk_select_update(g, &c->srv->o.select, filename, &n);
+    if (r < 0)
+        return r;
+    r = trk_select_update(g, &c->srv->o.select, filename, &n);
     if (r < 0)
         return r;
     put_group(c, g->name);
