@@ -22,6 +22,7 @@
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
 #include "storage/beat/beat.h"
+#include "storage/beat/drained.h"
 #include "storage/beat/stage.h"
 #include "storage/disk/savefile.h"
 #include "storage/service/internal.h"
@@ -64,9 +65,10 @@ struct app {
     struct sto_scrub *scrub;
     struct sto_service *service;
     struct sto_beat *beat;
+    struct sto_drained *drained;
     struct sto_sync *sync;
     char identity_path[PATH_TEXT], params_path[PATH_TEXT], socket_path[PATH_TEXT],
-        scrub_path[PATH_TEXT];
+        scrub_path[PATH_TEXT], drained_path[PATH_TEXT];
 };
 
 static int say(const char *what, int r)
@@ -162,6 +164,7 @@ static int open_base(struct app *a)
     snprintf(lock, sizeof(lock), "%s/.storaged.lock", dir);
     snprintf(a->identity_path, sizeof(a->identity_path), "%s/.data_init_flag", dir);
     snprintf(a->scrub_path, sizeof(a->scrub_path), "%s/.scrub", dir);
+    snprintf(a->drained_path, sizeof(a->drained_path), "%s/.drained_paths", dir);
     snprintf(a->params_path, sizeof(a->params_path), "%s/.cluster_parameters", dir);
     if (a->conf.socket_path[0])
         snprintf(a->socket_path, sizeof(a->socket_path), "%s", a->conf.socket_path);
@@ -255,6 +258,25 @@ static int open_store(struct app *a)
         fprintf(stderr, "dfs_storaged: store path %s: %s\n", bad < n ? paths[bad].dir : "?",
                 strerror(-r));
     return r;
+}
+
+static void set_drained(void *arg, unsigned path, bool drained)
+{
+    struct app *a = arg;
+    sto_store_drain(a->store, path, drained);
+}
+
+/* Before anybody can write. */
+static int learn_drained(struct app *a)
+{
+    struct sto_drained_options o = {
+        .trackers = a->ask,
+        .path = a->drained_path,
+        .path_count = (unsigned)a->conf.store_path.n,
+        .set = set_drained,
+        .arg = a,
+    };
+    return sto_drained_start(&o, &a->drained);
 }
 
 static void stats(void *arg, struct dfs_stat_block *ret)
@@ -480,6 +502,9 @@ static int start_parts(struct app *a)
     r = start_state(a);
     if (r < 0)
         return say("cannot read the state of replication", r);
+    r = learn_drained(a);
+    if (r < 0)
+        return say(a->drained_path, r);
     struct sto_internal_options io = {.socket_path = a->socket_path,
                                       .store = a->store,
                                       .copies = a->copies,
@@ -504,6 +529,7 @@ static void stop_parts(struct app *a)
     sto_scrub_stop(&a->scrub);
     sto_sync_stop(&a->sync);
     sto_beat_stop(&a->beat);
+    sto_drained_stop(&a->drained);
     sto_copies_hurry(a->copies, COPIES_GRACE_MS); /* its followers are on their way out too */
     sto_service_stop(&a->service, GRACE_MS);
     sto_internal_stop(&a->internal);

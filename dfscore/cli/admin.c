@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admin - servers and groups that leave: drained, then removed. Each looks before it acts, says what speaks against
+ * admin - servers, store paths and groups that leave: drained, then removed. Each looks before it acts, says what speaks against
  * it, and does it then only with --force.
  *
- * A drained server or group takes no new files; reads, and changes of the files there are, go on. A server is done when
+ * A drained server, store path (of all servers of a group) or group takes no new files; reads, and changes of the files there are, go on. A server is done when
  * another one in service has everything it has written; from then on clients write to it no more, so that this stays so
  * when it is stopped, and the trackers remember it.
  */
@@ -12,10 +12,11 @@
 
 #include "dfscore/cli/cli.h"
 #include "dfscore/client/group_view.h"
+#include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/internal.h"
 
 static const char usage[] =
-    "usage: dfs admin drain GROUP [ID] [--watch], undrain GROUP [ID], remove GROUP ID; "
+    "usage: dfs admin drain GROUP [ID | M01] [--watch], undrain GROUP [ID | M01], remove GROUP ID; "
     "with --dry-run, --force";
 
 const char *cli_drain_word(uint8_t drain_state)
@@ -176,17 +177,51 @@ static int drain_group(struct cli *c, const char *group)
     return r < 0 ? cli_fail(group, r) : 0;
 }
 
-static bool names_path(const char *id)
+/* 0, and *ret; or the exit code. */
+static int against_draining_path(struct cli *c, const char *group, unsigned path, unsigned *ret)
 {
-    return id[0] == 'M' && strlen(id) == 3;
+    AUTO(dfs_free_ptr) struct dfs_group_stat *g = NULL;
+    AUTO(dfs_group_view_fini) struct dfs_group_view v = {.n = 0};
+    size_t n = 0;
+    int64_t paths = 0;
+    char name[4];
+    int r = dfs_list_groups(dfs_client_trackers(c->client), &g, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        paths = strcmp(g[i].group, group) == 0 ? g[i].path_count : paths;
+    if (r == 0)
+        r = path < paths ? dfs_group_view_get(c->client, str_c(group), &v) : -ENOENT;
+    if (r < 0)
+        return cli_fail(c->args[2], r);
+    *ret = 1;
+    for (unsigned i = 0; i < MIN(paths, (int64_t)DFS_PATHS_MAX); i++) {
+        dfs_path_name(i, name);
+        if (i != path && dfs_group_view_drain(&v, group, name) == DFS_DRAIN_NONE)
+            *ret = 0;
+    }
+    if (*ret)
+        fprintf(stderr, "dfs: no other store path of %s takes new files; drain the group\n", group);
+    return 0;
+}
+
+static int drain_path(struct cli *c, const char *group, unsigned path)
+{
+    unsigned against = 0;
+    int code = against_draining_path(c, group, path, &against);
+    if (code == 0)
+        code = judge(c, against);
+    if (code || c->dry_run)
+        return code;
+    int r = dfs_set_drain(dfs_client_trackers(c->client), str_c(group), str_c(c->args[2]),
+                          DFS_DRAIN_ON);
+    return r < 0 ? cli_fail(c->args[2], r) : 0;
 }
 
 static int drain(struct cli *c)
 {
     const char *group = c->args[1], *id = c->n > 2 ? c->args[2] : NULL;
-    if (id && names_path(id))
-        return cli_misuse("%s/%s: a single store path cannot be drained; drain its group", group,
-                          id);
+    unsigned path;
+    if (id && dfs_path_named(str_c(id), &path) == 0)
+        return drain_path(c, group, path);
     return id ? drain_server(c, group, id) : drain_group(c, group);
 }
 
@@ -242,7 +277,7 @@ static int remove_server(struct cli *c)
 static int rebalance(struct cli *c)
 {
     (void)c;
-    return cli_misuse("objects are moved by their gateway: s3gw admin rebalance start GROUP; "
+    return cli_misuse("objects are moved by their gateway: s3gw admin rebalance start GROUP[/M01]; "
                       "files of FastDFS clients are not moved");
 }
 

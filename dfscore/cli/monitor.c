@@ -10,6 +10,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/cli/cli.h"
 #include "dfscore/client/group_view.h"
+#include "dfscore/fileid/fileid.h"
 
 enum { LATE_S = 60, COLUMN = 32 };
 
@@ -105,6 +106,31 @@ static bool show_trackers(struct cli *c)
 
 /* --- groups ------------------------------------------------------------------------------------------ */
 
+/* Store paths that are drained; a server goes by it when it has heard of it. */
+static void print_paths(struct cli *c, const char *group, const struct dfs_group_view *v)
+{
+    unsigned path, told;
+    for (size_t i = 0; i < v->ndrains; i++) {
+        const struct dfs_drain *d = &v->drains[i];
+        if (strcmp(d->group, group) != 0 || dfs_path_named(str_c(d->id), &path) < 0)
+            continue;
+        told = 0;
+        for (size_t k = 0; k < v->n; k++)
+            told += path < v->members[k].npaths && v->members[k].closed[path];
+        if (c->json) {
+            cli_begin(c);
+            cli_str(c, "store_path", str_c(d->id));
+            cli_str(c, "group", str_c(group));
+            cli_str(c, "drain", str_c(cli_drain_word(d->state)));
+            cli_num(c, "closed_at", told);
+            cli_end(c);
+        } else {
+            printf("  store path %s  %s, closed at %u of %u servers in service\n", d->id,
+                   cli_drain_word(d->state), told, v->in_service);
+        }
+    }
+}
+
 static void print_group(struct cli *c, const struct dfs_group_stat *g,
                         const struct dfs_group_view *v)
 {
@@ -125,6 +151,7 @@ static void print_group(struct cli *c, const struct dfs_group_stat *g,
         cli_num(c, "under_replicated", v->under_replicated);
         cli_str(c, "drain", str_c(drain));
         cli_end(c);
+        print_paths(c, g->group, v);
         return;
     }
     if (v->needed > 0)
@@ -133,6 +160,7 @@ static void print_group(struct cli *c, const struct dfs_group_stat *g,
            g->group, drain, *drain ? "  " : "", v->in_service, (long long)g->storage_count, copies,
            size_text(g->free_mb << 20, free_text), size_text(g->total_mb << 20, total),
            v->more ? ">" : "", (long long)v->under_replicated);
+    print_paths(c, g->group, v);
     printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", "SERVER", "STATE", "FREE", "OF", "USED",
            "BEHIND", "BEAT");
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dfscore/client/group_view.h"
 
+#include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/internal.h"
 
-enum { ANSWER_MAX = DFS_SYNC_STATE_RSP_LEN + DFS_SERVERS_MAX * DFS_SYNC_STATE_LEN };
+enum {
+    ANSWER_MAX = DFS_SYNC_STATE_RSP_LEN + DFS_SERVERS_MAX * DFS_SYNC_STATE_LEN,
+    PATHS_MAX = 1 + 255 * 5,
+};
 
 static bool worth_asking(uint8_t status)
 {
@@ -24,7 +28,33 @@ static int parse_state(struct str body, struct dfs_sync_state_rsp *head, struct 
     return rd.bad ? -EBADMSG : 0;
 }
 
-static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group_view *v)
+/* Which store paths it has closed. */
+static void ask_paths(struct dfs_peer *p, struct dfs_member_view *m)
+{
+    AUTO(buf_free) struct buf rsp = BUF(PATHS_MAX);
+    if (dfs_peer_call(p, DFS_INT_PATHS, 0, NULL, 0, &rsp) < 0)
+        return;
+    struct rd rd = rd_of(buf_str(&rsp));
+    unsigned n = rd_u8(&rd);
+    for (unsigned i = 0; i < n; i++) {
+        m->closed[i] = rd_u8(&rd) != 0;
+        rd_u32(&rd);
+    }
+    m->npaths = rd.bad ? 0 : n;
+}
+
+static bool any_path_drained(const struct dfs_group_view *v, const char *group)
+{
+    unsigned path;
+    for (size_t i = 0; i < v->ndrains; i++)
+        if (strcmp(v->drains[i].group, group) == 0 &&
+            dfs_path_named(str_c(v->drains[i].id), &path) == 0)
+            return true;
+    return false;
+}
+
+static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group_view *v,
+               bool paths)
 {
     AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
     struct dfs_sync_state_rsp head = {0};
@@ -40,6 +70,8 @@ static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group
     /* Not FastDFS's, and not of builds before there was a scrub. */
     m->repairs = r == 0 && dfs_peer_call(p, DFS_INT_REPAIR_STATE, 0, NULL, 0, &rsp) == 0 &&
                  dfs_repair_state_get(buf_str(&rsp), &m->repair) == 0;
+    if (r == 0 && paths)
+        ask_paths(p, m);
     dfs_connpool_put(dfs_client_pool(c), &p);
     if (r < 0)
         return r;
@@ -109,18 +141,21 @@ int dfs_group_view_get(struct dfs_client *c, struct str group, struct dfs_group_
     v.members = dfs_zalloc(MAX(n, (size_t)1) * sizeof(*v.members));
     if (!v.members)
         return -ENOMEM;
+    if (dfs_list_drains(dfs_client_trackers(c), &v.drains, &v.ndrains) < 0)
+        v.ndrains = 0;
+    char name[DFS_GROUP_MAX + 1] = "";
+    memcpy(name, group.p, MIN(group.n, (size_t)DFS_GROUP_MAX));
+    bool paths = any_path_drained(&v, name);
     for (v.n = 0; v.n < n; v.n++) {
         struct dfs_member_view *m = &v.members[v.n];
         m->detail = list[v.n];
         m->counts = m->detail.status != DFS_ST_DELETED && m->detail.status != DFS_ST_IP_CHANGED;
-        m->answered = worth_asking(m->detail.status) && ask(c, m, &v) == 0;
+        m->answered = worth_asking(m->detail.status) && ask(c, m, &v, paths) == 0;
         v.in_service += m->detail.status == DFS_ST_ACTIVE;
     }
     for (size_t i = 0; i < n; i++)
         sum_up(&v, &v.members[i]);
     count_under_replicated(&v);
-    if (dfs_list_drains(dfs_client_trackers(c), &v.drains, &v.ndrains) < 0)
-        v.ndrains = 0;
     *ret = v;
     v.members = NULL;
     v.drains = NULL;

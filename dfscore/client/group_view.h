@@ -19,6 +19,8 @@ struct dfs_member_view {
     bool answered; /* SYNC_STATE */
     bool repairs;  /* REPAIR_STATE: the next holds */
     struct dfs_repair_state repair;
+    unsigned npaths; /* 0: it has not been asked (PATHS), or does not know the question */
+    bool closed[DFS_PATHS_MAX];                   /* takes no new files there, as it says */
     bool known;                                   /* the numbers below hold */
     bool more;                                    /* they are at least that */
     int64_t changes, bytes;                       /* that it lacks */
@@ -43,7 +45,7 @@ struct dfs_group_view {
 int dfs_group_view_get(struct dfs_client *c, struct str group,
                        struct dfs_group_view *ret) MUST_CHECK;
 void dfs_group_view_fini(struct dfs_group_view *v);
-/* enum dfs_drain_state of a server, or with @id "" of the group itself. */
+/* enum dfs_drain_state of a server, with @id "M01" of a store path, or with "" of the group itself. */
 uint8_t dfs_group_view_drain(const struct dfs_group_view *v, const char *group, const char *id);
 /* The server of that id; NULL: there is none. */
 const struct dfs_member_view *dfs_group_view_find(const struct dfs_group_view *v, struct str id);

@@ -362,22 +362,32 @@ int dfs_set_drain(struct dfs_trackers *t, struct str group, struct str id, uint8
     return r == -EALREADY ? 0 : r;
 }
 
-int dfs_list_drains(struct dfs_trackers *t, struct dfs_drain **ret, size_t *ret_n)
+static int decode_drains(struct str body, struct dfs_drain **ret, size_t *ret_n)
 {
-    AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
-    int r = dfs_trackers_call(t, DFS_INT_DRAINS, NULL, 0, &rsp);
-    if (r < 0)
-        return r;
-    size_t n = rsp.n / DFS_DRAIN_LEN;
+    size_t n = body.n / DFS_DRAIN_LEN;
     AUTO(dfs_free_ptr) struct dfs_drain *list = dfs_zalloc(MAX(n, (size_t)1) * sizeof(*list));
-    if (rsp.n % DFS_DRAIN_LEN || !list)
+    if (body.n % DFS_DRAIN_LEN || !list)
         return list ? -EBADMSG : -ENOMEM;
-    struct rd rd = rd_of(buf_str(&rsp));
+    struct rd rd = rd_of(body);
     for (size_t i = 0; i < n; i++)
         dfs_drain_read(&rd, &list[i]);
     *ret = TAKE(list);
     *ret_n = n;
     return 0;
+}
+
+int dfs_list_drains(struct dfs_trackers *t, struct dfs_drain **ret, size_t *ret_n)
+{
+    AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
+    int r = dfs_trackers_call(t, DFS_INT_DRAINS, NULL, 0, &rsp);
+    return r < 0 ? r : decode_drains(buf_str(&rsp), ret, ret_n);
+}
+
+int dfs_list_drains_at(struct dfs_trackers *t, size_t i, struct dfs_drain **ret, size_t *ret_n)
+{
+    AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
+    int r = dfs_trackers_call_one(t, i, DFS_INT_DRAINS, NULL, 0, &rsp);
+    return r < 0 ? r : decode_drains(buf_str(&rsp), ret, ret_n);
 }
 
 int dfs_set_trunk_server(struct dfs_trackers *t, struct str group, struct str id, char ret[17])

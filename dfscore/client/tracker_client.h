@@ -64,11 +64,15 @@ int dfs_get_leader(struct dfs_trackers *t, struct dfs_addr *ret) MUST_CHECK;
 /* To every tracker; ENOENT and EALREADY of single ones are tolerated. 93, 108. */
 int dfs_delete_storage(struct dfs_trackers *t, struct str group, struct str id) MUST_CHECK;
 int dfs_delete_group(struct dfs_trackers *t, struct str group) MUST_CHECK;
-/* The same for DRAIN (wire/internal.h); @id empty: the whole group. Who is so already is no error. */
+/* The same for DRAIN (wire/internal.h); @id empty: the whole group; "M01": a store path of it. Who is so already is no
+ * error. */
 int dfs_set_drain(struct dfs_trackers *t, struct str group, struct str id,
                   uint8_t state) MUST_CHECK;
-/* Servers and groups that are drained. *ret is the caller's. FastDFS's trackers close the connection. */
+/* Servers, store paths and groups that are drained. *ret is the caller's. FastDFS's trackers close the connection. */
 int dfs_list_drains(struct dfs_trackers *t, struct dfs_drain **ret, size_t *ret_n) MUST_CHECK;
+/* As the @i-th tracker has it. */
+int dfs_list_drains_at(struct dfs_trackers *t, size_t i, struct dfs_drain **ret,
+                       size_t *ret_n) MUST_CHECK;
 /* @id absent: the tracker chooses. @rsp gets the id of the trunk server. 94. */
 int dfs_set_trunk_server(struct dfs_trackers *t, struct str group, struct str id,
                          char ret[17]) MUST_CHECK;

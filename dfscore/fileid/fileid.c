@@ -162,6 +162,21 @@ int dfs_logical_parse(struct str filename, struct dfs_logical *ret)
     return 0;
 }
 
+void dfs_path_name(unsigned path, char out[4])
+{
+    ASSERT(path < 256);
+    (void)snprintf(out, 4, "M%02X", (uint8_t)path);
+}
+
+int dfs_path_named(struct str name, unsigned *ret)
+{
+    int path = name.n == 3 && name.p[0] == 'M' ? hex2(name.p + 1) : -1;
+    if (path < 0)
+        return -EINVAL;
+    *ret = (unsigned)path;
+    return 0;
+}
+
 void dfs_logical_path(const struct dfs_logical *l, const char *suffix, char *out)
 {
     ASSERT(l->base.n + strlen(suffix) <= DFS_FILENAME_MAX);

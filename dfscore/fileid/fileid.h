@@ -45,6 +45,11 @@ struct dfs_logical {
  */
 int dfs_logical_parse(struct str filename, struct dfs_logical *ret) MUST_CHECK;
 
+/* "M0A" for 10; @path below 256. */
+void dfs_path_name(unsigned path, char out[4]);
+/* The other way round. -EINVAL: it is no store path's name. */
+int dfs_path_named(struct str name, unsigned *ret) MUST_CHECK;
+
 /* "data/HH/HH/base" plus @suffix ("" or "-m"); @out has DFS_LOCAL_PATH_MAX bytes. */
 void dfs_logical_path(const struct dfs_logical *l, const char *suffix, char *out);
 

@@ -193,10 +193,16 @@ enum dfs_internal_cmd {
     DFS_INT_REPAIR_STATE = 195,
 
     /*
+     * PATHS > empty   < count u8, then per path: closed u8 (1: it takes no new files, being drained or read-only),
+     *         files that are being written there u32. For anybody (dfs monitor), and for gateways behind HELLO.
+     */
+    DFS_INT_PATHS = 197,
+
+    /*
      * Trackers (200 and 201: tracker/service/peercmd.h).
      *
-     * DRAIN  > drain (messages.def)   < empty. A server or a group is to take no new files, or again; ENOENT,
-     *          EALREADY. For administrators.
+     * DRAIN  > drain (messages.def)   < empty. A server, a store path of all servers of its group, or a group is to
+     *          take no new files, or again; ENOENT, EALREADY. For administrators.
      * DRAINS > empty   < drain of each that is not DFS_DRAIN_NONE. For anybody.
      */
     DFS_INT_DRAIN = 202,

@@ -43,7 +43,7 @@ static const char help[] =
     "  bucket list [--owner USER]\n"
     "  bucket show NAME\n"
     "  bucket group NAME GROUP       where its new objects go\n"
-    "  rebalance start GROUP [--to GROUP] [--dry-run]\n"
+    "  rebalance start GROUP[/M01] [--to GROUP] [--dry-run]\n"
     "                   move what the gateway stored out of a drained group (dfs admin drain)\n"
     "  rebalance [stop]              how far it is\n"
     "  adopt GROUP --bucket NAME [--prefix P] [--appenders] [--dry-run]\n"

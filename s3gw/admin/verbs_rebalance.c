@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verbs_rebalance - "rebalance": emptying a drained group (lifecycle/rebalance.h); "bucket group": where a bucket's new
+ * verbs_rebalance - "rebalance": emptying a drained group or store path (lifecycle/rebalance.h); "bucket group": where a bucket's new
  * objects go.
  *
  *   {"verb":"rebalance start","group":"group1","to":"group2","dry_run":"yes"}
@@ -69,14 +69,21 @@ static json_t *refused(struct str group, struct str to, int r)
                                ": give them another group and start the gateway anew",
                                STR_A(group));
     case -EBUSY:
-        return s3_call_failure("refused", "another group is under way (s3gw admin rebalance)");
+        return s3_call_failure("refused", "another one is under way (s3gw admin rebalance)");
     case -ENOENT:
-        return s3_call_failure("missing", "there is no group '" STR_F "', or no group to move to",
+        return s3_call_failure("missing",
+                               "there is no group or path '" STR_F "', or no group to move to",
                                STR_A(group));
     case -ENOSPC:
         return s3_call_failure("refused", "no other group takes new files");
     case -EINVAL:
-        return s3_call_failure("usage", "group and to must be two groups");
+        return s3_call_failure("usage", "group must be a group, or a store path as in group1/M01; "
+                                        "to another group");
+    case -EHOSTUNREACH:
+    case -EIO:
+        return s3_call_failure(
+            "refused", "a server of " STR_F " does not tell whether it takes new files there",
+            STR_A(group));
     default:
         return s3_call_failed("rebalancing", r);
     }
@@ -87,7 +94,7 @@ json_t *s3_verb_rebalance_start(struct call *c)
     struct str group, to = s3_call_arg(c, "to");
     json_t *bad = no_worker(c);
     if (!bad)
-        bad = s3_call_want(c, "group", GROUP_MAX, &group);
+        bad = s3_call_want(c, "group", S3_PLACE_MAX, &group);
     if (bad)
         return bad;
     uint64_t files;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * move - a version of an object gets another storage class, or leaves a group that is drained. Its number, times, ETag,
+ * move - a version of an object gets another storage class, or leaves a group or store path that is drained. Its number, times, ETag,
  * tags, ACL and lock stay as they are; only where its bytes lie changes.
  *
  *   data written once more (relocate.h), its description beside it -> one update of the index: the record names the
@@ -23,8 +23,8 @@ struct s3_move {
     bool null_version;
     struct str storage_class; /* the new one; its group is where the data go */
     struct str from,
-        to; /* or, with @from: the class stays; data in that group go to @to, or to the group of the
-                                 class, if it has its own */
+        to; /* or, with @from: the class stays; data in that group, or on that store path ("group1/M01"), go to
+               @to, or to the group of the class, if it has its own */
     uint64_t bytes; /* written: how many were copied */
 };
 

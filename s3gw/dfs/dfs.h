@@ -84,6 +84,12 @@ struct s3_dfs_group {
 };
 /* The @i-th one that has a server, from 0; false beyond the last. */
 bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret);
+/*
+ * Does no server of the group place new files on its store path @path (dfs admin drain)? All that have not been removed
+ * are asked. Blocks. 0; 1: so it is, but some are still on their way there; -EPERM: one does; -ENOENT: no such path;
+ * errno: one does not answer.
+ */
+int s3_dfs_path_closed(struct s3_dfs *d, struct str group, unsigned path) MUST_CHECK;
 /* A storage server as this gateway sees it. */
 struct s3_dfs_server {
     char group[17], id[17];      /* id empty: it has not told it yet */

@@ -9,7 +9,6 @@
 #include "s3gw/index/moved.h"
 #include "s3gw/index/record.h"
 #include "s3gw/index/rows.h"
-#include "s3gw/lifecycle/rebalance_notes.h"
 
 enum {
     AGAIN_MS = 5000,
@@ -17,11 +16,13 @@ enum {
     ARENA_MAX = 96 * 1024 * 1024,
     RECORD_VERSION = 1,
     RECORD_MAX = 256,
+    QUIET_PASSES =
+        2, /* that end it: what a storage has taken is in the index long before the second */
 };
 
 struct job {
     enum s3_rebalance_state state;
-    char from[17], to[17];
+    char from[S3_PLACE_MAX + 1], to[17];
     int64_t begun_ms, ended_ms;
 };
 
@@ -33,6 +34,7 @@ struct s3_rebalance {
     pthread_mutex_t lock; /* leaf */
     pthread_cond_t wake;
     bool stopping;                     /* under lock, like */
+    unsigned quiet;                    /* passes of the job in a row that found nothing to do */
     struct job job;                    /* ... written by begin(), end() and the thread */
     struct s3_rebalance_counts counts; /* ... but for what is the job's */
 };
@@ -49,12 +51,12 @@ static void encode_job(const struct job *j, struct buf *b)
     buf_u64(b, (uint64_t)j->ended_ms);
 }
 
-static bool take_name(struct rd *in, char out[17])
+static bool take_name(struct rd *in, char *out, size_t cap)
 {
     struct str s = rd_lstr(in);
-    if (in->bad || s.n > 16)
+    if (in->bad || s.n >= cap)
         return false;
-    snprintf(out, 17, STR_F, STR_A(s));
+    snprintf(out, cap, STR_F, STR_A(s));
     return true;
 }
 
@@ -65,7 +67,8 @@ static int decode_job(struct str record, struct job *ret)
     if (rd_u8(&in) != RECORD_VERSION)
         return -EBADMSG;
     j.state = rd_u8(&in);
-    if (!take_name(&in, j.from) || !take_name(&in, j.to) || j.state > S3_REBALANCE_DONE)
+    if (!take_name(&in, j.from, sizeof(j.from)) || !take_name(&in, j.to, sizeof(j.to)) ||
+        j.state > S3_REBALANCE_DONE)
         return -EBADMSG;
     j.begun_ms = (int64_t)rd_u64(&in);
     j.ended_ms = (int64_t)rd_u64(&in);
@@ -82,7 +85,7 @@ static int put_job(struct s3_tx *tx, void *arg)
     AUTO(buf_free) struct buf b = BUF(RECORD_MAX);
     s3_row_start(&row, S3_ROW_REBALANCE);
     encode_job(j, &b);
-    if (j->state == S3_REBALANCE_DONE)
+    if (j->state == S3_REBALANCE_DONE && !strchr(j->from, '/'))
         s3_moved_out(tx, str_c(j->from));
     if (j->state == S3_REBALANCE_NONE)
         s3_tx_del(tx, s3_row_str(&row));
@@ -155,12 +158,12 @@ struct page {
     struct s3_row_key next; /* n == 0: that was all */
 };
 
-static bool may_lie_in(const struct s3_object *o, bool split, const char *group)
+static bool may_lie_in(const struct s3_object *o, bool split, const char *place)
 {
-    size_t n = strlen(group);
+    size_t n = strlen(place);
     for (size_t i = 0; i < o->nextents; i++) {
         struct str f = o->extents[i].file_id;
-        if (f.n > n && memcmp(f.p, group, n) == 0 && f.p[n] == '/')
+        if (f.n > n && memcmp(f.p, place, n) == 0 && f.p[n] == '/')
             return true;
     }
     return split; /* a big manifest: whoever moves it looks */
@@ -323,13 +326,13 @@ static bool is_another(struct str row, struct s3_row_key *last)
     return another;
 }
 
-/* Files of the group that something names. */
-static int count_left(struct s3_index *x, const char *group, uint64_t *ret)
+/* Files there that something names. */
+static int count_left(struct s3_index *x, const char *place, uint64_t *ret)
 {
     struct s3_row_key from, until, last = {0};
     AUTO(s3_iter_free) struct s3_iter *it = NULL;
     uint64_t n = 0;
-    s3_row_name(&from, S3_ROW_FILE, str_c(group));
+    s3_row_name(&from, S3_ROW_FILE, str_c(place));
     s3_row_u8(&from, '/');
     until = from;
     s3_row_after_prefix(&until);
@@ -355,12 +358,15 @@ static uint64_t begin_pass(struct s3_rebalance *w)
     return done;
 }
 
-/* Has the pass found nothing to do, and nothing left? What was under way when the group was drained has come in before. */
-static bool was_quiet(struct s3_rebalance *w, uint64_t before)
+/* Have enough passes found nothing to do, and nothing left? @all: this one looked at everything. */
+static bool is_empty(struct s3_rebalance *w, uint64_t before, bool all)
 {
     pthread_mutex_lock(&w->lock);
     const struct s3_rebalance_counts *c = &w->counts;
-    bool yes = c->objects + c->notes + c->buckets == before && c->left == 0 && c->failed == 0;
+    bool quiet =
+        all && c->objects + c->notes + c->buckets == before && c->left == 0 && c->failed == 0;
+    w->quiet = quiet ? w->quiet + 1 : 0;
+    bool yes = w->quiet >= QUIET_PASSES;
     pthread_mutex_unlock(&w->lock);
     return yes;
 }
@@ -405,9 +411,10 @@ static void pass(struct s3_rebalance *w, const struct job *j)
 {
     uint64_t left = 0, before = begin_pass(w);
     int r = s3_rebalance_drained(w->o.gw, j->from);
-    if (r == 0)
+    bool incoming = r == 1;
+    if (r >= 0)
         r = all_of_it(w, j, &left);
-    if (r == 0 && was_quiet(w, before) && wanted(w, j))
+    if (is_empty(w, before, r == 0 && !incoming) && wanted(w, j))
         r = finish(w, *j);
     static struct dfs_log_gate gate;
     if (r < 0 && r != -EINTR && dfs_log_allow(&gate, 1))
@@ -441,17 +448,17 @@ static bool is_named(const struct s3_gw *gw, struct str group)
 
 int s3_rebalance_look(struct s3_rebalance *w, struct str from, struct str to, uint64_t *ret_files)
 {
-    char group[17], dest[17], got[17];
-    if (from.n == 0 || from.n > 16 || to.n > 16 || str_eq(from, to))
+    char place[S3_PLACE_MAX + 1], group[17], dest[17], got[17];
+    if (s3_place_parse(from, group) < 0 || to.n > 16 || str_eq(from, to))
         return -EINVAL;
-    snprintf(group, sizeof(group), STR_F, STR_A(from));
+    snprintf(place, sizeof(place), STR_F, STR_A(from));
     snprintf(dest, sizeof(dest), STR_F, STR_A(to));
-    int r = s3_rebalance_drained(w->o.gw, group);
-    if (r == 0 && is_named(w->o.gw, from))
+    int r = s3_rebalance_drained(w->o.gw, place);
+    if (r >= 0 && is_named(w->o.gw, from))
         r = -EXDEV;
-    if (r == 0)
-        r = s3_rebalance_target(w->o.gw, group, dest, got);
-    return r < 0 ? r : count_left(w->o.gw->index, group, ret_files);
+    if (r >= 0)
+        r = s3_rebalance_target(w->o.gw, place, dest, got);
+    return r < 0 ? r : count_left(w->o.gw->index, place, ret_files);
 }
 
 int s3_rebalance_begin(struct s3_rebalance *w, struct str from, struct str to)
@@ -475,6 +482,7 @@ int s3_rebalance_begin(struct s3_rebalance *w, struct str from, struct str to)
     pthread_mutex_lock(&w->lock);
     w->job = j;
     w->counts = (struct s3_rebalance_counts){.left = files};
+    w->quiet = 0;
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
     dfs_log(LOG_INFO, "rebalance.begun", KV_Z("group", j.from), KV_Z("to", j.to),

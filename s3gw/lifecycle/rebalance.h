@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rebalance - empties a drained group of what the gateway stored there, so that its servers can be removed.
+ * rebalance - empties a drained group, or a drained store path of one, of what the gateway stored there, so that its
+ * servers can be removed, or its disks.
  *
- * Pass after pass, until nothing is left: buckets whose group it is get another one; every version whose bytes lie in
- * it moves (api/move.h), at a bounded rate; what its logs say beside no data (notes: deletions, users, buckets ...) is
- * said again, word for word, in another group, so that the index can be rebuilt from the others alone. Statements are
+ * Pass after pass, until nothing is left: buckets whose group it is get another one; every version whose bytes lie
+ * there moves (api/move.h), at a bounded rate; what its logs say beside no data (notes: deletions, users, buckets ...) is
+ * said again, word for word, elsewhere, so that the index can be rebuilt from the others alone. Statements are
  * ordered by their numbers, so a note that is said twice does no harm, wherever it lies.
  *
  * The job is a row of the index, positions in logs are others: a restart, or a kill, goes on; what had moved has moved.
  * What stays: parts of open uploads (until those end), files of FastDFS clients (counted), and the old files of moved
  * objects, which their FastDFS names still read (index/moved.h).
+ *
+ * "From" is a place (rebalance_notes.h): "group1", or "group1/M01".
  *
  * Rows:  y                   u8 1, u8 state, lstr from, lstr to, i64 begun ms, i64 ended ms
  *        y log 00 u32 path   u64 how far its notes have been said again
@@ -21,10 +24,11 @@
 
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/lifecycle/rebalance_notes.h"
 
 struct s3_rebalance;
 
-struct s3_leaving { /* a version that may lie in the group */
+struct s3_leaving { /* a version that may lie there */
     struct str key;
     uint64_t seq;
     bool null_version;
@@ -46,7 +50,8 @@ enum s3_rebalance_state { S3_REBALANCE_NONE, S3_REBALANCE_ON, S3_REBALANCE_DONE 
 
 struct s3_rebalance_counts {
     enum s3_rebalance_state state;
-    char from[17], to[17]; /* to empty: wherever there is most space */
+    char from[S3_PLACE_MAX + 1],
+        to[17]; /* to empty: the path's own group, or wherever there is most space */
     int64_t begun_ms, ended_ms;
     uint64_t left; /* files in use there, as the last pass found; at most S3_LEFT_MAX */
     uint64_t objects, bytes, notes; /* moved, copied, said again; since the start of the program */
@@ -61,9 +66,9 @@ int s3_rebalance_start(const struct s3_rebalance_options *o, struct s3_rebalance
 void s3_rebalance_stop(struct s3_rebalance **r);
 
 /*
- * Empty @from, into @to or (absent) whichever group has most space. 0; -EBUSY: another group is under way; -ENOENT: no
- * such group; -EINVAL: @to is @from; -EPERM: @from still takes new files (dfs admin drain); -EXDEV: a storage class or
- * default_group names it; errno of the index.
+ * Empty @from, into @to or (absent) a path's own group, or whichever group has most space. 0; -EBUSY: another place is
+ * under way; -ENOENT: no such place; -EINVAL: @from is none, or @to is @from; -EPERM: @from still takes new files
+ * (dfs admin drain); -EXDEV: a storage class or default_group names it; errno of asking the storages, of the index.
  */
 int s3_rebalance_begin(struct s3_rebalance *r, struct str from, struct str to) MUST_CHECK;
 /* Whether begin() would; and *ret_files, those in use there. Changes nothing. */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/internal.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/index.h"
@@ -10,25 +11,65 @@
 
 enum { ENTRIES_A_FRAME = 256, FRAME_MAX = 16 * 1024 * 1024, ARENA_MAX = 32 * 1024 * 1024 };
 
-int s3_rebalance_drained(const struct s3_gw *gw, const char *group)
+/* *ret_path: -1 for all of the group. */
+static int parse_place(struct str place, char ret_group[17], int *ret_path)
+{
+    struct str group, name;
+    unsigned path = 0;
+    bool whole = !str_cut(place, '/', &group, &name);
+    if (!dfs_group_ok(group) || (!whole && dfs_path_named(name, &path) < 0))
+        return -EINVAL;
+    snprintf(ret_group, 17, STR_F, STR_A(group));
+    *ret_path = whole ? -1 : (int)path;
+    return 0;
+}
+
+int s3_place_parse(struct str place, char ret_group[17])
+{
+    int path;
+    return parse_place(place, ret_group, &path);
+}
+
+int s3_rebalance_drained(const struct s3_gw *gw, const char *place)
 {
     struct s3_dfs_group g;
+    char group[17];
+    int path, r = parse_place(str_c(place), group, &path);
+    if (r < 0)
+        return r;
+    if (path >= 0)
+        return s3_dfs_path_closed(gw->dfs, str_c(group), (unsigned)path);
     for (size_t i = 0; s3_dfs_group(gw->dfs, i, &g); i++)
         if (strcmp(g.name, group) == 0)
             return g.takes_files ? -EPERM : 0;
     return -ENOENT;
 }
 
+/* Of those that nobody has named. @own: the group of the path that is emptied; NULL: none. */
+static bool is_better(const struct s3_dfs_group *g, const struct s3_dfs_group *best,
+                      const char *own)
+{
+    if (!g->takes_files || g->low)
+        return false;
+    if (own && strcmp(g->name, own) == 0)
+        return true;
+    bool free = !best->name[0] || g->free_mb > best->free_mb;
+    return !g->of_class && free && !(own && strcmp(best->name, own) == 0);
+}
+
 int s3_rebalance_target(const struct s3_gw *gw, const char *from, const char *to, char ret[17])
 {
     struct s3_dfs_group g, best = {.name = ""};
+    char group[17];
+    int path, r = parse_place(str_c(from), group, &path);
+    if (r < 0)
+        return r;
     for (size_t i = 0; s3_dfs_group(gw->dfs, i, &g); i++) {
-        if (strcmp(g.name, from) == 0 || (*to && strcmp(g.name, to) != 0))
+        if ((path < 0 && strcmp(g.name, group) == 0) || (*to && strcmp(g.name, to) != 0))
             continue;
         if (*to && !g.takes_files)
             return -EPERM;
-        if (g.takes_files &&
-            (*to || (!g.of_class && !g.low && (!best.name[0] || g.free_mb > best.free_mb))))
+        if (*to || is_better(&g, &best, path < 0 ? NULL : group))
             best = g;
     }
     if (!best.name[0])
@@ -124,10 +165,13 @@ int s3_rebalance_notes(struct s3_gw *gw, const char *from, const char *to,
     AUTO(arena_fini) struct arena a;
     struct s3_log *logs;
     size_t n;
+    char group[17];
+    int path, r = parse_place(str_c(from), group, &path);
     arena_init(&a, ARENA_MAX);
-    int r = s3_dfs_logs(gw->dfs, &a, &logs, &n);
+    if (r == 0)
+        r = s3_dfs_logs(gw->dfs, &a, &logs, &n);
     for (size_t i = 0; r == 0 && i < n; i++)
-        if (strcmp(logs[i].group, from) == 0)
+        if (strcmp(logs[i].group, group) == 0 && (path < 0 || logs[i].path == (unsigned)path))
             r = say_log(gw, &logs[i], from, to, said);
     return r;
 }

@@ -67,7 +67,8 @@ enum {
     OWN(SYNC_WAIT, 1, SYNC_WAIT_ROOM, PEER, sto_handle_await)                                      \
     OWN(SYNC_METAS, 2, SYNC_METAS_ROOM, PEER, sto_handle_metas)                                    \
     OWN(SYNC_STATE, 0, 0, ANYBODY, sto_handle_sync_state)                                          \
-    OWN(REPAIR_STATE, 0, 0, ANYBODY, sto_handle_repair_state)
+    OWN(REPAIR_STATE, 0, 0, ANYBODY, sto_handle_repair_state)                                      \
+    OWN(PATHS, 0, 0, ANYBODY, sto_handle_paths)
 
 /* Their content has any length: it streams to the disk, or is collected when it is small. */
 #define STREAM(ROW)                                                                                \

@@ -384,6 +384,14 @@ static int call_logs(struct sto_int_call *c)
     return c->mirrors ? sto_logs_list(c->mirrors, path, c->out) : -EOPNOTSUPP;
 }
 
+static int call_paths(struct sto_int_call *c)
+{
+    if (!whole(&c->in))
+        return -EINVAL;
+    sto_paths_put(c->store, c->out);
+    return 0;
+}
+
 static int call_stat(struct sto_int_call *c)
 {
     if (!whole(&c->in))
@@ -475,6 +483,7 @@ static const struct {
     {DFS_INT_SCAN_LOG, SMALL_BODY, call_scan_log, false},
     {DFS_INT_SYNC_LOGS, SMALL_BODY, call_logs, false},
     {DFS_INT_STAT, SMALL_BODY, call_stat, false},
+    {DFS_INT_PATHS, SMALL_BODY, call_paths, false},
     {DFS_INT_FILES_INFO, DFS_INFO_ITEMS_MAX *(DFS_FILE_ID_MAX + 2) + 4, call_files_info, false},
     {DFS_INT_ADOPTED, SMALL_BODY, call_adopted, false},
 };

@@ -8,6 +8,17 @@ enum {
     SCAN_BYTES = 8 * STO_RANGE_BYTES, /* about the same, of another server's log */
 };
 
+void sto_paths_put(struct sto_store *s, struct buf *out)
+{
+    unsigned count = MIN(sto_store_path_count(s), 255u); /* as STAT */
+    buf_u8(out, (uint8_t)count);
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t incoming;
+        buf_u8(out, sto_store_closed(s, i, &incoming));
+        buf_u32(out, incoming);
+    }
+}
+
 int sto_logs_list(struct sto_mirrors *m, unsigned path, struct buf *out)
 {
     AUTO(dfs_free_ptr) struct sto_log_info *logs = dfs_alloc(STO_LOGS_MAX * sizeof(*logs));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * logs - what a member tells of the logs it holds, its own and its copies of others'.
+ * logs - what a member tells of the logs it holds, its own and its copies of others', and of its store paths.
  *
- * Rule:    dfscore/wire/internal.h, SYNC_LOGS and SCAN_LOG.
+ * Rule:    dfscore/wire/internal.h, SYNC_LOGS, SCAN_LOG and PATHS.
  * Threads: any; blocks on the disk.
  */
 #ifndef STO_LOGS_H
@@ -12,6 +12,8 @@
 
 /* The answer of SYNC_LOGS. 0 or -ENOMEM. */
 int sto_logs_list(struct sto_mirrors *m, unsigned path, struct buf *out) MUST_CHECK;
+/* The answer of PATHS. */
+void sto_paths_put(struct sto_store *s, struct buf *out);
 /*
  * sto_scan() for any log of @path that is here; one call looks at a bounded piece of it. -ENOENT:
  * no such log.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sync_state - what each member of the group lacks of our logs (193), and what is damaged here (195), for people
- * who look.
+ * sync_state - what each member of the group lacks of our logs (193), what is damaged here (195), and which store
+ * paths are closed (197), for people who look.
  *
  * Counted by reading the log from where the member is, at most SCAN_RECORDS of each path: a member that
  * lacks more is far behind, and how far exactly does not matter.
@@ -10,6 +10,7 @@
  */
 #include "dfscore/base/clock.h"
 #include "dfscore/wire/internal.h"
+#include "storage/service/logs.h"
 #include "storage/service/op.h"
 #include "storage/sync/scrub.h"
 
@@ -90,12 +91,19 @@ void sto_handle_sync_state(struct dfs_req *req)
         sto_op_run(op, STO_IO_READ, state_work);
 }
 
-/* --- 195: nothing of it waits for a disk --- */
+/* --- 195, 197: nothing of it waits for a disk --- */
 
 void sto_handle_repair_state(struct dfs_req *req)
 {
     AUTO(buf_free) struct buf out = BUF(DFS_REPAIR_STATE_LEN);
     const struct sto_service_options *o = &sto_service_of(req)->o;
     sto_repair_state_put(o->repair, o->scrub, &out);
+    dfs_req_reply(req, buf_err(&out), buf_str(&out));
+}
+
+void sto_handle_paths(struct dfs_req *req)
+{
+    AUTO(buf_free) struct buf out = BUF(1 + 255 * 5);
+    sto_paths_put(sto_service_of(req)->o.store, &out);
     dfs_req_reply(req, buf_err(&out), buf_str(&out));
 }

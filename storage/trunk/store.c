@@ -244,11 +244,30 @@ int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret
     return 0;
 }
 
+void sto_store_drain(struct sto_store *s, unsigned path, bool drained)
+{
+    ASSERT(path < s->path_count);
+    atomic_store(&s->paths[path].drained, drained);
+}
+
+static bool is_closed(const struct sto_path *p)
+{
+    return p->read_only || atomic_load(&p->drained);
+}
+
+bool sto_store_closed(struct sto_store *s, unsigned path, uint32_t *ret_incoming)
+{
+    ASSERT(path < s->path_count);
+    bool closed = is_closed(&s->paths[path]);
+    *ret_incoming = atomic_load(&s->paths[path].incoming);
+    return closed;
+}
+
 int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret)
 {
     if (want >= (int)s->path_count || want < -1)
         return -EINVAL;
-    if (want >= 0 && !s->paths[want].read_only) {
+    if (want >= 0 && !is_closed(&s->paths[want])) {
         *ret = (unsigned)want;
         return sto_check_space(&s->paths[want], size);
     }
@@ -258,10 +277,11 @@ int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret
     for (unsigned i = 0; i < s->path_count; i++) {
         unsigned at = (start + i) % s->path_count;
         uint64_t total, left;
-        if (s->paths[at].read_only)
+        if (is_closed(&s->paths[at]))
             continue;
         int r = path_free(&s->paths[at], &total, &left);
         if (r < 0 || left == 0 || size > left) {
+            *ret = best > 0 ? *ret : at;
             err = r < 0 ? r : -ENOSPC;
             sto_log_maint_ask(&s->paths[at].log);
             continue;
@@ -274,6 +294,31 @@ int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret
             break;
     }
     return best > 0 ? 0 : err;
+}
+
+int sto_path_enter(struct sto_store *s, int path, uint64_t size, struct sto_path **ret)
+{
+    if (path >= (int)s->path_count || path < -1)
+        return -EINVAL;
+    for (;;) {
+        unsigned at = path < 0 ? 0 : (unsigned)path;
+        int r =
+            path < 0 ? sto_store_choose(s, -1, size, &at) : sto_check_space(&s->paths[path], size);
+        if (r == -EROFS)
+            return r;
+        struct sto_path *p = &s->paths[at];
+        atomic_fetch_add(&p->incoming, 1);
+        if (path >= 0 || !is_closed(p)) { /* whoever closed it since then has to count us */
+            *ret = p;
+            return r;
+        }
+        sto_path_leave(p);
+    }
+}
+
+void sto_path_leave(struct sto_path *p)
+{
+    atomic_fetch_sub(&p->incoming, 1);
 }
 
 /* ---- small files ---- */
@@ -311,6 +356,7 @@ static void fill_rec(const struct sto_put *p, struct sto_log_rec *rec)
 /* A batch on its way through the log. @recs are those items that were worth sending. */
 struct batch {
     struct sto_log_req req;
+    struct sto_path *path;  /* it counts as incoming there; NULL: nowhere */
     struct sto_batch *user; /* NULL: a blocking caller */
     struct sto_put *puts;
     size_t count;
@@ -320,6 +366,8 @@ struct batch {
 
 static void tell_results(struct batch *b)
 {
+    if (b->path)
+        sto_path_leave(b->path);
     for (size_t i = 0; i < b->req.count; i++) {
         struct sto_put *p = &b->puts[b->index[i]];
         p->result = b->recs[i].result;
@@ -328,11 +376,9 @@ static void tell_results(struct batch *b)
     }
 }
 
-static int make_batch(struct sto_store *s, struct sto_path *path, int space, struct sto_put *puts,
-                      size_t count, struct batch **ret)
+static int make_batch(struct sto_store *s, int space, struct sto_put *puts, size_t count,
+                      struct batch **ret)
 {
-    if (count > DFS_BATCH_ITEMS_MAX)
-        return -E2BIG;
     size_t head = sizeof(struct batch) + count * sizeof(struct sto_log_rec);
     struct batch *b = dfs_alloc(head + count * sizeof(uint32_t));
     if (!b)
@@ -345,7 +391,7 @@ static int make_batch(struct sto_store *s, struct sto_path *path, int space, str
     for (size_t i = 0; i < count; i++) {
         struct sto_put *p = &puts[i];
         p->name[0] = '\0';
-        p->result = path->read_only ? -EROFS : check_put(s, p);
+        p->result = space == -EROFS ? space : check_put(s, p);
         if (p->result == 0 && p->kind == DFS_PUT_OBJECT)
             p->result = space; /* notes may use the reserve: they tell of deletions */
         if (p->result < 0)
@@ -361,14 +407,23 @@ static int prepare(struct sto_store *s, int path, struct sto_put *puts, size_t c
                    struct batch **ret, struct sto_path **ret_path)
 {
     uint64_t bytes = 0;
+    struct sto_path *entered = NULL;
+    if (count > DFS_BATCH_ITEMS_MAX)
+        return -E2BIG;
     for (size_t i = 0; i < count; i++)
         bytes += puts[i].data.n + puts[i].desc.n;
-    unsigned at = path >= 0 && (unsigned)path < s->path_count ? (unsigned)path : 0;
-    int space = sto_store_choose(s, path, bytes, &at);
+    bool read_only = path >= 0 && (unsigned)path < s->path_count && s->paths[path].read_only;
+    int space = read_only ? -EROFS : sto_path_enter(s, path, bytes, &entered);
     if (space == -EINVAL)
         return space;
-    *ret_path = &s->paths[at];
-    return make_batch(s, *ret_path, space, puts, count, ret);
+    int r = make_batch(s, space, puts, count, ret);
+    if (r < 0 && entered)
+        sto_path_leave(entered);
+    if (r < 0)
+        return r;
+    (*ret)->path = entered;
+    *ret_path = entered ? entered : &s->paths[0];
+    return 0;
 }
 
 int sto_put_batch(struct sto_store *s, int path, struct sto_put *puts, size_t count)
@@ -406,13 +461,16 @@ int sto_put_submit(struct sto_store *s, int path, struct sto_batch *user)
     b->req.done = submitted_done;
     b->req.arg = b;
     if (b->req.count == 0) {
+        tell_results(b);
         free(b);
         user->done(user);
         return 0;
     }
     r = sto_log_submit(&p->log, &b->req);
-    if (r < 0)
+    if (r < 0) {
+        sto_path_leave(p);
         free(b);
+    }
     return r;
 }
 

@@ -83,7 +83,13 @@ struct sto_path_stat {
     bool failed;          /* the path cannot write at present */
 };
 int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret) MUST_CHECK;
-/* A path a new file of @size may go to, by options.store_most_free; @want is -1 or a path index. */
+/* From now on no new file is placed on @path, or again. Slaves follow their master, replicas their source, all the same. */
+void sto_store_drain(struct sto_store *s, unsigned path, bool drained);
+/* Is @path closed to new files, by that or because it is read-only? *ret_incoming: those on their way there, files that
+ * are being written and batches. Asked again with 0 after it was closed: none comes any more. */
+bool sto_store_closed(struct sto_store *s, unsigned path, uint32_t *ret_incoming);
+/* A path a new file of @size may go to, by options.store_most_free; @want is -1 or a path index. With -ENOSPC *ret is one
+ * that is full but not closed. */
 int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret) MUST_CHECK;
 
 /* ---- small files and notes: one log append for the whole batch ---------------------------- */
@@ -110,7 +116,8 @@ struct sto_batch {
     void *arg;
 };
 
-/* Blocks; 0 when every item has its result. -E2BIG: more than fits a batch. path: -1 chooses. */
+/* Blocks; 0 when every item has its result. -E2BIG: more than fits a batch. path: -1 chooses; else that one, and a
+ * drained one takes it all the same (only sto_store_choose() wishes). */
 int sto_put_batch(struct sto_store *s, int path, struct sto_put *puts, size_t count) MUST_CHECK;
 /* Does not block: b->done() later, or a negative errno now (-EAGAIN: queue full) and no done(). */
 int sto_put_submit(struct sto_store *s, int path, struct sto_batch *b) MUST_CHECK;
@@ -118,9 +125,9 @@ int sto_put_submit(struct sto_store *s, int path, struct sto_batch *b) MUST_CHEC
 /* ---- whole files ------------------------------------------------------------------------- */
 
 /*
- * An unnamed temporary file on a store path; vanishes unless committed. Keep one writer a time. flags:
- * STO_NATIVE. @expected: bytes the file will have at least; counted as used at once, so that many slow
- * uploads cannot together overrun the reserve. -ENOSPC.
+ * An unnamed temporary file on a store path, as with sto_put_batch(), a read-only one included; vanishes
+ * unless committed. Keep one writer a time. flags: STO_NATIVE. @expected: bytes the file will have at
+ * least; counted as used at once, so that many slow uploads cannot together overrun the reserve. -ENOSPC.
  */
 int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flags,
                   struct sto_file **ret) MUST_CHECK;

@@ -49,16 +49,15 @@ int sto_file_open(struct sto_store *s, int path, uint64_t expected, uint8_t flag
                   struct sto_file **ret)
 {
     CHECK_OBJ(s, STO_STORE_MAGIC);
-    unsigned at = 0;
-    int r = sto_store_choose(s, path, expected, &at);
-    if (r < 0)
-        return r;
     AUTO(sto_file_free) struct sto_file *f = dfs_zalloc(sizeof(*f));
     if (!f)
         return -ENOMEM;
-    *f = (struct sto_file){
-        .magic = FILE_MAGIC, .store = s, .path = &s->paths[at], .path_index = at, .flags = flags};
+    *f = (struct sto_file){.magic = FILE_MAGIC, .store = s, .flags = flags};
     f->tmp.fd = -1;
+    int r = sto_path_enter(s, path, expected, &f->path);
+    if (r < 0)
+        return r;
+    f->path_index = (unsigned)(f->path - s->paths);
     r = sto_tmp_open(&f->path->dir, false, sto_owner_mode(flags), &f->tmp);
     if (r == 0)
         r = expect(f, expected);
@@ -94,7 +93,10 @@ void sto_file_free(struct sto_file **fp)
     if (!f)
         return;
     CHECK_OBJ(f, FILE_MAGIC);
-    sto_tmp_drop(&f->path->dir, &f->tmp);
+    if (f->path) {
+        sto_tmp_drop(&f->path->dir, &f->tmp);
+        sto_path_leave(f->path);
+    }
     f->magic = 0;
     free(f);
 }

@@ -14,7 +14,9 @@ struct sto_path {
     struct sto_log log;
     bool dir_open, log_open;
     bool read_only;
-    uint64_t reserve; /* bytes */
+    _Atomic bool drained;      /* read_only until further notice */
+    _Atomic uint32_t incoming; /* new files on their way here: open sto_files, batches */
+    uint64_t reserve;          /* bytes */
 };
 
 struct sto_store {
@@ -49,6 +51,12 @@ int sto_open_slot(struct sto_path *p, const struct dfs_fileid *f) MUST_CHECK;
 pthread_mutex_t *sto_edit_lock(struct sto_store *s, struct str name);
 /* -ENOSPC when @size more bytes would touch the path's reserve. */
 int sto_check_space(struct sto_path *p, uint64_t size) MUST_CHECK;
+/*
+ * Where @size bytes of new files go: @path itself, or with -1 one that is open to them. Unless this is -EINVAL or -EROFS
+ * (all are closed) they count as incoming there until sto_path_leave(); other errors say why there is no space.
+ */
+int sto_path_enter(struct sto_store *s, int path, uint64_t size, struct sto_path **ret) MUST_CHECK;
+void sto_path_leave(struct sto_path *p);
 /* Append one record and tell its result. */
 int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
 /* Mode of a plain file of these flags (STO_NATIVE). */

@@ -56,10 +56,10 @@ class S3Cluster:
     endpoint = Cluster.endpoint
 
     def __init__(self, trackers=1, groups=1, members=3, local=(), settings="", trust=True, tracker_settings="",
-                 storage_settings="", storage_ids="", tls=None):
+                 storage_settings="", storage_ids="", tls=None, paths=1):
         """@local: (group, member) pairs whose Unix-domain socket the gateway is given. Without @trust servers have no
         secret and take everybody on 127.x for one of them, and no gateway of another machine is served.
-        @tls: value of cluster_tls; all have certificates then, of self.authority.
+        @paths: store paths of each storage. @tls: value of cluster_tls; all have certificates then, of self.authority.
         @storage_ids: a storage_ids.conf, PORT<g> standing for the port of group g's storages; servers are named by it."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="s3c-"))
         self.access_key, self.secret_key = "root" + secrets.token_hex(8), secrets.token_urlsafe(30)
@@ -86,7 +86,7 @@ class S3Cluster:
             hosts = [f"127.0.{group}.{m}" for m in range(1, members + 1)]
             port = free_port(hosts)
             for m, host in enumerate(hosts, 1):
-                self.storages[group, m] = self._program("dfs_storaged", f"g{group}m{m}", f"""group_name = group{group}
+                program = self.storages[group, m] = self._program("dfs_storaged", f"g{group}m{m}", f"""group_name = group{group}
                     bind_addr = {host}
                     port = {port}
                     {trust_line or "peer_hosts = 127.0.0.0/8"}
@@ -95,6 +95,12 @@ class S3Cluster:
                     network_timeout = 10s
                     {storage_settings}
                     """ + lines)
+                if paths > 1:
+                    places = [program.folder / f"path{i}" for i in range(paths)]
+                    for place in places:
+                        place.mkdir()
+                    program.conf.write_text(program.conf.read_text() + f"store_path_count = {paths}\n" +
+                                            "".join(f"store_path{i} = {p}\n" for i, p in enumerate(places)))
         sockets = "".join(f"storage = group{g}={self.folder}/g{g}m{m}/data/storage.sock\n" for g, m in local)
         if storage_ids:
             for (group, _), program in self.storages.items():

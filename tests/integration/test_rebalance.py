@@ -116,7 +116,7 @@ def test_a_group_is_emptied_and_removed(two):
     set_conf(two, "default_group = group1", "default_group = group2")
     two.start_gateway()
     before = snapshot(two)
-    assert "two groups" in refused(two, "rebalance", "start", "group1", "--to", "group1")
+    assert "to another group" in refused(two, "rebalance", "start", "group1", "--to", "group1")
     assert "no group" in refused(two, "rebalance", "start", "group1", "--to", "group7")
     look = two.admin("rebalance", "start", "group1", "--dry-run")["rebalance"]
     assert look["files_left"] > 20 and progress(two)["state"] == "none"

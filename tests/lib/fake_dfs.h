@@ -31,6 +31,8 @@ static struct {
     void (*meanwhile)(void *arg); /* called for every note: what others do while it is written */
     void *arg;
     struct s3_dfs_group groups[4]; /* what s3_dfs_group() shows */
+    int path_closed;               /* what s3_dfs_path_closed() answers */
+    unsigned lands_on;             /* the store path of new files */
 } fake_dfs;
 
 static inline uint8_t fake_dfs_byte(uint64_t i)
@@ -76,7 +78,8 @@ static inline void fake_file(struct str group, struct str description, char id[6
     ASSERT(s3_desc_decode(description, &d) == 0);
     fake_dfs.file.kind = d.kind;
     snprintf(fake_dfs.file.key, sizeof(fake_dfs.file.key), STR_F, STR_A(d.key));
-    snprintf(id, 64, STR_F "/M00/00/00/new%06u", STR_A(fake_dfs.elsewhere ? STR("group9") : group),
+    snprintf(id, 64, STR_F "/M%02X/00/00/new%06u",
+             STR_A(fake_dfs.elsewhere ? STR("group9") : group), fake_dfs.lands_on & 0xff,
              ++fake_dfs.files);
 }
 
@@ -163,6 +166,12 @@ bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret)
         return false;
     *ret = fake_dfs.groups[i];
     return true;
+}
+
+int s3_dfs_path_closed(struct s3_dfs *d, struct str group, unsigned path)
+{
+    (void)d, (void)group, (void)path;
+    return fake_dfs.path_closed;
 }
 
 bool s3_dfs_has_group(const struct s3_dfs *d, struct str group)

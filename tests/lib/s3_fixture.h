@@ -237,7 +237,7 @@ static inline void have_object(struct fixture *f, const char *bucket, const char
     char id[64];
     arena_init(&a, 1 << 20);
     assert_int_equal(s3_bucket_get(f->gw.index, str_c(bucket), S3_READ_ANY, &a, &b), 0);
-    snprintf(id, sizeof(id), "group1/M00/00/00/file%06u", ++files);
+    snprintf(id, sizeof(id), "group1/M%02X/00/00/file%06u", fake_dfs.lands_on & 0xff, ++files);
     static struct s3_pair type = {STR_INIT("content-type"), STR_INIT("text/plain")};
     struct put p = {.bid = b.bid, .key = str_c(key)};
     p.extent = (struct s3_extent){.file_id = str_c(id), .length = size};

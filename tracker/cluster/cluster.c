@@ -296,6 +296,13 @@ void trk_set_drain(struct trk_cluster *c, struct trk_group *g, struct trk_node *
         trk_group_changed(c, g);
 }
 
+void trk_set_path_drain(struct trk_cluster *c, struct trk_group *g, unsigned path, uint8_t state)
+{
+    ASSERT(path < ARRAY_LEN(g->path_drain));
+    g->path_drain[path] = (struct trk_drain){state, ++c->last_change_us};
+    trk_group_changed(c, g);
+}
+
 /* Groups first, so that whoever reads the records back knows a node's group already. */
 bool trk_cluster_next_change(struct trk_cluster *c, struct trk_change *ret)
 {
@@ -388,23 +395,28 @@ unsigned trk_group_writable(const struct trk_group *g)
     return n;
 }
 
-static const struct trk_node *least_free(const struct trk_group *g,
-                                         bool (*counts)(const struct trk_node *))
+/* What the fullest of them has. False: there is none. */
+static bool least_space(const struct trk_group *g, bool (*counts)(const struct trk_node *),
+                        int64_t *total_mb, int64_t *free_mb)
 {
-    const struct trk_node *least = NULL;
+    bool any = false;
     for (unsigned i = 0; i < g->n; i++) {
-        const struct trk_node *n = g->nodes[i];
-        if (n->paths && counts(n) && (!least || n->free_mb < least->free_mb))
-            least = n;
+        int64_t total, left;
+        if (!g->nodes[i]->paths || !counts(g->nodes[i]))
+            continue;
+        trk_node_space(g->nodes[i], &total, &left);
+        if (any && left >= *free_mb)
+            continue;
+        any = true;
+        *total_mb = total;
+        *free_mb = left;
     }
-    return least;
+    return any;
 }
 
 void trk_group_space(const struct trk_group *g, int64_t *total_mb, int64_t *free_mb)
 {
-    const struct trk_node *least = least_free(g, trk_node_writable);
-    if (!least)
-        least = least_free(g, trk_node_changeable);
-    *total_mb = least ? least->total_mb : 0;
-    *free_mb = least ? least->free_mb : 0;
+    *total_mb = *free_mb = 0;
+    if (!least_space(g, trk_node_writable, total_mb, free_mb))
+        (void)least_space(g, trk_node_changeable, total_mb, free_mb);
 }

@@ -31,7 +31,8 @@ struct trk_group {
     uint32_t members_version; /* counts changes members are told of; starts at 1 */
     uint32_t trunk_version;   /* the same for the trunk server; 0: there never was one */
     struct trk_drain drain;
-    unsigned next_write, next_read; /* round-robin cursors; soft */
+    struct trk_drain path_drain[DFS_PATHS_MAX]; /* by store path, of all its servers */
+    unsigned next_write, next_read;             /* round-robin cursors; soft */
     struct trk_group *next_changed;
     bool changed;
 };
@@ -93,6 +94,8 @@ void trk_node_changed(struct trk_cluster *c, struct trk_node *n);
 void trk_group_changed(struct trk_cluster *c, struct trk_group *g);
 /* @n, or with NULL @g itself, is in @state from now on. */
 void trk_set_drain(struct trk_cluster *c, struct trk_group *g, struct trk_node *n, uint8_t state);
+/* The same for a store path of all servers of @g. */
+void trk_set_path_drain(struct trk_cluster *c, struct trk_group *g, unsigned path, uint8_t state);
 /* Wall clock of the changes that follow, microseconds. */
 void trk_cluster_now(struct trk_cluster *c, int64_t now_us);
 /* False when nothing is left; else one of the three is set. They are unmarked by this. */

@@ -25,6 +25,22 @@ bool trk_node_writable(const struct trk_node *n)
     return trk_node_changeable(n) && !trk_node_drained(n);
 }
 
+bool trk_path_open(const struct trk_node *n, unsigned path)
+{
+    return n->group->path_drain[path].state == DFS_DRAIN_NONE;
+}
+
+void trk_node_space(const struct trk_node *n, int64_t *total_mb, int64_t *free_mb)
+{
+    *total_mb = *free_mb = 0;
+    for (unsigned i = 0; n->paths && i < n->path_count; i++) {
+        if (!trk_path_open(n, i))
+            continue;
+        *total_mb += n->paths[i].total_mb;
+        *free_mb += n->paths[i].free_mb;
+    }
+}
+
 /* What a peer says is a number of MB in any 64 bits; sums must not wrap. */
 static int64_t sane_mb(int64_t mb)
 {

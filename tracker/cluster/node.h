@@ -62,6 +62,10 @@ bool trk_node_writable(const struct trk_node *n); /* ... takes new files */
 bool trk_node_changeable(const struct trk_node *n);
 /* Is it drained, or its group? */
 bool trk_node_drained(const struct trk_node *n);
+/* May new files be placed on its store path @path, as far as that is not drained? */
+bool trk_path_open(const struct trk_node *n, unsigned path);
+/* Of all its paths, drained ones left out. */
+void trk_node_space(const struct trk_node *n, int64_t *total_mb, int64_t *free_mb);
 
 /* Disk usage of all its paths (84). 0; -EINVAL: @count differs from what it joined with; -ENOMEM.
  */

@@ -25,6 +25,8 @@ static bool path_ok(const struct trk_select_opts *o, const struct trk_node *n, u
                     int64_t extra_mb)
 {
     const struct trk_path *p = &n->paths[path];
+    if (!trk_path_open(n, path))
+        return false;
     if (o->reserved.percent_x100)
         return trk_space_ok(o, p->total_mb, p->free_mb + extra_mb);
     return p->free_mb + extra_mb > (int64_t)(o->reserved.bytes / MB) / n->path_count;
@@ -45,7 +47,9 @@ static bool has_space(const struct trk_group *g, const struct trk_select_opts *o
             continue;
         any = true;
         /* All members hold the same files: the fullest one decides. */
-        if (!trk_space_ok(o, n->total_mb, n->free_mb + extra_mb))
+        int64_t total_mb, free_mb;
+        trk_node_space(n, &total_mb, &free_mb);
+        if (!trk_space_ok(o, total_mb, free_mb + extra_mb))
             return false;
     }
     return any;

@@ -6,6 +6,7 @@
 #include "tracker/service/server.h"
 
 #include "dfscore/base/clock.h"
+#include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 
@@ -57,9 +58,6 @@ static void put_storage(struct trk_call *c, const struct trk_node *n)
         .rw_mode = trk_node_drained(n) ? (uint8_t)(n->rw_mode & DFS_RW_READ) : n->rw_mode,
         .join_time = n->join_time,
         .up_time = n->up_time,
-        .total_mb = n->total_mb,
-        .free_mb = n->free_mb,
-        .reserved_mb = trk_reserved_mb(&c->srv->o.select, n->total_mb),
         .upload_priority = n->upload_priority,
         .path_count = n->path_count,
         .subdir_count = n->group->subdir_count,
@@ -69,6 +67,8 @@ static void put_storage(struct trk_call *c, const struct trk_node *n)
         .is_trunk_server = n->group->trunk_server[0] && strcmp(n->group->trunk_server, n->id) == 0,
     };
     enum dfs_ipw w = c->srv->o.ipw;
+    trk_node_space(n, &d.total_mb, &d.free_mb);
+    d.reserved_mb = trk_reserved_mb(&c->srv->o.select, d.total_mb);
     memcpy(d.id, n->id, strlen(n->id));
     const char *ip = trk_node_ip_for(n, c->s->peer_ip);
     if (strlen(ip) <= (size_t)w)
@@ -154,7 +154,21 @@ int trk_delete_group(struct trk_call *c)
     return 0;
 }
 
-/* --- drained servers and groups (internal.h, DRAIN) ------------------------------------------- */
+/* --- drained servers, store paths and groups (internal.h, DRAIN) ------------------------------ */
+
+static int drain_path(struct trk_call *c, struct trk_group *g, unsigned path, uint8_t state)
+{
+    if (path >= g->path_count)
+        return -ENOENT;
+    if (state > DFS_DRAIN_ON)
+        return -EINVAL;
+    if (g->path_drain[path].state == state)
+        return -EALREADY;
+    trk_set_path_drain(&c->srv->cluster, g, path, state);
+    dfs_log(LOG_INFO, "tracker.drain", KV_Z("group", g->name), KV_U64("path", path),
+            KV_U64("state", state), KV_Z("by", c->s->peer_ip));
+    return 0;
+}
 
 int trk_drain(struct trk_call *c)
 {
@@ -163,6 +177,9 @@ int trk_drain(struct trk_call *c)
     if (r < 0)
         return r;
     struct trk_group *g = trk_group_find(&c->srv->cluster, m.group);
+    unsigned path;
+    if (g && dfs_path_named(str_c(m.id), &path) == 0)
+        return drain_path(c, g, path, m.state);
     struct trk_node *n = g && m.id[0] ? trk_node_find(g, m.id) : NULL;
     if (!g || (m.id[0] && (!n || !trk_status_member(n->status))))
         return -ENOENT;
@@ -192,6 +209,11 @@ int trk_drains(struct trk_call *c)
     for (unsigned i = 0; i < c->srv->cluster.n; i++) {
         const struct trk_group *g = c->srv->cluster.groups[i];
         put_drain(c, g, "", &g->drain);
+        for (unsigned path = 0; path < g->path_count; path++) {
+            char name[4];
+            dfs_path_name(path, name);
+            put_drain(c, g, name, &g->path_drain[path]);
+        }
         for (unsigned k = 0; k < g->n; k++)
             put_drain(c, g, g->nodes[k]->id, &g->nodes[k]->drain);
     }

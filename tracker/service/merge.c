@@ -41,7 +41,10 @@ static int merge_group(struct trk_cluster *c, struct str payload)
         }
         trk_group_changed(c, g);
     }
-    if (take_drain(c, &g->drain, &theirs.drain))
+    bool taken = take_drain(c, &g->drain, &theirs.drain);
+    for (unsigned i = 0; i < ARRAY_LEN(g->path_drain); i++)
+        taken = take_drain(c, &g->path_drain[i], &theirs.path_drain[i]) || taken;
+    if (taken)
         trk_group_changed(c, g);
     return 0;
 }

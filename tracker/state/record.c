@@ -52,6 +52,21 @@ static void put_drain(struct buf *b, const struct trk_drain *d)
     buf_u64(b, (uint64_t)d->set_us);
 }
 
+/* Those that were ever drained. */
+static void put_path_drains(struct buf *b, const struct trk_group *g)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < ARRAY_LEN(g->path_drain); i++)
+        count += g->path_drain[i].set_us > 0;
+    buf_var(b, count);
+    for (unsigned i = 0; i < ARRAY_LEN(g->path_drain); i++) {
+        if (g->path_drain[i].set_us <= 0)
+            continue;
+        buf_u8(b, (uint8_t)i);
+        put_drain(b, &g->path_drain[i]);
+    }
+}
+
 void trk_rec_group(struct buf *b, const struct trk_group *g)
 {
     size_t at = begin(b, TRK_REC_GROUP);
@@ -64,6 +79,7 @@ void trk_rec_group(struct buf *b, const struct trk_group *g)
     buf_u32(b, (uint32_t)g->trunk_file_id);
     buf_u32(b, g->trunk_version);
     put_drain(b, &g->drain);
+    put_path_drains(b, g);
     end(b, at);
 }
 
@@ -256,6 +272,19 @@ static void get_drain(struct rd *r, struct trk_drain *d)
         r->bad = true;
 }
 
+static void get_path_drains(struct rd *r, struct trk_group *g)
+{
+    uint64_t count = r->n ? rd_var(r) : 0;
+    if (count > DFS_PATHS_MAX)
+        r->bad = true;
+    for (uint64_t i = 0; !r->bad && i < count; i++) {
+        unsigned path = rd_u8(r);
+        if (r->n == 0)
+            r->bad = true;
+        get_drain(r, &g->path_drain[path]);
+    }
+}
+
 int trk_rec_group_get(struct str payload, struct trk_group *ret)
 {
     struct rd r = open_payload(payload);
@@ -269,6 +298,7 @@ int trk_rec_group_get(struct str payload, struct trk_group *ret)
     g.trunk_file_id = (int32_t)rd_u32(&r);
     g.trunk_version = rd_u32(&r);
     get_drain(&r, &g.drain);
+    get_path_drains(&r, &g);
     if (r.bad || !dfs_group_ok(str_c(g.name)) || g.port < -1 || g.port > 65535 ||
         g.path_count > DFS_PATHS_MAX || g.subdir_count > 256 || g.trunk_file_id < 0)
         return -EBADMSG;
@@ -385,6 +415,9 @@ static int apply_group(struct trk_cluster *c, struct str payload)
     g->trunk_version = image.trunk_version;
     g->drain = image.drain;
     trk_cluster_now(c, image.drain.set_us);
+    memcpy(g->path_drain, image.path_drain, sizeof(g->path_drain));
+    for (unsigned i = 0; i < ARRAY_LEN(g->path_drain); i++)
+        trk_cluster_now(c, g->path_drain[i].set_us);
     return 0;
 }
 

@@ -257,6 +257,24 @@ static void recorded_ids_decode_and_build_to_the_same_text(void **state)
     assert_true(checked >= 6);
 }
 
+static void store_paths_have_names(void **state)
+{
+    (void)state;
+    static const char *const none[] = {"",    "M",   "M0",  "M000", "m00",
+                                       "N00", "M0g", "M0a", "M 1",  "100"};
+    for (unsigned i = 0; i < 256; i++) {
+        char name[4];
+        unsigned path = 999;
+        dfs_path_name(i, name);
+        assert_int_equal(dfs_path_named(str_c(name), &path), 0);
+        assert_int_equal(path, i);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        unsigned path;
+        assert_int_equal(dfs_path_named(str_c(none[i]), &path), -EINVAL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +285,7 @@ int main(void)
         cmocka_unit_test(containers_metadata_and_old_names_are_logical_names),
         cmocka_unit_test(built_names_parse_back),
         cmocka_unit_test(slaves_are_named_as_fastdfs_names_them),
+        cmocka_unit_test(store_paths_have_names),
         cmocka_unit_test(hashes_of_the_specification),
         cmocka_unit_test(recorded_ids_decode_and_build_to_the_same_text),
     };

@@ -314,7 +314,14 @@ static void a_group_is_emptied_only_when_all_is_ready_for_it(void **state)
                 "no other group takes new files");
     expect_code("{'verb':'rebalance start','group':'group1','to':'group2'}", "refused",
                 "takes none");
-    expect_code("{'verb':'rebalance start','group':'group1','to':'group1'}", "usage", "two groups");
+    expect_code("{'verb':'rebalance start','group':'group1','to':'group1'}", "usage",
+                "another group");
+    expect_code("{'verb':'rebalance start','group':'group1/M0g'}", "usage", "group1/M01");
+    fake_dfs.path_closed = -EPERM;
+    expect_code("{'verb':'rebalance start','group':'group1/M01'}", "refused",
+                "first dfs admin drain");
+    fake_dfs.path_closed = -EHOSTUNREACH;
+    expect_code("{'verb':'rebalance start','group':'group1/M01'}", "refused", "does not tell");
     fake_dfs.groups[1].takes_files = true;
     gw.default_group = STR("group1");
     expect_code("{'verb':'rebalance start','group':'group1'}", "refused", "default_group");

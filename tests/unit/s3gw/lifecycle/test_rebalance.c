@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "s3gw/api/expire.h"
+#include "s3gw/index/moved.h"
 #include "s3gw/index/refs.h"
 #include "s3gw/lifecycle/rebalance.h"
 
@@ -52,6 +53,11 @@ static bool is_done(const struct s3_rebalance_counts *n)
 static bool has_failed(const struct s3_rebalance_counts *n)
 {
     return n->failed == 2 && n->error == -EIO;
+}
+
+static bool has_moved_two(const struct s3_rebalance_counts *n)
+{
+    return n->objects == 2 && n->left == 0;
 }
 
 static bool waits_for_one(const struct s3_rebalance_counts *n)
@@ -120,6 +126,58 @@ static void what_fails_is_tried_again_after_a_restart_too(void **state)
     s3_rebalance_stop(&w);
 }
 
+/* Its own group, as long as that takes files; everything else as for a group. */
+static void a_store_path_is_emptied_into_the_others_of_its_group(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    struct s3_rebalance *w;
+    begin(&f);
+    fake_dfs.groups[0].takes_files = true;
+    fake_dfs.lands_on = 1;
+    have_object(&f, "mine", "there", 300000);
+    have_object(&f, "mine", "small", 10);
+    fake_dfs.lands_on = 0;
+    have_object(&f, "mine", "elsewhere", 1000);
+    lies_in(&f, "there", "group1/M01/");
+    start(&f, &w);
+    assert_int_equal(s3_rebalance_begin(w, STR("group1/M1"), STR_NULL), -EINVAL);
+    assert_int_equal(s3_rebalance_begin(w, STR("group1/"), STR_NULL), -EINVAL);
+    fake_dfs.path_closed = -EPERM;
+    assert_int_equal(s3_rebalance_begin(w, STR("group1/M01"), STR_NULL), -EPERM);
+    fake_dfs.path_closed = 1; /* some are still on their way there */
+    uint64_t files;
+    assert_int_equal(s3_rebalance_look(w, STR("group1/M01"), STR_NULL, &files), 0);
+    assert_int_equal(files, 2);
+    assert_int_equal(s3_rebalance_begin(w, STR("group1/M01"), STR_NULL), 0);
+    struct s3_rebalance_counts n = await(w, has_moved_two);
+    assert_true(n.state == S3_REBALANCE_ON && n.buckets == 0 && n.bytes == 300010);
+    fake_dfs.path_closed = 0;
+    n = await(w, is_done);
+    assert_string_equal(n.from, "group1/M01");
+    lies_in(&f, "there", "group1/M00/");
+    lies_in(&f, "small", "group1/M00/");
+    assert_int_equal(s3_moved_is_out(f.gw.index, STR("group1")), 0);
+    /* a full group sends them to the one with most space; a group may be said */
+    static const struct {
+        bool low;
+        const char *to, *land;
+    } rows[] = {{true, "", "group3/M00/"},
+                {false, "group2", "group2/M00/"},
+                {false, "group1", "group1/M00/"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        fake_dfs.groups[0].low = false;
+        fake_dfs.lands_on = 1;
+        have_object(&f, "mine", "next", 1000);
+        fake_dfs.lands_on = 0;
+        fake_dfs.groups[0].low = rows[i].low;
+        assert_int_equal(s3_rebalance_begin(w, STR("group1/M01"), str_c(rows[i].to)), 0);
+        await(w, is_done);
+        lies_in(&f, "next", rows[i].land);
+    }
+    s3_rebalance_stop(&w);
+}
+
 static void an_open_upload_holds_up_the_end(void **state)
 {
     (void)state;
@@ -154,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_versions_leave_for_the_group_with_most_space),
         cmocka_unit_test(what_fails_is_tried_again_after_a_restart_too),
+        cmocka_unit_test(a_store_path_is_emptied_into_the_others_of_its_group),
         cmocka_unit_test(an_open_upload_holds_up_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "storage/trunk/store.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dfscore/base/buf.h"
@@ -495,6 +496,93 @@ static int in_order(const struct sto_entry *e, void *arg)
 }
 
 /* Names carry the time, the order of the log does not come from it. */
+static unsigned path_of(const char *name)
+{
+    struct dfs_logical at;
+    assert_int_equal(dfs_logical_parse(str_c(name), &at), 0);
+    return at.path_index;
+}
+
+/* Another store than the fixture's, in folders below it; the last path is read-only. */
+static struct sto_store *with_three_paths(struct fixture *f)
+{
+    char dirs[3][256];
+    struct sto_path_options paths[3];
+    struct sto_store *s;
+    for (unsigned i = 0; i < 3; i++) {
+        (void)snprintf(dirs[i], sizeof(dirs[i]), "%s/p%u", f->dir, i);
+        assert_int_equal(mkdir(dirs[i], 0700), 0);
+        paths[i] = (struct sto_path_options){.dir = dirs[i], .read_only = i == 2};
+    }
+    struct sto_store_options o = {.group = "group1",
+                                  .storage_id = "100001",
+                                  .paths = paths,
+                                  .path_count = 3,
+                                  .use_trunk = true,
+                                  .segment_size = 1024 * 1024};
+    assert_int_equal(sto_store_open(&o, &s, NULL), 0);
+    return s;
+}
+
+static uint32_t incoming_at(struct sto_store *s, unsigned path, bool closed)
+{
+    uint32_t n;
+    assert_int_equal(sto_store_closed(s, path, &n), closed);
+    return n;
+}
+
+static void a_drained_path_takes_only_what_belongs_there(void **state)
+{
+    struct fixture f = *(struct fixture *)*state;
+    struct sto_file *early = NULL, *replica = NULL, *none = NULL;
+    struct sto_put p = {.kind = DFS_PUT_OBJECT, .ext = "txt", .data = STR("x")};
+    struct sto_put note = {.kind = DFS_PUT_NOTE, .desc = STR("gone")};
+    unsigned at;
+    char name[STO_NAME_MAX + 1];
+    f.s = with_three_paths(&f);
+    assert_int_equal(incoming_at(f.s, 2, true), 0);
+    do { /* begun before it is closed: counted until it ends */
+        sto_file_free(&early);
+        assert_int_equal(sto_file_open(f.s, -1, 10, 0, &early), 0);
+    } while (sto_file_path(early) != 1);
+    assert_int_equal(incoming_at(f.s, 1, false), 1);
+    sto_store_drain(f.s, 1, true);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(sto_put_batch(f.s, -1, &p, 1), 0);
+        assert_int_equal(p.result, 0);
+        assert_int_equal(path_of(p.name), 0);
+        assert_int_equal(sto_store_choose(f.s, i % 3, 10, &at), 0);
+        assert_int_equal(at, 0);
+        commit_file(&f, STR("d"), STR("whole"), 0, name);
+        assert_int_equal(path_of(name), 0);
+    }
+    assert_int_equal(incoming_at(f.s, 1, true), 1);
+    assert_int_equal(write(sto_file_fd(early), "0123456789", 10), 10);
+    struct sto_commit c = {.size = 10, .crc32 = sto_crc32(0, "0123456789", 10), .ext = "bin"};
+    assert_int_equal(sto_file_commit(&early, &c, name), 0);
+    assert_int_equal(path_of(name), 1);
+    /* a replica, a slave: their names say where they lie, on a read-only path too */
+    for (int path = 1; path < 3; path++) {
+        assert_int_equal(sto_file_open(f.s, path, 10, STO_NATIVE, &replica), 0);
+        assert_int_equal(sto_file_path(replica), path);
+        sto_file_free(&replica);
+    }
+    /* when all are closed nothing is taken */
+    sto_store_drain(f.s, 0, true);
+    assert_int_equal(sto_store_choose(f.s, -1, 10, &at), -EROFS);
+    assert_int_equal(sto_file_open(f.s, -1, 10, 0, &none), -EROFS);
+    assert_int_equal(sto_put_batch(f.s, -1, &p, 1), 0);
+    assert_int_equal(p.result, -EROFS);
+    assert_int_equal(sto_put_batch(f.s, -1, &note, 1), 0);
+    assert_int_equal(note.result, -EROFS);
+    sto_store_drain(f.s, 1, false);
+    assert_int_equal(sto_put_batch(f.s, -1, &p, 1), 0);
+    assert_int_equal(path_of(p.name), 1);
+    assert_int_equal(
+        incoming_at(f.s, 0, true) + incoming_at(f.s, 1, false) + incoming_at(f.s, 2, true), 0);
+    sto_store_close(&f.s);
+}
+
 static void a_clock_that_jumps_changes_no_order_and_makes_no_name_twice(void **state)
 {
     struct fixture *f = *state;
@@ -553,6 +641,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_that_can_not_be_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clock_that_jumps_changes_no_order_and_makes_no_name_twice,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_drained_path_takes_only_what_belongs_there, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(large_objects_go_over_pack_ends, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -357,6 +357,36 @@ static void what_is_no_file_name_is_refused(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static unsigned next_path(void)
+{
+    struct trk_target t;
+    return trk_select_store(&c, &o, "group1", &t) == 0 ? t.path : 99;
+}
+
+static void drained_paths_get_no_new_files_and_their_space_does_not_count(void **state)
+{
+    (void)state;
+    int64_t total_mb, free_mb;
+    struct trk_node *n = server("group1", "10.0.0.1", 500, 900);
+    server("group2", "10.0.1.1", 200, 200);
+    o.store_lookup = TRK_LOOKUP_MOST_FREE;
+    trk_set_path_drain(&c, n->group, 1, DFS_DRAIN_ON);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(next_path(), 0);
+    o.store_path = TRK_PATH_MOST_FREE;
+    n->write_path = 1;
+    assert_int_equal(next_path(), 0);
+    trk_group_space(n->group, &total_mb, &free_mb);
+    assert_true(total_mb == 1000 && free_mb == 500);
+    assert_string_equal(next_group(), "group1");
+    trk_set_path_drain(&c, n->group, 1, DFS_DRAIN_NONE);
+    trk_set_path_drain(&c, n->group, 0, DFS_DRAIN_ON);
+    assert_int_equal(next_path(), 1);
+    trk_set_path_drain(&c, n->group, 1, DFS_DRAIN_ON); /* all of them: as a full group */
+    assert_int_equal(next_path(), 99);
+    assert_string_equal(next_group(), "group2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +406,7 @@ int main(void)
         T(an_appender_is_always_read_and_changed_at_its_source),
         T(readers_and_writers_apart),
         T(reads_may_stay_with_the_source),
+        T(drained_paths_get_no_new_files_and_their_space_does_not_count),
         T(what_is_no_file_name_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

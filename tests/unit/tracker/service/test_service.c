@@ -8,6 +8,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/header.h"
+#include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/internal.h"
 #include "tracker/service/merge.h"
 #include "tracker/service/peercmd.h"
@@ -651,6 +652,32 @@ static void a_drained_group_is_read_and_changed_and_filled(void **state)
     assert_int_equal(drain(f, &admin, "group1", "", DFS_DRAIN_NONE), -EACCES);
 }
 
+static void a_drained_path_is_that_of_every_server(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a, admin;
+    bring_up(f, &a, "10.77.0.11");
+    unsigned paths = node(f, "10.77.0.11")->path_count;
+    char last[4], beyond[4];
+    dfs_path_name(paths - 1, last);
+    dfs_path_name(paths, beyond);
+    open_session(f, &admin, "10.77.0.99");
+    assert_int_equal(drain(f, &admin, "group1", beyond, DFS_DRAIN_ON), -ENOENT);
+    assert_int_equal(drain(f, &admin, "group1", last, DFS_DRAIN_DONE), -EINVAL);
+    assert_int_equal(drain(f, &admin, "group1", last, DFS_DRAIN_ON), 0);
+    assert_int_equal(drain(f, &admin, "group1", last, DFS_DRAIN_ON), -EALREADY);
+    assert_int_equal(rw_mode(f, &admin, "10.77.0.11"), DFS_RW_BOTH);
+    assert_int_equal(call(f, &admin, DFS_INT_DRAINS, STR_NULL), 0);
+    struct dfs_drain m;
+    assert_int_equal(dfs_drain_get(buf_str(&f->out), &m), 0);
+    assert_string_equal(m.id, last);
+    assert_int_equal(drain(f, &admin, "group1", last, DFS_DRAIN_NONE), 0);
+    assert_int_equal(call(f, &admin, DFS_INT_DRAINS, STR_NULL), 0);
+    assert_int_equal(f->out.n, 0);
+    admin.server = false;
+    assert_int_equal(drain(f, &admin, "group1", last, DFS_DRAIN_ON), -EACCES);
+}
+
 static void of_two_words_about_draining_the_later_counts(void **state)
 {
     struct fixture *f = *state, other = {0};
@@ -666,12 +693,16 @@ static void of_two_words_about_draining_the_later_counts(void **state)
         assert_int_equal(drain(f, &peer, "group1", "10.77.0.11", words[i]), 0);
         assert_int_equal(drain(f, &peer, "group1", "", words[i] ? DFS_DRAIN_ON : DFS_DRAIN_NONE),
                          i == 1 ? -EALREADY : 0);
+        assert_int_equal(drain(f, &peer, "group1", "M00", words[i] ? DFS_DRAIN_ON : DFS_DRAIN_NONE),
+                         i == 1 ? -EALREADY : 0);
         assert_int_equal(call(f, &peer, TRK_CMD_STATE, STR_NULL), 0);
         trk_lock(other.srv);
         assert_int_equal(trk_merge(&other.srv->cluster, str_from(buf_str(&f->out), 1)), 0);
         trk_unlock(other.srv);
         assert_int_equal(node(&other, "10.77.0.11")->drain.state, words[i]);
         assert_int_equal(node(&other, "10.77.0.11")->group->drain.state,
+                         words[i] ? DFS_DRAIN_ON : DFS_DRAIN_NONE);
+        assert_int_equal(node(&other, "10.77.0.11")->group->path_drain[0].state,
                          words[i] ? DFS_DRAIN_ON : DFS_DRAIN_NONE);
     }
     /* and what is older changes nothing */
@@ -806,6 +837,7 @@ int main(void)
         T(a_new_address_takes_the_record_along),
         T(system_files_block_nobody),
         T(a_drained_server_takes_no_new_files),
+        T(a_drained_path_is_that_of_every_server),
         T(a_drained_group_is_read_and_changed_and_filled),
         T(of_two_words_about_draining_the_later_counts),
         T(a_peer_teaches_what_was_missed),

@@ -44,6 +44,8 @@ static void fill(struct trk_cluster *c, struct trk_self *self)
     z->refill = true;
     trk_set_drain(c, b->group, b, DFS_DRAIN_DONE);
     trk_set_drain(c, z->group, NULL, DFS_DRAIN_ON);
+    trk_set_path_drain(c, z->group, 0, DFS_DRAIN_NONE); /* taken back */
+    trk_set_path_drain(c, z->group, 255, DFS_DRAIN_ON);
     a->stat.upload_ok = 77;
     a->log_next = 1;
     a->group->port = 23000;
@@ -83,6 +85,9 @@ static void expect_filled(const struct trk_cluster *c, const struct trk_self *se
     assert_int_equal(a->drain.state, DFS_DRAIN_NONE);
     assert_int_equal(b->drain.state, DFS_DRAIN_DONE);
     assert_int_equal(z->group->drain.state, DFS_DRAIN_ON);
+    for (unsigned i = 0; i < DFS_PATHS_MAX; i++)
+        assert_int_equal(z->group->path_drain[i].state, i == 255 ? DFS_DRAIN_ON : DFS_DRAIN_NONE);
+    assert_true(z->group->path_drain[0].set_us > 0 && z->group->path_drain[1].set_us == 0);
     assert_true(b->drain.set_us > 0 && b->drain.set_us <= c->last_change_us);
     assert_int_equal(c->log_n, 1);
     assert_string_equal(c->log[0].id, "10.0.0.9");
@@ -316,7 +321,8 @@ static void a_type_of_a_later_version_is_skipped(void **state)
 static void records_of_earlier_builds_say_nothing_of_draining(void **state)
 {
     (void)state;
-    enum { HEAD = 9, DRAIN = 9 }; /* length, checksum, type; state and time at the end */
+    /* length, checksum, type; state and time; at the end those of two paths, counted */
+    enum { HEAD = 9, DRAIN = 9, PATHS = 1 + 2 * (1 + DRAIN) };
     struct trk_cluster c;
     struct trk_self self;
     struct trk_group g;
@@ -328,7 +334,11 @@ static void records_of_earlier_builds_say_nothing_of_draining(void **state)
     struct str whole = str_from(buf_str(&group), HEAD);
     assert_int_equal(trk_rec_group_get(whole, &g), 0);
     assert_int_equal(g.drain.state, DFS_DRAIN_ON);
-    assert_int_equal(trk_rec_group_get(str_head(whole, whole.n - DRAIN), &g), 0);
+    assert_int_equal(trk_rec_group_get(str_head(whole, whole.n - 1), &g), -EBADMSG);
+    assert_int_equal(trk_rec_group_get(str_head(whole, whole.n - DRAIN), &g), -EBADMSG);
+    assert_int_equal(trk_rec_group_get(str_head(whole, whole.n - PATHS), &g), 0);
+    assert_true(g.drain.state == DFS_DRAIN_ON && g.path_drain[255].state == DFS_DRAIN_NONE);
+    assert_int_equal(trk_rec_group_get(str_head(whole, whole.n - PATHS - DRAIN), &g), 0);
     assert_int_equal(g.drain.state, DFS_DRAIN_NONE);
     whole = str_from(buf_str(&node), HEAD);
     assert_int_equal(trk_rec_node_get(str_head(whole, whole.n - DRAIN), &im), 0);
