@@ -130,10 +130,12 @@ int s3_leave(struct s3_gw *gw, const struct s3_bucket *b, struct s3_leaving *v)
                         .null_version = v->null_version,
                         .from = v->from,
                         .to = v->to};
+    struct s3_part_move p = {
+        .key = v->key, .upload = v->seq, .part = v->part, .from = v->from, .to = v->to};
     s3_move_request(&q, gw, &bucket);
-    int r = gw->stopping ? -EINTR : s3_move_version(&q, &m);
+    int r = gw->stopping ? -EINTR : v->part ? s3_move_part(&q, &p) : s3_move_version(&q, &m);
     s3_req_fini(&q);
-    v->bytes = m.bytes;
+    v->bytes = v->part ? p.bytes : m.bytes;
     return r;
 }
 

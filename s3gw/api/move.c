@@ -176,10 +176,10 @@ static int copy(struct moving *v)
     return r;
 }
 
-static bool lies_in(const struct s3_object *o, struct str group)
+bool s3_lies_in(const struct s3_extent *e, size_t n, struct str place)
 {
-    for (size_t i = 0; i < o->nextents; i++)
-        if (s3_file_in_group(o->extents[i].file_id, group))
+    for (size_t i = 0; i < n; i++)
+        if (s3_file_in_group(e[i].file_id, place))
             return true;
     return false;
 }
@@ -187,7 +187,7 @@ static bool lies_in(const struct s3_object *o, struct str group)
 static int leave(struct moving *v)
 {
     struct str there;
-    if (!lies_in(&v->o, v->m->from))
+    if (!s3_lies_in(v->o.extents, v->o.nextents, v->m->from))
         return -ESTALE;
     if (str_eq(v->group, v->m->from))
         return -EXDEV;

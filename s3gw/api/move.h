@@ -9,6 +9,9 @@
  * A crash before the update leaves a file that nothing names, and a description that the next start takes back
  * (lifecycle/settle.h); readers see the old file until the update, the new one after it.
  *
+ * A part of an open upload is described anew under the number it has, so that whatever a client uploads meanwhile is
+ * the later one, and Complete, which looks whether its parts are still those, takes it where it is by then.
+ *
  * Threads: a background thread's; blocks.
  */
 #ifndef S3_MOVE_H
@@ -28,9 +31,21 @@ struct s3_move {
     uint64_t bytes; /* written: how many were copied */
 };
 
+struct s3_part_move { /* a part of an open upload leaves @from, as a version does */
+    struct str key;
+    uint64_t upload; /* its number */
+    uint32_t part;
+    struct str from, to;
+    uint64_t bytes; /* written: how many were copied */
+};
+
 /* A request of nobody, for its arena. s3_req_fini() ends it. */
 void s3_move_request(struct s3_req *q, struct s3_gw *gw, struct s3_bucket *b);
 /* 0; -ESTALE, -ENOENT: the version has changed or gone; -EXDEV: its class lies in the drained group; errno. */
 int s3_move_version(struct s3_req *q, struct s3_move *m) MUST_CHECK;
+/* The same; -EOPNOTSUPP: an earlier build has stored it. */
+int s3_move_part(struct s3_req *q, struct s3_part_move *m) MUST_CHECK;
+/* Does anything of them lie in @place? */
+bool s3_lies_in(const struct s3_extent *e, size_t n, struct str place);
 
 #endif

@@ -30,7 +30,8 @@
  *               has replaced all null versions with lower numbers
  *     VOID      u64 version: was described, but never committed
  *     AMEND     u64 version, u8 section (enum s3_section), opt value: that section is this now
- *     PART      u64 upload, u32 part number, part record (index/upload_record.h); extents as PUT's
+ *     PART      u64 upload, u32 part number, part record (index/upload_record.h); extents as PUT's. Twice
+ *               under one number: it has moved; of the two the one beside a file counts, or either
  *     UPLOAD    u64 upload, upload record: it is open
  *     ENDED     u64 upload: completed or aborted
  *     BUCKET    bucket record: created, or its configuration changed (no key)

@@ -85,12 +85,9 @@ int s3_upload_create(struct s3_tx *tx, uint64_t bid, const struct s3_upload *u)
     return 0;
 }
 
-int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id,
-                  enum s3_read how, struct arena *a, struct s3_upload *ret)
+static int read_upload(struct s3_index *x, uint64_t bid, struct str key, uint64_t useq,
+                       enum s3_read how, struct arena *a, struct s3_upload *ret)
 {
-    uint64_t useq, check;
-    if (s3_upload_id_parse(upload_id, &useq, &check) < 0)
-        return -ENOENT;
     struct s3_row_key row;
     s3_row_numbered(&row, S3_ROW_UPLOAD, bid, key, useq);
     if (row.too_long)
@@ -106,12 +103,30 @@ int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str u
     r = s3_upload_decode(bytes, a, &u);
     if (r < 0)
         return r;
-    if (u.check != check)
-        return -ENOENT;
     u.useq = useq;
     u.key = name;
     *ret = u;
     return 0;
+}
+
+int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id,
+                  enum s3_read how, struct arena *a, struct s3_upload *ret)
+{
+    uint64_t useq, check;
+    struct s3_upload u;
+    if (s3_upload_id_parse(upload_id, &useq, &check) < 0)
+        return -ENOENT;
+    int r = read_upload(x, bid, key, useq, how, a, &u);
+    if (r < 0 || u.check != check)
+        return r < 0 ? r : -ENOENT;
+    *ret = u;
+    return 0;
+}
+
+int s3_upload_by_number(struct s3_index *x, uint64_t bid, struct str key, uint64_t useq,
+                        struct arena *a, struct s3_upload *ret)
+{
+    return read_upload(x, bid, key, useq, S3_READ_ANY, a, ret);
 }
 
 /* --- parts --- */
@@ -194,6 +209,62 @@ int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, 
     return r < 0 ? r : put_part(tx, bid, key, useq, true, p);
 }
 
+static bool same_extents(const struct s3_upart *p, const struct s3_extent *e)
+{
+    for (size_t i = 0; i < p->nextents; i++)
+        if (p->extents[i].owner != e[i].owner || p->extents[i].offset != e[i].offset ||
+            p->extents[i].length != e[i].length || !str_eq(p->extents[i].file_id, e[i].file_id))
+            return false;
+    return true;
+}
+
+/* Is the part of that row @was, still? 0; -ESTALE. */
+static int check_part(struct s3_tx *tx, struct str row, const struct s3_upart *was, struct arena *a)
+{
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    struct s3_upart now;
+    int r = s3_tx_get(tx, row, &value);
+    if (r < 0)
+        return r == -ENOENT ? -ESTALE : r;
+    struct str bytes = arena_str(a, buf_str(&value));
+    r = bytes.p ? s3_upart_decode(bytes, a, &now) : -ENOMEM;
+    if (r < 0)
+        return r;
+    bool same =
+        now.seq == was->seq && now.nextents == was->nextents && same_extents(&now, was->extents);
+    return same ? 0 : -ESTALE;
+}
+
+int s3_upload_move_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
+                        const struct s3_upart *was, const struct s3_extent *to)
+{
+    ASSERT(was->seq > 0);
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, ARENA_MAX);
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX), record = BUF(S3_INDEX_VALUE_MAX);
+    struct s3_row_key row;
+    int r = check_open(tx, bid, key, useq, &row, &value);
+    if (r < 0)
+        return r;
+    part_row(&row, useq, was->number);
+    r = check_part(tx, s3_row_str(&row), was, &a);
+    if (r < 0)
+        return r;
+    struct s3_extent e = *to;
+    struct s3_upart moved = *was;
+    e.owner = was->seq;
+    moved.extents = &e;
+    moved.nextents = 1;
+    s3_ref_add(tx, e.file_id, was->seq);
+    r = s3_refs_drop(tx, was->extents, was->nextents);
+    s3_upart_encode(&moved, &record);
+    if (r == 0)
+        r = buf_err(&record);
+    if (r == 0)
+        s3_tx_put(tx, s3_row_str(&row), buf_str(&record));
+    return r;
+}
+
 struct part_list {
     struct s3_upart *p; /* arena */
     size_t n, cap;
@@ -271,15 +342,6 @@ static int all_parts(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3
 }
 
 /* --- complete --- */
-
-static bool same_extents(const struct s3_upart *p, const struct s3_extent *e)
-{
-    for (size_t i = 0; i < p->nextents; i++)
-        if (p->extents[i].owner != e[i].owner || p->extents[i].offset != e[i].offset ||
-            p->extents[i].length != e[i].length || !str_eq(p->extents[i].file_id, e[i].file_id))
-            return false;
-    return true;
-}
 
 /* All parts go; those not in the list with their files. The listed ones must be what @o is made of.
  */

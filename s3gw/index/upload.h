@@ -46,12 +46,21 @@ int s3_upload_create(struct s3_tx *tx, uint64_t bid, const struct s3_upload *u) 
 /* -ENOENT when there is no such upload of that key in that bucket. */
 int s3_upload_get(struct s3_index *x, uint64_t bid, struct str key, struct str upload_id,
                   enum s3_read how, struct arena *a, struct s3_upload *ret) MUST_CHECK;
+/* The same by its number alone. */
+int s3_upload_by_number(struct s3_index *x, uint64_t bid, struct str key, uint64_t useq,
+                        struct arena *a, struct s3_upload *ret) MUST_CHECK;
 /* The part's files get its seq as owner; parts copied by reference are checked like s3_object_copy
  * first. -ERESTART: the part there was described later (object.h). */
 int s3_upload_put_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
                        struct s3_upart *p) MUST_CHECK;
 int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, uint64_t src_seq,
                         uint64_t bid, struct str key, uint64_t useq, struct s3_upart *p) MUST_CHECK;
+/*
+ * The bytes of part @was are in @to, one new file, from now on; everything else stays, its seq too. -ENOENT: the upload has
+ * ended; -ESTALE: that part is not what it was.
+ */
+int s3_upload_move_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
+                        const struct s3_upart *was, const struct s3_extent *to) MUST_CHECK;
 /* Parts with number > @after, ascending, at most @max; *more when another follows. */
 int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t max, struct arena *a,
                     struct s3_upart **ret, size_t *ret_n, bool *more) MUST_CHECK;

@@ -65,6 +65,12 @@ int s3_note_describe_part(const struct s3_gw *gw, const struct s3_bucket *bkt, s
                           uint64_t useq, struct s3_upart *p, struct buf *out)
 {
     p->seq = s3_index_number(gw->index);
+    return s3_note_describe_part_again(gw, bkt, key, useq, p, out);
+}
+
+int s3_note_describe_part_again(const struct s3_gw *gw, const struct s3_bucket *bkt, struct str key,
+                                uint64_t useq, const struct s3_upart *p, struct buf *out)
+{
     AUTO(buf_free) struct buf rest = BUF(S3_INDEX_VALUE_MAX);
     buf_u64(&rest, useq);
     buf_u32(&rest, p->number);

@@ -34,6 +34,11 @@ int s3_note_describe_change(const struct s3_gw *gw, enum s3_desc_kind kind,
 /* PART of upload @useq, whose seq is set here. */
 int s3_note_describe_part(const struct s3_gw *gw, const struct s3_bucket *bkt, struct str key,
                           uint64_t useq, struct s3_upart *p, struct buf *out) MUST_CHECK;
+/* The same part under the number it has: it lies in another file. Both statements are right as long as both files are
+ * there, and none of a part that was uploaded later is outdone. */
+int s3_note_describe_part_again(const struct s3_gw *gw, const struct s3_bucket *bkt, struct str key,
+                                uint64_t useq, const struct s3_upart *p,
+                                struct buf *out) MUST_CHECK;
 int s3_note_describe_upload(const struct s3_gw *gw, const struct s3_bucket *bkt,
                             const struct s3_upload *u, struct buf *out) MUST_CHECK;
 /* BUCKET, or UNBUCKET when @gone. */

@@ -9,6 +9,7 @@
 #include "s3gw/index/moved.h"
 #include "s3gw/index/record.h"
 #include "s3gw/index/rows.h"
+#include "s3gw/lifecycle/rebalance_parts.h"
 
 enum {
     AGAIN_MS = 5000,
@@ -235,41 +236,45 @@ static void count(struct s3_rebalance *w, const struct s3_leaving *v, int r)
     pthread_mutex_unlock(&w->lock);
 }
 
+struct leaving {
+    struct s3_rebalance *w;
+    const struct job *j;
+    const struct s3_bucket *b;
+};
+
 /* 0; -EINTR: stop; an error that others would meet too. */
-static int move_page(struct s3_rebalance *w, const struct s3_bucket *b, struct page *p,
-                     const struct job *j)
+static int move_one(void *arg, struct s3_leaving *v)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        struct s3_leaving *v = &p->v[i];
-        char to[17];
-        if (!wanted(w, j))
-            return -EINTR;
-        int r = s3_rebalance_target(w->o.gw, j->from, j->to, to);
-        if (r < 0)
-            return r;
-        v->to = str_c(to);
-        r = w->o.move(w->o.gw, b, v);
-        count(w, v, r);
-        static struct dfs_log_gate gate;
-        if (r < 0 && !has_changed(r) && r != -EINTR && dfs_log_allow(&gate, 1))
-            dfs_log(LOG_WARN, "rebalance.move_failed", KV_STR("bucket", b->name), KV_ERR(r));
-        if (r == 0 && w->o.bytes_per_s)
-            rest(w, v->bytes * 1000 / w->o.bytes_per_s);
-    }
+    const struct leaving *l = arg;
+    struct s3_rebalance *w = l->w;
+    char to[17];
+    if (!wanted(w, l->j))
+        return -EINTR;
+    int r = s3_rebalance_target(w->o.gw, l->j->from, l->j->to, to);
+    if (r < 0)
+        return r;
+    v->to = str_c(to);
+    r = w->o.move(w->o.gw, l->b, v);
+    count(w, v, r);
+    static struct dfs_log_gate gate;
+    if (r < 0 && !has_changed(r) && r != -EINTR && dfs_log_allow(&gate, 1))
+        dfs_log(LOG_WARN, "rebalance.move_failed", KV_STR("bucket", l->b->name), KV_ERR(r));
+    if (r == 0 && w->o.bytes_per_s)
+        rest(w, v->bytes * 1000 / w->o.bytes_per_s);
     return 0;
 }
 
-static int each_version(struct s3_rebalance *w, const struct s3_bucket *b, char letter,
-                        const struct job *j)
+static int each_version(struct leaving *l, char letter)
 {
+    struct s3_rebalance *w = l->w;
     struct s3_row_key next = {0};
     int r = 0;
     for (bool more = true; r == 0 && more;) {
         struct page p = {.next = next};
         arena_init(&p.a, ARENA_MAX);
-        r = wanted(w, j) ? read_page(w, b->bid, letter, &p, j) : -EINTR;
-        if (r == 0)
-            r = move_page(w, b, &p, j);
+        r = wanted(w, l->j) ? read_page(w, l->b->bid, letter, &p, l->j) : -EINTR;
+        for (size_t i = 0; r == 0 && i < p.n; i++)
+            r = move_one(l, &p.v[i]);
         next = p.next;
         more = next.n > 0;
         arena_fini(&p.a);
@@ -279,17 +284,13 @@ static int each_version(struct s3_rebalance *w, const struct s3_bucket *b, char 
 
 /* --- buckets ---------------------------------------------------------------------------------- */
 
-struct leaving {
-    struct s3_rebalance *w;
-    const struct job *j;
-};
-
 static int through_bucket(void *arg, const struct s3_bucket *b)
 {
-    const struct leaving *l = arg;
+    struct leaving *l = arg;
     struct s3_rebalance *w = l->w;
     const struct job *j = l->j;
     int r = 0;
+    l->b = b;
     if (str_eq(b->group, str_c(j->from))) {
         char to[17];
         r = s3_rebalance_target(w->o.gw, j->from, j->to, to);
@@ -300,9 +301,11 @@ static int through_bucket(void *arg, const struct s3_bucket *b)
         pthread_mutex_unlock(&w->lock);
     }
     if (r == 0)
-        r = each_version(w, b, S3_ROW_OBJECT, j);
+        r = each_version(l, S3_ROW_OBJECT);
     if (r == 0)
-        r = each_version(w, b, S3_ROW_VERSION, j);
+        r = each_version(l, S3_ROW_VERSION);
+    if (r == 0)
+        r = s3_rebalance_parts(w->o.gw->index, b, j->from, move_one, l);
     return has_changed(r) ? 0 : r; /* the bucket has gone meanwhile */
 }
 
@@ -374,7 +377,7 @@ static bool is_empty(struct s3_rebalance *w, uint64_t before, bool all)
 static int all_of_it(struct s3_rebalance *w, const struct job *j, uint64_t *left)
 {
     struct s3_rebalance_said said = {0};
-    struct leaving l = {w, j};
+    struct leaving l = {w, j, NULL};
     int r = s3_bucket_each(w->o.gw->index, through_bucket, &l);
     if (r == 0)
         r = s3_rebalance_notes(w->o.gw, j->from, j->to, &said);

@@ -9,8 +9,8 @@
  * ordered by their numbers, so a note that is said twice does no harm, wherever it lies.
  *
  * The job is a row of the index, positions in logs are others: a restart, or a kill, goes on; what had moved has moved.
- * What stays: parts of open uploads (until those end), files of FastDFS clients (counted), and the old files of moved
- * objects, which their FastDFS names still read (index/moved.h).
+ * Parts of open uploads move, too. What stays: files of FastDFS clients (counted), and the old files of moved objects,
+ * which their FastDFS names still read (index/moved.h).
  *
  * "From" is a place (rebalance_notes.h): "group1", or "group1/M01".
  *
@@ -28,9 +28,10 @@
 
 struct s3_rebalance;
 
-struct s3_leaving { /* a version that may lie there */
+struct s3_leaving { /* a version that may lie there, or a part of an open upload */
     struct str key;
-    uint64_t seq;
+    uint64_t seq;  /* of the version, or the upload */
+    uint32_t part; /* 0: a version */
     bool null_version;
     struct str from, to;
     uint64_t bytes; /* written: copied */

@@ -230,6 +230,22 @@ static int keep_upload(struct s3_tx *tx, const struct s3_desc *d, struct arena *
     return keep(tx, &row, &v);
 }
 
+/*
+ * Two statements of one number are of one part, which has moved. A file of its own counts more than a list of others'
+ * files: it came later.
+ */
+static int keep_part_row(struct s3_tx *tx, const struct s3_row_key *row, const struct buf *value)
+{
+    AUTO(buf_free) struct buf there = BUF(S3_REBUILD_VALUE_MAX);
+    int r = row->too_long ? -EBADMSG : s3_tx_get(tx, s3_row_str(row), &there);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    struct rd before = rd_of(buf_str(&there)), now = rd_of(buf_str(value));
+    if (r == 0 && rd_u64(&before) == rd_u64(&now) && rd_lstr(&before).n == 0 && rd_lstr(&now).n > 0)
+        s3_tx_del(tx, s3_row_str(row));
+    return keep(tx, row, value);
+}
+
 static int keep_part(struct s3_tx *tx, const struct s3_desc *d, struct str file_id, struct arena *a)
 {
     struct s3_desc_part part;
@@ -250,7 +266,7 @@ static int keep_part(struct s3_tx *tx, const struct s3_desc *d, struct str file_
     buf_u64(&v, d->number);
     buf_lstr(&v, p.nextents ? STR_NULL : file_id);
     buf_adds(&v, part.record);
-    return keep(tx, &row, &v);
+    return keep_part_row(tx, &row, &v);
 }
 
 /* BUCKET and UNBUCKET by number, USER, UNUSER, KEY and UNKEY by name. */

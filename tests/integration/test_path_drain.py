@@ -101,7 +101,6 @@ def test_a_path_is_emptied(cluster):
     store = Everything(cluster, SEED)
     store.prepare()
     store.run(100)
-    end_uploads(cluster, store)
     s3 = cluster.boto3()
     s3.create_bucket(Bucket="known")
     known = {f"{size}-{i}": payload(str(i), size, size) for size in (1, 4000, 300_000, 1_000_000) for i in range(4)}
@@ -126,7 +125,7 @@ def test_a_path_is_emptied(cluster):
     cluster.gateway.stop()
     cluster.start_gateway()
     cluster.admin("rebalance", "start", "group1/M01")
-    wait_until("all to have moved", lambda: progress(cluster)["state"] == "done", 120)
+    wait_until("all to have moved", lambda: progress(cluster)["state"] == "done", 240)
     assert progress(cluster)["files_left"] == 0 and progress(cluster)["native_files"] >= 1
     same(before, cluster)
     s3 = cluster.boto3()
@@ -152,8 +151,8 @@ def test_clients_go_on_meanwhile(cluster):
     assert ask(cluster, "rebalance", "start", "group1/M01").returncode == DONE
     for t in running:
         t.join()
-    end_uploads(cluster, store)
-    wait_until("all to have moved", lambda: progress(cluster)["state"] == "done", 120)
+    end_uploads(cluster, store)  # a part that was refused when it had been described is in a rebuilt index
+    wait_until("all to have moved", lambda: progress(cluster)["state"] == "done", 240)
     before = snapshot(cluster)
     assert "file_in_use" not in (cluster.gateway.folder / "log").read_text(errors="replace")
     cluster.gateway.kill()

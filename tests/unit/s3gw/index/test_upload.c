@@ -144,6 +144,51 @@ static void a_part_put_again_replaces_its_file(void **state)
     assert_kept(&w, STR("f2"), true);
 }
 
+struct part_move {
+    uint64_t bid;
+    const struct s3_upload *u;
+    const struct s3_upart *was;
+    struct s3_extent to;
+};
+
+static int fn_move_part(struct s3_tx *tx, void *arg)
+{
+    const struct part_move *m = arg;
+    return s3_upload_move_part(tx, m->bid, m->u->key, m->u->useq, m->was, &m->to);
+}
+
+static void a_part_moves_only_while_it_is_that_one(void **state)
+{
+    (void)state;
+    AUTO(world_close) struct world w;
+    struct s3_upart *p;
+    size_t n;
+    bool more;
+    world_open(&w);
+    struct s3_upload u = open_upload(&w, STR("k")), found;
+    assert_int_equal(put_part(&w, &u, 1, STR("f1")), 0);
+    assert_int_equal(s3_upload_by_number(w.x, w.b.bid, STR("k"), u.useq, &w.a, &found), 0);
+    assert_true(found.useq == u.useq && found.check == u.check && found.started_ms == 5);
+    assert_int_equal(s3_upload_by_number(w.x, w.b.bid, STR("k"), u.useq + 1, &w.a, &found),
+                     -ENOENT);
+    assert_int_equal(s3_upload_parts(w.x, u.useq, 0, 10, &w.a, &p, &n, &more), 0);
+    struct part_move m = {w.b.bid, &u, p, {.file_id = STR("moved"), .length = 5}};
+    assert_int_equal(s3_index_update(w.x, fn_move_part, &m), 0);
+    assert_int_equal(s3_index_update(w.x, fn_move_part, &m), -ESTALE); /* it has moved */
+    struct s3_upart *now;
+    assert_int_equal(s3_upload_parts(w.x, u.useq, 0, 10, &w.a, &now, &n, &more), 0);
+    assert_true(n == 1 && now->seq == p->seq && now->mtime_ms == 9 && now->nextents == 1);
+    assert_true(str_eq(now->extents[0].file_id, STR("moved")) && now->extents[0].owner == p->seq);
+    assert_kept(&w, STR("moved"), true);
+    assert_kept(&w, STR("f1"), false);
+    m = (struct part_move){w.b.bid, &u, now, {.file_id = STR("late"), .length = 5}};
+    assert_int_equal(put_part(&w, &u, 1, STR("f2")), 0);
+    assert_int_equal(s3_index_update(w.x, fn_move_part, &m), -ESTALE); /* uploaded again */
+    assert_int_equal(s3_ref_used(w.x, STR("late")), 0);
+    assert_int_equal(run(&w, fn_abort, &(struct call){.key = u.key, .u = &u}), 0);
+    assert_int_equal(s3_index_update(w.x, fn_move_part, &m), -ENOENT);
+}
+
 static void complete_keeps_the_listed_parts_and_drops_the_others(void **state)
 {
     (void)state;
@@ -319,6 +364,7 @@ int main(void)
         cmocka_unit_test(an_upload_is_found_by_its_whole_id_and_key_only),
         cmocka_unit_test(parts_are_listed_in_order_and_pages),
         cmocka_unit_test(a_part_put_again_replaces_its_file),
+        cmocka_unit_test(a_part_moves_only_while_it_is_that_one),
         cmocka_unit_test(complete_keeps_the_listed_parts_and_drops_the_others),
         cmocka_unit_test(a_finished_upload_is_remembered_while_current),
         cmocka_unit_test(parts_changed_since_are_to_be_read_again),
