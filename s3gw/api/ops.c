@@ -225,29 +225,15 @@ static bool is_heeded(const struct s3_op *op, struct str name)
 }
 
 /*
- * What CreateMultipartUpload decides for the whole object; a part, or the list of parts, cannot say otherwise.
- * Rule: S3 User Guide, "Uploading and copying objects using multipart upload"; AWS's answer to
- * x-amz-server-side-encryption of a part.
+ * How its bytes are encrypted is decided with the upload; a part, or the list of parts, cannot say otherwise, and who
+ * believes it could would store in plain what was to be encrypted. Rule: AWS's answer to these headers of a part. (Its class,
+ * ACL, tags, metadata: AWS passes over them there, as we do.)
  */
 static bool is_for_create(const struct s3_op *op, struct str name)
 {
-    static const struct str begins[] = {
-        STR_INIT("x-amz-acl"),
-        STR_INIT("x-amz-grant-"),
-        STR_INIT("x-amz-meta-"),
-        STR_INIT("x-amz-object-lock-"),
-        STR_INIT("x-amz-server-side-encryption"),
-        STR_INIT("x-amz-storage-class"),
-        STR_INIT("x-amz-tagging"),
-        STR_INIT("x-amz-website-redirect-location"),
-    };
-    if (op->method == S3_DELETE || !str_eq(subresource_name(op), STR("uploadId")) ||
-        str_istarts(name, STR("x-amz-server-side-encryption-customer-")))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(begins); i++)
-        if (str_istarts(name, begins[i]))
-            return true;
-    return false;
+    return op->method != S3_DELETE && str_eq(subresource_name(op), STR("uploadId")) &&
+           str_istarts(name, STR("x-amz-server-side-encryption")) &&
+           !str_istarts(name, STR("x-amz-server-side-encryption-customer-"));
 }
 
 static enum s3err check_option(struct s3_req *q, const struct s3_op *op, const struct s3_pair *h)
