@@ -12,7 +12,7 @@ import nativecluster as native
 from cluster import wait_until
 
 
-LONG_S = 50  # of copy_timeout, where nobody may wait for it: less than our own patience
+LONG_S = 25  # of copy_timeout, where nobody may wait for it: less than our own patience
 
 
 @contextlib.contextmanager
