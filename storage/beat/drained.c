@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/beat/drained.h"
 
-#include <pthread.h>
-
+#include "dfscore/base/background.h"
 #include "dfscore/base/clock.h"
 #include "dfscore/client/tracker_client.h"
 #include "dfscore/fileid/fileid.h"
@@ -20,11 +19,7 @@ struct sto_drained {
     struct dfs_trackers *trackers;
     bool now[DFS_PATHS_MAX]; /* the thread's; as set() was told */
     bool unsaved;            /* the thread's: the file tells something else */
-    pthread_t thread;
-    bool started;
-    pthread_mutex_t lock;
-    pthread_cond_t wake; /* monotonic clock */
-    bool stop;           /* under lock */
+    struct dfs_background bg;
 };
 
 void sto_drained_print(const bool drained[DFS_PATHS_MAX], struct buf *out)
@@ -59,7 +54,7 @@ static void take(const struct sto_drained *d, const struct dfs_drain *list, size
     for (size_t i = 0; i < n; i++)
         if (strcmp(list[i].group, d->o.trackers.group) == 0 &&
             dfs_path_named(str_c(list[i].id), &path) == 0 && path < d->o.path_count)
-            drained[path] = list[i].state != DFS_DRAIN_NONE;
+            drained[path] = true;
 }
 
 /* What all trackers that answer say together. False: none does. */
@@ -112,15 +107,13 @@ static void look(struct sto_drained *d)
 static void *drained_main(void *arg)
 {
     struct sto_drained *d = arg;
-    pthread_setname_np(pthread_self(), "dfs-drained");
-    for (bool go_on = true; go_on;) {
+    while (!d->bg.stopping) {
         const struct timespec until = dfs_mono_after(LOOK_MS);
-        pthread_mutex_lock(&d->lock);
-        while (!d->stop && pthread_cond_timedwait(&d->wake, &d->lock, &until) == 0)
+        pthread_mutex_lock(&d->bg.lock);
+        while (!d->bg.stopping && pthread_cond_timedwait(&d->bg.wake, &d->bg.lock, &until) == 0)
             ;
-        go_on = !d->stop;
-        pthread_mutex_unlock(&d->lock);
-        if (go_on)
+        pthread_mutex_unlock(&d->bg.lock);
+        if (!d->bg.stopping)
             look(d);
     }
     return NULL;
@@ -157,19 +150,17 @@ int sto_drained_start(const struct sto_drained_options *o, struct sto_drained **
         return -ENOMEM;
     d->magic = DRAINED_MAGIC;
     d->o = *o;
-    dfs_cond_init(&d->wake);
-    pthread_mutex_init(&d->lock, NULL);
+    dfs_background_init(&d->bg);
     int r = recall(d);
     if (r == 0)
         r = connect_to(d);
     if (r < 0)
         return r;
     look(d);
-    d->started = pthread_create(&d->thread, NULL, drained_main, d) == 0;
-    if (!d->started)
-        return -EAGAIN;
-    *ret = TAKE(d);
-    return 0;
+    r = dfs_background_start(&d->bg, "dfs-drained", drained_main, d);
+    if (r == 0)
+        *ret = TAKE(d);
+    return r;
 }
 
 void sto_drained_stop(struct sto_drained **dp)
@@ -178,16 +169,9 @@ void sto_drained_stop(struct sto_drained **dp)
     if (!d)
         return;
     CHECK_OBJ(d, DRAINED_MAGIC);
-    pthread_mutex_lock(&d->lock);
-    d->stop = true;
-    pthread_cond_signal(&d->wake);
-    pthread_mutex_unlock(&d->lock);
-    if (d->started)
-        pthread_join(d->thread, NULL);
+    dfs_background_fini(&d->bg);
     dfs_trackers_free(&d->trackers);
     dfs_connpool_free(&d->pool);
-    pthread_cond_destroy(&d->wake);
-    pthread_mutex_destroy(&d->lock);
     d->magic = 0;
     free(d);
 }
