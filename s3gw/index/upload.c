@@ -154,17 +154,25 @@ static int own_extents(struct s3_tx *tx, const struct s3_upart *p, bool share, s
     return r;
 }
 
+/* The part of that row. 0; -ENOENT. Arena. */
+static int get_part(struct s3_tx *tx, struct str row, struct arena *a, struct s3_upart *ret)
+{
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    int r = s3_tx_get(tx, row, &value);
+    if (r < 0)
+        return r;
+    struct str bytes = arena_str(a, buf_str(&value));
+    return bytes.p ? s3_upart_decode(bytes, a, ret) : -ENOMEM;
+}
+
 /* The part that @p replaces, if any; -ERESTART when it is the later one. Arena. */
 static int replaced_part(struct s3_tx *tx, struct str row, const struct s3_upart *p,
                          struct arena *a, struct s3_upart *ret)
 {
-    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
     *ret = (struct s3_upart){0};
-    int r = s3_tx_get(tx, row, &value);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    struct str bytes = arena_str(a, buf_str(&value));
-    r = bytes.p ? s3_upart_decode(bytes, a, ret) : -ENOMEM;
+    int r = get_part(tx, row, a, ret);
+    if (r == -ENOENT)
+        return 0;
     return r < 0 || ret->seq < p->seq ? r : -ERESTART;
 }
 
@@ -221,15 +229,10 @@ static bool same_extents(const struct s3_upart *p, const struct s3_extent *e)
 /* Is the part of that row @was, still? 0; -ESTALE. */
 static int check_part(struct s3_tx *tx, struct str row, const struct s3_upart *was, struct arena *a)
 {
-    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
     struct s3_upart now;
-    int r = s3_tx_get(tx, row, &value);
+    int r = get_part(tx, row, a, &now);
     if (r < 0)
         return r == -ENOENT ? -ESTALE : r;
-    struct str bytes = arena_str(a, buf_str(&value));
-    r = bytes.p ? s3_upart_decode(bytes, a, &now) : -ENOMEM;
-    if (r < 0)
-        return r;
     bool same =
         now.seq == was->seq && now.nextents == was->nextents && same_extents(&now, was->extents);
     return same ? 0 : -ESTALE;
