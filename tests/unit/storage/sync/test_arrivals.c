@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/sto_open.h"
 #include "tests/lib/test.h"
 
 #include <stdio.h>
@@ -21,15 +22,7 @@ static struct sto_arrivals *arrivals;
 static void open_member(struct member *m, const char *ip, bool use_trunk)
 {
     m->dir = test_tmpdir();
-    const struct sto_path_options path = {.dir = m->dir};
-    const struct sto_store_options o = {.group = "group1",
-                                        .storage_id = ip,
-                                        .paths = &path,
-                                        .path_count = 1,
-                                        .reserve_bytes = 1,
-                                        .segment_size = 1024 * 1024,
-                                        .use_trunk = use_trunk};
-    assert_int_equal(sto_store_open(&o, &m->store, NULL), 0);
+    m->store = test_sto_open(m->dir, ip, use_trunk);
 }
 
 static void close_member(struct member *m)

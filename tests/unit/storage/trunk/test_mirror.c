@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/lib/sto_open.h"
 #include "tests/lib/test.h"
 
 #include <stdio.h>
@@ -17,15 +18,7 @@ static void open_server(struct server *s, const char *ip)
 {
     if (!s->dir)
         s->dir = test_tmpdir();
-    const struct sto_path_options path = {.dir = s->dir};
-    const struct sto_store_options o = {.group = "group1",
-                                        .storage_id = ip,
-                                        .paths = &path,
-                                        .path_count = 1,
-                                        .reserve_bytes = 1,
-                                        .segment_size = 1024 * 1024,
-                                        .use_trunk = true};
-    assert_int_equal(sto_store_open(&o, &s->store, NULL), 0);
+    s->store = test_sto_open(s->dir, ip, true);
     assert_int_equal(sto_mirrors_open(s->store, ip, &s->mirrors), 0);
 }
 

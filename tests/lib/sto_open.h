@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sto_open - the engine of a storage with one path and packs of 1 MiB, for tests of what goes between members. */
+#ifndef TEST_STO_OPEN_H
+#define TEST_STO_OPEN_H
+
+#include "storage/trunk/store.h"
+#include "tests/lib/test.h"
+
+static inline struct sto_store *test_sto_open(const char *dir, const char *id, bool use_trunk)
+{
+    struct sto_store *s = NULL;
+    const struct sto_path_options path = {.dir = dir};
+    const struct sto_store_options o = {.group = "group1",
+                                        .storage_id = id,
+                                        .paths = &path,
+                                        .path_count = 1,
+                                        .reserve_bytes = 1,
+                                        .segment_size = 1024 * 1024,
+                                        .use_trunk = use_trunk};
+    assert_int_equal(sto_store_open(&o, &s, NULL), 0);
+    return s;
+}
+
+#endif
