@@ -176,14 +176,6 @@ static int copy(struct moving *v)
     return r;
 }
 
-bool s3_lies_in(const struct s3_extent *e, size_t n, struct str place)
-{
-    for (size_t i = 0; i < n; i++)
-        if (s3_file_in_group(e[i].file_id, place))
-            return true;
-    return false;
-}
-
 static int leave(struct moving *v)
 {
     struct str there;

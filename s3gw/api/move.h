@@ -45,7 +45,5 @@ void s3_move_request(struct s3_req *q, struct s3_gw *gw, struct s3_bucket *b);
 int s3_move_version(struct s3_req *q, struct s3_move *m) MUST_CHECK;
 /* The same; -EOPNOTSUPP: an earlier build has stored it. */
 int s3_move_part(struct s3_req *q, struct s3_part_move *m) MUST_CHECK;
-/* Does anything of them lie in @place? */
-bool s3_lies_in(const struct s3_extent *e, size_t n, struct str place);
 
 #endif

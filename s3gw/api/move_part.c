@@ -3,6 +3,7 @@
 
 #include "s3gw/api/relocate.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/index/moved.h"
 #include "s3gw/index/upload.h"
 #include "s3gw/lifecycle/note.h"
 

@@ -9,12 +9,8 @@
 #include "s3gw/api/sealing.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/dfs/dfs.h"
+#include "s3gw/index/moved.h"
 #include "s3gw/index/refs.h"
-
-bool s3_file_in_group(struct str file_id, struct str group)
-{
-    return str_starts(file_id, group) && file_id.n > group.n && file_id.p[group.n] == '/';
-}
 
 bool s3_relocate_needed(const struct s3_gw *gw, struct str from, struct str to,
                         const struct s3_bucket *bkt, const struct s3_extent *e, size_t n)

@@ -48,8 +48,6 @@ bool s3_relocate_needed(const struct s3_gw *gw, struct str from, struct str to,
 
 /* 0; -EBADMSG: the bytes are not what they should be; -EHOSTUNREACH, -ENOSPC, -ENOENT, ... */
 int s3_relocate(struct s3_gw *gw, struct arena *a, struct s3_relocation *m) MUST_CHECK;
-/* Does that file lie in @group, or with "group1/M01" on that store path of it? With spread_buckets it may not, when the group is away or full. */
-bool s3_file_in_group(struct str file_id, struct str group);
 /* The index has refused it: to the outbox. */
 void s3_relocate_undo(struct s3_gw *gw, const struct s3_relocation *m);
 

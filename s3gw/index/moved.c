@@ -12,6 +12,19 @@ static void new_prefix(struct s3_row_key *k, struct str now)
     s3_row_u8(k, 0);
 }
 
+bool s3_file_in_group(struct str file_id, struct str place)
+{
+    return str_starts(file_id, place) && file_id.n > place.n && file_id.p[place.n] == '/';
+}
+
+bool s3_lies_in(const struct s3_extent *e, size_t n, struct str place)
+{
+    for (size_t i = 0; i < n; i++)
+        if (s3_file_in_group(e[i].file_id, place))
+            return true;
+    return false;
+}
+
 void s3_moved_put(struct s3_tx *tx, struct str old, struct str now)
 {
     struct s3_row_key there, back;

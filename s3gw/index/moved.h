@@ -14,7 +14,14 @@
 #define S3_INDEX_MOVED_H
 
 #include "dfscore/base/arena.h"
+#include "s3gw/index/record.h"
 #include "s3gw/index/index.h"
+
+/* Does that file lie in @place, a group or, as in "group1/M01", a store path of it? With spread_buckets it may not lie in
+ * its bucket's group, when that is away or full. */
+bool s3_file_in_group(struct str file_id, struct str place);
+/* Does anything of them? */
+bool s3_lies_in(const struct s3_extent *e, size_t n, struct str place);
 
 /* All of @old is, byte for byte, what is in @now. */
 void s3_moved_put(struct s3_tx *tx, struct str old, struct str now);

@@ -153,26 +153,16 @@ static void rest(struct s3_rebalance *w, uint64_t ms)
 /* --- objects ---------------------------------------------------------------------------------- */
 
 struct page {
+    const char *from; /* the place they leave */
+    char letter;      /* of the rows */
     struct arena a;
     struct s3_leaving *v;
     size_t n;
-    struct s3_row_key next; /* n == 0: that was all */
 };
 
-static bool may_lie_in(const struct s3_object *o, bool split, const char *place)
+static int judge_row(void *arg, struct str row, struct str value)
 {
-    size_t n = strlen(place);
-    for (size_t i = 0; i < o->nextents; i++) {
-        struct str f = o->extents[i].file_id;
-        if (f.n > n && memcmp(f.p, place, n) == 0 && f.p[n] == '/')
-            return true;
-    }
-    return split; /* a big manifest: whoever moves it looks */
-}
-
-static int judge_row(struct page *p, char letter, struct str row, struct str value,
-                     const struct job *j)
-{
+    struct page *p = arg;
     struct s3_object o;
     bool split;
     struct str key = str_from(row, 1 + 8);
@@ -180,9 +170,10 @@ static int judge_row(struct page *p, char letter, struct str row, struct str val
     AUTO(arena_fini) struct arena a;
     arena_init(&a, ARENA_MAX);
     int r = s3_object_decode_head(value, &a, &o, &split);
-    if (r == 0 && letter == S3_ROW_VERSION && !s3_row_numbered_parse(row, &key, &number))
+    if (r == 0 && p->letter == S3_ROW_VERSION && !s3_row_numbered_parse(row, &key, &number))
         r = -EBADMSG;
-    if (r < 0 || !may_lie_in(&o, split, j->from))
+    /* a big manifest: whoever moves it looks */
+    if (r < 0 || (!split && !s3_lies_in(o.extents, o.nextents, str_c(p->from))))
         return r;
     struct str kept = arena_str(&p->a, key);
     if (!kept.p)
@@ -190,32 +181,8 @@ static int judge_row(struct page *p, char letter, struct str row, struct str val
     p->v[p->n++] = (struct s3_leaving){.key = kept,
                                        .seq = o.seq,
                                        .null_version = (o.flags & S3_OBJ_NULL_VERSION) != 0,
-                                       .from = str_c(j->from)};
+                                       .from = str_c(p->from)};
     return 0;
-}
-
-/* Rows of the bucket from p->next on. */
-static int read_page(struct s3_rebalance *w, uint64_t bid, char letter, struct page *p,
-                     const struct job *j)
-{
-    struct s3_row_key until;
-    AUTO(s3_iter_free) struct s3_iter *it = NULL;
-    s3_row_number(&until, letter, bid);
-    if (p->next.n == 0)
-        p->next = until;
-    s3_row_after_prefix(&until);
-    p->v = arena_alloc(&p->a, ROWS_A_PAGE * sizeof(*p->v));
-    int r =
-        p->v ? s3_iter_new(w->o.gw->index, s3_row_str(&p->next), s3_row_str(&until), &it) : -ENOMEM;
-    for (size_t rows = 0; r == 0 && s3_iter_valid(it) && rows < ROWS_A_PAGE;
-         s3_iter_next(it), rows++)
-        r = judge_row(p, letter, s3_iter_key(it), s3_iter_value(it), j);
-    if (r == 0)
-        r = s3_iter_err(it);
-    p->next.n = 0;
-    if (r == 0 && s3_iter_valid(it))
-        s3_row_bytes(&p->next, s3_iter_key(it));
-    return r;
 }
 
 static bool has_changed(int r)
@@ -270,12 +237,15 @@ static int each_version(struct leaving *l, char letter)
     struct s3_row_key next = {0};
     int r = 0;
     for (bool more = true; r == 0 && more;) {
-        struct page p = {.next = next};
+        struct page p = {.from = l->j->from, .letter = letter};
         arena_init(&p.a, ARENA_MAX);
-        r = wanted(w, l->j) ? read_page(w, l->b->bid, letter, &p, l->j) : -EINTR;
+        p.v = arena_alloc(&p.a, ROWS_A_PAGE * sizeof(*p.v));
+        r = !p.v ? -ENOMEM : wanted(w, l->j) ? 0 : -EINTR;
+        if (r == 0)
+            r = s3_rebalance_page(w->o.gw->index, letter, l->b->bid, &next, ROWS_A_PAGE, judge_row,
+                                  &p);
         for (size_t i = 0; r == 0 && i < p.n; i++)
             r = move_one(l, &p.v[i]);
-        next = p.next;
         more = next.n > 0;
         arena_fini(&p.a);
     }

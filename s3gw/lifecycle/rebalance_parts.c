@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/lifecycle/rebalance_parts.h"
 
-#include "s3gw/index/rows.h"
+#include "s3gw/index/moved.h"
 #include "s3gw/index/upload.h"
 
 enum {
@@ -17,15 +17,25 @@ struct walk {
     void *arg;
 };
 
-static bool lies_there(const struct s3_upart *p, const char *place)
+int s3_rebalance_page(struct s3_index *x, char letter, uint64_t bid, struct s3_row_key *next,
+                      size_t most, int (*fn)(void *arg, struct str row, struct str value),
+                      void *arg)
 {
-    size_t n = strlen(place);
-    for (size_t i = 0; i < p->nextents; i++) {
-        struct str f = p->extents[i].file_id;
-        if (str_starts(f, str_of(place, n)) && f.n > n && f.p[n] == '/')
-            return true;
-    }
-    return false;
+    struct s3_row_key until;
+    AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    s3_row_number(&until, letter, bid);
+    if (next->n == 0)
+        *next = until;
+    s3_row_after_prefix(&until);
+    int r = s3_iter_new(x, s3_row_str(next), s3_row_str(&until), &it);
+    for (size_t n = 0; r == 0 && s3_iter_valid(it) && n < most; s3_iter_next(it), n++)
+        r = fn(arg, s3_iter_key(it), s3_iter_value(it));
+    if (r == 0)
+        r = s3_iter_err(it);
+    next->n = 0;
+    if (r == 0 && s3_iter_valid(it))
+        s3_row_bytes(next, s3_iter_key(it));
+    return r;
 }
 
 static int parts_of(const struct walk *w, struct str key, uint64_t upload)
@@ -42,45 +52,30 @@ static int parts_of(const struct walk *w, struct str key, uint64_t upload)
             struct s3_leaving v = {
                 .key = key, .seq = upload, .part = p[i].number, .from = str_c(w->place)};
             after = p[i].number;
-            if (lies_there(&p[i], w->place))
+            if (s3_lies_in(p[i].extents, p[i].nextents, str_c(w->place)))
                 r = w->fn(w->arg, &v);
         }
     }
     return r;
 }
 
-/* Rows of uploads, copied: an iterator does not outlive what fn() does. */
 struct page {
     struct arena a;
     struct s3_leaving uploads[UPLOADS_A_PAGE];
     size_t n;
-    struct s3_row_key next; /* n == 0: that was all */
 };
 
-static int read_page(struct s3_index *x, uint64_t bid, struct page *p)
+static int keep_upload(void *arg, struct str row, struct str value)
 {
-    struct s3_row_key until;
-    AUTO(s3_iter_free) struct s3_iter *it = NULL;
-    s3_row_number(&until, S3_ROW_UPLOAD, bid);
-    if (p->next.n == 0)
-        p->next = until;
-    s3_row_after_prefix(&until);
-    int r = s3_iter_new(x, s3_row_str(&p->next), s3_row_str(&until), &it);
-    for (; r == 0 && s3_iter_valid(it) && p->n < UPLOADS_A_PAGE; s3_iter_next(it)) {
-        struct s3_leaving *u = &p->uploads[p->n];
-        struct str key;
-        if (!s3_row_numbered_parse(s3_iter_key(it), &key, &u->seq))
-            return -EBADMSG;
-        u->key = arena_str(&p->a, key);
-        r = u->key.p ? 0 : -ENOMEM;
-        p->n++;
-    }
-    if (r == 0)
-        r = s3_iter_err(it);
-    p->next.n = 0;
-    if (r == 0 && s3_iter_valid(it))
-        s3_row_bytes(&p->next, s3_iter_key(it));
-    return r;
+    struct page *p = arg;
+    struct s3_leaving *u = &p->uploads[p->n];
+    struct str key;
+    (void)value;
+    if (!s3_row_numbered_parse(row, &key, &u->seq))
+        return -EBADMSG;
+    u->key = arena_str(&p->a, key);
+    p->n++;
+    return u->key.p ? 0 : -ENOMEM;
 }
 
 int s3_rebalance_parts(struct s3_index *x, const struct s3_bucket *b, const char *place,
@@ -94,11 +89,9 @@ int s3_rebalance_parts(struct s3_index *x, const struct s3_bucket *b, const char
         if (!p)
             return -ENOMEM;
         arena_init(&p->a, ARENA_MAX);
-        p->next = next;
-        r = read_page(x, b->bid, p);
+        r = s3_rebalance_page(x, S3_ROW_UPLOAD, b->bid, &next, UPLOADS_A_PAGE, keep_upload, p);
         for (size_t i = 0; r == 0 && i < p->n; i++)
             r = parts_of(&w, p->uploads[i].key, p->uploads[i].seq);
-        next = p->next;
         more = next.n > 0;
         arena_fini(&p->a);
     }
