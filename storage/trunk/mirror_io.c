@@ -301,11 +301,13 @@ static int take_entries(struct taking *k)
 {
     struct sto_rec rec;
     int r;
-    while ((r = sto_walk_next(&k->w, &rec)) > 0) {
+    while ((r = sto_walk_next(&k->w, &rec)) > 0 && k->w.damaged == 0) {
         r = take_record(k, &rec);
         if (r < 0)
             break;
     }
+    if (r >= 0 && k->w.damaged > 0)
+        r = -EBADMSG;
     int settled = settle(k);
     return r < 0 ? r : settled;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "storage/binlog/record.h"
 #include "storage/trunk/mirror.h"
 
 /* A server: a store path, its engine, the logs it holds. */
@@ -390,6 +391,17 @@ static void damage_on_the_way_is_noticed(void **state)
     piece.p[20] ^= 1; /* in the record's header */
     assert_int_equal(take(&b, &log, &r, &piece), -EBADMSG);
     assert_false(holds(&b, name, "text"));
+    piece.p[20] ^= 1;
+    uint64_t whole = r.next;
+    char *tail = buf_room(&piece, STO_REC_ALIGN); /* of a record that is too short to have a slot */
+    memset(tail, 0x5a, STO_REC_ALIGN);
+    buf_used(&piece, STO_REC_ALIGN);
+    r.n += STO_REC_ALIGN;
+    r.next += STO_REC_ALIGN;
+    assert_int_equal(take(&b, &log, &r, &piece), -EBADMSG);
+    assert_true(holds(&b, name, "text")); /* what came before it was right */
+    assert_int_equal(sto_mirrors_find(b.mirrors, 0, log.id, &log), 0);
+    assert_int_equal(log.end, whole);
     remove_server(&a);
     remove_server(&b);
 }
