@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conn_impl - inside of a connection, shared by conn.c (reading, life), conn_out.c (answering) and
- * block.c (memory for content). Nobody else includes this.
+ * conn_impl - inside of a connection, shared by conn.c (life, deadlines), conn_in.c (reading), conn_out.c
+ * (answering) and block.c (memory for content). Nobody else includes this.
  *
  * advance() is the only place where a connection moves. Everything that changes its state (an event,
  * an answer, a block coming back) changes it and calls advance(), which does nothing when it is
@@ -37,6 +37,7 @@ enum writing {
 enum {
     BLOCKS_OUT_MAX = 4, /* content blocks of one connection the service may hold */
     STREAM_QUEUE = 2,
+    OUT_MAX = 64 * 1024 * 1024, /* longest answer from memory */
 };
 
 struct dfs_conn {
@@ -101,6 +102,15 @@ struct dfs_conn {
 /* conn.c */
 void conn_advance(struct dfs_conn *c);
 void conn_die(struct dfs_conn *c);
+
+/* conn_in.c */
+bool conn_read(struct dfs_conn *c); /* true: something moved */
+/* On to the next request when the answer is out and the body behind us: then true. */
+bool conn_finish(struct dfs_conn *c);
+/* On a plain connection nobody can prove anything where TLS is required. */
+bool conn_plain_refused(const struct dfs_conn *c);
+/* For the whole of it, however the bytes trickle. */
+uint64_t conn_handshake_ms(const struct dfs_conn *c);
 
 /* conn_out.c */
 bool conn_write(struct dfs_conn *c); /* true: something moved */

@@ -8,7 +8,6 @@ enum {
     KEEP_OUT = 64 * 1024,       /* output memory kept between requests */
     FILE_STEP = 1024 * 1024,    /* one sendfile */
     TURN_MAX = 4 * 1024 * 1024, /* bytes of one connection before others get their turn */
-    OUT_MAX = 64 * 1024 * 1024, /* longest answer from memory */
 };
 
 static void start_answer(struct dfs_conn *c, int r, uint64_t len)

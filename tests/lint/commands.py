@@ -43,7 +43,7 @@ def handlers():
     storage, tracker = definitions("storage/service"), definitions("tracker/service")
     of_storage = re.findall(r"\bROW\((\w+),[^()]*?(sto_handle_\w+)\)", text("storage/service/commands.c").replace("\\\n", ""))
     of_tracker = re.findall(r"\{DFS_CMD_(\w+),[^{}]*?(trk_\w+|dfs_\w+)\}", text("tracker/service/commands.c"))
-    net = "dfscore/net/conn.c"  # answers these two where a server has no row for them
+    net = "dfscore/net/conn_in.c"  # answers these two where a server has no row for them
     default = {name: net for name in re.findall(r"== DFS_CMD_(QUIT|ACTIVE_TEST)\b", text(net))}
     return {"S": {name: storage.get(fn) for name, fn in of_storage},
             "T": default | {name: tracker.get(fn) for name, fn in of_tracker}}
