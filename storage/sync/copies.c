@@ -42,13 +42,16 @@ static unsigned needed(const struct sto_copies *c, unsigned others)
     return c->o.min ? c->o.min : MIN(others + 1, (unsigned)AUTO_COPIES);
 }
 
-static bool enough(const struct sto_copies *c, const struct standing *s, uint64_t position,
-                   unsigned asked)
+enum verdict { WAIT, ENOUGH, HOPELESS };
+
+/* HOPELESS: all members in service together are too few, so there is nobody to wait for. */
+static enum verdict judge(const struct sto_copies *c, const struct standing *s, uint64_t position,
+                          unsigned asked)
 {
-    unsigned have = 1;
+    unsigned have = 1, want = MAX(needed(c, s->n), asked);
     for (unsigned i = 0; i < s->n; i++)
         have += s->of[i].position >= position;
-    return have >= MAX(needed(c, s->n), asked);
+    return have >= want ? ENOUGH : s->n + 1 < want ? HOPELESS : WAIT;
 }
 
 /* When the time of @w is over: counted from the last step of a member that lacks it. */
@@ -62,25 +65,25 @@ static uint64_t deadline(struct sto_copies *c, const struct standing *s,
     return MIN(from, w->since_ms + (STO_COPIES_MOST - 1) * timeout) + timeout;
 }
 
-/* Takes those of @path that have what they need, or whose time is over, off the list: in their order. */
+/* Takes those of @path that have what they need, cannot get it, or whose time is over, off the list: in their order. */
 static struct sto_copies_wait *take(struct sto_copies *c, unsigned path, const struct standing *s,
-                                    uint64_t now, struct sto_copies_wait **late)
+                                    uint64_t now, struct sto_copies_wait **missed)
 {
-    struct sto_copies_wait *good = NULL, **good_end = &good, **late_end = late;
+    struct sto_copies_wait *good = NULL, **good_end = &good, **missed_end = missed;
     pthread_mutex_lock(&c->lock);
     struct sto_copies_wait **at = &c->first;
     while (*at) {
         struct sto_copies_wait *w = *at;
-        bool ok = w->path == path && enough(c, s, w->position, w->copies);
-        bool over = w->path == path && !ok && now >= deadline(c, s, w);
-        if (!ok && !over) {
+        enum verdict v = w->path == path ? judge(c, s, w->position, w->copies) : WAIT;
+        bool ok = v == ENOUGH;
+        if (w->path != path || (v == WAIT && now < deadline(c, s, w))) {
             at = &w->next;
             continue;
         }
         *at = w->next;
         w->next = NULL;
-        *(ok ? good_end : late_end) = w;
-        *(ok ? &good_end : &late_end) = &w->next;
+        *(ok ? good_end : missed_end) = w;
+        *(ok ? &good_end : &missed_end) = &w->next;
         atomic_fetch_sub(&c->waiting, 1);
     }
     c->last = at;
@@ -101,12 +104,12 @@ static unsigned tell(struct sto_copies_wait *list, int result)
 static void look(struct sto_copies *c, unsigned path)
 {
     static struct dfs_log_gate gate;
-    struct sto_copies_wait *late = NULL;
+    struct sto_copies_wait *missed = NULL;
     struct standing s = stand(c, path);
-    (void)tell(take(c, path, &s, dfs_mono_ms(), &late), 0);
-    unsigned missed = tell(late, -EAGAIN);
-    if (missed > 0 && dfs_log_allow(&gate, 1))
-        dfs_log(LOG_WARN, "storage.copies_missing", KV_U64("writes", missed), KV_U64("path", path),
+    (void)tell(take(c, path, &s, dfs_mono_ms(), &missed), 0);
+    unsigned n = tell(missed, -EAGAIN);
+    if (n > 0 && dfs_log_allow(&gate, 1))
+        dfs_log(LOG_WARN, "storage.copies_missing", KV_U64("writes", n), KV_U64("path", path),
                 KV_U64("in_service", s.n + 1), KV_U64("needed", needed(c, s.n)));
 }
 
@@ -136,8 +139,8 @@ void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w)
     c->last = &w->next;
     atomic_fetch_add(&c->waiting, 1);
     pthread_mutex_unlock(&c->lock);
-    s = stand(c, path); /* a follower may have told its position just before */
-    if (enough(c, &s, position, asked))
+    s = stand(c, path); /* a follower may have told its position just before, or gone */
+    if (judge(c, &s, position, asked) != WAIT)
         look(c, path);
 }
 

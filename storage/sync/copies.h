@@ -10,7 +10,7 @@
  * How many: options.min, or with 0 ("auto") two as long as another member is in service. A member that dies
  * holds writes up until the trackers call it OFFLINE; a write that has waited a second makes us ask them,
  * every one, so a process that was killed holds them up for about that long. A number is strict: with
- * fewer members in service nothing is written.
+ * fewer members in service nothing is written, and what waits is refused the moment they become too few.
  *
  * Threads: any; one of its own for deadlines, or somebody who tends it. Lock order: leaf; nothing is called
  * under it.
@@ -41,8 +41,8 @@ struct sto_copies_wait {
     unsigned path;   /* set by the caller, */
     unsigned copies; /* as this: servers that must have it, if that is more than usual. Strict */
     /*
-     * Once, with 0; or -EAGAIN: it is on our disk, but the copies did not come in time. On any thread,
-     * also within sto_copies_begin(); be quick.
+     * Once, with 0; or -EAGAIN: it is on our disk, but the copies did not come in time, or there are too few
+     * members in service to get them from. On any thread, also within sto_copies_begin(); be quick.
      */
     void (*done)(struct sto_copies_wait *w, int result);
     /* private to copies.c */

@@ -226,3 +226,26 @@ def test_a_number_is_strict():
         wait_until("two in service", lambda: not isinstance(timed(a.upload, b"two")[0], native.Refused))
         a.delete(name)
         assert not b.local().has(name)
+
+
+def test_a_strict_write_that_waits_is_refused_the_moment_the_other_member_is_gone():
+    with cluster(settings="min_copies = 2\ncopy_timeout = 3600s") as group:
+        a, _ = group.add(2), group.add(3)
+        wait_members(group, 2, 2)
+        group.storages[3].freeze()
+        before = files_of(group, 2)
+        outcomes = []
+        writers = [threading.Thread(target=lambda size=size: outcomes.append(timed(a.upload, os.urandom(size))[0]))
+                   for size in (5000, 200_000)]
+        for writer in writers:
+            writer.start()
+        wait_until("both to wait for their copies", lambda: len(files_of(group, 2)) == len(before) + 2)
+        assert not outcomes
+        group.storages[3].kill()
+        for writer in writers:
+            writer.join()
+        assert [refused.status for refused in outcomes] == [native.EAGAIN] * 2
+        assert files_of(group, 2) == before, "nobody knows their names"
+        b = group.add(3)
+        name = wait_until("two in service", lambda: upload(a, b"two"))
+        assert b.local().download(name) == b"two"

@@ -260,6 +260,61 @@ static void a_number_is_strict(void **state)
     end(&f);
 }
 
+static void what_a_number_asks_for_is_not_waited_for_when_members_are_too_few(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 3, 600000, false);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
+    begin(&f, &w);
+    pulled(&f, B, sto_store_end(f.store, 0));
+    assert_int_equal(atomic_load(&w.result), 1);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE); /* while it waits */
+    assert_int_equal(outcome(&w), -EAGAIN);
+    begin(&f, &w); /* between ready() and here */
+    assert_int_equal(atomic_load(&w.result), -EAGAIN);
+    assert_int_equal(sto_copies_settle(f.copies, 0), -EAGAIN);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
+    begin(&f, &w);
+    assert_int_equal(atomic_load(&w.result), 1);
+    pulled(&f, B, sto_store_end(f.store, 0));
+    pulled(&f, C, sto_store_end(f.store, 0));
+    assert_int_equal(atomic_load(&w.result), 0);
+    end(&f);
+}
+
+static void who_is_found_gone_is_not_waited_for_by_a_number(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 2, 600000, true);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    begin(&f, &w); /* B does not pull, and stuck() finds that it is gone */
+    assert_int_equal(outcome(&w), -EAGAIN);
+    assert_true(atomic_load(&f.stuck) >= 1);
+    end(&f);
+}
+
+static void a_writer_that_asked_for_more_is_refused_alone(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write usual, more = {.wait = {.path = 0, .copies = 3, .done = told}};
+    start(&f, 0, 600000, false);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
+    begin(&f, &usual);
+    atomic_store(&more.result, 1);
+    sto_copies_begin(f.copies, &more.wait);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    assert_int_equal(outcome(&more), -EAGAIN);
+    assert_int_equal(atomic_load(&usual.result), 1);
+    pulled(&f, B, sto_store_end(f.store, 0));
+    assert_int_equal(atomic_load(&usual.result), 0);
+    end(&f);
+}
+
 static void a_writer_may_ask_for_more(void **state)
 {
     (void)state;
@@ -313,6 +368,9 @@ int main(void)
         cmocka_unit_test(a_member_that_gets_on_is_waited_for),
         cmocka_unit_test(hurrying_shortens_every_wait),
         cmocka_unit_test(a_number_is_strict),
+        cmocka_unit_test(what_a_number_asks_for_is_not_waited_for_when_members_are_too_few),
+        cmocka_unit_test(who_is_found_gone_is_not_waited_for_by_a_number),
+        cmocka_unit_test(a_writer_that_asked_for_more_is_refused_alone),
         cmocka_unit_test(a_writer_may_ask_for_more),
         cmocka_unit_test(another_log_s_position_says_nothing),
     };
