@@ -26,7 +26,6 @@ enum {
     EXIT_USAGE = 2,
     PULL_MS = 10000,
     RETRY_MS = 5000,
-    SNAPSHOT_MAX = 256 * 1024 * 1024
 };
 
 struct tracker {
@@ -190,12 +189,7 @@ static void reload(struct tracker *t)
 
 static void snapshot(struct tracker *t)
 {
-    AUTO(buf_free) struct buf image = BUF(SNAPSHOT_MAX);
-    trk_lock(t->srv);
-    uint64_t records = trk_server_image(t->srv, &image);
-    /* Under the lock: nothing may be queued between the image and this. */
-    int r = trk_store_snapshot(t->store, &image, records);
-    trk_unlock(t->srv);
+    int r = trk_server_snapshot(t->srv);
     if (r < 0 && r != -EBUSY)
         dfs_log(LOG_ERROR, "tracker.snapshot_failed", KV_ERR(r));
 }
@@ -311,10 +305,13 @@ static int make_server(struct tracker *t, struct buf *err)
     buf_addc(&dir, '\0');
     if (r < 0 || buf_err(&dir))
         return -ENOMEM;
-    r = trk_store_open(dir.p, &t->srv->cluster, &t->srv->self, &t->store, err);
+    r = trk_store_open(dir.p, &trk_io_os, &t->srv->cluster, &t->srv->self, &t->store, err);
     if (r < 0)
         return r;
     t->srv->store = t->store;
+    r = trk_store_start(t->store);
+    if (r < 0)
+        return r;
     t->srv->restart_interval_s =
         t->srv->self.alive_s ? MAX(t->srv->up_s - t->srv->self.alive_s, 0) : 0;
     return 0;
@@ -376,10 +373,7 @@ static int start(struct tracker *t, struct buf *err)
     r = fix_trackers(t, err);
     if (r < 0)
         return r;
-    t->srv->catching_up = t->srv->cluster.n == 0 && t->srv->tracker_count > 1;
-    trk_lock(t->srv);
-    trk_leader_update(t->srv);
-    trk_unlock(t->srv);
+    trk_server_begin(t->srv);
     struct trk_peers_opts po = {
         .srv = t->srv,
         .net = {.connect_ms = MIN(t->conf.connect_timeout_ms, t->conf.election_ms),

@@ -4,13 +4,12 @@
 #include <pthread.h>
 
 #include "dfscore/base/clock.h"
-#include "dfscore/log/log.h"
-#include "tracker/service/merge.h"
+#include "tracker/service/exchange.h"
 #include "tracker/service/peercmd.h"
 
 enum {
     STATE_MAX = 64 * 1024 * 1024,
-    FIRST_PULL_MS = 500, /* while we know nothing */
+    LOOK_MS = 500, /* whether it is time to ask a peer again */
     TICK_MIN_MS = 20,
     TICK_MAX_MS = 1000,
 };
@@ -118,61 +117,27 @@ static int reach(struct link *l, const char *host)
     return dfs_peer_open(&a, &l->p->o.net, &l->peer);
 }
 
-static void put_message(struct trk_server *srv, const struct trk_emsg *m, struct buf *b)
+/* What trk_unlock returned must be on disk first. */
+static void broadcast_saved(struct trk_peers *p, uint64_t wait, bool send, const struct trk_emsg *m)
 {
-    buf_lstr(b, str_c(srv->trackers[srv->me]));
-    trk_emsg_put(b, m);
-    trk_put_stat(srv, b);
-}
-
-/* The tracker this link serves, and how we introduce ourselves; false: none. */
-static bool whom(struct link *l, char host[DFS_HOST_MAX], const struct trk_emsg *m,
-                 struct buf *body)
-{
-    struct trk_server *srv = l->p->o.srv;
-    trk_lock(srv);
-    bool any = srv->me >= 0 && l->index < srv->tracker_count && (int)l->index != srv->me;
-    if (any) {
-        memcpy(host, srv->trackers[l->index], DFS_HOST_MAX);
-        if (m)
-            put_message(srv, m, body);
-    }
-    trk_unlock(srv);
-    return any;
-}
-
-static void hear_answer(struct link *l, const char *host, struct str rsp)
-{
-    struct trk_peers *p = l->p;
-    struct trk_server *srv = p->o.srv;
-    struct rd r = rd_of(rsp);
-    struct trk_emsg m, out;
-    struct trk_peer_stat stat;
-    if (trk_emsg_get(&r, &m) < 0 || trk_get_stat(&r, &stat) < 0)
-        return;
-    trk_lock(srv);
-    bool send = false;
-    /* The list may have changed while we waited. */
-    if (srv->me >= 0 && l->index < srv->tracker_count &&
-        strcmp(srv->trackers[l->index], host) == 0) {
-        srv->peer_stat[l->index] = stat;
-        send = trk_election_answer(srv->election, dfs_mono_ms(), (int)l->index, &m, &out);
-        trk_leader_update(srv);
-    }
-    uint64_t seq = trk_unlock(srv);
-    if (wait_saved(p, seq) && send)
-        broadcast(p, &out);
+    if (wait_saved(p, wait) && send)
+        broadcast(p, m);
 }
 
 static void send_message(struct link *l, const struct trk_emsg *m)
 {
+    struct trk_server *srv = l->p->o.srv;
     char host[DFS_HOST_MAX];
     AUTO(buf_free) struct buf body = BUF(256), rsp = BUF(256);
-    if (!whom(l, host, m, &body) || reach(l, host) < 0)
+    if (!trk_exchange_whom(srv, l->index, m, host, &body) || reach(l, host) < 0)
         return;
     struct str part = buf_str(&body);
-    if (dfs_peer_call(l->peer, TRK_CMD_ELECTION, 0, &part, 1, &rsp) == 0)
-        hear_answer(l, host, buf_str(&rsp));
+    if (dfs_peer_call(l->peer, TRK_CMD_ELECTION, 0, &part, 1, &rsp) < 0)
+        return;
+    struct trk_emsg out;
+    uint64_t wait;
+    bool send = trk_exchange_answer(srv, l->index, host, buf_str(&rsp), &out, &wait);
+    broadcast_saved(l->p, wait, send, &out);
 }
 
 /* Ask for all it knows, and take over what we do not. */
@@ -181,44 +146,10 @@ static void pull(struct link *l)
     struct trk_server *srv = l->p->o.srv;
     char host[DFS_HOST_MAX];
     AUTO(buf_free) struct buf rsp = BUF(STATE_MAX);
-    if (!whom(l, host, NULL, NULL) || reach(l, host) < 0)
+    if (!trk_exchange_whom(srv, l->index, NULL, host, NULL) || reach(l, host) < 0)
         return;
-    int r = dfs_peer_call(l->peer, TRK_CMD_STATE, 0, NULL, 0, &rsp);
-    if (r < 0)
-        return;
-    struct rd rd = rd_of(buf_str(&rsp));
-    bool learning_too = rd_u8(&rd);
-    if (rd.bad)
-        return;
-    trk_lock(srv);
-    r = trk_merge(&srv->cluster, str_from(buf_str(&rsp), 1));
-    /* One who is learning itself and knows nothing proves nothing, unless all are like that: then
-     * nobody of us has ever had a storage. */
-    if (r == 0 && srv->catching_up && (!learning_too || srv->cluster.n > 0))
-        srv->catching_up = false;
-    if (r == 0 && srv->catching_up) {
-        srv->fresh_peers |= UINT32_C(1) << l->index;
-        unsigned count = (unsigned)__builtin_popcount(srv->fresh_peers);
-        srv->catching_up = count + 1 <= srv->tracker_count / 2; /* a majority is new, as we are */
-    }
-    trk_leader_update(srv);
-    trk_unlock(srv);
-    if (r < 0)
-        dfs_log(LOG_WARN, "tracker.peer_state_unusable", KV_Z("peer", host), KV_ERR(r));
-}
-
-static bool pull_due(struct link *l)
-{
-    struct trk_server *srv = l->p->o.srv;
-    trk_lock(srv);
-    bool learning = srv->catching_up;
-    trk_unlock(srv);
-    uint64_t every = learning ? (uint64_t)FIRST_PULL_MS : l->p->o.pull_ms;
-    uint64_t now = dfs_mono_ms();
-    if (l->pulled_ms && now - l->pulled_ms < every)
-        return false;
-    l->pulled_ms = now;
-    return true;
+    if (dfs_peer_call(l->peer, TRK_CMD_STATE, 0, NULL, 0, &rsp) == 0)
+        trk_exchange_state(srv, l->index, host, buf_str(&rsp));
 }
 
 static void *link_main(void *arg)
@@ -234,10 +165,10 @@ static void *link_main(void *arg)
         pthread_mutex_unlock(&p->lock);
         if (send)
             send_message(l, &m);
-        if (pull_due(l))
+        if (trk_exchange_due(p->o.srv, p->o.pull_ms, &l->pulled_ms))
             pull(l);
         pthread_mutex_lock(&p->lock);
-        struct timespec until = dfs_mono_after(FIRST_PULL_MS);
+        struct timespec until = dfs_mono_after(LOOK_MS);
         while (!p->stop && !l->has_out && pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0)
             ;
     }
@@ -275,8 +206,7 @@ static void *clock_main(void *arg)
         uint64_t wait = alone ? TICK_MAX_MS : trk_election_wait(srv->election, dfs_mono_ms());
         uint64_t seq = trk_unlock(srv);
         start_links(p, count);
-        if (wait_saved(p, seq) && send)
-            broadcast(p, &m);
+        broadcast_saved(p, seq, send, &m);
         pthread_mutex_lock(&p->lock);
         wait = MAX(wait, (uint64_t)TICK_MIN_MS);
         struct timespec until = dfs_mono_after(MIN(wait, (uint64_t)TICK_MAX_MS));

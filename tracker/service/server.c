@@ -7,6 +7,7 @@
 #include "dfscore/log/log.h"
 
 enum { SYS_FILE_MAX = 16 * 1024 * 1024, CHANGES_MAX = 64 * 1024 * 1024, WAITING_MS = 10000 };
+enum { SNAPSHOT_MAX = 256 * 1024 * 1024 };
 
 int trk_server_new(const struct trk_server_opts *o, struct trk_server **ret)
 {
@@ -109,6 +110,14 @@ void trk_session_close(struct trk_server *srv, struct trk_session *s)
 
 /* --- time ----------------------------------------------------------------------------------- */
 
+void trk_server_begin(struct trk_server *srv)
+{
+    trk_lock(srv);
+    srv->catching_up = srv->cluster.n == 0 && srv->tracker_count > 1;
+    trk_leader_update(srv);
+    trk_unlock(srv);
+}
+
 static void check_silence(struct trk_server *srv, struct trk_node *n, uint64_t now_ms)
 {
     if (n->status != DFS_ST_ACTIVE && n->status != DFS_ST_ONLINE)
@@ -158,9 +167,15 @@ void trk_server_tick(struct trk_server *srv)
     trk_unlock(srv);
 }
 
-uint64_t trk_server_image(struct trk_server *srv, struct buf *image)
+int trk_server_snapshot(struct trk_server *srv)
 {
-    return trk_rec_all(image, &srv->cluster, &srv->self);
+    AUTO(buf_free) struct buf image = BUF(SNAPSHOT_MAX);
+    trk_lock(srv);
+    uint64_t records = trk_rec_all(&image, &srv->cluster, &srv->self);
+    /* Under the lock: nothing may be queued between the image and this. */
+    int r = trk_store_snapshot(srv->store, &image, records);
+    trk_unlock(srv);
+    return r;
 }
 
 bool trk_is_leader(const struct trk_server *srv)

@@ -126,10 +126,12 @@ uint64_t trk_unlock(struct trk_server *srv);
 void trk_session_open(struct trk_server *srv, struct trk_session *s);
 void trk_session_close(struct trk_server *srv, struct trk_session *s);
 
+/* The store has been loaded and the trackers are known: from here on requests may come. */
+void trk_server_begin(struct trk_server *srv);
 /* Look for servers that have fallen silent; once a second or so. */
 void trk_server_tick(struct trk_server *srv);
-/* All we know, for a snapshot. Returns the number of records. */
-uint64_t trk_server_image(struct trk_server *srv, struct buf *image);
+/* Give the store all we know as a snapshot. 0; -EBUSY: it writes one already; other negative errno. */
+int trk_server_snapshot(struct trk_server *srv) MUST_CHECK;
 
 /* --- a request ------------------------------------------------------------------------------ */
 

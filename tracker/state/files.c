@@ -85,10 +85,17 @@ static int read_whole(int dirfd, const char *name, struct buf *out)
     }
 }
 
-static int write_all(int fd, struct str bytes)
+static int os_openat(int dir, const char *path, int flags, mode_t mode)
+{
+    return openat(dir, path, flags, mode);
+}
+
+const struct trk_io trk_io_os = {os_openat, write, fdatasync, fsync, renameat, unlinkat};
+
+static int write_all(const struct trk_io *io, int fd, struct str bytes)
 {
     while (bytes.n > 0) {
-        ssize_t n = write(fd, bytes.p, bytes.n);
+        ssize_t n = io->write(fd, bytes.p, bytes.n);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -188,7 +195,7 @@ int trk_files_load(int dirfd, struct trk_cluster *c, struct trk_self *self,
     return r;
 }
 
-int trk_journal_create(int dirfd, uint64_t generation)
+int trk_journal_create(const struct trk_io *io, int dirfd, uint64_t generation)
 {
     char name[NAME_MAX_BYTES];
     journal_name(generation, name);
@@ -197,26 +204,26 @@ int trk_journal_create(int dirfd, uint64_t generation)
     if (buf_err(&head))
         return buf_err(&head);
     AUTO(dfs_close_fd)
-    int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0640);
+    int fd = io->openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0)
         return -errno;
-    int r = write_all(fd, buf_str(&head));
-    if (r == 0 && (fsync(fd) < 0 || fsync(dirfd) < 0))
+    int r = write_all(io, fd, buf_str(&head));
+    if (r == 0 && (io->fsync(fd) < 0 || io->fsync(dirfd) < 0))
         r = -errno;
     if (r < 0)
         return r;
     return dfs_take_fd(&fd);
 }
 
-int trk_journal_append(int fd, struct str records)
+int trk_journal_append(const struct trk_io *io, int fd, struct str records)
 {
-    int r = write_all(fd, records);
-    if (r == 0 && fdatasync(fd) < 0)
+    int r = write_all(io, fd, records);
+    if (r == 0 && io->fdatasync(fd) < 0)
         r = -errno;
     return r;
 }
 
-static void remove_older(int dirfd, uint64_t generation)
+static void remove_older(const struct trk_io *io, int dirfd, uint64_t generation)
 {
     uint64_t numbers[GENERATIONS_MAX];
     size_t n;
@@ -225,11 +232,12 @@ static void remove_older(int dirfd, uint64_t generation)
     for (size_t i = 0; i < n && numbers[i] < generation; i++) {
         char name[NAME_MAX_BYTES];
         journal_name(numbers[i], name);
-        unlinkat(dirfd, name, 0);
+        io->unlinkat(dirfd, name, 0);
     }
 }
 
-int trk_snapshot_write(int dirfd, uint64_t generation, struct str image, uint64_t records)
+int trk_snapshot_write(const struct trk_io *io, int dirfd, uint64_t generation, struct str image,
+                       uint64_t records)
 {
     AUTO(buf_free) struct buf head = BUF(TRK_FILE_HEAD), tail = BUF(64);
     put_head(&head, SNAPSHOT_MAGIC, generation);
@@ -237,23 +245,23 @@ int trk_snapshot_write(int dirfd, uint64_t generation, struct str image, uint64_
     if (buf_err(&head) || buf_err(&tail))
         return -ENOMEM;
     AUTO(dfs_close_fd)
-    int fd = openat(dirfd, "snapshot.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    int fd = io->openat(dirfd, "snapshot.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (fd < 0)
         return -errno;
-    int r = write_all(fd, buf_str(&head));
+    int r = write_all(io, fd, buf_str(&head));
     if (r == 0)
-        r = write_all(fd, image);
+        r = write_all(io, fd, image);
     if (r == 0)
-        r = write_all(fd, buf_str(&tail));
-    if (r == 0 && fsync(fd) < 0)
+        r = write_all(io, fd, buf_str(&tail));
+    if (r == 0 && io->fsync(fd) < 0)
         r = -errno;
-    if (r == 0 && renameat(dirfd, "snapshot.tmp", dirfd, "snapshot") < 0)
+    if (r == 0 && io->renameat(dirfd, "snapshot.tmp", dirfd, "snapshot") < 0)
         r = -errno;
-    if (r == 0 && fsync(dirfd) < 0)
+    if (r == 0 && io->fsync(dirfd) < 0)
         r = -errno;
     if (r == 0)
-        remove_older(dirfd, generation);
+        remove_older(io, dirfd, generation);
     else
-        unlinkat(dirfd, "snapshot.tmp", 0);
+        io->unlinkat(dirfd, "snapshot.tmp", 0);
     return r;
 }

@@ -10,9 +10,23 @@
 #ifndef TRK_FILES_H
 #define TRK_FILES_H
 
+#include <sys/types.h>
+
 #include "tracker/state/record.h"
 
 enum { TRK_FILE_HEAD = 20, TRK_FILE_MAX = 256 * 1024 * 1024 };
+
+/* The system calls that change the directory, by their names; tests have disks that fail and lose power. */
+struct trk_io {
+    int (*openat)(int dir, const char *path, int flags, mode_t mode);
+    ssize_t (*write)(int fd, const void *p, size_t n);
+    int (*fdatasync)(int fd);
+    int (*fsync)(int fd);
+    int (*renameat)(int from_dir, const char *from, int to_dir, const char *to);
+    int (*unlinkat)(int dir, const char *path, int flags);
+};
+
+extern const struct trk_io trk_io_os;
 
 /* Parse a whole file's bytes. 0; -EBADMSG (snapshot: anything wrong; journal: bad head). For a
  * journal *torn gets the number of bytes at the end that are no whole record. */
@@ -28,11 +42,11 @@ int trk_files_load(int dirfd, struct trk_cluster *c, struct trk_self *self,
 
 /* Create journal.<generation>, durably, its directory entry too. The descriptor or negative errno.
  */
-int trk_journal_create(int dirfd, uint64_t generation) MUST_CHECK;
+int trk_journal_create(const struct trk_io *io, int dirfd, uint64_t generation) MUST_CHECK;
 /* Append and sync. 0 or negative errno: then the file must not be written to any more. */
-int trk_journal_append(int fd, struct str records) MUST_CHECK;
+int trk_journal_append(const struct trk_io *io, int fd, struct str records) MUST_CHECK;
 /* Replace the snapshot, durably, then remove journals older than @generation. */
-int trk_snapshot_write(int dirfd, uint64_t generation, struct str image,
+int trk_snapshot_write(const struct trk_io *io, int dirfd, uint64_t generation, struct str image,
                        uint64_t records) MUST_CHECK;
 
 #endif

@@ -15,7 +15,6 @@
 
 #include "dfscore/base/dirs.h"
 #include "dfscore/log/log.h"
-#include "tracker/state/files.h"
 
 enum {
     PENDING_MAX = 64 * 1024 * 1024,
@@ -25,6 +24,7 @@ enum {
 struct trk_store {
     unsigned magic;
 #define STORE_MAGIC 0x570e57a7u
+    const struct trk_io *io;
     int dirfd, lockfd;
     int fd;              /* journal; -1: none. The thread's */
     uint64_t generation; /* the thread's */
@@ -116,7 +116,7 @@ static int append(struct trk_store *s, struct str records)
         return trk_store_error(s);
     if (s->fd < 0)
         return trk_store_error(s) < 0 ? trk_store_error(s) : -EIO;
-    int r = trk_journal_append(s->fd, records);
+    int r = trk_journal_append(s->io, s->fd, records);
     if (r < 0) {
         dfs_close_fd(&s->fd);
         set_error(s, r);
@@ -130,8 +130,8 @@ static int append(struct trk_store *s, struct str records)
 
 static int change_generation(struct trk_store *s, struct str image, uint64_t records)
 {
-    int fd = trk_journal_create(s->dirfd, s->generation + 1);
-    int r = fd < 0 ? fd : trk_snapshot_write(s->dirfd, s->generation + 1, image, records);
+    int fd = trk_journal_create(s->io, s->dirfd, s->generation + 1);
+    int r = fd < 0 ? fd : trk_snapshot_write(s->io, s->dirfd, s->generation + 1, image, records);
     if (r < 0) {
         dfs_close_fd(&fd);
         set_error(s, r);
@@ -162,29 +162,44 @@ static void write_batch(struct trk_store *s, struct batch *b)
     settle(s, b->seq, r);
 }
 
+/* Under the lock. */
+static bool has_work(const struct trk_store *s)
+{
+    return s->added != s->settled || s->has_image;
+}
+
+bool trk_store_step(struct trk_store *s)
+{
+    CHECK_OBJ(s, STORE_MAGIC);
+    struct batch b;
+    pthread_mutex_lock(&s->lock);
+    bool work = has_work(s);
+    if (work)
+        take_batch(s, &b);
+    pthread_mutex_unlock(&s->lock);
+    if (!work)
+        return false;
+    write_batch(s, &b);
+    pthread_mutex_lock(&s->lock);
+    if (b.has_image)
+        s->has_image = false;
+    pthread_mutex_unlock(&s->lock);
+    buf_free(&b.records);
+    buf_free(&b.image);
+    return true;
+}
+
 static void *store_main(void *arg)
 {
     struct trk_store *s = arg;
     pthread_setname_np(pthread_self(), "dfs-state");
-    for (;;) {
-        struct batch b;
+    do {
         pthread_mutex_lock(&s->lock);
-        while (!s->stop && s->added == s->settled && !s->has_image)
+        while (!s->stop && !has_work(s))
             pthread_cond_wait(&s->wake, &s->lock);
-        bool idle = s->added == s->settled && !s->has_image;
-        if (!idle)
-            take_batch(s, &b);
         pthread_mutex_unlock(&s->lock);
-        if (idle)
-            return NULL; /* stopping, and nothing is left */
-        write_batch(s, &b);
-        pthread_mutex_lock(&s->lock);
-        if (b.has_image)
-            s->has_image = false;
-        pthread_mutex_unlock(&s->lock);
-        buf_free(&b.records);
-        buf_free(&b.image);
-    }
+    } while (trk_store_step(s)); /* nothing to do: we stop, and nothing is left */
+    return NULL;
 }
 
 /* --- the face ------------------------------------------------------------------------------- */
@@ -297,13 +312,14 @@ static void store_free(struct trk_store **sp)
     free(s);
 }
 
-int trk_store_open(const char *dir, struct trk_cluster *c, struct trk_self *self,
-                   struct trk_store **ret, struct buf *err)
+int trk_store_open(const char *dir, const struct trk_io *io, struct trk_cluster *c,
+                   struct trk_self *self, struct trk_store **ret, struct buf *err)
 {
     AUTO(store_free) struct trk_store *s = dfs_zalloc(sizeof(*s));
     if (!s)
         return -ENOMEM;
     s->magic = STORE_MAGIC;
+    s->io = io;
     s->fd = s->dirfd = s->lockfd = -1;
     s->pending = BUF(PENDING_MAX);
     s->image = BUF(TRK_FILE_MAX);
@@ -323,12 +339,16 @@ int trk_store_open(const char *dir, struct trk_cluster *c, struct trk_self *self
     if (buf_err(&image))
         return buf_err(&image);
     change_generation(s, buf_str(&image), records); /* a failure is kept in s->error */
-    r = -pthread_create(&s->thread, NULL, store_main, s);
-    if (r < 0)
-        return r;
-    s->started = true;
     *ret = TAKE(s);
     return 0;
+}
+
+int trk_store_start(struct trk_store *s)
+{
+    CHECK_OBJ(s, STORE_MAGIC);
+    int r = -pthread_create(&s->thread, NULL, store_main, s);
+    s->started = r == 0;
+    return r;
 }
 
 void trk_store_close(struct trk_store **sp)

@@ -19,7 +19,7 @@
 #ifndef TRK_STORE_H
 #define TRK_STORE_H
 
-#include "tracker/state/record.h"
+#include "tracker/state/files.h"
 
 struct trk_store;
 
@@ -30,14 +30,18 @@ struct trk_waiter {
 };
 
 /*
- * Lock @dir (made if missing), load it into @c and @self, begin a new generation, start the thread.
+ * Lock @dir (made if missing), load it into @c and @self, begin a new generation; all changes of files go through @io.
  * 0; -EBUSY: another process has it; -EBADMSG: a snapshot is damaged; other negative errno. @err
  * gets one line for a human. A disk that takes no writes is not an error here: the store starts
  * broken.
  */
-int trk_store_open(const char *dir, struct trk_cluster *c, struct trk_self *self,
-                   struct trk_store **ret, struct buf *err) MUST_CHECK;
-/* Writes what is queued, then stops. Waiters still queued are called. */
+int trk_store_open(const char *dir, const struct trk_io *io, struct trk_cluster *c,
+                   struct trk_self *self, struct trk_store **ret, struct buf *err) MUST_CHECK;
+/* Start the thread. 0 or negative errno. */
+int trk_store_start(struct trk_store *s) MUST_CHECK;
+/* Its work, for who has no thread: write what is queued, call the waiters. False: nothing was. */
+bool trk_store_step(struct trk_store *s);
+/* Writes what is queued, then stops. Waiters still queued are called. Without a thread: what is queued is lost. */
 void trk_store_close(struct trk_store **sp);
 
 /* Queue records; returns the sequence number to wait for. Never blocks. */

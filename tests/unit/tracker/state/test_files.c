@@ -129,7 +129,8 @@ static void write_snapshot(const struct dir *d, uint64_t generation, const struc
 {
     AUTO(buf_free) struct buf image = BUF(1 << 20);
     uint64_t records = trk_rec_all(&image, c, self);
-    assert_int_equal(trk_snapshot_write(d->fd, generation, buf_str(&image), records), 0);
+    assert_int_equal(trk_snapshot_write(&trk_io_os, d->fd, generation, buf_str(&image), records),
+                     0);
 }
 
 static void nothing_is_an_empty_cluster(void **state)
@@ -207,9 +208,9 @@ static void a_journal_cut_anywhere_loads_to_its_last_whole_record(void **state)
     AUTO(buf_free) struct buf records = BUF(1 << 20);
     (void)trk_rec_all(&records, &c, &self);
     trk_cluster_fini(&c);
-    int fd = trk_journal_create(d.fd, 1);
+    int fd = trk_journal_create(&trk_io_os, d.fd, 1);
     assert_true(fd >= 0);
-    assert_int_equal(trk_journal_append(fd, buf_str(&records)), 0);
+    assert_int_equal(trk_journal_append(&trk_io_os, fd, buf_str(&records)), 0);
     assert_int_equal(fstat(fd, &st), 0);
     assert_int_equal(load(&d, &c, &self, &generation), 0);
     expect_filled(&c, &self);
@@ -238,13 +239,13 @@ static void every_stop_between_two_generations_is_loadable(void **state)
         dir_open(&d);
         fill(&c, &self);
         write_snapshot(&d, 1, &c, &self);
-        int old = trk_journal_create(d.fd, 1);
+        int old = trk_journal_create(&trk_io_os, d.fd, 1);
         struct trk_node *n = add(&c, "group3", "10.0.2.1");
         AUTO(buf_free) struct buf rec = BUF(1 << 16);
         trk_rec_group(&rec, n->group);
         trk_rec_node(&rec, n);
-        assert_int_equal(trk_journal_append(old, buf_str(&rec)), 0);
-        int next = stop >= 1 ? trk_journal_create(d.fd, 2) : -1;
+        assert_int_equal(trk_journal_append(&trk_io_os, old, buf_str(&rec)), 0);
+        int next = stop >= 1 ? trk_journal_create(&trk_io_os, d.fd, 2) : -1;
         if (stop >= 2) { /* as if killed before the rename: the temporary file lies about */
             int tmp = openat(d.fd, "snapshot.tmp", O_WRONLY | O_CREAT, 0600);
             assert_int_equal(write(tmp, "half", 4), 4);
@@ -275,10 +276,10 @@ static void journals_older_than_the_snapshot_are_not_replayed(void **state)
     dir_open(&d);
     fill(&c, &self);
     write_snapshot(&d, 5, &c, &self);
-    int old = trk_journal_create(d.fd, 4);
+    int old = trk_journal_create(&trk_io_os, d.fd, 4);
     AUTO(buf_free) struct buf rec = BUF(1 << 16);
     trk_rec_node_gone(&rec, "group1", "10.0.0.1");
-    assert_int_equal(trk_journal_append(old, buf_str(&rec)), 0);
+    assert_int_equal(trk_journal_append(&trk_io_os, old, buf_str(&rec)), 0);
     close(old);
     assert_int_equal(load(&d, &got, &self, &generation), 0);
     assert_non_null(trk_node_find(trk_group_find(&got, "group1"), "10.0.0.1"));

@@ -54,7 +54,8 @@ static int open_store(struct fixture *f)
     AUTO(buf_free) struct buf err = BUF(1024);
     trk_cluster_init(&f->c);
     memset(&f->self, 0, sizeof(f->self));
-    return trk_store_open(f->dir, &f->c, &f->self, &f->s, &err);
+    int r = trk_store_open(f->dir, &trk_io_os, &f->c, &f->self, &f->s, &err);
+    return r < 0 ? r : trk_store_start(f->s);
 }
 
 static void close_store(struct fixture *f)
