@@ -146,22 +146,25 @@ static void principals(struct compiler *c, const json_t *v)
 
 /* --- actions, resources --- */
 
-/* What they are done to: a set of s3_action_on. */
-static unsigned actions(struct compiler *c, const json_t *v)
+static void actions(struct compiler *c, const json_t *v)
 {
-    unsigned on = 0;
     if (count_of(v) == 0)
         bad(c, "Policy has no action");
     buf_var(c->out, count_of(v));
     for (size_t i = 0; i < count_of(v); i++) {
         struct str a = item_of(c, v, i);
-        unsigned one = s3_actions_on(a);
-        if (!one)
+        if (!s3_actions_on(a))
             bad(c, "Policy has invalid action");
-        on |= one;
         lower_lstr(c->out, a);
     }
-    return on;
+}
+
+/* Each of them is done to something of @reached (a set of s3_action_on); AWS asks it of every one. */
+static void actions_meet(struct compiler *c, const json_t *v, unsigned reached)
+{
+    for (size_t i = 0; i < count_of(v) && c->e == 0; i++)
+        if (!(s3_actions_on(item_of(c, v, i)) & reached))
+            bad(c, "Action does not apply to any resource(s) in statement");
 }
 
 /* Of a bucket's policy: does the pattern fit it, its keys? A set of s3_action_on. */
@@ -330,6 +333,23 @@ static void check_members(struct compiler *c, const json_t *s)
     }
 }
 
+static struct str sid_of(const json_t *s)
+{
+    return text_of(json_object_get(s, "Sid"));
+}
+
+/* A name, if there is one, that no statement before has. */
+static void check_sid(struct compiler *c, const json_t *all, size_t at)
+{
+    const json_t *s = json_array_get(all, at);
+    struct str sid = sid_of(s);
+    if (json_object_get(s, "Sid") && !sid.p)
+        bad(c, "Invalid policy syntax: Sid");
+    for (size_t i = 0; i < at && sid.n > 0; i++)
+        if (str_eq(sid_of(json_array_get(all, i)), sid))
+            bad(c, "Statement IDs (SID) in a single policy must be unique");
+}
+
 /* Bucket policies say who; a policy that a user carries speaks of that user. */
 static const json_t *whom(struct compiler *c, const json_t *s, bool *ret_not)
 {
@@ -363,9 +383,10 @@ static void statement(struct compiler *c, const json_t *s)
                              (not_action ? S3_ST_NOT_ACTION : 0) |
                              (not_resource ? S3_ST_NOT_RESOURCE : 0)));
     principals(c, who);
-    unsigned on = actions(c, what), on_these = resources(c, where);
-    if (of_a_bucket(c) && !not_action && !not_resource && !(on & on_these))
-        bad(c, "Action does not apply to any resource(s) in statement");
+    actions(c, what);
+    unsigned reached = resources(c, where);
+    if (of_a_bucket(c) && !not_action && !not_resource)
+        actions_meet(c, what, reached);
     conditions(c, json_object_get(s, "Condition"), &pins);
     c->is_public = c->is_public || (allow && names_everybody(who) && !pins);
 }
@@ -382,6 +403,8 @@ static void statements(struct compiler *c, const json_t *v)
     for (size_t i = 0; i < n && c->e == 0; i++) {
         buf_reset(&one);
         c->out = &one;
+        if (json_is_array(v))
+            check_sid(c, v, i);
         statement(c, json_is_array(v) ? json_array_get(v, i) : v);
         c->out = whole;
         if (buf_err(&one))
@@ -404,6 +427,8 @@ static void document(struct compiler *c, const json_t *root)
         if (!found)
             bad(c, "Unknown field in the policy");
     }
+    if (json_object_get(root, "Id") && !json_is_string(json_object_get(root, "Id")))
+        bad(c, "Invalid policy syntax: Id");
     const json_t *version = json_object_get(root, "Version");
     bool newer = version && str_eq(text_of(version), STR("2012-10-17"));
     if (version && !newer && !str_eq(text_of(version), STR("2008-10-17")))
