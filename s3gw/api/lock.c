@@ -197,6 +197,8 @@ enum s3err s3_h_put_object_lock_configuration(struct s3_req *q)
     struct s3_node *root;
     struct retention_rule r;
     enum s3err e = s3_document(q, "ObjectLockConfiguration", &root);
+    if (e == S3ERR_OK)
+        e = s3_need_digest(q);
     if (e == S3ERR_OK && !str_eq(str_trim(s3_node_text(root, "ObjectLockEnabled")), STR("Enabled")))
         e = S3ERR_MALFORMED_XML;
     if (e == S3ERR_OK)

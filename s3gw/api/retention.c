@@ -13,6 +13,7 @@
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lock.h"
 #include "s3gw/api/lookup.h"
+#include "s3gw/api/notice.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/httpdate.h"
 #include "s3gw/index/bucket.h"
@@ -66,12 +67,13 @@ enum s3err s3_h_get_object_legal_hold(struct s3_req *q)
 /* --- changing --- */
 
 struct change {
+    struct s3_req *q;
     uint64_t bid;
     struct str key;
     struct s3_object o; /* as read */
     struct s3_lock was, now;
     struct s3_amendment m;
-    bool bypass;
+    bool bypass, tells; /* AWS has an event for retention, none for legal holds */
 };
 
 /* May retention change so at this moment? 0 or -EPERM. */
@@ -90,7 +92,11 @@ static int commit(struct s3_tx *tx, void *arg)
 {
     struct change *c = arg;
     int r = judge(c, s3_tx_now(tx));
-    return r < 0 ? r : s3_object_amend(tx, c->bid, c->key, &c->m);
+    if (r == 0)
+        r = s3_object_amend(tx, c->bid, c->key, &c->m);
+    if (r == 0 && c->tells)
+        s3_notice_object(tx, c->q, S3_EVENT_RETENTION_PUT, c->key, &c->o);
+    return r;
 }
 
 static enum s3err apply(struct s3_req *q, struct change *c)
@@ -110,13 +116,25 @@ static enum s3err apply(struct s3_req *q, struct change *c)
     return s3_commit_error(q, r);
 }
 
+static void set_retention(struct s3_lock *l, const struct s3_lock *asked)
+{
+    l->mode = asked->mode;
+    l->until_ms = asked->until_ms;
+}
+
+static void set_hold(struct s3_lock *l, const struct s3_lock *asked)
+{
+    l->legal_hold = asked->legal_hold;
+}
+
 static enum s3err change_lock(struct s3_req *q,
                               void (*set)(struct s3_lock *l, const struct s3_lock *asked),
                               const struct s3_lock *asked)
 {
     enum s3err e = S3ERR_OPERATION_ABORTED;
     for (int i = 0; e == S3ERR_OPERATION_ABORTED && i < TRIES; i++) {
-        struct change c = {.bid = q->bkt->bid, .key = q->key};
+        struct change c = {
+            .q = q, .bid = q->bkt->bid, .key = q->key, .tells = set == set_retention};
         q->resp.nheaders = 0;
         e = object_with_lock(q, &c.o, &c.was);
         if (e != S3ERR_OK)
@@ -129,22 +147,13 @@ static enum s3err change_lock(struct s3_req *q,
     return e;
 }
 
-static void set_retention(struct s3_lock *l, const struct s3_lock *asked)
-{
-    l->mode = asked->mode;
-    l->until_ms = asked->until_ms;
-}
-
-static void set_hold(struct s3_lock *l, const struct s3_lock *asked)
-{
-    l->legal_hold = asked->legal_hold;
-}
-
 enum s3err s3_h_put_object_retention(struct s3_req *q)
 {
     struct s3_node *root;
     struct s3_lock asked = {0};
     enum s3err e = s3_document(q, "Retention", &root);
+    if (e == S3ERR_OK)
+        e = s3_need_digest(q);
     if (e != S3ERR_OK)
         return e;
     if (s3_node_child(root, "EventHold") || s3_node_child(root, "EventHoldDuration"))
@@ -170,6 +179,8 @@ enum s3err s3_h_put_object_legal_hold(struct s3_req *q)
 {
     struct s3_node *root;
     enum s3err e = s3_document(q, "LegalHold", &root);
+    if (e == S3ERR_OK)
+        e = s3_need_digest(q);
     if (e != S3ERR_OK)
         return e;
     struct str status = str_trim(s3_node_text(root, "Status"));

@@ -95,7 +95,7 @@ static bool is_newer_kind(enum s3_event e)
 {
     return e == S3_EVENT_TAGGING_PUT || e == S3_EVENT_TAGGING_DELETE || e == S3_EVENT_ACL_PUT ||
            e == S3_EVENT_EXPIRATION_DELETE || e == S3_EVENT_EXPIRATION_MARKER ||
-           e == S3_EVENT_TRANSITION;
+           e == S3_EVENT_TRANSITION || e == S3_EVENT_RETENTION_PUT;
 }
 
 static void object(const struct s3_event_record *e, uint64_t number, struct buf *b)

@@ -172,6 +172,26 @@ def test_appending_and_renaming(cluster, s3, bucket, hook):
         ("ObjectRemoved:Delete", "log", None)]
 
 
+def test_retention_is_told(s3, hook):
+    bucket, here = "retention-is-told", {"Bucket": "retention-is-told", "Key": "k"}
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    configure(s3, bucket, rule("s3:ObjectRetention:Put", "s3:ObjectAnnotation:*"))
+    assert s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"][0]["Events"] == [
+        "s3:ObjectAnnotation:*", "s3:ObjectRetention:Put"]
+    version = s3.put_object(**here, Body=b"abc")["VersionId"]
+    s3.put_object_legal_hold(**here, LegalHold={"Status": "OFF"})  # AWS has no event for it
+    for days in (2, 3, 1):  # the last shortens, and is refused
+        until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+        call = {"Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": until}}
+        if days > 1:
+            s3.put_object_retention(**here, **call)
+        else:
+            assert error(s3.put_object_retention, **here, **call) == ("AccessDenied", 403)
+    wait_until("both", lambda: len(hook.events(bucket)) >= 2)
+    assert [(e["eventName"], e["eventVersion"], e["s3"]["object"]["versionId"], e["s3"]["object"]["size"])
+            for e in hook.events(bucket)] == [("ObjectRetention:Put", "2.3", version, 3)] * 2
+
+
 def test_versions_and_filters(s3, bucket, hook):
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     configure(s3, bucket, rule("s3:ObjectCreated:*", "s3:ObjectRemoved:*", Prefix="in/", Suffix=".jpg"))

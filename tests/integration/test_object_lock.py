@@ -98,6 +98,16 @@ def test_legal_hold_that_is_no_document(ask, locked, body):
     assert said(ask("GET", f"/{locked}/k", "legal-hold", digest=False)) == (404, "NoSuchObjectLockConfiguration")
 
 
+def test_a_change_of_a_lock_needs_a_digest(ask, locked):
+    ask("PUT", f"/{locked}/k", body="x")
+    for path, query, body in ((f"/{locked}/k", "retention", retention("GOVERNANCE", FUTURE)),
+                              (f"/{locked}/k", "legal-hold", "<LegalHold><Status>ON</Status></LegalHold>"),
+                              (f"/{locked}", "object-lock", "<ObjectLockConfiguration><ObjectLockEnabled>Enabled"
+                                                            "</ObjectLockEnabled></ObjectLockConfiguration>")):
+        assert said(ask("PUT", path, query, body, digest=False)) == (400, "InvalidRequest"), query
+        assert ask("PUT", path, query, body).status == 200
+
+
 def test_without_lock_on_the_bucket(ask, bucket):
     ask("PUT", f"/{bucket}/k", body="x")
     for sub, body in (("retention", retention("GOVERNANCE", FUTURE)), ("legal-hold", "<LegalHold><Status>ON</Status></LegalHold>")):

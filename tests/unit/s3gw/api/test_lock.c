@@ -27,6 +27,7 @@ static void begin(struct fixture *f, const char *headers)
     assert_int_equal(call(f, "alice", "PUT", "/mine", headers, NULL), S3ERR_OK);
 }
 
+#define DIGEST "content-md5: of the body" /* whether it is, has been judged before a handler runs */
 #define LOCKED "x-amz-bucket-object-lock-enabled: true"
 #define RULE(x)                                                                                    \
     "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</"                                        \
@@ -62,7 +63,7 @@ static void configurations_are_checked(void **state)
     AUTO(teardown) struct fixture f;
     begin(&f, LOCKED);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (call(&f, "alice", "PUT", "/mine?object-lock", NULL, rows[i].body) != rows[i].e)
+        if (call(&f, "alice", "PUT", "/mine?object-lock", DIGEST, rows[i].body) != rows[i].e)
             print_error("row %zu\n", i);
         assert_int_equal(f.e, rows[i].e);
     }
@@ -75,13 +76,13 @@ static void configurations_are_checked(void **state)
     assert_int_equal(call(&f, "alice", "PUT", "/plain", NULL, NULL), S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/plain?object-lock", NULL, NULL),
                      S3ERR_OBJECT_LOCK_CONFIGURATION_NOT_FOUND_ERROR);
-    assert_int_equal(call(&f, "alice", "PUT", "/plain?object-lock", NULL,
+    assert_int_equal(call(&f, "alice", "PUT", "/plain?object-lock", DIGEST,
                           RULE("<Mode>GOVERNANCE</Mode><Days>1</Days>")),
                      S3ERR_INVALID_BUCKET_STATE);
     have_object(&f, "plain", "k", 1);
     assert_int_equal(call(&f, "alice", "GET", "/plain/k?retention", NULL, NULL),
                      S3ERR_INVALID_REQUEST);
-    assert_int_equal(call(&f, "alice", "PUT", "/plain/k?legal-hold", NULL,
+    assert_int_equal(call(&f, "alice", "PUT", "/plain/k?legal-hold", DIGEST,
                           "<LegalHold><Status>ON</Status></LegalHold>"),
                      S3ERR_INVALID_REQUEST);
 }
@@ -99,36 +100,36 @@ static const char *version_of(struct fixture *f)
 static void who_may_change_retention_how(void **state)
 {
     (void)state;
-    static const char bypass[] = "x-amz-bypass-governance-retention: true";
+    static const char bypass[] = DIGEST "\nx-amz-bypass-governance-retention: true";
     static const char empty[] = "<Retention/>";
     static const struct {
         const char *first, *headers, *then;
         enum s3err e;
     } rows[] = {
-        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), NULL,
+        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), DIGEST,
          RETENTION("GOVERNANCE", "2028-01-01T00:00:00Z"), S3ERR_OK},
-        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), NULL,
+        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), DIGEST,
          RETENTION("GOVERNANCE", "2026-06-01T00:00:00Z"), S3ERR_ACCESS_DENIED},
         {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), bypass,
          RETENTION("GOVERNANCE", "2026-06-01T00:00:00Z"), S3ERR_OK},
-        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), NULL,
+        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), DIGEST,
          RETENTION("COMPLIANCE", "2028-01-01T00:00:00Z"), S3ERR_ACCESS_DENIED},
         {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), bypass,
          RETENTION("COMPLIANCE", "2028-01-01T00:00:00Z"), S3ERR_OK},
-        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), NULL, empty, S3ERR_ACCESS_DENIED},
+        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), DIGEST, empty, S3ERR_ACCESS_DENIED},
         {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), bypass, empty, S3ERR_OK},
-        {RETENTION("COMPLIANCE", "2027-01-01T00:00:00Z"), NULL,
+        {RETENTION("COMPLIANCE", "2027-01-01T00:00:00Z"), DIGEST,
          RETENTION("COMPLIANCE", "2028-01-01T00:00:00.123456789Z"), S3ERR_OK},
         {RETENTION("COMPLIANCE", "2027-01-01T00:00:00Z"), bypass,
          RETENTION("COMPLIANCE", "2026-06-01T00:00:00Z"), S3ERR_ACCESS_DENIED},
         {RETENTION("COMPLIANCE", "2027-01-01T00:00:00Z"), bypass,
          RETENTION("GOVERNANCE", "2028-01-01T00:00:00Z"), S3ERR_ACCESS_DENIED},
         {RETENTION("COMPLIANCE", "2027-01-01T00:00:00Z"), bypass, empty, S3ERR_ACCESS_DENIED},
-        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), NULL,
+        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), DIGEST,
          RETENTION("governance", "2028-01-01T00:00:00Z"), S3ERR_MALFORMED_XML},
-        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), NULL, RETENTION("GOVERNANCE", "soon"),
+        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), DIGEST, RETENTION("GOVERNANCE", "soon"),
          S3ERR_MALFORMED_XML},
-        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), NULL,
+        {RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z"), DIGEST,
          RETENTION("GOVERNANCE", "2020-01-01T00:00:00Z"), S3ERR_INVALID_ARGUMENT},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -137,7 +138,7 @@ static void who_may_change_retention_how(void **state)
         have_object(&f, "mine", "k", 1);
         assert_int_equal(call(&f, "alice", "GET", "/mine/k?retention", NULL, NULL),
                          S3ERR_NO_SUCH_OBJECT_LOCK_CONFIGURATION);
-        assert_int_equal(call(&f, "alice", "PUT", "/mine/k?retention", NULL, rows[i].first),
+        assert_int_equal(call(&f, "alice", "PUT", "/mine/k?retention", DIGEST, rows[i].first),
                          S3ERR_OK);
         if (call(&f, "alice", "PUT", "/mine/k?retention", rows[i].headers, rows[i].then) !=
             rows[i].e)
@@ -152,7 +153,7 @@ static void a_locked_version_stays_until_its_time(void **state)
     AUTO(teardown) struct fixture f;
     begin(&f, LOCKED);
     have_object(&f, "mine", "k", 1);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?retention", NULL,
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?retention", DIGEST,
                           RETENTION("GOVERNANCE", "2027-01-01T00:00:00Z")),
                      S3ERR_OK);
     assert_int_equal(call(&f, "alice", "HEAD", "/mine/k", NULL, NULL), S3ERR_OK);
@@ -170,7 +171,7 @@ static void a_locked_version_stays_until_its_time(void **state)
         S3ERR_OK);
 
     have_object(&f, "mine", "k", 1);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?retention", NULL,
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?retention", DIGEST,
                           RETENTION("COMPLIANCE", "2027-01-01T00:00:00Z")),
                      S3ERR_OK);
     version = version_of(&f);
@@ -189,10 +190,10 @@ static void a_legal_hold_holds_by_itself(void **state)
     have_object(&f, "mine", "k", 1);
     assert_int_equal(call(&f, "alice", "GET", "/mine/k?legal-hold", NULL, NULL),
                      S3ERR_NO_SUCH_OBJECT_LOCK_CONFIGURATION);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?legal-hold", NULL,
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?legal-hold", DIGEST,
                           "<LegalHold><Status>MAYBE</Status></LegalHold>"),
                      S3ERR_MALFORMED_XML);
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?legal-hold", NULL,
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?legal-hold", DIGEST,
                           "<LegalHold><Status>ON</Status></LegalHold>"),
                      S3ERR_OK);
     const char *version = version_of(&f);
@@ -214,7 +215,7 @@ static void a_legal_hold_holds_by_itself(void **state)
         S3ERR_OK);
     assert_int_equal(call(&f, "alice", "GET", "/mine/k?legal-hold", NULL, NULL), S3ERR_OK);
     assert_text(&f, "Status", "ON");
-    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?legal-hold", NULL,
+    assert_int_equal(call(&f, "alice", "PUT", "/mine/k?legal-hold", DIGEST,
                           "<LegalHold><Status>OFF</Status></LegalHold>"),
                      S3ERR_OK);
     assert_int_equal(call(&f, "alice", "DELETE", version, NULL, NULL), S3ERR_OK);
@@ -239,7 +240,7 @@ static void writes_carry_or_inherit_retention(void **state)
                      S3ERR_OK);
     assert_int_equal(call(&f, "alice", "HEAD", "/mine/again", NULL, NULL), S3ERR_OK);
     assert_null(answered(&f, "x-amz-object-lock-mode").p); /* never copied */
-    assert_int_equal(call(&f, "alice", "PUT", "/mine?object-lock", NULL,
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?object-lock", DIGEST,
                           RULE("<Mode>GOVERNANCE</Mode><Days>3</Days>")),
                      S3ERR_OK);
     assert_int_equal(call(&f, "alice", "PUT", "/mine/again", "x-amz-copy-source: /mine/to", NULL),
