@@ -4,6 +4,7 @@
 #include "s3gw/api/answer.h"
 #include "s3gw/index/version.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/op.h"
 #include "s3gw/index/bucket.h"
 
 int s3_lookup_version(struct s3_req *q, uint64_t bid, struct str key, struct str id, bool detail,
@@ -18,6 +19,24 @@ int s3_lookup_version(struct s3_req *q, uint64_t bid, struct str key, struct str
                  : s3_object_get_version(q->gw->index, bid, key, &v, how, detail, &q->arena, ret);
 }
 
+static enum s3err marker_named(struct s3_req *q, const struct s3_object *marker)
+{
+    s3_resp_header(q, "x-amz-delete-marker", STR("true"));
+    s3_resp_version(q, "x-amz-version-id", marker);
+    s3_resp_time(q, "Last-Modified", marker->mtime_ms);
+    s3_resp_header(q, "Allow", STR("DELETE"));
+    return s3_err2(q, S3ERR_METHOD_NOT_ALLOWED, "Method", q->method_name, "ResourceType",
+                   STR("DeleteMarker"));
+}
+
+/* At AWS a key under a delete marker is NoSuchKey to reads, save that of its tags; a change of it, and that read, are
+ * taken for one of the marker. */
+static bool refuses_markers(const struct s3_req *q)
+{
+    return q->method == S3_PUT || q->method == S3_DELETE ||
+           (q->op && strcmp(q->op->name, "GetObjectTagging") == 0);
+}
+
 /* A key without a current object: is that because of a marker? */
 static enum s3err absent(struct s3_req *q)
 {
@@ -29,21 +48,14 @@ static enum s3err absent(struct s3_req *q)
     int r = s3_object_get_newest(q->gw->index, q->bkt->bid, q->key, &q->arena, &newest);
     if (r < 0 && r != -ENOENT)
         return s3err_from_errno(r, S3_THING_KEY);
-    if (r == 0 && newest.flags & S3_OBJ_DELETE_MARKER) {
+    bool marker = r == 0 && newest.flags & S3_OBJ_DELETE_MARKER;
+    if (marker && refuses_markers(q))
+        return marker_named(q, &newest);
+    if (marker) {
         s3_resp_header(q, "x-amz-delete-marker", STR("true"));
         s3_resp_version(q, "x-amz-version-id", &newest);
     }
     return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", q->key);
-}
-
-static enum s3err marker_named(struct s3_req *q, const struct s3_object *marker)
-{
-    s3_resp_header(q, "x-amz-delete-marker", STR("true"));
-    s3_resp_version(q, "x-amz-version-id", marker);
-    s3_resp_time(q, "Last-Modified", marker->mtime_ms);
-    s3_resp_header(q, "Allow", STR("DELETE"));
-    return s3_err2(q, S3ERR_METHOD_NOT_ALLOWED, "Method", q->method_name, "ResourceType",
-                   STR("DeleteMarker"));
 }
 
 enum s3err s3_lookup(struct s3_req *q, bool detail, struct s3_object *ret)

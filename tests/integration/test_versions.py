@@ -39,6 +39,29 @@ def test_versions_keep_their_bytes(s3, versioned):
     assert "Versions" not in s3.list_object_versions(Bucket=versioned)
 
 
+def test_what_lies_under_a_delete_marker_cannot_be_changed(s3):
+    bucket = "under-a-marker"
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    here = dict(Bucket=bucket, Key="k")
+    s3.put_object(**here, Body=b"x")
+    marker = s3.delete_object(**here)["VersionId"]
+    tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
+    lock = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime.datetime.now() + datetime.timedelta(days=1)}
+    for named in ({}, {"VersionId": marker}):
+        for call, more in ((s3.put_object_tagging, {"Tagging": tags}), (s3.delete_object_tagging, {}), (s3.get_object_tagging, {}),
+                           (s3.put_object_retention, {"Retention": lock}), (s3.put_object_acl, {"ACL": "private"}),
+                           (s3.put_object_legal_hold, {"LegalHold": {"Status": "ON"}})):
+            with pytest.raises(s3.exceptions.ClientError) as refused:
+                call(**here, **named, **more)
+            answer = refused.value.response
+            assert (answer["Error"]["Code"], answer["Error"]["ResourceType"]) == ("MethodNotAllowed", "DeleteMarker"), call
+            headers = answer["ResponseMetadata"]["HTTPHeaders"]
+            assert (headers["allow"], headers["x-amz-delete-marker"], headers["x-amz-version-id"]) == ("DELETE", "true", marker)
+    for call in (s3.get_object, s3.get_object_acl, s3.get_object_retention, s3.get_object_legal_hold):
+        assert error(call, **here) == ("NoSuchKey", 404)
+    assert error(s3.put_object_tagging, Bucket=bucket, Key="never", Tagging=tags) == ("NoSuchKey", 404)
+
+
 def test_multipart_and_copies_make_versions(s3, versioned):
     first = s3.put_object(Bucket=versioned, Key="m", Body=b"first")["VersionId"]
     upload = s3.create_multipart_upload(Bucket=versioned, Key="m")["UploadId"]
