@@ -57,7 +57,7 @@ static enum s3err part_of(struct s3_req *q, const struct s3_node *n, struct list
     struct str number = str_trim(s3_node_text(n, "PartNumber"));
     uint64_t v;
     ret->etag = s3_node_text(n, "ETag");
-    if (!number.p || !ret->etag.p ||
+    if (s3_node_count(n, "PartNumber") != 1 || s3_node_count(n, "ETag") != 1 ||
         (str_u64(number, UINT64_MAX, &v) < 0 && !str_starts(number, STR("-"))))
         return S3ERR_MALFORMED_XML;
     if (str_starts(number, STR("-")) || v == 0 || v > S3_PART_NUMBER_MAX)
@@ -345,13 +345,32 @@ static enum s3err answer(struct s3_req *q, const struct s3_object *o)
     return s3_answer_close(q, "CompleteMultipartUploadResult");
 }
 
-/* A client whose connection broke asks again: the same answer while the object is still that one.
- */
-static enum s3err finished_before(struct s3_req *q)
+/* Is @o made of just the parts that are listed? Its ETag tells. */
+static int made_of_these(const struct completion *c, const struct s3_object *o)
 {
+    uint8_t *md5s = arena_alloc(&c->q->arena, c->n * 16), whole[16];
+    if (!md5s)
+        return -ENOMEM;
+    for (size_t i = 0; i < c->n; i++) {
+        struct s3_etag given;
+        if (s3_etag_parse(str_trim(c->listed[i].etag), &given) < 0)
+            return -ENOENT;
+        memcpy(md5s + i * 16, given.md5, 16);
+    }
+    s3_md5(md5s, c->n * 16, whole);
+    return o->etag.parts == c->n && memcmp(whole, o->etag.md5, 16) == 0 ? 0 : -ENOENT;
+}
+
+/* A client whose connection broke asks again: the same answer while the object is still that one. Who lists other
+ * parts asks for something else, which is not there. */
+static enum s3err finished_before(const struct completion *c)
+{
+    struct s3_req *q = c->q;
     struct s3_object o;
     int r = s3_upload_finished(q->gw->index, q->bkt->bid, q->key, s3_req_param(q, STR("uploadId")),
                                &q->arena, &o);
+    if (r == 0)
+        r = made_of_these(c, &o);
     if (r == 0)
         return answer(q, &o);
     return r == -ENOENT || r == -EINVAL ? s3_no_such_upload(q)
@@ -379,7 +398,7 @@ enum s3err s3_h_complete_multipart_upload(struct s3_req *q)
         return e;
     e = s3_upload_named(q, &c.upload);
     if (e == S3ERR_NO_SUCH_UPLOAD)
-        return finished_before(q);
+        return finished_before(&c);
     if (e == S3ERR_OK)
         e = s3_encryption_check_upload(q, &c.upload.proto);
     int r = -EAGAIN;
@@ -389,12 +408,12 @@ enum s3err s3_h_complete_multipart_upload(struct s3_req *q)
         if (e == S3ERR_OK)
             r = s3_commit_version(q, q->bkt, q->key, &c.object, commit, &c);
         else if (gone_meanwhile(q))
-            return finished_before(q);
+            return finished_before(&c);
     }
     if (e != S3ERR_OK)
         return e;
     if (c.gone)
-        return finished_before(q);
+        return finished_before(&c);
     if (r == 0)
         r = s3_note_ended(q->gw, q->bkt, q->key, c.upload.useq);
     e = s3_commit_error(q, r);

@@ -205,8 +205,7 @@ enum s3err s3_h_list_parts(struct s3_req *q)
     s3_xml_text(b, "Key", q->key);
     s3_xml_text(b, "UploadId", s3_req_param(q, STR("uploadId")));
     s3_xml_u64(b, "PartNumberMarker", p.marker);
-    if (p.more && p.n > 0)
-        s3_xml_u64(b, "NextPartNumberMarker", p.parts[p.n - 1].number);
+    s3_xml_u64(b, "NextPartNumberMarker", p.n > 0 ? p.parts[p.n - 1].number : p.marker);
     s3_xml_u64(b, "MaxParts", p.max);
     s3_xml_bool(b, "IsTruncated", p.more && p.n > 0);
     for (size_t i = 0; i < p.n; i++)

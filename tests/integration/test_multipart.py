@@ -74,6 +74,27 @@ def test_errors_of_completion(s3, bucket):
     assert error(s3.get_object, Bucket=bucket, Key="m") == ("NoSuchKey", 404)
 
 
+def test_a_completion_is_repeated_by_the_same_list_only(cluster, s3, bucket):
+    upload = begin(s3, bucket)
+    p1, p2 = part(s3, upload, 1, b"a" * 5 * MIB), part(s3, upload, 2, b"b")
+    done = finish(s3, upload, [p1, p2])
+    for parts in ([p1], [p2], [p1, p2, {**p2, "PartNumber": 3}], [p1, {**p2, "ETag": p1["ETag"]}], [p1, {**p2, "ETag": "x"}]):
+        assert error(finish, s3=s3, upload=upload, parts=parts) == ("NoSuchUpload", 404), parts
+    assert finish(s3, upload, [p1, {**p2, "ETag": p2["ETag"].strip('"')}])["ETag"] == done["ETag"]
+
+
+@pytest.mark.parametrize("members", [
+    "<PartNumber>1</PartNumber>", "<ETag>E</ETag>", "<PartNumber>1</PartNumber><PartNumber>2</PartNumber><ETag>E</ETag>",
+    "<PartNumber>1</PartNumber><ETag>E</ETag><ETag>F</ETag>", "<PartNumber>one</PartNumber><ETag>E</ETag>"])
+def test_a_part_of_the_list_has_one_number_and_one_etag(cluster, s3, bucket, members):
+    upload = begin(s3, bucket)
+    etag = part(s3, upload, 1, b"x")["ETag"].strip('"')
+    answer = Raw(cluster).request("POST", f"/{bucket}/m", query=[("uploadId", upload["UploadId"])], body=(
+        f"<CompleteMultipartUpload><Part>{members.replace('E<', etag + '<')}</Part></CompleteMultipartUpload>").encode())
+    assert (answer.status, answer.code) == (400, "MalformedXML"), answer
+    s3.abort_multipart_upload(**upload)
+
+
 def test_parts_copied_from_objects(s3, bucket):
     source = payload("s", 1, 12 * MIB)
     s3.put_object(Bucket=bucket, Key="source", Body=source)
@@ -114,6 +135,19 @@ def test_uploads_are_listed_with_pages_and_prefixes(s3, bucket):
     assert [u["Key"] for u in page["Uploads"]] == ["b"]
     for u in uploads:
         s3.abort_multipart_upload(**u)
+
+
+def test_who_cleans_up_aborts_page_by_page(s3, bucket):
+    """The upload that a page ended with is gone when the next one is asked for."""
+    for key in ("a", "a", "a", "b", "c"):
+        begin(s3, bucket, key)
+    pages = 0
+    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, PaginationConfig={"PageSize": 2}):
+        pages += 1
+        for u in page.get("Uploads", []):
+            s3.abort_multipart_upload(Bucket=bucket, Key=u["Key"], UploadId=u["UploadId"])
+    assert pages == 3 and "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+    assert error(s3.list_multipart_uploads, Bucket=bucket, KeyMarker="a", UploadIdMarker="nope") == ("InvalidArgument", 400)
 
 
 def test_a_thousand_parts(s3, bucket):
