@@ -393,8 +393,9 @@ static void add_status(void *arg, json_t *into)
     if (statvfs(s3_datadir_path(s->dir), &v) == 0)
         json_object_set_new(into, "space",
                             json_pack("{s:s, s:I, s:I}", "data", s3_datadir_path(s->dir),
-                                      "total_bytes", (json_int_t)(v.f_blocks * v.f_frsize),
-                                      "free_bytes", (json_int_t)(v.f_bavail * v.f_frsize)));
+                                      "total_bytes",
+                                      (json_int_t)v.f_blocks * (json_int_t)v.f_frsize, "free_bytes",
+                                      (json_int_t)v.f_bavail * (json_int_t)v.f_frsize));
 }
 
 static void reload(void *g)

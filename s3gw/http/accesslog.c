@@ -71,8 +71,8 @@ int s3_accesslog_open(const char *path, struct s3_accesslog **ret)
     l->path = copy;
     if (pthread_create(&l->flusher, NULL, flusher_main, l) != 0)
         return -EAGAIN;
-    fd = -1;
-    copy = NULL;
+    (void)dfs_take_fd(&fd);
+    (void)TAKE(copy);
     *ret = TAKE(l);
     return 0;
 }

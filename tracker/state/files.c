@@ -47,7 +47,7 @@ int trk_file_apply(struct str bytes, bool snapshot, uint64_t *ret_generation, st
     int r = get_head(&bytes, snapshot ? SNAPSHOT_MAGIC : JOURNAL_MAGIC, ret_generation);
     if (r < 0)
         return r;
-    while ((r = trk_rec_next(&bytes, &rec)) == 1) {
+    while (trk_rec_next(&bytes, &rec) == 1) {
         if (snapshot && rec.type == TRK_REC_END) {
             struct rd p = rd_of(rec.payload);
             rd_u8(&p);
