@@ -15,6 +15,7 @@
 #include "dfscore/net/tls.h"
 #include "dfscore/wire/messages.h"
 #include "s3gw/api/expire.h"
+#include "s3gw/api/growth.h"
 #include "s3gw/api/logging.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/bucket.h"
@@ -325,6 +326,12 @@ static int start_rebalance(struct s3gw_gateway *g, struct buf *err)
     return r < 0 ? fail(err, r, "rebalancing", "") : 0;
 }
 
+static int start_growth(struct s3gw_gateway *g, struct buf *err)
+{
+    int r = g->conf->spread ? s3_growth_start(&g->gw, &g->gw.growth) : 0;
+    return r < 0 ? fail(err, r, "the thread for groups of buckets", "") : 0;
+}
+
 static int start_serverlog(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3_serverlog_options o = {.interval_ms = (unsigned)g->conf->logging_interval_ms,
@@ -493,6 +500,8 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     if (r < 0)
         return r;
     r = start_rebalance(g, err);
+    if (r == 0)
+        r = start_growth(g, err);
     if (r < 0)
         return r;
     r = start_serverlog(g, err);
@@ -551,6 +560,7 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     g->gw.stopping = true;
     s3_life_worker_stop(&g->lifecycle);
     s3_rebalance_stop(&g->rebalance);
+    s3_growth_stop(&g->gw.growth); /* nobody writes any more */
     s3_reclaim_stop(&g->reclaim);
     s3_sender_stop(&g->gw.sender);
     free(g->targets);

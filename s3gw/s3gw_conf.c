@@ -8,6 +8,7 @@
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/net/addr.h"
 #include "dfscore/wire/messages.h"
+#include "s3gw/core/groups.h"
 #include "s3gw/core/storage_class.h"
 #include "s3gw/dfs/dfs.h"
 
@@ -31,13 +32,13 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
     CONF_STR(C, default_group, "default_group", "group1", 1, 16, CONF_RESTART,
              "Group that gets buckets whose creator names none."),
     CONF_LIST(C, classes, "storage_class", 0, S3_CLASSES_MAX, CONF_RESTART,
-              "A storage class beside STANDARD: NAME, stored in the bucket's own group, or "
+              "A storage class beside STANDARD: NAME, stored in the bucket's own groups, or "
               "NAME=group, stored\n"
               "there; may be repeated. The order is that of lifecycle transitions: objects move "
               "down, never up.\n"
               "None given: REDUCED_REDUNDANCY, STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA, "
               "GLACIER_IR, all in\n"
-              "the bucket's group. As many copies are kept as the group has members."),
+              "the bucket's groups. As many copies are kept as the group has members."),
     CONF_LIST(C, copies, "min_copies", 0, 64, CONF_RESTART,
               "group=N: what is written to that group, and so every storage class that lies there, "
               "counts only when\n"
@@ -59,12 +60,14 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
              "theirs).\n"
              "tracker_server needs it, or cluster_tls_cert."),
     DFS_TLS_CONF_ROWS(C, cluster_tls),
-    CONF_BOOL(C, spread, "spread_buckets", "yes", CONF_RESTART,
-              "New objects of a bucket go to other groups when its own is nearly full or away; a "
-              "group that a\n"
-              "storage class names keeps its own and takes no others'. Where an object lies is in "
-              "its file\n"
-              "id; those already stored stay."),
+    CONF_BOOL(
+        C, spread, "spread_buckets", "yes", CONF_RESTART,
+        "New objects of a bucket go to the first of its groups that has room. When none has, "
+        "they go to\n"
+        "another group, which becomes one of the bucket's when the reason lasts (nearly full, "
+        "drained);\n"
+        "no: only the command s3gw admin bucket group gives a bucket another one. A group that a\n"
+        "storage class names keeps its own and takes no others'. Objects already stored stay."),
     CONF_DURATION(C, storage_connect_ms, "storage_connect_timeout", "2s", 10, 60000, "s",
                   CONF_RESTART, "Longest wait for a TCP connection to a storage."),
     CONF_DURATION(C, storage_timeout_ms, "storage_timeout", "10s", 100, 3600000, "s", CONF_RESTART,
@@ -316,8 +319,8 @@ static int check_storages(const struct s3gw_conf *conf, struct buf *err)
 {
     for (size_t i = 0; i < conf->storages.n; i++) {
         struct str group, path;
-        if (!str_cut(str_c(conf->storages.v[i]), '=', &group, &path) || str_trim(group).n == 0 ||
-            str_trim(group).n > 16 || !str_starts(str_trim(path), STR("/"))) {
+        if (!str_cut(str_c(conf->storages.v[i]), '=', &group, &path) ||
+            !s3_group_ok(str_trim(group)) || !str_starts(str_trim(path), STR("/"))) {
             buf_addf(err, "storage = %s: must be group=/path/of/socket", conf->storages.v[i]);
             return -EINVAL;
         }
@@ -426,6 +429,10 @@ int s3gw_conf_check(struct s3gw_conf *conf, struct buf *err)
     conf->port = a.port;
     if (!name_ok(str_c(conf->region))) {
         buf_addf(err, "region = %s: letters, digits, '-' and '.' only", conf->region);
+        return -EINVAL;
+    }
+    if (!s3_group_ok(str_c(conf->default_group))) {
+        buf_addf(err, "default_group = %s: is no name of a group", conf->default_group);
         return -EINVAL;
     }
     int r = check_domains(conf, err);

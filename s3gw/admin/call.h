@@ -29,6 +29,7 @@ json_t *s3_call_failed(const char *what, int r) __attribute__((returns_nonnull))
 json_t *s3_call_done(const char *name, json_t *value);
 json_t *s3_call_text(struct str s);
 json_t *s3_call_time(int64_t ms);
+json_t *s3_call_groups(struct str groups); /* a list of core/groups.h, as an array */
 
 /* A text argument; absent when it was not given. */
 struct str s3_call_arg(struct call *c, const char *name);

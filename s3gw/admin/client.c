@@ -42,7 +42,8 @@ static const char help[] =
     "  kms key list\n"
     "  bucket list [--owner USER]\n"
     "  bucket show NAME\n"
-    "  bucket group NAME GROUP       where its new objects go\n"
+    "  bucket group NAME             where its new objects go\n"
+    "  bucket group NAME GROUP...    ... from now on: to the first of these that has room\n"
     "  rebalance start GROUP[/M01] [--to GROUP] [--dry-run]\n"
     "                   move what the gateway stored out of a drained group (dfs admin drain)\n"
     "  rebalance [stop]              how far it is\n"
@@ -62,7 +63,10 @@ static const char help[] =
     "Secret keys are shown once, by the command that made them.\n"
     "Exit status: 0 done, 1 refused or failed, 2 used wrongly, 3 no server.\n";
 
-/* What may follow a verb, in order; a name that begins with '?' may be left out when others follow. */
+/*
+ * What may follow a verb, in order; a name that begins with '?' may be left out when others follow, one with '*' takes all
+ * that is left, or nothing.
+ */
 static const struct verb {
     const char *words[3];
     const char *args[3]; /* "@policy": the text of that file */
@@ -78,7 +82,7 @@ static const struct verb {
     {{"key", "delete"}, {"?user", "access_key"}},
     {{"bucket", "list"}, {NULL}},
     {{"bucket", "show"}, {"name"}},
-    {{"bucket", "group"}, {"name", "group"}},
+    {{"bucket", "group"}, {"name", "*group"}},
     {{"rebalance", "start"}, {"group"}},
     {{"rebalance", "stop"}, {NULL}},
     {{"rebalance", NULL}, {NULL}},
@@ -209,10 +213,21 @@ static void wrong_words(const struct verb *v)
         const char *name = v->args[i];
         if (*name == '?')
             fprintf(stderr, " [%s]", name + 1);
+        else if (*name == '*')
+            fprintf(stderr, " [%s...]", name + 1);
         else
             fprintf(stderr, " <%s>", *name == '@' ? "file" : name);
     }
     fputs(" (see s3gw admin --help)\n", stderr);
+}
+
+/* The words with commas between. */
+static json_t *join(char **words, int n)
+{
+    AUTO(buf_free) struct buf text = BUF(FILE_MAX);
+    for (int i = 0; i < n; i++)
+        buf_addf(&text, "%s%s", i ? "," : "", words[i]);
+    return buf_err(&text) ? NULL : json_stringn(text.p, text.n);
 }
 
 /* Positional arguments into fields; false, and a line that says why, when there are too few or too
@@ -226,13 +241,17 @@ static bool take_words(const struct verb *v, char **words, int n, json_t *reques
             continue;
         if (at >= n)
             break;
-        json_t *value = *name == '@' ? file_text(words[at]) : json_string(words[at]);
+        bool rest = *name == '*';
+        json_t *value = rest           ? join(words + at, n - at)
+                        : *name == '@' ? file_text(words[at])
+                                       : json_string(words[at]);
         if (!value)
             return false;
-        json_object_set_new(request, name + (*name == '?' || *name == '@'), value);
-        at++;
+        json_object_set_new(request, name + (strchr("?@*", *name) != NULL), value);
+        at = rest ? n : at + 1;
     }
-    bool all = at == n && at >= wanted - (wanted > 0 && *v->args[0] == '?');
+    bool less = wanted > 0 && (*v->args[0] == '?' || *v->args[wanted - 1] == '*');
+    bool all = at == n && at >= wanted - less;
     if (!all)
         wrong_words(v);
     return all;
@@ -314,6 +333,12 @@ static int ask_all(const char *path, json_t *request, json_t **ret)
 
 static void print_value(const char *name, const json_t *v, int indent);
 
+static void print_joined(const json_t *texts, const char *between)
+{
+    for (size_t i = 0; i < json_array_size(texts); i++)
+        printf("%s%s", i ? between : "", json_string_value(json_array_get(texts, i)));
+}
+
 static void print_fields(json_t *object, int indent)
 {
     const char *name;
@@ -340,9 +365,7 @@ static void print_value(const char *name, const json_t *v, int indent)
     else if (json_is_boolean(v))
         printf("%s\n", json_is_true(v) ? "yes" : "no");
     else if (json_is_array(v) && json_array_size(v) > 0 && json_is_string(json_array_get(v, 0))) {
-        size_t i;
-        json_t *item;
-        json_array_foreach(v, i, item) printf("%s%s", i ? " " : "", json_string_value(item));
+        print_joined(v, " ");
         printf("\n");
     } else if (json_is_array(v)) {
         size_t i;
@@ -368,7 +391,7 @@ static bool print_list(json_t *answer)
     } lists[] = {
         {"users", {"id", "display_name", "email", "created"}},
         {"keys", {"access_key", "user", "created"}},
-        {"buckets", {"name", "owner", "group", "created"}},
+        {"buckets", {"name", "owner", "groups", "created"}},
         {"policies", {"name"}},
         {"kms_keys", {"name", "generations", "created"}},
     };
@@ -386,6 +409,8 @@ static bool print_list(json_t *answer)
                 printf("%s", col ? "\t" : "");
                 if (json_is_integer(v))
                     printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+                else if (json_is_array(v))
+                    print_joined(v, ",");
                 else
                     printf("%s", cell && *cell ? cell : "-");
             }

@@ -65,6 +65,15 @@ json_t *s3_call_text(struct str s)
     return j ? j : json_string("(not UTF-8)");
 }
 
+json_t *s3_call_groups(struct str groups)
+{
+    json_t *list = json_array();
+    struct str name;
+    while (str_split(&groups, ',', &name))
+        json_array_append_new(list, s3_call_text(name));
+    return list;
+}
+
 json_t *s3_call_time(int64_t ms)
 {
     time_t s = (time_t)(ms / 1000);
@@ -369,8 +378,11 @@ static json_t *key_delete(struct call *c)
 
 static json_t *bucket_json(const struct s3_bucket *b)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", s3_call_text(b->name), "owner",
-                     s3_call_text(b->owner_id), "group", s3_call_text(b->group), "versioning",
+    struct str group = b->groups, rest; /* the first, as when there was only one */
+    (void)str_cut(b->groups, ',', &group, &rest);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "name", s3_call_text(b->name), "owner",
+                     s3_call_text(b->owner_id), "group", s3_call_text(group), "groups",
+                     s3_call_groups(b->groups), "versioning",
                      s3_call_text(b->versioning.n ? b->versioning : STR("never")), "created",
                      s3_call_time(b->created_ms));
 }

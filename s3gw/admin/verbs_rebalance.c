@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verbs_rebalance - "rebalance": emptying a drained group or store path (lifecycle/rebalance.h); "bucket group": where a bucket's new
- * objects go.
+ * verbs_rebalance - "rebalance": emptying a drained group or store path (lifecycle/rebalance.h); "bucket group": the groups of a
+ * bucket, shown or, with "group", set.
  *
  *   {"verb":"rebalance start","group":"group1","to":"group2","dry_run":"yes"}
  *   {"ok":true,"rebalance":{"state":"under way","group":"group1","files_left":812,...}}
+ *   {"verb":"bucket group","name":"pictures","group":"group1,group2"}
+ *   {"ok":true,"groups":["group1","group2"]}
  */
 #include "s3gw/admin/call.h"
 
 #include "dfscore/log/log.h"
 #include "s3gw/api/commit.h"
+#include "s3gw/core/groups.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/lifecycle/rebalance.h"
-
-enum { GROUP_MAX = 16 };
 
 static json_t *job_json(const struct s3_rebalance_counts *n)
 {
@@ -118,35 +119,49 @@ json_t *s3_verb_rebalance_stop(struct call *c)
     return r < 0 ? s3_call_failed("stopping", r) : show(c);
 }
 
-static int set_group(const struct call *c, struct s3_bucket *b, struct str group)
+static int set_groups(const struct call *c, struct s3_bucket *b, struct str groups)
 {
     struct s3_req q;
     s3_req_init(&q);
     q.gw = (struct s3_gw *)(uintptr_t)c->c->gw;
     q.bkt = b;
-    int r = s3_commit_bucket_group(&q, group);
+    int r = s3_commit_bucket_groups(&q, STR_NULL, groups);
     s3_req_fini(&q);
     return r;
 }
 
+/* NULL: they are a list, of groups that are there. */
+static json_t *wrong_groups(const struct call *c, struct str groups)
+{
+    struct str rest = groups, name;
+    while (str_split(&rest, ',', &name))
+        if (!s3_dfs_has_group(c->c->gw->dfs, name))
+            return s3_call_failure("missing", "there is no group '" STR_F "'", STR_A(name));
+    return s3_groups_ok(groups)
+               ? NULL
+               : s3_call_failure("usage", "group must be different groups with commas between");
+}
+
 json_t *s3_verb_bucket_group(struct call *c)
 {
-    struct str name, group;
+    struct str name, groups;
     struct s3_bucket b;
+    bool set = json_object_get(c->request, "group") != NULL;
     json_t *bad = s3_call_want(c, "name", 255, &name);
-    if (!bad)
-        bad = s3_call_want(c, "group", GROUP_MAX, &group);
+    if (!bad && set)
+        bad = s3_call_want(c, "group", S3_GROUPS_TEXT_MAX, &groups);
+    if (!bad && set)
+        bad = wrong_groups(c, groups);
     if (bad)
         return bad;
-    if (!s3_dfs_has_group(c->c->gw->dfs, group))
-        return s3_call_failure("missing", "there is no group '" STR_F "'", STR_A(group));
     int r = s3_bucket_get(c->c->gw->index, name, S3_READ_ANY, &c->arena, &b);
-    if (r == 0)
-        r = set_group(c, &b, group);
+    if (r == 0 && set)
+        r = set_groups(c, &b, groups);
     if (r == -ENOENT)
         return s3_call_failure("missing", "there is no bucket '" STR_F "'", STR_A(name));
     if (r < 0)
-        return s3_call_failed("writing to the storage and the key index", r);
-    dfs_log(LOG_INFO, "admin.bucket_group", KV_STR("bucket", name), KV_STR("group", group));
-    return s3_call_done(NULL, NULL);
+        return s3_call_failed("reading or writing the storage and the key index", r);
+    if (set)
+        dfs_log(LOG_INFO, "admin.bucket_group", KV_STR("bucket", name), KV_STR("groups", groups));
+    return s3_call_done("groups", s3_call_groups(set ? groups : b.groups));
 }

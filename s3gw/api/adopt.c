@@ -273,7 +273,7 @@ static int note_all(struct slice *s, struct file **todo, size_t n)
         notes[i].file = todo[i];
         notes[i].latch = &latch;
         notes[i].put = (struct s3_dfs_put){
-            .group = q->bkt->group, .description = description, .done = noted, .arg = &notes[i]};
+            .groups = q->bkt->groups, .description = description, .done = noted, .arg = &notes[i]};
     }
     for (size_t i = 0; i < n; i++)
         s3_dfs_submit(q->gw->dfs, &notes[i].put);

@@ -54,7 +54,7 @@ static enum s3err location_of(struct s3_req *q, struct str location, struct s3_b
     if (str_cut(location, ':', &region, &group)) {
         if (!group_name_ok(group) || !s3_dfs_has_group(q->gw->dfs, group))
             return bad_location(q, location);
-        b->group = group;
+        b->groups = group;
     }
     if (str_eq(region, STR("EU")))
         region = STR("eu-west-1");
@@ -211,7 +211,7 @@ enum s3err s3_h_create_bucket(struct s3_req *q)
 {
     struct s3_bucket b = {.name = q->bucket,
                           .owner_id = q->who.user_id,
-                          .group = q->gw->default_group,
+                          .groups = q->gw->default_group,
                           .created_ms = q->now_ms};
     enum s3err e = creation_headers(q, &b);
     if (e == S3ERR_OK)

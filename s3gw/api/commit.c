@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "dfscore/log/log.h"
+#include "s3gw/core/groups.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/lifecycle/note.h"
 
@@ -180,15 +181,18 @@ struct doc_change {
     uint64_t bid;
     struct str doc;   /* absent: the value is the state of versioning */
     struct str value; /* absent: remove */
-    struct str group; /* not absent: nothing but that changes */
+    struct str groups,
+        was; /* not absent: nothing but that changes, if it is @was (absent: anything) now */
     struct arena *arena;
 };
 
 static int with_doc(const struct doc_change *c, struct s3_bucket *b)
 {
-    if (c->group.p) {
-        b->group = c->group;
-        return 0;
+    if (c->groups.p) {
+        if (c->was.p && !str_eq(b->groups, c->was))
+            return -ESTALE;
+        b->groups = c->groups;
+        return s3_groups_ok(c->groups) ? 0 : -EINVAL; /* no reader would take the record */
     }
     if (!c->doc.p) {
         b->versioning = c->value;
@@ -250,7 +254,7 @@ int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value)
     return commit_change(q, &(struct doc_change){.doc = doc, .value = value});
 }
 
-int s3_commit_bucket_group(struct s3_req *q, struct str group)
+int s3_commit_bucket_groups(struct s3_req *q, struct str was, struct str groups)
 {
-    return commit_change(q, &(struct doc_change){.group = group});
+    return commit_change(q, &(struct doc_change){.groups = groups, .was = was});
 }

@@ -60,8 +60,9 @@ int s3_commit_bucket(struct s3_req *q, const struct s3_bucket *now,
  * gone. */
 int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value) MUST_CHECK;
 
-/* New objects and notes of q->bkt go to @group from now on. 0 or errno; -ENOENT when the bucket is gone. */
-int s3_commit_bucket_group(struct s3_req *q, struct str group) MUST_CHECK;
+/* New objects and notes of q->bkt go to @groups from now on, which were @was (absent: whatever they were). 0 or errno;
+ * -ENOENT when the bucket is gone; -ESTALE: they are not @was. */
+int s3_commit_bucket_groups(struct s3_req *q, struct str was, struct str groups) MUST_CHECK;
 
 /* Switch versioning of q->bkt: "Enabled" or "Suspended". 0 or errno. */
 int s3_commit_versioning(struct s3_req *q, struct str status) MUST_CHECK;

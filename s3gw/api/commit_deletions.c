@@ -117,7 +117,7 @@ static int note_deletions(struct s3_req *q, struct s3_deletion **d, size_t n)
         x->deletion = d[i];
         x->latch = &latch;
         x->put = (struct s3_dfs_put){
-            .group = q->bkt->group, .description = description, .done = noted_done, .arg = x};
+            .groups = q->bkt->groups, .description = description, .done = noted_done, .arg = x};
     }
     latch.left = ready;
     for (size_t i = 0; i < ready; i++)

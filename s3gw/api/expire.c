@@ -5,6 +5,7 @@
 #include "s3gw/api/commit.h"
 #include "s3gw/api/move.h"
 #include "s3gw/api/notice.h"
+#include "s3gw/core/groups.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/upload.h"
 #include "s3gw/lifecycle/note.h"
@@ -139,12 +140,15 @@ int s3_leave(struct s3_gw *gw, const struct s3_bucket *b, struct s3_leaving *v)
     return r;
 }
 
-int s3_home(struct s3_gw *gw, const struct s3_bucket *b, struct str group)
+int s3_home(struct s3_gw *gw, const struct s3_bucket *b, struct str from, struct str to)
 {
     struct s3_req q;
     struct s3_bucket bucket = *b;
+    char groups[S3_GROUPS_TEXT_MAX + 1];
     s3_move_request(&q, gw, &bucket);
-    int r = s3_commit_bucket_group(&q, group);
+    int r = s3_groups_replace(b->groups, from, to, groups);
+    if (r == 0)
+        r = s3_commit_bucket_groups(&q, b->groups, str_c(groups));
     s3_req_fini(&q);
     return r;
 }

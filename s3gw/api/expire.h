@@ -15,7 +15,7 @@
 
 /* For struct s3_rebalance_options. */
 int s3_leave(struct s3_gw *gw, const struct s3_bucket *b, struct s3_leaving *v) MUST_CHECK;
-int s3_home(struct s3_gw *gw, const struct s3_bucket *b, struct str group) MUST_CHECK;
+int s3_home(struct s3_gw *gw, const struct s3_bucket *b, struct str from, struct str to) MUST_CHECK;
 /* For struct s3_life_options. */
 void s3_expire(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e, size_t n);
 

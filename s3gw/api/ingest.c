@@ -6,6 +6,7 @@
 #include "dfscore/wire/internal.h"
 #include "s3gw/api/commit.h"
 #include "s3gw/api/encryption.h"
+#include "s3gw/api/growth.h"
 #include "s3gw/api/sealing.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/digest.h"
@@ -23,9 +24,9 @@ static struct s3_ingest *of(struct s3_req *q)
     return q->handler_state;
 }
 
-static struct str group_of(const struct s3_ingest *in)
+static struct str groups_of(const struct s3_ingest *in)
 {
-    return s3_class_group(&in->q->gw->classes, in->storage_class, in->q->bkt->group);
+    return s3_class_group(&in->q->gw->classes, in->storage_class, in->q->bkt->groups);
 }
 
 static void release_small(struct s3_ingest *in)
@@ -83,7 +84,7 @@ static void note(struct s3_ingest *in, int (*say)(struct s3_ingest *in, struct b
     in->description = BUF(S3_INDEX_VALUE_MAX);
     int r = say(in, &in->description);
     in->put = (struct s3_dfs_put){
-        .group = group_of(in), .description = buf_str(&in->description), .done = done, .arg = in};
+        .groups = groups_of(in), .description = buf_str(&in->description), .done = done, .arg = in};
     if (r < 0)
         done(&in->put, r);
     else
@@ -176,6 +177,7 @@ static void stored(struct s3_ingest *in, int r, struct str file_id)
             finished(in, S3ERR_SLOW_DOWN);
             return;
         }
+        s3_growth_notice(in->q, groups_of(in), file_id);
     }
     commit(in);
 }
@@ -284,7 +286,7 @@ static enum s3err small_finish(struct s3_req *q)
         release(in);
         return s3err_from_errno(r, S3_THING_OTHER);
     }
-    in->put.group = group_of(in);
+    in->put.groups = groups_of(in);
     in->put.description = buf_str(&in->description);
     in->put.data = in->size > 0 ? str_of(in->small, in->small_n) : STR_NULL;
     in->put.done = small_stored;
@@ -382,7 +384,7 @@ static enum s3err large_open(struct s3_ingest *in)
     const struct s3_body_plan *plan = q->plan;
     bool known = plan->length != UINT64_MAX; /* a form is a little longer than its file */
     uint64_t size = MIN(known ? plan->length : plan->wire_length, S3_BODY_DATA_MAX);
-    struct s3_upload_file_options o = {.group = group_of(in),
+    struct s3_upload_file_options o = {.groups = groups_of(in),
                                        .size = stored_size(q, size),
                                        .no_md5 = !wants_md5(q),
                                        .more = large_more,

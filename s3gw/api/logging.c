@@ -6,6 +6,7 @@
 
 #include "dfscore/base/clock.h"
 #include "s3gw/api/commit.h"
+#include "s3gw/api/growth.h"
 #include "s3gw/api/notice.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/api/relocate.h"
@@ -168,7 +169,7 @@ static int put(struct s3_req *q, const struct s3_logging *l, struct str lines)
     int r = digests(q, &d.o, lines);
     if (r < 0)
         return r;
-    struct s3_relocation m = {.group = q->bkt->group,
+    struct s3_relocation m = {.groups = q->bkt->groups,
                               .key = q->key,
                               .bytes = lines,
                               .seal = q->seal,
@@ -178,6 +179,7 @@ static int put(struct s3_req *q, const struct s3_logging *l, struct str lines)
     r = s3_relocate(q->gw, &q->arena, &m);
     if (r < 0)
         return r;
+    s3_growth_notice(q, m.groups, m.to.file_id);
     d.o.extents = &m.to;
     d.o.nextents = 1;
     r = s3_commit_described(q, q->bkt, q->key, &d.o, commit, &d);

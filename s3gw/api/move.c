@@ -3,8 +3,10 @@
 
 #include "dfscore/fileid/fileid.h"
 #include "s3gw/api/commit.h"
+#include "s3gw/api/growth.h"
 #include "s3gw/api/notice.h"
 #include "s3gw/api/relocate.h"
+#include "s3gw/core/groups.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/moved.h"
 #include "s3gw/index/refs.h"
@@ -24,7 +26,7 @@ struct moving {
     struct s3_move *m;
     struct str was;     /* its class */
     struct s3_object o; /* as it will be */
-    struct str group;   /* where to */
+    struct str groups;  /* where to */
     struct str old;     /* the one file it lies in, when that is to be remembered; else absent */
     bool shared;        /* it goes to a file that is there already */
     struct s3_amendment amendment; /* of the label alone */
@@ -47,8 +49,8 @@ static int look_up(struct moving *v)
     v->was = v->o.storage_class;
     if (!leaves(v))
         v->o.storage_class = m->storage_class;
-    v->group = s3_class_group(&v->q->gw->classes, v->o.storage_class,
-                              leaves(v) ? m->to : v->q->bkt->group);
+    v->groups = s3_class_group(&v->q->gw->classes, v->o.storage_class,
+                               leaves(v) ? m->to : v->q->bkt->groups);
     v->amendment = (struct s3_amendment){
         .seq = v->o.seq, .what = S3_SECTION_CLASS, .value = m->storage_class, .was = &v->was};
     return 0;
@@ -142,14 +144,14 @@ static int share(struct moving *v, struct str file_id)
 
 static bool is_where_it_should(const struct moving *v, struct str file_id)
 {
-    return leaves(v) ? !s3_file_in_group(file_id, v->m->from) : s3_file_in_group(file_id, v->group);
+    return leaves(v) ? !s3_file_in_group(file_id, v->m->from) : s3_groups_hold(v->groups, file_id);
 }
 
 static int copy(struct moving *v)
 {
     struct s3_req *q = v->q;
     struct s3_relocation to = {
-        .group = v->group,
+        .groups = v->groups,
         .key = v->m->key,
         .from = v->o.extents,
         .nfrom = v->o.nextents,
@@ -162,6 +164,8 @@ static int copy(struct moving *v)
     int r = s3_relocate(q->gw, &q->arena, &to);
     if (r < 0)
         return r;
+    if (!leaves(v))
+        s3_growth_notice(q, v->groups, to.to.file_id);
     r = s3_object_in_one_file(&v->o, to.to.file_id, &q->arena, &v->o.extents, &v->o.nextents);
     if (r == 0 && !is_where_it_should(v, to.to.file_id))
         r = -EHOSTUNREACH; /* written elsewhere: that is no move, the next pass tries again */
@@ -181,7 +185,7 @@ static int leave(struct moving *v)
     struct str there;
     if (!s3_lies_in(v->o.extents, v->o.nextents, v->m->from))
         return -ESTALE;
-    if (str_eq(v->group, v->m->from))
+    if (str_eq(v->groups, v->m->from))
         return -EXDEV;
     v->old = only_file(&v->o);
     int r = is_there(v, &there);

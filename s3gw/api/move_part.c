@@ -55,7 +55,7 @@ static int copy(struct moving *v, struct str group)
     struct s3_object expect = {.size = v->was.size, .checksum = v->was.crc64};
     memcpy(expect.etag.md5, v->was.md5, sizeof(expect.etag.md5));
     v->to = (struct s3_relocation){
-        .group = group,
+        .groups = group,
         .key = v->m->key,
         .from = v->was.extents,
         .nfrom = v->was.nextents,

@@ -18,6 +18,7 @@
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/encryption.h"
+#include "s3gw/api/growth.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lifecycle.h"
 #include "s3gw/api/notice.h"
@@ -230,8 +231,8 @@ static int commit_anew(struct s3_req *q, struct copy *c)
     struct s3_checksum known = {0};
     bool have = c->source.object.checksum.alg == o->checksum.alg &&
                 c->source.object.checksum.type == S3_CK_FULL_OBJECT;
-    struct s3_relocation m = {.group =
-                                  s3_class_group(&q->gw->classes, o->storage_class, q->bkt->group),
+    struct s3_relocation m = {.groups =
+                                  s3_class_group(&q->gw->classes, o->storage_class, q->bkt->groups),
                               .key = q->key,
                               .content = o->size,
                               .seal = q->seal,
@@ -245,6 +246,7 @@ static int commit_anew(struct s3_req *q, struct copy *c)
         r = s3_relocate(q->gw, &q->arena, &m);
     if (r < 0)
         return r == -ENOENT ? -EAGAIN : r; /* the source was replaced while it was read */
+    s3_growth_notice(q, m.groups, m.to.file_id);
     o->extents = &m.to;
     o->nextents = 1;
     r = s3_commit_described(q, q->bkt, q->key, o, commit_moved, c);
@@ -281,7 +283,7 @@ static int commit_object(struct s3_req *q, struct copy *c)
     s3_number_version(q, q->bkt, o);
     struct moved arg = {.q = q, .c = c};
     struct s3_relocation m = {
-        .group = s3_class_group(&q->gw->classes, o->storage_class, q->bkt->group),
+        .groups = s3_class_group(&q->gw->classes, o->storage_class, q->bkt->groups),
         .key = q->key,
         .from = o->extents,
         .nfrom = o->nextents,
@@ -292,6 +294,7 @@ static int commit_object(struct s3_req *q, struct copy *c)
     int r = s3_relocate(q->gw, &q->arena, &m);
     if (r < 0)
         return r == -ENOENT ? -EAGAIN : r; /* the source was replaced while it was read */
+    s3_growth_notice(q, m.groups, m.to.file_id);
     r = s3_object_in_one_file(o, m.to.file_id, &q->arena, &o->extents, &o->nextents);
     if (r == 0)
         r = s3_commit_described(q, q->bkt, q->key, o, commit_moved, c);

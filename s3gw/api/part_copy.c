@@ -10,6 +10,7 @@
 #include "s3gw/api/commit.h"
 #include "s3gw/api/cond.h"
 #include "s3gw/api/encryption.h"
+#include "s3gw/api/growth.h"
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/relocate.h"
 #include "s3gw/api/source.h"
@@ -174,6 +175,7 @@ static int relocate_part(struct s3_req *q, struct part_copy *c, struct s3_reloca
     int r = s3_relocate(q->gw, &q->arena, m);
     if (r < 0)
         return missing_is_stale(r);
+    s3_growth_notice(q, m->groups, m->to.file_id);
     c->part.extents = &m->to;
     c->part.nextents = 1;
     r = s3_index_update(q->gw->index, commit_moved_part, c);
@@ -200,7 +202,7 @@ static int commit_part_anew(struct s3_req *q, struct part_copy *c)
     struct str class = c->upload.proto.storage_class;
     p->crc64 = (struct s3_checksum){.alg = S3_CK_CRC64NVME, .type = S3_CK_FULL_OBJECT};
     p->checksum = (struct s3_checksum){.alg = c->upload.ck_alg};
-    struct s3_relocation m = {.group = s3_class_group(&q->gw->classes, class, q->bkt->group),
+    struct s3_relocation m = {.groups = s3_class_group(&q->gw->classes, class, q->bkt->groups),
                               .key = q->key,
                               .content = p->size,
                               .seal = q->seal,
@@ -242,7 +244,7 @@ static int commit_part_copy(struct s3_req *q, struct part_copy *c)
     struct moved_part arg = {.q = q, .c = c};
     struct s3_object expect = {.size = p->size, .checksum = p->crc64};
     memcpy(expect.etag.md5, p->md5, sizeof(expect.etag.md5));
-    struct s3_relocation m = {.group = s3_class_group(&q->gw->classes, class, q->bkt->group),
+    struct s3_relocation m = {.groups = s3_class_group(&q->gw->classes, class, q->bkt->groups),
                               .key = q->key,
                               .from = p->extents,
                               .nfrom = p->nextents,

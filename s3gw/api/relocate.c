@@ -8,8 +8,8 @@
 #include "s3gw/api/ingest.h"
 #include "s3gw/api/sealing.h"
 #include "s3gw/core/digest.h"
+#include "s3gw/core/groups.h"
 #include "s3gw/dfs/dfs.h"
-#include "s3gw/index/moved.h"
 #include "s3gw/index/refs.h"
 
 bool s3_relocate_needed(const struct s3_gw *gw, struct str from, struct str to,
@@ -18,9 +18,9 @@ bool s3_relocate_needed(const struct s3_gw *gw, struct str from, struct str to,
     if (str_eq(s3_class_group(&gw->classes, from, STR("")),
                s3_class_group(&gw->classes, to, STR(""))))
         return false;
-    struct str group = s3_class_group(&gw->classes, to, bkt->group);
+    struct str groups = s3_class_group(&gw->classes, to, bkt->groups);
     for (size_t i = 0; i < n; i++)
-        if (!s3_file_in_group(e[i].file_id, group))
+        if (!s3_groups_hold(groups, e[i].file_id))
             return true;
     return false;
 }
@@ -345,7 +345,7 @@ static int small(struct s3_gw *gw, struct wait *w, struct source *s, size_t size
         r = w->m->describe(w->m->arg, &description);
     if (r < 0)
         return r;
-    struct s3_dfs_put put = {.group = w->m->group,
+    struct s3_dfs_put put = {.groups = w->m->groups,
                              .description = buf_str(&description),
                              .data = str_of(bytes, n),
                              .done = small_stored,
@@ -392,7 +392,7 @@ static void wait_for_room(struct wait *w, struct s3_upload_file *f, size_t n)
 
 static int large_open(struct s3_gw *gw, struct wait *w, uint64_t size, struct s3_upload_file **ret)
 {
-    struct s3_upload_file_options o = {.group = w->m->group,
+    struct s3_upload_file_options o = {.groups = w->m->groups,
                                        .size = size,
                                        .no_md5 = !s3_seal_wants_md5(w->m->seal),
                                        .more = large_more,

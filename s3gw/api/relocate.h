@@ -22,7 +22,7 @@
 #include "s3gw/index/object.h"
 
 struct s3_relocation {
-    struct str group;             /* where to */
+    struct str groups;            /* where to: the first that has room */
     struct str key;               /* for the file name's extension */
     const struct s3_extent *from; /* what to read, in order, as it is stored ... */
     size_t nfrom;

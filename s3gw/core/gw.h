@@ -14,6 +14,7 @@ struct s3_kms;
 struct s3_rates;
 struct s3_serverlog;
 struct s3_sender;
+struct s3_growth;
 
 /* Are customer keys accepted without TLS? */
 enum s3_sse_c_over_http { S3_SSE_C_TLS_ONLY, S3_SSE_C_FROM_LOOPBACK, S3_SSE_C_ALWAYS };
@@ -31,6 +32,7 @@ struct s3_gw {
     struct s3_serverlog
         *serverlog;           /* notify/serverlog.h; NULL: requests are not logged for buckets */
     struct s3_sender *sender; /* notify/sender.h; NULL: nobody is notified */
+    struct s3_growth *growth; /* api/growth.h; NULL: buckets have the groups they were given */
     struct str region;        /* "us-east-1" */
     struct str *domains;      /* lower case, longest first; virtual-host style below these */
     size_t ndomains;

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-enum { GROUP_MAX = 16 };
+#include "s3gw/core/groups.h"
 
 static const struct s3_class defaults[] = {
     {STR_INIT("REDUCED_REDUNDANCY"), STR_INIT("")},  {STR_INIT("STANDARD_IA"), STR_INIT("")},
@@ -41,7 +41,7 @@ int s3_class_parse(struct str row, struct s3_class *ret)
     bool placed = str_cut(row, '=', &name, &group);
     if (placed)
         c = (struct s3_class){str_trim(name), str_trim(group)};
-    if (!name_ok(c.name) || (placed && (c.group.n == 0 || c.group.n > GROUP_MAX)))
+    if (!name_ok(c.name) || (placed && !s3_group_ok(c.group)))
         return -EINVAL;
     *ret = c;
     return 0;
@@ -63,10 +63,10 @@ int s3_class_rank(const struct s3_classes *c, struct str name)
     return x ? (int)(x - c->v) + 1 : -ENOENT;
 }
 
-struct str s3_class_group(const struct s3_classes *c, struct str name, struct str bucket_group)
+struct str s3_class_group(const struct s3_classes *c, struct str name, struct str bucket_groups)
 {
     if (name.n == 0)
-        return bucket_group;
+        return bucket_groups;
     const struct s3_class *x = s3_class_find(c, name);
-    return x && x->group.n ? x->group : bucket_group;
+    return x && x->group.n ? x->group : bucket_groups;
 }

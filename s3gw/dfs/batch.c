@@ -136,7 +136,7 @@ static void settle(struct s3_dfs *d, struct s3_dfs_put *p, int r)
 {
     struct s3_store *next = NULL;
     if (s3_worth_another(r) && !atomic_load(&d->stopping))
-        next = s3_pick_writer(d, p->group, &p->tried);
+        next = s3_pick_writer(d, p->groups, &p->tried);
     if (next)
         enqueue(next, p);
     else
@@ -189,7 +189,7 @@ void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p)
     ASSERT(p->data.n <= DFS_PACK_MAX && p->description.n <= DFS_DESC_MAX);
     p->file_id[0] = '\0';
     p->tried.n = 0;
-    struct s3_store *s = s3_pick_writer(d, p->group, &p->tried);
+    struct s3_store *s = s3_pick_writer(d, p->groups, &p->tried);
     if (s)
         enqueue(s, p);
     else
@@ -232,18 +232,18 @@ static int put_and_wait(struct s3_dfs *d, struct s3_dfs_put *puts, size_t n)
     return w.result;
 }
 
-int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description)
+int s3_dfs_note(struct s3_dfs *d, struct str groups, struct str description)
 {
-    struct s3_dfs_put p = {.group = group, .description = description};
+    struct s3_dfs_put p = {.groups = groups, .description = description};
     return put_and_wait(d, &p, 1);
 }
 
-int s3_dfs_notes(struct s3_dfs *d, struct str group, const struct str *descriptions, size_t n)
+int s3_dfs_notes(struct s3_dfs *d, struct str groups, const struct str *descriptions, size_t n)
 {
     AUTO(dfs_free_ptr) struct s3_dfs_put *puts = dfs_zalloc(MAX(n, (size_t)1) * sizeof(*puts));
     if (!puts)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
-        puts[i] = (struct s3_dfs_put){.group = group, .description = descriptions[i]};
+        puts[i] = (struct s3_dfs_put){.groups = groups, .description = descriptions[i]};
     return put_and_wait(d, puts, n);
 }

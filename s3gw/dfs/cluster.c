@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "dfscore/base/clock.h"
+#include "s3gw/core/groups.h"
 #include "s3gw/dfs/store.h"
 
 struct s3_group *s3_group_named(struct s3_dfs *d, struct str group)
@@ -13,6 +14,15 @@ struct s3_group *s3_group_named(struct s3_dfs *d, struct str group)
         if (str_eq(group, str_c(d->groups[i]->name)))
             return d->groups[i];
     return NULL;
+}
+
+struct s3_group *s3_group_first(struct s3_dfs *d, struct str groups)
+{
+    struct s3_group *g = NULL;
+    struct str name;
+    while (!g && str_split(&groups, ',', &name))
+        g = s3_group_named(d, name);
+    return g;
 }
 
 bool s3_group_gone(const struct s3_group *g)
@@ -119,16 +129,44 @@ static struct s3_store *writer_of(struct s3_group *g, const struct s3_tried *tri
     return NULL;
 }
 
+/* Of the first of the list that has space and a member that is not tried; @desperate: space or not. */
+static struct s3_store *writer_in(struct s3_dfs *d, struct str groups, const struct s3_tried *tried,
+                                  bool desperate)
+{
+    struct s3_store *s = NULL;
+    struct str name;
+    while (!s && str_split(&groups, ',', &name)) {
+        struct s3_group *g = s3_group_named(d, name);
+        if (g && (desperate || !atomic_load(&g->low)))
+            s = writer_of(g, tried, desperate);
+    }
+    return s;
+}
+
+/* May what is meant for these groups go elsewhere? Not when none is known, or one is a storage class's own. */
+static bool may_spread(struct s3_dfs *d, struct str groups)
+{
+    struct str name;
+    bool known = false;
+    while (d->o.spread && str_split(&groups, ',', &name)) {
+        const struct s3_group *g = s3_group_named(d, name);
+        if (g && g->of_class)
+            return false;
+        known = known || g;
+    }
+    return known;
+}
+
 /* Of the groups besides @not that have space, the one with most, whose members are not all tried.
  */
-static struct s3_store *writer_elsewhere(struct s3_dfs *d, const struct s3_group * not,
+static struct s3_store *writer_elsewhere(struct s3_dfs *d, struct str not,
                                          const struct s3_tried *tried)
 {
     struct s3_store *best = NULL;
     size_t n = atomic_load(&d->ngroups);
     for (size_t i = 0; i < n; i++) {
         struct s3_group *g = d->groups[i];
-        if (g == not || g->of_class || atomic_load(&g->low) ||
+        if (g->of_class || atomic_load(&g->low) || s3_groups_have(not, str_c(g->name)) ||
             (best && atomic_load(&best->group->free_mb) >= atomic_load(&g->free_mb)))
             continue;
         struct s3_store *s = writer_of(g, tried, false);
@@ -137,21 +175,29 @@ static struct s3_store *writer_elsewhere(struct s3_dfs *d, const struct s3_group
     return best;
 }
 
-struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str group, struct s3_tried *tried)
+static struct s3_store *tries(struct s3_store *s, struct s3_tried *tried)
 {
-    struct s3_group *g = s3_group_named(d, group);
-    if (!g || tried->n == ARRAY_LEN(tried->number))
-        return NULL;
-    bool spread = d->o.spread && !g->of_class;
-    bool low = spread && atomic_load(&g->low);
-    struct s3_store *s = low ? NULL : writer_of(g, tried, false);
-    if (!s && spread)
-        s = writer_elsewhere(d, g, tried);
-    if (!s)
-        s = writer_of(g, tried, true);
     if (s)
         tried->number[tried->n++] = s->number;
     return s;
+}
+
+struct s3_store *s3_group_writer(struct s3_group *g, struct s3_tried *tried)
+{
+    bool more = tried->n < ARRAY_LEN(tried->number);
+    return more ? tries(writer_of(g, tried, true), tried) : NULL;
+}
+
+struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str groups, struct s3_tried *tried)
+{
+    if (tried->n == ARRAY_LEN(tried->number))
+        return NULL;
+    struct s3_store *s = writer_in(d, groups, tried, false);
+    if (!s && may_spread(d, groups))
+        s = writer_elsewhere(d, groups, tried);
+    if (!s)
+        s = writer_in(d, groups, tried, true);
+    return tries(s, tried);
 }
 
 bool s3_worth_another(int r)
@@ -178,6 +224,15 @@ bool s3_group_takes_files(const struct s3_group *g)
     return false;
 }
 
+bool s3_group_drained(const struct s3_group *g)
+{
+    size_t n = atomic_load(&g->n);
+    bool active = false;
+    for (size_t i = 0; i < n; i++)
+        active = active || atomic_load(&g->members[i]->active);
+    return active && !s3_group_takes_files(g);
+}
+
 bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret)
 {
     size_t n = atomic_load(&d->ngroups);
@@ -186,6 +241,7 @@ bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret)
         if (s3_group_gone(g) || i-- > 0)
             continue;
         *ret = (struct s3_dfs_group){.takes_files = s3_group_takes_files(g),
+                                     .drained = s3_group_drained(g),
                                      .low = atomic_load(&g->low),
                                      .of_class = g->of_class,
                                      .free_mb = atomic_load(&g->free_mb)};

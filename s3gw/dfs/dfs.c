@@ -122,23 +122,13 @@ bool s3_dfs_reachable(const struct s3_dfs *d)
     return n > 0;
 }
 
-/* Is somebody in service, though nobody is meant to take new files? */
-static bool is_drained(const struct s3_group *g)
-{
-    size_t n = atomic_load(&g->n);
-    bool active = false;
-    for (size_t i = 0; i < n; i++)
-        active = active || atomic_load(&g->members[i]->active);
-    return active && !s3_group_takes_files(g);
-}
-
 /* Does one of the group take writes, if the trackers want any there? */
-static int group_ready(struct s3_dfs *d, struct s3_group *g)
+static int group_ready(struct s3_group *g)
 {
     struct s3_tried tried = {0};
     struct s3_store *s;
-    int r = s3_group_gone(g) || is_drained(g) ? 0 : -EHOSTUNREACH;
-    while (r < 0 && (s = s3_pick_writer(d, str_c(g->name), &tried)) != NULL && s->group == g)
+    int r = s3_group_gone(g) || s3_group_drained(g) ? 0 : -EHOSTUNREACH;
+    while (r < 0 && (s = s3_group_writer(g, &tried)) != NULL)
         r = s3_store_ask(s, DFS_INT_STAT, STR_NULL, true, NULL, NULL);
     return r;
 }
@@ -151,7 +141,7 @@ int s3_dfs_ready(struct s3_dfs *d, unsigned timeout_ms)
         bool more = i < atomic_load(&d->ngroups);
         if (!more && i > 0)
             return 0;
-        int r = more ? group_ready(d, d->groups[i]) : -ENOENT;
+        int r = more ? group_ready(d->groups[i]) : -ENOENT;
         if (r == 0)
             i++;
         else if (dfs_mono_ms() >= end)

@@ -45,7 +45,7 @@ struct s3_dfs_options {
     const struct s3_dfs_copies
         *copies; /* groups that more is asked of than their storages would; outlives this */
     size_t ncopies;
-    bool spread;                      /* what does not fit a bucket's group may go to another one */
+    bool spread; /* what a bucket's groups have no room for may go to another one */
     const struct s3_classes *classes; /* whose groups take nothing that was meant for another, nor
                                          send theirs elsewhere; outlives this; NULL: none */
     struct str default_group;         /* ... but this one does, also when a class names it */
@@ -78,6 +78,7 @@ int s3_dfs_ready(struct s3_dfs *d, unsigned timeout_ms) MUST_CHECK;
 struct s3_dfs_group {
     char name[17];
     bool takes_files; /* somebody in service there may be written to */
+    bool drained;     /* somebody is in service, and nobody there may be written to */
     bool low;         /* hardly any space */
     bool of_class;    /* a storage class's own */
     uint64_t free_mb;
@@ -110,10 +111,10 @@ bool s3_dfs_reachable(const struct s3_dfs *d);
  * files"), durably. Every change of an object that stores no data says so here before it is
  * committed to the index, so that the index can be rebuilt. Blocks. 0 or negative errno.
  */
-int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description) MUST_CHECK;
+int s3_dfs_note(struct s3_dfs *d, struct str groups, struct str description) MUST_CHECK;
 /* Some at once, which share syncs; on failure any of them may have been logged. Blocks. 0, or the
  * first failure. */
-int s3_dfs_notes(struct s3_dfs *d, struct str group, const struct str *descriptions,
+int s3_dfs_notes(struct s3_dfs *d, struct str groups, const struct str *descriptions,
                  size_t n) MUST_CHECK;
 
 struct s3_tried { /* servers a write has been to; owner: dfs */
@@ -121,10 +122,10 @@ struct s3_tried { /* servers a write has been to; owner: dfs */
     uint16_t number[6];
 };
 
-/* Store a small object, or a note, without blocking: done() is called once, on a dfs thread, and
- * must be quick. Results: 0; -ENOSPC; -EHOSTUNREACH (nothing was stored); -EIO (unknown). */
+/* Store a small object, or a note, without blocking, in the first of some groups (core/groups.h) that has room: done() is
+ * called once, on a dfs thread, and must be quick. Results: 0; -ENOSPC; -EHOSTUNREACH (nothing was stored); -EIO (unknown). */
 struct s3_dfs_put {
-    struct str group;
+    struct str groups;
     struct str description; /* views: stay valid until done() */
     struct str data;        /* at most DFS_PACK_MAX bytes; p == NULL: a note */
     char ext[7];            /* file name extension, NUL terminated, may be empty */
@@ -179,8 +180,8 @@ int s3_dfs_open(struct s3_dfs *d, struct str file_id, uint64_t offset, uint64_t 
 struct s3_upload_file;
 
 struct s3_upload_file_options {
-    struct str group;
-    uint64_t size; /* bytes announced, of the file */
+    struct str groups; /* in the first that has room; used by s3_upload_file_new only */
+    uint64_t size;     /* bytes announced, of the file */
     char ext[7];
     bool no_md5; /* nobody will ask for it */
     /* Data is not stored as it comes: seal() gives what is stored instead to @write, in order; an

@@ -111,9 +111,12 @@ struct s3_dfs {
 bool s3_group_gone(const struct s3_group *g);
 /* Is somebody of it in service and may be written to? */
 bool s3_group_takes_files(const struct s3_group *g);
+/* Is somebody of it in service, though nobody is meant to take new files? */
+bool s3_group_drained(const struct s3_group *g);
 
-/* The group of that name, or the one a file id begins with; NULL: none. */
+/* The group of that name, the first known of a list, or the one a file id begins with; NULL: none. */
 struct s3_group *s3_group_named(struct s3_dfs *d, struct str group);
+struct s3_group *s3_group_first(struct s3_dfs *d, struct str groups);
 struct s3_group *s3_group_of_file(struct s3_dfs *d, struct str file_id);
 /* The same, made when there is none. NULL: no memory, or too many. One thread. */
 struct s3_group *s3_group_make(struct s3_dfs *d, struct str group);
@@ -125,11 +128,13 @@ int s3_group_add(struct s3_group *g, struct s3_dfs *d, const struct dfs_addr *ad
 size_t s3_group_members(const struct s3_group *g, const char *source,
                         struct s3_member out[S3_GROUP_MEMBERS_MAX]);
 /*
- * A member to write to that is not among the tried ones: of @group while that has space, else (when
- * buckets may spread, and neither group is a storage class's own) of the group with most. It becomes
+ * A member to write to that is not among the tried ones: of the first of @groups that has space, else (when
+ * buckets may spread, and none of the groups is a storage class's own) of the group with most. It becomes
  * one of the tried. NULL: nobody is left.
  */
-struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str group, struct s3_tried *tried);
+struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str groups, struct s3_tried *tried);
+/* The same of that group alone, whether it has space or not. */
+struct s3_store *s3_group_writer(struct s3_group *g, struct s3_tried *tried);
 /* Would another server do better after this failure? */
 bool s3_worth_another(int r);
 

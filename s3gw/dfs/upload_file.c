@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "dfscore/log/log.h"
+#include "s3gw/core/groups.h"
 #include "s3gw/dfs/store.h"
 
 enum {
@@ -49,7 +50,8 @@ struct s3_upload_file {
     struct s3_dfs *dfs;
     struct s3_store *store; /* WRITE; where it goes. NULL until a storage opened it */
     struct s3_upload_file_options o;
-    struct s3_job job; /* of the commit */
+    char groups[S3_GROUPS_TEXT_MAX]; /* what o.groups is: an upload outlives who began it */
+    struct s3_job job;               /* of the commit */
 
     struct s3_piece *filling; /* owner: who calls data() */
 
@@ -161,8 +163,7 @@ int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
                        struct s3_upload_file **ret)
 {
     CHECK_OBJ(d, S3_DFS_MAGIC);
-    struct s3_group *g = s3_group_named(d, o->group);
-    if (!g)
+    if (!s3_group_first(d, o->groups) || o->groups.n > S3_GROUPS_TEXT_MAX)
         return -EHOSTUNREACH;
     struct s3_upload_file *f = dfs_zalloc(sizeof(*f));
     if (!f)
@@ -170,7 +171,8 @@ int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
     f->magic = UPLOAD_FILE_MAGIC;
     f->dfs = d;
     f->o = *o;
-    f->o.group = str_c(g->name);
+    memcpy(f->groups, o->groups.p, o->groups.n);
+    f->o.groups = str_of(f->groups, o->groups.n);
     f->job = (struct s3_job){.run = commit, .arg = f};
     for (int i = 0; i < HANDS; i++) {
         struct hand *h = &f->hands[i];
@@ -318,7 +320,7 @@ static int open_file(struct s3_upload_file *f)
     struct s3_tried tried = {0};
     struct s3_store *s;
     int r = -EHOSTUNREACH;
-    while ((s = s3_pick_writer(f->dfs, f->o.group, &tried)) != NULL) {
+    while ((s = s3_pick_writer(f->dfs, f->o.groups, &tried)) != NULL) {
         r = open_at(f, s);
         if (!s3_worth_another(r))
             break;

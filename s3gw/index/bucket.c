@@ -3,23 +3,28 @@
 
 #include <stdio.h>
 
+#include "s3gw/core/groups.h"
 #include "s3gw/index/cache.h"
 #include "s3gw/index/engine.h"
 #include "s3gw/index/record.h"
 #include "s3gw/index/rows.h"
 #include "s3gw/index/trash.h"
 
-enum { RECORD_VERSION = 1 };
+enum {
+    RECORD_VERSION = 1,
+    SEVERAL_GROUPS =
+        2, /* of bucket records alone: an earlier build would take the list for a name */
+};
 
 /* --- the record --- */
 
 void s3_bucket_encode(const struct s3_bucket *b, struct buf *out)
 {
-    buf_u8(out, RECORD_VERSION);
+    buf_u8(out, s3_groups_several(b->groups) ? SEVERAL_GROUPS : RECORD_VERSION);
     buf_u64(out, b->bid);
     buf_lstr(out, b->name);
     s3_rec_add_id(out, b->owner_id);
-    buf_lstr(out, b->group);
+    buf_lstr(out, b->groups);
     buf_var(out, (uint64_t)b->created_ms);
     s3_rec_add_opt(out, b->versioning);
     buf_var(out, b->ndocs);
@@ -52,12 +57,16 @@ int s3_bucket_decode(struct str bytes, struct arena *a, struct s3_bucket *ret)
 {
     struct rd r = rd_of(bytes);
     struct s3_bucket b = {0};
-    if (rd_u8(&r) != RECORD_VERSION)
+    uint8_t version = rd_u8(&r);
+    if (version != RECORD_VERSION && version != SEVERAL_GROUPS)
         return -EBADMSG;
     b.bid = rd_u64(&r);
     b.name = rd_lstr(&r);
     int e = s3_rec_id(&r, a, &b.owner_id);
-    b.group = rd_lstr(&r);
+    b.groups = rd_lstr(&r);
+    if (s3_groups_several(b.groups) != (version == SEVERAL_GROUPS) ||
+        (version == SEVERAL_GROUPS && !s3_groups_ok(b.groups)))
+        r.bad = true;
     uint64_t created = rd_var(&r);
     if (created > INT64_MAX)
         r.bad = true;

@@ -18,7 +18,7 @@
 #include "s3gw/index/index.h"
 
 /* Does that file lie in @place, a group or, as in "group1/M01", a store path of it? With spread_buckets it may not lie in
- * its bucket's group, when that is away or full. */
+ * one of its bucket's groups, when these are away or full. */
 bool s3_file_in_group(struct str file_id, struct str place);
 /* Does anything of them? */
 bool s3_lies_in(const struct s3_extent *e, size_t n, struct str place);

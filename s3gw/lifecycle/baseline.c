@@ -17,7 +17,7 @@ enum {
 
 struct batch {
     struct s3_gw *gw;
-    struct str group;
+    struct str groups;
     struct arena arena; /* of the batch */
     struct str notes[NOTES_A_BATCH];
     size_t n;
@@ -26,7 +26,7 @@ struct batch {
 
 static int flush(struct batch *b)
 {
-    int r = s3_dfs_notes(b->gw->dfs, b->group, b->notes, b->n);
+    int r = s3_dfs_notes(b->gw->dfs, b->groups, b->notes, b->n);
     b->n = 0;
     arena_fini(&b->arena);
     arena_init(&b->arena, ARENA_MAX);
@@ -137,7 +137,7 @@ static int bucket(void *arg, const struct s3_bucket *bkt)
 {
     struct batch *b = arg;
     AUTO(buf_free) struct buf d = BUF(2 * S3_INDEX_VALUE_MAX);
-    b->group = bkt->group;
+    b->groups = bkt->groups;
     int r = s3_note_describe_bucket(b->gw, bkt, false, &d);
     if (r == 0)
         r = add(b, &d);
@@ -147,7 +147,7 @@ static int bucket(void *arg, const struct s3_bucket *bkt)
         r = each_row_of(b, bkt, S3_ROW_VERSION, older_version);
     if (r == 0)
         r = each_row_of(b, bkt, S3_ROW_UPLOAD, upload);
-    return r < 0 ? r : flush(b); /* before the group changes */
+    return r < 0 ? r : flush(b); /* before the groups change */
 }
 
 /* --- once --- */

@@ -106,7 +106,7 @@ int s3_note_describe_bucket(const struct s3_gw *gw, const struct s3_bucket *bkt,
 
 int s3_note_write(const struct s3_gw *gw, const struct s3_bucket *bkt, const struct buf *d)
 {
-    return s3_dfs_note(gw->dfs, bkt ? bkt->group : gw->default_group, buf_str(d));
+    return s3_dfs_note(gw->dfs, bkt ? bkt->groups : gw->default_group, buf_str(d));
 }
 
 int s3_note_put(const struct s3_gw *gw, uint64_t number, const struct s3_bucket *bkt,

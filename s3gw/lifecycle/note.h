@@ -45,7 +45,7 @@ int s3_note_describe_upload(const struct s3_gw *gw, const struct s3_bucket *bkt,
 int s3_note_describe_bucket(const struct s3_gw *gw, const struct s3_bucket *bkt, bool gone,
                             struct buf *out) MUST_CHECK;
 
-/* The same, logged durably in the bucket's group (of none: the default group). 0 or errno. */
+/* The same, logged durably in the bucket's groups (of none: the default group). 0 or errno. */
 int s3_note_write(const struct s3_gw *gw, const struct s3_bucket *bkt,
                   const struct buf *d) MUST_CHECK;
 int s3_note_put(const struct s3_gw *gw, uint64_t number, const struct s3_bucket *bkt,

@@ -6,6 +6,8 @@
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
+#include "s3gw/core/groups.h"
+#include "s3gw/dfs/dfs.h"
 #include "s3gw/index/moved.h"
 #include "s3gw/index/record.h"
 #include "s3gw/index/rows.h"
@@ -209,6 +211,22 @@ struct leaving {
     const struct s3_bucket *b;
 };
 
+/* Where to: when nobody said, what leaves a group goes to the bucket's first other one that has room. */
+static int heir(const struct leaving *l, char ret[17])
+{
+    const struct s3_gw *gw = l->w->o.gw;
+    struct str rest = l->b->groups, name;
+    struct s3_dfs_group g;
+    bool free = !*l->j->to && !strchr(l->j->from, '/');
+    while (free && str_split(&rest, ',', &name))
+        for (size_t i = 0; s3_dfs_group(gw->dfs, i, &g); i++)
+            if (str_eq(str_c(g.name), name) && g.takes_files && !g.low) {
+                memcpy(ret, g.name, sizeof(g.name));
+                return 0;
+            }
+    return s3_rebalance_target(gw, l->j->from, l->j->to, ret);
+}
+
 /* 0; -EINTR: stop; an error that others would meet too. */
 static int move_one(void *arg, struct s3_leaving *v)
 {
@@ -217,7 +235,7 @@ static int move_one(void *arg, struct s3_leaving *v)
     char to[17];
     if (!wanted(w, l->j))
         return -EINTR;
-    int r = s3_rebalance_target(w->o.gw, l->j->from, l->j->to, to);
+    int r = heir(l, to);
     if (r < 0)
         return r;
     v->to = str_c(to);
@@ -261,11 +279,12 @@ static int through_bucket(void *arg, const struct s3_bucket *b)
     const struct job *j = l->j;
     int r = 0;
     l->b = b;
-    if (str_eq(b->group, str_c(j->from))) {
-        char to[17];
-        r = s3_rebalance_target(w->o.gw, j->from, j->to, to);
+    if (s3_groups_have(b->groups, str_c(j->from))) {
+        char to[17] = "";
+        if (*j->to || !s3_groups_several(b->groups))
+            r = s3_rebalance_target(w->o.gw, j->from, j->to, to);
         if (r == 0)
-            r = w->o.home(w->o.gw, b, str_c(to));
+            r = w->o.home(w->o.gw, b, str_c(j->from), str_c(to));
         pthread_mutex_lock(&w->lock);
         w->counts.buckets += r == 0;
         pthread_mutex_unlock(&w->lock);

@@ -3,7 +3,8 @@
  * rebalance - empties a drained group, or a drained store path of one, of what the gateway stored there, so that its
  * servers can be removed, or its disks.
  *
- * Pass after pass, until nothing is left: buckets whose group it is get another one; every version whose bytes lie
+ * Pass after pass, until nothing is left: it leaves the groups of buckets, and those that had no other get another one; every
+ * version whose bytes lie
  * there moves (api/move.h), at a bounded rate; what its logs say beside no data (notes: deletions, users, buckets ...) is
  * said again, word for word, elsewhere, so that the index can be rebuilt from the others alone. Statements are
  * ordered by their numbers, so a note that is said twice does no harm, wherever it lies.
@@ -41,8 +42,8 @@ struct s3_rebalance_options {
     struct s3_gw *gw; /* outlives it */
     /* Move it, or say why not: -ESTALE, -ENOENT: it has changed, or is not there; errno. May block. */
     int (*move)(struct s3_gw *gw, const struct s3_bucket *b, struct s3_leaving *v);
-    /* The bucket's group is @group from now on. 0; -ENOENT; errno. */
-    int (*home)(struct s3_gw *gw, const struct s3_bucket *b, struct str group);
+    /* In the bucket's groups @to takes the place of @from; absent: nothing does. 0; -ENOENT, -ESTALE: it has changed; errno. */
+    int (*home)(struct s3_gw *gw, const struct s3_bucket *b, struct str from, struct str to);
     uint64_t bytes_per_s; /* 0: no limit */
     unsigned again_ms;    /* between passes; 0: 5 s */
 };
@@ -52,11 +53,11 @@ enum s3_rebalance_state { S3_REBALANCE_NONE, S3_REBALANCE_ON, S3_REBALANCE_DONE 
 struct s3_rebalance_counts {
     enum s3_rebalance_state state;
     char from[S3_PLACE_MAX + 1],
-        to[17]; /* to empty: the path's own group, or wherever there is most space */
+        to[17]; /* to empty: the path's own group, another one of the bucket, or wherever there is most space */
     int64_t begun_ms, ended_ms;
     uint64_t left; /* files in use there, as the last pass found; at most S3_LEFT_MAX */
     uint64_t objects, bytes, notes; /* moved, copied, said again; since the start of the program */
-    uint64_t buckets;               /* that got another group; likewise */
+    uint64_t buckets;               /* whose groups changed; likewise */
     uint64_t failed;                /* versions of the last pass that could not move */
     uint64_t native;                /* files of FastDFS clients in its logs; they stay */
     int error; /* why the last pass ended early, or a version did not move; 0 */
@@ -67,7 +68,7 @@ int s3_rebalance_start(const struct s3_rebalance_options *o, struct s3_rebalance
 void s3_rebalance_stop(struct s3_rebalance **r);
 
 /*
- * Empty @from, into @to or (absent) a path's own group, or whichever group has most space. 0; -EBUSY: another place is
+ * Empty @from, into @to or (absent) a path's own group, or the bucket's first other one that has space, or whichever has most. 0; -EBUSY: another place is
  * under way; -ENOENT: no such place; -EINVAL: @from is none, or @to is @from; -EPERM: @from still takes new files
  * (dfs admin drain); -EXDEV: a storage class or default_group names it; errno of asking the storages, of the index.
  */

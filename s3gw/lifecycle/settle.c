@@ -165,7 +165,7 @@ static int settle(struct settling *s, const struct s3_scan_entry *e)
     bool there = r == 0 && b.bid == d.bid;
     if (!there)
         b = (struct s3_bucket){
-            .bid = d.bid, .name = d.bucket, .owner_id = d.owner_id, .group = s->gw->default_group};
+            .bid = d.bid, .name = d.bucket, .owner_id = d.owner_id, .groups = s->gw->default_group};
     if (d.kind == S3_DESC_BUCKET || d.kind == S3_DESC_UNBUCKET)
         r = settle_bucket(s, &d, &b, there);
     else

@@ -210,9 +210,9 @@ storage_hold_down = 300ms
 
 
 @contextlib.contextmanager
-def running(buckets=("bucket",), **options):
-    """An S3Cluster(**options) with these buckets, for as long as a fixture lasts; its logs when that ends badly."""
-    c = S3Cluster(**options)
+def running(buckets=("bucket",), kind=S3Cluster, **options):
+    """A cluster, @kind(**options), with these buckets, for as long as a fixture lasts; its logs when that ends badly."""
+    c = kind(**options)
     try:
         c.start()
         for bucket in buckets:

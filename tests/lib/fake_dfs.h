@@ -57,24 +57,35 @@ static inline int fake_note(struct str description)
     return 0;
 }
 
-int s3_dfs_note(struct s3_dfs *d, struct str group, struct str description)
+int s3_dfs_note(struct s3_dfs *d, struct str groups, struct str description)
 {
-    (void)d, (void)group;
+    (void)d, (void)groups;
     return fake_note(description);
 }
 
-int s3_dfs_notes(struct s3_dfs *d, struct str group, const struct str *descriptions, size_t n)
+int s3_dfs_notes(struct s3_dfs *d, struct str groups, const struct str *descriptions, size_t n)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = s3_dfs_note(d, group, descriptions[i]);
+        r = s3_dfs_note(d, groups, descriptions[i]);
     return r;
 }
 
+static inline bool fake_is_low(struct str group)
+{
+    for (size_t i = 0; i < ARRAY_LEN(fake_dfs.groups); i++)
+        if (str_eq(str_c(fake_dfs.groups[i].name), group))
+            return fake_dfs.groups[i].low;
+    return false;
+}
+
 /* A new file of @n bytes that must be the pattern's, from @at on. */
-static inline void fake_file(struct str group, struct str description, char id[64])
+static inline void fake_file(struct str groups, struct str description, char id[64])
 {
     struct s3_desc d;
+    struct str group = groups;
+    while (str_split(&groups, ',', &group) && fake_is_low(group))
+        ;
     ASSERT(s3_desc_decode(description, &d) == 0);
     fake_dfs.file.kind = d.kind;
     snprintf(fake_dfs.file.key, sizeof(fake_dfs.file.key), STR_F, STR_A(d.key));
@@ -94,7 +105,7 @@ void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p)
     (void)d;
     if (p->data.p && fake_dfs.fail == 0) {
         fake_check(p->data, 0);
-        fake_file(p->group, p->description, p->file_id);
+        fake_file(p->groups, p->description, p->file_id);
         p->done(p, 0);
     } else {
         p->done(p, fake_note(p->description));
@@ -183,7 +194,7 @@ bool s3_dfs_has_group(const struct s3_dfs *d, struct str group)
 /* One large upload at a time. */
 struct s3_upload_file {
     struct s3_upload_file_options o;
-    char group[32];
+    char groups[128];
     uint64_t at;
 };
 
@@ -193,7 +204,7 @@ int s3_upload_file_new(struct s3_dfs *d, const struct s3_upload_file_options *o,
     static struct s3_upload_file file;
     (void)d;
     file = (struct s3_upload_file){.o = *o};
-    snprintf(file.group, sizeof(file.group), STR_F, STR_A(o->group));
+    snprintf(file.groups, sizeof(file.groups), STR_F, STR_A(o->groups));
     *ret = &file;
     return fake_dfs.fail;
 }
@@ -224,7 +235,7 @@ void s3_upload_file_finish(struct s3_upload_file **fp)
     AUTO(buf_free) struct buf description = BUF(S3_FAKE_DESC_MAX);
     int r = f->at == f->o.size ? f->o.describe(f->o.arg, md5, &description) : -EIO;
     if (r == 0)
-        fake_file(str_c(f->group), buf_str(&description), id);
+        fake_file(str_c(f->groups), buf_str(&description), id);
     f->o.done(f->o.arg, r, r == 0 ? str_c(id) : STR_NULL);
 }
 

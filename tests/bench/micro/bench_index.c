@@ -19,7 +19,7 @@ enum { LIST_ROUNDS = 100, GETS = 200000, PARTS = 10000 };
 
 static struct s3_index *x;
 static struct s3_bucket bucket = {
-    .name = STR_INIT("bench"), .owner_id = STR_INIT("owner"), .group = STR_INIT("group1")};
+    .name = STR_INIT("bench"), .owner_id = STR_INIT("owner"), .groups = STR_INIT("group1")};
 #define OWNER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static void must(int r)

@@ -46,6 +46,7 @@ static void settings_that_do_not_fit_together_are_named(void **state)
         {"tls_cert = /nonexistent\ntls_key = /nonexistent", "tls_cert = /nonexistent"},
         {"tls_cert = /etc/passwd\ntls_key = /etc/passwd", "tls_cert = /etc/passwd: no certificate"},
         {"region = us east", "region = us east"},
+        {"default_group = group1,group2", "default_group = group1,group2"},
         {"domain = s3.example.org\ndomain = bad_name", "domain = bad_name"},
         {"storage = group1", "storage = group1"},
         {"storage = group1=relative", "storage = group1=relative"},

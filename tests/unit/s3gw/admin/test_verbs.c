@@ -173,7 +173,8 @@ static int make_bucket(struct s3_tx *tx, void *arg)
     AUTO(arena_fini) struct arena a = {0};
     arena_init(&a, 1 << 20);
     struct s3_bucket existing;
-    struct s3_bucket b = {.name = *(struct str *)arg, .owner_id = STR("a"), .group = STR("group1")};
+    struct s3_bucket b = {
+        .name = *(struct str *)arg, .owner_id = STR("a"), .groups = STR("group1")};
     b.bid = s3_tx_seq(tx);
     return s3_bucket_create(tx, &b, &a, &existing);
 }
@@ -268,13 +269,29 @@ static void adoption_says_what_it_needs(void **state)
 
 #define IN_INDEX(test) cmocka_unit_test_setup_teardown(test, open_index, close_index)
 
+static void expect_groups(const char *request, const char *first, const char *second)
+{
+    json_t *answer = ask(request), *groups = json_object_get(answer, "groups");
+    assert_int_equal(json_array_size(groups), second ? 2 : 1);
+    assert_string_equal(json_string_value(json_array_get(groups, 0)), first);
+    if (second)
+        assert_string_equal(json_string_value(json_array_get(groups, 1)), second);
+    json_decref(answer);
+}
+
 static void new_objects_of_a_bucket_go_to_another_group(void **state)
 {
     (void)state;
     struct str name = STR("b");
     expect_ok("{'verb':'user create','id':'a'}");
     assert_int_equal(s3_index_update(gw.index, make_bucket, &name), 0);
-    expect_code("{'verb':'bucket group','name':'b'}", "usage", "group is missing");
+    static const char *const wrong[] = {"''", "5", "'group2,group2'"};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "{'verb':'bucket group','name':'b','group':%s}", wrong[i]);
+        expect_code(text, "usage", "group");
+    }
+    expect_groups("{'verb':'bucket group','name':'b'}", "group1", NULL);
     expect_code("{'verb':'bucket group','name':'b','group':'elsewhere'}", "missing",
                 "no group 'elsewhere'");
     expect_code("{'verb':'bucket group','name':'none','group':'group2'}", "missing",
@@ -283,9 +300,14 @@ static void new_objects_of_a_bucket_go_to_another_group(void **state)
     expect_ok("{'verb':'bucket group','name':'b','group':'group2'}");
     assert_int_equal(fake_dfs.n, notes + 1);
     assert_int_equal(fake_dfs.notes[notes].kind, S3_DESC_BUCKET);
-    json_t *shown = ask("{'verb':'bucket show','name':'b'}");
-    assert_string_equal(
-        json_string_value(json_object_get(json_object_get(shown, "bucket"), "group")), "group2");
+    expect_code("{'verb':'bucket group','name':'b','group':'group2,elsewhere'}", "missing",
+                "no group 'elsewhere'");
+    expect_groups("{'verb':'bucket group','name':'b','group':'group2,group1'}", "group2", "group1");
+    expect_groups("{'verb':'bucket group','name':'b'}", "group2", "group1");
+    json_t *shown = ask("{'verb':'bucket show','name':'b'}"),
+           *bucket = json_object_get(shown, "bucket");
+    assert_string_equal(json_string_value(json_object_get(bucket, "group")), "group2");
+    assert_int_equal(json_array_size(json_object_get(bucket, "groups")), 2);
     json_decref(shown);
 }
 

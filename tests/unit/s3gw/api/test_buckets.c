@@ -80,7 +80,7 @@ static void what_creation_accepts(void **state)
         if (e != S3ERR_OK)
             continue;
         assert_int_equal(call(&f, "alice", "HEAD", "/mine", NULL, NULL), S3ERR_OK);
-        assert_string_equal(shown(f.q.bkt->group), rows[i].group);
+        assert_string_equal(shown(f.q.bkt->groups), rows[i].group);
     }
 }
 

@@ -35,7 +35,7 @@ static void only_another_group_needs_it(void **state)
          false}, /* copies between buckets of two groups stay by reference */
     };
     struct s3_gw gw = {.classes = {two_groups, ARRAY_LEN(two_groups)}};
-    const struct s3_bucket b = {.group = STR("group1")};
+    const struct s3_bucket b = {.groups = STR("group1")};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct s3_extent e = {.file_id = str_c(rows[i].file), .length = 1};
         if (s3_relocate_needed(&gw, str_c(rows[i].from), str_c(rows[i].to), &b, &e, 1) !=
@@ -118,7 +118,7 @@ static void damaged_bytes_are_never_written(void **state)
         pattern_md5(sizes[i], o.etag.md5);
         o.etag.md5[3] ^= 1;
         struct s3_relocation m = {
-            .group = STR("group2"), .key = STR("k.txt"), .from = &e, .nfrom = 1, .expect = &o};
+            .groups = STR("group2"), .key = STR("k.txt"), .from = &e, .nfrom = 1, .expect = &o};
         assert_int_equal(s3_relocate(&f.gw, &a, &m), -EBADMSG);
         assert_int_equal(fake_dfs.files, 0);
         fake_dfs.read_fails = -EIO;
@@ -159,7 +159,7 @@ static void multipart_objects_are_verified_part_by_part(void **state)
     struct s3_object o = {.size = SIZE, .parts = parts, .nparts = 3, .etag = {.parts = 3}};
     s3_md5(md5s, sizeof(md5s), o.etag.md5);
     struct s3_extent e = {.file_id = STR("group1/M00/x"), .length = SIZE};
-    struct s3_relocation m = {.group = STR("group2"),
+    struct s3_relocation m = {.groups = STR("group2"),
                               .key = STR("k"),
                               .from = &e,
                               .nfrom = 1,

@@ -16,6 +16,7 @@ static void rows_name_a_class_and_perhaps_a_group(void **state)
         {"STANDARD=group2", NULL, NULL},
         {"COLD=", NULL, NULL},
         {"=group2", NULL, NULL},
+        {"COLD=group2,group3", NULL, NULL},
         {"", NULL, NULL},
         {"cold=group2", NULL, NULL},
         {"CO LD", NULL, NULL},

@@ -50,7 +50,7 @@ static void put_done(struct s3_dfs_put *p, int result)
 static int put_small(struct store_fixture *f, struct str data, struct str description, char id[160])
 {
     struct outcome o = OUTCOME;
-    struct s3_dfs_put p = {.group = STR("group1"),
+    struct s3_dfs_put p = {.groups = STR("group1"),
                            .description = description,
                            .data = data,
                            .ext = "txt",
@@ -90,7 +90,7 @@ static void many_puts_of_one_moment_all_get_their_own_file(void **state)
     fixture_start(&f);
     for (unsigned i = 0; i < N; i++) {
         snprintf(data[i], sizeof(data[i]), "object %u", i);
-        puts[i] = (struct s3_dfs_put){.group = STR("group1"),
+        puts[i] = (struct s3_dfs_put){.groups = STR("group1"),
                                       .description = STR("d"),
                                       .data = str_c(data[i]),
                                       .done = put_done,
@@ -131,7 +131,7 @@ static void an_unknown_group_stores_nothing(void **state)
     struct store_fixture f;
     struct outcome o = OUTCOME;
     fixture_start(&f);
-    struct s3_dfs_put p = {.group = STR("group9"), .data = STR("x"), .done = put_done, .arg = &o};
+    struct s3_dfs_put p = {.groups = STR("group9"), .data = STR("x"), .done = put_done, .arg = &o};
     s3_dfs_submit(f.dfs, &p);
     assert_int_equal(o.result, -EHOSTUNREACH);
     assert_int_equal(s3_dfs_note(f.dfs, STR("group9"), STR("n")), -EHOSTUNREACH);
@@ -191,7 +191,7 @@ static void on_done(void *arg, int result, struct str file_id)
 
 static void begin(struct store_fixture *f, struct upload *u, uint64_t size)
 {
-    const struct s3_upload_file_options o = {.group = STR("group1"),
+    const struct s3_upload_file_options o = {.groups = STR("group1"),
                                              .size = size,
                                              .ext = "bin",
                                              .no_md5 = u->no_md5,

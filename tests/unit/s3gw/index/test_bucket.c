@@ -12,9 +12,9 @@ static void a_bucket_is_created_once_and_numbers_are_not_reused(void **state)
     (void)state;
     AUTO(world_close) struct world w;
     world_open(&w);
-    struct s3_bucket b, again = {.name = STR("bucket"), .owner_id = STR("x"), .group = STR("g")};
+    struct s3_bucket b, again = {.name = STR("bucket"), .owner_id = STR("x"), .groups = STR("g")};
     assert_int_equal(get_bucket(&w, STR("bucket"), &b), 0);
-    assert_true(str_eq(b.owner_id, STR("owner")) && str_eq(b.group, STR("group1")) &&
+    assert_true(str_eq(b.owner_id, STR("owner")) && str_eq(b.groups, STR("group1")) &&
                 !b.versioning.p);
     assert_int_equal(run(&w, fn_bucket_create, &(struct call){.b = &again}), -EEXIST);
     assert_int_equal(run(&w, fn_bucket_delete, &(struct call){.key = STR("bucket")}), 0);
@@ -78,7 +78,7 @@ static void bucket_lists_are_a_table(void **state)
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct s3_bucket b = {.name = str_c(names[i]),
                               .owner_id = i % 2 ? STR("odd") : STR("even"),
-                              .group = STR("g")};
+                              .groups = STR("g")};
         assert_int_equal(run(&w, fn_bucket_create, &(struct call){.b = &b}), 0);
     }
     static const struct {

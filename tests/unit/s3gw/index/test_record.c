@@ -263,7 +263,7 @@ static void encode_any(size_t i, struct buf *b)
     struct s3_bucket bucket = {.bid = 1,
                                .name = STR("b"),
                                .owner_id = STR(OWNER),
-                               .group = STR("g"),
+                               .groups = STR("g"),
                                .versioning = STR("Enabled"),
                                .docs = &doc,
                                .ndocs = 1};
@@ -315,6 +315,39 @@ static void cut_lengthened_and_newer_records_are_refused(void **state)
     }
 }
 
+/* Version 2, written only when it must be: an earlier build reads all buckets of one group. */
+static void a_bucket_of_several_groups_is_version_2(void **state)
+{
+    (void)state;
+    static const char one[] = "\x01\0\0\0\0\0\0\0\x07\x01"
+                              "b\x01\x01o\x06group1\x05\0\0",
+                      two[] = "\x02\0\0\0\0\0\0\0\x07\x01"
+                              "b\x01\x01o\x0dgroup1,group2\x05\0\0";
+    static const struct {
+        const char *groups;
+        struct str bytes;
+    } rows[] = {{"group1", {one, sizeof(one) - 1}}, {"group1,group2", {two, sizeof(two) - 1}}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(arena_fini) struct arena a;
+        AUTO(buf_free) struct buf b = BUF(1 << 10);
+        struct s3_bucket back, bucket = {.bid = 7,
+                                         .name = STR("b"),
+                                         .owner_id = STR("o"),
+                                         .groups = str_c(rows[i].groups),
+                                         .created_ms = 5};
+        arena_init(&a, 1 << 16);
+        s3_bucket_encode(&bucket, &b);
+        assert_true(str_eq(buf_str(&b), rows[i].bytes));
+        assert_int_equal(s3_bucket_decode(rows[i].bytes, &a, &back), 0);
+        assert_true(str_eq(back.groups, bucket.groups) && back.created_ms == 5);
+        b.p[0] ^= 3; /* the other version: a list in 1, a single name in 2 */
+        assert_int_equal(s3_bucket_decode(buf_str(&b), &a, &back), -EBADMSG);
+        b.p[0] ^= 3;
+        b.p[b.n - 4] = ','; /* the last letter of the list */
+        assert_int_equal(s3_bucket_decode(buf_str(&b), &a, &back), -EBADMSG);
+    }
+}
+
 static void any_changed_byte_is_survived(void **state)
 {
     (void)state;
@@ -343,6 +376,7 @@ int main(void)
         cmocka_unit_test(golden_bytes_of_version_1),
         cmocka_unit_test(big_manifests_are_split),
         cmocka_unit_test(cut_lengthened_and_newer_records_are_refused),
+        cmocka_unit_test(a_bucket_of_several_groups_is_version_2),
         cmocka_unit_test(any_changed_byte_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

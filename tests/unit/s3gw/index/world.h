@@ -150,7 +150,7 @@ static inline void world_open(struct world *w)
     arena_init(&w->a, 1 << 30);
     assert_int_equal(s3_index_open_mem(&w->x), 0);
     w->b = (struct s3_bucket){
-        .name = STR("bucket"), .owner_id = STR("owner"), .group = STR("group1"), .created_ms = 1};
+        .name = STR("bucket"), .owner_id = STR("owner"), .groups = STR("group1"), .created_ms = 1};
     assert_int_equal(run(w, fn_bucket_create, &(struct call){.b = &w->b}), 0);
 }
 

@@ -96,7 +96,7 @@ static struct str describe(struct world *w, enum s3_desc_kind kind, struct str k
 static struct str store_described(struct world *w, struct str description, struct str data)
 {
     struct stored s = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
-    struct s3_dfs_put p = {.group = STR("group1"),
+    struct s3_dfs_put p = {.groups = STR("group1"),
                            .description = description,
                            .data = data,
                            .done = on_stored,
@@ -151,7 +151,7 @@ static void begin(struct world *w)
     assert_int_equal(s3_index_open_mem(&w->gw.index), 0);
     w->gw.dfs = w->store.dfs;
     w->bucket = (struct s3_bucket){
-        .name = STR("pictures"), .owner_id = STR("root"), .group = STR("group1")};
+        .name = STR("pictures"), .owner_id = STR("root"), .groups = STR("group1")};
     assert_int_equal(
         s3_dfs_note(w->store.dfs, STR("group1"), describe(w, S3_DESC_BUCKET, STR_NULL, NULL)), 0);
     w->bucket.bid = s3_index_number(w->gw.index);

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "s3gw/api/commit.h"
 #include "s3gw/api/expire.h"
 #include "s3gw/index/moved.h"
 #include "s3gw/index/refs.h"
@@ -173,6 +174,54 @@ static void a_store_path_is_emptied_into_the_others_of_its_group(void **state)
     s3_rebalance_stop(&w);
 }
 
+static void set_groups(struct fixture *f, const char *groups)
+{
+    struct s3_req q;
+    struct s3_bucket b;
+    s3_req_init(&q);
+    q.gw = &f->gw;
+    assert_int_equal(s3_bucket_get(f->gw.index, STR("mine"), S3_READ_ANY, &q.arena, &b), 0);
+    q.bkt = &b;
+    assert_int_equal(s3_commit_bucket_groups(&q, STR_NULL, str_c(groups)), 0);
+    s3_req_fini(&q);
+}
+
+/* The group leaves the list; what was in it goes to the bucket's next one that has room, not to that with most. */
+static void a_bucket_of_several_groups_keeps_the_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *groups, *to;
+        bool low2;
+        const char *groups_then, *land;
+    } rows[] = {
+        {"group1", "", false, "group3", "group3/"},
+        {"group1,group2", "", false, "group2", "group2/"},
+        {"group2,group1", "", false, "group2", "group2/"},
+        {"group1,group2", "", true, "group2", "group3/"},
+        {"group1,group2", "group3", false, "group3,group2", "group3/"},
+        {"group1,group2", "group2", false, "group2", "group2/"},
+        {"group3,group2", "", false, "group3,group2", "group3/"}, /* objects of before */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(teardown) struct fixture f;
+        struct s3_rebalance *w;
+        struct s3_bucket b;
+        begin(&f);
+        fake_dfs.groups[1].low = rows[i].low2;
+        set_groups(&f, rows[i].groups);
+        have_object(&f, "mine", "a", 1000);
+        start(&f, &w);
+        assert_int_equal(s3_rebalance_begin(w, STR("group1"), str_c(rows[i].to)), 0);
+        await(w, is_done);
+        s3_rebalance_stop(&w);
+        lies_in(&f, "a", rows[i].land);
+        assert_int_equal(s3_bucket_get(f.gw.index, STR("mine"), S3_READ_ANY, &f.q.arena, &b), 0);
+        if (!str_eq(b.groups, str_c(rows[i].groups_then)))
+            fail_msg("row %zu: " STR_F, i, STR_A(b.groups));
+    }
+}
+
 /* Also those that name the file of an object, which then has one of its own. */
 static void parts_of_open_uploads_move_and_can_be_completed(void **state)
 {
@@ -213,6 +262,7 @@ int main(void)
         cmocka_unit_test(all_versions_leave_for_the_group_with_most_space),
         cmocka_unit_test(what_fails_is_tried_again_after_a_restart_too),
         cmocka_unit_test(a_store_path_is_emptied_into_the_others_of_its_group),
+        cmocka_unit_test(a_bucket_of_several_groups_keeps_the_others),
         cmocka_unit_test(parts_of_open_uploads_move_and_can_be_completed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
