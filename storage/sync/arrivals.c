@@ -21,18 +21,21 @@ struct arrival {
 
 struct sto_arrivals {
     struct sto_store *store;
+    const char *group;
+    bool singly; /* the peer does not know SYNC_METAS */
     struct arrival list[FILES_MAX];
     size_t n, plain;
     uint64_t bytes; /* of the plain ones */
     struct buf texts, answer;
 };
 
-int sto_arrivals_new(struct sto_store *s, struct sto_arrivals **ret)
+int sto_arrivals_new(struct sto_store *s, const char *group, struct sto_arrivals **ret)
 {
     struct sto_arrivals *a = dfs_zalloc(sizeof(*a));
     if (!a)
         return -ENOMEM;
     a->store = s;
+    a->group = group;
     a->texts = BUF(TEXTS_MAX);
     a->answer = BUF(ANSWER_MAX);
     *ret = a;
@@ -119,18 +122,43 @@ static int take_answer(struct sto_arrivals *a, size_t from, size_t *ret)
     return buf_err(&a->texts);
 }
 
+static int fetch_some(struct sto_arrivals *a, size_t from, const struct sto_line *line,
+                      struct dfs_peer *peer, size_t *ret)
+{
+    int r = ask(a, from, line, peer);
+    a->singly =
+        r == -EINVAL || r == -EOPNOTSUPP; /* no member that knows it says so of what we ask */
+    *ret = 0;
+    return a->singly ? 0 : r < 0 ? r : take_answer(a, from, ret);
+}
+
+/* As from one that knows the question: a name that it does not take has no text. */
+static int fetch_one(struct sto_arrivals *a, struct arrival *one, const struct sto_line *line,
+                     struct dfs_peer *peer)
+{
+    int r = sto_line_meta(line, peer, a->group, one->plain.name, &a->answer);
+    if (r == -EINVAL)
+        buf_reset(&a->answer);
+    else if (r < 0)
+        return r;
+    one->text_at = a->texts.n;
+    one->text_n = a->answer.n;
+    buf_adds(&a->texts, buf_str(&a->answer));
+    return buf_err(&a->texts);
+}
+
 static int fetch_metadata(struct sto_arrivals *a, const struct sto_line *line,
                           struct dfs_peer *peer)
 {
+    int r = 0;
+    size_t count = 0;
     buf_reset(&a->texts);
-    for (size_t i = 0, count = 0; i < a->n; i += count) {
-        int r = ask(a, i, line, peer);
-        if (r == 0)
-            r = take_answer(a, i, &count);
-        if (r < 0)
-            return r;
+    for (size_t i = 0; i < a->n && r == 0; i += count) {
+        count = 1;
+        r = a->singly ? fetch_one(a, &a->list[i], line, peer)
+                      : fetch_some(a, i, line, peer, &count);
     }
-    return 0;
+    return r;
 }
 
 /* A packed file can be read after us only, and what came by another log meanwhile is newer. */

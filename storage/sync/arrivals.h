@@ -16,7 +16,8 @@
 
 struct sto_arrivals;
 
-int sto_arrivals_new(struct sto_store *s, struct sto_arrivals **ret) MUST_CHECK;
+/* Of one peer, of the group @group (which outlives them), on one connection. */
+int sto_arrivals_new(struct sto_store *s, const char *group, struct sto_arrivals **ret) MUST_CHECK;
 void sto_arrivals_free(struct sto_arrivals **ap);
 
 /* Takes *fp when it returns 0; NULL: a packed file. Not when it is full: the owner settles then. -EINVAL: no name of ours. */
@@ -27,7 +28,8 @@ bool sto_arrivals_full(const struct sto_arrivals *a);
 
 /*
  * All of them, durable and with their names and metadata; the peer is asked over @peer before the first gets its name, so
- * one that vanishes leaves nothing half. None are there any more also after an error. A file that cannot be is passed over
+ * one that vanishes leaves nothing half. A peer of an earlier build, which does not know the question, is asked once and then
+ * about each file by itself. None are there any more also after an error. A file that cannot be is passed over
  * with a line in the log.
  */
 int sto_arrivals_settle(struct sto_arrivals *a, const struct sto_line *line,

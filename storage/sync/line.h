@@ -27,4 +27,9 @@ struct sto_line {
 
 extern const struct sto_line sto_line_tcp;
 
+/* 15: the metadata of @name of @group as they are there, FastDFS's text, in @rsp, which is reset; none when the file is not
+ * there. 0 or errno. */
+int sto_line_meta(const struct sto_line *line, struct dfs_peer *p, const char *group,
+                  struct str name, struct buf *rsp) MUST_CHECK;
+
 #endif

@@ -57,7 +57,7 @@ int sto_puller_open(const struct sto_puller_options *o, struct sto_puller **ret)
     p->piece = BUF(STO_RANGE_MAX + PULL_HEAD);
     p->rsp = BUF(META_MAX);
     p->copy = dfs_alloc(COPY_BYTES);
-    int r = p->copy ? sto_arrivals_new(o->store, &p->arrivals) : -ENOMEM;
+    int r = p->copy ? sto_arrivals_new(o->store, o->group, &p->arrivals) : -ENOMEM;
     if (r == 0)
         r = p->line->open(&o->addr, &o->net, &p->logs);
     if (r == 0)
@@ -164,17 +164,7 @@ static bool is_broken(struct sto_puller *p)
 /* The metadata of @name into p->rsp; none when the file is not there. */
 static int fetch_meta(struct sto_puller *p, struct str name)
 {
-    struct dfs_group g;
-    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
-    int r = dfs_text_set(g.group, sizeof(g.group), str_c(p->o.group));
-    if (r < 0)
-        return r;
-    dfs_group_put(&body, &g);
-    struct str parts[] = {buf_str(&body), name};
-    r = p->line->call(p->files, DFS_CMD_GET_METADATA, 0, parts, 2, &p->rsp);
-    if (r == -ENOENT)
-        buf_reset(&p->rsp);
-    return r == -ENOENT ? 0 : r;
+    return sto_line_meta(p->line, p->files, p->o.group, name, &p->rsp);
 }
 
 static int keep_meta(struct sto_puller *p, struct str name)

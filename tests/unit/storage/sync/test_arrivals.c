@@ -36,7 +36,7 @@ static int up(void **state)
     (void)state;
     open_member(&here, "10.0.0.1", true);
     open_member(&there, "10.0.0.2", true);
-    return sto_arrivals_new(here.store, &arrivals);
+    return sto_arrivals_new(here.store, "group1", &arrivals);
 }
 
 static int down(void **state)
@@ -50,15 +50,30 @@ static int down(void **state)
 
 /* --- the peer --------------------------------------------------------------------------------------- */
 
-static enum { HONEST, ONE_BY_ONE, GONE, LIES } peer;
+static enum { HONEST, ONE_BY_ONE, GONE, LIES, OLD } peer;
 static struct str lie;
 static unsigned questions;
+
+/* An earlier build does not know 196, and says so as of any command it does not know. */
+static int old_call(uint8_t cmd, const struct str *parts, size_t n, struct buf *rsp)
+{
+    questions++;
+    if (cmd == DFS_INT_SYNC_METAS)
+        return -EINVAL;
+    assert_int_equal(cmd, DFS_CMD_GET_METADATA);
+    assert_int_equal(n, 2);
+    assert_true(str_eq(parts[0], str_of("group1\0\0\0\0\0\0\0\0\0\0", 16)));
+    buf_reset(rsp);
+    return sto_meta_get(there.store, parts[1], rsp);
+}
 
 static int call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts, size_t n,
                 struct buf *rsp)
 {
     (void)p;
     (void)status;
+    if (peer == OLD)
+        return old_call(cmd, parts, n, rsp);
     assert_int_equal(cmd, DFS_INT_SYNC_METAS);
     assert_int_equal(n, 1);
     AUTO(buf_free) struct buf out = BUF(STO_METAS_MAX);
@@ -181,6 +196,29 @@ static void a_peer_that_answers_less_is_asked_again(void **state)
     assert_int_equal(questions, 2);
     assert_true(holds(name[0], "one", "a\2b"));
     assert_true(holds(name[1], "two", "c\2d"));
+}
+
+static void an_older_peer_is_asked_about_each_file(void **state)
+{
+    (void)state;
+    char name[4][STO_NAME_MAX + 1];
+    static const char *const texts[] = {"one", "two", "three", "four"};
+    for (size_t i = 0; i < 4; i++)
+        plain_file_there(texts[i], name[i]);
+    set_meta(&there, name[0], "a\2b");
+    set_meta(&there, name[3], "c\2d");
+    peer = OLD;
+    for (size_t i = 0; i < 3; i++)
+        arrive(name[i], texts[i], strlen(texts[i]));
+    assert_int_equal(settle(), 0);
+    assert_int_equal(questions, 4);
+    arrive(name[3], "four", 4);
+    assert_int_equal(settle(), 0);
+    assert_int_equal(questions, 1); /* it is remembered */
+    assert_true(holds(name[0], "one", "a\2b"));
+    assert_true(holds(name[1], "two", NULL));
+    assert_true(holds(name[2], "three", NULL));
+    assert_true(holds(name[3], "four", "c\2d"));
 }
 
 static void one_that_vanishes_or_lies_leaves_nothing_half(void **state)
@@ -322,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_get_their_names_and_metadata_together, up, down),
+        cmocka_unit_test_setup_teardown(an_older_peer_is_asked_about_each_file, up, down),
         cmocka_unit_test_setup_teardown(a_peer_that_answers_less_is_asked_again, up, down),
         cmocka_unit_test_setup_teardown(one_that_vanishes_or_lies_leaves_nothing_half, up, down),
         cmocka_unit_test_setup_teardown(a_file_of_another_size_holds_nobody_up, up, down),
