@@ -22,20 +22,21 @@ struct arrival {
 struct sto_arrivals {
     struct sto_store *store;
     const char *group;
-    bool singly; /* the peer does not know SYNC_METAS */
+    bool singly;
     struct arrival list[FILES_MAX];
     size_t n, plain;
     uint64_t bytes; /* of the plain ones */
     struct buf texts, answer;
 };
 
-int sto_arrivals_new(struct sto_store *s, const char *group, struct sto_arrivals **ret)
+int sto_arrivals_new(struct sto_store *s, const char *group, bool singly, struct sto_arrivals **ret)
 {
     struct sto_arrivals *a = dfs_zalloc(sizeof(*a));
     if (!a)
         return -ENOMEM;
     a->store = s;
     a->group = group;
+    a->singly = singly;
     a->texts = BUF(TEXTS_MAX);
     a->answer = BUF(ANSWER_MAX);
     *ret = a;
@@ -122,14 +123,12 @@ static int take_answer(struct sto_arrivals *a, size_t from, size_t *ret)
     return buf_err(&a->texts);
 }
 
+/* A member that knows the question does not call it invalid. */
 static int fetch_some(struct sto_arrivals *a, size_t from, const struct sto_line *line,
                       struct dfs_peer *peer, size_t *ret)
 {
     int r = ask(a, from, line, peer);
-    a->singly =
-        r == -EINVAL || r == -EOPNOTSUPP; /* no member that knows it says so of what we ask */
-    *ret = 0;
-    return a->singly ? 0 : r < 0 ? r : take_answer(a, from, ret);
+    return r == -EINVAL ? -EOPNOTSUPP : r < 0 ? r : take_answer(a, from, ret);
 }
 
 /* As from one that knows the question: a name that it does not take has no text. */

@@ -16,8 +16,9 @@
 
 struct sto_arrivals;
 
-/* Of one peer, of the group @group (which outlives them), on one connection. */
-int sto_arrivals_new(struct sto_store *s, const char *group, struct sto_arrivals **ret) MUST_CHECK;
+/* Of a peer of @group, which outlives them. @singly: one that does not know the question, and is asked about each file. */
+int sto_arrivals_new(struct sto_store *s, const char *group, bool singly,
+                     struct sto_arrivals **ret) MUST_CHECK;
 void sto_arrivals_free(struct sto_arrivals **ap);
 
 /* Takes *fp when it returns 0; NULL: a packed file. Not when it is full: the owner settles then. -EINVAL: no name of ours. */
@@ -28,9 +29,9 @@ bool sto_arrivals_full(const struct sto_arrivals *a);
 
 /*
  * All of them, durable and with their names and metadata; the peer is asked over @peer before the first gets its name, so
- * one that vanishes leaves nothing half. A peer of an earlier build, which does not know the question, is asked once and then
- * about each file by itself. None are there any more also after an error. A file that cannot be is passed over
- * with a line in the log.
+ * one that vanishes leaves nothing half. None are there any more also after an error. A file that cannot be is passed over
+ * with a line in the log. -EOPNOTSUPP: the peer does not know the question, being of an earlier build, and has closed the
+ * connection, as after any command that it does not know.
  */
 int sto_arrivals_settle(struct sto_arrivals *a, const struct sto_line *line,
                         struct dfs_peer *peer) MUST_CHECK;

@@ -57,7 +57,7 @@ int sto_puller_open(const struct sto_puller_options *o, struct sto_puller **ret)
     p->piece = BUF(STO_RANGE_MAX + PULL_HEAD);
     p->rsp = BUF(META_MAX);
     p->copy = dfs_alloc(COPY_BYTES);
-    int r = p->copy ? sto_arrivals_new(o->store, o->group, &p->arrivals) : -ENOMEM;
+    int r = p->copy ? sto_arrivals_new(o->store, o->group, o->singly, &p->arrivals) : -ENOMEM;
     if (r == 0)
         r = p->line->open(&o->addr, &o->net, &p->logs);
     if (r == 0)

@@ -25,6 +25,7 @@ struct sto_puller_options {
     struct dfs_addr addr;
     struct dfs_peer_opts net;
     const struct sto_line *line; /* NULL: sto_line_tcp */
+    bool singly;                 /* a step has said -EOPNOTSUPP */
     /* An entry of that log made at @time_s has been applied; may be NULL. */
     void (*applied)(void *arg, const struct sto_log_info *log, int64_t time_s);
     void *arg;
@@ -46,7 +47,8 @@ struct sto_pull_result {
 
 /*
  * One piece of @log from where our copy ends; waits up to @wait_ms for something new. @log->end and
- * own are the peer's and are not looked at.
+ * own are the peer's and are not looked at. -EOPNOTSUPP: the peer is of an earlier build, and has closed its connections;
+ * a puller that is told so (singly) gets on with it.
  */
 int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_info *log,
                     uint32_t wait_ms, struct sto_pull_result *ret) MUST_CHECK;

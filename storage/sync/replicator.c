@@ -24,6 +24,7 @@ struct sto_replicator {
     struct sto_puller *puller; /* under s->lock while set or cleared */
     atomic_bool caught_up;     /* since our start, at least once */
     unsigned failures;
+    bool singly; /* for the next connection: the peer may have another build by the one behind it */
     uint64_t relist_ms; /* monotonic: when the peer's logs are listed again */
     struct sto_log_info logs[STO_LOGS_MAX];
     struct sto_log_info own[STO_PATHS_MAX]; /* the peer's own log of each path */
@@ -237,12 +238,14 @@ static int connect_to(struct sto_replicator *r, const struct sto_member *peer)
         .addr = {.port = peer->port},
         .net = r->s->o.net,
         .line = r->s->o.line,
+        .singly = r->singly,
         .applied = applied,
         .arg = r,
     };
     struct sto_puller *p = NULL;
     (void)snprintf(o.addr.host, sizeof(o.addr.host), "%s", peer->ip);
     int e = sto_puller_open(&o, &p);
+    r->singly = r->singly && e < 0;
     pthread_mutex_lock(&r->s->lock);
     r->puller = p;
     pthread_mutex_unlock(&r->s->lock);
@@ -262,6 +265,7 @@ static uint64_t back_off(struct sto_replicator *r, int err)
 {
     disconnect(r);
     enter(r, STO_REP_BACKOFF);
+    r->singly = r->singly || err == -EOPNOTSUPP;
     if (r->failures++ == 0)
         dfs_log(LOG_WARN, "storage.peer_lost", KV_Z("peer", r->id), KV_ERR(err));
     uint64_t ms = (uint64_t)BACKOFF_MIN_MS << MIN(r->failures, 10u);

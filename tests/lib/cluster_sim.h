@@ -25,6 +25,7 @@ struct sim_options {
     unsigned min_copies; /* 0: auto */
     unsigned loss;       /* of a thousand messages */
     uint64_t delay_us;   /* longest way of a message */
+    unsigned earlier;    /* bits: members of a build that does not know SYNC_METAS yet */
 };
 
 /* One member. The objects are there while it is up. */

@@ -147,8 +147,15 @@ static int serve_meta(struct wire *w, struct str body)
     return r < 0 ? r : sto_meta_get(w->to->store, name, &w->out);
 }
 
+static bool knows(const struct wire *w, uint8_t cmd)
+{
+    return cmd != DFS_INT_SYNC_METAS || !(sim.o.earlier & 1u << w->to->index);
+}
+
 static int serve(struct wire *w, uint8_t cmd, struct str body)
 {
+    if (!knows(w, cmd))
+        return -EINVAL;
     switch (cmd) {
     case DFS_INT_SYNC_LOGS:
         return sto_logs_list(w->to->mirrors, (uint8_t)body.p[0], &w->out);
@@ -234,6 +241,8 @@ static int exchange(struct wire *w, uint8_t cmd, const struct str *parts, size_t
     if (w->broken)
         return -EPIPE;
     r = alive(w) ? travel(w, w->to->index, w->from->index) : lose(w, -EPIPE);
+    if (!knows(w, cmd))
+        w->broken = true; /* a server does not read the rest of what it does not know */
     return r < 0 ? r : answer;
 }
 

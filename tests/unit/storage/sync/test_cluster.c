@@ -225,6 +225,8 @@ static void settle(const char *when)
     alike_check_ledger();
 }
 
+static unsigned earlier_builds; /* bits of members */
+
 static void schedule(uint64_t seed)
 {
     led_start(seed % 2);
@@ -235,6 +237,7 @@ static void schedule(uint64_t seed)
         .min_copies = seed % 5 == 0 ? 2 : 0,
         .loss = seed % 3 == 0 ? 0 : 10,
         .delay_us = seed % 2 ? 500 : 20000,
+        .earlier = earlier_builds,
     };
     sim_start(&o);
     fake_disk_meanwhile(6, clients_between_calls, NULL);
@@ -298,12 +301,24 @@ static void members_stay_alike_under_any_schedule(void **state)
                   refused, faults);
 }
 
+/* While a group is upgraded: the new ones take from them what they have, and they from the new ones. */
+static void members_of_an_earlier_build_are_followed(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 6; seed++) {
+        earlier_builds = seed; /* 1, 2, both, ... */
+        schedule(seed);
+    }
+    earlier_builds = 0;
+}
+
 int main(void)
 {
     dfs_log_threshold = getenv("LOG") ? LOG_WARN : LOG_ERROR + 1;
     (void)setenv("TMPDIR", "/dev/shm", 0); /* thousands of small files: spare the disk */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_found_stays_mended),
+        cmocka_unit_test(members_of_an_earlier_build_are_followed),
         cmocka_unit_test(members_stay_alike_under_any_schedule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
