@@ -212,8 +212,10 @@ enum s3err s3_object_serve(struct s3_req *q, const struct s3_object *o, const ui
     *ret_r = 0;
     s3_resp_reset(q);
     enum s3err e = s3_precond_read(q, &o->etag, o->mtime_ms);
-    if (e == S3ERR_NOT_MODIFIED)
+    if (e == S3ERR_NOT_MODIFIED) {
         s3_object_not_modified_headers(q, o);
+        q->resp.body_length = o->size; /* what the answer would have had: RFC 9110, 8.6 */
+    }
     struct window w = {0};
     if (e == S3ERR_OK)
         e = window_of(q, o, &w);

@@ -98,7 +98,7 @@ struct s3_resp {
     /* ... or runs of stored files, body_length bytes together. */
     struct s3_extent *extents; /* arena */
     size_t nextents;
-    uint64_t body_length; /* Content-Length; for HEAD the size without a body */
+    uint64_t body_length; /* Content-Length; for HEAD and 304 the size without a body */
     bool has_extents;
     struct s3_reader *reader; /* has_extents: through this (api/reader.h), not as they are stored;
                                                      NULL: as they are */

@@ -126,7 +126,12 @@ static ssize_t read_pieces(void *arg, uint64_t pos, char *out, size_t max)
 
 /* ---- the kinds of bodies ---- */
 
-/* HEAD: a length without a body. */
+/* HEAD, and 304 whatever the method: a length without a body. */
+static bool is_head_only(const struct s3_exchange *x)
+{
+    return x->req.method == S3_HEAD || x->req.resp.status == 304;
+}
+
 static ssize_t never_read(void *arg, uint64_t pos, char *out, size_t max)
 {
     (void)arg;
@@ -178,8 +183,8 @@ static struct MHD_Response *body(struct s3_exchange *x)
 {
     struct s3_resp *resp = &x->req.resp;
     uint64_t length = resp->has_extents || resp->body_length > 0 ? resp->body_length : resp->body.n;
-    x->sent = x->req.method == S3_HEAD ? 0 : length;
-    if (x->req.method == S3_HEAD && length > 0)
+    x->sent = is_head_only(x) ? 0 : length;
+    if (is_head_only(x) && length > 0)
         return MHD_create_response_from_callback(length, 1024, never_read, NULL, NULL);
     if (resp->has_extents && length > 0)
         return file_body(x);
