@@ -4,6 +4,7 @@
 #include "dfscore/log/log.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/names.h"
+#include "s3gw/index/upload.h"
 #include "s3gw/index/version.h"
 #include "s3gw/policy/access.h"
 #include "s3gw/policy/acl.h"
@@ -146,6 +147,8 @@ static enum s3_why decide_by_rights(const struct s3_ask *ask)
         return S3_WHY_BUCKET_OWNER;
     if (by_owning && foreign && is_user(q, ask->object->owner_id))
         return S3_WHY_OBJECT_OWNER; /* whoever owns an object keeps it in hand */
+    if (by_owning && ask->began_it)
+        return S3_WHY_INITIATOR;
     if (policy_allows(ask, verdict, foreign))
         return S3_WHY_BUCKET_POLICY_ALLOWS;
     return acl_grants(ask) ? S3_WHY_ACL : S3_WHY_NOTHING;
@@ -200,6 +203,22 @@ static enum s3err load(struct s3_ask *ask, struct s3_object *object)
         return S3ERR_WOULD_BLOCK;
     ask->object = r == 0 ? object : NULL;
     return r == -ENOENT ? S3ERR_OK : s3err_from_errno(r, S3_THING_OTHER);
+}
+
+/* Who began an upload may list its parts and abort it: "Multipart upload API and permissions". */
+static enum s3err load_initiator(struct s3_ask *ask)
+{
+    struct s3_req *q = ask->q;
+    struct s3_upload u;
+    if (q->who.anonymous || (strcmp(ask->action, "s3:AbortMultipartUpload") != 0 &&
+                             strcmp(ask->action, "s3:ListMultipartUploadParts") != 0))
+        return S3ERR_OK;
+    if (!q->may_block)
+        return S3ERR_WOULD_BLOCK;
+    int r = s3_upload_get(q->gw->index, ask->bkt->bid, ask->key, s3_req_param(q, STR("uploadId")),
+                          S3_READ_ANY, &q->arena, &u);
+    ask->began_it = r == 0 && is_user(q, u.initiator_id);
+    return r == 0 || r == -ENOENT || r == -EINVAL ? S3ERR_OK : s3err_from_errno(r, S3_THING_OTHER);
 }
 
 /* Who may not list must not learn whether a key exists: s3-behaviours 8. */
@@ -266,6 +285,8 @@ enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struc
     struct s3_object object;
     struct s3_ask ask = {.q = q, .bkt = bkt, .key = key, .action = action};
     enum s3err e = load(&ask, &object);
+    if (e == S3ERR_OK)
+        e = load_initiator(&ask);
     if (e != S3ERR_OK)
         return e;
     if (q->who.root)

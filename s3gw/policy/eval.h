@@ -8,6 +8,7 @@
  *   an Allow of the caller's own  whatever it says, of any bucket: it is the operator who gave it
  *   the bucket's owner            everything, save reading objects that somebody else owns; not
  *                                 when they carry policies: these then say what they may
+ *   who began an upload           lists its parts and aborts it; not when they carry policies
  *   an Allow of the bucket policy for objects of the bucket's owner; not through
  *                                 RestrictPublicBuckets
  *   a grant of an ACL             not with BucketOwnerEnforced; public ones not with
@@ -40,6 +41,7 @@
     S3_WHY(BUCKET_POLICY_ALLOWS, true, "the bucket's policy allows it")                            \
     S3_WHY(BUCKET_OWNER, true, "the user owns the bucket")                                         \
     S3_WHY(OBJECT_OWNER, true, "the user owns the object")                                         \
+    S3_WHY(INITIATOR, true, "the user began the upload")                                           \
     S3_WHY(ACL, true, "an ACL grants it")                                                          \
     S3_WHY(MAY_LIST, true, "there is no such key, and the user may list")                          \
     S3_WHY(REQUESTER_PAYS, false, "the requester pays, and has not agreed to")                     \

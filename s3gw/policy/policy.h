@@ -35,6 +35,7 @@ struct s3_ask {
     struct str key;                 /* absent: the bucket itself */
     const char *action;             /* "s3:GetObject" */
     const struct s3_object *object; /* the present object, NULL: none or not known */
+    bool began_it; /* the caller began the upload that is to be listed or aborted */
 };
 
 /* What a policy may speak of. */

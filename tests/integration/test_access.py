@@ -54,6 +54,24 @@ def test_a_user_may_what_their_policy_says_and_no_more(cluster, s3, bucket, ann)
     ann.create_bucket(Bucket=bucket + "-2")
 
 
+def test_who_began_an_upload_may_list_and_abort_it(cluster, s3, bucket, ann):
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": {
+        "Effect": "Allow", "Principal": {"AWS": "ann"}, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}}))
+    hers, roots = ({"Bucket": bucket, "Key": "k", "UploadId": who.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]}
+                   for who in (ann, s3))
+    ann.upload_part(**hers, PartNumber=1, Body=b"x")
+    assert len(ann.list_parts(**hers)["Parts"]) == 1
+    for call in (ann.list_parts, ann.abort_multipart_upload):
+        assert code(call, **roots) == code(call, **{**hers, "UploadId": "none"}) == "AccessDenied"
+    everything = {"Effect": "Deny", "Principal": "*", "Action": "s3:AbortMultipartUpload", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    allow = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [allow, everything]}))
+    assert code(ann.abort_multipart_upload, **hers) == "AccessDenied"
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": allow}))
+    ann.abort_multipart_upload(**hers)
+    s3.list_parts(**roots)
+
+
 def test_a_deny_holds_against_a_bucket_policy(cluster, s3, bucket, ann):
     s3.put_object(Bucket=bucket, Key="k", Body=b"k")
     everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*"}
