@@ -203,12 +203,13 @@ enum s3err s3_h_list_objects_v2(struct s3_req *q)
 
 /* --- versions --- */
 
-/* The null version has a sequence number like the others, but its name does not tell it. */
+/* The null version has a sequence number like the others, but its name does not tell it. When it is gone, all versions of
+ * the key are behind it: who deletes page by page must not miss those that are older. */
 static int seq_of_null(struct s3_req *q, struct str key, uint64_t *ret)
 {
     struct s3_list_query query = {.bid = q->bkt->bid, .prefix = key, .max = PAGE_MAX};
     struct s3_list_page page = {0};
-    *ret = 0;
+    *ret = UINT64_MAX;
     do {
         int r = s3_list_versions(q->gw->index, &query, &q->arena, &page);
         if (r < 0)

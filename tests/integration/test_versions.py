@@ -39,6 +39,23 @@ def test_versions_keep_their_bytes(s3, versioned):
     assert "Versions" not in s3.list_object_versions(Bucket=versioned)
 
 
+def test_who_cleans_up_deletes_page_by_page(s3, versioned):
+    """The version that a page ended with, be it the null one, is gone when the next one is asked for."""
+    def put():
+        s3.put_object(Bucket=versioned, Key="k", Body=b"x")
+
+    for status in ("Enabled", "Suspended", "Enabled"):
+        s3.put_bucket_versioning(Bucket=versioned, VersioningConfiguration={"Status": status})
+        put()
+    listed = s3.list_object_versions(Bucket=versioned)["Versions"]
+    assert [v["VersionId"] == "null" for v in listed] == [False, True, False]
+    s3.put_object(Bucket=versioned, Key="l", Body=b"x")
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=versioned, PaginationConfig={"PageSize": 2}):
+        gone = [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in page["Versions"]]
+        assert len(s3.delete_objects(Bucket=versioned, Delete={"Objects": gone})["Deleted"]) == 2
+    s3.delete_bucket(Bucket=versioned)
+
+
 def test_what_lies_under_a_delete_marker_cannot_be_changed(s3):
     bucket = "under-a-marker"
     s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
