@@ -28,19 +28,30 @@ static int parse_state(struct str body, struct dfs_sync_state_rsp *head, struct 
     return rd.bad ? -EBADMSG : 0;
 }
 
+int dfs_decode_paths(struct str body, struct dfs_path_view ret[DFS_PATHS_MAX], unsigned *ret_n)
+{
+    struct rd rd = rd_of(body);
+    unsigned n = rd_u8(&rd);
+    for (unsigned i = 0; i < n && !rd.bad; i++) {
+        ret[i].closed = rd_u8(&rd) != 0;
+        ret[i].incoming = rd_u32(&rd);
+    }
+    if (rd.bad || rd.n > 0)
+        return -EBADMSG;
+    *ret_n = n;
+    return 0;
+}
+
 /* Which store paths it has closed. */
 static void ask_paths(struct dfs_peer *p, struct dfs_member_view *m)
 {
     AUTO(buf_free) struct buf rsp = BUF(PATHS_MAX);
-    if (dfs_peer_call(p, DFS_INT_PATHS, 0, NULL, 0, &rsp) < 0)
+    struct dfs_path_view paths[DFS_PATHS_MAX];
+    if (dfs_peer_call(p, DFS_INT_PATHS, 0, NULL, 0, &rsp) < 0 ||
+        dfs_decode_paths(buf_str(&rsp), paths, &m->npaths) < 0)
         return;
-    struct rd rd = rd_of(buf_str(&rsp));
-    unsigned n = rd_u8(&rd);
-    for (unsigned i = 0; i < n; i++) {
-        m->closed[i] = rd_u8(&rd) != 0;
-        rd_u32(&rd);
-    }
-    m->npaths = rd.bad ? 0 : n;
+    for (unsigned i = 0; i < m->npaths; i++)
+        m->closed[i] = paths[i].closed;
 }
 
 static bool any_path_drained(const struct dfs_group_view *v, const char *group)

@@ -41,6 +41,14 @@ struct dfs_group_view {
     size_t ndrains;
 };
 
+struct dfs_path_view { /* a store path, as PATHS tells it */
+    bool closed;
+    uint32_t incoming; /* files that are being written there */
+};
+/* The body of an answer to 197. 0 or -EBADMSG. */
+int dfs_decode_paths(struct str body, struct dfs_path_view ret[DFS_PATHS_MAX],
+                     unsigned *ret_n) MUST_CHECK;
+
 /* 0; -ENOENT: no such group; other errors of asking the trackers. */
 int dfs_group_view_get(struct dfs_client *c, struct str group,
                        struct dfs_group_view *ret) MUST_CHECK;

@@ -362,7 +362,7 @@ int dfs_set_drain(struct dfs_trackers *t, struct str group, struct str id, uint8
     return r == -EALREADY ? 0 : r;
 }
 
-static int decode_drains(struct str body, struct dfs_drain **ret, size_t *ret_n)
+int dfs_decode_drains(struct str body, struct dfs_drain **ret, size_t *ret_n)
 {
     size_t n = body.n / DFS_DRAIN_LEN;
     AUTO(dfs_free_ptr) struct dfs_drain *list = dfs_zalloc(MAX(n, (size_t)1) * sizeof(*list));
@@ -380,14 +380,14 @@ int dfs_list_drains(struct dfs_trackers *t, struct dfs_drain **ret, size_t *ret_
 {
     AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
     int r = dfs_trackers_call(t, DFS_INT_DRAINS, NULL, 0, &rsp);
-    return r < 0 ? r : decode_drains(buf_str(&rsp), ret, ret_n);
+    return r < 0 ? r : dfs_decode_drains(buf_str(&rsp), ret, ret_n);
 }
 
 int dfs_list_drains_at(struct dfs_trackers *t, size_t i, struct dfs_drain **ret, size_t *ret_n)
 {
     AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
     int r = dfs_trackers_call_one(t, i, DFS_INT_DRAINS, NULL, 0, &rsp);
-    return r < 0 ? r : decode_drains(buf_str(&rsp), ret, ret_n);
+    return r < 0 ? r : dfs_decode_drains(buf_str(&rsp), ret, ret_n);
 }
 
 int dfs_set_trunk_server(struct dfs_trackers *t, struct str group, struct str id, char ret[17])

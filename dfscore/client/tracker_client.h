@@ -70,6 +70,8 @@ int dfs_set_drain(struct dfs_trackers *t, struct str group, struct str id,
                   uint8_t state) MUST_CHECK;
 /* Servers, store paths and groups that are drained. *ret is the caller's. FastDFS's trackers close the connection. */
 int dfs_list_drains(struct dfs_trackers *t, struct dfs_drain **ret, size_t *ret_n) MUST_CHECK;
+/* The body of an answer to 203. *ret is the caller's. 0, -EBADMSG, -ENOMEM. */
+int dfs_decode_drains(struct str body, struct dfs_drain **ret, size_t *ret_n) MUST_CHECK;
 /* As the @i-th tracker has it. */
 int dfs_list_drains_at(struct dfs_trackers *t, size_t i, struct dfs_drain **ret,
                        size_t *ret_n) MUST_CHECK;

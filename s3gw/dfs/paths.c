@@ -2,6 +2,7 @@
 /* paths - which store paths of a group take no new files, as all its servers say. */
 #include <stdatomic.h>
 
+#include "dfscore/client/group_view.h"
 #include "s3gw/dfs/store.h"
 
 /* 0, 1 (files are on their way there), -EPERM (it takes new ones), -ENOENT, or why it does not answer. */
@@ -11,17 +12,12 @@ static int is_closed_at(struct s3_store *s, unsigned path)
     int r = s3_store_ask(s, DFS_INT_PATHS, STR_NULL, true, &got, NULL);
     if (r < 0)
         return r == -EOPNOTSUPP || r == -EINVAL ? -EPERM : r; /* an earlier build */
-    struct rd in = rd_of(buf_str(&got));
-    unsigned n = rd_u8(&in);
-    bool closed = false;
-    uint32_t incoming = 0;
-    for (unsigned i = 0; i < n && i <= path; i++) {
-        closed = rd_u8(&in) != 0;
-        incoming = rd_u32(&in);
-    }
-    if (in.bad || path >= n)
-        return in.bad ? -EPROTO : -ENOENT;
-    return closed ? incoming > 0 : -EPERM;
+    struct dfs_path_view paths[DFS_PATHS_MAX];
+    unsigned n;
+    r = dfs_decode_paths(buf_str(&got), paths, &n);
+    if (r < 0 || path >= n)
+        return r < 0 ? r : -ENOENT;
+    return paths[path].closed ? paths[path].incoming > 0 : -EPERM;
 }
 
 int s3_dfs_path_closed(struct s3_dfs *d, struct str group, unsigned path)
