@@ -58,16 +58,23 @@ static enum s3err section_size(struct s3_req *q)
                   arena_printf(&q->arena, "%d", HEADERS_MAX));
 }
 
-/* Two lengths that differ: a proxy before us may have gone by the other one (RFC 9112, 6.3). */
-static enum s3err one_length(struct s3_req *q)
+static enum s3err ambiguous(struct s3_req *q, const char *what)
+{
+    q->resp.close = true;
+    return s3_errm(q, S3ERR_BAD_REQUEST, "%s", what);
+}
+
+/* Two lengths that differ, two hosts: a proxy before us may have gone by the other one (RFC 9112, 6.3 and 3.2). */
+static enum s3err one_length_and_host(struct s3_req *q)
 {
     struct str first = s3_req_header(q, STR("content-length"));
-    for (size_t i = 0; i < q->nheaders; i++)
-        if (str_ieq(q->headers[i].name, STR("content-length")) &&
-            !str_eq(q->headers[i].value, first)) {
-            q->resp.close = true;
-            return s3_errm(q, S3ERR_BAD_REQUEST, "Two Content-Length headers that differ.");
-        }
+    for (size_t i = 0; i < q->nheaders; i++) {
+        const struct s3_pair *h = &q->headers[i];
+        if (str_ieq(h->name, STR("content-length")) && !str_eq(h->value, first))
+            return ambiguous(q, "Two Content-Length headers that differ.");
+        if (str_ieq(h->name, STR("host")) && h->value.p != q->host.p)
+            return ambiguous(q, "Two Host headers.");
+    }
     return S3ERR_OK;
 }
 
@@ -86,7 +93,7 @@ enum s3err s3_head_read(struct s3_exchange *x, const char *method)
     MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, take_header, q);
     q->host = s3_req_header(q, STR("host"));
     enum s3err e = section_size(q);
-    return e == S3ERR_OK ? one_length(q) : e;
+    return e == S3ERR_OK ? one_length_and_host(q) : e;
 }
 
 bool s3_head_expects_continue(const struct s3_req *q)
