@@ -118,8 +118,13 @@ static enum s3err rule_of(struct s3_req *q, const struct s3_node *n, struct s3_w
     const struct s3_node *condition = s3_node_child(n, "Condition"),
                          *redirect = s3_node_child(n, "Redirect");
     *r = (struct s3_website_rule){.prefix = STR("")};
-    if (!redirect || (condition && !condition->child))
+    if (!redirect)
         return S3ERR_MALFORMED_XML;
+    if (condition && !condition->child)
+        return s3_errm(
+            q, S3ERR_INVALID_REQUEST,
+            "Condition cannot be empty. To redirect all requests without a condition, the "
+            "condition element shouldn't be present.");
     if (condition) {
         struct str prefix = s3_node_text(condition, "KeyPrefixEquals");
         r->has_prefix = prefix.p != NULL;
@@ -162,7 +167,10 @@ static enum s3err redirect_all_of(struct s3_req *q, const struct s3_node *root,
     static const char *const others[] = {"IndexDocument", "ErrorDocument", "RoutingRules"};
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         if (s3_node_child(root, others[i]))
-            return S3ERR_MALFORMED_XML;
+            return s3_err_arg(
+                q,
+                "RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules.",
+                "RedirectAllRequestsTo", STR("not null"));
     w->redirects_all = true;
     w->all.with = STR("");
     enum s3err e = host_of(q, all, &w->all.host);

@@ -64,7 +64,8 @@ def test_a_configuration_comes_back(s3, bucket, conf):
 @pytest.mark.parametrize("conf, want", [
     ({"IndexDocument": {"Suffix": ""}}, "InvalidArgument"), ({"IndexDocument": {"Suffix": "a/b"}}, "InvalidArgument"),
     ({"ErrorDocument": {"Key": "e"}}, "InvalidArgument"),
-    ({**SITE, "RedirectAllRequestsTo": {"HostName": "h"}}, "MalformedXML"),
+    ({**SITE, "RedirectAllRequestsTo": {"HostName": "h"}}, "InvalidArgument"),
+    ({**SITE, "RoutingRules": [{"Condition": {}, "Redirect": {"HostName": "h"}}]}, "InvalidRequest"),
     ({"RedirectAllRequestsTo": {"HostName": "h", "Protocol": "ftp"}}, "InvalidRequest"),
     ({**SITE, "RoutingRules": [{"Redirect": {"HostName": "h", "HttpRedirectCode": "200"}}]}, "InvalidRequest"),
     ({**SITE, "RoutingRules": [{"Condition": {"HttpErrorCodeReturnedEquals": "200"}, "Redirect": {"HostName": "h"}}]},
