@@ -165,6 +165,23 @@ static enum s3err check_expiration(struct judge *j, const json_t *root)
     return S3ERR_OK;
 }
 
+/* AWS's policies have two escapes more than JSON ("POST Policy", "Character Escaping"): a dollar sign, which would begin
+ * a field's name, and a vertical tab. */
+static void as_json(struct str text, struct buf *out)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        struct str rest = str_from(text, i);
+        bool escape = rest.p[0] == '\\' && rest.n > 1;
+        if (escape && rest.p[1] == '$')
+            buf_addc(out, '$');
+        else if (escape && rest.p[1] == 'v')
+            buf_adds(out, STR("\\u000b"));
+        else
+            buf_adds(out, str_head(rest, escape ? 2 : 1));
+        i += escape;
+    }
+}
+
 enum s3err s3_post_policy(struct s3_req *q, const struct s3_post_fields *f, struct str text,
                           struct s3_post_limits *ret)
 {
@@ -172,7 +189,12 @@ enum s3err s3_post_policy(struct s3_req *q, const struct s3_post_fields *f, stru
     j.covered = arena_alloc(&q->arena, MAX(f->n, (size_t)1) * sizeof(*j.covered));
     if (!j.covered)
         return S3ERR_SLOW_DOWN;
-    AUTO(free_json) json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
+    AUTO(buf_free) struct buf json = BUF(3 * S3_POST_POLICY_MAX);
+    as_json(text, &json);
+    if (buf_err(&json) == -ENOMEM)
+        return S3ERR_SLOW_DOWN;
+    AUTO(free_json)
+    json_t *root = buf_err(&json) ? NULL : json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(root))
         return invalid(&j, "Invalid JSON.");
     enum s3err e = check_expiration(&j, root);

@@ -249,6 +249,16 @@ def test_the_policy_is_kept(s3, forms, bucket):
     assert content(s3, bucket, "k") == b"content"
 
 
+def test_a_dollar_sign_is_escaped(forms, s3, bucket):
+    """As AWS's "POST Policy" has it, which is no JSON."""
+    fields, s = forms.v4([{"key": "k"}], key="to $5/k"), forms.signer()
+    policy = base64.b64decode(fields["policy"]).decode().replace('{"key": "k"}', r'["starts-with", "$key", "to \$5/"]')
+    fields["policy"] = base64.b64encode(policy.encode()).decode()
+    fields["x-amz-signature"] = hmac.new(s.key(), fields["policy"].encode(), hashlib.sha256).hexdigest()
+    assert r"\$5" in policy and forms.post(fields_and_file(fields)).status == 204
+    assert content(s3, bucket, "to $5/k") == b"content"
+
+
 def test_policies_that_are_none(forms):
     good = forms.v4([{"key": "k"}], key="k")
     s = forms.signer()

@@ -224,6 +224,9 @@ static void policies_are_parsed_or_refused(void **state)
         {DOC(",[\"content-length-range\",10,1]"), S3ERR_INVALID_POLICY_DOCUMENT, 0, 0},
         {DOC(",[\"content-length-range\",-1,1]"), S3ERR_INVALID_POLICY_DOCUMENT, 0, 0},
         {DOC(",[\"content-length-range\",1]"), S3ERR_INVALID_POLICY_DOCUMENT, 0, 0},
+        {DOC(",[\"eq\",\"\\$key\",\"k\"]"), S3ERR_OK, 0, UINT64_MAX},
+        {DOC(",[\"eq\",\"$price\",\"\\$\\v\\\\$\\u0041\"]"), S3ERR_OK, 0, UINT64_MAX},
+        {DOC(",[\"eq\",\"$price\",\"\\q\"]"), S3ERR_INVALID_POLICY_DOCUMENT, 0, 0},
         {DOC(",[\"like\",\"$key\",\"k\"]"), S3ERR_INVALID_POLICY_DOCUMENT, 0, 0},
         {DOC(",[\"eq\",\"key\",\"k\"]"), S3ERR_INVALID_POLICY_DOCUMENT, 0, 0},
         {DOC(",[\"eq\",\"$key\",1]"), S3ERR_INVALID_POLICY_DOCUMENT, 0, 0},
@@ -246,9 +249,10 @@ static void policies_are_parsed_or_refused(void **state)
         {"{", S3ERR_INVALID_POLICY_DOCUMENT, 0, 0},
         {"", S3ERR_INVALID_POLICY_DOCUMENT, 0, 0},
     };
-    const struct s3_pair key = {STR("key"), STR("k")};
-    struct s3_post_fields f = {&key, 1};
+    const struct s3_pair fields[] = {{STR("key"), STR("k")}, {STR("price"), STR("$\v\\$A")}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        bool priced = strstr(rows[i].text, "price");
+        struct s3_post_fields f = {fields, priced ? 2 : 1};
         struct s3_post_limits limits = {7, 7};
         fresh();
         q.bucket = STR("bkt");
