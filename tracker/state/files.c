@@ -182,8 +182,8 @@ int trk_files_load(int dirfd, struct trk_cluster *c, struct trk_self *self,
         if (r < 0)
             break;
         r = trk_file_apply(buf_str(&bytes), false, &generation, c, self, &torn);
-        if (r == -EBADMSG && bytes.n < TRK_FILE_HEAD) {
-            r = 0; /* killed while it was made: nothing was ever acknowledged in it */
+        if (r == -EBADMSG && bytes.n <= TRK_FILE_HEAD) {
+            r = 0; /* killed, or without power, while it was made: its head is synced before any record */
         } else if (r < 0) {
             buf_addf(err, "%s: %s", name, r == -EBADMSG ? "damaged" : strerror(-r));
         } else if (torn) {

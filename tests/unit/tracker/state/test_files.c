@@ -266,6 +266,29 @@ static void every_stop_between_two_generations_is_loadable(void **state)
     }
 }
 
+/* A power failure may leave the length of a new file and none of its bytes. */
+static void a_journal_whose_head_never_arrived_is_empty(void **state)
+{
+    (void)state;
+    static const char zeros[TRK_FILE_HEAD + 1];
+    for (size_t n = 0; n <= sizeof(zeros); n++) {
+        struct dir d;
+        struct trk_cluster c, got;
+        struct trk_self self;
+        uint64_t generation;
+        dir_open(&d);
+        fill(&c, &self);
+        write_snapshot(&d, 1, &c, &self);
+        int fd = openat(d.fd, "journal.2", O_WRONLY | O_CREAT, 0600);
+        assert_int_equal(write(fd, zeros, n), n);
+        close(fd);
+        assert_int_equal(load(&d, &got, &self, &generation), n <= TRK_FILE_HEAD ? 0 : -EBADMSG);
+        trk_cluster_fini(&c);
+        trk_cluster_fini(&got);
+        dir_close(&d);
+    }
+}
+
 static void journals_older_than_the_snapshot_are_not_replayed(void **state)
 {
     (void)state;
@@ -387,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_damaged_snapshot_is_refused_whatever_byte_it_is),
         cmocka_unit_test(a_journal_cut_anywhere_loads_to_its_last_whole_record),
         cmocka_unit_test(every_stop_between_two_generations_is_loadable),
+        cmocka_unit_test(a_journal_whose_head_never_arrived_is_empty),
         cmocka_unit_test(journals_older_than_the_snapshot_are_not_replayed),
         cmocka_unit_test(what_is_gone_stays_gone),
         cmocka_unit_test(a_type_of_a_later_version_is_skipped),
