@@ -20,7 +20,9 @@ enum {
     ANSWER_MAX = 64 * 1024 * 1024, /* 512 groups of 32 servers in command 201 */
 };
 
-#define LOGIN (TRK_SERVERS | TRK_JOINED)
+#define LOGIN  (TRK_SERVERS | TRK_JOINED)
+#define KEPT   (TRK_SERVERS | TRK_KEPT)
+#define MEMBER (LOGIN | TRK_KEPT)
 
 static const struct trk_row rows[] = {
     /* clients */
@@ -47,10 +49,10 @@ static const struct trk_row rows[] = {
     {DFS_CMD_STAT_STORAGES, "stat_storages", 4, 4, TRK_OPEN, trk_stat_storages},
     {DFS_CMD_STAT_VOLUMES, "stat_volumes", 4, 4, TRK_OPEN, trk_stat_volumes},
     /* administrators */
-    {DFS_CMD_DELETE_STORAGE, "delete_storage", 17, 31, TRK_SERVERS, trk_delete_storage},
-    {DFS_CMD_DELETE_GROUP, "delete_group", 16, 16, TRK_SERVERS, trk_delete_group},
-    {DFS_CMD_SET_TRUNK_SERVER, "set_trunk_server", 16, 31, TRK_SERVERS, trk_set_trunk_server},
-    {DFS_INT_DRAIN, "drain", DFS_DRAIN_LEN, DFS_DRAIN_LEN, TRK_SERVERS, trk_drain},
+    {DFS_CMD_DELETE_STORAGE, "delete_storage", 17, 31, KEPT, trk_delete_storage},
+    {DFS_CMD_DELETE_GROUP, "delete_group", 16, 16, KEPT, trk_delete_group},
+    {DFS_CMD_SET_TRUNK_SERVER, "set_trunk_server", 16, 31, KEPT, trk_set_trunk_server},
+    {DFS_INT_DRAIN, "drain", DFS_DRAIN_LEN, DFS_DRAIN_LEN, KEPT, trk_drain},
     {DFS_INT_DRAINS, "drains", 0, 0, TRK_OPEN, trk_drains},
     /* storages: who is who */
     {DFS_CMD_MY_ADDRESS, "my_address", 21, 21, TRK_OPEN, trk_my_address},
@@ -58,22 +60,22 @@ static const struct trk_row rows[] = {
     {DFS_CMD_SERVER_STATUS, "server_status", 17, 16 + 68, TRK_OPEN, trk_server_status},
     {DFS_CMD_GROUP_OF_SERVER, "group_of_server", 4, 4 + 46, TRK_OPEN, trk_group_of_server},
     /* storages: membership */
-    {DFS_CMD_JOIN, "join", DFS_JOIN_REQ_LEN, JOIN_MAX, TRK_SERVERS, trk_join},
-    {DFS_CMD_IP_CHANGED, "ip_changed", 108, 108, TRK_SERVERS, trk_ip_changed},
+    {DFS_CMD_JOIN, "join", DFS_JOIN_REQ_LEN, JOIN_MAX, KEPT, trk_join},
+    {DFS_CMD_IP_CHANGED, "ip_changed", 108, 108, KEPT, trk_ip_changed},
     {DFS_CMD_BEAT, "beat", 0, DFS_STAT_BLOCK_LEN, LOGIN, trk_beat},
     {DFS_CMD_DISK_USAGE, "disk_usage", 16, DFS_PATHS_MAX * 16, LOGIN, trk_disk_usage},
     {DFS_CMD_SYNC_TIMESTAMPS, "sync_timestamps", 0, DFS_SERVERS_MAX * 20, LOGIN,
      trk_sync_timestamps},
     {DFS_CMD_PEER_LIST, "peer_list", 67, LISTS_MAX, LOGIN, trk_peer_list},
-    {DFS_CMD_NEED_SYNC_SOURCE, "need_sync_source", 0, 0, LOGIN, trk_need_sync_source},
-    {DFS_CMD_NOTIFY_SYNC_SOURCE, "notify_sync_source", 24, 24, LOGIN, trk_notify_sync_source},
+    {DFS_CMD_NEED_SYNC_SOURCE, "need_sync_source", 0, 0, MEMBER, trk_need_sync_source},
+    {DFS_CMD_NOTIFY_SYNC_SOURCE, "notify_sync_source", 24, 24, MEMBER, trk_notify_sync_source},
     {DFS_CMD_MY_SYNC_SOURCE, "my_sync_source", 0, 0, LOGIN, trk_my_sync_source},
     {DFS_CMD_PEER_SYNC_SOURCE, "peer_sync_source", 32, 32, TRK_SERVERS, trk_peer_sync_source},
-    {DFS_CMD_REPORT_STATUS, "report_status", 83, 83, TRK_SERVERS, trk_report_status},
-    {DFS_CMD_CHANGE_STATUS, "change_status", 1, 1, LOGIN, trk_change_status},
+    {DFS_CMD_REPORT_STATUS, "report_status", 83, 83, KEPT, trk_report_status},
+    {DFS_CMD_CHANGE_STATUS, "change_status", 1, 1, MEMBER, trk_change_status},
     {DFS_CMD_CHANGE_LOG, "change_log", 0, 32, TRK_SERVERS, trk_change_log},
     {DFS_CMD_TRUNK_ID_FETCH, "trunk_id_fetch", 0, 0, LOGIN, trk_trunk_id_fetch},
-    {DFS_CMD_TRUNK_ID_REPORT, "trunk_id_report", 4, 4, LOGIN, trk_trunk_id_report},
+    {DFS_CMD_TRUNK_ID_REPORT, "trunk_id_report", 4, 4, MEMBER, trk_trunk_id_report},
     {DFS_CMD_TRUNK_FREE_REPORT, "trunk_free_report", 8, 8, LOGIN, trk_trunk_free_report},
     /* trackers */
     {DFS_CMD_RESELECT_LEADER, "reselect_leader", 0, 0, TRK_SERVERS, trk_reselect_leader},
@@ -84,7 +86,7 @@ static const struct trk_row rows[] = {
     {DFS_CMD_SYS_FILES_START, "sys_files_start", 0, 0, TRK_SERVERS, trk_sys_start},
     {DFS_CMD_SYS_FILES_END, "sys_files_end", 0, 0, TRK_SERVERS, trk_sys_end},
     {DFS_CMD_SYS_FILE_READ, "sys_file_read", 9, 9, TRK_SERVERS, trk_sys_read},
-    {TRK_CMD_ELECTION, "election", 1, 256, TRK_SERVERS, trk_peer_message},
+    {TRK_CMD_ELECTION, "election", 1, 256, KEPT, trk_peer_message},
     {TRK_CMD_STATE, "state", 0, 0, TRK_SERVERS, trk_peer_state},
 };
 

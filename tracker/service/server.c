@@ -220,6 +220,9 @@ int trk_dispatch(struct trk_server *srv, struct trk_session *s, uint8_t cmd, str
     if (r == 0)
         r = c.row->handle(&c);
     *wait = trk_unlock(srv);
+    /* What it found as it should be may not be on disk yet: another request, or a peer, has just said it. */
+    if (*wait == 0 && (c.row->who & TRK_KEPT) && srv->store)
+        *wait = trk_store_unsettled(srv->store);
     if (r == 0 && *wait == TRK_CANNOT_SAVE)
         r = -ENOMEM;
     if (r == 0)

@@ -148,6 +148,8 @@ enum {
     TRK_OPEN = 0,
     TRK_SERVERS = 1, /* refused (EACCES) unless the session's address is a server's */
     TRK_JOINED = 2,  /* refused (EACCES) before a join */
+    TRK_KEPT =
+        4, /* its answer says that something is kept: it waits for what others have changed, too */
 };
 
 /* A command of the tracker; the table is in commands.c. */
@@ -155,7 +157,7 @@ struct trk_row {
     uint8_t cmd;
     const char *name;
     uint32_t min_len, max_len;         /* of the body; anything else is EINVAL */
-    unsigned who;                      /* TRK_SERVERS | TRK_JOINED */
+    unsigned who;                      /* TRK_SERVERS | TRK_JOINED | TRK_KEPT */
     int (*handle)(struct trk_call *c); /* under the lock; 0 or negative errno */
 };
 

@@ -220,6 +220,15 @@ uint64_t trk_store_add(struct trk_store *s, struct str records)
     return seq;
 }
 
+uint64_t trk_store_unsettled(struct trk_store *s)
+{
+    CHECK_OBJ(s, STORE_MAGIC);
+    pthread_mutex_lock(&s->lock);
+    uint64_t seq = s->added != s->settled ? s->added : 0;
+    pthread_mutex_unlock(&s->lock);
+    return seq;
+}
+
 void trk_store_wait(struct trk_store *s, struct trk_waiter *w)
 {
     CHECK_OBJ(s, STORE_MAGIC);

@@ -456,6 +456,30 @@ static void a_removed_server_is_forgotten_in_time(void **state)
     assert_null(node(f, "10.77.0.12"));
 }
 
+/* What another request has changed may not be on disk yet: who hears that it is so waits for that, too. */
+static void a_second_answer_waits_for_what_the_first_has_changed(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session s, t;
+    char *dir = test_tmpdir();
+    AUTO(buf_free) struct buf err = BUF(1024);
+    assert_int_equal(
+        trk_store_open(dir, &trk_io_os, &f->srv->cluster, &f->srv->self, &f->srv->store, &err), 0);
+    open_session(f, &s, "10.77.0.11");
+    open_session(f, &t, "10.77.0.11");
+    assert_int_equal(join(f, &s, &first_join), 0);
+    assert_true(f->wait > 0);
+    assert_int_equal(join(f, &t, &first_join), 0); /* nothing new */
+    assert_true(f->wait > 0);
+    assert_int_equal(call(f, &t, DFS_CMD_BEAT, STR_NULL), 0);
+    assert_int_equal(f->wait, 0);
+    assert_true(trk_store_step(f->srv->store));
+    assert_int_equal(join(f, &t, &first_join), 0);
+    assert_int_equal(f->wait, 0);
+    trk_store_close(&f->srv->store);
+    test_tmpdir_free(&dir);
+}
+
 static void a_deleted_server_is_not_revived_by_its_heart(void **state)
 {
     struct fixture *f = *state;
@@ -830,6 +854,7 @@ int main(void)
         T(a_removed_server_must_copy_again),
         T(the_only_source_may_be_one_that_clients_only_read),
         T(a_removed_server_is_forgotten_in_time),
+        T(a_second_answer_waits_for_what_the_first_has_changed),
         T(a_deleted_server_is_not_revived_by_its_heart),
         T(silence_and_a_lost_connection_make_offline),
         T(a_clock_set_back_kills_nobody),
