@@ -193,6 +193,8 @@ static int check(struct trk_call *c, struct join *j)
 {
     j->g = trk_group_find(&c->srv->cluster, j->m.group);
     j->n = j->g ? trk_node_find(j->g, j->id) : NULL;
+    if (j->n && j->n->session > c->s->id)
+        return -EACCES; /* sent before the one that it joined with on a newer connection */
     int r = check_port(c, j);
     if (r == 0)
         r = check_newcomer(j);

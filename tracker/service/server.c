@@ -205,7 +205,8 @@ static int admit(struct trk_call *c)
     if (!(c->row->who & TRK_JOINED))
         return 0;
     c->node = session_node(c->srv, c->s);
-    return c->node ? 0 : -EACCES;
+    /* A newer connection speaks for the server: what comes late on an old one is not true any more. */
+    return c->node && c->node->session <= c->s->id ? 0 : -EACCES;
 }
 
 int trk_dispatch(struct trk_server *srv, struct trk_session *s, uint8_t cmd, struct str body,

@@ -456,6 +456,23 @@ static void a_removed_server_is_forgotten_in_time(void **state)
     assert_null(node(f, "10.77.0.12"));
 }
 
+static void what_comes_late_on_an_old_connection_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a, old, now;
+    bring_up(f, &a, "10.77.0.11");
+    bring_up(f, &old, "10.77.0.12");
+    open_session(f, &now, "10.77.0.12");
+    assert_int_equal(join(f, &now, &first_join), 0); /* it holds nothing */
+    assert_int_equal(call_hex(f, &old, DFS_CMD_NOTIFY_SYNC_SOURCE,
+                              "000000000000000000000000000000000000000000000000"),
+                     -EACCES);
+    assert_int_equal(call(f, &old, DFS_CMD_BEAT, STR_NULL), -EACCES);
+    assert_int_equal(node(f, "10.77.0.12")->status, DFS_ST_INIT);
+    trk_session_close(f->srv, &now); /* but when the new one is gone, it does */
+    assert_int_equal(call(f, &old, DFS_CMD_BEAT, STR_NULL), 0);
+}
+
 /* What another request has changed may not be on disk yet: who hears that it is so waits for that, too. */
 static void a_second_answer_waits_for_what_the_first_has_changed(void **state)
 {
@@ -854,6 +871,7 @@ int main(void)
         T(a_removed_server_must_copy_again),
         T(the_only_source_may_be_one_that_clients_only_read),
         T(a_removed_server_is_forgotten_in_time),
+        T(what_comes_late_on_an_old_connection_does_not_count),
         T(a_second_answer_waits_for_what_the_first_has_changed),
         T(a_deleted_server_is_not_revived_by_its_heart),
         T(silence_and_a_lost_connection_make_offline),
