@@ -27,6 +27,7 @@ struct join {
     struct trk_node *n;  /* NULL: to be made */
     int64_t group_port;  /* after this join */
     unsigned group_paths;
+    bool reborn; /* it began empty after the record was written: what was said of it then is void */
 };
 
 /* --- what it says --------------------------------------------------------------------------- */
@@ -268,7 +269,7 @@ static void set_status(struct trk_call *c, struct join *j, bool newcomer)
     bool gone = !trk_status_member(n->status);
     if (newcomer && !j->m.init_flag && j->m.status > 0) {
         trk_node_set_status(cl, n, j->m.status == DFS_ST_ACTIVE ? DFS_ST_ONLINE : j->m.status);
-    } else if (!newcomer && gone && !j->m.init_flag) {
+    } else if (!newcomer && gone && !j->m.init_flag && !j->reborn) {
         n->refill = true; /* what it holds has missed operations since it was removed */
         trk_node_changed(cl, n);
     }
@@ -291,6 +292,7 @@ static int admit(struct trk_call *c, struct join *j)
         return r;
     leave_old(c, j->n);
     set_group(c, j);
+    j->reborn = !newcomer && j->n->join_time != 0 && j->n->join_time != j->m.join_time;
     set_node(c, j);
     set_status(c, j, newcomer);
     j->n->session = c->s->id;

@@ -456,6 +456,30 @@ static void a_removed_server_is_forgotten_in_time(void **state)
     assert_null(node(f, "10.77.0.12"));
 }
 
+/* A tracker that has missed that it came back empty and has been filled since, elsewhere. */
+static void a_removed_server_that_began_anew_may_be_complete(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a, b;
+    bring_up(f, &a, "10.77.0.11");
+    bring_up(f, &b, "10.77.0.12");
+    assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_STORAGE,
+                              "67726f7570310000000000000000000031302e37372e302e3132"),
+                     0);
+    struct join_opts complete = first_join;
+    complete.init = 0;
+    complete.status = DFS_ST_ACTIVE;
+    node(f, "10.77.0.12")->join_time = 1500000000; /* what it joins with now is later */
+    open_session(f, &b, "10.77.0.12");
+    assert_int_equal(join(f, &b, &complete), 0);
+    assert_int_equal(joined_status(f), DFS_ST_INIT);
+    assert_int_equal(call_hex(f, &b, DFS_CMD_NOTIFY_SYNC_SOURCE,
+                              "000000000000000000000000000000000000000000000000"),
+                     0);
+    assert_int_equal(call(f, &b, DFS_CMD_BEAT, STR_NULL), 0);
+    assert_int_equal(node(f, "10.77.0.12")->status, DFS_ST_ACTIVE);
+}
+
 static void what_comes_late_on_an_old_connection_does_not_count(void **state)
 {
     struct fixture *f = *state;
@@ -871,6 +895,7 @@ int main(void)
         T(a_removed_server_must_copy_again),
         T(the_only_source_may_be_one_that_clients_only_read),
         T(a_removed_server_is_forgotten_in_time),
+        T(a_removed_server_that_began_anew_may_be_complete),
         T(what_comes_late_on_an_old_connection_does_not_count),
         T(a_second_answer_waits_for_what_the_first_has_changed),
         T(a_deleted_server_is_not_revived_by_its_heart),
