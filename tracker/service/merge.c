@@ -6,15 +6,42 @@
 /* A change further ahead of us than this comes from a broken clock, and would win for ever. */
 #define CLOCKS_APART_US (INT64_C(24) * 3600 * 1000000)
 
-/* True: theirs is later, and ours now. */
+/* True: theirs is later, and ours now. Two trackers that have seen one stamp may both use the next. */
 static bool take_drain(struct trk_cluster *c, struct trk_drain *mine,
                        const struct trk_drain *theirs)
 {
-    if (theirs->set_us <= mine->set_us || theirs->set_us - c->last_change_us >= CLOCKS_APART_US)
+    bool later = theirs->set_us > mine->set_us ||
+                 (theirs->set_us == mine->set_us && theirs->state > mine->state);
+    if (!later || theirs->set_us - c->last_change_us >= CLOCKS_APART_US)
         return false;
     trk_cluster_now(c, theirs->set_us);
     *mine = *theirs;
     return true;
+}
+
+/* Leaders of two times may have counted to one number: then all take the same one of the two. */
+static bool trunk_server_is_later(const struct trk_group *theirs, const struct trk_group *g)
+{
+    if (theirs->trunk_version != g->trunk_version)
+        return theirs->trunk_version > g->trunk_version;
+    return strcmp(theirs->trunk_server, g->trunk_server) > 0;
+}
+
+static void take_trunk_server(struct trk_cluster *c, struct trk_group *g,
+                              const struct trk_group *theirs)
+{
+    bool later = trunk_server_is_later(theirs, g);
+    if (!later && theirs->trunk_file_id <= g->trunk_file_id)
+        return;
+    g->trunk_file_id = MAX(g->trunk_file_id, theirs->trunk_file_id);
+    if (later) {
+        memcpy(g->trunk_server, theirs->trunk_server, sizeof(g->trunk_server));
+        memcpy(g->last_trunk_server, theirs->last_trunk_server, sizeof(g->last_trunk_server));
+        g->trunk_version = theirs->trunk_version;
+        for (unsigned i = 0; i < g->n; i++)
+            g->nodes[i]->told_trunk = 0;
+    }
+    trk_group_changed(c, g);
 }
 
 static int merge_group(struct trk_cluster *c, struct str payload)
@@ -32,15 +59,7 @@ static int merge_group(struct trk_cluster *c, struct str payload)
         g->path_count = theirs.path_count;
         g->subdir_count = theirs.subdir_count;
     }
-    if (theirs.trunk_file_id > g->trunk_file_id || theirs.trunk_version > g->trunk_version) {
-        g->trunk_file_id = MAX(g->trunk_file_id, theirs.trunk_file_id);
-        if (theirs.trunk_version > g->trunk_version) {
-            memcpy(g->trunk_server, theirs.trunk_server, sizeof(g->trunk_server));
-            memcpy(g->last_trunk_server, theirs.last_trunk_server, sizeof(g->last_trunk_server));
-            g->trunk_version = theirs.trunk_version;
-        }
-        trk_group_changed(c, g);
-    }
+    take_trunk_server(c, g, &theirs);
     bool taken = take_drain(c, &g->drain, &theirs.drain);
     for (unsigned i = 0; i < ARRAY_LEN(g->path_drain); i++)
         taken = take_drain(c, &g->path_drain[i], &theirs.path_drain[i]) || taken;
@@ -49,24 +68,62 @@ static int merge_group(struct trk_cluster *c, struct str payload)
     return 0;
 }
 
-/* Our own eyes first: a server that is connected to us is what we see. */
-static void take_status(struct trk_cluster *c, struct trk_node *n, uint8_t theirs)
+/* By its stamp; of two changes with one stamp all take the same. */
+static bool is_later(const struct trk_node *theirs, const struct trk_node *n)
 {
-    theirs = trk_status_reloaded(theirs);
-    if (n->status == DFS_ST_ONLINE || n->status == DFS_ST_ACTIVE) {
-        if (trk_status_complete(theirs) || !trk_status_member(theirs))
-            return;
-    }
-    trk_node_set_status(c, n, theirs);
+    if (theirs->mod_us != n->mod_us)
+        return theirs->mod_us > n->mod_us;
+    return trk_status_reloaded(theirs->status) < trk_status_reloaded(n->status);
+}
+
+enum verdict { TAKE, KEEP, INSIST };
+
+/*
+ * Theirs has the later stamp, but stamps come from wall clocks, which may be wrong by hours. What does not:
+ *
+ *   - a server that is joined here tells us itself; a peer's word counts when it was removed in this very life of it
+ *     before it was complete, or has to fill again since it was removed, or when its source tells the trackers about
+ *     it (SYNCING, 76), which FastDFS's does once
+ *   - between two starts of it a server becomes complete, or is removed, but not the other way round
+ */
+static enum verdict judge(const struct trk_node *n, const struct trk_node *other)
+{
+    bool same_life = n->up_time == other->up_time;
+    bool complete = trk_status_complete(n->status), member = trk_status_member(other->status);
+    bool less = member && !trk_status_complete(other->status) && other->status != DFS_ST_RECOVERY;
+    if (n->session && trk_status_complete(other->status) && n->status != DFS_ST_SYNCING)
+        return KEEP;
+    if (n->session && !member && !same_life)
+        return KEEP;
+    if (n->session && complete && !(member && other->refill))
+        return KEEP;
+    if (!trk_status_member(n->status))
+        return member && same_life ? INSIST : TAKE;
+    if (complete && less && same_life && !other->refill)
+        return INSIST;
+    return TAKE;
 }
 
 static void take_membership(struct trk_cluster *c, struct trk_node *n,
                             const struct trk_node *theirs)
 {
-    take_status(c, n, theirs->status);
+    switch (judge(n, theirs)) {
+    case KEEP:
+        return;
+    case INSIST:
+        trk_node_changed(c, n); /* with a later stamp, for all to hear */
+        return;
+    case TAKE:
+        break;
+    }
+    trk_node_set_status(c, n, trk_status_reloaded(theirs->status));
     memcpy(n->sync_source, theirs->sync_source, sizeof(n->sync_source));
     n->sync_until = theirs->sync_until;
     n->refill = theirs->refill;
+    if (!n->session) {
+        n->join_time = theirs->join_time;
+        n->up_time = theirs->up_time;
+    }
     trk_node_changed(c, n);
     /* Not a change of ours: keep its time, or two trackers would outbid each other for ever. */
     n->mod_us = theirs->mod_us;
@@ -119,7 +176,7 @@ static int merge_node(struct trk_cluster *c, struct str payload)
         dfs_log(LOG_INFO, "tracker.storage_heard_of", KV_Z("group", g->name), KV_Z("id", n->id),
                 KV_Z("status", dfs_server_status_name(im.node.status)));
     }
-    if (im.node.mod_us > n->mod_us && im.node.mod_us - c->last_change_us < CLOCKS_APART_US) {
+    if (is_later(&im.node, n) && im.node.mod_us - c->last_change_us < CLOCKS_APART_US) {
         /* What we change from now on comes after what we have seen, whatever our clock says. */
         trk_cluster_now(c, im.node.mod_us);
         take_membership(c, n, &im.node);

@@ -4,7 +4,8 @@
  *
  * Every storage tells every tracker the same, so there is little to merge: what happened while we
  * were away. A record with a later change wins as far as membership goes (status, source, refill,
- * address); who is alive we believe only our own connections. Sync positions only grow.
+ * address), unless we cannot but know better (judge() in merge.c); who is alive we believe only our
+ * own connections. Sync positions only grow.
  *
  * Threads: under the server's lock.
  */
