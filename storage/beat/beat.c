@@ -19,12 +19,21 @@
 
 enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEGOTIATE_MS = 1000 };
 
+/* What a tracker says of the server we fill from (88). */
+enum source_word {
+    SOURCE_UNHEARD, /* nothing yet, since we have joined it */
+    SOURCE_KNOWN,
+    SOURCE_UNKNOWN, /* it has not met it, or it was removed */
+    SOURCE_AWAY,    /* it cannot be asked */
+};
+
 struct link {
     struct sto_beat *b;
     const struct dfs_addr *addr;
     pthread_t thread;
     bool started;
     enum sto_stage stage;             /* its own thread */
+    _Atomic enum source_word source;  /* its own thread sets it */
     struct dfs_peer *peer;            /* its own thread; under b->lock while set or cleared */
     bool calling;                     /* under b->lock; a stop cuts the call off */
     struct buf rsp;                   /* its own thread */
@@ -154,6 +163,22 @@ static int join(struct link *l)
     return r;
 }
 
+/*
+ * Whatever the tracker believes, one that is not complete must not be shown to readers: it says itself that it is
+ * waiting for its files (59), which heartbeats do not change (semantics 7).
+ */
+static int hide_incomplete(struct link *l)
+{
+    struct sto_identity id;
+    sto_beat_identity(l->b, &id);
+    if (id.complete || !id.sync_negotiated)
+        return 0; /* the join said so: it is INIT */
+    struct dfs_change_status_req m = {.status = DFS_ST_WAIT_SYNC};
+    AUTO(buf_free) struct buf body = BUF(DFS_CHANGE_STATUS_REQ_LEN);
+    dfs_change_status_req_put(&body, &m);
+    return call(l, DFS_CMD_CHANGE_STATUS, &body);
+}
+
 /* --- agreeing on a source (6.7) ------------------------------------------------------------------ */
 
 static int save_identity(struct sto_beat *b, const struct sto_identity *id)
@@ -185,9 +210,20 @@ static int need_source(struct link *l, struct sto_identity *id)
     return save_identity(l->b, id);
 }
 
-/* 88. -EAGAIN: the source is gone; another one will be asked for. */
+/* One that has not met it yet is no reason to ask for another, or we might be told that we are the first. */
+static bool source_is_gone(const struct sto_beat *b)
+{
+    for (size_t i = 0; i < b->o.trackers.n; i++)
+        if (b->links[i].source != SOURCE_UNKNOWN && b->links[i].source != SOURCE_AWAY)
+            return false;
+    return true;
+}
+
+/* 88. -EAGAIN: the tracker does not know the source; when none does, another one will be asked for. */
 static int notify_source(struct link *l, struct sto_identity *id)
 {
+    if (!id->complete && !id->sync_source[0])
+        return 0; /* it fills from whoever has its files; "none" would mean that it needs nobody */
     struct dfs_sync_record rec = {.until = id->sync_until_s};
     AUTO(buf_free) struct buf body = BUF(DFS_SYNC_RECORD_LEN);
     /* Once complete, what we once copied from does not matter any more. */
@@ -197,8 +233,13 @@ static int notify_source(struct link *l, struct sto_identity *id)
         rec.until = 0;
     dfs_sync_record_put(&body, &rec);
     int r = call(l, DFS_CMD_NOTIFY_SYNC_SOURCE, &body);
+    if (r == 0)
+        l->source = SOURCE_KNOWN;
     if (r != -ENOENT || id->complete)
         return r == -ENOENT ? 0 : r;
+    l->source = SOURCE_UNKNOWN;
+    if (!source_is_gone(l->b))
+        return -EAGAIN;
     id->sync_negotiated = false;
     r = save_identity(l->b, id);
     return r < 0 ? r : -EAGAIN;
@@ -214,22 +255,6 @@ static int negotiate(struct link *l)
         r = notify_source(l, &id);
     pthread_mutex_unlock(&l->b->negotiate);
     return r;
-}
-
-/*
- * A server that came back with an empty disk must not be shown to readers: it says itself that it is
- * waiting for its files (59), which heartbeats do not change (semantics 7).
- */
-static int hide_incomplete(struct link *l)
-{
-    struct sto_identity id;
-    sto_beat_identity(l->b, &id);
-    if (id.complete || id.sync_source[0])
-        return 0;
-    struct dfs_change_status_req m = {.status = DFS_ST_WAIT_SYNC};
-    AUTO(buf_free) struct buf body = BUF(DFS_CHANGE_STATUS_REQ_LEN);
-    dfs_change_status_req_put(&body, &m);
-    return call(l, DFS_CMD_CHANGE_STATUS, &body);
 }
 
 /* --- beating ------------------------------------------------------------------------------------ */
@@ -349,12 +374,15 @@ static int session(struct link *l)
     struct sto_beat *b = l->b;
     uint64_t seen = rejoin_count(b);
     enter(l, STO_STAGE_CONNECTED);
+    l->source = SOURCE_UNHEARD;
     l->sent_any = false;
     l->report_due_ms = 0;
     memset(l->synced_sent, 0, sizeof(l->synced_sent));
     int r = compare_params(l);
     if (r == 0)
         r = join(l);
+    if (r == 0)
+        r = hide_incomplete(l);
     if (r < 0)
         return r;
     enter(l, STO_STAGE_JOINED);
@@ -366,8 +394,6 @@ static int session(struct link *l)
         if (!pause_ms(b, MIN(b->o.beat_ms, (uint64_t)NEGOTIATE_MS), seen))
             return 0;
     }
-    if (r == 0)
-        r = hide_incomplete(l);
     if (r < 0)
         return r;
     enter(l, STO_STAGE_BEATING);
@@ -398,6 +424,7 @@ static void *link_main(void *arg)
                 enter(l, STO_STAGE_AWAY);
         }
         if (r < 0) {
+            l->source = SOURCE_AWAY;
             if (l->failures++ == 0 && r != -ECANCELED)
                 dfs_log(LOG_WARN, "storage.tracker_lost", KV_Z("tracker", l->addr->host),
                         KV_U64("port", l->addr->port), KV_ERR(r));
