@@ -98,7 +98,7 @@ def test_a_bucket_gets_a_group_by_itself_when_its_own_runs_low(growing):
     for i in range(10):
         s3.put_object(Bucket="first", Key=f"k{i}", Body=payload("k", i, 300_000 if i % 3 == 0 else 2000))
         assert group_of(s3, "first", f"k{i}") == "group2"
-    (line,) = growing.said("first")
+    (line,) = wait_until("the log to say it", lambda: growing.said("first"))  # just after the list is there
     assert "group=group2 groups=group1,group2 reason=low" in line
     assert growing.groups("idle") == ["group1"], "nothing was written there"
     # a part of an upload, and a copy that is written anew, find it out as well
@@ -134,7 +134,7 @@ def test_a_drained_group_is_passed_over_and_leaves_the_lists_when_it_is_emptied(
     assert dfs(growing, "admin", "drain", "group1").returncode == DONE
     new_ones_go_to(s3, "leaving", "group2")
     wait_until("the list to grow", lambda: growing.groups("leaving") == ["group1", "group2"])
-    (line,) = growing.said("leaving")
+    (line,) = wait_until("the log to say it", lambda: growing.said("leaving"))
     assert "reason=drained" in line
     growing.admin("rebalance", "start", "group1")
     wait_until("it to be empty", lambda: growing.admin("rebalance")["rebalance"]["state"] == "done")
