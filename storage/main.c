@@ -26,6 +26,7 @@
 #include "storage/beat/stage.h"
 #include "storage/disk/savefile.h"
 #include "storage/service/internal.h"
+#include "storage/service/mover.h"
 #include "storage/service/service.h"
 #include "storage/storage_conf.h"
 #include "storage/sync/scrub.h"
@@ -39,6 +40,8 @@ enum {
     MISSING_MS = 3000,      /* what a reader missed here may be on its way that long */
     QUICK_MS = 1000,        /* of a question to a tracker while a client waits */
     DISCOVER_MAX_MS = 5000, /* longest pause between two rounds of asking who we are */
+    IDLE_MAX = 64,          /* connections to other groups that are kept, */
+    IDLE_MS = 30 * 1000,    /* for so long */
     PATH_TEXT = 4096,
 };
 
@@ -63,6 +66,8 @@ struct app {
     struct sto_copies *copies;
     struct sto_repair *repair;
     struct sto_scrub *scrub;
+    struct dfs_client *cluster; /* for files in other groups */
+    struct sto_mover *mover;
     struct sto_service *service;
     struct sto_beat *beat;
     struct sto_drained *drained;
@@ -324,6 +329,8 @@ static int start_service(struct app *a)
         .copies = a->copies,
         .repair = a->repair,
         .scrub = a->scrub,
+        .cluster = a->cluster,
+        .mover = a->mover,
         .params = a->params,
         .max_connections = (uint32_t)a->conf.max_connections,
         .net_threads = (unsigned)a->conf.work_threads,
@@ -388,6 +395,7 @@ static int start_sync(struct app *a)
         .group = a->conf.group_name,
         .own_id = a->identity.id,
         .net = a->ask.net,
+        .cluster = a->cluster,
         .wait_ms = a->conf.sync_wait_ms,
         .caught_up = caught_up,
         .arg = a,
@@ -472,6 +480,24 @@ static int start_repair(struct app *a)
     return sto_scrub_start(&s, &a->scrub);
 }
 
+/* What goes to other groups, and what has gone there. */
+static int start_mover(struct app *a)
+{
+    const struct dfs_client_opts c = {
+        .trackers = a->ask.list,
+        .n_trackers = a->ask.n,
+        .pool = {.peer = a->ask.net, .max_idle = IDLE_MAX, .idle_ms = IDLE_MS},
+    };
+    int r = dfs_client_new(&c, &a->cluster);
+    const struct sto_mover_options o = {
+        .store = a->store,
+        .mirrors = a->mirrors,
+        .members = a->members,
+        .cluster = a->cluster,
+    };
+    return r < 0 ? r : sto_mover_start(&o, &a->mover);
+}
+
 static int start_state(struct app *a)
 {
     int r = notice_lost_paths(a);
@@ -483,6 +509,8 @@ static int start_state(struct app *a)
         r = sto_followers_new(a->store, a->mirrors, a->members, &a->followers);
     if (r == 0)
         r = start_repair(a);
+    if (r == 0)
+        r = start_mover(a);
     return r < 0 ? r : start_copies(a);
 }
 
@@ -511,6 +539,7 @@ static int start_parts(struct app *a)
                                       .mirrors = a->mirrors,
                                       .repair = a->repair,
                                       .scrub = a->scrub,
+                                      .cluster = a->cluster,
                                       .stall_ms = a->conf.network_timeout_ms};
     r = sto_internal_start(&io, &a->internal);
     if (r < 0)
@@ -526,13 +555,15 @@ static int start_parts(struct app *a)
 
 static void stop_parts(struct app *a)
 {
-    sto_scrub_stop(&a->scrub);
     sto_sync_stop(&a->sync);
     sto_beat_stop(&a->beat);
     sto_drained_stop(&a->drained);
     sto_copies_hurry(a->copies, COPIES_GRACE_MS); /* its followers are on their way out too */
     sto_service_stop(&a->service, GRACE_MS);
     sto_internal_stop(&a->internal);
+    sto_scrub_stop(&a->scrub); /* this and the next are asked about until here */
+    sto_mover_stop(&a->mover);
+    dfs_client_free(&a->cluster);
     sto_copies_free(&a->copies);
     sto_repair_free(&a->repair);
     sto_followers_free(&a->followers);

@@ -16,7 +16,8 @@
 #include "dfscore/wire/internal.h"
 
 static const char usage[] =
-    "usage: dfs admin drain GROUP [ID | M01] [--watch], undrain GROUP [ID | M01], remove GROUP ID; "
+    "usage: dfs admin drain GROUP [ID | M01] [--watch], undrain GROUP [ID | M01], "
+    "rebalance GROUP [TO-GROUP], remove GROUP ID; "
     "with --dry-run, --force";
 
 const char *cli_drain_word(uint8_t drain_state)
@@ -274,13 +275,6 @@ static int remove_server(struct cli *c)
     return r < 0 ? cli_fail(id, r) : 0;
 }
 
-static int rebalance(struct cli *c)
-{
-    (void)c;
-    return cli_misuse("objects are moved by their gateway: s3gw admin rebalance start GROUP[/M01]; "
-                      "files of FastDFS clients are not moved");
-}
-
 int cmd_admin(struct cli *c)
 {
     static const struct {
@@ -290,7 +284,7 @@ int cmd_admin(struct cli *c)
     } verbs[] = {{"drain", 2, 3, drain},
                  {"undrain", 2, 3, undrain},
                  {"remove", 3, 3, remove_server},
-                 {"rebalance", 1, 3, rebalance}};
+                 {"rebalance", 2, 3, cmd_rebalance}};
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (strcmp(c->args[0], verbs[i].verb) == 0 && c->n >= verbs[i].min && c->n <= verbs[i].max)
             return verbs[i].run(c);

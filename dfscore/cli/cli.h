@@ -72,6 +72,7 @@ int cmd_delete_storage(struct cli *c);
 int cmd_delete_group(struct cli *c);
 int cmd_set_trunk_server(struct cli *c);
 int cmd_admin(struct cli *c);
+int cmd_rebalance(struct cli *c); /* args: of admin */
 
 int cmd_tracker_stats(struct cli *c);
 int cmd_storage_stats(struct cli *c);

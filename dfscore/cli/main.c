@@ -55,7 +55,7 @@ static const struct subcommand subcommands[] = {
      "forget a storage that is not running"},
     {"delete-group", "GROUP", 1, 1, false, cmd_delete_group, "forget a group without storages"},
     {"admin", "drain GROUP [ID | M01]", 1, ANY, false, cmd_admin,
-     "no new files there; undrain: again; remove GROUP ID"},
+     "no new files there; undrain: again; rebalance GROUP: those there move; remove GROUP ID"},
     {"set-trunk-server", "GROUP [ID]", 1, 2, false, cmd_set_trunk_server,
      "choose a group's trunk server"},
 };

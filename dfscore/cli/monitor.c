@@ -204,6 +204,26 @@ static void print_repair(const struct dfs_member_view *m)
                size_text(r->scrub_last_bytes, done));
 }
 
+/* The files that leave the group; nothing when none do. */
+static void print_move(const struct dfs_member_view *m)
+{
+    char size[COLUMN];
+    if (!m->moves || (!m->move.running && m->move.moved == 0))
+        return;
+    printf("    moving files to other groups%s: %lld done, %s; %lld left in the last round\n",
+           m->move.running ? "" : " (not now)", (long long)m->move.moved,
+           size_text(m->move.moved_bytes, size), (long long)m->move.round_left);
+}
+
+static void print_move_json(struct cli *c, const struct dfs_member_view *m)
+{
+    cli_bool(c, "moving", m->move.running);
+    cli_num(c, "moved", m->move.moved);
+    cli_num(c, "moved_bytes", m->move.moved_bytes);
+    cli_num(c, "move_rounds", m->move.rounds);
+    cli_num(c, "move_round_left", m->move.round_left);
+}
+
 static void print_repair_json(struct cli *c, const struct dfs_member_view *m)
 {
     const struct dfs_repair_state *r = &m->repair;
@@ -245,6 +265,8 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
         cli_str(c, "drain", str_c(drain));
         if (m->repairs)
             print_repair_json(c, m);
+        if (m->moves)
+            print_move_json(c, m);
         cli_end(c);
         return;
     }
@@ -257,6 +279,7 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
            size_text(d->free_mb << 20, free_text), size_text(d->total_mb << 20, total), used,
            behind_text(m, behind), age_text(dfs_now_s() - d->stat.last_heartbeat, beat));
     print_repair(m);
+    print_move(m);
 }
 
 static bool member_healthy(const struct dfs_member_view *m)

@@ -83,6 +83,9 @@ static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group
                  dfs_repair_state_get(buf_str(&rsp), &m->repair) == 0;
     if (r == 0 && paths)
         ask_paths(p, m);
+    /* The last question: who does not know it closes the connection. */
+    m->moves = m->repairs && dfs_peer_call(p, DFS_INT_MOVE_STATE, 0, NULL, 0, &rsp) == 0 &&
+               dfs_move_state_get(buf_str(&rsp), &m->move) == 0;
     dfs_connpool_put(dfs_client_pool(c), &p);
     if (r < 0)
         return r;

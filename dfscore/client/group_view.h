@@ -19,6 +19,8 @@ struct dfs_member_view {
     bool answered; /* SYNC_STATE */
     bool repairs;  /* REPAIR_STATE: the next holds */
     struct dfs_repair_state repair;
+    bool moves; /* MOVE_STATE: the next holds */
+    struct dfs_move_state move;
     unsigned npaths; /* 0: it has not been asked (PATHS), or does not know the question */
     bool closed[DFS_PATHS_MAX];                   /* takes no new files there, as it says */
     bool known;                                   /* the numbers below hold */

@@ -114,8 +114,12 @@ struct dfs_service {
 void dfs_req_reply(struct dfs_req *req, int r, struct str body);
 /* Status 0 and the content of @body, whose memory is taken. A failed buf answers its error. */
 void dfs_req_reply_buf(struct dfs_req *req, struct buf *body);
-/* Status 0 and @len bytes of @fd from @off, by sendfile. @fd stays the service's, open until done(). */
-void dfs_req_reply_file(struct dfs_req *req, int fd, uint64_t off, uint64_t len);
+/*
+ * Status 0 and @len bytes of @fd from @off, by sendfile. @fd stays the service's, open until done(). @whole, unless NULL, is
+ * asked when all have been read, and the last have not been sent: false, it was not what they should be, cut the connection.
+ */
+void dfs_req_reply_file(struct dfs_req *req, int fd, uint64_t off, uint64_t len,
+                        bool (*whole)(struct dfs_req *req));
 /*
  * Status 0 and @len bytes (or DFS_LEN_UNKNOWN), which the service delivers in blocks: @more runs
  * whenever there is room for another one; fill it (on any thread) and hand it to dfs_block_send.

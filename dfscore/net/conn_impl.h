@@ -91,7 +91,8 @@ struct dfs_conn {
     struct buf out;
     size_t out_at; /* of header and body */
     int file_fd;
-    uint64_t file_off, left; /* left: body bytes of a file or stream still to go */
+    bool (*whole)(struct dfs_req *req); /* of the file; or NULL */
+    uint64_t file_off, left;            /* left: body bytes of a file or stream still to go */
     void (*more)(struct dfs_req *req, struct dfs_block *blk);
     struct dfs_block *queue[STREAM_QUEUE];
     size_t queued;

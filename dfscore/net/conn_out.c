@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers: from memory, from a file, from blocks of the service. */
+#include <unistd.h>
+
 #include "dfscore/base/clock.h"
 #include "dfscore/net/conn_impl.h"
 #include "dfscore/wire/status.h"
@@ -8,6 +10,7 @@ enum {
     KEEP_OUT = 64 * 1024,       /* output memory kept between requests */
     FILE_STEP = 1024 * 1024,    /* one sendfile */
     TURN_MAX = 4 * 1024 * 1024, /* bytes of one connection before others get their turn */
+    HELD_BACK = 4096,           /* of a file, until it is known to be whole */
 };
 
 static void start_answer(struct dfs_conn *c, int r, uint64_t len)
@@ -64,11 +67,13 @@ void dfs_req_reply_buf(struct dfs_req *req, struct buf *body)
     conn_advance(c);
 }
 
-void dfs_req_reply_file(struct dfs_req *req, int fd, uint64_t off, uint64_t len)
+void dfs_req_reply_file(struct dfs_req *req, int fd, uint64_t off, uint64_t len,
+                        bool (*whole)(struct dfs_req *req))
 {
     struct dfs_conn *c = req->conn;
     begin(req, 0, len);
     c->file_fd = fd;
+    c->whole = whole;
     c->file_off = off;
     c->left = len;
     conn_advance(c);
@@ -113,6 +118,7 @@ void conn_forget_output(struct dfs_conn *c)
         pool_give(c->pool, c->queue[--c->queued]);
     c->block_at = 0;
     c->file_fd = -1;
+    c->whole = NULL;
     c->left = 0;
     c->more = NULL;
     if (c->out.cap > KEEP_OUT)
@@ -156,12 +162,33 @@ static bool write_bytes(struct dfs_conn *c)
     return true;
 }
 
+/* Read before it is asked whether all is right, and sent after that. */
+static ssize_t send_last(struct dfs_conn *c)
+{
+    uint8_t piece[HELD_BACK];
+    ssize_t n = pread(c->file_fd, piece, (size_t)c->left, (off_t)c->file_off);
+    if (n <= 0)
+        return n < 0 ? -errno : 0;
+    if (!c->whole(&c->req))
+        return -ESTALE;
+    const struct iovec iov = {piece, (size_t)n};
+    return dfs_stream_send(&c->stream, &iov, 1, false);
+}
+
+static ssize_t send_step(struct dfs_conn *c)
+{
+    uint64_t n = c->left;
+    if (c->whole && n <= HELD_BACK)
+        return send_last(c);
+    n = MIN(c->whole ? n - HELD_BACK : n, (uint64_t)FILE_STEP);
+    return dfs_stream_send_file(&c->stream, c->file_fd, c->file_off, (size_t)n);
+}
+
 static bool write_file(struct dfs_conn *c)
 {
     size_t turn = 0;
     while (c->left && turn < TURN_MAX) {
-        ssize_t n = dfs_stream_send_file(&c->stream, c->file_fd, c->file_off,
-                                         (size_t)MIN(c->left, (uint64_t)FILE_STEP));
+        ssize_t n = send_step(c);
         if (n == 0) { /* the file is shorter than we announced */
             conn_die(c);
             return true;

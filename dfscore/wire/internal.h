@@ -77,7 +77,8 @@ enum dfs_internal_cmd {
      * FILE_GET > file id (rest)
      *          < offset u64, size u64      + one descriptor, open for reading
      * The content is bytes [offset, offset + size) of that descriptor: a pack file shared by many ids,
-     * or a plain file with offset 0. ENOENT when there is none. Over TCP EOPNOTSUPP: see FILE_READ.
+     * or a plain file with offset 0. ENOENT when there is none. Over TCP EOPNOTSUPP: see FILE_READ. EREMOTE: it has
+     * moved to another group, from where FILE_READ gets it.
      */
     DFS_INT_FILE_GET = 185,
 
@@ -199,6 +200,16 @@ enum dfs_internal_cmd {
     DFS_INT_PATHS = 197,
 
     /*
+     * MOVE   > move_order (messages.def)   < empty
+     * Move the files that FastDFS clients stored, and whose mover the answering server is (storage/service/mover.h),
+     * to another group, for so long; again before it is over: go on. For administrators. EBUSY: it is moving them to
+     * another group than that.
+     * MOVE_STATE > empty   < move_state. For anybody (dfs monitor).
+     */
+    DFS_INT_MOVE = 198,
+    DFS_INT_MOVE_STATE = 199,
+
+    /*
      * Trackers (200 and 201: tracker/service/peercmd.h).
      *
      * DRAIN  > drain (messages.def)   < empty. A server, a store path of all servers of its group, or a group is to
@@ -208,6 +219,12 @@ enum dfs_internal_cmd {
     DFS_INT_DRAIN = 202,
     DFS_INT_DRAINS = 203,
 };
+
+/*
+ * In the status byte of a member's DOWNLOAD, FILE_INFO and GET_METADATA: about a file that has moved to another group it
+ * wants to hear that (EREMOTE), where others get what they ask for from there.
+ */
+enum { DFS_ASK_NO_OTHER_GROUP = 0x40 };
 
 enum dfs_drain_state {
     DFS_DRAIN_NONE = 0,

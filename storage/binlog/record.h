@@ -43,6 +43,11 @@ enum sto_rec_kind {
 enum { STO_REC_NATIVE = 1, STO_REC_APPENDER = 2 };
 
 enum {
+    STO_OP_MOVED = 'V',   /* of a CHANGE: the file is in another group now (trunk/moved.h) */
+    STO_MOVED_MARK = '@', /* begins the text of the link that says so on the disk */
+};
+
+enum {
     STO_REC_HEAD = 64,
     STO_REC_ALIGN = 64,
     STO_REC_SLOT = 24,
@@ -65,6 +70,13 @@ struct sto_rec {
 #define STO_POS(pack, off) ((uint64_t)(pack) << 32 | (uint32_t)(off))
 #define STO_POS_PACK(pos)  ((uint32_t)((pos) >> 32))
 #define STO_POS_OFF(pos)   ((uint32_t)(pos))
+
+/* Does it say of a name that there is a file, so that it lives as long as that does? */
+static inline bool sto_rec_names_file(const struct sto_rec *r)
+{
+    return r->kind == STO_REC_FILE ||
+           (r->kind == STO_REC_CHANGE && (r->op == 'R' || r->op == 'L' || r->op == STO_OP_MOVED));
+}
 
 /* Total length from the other lengths; may exceed 32 bits only if they do. */
 uint64_t sto_rec_size(const struct sto_rec *r);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "storage/service/elsewhere.h"
 #include "storage/service/forward.h"
 #include "storage/sync/repair.h"
 #include "storage/trunk/check.h"
@@ -43,26 +44,42 @@ static int read_into(struct buf *out, int fd, uint64_t at, size_t n)
     return 0;
 }
 
+/* A slot is emptied before its place is given back: what was read by then is what it held. Its header was read before. */
+static bool still_held(struct dfs_req *req)
+{
+    const struct download *d = req->user;
+    return sto_view_holds(&d->view, d->op.name);
+}
+
 static void send_file(struct sto_op *op)
 {
     struct download *d = (struct download *)op;
     if (op->result < 0)
         dfs_req_reply(op->req, op->result, STR_NULL);
-    else
-        dfs_req_reply_file(op->req, d->view.fd, d->view.offset + d->offset, d->count);
+    else /* while a packed file is sent it may be deleted, or move to another group (moved.h) */
+        dfs_req_reply_file(op->req, d->view.fd, d->view.offset + d->offset, d->count,
+                           d->view.in_pack ? still_held : NULL);
 }
 
-/* Not here, or damaged (@why): what another member sends is the range asked for. */
+/* 0: an unnamed file at view.fd, *size bytes of it. */
+static int from_a_member(struct download *d, int why, uint64_t *size)
+{
+    if (why != -ENOENT)
+        sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_BAD);
+    int r = sto_forward_content(&d->op, why != -ENOENT, &d->view.fd, size);
+    if (r == 0 && why == -ENOENT) /* it may only be late */
+        sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_MISSING);
+    return r == -ENOENT ? why : r;
+}
+
+/* Not here, damaged, or moved (@why): what another server sends is the range asked for. */
 static int from_elsewhere(struct download *d, int why)
 {
     uint64_t size = 0;
-    if (why != -ENOENT)
-        sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_BAD);
-    int r = sto_forward_content(&d->op, why != -ENOENT, &d->view.fd, &size);
-    if (r == 0 && why == -ENOENT) /* it may only be late */
-        sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_MISSING);
+    int r = why == -EREMOTE ? sto_elsewhere_content(&d->op, d->offset, d->count, &d->view.fd, &size)
+                            : from_a_member(d, why, &size);
     if (r < 0)
-        return r == -ENOENT ? why : r;
+        return r;
     d->view.size = size;
     d->view.offset = 0;
     d->view.told = false;
@@ -95,7 +112,7 @@ static int download_work(struct sto_op *op)
 {
     struct download *d = (struct download *)op;
     int r = sto_open_read(op->s->o.store, op->name, &d->view);
-    if (r == -ENOENT || sto_read_says_damaged(r))
+    if (r == -ENOENT || r == -EREMOTE || sto_read_says_damaged(r))
         r = from_elsewhere(d, r);
     if (r < 0)
         return r;
@@ -161,6 +178,8 @@ static int info_work(struct sto_op *op)
     struct sto_info info;
     bool want_crc = (op->req->head.status & INFO_NO_CRC) == 0;
     int r = sto_info(op->s->o.store, op->name, want_crc, &info);
+    if (r == -EREMOTE)
+        return sto_elsewhere_info(op);
     if (r == -ENOENT)
         return sto_forward_call(op);
     if (r < 0)

@@ -8,6 +8,7 @@
  * Rule: fastdfs-protocol.md 8.3, 8.10.
  */
 #include "storage/service/content.h"
+#include "storage/service/elsewhere.h"
 
 enum { NAME_MIN = 44 };
 
@@ -17,6 +18,17 @@ struct edit {
     uint64_t offset;
 };
 
+/* The same of a file that has moved, whose name tells: EREMOTE. */
+static int moved_appender(const struct sto_op *op)
+{
+    struct dfs_fileid f;
+    if (dfs_filename_parse(op->name, &f) < 0)
+        return -EINVAL;
+    if (f.kind == DFS_FILE_TRUNK && !f.slave)
+        return -ENOENT;
+    return f.kind == DFS_FILE_APPENDER && !f.slave ? -EREMOTE : -EINVAL;
+}
+
 /* EPERM: a gateway's; ENOENT: missing, or the name of a packed file; EINVAL: no appender (8.3). */
 static int check_appender(struct sto_op *op)
 {
@@ -24,6 +36,8 @@ static int check_appender(struct sto_op *op)
     if (sto_op_may_change(op) == -EPERM)
         return -EPERM;
     int r = sto_info(op->s->o.store, op->name, false, &info);
+    if (r == -EREMOTE)
+        return moved_appender(op);
     if (r < 0)
         return r;
     if (info.kind == STO_KIND_PACKED)
@@ -33,7 +47,16 @@ static int check_appender(struct sto_op *op)
 
 static int check(struct sto_content *c)
 {
-    return check_appender(&c->op);
+    int r = check_appender(&c->op);
+    return r == -EREMOTE ? 0 : r;
+}
+
+static int settle_elsewhere(struct edit *e)
+{
+    struct sto_content *c = &e->c;
+    struct dfs_content content =
+        c->file ? dfs_content_fd(sto_file_fd(c->file), 0, c->len) : dfs_content_str(c->bytes);
+    return c->len == 0 ? 0 : sto_elsewhere_edit(&c->op, e->kind, e->offset, &content);
 }
 
 static int settle(struct sto_content *c)
@@ -41,10 +64,14 @@ static int settle(struct sto_content *c)
     struct edit *ed = (struct edit *)c;
     struct sto_store *store = c->op.s->o.store;
     int r = check_appender(&c->op);
+    if (r == -EREMOTE)
+        return settle_elsewhere(ed);
     if (r < 0 || c->len == 0)
         return r;
     AUTO(sto_edit_free) struct sto_edit *e = NULL;
     r = sto_edit_begin(store, c->op.name, ed->kind, ed->offset, c->len, &e);
+    if (r == -EREMOTE) /* a moment ago */
+        return settle_elsewhere(ed);
     if (r == 0)
         r = sto_content_to_edit(c, e);
     if (r == 0)
@@ -125,6 +152,8 @@ static int truncate_work(struct sto_op *op)
     int r = check_appender(op);
     if (r == 0)
         r = sto_truncate(op->s->o.store, op->name, ((struct resize *)op)->size);
+    if (r == -EREMOTE)
+        return sto_elsewhere_truncate(op, ((struct resize *)op)->size);
     if (r == 0)
         sto_op_changed(op);
     return r;
@@ -168,6 +197,8 @@ static int regenerate_work(struct sto_op *op)
     int r = check_appender(op);
     if (r == 0)
         r = sto_regenerate(op->s->o.store, op->name, g->name);
+    if (r == -EREMOTE)
+        return sto_elsewhere_regenerate(op);
     if (r < 0)
         return r;
     op->undo = take_back;

@@ -3,6 +3,7 @@
  * files - 12 delete, 13 set metadata, 15 get metadata, 20 create link, 111 active test, 82 quit.
  * Rule: fastdfs-protocol.md 8.4 to 8.6, 8.8, 2.3.
  */
+#include "storage/service/elsewhere.h"
 #include "storage/service/forward.h"
 #include "storage/service/metatext.h"
 
@@ -24,6 +25,8 @@ static int delete_work(struct sto_op *op)
         r = sto_delete_batch(op->s->o.store, &op->name, 1, &result);
     if (r == 0)
         r = result;
+    if (r == -EREMOTE)
+        return sto_elsewhere_delete(op);
     if (r == -ENOENT)
         return sto_forward_call(op);
     if (r == 0)
@@ -35,6 +38,8 @@ static int get_meta_work(struct sto_op *op)
 {
     struct sto_info info;
     int r = sto_meta_get(op->s->o.store, op->name, &op->out);
+    if (r == -EREMOTE)
+        return sto_elsewhere_get_meta(op);
     if (r == -ENOENT && sto_info(op->s->o.store, op->name, false, &info) == -ENOENT)
         return sto_forward_call(op);
     return r;
@@ -74,6 +79,8 @@ static int set_meta_work(struct sto_op *op)
         r = sto_info(op->s->o.store, op->name, false, &info);
     else if (r == 0)
         r = sto_meta_change(op->s->o.store, op->name, new_text, m);
+    if (r == -EREMOTE)
+        return sto_elsewhere_set_meta(op, m->merge, m->text);
     if (r == -ENOENT)
         return sto_forward_call(op);
     if (r == 0)
@@ -118,6 +125,8 @@ static int link_work(struct sto_op *op)
     char name[STO_NAME_MAX + 1];
     struct dfs_logical at;
     int r = sto_make_link(op->s->o.store, &((struct make_link *)op)->link, name);
+    if (r == -EREMOTE)
+        return -EOPNOTSUPP; /* to a file in another group */
     if (r == 0)
         r = dfs_logical_parse(str_c(name), &at);
     if (r < 0)

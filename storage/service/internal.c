@@ -47,6 +47,7 @@ struct sto_internal {
     struct sto_mirrors *mirrors;
     struct sto_repair *repair;
     struct sto_scrub *scrub;
+    struct dfs_client *cluster;
     struct sto_sessions sessions;
     char path[108];
     int fd, wake[2]; /* listener; a pipe that ends the accept loop */
@@ -139,6 +140,7 @@ static int carry_out(struct conn *c, struct sto_session **session, uint8_t cmd, 
         .mirrors = c->server->mirrors,
         .repair = c->server->repair,
         .scrub = c->server->scrub,
+        .cluster = c->server->cluster,
         .sessions = &c->server->sessions,
         .session = session,
         .tcp = c->tcp,
@@ -326,6 +328,7 @@ int sto_internal_start(const struct sto_internal_options *o, struct sto_internal
     s->mirrors = o->mirrors;
     s->repair = o->repair;
     s->scrub = o->scrub;
+    s->cluster = o->cluster;
     s->max = o->max_connections ? o->max_connections : STO_INT_CONNS;
     s->stall_ms = o->stall_ms;
     s->fd = s->wake[0] = s->wake[1] = -1;

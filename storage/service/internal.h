@@ -18,6 +18,7 @@ struct sto_store;
 struct sto_mirrors;
 struct sto_repair;
 struct sto_scrub;
+struct dfs_client;
 struct sto_internal;
 
 struct sto_internal_options {
@@ -27,6 +28,7 @@ struct sto_internal_options {
     struct sto_mirrors *mirrors; /* the same; NULL: nothing is told of other servers' logs */
     struct sto_repair *repair;   /* the same; NULL: what is damaged stays so */
     struct sto_scrub *scrub;     /* the same; NULL: there is none */
+    struct dfs_client *cluster;  /* the same; for files that have moved to other groups */
     unsigned max_connections;    /* 0: 256; further ones are closed at once */
     uint64_t
         stall_ms; /* TCP only: a gateway that takes nothing of an answer, or stalls within a request, for

@@ -5,6 +5,7 @@
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/status.h"
 #include "storage/disk/io.h"
+#include "storage/service/elsewhere.h"
 #include "storage/service/internal_priv.h"
 #include "storage/service/logs.h"
 #include "storage/trunk/check.h"
@@ -183,7 +184,7 @@ static int call_file_get(struct sto_int_call *c)
         return -EOPNOTSUPP;
     int r = open_named(c, &name, &v);
     if (r < 0)
-        return r;
+        return r; /* -EREMOTE, too: a descriptor would be kept, and what it shows grow old */
     c->fd = v.fd;
     c->fd_owned = true;
     buf_u64(c->out, v.offset);
@@ -214,6 +215,19 @@ static int call_file_write(struct sto_int_call *c)
     return r < 0 ? r : back;
 }
 
+/* A range of a file that has moved: all of it must be there. */
+static int open_elsewhere(struct sto_int_call *c, struct str name, uint64_t at, uint32_t n,
+                          struct sto_view *v)
+{
+    *v = (struct sto_view){.fd = -1};
+    int r = sto_elsewhere_fetch(c->store, c->cluster, name, at, MAX(n, 1u), &v->fd, &v->size);
+    if (r == 0 && v->size < n) {
+        dfs_close_fd(&v->fd);
+        return -ERANGE;
+    }
+    return r == -EINVAL ? -ERANGE : r;
+}
+
 static int call_file_read(struct sto_int_call *c)
 {
     uint64_t at = rd_u64(&c->in);
@@ -223,9 +237,13 @@ static int call_file_read(struct sto_int_call *c)
     if (c->in.bad || n > DFS_PIECE_MAX)
         return -EINVAL;
     int r = open_named(c, &name, &v);
+    bool moved = r == -EREMOTE;
+    if (moved)
+        r = open_elsewhere(c, name, at, n, &v);
     if (r < 0)
         return r;
     AUTO(dfs_close_fd) int fd = v.fd;
+    at = moved ? 0 : at;
     if (at > v.size || n > v.size - at)
         return -ERANGE;
     char *to = buf_room(c->out, (size_t)n + 1);
@@ -294,6 +312,9 @@ static int call_delete_batch(struct sto_int_call *c)
     int r = sto_delete_batch(c->store, names, count, results);
     if (r < 0)
         return r;
+    for (uint32_t i = 0; i < count; i++)
+        if (results[i] == -EREMOTE)
+            results[i] = sto_elsewhere_remove(c->store, c->cluster, names[i]);
     for (uint32_t i = 0; i < count; i++)
         if (results[i] == -ENOENT && made_here(c->store, names[i]))
             sto_repair_suspect(c->repair, names[i], STO_SUSPECT_UNDELETED);
@@ -422,6 +443,10 @@ static void add_info(struct sto_int_call *c, struct str id)
     int m = r == 0 ? sto_meta_get(c->store, name, &meta) : 0;
     if (m < 0 && m != -ENOENT && m != -E2BIG)
         r = m;
+    if (r == -EREMOTE) {
+        r = sto_elsewhere_look(c->store, c->cluster, name, &info, &meta);
+        m = r;
+    }
     if (r < 0)
         info = (struct sto_info){0};
     struct str text = r < 0 || m < 0 ? STR_NULL : buf_str(&meta);

@@ -58,6 +58,7 @@ struct sto_int_call {
     struct sto_mirrors *mirrors; /* NULL: no logs of others */
     struct sto_repair *repair;   /* NULL: what is damaged stays so */
     struct sto_scrub *scrub;     /* NULL: there is none */
+    struct dfs_client *cluster;  /* NULL: what has moved to other groups is not got from there */
     struct sto_sessions *sessions;
     struct sto_session **session; /* of the connection; NULL there before HELLO */
     bool tcp;                     /* no descriptor can be passed */

@@ -179,6 +179,8 @@ void sto_handle_metas(struct dfs_req *req);
 void sto_handle_sync_state(struct dfs_req *req);
 void sto_handle_repair_state(struct dfs_req *req);
 void sto_handle_paths(struct dfs_req *req);
+void sto_handle_move(struct dfs_req *req);
+void sto_handle_move_state(struct dfs_req *req);
 /* Serves @s; *ret is where @s finds it. */
 int sto_parking_new(struct sto_service *s, struct sto_parking **ret) MUST_CHECK;
 /* Parked pulls are answered, later ones at once. The pool must still run. */

@@ -17,6 +17,8 @@ struct sto_service;
 struct sto_internal;
 struct sto_repair;
 struct sto_scrub;
+struct sto_mover;
+struct dfs_client;
 
 struct sto_service_options {
     struct dfs_addr addr;          /* where to listen; port 0: any free one */
@@ -45,6 +47,9 @@ struct sto_service_options {
     struct sto_copies *copies;       /* outlives the service; NULL: our own copy is enough */
     struct sto_repair *repair;       /* outlives the service; NULL: what is damaged stays so */
     struct sto_scrub *scrub;         /* outlives the service; NULL: there is none */
+    struct dfs_client
+        *cluster;            /* for files that have moved to other groups. Outlives the service */
+    struct sto_mover *mover; /* outlives the service; NULL: nothing is moved */
     struct sto_params params;
     uint32_t max_connections;
     unsigned net_threads;

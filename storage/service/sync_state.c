@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sync_state - what each member of the group lacks of our logs (193), what is damaged here (195), and which store
- * paths are closed (197), for people who look.
+ * sync_state - what each member of the group lacks of our logs (193), what is damaged here (195), which store paths
+ * are closed (197), and what moves to other groups (199), for people who look; 198 begins that.
  *
  * Counted by reading the log from where the member is, at most SCAN_RECORDS of each path: a member that
  * lacks more is far behind, and how far exactly does not matter.
@@ -11,6 +11,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/wire/internal.h"
 #include "storage/service/logs.h"
+#include "storage/service/mover.h"
 #include "storage/service/op.h"
 #include "storage/sync/scrub.h"
 
@@ -105,5 +106,24 @@ void sto_handle_paths(struct dfs_req *req)
 {
     AUTO(buf_free) struct buf out = BUF(1 + 255 * 5);
     sto_paths_put(sto_service_of(req)->o.store, &out);
+    dfs_req_reply(req, buf_err(&out), buf_str(&out));
+}
+
+/* --- 198, 199: the mover --- */
+
+void sto_handle_move(struct dfs_req *req)
+{
+    struct dfs_move_order order;
+    struct sto_mover *mover = sto_service_of(req)->o.mover;
+    int r = mover ? dfs_move_order_get(req->body, &order) : -EOPNOTSUPP;
+    dfs_req_reply(req, r < 0 ? r : sto_mover_order(mover, &order), STR_NULL);
+}
+
+void sto_handle_move_state(struct dfs_req *req)
+{
+    AUTO(buf_free) struct buf out = BUF(DFS_MOVE_STATE_LEN);
+    struct dfs_move_state state;
+    sto_mover_state(sto_service_of(req)->o.mover, &state);
+    dfs_move_state_put(&out, &state);
     dfs_req_reply(req, buf_err(&out), buf_str(&out));
 }

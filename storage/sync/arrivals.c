@@ -136,7 +136,7 @@ static int fetch_one(struct sto_arrivals *a, struct arrival *one, const struct s
                      struct dfs_peer *peer)
 {
     int r = sto_line_meta(line, peer, a->group, one->plain.name, &a->answer);
-    if (r == -EINVAL)
+    if (r == -EINVAL || r == -EREMOTE)
         buf_reset(&a->answer);
     else if (r < 0)
         return r;
@@ -176,9 +176,9 @@ static int keep_metadata(struct sto_arrivals *a, const struct arrival *one, bool
 /* One bad file must not hold up all others (semantics 19, 30). */
 static int pass_over(const struct arrival *one, int err)
 {
-    if (err != -ENOENT && err != -EINVAL && err != -EBADMSG)
+    if (err != -ENOENT && err != -EREMOTE && err != -EINVAL && err != -EBADMSG)
         return err;
-    if (err != -ENOENT)
+    if (err != -ENOENT && err != -EREMOTE)
         dfs_log(LOG_WARN, "storage.entry_skipped", KV_STR("name", one->plain.name),
                 KV_I64("op", 'C'), KV_ERR(err));
     return 0;

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
 
 static void cut(struct dfs_peer *p)
@@ -32,7 +33,7 @@ int sto_line_meta(const struct sto_line *line, struct dfs_peer *p, const char *g
         return r;
     dfs_group_put(&body, &g);
     struct str parts[] = {buf_str(&body), name};
-    r = line->call(p, DFS_CMD_GET_METADATA, 0, parts, 2, rsp);
+    r = line->call(p, DFS_CMD_GET_METADATA, DFS_ASK_NO_OTHER_GROUP, parts, 2, rsp);
     if (r == -ENOENT)
         buf_reset(rsp);
     return r == -ENOENT ? 0 : r;

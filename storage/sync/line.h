@@ -28,7 +28,7 @@ struct sto_line {
 extern const struct sto_line sto_line_tcp;
 
 /* 15: the metadata of @name of @group as they are there, FastDFS's text, in @rsp, which is reset; none when the file is not
- * there. 0 or errno. */
+ * there. 0 or errno; -EREMOTE: the file has moved to another group. */
 int sto_line_meta(const struct sto_line *line, struct dfs_peer *p, const char *group,
                   struct str name, struct buf *rsp) MUST_CHECK;
 

@@ -7,7 +7,10 @@
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
+#include "storage/binlog/record.h"
 #include "storage/sync/arrivals.h"
+#include "storage/sync/moved_in.h"
+#include "storage/trunk/moved.h"
 #include "storage/trunk/replica.h"
 
 enum {
@@ -116,7 +119,7 @@ static int ask_content(struct sto_puller *p, struct str name, uint64_t offset, u
         return r;
     dfs_download_req_put(&body, &m);
     struct str parts[] = {buf_str(&body), name};
-    r = p->line->send(p->files, DFS_CMD_DOWNLOAD, 0, parts, 2, 0);
+    r = p->line->send(p->files, DFS_CMD_DOWNLOAD, DFS_ASK_NO_OTHER_GROUP, parts, 2, 0);
     return r < 0 ? r : p->line->answer(p->files, len);
 }
 
@@ -271,7 +274,8 @@ int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, i
         return r;
     dfs_group_put(&body, &g);
     struct str parts[] = {buf_str(&body), name};
-    r = p->line->call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT, parts, 2, &p->rsp);
+    r = p->line->call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT | DFS_ASK_NO_OTHER_GROUP, parts,
+                      2, &p->rsp);
     if (r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), &m) < 0)
         r = -EPROTO;
     if (r < 0)
@@ -365,9 +369,14 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
     int64_t mtime_s;
     uint64_t size;
     int r = sto_puller_info(p, e->name, &size, &mtime_s);
-    if (r < 0)
+    if (r < 0 && r != -EREMOTE)
         return r; /* -ENOENT: deleted since, or a crash kept the peer from making it */
+    bool moved = r == -EREMOTE; /* the target: there is nothing to be fetched */
     r = sto_replica_link(p->o.store, e->name, e->extra);
+    if (r == -ENOENT && moved)
+        r = sto_link_place(p->o.store, e->name, e->extra);
+    if (r == 0 || r == -EEXIST)
+        return sto_puller_meta(p, e->name);
     if (r != -ENOENT)
         return r;
     /* The target may come from another server's log, whose record will say whose it is, or has just said it on
@@ -375,7 +384,9 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
     struct dfs_fileid id;
     bool appender = dfs_filename_parse(e->extra, &id) == 0 && id.kind == DFS_FILE_APPENDER;
     r = fetch_and_name(p, e->extra, appender ? STO_NATIVE : 0, e->time_s, sto_replica_file_unless);
-    return r < 0 ? r : sto_replica_link(p->o.store, e->name, e->extra);
+    if (r == 0)
+        r = sto_replica_link(p->o.store, e->name, e->extra);
+    return r < 0 ? r : sto_puller_meta(p, e->name);
 }
 
 /* Who lost their marks have taken the pack with the deletion in it: the file has gone then, not its metadata. */
@@ -383,6 +394,8 @@ static int delete_file(struct sto_puller *p, struct str name)
 {
     int result = 0;
     int r = sto_delete_batch(p->o.store, &name, 1, &result);
+    if (r == 0 && result == -EREMOTE)
+        result = sto_moved_in_delete(p->o.store, p->o.cluster, name);
     if (r < 0 || result != -ENOENT)
         return r < 0 ? r : result;
     return sto_replica_meta(p->o.store, name, STR(""));
@@ -414,6 +427,8 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
         return link_file(p, e);
     case 'R':
         return rename_file(p, e);
+    case STO_OP_MOVED:
+        return sto_moved_in(p, p->o.store, p->o.cluster, e);
     default:
         return 0;
     }
@@ -447,8 +462,9 @@ static int apply(const struct sto_entry *e, void *arg)
     if (must_settle(p, e))
         return STO_SETTLE_FIRST;
     int r = do_entry(p, e);
-    if (r == -ENOENT || r == -EINVAL || r == -EBADMSG) {
-        if (r != -ENOENT) /* one bad record must not hold up all others (semantics 19, 30) */
+    if (r == -ENOENT || r == -EREMOTE || r == -EINVAL || r == -EBADMSG) {
+        if (r != -ENOENT &&
+            r != -EREMOTE) /* one bad record must not hold up all others (semantics 19, 30) */
             dfs_log(LOG_WARN, "storage.entry_skipped", KV_STR("name", e->name), KV_I64("op", e->op),
                     KV_ERR(r));
         r = is_broken(p) ? -EPIPE : 0;

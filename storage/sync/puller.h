@@ -12,6 +12,7 @@
 #ifndef STO_PULLER_H
 #define STO_PULLER_H
 
+#include "dfscore/client/client.h"
 #include "storage/sync/line.h"
 #include "storage/trunk/mirror.h"
 
@@ -26,6 +27,8 @@ struct sto_puller_options {
     struct dfs_peer_opts net;
     const struct sto_line *line; /* NULL: sto_line_tcp */
     bool singly;                 /* a step has said -EOPNOTSUPP */
+    struct dfs_client
+        *cluster; /* for files that have moved to other groups; NULL: they are let be */
     /* An entry of that log made at @time_s has been applied; may be NULL. */
     void (*applied)(void *arg, const struct sto_log_info *log, int64_t time_s);
     void *arg;

@@ -239,6 +239,7 @@ static int connect_to(struct sto_replicator *r, const struct sto_member *peer)
         .net = r->s->o.net,
         .line = r->s->o.line,
         .singly = r->singly,
+        .cluster = r->s->o.cluster,
         .applied = applied,
         .arg = r,
     };

@@ -29,6 +29,7 @@ struct sto_sync_options {
     const char *own_id;
     struct dfs_peer_opts net;
     const struct sto_line *line; /* NULL: sto_line_tcp */
+    struct dfs_client *cluster;  /* as a puller's */
     uint64_t wait_ms;            /* pause of a replicator with several logs that has everything */
     /* Every member in service has been caught up with. Said again now and then: trackers may only now be
        ready to hear it. */

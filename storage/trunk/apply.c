@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What DELETE and CHANGE records do to the files of a path; run after the sync, and by recovery. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "dfscore/fileid/fileid.h"
@@ -25,6 +26,8 @@ static int apply_delete(struct sto_log *log, struct str name)
     struct dfs_fileid f;
     bool packed = dfs_filename_parse(name, &f) == 0 && f.kind == DFS_FILE_TRUNK && !f.slave;
     int r = packed ? sto_log_mark_dead(log, &f) : remove_plain(log, &at, "");
+    if (packed && r == -ENOENT) /* the link that says where it went (moved.h) */
+        r = remove_plain(log, &at, "");
     int m = remove_plain(log, &at, "-m");
     return r < 0 ? r : m == -ENOENT ? 0 : m;
 }
@@ -75,8 +78,56 @@ static int settle_name(struct sto_log *log, struct str name)
     return sto_dir_sync(log->dir, at.high, at.low);
 }
 
+/* The link that says where the file is, in the place of the file, or beside nothing. */
+static int place_moved(struct sto_log *log, const struct dfs_logical *at, struct str id)
+{
+    const struct sto_io *io = log->dir->io;
+    char path[DFS_LOCAL_PATH_MAX], by[48], text[STO_REC_EXTRA_MAX + 2];
+    dfs_logical_path(at, "", path);
+    (void)snprintf(by, sizeof(by), "data/.tmp-%016llx", (unsigned long long)sto_random(io));
+    (void)snprintf(text, sizeof(text), "%c" STR_F, STO_MOVED_MARK, STR_A(id));
+    if (symlinkat(text, log->dir->root, by) < 0)
+        return -errno;
+    int r = io->renameat(log->dir->root, by, log->dir->root, path) == 0 ? 0 : -errno;
+    if (r == -ENOENT) {
+        r = sto_dir_make(log->dir, at->high, at->low);
+        if (r == 0)
+            r = io->renameat(log->dir->root, by, log->dir->root, path) == 0 ? 0 : -errno;
+    }
+    if (r < 0)
+        (void)io->unlinkat(log->dir->root, by, 0);
+    sto_log_note_unlink(log, at->high, at->low);
+    return r;
+}
+
+/*
+ * "extra" begins with the file's new id. At no moment is the name nobody's: the link takes a plain file's place at once,
+ * and is there before a packed file's slot is emptied. Metadata go last: until then they are found with the file.
+ */
+static int apply_moved(struct sto_log *log, struct str name, struct str extra)
+{
+    struct dfs_logical at;
+    struct dfs_fileid f;
+    struct str id, rest;
+    if (dfs_logical_parse(name, &at) < 0 || !str_cut(extra, ' ', &id, &rest))
+        return -EINVAL;
+    int r = place_moved(log, &at, id);
+    if (r == 0 && dfs_filename_parse(name, &f) == 0 && f.kind == DFS_FILE_TRUNK && !f.slave) {
+        r = sto_dir_sync(log->dir, at.high, at.low);
+        if (r == 0)
+            r = sto_log_mark_dead(log, &f);
+        r = r == -ENOENT ? 0 : r;
+    }
+    if (r < 0)
+        return r;
+    r = remove_plain(log, &at, "-m");
+    return r < 0 && r != -ENOENT ? r : sto_dir_sync(log->dir, at.high, at.low);
+}
+
 static int apply_change(struct sto_log *log, uint8_t op, const struct sto_body *body)
 {
+    if (op == STO_OP_MOVED)
+        return apply_moved(log, body->name, body->extra);
     if (op == 'R')
         return apply_rename(log, body->name, body->extra);
     return op == 'A' || op == 'M' || op == 'T' ? settle_edit(log, body->name)

@@ -179,6 +179,8 @@ void sto_log_drop_seg(struct sto_log *log, uint32_t number);                    
  */
 void sto_log_note_deleted(struct sto_log *log, struct str name, uint64_t position);
 int sto_log_pass_deletion(struct sto_log *log, struct str name) MUST_CHECK;
+/* The same for all that has been logged until now. */
+int sto_log_pass_all(struct sto_log *log) MUST_CHECK;
 
 /*
  * Mark the packed file that @name names dead: in place, not synced (its DELETE record is).
@@ -201,8 +203,12 @@ void sto_log_maint_ask(struct sto_log *log);  /* there may be something to do */
 void sto_log_maint_once(struct sto_log *log); /* what the thread does when it wakes */
 int sto_log_checkpoint(struct sto_log *log) MUST_CHECK;
 int sto_log_sweep(struct sto_log *log, uint32_t number) MUST_CHECK;
-/* Is there a plain file or link of this name? True also when that cannot be told. */
-bool sto_log_exists(struct sto_log *log, struct str name);
+/*
+ * Is there still what @rec, which names a file, says of @name: a plain file, a link, or that it has moved? True also when
+ * that cannot be told.
+ */
+struct sto_rec;
+bool sto_log_holds(struct sto_log *log, const struct sto_rec *rec, struct str name);
 uint32_t sto_log_pack_size(const struct sto_log *log); /* for this disk's size */
 
 #endif

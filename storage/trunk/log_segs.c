@@ -112,11 +112,11 @@ void sto_log_note_deleted(struct sto_log *log, struct str name, uint64_t positio
     pthread_mutex_unlock(&log->lock);
 }
 
-int sto_log_pass_deletion(struct sto_log *log, struct str name)
+/* Until the checkpoint is behind the position at @slot (0: nothing to wait for), which may grow meanwhile. */
+static int pass(struct sto_log *log, const uint64_t *slot)
 {
-    enum { TRIES = 200 }; /* of 1 ms: the deletions that others are about end soon */
-    uint64_t *slot = deleted_slot(log, name);
-    for (int tries = 0; slot && tries < TRIES; tries++) {
+    enum { TRIES = 200 }; /* of 1 ms: the changes that others are about end soon */
+    for (int tries = 0; tries < TRIES; tries++) {
         pthread_mutex_lock(&log->lock);
         bool passed = *slot == 0 || *slot < log->checkpoint;
         pthread_mutex_unlock(&log->lock);
@@ -128,7 +128,20 @@ int sto_log_pass_deletion(struct sto_log *log, struct str name)
         if (r < 0)
             return r;
     }
-    return slot ? -EAGAIN : 0;
+    return -EAGAIN;
+}
+
+int sto_log_pass_deletion(struct sto_log *log, struct str name)
+{
+    const uint64_t *slot = deleted_slot(log, name);
+    return slot ? pass(log, slot) : 0;
+}
+
+int sto_log_pass_all(struct sto_log *log)
+{
+    uint64_t last = sto_log_end(log);
+    last -= last > 0; /* before the end, where the checkpoint will be */
+    return pass(log, &last);
 }
 
 int sto_log_open_pack(struct sto_log *log, uint32_t number, bool write)

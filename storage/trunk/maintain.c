@@ -178,14 +178,19 @@ struct sweep {
     uint32_t live, dead; /* bytes */
 };
 
-bool sto_log_exists(struct sto_log *log, struct str name)
+bool sto_log_holds(struct sto_log *log, const struct sto_rec *rec, struct str name)
 {
     struct dfs_logical at;
+    struct stat st;
     if (dfs_logical_parse(name, &at) < 0)
         return false;
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(&at, "", path);
-    return faccessat(log->dir->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+    if (fstatat(log->dir->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno != ENOENT;
+    /* The name of a file that has moved (moved.h) is a link, as a link's is. */
+    bool link = rec->kind == STO_REC_CHANGE && (rec->op == 'L' || rec->op == STO_OP_MOVED);
+    return S_ISLNK(st.st_mode) == link;
 }
 
 /* 1 dead, 0 live, negative errno. */
@@ -193,16 +198,14 @@ static int is_dead(struct sweep *s, struct sto_walk *w, const struct sto_rec *re
 {
     if (rec->dead || rec->kind == STO_REC_SKIP)
         return 1;
-    bool names_file = rec->kind == STO_REC_FILE ||
-                      (rec->kind == STO_REC_CHANGE && (rec->op == 'R' || rec->op == 'L'));
-    if (names_file) {
+    if (sto_rec_names_file(rec)) {
         struct sto_body body;
         if (rec->op == 'R' && rec->position >= s->forget)
             return 0; /* some member still has the file under its old name */
         int r = sto_walk_body(w, rec, false, &body);
         if (r == -EBADMSG)
             return 0;
-        return r < 0 ? r : !sto_log_exists(s->log, body.name);
+        return r < 0 ? r : !sto_log_holds(s->log, rec, body.name);
     }
     return (rec->kind == STO_REC_DELETE || rec->kind == STO_REC_CHANGE) &&
            rec->position < s->forget;

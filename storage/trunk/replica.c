@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dfscore/base/clock.h"
+#include "storage/trunk/moved.h"
 #include "storage/trunk/slot.h"
 #include "storage/trunk/store_priv.h"
 #include "storage/trunk/walk.h"
@@ -67,13 +69,40 @@ static int check_new(struct sto_store *s, const struct sto_file *f,
     return (uint64_t)st.st_size == new->size ? set_time(sto_file_fd(f), new->time_s) : -EBADMSG;
 }
 
+/* If it moves again, then to where the later name says so to all (sto_replica_moved): that is a second at most. */
+static void pass_second(const char *id)
+{
+    enum { STEP_MS = 50, STEPS = 40 };
+    struct dfs_fileid f;
+    if (dfs_fileid_parse(str_c(id), &f) < 0)
+        return;
+    for (int i = 0; i < STEPS && dfs_now_s() <= f.created_s; i++)
+        (void)usleep(STEP_MS * 1000);
+}
+
+/*
+ * A file is to have the name of one that has moved, as somebody knew or heard of a newer content than what was moved
+ * (sto_moved_not). Of other files than appenders there is none: that is the old one, from a member that had not heard yet.
+ */
+static int comes_back(struct sto_path *p, struct str name, const char *id)
+{
+    struct dfs_fileid f;
+    if (dfs_filename_parse(name, &f) < 0 || f.kind != DFS_FILE_APPENDER || f.slave)
+        return -EREMOTE;
+    pass_second(id);
+    return sto_log_pass_all(&p->log); /* no replay may let it go there again */
+}
+
 /* Its content is synced; its directory is not yet. */
 static int place_new(struct sto_store *s, const struct sto_file *f, struct str name,
                      const struct dfs_logical *at, struct sto_path *p, bool over)
 {
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
+    struct sto_moved to;
     int r = sto_log_pass_deletion(&p->log, name);
+    if (r == 0 && over && sto_moved_to(s, name, &to) == 0 && !to.by_link)
+        r = comes_back(p, name, to.id);
     return r < 0 ? r : name_file(p, sto_file_fd(f), at, over);
 }
 
@@ -120,6 +149,10 @@ int sto_replica_files(struct sto_store *s, struct sto_replica_new *const *v, siz
             v[i]->result = sto_locate(s, v[i]->name, &at, &p);
         if (v[i]->result == 0)
             r = place_new(s, v[i]->file, v[i]->name, &at, p, true);
+        if (r == -EREMOTE) {
+            v[i]->result = r;
+            r = 0;
+        }
     }
     for (size_t i = 0; i < n && r == 0; i++)
         if (v[i]->result == 0 && sto_locate(s, v[i]->name, &at, &p) == 0)
@@ -201,7 +234,7 @@ int sto_replica_slot(struct sto_store *s, struct str name, struct str data)
 int sto_replica_link(struct sto_store *s, struct str name, struct str target)
 {
     int r = sto_file_exists(s, target);
-    if (r < 0)
+    if (r < 0 && r != -EREMOTE)
         return r;
     r = sto_link_place(s, name, target);
     return r == -EEXIST ? 0 : r;
@@ -229,6 +262,7 @@ int sto_replica_rename(struct sto_store *s, struct str from, struct str to)
 
 static int open_for_writing(struct sto_store *s, struct str name)
 {
+    struct sto_moved to;
     struct dfs_logical at;
     struct dfs_fileid f;
     struct sto_path *p;
@@ -241,6 +275,8 @@ static int open_for_writing(struct sto_store *s, struct str name)
         return -EINVAL;
     dfs_logical_path(&at, "", path);
     int fd = s->io->openat(p->dir.root, path, O_RDWR | O_NOFOLLOW, 0);
+    if (fd < 0 && errno == ELOOP && sto_moved_to(s, name, &to) == 0)
+        return -EREMOTE;
     return fd < 0 ? -errno : fd;
 }
 
@@ -283,7 +319,7 @@ int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size, int6
 
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
 {
-    int r = text.n > 0 ? sto_file_exists(s, name) : 0;
+    int r = text.n > 0 ? sto_may_have_meta(s, name) : 0;
     return r < 0 ? r : sto_replica_meta_ahead(s, name, text);
 }
 

@@ -48,7 +48,7 @@ int sto_replica_owner(struct sto_store *s, struct str name, uint8_t flags) MUST_
  */
 int sto_replica_slot(struct sto_store *s, struct str name, struct str data) MUST_CHECK;
 
-/* 0, also when the link exists. -ENOENT: no target. */
+/* 0, also when the link exists. -ENOENT: no target, here or moved to another group. */
 int sto_replica_link(struct sto_store *s, struct str name, struct str target) MUST_CHECK;
 
 /* -EEXIST: done already, @to is there and @from is not; -ENOENT: neither is. Metadata goes along. */

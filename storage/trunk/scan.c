@@ -18,16 +18,11 @@ struct scan {
     uint64_t next;
 };
 
-static bool names_file(const struct sto_rec *rec)
-{
-    return rec->kind == STO_REC_FILE ||
-           (rec->kind == STO_REC_CHANGE && (rec->op == 'R' || rec->op == 'L'));
-}
-
 /* 1: told and passed, 0: passed over, 2: the callback wants to stop before it. */
 static int tell(struct scan *s, struct sto_walk *w, const struct sto_rec *rec)
 {
-    bool change = rec->kind == STO_REC_DELETE || (rec->kind == STO_REC_CHANGE && !names_file(rec));
+    bool change =
+        rec->kind == STO_REC_DELETE || (rec->kind == STO_REC_CHANGE && !sto_rec_names_file(rec));
     if (rec->dead || rec->kind == STO_REC_SKIP || (change && !(s->flags & STO_SCAN_CHANGES)))
         return 0;
     if (rec->kind == STO_REC_OBJECT) {
@@ -44,7 +39,7 @@ static int tell(struct scan *s, struct sto_walk *w, const struct sto_rec *rec)
     }
     if (r < 0)
         return r;
-    if (names_file(rec) && !sto_log_exists(s->log, body.name))
+    if (sto_rec_names_file(rec) && !sto_log_holds(s->log, rec, body.name))
         return 0;
     struct sto_entry e = {
         .position = rec->position,

@@ -13,7 +13,8 @@
  *
  * Threads: all calls from any thread; calls block on the disk unless they say otherwise.
  * Errors: negative errno. -EINVAL: no such name can exist; -ENOENT; -ENOSPC: the reserve would be
- * touched (deletes and notes still pass); -EIO: the disk failed, the outcome of this change is open;
+ * touched (deletes and notes still pass); -EREMOTE: the file has moved to another group, its name alone is here
+ * (moved.h); -EIO: the disk failed, the outcome of this change is open;
  * -EAGAIN: a queue is at its ceiling; -EROFS: path is read-only.
  */
 #ifndef STO_STORE_H
@@ -166,6 +167,8 @@ struct sto_view {
  * does not have the size its name says, or was found damaged (check.h); another member may have it right.
  */
 int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret) MUST_CHECK;
+/* Is the slot in a pack still that of @name? If so, all that has been read of it was right. Does not wait for the disk. */
+bool sto_view_holds(const struct sto_view *v, struct str name);
 /* Read the whole content against the CRC-32 its name carries: 0, -EBADMSG, -ENOENT. */
 int sto_verify(struct sto_store *s, struct str name) MUST_CHECK;
 

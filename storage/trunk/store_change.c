@@ -15,6 +15,7 @@
 
 #include "dfscore/base/buf.h"
 #include "dfscore/base/clock.h"
+#include "storage/trunk/moved.h"
 #include "storage/trunk/store_priv.h"
 #include "storage/trunk/walk.h"
 
@@ -39,15 +40,18 @@ struct deletion {
     size_t count;
 };
 
-static int present(struct sto_path *p, struct str name, const struct dfs_logical *at)
+/* 0, -ENOENT, -EREMOTE: its name alone. */
+static int present(struct sto_store *s, struct sto_path *p, struct str name,
+                   const struct dfs_logical *at)
 {
     struct dfs_fileid f;
+    struct sto_moved to;
     uint64_t number;
     if (sto_is_packed(name, &f)) {
         int fd = sto_open_slot(p, &f);
         if (fd >= 0)
             close(fd);
-        return MIN(fd, 0);
+        return fd == -ENOENT && sto_moved_to(s, name, &to) == 0 ? -EREMOTE : MIN(fd, 0);
     }
     if (str_u64(at->base, UINT64_MAX, &number) == 0)
         return -ENOENT; /* a pack is not a file */
@@ -56,6 +60,8 @@ static int present(struct sto_path *p, struct str name, const struct dfs_logical
     struct stat st;
     if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOTDIR ? -ENOENT : -errno;
+    if (S_ISLNK(st.st_mode) && sto_moved_to(s, name, &to) == 0 && !to.by_link)
+        return -EREMOTE;
     return S_ISDIR(st.st_mode) ? -ENOENT : 0;
 }
 
@@ -78,7 +84,9 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
     }
 }
 
-int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count, int *results)
+/* Of those files that present() calls @which. */
+static int delete_batch(struct sto_store *s, const struct str *names, size_t count, int which,
+                        int *results)
 {
     CHECK_OBJ(s, STO_STORE_MAGIC);
     if (count > DFS_BATCH_ITEMS_MAX)
@@ -97,8 +105,8 @@ int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count,
             results[i] = path == 0 ? -EINVAL : results[i];
             if (sto_locate(s, names[i], &at, &p) < 0 || at.path_index != path)
                 continue;
-            results[i] = present(p, names[i], &at);
-            if (results[i] < 0)
+            results[i] = present(s, p, names[i], &at);
+            if (results[i] != which)
                 continue;
             index[d.count] = (uint32_t)i;
             recs[d.count++] = (struct sto_log_rec){
@@ -108,6 +116,18 @@ int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count,
             delete_on_path(&s->paths[path], &d, results);
     }
     return 0;
+}
+
+int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count, int *results)
+{
+    return delete_batch(s, names, count, 0, results);
+}
+
+int sto_moved_forget(struct sto_store *s, struct str name)
+{
+    int result = -ENOENT;
+    int r = delete_batch(s, &name, 1, -EREMOTE, &result);
+    return r < 0 ? r : result;
 }
 
 /* ---- appender edits ---- */
@@ -145,8 +165,12 @@ static int open_appender(struct sto_store *s, struct str name, struct sto_path *
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(&at, "", path);
     int fd = s->io->openat((*p)->dir.root, path, O_RDWR | O_NOFOLLOW, 0);
+    if (fd < 0 && errno == ELOOP) {
+        struct sto_moved to;
+        return sto_moved_to(s, name, &to) == 0 && !to.by_link ? -EREMOTE : -ENOENT;
+    }
     if (fd < 0)
-        return errno == ELOOP || errno == ENOTDIR ? -ENOENT : -errno;
+        return errno == ENOTDIR ? -ENOENT : -errno;
     if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
         close(fd);
         return -ENOENT;
@@ -354,13 +378,20 @@ static int read_meta(struct sto_path *p, const struct dfs_logical *at, struct bu
     return r < 0 ? r : buf_err(out);
 }
 
+int sto_may_have_meta(struct sto_store *s, struct str name)
+{
+    struct sto_moved to;
+    int r = sto_file_exists(s, name);
+    return r == -EREMOTE && sto_moved_to(s, name, &to) == 0 && to.by_link ? 0 : r;
+}
+
 int sto_meta_get(struct sto_store *s, struct str name, struct buf *out)
 {
     struct dfs_logical at;
     struct sto_path *p;
     int r = sto_locate(s, name, &at, &p);
     if (r == 0)
-        r = sto_file_exists(s, name);
+        r = sto_may_have_meta(s, name);
     return r < 0 ? r : read_meta(p, &at, out);
 }
 
@@ -429,7 +460,7 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
         return r;
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
-    r = sto_file_exists(s, name);
+    r = sto_may_have_meta(s, name);
     if (r < 0)
         return r;
     AUTO(buf_free) struct buf old = BUF(META_MAX);

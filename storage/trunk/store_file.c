@@ -121,14 +121,14 @@ static int slave_name(struct sto_file *f, const struct sto_commit *c, char *name
 {
     int r = sto_file_exists(f->store, c->master);
     size_t n = 0;
-    if (r == 0)
+    if (r == 0 || r == -EREMOTE) /* the name counts */
         r = dfs_slave_name(c->master, c->prefix, str_c(c->ext), name, &n);
     if (r < 0)
         return r;
     name[n] = '\0';
     r = sto_file_exists(f->store, str_of(name, n));
     if (r != -ENOENT)
-        return r == 0 ? -EEXIST : r;
+        return r == 0 || r == -EREMOTE ? -EEXIST : r;
     return sto_log_pass_deletion(&f->path->log, str_of(name, n));
 }
 

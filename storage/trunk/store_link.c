@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "storage/trunk/moved.h"
 #include "storage/trunk/store_priv.h"
 
 static int copy_packed(struct sto_store *s, const struct sto_link *l, const struct dfs_fileid *f,
@@ -70,13 +71,13 @@ static int link_name(struct sto_store *s, const struct sto_link *l, const struct
     size_t n;
     if (l->master.p) {
         int r = sto_file_exists(s, l->master);
-        if (r == 0)
+        if (r == 0 || r == -EREMOTE)
             r = dfs_slave_name(l->master, l->prefix, str_c(l->ext), name, &n);
         if (r != 0)
             return r;
         name[n] = '\0';
         r = sto_file_exists(s, str_of(name, n));
-        return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
+        return r == 0 || r == -EREMOTE ? -EEXIST : r == -ENOENT ? 0 : r;
     }
     struct sto_info info;
     int r = sto_info(s, l->target, f->slave, &info); /* a slave's name has its master's CRC-32 */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "storage/binlog/record.h"
+#include "storage/trunk/moved.h"
 #include "storage/trunk/pack.h"
 #include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
@@ -55,8 +56,12 @@ int sto_client_may_change(struct sto_store *s, struct str name)
     int r = sto_locate(s, name, &at, &p);
     if (r < 0)
         return r;
-    if (sto_is_packed(name, &f))
-        return may_change_packed(p, &f);
+    if (sto_is_packed(name, &f)) {
+        struct sto_moved to;
+        r = may_change_packed(p, &f);
+        return r == -ENOENT && sto_moved_to(s, name, &to) == 0 ? 0
+                                                               : r; /* only clients' files move */
+    }
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(&at, "", path);
     if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)

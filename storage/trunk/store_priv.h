@@ -63,8 +63,8 @@ int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
 unsigned sto_owner_mode(uint8_t flags);
 /* A deletion of @name begins, whether there is such a file or not. */
 void sto_watch_tell(struct sto_store *s, struct str name);
-/* Make the symbolic link @name to @target, durably, without a record of it. -EEXIST. */
-int sto_link_place(struct sto_store *s, struct str name, struct str target) MUST_CHECK;
+/* May it have metadata here? As sto_file_exists(), but a link has its own, wherever it leads to. */
+int sto_may_have_meta(struct sto_store *s, struct str name) MUST_CHECK;
 /* Does the file of this name exist? 0, -ENOENT, ... */
 int sto_file_exists(struct sto_store *s, struct str name) MUST_CHECK;
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "storage/trunk/moved.h"
 #include "storage/trunk/slot.h"
 #include "storage/trunk/store_priv.h"
 
@@ -59,6 +60,13 @@ static int open_plain(struct sto_path *p, const struct dfs_logical *at, struct s
     return dfs_take_fd(&fd);
 }
 
+/* Not found (@why -ENOENT): here, or no more here? */
+static int or_moved(struct sto_store *s, struct str name, int why)
+{
+    struct sto_moved to;
+    return why == -ENOENT && sto_moved_to(s, name, &to) == 0 ? -EREMOTE : why;
+}
+
 int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
 {
     struct dfs_logical at;
@@ -70,7 +78,7 @@ int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
     if (sto_is_packed(name, &f)) {
         int fd = sto_open_slot(p, &f);
         if (fd < 0)
-            return fd;
+            return or_moved(s, name, fd);
         *ret =
             (struct sto_view){fd, (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER, f.size, true, true};
         return 0;
@@ -79,12 +87,21 @@ int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
     bool link = false;
     AUTO(dfs_close_fd) int fd = open_plain(p, &at, &st, &link);
     if (fd < 0)
-        return fd;
+        return link ? or_moved(s, name, fd) : fd;
     bool told = f.size_known && !f.slave && !link;
     if (st.st_mode & STO_MODE_DAMAGED || (told && (uint64_t)st.st_size != f.size))
         return -EBADMSG;
     *ret = (struct sto_view){dfs_take_fd(&fd), 0, (uint64_t)st.st_size, false, told};
     return 0;
+}
+
+bool sto_view_holds(const struct sto_view *v, struct str name)
+{
+    struct dfs_fileid f;
+    uint8_t slot[DFS_TRUNK_HEADER];
+    return sto_is_packed(name, &f) &&
+           pread(v->fd, slot, sizeof(slot), (off_t)(v->offset - sizeof(slot))) == sizeof(slot) &&
+           sto_slot_holds(slot, &f);
 }
 
 int sto_file_exists(struct sto_store *s, struct str name)

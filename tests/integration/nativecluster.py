@@ -212,9 +212,9 @@ class Program:
 class NativeCluster:
     """A tracker on 127.0.0.1, storages of group1 on 127.0.0.2, 127.0.0.3 ..."""
 
-    def __init__(self, trunk=False, paths=1, settings="", secret=False, addresses="IPv4"):
+    def __init__(self, trunk=False, paths=1, settings="", secret=False, addresses="IPv4", slots="64KB"):
         """@settings: further lines of every storage's configuration. @secret: with a cluster secret. @addresses: IPv6
-        makes those in answers 45 bytes wide."""
+        makes those in answers 45 bytes wide. @slots: with @trunk, the largest packed file."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-it-"))
         self.secret_file = self.folder / "secret"
         self.secret_file.write_text(os.urandom(32).hex() + "\n")
@@ -228,7 +228,7 @@ class NativeCluster:
             port = {self.tracker[1]}
             reserved_storage_space = 1MB
             response_ip_addr_size = {addresses}
-            slot_max_size = 64KB
+            slot_max_size = {slots}
             trunk_file_size = 4MB
             use_trunk_file = {"true" if trunk else "false"}
             {self.trust}

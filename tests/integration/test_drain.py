@@ -181,5 +181,5 @@ def test_a_group_that_is_added_takes_objects_at_once(growing):
     assert group_of(s3, "here", "new") == "group2" and group_of(s3, "here", "old") == "group1"
     assert s3.get_object(Bucket="here", Key="old")["Body"].read() == b"old"
     assert dfs(growing, "admin", "drain", "group1").returncode == DONE
-    moves = dfs(growing, "admin", "rebalance", "group1")
-    assert moves.returncode == MISUSED and "s3gw admin rebalance start" in moves.stderr
+    moves = dfs(growing, "admin", "rebalance", "group1")  # of FastDFS clients, who have no files there
+    assert moves.returncode == DONE and "s3gw admin rebalance start group1" in moves.stdout, moves.stderr

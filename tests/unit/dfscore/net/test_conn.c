@@ -35,6 +35,8 @@ struct fixture {
     struct dfs_listener *listener;
     _Atomic int opened, closed, done, aborted;
     _Atomic uint64_t content_bytes;
+    _Atomic int asked; /* whether the file that is sent is whole */
+    bool torn;         /* it is not */
 };
 
 static struct fixture *fx;
@@ -136,11 +138,18 @@ static int data_file(void)
     return open(path, O_RDWR | O_CREAT, 0600);
 }
 
+static bool whole(struct dfs_req *req)
+{
+    (void)req;
+    atomic_fetch_add(&fx->asked, 1);
+    return !fx->torn;
+}
+
 static void send_file(struct dfs_req *req)
 {
     int fd = data_file();
     req->user = (void *)(intptr_t)fd;
-    dfs_req_reply_file(req, fd, 10, 3000000);
+    dfs_req_reply_file(req, fd, 10, 3000000, whole);
 }
 
 static void file_done(struct dfs_req *req)
@@ -499,6 +508,7 @@ static void files_and_streams_are_sent_to_the_byte(void **state)
     AUTO(dfs_peer_free) struct dfs_peer *p = peer();
     AUTO(buf_free) struct buf rsp = BUF(4000000);
     assert_true(str_eq(call(p, FILE_CMD, STR(""), &rsp), str_of(data + 10, 3000000)));
+    assert_int_equal(atomic_load(&fx->asked), 1);
     assert_int_equal(call(p, STREAM, STR(""), &rsp).n, 5500);
     assert_true(str_eq(call(p, ECHO, STR("on"), &rsp), STR("on")));
 }
@@ -510,6 +520,20 @@ static void a_file_shorter_than_announced_cuts_the_connection(void **state)
     AUTO(buf_free) struct buf rsp = BUF(4000000);
     assert_int_equal(dfs_peer_call(p, FILE_CMD, 0, NULL, 0, &rsp), -ECONNRESET);
     assert_true(dfs_peer_broken(p));
+}
+
+static void a_file_that_changed_on_the_way_is_not_answered_whole(void **state)
+{
+    (void)state;
+    int fd = data_file();
+    assert_int_equal(ftruncate(fd, 3000010), 0);
+    close(fd);
+    fx->torn = true;
+    AUTO(dfs_peer_free) struct dfs_peer *p = peer();
+    AUTO(buf_free) struct buf rsp = BUF(4000000);
+    assert_int_equal(dfs_peer_call(p, FILE_CMD, 0, NULL, 0, &rsp), -ECONNRESET);
+    assert_int_equal(atomic_load(&fx->asked), 1);
+    assert_true(rsp.n < 3000000);
 }
 
 static void an_answer_of_unknown_length_ends_with_the_connection(void **state)
@@ -659,6 +683,7 @@ int main(void)
         T(refused_content_is_read_and_the_connection_stays),
         T(files_and_streams_are_sent_to_the_byte),
         T(a_file_shorter_than_announced_cuts_the_connection),
+        T(a_file_that_changed_on_the_way_is_not_answered_whole),
         T(an_answer_of_unknown_length_ends_with_the_connection),
         T(a_reader_that_does_not_read_is_dropped),
         T(connections_beyond_the_limit_are_closed),

@@ -436,7 +436,7 @@ static void send_file(struct dfs_req *req)
     snprintf(path, sizeof(path), "%s/data", dir);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     req->user = (void *)(intptr_t)fd;
-    dfs_req_reply_file(req, fd, 0, BIG);
+    dfs_req_reply_file(req, fd, 0, BIG, NULL);
 }
 
 static void file_done(struct dfs_req *req)

@@ -15,6 +15,8 @@
 
 _Static_assert(DFS_BRIEF_LEN == 67, "protocol 4.1");
 _Static_assert(DFS_REPAIR_STATE_LEN == 72, "dfscore/wire/internal.h");
+_Static_assert(DFS_MOVE_ORDER_LEN == 20, "dfscore/wire/internal.h");
+_Static_assert(DFS_MOVE_STATE_LEN == 49, "dfscore/wire/internal.h");
 _Static_assert(DFS_SYNC_STATE_RSP_LEN == 3 && DFS_SYNC_STATE_LEN == 50, "dfscore/wire/internal.h");
 _Static_assert(DFS_STAT_BLOCK_LEN == 348, "protocol 4.2");
 _Static_assert(DFS_GROUP_STAT_LEN == 113, "protocol 4.3");
@@ -361,6 +363,38 @@ static void what_is_damaged_at_a_storage(void **state)
     assert_true(str_eq(buf_str(&again), all));
 }
 
+static void what_moves_to_other_groups(void **state)
+{
+    (void)state;
+    static const char bytes[] = "group2\0\0\0\0\0\0\0\0\0\0"
+                                "\0\0\x4e\x20"
+                                "\x01"
+                                "\0\0\0\0\0\0\0\x02"
+                                "\0\0\0\0\0\0\x03\0"
+                                "\0\0\0\0\0\0\0\x04"
+                                "\0\0\0\0\0\0\0\x05"
+                                "\0\0\0\0\0\0\0\x06"
+                                "\0\0\0\0\0\0\0\x0b";
+    struct str all = str_of(bytes, sizeof(bytes) - 1);
+    AUTO(buf_free) struct buf again = BUF(1024);
+    struct dfs_move_order o;
+    struct dfs_move_state s;
+    assert_int_equal(dfs_move_order_get(str_head(all, DFS_MOVE_ORDER_LEN), &o), 0);
+    assert_string_equal(o.group, "group2");
+    assert_int_equal(o.for_ms, 20000);
+    assert_int_equal(dfs_move_state_get(str_from(all, DFS_MOVE_ORDER_LEN), &s), 0);
+    assert_int_equal(s.running, 1);
+    assert_int_equal(s.moved, 2);
+    assert_int_equal(s.moved_bytes, 768);
+    assert_int_equal(s.rounds, 4);
+    assert_int_equal(s.round_moved, 5);
+    assert_int_equal(s.round_left, 6);
+    assert_int_equal(s.last_error, 11);
+    struct rd rd = rd_of(all);
+    assert_true(again_move_order(DFS_IPW4, &rd, &again) && again_move_state(DFS_IPW4, &rd, &again));
+    assert_true(str_eq(buf_str(&again), all));
+}
+
 static void texts_may_fill_their_field_unless_a_nul_is_required(void **state)
 {
     (void)state;
@@ -387,6 +421,7 @@ int main(void)
         cmocka_unit_test(wrong_lengths_and_negative_sizes_are_refused),
         cmocka_unit_test(the_state_of_replication_byte_by_byte),
         cmocka_unit_test(who_is_drained),
+        cmocka_unit_test(what_moves_to_other_groups),
         cmocka_unit_test(what_is_damaged_at_a_storage),
         cmocka_unit_test(texts_may_fill_their_field_unless_a_nul_is_required),
     };

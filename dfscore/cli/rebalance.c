@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rebalance - the files of FastDFS clients leave a group that is drained.
+ *
+ * The group's servers move them, each its own (storage/service/mover.h), while they are told to: the order is renewed
+ * every second, and ends by itself when this program does. It is done when each server has gone through all logs and
+ * found nothing to be moved.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dfscore/cli/cli.h"
+#include "dfscore/client/group_view.h"
+#include "dfscore/wire/internal.h"
+
+enum { ORDER_MS = 20 * 1000 };
+
+/* What is known of each server's rounds. */
+struct seen {
+    char id[DFS_ID_MAX + 1];
+    bool known;
+    int64_t begun; /* rounds when the first order reached it, and one that was under way then */
+    int64_t last;
+};
+
+struct progress {
+    int64_t moved, bytes, left, error;
+    unsigned away; /* servers that are not in service */
+    bool done;
+};
+
+static struct seen *seen_of(struct seen *all, const char *id)
+{
+    for (size_t i = 0; i < DFS_SERVERS_MAX; i++)
+        if (!all[i].id[0] || strcmp(all[i].id, id) == 0) {
+            (void)snprintf(all[i].id, sizeof(all[i].id), "%s", id);
+            return &all[i];
+        }
+    return NULL;
+}
+
+static int order(struct cli *c, const struct dfs_member_view *m, const char *to, uint32_t for_ms)
+{
+    struct dfs_move_order o = {.for_ms = for_ms};
+    struct dfs_addr addr = {.port = (uint16_t)m->detail.port};
+    struct dfs_peer *p = NULL;
+    AUTO(buf_free) struct buf body = BUF(DFS_MOVE_ORDER_LEN);
+    int r = dfs_text_set(o.group, sizeof(o.group), str_c(to));
+    if (r < 0)
+        return r;
+    dfs_move_order_put(&body, &o);
+    const struct str part = buf_str(&body);
+    memcpy(addr.host, m->detail.ip, sizeof(m->detail.ip));
+    r = dfs_connpool_get(dfs_client_pool(c->client), &addr, &p);
+    if (r == 0)
+        r = dfs_peer_call(p, DFS_INT_MOVE, 0, &part, 1, NULL);
+    dfs_connpool_put(dfs_client_pool(c->client), &p);
+    return r;
+}
+
+/* Has it gone through everything since the order, and found nothing? */
+static bool is_done(struct seen *s, const struct dfs_move_state *st)
+{
+    if (!s)
+        return false;
+    if (!s->known || st->rounds < s->last) /* the first look, or it has been started again */
+        *s = (struct seen){.known = true, .begun = st->rounds + (st->running ? 1 : 0)};
+    s->last = st->rounds;
+    return st->rounds > s->begun && st->round_moved == 0 && st->round_left == 0;
+}
+
+/* 0, and what has been reached; or the exit code. */
+static int step(struct cli *c, const struct dfs_group_view *v, const char *to, struct seen *seen,
+                struct progress *p)
+{
+    *p = (struct progress){.done = true};
+    for (size_t i = 0; i < v->n; i++) {
+        const struct dfs_member_view *m = &v->members[i];
+        if (!m->counts)
+            continue;
+        if (m->detail.status != DFS_ST_ACTIVE || !m->answered) {
+            p->away++;
+            continue;
+        }
+        if (!m->moves) {
+            fprintf(stderr, "dfs: %s is of a build that cannot move files\n", m->detail.id);
+            return EXIT_UNHEALTHY;
+        }
+        p->done = is_done(seen_of(seen, m->detail.id), &m->move) && p->done;
+        p->moved += m->move.moved;
+        p->bytes += m->move.moved_bytes;
+        p->left += m->move.round_left;
+        p->error = m->move.last_error ? m->move.last_error : p->error;
+        int r = c->dry_run ? 0 : order(c, m, to, ORDER_MS);
+        if (r == -EACCES || r == -EINVAL || r == -EBUSY)
+            return cli_fail(m->detail.id, r);
+        p->done = p->done && r == 0;
+    }
+    p->done = p->done && p->away == 0;
+    return 0;
+}
+
+static void say(struct cli *c, const char *group, const struct progress *p)
+{
+    if (c->json) {
+        cli_begin(c);
+        cli_str(c, "group", str_c(group));
+        cli_bool(c, "done", p->done);
+        cli_num(c, "moved", p->moved);
+        cli_num(c, "moved_bytes", p->bytes);
+        cli_num(c, "left", p->left);
+        cli_num(c, "servers_away", p->away);
+        cli_end(c);
+        return;
+    }
+    printf("%s: %lld files, %lld bytes moved since its servers' start", group, (long long)p->moved,
+           (long long)p->bytes);
+    if (p->away)
+        printf("; waiting for %u server%s to be in service", p->away, p->away == 1 ? "" : "s");
+    else if (p->left)
+        printf("; %lld to be tried again%s%s", (long long)p->left, p->error ? ": " : "",
+               p->error ? strerror((int)p->error) : "");
+    if (p->done)
+        printf(
+            "; done: nothing is left to be moved (of gateways' objects: s3gw admin rebalance start "
+            "%s)",
+            group);
+    printf("\n");
+}
+
+static bool same(const struct progress *a, const struct progress *b)
+{
+    return a->moved == b->moved && a->left == b->left && a->away == b->away && a->done == b->done;
+}
+
+/* There, and not on its way out itself. */
+static int look_at_target(struct cli *c, const char *to)
+{
+    AUTO(dfs_free_ptr) struct dfs_group_stat *g = NULL;
+    size_t n = 0;
+    int r = dfs_list_groups(dfs_client_trackers(c->client), &g, &n);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (strcmp(g[i].group, to) != 0)
+            continue;
+        if (g[i].writable_count > 0)
+            return 0;
+        fprintf(stderr, "dfs: %s takes no new files\n", to);
+        return EXIT_UNHEALTHY;
+    }
+    return cli_fail(to, r < 0 ? r : -ENOENT);
+}
+
+static int look(struct cli *c, const char *group, struct dfs_group_view *v)
+{
+    int r = dfs_group_view_get(c->client, str_c(group), v);
+    if (r < 0)
+        return cli_fail(group, r);
+    if (dfs_group_view_drain(v, group, "") != DFS_DRAIN_NONE)
+        return 0;
+    fprintf(stderr, "dfs: %s takes new files: first, dfs admin drain %s\n", group, group);
+    return EXIT_UNHEALTHY;
+}
+
+int cmd_rebalance(struct cli *c)
+{
+    const char *group = c->args[1], *to = c->n > 2 ? c->args[2] : "";
+    struct seen seen[DFS_SERVERS_MAX] = {0};
+    struct progress now, before = {.moved = -1};
+    if (strchr(group, '/'))
+        return cli_misuse("of a store path only gateways' objects are moved: s3gw admin rebalance "
+                          "start GROUP/M01");
+    int wrong = to[0] ? look_at_target(c, to) : 0;
+    if (wrong)
+        return wrong;
+    for (;;) {
+        AUTO(dfs_group_view_fini) struct dfs_group_view v = {.n = 0};
+        int code = look(c, group, &v);
+        if (code == 0)
+            code = step(c, &v, to, seen, &now);
+        if (code)
+            return code;
+        if (!same(&now, &before))
+            say(c, group, &now);
+        before = now;
+        if (now.done)
+            for (size_t i = 0; i < v.n; i++)
+                (void)!order(c, &v.members[i], to, 0); /* ends by itself, too */
+        if (now.done || c->dry_run || fflush(stdout) != 0)
+            return now.done || c->dry_run ? 0 : 1;
+        sleep(1);
+    }
+}

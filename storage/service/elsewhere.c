@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/service/elsewhere.h"
+
+#include <unistd.h>
+
+#include "dfscore/wire/internal.h"
+#include "storage/disk/io.h"
+#include "storage/trunk/moved.h"
+
+/* 0, and where the file is. */
+static int find(struct sto_store *s, struct dfs_client *cluster, struct str name,
+                struct sto_moved *to)
+{
+    if (!cluster)
+        return -EAGAIN;
+    /* Come back meanwhile, or deleted: the client may ask again. */
+    return sto_moved_to(s, name, to) == 0 ? 0 : -EAGAIN;
+}
+
+static int find_for(struct sto_op *op, struct sto_moved *to)
+{
+    if (op->from_peer && (op->req->head.status & DFS_ASK_NO_OTHER_GROUP))
+        return -EREMOTE;
+    return find(op->s->o.store, op->s->o.cluster, op->name, to);
+}
+
+/* Trackers call a group that they do not know, or nobody of which is in service, -ENOENT as well. */
+static int believe(struct dfs_client *cluster, const struct sto_moved *to, int r)
+{
+    struct dfs_target t;
+    struct str group, name;
+    if (r != -ENOENT || !str_cut(str_c(to->id), '/', &group, &name))
+        return r;
+    return dfs_query_update(dfs_client_trackers(cluster), group, name, &t) == 0 ? r : -EAGAIN;
+}
+
+/*
+ * The same of a change: the member that was asked may be behind others that have the file, and passes on no question of a
+ * server (forward.h). Questions about the file go to all.
+ */
+static int believe_change(struct dfs_client *cluster, const struct sto_moved *to, int r)
+{
+    struct dfs_file_info_rsp m;
+    r = believe(cluster, to, r);
+    return r == -ENOENT && dfs_client_info(cluster, str_c(to->id),
+                                           DFS_INFO_NO_CRC | DFS_INFO_SILENT, &m) != -ENOENT
+               ? -EAGAIN
+               : r;
+}
+
+static int changed(struct sto_op *op, const struct sto_moved *to, int r)
+{
+    if (r == 0)
+        sto_op_changed(op); /* that the file has moved must be known to as many as the change */
+    return believe_change(op->s->o.cluster, to, r);
+}
+
+/* --- looking ------------------------------------------------------------------------------------------ */
+
+int sto_elsewhere_info(struct sto_op *op)
+{
+    struct sto_moved to;
+    struct dfs_fileid f;
+    struct dfs_file_info_rsp m;
+    uint8_t flags = op->req->head.status & (DFS_INFO_NO_CRC | DFS_INFO_SILENT);
+    int r = find_for(op, &to);
+    if (r == 0)
+        r = believe(op->s->o.cluster, &to,
+                    dfs_client_info(op->s->o.cluster, str_c(to.id), flags, &m));
+    if (r < 0)
+        return r;
+    if (dfs_filename_parse(op->name, &f) == 0 && f.size_known && !f.slave && !to.by_link)
+        m.created_s = f.created_s; /* it has been there since then, not since it moved */
+    enum dfs_ipw w = op->s->o.params.wide_addresses ? DFS_IPW6 : DFS_IPW4;
+    if (strlen(m.source_ip) >= (size_t)w)
+        m.source_ip[0] = '\0';
+    dfs_file_info_rsp_put(&op->out, w, &m);
+    return 0;
+}
+
+int sto_elsewhere_get_meta(struct sto_op *op)
+{
+    struct sto_moved to;
+    int r = find_for(op, &to);
+    return r < 0 ? r
+                 : believe(op->s->o.cluster, &to,
+                           dfs_client_get_meta(op->s->o.cluster, str_c(to.id), &op->out));
+}
+
+struct spool {
+    int fd;
+    uint64_t at;
+};
+
+static int take_piece(void *arg, struct str piece)
+{
+    struct spool *sp = arg;
+    int r = sto_write_all(&sto_io_os, sp->fd, piece.p, piece.n, (off_t)sp->at);
+    sp->at += piece.n;
+    return r;
+}
+
+static int fetch(struct sto_store *s, struct dfs_client *cluster, struct str name,
+                 const struct sto_moved *to, uint64_t offset, uint64_t count, int *fd,
+                 uint64_t *size)
+{
+    AUTO(sto_file_free) struct sto_file *f = NULL;
+    struct dfs_logical at;
+    uint64_t len = 0;
+    int r = dfs_logical_parse(name, &at);
+    if (r == 0)
+        r = sto_file_open(s, (int)at.path_index, 0, STO_NATIVE, &f);
+    if (r < 0)
+        return r;
+    struct spool sp = {.fd = sto_file_fd(f)};
+    r = dfs_client_download(cluster, str_c(to->id), offset, count, take_piece, &sp, &len);
+    if (r < 0)
+        return believe(cluster, to, r);
+    *size = len;
+    *fd = dup(sp.fd); /* without a name it lives as long as the descriptor */
+    return *fd < 0 ? -errno : 0;
+}
+
+int sto_elsewhere_content(struct sto_op *op, uint64_t offset, uint64_t count, int *fd,
+                          uint64_t *size)
+{
+    struct sto_moved to;
+    int r = find_for(op, &to);
+    return r < 0 ? r
+                 : fetch(op->s->o.store, op->s->o.cluster, op->name, &to, offset, count, fd, size);
+}
+
+int sto_elsewhere_fetch(struct sto_store *s, struct dfs_client *cluster, struct str name,
+                        uint64_t offset, uint64_t count, int *fd, uint64_t *size)
+{
+    struct sto_moved to;
+    int r = find(s, cluster, name, &to);
+    return r < 0 ? r : fetch(s, cluster, name, &to, offset, count, fd, size);
+}
+
+int sto_elsewhere_look(struct sto_store *s, struct dfs_client *cluster, struct str name,
+                       struct sto_info *info, struct buf *meta)
+{
+    struct sto_moved to;
+    struct dfs_fileid f;
+    struct dfs_file_info_rsp m;
+    int r = find(s, cluster, name, &to);
+    if (r == 0)
+        r = believe(cluster, &to, dfs_client_info(cluster, str_c(to.id), DFS_INFO_NO_CRC, &m));
+    if (r == 0) {
+        r = believe(cluster, &to, dfs_client_get_meta(cluster, str_c(to.id), meta));
+        r = r == -ENOENT || r == -EMSGSIZE ? 0 : r; /* none, or too long for FILES_INFO */
+    }
+    if (r < 0)
+        return r;
+    bool told = dfs_filename_parse(name, &f) == 0 && f.size_known && !f.slave && !to.by_link;
+    *info =
+        (struct sto_info){.size = (uint64_t)m.size, .mtime_s = told ? f.created_s : m.created_s};
+    return 0;
+}
+
+/* --- changing ------------------------------------------------------------------------------------------- */
+
+int sto_elsewhere_set_meta(struct sto_op *op, bool merge, struct str text)
+{
+    struct sto_moved to;
+    int r = find_for(op, &to);
+    return r < 0
+               ? r
+               : changed(op, &to, dfs_client_set_meta(op->s->o.cluster, str_c(to.id), merge, text));
+}
+
+int sto_elsewhere_remove(struct sto_store *s, struct dfs_client *cluster, struct str name)
+{
+    struct sto_moved to;
+    int r = find(s, cluster, name, &to);
+    if (r == 0)
+        r = believe_change(cluster, &to, dfs_client_delete(cluster, str_c(to.id)));
+    if (r < 0 && r != -ENOENT)
+        return r;
+    int e = sto_moved_forget(s, name);
+    return e < 0 && e != -ENOENT ? e : r;
+}
+
+int sto_elsewhere_delete(struct sto_op *op)
+{
+    int r = sto_elsewhere_remove(op->s->o.store, op->s->o.cluster, op->name);
+    if (r == 0)
+        sto_op_changed(op);
+    return r;
+}
+
+int sto_elsewhere_edit(struct sto_op *op, enum sto_edit_op kind, uint64_t offset,
+                       const struct dfs_content *content)
+{
+    struct dfs_client *cluster = op->s->o.cluster;
+    struct sto_moved to;
+    int r = find_for(op, &to);
+    if (r < 0)
+        return r;
+    r = kind == STO_EDIT_APPEND ? dfs_client_append(cluster, str_c(to.id), content)
+                                : dfs_client_modify(cluster, str_c(to.id), offset, content);
+    return changed(op, &to, r);
+}
+
+int sto_elsewhere_truncate(struct sto_op *op, uint64_t size)
+{
+    struct sto_moved to;
+    int r = find_for(op, &to);
+    return r < 0 ? r : changed(op, &to, dfs_client_truncate(op->s->o.cluster, str_c(to.id), size));
+}
+
+int sto_elsewhere_regenerate(struct sto_op *op)
+{
+    char id[DFS_FILEID_TEXT];
+    struct sto_moved to;
+    struct str group, name;
+    struct dfs_group g;
+    int r = find_for(op, &to);
+    if (r == 0)
+        r = dfs_client_regenerate(op->s->o.cluster, str_c(to.id), id);
+    if (r == 0 && (!str_cut(str_c(id), '/', &group, &name) ||
+                   dfs_text_set(g.group, sizeof(g.group), group) < 0))
+        r = -EPROTO;
+    if (r < 0)
+        return believe_change(op->s->o.cluster, &to, r);
+    /* There is nothing there under its name any more. */
+    r = sto_moved_forget(op->s->o.store, op->name);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    dfs_group_put(&op->out, &g);
+    buf_adds(&op->out, name);
+    sto_op_changed(op);
+    return 0;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/service/mover.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "dfscore/base/background.h"
+#include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
+#include "storage/service/logs.h"
+#include "storage/trunk/moved.h"
+
+enum {
+    NAMES = 256,    /* taken from a log at once */
+    PAUSE_MS = 500, /* after a round that moved nothing */
+    RETRY_MS = 200, /* after a file that was left as the other group or a member did not answer */
+    ORDER_MAX_MS = 10 * 60 * 1000,
+    META_MAX = 64 * 1024 * 1024,
+};
+
+struct sto_mover {
+    unsigned magic;
+#define MOVER_MAGIC 0x30fe4001u
+    struct sto_mover_options o;
+    struct dfs_background bg; /* its lock guards all below */
+    uint64_t until_ms;        /* of the order; 0: none */
+    char to[DFS_GROUP_MAX + 1];
+    struct dfs_move_state state;
+    struct dfs_peer *sending; /* takes a file from us; stopping cuts it */
+    bool ending;
+};
+
+/* The thread's. */
+struct round {
+    struct sto_mover *m;
+    char to[DFS_GROUP_MAX + 1];
+    int64_t moved, left, error;
+};
+
+static bool may_go_on(struct sto_mover *m)
+{
+    pthread_mutex_lock(&m->bg.lock);
+    bool yes = !m->ending && m->until_ms > dfs_mono_ms();
+    pthread_mutex_unlock(&m->bg.lock);
+    return yes;
+}
+
+static void pause_ms(struct sto_mover *m, unsigned ms)
+{
+    const struct timespec until = dfs_mono_after(ms);
+    pthread_mutex_lock(&m->bg.lock);
+    if (!m->bg.stopping) /* a new order may end it early */
+        (void)pthread_cond_timedwait(&m->bg.wake, &m->bg.lock, &until);
+    pthread_mutex_unlock(&m->bg.lock);
+}
+
+/* --- whose ------------------------------------------------------------------------------------------- */
+
+static bool is_member(const struct sto_member *m)
+{
+    return m->status != DFS_ST_DELETED && m->status != DFS_ST_IP_CHANGED;
+}
+
+static bool is_ours(struct sto_mover *m, struct str name)
+{
+    struct sto_member self, peers[DFS_SERVERS_MAX];
+    struct dfs_fileid f;
+    char source[16];
+    if (dfs_filename_parse(name, &f) < 0)
+        return false;
+    dfs_fileid_source_text(&f, source);
+    if (strcmp(source, sto_store_server(m->o.store)) == 0)
+        return true;
+    sto_members_get_self(m->o.members, &self);
+    size_t n = sto_members_peers(m->o.members, peers);
+    bool least = true;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_member(&peers[i]))
+            continue;
+        if (strcmp(source, peers[i].id) == 0 || strcmp(source, peers[i].ip) == 0)
+            return false;
+        least = least && strcmp(self.id, peers[i].id) < 0;
+    }
+    return least;
+}
+
+/* --- what the others have ------------------------------------------------------------------------------ */
+
+/* 0; -EAGAIN: its copy is another, or not there yet; other: it does not answer. */
+static int same_there(struct dfs_peer *p, const char *group, const struct sto_move *mv)
+{
+    struct dfs_group g;
+    struct dfs_file_info_rsp info;
+    AUTO(buf_free) struct buf head = BUF(DFS_GROUP_LEN);
+    AUTO(buf_free) struct buf rsp = BUF(META_MAX);
+    int r = dfs_text_set(g.group, sizeof(g.group), str_c(group));
+    if (r < 0)
+        return r;
+    dfs_group_put(&head, &g);
+    const struct str parts[] = {buf_str(&head), mv->name};
+    r = dfs_peer_call(p, DFS_CMD_GET_METADATA, DFS_ASK_NO_OTHER_GROUP, parts, 2, &rsp);
+    struct str meta = r == 0 ? buf_str(&rsp) : STR("");
+    if (r == -EREMOTE || ((r == 0 || r == -ENOENT) && !str_eq(meta, buf_str(&mv->meta))))
+        return -EAGAIN;
+    if (r < 0 && r != -ENOENT)
+        return r;
+    if (!mv->appender)
+        return 0; /* nothing but metadata ever changes */
+    r = dfs_peer_call(p, DFS_CMD_FILE_INFO, DFS_INFO_SILENT | DFS_ASK_NO_OTHER_GROUP, parts, 2,
+                      &rsp);
+    if (r == -ENOENT || r == -EREMOTE)
+        return -EAGAIN;
+    if (r == 0)
+        r = dfs_file_info_rsp_get(buf_str(&rsp), &info);
+    if (r < 0)
+        return r;
+    return (uint64_t)info.size == mv->view.size && (uint32_t)info.crc32 == mv->crc32 ? 0 : -EAGAIN;
+}
+
+/* Every member must be in service, and, when @mv is given, have what it has. */
+static int ask_members(struct sto_mover *m, const struct sto_move *mv)
+{
+    struct sto_member peers[DFS_SERVERS_MAX];
+    struct dfs_connpool *pool = dfs_client_pool(m->o.cluster);
+    size_t n = sto_members_peers(m->o.members, peers);
+    for (size_t i = 0; i < n; i++) {
+        if (!is_member(&peers[i]))
+            continue;
+        if (peers[i].status != DFS_ST_ACTIVE)
+            return -EHOSTDOWN;
+        if (!mv)
+            continue;
+        struct dfs_peer *p = NULL;
+        struct dfs_addr addr = {.port = peers[i].port};
+        (void)snprintf(addr.host, sizeof(addr.host), "%s", peers[i].ip);
+        int r = dfs_connpool_get(pool, &addr, &p);
+        if (r == 0)
+            r = same_there(p, sto_store_group(m->o.store), mv);
+        dfs_connpool_put(pool, &p);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* --- one file -------------------------------------------------------------------------------------------- */
+
+static struct str extension(struct str name)
+{
+    size_t dot = name.n;
+    while (dot > 0 && name.n - dot < STO_EXT_MAX + 1 && name.p[dot - 1] != '.' &&
+           name.p[dot - 1] != '/')
+        dot--;
+    bool found = dot > 0 && name.p[dot - 1] == '.' && name.n - dot <= STO_EXT_MAX;
+    return found ? str_from(name, dot) : STR("");
+}
+
+/* What arrived is what its new name says. */
+static bool arrived(struct str id, const struct sto_move *mv)
+{
+    struct str group, name;
+    struct dfs_fileid f;
+    if (!str_cut(id, '/', &group, &name) || dfs_filename_parse(name, &f) < 0)
+        return false;
+    return mv->appender || (f.size_known && f.size == mv->view.size && f.crc32 == mv->crc32);
+}
+
+/* From now on stopping cuts it. */
+static int show_sending(struct sto_mover *m, struct dfs_peer *p)
+{
+    pthread_mutex_lock(&m->bg.lock);
+    m->sending = p;
+    bool ending = m->ending;
+    pthread_mutex_unlock(&m->bg.lock);
+    return ending ? -ECANCELED : 0;
+}
+
+static int send_copy(struct round *rd, const struct sto_move *mv, char id[DFS_FILEID_TEXT])
+{
+    struct dfs_client *c = rd->m->o.cluster;
+    const struct dfs_content content = dfs_content_fd(mv->view.fd, mv->view.offset, mv->view.size);
+    struct dfs_target t;
+    struct dfs_peer *p = NULL;
+    int r = dfs_query_store(dfs_client_trackers(c), rd->to[0] ? str_c(rd->to) : STR_NULL, &t);
+    if (r == 0)
+        r = dfs_connpool_get(dfs_client_pool(c), &t.addr, &p);
+    if (r < 0)
+        return r;
+    r = show_sending(rd->m, p);
+    if (r == 0)
+        r = dfs_storage_upload(p, t.path_index, mv->appender, extension(mv->name), &content, id);
+    (void)!show_sending(rd->m, NULL);
+    dfs_connpool_put(dfs_client_pool(c), &p);
+    return r;
+}
+
+static int copy(struct round *rd, struct sto_move *mv, char id[DFS_FILEID_TEXT])
+{
+    struct dfs_client *c = rd->m->o.cluster;
+    int r = send_copy(rd, mv, id);
+    if (r < 0)
+        return r;
+    r = arrived(str_c(id), mv) ? 0 : -EBADMSG;
+    if (r == 0 && str_starts(str_c(id), str_c(sto_store_group(rd->m->o.store))) &&
+        id[strlen(sto_store_group(rd->m->o.store))] == '/')
+        r = -EXDEV; /* the trackers still place files here: the group is not drained */
+    if (r == 0 && mv->meta.n > 0)
+        r = dfs_client_set_meta(c, str_c(id), false, buf_str(&mv->meta));
+    return r;
+}
+
+static int move(struct round *rd, struct sto_move *mv)
+{
+    struct sto_mover *m = rd->m;
+    char id[DFS_FILEID_TEXT] = "";
+    int r = copy(rd, mv, id);
+    if (r == -ENOENT) /* of a group that is not known, or of which nobody takes files */
+        r = -EHOSTUNREACH;
+    if (r == 0)
+        r = ask_members(m, mv);
+    bool tried = r == 0;
+    if (r == 0)
+        r = sto_move_commit(m->o.store, mv, str_c(id));
+    /* What failed otherwise in commit may have happened all the same: then the copy is the file. */
+    bool unknown = id[0] && (!tried || r == -EAGAIN || r == -ENOENT);
+    if (r < 0 && unknown && dfs_client_delete(m->o.cluster, str_c(id)) < 0)
+        dfs_log(LOG_WARN, "storage.moved_file_left", KV_Z("id", id), KV_ERR(r));
+    return r;
+}
+
+static void count(struct round *rd, int r, uint64_t bytes)
+{
+    struct sto_mover *m = rd->m;
+    rd->moved += r == 0;
+    rd->left += r < 0;
+    rd->error = r < 0 ? -r : rd->error;
+    pthread_mutex_lock(&m->bg.lock);
+    m->state.moved += r == 0;
+    m->state.moved_bytes += r == 0 ? (int64_t)bytes : 0;
+    pthread_mutex_unlock(&m->bg.lock);
+}
+
+static void look_at(struct round *rd, struct str name)
+{
+    struct sto_mover *m = rd->m;
+    if (!sto_move_wanted(m->o.store, name) || sto_client_may_change(m->o.store, name) != 0)
+        return;
+    if (!is_ours(m, name)) { /* until its mover has done it */
+        rd->left += sto_moved_settle(m->o.store, name) != 0;
+        return;
+    }
+    struct sto_move mv;
+    int r = sto_move_begin(m->o.store, name, &mv);
+    uint64_t bytes = mv.view.size;
+    if (r == 0)
+        r = ask_members(m, NULL);
+    if (r == 0)
+        r = move(rd, &mv);
+    sto_move_end(m->o.store, &mv);
+    if (r == -ENOENT)
+        return; /* there was nothing to be moved, or is no more */
+    count(rd, r, bytes);
+    if (r < 0 && r != -EAGAIN) {
+        static struct dfs_log_gate gate;
+        if (dfs_log_allow(&gate, 1))
+            dfs_log(LOG_WARN, "storage.file_not_moved", KV_STR("name", name), KV_ERR(r));
+        pause_ms(m, RETRY_MS);
+    }
+}
+
+/* --- rounds ---------------------------------------------------------------------------------------------- */
+
+struct names {
+    size_t n;
+    char name[NAMES][STO_NAME_MAX + 1];
+};
+
+static int take_name(const struct sto_entry *e, void *arg)
+{
+    struct names *v = arg;
+    if ((e->op != 'C' && e->op != 'R') || e->name.n == 0 || e->name.n > STO_NAME_MAX ||
+        e->kind == DFS_SCAN_OBJECT || str_ends(e->name, STR("-m")))
+        return 0;
+    if (v->n == NAMES)
+        return 1;
+    memcpy(v->name[v->n], e->name.p, e->name.n);
+    v->name[v->n++][e->name.n] = '\0';
+    return 0;
+}
+
+/* 0; -ECANCELED: the order is over. */
+static int go_through(struct round *rd, unsigned path, const struct sto_log_info *log)
+{
+    AUTO(dfs_free_ptr) struct names *v = dfs_alloc(sizeof(*v));
+    struct sto_scan at = {.next = 0};
+    if (!v)
+        return -ENOMEM;
+    while (!at.at_end) {
+        v->n = 0;
+        uint64_t from = at.next;
+        int r = sto_logs_scan(rd->m->o.mirrors, rd->m->o.store, path, log->id, from,
+                              STO_SCAN_NO_DESC | STO_SCAN_CHANGES, take_name, v, &at);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < v->n; i++) {
+            if (!may_go_on(rd->m))
+                return -ECANCELED;
+            look_at(rd, str_c(v->name[i]));
+        }
+        if (!may_go_on(rd->m))
+            return -ECANCELED;
+        if (at.next == from && v->n == 0)
+            break;
+    }
+    return 0;
+}
+
+static int go_round(struct round *rd)
+{
+    struct sto_mover *m = rd->m;
+    AUTO(dfs_free_ptr) struct sto_log_info *logs = dfs_alloc(STO_LOGS_MAX * sizeof(*logs));
+    if (!logs)
+        return -ENOMEM;
+    for (unsigned path = 0; path < sto_store_path_count(m->o.store); path++) {
+        size_t n = sto_mirrors_list(m->o.mirrors, path, logs, STO_LOGS_MAX);
+        for (size_t i = 0; i < n; i++) {
+            int r = go_through(rd, path, &logs[i]);
+            if (r == -ECANCELED)
+                return r;
+            if (r < 0) { /* what is in it has not been looked at */
+                count(rd, r, 0);
+                pause_ms(m, RETRY_MS);
+            }
+        }
+    }
+    return 0;
+}
+
+static void end_round(struct round *rd, int r)
+{
+    struct sto_mover *m = rd->m;
+    pthread_mutex_lock(&m->bg.lock);
+    m->state.last_error = rd->error;
+    if (r == 0) {
+        m->state.rounds++;
+        m->state.round_moved = rd->moved;
+        m->state.round_left = rd->left;
+    }
+    pthread_mutex_unlock(&m->bg.lock);
+}
+
+/* Waits for an order. False: it is time to stop. */
+static bool take_order(struct sto_mover *m, struct round *rd)
+{
+    pthread_mutex_lock(&m->bg.lock);
+    while (!m->bg.stopping && m->until_ms <= dfs_mono_ms())
+        pthread_cond_wait(&m->bg.wake, &m->bg.lock);
+    bool go_on = !m->bg.stopping;
+    memcpy(rd->to, m->to, sizeof(rd->to));
+    pthread_mutex_unlock(&m->bg.lock);
+    return go_on;
+}
+
+static void *mover_main(void *arg)
+{
+    struct sto_mover *m = arg;
+    for (;;) {
+        struct round rd = {.m = m};
+        if (!take_order(m, &rd))
+            return NULL;
+        end_round(&rd, go_round(&rd));
+        if (rd.moved == 0)
+            pause_ms(m, PAUSE_MS);
+        else
+            dfs_log(LOG_INFO, "storage.files_moved", KV_I64("files", rd.moved),
+                    KV_I64("left", rd.left));
+    }
+}
+
+/* --- from outside ------------------------------------------------------------------------------------------ */
+
+int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order)
+{
+    CHECK_OBJ(m, MOVER_MAGIC);
+    if (order->group[0] && (!dfs_group_ok(str_c(order->group)) ||
+                            strcmp(order->group, sto_store_group(m->o.store)) == 0))
+        return -EINVAL;
+    pthread_mutex_lock(&m->bg.lock);
+    bool busy = m->until_ms > dfs_mono_ms();
+    int r = busy && order->for_ms > 0 && strcmp(order->group, m->to) != 0 ? -EBUSY : 0;
+    if (r == 0) {
+        memcpy(m->to, order->group, sizeof(m->to));
+        m->until_ms =
+            order->for_ms ? dfs_mono_ms() + MIN(order->for_ms, (uint32_t)ORDER_MAX_MS) : 0;
+        pthread_cond_signal(&m->bg.wake);
+    }
+    pthread_mutex_unlock(&m->bg.lock);
+    return r;
+}
+
+void sto_mover_state(struct sto_mover *m, struct dfs_move_state *ret)
+{
+    *ret = (struct dfs_move_state){.running = 0};
+    if (!m)
+        return;
+    CHECK_OBJ(m, MOVER_MAGIC);
+    pthread_mutex_lock(&m->bg.lock);
+    *ret = m->state;
+    ret->running = m->until_ms > dfs_mono_ms();
+    pthread_mutex_unlock(&m->bg.lock);
+}
+
+int sto_mover_start(const struct sto_mover_options *o, struct sto_mover **ret)
+{
+    AUTO(sto_mover_stop) struct sto_mover *m = dfs_zalloc(sizeof(*m));
+    if (!m)
+        return -ENOMEM;
+    m->magic = MOVER_MAGIC;
+    m->o = *o;
+    dfs_background_init(&m->bg);
+    int r = dfs_background_start(&m->bg, "sto-mover", mover_main, m);
+    if (r == 0)
+        *ret = TAKE(m);
+    return r;
+}
+
+void sto_mover_stop(struct sto_mover **mp)
+{
+    struct sto_mover *m = TAKE(*mp);
+    if (!m)
+        return;
+    CHECK_OBJ(m, MOVER_MAGIC);
+    pthread_mutex_lock(&m->bg.lock);
+    m->ending = true;
+    if (m->sending)
+        shutdown(dfs_peer_fd(m->sending), SHUT_RDWR);
+    pthread_mutex_unlock(&m->bg.lock);
+    dfs_background_fini(&m->bg);
+    m->magic = 0;
+    free(m);
+}

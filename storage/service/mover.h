@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mover - moves the files of FastDFS clients out of a group that is drained (dfs admin rebalance).
+ *
+ * It goes round after round through all logs that are here, and moves each file whose mover this server is:
+ *
+ *   1. look at it; copy content and metadata to a server of another group, as any client would;
+ *   2. ask all members whether their copies are the same; one that is away, or behind, puts the file off;
+ *   3. sto_move_commit(): it must not have changed meanwhile; log where it is now; the content goes (trunk/moved.h).
+ *
+ * Stopped anywhere before 3, nothing has happened but a copy that nobody knows of. Gateways' files stay: they have their
+ * own way out of a group (s3gw admin rebalance). So do links, which have no content.
+ *
+ * Whose mover: the server that the name says took the file, as it is the one to which trackers send changes; of a server
+ * that is no member any more, the member with the least id.
+ *
+ * It moves while it is told to: an order lasts for some seconds and is renewed by who gave it.
+ *
+ * Threads: all calls from any; one of its own.
+ */
+#ifndef STO_MOVER_H
+#define STO_MOVER_H
+
+#include "dfscore/client/client.h"
+#include "storage/group/members.h"
+#include "storage/trunk/mirror.h"
+
+struct sto_mover;
+
+struct sto_mover_options {
+    struct sto_store *store; /* all of these outlive the mover */
+    struct sto_mirrors *mirrors;
+    struct sto_members *members;
+    struct dfs_client *cluster;
+};
+
+int sto_mover_start(const struct sto_mover_options *o, struct sto_mover **ret) MUST_CHECK;
+void sto_mover_stop(struct sto_mover **mp);
+
+/* -EINVAL: the group is our own, or no group's name; -EBUSY: it moves to another one. */
+int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order) MUST_CHECK;
+void sto_mover_state(struct sto_mover *m, struct dfs_move_state *ret);
+
+#endif

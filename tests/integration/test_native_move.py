@@ -1,0 +1,547 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dfs admin rebalance: files of FastDFS clients leave a drained group, and their old ids go on working."""
+import json
+import os
+import random
+import shutil
+import socket
+import stat
+import struct
+import subprocess
+import threading
+import zlib
+
+import pytest
+
+import cluster
+import nativecluster as native
+from cluster import BUILD, sanitizer_env, wait_until, wrapper
+from nativecluster import ACTIVE, ENOENT, Refused, Storage, call, field
+from s3cluster import Member, S3Cluster
+
+EREMOTE, EOPNOTSUPP = 66, 95
+
+
+class Groups(native.NativeCluster):
+    """group1 on 127.0.0.2 and 127.0.0.3, group2 on 127.0.0.6 and 127.0.0.7. What is at most 64 KiB goes to packs."""
+
+    def __init__(self, **options):
+        super().__init__(trunk=True, secret=True, **options)
+        self.secret = self.secret_file.read_text().strip().encode()
+        self.group = {n: "group1" if n < 6 else "group2" for n in range(2, 10)}
+
+    def prepare(self, number):
+        program = super().prepare(number)
+        text = program.conf.read_text()
+        program.conf.write_text(text.replace("group_name = group1", f"group_name = {self.group[number]}"))
+        return program
+
+    def status(self, number):
+        body = call(self.tracker, 92, field(self.group[number], 16))
+        for at in range(0, len(body), 487):
+            record = body[at:at + 487]
+            if record[18:34].rstrip(b"\0").decode() == f"127.0.0.{number}":
+                return record[0]
+        return None
+
+    def at(self, number):
+        return Storage((f"127.0.0.{number}", self.storages[number].port), self.group[number])
+
+    def start(self, *numbers):
+        for n in numbers:
+            self.prepare(n).start()
+        for n in numbers:
+            self.storages[n].wait_ready()
+        for n in numbers:
+            self.wait_status(n, ACTIVE)
+        return [self.at(n) for n in numbers]
+
+    def command(self, *words):
+        return [*wrapper(), str(BUILD / "dfs"), "--tracker", f"127.0.0.1:{self.tracker[1]}", "--secret",
+                str(self.secret_file), *words]
+
+    def dfs(self, *words):
+        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=300,
+                              env=sanitizer_env(os.environ))
+
+    def rebalance(self, *words):
+        done = self.dfs("admin", "rebalance", "group1", *words)
+        assert done.returncode == 0, done.stdout + done.stderr + self.tail()
+        assert "done: nothing is left to be moved" in done.stdout
+        return done
+
+    def content_left(self, number):
+        """Bytes of plain files that are still on the disk of a storage."""
+        total = 0
+        for path in (self.folder / f"storage{number}" / "path0" / "data").glob("??/??/*"):
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue  # this moment
+            if stat.S_ISREG(status.st_mode) and not path.name.isdigit() and not path.name.endswith("-m"):
+                total += status.st_size
+        return total
+
+
+@pytest.fixture
+def groups():
+    c = Groups()
+    try:
+        yield c
+        for program in c.storages.values():
+            if program.running():
+                program.stop()
+    finally:
+        c.remove()
+
+
+def fill(storage, rnd):
+    """Files of all kinds: name to (content, metadata)."""
+    files = {}
+    for size in (0, 7, 5000, 60_000, 70_000, 1_500_000):
+        data = rnd.randbytes(size)
+        name = storage.upload(data, ext="jpg")
+        pairs = [("size", str(size)), ("who", "me")] if size % 2 == 0 else []
+        if pairs:
+            storage.set_meta(name, pairs)
+        files[name] = (data, pairs)
+    master = next(iter(files))
+    slave = storage.upload_slave(master, "_small", b"a slave", "png")
+    storage.set_meta(slave, [("of", "master")])
+    files[slave] = (b"a slave", [("of", "master")])
+    log = storage.upload(b"first ", ext="log", appender=True)
+    storage.append(log, b"second")
+    files[log] = (b"first second", [])
+    plain = [n for n, (d, _) in files.items() if len(d) == 70_000][0]
+    link = storage.link(plain)
+    storage.set_meta(link, [("link", "yes")])
+    files[link] = (files[plain][0], [("link", "yes")])
+    packed = [n for n, (d, _) in files.items() if len(d) == 5000][0]
+    files[storage.link(packed)] = (files[packed][0], [])
+    return files, {"log": log, "slave": slave, "link": link, "plain": plain, "packed": packed}
+
+
+def meta_of(storage, name):
+    try:
+        return storage.get_meta(name)
+    except Refused as refused:
+        assert refused.status == ENOENT
+        return []
+
+
+def check(storage, files):
+    for name, (data, pairs) in files.items():
+        if data is None:
+            assert not storage.has(name), name
+            continue
+        assert storage.download(name) == data, name
+        size, created, crc, _ = storage.info(name)
+        assert (size, crc) == (len(data), zlib.crc32(data)) and created > 1_600_000_000
+        assert meta_of(storage, name) == pairs, name
+        if len(data) > 100:
+            assert storage.download(name, 50, 20) == data[50:70]
+            assert storage.download(name, len(data) - 7) == data[-7:]
+
+
+def test_files_of_all_kinds_move_and_old_ids_do_all_they_did(groups):
+    a, b = groups.start(2, 3)
+    groups.start(6, 7)
+    rnd = random.Random(5)
+    files, by = fill(a, rnd)
+    more, _ = fill(b, rnd)
+    files.update(more)
+    early = groups.dfs("admin", "rebalance", "group1")
+    assert early.returncode == 3 and "first, dfs admin drain group1" in early.stderr
+    assert groups.dfs("admin", "drain", "group1").returncode == 0
+    assert groups.content_left(2) > 3_000_000
+    groups.rebalance()
+    for storage in (a, b):
+        check(storage, files)
+    for number in (2, 3):
+        wait_until("the content to be gone", lambda n=number: groups.content_left(n) == 0)
+    shown = groups.dfs("--json", "monitor", "group1")
+    members = [r for r in map(json.loads, shown.stdout.splitlines()) if "moved" in r]
+    assert sum(m["moved"] for m in members) == len(files) - 2 and all(m["move_round_left"] == 0 for m in members)
+    assert "moving files to other groups" in groups.dfs("monitor", "group1").stdout
+    again = groups.rebalance("group2")  # there is nothing to do
+    assert f"{len(files) - 2} files" in again.stdout
+
+    # what the old ids could do, they can, through each member
+    log = by["log"]
+    a.append(log, b" third")
+    big = rnd.randbytes(300_000)
+    b.append(log, big)
+    a.modify(log, 0, b"FIRST")
+    assert a.download(log) == b.download(log) == b"FIRST second third" + big
+    b.truncate(log, 5)
+    assert a.download(log) == b"FIRST" and b.info(log)[0] == 5
+    a.set_meta(log, [("x", "1")])
+    b.set_meta(log, [("y", "2")], "M")
+    assert sorted(a.get_meta(log)) == [("x", "1"), ("y", "2")]
+    with pytest.raises(Refused) as refused:
+        a.append(by["plain"], b"no appender")
+    assert refused.value.status == native.EINVAL
+    with pytest.raises(Refused) as refused:
+        a.append(by["packed"], b"no appender")
+    assert refused.value.status == ENOENT
+    with pytest.raises(Refused) as refused:
+        a.link(by["plain"])
+    assert refused.value.status == EOPNOTSUPP
+    slave = a.upload_slave(by["plain"], "_late", b"late", "png")
+    assert slave.startswith(by["plain"].rsplit(".", 1)[0]) and b.download(slave) == b"late"
+    with pytest.raises(Refused) as refused:
+        a.upload_slave(by["plain"], "_late", b"again", "png")
+    assert refused.value.status == native.EEXIST
+    group = a._call(38, log.encode())
+    assert group[:16].rstrip(b"\0") == b"group2"
+    assert groups.at(6).download(group[16:].decode()) == b"FIRST"
+    assert not a.has(log)
+    wait_until("the other member to hear of it", lambda: not b.has(log))
+
+    # deletions
+    gone = [by["packed"], by["plain"], by["slave"]]
+    for i, name in enumerate(gone):
+        (a, b)[i % 2].delete(name)
+    for name in gone:
+        for storage in (a, b):
+            wait_until("the other member to hear of it", lambda s=storage, n=name: not s.has(n))
+        with pytest.raises(Refused) as refused:
+            a.delete(name)
+        assert refused.value.status == ENOENT
+    groups.rebalance()
+    for number in (2, 3, 6, 7):
+        groups.storages[number].kill()
+    groups.start(2, 3, 6, 7)
+    for name in gone + [log, by["link"]]:
+        assert not a.has(name) and not b.has(name), name
+    for name in gone + [log, by["link"]]:
+        files.pop(name, None)
+    for storage in (a, b):
+        check(storage, {**files, slave: (b"late", [])})
+
+
+def test_nothing_is_done_while_there_is_nowhere_to_go(groups):
+    (a,) = groups.start(2)
+    groups.start(6)
+    groups.group[8] = "group3"
+    groups.start(8)
+    files, _ = fill(a, random.Random(6))
+    assert groups.dfs("admin", "drain", "group1").returncode == 0
+    assert groups.dfs("admin", "drain", "group3").returncode == 0
+    for words, code, said in (["group1/M00"], 2, "only gateways' objects"), (["group1", "group9"], 1, "group9"), \
+            (["group1", "group3"], 3, "group3 takes no new files"), (["group1", "group1"], 3, "takes no new files"):
+        refused = groups.dfs("admin", "rebalance", *words)
+        assert refused.returncode == code and said in refused.stderr, (words, refused)
+    groups.storages[6].kill()
+    groups.wait_status(6, native.OFFLINE)
+    with subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.PIPE,
+                          env=sanitizer_env(os.environ), text=True) as waiting:
+        for line in waiting.stdout:
+            assert "done" not in line, line
+            if "to be tried again: No route to host" in line:
+                break
+        check(a, files)
+        groups.start(6)
+        out = waiting.stdout.read()
+        assert waiting.wait() == 0 and "done: nothing is left" in out, out
+    check(a, files)
+    assert groups.content_left(2) == 0
+
+
+def test_who_reads_a_packed_file_that_moves_is_never_sent_other_bytes():
+    groups = Groups(slots="1MB")
+    try:
+        (a,) = groups.start(2)
+        groups.start(6)
+        data = random.Random(7).randbytes((1 << 20) - 100)
+        name = a.upload(data)
+        assert len(name) == 60  # as packed files' names are
+        head = struct.pack(">qq", 0, 0) + field("group1", 16) + name.encode()
+        request = struct.pack(">qBB", len(head), 14, 0) + head
+        whole = struct.pack(">qBB", len(data), 100, 0) + data
+        with socket.create_connection(a.address, cluster.PATIENCE_S) as slow:
+            times = 16  # far more than fits between the two, so one is being sent when the file moves
+            slow.sendall(request * times)
+            got = bytearray(slow.recv(1000))
+            assert groups.dfs("admin", "drain", "group1").returncode == 0
+            groups.rebalance()
+            try:
+                while len(got) < times * len(whole) and (piece := slow.recv(1 << 20)):
+                    got += piece
+            except ConnectionError:
+                pass
+        assert len(got) >= 1000
+        for at in range(0, len(got) - len(whole) + 1, len(whole)):  # the last one may be cut
+            assert got[at:at + len(whole)] == whole, at
+        assert a.download(name) == data
+    finally:
+        groups.remove()
+
+
+def test_a_group_on_the_way_can_be_left_too(groups):
+    (a,) = groups.start(2)
+    groups.start(6)
+    groups.group[8] = "group3"
+    files, by = fill(a, random.Random(8))
+    assert groups.dfs("admin", "drain", "group1").returncode == 0
+    groups.rebalance("group2")
+    groups.start(8)
+    assert groups.dfs("admin", "drain", "group2").returncode == 0
+    done = groups.dfs("admin", "rebalance", "group2", "group3")
+    assert done.returncode == 0 and "done: nothing is left" in done.stdout, done.stdout + done.stderr
+    assert groups.content_left(2) == groups.content_left(6) == 0 < groups.content_left(8)
+    check(a, files)
+    a.append(by["log"], b" third")
+    a.set_meta(by["log"], [("x", "1")])
+    assert a.download(by["log"]) == b"first second third" and a.get_meta(by["log"]) == [("x", "1")]
+    for name in (by["plain"], by["packed"], by["slave"]):
+        a.delete(name)
+        assert not a.has(name)
+        with pytest.raises(Refused) as refused:
+            a.delete(name)
+        assert refused.value.status == ENOENT
+
+
+class Clients:
+    """Threads that read, edit, describe and delete files, each its own, and know what they must find."""
+
+    def __init__(self, groups, storages, files, rnd):
+        self.groups, self.storages, self.seed = groups, storages, rnd.random()
+        self.files = dict(files)  # read by all, changed by nobody
+        self.stop, self.failed, self.counts = threading.Event(), [], {}
+        self.threads = []
+
+    def begin(self, *works):
+        for i, work in enumerate(works):
+            rnd = random.Random(f"{self.seed}-{i}")
+            thread = threading.Thread(target=self._run, args=(work, rnd))
+            self.threads.append(thread)
+            thread.start()
+
+    def _run(self, work, rnd):
+        try:
+            while not self.stop.is_set():
+                work(rnd)
+                self.counts[work.__name__] = self.counts.get(work.__name__, 0) + 1
+        except BaseException as error:  # noqa: B902 - said by end()
+            self.failed.append((work.__name__, repr(error)))
+
+    def end(self):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(120)
+            assert not thread.is_alive()
+        assert not self.failed, f"{self.failed}\n{self.groups.tail()}"
+
+    def read(self, rnd):
+        """Never "not found", never other bytes, through any member that runs."""
+        name = rnd.choice(list(self.files))
+        try:
+            assert rnd.choice(self.storages).download(name) == self.files[name], name
+        except Refused as refused:
+            assert refused.status != ENOENT, name
+        except OSError:
+            pass
+
+
+def place_for(groups, cmd, name):
+    """Where the tracker sends a client: 102 to read, 103 to change."""
+    body = call(groups.tracker, cmd, field("group1", 16) + name.encode())
+    return Storage((body[16:31].rstrip(b"\0").decode(), struct.unpack(">q", body[31:39])[0]))
+
+
+def test_clients_go_on_while_files_move_and_the_mover_is_killed(groups):
+    a, b = groups.start(2, 3)
+    groups.start(6, 7)
+    rnd = random.Random(11)
+    plan = [(rnd.choice((a, b)), rnd.randbytes(rnd.choice((100, 4000, 30_000, 80_000, 300_000)))) for _ in range(120)]
+    files = {storage.upload(data): data for storage, data in plan}
+    doomed = [rnd.choice((a, b)).upload(rnd.randbytes(rnd.choice((900, 70_000)))) for _ in range(60)]
+    logs = {rnd.choice((a, b)).upload(b"begin ", appender=True): [b"begin "] for _ in range(6)}
+    described = {name: 0 for name in rnd.sample(list(files), 20)}
+    deleted = []
+    clients = Clients(groups, [a, b], files, rnd)
+
+    def append(rnd):
+        name = rnd.choice(list(logs))
+        piece = f"{len(logs[name])}:{'x' * rnd.choice((1, 50, 3000))} ".encode()
+        place_for(groups, 103, name).append(name, piece)
+        logs[name].append(piece)
+        assert rnd.choice((a, b)).download(name)[:6] == b"begin "
+
+    def describe(rnd):
+        name = rnd.choice(list(described))
+        place_for(groups, 103, name).set_meta(name, [("n", str(described[name] + 1))])
+        described[name] += 1
+
+    def delete(rnd):
+        if doomed:
+            name = doomed.pop()
+            place_for(groups, 103, name).delete(name)
+            deleted.append(name)
+        clients.stop.wait(0.05)
+
+    clients.begin(clients.read, clients.read, append, describe, delete)
+    assert groups.dfs("admin", "drain", "group1").returncode == 0
+    for _ in range(3):  # the command is killed in the middle, and given again
+        mover = subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.PIPE,
+                                 env=sanitizer_env(os.environ))
+        assert mover.stdout.readline()
+        mover.kill()
+        mover.wait()
+        mover.stdout.close()
+    before = groups.content_left(2) + groups.content_left(3)
+    with subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.DEVNULL,
+                          env=sanitizer_env(os.environ)) as mover:
+        wait_until("all that nobody edits to have moved", lambda: groups.content_left(2) + groups.content_left(3)
+                   <= sum(len(b"".join(v)) for v in logs.values()) + 1000 or clients.failed)
+        counts = dict(clients.counts)
+        wait_until("all to go on", lambda: clients.failed or all(
+            clients.counts.get(w, 0) > counts.get(w, 0) + 3 for w in ("read", "append", "describe")))
+        mover.kill()
+    assert before > 0
+    clients.end()
+    groups.rebalance()
+    for storage in (a, b):
+        for name, data in files.items():
+            assert storage.download(name) == data
+        for name, pieces in logs.items():
+            assert storage.download(name) == b"".join(pieces)
+        for name, n in described.items():
+            assert meta_of(storage, name) == ([("n", str(n))] if n else [])
+        for name in deleted:
+            assert not storage.has(name)
+    assert groups.content_left(2) == 0 and groups.content_left(3) == 0
+
+
+def test_storages_are_killed_while_files_move(groups):
+    a, b = groups.start(2, 3)
+    groups.start(6, 7)
+    rnd = random.Random(12)
+    plan = [(rnd.choice((a, b)), rnd.randbytes(rnd.choice((100, 4000, 80_000, 300_000)))) for _ in range(150)]
+    files = {storage.upload(data): data for storage, data in plan}
+    pairs = {}
+    for name in rnd.sample(list(files), 40):
+        pairs[name] = [("k", str(len(pairs)))]
+        place_for(groups, 103, name).set_meta(name, pairs[name])
+    clients = Clients(groups, [a, b], files, rnd)
+    clients.begin(clients.read, clients.read)
+    assert groups.dfs("admin", "drain", "group1").returncode == 0
+    with subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.PIPE,
+                          env=sanitizer_env(os.environ), text=True) as mover:
+        for victim in (2, 6, 3, 7):
+            left = groups.content_left(2) + groups.content_left(3)
+            wait_until("some to move", lambda: left == 0 or groups.content_left(2) + groups.content_left(3) < left)
+            groups.storages[victim].kill()
+            groups.start(victim)
+        out = mover.stdout.read()
+        assert mover.wait() == 0 and "done: nothing is left" in out, out
+    clients.end()
+    for storage in (a, b):
+        for name, data in files.items():
+            assert storage.download(name) == data
+            assert meta_of(storage, name) == pairs.get(name, [])
+    assert groups.content_left(2) == 0 and groups.content_left(3) == 0
+
+
+def moved_at(groups, number, name):
+    """Does that server know by itself that the file has moved?"""
+    storage = groups.at(number)
+    with native.Connection(storage.address) as c:
+        c.prove(groups.secret)
+        try:
+            c.call(22, field("group1", 16) + name.encode(), 0x43)
+        except Refused as refused:
+            return refused.status == EREMOTE
+        return False
+
+
+def test_files_of_a_removed_server_move_and_a_new_one_gets_the_old_names(groups):
+    a, b = groups.start(2, 3)
+    groups.start(6)
+    rnd = random.Random(13)
+    files, by = fill(a, rnd)
+    own = Member(b.address, "group1", groups.secret)  # it answers for itself and does not pass on
+    for name, (_, pairs) in files.items():
+        wait_until("the other member to have it", lambda n=name, p=pairs: own.has(n) and meta_of(own, n) == p)
+    groups.storages[2].kill()
+    wait_until("it to be OFFLINE", lambda: groups.status(2) == native.OFFLINE)
+    assert groups.dfs("admin", "drain", "group1").returncode == 0
+    waiting = subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.PIPE,
+                               env=sanitizer_env(os.environ), text=True)
+    line = waiting.stdout.readline()
+    assert "waiting for 1 server to be in service" in line, line
+    assert groups.content_left(3) > 1_000_000
+    assert groups.dfs("--force", "admin", "remove", "group1", "127.0.0.2").returncode == 0
+    out = waiting.stdout.read()
+    assert waiting.wait() == 0 and "done: nothing is left" in out, out
+    waiting.stdout.close()
+    wait_until("the content to be gone", lambda: groups.content_left(3) == 0)
+    check(b, files)
+    (c,) = groups.start(4)
+    for name in files:
+        wait_until("the new member to know", lambda n=name: moved_at(groups, 4, n))
+    assert groups.content_left(4) == 0
+    groups.storages[3].kill()
+    check(c, files)
+    wait_until("it to be OFFLINE", lambda: groups.status(3) == native.OFFLINE)
+    c.delete(by["packed"])
+    assert not c.has(by["packed"])
+    place = place_for(groups, 103, by["log"])
+    assert place.address == c.address  # the tracker sends clients of the old group there
+    place.append(by["log"], b" more")
+    assert c.download(by["log"]) == b"first second more"
+    place = groups.folder / "storage4"
+    groups.storages[4].stop()
+    shutil.rmtree(place / "path0" / "data" / ".mirrors")  # what it has, it has without its peers
+    groups.start(4)
+    assert c.download(by["log"]) == b"first second more"
+
+
+def test_keys_of_adopted_files_go_on_when_the_files_have_moved():
+    c = S3Cluster(groups=2, members=2)
+    try:
+        c.start()
+        s3 = c.boto3()
+        s3.create_bucket(Bucket="old")
+        rnd = random.Random(14)
+        files = {}
+        for i, size in enumerate((0, 900, 60_000, 2_500_000)):
+            storage = c.member(1, 1 + i % 2)
+            data = rnd.randbytes(size)
+            files[storage.upload(data)] = data
+        assert c.admin("adopt", "group1", "--bucket", "old")["adopt"]["adopted"] == len(files)
+
+        def dfs(*words):
+            return subprocess.run([*wrapper(), str(BUILD / "dfs"), "--tracker",
+                                   f"127.0.0.1:{c.tracker_addresses[0][1]}", "--secret", str(c.secret), *words],
+                                  capture_output=True, text=True, timeout=120, env=sanitizer_env(os.environ))
+        s3.put_object(Bucket="old", Key="a gateway's", Body=b"stays here")
+        assert dfs("admin", "drain", "group1").returncode == 0
+        done = dfs("admin", "rebalance", "group1", "group2")
+        assert done.returncode == 0 and f"{len(files)} files" in done.stdout, done.stdout + done.stderr
+        for key, data in files.items():
+            assert s3.get_object(Bucket="old", Key=key)["Body"].read() == data
+            assert s3.head_object(Bucket="old", Key=key)["ContentLength"] == len(data)
+            if data:
+                part = s3.get_object(Bucket="old", Key=key, Range="bytes=10-99")["Body"].read()
+                assert part == data[10:100]
+        assert s3.get_object(Bucket="old", Key="a gateway's")["Body"].read() == b"stays here"
+        # found again, in another bucket: by the names that the old group still knows
+        s3.create_bucket(Bucket="again")
+        again = c.admin("adopt", "group1", "--bucket", "again", "--prefix", "p/")["adopt"]
+        assert again["adopted"] + again["taken"] + again["known"] >= len(files), again
+        gone = next(name for name, data in files.items() if len(data) == 900)
+        c.member(1, 1).delete(gone)
+        wait_until("the key to go with its file", lambda: not readable(s3, "old", gone))
+        c.stop()
+    finally:
+        c.remove()
+
+
+def readable(s3, bucket, key):
+    try:
+        s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return True
+    except s3.exceptions.NoSuchKey:
+        return False

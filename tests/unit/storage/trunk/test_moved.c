@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/trunk/moved.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dfscore/fileid/fileid.h"
+#include "storage/binlog/record.h"
+#include "storage/disk/io.h"
+#include "storage/trunk/log.h"
+#include "storage/trunk/replica.h"
+#include "storage/trunk/store_priv.h"
+#include "tests/lib/test.h"
+
+#define NEW_ID "group2/M00/01/02/fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin"
+
+/* As a storage of group2 would name it at @created_s. */
+static void id_of(int64_t created_s, char out[DFS_FILE_ID_MAX + 1])
+{
+    const struct dfs_fileid_parts parts = {
+        .kind = DFS_FILE_NORMAL, .created_s = created_s, .size = 13, .tail = "abc.bin"};
+    char name[DFS_FILENAME_TRUNK];
+    size_t n = dfs_filename_build(&parts, name);
+    (void)snprintf(out, DFS_FILE_ID_MAX + 1, "group2/%.*s", (int)n, name);
+}
+
+struct fixture {
+    char *dir;
+    struct sto_store *s;
+    char packed[STO_NAME_MAX + 1], plain[STO_NAME_MAX + 1], appender[STO_NAME_MAX + 1];
+};
+
+static struct sto_store *open_at(const char *dir)
+{
+    const struct sto_path_options path = {.dir = dir};
+    const struct sto_store_options o = {.group = "group1",
+                                        .storage_id = "100001",
+                                        .paths = &path,
+                                        .path_count = 1,
+                                        .reserve_bytes = 1,
+                                        .use_trunk = true,
+                                        .segment_size = 1024 * 1024};
+    struct sto_store *s = NULL;
+    assert_int_equal(sto_store_open(&o, &s, NULL), 0);
+    return s;
+}
+
+static void put_plain(struct fixture *f, struct str data, uint8_t flags, char *name)
+{
+    struct sto_file *file = NULL;
+    assert_int_equal(sto_file_open(f->s, 0, data.n, STO_NATIVE, &file), 0);
+    assert_int_equal(sto_file_write(file, data.p, data.n, 0), 0);
+    const struct sto_commit c = {.size = data.n,
+                                 .crc32 = sto_crc32(0, data.p, data.n),
+                                 .flags = flags,
+                                 .ext = "bin",
+                                 .desc = STR("")};
+    assert_int_equal(sto_file_commit(&file, &c, name), 0);
+}
+
+static int set_text(struct str old, void *arg, struct buf *out)
+{
+    (void)old;
+    buf_adds(out, str_c(arg));
+    return 0;
+}
+
+static void set_meta(struct sto_store *s, const char *name, const char *text)
+{
+    assert_int_equal(sto_meta_change(s, str_c(name), set_text, (void *)(uintptr_t)text), 0);
+}
+
+/* An appender that has just changed is left for later. */
+static void wait_settled(struct fixture *f)
+{
+    struct sto_move mv;
+    int r;
+    do {
+        r = sto_move_begin(f->s, str_c(f->appender), &mv);
+        sto_move_end(f->s, &mv);
+    } while (r == -EAGAIN);
+    assert_int_equal(r, 0);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    f->dir = test_tmpdir();
+    f->s = open_at(f->dir);
+    struct sto_put p = {.kind = DFS_PUT_OBJECT,
+                        .flags = STO_NATIVE,
+                        .ext = "txt",
+                        .desc = STR(""),
+                        .data = STR("small")};
+    assert_int_equal(sto_put_batch(f->s, 0, &p, 1), 0);
+    memcpy(f->packed, p.name, sizeof(f->packed));
+    put_plain(f, STR("plain content"), 0, f->plain);
+    put_plain(f, STR("appended"), STO_APPENDER, f->appender);
+    set_meta(f->s, f->packed,
+             "a\x02"
+             "1");
+    wait_settled(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    sto_store_close(&f->s);
+    test_tmpdir_free(&f->dir);
+    free(f);
+    return 0;
+}
+
+static int move(struct sto_store *s, const char *name, struct str id)
+{
+    int r;
+    do { /* left for later, as the clock may have it */
+        struct sto_move mv;
+        r = sto_move_begin(s, str_c(name), &mv);
+        if (r == 0)
+            r = sto_move_commit(s, &mv, id);
+        sto_move_end(s, &mv);
+    } while (r == -EAGAIN);
+    return r;
+}
+
+static void assert_moved(struct sto_store *s, const char *name, const char *id)
+{
+    struct sto_view v;
+    struct sto_info i;
+    struct sto_moved to;
+    AUTO(buf_free) struct buf meta = BUF(1024);
+    assert_int_equal(sto_open_read(s, str_c(name), &v), -EREMOTE);
+    assert_int_equal(sto_info(s, str_c(name), true, &i), -EREMOTE);
+    assert_int_equal(sto_meta_get(s, str_c(name), &meta), -EREMOTE);
+    assert_int_equal(sto_client_may_change(s, str_c(name)), 0);
+    assert_int_equal(sto_moved_to(s, str_c(name), &to), 0);
+    assert_string_equal(to.id, id);
+    assert_false(to.by_link);
+    int result = 0;
+    struct str n = str_c(name);
+    assert_int_equal(sto_delete_batch(s, &n, 1, &result), 0);
+    assert_int_equal(result, -EREMOTE);
+}
+
+static void assert_gone(struct sto_store *s, const char *name)
+{
+    struct sto_view v;
+    struct sto_moved to;
+    assert_int_equal(sto_open_read(s, str_c(name), &v), -ENOENT);
+    assert_int_equal(sto_moved_to(s, str_c(name), &to), -ENOENT);
+}
+
+/* What a process killed now would leave: a copy of its folder, opened. */
+static struct sto_store *after_a_crash(struct fixture *f, char **dir)
+{
+    char cmd[512];
+    *dir = test_tmpdir();
+    (void)snprintf(cmd, sizeof(cmd), "cp -a %s/data %s/", f->dir, *dir);
+    assert_int_equal(system(cmd), 0);
+    return open_at(*dir);
+}
+
+static void files_of_all_kinds_leave_their_names(void **state)
+{
+    struct fixture *f = *state;
+    const char *names[] = {f->packed, f->plain, f->appender};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_int_equal(move(f->s, names[i], STR(NEW_ID)), 0);
+        assert_moved(f->s, names[i], NEW_ID);
+        assert_int_equal(move(f->s, names[i], STR(NEW_ID)), -ENOENT); /* it is not here any more */
+    }
+    char *dir;
+    struct sto_store *s = after_a_crash(f, &dir);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_moved(s, names[i], NEW_ID);
+    sto_store_close(&s);
+    test_tmpdir_free(&dir);
+    struct sto_edit *e;
+    assert_int_equal(sto_edit_begin(f->s, str_c(f->appender), STO_EDIT_APPEND, 0, 1, &e), -EREMOTE);
+    assert_int_equal(sto_truncate(f->s, str_c(f->appender), 1), -EREMOTE);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_int_equal(sto_moved_forget(f->s, str_c(names[i])), 0);
+        assert_gone(f->s, names[i]);
+        assert_int_equal(sto_moved_forget(f->s, str_c(names[i])), -ENOENT);
+    }
+    s = after_a_crash(f, &dir);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_gone(s, names[i]);
+    sto_store_close(&s);
+    test_tmpdir_free(&dir);
+}
+
+struct listed {
+    char text[512];
+};
+
+static int list(const struct sto_entry *e, void *arg)
+{
+    struct listed *l = arg;
+    size_t n = strlen(l->text);
+    (void)snprintf(l->text + n, sizeof(l->text) - n, "%c", e->op ? e->op : '-');
+    return 0;
+}
+
+static void the_log_tells_of_moved_files_as_long_as_their_names_are_there(void **state)
+{
+    struct fixture *f = *state;
+    struct listed before = {""}, moved = {""}, after = {""};
+    struct sto_scan at;
+    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &before, &at), 0);
+    assert_string_equal(before.text, "CCC");
+    assert_int_equal(move(f->s, f->packed, STR(NEW_ID)), 0);
+    assert_int_equal(move(f->s, f->plain, STR(NEW_ID)), 0);
+    /* a checkpoint and a sweep of all that is of no more use */
+    struct sto_log *log = &f->s->paths[0].log;
+    assert_int_equal(sto_log_checkpoint(log), 0);
+    sto_retain(f->s, 0, UINT64_MAX);
+    assert_int_equal(sto_log_sweep(log, 1), 0);
+    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &moved, &at), 0);
+    assert_string_equal(moved.text, "CVV"); /* the appender, and where the others are */
+    assert_int_equal(sto_moved_forget(f->s, str_c(f->packed)), 0);
+    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &after, &at), 0);
+    assert_string_equal(after.text, "CV");
+}
+
+static void a_file_that_changes_on_the_way_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_move mv;
+    struct sto_edit *e;
+    assert_int_equal(sto_move_begin(f->s, str_c(f->appender), &mv), 0);
+    assert_int_equal(sto_edit_begin(f->s, str_c(f->appender), STO_EDIT_APPEND, 0, 2, &e), 0);
+    assert_int_equal(sto_edit_write(e, "!!", 2), 0);
+    assert_int_equal(sto_edit_commit(&e), 0);
+    assert_int_equal(sto_move_commit(f->s, &mv, STR(NEW_ID)), -EAGAIN);
+    sto_move_end(f->s, &mv);
+
+    const char *described[] = {f->packed, f->plain};
+    for (size_t i = 0; i < ARRAY_LEN(described); i++) {
+        assert_int_equal(sto_move_begin(f->s, str_c(described[i]), &mv), 0);
+        set_meta(f->s, described[i], "new");
+        assert_int_equal(sto_move_commit(f->s, &mv, STR(NEW_ID)), -EAGAIN);
+        sto_move_end(f->s, &mv);
+    }
+
+    const char *all[] = {f->packed, f->plain, f->appender};
+    wait_settled(f);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct str name = str_c(all[i]);
+        int result = -1;
+        assert_int_equal(sto_move_begin(f->s, name, &mv), 0);
+        assert_int_equal(sto_delete_batch(f->s, &name, 1, &result), 0);
+        assert_int_equal(result, 0);
+        assert_int_equal(sto_move_commit(f->s, &mv, STR(NEW_ID)), -ENOENT);
+        sto_move_end(f->s, &mv);
+        assert_gone(f->s, all[i]);
+    }
+}
+
+static void another_members_copy_goes_only_when_it_is_the_same(void **state)
+{
+    struct fixture *f = *state;
+    char extra[256];
+    struct sto_moved_rec m;
+    struct str plain = str_c(f->plain), app = str_c(f->appender), packed = str_c(f->packed);
+    (void)snprintf(extra, sizeof(extra), NEW_ID " 13 %u 0", sto_crc32(0, "plain content", 13));
+    assert_int_equal(sto_moved_parse(str_c(extra), &m), 0);
+    assert_int_equal(sto_replica_moved(f->s, plain, &m, str_c(extra)), 0);
+    assert_moved(f->s, f->plain, NEW_ID);
+    assert_int_equal(sto_replica_moved(f->s, plain, &m, str_c(extra)), 0);
+    /* who never had it gets the name; two movers, or twice moved: all members end with the later one */
+    const char *never = "M00/03/04/fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin";
+    static const int64_t times[] = {1700000000, 1700000099, 1700000001};
+    char id[DFS_FILE_ID_MAX + 1], last[DFS_FILE_ID_MAX + 1];
+    id_of(times[1], last);
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        id_of(times[i], id);
+        (void)snprintf(extra, sizeof(extra), "%s 13 1 0", id);
+        assert_int_equal(sto_moved_parse(str_c(extra), &m), 0);
+        assert_int_equal(sto_replica_moved(f->s, str_c(never), &m, str_c(extra)), 0);
+        assert_moved(f->s, never, i == 0 ? id : last);
+    }
+
+    (void)snprintf(extra, sizeof(extra), NEW_ID " 7 5 0");
+    assert_int_equal(sto_moved_parse(str_c(extra), &m), 0);
+    assert_int_equal(sto_replica_moved(f->s, app, &m, str_c(extra)), -ESTALE);
+    (void)snprintf(extra, sizeof(extra), NEW_ID " 5 %u 0", sto_crc32(0, "small", 5));
+    assert_int_equal(sto_moved_parse(str_c(extra), &m), 0);
+    assert_int_equal(sto_replica_moved(f->s, packed, &m, str_c(extra)), -EUCLEAN);
+    m.meta_crc = sto_crc32(0,
+                           "a\x02"
+                           "1",
+                           3);
+    assert_int_equal(sto_replica_moved(f->s, packed, &m, str_c(extra)), 0);
+    assert_moved(f->s, f->packed, NEW_ID);
+}
+
+/* The link that says where it is, beside what the slot still has. */
+static void place_link(struct fixture *f, const char *name)
+{
+    struct dfs_logical at;
+    char path[DFS_LOCAL_PATH_MAX], full[512];
+    assert_int_equal(dfs_logical_parse(str_c(name), &at), 0);
+    dfs_logical_path(&at, "", path);
+    (void)snprintf(full, sizeof(full), "%s/%s", f->dir, path);
+    assert_int_equal(symlink("@" NEW_ID, full), 0);
+}
+
+static void what_a_kill_left_half_done_is_done_when_it_is_said_again(void **state)
+{
+    struct fixture *f = *state;
+    char extra[256];
+    struct sto_moved_rec m;
+    (void)snprintf(extra, sizeof(extra), NEW_ID " 5 %u 0", sto_crc32(0, "small", 5));
+    assert_int_equal(sto_moved_parse(str_c(extra), &m), 0);
+    place_link(f, f->packed);
+    assert_true(sto_move_wanted(f->s, str_c(f->packed)));
+    assert_int_equal(sto_replica_moved(f->s, str_c(f->packed), &m, str_c(extra)), 0);
+    assert_false(sto_move_wanted(f->s, str_c(f->packed)));
+    assert_moved(f->s, f->packed, NEW_ID);
+}
+
+/* From a member that has not heard yet, by another log than the word that it has moved. */
+static void an_old_copy_that_comes_late_is_no_file(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_file *file = NULL;
+    struct str late = STR("plain content");
+    assert_int_equal(sto_moved_settle(f->s, str_c(f->packed)), -ENOENT); /* it has not moved */
+    place_link(f, f->packed);
+    assert_int_equal(sto_moved_settle(f->s, str_c(f->packed)), 0);
+    assert_moved(f->s, f->packed, NEW_ID);
+    assert_int_equal(move(f->s, f->plain, STR(NEW_ID)), 0);
+    assert_int_equal(sto_moved_settle(f->s, str_c(f->plain)), -ENOENT);
+
+    assert_int_equal(sto_file_open(f->s, 0, late.n, STO_NATIVE, &file), 0);
+    assert_int_equal(sto_file_write(file, late.p, late.n, 0), 0);
+    assert_int_equal(sto_replica_file(f->s, &file, str_c(f->plain), late.n, 1700000000), -EREMOTE);
+    assert_moved(f->s, f->plain, NEW_ID);
+    /* of several that came together the others are named */
+    char other[STO_NAME_MAX + 1];
+    memcpy(other, f->plain, sizeof(other));
+    memcpy(strrchr(other, '.'), ".txt", 4);
+    struct sto_replica_new new[] = {{.name = str_c(f->plain), .size = late.n},
+                                    {.name = str_c(other), .size = late.n}};
+    struct sto_replica_new *const both[] = {&new[0], &new[1]};
+    for (size_t i = 0; i < ARRAY_LEN(new); i++) {
+        assert_int_equal(sto_file_open(f->s, 0, late.n, STO_NATIVE, &new[i].file), 0);
+        assert_int_equal(sto_file_write(new[i].file, late.p, late.n, 0), 0);
+    }
+    assert_int_equal(sto_replica_files(f->s, both, ARRAY_LEN(both)), 0);
+    assert_int_equal(new[0].result, -EREMOTE);
+    assert_int_equal(new[1].result, 0);
+    assert_moved(f->s, f->plain, NEW_ID);
+    assert_true(sto_move_wanted(f->s, str_c(other)));
+}
+
+static void who_reads_a_packed_file_learns_that_it_went_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_view v;
+    assert_int_equal(sto_open_read(f->s, str_c(f->packed), &v), 0);
+    assert_true(sto_view_holds(&v, str_c(f->packed)));
+    assert_int_equal(move(f->s, f->packed, STR(NEW_ID)), 0);
+    assert_false(sto_view_holds(&v, str_c(f->packed)));
+    close(v.fd);
+}
+
+static void a_file_that_comes_back_stays_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    struct str name = str_c(f->appender);
+    struct sto_file *file = NULL;
+    struct sto_info info;
+    assert_int_equal(move(f->s, f->appender, STR(NEW_ID)), 0);
+    assert_int_equal(sto_file_open(f->s, 0, 5, STO_NATIVE, &file), 0);
+    assert_int_equal(sto_file_write(file, "newer", 5, 0), 0);
+    assert_int_equal(sto_replica_file(f->s, &file, name, 5, 1700000000), 0);
+    assert_int_equal(sto_moved_not(f->s, name), 0);
+    char *dir;
+    struct sto_store *s = after_a_crash(f, &dir);
+    assert_int_equal(sto_info(s, name, true, &info), 0);
+    assert_int_equal(info.size, 5);
+    struct listed l = {""};
+    struct sto_scan at;
+    assert_int_equal(sto_scan(s, 0, 0, 0, 1000, list, &l, &at), 0);
+    assert_string_equal(l.text, "CCCC"); /* said twice, and not that it has moved */
+    sto_store_close(&s);
+    test_tmpdir_free(&dir);
+}
+
+static void links_and_slaves_of_a_moved_file_go_on(void **state)
+{
+    struct fixture *f = *state;
+    const struct sto_link l = {.target = str_c(f->plain), .ext = "bin"};
+    char link[STO_NAME_MAX + 1], again[STO_NAME_MAX + 1];
+    struct sto_view v;
+    struct sto_moved to;
+    AUTO(buf_free) struct buf meta = BUF(100);
+    assert_int_equal(sto_make_link(f->s, &l, link), 0);
+    set_meta(f->s, link, "mine");
+    struct sto_move mv;
+    assert_int_equal(sto_move_begin(f->s, str_c(link), &mv), -ENOENT); /* links stay */
+    sto_move_end(f->s, &mv);
+    assert_int_equal(move(f->s, f->plain, STR(NEW_ID)), 0);
+    assert_int_equal(sto_open_read(f->s, str_c(link), &v), -EREMOTE);
+    assert_int_equal(sto_moved_to(f->s, str_c(link), &to), 0);
+    assert_true(to.by_link);
+    assert_string_equal(to.id, NEW_ID);
+    assert_int_equal(sto_meta_get(f->s, str_c(link), &meta), 0);
+    assert_true(str_eq(buf_str(&meta), STR("mine")));
+    assert_int_equal(sto_make_link(f->s, &l, again), -EREMOTE);
+    int result = -1;
+    struct str n = str_c(link);
+    assert_int_equal(sto_delete_batch(f->s, &n, 1, &result), 0);
+    assert_int_equal(result, 0);
+    assert_moved(f->s, f->plain, NEW_ID);
+
+    struct sto_file *file = NULL;
+    const struct sto_commit c = {
+        .size = 0, .ext = "png", .desc = STR(""), .master = str_c(f->plain), .prefix = STR("_s")};
+    assert_int_equal(sto_file_open(f->s, 0, 0, STO_NATIVE, &file), 0);
+    assert_int_equal(sto_file_commit(&file, &c, again), 0);
+    assert_int_equal(move(f->s, again, STR(NEW_ID)), 0);
+    assert_int_equal(sto_file_open(f->s, 0, 0, STO_NATIVE, &file), 0);
+    assert_int_equal(sto_file_commit(&file, &c, again), -EEXIST);
+}
+
+static void what_is_no_such_record_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "x",
+        NEW_ID,
+        NEW_ID " 1 2",
+        NEW_ID " 1 2 x",
+        NEW_ID " -1 2 3",
+        NEW_ID " 1 4294967296 3",
+        "M00/01/02/x 1 2 3",
+        "group2 1 2 3",
+        "group2/../x 1 2 3",
+        " 1 2 3",
+    };
+    struct sto_moved_rec m;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(sto_moved_parse(str_c(bad[i]), &m), -EBADMSG);
+    assert_int_equal(sto_moved_parse(STR(NEW_ID " 1 2 3"), &m), 0);
+    assert_true(str_eq(m.id, STR(NEW_ID)) && m.size == 1 && m.crc32 == 2 && m.meta_crc == 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(files_of_all_kinds_leave_their_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            the_log_tells_of_moved_files_as_long_as_their_names_are_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_changes_on_the_way_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_members_copy_goes_only_when_it_is_the_same, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_a_kill_left_half_done_is_done_when_it_is_said_again,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(an_old_copy_that_comes_late_is_no_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_reads_a_packed_file_learns_that_it_went_meanwhile,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_comes_back_stays_after_a_crash, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(links_and_slaves_of_a_moved_file_go_on, setup, teardown),
+        cmocka_unit_test(what_is_no_such_record_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
