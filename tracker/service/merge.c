@@ -84,7 +84,8 @@ enum verdict { TAKE, KEEP, INSIST };
  *   - a server that is joined here tells us itself; a peer's word counts when it was removed in this very life of it
  *     before it was complete, or has to fill again since it was removed, or when its source tells the trackers about
  *     it (SYNCING, 76), which FastDFS's does once
- *   - between two starts of it a server becomes complete, or is removed, but not the other way round
+ *   - between two starts of it a server becomes complete, not the other way round
+ *   - one that was removed comes back as a new one, which first joined later, or has to fill again
  */
 static enum verdict judge(const struct trk_node *n, const struct trk_node *other)
 {
@@ -98,7 +99,7 @@ static enum verdict judge(const struct trk_node *n, const struct trk_node *other
     if (n->session && complete && !(member && other->refill))
         return KEEP;
     if (!trk_status_member(n->status))
-        return member && same_life ? INSIST : TAKE;
+        return member && n->join_time == other->join_time && !other->refill ? INSIST : TAKE;
     if (complete && less && same_life && !other->refill)
         return INSIST;
     return TAKE;

@@ -53,7 +53,9 @@ static const struct {
     {"unless it was removed", OFF, INIT, false, true, true, INIT, false},
     {"it was removed", OFF, GONE, false, true, false, GONE, false},
     {"it stays removed", GONE, OFF, false, true, false, GONE, true},
-    {"it came back", GONE, INIT, false, false, false, INIT, false},
+    {"so it does by a later start that knew nothing of it", GONE, OFF, false, false, false, GONE,
+     true},
+    {"it came back with what it had", GONE, INIT, false, false, true, INIT, false},
     {"it tells us itself when it is complete", WAIT, OFF, true, true, false, WAIT, false},
     {"it tells us itself, empty", INIT, OFF, true, false, false, INIT, false},
     {"its source has told the other", SYNC, OFF, true, true, false, OFF, false},
@@ -85,6 +87,23 @@ static void a_later_stamp_is_not_all(void **state)
         trk_cluster_fini(&here);
         trk_cluster_fini(&there);
     }
+}
+
+/* Who was removed, began anew, and joined another tracker. */
+static void a_removed_server_comes_back_as_a_new_one(void **state)
+{
+    (void)state;
+    struct trk_cluster here, there;
+    trk_cluster_init(&here);
+    trk_cluster_init(&there);
+    struct trk_node *mine = member(&here, GONE, 10, NOW);
+    mine->join_time = 5;
+    member(&there, INIT, 20, LATER)->join_time = 20;
+    tell(&there, &here);
+    assert_int_equal(mine->status, INIT);
+    assert_int_equal(mine->join_time, 20);
+    trk_cluster_fini(&here);
+    trk_cluster_fini(&there);
 }
 
 static void an_earlier_stamp_changes_nothing(void **state)
@@ -155,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_later_stamp_is_not_all),
+        cmocka_unit_test(a_removed_server_comes_back_as_a_new_one),
         cmocka_unit_test(an_earlier_stamp_changes_nothing),
         cmocka_unit_test(two_changes_of_one_stamp_become_one),
         cmocka_unit_test(two_trunk_servers_of_one_version_become_one),
