@@ -337,11 +337,12 @@ static void open_state(struct tsim_tracker *t)
     if (t->srv->self.term < t->told_term)
         TSIM_WRONG("tracker %u comes back in term %llu, and was in %llu", t->index,
                    (unsigned long long)t->srv->self.term, (unsigned long long)t->told_term);
+    t->fresh = t->fresh && t->srv->cluster.n == 0;
     for (unsigned k = 0; k < tsim.o.storages; k++) {
         const struct trk_node *n = tsim_node(t->index, k);
         if (!n && t->joined & 1u << k)
             TSIM_WRONG("tracker %u has forgotten that %u joined", t->index, k);
-        if (!n || !trk_status_complete(n->status))
+        if (!t->fresh && (!n || !trk_status_complete(n->status)))
             t->knows &= ~(1u << k);
     }
 }
@@ -454,6 +455,7 @@ void tsim_tracker_lose_disk(unsigned i)
     ASSERT(gone);
     test_tmpdir_free(&gone);
     t->disks++;
+    t->fresh = true;
     t->told_term = 0;
     memset(t->votes, 0, sizeof(t->votes));
     t->joined = t->removed = t->drained = t->empty = 0;

@@ -58,6 +58,7 @@ struct tsim_tracker {
     unsigned fibers;  /* that use the objects */
     uint64_t session; /* counts starts */
     unsigned disks;   /* counts lost ones */
+    bool fresh;       /* its disk is an empty one */
     struct trk_server *srv;
     struct trk_store *store;
     struct fiber *store_idle; /* asleep until somebody waits */
