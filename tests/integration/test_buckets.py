@@ -139,6 +139,10 @@ def document(root, inner):
     return f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{inner}</{root}>'.encode()
 
 
+def digest(body):
+    return {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+
+
 CORS = "<CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin>%s</CORSRule>%s"
 INDEX = "<IndexDocument><Suffix>i</Suffix>%s</IndexDocument>%s"
 ROUTE = INDEX % ("", "<RoutingRules><RoutingRule><Redirect><HostName>a</HostName>%s</Redirect></RoutingRule></RoutingRules>")
@@ -166,8 +170,7 @@ LOCK = "<ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><M
 ])
 def test_what_is_not_of_its_schema_is_refused_not_ignored(cluster, bucket, query, root, inner):
     body = document(root, inner)
-    digest = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
-    answer = Raw(cluster).request("PUT", f"/{bucket}", query=[(query, "")], headers=digest, body=body)
+    answer = Raw(cluster).request("PUT", f"/{bucket}", query=[(query, "")], headers=digest(body), body=body)
     wanted = "MalformedACLError" if query == "acl" else "MalformedXML"
     assert (answer.status, answer.code) == (400, wanted), answer
 
@@ -177,7 +180,8 @@ def test_event_holds_are_not_offered(cluster):
     assert raw.request("PUT", "/holds", headers={"x-amz-bucket-object-lock-enabled": "true"}).status == 200
     hold = "<Days>1</Days><DefaultEventHold><Days>1</Days></DefaultEventHold>"
     for body in (LOCK % hold, LOCK.replace("<Mode>GOVERNANCE</Mode>", "") % "<DefaultEventHold><Days>1</Days></DefaultEventHold>"):
-        answer = raw.request("PUT", "/holds", query=[("object-lock", "")], body=document("ObjectLockConfiguration", body))
+        body = document("ObjectLockConfiguration", body)
+        answer = raw.request("PUT", "/holds", query=[("object-lock", "")], headers=digest(body), body=body)
         assert (answer.status, answer.code) == (501, "NotImplemented"), answer
 
 

@@ -675,7 +675,7 @@ static void a_handshake_has_its_time_and_costs_only_that_connection(void **state
     assert_int_equal(send(silent, "\x16", 1, 0), 1);
     assert_int_equal(send(garbage, "\x16\x03\x01\x00\x05hello", 10, 0), 10);
     for (int i = 0; i < 3; i++) /* a byte now and then does not prolong it */
-        assert_int_equal(send(trickle, "\x16\x03\x01\x02\x00" + i, 1, MSG_NOSIGNAL), 1);
+        assert_int_equal(send(trickle, &"\x16\x03\x01\x02\x00"[i], 1, MSG_NOSIGNAL), 1);
     assert_true(until_closed(garbage) < 30000); /* and not by first_ms */
     assert_true(until_closed(silent) < 30000);
     assert_true(until_closed(trickle) < 30000);
