@@ -10,6 +10,7 @@
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
+#include "storage/trunk/checkpoint.h"
 #include "storage/trunk/slot.h"
 
 enum {
@@ -442,6 +443,13 @@ static void finish_all(struct sto_log *log, struct sto_log_req *list)
     pthread_mutex_lock(&log->lock);
 }
 
+void sto_log_end_lead(struct sto_log *log)
+{
+    log->leading = false;
+    if (log->head)
+        pthread_cond_signal(log->head->done ? &log->async_wake : &log->head->wake);
+}
+
 /* Lock held. Lead until @own is finished, or nothing is queued; then pass the lead on. */
 static void lead(struct sto_log *log, const struct sto_log_req *own)
 {
@@ -453,9 +461,7 @@ static void lead(struct sto_log *log, const struct sto_log_req *own)
         pthread_mutex_lock(&log->lock);
         finish_all(log, list);
     } while (log->head && !(own && own->finished));
-    log->leading = false;
-    if (log->head)
-        pthread_cond_signal(log->head->done ? &log->async_wake : &log->head->wake);
+    sto_log_end_lead(log);
 }
 
 void sto_log_append(struct sto_log *log, struct sto_log_rec *recs, size_t count)
@@ -523,10 +529,26 @@ void sto_log_release(struct sto_log *log, struct sto_log_rec *rec)
     tell_growth(log);
 }
 
+/* Lock held. */
+static uint64_t stable(const struct sto_log *log)
+{
+    return log->holds.next == &log->holds ? log->end : log->holds.next->position;
+}
+
 uint64_t sto_log_stable(struct sto_log *log)
 {
     pthread_mutex_lock(&log->lock);
-    uint64_t end = log->holds.next == &log->holds ? log->end : log->holds.next->position;
+    uint64_t end = stable(log);
+    pthread_mutex_unlock(&log->lock);
+    return end;
+}
+
+uint64_t sto_log_identity(struct sto_log *log, struct sto_logid *ret)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t end = stable(log);
+    *ret = (struct sto_logid){.high = log->high, .low = log->low};
+    memcpy(ret->log_id, log->id, STO_LOG_ID);
     pthread_mutex_unlock(&log->lock);
     return end;
 }

@@ -91,7 +91,8 @@ struct sto_log_options {
 struct sto_log {
     struct sto_log_options o;
     struct sto_dir *dir; /* outlives the log */
-    uint8_t id[STO_LOG_ID];
+    uint8_t id
+        [STO_LOG_ID]; /* this and the next: fixed once there is a pack; until then see sto_log_identity() */
     uint8_t high, low; /* directory of the packs */
 
     pthread_mutex_t lock;             /* guards all below, save cur (see there) */
@@ -133,6 +134,14 @@ struct sto_log {
 /* Recover and make ready. @d outlives the log. */
 int sto_log_open(struct sto_log *log, struct sto_dir *d,
                  const struct sto_log_options *o) MUST_CHECK;
+/* Which log this is, and where, for those who do not know that it has packs. The result is sto_log_stable() of that moment. */
+struct sto_logid;
+uint64_t sto_log_identity(struct sto_log *log, struct sto_logid *ret);
+/*
+ * Another log of the group has our directory: as long as nothing is in ours, it becomes another one, in another directory.
+ * 0; -EBUSY: something is, or is being written; or errno.
+ */
+int sto_log_move_away(struct sto_log *log) MUST_CHECK;
 /*
  * Do what a held DELETE or CHANGE record says to the files (apply.c). Both the writer after the sync and
  * the recovery call it; doing it twice is the same as once. What is found done already is noted for the
@@ -157,6 +166,7 @@ void sto_log_append(struct sto_log *log, struct sto_log_rec *recs, size_t count)
 /* q->done() later on some committing thread; -EAGAIN: queue full, -ENOMEM: no thread. */
 int sto_log_submit(struct sto_log *log, struct sto_log_req *q) MUST_CHECK;
 void sto_log_release(struct sto_log *log, struct sto_log_rec *rec);
+void sto_log_end_lead(struct sto_log *log);   /* lock held: the next may commit */
 uint64_t sto_log_stable(struct sto_log *log); /* readers may go up to here */
 uint64_t sto_log_end(struct sto_log *log);    /* behind the last synced record */
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "dfscore/log/log.h"
+#include "storage/trunk/checkpoint.h"
 #include "storage/trunk/mirror_priv.h"
 
 enum { RECORD_MAX = 4096, HALF = 512 };
@@ -162,10 +163,11 @@ void sto_mirrors_close(struct sto_mirrors **mp)
 static struct sto_log_info own_log(struct sto_mirrors *m, unsigned path)
 {
     struct sto_log *log = &m->store->paths[path].log;
-    struct sto_log_info info = {.high = log->high, .low = log->low, .own = true};
-    memcpy(info.id, log->id, sizeof(info.id));
+    struct sto_logid l;
+    uint64_t end = sto_log_identity(log, &l);
+    struct sto_log_info info = {.high = l.high, .low = l.low, .own = true, .end = end};
+    memcpy(info.id, l.log_id, sizeof(info.id));
     memcpy(info.origin, m->own_id, sizeof(info.origin));
-    info.end = sto_log_stable(log);
     return info;
 }
 
@@ -224,17 +226,61 @@ int sto_mirrors_at(struct sto_mirrors *m, unsigned path, uint8_t high, uint8_t l
     return found ? 0 : -ENOENT;
 }
 
+static bool one_directory(const struct sto_log_info *a, const struct sto_log_info *b)
+{
+    return a->high == b->high && a->low == b->low && memcmp(a->id, b->id, STO_LOG_ID_LEN) != 0;
+}
+
+/* Is a mirror in the directory of @log, which is another's? */
+static bool taken(struct sto_mirrors *m, unsigned path, const struct sto_log_info *log)
+{
+    bool found = false;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->paths[path].n && !found; i++)
+        found = one_directory(&m->paths[path].v[i], log);
+    pthread_mutex_unlock(&m->lock);
+    return found;
+}
+
+/*
+ * Names of packed files say the directory, so two logs that happen to have one cannot both be here. What has
+ * been written stays where it is; ours goes elsewhere while it is empty, as a newcomer's is.
+ */
+static bool make_way(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info)
+{
+    enum { TRIES = 100 };
+    struct sto_log_info own = own_log(m, path);
+    for (unsigned i = 0; i < TRIES && (one_directory(&own, info) || taken(m, path, &own)); i++) {
+        if (sto_log_move_away(&m->store->paths[path].log) < 0)
+            break;
+        own = own_log(m, path);
+    }
+    return !one_directory(&own, info) && !taken(m, path, info);
+}
+
+static void say_clash(unsigned path, const struct sto_log_info *info)
+{
+    static struct dfs_log_gate gate;
+    char dir[8];
+    (void)snprintf(dir, sizeof(dir), "%02X/%02X", info->high, info->low);
+    if (dfs_log_allow(&gate, 1))
+        dfs_log(LOG_ERROR, "store.two_logs_in_one_directory", KV_U64("path", path),
+                KV_Z("directory", dir), KV_Z("of", info->origin));
+}
+
 int sto_mirrors_add(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info)
 {
-    struct sto_log_info own = own_log(m, path);
-    bool clash = own.high == info->high && own.low == info->low;
-    pthread_mutex_lock(&m->lock);
     struct mirrors_of_path *mp = &m->paths[path];
-    for (size_t i = 0; i < mp->n; i++)
-        clash = clash || (mp->v[i].high == info->high && mp->v[i].low == info->low &&
-                          memcmp(mp->v[i].id, info->id, STO_LOG_ID_LEN) != 0);
+    pthread_mutex_lock(&m->lock);
     bool there = find(m, path, info->id) != NULL;
-    int r = clash ? -EEXIST : !there && mp->n == STO_LOGS_MAX ? -ENOSPC : 0;
+    pthread_mutex_unlock(&m->lock);
+    if (!there && !make_way(m, path, info)) {
+        say_clash(path, info);
+        return -EEXIST;
+    }
+    pthread_mutex_lock(&m->lock);
+    there = find(m, path, info->id) != NULL;
+    int r = !there && mp->n == STO_LOGS_MAX ? -ENOSPC : 0;
     if (r == 0 && !there) {
         mp->v[mp->n] = *info;
         mp->v[mp->n].own = false;

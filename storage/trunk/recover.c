@@ -369,6 +369,48 @@ static int recover_packs(struct sto_log *log)
     return r;
 }
 
+/*
+ * Other logs get other directories, so that a replica can hold several: another server's, and our own old one when we
+ * came back with an empty disk.
+ */
+static int new_identity(struct sto_log *log, struct sto_logid *l)
+{
+    if (log->dir->io->getrandom(l->log_id, sizeof(l->log_id), 0) != sizeof(l->log_id))
+        return -EIO;
+    uint32_t hash = sto_rec_crc(log->o.path_index, l->log_id, sizeof(l->log_id));
+    l->high = (uint8_t)((hash >> 8 & 0xff) % log->o.subdirs);
+    l->low = (uint8_t)((hash & 0xff) % log->o.subdirs);
+    char space[STO_LOGID_LEN];
+    struct buf b = {space, 0, sizeof(space), sizeof(space), 0};
+    sto_logid_encode(l, &b);
+    return sto_dir_put_file(log->dir, STO_LOGID_FILE, buf_str(&b));
+}
+
+static void set_identity(struct sto_log *log, const struct sto_logid *l)
+{
+    memcpy(log->id, l->log_id, STO_LOG_ID);
+    log->high = l->high;
+    log->low = l->low;
+}
+
+int sto_log_move_away(struct sto_log *log)
+{
+    struct sto_logid l;
+    pthread_mutex_lock(&log->lock);
+    bool empty = log->seg_count == 0 && !log->leading && !log->head;
+    log->leading = log->leading || empty; /* nothing is committed meanwhile */
+    pthread_mutex_unlock(&log->lock);
+    if (!empty)
+        return -EBUSY;
+    int r = new_identity(log, &l);
+    pthread_mutex_lock(&log->lock);
+    if (r == 0)
+        set_identity(log, &l);
+    sto_log_end_lead(log);
+    pthread_mutex_unlock(&log->lock);
+    return r;
+}
+
 static int load_identity(struct sto_log *log)
 {
     AUTO(dfs_free_ptr) char *bytes = NULL;
@@ -381,27 +423,11 @@ static int load_identity(struct sto_log *log)
         dfs_log(LOG_ERROR, "store.identity_lost", KV_U64("path", log->o.path_index));
         return -EBADMSG; /* a new log here would forget the old one's packs */
     }
-    if (r == -ENOENT) {
-        if (log->dir->io->getrandom(l.log_id, sizeof(l.log_id), 0) != sizeof(l.log_id))
-            return -EIO;
-        /*
-         * Other logs get other directories, so that a replica can hold several: another server's, and
-         * our own old one when we came back with an empty disk.
-         */
-        uint32_t hash = sto_rec_crc(log->o.path_index, l.log_id, sizeof(l.log_id));
-        l.high = (uint8_t)((hash >> 8 & 0xff) % log->o.subdirs);
-        l.low = (uint8_t)((hash & 0xff) % log->o.subdirs);
-        char space[STO_LOGID_LEN];
-        struct buf b = {space, 0, sizeof(space), sizeof(space), 0};
-        sto_logid_encode(&l, &b);
-        r = sto_dir_put_file(log->dir, STO_LOGID_FILE, buf_str(&b));
-    }
-    if (r != 0)
-        return r;
-    memcpy(log->id, l.log_id, STO_LOG_ID);
-    log->high = l.high;
-    log->low = l.low;
-    return 0;
+    if (r == -ENOENT)
+        r = new_identity(log, &l);
+    if (r == 0)
+        set_identity(log, &l);
+    return r;
 }
 
 enum { STAGE = 512 * 1024, IOVS = 1024 };

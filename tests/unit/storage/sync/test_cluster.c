@@ -277,10 +277,11 @@ static void what_was_found_stays_mended(void **state)
 {
     (void)state;
     static const uint64_t seeds[] = {
-        8,   /* changes before a rename that were not taken by then */
-        69,  /* a link's target that comes twice at once */
-        118, /* a rename over a name that is there */
-        134, /* metadata removed by replication, and a power failure */
+        8,     /* changes before a rename that were not taken by then */
+        69,    /* a link's target that comes twice at once */
+        118,   /* a rename over a name that is there */
+        134,   /* metadata removed by replication, and a power failure */
+        10199, /* a refilled member's new log in the directory of another's */
     };
     for (size_t i = 0; i < ARRAY_LEN(seeds); i++)
         schedule(seeds[i]);

@@ -346,6 +346,7 @@ static void lying_pieces_are_refused(void **state)
     open_server(&a, "10.0.0.1");
     open_server(&b, "10.0.0.2");
     put(&a, "text", name);
+    put(&b, "not empty", name);
     assert_true(sto_mirrors_list(a.mirrors, 0, &log, 1) == 1);
     assert_true(sto_mirrors_list(b.mirrors, 0, &own, 1) == 1);
     assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, 0, &piece, &head), 0);
@@ -368,6 +369,40 @@ static void lying_pieces_are_refused(void **state)
     clash.low = own.low;
     assert_int_equal(take(&b, &clash, &head, &piece), -EEXIST);
     assert_int_equal(sto_mirrors_read(a.mirrors, 0, other.id, 0, &piece, &r), -ENOENT);
+    remove_server(&a);
+    remove_server(&b);
+}
+
+static void an_empty_log_makes_way_for_one_in_its_directory(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0};
+    char name[STO_NAME_MAX + 1];
+    struct sto_log_info log, was, now;
+    AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+    struct sto_range head;
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "text", name);
+    assert_true(sto_mirrors_list(a.mirrors, 0, &log, 1) == 1);
+    assert_true(sto_mirrors_list(b.mirrors, 0, &was, 1) == 1);
+    log.high = was.high;
+    log.low = was.low;
+    assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, 0, &piece, &head), 0);
+    assert_int_equal(take(&b, &log, &head, &piece), 0);
+
+    assert_true(sto_mirrors_list(b.mirrors, 0, &now, 1) == 1);
+    assert_memory_not_equal(now.id, was.id, STO_LOG_ID_LEN);
+    assert_false(now.high == was.high && now.low == was.low);
+    assert_int_equal(sto_mirrors_find(b.mirrors, 0, was.id, &was), -ENOENT);
+    put(&b, "mine", name);
+    assert_true(holds(&b, name, "mine"));
+    close_server(&b);
+    open_server(&b, "10.0.0.2");
+    assert_true(sto_mirrors_list(b.mirrors, 0, &was, 1) == 1);
+    assert_memory_equal(was.id, now.id, STO_LOG_ID_LEN);
+    assert_true(was.high == now.high && was.low == now.low && was.end > 0);
+    assert_true(holds(&b, name, "mine"));
     remove_server(&a);
     remove_server(&b);
 }
@@ -505,6 +540,7 @@ int main(void)
         cmocka_unit_test(a_copy_of_a_copy_is_as_good),
         cmocka_unit_test(a_deletion_takes_the_copy_away),
         cmocka_unit_test(lying_pieces_are_refused),
+        cmocka_unit_test(an_empty_log_makes_way_for_one_in_its_directory),
         cmocka_unit_test(damage_on_the_way_is_noticed),
         cmocka_unit_test(a_torn_mark_leaves_the_one_before),
         cmocka_unit_test(the_mark_of_an_earlier_build_is_read),
