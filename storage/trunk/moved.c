@@ -187,25 +187,6 @@ static int unchanged(struct sto_store *s, const struct sto_move *mv, struct sto_
     return r == -EREMOTE ? -ENOENT : r;
 }
 
-static int move_logged(struct sto_path *p, struct str name, struct str extra)
-{
-    struct sto_log_rec rec = {
-        .kind = STO_REC_CHANGE,
-        .flags = STO_REC_NATIVE,
-        .op = STO_OP_MOVED,
-        .held = true,
-        .name = name,
-        .extra = extra,
-    };
-    int r = sto_log_one(p, &rec);
-    if (r == 0) {
-        struct sto_body body = {.name = rec.name, .extra = rec.extra};
-        r = sto_log_apply(&p->log, rec.kind, rec.op, &body);
-    }
-    sto_log_release(&p->log, &rec);
-    return r;
-}
-
 int sto_move_commit(struct sto_store *s, struct sto_move *mv, struct str id)
 {
     CHECK_OBJ(s, STO_STORE_MAGIC);
@@ -226,7 +207,7 @@ int sto_move_commit(struct sto_store *s, struct sto_move *mv, struct str id)
     if (r == 0 && atomic_load(&mv->watch.deleted))
         r = -ENOENT;
     if (r == 0)
-        r = move_logged(p, mv->name, str_of(extra, (size_t)n));
+        r = sto_change_one(p, STO_OP_MOVED, mv->name, str_of(extra, (size_t)n));
     pthread_mutex_unlock(m);
     /* A deletion that came meanwhile may have found the old file, and its record may be before ours. */
     if (r == 0 && atomic_load(&mv->watch.deleted)) {

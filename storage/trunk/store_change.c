@@ -295,15 +295,15 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
 
 /* ---- appender to normal file ---- */
 
-static int rename_logged(struct sto_path *p, struct str from, struct str to)
+int sto_change_one(struct sto_path *p, uint8_t op, struct str name, struct str extra)
 {
     struct sto_log_rec rec = {
         .kind = STO_REC_CHANGE,
         .flags = STO_REC_NATIVE,
-        .op = 'R',
+        .op = op,
         .held = true,
-        .name = to,
-        .extra = from,
+        .name = name,
+        .extra = extra,
     };
     int r = sto_log_one(p, &rec);
     if (r == 0) {
@@ -345,7 +345,7 @@ int sto_regenerate(struct sto_store *s, struct str name, char *new_name)
     char made[STO_NAME_MAX + 1];
     size_t n = dfs_filename_build(&parts, made);
     made[n] = '\0';
-    r = rename_logged(p, name, str_of(made, n));
+    r = sto_change_one(p, 'R', str_of(made, n), name);
     if (r == 0)
         memcpy(new_name, made, n + 1);
     return r;
@@ -361,7 +361,7 @@ int sto_regenerate_undo(struct sto_store *s, struct str new_name, struct str nam
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     r = sto_file_exists(s, new_name);
-    return r < 0 ? r : rename_logged(p, new_name, name);
+    return r < 0 ? r : sto_change_one(p, 'R', name, new_name);
 }
 
 /* ---- metadata ---- */

@@ -59,6 +59,8 @@ int sto_path_enter(struct sto_store *s, int path, uint64_t size, struct sto_path
 void sto_path_leave(struct sto_path *p);
 /* Append one record and tell its result. */
 int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
+/* Log a CHANGE of @op to @name, with what belongs to it (binlog/record.h), and do it once it is durable (sto_log_apply()). */
+int sto_change_one(struct sto_path *p, uint8_t op, struct str name, struct str extra) MUST_CHECK;
 /* Mode of a plain file of these flags (STO_NATIVE). */
 unsigned sto_owner_mode(uint8_t flags);
 /* A deletion of @name begins, whether there is such a file or not. */
