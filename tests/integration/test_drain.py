@@ -149,7 +149,8 @@ def test_a_server_is_drained_stopped_and_removed_and_nothing_is_lost(two):
     assert two.states(1)[2] == DELETED
     for i in range(10):
         assert s3.get_object(Bucket="leaving", Key=f"k{i}")["Body"].read() == payload("l", i, 3000)
-    assert dfs(two, "monitor").returncode == DONE
+    # until its next heartbeat the one that stays waits for two copies, and monitor says so
+    wait_until("the group to be in order", lambda: dfs(two, "monitor").returncode == DONE)
     # an empty server of that address joins as any new one, and takes writes
     shutil.rmtree(two.storages[1, 2].folder / "data")
     two.storages[1, 2].start().wait_ready()
