@@ -547,8 +547,8 @@ int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_in
         r = sto_mirrors_take(p->o.mirrors, path, log, &range,
                              str_from(buf_str(&p->piece), PULL_HEAD),
                              &(struct sto_taker){apply, settle, p});
-    else if (r == 0 && range.next > ours.end) /* what lay between has been swept away there */
-        r = sto_mirrors_mark(p->o.mirrors, path, log, range.next);
+    else if (r == 0 && range.next > ours.end)
+        r = sto_mirrors_swept(p->o.mirrors, path, log, range.next);
     if (r < 0)
         return r;
     /* Up to date: what was acknowledged there before this second has arrived, though it be nothing. */

@@ -97,8 +97,8 @@ int sto_mirrors_take(struct sto_mirrors *m, unsigned path, const struct sto_log_
 int sto_mirrors_entries(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
                         const struct sto_range *range, sto_scan_fn *fn, void *arg) MUST_CHECK;
 
-/* All before @position has been kept and done: survives a restart. */
-int sto_mirrors_mark(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
-                     uint64_t position) MUST_CHECK;
+/* A peer has swept away all between where the copy ends and @position: it goes on there, and so after a restart. */
+int sto_mirrors_swept(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
+                      uint64_t position) MUST_CHECK;
 
 #endif

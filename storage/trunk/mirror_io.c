@@ -337,6 +337,42 @@ static int extend_pack(struct sto_path *p, const struct sto_log_info *log,
     return r;
 }
 
+/*
+ * Behind the mark lies what is left of a piece that could not be done. What of it has been swept away at the source
+ * before it was asked for again must go: with the mark behind it, it would look live, and go on to others.
+ */
+static int drop_undone(struct sto_path *p, const struct sto_log_info *here)
+{
+    struct stat st;
+    off_t end = STO_POS_OFF(here->end);
+    AUTO(dfs_close_fd) int fd = open_pack(p, here, STO_POS_PACK(here->end), O_RDWR);
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_size <= end)
+        return 0;
+    return p->dir.io->ftruncate(fd, end) < 0 || p->dir.io->fdatasync(fd) < 0 ? -errno : 0;
+}
+
+/* The next piece begins at @position. */
+static int go_on_at(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
+                    uint64_t position)
+{
+    struct sto_log_info here;
+    int r = sto_mirrors_add(m, path, info);
+    if (r == 0)
+        r = sto_mirrors_find(m, path, info->id, &here);
+    return r < 0 || here.end == position ? r : drop_undone(&m->store->paths[path], &here);
+}
+
+int sto_mirrors_swept(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
+                      uint64_t position)
+{
+    int r = go_on_at(m, path, info, position);
+    return r < 0 ? r : sto_mirrors_mark(m, path, info, position);
+}
+
 int sto_mirrors_take(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
                      const struct sto_range *range, struct str bytes, const struct sto_taker *taker)
 {
@@ -345,7 +381,7 @@ int sto_mirrors_take(struct sto_mirrors *m, unsigned path, const struct sto_log_
     uint64_t done = 0;
     if (!piece_ok(info, range, bytes))
         return -EBADMSG;
-    int r = sto_mirrors_add(m, path, info);
+    int r = go_on_at(m, path, info, STO_POS(range->number, range->offset));
     if (r == 0)
         r = sto_check_space(p, bytes.n);
     if (r == 0)

@@ -26,6 +26,9 @@ struct sto_mirrors {
 /* Make the mirror known, or find it known: 0, -EEXIST (directory taken), -ENOSPC (too many). */
 int sto_mirrors_add(struct sto_mirrors *m, unsigned path,
                     const struct sto_log_info *info) MUST_CHECK;
+/* All before @position has been kept and done: survives a restart. */
+int sto_mirrors_mark(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
+                     uint64_t position) MUST_CHECK;
 /* The pack @from of a log or the next one, and where its valid bytes end (UINT32_MAX: with the file). 0 or -ENOENT. */
 int sto_mirrors_pack_at(struct sto_path *p, const struct sto_log_info *log, uint32_t from,
                         uint32_t *number, uint32_t *end) MUST_CHECK;

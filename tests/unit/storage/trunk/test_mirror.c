@@ -269,6 +269,79 @@ static void what_is_put_off_is_seen_and_marked_when_it_is_settled(void **state)
     }
 }
 
+static int take(struct server *s, const struct sto_log_info *log, const struct sto_range *range,
+                const struct buf *piece)
+{
+    struct seen seen = {0};
+    return sto_mirrors_take(s->mirrors, 0, log, range, buf_str(piece),
+                            &(struct sto_taker){look, NULL, &seen});
+}
+
+static int cannot(const struct sto_entry *e, void *arg)
+{
+    (void)e;
+    (void)arg;
+    return -EPIPE;
+}
+
+/* What @s passes on of a log it copies. */
+static struct seen passed_on(struct server *s, const struct sto_log_info *log)
+{
+    struct seen seen = {0};
+    uint64_t at = 0;
+    struct sto_range r;
+    do {
+        AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+        assert_int_equal(sto_mirrors_read(s->mirrors, 0, log->id, at, &piece, &r), 0);
+        assert_int_equal(sto_mirrors_entries(s->mirrors, 0, log->id, &r, look, &seen), 0);
+        at = r.next;
+    } while (r.n > 0);
+    return seen;
+}
+
+/* The piece is written, and cannot be done; until it is asked for again, the source sweeps some or all of it. */
+static void what_could_not_be_done_and_was_swept_then_is_not_passed_on(void **state)
+{
+    (void)state;
+    for (int all = 0; all <= 1; all++) {
+        struct server a = {0}, b = {0};
+        char gone[STO_NAME_MAX + 1], last[STO_NAME_MAX + 1];
+        struct sto_log_info log, here;
+        struct sto_range r;
+        AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+        open_server(&a, "10.0.0.1");
+        open_server(&b, "10.0.0.2");
+        put(&a, "first", gone);
+        (void)copy(&a, &b);
+        put(&a, "gone", gone);
+        assert_int_equal(sto_mirrors_list(a.mirrors, 0, &log, 1), 1);
+        uint64_t kept = log.end;
+        put(&a, "last", last);
+        assert_int_equal(sto_mirrors_find(b.mirrors, 0, log.id, &here), 0);
+        assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, here.end, &piece, &r), 0);
+        uint64_t end = r.next;
+        assert_int_equal(sto_mirrors_take(b.mirrors, 0, &log, &r, buf_str(&piece),
+                                          &(struct sto_taker){cannot, NULL, NULL}),
+                         -EPIPE);
+
+        if (all) {
+            assert_int_equal(sto_mirrors_swept(b.mirrors, 0, &log, end), 0);
+        } else {
+            buf_reset(&piece);
+            assert_int_equal(sto_mirrors_read(a.mirrors, 0, log.id, kept, &piece, &r), 0);
+            assert_int_equal(take(&b, &log, &r, &piece), 0);
+            assert_true(holds(&b, last, "last"));
+        }
+        assert_int_equal(sto_mirrors_find(b.mirrors, 0, log.id, &here), 0);
+        assert_int_equal(here.end, end);
+        struct seen seen = passed_on(&b, &log);
+        assert_int_equal(seen.entries, all ? 1 : 2);
+        assert_string_not_equal(seen.last, gone);
+        remove_server(&a);
+        remove_server(&b);
+    }
+}
+
 static void a_copy_of_a_copy_is_as_good(void **state)
 {
     (void)state;
@@ -325,14 +398,6 @@ static void a_deletion_takes_the_copy_away(void **state)
     assert_true(holds(&a, name, "text"));
     remove_server(&a);
     remove_server(&b);
-}
-
-static int take(struct server *s, const struct sto_log_info *log, const struct sto_range *range,
-                const struct buf *piece)
-{
-    struct seen seen = {0};
-    return sto_mirrors_take(s->mirrors, 0, log, range, buf_str(piece),
-                            &(struct sto_taker){look, NULL, &seen});
 }
 
 static void lying_pieces_are_refused(void **state)
@@ -537,6 +602,7 @@ int main(void)
         cmocka_unit_test(how_far_survives_a_restart_of_either_side),
         cmocka_unit_test(what_was_done_of_a_piece_is_seen_and_marked_and_no_more),
         cmocka_unit_test(what_is_put_off_is_seen_and_marked_when_it_is_settled),
+        cmocka_unit_test(what_could_not_be_done_and_was_swept_then_is_not_passed_on),
         cmocka_unit_test(a_copy_of_a_copy_is_as_good),
         cmocka_unit_test(a_deletion_takes_the_copy_away),
         cmocka_unit_test(lying_pieces_are_refused),
