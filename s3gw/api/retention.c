@@ -18,6 +18,7 @@
 #include "s3gw/core/httpdate.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/lock.h"
+#include "s3gw/policy/eval.h"
 #include "s3gw/xml/reader.h"
 #include "s3gw/xml/writer.h"
 
@@ -172,7 +173,11 @@ enum s3err s3_h_put_object_retention(struct s3_req *q)
     if (!removal && asked.until_ms <= q->now_ms)
         return s3_err_arg(q, "The retain until date must be in the future!", "RetainUntilDate",
                           until);
-    return change_lock(q, set_retention, &asked);
+    q->body_mode = mode;
+    q->body_until = until;
+    q->body_told = true;
+    e = s3_policy_check(q);
+    return e == S3ERR_OK ? change_lock(q, set_retention, &asked) : e;
 }
 
 enum s3err s3_h_put_object_legal_hold(struct s3_req *q)
@@ -187,5 +192,8 @@ enum s3err s3_h_put_object_legal_hold(struct s3_req *q)
     if (!str_eq(status, STR("ON")) && !str_eq(status, STR("OFF")))
         return S3ERR_MALFORMED_XML;
     struct s3_lock asked = {.legal_hold = str_eq(status, STR("ON"))};
-    return change_lock(q, set_hold, &asked);
+    q->body_hold = status;
+    q->body_told = true;
+    e = s3_policy_check(q);
+    return e == S3ERR_OK ? change_lock(q, set_hold, &asked) : e;
 }

@@ -105,6 +105,7 @@ enum s3err s3_h_put_object_tagging(struct s3_req *q)
     if (e != S3ERR_OK)
         return e;
     q->body_tags = tags;
+    q->body_told = true;
     e = s3_policy_check(q);
     return e == S3ERR_OK ? s3_amend(q, S3_SECTION_TAGS, tags) : e;
 }

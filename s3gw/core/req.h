@@ -129,8 +129,9 @@ struct s3_req {
     struct str host; /* Host header, port and all */
     struct str peer; /* client address without port, "127.0.0.1" or "::1" */
     bool tls;
-    int64_t now_ms;      /* wall clock when the head was read */
-    char request_id[20]; /* 16 hex digits and NUL; answered as x-amz-request-id */
+    const char *tls_version; /* "TLSv1.2"; NULL without TLS */
+    int64_t now_ms;          /* wall clock when the head was read */
+    char request_id[20];     /* 16 hex digits and NUL; answered as x-amz-request-id */
 
     /* What it means (the five questions fill these in order). */
     const struct s3_op *op;
@@ -157,7 +158,12 @@ struct s3_req {
 
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
     struct str body;
-    struct str body_tags; /* of PutObjectTagging, once its body is read: a record of core/tags.h */
+    /* What a policy may ask of it: of PutObjectTagging, PutObjectRetention, PutObjectLegalHold. */
+    bool body_told;        /* it has been read, the following are set */
+    struct str body_tags;  /* a record of core/tags.h */
+    struct str body_mode;  /* GOVERNANCE or COMPLIANCE */
+    struct str body_until; /* ISO 8601 */
+    struct str body_hold;  /* ON or OFF */
 
     bool may_block; /* this thread may wait for disk and peers */
     struct s3_resp resp;

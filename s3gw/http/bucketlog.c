@@ -12,16 +12,6 @@ bool s3_bucketlog_wanted(const struct s3_req *q)
     return q->bkt && q->op && q->gw->serverlog && s3_bucket_doc(q->bkt, STR("logging")).p;
 }
 
-/* GnuTLS' numbers of protocol versions, whose header libmicrohttpd spares us. */
-static const char *tls_version(const struct s3_exchange *x)
-{
-    static const char *const names[] = {NULL, NULL, "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
-    const union MHD_ConnectionInfo *i =
-        MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_PROTOCOL);
-    unsigned v = i ? (unsigned)i->protocol : 0;
-    return v < ARRAY_LEN(names) ? names[v] : NULL;
-}
-
 void s3_bucketlog_write(const struct s3_exchange *x, uint64_t took_us)
 {
     const struct s3_req *q = &x->req;
@@ -35,7 +25,7 @@ void s3_bucketlog_write(const struct s3_exchange *x, uint64_t took_us)
         .sent = x->sent,
         .total_ms = took_us / 1000,
         .turn_ms = x->answered_us > from ? (x->answered_us - from) / 1000 : 0,
-        .tls = q->tls ? tls_version(x) : NULL,
+        .tls = q->tls_version,
         .acl_required = s3_policy_by_acl(q)};
     AUTO(buf_free) struct buf line = BUF(S3_LOGLINE_MAX);
     s3_logline_format(&l, &line);

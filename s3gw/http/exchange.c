@@ -117,6 +117,15 @@ static int fd_of(struct MHD_Connection *conn)
     return i ? i->connect_fd : -1;
 }
 
+/* GnuTLS' numbers of protocol versions, whose header libmicrohttpd spares us. */
+static const char *tls_version(struct MHD_Connection *conn)
+{
+    static const char *const names[] = {NULL, NULL, "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
+    const union MHD_ConnectionInfo *i = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_PROTOCOL);
+    unsigned v = i ? (unsigned)i->protocol : 0;
+    return v < ARRAY_LEN(names) ? names[v] : NULL;
+}
+
 void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *conn)
 {
     struct exchange_block *block = block_take();
@@ -137,6 +146,7 @@ void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *con
     x->req.owner = x;
     x->req.gw = x->http->gw;
     x->req.tls = x->http->tls;
+    x->req.tls_version = x->req.tls ? tls_version(conn) : NULL;
     x->req.raw_path =
         arena_str(&x->req.arena, str_c(target)); /* the whole target; core/uri.c parts it */
     atomic_fetch_add(&x->http->in_flight, 1);

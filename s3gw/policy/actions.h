@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actions - which actions a pattern of a policy names. Rule: actions.def. Threads: no state. */
+/* actions - which actions a pattern of a policy names. Rule: actions.def, condition_scope.def.
+ * Threads: no state. */
 #ifndef S3_POLICY_ACTIONS_H
 #define S3_POLICY_ACTIONS_H
 
@@ -12,5 +13,11 @@ enum s3_action_on { S3_ON_BUCKET = 1, S3_ON_OBJECT = 2, S3_ON_SERVICE = 4 };
  * to: a set of s3_action_on. 0: no action is named so.
  */
 unsigned s3_actions_on(struct str pattern);
+
+/*
+ * May condition key @key (lower case) be asked of what @pattern matches? Yes when one of these
+ * actions has it (condition_scope.def), or the key belongs to all of them.
+ */
+bool s3_actions_know(struct str pattern, struct str key);
 
 #endif

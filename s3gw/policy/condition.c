@@ -181,7 +181,7 @@ static bool same(struct str want, struct str have, bool nocase, const struct s3_
 
 /* --- numbers, dates, addresses --- */
 
-static bool number(struct str s, int64_t *ret)
+static bool integer(struct str s, int64_t *ret)
 {
     bool minus = str_starts(s, STR("-"));
     uint64_t n;
@@ -191,11 +191,34 @@ static bool number(struct str s, int64_t *ret)
     return true;
 }
 
+enum { DECIMALS = 1000000, DIGITS = 6 };
+
+/* "10", "-1", "1.2": in millionths. A larger one is the largest: no request has it. */
+static bool number(struct str s, int64_t *ret)
+{
+    struct str whole, part;
+    int64_t n;
+    uint64_t fraction;
+    bool point = str_cut(s, '.', &whole, &part);
+    if (!point)
+        part = STR("0");
+    if (!integer(whole, &n) || part.n == 0 || part.n > DIGITS ||
+        str_u64(part, DECIMALS - 1, &fraction) < 0)
+        return false;
+    for (size_t i = part.n; i < DIGITS; i++)
+        fraction *= 10;
+    n = n > INT64_MAX / DECIMALS - 1   ? INT64_MAX / DECIMALS - 1
+        : n < INT64_MIN / DECIMALS + 1 ? INT64_MIN / DECIMALS + 1
+                                       : n;
+    *ret = n * DECIMALS + (str_starts(s, STR("-")) ? -(int64_t)fraction : (int64_t)fraction);
+    return true;
+}
+
 static bool date(struct str s, int64_t *ret_ms)
 {
     if (s3_isodate_parse(s, ret_ms) == 0)
         return true;
-    if (!number(s, ret_ms) || *ret_ms > INT64_MAX / 1000 || *ret_ms < INT64_MIN / 1000)
+    if (!integer(s, ret_ms) || *ret_ms > INT64_MAX / 1000 || *ret_ms < INT64_MIN / 1000)
         return false;
     *ret_ms *= 1000;
     return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/policy/condition_key.h"
 
+#include "s3gw/core/gw.h"
 #include "s3gw/core/httpdate.h"
 #include "s3gw/core/op.h"
 #include "s3gw/core/tags.h"
@@ -27,6 +28,30 @@ static void source_ip(const struct s3_ask *ask, struct s3_key_values *ret)
 static void secure_transport(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     one(ret, ask->q->tls ? STR("true") : STR("false"));
+}
+
+/* "1.2": behind "TLSv". */
+static void tls_version(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    if (ask->q->tls_version)
+        one(ret, str_from(str_c(ask->q->tls_version), 4));
+}
+
+static void region(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->q->gw->region);
+}
+
+/* Of the services only the one that delivers logs comes here, and it calls itself. */
+static void is_service(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->q->who.source_bucket.p ? STR("true") : STR("false"));
+}
+
+static void no(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    (void)ask;
+    one(ret, STR("false"));
 }
 
 static void referer(const struct s3_ask *ask, struct s3_key_values *ret)
@@ -143,7 +168,8 @@ static void copy_source(const struct s3_ask *ask, struct s3_key_values *ret)
     one(ret, str_starts(v, STR("/")) ? str_from(v, 1) : v);
 }
 
-/* No caller here comes through a service, from a private network or an organization. */
+/* No caller here comes through a private network, an access point or a grant, from an organization
+ * or a federation, and neither users nor buckets have tags that count (PutBucketAbac is refused). */
 static void never(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     (void)ask;
@@ -194,6 +220,39 @@ static void request_tag_keys(const struct s3_ask *ask, struct s3_key_values *ret
             one(ret, t.tag[i].key);
 }
 
+static void lock_mode(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->q->body_told ? ask->q->body_mode
+                               : s3_req_option(ask->q, STR("x-amz-object-lock-mode")));
+}
+
+static void lock_hold(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->q->body_told ? ask->q->body_hold
+                               : s3_req_option(ask->q, STR("x-amz-object-lock-legal-hold")));
+}
+
+static struct str until_of(const struct s3_ask *ask)
+{
+    return ask->q->body_told ? ask->q->body_until
+                             : s3_req_option(ask->q, STR("x-amz-object-lock-retain-until-date"));
+}
+
+static void lock_until(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, until_of(ask));
+}
+
+/* A day that has begun counts: what was asked for as ten days is still ten when it arrives. */
+static void lock_days(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    static const int64_t day_ms = 86400 * 1000;
+    int64_t until_ms;
+    struct str until = until_of(ask);
+    if (until.p && s3_isodate_parse(until, &until_ms) == 0 && until_ms > ask->q->now_ms)
+        number(ask, ret, (until_ms - ask->q->now_ms + day_ms - 1) / day_ms);
+}
+
 static void tag_named(const struct s3_tags *t, struct str name, struct s3_key_values *ret)
 {
     for (size_t i = 0; i < t->n; i++)
@@ -218,6 +277,10 @@ static const struct {
     {STR_INIT("aws:principaltype"), principal_type},
     {STR_INIT("aws:sourcearn"), source_arn},
     {STR_INIT("aws:sourceaccount"), source_account},
+    {STR_INIT("aws:requestedregion"), region},
+    {STR_INIT("aws:principalisawsservice"), is_service},
+    {STR_INIT("aws:viaawsservice"), no},
+    {STR_INIT("s3:tlsversion"), tls_version},
     {STR_INIT("s3:signatureversion"), signature_version},
     {STR_INIT("s3:authtype"), auth_type},
     {STR_INIT("s3:signatureage"), signature_age},
@@ -229,6 +292,10 @@ static const struct {
     {STR_INIT("s3:versionid"), version_id},
     {STR_INIT("s3:objectcreationoperation"), creation},
     {STR_INIT("s3:requestobjecttagkeys"), request_tag_keys},
+    {STR_INIT("s3:object-lock-mode"), lock_mode},
+    {STR_INIT("s3:object-lock-legal-hold"), lock_hold},
+    {STR_INIT("s3:object-lock-retain-until-date"), lock_until},
+    {STR_INIT("s3:object-lock-remaining-retention-days"), lock_days},
     {STR_INIT("s3:x-amz-copy-source"), copy_source},
     {STR_INIT("aws:sourceorgid"), never},
     {STR_INIT("aws:sourcevpc"), never},
@@ -238,6 +305,23 @@ static const struct {
     {STR_INIT("aws:principalservicename"), never},
     {STR_INIT("aws:multifactorauthpresent"), never},
     {STR_INIT("aws:multifactorauthage"), never},
+    {STR_INIT("aws:principalorgpaths"), never},
+    {STR_INIT("aws:principalservicenameslist"), never},
+    {STR_INIT("aws:resourceorgid"), never},
+    {STR_INIT("aws:resourceorgpaths"), never},
+    {STR_INIT("aws:sourceorgpaths"), never},
+    {STR_INIT("aws:calledvia"), never},
+    {STR_INIT("aws:calledviafirst"), never},
+    {STR_INIT("aws:calledvialast"), never},
+    {STR_INIT("aws:federatedprovider"), never},
+    {STR_INIT("aws:sourceidentity"), never},
+    {STR_INIT("aws:tokenissuetime"), never},
+    {STR_INIT("aws:ec2instancesourcevpc"), never},
+    {STR_INIT("aws:ec2instancesourceprivateipv4"), never},
+    {STR_INIT("s3:accessgrantsinstancearn"), never},
+    {STR_INIT("s3:accesspointnetworkorigin"), never},
+    {STR_INIT("s3:dataaccesspointaccount"), never},
+    {STR_INIT("s3:dataaccesspointarn"), never},
 };
 
 /* Keys that are a header's name behind "s3:". */
@@ -261,6 +345,18 @@ static const struct str headers[] = {STR_INIT("x-amz-acl"),
 static const struct str EXISTING = STR_INIT("s3:existingobjecttag/");
 static const struct str REQUEST = STR_INIT("s3:requestobjecttag/");
 
+/* Tags that nobody and nothing has here: never() in as many words. */
+static const struct str untagged[] = {STR_INIT("aws:principaltag/"), STR_INIT("aws:resourcetag/"),
+                                      STR_INIT("s3:buckettag/"), STR_INIT("s3:accesspointtag/")};
+
+static bool is_of_untagged(struct str key)
+{
+    bool found = false;
+    for (size_t i = 0; i < ARRAY_LEN(untagged) && !found; i++)
+        found = str_starts(key, untagged[i]);
+    return found;
+}
+
 static struct str header_of(struct str key)
 {
     if (str_starts(key, STR("s3:")))
@@ -275,7 +371,8 @@ bool s3_condition_key_known(struct str key)
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         if (str_eq(key, keys[i].key))
             return true;
-    return header_of(key).p || str_starts(key, EXISTING) || str_starts(key, REQUEST);
+    return header_of(key).p || str_starts(key, EXISTING) || str_starts(key, REQUEST) ||
+           is_of_untagged(key);
 }
 
 bool s3_condition_pins_caller(struct str key, struct str value)

@@ -360,17 +360,21 @@ static enum s3err check(struct s3_req *q)
     return check_options(q);
 }
 
-/* A policy may ask for the tags that are in its body. Who is no owner and meets no policy is judged
- * by the head. */
-static bool waits_for_tags(const struct s3_req *q)
+/* A policy may ask for what is in these bodies. Who is no owner and meets no policy is judged by the
+ * head. */
+static bool waits_for_body(const struct s3_req *q)
 {
-    return strcmp(q->op->name, "PutObjectTagging") == 0 && !q->body_tags.p &&
-           (was_shared(q->bkt) || carries_policies(q));
+    static const char *const ops[] = {"PutObjectTagging", "PutObjectRetention",
+                                      "PutObjectLegalHold"};
+    bool asked = false;
+    for (size_t i = 0; i < ARRAY_LEN(ops); i++)
+        asked = asked || strcmp(q->op->name, ops[i]) == 0;
+    return asked && !q->body_told && (was_shared(q->bkt) || carries_policies(q));
 }
 
 enum s3err s3_policy_check(struct s3_req *q)
 {
-    if (waits_for_tags(q))
+    if (waits_for_body(q))
         return S3ERR_OK;
     enum s3err e = check(q);
     if (e != S3ERR_ACCESS_DENIED)

@@ -55,8 +55,8 @@ enum s3_why {
 };
 
 /* The pipeline's fourth question, for the operation and resource of @q. OK, AccessDenied,
- * WOULD_BLOCK. Of PutObjectTagging it may be answered only when q->body_tags is set: its handler
- * asks again. */
+ * WOULD_BLOCK. Of operations whose body a policy may speak of (core/req.h) it may be answered only
+ * when q->body_told is set: their handlers ask again. */
 enum s3err s3_policy_check(struct s3_req *q);
 
 /* Was it an ACL, and nothing else, that let the caller in? */

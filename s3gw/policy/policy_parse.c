@@ -241,6 +241,9 @@ static void condition_values(struct compiler *c, uint8_t op, struct str key, con
         else if (json_is_integer(item))
             text = str_of(number, (size_t)snprintf(number, sizeof(number), "%lld",
                                                    (long long)json_integer_value(item)));
+        else if (json_is_real(item)) /* "s3:TlsVersion": 1.2 */
+            text = str_of(number,
+                          (size_t)snprintf(number, sizeof(number), "%.15g", json_real_value(item)));
         if (!text.p)
             bad(c, "Invalid policy syntax: condition value");
         else if (!s3_condition_value_ok(op, text))
@@ -250,8 +253,19 @@ static void condition_values(struct compiler *c, uint8_t op, struct str key, con
     }
 }
 
-/* *ret_pins: one of them fixes who the caller can be. */
-static void conditions(struct compiler *c, const json_t *v, bool *ret_pins)
+/*
+ * Each action that is named, or one of those that a pattern names, must know the key. So AWS judges
+ * bucket policies, and refuses them whole; IAM, users' policies, does not.
+ */
+static void actions_know(struct compiler *c, const json_t *what, struct str key)
+{
+    for (size_t i = 0; i < count_of(what) && c->e == 0; i++)
+        if (!s3_actions_know(item_of(c, what, i), key))
+            bad(c, "Conditions do not apply to combination of actions and resources in statement");
+}
+
+/* Of a statement about the actions @what, NULL for any. *ret_pins: one of them fixes who the caller can be. */
+static void conditions(struct compiler *c, const json_t *v, const json_t *what, bool *ret_pins)
 {
     size_t n = 0;
     const char *op_name, *key_name;
@@ -281,6 +295,8 @@ static void conditions(struct compiler *c, const json_t *v, bool *ret_pins)
             struct str key = arena_str(c->scope->arena, rd_lstr(&r));
             if (!key.p || !s3_condition_key_known(key))
                 bad(c, "Policy has an invalid condition key");
+            if (what)
+                actions_know(c, what, key);
             bool pins = !op.if_exists;
             condition_values(c, op.op, key, values, &pins);
             *ret_pins = *ret_pins || pins;
@@ -387,7 +403,8 @@ static void statement(struct compiler *c, const json_t *s)
     unsigned reached = resources(c, where);
     if (of_a_bucket(c) && !not_action && !not_resource)
         actions_meet(c, what, reached);
-    conditions(c, json_object_get(s, "Condition"), &pins);
+    conditions(c, json_object_get(s, "Condition"), of_a_bucket(c) && !not_action ? what : NULL,
+               &pins);
     c->is_public = c->is_public || (allow && names_everybody(who) && !pins);
 }
 

@@ -221,6 +221,46 @@ def test_a_denial_that_could_never_hold_is_refused(s3, bucket, condition):
     assert code(s3.put_bucket_policy, Bucket=bucket, Policy=text) == "MalformedPolicy"
 
 
+@pytest.mark.parametrize("actions, condition, known", [
+    (["GetObject"], {"StringLike": {"s3:prefix": "a*"}}, False),
+    (["ListBucket"], {"StringLike": {"s3:prefix": "a*"}}, True),
+    (["ListBucket", "GetObject"], {"StringLike": {"s3:prefix": "a*"}}, False),
+    (["*"], {"StringLike": {"s3:prefix": "a*"}}, True),
+    (["GetObject", "PutObject"], {"StringEquals": {"s3:x-amz-acl": "private"}}, False),
+    (["PutObject", "PutObjectAcl"], {"StringEquals": {"s3:x-amz-acl": "private"}}, True),
+    (["GetObject"], {"NumericLessThan": {"s3:TlsVersion": 1.2}}, True),
+    (["GetObject"], {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, True)])
+def test_a_condition_that_an_action_does_not_know_is_refused(cluster, s3, bucket, actions, condition, known):
+    statement = {"Effect": "Deny", "Action": [f"s3:{a}" for a in actions],
+                 "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"], "Condition": condition}
+    document = {"Version": "2012-10-17", "Statement": [{**statement, "Principal": "*"}]}
+    if known:
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+        assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]) == document
+    else:
+        with pytest.raises(ClientError) as refused:
+            s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+        error = refused.value.response["Error"]
+        assert error["Code"] == "MalformedPolicy"
+        assert error["Message"] == "Conditions do not apply to combination of actions and resources in statement"
+    cluster.admin("user", "create", name := "u" + bucket[:20])  # IAM does not ask so of users' policies
+    assert carry(cluster, name, "p", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))["ok"]
+
+
+def test_the_version_of_tls_is_known_to_policies(tls_cluster):
+    s3 = tls_cluster.boto3()
+    s3.create_bucket(Bucket="versions-of-tls")
+    s3.put_object(Bucket="versions-of-tls", Key="k", Body=b"x")
+    def deny_below(version):
+        s3.put_bucket_policy(Bucket="versions-of-tls", Policy=json.dumps({"Version": "2012-10-17", "Statement": {
+            "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::versions-of-tls/*",
+            "Condition": {"NumericLessThan": {"s3:TlsVersion": version}}}}))
+    deny_below(1.2)
+    assert s3.get_object(Bucket="versions-of-tls", Key="k")["Body"].read() == b"x"
+    deny_below("1.9")
+    assert code(s3.get_object, Bucket="versions-of-tls", Key="k") == "AccessDenied"
+
+
 def test_tags_in_the_body_are_judged_as_those_in_a_header(s3, ann, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     def let_in(condition, tags):

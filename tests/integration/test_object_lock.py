@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Object lock over the wire: what is refused, with which error, and what stays."""
 import base64
+import datetime
 import hashlib
+import json
 import secrets
 
 import pytest
@@ -147,3 +149,26 @@ def test_compliance_yields_to_nobody(ask, locked):
 def test_versioning_stays_on(ask, locked):
     body = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
     assert said(ask("PUT", f"/{locked}", "versioning", body)) == (409, "InvalidBucketState")
+
+
+def test_policies_speak_of_locks_in_headers_and_in_bodies(cluster, ask, locked):
+    """Rule: S3 User Guide, "Object Lock considerations", limits on retention periods by a bucket's policy."""
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": ["s3:PutObject", "s3:PutObjectRetention"],
+         "Resource": f"arn:aws:s3:::{locked}/*",
+         "Condition": {"NumericGreaterThan": {"s3:object-lock-remaining-retention-days": "10"}}},
+        {"Effect": "Deny", "Principal": "*", "Action": ["s3:PutObject", "s3:PutObjectLegalHold"],
+         "Resource": f"arn:aws:s3:::{locked}/*", "Condition": {"StringEquals": {"s3:object-lock-legal-hold": "ON"}}}]}
+    assert ask("PUT", f"/{locked}", "policy", json.dumps(policy)).status == 204
+    now = datetime.datetime.now(datetime.timezone.utc)
+    short, long = ((now + datetime.timedelta(days=d)).strftime("%Y-%m-%dT%H:%M:%SZ") for d in (10, 12))
+    def write(until):
+        return said(ask("PUT", f"/{locked}/k", body="x", **{
+            "x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": until}))
+    assert write(long) == (403, "AccessDenied") and write(short) == (200, None)
+    assert said(ask("PUT", f"/{locked}/k", "retention", retention("GOVERNANCE", long))) == (403, "AccessDenied")
+    assert said(ask("PUT", f"/{locked}/k", "retention", retention("GOVERNANCE", short))) == (200, None)
+    hold = "<LegalHold><Status>{}</Status></LegalHold>"
+    assert said(ask("PUT", f"/{locked}/k", "legal-hold", hold.format("ON"))) == (403, "AccessDenied")
+    assert said(ask("PUT", f"/{locked}/k", "legal-hold", hold.format("OFF"))) == (200, None)
+    assert said(ask("PUT", f"/{locked}/k", body="x", **{"x-amz-object-lock-legal-hold": "ON"})) == (403, "AccessDenied")

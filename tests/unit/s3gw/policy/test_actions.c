@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/policy/actions.h"
+#include "s3gw/policy/policy.h"
 
 #include "tests/lib/test.h"
 
@@ -32,6 +33,68 @@ static void patterns_say_what_they_are_done_to(void **state)
     assert_int_equal(s3_actions_on(str_of(much, sizeof(much))), 0);
 }
 
+static void keys_of_conditions_belong_to_actions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *key;
+        bool know;
+    } rows[] = {
+        {"s3:ListBucket", "s3:prefix", true},
+        {"s3:listbucketversions", "s3:max-keys", true},
+        {"s3:ListBucketMultipartUploads", "s3:prefix", false},
+        {"s3:GetObject", "s3:prefix", false},
+        {"s3:Get*", "s3:prefix", false},
+        {"s3:List*", "s3:prefix", true},
+        {"s3:*", "s3:prefix", true},
+        {"*", "s3:x-amz-acl", true},
+        {"s3:PutObject", "s3:x-amz-acl", true},
+        {"s3:GetObject", "s3:x-amz-acl", false},
+        {"s3:DeleteObject", "s3:if-match", true},
+        {"s3:DeleteObject", "s3:if-none-match", false},
+        {"s3:GetObject", "s3:existingobjecttag/team", true},
+        {"s3:GetObjectRetention", "s3:existingobjecttag/team", false},
+        {"s3:PutObject", "s3:existingobjecttag/team", false},
+        {"s3:PutObject", "s3:requestobjecttag/team", true},
+        {"s3:PutObjectAcl", "s3:requestobjecttag/team", false},
+        {"s3:PutObjectTagging", "s3:requestobjecttagkeys", true},
+        {"s3:PutObjectRetention", "s3:object-lock-remaining-retention-days", true},
+        {"s3:PutObjectLegalHold", "s3:object-lock-mode", false},
+        {"s3:GetObjectVersion", "s3:versionid", true},
+        {"s3:GetObject", "s3:versionid", false},
+        {"s3:GetObject", "s3:signatureage", true},
+        {"s3:GetObject", "aws:sourceip", true},
+        {"s3:PutObjectAnnotation", "s3:x-amz-acl", true}, /* not sure: yes */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (s3_actions_know(str_c(rows[i].pattern), str_c(rows[i].key)) != rows[i].know)
+            fail_msg("%s, %s", rows[i].pattern, rows[i].key);
+}
+
+/* A misspelt row would apply to nothing. */
+static void scopes_name_keys_and_actions_that_there_are(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        const char *names[16];
+    } rows[] = {
+#define S3_CONDITION_SCOPE(key, ...) {key, {__VA_ARGS__}},
+#include "s3gw/policy/condition_scope.def"
+#undef S3_CONDITION_SCOPE
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!s3_condition_key_known(str_c(rows[i].key)))
+            fail_msg("%s", rows[i].key);
+        for (size_t k = 0; rows[i].names[k]; k++) {
+            char action[128];
+            snprintf(action, sizeof(action), "s3:%s", rows[i].names[k]);
+            if (!s3_actions_on(str_c(action)))
+                fail_msg("%s: %s", rows[i].key, action);
+        }
+    }
+}
+
 /* What an operation needs can be granted and denied. */
 static void every_operation_can_be_named(void **state)
 {
@@ -54,6 +117,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns_say_what_they_are_done_to),
+        cmocka_unit_test(keys_of_conditions_belong_to_actions),
+        cmocka_unit_test(scopes_name_keys_and_actions_that_there_are),
         cmocka_unit_test(every_operation_can_be_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,7 +114,8 @@ static bool let_in(struct fixture *f, const struct s3_op *op, enum column c)
     q->op = op;
     q->bucket = STR("mine");
     q->key = op->level == S3_OBJECT ? STR("k") : STR_NULL;
-    q->body_tags = STR(""); /* of PutObjectTagging: read */
+    q->body_tags = STR("");
+    q->body_told = true; /* of PutObjectTagging and its like: read */
     become(q, states[c].who);
     AUTO(buf_free) struct buf all = BUF(1 << 20);
     if (states[c].carried)
