@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A real store, members as a tracker would tell, followers' positions by hand. */
+/*
+ * A real store, members as a tracker would tell, followers' positions by hand. The clock is the test's, and the test
+ * tends the copies as their thread would; the last test has that thread.
+ */
 #include "storage/sync/copies.h"
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "dfscore/base/clock.h"
@@ -11,6 +15,22 @@
 #define B    "10.0.0.2"
 #define C    "10.0.0.3"
 
+enum { TIMEOUT_MS = 30000 };
+
+static uint64_t clock_us = 1000000;
+
+static uint64_t show_clock(void)
+{
+    return clock_us;
+}
+
+static int64_t show_wall(void)
+{
+    return (int64_t)(clock_us / 1000);
+}
+
+static const struct dfs_clock_hook test_clock = {.now_ms = show_wall, .mono_us = show_clock};
+
 struct fixture {
     char *dir;
     struct sto_store *store;
@@ -19,14 +39,16 @@ struct fixture {
     struct sto_followers *followers;
     struct sto_copies *copies;
     struct sto_log_info log;
-    atomic_uint stuck;
+    atomic_uint stuck; /* how often the trackers were asked, */
+    bool b_is_dead;    /* and what they say */
 };
 
 static void stuck(void *arg)
 {
     struct fixture *f = arg;
     atomic_fetch_add(&f->stuck, 1);
-    sto_followers_gone(f->followers, B);
+    if (f->b_is_dead)
+        sto_followers_gone(f->followers, B);
 }
 
 static void members_are(struct fixture *f, uint8_t b, uint8_t c)
@@ -39,7 +61,7 @@ static void members_are(struct fixture *f, uint8_t b, uint8_t c)
     sto_members_update(f->members, list, ARRAY_LEN(list));
 }
 
-static void start(struct fixture *f, unsigned min, uint64_t timeout_ms, bool ask)
+static void start(struct fixture *f, unsigned min)
 {
     memset(f, 0, sizeof(*f));
     f->dir = test_tmpdir();
@@ -60,11 +82,10 @@ static void start(struct fixture *f, unsigned min, uint64_t timeout_ms, bool ask
                                           .members = f->members,
                                           .followers = f->followers,
                                           .min = min,
-                                          .timeout_ms = timeout_ms,
-                                          .stuck = ask ? stuck : NULL,
+                                          .timeout_ms = TIMEOUT_MS,
+                                          .stuck = stuck,
                                           .arg = f};
     assert_int_equal(sto_copies_new(&co, &f->copies), 0);
-    assert_int_equal(sto_copies_start(f->copies), 0);
     assert_int_equal(sto_mirrors_list(f->mirrors, 0, &f->log, 1), 1);
 }
 
@@ -95,6 +116,7 @@ static void pulled(struct fixture *f, const char *id, uint64_t position)
 struct write {
     struct sto_copies_wait wait; /* first */
     _Atomic int result;          /* 1: not told yet */
+    sem_t over;
 };
 
 static void told(struct sto_copies_wait *w, int result)
@@ -102,24 +124,45 @@ static void told(struct sto_copies_wait *w, int result)
     struct write *x = (struct write *)w;
     assert_int_equal(atomic_load(&x->result), 1);
     atomic_store(&x->result, result);
+    sem_post(&x->over);
 }
 
-static void begin(struct fixture *f, struct write *w)
+/* A write that asks for @copies, if that is more than usual. */
+static void begin_asking(struct fixture *f, struct write *w, unsigned copies)
 {
-    *w = (struct write){.wait = {.path = 0, .done = told}};
+    *w = (struct write){.wait = {.path = 0, .copies = copies, .done = told}};
+    sem_init(&w->over, 0, 0);
     atomic_store(&w->result, 1);
     write_something(f);
     sto_copies_begin(f->copies, &w->wait);
 }
 
-/* Within the time of the watching thread. */
-static int outcome(struct write *w)
+static void begin(struct fixture *f, struct write *w)
 {
-    uint64_t until = dfs_mono_ms() + 60000;
-    const struct timespec nap = {0, 1000000};
-    while (atomic_load(&w->result) == 1 && dfs_mono_ms() < until)
-        nanosleep(&nap, NULL);
-    return atomic_load(&w->result);
+    begin_asking(f, w, 0);
+}
+
+static void assert_waits(struct write *w)
+{
+    assert_int_equal(atomic_load(&w->result), 1);
+}
+
+static void assert_told(struct write *w, int result)
+{
+    assert_int_equal(atomic_load(&w->result), result);
+}
+
+/* @ms pass, and the copies are tended whenever they ask for it, at the last moment too. */
+static void pass(struct fixture *f, uint64_t ms)
+{
+    for (;;) {
+        uint64_t nap = sto_copies_tend(f->copies);
+        if (ms == 0 && nap > 0)
+            return;
+        nap = MIN(nap, ms);
+        clock_us += nap * 1000;
+        ms -= nap;
+    }
 }
 
 static void alone_nothing_waits(void **state)
@@ -127,13 +170,13 @@ static void alone_nothing_waits(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 0, 60000, false);
+    start(&f, 0);
     begin(&f, &w); /* no list has come yet */
-    assert_int_equal(atomic_load(&w.result), 0);
+    assert_told(&w, 0);
     members_are(&f, DFS_ST_OFFLINE, DFS_ST_SYNCING);
     assert_int_equal(sto_copies_needed(f.copies), 1);
     begin(&f, &w);
-    assert_int_equal(atomic_load(&w.result), 0);
+    assert_told(&w, 0);
     assert_int_equal(sto_copies_ready(f.copies, 0), 0);
     end(&f);
 }
@@ -143,26 +186,26 @@ static void two_while_another_is_in_service(void **state)
     (void)state;
     struct fixture f;
     struct write one, two;
-    start(&f, 0, 60000, false);
+    start(&f, 0);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_SYNCING);
     assert_int_equal(sto_copies_needed(f.copies), 2);
     begin(&f, &one);
     uint64_t first = sto_store_end(f.store, 0);
     begin(&f, &two);
-    assert_int_equal(atomic_load(&one.result), 1);
+    assert_waits(&one);
     pulled(&f, B, first - 1);
-    assert_int_equal(atomic_load(&one.result), 1);
+    assert_waits(&one);
     pulled(&f, C, sto_store_end(f.store, 0)); /* not in service: readers would not find it there */
-    assert_int_equal(atomic_load(&one.result), 1);
+    assert_waits(&one);
     pulled(&f, B, first);
-    assert_int_equal(atomic_load(&one.result), 0);
-    assert_int_equal(atomic_load(&two.result), 1);
+    assert_told(&one, 0);
+    assert_waits(&two);
     pulled(&f, B, sto_store_end(f.store, 0));
-    assert_int_equal(atomic_load(&two.result), 0);
+    assert_told(&two, 0);
     begin(&f, &one); /* it was there before we asked */
     uint64_t all = sto_store_end(f.store, 0);
     pulled(&f, B, all);
-    assert_int_equal(outcome(&one), 0);
+    assert_told(&one, 0);
     end(&f);
 }
 
@@ -171,12 +214,14 @@ static void a_member_that_goes_offline_lets_go(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 0, 600000, false);
+    start(&f, 0);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
     begin(&f, &w);
-    assert_int_equal(atomic_load(&w.result), 1);
+    assert_waits(&w);
     members_are(&f, DFS_ST_OFFLINE, DFS_ST_OFFLINE);
-    assert_int_equal(outcome(&w), 0);
+    pass(&f, 0);
+    assert_told(&w, 0);
+    assert_int_equal(atomic_load(&f.stuck), 0);
     end(&f);
 }
 
@@ -185,11 +230,15 @@ static void who_waits_too_long_finds_out(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 0, 600000, true);
+    start(&f, 0);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
     begin(&f, &w);
-    assert_int_equal(outcome(&w), 0);
-    assert_true(atomic_load(&f.stuck) >= 1);
+    pass(&f, 3500); /* the trackers know nothing new, and are asked once a second */
+    assert_waits(&w);
+    assert_in_range(atomic_load(&f.stuck), 3, 4);
+    f.b_is_dead = true;
+    pass(&f, 1000);
+    assert_told(&w, 0);
     assert_int_equal(sto_copies_needed(f.copies), 1);
     pulled(&f, B, 0); /* it lives after all */
     assert_int_equal(sto_copies_needed(f.copies), 2);
@@ -201,13 +250,14 @@ static void the_deadline_refuses(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 3, 1, false);
+    start(&f, 3);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
     begin(&f, &w);
     pulled(&f, B, sto_store_end(f.store, 0));
-    assert_int_equal(outcome(&w), -EAGAIN);
-    write_something(&f);
-    assert_int_equal(sto_copies_settle(f.copies, 0), -EAGAIN);
+    pass(&f, TIMEOUT_MS - 1);
+    assert_waits(&w);
+    pass(&f, 1000);
+    assert_told(&w, -EAGAIN);
     end(&f);
 }
 
@@ -216,18 +266,37 @@ static void a_member_that_gets_on_is_waited_for(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 2, 2000, false);
+    start(&f, 2);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
     pulled(&f, B, 1);
     begin(&f, &w);
-    uint64_t began = dfs_mono_ms();
-    const struct timespec nap = {0, 20 * 1000000};
-    while (dfs_mono_ms() - began < 4000) { /* a piece of a large file every 20 ms */
+    for (uint64_t ms = 0; ms < 3 * TIMEOUT_MS; ms += 500) { /* a piece of a large file each time */
         sto_followers_progress(f.followers, B);
-        nanosleep(&nap, NULL);
-        assert_int_equal(atomic_load(&w.result), 1);
+        pass(&f, 500);
+        assert_waits(&w);
     }
-    assert_int_equal(outcome(&w), -EAGAIN); /* and then nothing more */
+    pass(&f, TIMEOUT_MS); /* and then nothing more */
+    assert_told(&w, -EAGAIN);
+    end(&f);
+}
+
+static void but_not_for_ever(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    uint64_t began = clock_us;
+    start(&f, 2);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    pulled(&f, B, 1);
+    begin(&f, &w);
+    while (atomic_load(&w.result) == 1) {
+        sto_followers_progress(f.followers, B);
+        pass(&f, 500);
+    }
+    assert_told(&w, -EAGAIN);
+    assert_in_range((clock_us - began) / 1000, STO_COPIES_MOST * TIMEOUT_MS,
+                    STO_COPIES_MOST * TIMEOUT_MS + 1000);
     end(&f);
 }
 
@@ -236,13 +305,15 @@ static void hurrying_shortens_every_wait(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 2, 600000, false);
+    start(&f, 2);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
     begin(&f, &w);
     sto_copies_hurry(f.copies, 1);
-    assert_int_equal(outcome(&w), -EAGAIN);
+    pass(&f, 1);
+    assert_told(&w, -EAGAIN);
     begin(&f, &w);
-    assert_int_equal(outcome(&w), -EAGAIN);
+    pass(&f, 1);
+    assert_told(&w, -EAGAIN);
     end(&f);
 }
 
@@ -250,7 +321,7 @@ static void a_number_is_strict(void **state)
 {
     (void)state;
     struct fixture f;
-    start(&f, 2, 60000, false);
+    start(&f, 2);
     assert_int_equal(sto_copies_ready(f.copies, 0), -EAGAIN);
     members_are(&f, DFS_ST_ONLINE, DFS_ST_OFFLINE);
     assert_int_equal(sto_copies_ready(f.copies, 0), -EAGAIN);
@@ -265,22 +336,23 @@ static void what_a_number_asks_for_is_not_waited_for_when_members_are_too_few(vo
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 3, 600000, false);
+    start(&f, 3);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
     begin(&f, &w);
     pulled(&f, B, sto_store_end(f.store, 0));
-    assert_int_equal(atomic_load(&w.result), 1);
+    assert_waits(&w);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE); /* while it waits */
-    assert_int_equal(outcome(&w), -EAGAIN);
+    pass(&f, 0);
+    assert_told(&w, -EAGAIN);
     begin(&f, &w); /* between ready() and here */
-    assert_int_equal(atomic_load(&w.result), -EAGAIN);
+    assert_told(&w, -EAGAIN);
     assert_int_equal(sto_copies_settle(f.copies, 0), -EAGAIN);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
     begin(&f, &w);
-    assert_int_equal(atomic_load(&w.result), 1);
+    assert_waits(&w);
     pulled(&f, B, sto_store_end(f.store, 0));
     pulled(&f, C, sto_store_end(f.store, 0));
-    assert_int_equal(atomic_load(&w.result), 0);
+    assert_told(&w, 0);
     end(&f);
 }
 
@@ -289,11 +361,13 @@ static void who_is_found_gone_is_not_waited_for_by_a_number(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 2, 600000, true);
+    start(&f, 2);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
-    begin(&f, &w); /* B does not pull, and stuck() finds that it is gone */
-    assert_int_equal(outcome(&w), -EAGAIN);
-    assert_true(atomic_load(&f.stuck) >= 1);
+    f.b_is_dead = true;
+    begin(&f, &w); /* B does not pull, and the trackers say why */
+    pass(&f, 2000);
+    assert_told(&w, -EAGAIN);
+    assert_int_equal(atomic_load(&f.stuck), 1);
     end(&f);
 }
 
@@ -301,17 +375,17 @@ static void a_writer_that_asked_for_more_is_refused_alone(void **state)
 {
     (void)state;
     struct fixture f;
-    struct write usual, more = {.wait = {.path = 0, .copies = 3, .done = told}};
-    start(&f, 0, 600000, false);
+    struct write usual, more;
+    start(&f, 0);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
     begin(&f, &usual);
-    atomic_store(&more.result, 1);
-    sto_copies_begin(f.copies, &more.wait);
+    begin_asking(&f, &more, 3);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
-    assert_int_equal(outcome(&more), -EAGAIN);
-    assert_int_equal(atomic_load(&usual.result), 1);
+    pass(&f, 0);
+    assert_told(&more, -EAGAIN);
+    assert_waits(&usual);
     pulled(&f, B, sto_store_end(f.store, 0));
-    assert_int_equal(atomic_load(&usual.result), 0);
+    assert_told(&usual, 0);
     end(&f);
 }
 
@@ -319,22 +393,21 @@ static void a_writer_may_ask_for_more(void **state)
 {
     (void)state;
     struct fixture f;
-    start(&f, 0, 60000, false);
+    start(&f, 0);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
     assert_int_equal(sto_copies_ready(f.copies, 0), 0);
     assert_int_equal(sto_copies_ready(f.copies, 2), 0);
     assert_int_equal(sto_copies_ready(f.copies, 3), -EAGAIN);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
     assert_int_equal(sto_copies_ready(f.copies, 3), 0);
-    struct write usual, more = {.wait = {.path = 0, .copies = 3, .done = told}};
+    struct write usual, more;
     begin(&f, &usual);
-    atomic_store(&more.result, 1);
-    sto_copies_begin(f.copies, &more.wait);
+    begin_asking(&f, &more, 3);
     pulled(&f, B, sto_store_end(f.store, 0));
-    assert_int_equal(atomic_load(&usual.result), 0);
-    assert_int_equal(atomic_load(&more.result), 1);
+    assert_told(&usual, 0);
+    assert_waits(&more);
     pulled(&f, C, sto_store_end(f.store, 0));
-    assert_int_equal(atomic_load(&more.result), 0);
+    assert_told(&more, 0);
     end(&f);
 }
 
@@ -343,7 +416,7 @@ static void another_log_s_position_says_nothing(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 0, 600000, false);
+    start(&f, 0);
     members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
     begin(&f, &w);
     uint8_t other[STO_LOG_ID_LEN];
@@ -351,14 +424,32 @@ static void another_log_s_position_says_nothing(void **state)
     other[3] ^= 1; /* as of our disk before it was replaced */
     sto_followers_note(f.followers, B, 0, other, UINT64_MAX);
     sto_copies_heard(f.copies, 0);
-    assert_int_equal(atomic_load(&w.result), 1);
+    assert_waits(&w);
     pulled(&f, B, sto_store_end(f.store, 0));
-    assert_int_equal(atomic_load(&w.result), 0);
+    assert_told(&w, 0);
+    end(&f);
+}
+
+static void its_own_thread_sees_members_go(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    dfs_clock_hook = NULL;
+    start(&f, 0);
+    assert_int_equal(sto_copies_start(f.copies), 0);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    begin(&f, &w);
+    members_are(&f, DFS_ST_OFFLINE, DFS_ST_OFFLINE);
+    const struct timespec at_the_latest = dfs_mono_after(60000);
+    assert_int_equal(sem_clockwait(&w.over, CLOCK_MONOTONIC, &at_the_latest), 0);
+    assert_told(&w, 0);
     end(&f);
 }
 
 int main(void)
 {
+    dfs_clock_hook = &test_clock;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alone_nothing_waits),
         cmocka_unit_test(two_while_another_is_in_service),
@@ -366,6 +457,7 @@ int main(void)
         cmocka_unit_test(who_waits_too_long_finds_out),
         cmocka_unit_test(the_deadline_refuses),
         cmocka_unit_test(a_member_that_gets_on_is_waited_for),
+        cmocka_unit_test(but_not_for_ever),
         cmocka_unit_test(hurrying_shortens_every_wait),
         cmocka_unit_test(a_number_is_strict),
         cmocka_unit_test(what_a_number_asks_for_is_not_waited_for_when_members_are_too_few),
@@ -373,6 +465,7 @@ int main(void)
         cmocka_unit_test(a_writer_that_asked_for_more_is_refused_alone),
         cmocka_unit_test(a_writer_may_ask_for_more),
         cmocka_unit_test(another_log_s_position_says_nothing),
+        cmocka_unit_test(its_own_thread_sees_members_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
