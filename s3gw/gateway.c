@@ -180,24 +180,6 @@ static int set_root(struct s3_index *x, const struct s3_root_keys *keys)
 
 /* --- the parts, in order ---------------------------------------------------------------------- */
 
-static int load_secret(struct s3gw_gateway *g, struct buf *err)
-{
-    const char *file = g->conf->cluster_secret_file;
-    int r = *file ? dfs_secret_load(file, &g->secret) : 0;
-    if (r < 0)
-        buf_addf(err, "cluster_secret_file = %s: %s", file, dfs_secret_error(r));
-    return r;
-}
-
-static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *why)
-{
-    static struct dfs_log_gate gate;
-    if (dfs_log_allow(&gate, 2))
-        dfs_log(LOG_WARN, "gateway.tls_failed", KV_Z("peer", peer->host),
-                KV_U64("port", peer->port), KV_Z("called", incoming ? "us" : "by us"),
-                KV_Z("why", why));
-}
-
 static void keep_cluster(void *arg, struct str text)
 {
     struct s3gw_gateway *g = arg;
@@ -224,9 +206,9 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
         (void)str_cut(str_c(c->storages.v[i]), '=', &group, &path);
         stores[i] = (struct s3_dfs_store){.group = str_trim(group), .socket = str_trim(path)};
     }
-    int r = load_secret(g, err);
+    int r = dfs_secret_setting(c->cluster_secret_file, &g->secret, err);
     if (r == 0)
-        r = dfs_tls_new(&c->cluster_tls, tls_failed, &g->tls, err);
+        r = dfs_tls_new(&c->cluster_tls, dfs_tls_log_failed, &g->tls, err);
     for (size_t i = 0; r == 0 && i < nt; i++)
         r = dfs_addr_parse(str_c(c->trackers.v[i]), DFS_TRACKER_PORT, &trackers[i]);
     if (r < 0)

@@ -52,8 +52,8 @@ struct sto_app {
 
 /* --- app_setup.c --- */
 
-/* What a->conf says, understood: addresses, networks, the secret, certificates. 0 or errno, said. */
-int sto_app_understand(struct sto_app *a) MUST_CHECK;
+/* What a->conf says, understood: addresses, networks, the secret, certificates. 0 or errno, @err saying why. */
+int sto_app_understand(struct sto_app *a, struct buf *err) MUST_CHECK;
 /* Make and lock base_path. 0; -EBUSY: another server runs on it; or errno. */
 int sto_app_open_base(struct sto_app *a) MUST_CHECK;
 /* From a tracker, or as kept from last time. At the very first start it waits until a tracker answers. 0 or errno. */

@@ -16,59 +16,12 @@ enum { DISCOVER_MAX_MS = 5000 }; /* longest pause between two rounds of asking w
 
 /* --- configuration --- */
 
-static int make_allow(const struct sto_app *a, const char *key, const struct dfs_conf_list *list,
-                      struct dfs_allow **ret)
-{
-    struct str bad = STR_NULL;
-    if (list->n == 0)
-        return 0;
-    int r = dfs_allow_new(list->v, list->n, ret, &bad);
-    if (r < 0)
-        fprintf(stderr, "dfs_storaged: %s: %s = " STR_F ": must be addresses or networks\n",
-                a->conf_path, key, STR_A(bad));
-    return r;
-}
-
-static int load_secret(struct sto_app *a)
-{
-    const char *file = a->conf.cluster_secret_file;
-    int r = file[0] ? dfs_secret_load(file, &a->secret) : 0;
-    if (r < 0)
-        fprintf(stderr, "dfs_storaged: %s: cluster_secret_file = %s: %s\n", a->conf_path, file,
-                dfs_secret_error(r));
-    a->ask.net.secret = a->secret;
-    return r;
-}
-
-static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *why)
-{
-    static struct dfs_log_gate gate;
-    if (dfs_log_allow(&gate, 2))
-        dfs_log(LOG_WARN, "storage.tls_failed", KV_Z("peer", peer->host),
-                KV_U64("port", peer->port), KV_Z("called", incoming ? "us" : "by us"),
-                KV_Z("why", why));
-}
-
-static int load_tls(struct sto_app *a)
-{
-    AUTO(buf_free) struct buf err = BUF(4096);
-    int r = dfs_tls_new(&a->conf.tls, tls_failed, &a->tls, &err);
-    if (r < 0)
-        fprintf(stderr, "dfs_storaged: %s: " STR_F "\n", a->conf_path, STR_A(buf_str(&err)));
-    if (a->tls && a->conf.tls_mode != DFS_TLS_ACCEPT)
-        a->ask.net.tls = a->tls;
-    return r;
-}
-
-int sto_app_understand(struct sto_app *a)
+static int load_trackers(struct sto_app *a, struct buf *err)
 {
     for (size_t i = 0; i < a->conf.tracker_server.n; i++) {
         const char *text = a->conf.tracker_server.v[i];
         if (dfs_addr_parse(str_c(text), 22122, &a->trackers[i]) < 0) {
-            fprintf(
-                stderr,
-                "dfs_storaged: %s: tracker_server = %s: must be host:port, or inner,outer:port\n",
-                a->conf_path, text);
+            buf_addf(err, "tracker_server = %s: must be host:port, or inner,outer:port", text);
             return -EINVAL;
         }
     }
@@ -78,19 +31,37 @@ int sto_app_understand(struct sto_app *a)
         .net = {.connect_ms = a->conf.connect_timeout_ms, .timeout_ms = a->conf.network_timeout_ms},
         .group = a->conf.group_name,
     };
-    int r = dfs_bind_parse(a->conf.bind_addr, (uint16_t)a->conf.port, &a->listen);
-    if (r == 0 && a->listen.host[0])
-        a->ask.net.bind_ip = a->conf.bind_addr;
+    return 0;
+}
+
+/* "": nobody is named, *ret stays NULL and nothing is asked. */
+static int load_allow(const char *key, const struct dfs_conf_list *list, struct dfs_allow **ret,
+                      struct buf *err)
+{
+    return list->n > 0 ? dfs_allow_setting(key, list->v, list->n, ret, err) : 0;
+}
+
+int sto_app_understand(struct sto_app *a, struct buf *err)
+{
+    const struct sto_conf *c = &a->conf;
+    int r = load_trackers(a, err);
     if (r == 0)
-        r = make_allow(a, "allow_hosts", &a->conf.allow_hosts, &a->allow);
+        r = dfs_bind_parse(c->bind_addr, (uint16_t)c->port, &a->listen);
     if (r == 0)
-        r = make_allow(a, "peer_hosts", &a->conf.peer_hosts, &a->peer_hosts);
-    if (r == 0 && a->conf.native_hosts.n > 0)
-        r = make_allow(a, "native_hosts", &a->conf.native_hosts, &a->native_hosts);
+        r = load_allow("allow_hosts", &c->allow_hosts, &a->allow, err);
     if (r == 0)
-        r = load_secret(a);
+        r = load_allow("peer_hosts", &c->peer_hosts, &a->peer_hosts, err);
     if (r == 0)
-        r = load_tls(a);
+        r = load_allow("native_hosts", &c->native_hosts, &a->native_hosts, err);
+    if (r == 0)
+        r = dfs_secret_setting(c->cluster_secret_file, &a->secret, err);
+    if (r == 0)
+        r = dfs_tls_new(&c->tls, dfs_tls_log_failed, &a->tls, err);
+    if (a->listen.host[0])
+        a->ask.net.bind_ip = c->bind_addr;
+    a->ask.net.secret = a->secret;
+    if (a->tls && c->tls_mode != DFS_TLS_ACCEPT)
+        a->ask.net.tls = a->tls;
     return r;
 }
 

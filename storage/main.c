@@ -86,8 +86,14 @@ static int run(struct sto_app *a)
         return EXIT_USAGE;
     }
     set_log(&a->conf);
-    if (sto_app_understand(a) < 0)
+    r = sto_app_understand(a, &err);
+    if (r < 0) {
+        if (err.n > 0)
+            fprintf(stderr, "dfs_storaged: %s: " STR_F "\n", a->conf_path, STR_A(buf_str(&err)));
+        else
+            sto_app_say(a->conf_path, r);
         return EXIT_USAGE;
+    }
     r = sto_app_open_base(a);
     if (r == -EBUSY) {
         fprintf(stderr, "dfs_storaged: base_path = %s: another storage server is running on it\n",

@@ -91,56 +91,41 @@ static int load_ids(struct tracker *t, struct buf *err)
     return r;
 }
 
-static int allow_list(const struct dfs_conf_list *l, const char *key, struct dfs_allow **ret,
-                      struct buf *err)
+/* What the settings say, understood: addresses, networks, the secret, certificates. */
+static int understand(struct tracker *t, struct buf *err)
 {
-    struct str bad = STR_NULL;
-    int r = dfs_allow_new(l->v, l->n, ret, &bad);
-    if (r < 0)
-        buf_addf(err, "%s: cannot understand \"" STR_F "\"", key, STR_A(bad));
+    const struct trk_conf *c = &t->conf;
+    int r = dfs_bind_parse(c->bind_addr, (uint16_t)c->port, &t->listen);
+    if (r == 0)
+        r = load_ids(t, err);
+    if (r == 0)
+        r = dfs_allow_setting("allow_hosts", c->allow_hosts.v, c->allow_hosts.n, &t->allow, err);
+    if (r == 0 && c->server_hosts.n)
+        r = dfs_allow_setting("server_hosts", c->server_hosts.v, c->server_hosts.n,
+                              &t->server_hosts, err);
+    if (r == 0)
+        r = dfs_secret_setting(c->cluster_secret_file, &t->secret, err);
+    if (r == 0)
+        r = dfs_tls_new(&c->tls, dfs_tls_log_failed, &t->tls, err);
+    if (r == 0 && c->log_file[0]) {
+        r = dfs_log_open(c->log_file);
+        if (r < 0)
+            buf_addf(err, "log_file = %s: %s", c->log_file, strerror(-r));
+    }
+    if (r == 0)
+        r = dfs_log_set_level(str_c(trk_log_level_name(c->log_level)));
     return r;
-}
-
-static int load_secret(struct tracker *t, struct buf *err)
-{
-    const char *file = t->conf.cluster_secret_file;
-    int r = file[0] ? dfs_secret_load(file, &t->secret) : 0;
-    if (r < 0)
-        buf_addf(err, "cluster_secret_file = %s: %s", file, dfs_secret_error(r));
-    return r;
-}
-
-static void tls_failed(const struct dfs_addr *peer, bool incoming, const char *why)
-{
-    static struct dfs_log_gate gate;
-    if (dfs_log_allow(&gate, 2))
-        dfs_log(LOG_WARN, "tracker.tls_failed", KV_Z("peer", peer->host),
-                KV_U64("port", peer->port), KV_Z("called", incoming ? "us" : "by us"),
-                KV_Z("why", why));
 }
 
 static int load(struct tracker *t, struct buf *err)
 {
     int r = trk_conf_load(t->conf_path, &t->conf, err);
-    if (r == 0)
-        r = dfs_bind_parse(t->conf.bind_addr, (uint16_t)t->conf.port, &t->listen);
-    if (r == 0)
-        r = load_ids(t, err);
-    if (r == 0)
-        r = allow_list(&t->conf.allow_hosts, "allow_hosts", &t->allow, err);
-    if (r == 0 && t->conf.server_hosts.n)
-        r = allow_list(&t->conf.server_hosts, "server_hosts", &t->server_hosts, err);
-    if (r == 0)
-        r = load_secret(t, err);
-    if (r == 0)
-        r = dfs_tls_new(&t->conf.tls, tls_failed, &t->tls, err);
-    if (r == 0 && t->conf.log_file[0]) {
-        r = dfs_log_open(t->conf.log_file);
-        if (r < 0)
-            buf_addf(err, "%s: %s", t->conf.log_file, strerror(-r));
-    }
-    if (r == 0)
-        r = dfs_log_set_level(str_c(trk_log_level_name(t->conf.log_level)));
+    if (r < 0)
+        return r;
+    AUTO(buf_free) struct buf why = BUF(4096);
+    r = understand(t, &why);
+    if (why.n > 0)
+        buf_addf(err, "%s: " STR_F, t->conf_path, STR_A(buf_str(&why)));
     t->params = t->params_next = BUF(PARAMS_MAX);
     trk_conf_params(&t->conf, is_wide(t), &t->params);
     return r == 0 ? buf_err(&t->params) : r;

@@ -10,7 +10,7 @@
 
 #include <sys/socket.h>
 
-#include "dfscore/base/str.h"
+#include "dfscore/base/buf.h"
 
 enum {
     DFS_IP_TEXT = 46, /* an address of either family as text, NUL included */
@@ -59,7 +59,10 @@ bool dfs_source_for(const char *local, const char *remote, char out[DFS_IP_TEXT]
  */
 struct dfs_allow;
 /* 0; -EINVAL with *bad naming the item (a view into @items); -ENOMEM. No items: nobody but loopback. */
-int dfs_allow_new(char *const *items, size_t n, struct dfs_allow **ret, struct str *bad);
+int dfs_allow_new(char *const *items, size_t n, struct dfs_allow **ret, struct str *bad) MUST_CHECK;
+/* A setting of that kind: as new, and @err says it in a line. */
+int dfs_allow_setting(const char *key, char *const *items, size_t n, struct dfs_allow **ret,
+                      struct buf *err) MUST_CHECK;
 void dfs_allow_free(struct dfs_allow **ap);
 /* Unix-domain sockets are always allowed: their file's mode decides. */
 bool dfs_allow_match(const struct dfs_allow *a, const struct sockaddr *sa);

@@ -188,6 +188,16 @@ int dfs_allow_new(char *const *items, size_t n, struct dfs_allow **ret, struct s
     return 0;
 }
 
+int dfs_allow_setting(const char *key, char *const *items, size_t n, struct dfs_allow **ret,
+                      struct buf *err)
+{
+    struct str bad = STR_NULL;
+    int r = dfs_allow_new(items, n, ret, &bad);
+    if (r == -EINVAL)
+        buf_addf(err, "%s = " STR_F ": must be addresses or networks", key, STR_A(bad));
+    return r;
+}
+
 void dfs_allow_free(struct dfs_allow **ap)
 {
     struct dfs_allow *a = TAKE(*ap);

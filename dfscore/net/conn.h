@@ -116,7 +116,8 @@ void dfs_req_reply(struct dfs_req *req, int r, struct str body);
 void dfs_req_reply_buf(struct dfs_req *req, struct buf *body);
 /*
  * Status 0 and @len bytes of @fd from @off, by sendfile. @fd stays the service's, open until done(). @whole, unless NULL, is
- * asked when all have been read, and the last have not been sent: false, it was not what they should be, cut the connection.
+ * asked when all have been read, and the last have not been sent (again while the peer does not take them): false, it was not
+ * what they should be, cut the connection.
  */
 void dfs_req_reply_file(struct dfs_req *req, int fd, uint64_t off, uint64_t len,
                         bool (*whole)(struct dfs_req *req));

@@ -81,6 +81,14 @@ int dfs_secret_load(const char *path, struct dfs_secret **ret)
     return r;
 }
 
+int dfs_secret_setting(const char *file, struct dfs_secret **ret, struct buf *err)
+{
+    int r = file[0] ? dfs_secret_load(file, ret) : 0;
+    if (r < 0)
+        buf_addf(err, "cluster_secret_file = %s: %s", file, dfs_secret_error(r));
+    return r;
+}
+
 void dfs_secret_free(struct dfs_secret **sp)
 {
     struct dfs_secret *s = TAKE(*sp);

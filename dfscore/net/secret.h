@@ -27,7 +27,7 @@
 #ifndef DFS_SECRET_H
 #define DFS_SECRET_H
 
-#include "dfscore/base/str.h"
+#include "dfscore/base/buf.h"
 
 struct dfs_secret;
 
@@ -45,6 +45,8 @@ enum {
 int dfs_secret_load(const char *path, struct dfs_secret **ret) MUST_CHECK;
 /* What to tell a human when that failed. */
 const char *dfs_secret_error(int r);
+/* The setting cluster_secret_file: *ret stays as it is without a @file (""). As load, and @err says it in a line. */
+int dfs_secret_setting(const char *file, struct dfs_secret **ret, struct buf *err) MUST_CHECK;
 /* From memory. 0, -EINVAL, -ENOMEM. */
 int dfs_secret_new(struct str text, struct dfs_secret **ret) MUST_CHECK;
 /* Wipes it. */

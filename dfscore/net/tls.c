@@ -204,6 +204,15 @@ static int make(const struct dfs_tls_conf *conf, struct dfs_tls *t)
     return t->files.cert && t->files.key && t->files.ca ? 0 : -ENOMEM;
 }
 
+void dfs_tls_log_failed(const struct dfs_addr *peer, bool incoming, const char *why)
+{
+    static struct dfs_log_gate gate;
+    if (dfs_log_allow(&gate, 2))
+        dfs_log(LOG_WARN, "cluster.tls_failed", KV_Z("peer", peer->host),
+                KV_U64("port", peer->port), KV_Z("called", incoming ? "us" : "by us"),
+                KV_Z("why", why));
+}
+
 int dfs_tls_new(const struct dfs_tls_conf *conf, dfs_tls_failed *failed, struct dfs_tls **ret,
                 struct buf *err)
 {

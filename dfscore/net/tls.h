@@ -20,6 +20,8 @@ struct dfs_tls;
 /* A handshake, or a connection after it, has failed for a reason that a human should know; @incoming: they
  * called us. @why is one phrase: "certificate has expired (CN=storage3)". Any thread; may be called often. */
 typedef void dfs_tls_failed(const struct dfs_addr *peer, bool incoming, const char *why);
+/* What servers and gateways do then: cluster.tls_failed in the log, twice a second at most. */
+dfs_tls_failed dfs_tls_log_failed;
 
 /* Settings of every program that has to do with it. All three files, or none: then there is no TLS. */
 struct dfs_tls_conf {

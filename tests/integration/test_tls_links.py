@@ -140,7 +140,7 @@ def test_a_foreign_authority_is_refused_and_said_in_one_line(open_cluster):
     assert done.returncode == 1
     assert re.search(r"dfs: 127\.0\.0\.1:\d+: TLS: their certificate: not signed by our cluster_tls_ca \(/CN=", done.stderr)
     wait_until("the tracker to say it, too", lambda: re.search(
-        r"warn tracker\.tls_failed peer=127\.0\.0\.1 .*they refuse our certificate: .*unknown ca", c.trackers[0].log()))
+        r"warn cluster\.tls_failed peer=127\.0\.0\.1 .*they refuse our certificate: .*unknown ca", c.trackers[0].log()))
     # One that takes us, whom we do not: our authority beside its own certificate.
     cert, key = foreign.member("stranger")
     mixed = f"cluster_tls_cert = {cert}\ncluster_tls_key = {key}\ncluster_tls_ca = {c.authority.certificate}\n"
@@ -152,7 +152,7 @@ def test_a_foreign_authority_is_refused_and_said_in_one_line(open_cluster):
     text = program.conf.read_text()
     program.conf.write_text(re.sub(r"(?m)^cluster_tls.*\n", "", text) + foreign.conf_lines("storage"))
     program.start()
-    wait_until("it to say so", lambda: "storage.tls_failed" in program.log())
+    wait_until("it to say so", lambda: "cluster.tls_failed" in program.log())
     assert "not signed by our cluster_tls_ca" in program.log()
     program.kill()
     program.conf.write_text(text)

@@ -171,6 +171,17 @@ static void allow_hosts_takes_addresses_networks_and_patterns(void **state)
     dfs_allow_free(&a);
 }
 
+static void the_setting_names_what_is_wrong(void **state)
+{
+    (void)state;
+    AUTO(buf_free) struct buf err = BUF(500);
+    AUTO(dfs_allow_free) struct dfs_allow *a = NULL;
+    char *items[] = {(char[]){"10.0.0.1, 10.0.0.300"}};
+    assert_int_equal(dfs_allow_setting("allow_hosts", items, 1, &a, &err), -EINVAL);
+    assert_true(
+        str_eq(buf_str(&err), STR("allow_hosts = 10.0.0.300: must be addresses or networks")));
+}
+
 static void an_empty_list_is_loopback_and_a_star_is_everybody(void **state)
 {
     (void)state;
@@ -211,6 +222,7 @@ int main(void)
         cmocka_unit_test(local_addresses_are_one_or_two),
         cmocka_unit_test(a_call_comes_from_the_address_of_its_network),
         cmocka_unit_test(allow_hosts_takes_addresses_networks_and_patterns),
+        cmocka_unit_test(the_setting_names_what_is_wrong),
         cmocka_unit_test(an_empty_list_is_loopback_and_a_star_is_everybody),
         cmocka_unit_test(a_bad_item_is_named),
     };

@@ -508,7 +508,7 @@ static void files_and_streams_are_sent_to_the_byte(void **state)
     AUTO(dfs_peer_free) struct dfs_peer *p = peer();
     AUTO(buf_free) struct buf rsp = BUF(4000000);
     assert_true(str_eq(call(p, FILE_CMD, STR(""), &rsp), str_of(data + 10, 3000000)));
-    assert_int_equal(atomic_load(&fx->asked), 1);
+    assert_true(atomic_load(&fx->asked) >= 1); /* again when the socket was full */
     assert_int_equal(call(p, STREAM, STR(""), &rsp).n, 5500);
     assert_true(str_eq(call(p, ECHO, STR("on"), &rsp), STR("on")));
 }

@@ -122,6 +122,18 @@ static void a_file_others_may_read_is_refused(void **state)
     assert_int_equal(dfs_secret_load(path, &s), 0);
 }
 
+static void the_setting_says_what_is_wrong(void **state)
+{
+    (void)state;
+    AUTO(buf_free) struct buf err = BUF(500);
+    struct dfs_secret *s = NULL;
+    assert_int_equal(dfs_secret_setting("", &s, &err), 0);
+    assert_null(s);
+    assert_int_equal(dfs_secret_setting("/nowhere/secret", &s, &err), -ENOENT);
+    assert_true(str_eq(buf_str(&err), STR("cluster_secret_file = /nowhere/secret: "
+                                          "No such file or directory")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +143,7 @@ int main(void)
         cmocka_unit_test(steps_out_of_order_and_of_wrong_size_are_refused),
         cmocka_unit_test(a_secret_has_a_least_and_a_greatest_length),
         cmocka_unit_test(a_file_others_may_read_is_refused),
+        cmocka_unit_test(the_setting_says_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
