@@ -21,7 +21,11 @@ struct s3_reader {
 
 /* ---- the thread's buffer ---- */
 
-enum { BUFFER = DFS_PACK_MAX + S3_STREAM_HEADER + S3_FRAME_SEALED };
+enum {
+    RUN_FRAMES = 4, /* are read in one go: sealed and open they fit into a core's L2 cache */
+    BUFFER = RUN_FRAMES * S3_FRAME_SEALED,
+};
+_Static_assert((int)BUFFER >= (int)DFS_PACK_MAX, "a packed file is read whole");
 
 static pthread_key_t buffer_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -110,29 +114,67 @@ static uint32_t part_number(const struct s3_reader *rd)
     return 0;
 }
 
-/* Bytes of the file from @at on, into the thread's buffer or from it when @whole holds all of it.
- */
-static int fetch(struct s3_reader *rd, struct s3_dfs *d, uint8_t *whole, uint8_t *to, uint64_t at,
-                 size_t n, bool wait)
-{
-    const struct s3_extent *e = &rd->o.extents[rd->at];
-    if (whole) {
-        memmove(to, whole + at, n);
-        return 0;
-    }
-    return s3_dfs_read(d, e->file_id, e->offset + at, to, n, wait);
-}
-
+/* @whole: the file, NULL when it is not in memory. */
 static int open_file(struct s3_reader *rd, struct s3_dfs *d, uint8_t *whole, bool wait)
 {
     uint8_t header[S3_STREAM_HEADER];
     if (rd->open)
         return 0;
-    int r = fetch(rd, d, whole, header, 0, sizeof(header), wait);
+    const struct s3_extent *e = &rd->o.extents[rd->at];
+    int r = 0;
+    if (whole)
+        memcpy(header, whole, sizeof(header));
+    else
+        r = s3_dfs_read(d, e->file_id, e->offset, header, sizeof(header), wait);
     if (r == 0)
-        r = s3_opener_init(&rd->opener, rd->dek, part_number(rd), header,
-                           rd->o.extents[rd->at].length);
+        r = s3_opener_init(&rd->opener, rd->dek, part_number(rd), header, e->length);
     rd->open = r == 0;
+    return r;
+}
+
+/* Frames of a file that are read, and opened, in one go: some whole ones, or a part of one. */
+struct run {
+    uint64_t first, count;
+    size_t skip, take; /* content before what is wanted, and what is */
+    bool whole;        /* all of their content is wanted */
+};
+
+/* What of content [from, from + n) comes first. */
+static struct run run_of(const struct s3_opener *o, uint64_t from, size_t n)
+{
+    struct run run = {.first = from / S3_FRAME_PLAIN, .skip = (size_t)(from % S3_FRAME_PLAIN)};
+    size_t content = s3_frame_sealed(o, run.first) - S3_FRAME_TAG;
+    run.whole = run.skip == 0 && n >= content;
+    if (!run.whole) {
+        run.count = 1;
+        run.take = MIN(n, content - run.skip);
+    } else if (n >= RUN_FRAMES * S3_FRAME_PLAIN) {
+        run.count = RUN_FRAMES;
+        run.take = RUN_FRAMES * S3_FRAME_PLAIN;
+    } else if (from + n == o->plain) {
+        run.count = o->frames - run.first;
+        run.take = n;
+    } else {
+        run.count = n / S3_FRAME_PLAIN;
+        run.take = (size_t)run.count * S3_FRAME_PLAIN;
+    }
+    return run;
+}
+
+static size_t sealed_of(const struct s3_opener *o, const struct run *run)
+{
+    return (size_t)(run->count - 1) * S3_FRAME_SEALED +
+           s3_frame_sealed(o, run->first + run->count - 1);
+}
+
+/* The content wanted of a run, which is at @sealed and not left as it is. */
+static int open_run(const struct s3_opener *o, const struct run *run, uint8_t *sealed, uint8_t *out)
+{
+    if (run->whole)
+        return s3_opener_frames(o, run->first, run->count, sealed, out);
+    int r = s3_opener_frames(o, run->first, 1, sealed, sealed);
+    if (r == 0)
+        memcpy(out, sealed + run->skip, run->take);
     return r;
 }
 
@@ -149,22 +191,20 @@ static int read_frames(struct s3_reader *rd, struct s3_dfs *d, uint64_t from, ui
         whole = buffer;
         r = s3_dfs_read(d, e->file_id, e->offset, whole, (size_t)e->length, wait);
     }
-    uint8_t *frame = buffer + (whole ? DFS_PACK_MAX : 0);
     if (r == 0)
         r = open_file(rd, d, whole, wait);
     while (r == 0 && n > 0) {
-        uint64_t k = from / S3_FRAME_PLAIN;
-        size_t skip = (size_t)(from % S3_FRAME_PLAIN), sealed = s3_frame_sealed(&rd->opener, k);
-        size_t take = MIN(n, sealed - S3_FRAME_TAG - skip);
-        bool all = take == sealed - S3_FRAME_TAG;
-        r = fetch(rd, d, whole, frame, s3_frame_at(k), sealed, wait);
+        struct run run = run_of(&rd->opener, from, n);
+        uint64_t at = s3_frame_at(run.first);
+        uint8_t *sealed = whole ? whole + at : buffer;
+        if (!whole)
+            r = s3_dfs_read(d, e->file_id, e->offset + at, sealed, sealed_of(&rd->opener, &run),
+                            wait);
         if (r == 0)
-            r = s3_opener_frame(&rd->opener, k, frame, all ? out : frame);
-        if (r == 0 && !all)
-            memcpy(out, frame + skip, take);
-        out += take;
-        from += take;
-        n -= take;
+            r = open_run(&rd->opener, &run, sealed, out);
+        out += run.take;
+        from += run.take;
+        n -= run.take;
     }
     return r;
 }

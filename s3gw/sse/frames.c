@@ -137,10 +137,10 @@ static bool add_aad(EVP_CIPHER_CTX *ctx, bool seal, const uint8_t *p, size_t n)
 struct s3_sealer {
     EVP_CIPHER_CTX *ctx;
     uint64_t frame; /* the one to be sealed next */
-    size_t fill;    /* bytes of it in @bytes */
-    bool begun;     /* the header is out */
+    size_t ready; /* bytes to go out: header and sealed frames; room for one frame is behind them */
+    size_t fill;  /* bytes of the frame to be sealed next, plain, behind those */
+    uint8_t bytes[S3_STREAM_HEADER + S3_SEALER_FRAMES * S3_FRAME_SEALED];
     uint8_t header[S3_STREAM_HEADER];
-    uint8_t bytes[S3_FRAME_SEALED];
 };
 
 size_t s3_sealer_memory(void)
@@ -163,6 +163,36 @@ static int new_header(uint8_t header[S3_STREAM_HEADER])
     return getrandom(header + MAGIC, NUMBER, 0) == NUMBER ? 0 : -EIO;
 }
 
+/* A new stream: its header, and its key in @ctx. */
+static int new_stream(EVP_CIPHER_CTX *ctx, const uint8_t dek[S3_DEK_BYTES], uint32_t part,
+                      uint8_t header[S3_STREAM_HEADER])
+{
+    int r = new_header(header);
+    if (r < 0)
+        return r;
+    uint8_t key[32];
+    stream_key(dek, header, part, key);
+    bool ok = ctx && EVP_EncryptInit_ex2(ctx, gcm, key, NULL, NULL) == 1;
+    explicit_bzero(key, sizeof(key));
+    return ok ? 0 : -ENOMEM;
+}
+
+/* @n bytes at @plain, which may be @out, to @n + S3_FRAME_TAG there. */
+static int seal_frame(EVP_CIPHER_CTX *ctx, const uint8_t header[S3_STREAM_HEADER], uint64_t frame,
+                      bool last, const uint8_t *plain, size_t n, uint8_t *out)
+{
+    uint8_t nonce[NONCE];
+    int done, end;
+    nonce_of(frame, last, nonce);
+    return EVP_EncryptInit_ex2(ctx, NULL, NULL, nonce, NULL) == 1 &&
+                   add_aad(ctx, true, header, S3_STREAM_HEADER) &&
+                   EVP_EncryptUpdate(ctx, out, &done, plain, (int)n) == 1 &&
+                   EVP_EncryptFinal_ex(ctx, out + n, &end) == 1 &&
+                   EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, S3_FRAME_TAG, out + n) == 1
+               ? 0
+               : -EIO;
+}
+
 int s3_sealer_new(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct s3_sealer **ret)
 {
     pthread_once(&fetched, fetch);
@@ -171,36 +201,30 @@ int s3_sealer_new(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct s3_seal
         return -ENOMEM;
     s->ctx = EVP_CIPHER_CTX_new();
     s->frame = 0;
+    s->ready = S3_STREAM_HEADER;
     s->fill = 0;
-    s->begun = false;
-    int r = new_header(s->header);
+    int r = new_stream(s->ctx, dek, part, s->header);
     if (r < 0)
         return r;
-    uint8_t key[32];
-    stream_key(dek, s->header, part, key);
-    bool ok = s->ctx && EVP_EncryptInit_ex2(s->ctx, gcm, key, NULL, NULL) == 1;
-    explicit_bzero(key, sizeof(key));
-    if (!ok)
-        return -ENOMEM;
+    memcpy(s->bytes, s->header, S3_STREAM_HEADER);
     *ret = TAKE(s);
     return 0;
 }
 
-/* @n bytes at @plain, which may be s->bytes, become the next frame. */
+/* @n bytes at @plain, which may be those gathered, become the next frame. */
 static int put_frame(struct s3_sealer *s, const uint8_t *plain, size_t n, bool last,
                      int (*out)(void *arg, struct str sealed), void *arg)
 {
-    uint8_t nonce[NONCE];
-    int done, end;
-    nonce_of(s->frame++, last, nonce);
-    if (EVP_EncryptInit_ex2(s->ctx, NULL, NULL, nonce, NULL) != 1 ||
-        !add_aad(s->ctx, true, s->header, sizeof(s->header)) ||
-        EVP_EncryptUpdate(s->ctx, s->bytes, &done, plain, (int)n) != 1 ||
-        EVP_EncryptFinal_ex(s->ctx, s->bytes + n, &end) != 1 ||
-        EVP_CIPHER_CTX_ctrl(s->ctx, EVP_CTRL_AEAD_GET_TAG, S3_FRAME_TAG, s->bytes + n) != 1)
-        return -EIO;
+    int r = seal_frame(s->ctx, s->header, s->frame++, last, plain, n, s->bytes + s->ready);
+    if (r < 0)
+        return r;
+    s->ready += n + S3_FRAME_TAG;
     s->fill = 0;
-    return out(arg, str_of(s->bytes, n + S3_FRAME_TAG));
+    if (!last && s->ready + S3_FRAME_SEALED <= sizeof(s->bytes))
+        return 0;
+    n = s->ready;
+    s->ready = 0;
+    return out(arg, str_of(s->bytes, n));
 }
 
 int s3_sealer_push(struct s3_sealer *s, struct str piece, int (*out)(void *arg, struct str sealed),
@@ -209,20 +233,17 @@ int s3_sealer_push(struct s3_sealer *s, struct str piece, int (*out)(void *arg, 
     const uint8_t *p = (const uint8_t *)piece.p;
     size_t left = piece.n;
     int r = 0;
-    if (!s->begun && left > 0) {
-        s->begun = true;
-        r = out(arg, str_of(s->header, sizeof(s->header)));
-    }
     while (r == 0 && left > 0) {
+        uint8_t *gathered = s->bytes + s->ready;
         if (s->fill == S3_FRAME_PLAIN) { /* another byte has come */
-            r = put_frame(s, s->bytes, S3_FRAME_PLAIN, false, out, arg);
+            r = put_frame(s, gathered, S3_FRAME_PLAIN, false, out, arg);
             continue;
         }
         size_t n = MIN(left, S3_FRAME_PLAIN - s->fill);
         if (s->fill == 0 && left > S3_FRAME_PLAIN) {
             r = put_frame(s, p, S3_FRAME_PLAIN, false, out, arg);
         } else {
-            memcpy(s->bytes + s->fill, p, n);
+            memcpy(gathered + s->fill, p, n);
             s->fill += n;
         }
         p += n;
@@ -233,24 +254,19 @@ int s3_sealer_push(struct s3_sealer *s, struct str piece, int (*out)(void *arg, 
 
 int s3_sealer_finish(struct s3_sealer *s, int (*out)(void *arg, struct str sealed), void *arg)
 {
-    return s->begun ? put_frame(s, s->bytes, s->fill, true, out, arg) : -ENODATA;
-}
-
-static int append(void *arg, struct str sealed)
-{
-    uint8_t **at = arg;
-    memcpy(*at, sealed.p, sealed.n);
-    *at += sealed.n;
-    return 0;
+    return s->fill > 0 ? put_frame(s, s->bytes + s->ready, s->fill, true, out, arg) : -ENODATA;
 }
 
 int s3_seal(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct str plain, uint8_t *out)
 {
-    AUTO(s3_sealer_free) struct s3_sealer *s = NULL;
-    int r = s3_sealer_new(dek, part, &s);
-    if (r == 0)
-        r = s3_sealer_push(s, plain, append, &out);
-    return r == 0 ? s3_sealer_finish(s, append, &out) : r;
+    EVP_CIPHER_CTX *ctx = ctx_of_thread();
+    const uint8_t *p = (const uint8_t *)plain.p;
+    uint64_t frames = frames_of(plain.n);
+    int r = new_stream(ctx, dek, part, out);
+    for (uint64_t k = 0; r == 0 && k < frames; k++)
+        r = seal_frame(ctx, out, k, k + 1 == frames, p + k * S3_FRAME_PLAIN,
+                       plain_of_frame(plain.n, k), out + s3_frame_at(k));
+    return r;
 }
 
 /* ---- opening ---- */
@@ -269,15 +285,14 @@ int s3_opener_init(struct s3_opener *o, const uint8_t dek[S3_DEK_BYTES], uint32_
     return 0;
 }
 
-/* All of one message, whose tag follows or stands elsewhere. */
-static int open_message(const uint8_t key[32], const uint8_t nonce[NONCE], struct str aad,
+/* All of one message, under the key that @ctx has; its tag follows or stands elsewhere. */
+static int open_message(EVP_CIPHER_CTX *ctx, const uint8_t nonce[NONCE], struct str aad,
                         struct str sealed, const uint8_t *tag, uint8_t *plain)
 {
-    EVP_CIPHER_CTX *ctx = ctx_of_thread();
     uint8_t expect[S3_FRAME_TAG], rest[16];
     int n, end;
     memcpy(expect, tag, sizeof(expect)); /* @plain may be where it stands */
-    if (!ctx || EVP_DecryptInit_ex2(ctx, gcm, key, nonce, NULL) != 1 ||
+    if (EVP_DecryptInit_ex2(ctx, NULL, NULL, nonce, NULL) != 1 ||
         !add_aad(ctx, false, (const uint8_t *)aad.p, aad.n) ||
         EVP_DecryptUpdate(ctx, plain, &n, (const uint8_t *)sealed.p, (int)sealed.n) != 1)
         return -ENOMEM;
@@ -288,13 +303,28 @@ static int open_message(const uint8_t key[32], const uint8_t nonce[NONCE], struc
     return -EBADMSG;
 }
 
-int s3_opener_frame(const struct s3_opener *o, uint64_t n, const uint8_t *in, uint8_t *out)
+/* The thread's context, to decrypt under @key; NULL: no memory. */
+static EVP_CIPHER_CTX *decrypting(const uint8_t key[32])
 {
-    uint8_t nonce[NONCE];
-    size_t plain = s3_frame_sealed(o, n) - S3_FRAME_TAG;
-    nonce_of(n, n + 1 == o->frames, nonce);
-    return open_message(o->key, nonce, str_of(o->header, sizeof(o->header)), str_of(in, plain),
-                        in + plain, out);
+    EVP_CIPHER_CTX *ctx = ctx_of_thread();
+    return ctx && EVP_DecryptInit_ex2(ctx, gcm, key, NULL, NULL) == 1 ? ctx : NULL;
+}
+
+int s3_opener_frames(const struct s3_opener *o, uint64_t n, uint64_t count, const uint8_t *in,
+                     uint8_t *out)
+{
+    const struct str aad = str_of(o->header, sizeof(o->header));
+    EVP_CIPHER_CTX *ctx = decrypting(o->key);
+    int r = ctx ? 0 : -ENOMEM;
+    for (uint64_t end = n + count; r == 0 && n < end; n++) {
+        uint8_t nonce[NONCE];
+        size_t plain = s3_frame_sealed(o, n) - S3_FRAME_TAG;
+        nonce_of(n, n + 1 == o->frames, nonce);
+        r = open_message(ctx, nonce, aad, str_of(in, plain), in + plain, out);
+        in += plain + S3_FRAME_TAG;
+        out += plain;
+    }
+    return r;
 }
 
 /* ---- one message ---- */
@@ -318,5 +348,6 @@ int s3_sse_open_once(const uint8_t key[32], struct str aad, struct str sealed,
                      const uint8_t tag[S3_FRAME_TAG], uint8_t *plain)
 {
     static const uint8_t nonce[NONCE];
-    return open_message(key, nonce, aad, sealed, tag, plain);
+    EVP_CIPHER_CTX *ctx = decrypting(key);
+    return ctx ? open_message(ctx, nonce, aad, sealed, tag, plain) : -ENOMEM;
 }

@@ -29,6 +29,8 @@ enum {
     S3_FRAME_TAG = 16,
     S3_FRAME_SEALED = S3_FRAME_PLAIN + S3_FRAME_TAG,
     S3_STREAM_HEADER = 24,
+    S3_SEALER_FRAMES = 4, /* that a sealer gathers: what is written in large pieces lies in large
+                             folios of the page cache, and is both written and read for less */
 };
 
 /* Bytes of the file that holds @plain bytes of content; 0 for none. @plain is at most 2^62. */
@@ -47,9 +49,9 @@ int s3_sealer_new(const uint8_t dek[S3_DEK_BYTES], uint32_t part,
 void s3_sealer_free(struct s3_sealer **s);
 /* Bytes a sealer takes. */
 size_t s3_sealer_memory(void);
-/* The next @piece. @out gets what the file is made of, in order; its non-zero result stops and is
- * returned. A frame goes out when another byte comes, or finish(): only then it is known whether it
- * is the last. */
+/* The next @piece. @out gets what the file is made of, in order, some frames at a time; its non-zero
+ * result stops and is returned. A frame is sealed when another byte comes, or finish(): only then it
+ * is known whether it is the last. */
 int s3_sealer_push(struct s3_sealer *s, struct str piece, int (*out)(void *arg, struct str sealed),
                    void *arg) MUST_CHECK;
 /* That was all. -ENODATA: there was nothing, which has no file. */
@@ -76,11 +78,11 @@ int s3_opener_init(struct s3_opener *o, const uint8_t dek[S3_DEK_BYTES], uint32_
 uint64_t s3_frame_at(uint64_t n);
 size_t s3_frame_sealed(const struct s3_opener *o, uint64_t n);
 /*
- * Decrypt frame @n: s3_frame_sealed() bytes at @in to 16 fewer at @out, which may be @in. 0;
- * -EBADMSG: not what was sealed, and @out holds zeros.
+ * Decrypt @count frames, >= 1, from @n on: as they lie in the file at @in, their content to @out; of one
+ * frame that may be @in. 0; -EBADMSG: one is not what was sealed, and instead of it @out holds zeros; -ENOMEM.
  */
-int s3_opener_frame(const struct s3_opener *o, uint64_t n, const uint8_t *in,
-                    uint8_t *out) MUST_CHECK;
+int s3_opener_frames(const struct s3_opener *o, uint64_t n, uint64_t count, const uint8_t *in,
+                     uint8_t *out) MUST_CHECK;
 
 /* --- what both are made of, for key wrapping --- */
 

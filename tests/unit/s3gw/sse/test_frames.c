@@ -69,7 +69,7 @@ static int open_all(struct sealed f, uint32_t part, const uint8_t *key)
     int r = s3_opener_init(&o, key, part, f.bytes, f.n);
     for (uint64_t k = 0; r == 0 && k < o.frames; k++) {
         size_t n = s3_frame_sealed(&o, k);
-        r = s3_opener_frame(&o, k, f.bytes + s3_frame_at(k), plain);
+        r = s3_opener_frames(&o, k, 1, f.bytes + s3_frame_at(k), plain);
         for (size_t i = 0; r == 0 && i < n - S3_FRAME_TAG; i++) {
             size_t at = (size_t)k * S3_FRAME_PLAIN + i;
             assert_int_equal(plain[i], (uint8_t)(at * 31 + (at >> 9)));
@@ -81,9 +81,10 @@ static int open_all(struct sealed f, uint32_t part, const uint8_t *key)
 static void what_is_sealed_opens_however_it_came(void **state)
 {
     (void)state;
-    static const size_t rows[][2] = {{1, 1},           {100, 7},      {65536, 65536},
-                                     {65537, 65537},   {65537, 1000}, {3 * 65536, 65535},
-                                     {200000, 200000}, {200000, 1}};
+    static const size_t rows[][2] = {{1, 1},           {100, 7},         {65536, 65536},
+                                     {65537, 65537},   {65537, 1000},    {3 * 65536, 65535},
+                                     {200000, 200000}, {200000, 1},      {262144, 262144},
+                                     {262145, 65536},  {600000, 600000}, {600000, 50000}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct sealed f = seal(rows[i][0], rows[i][1], (uint32_t)i);
         assert_int_equal(open_all(f, (uint32_t)i, dek), 0);
@@ -140,12 +141,56 @@ static void a_frame_opens_in_place_and_a_bad_one_gives_nothing(void **state)
     uint8_t bad[116];
     memcpy(bad, f.bytes + 24, sizeof(bad));
     bad[50] ^= 1;
-    assert_int_equal(s3_opener_frame(&o, 0, bad, bad), -EBADMSG);
+    assert_int_equal(s3_opener_frames(&o, 0, 1, bad, bad), -EBADMSG);
     for (size_t i = 0; i < 100; i++)
         assert_int_equal(bad[i], 0);
-    assert_int_equal(s3_opener_frame(&o, 0, f.bytes + 24, f.bytes + 24), 0);
+    assert_int_equal(s3_opener_frames(&o, 0, 1, f.bytes + 24, f.bytes + 24), 0);
     assert_int_equal(f.bytes[24 + 99], (uint8_t)(99 * 31));
     free(f.bytes);
+}
+
+static void frames_open_together_up_to_a_bad_one(void **state)
+{
+    (void)state;
+    enum { N = 5 * S3_FRAME_PLAIN + 9 };
+    struct s3_opener o;
+    struct sealed f = seal(N, N, 2);
+    uint8_t *plain = dfs_alloc(N);
+    assert_non_null(plain);
+    assert_int_equal(s3_opener_init(&o, dek, 2, f.bytes, f.n), 0);
+    assert_int_equal(o.frames, 6);
+    assert_int_equal(s3_opener_frames(&o, 0, 6, f.bytes + s3_frame_at(0), plain), 0);
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(plain[i], (uint8_t)(i * 31 + (i >> 9)));
+    memset(plain, 0x55, N);
+    f.bytes[s3_frame_at(3) + 1000] ^= 1; /* the second of three */
+    assert_int_equal(s3_opener_frames(&o, 2, 3, f.bytes + s3_frame_at(2), plain), -EBADMSG);
+    for (size_t i = 0; i < S3_FRAME_PLAIN; i++) {
+        assert_int_equal(plain[S3_FRAME_PLAIN + i], 0);
+        assert_int_equal(plain[2 * S3_FRAME_PLAIN + i], 0x55);
+    }
+    free(plain);
+    free(f.bytes);
+}
+
+/* What one writes at a time decides how the page cache holds it. */
+static int largest(void *arg, struct str s)
+{
+    size_t *most = arg;
+    *most = MAX(*most, s.n);
+    return 0;
+}
+
+static void frames_are_written_four_at_a_time(void **state)
+{
+    (void)state;
+    static const uint8_t plain[1000];
+    size_t most = 0;
+    AUTO(s3_sealer_free) struct s3_sealer *s = NULL;
+    assert_int_equal(s3_sealer_new(dek, 0, &s), 0);
+    for (size_t at = 0; at < 9 * S3_FRAME_PLAIN; at += sizeof(plain))
+        assert_int_equal(s3_sealer_push(s, str_of(plain, sizeof(plain)), largest, &most), 0);
+    assert_int_equal(most, S3_STREAM_HEADER + 4 * S3_FRAME_SEALED);
 }
 
 /* Worked out with Python's cryptography: the format does not drift. */
@@ -179,6 +224,8 @@ int main(void)
         cmocka_unit_test(the_same_content_never_looks_the_same),
         cmocka_unit_test(what_was_changed_does_not_open),
         cmocka_unit_test(a_frame_opens_in_place_and_a_bad_one_gives_nothing),
+        cmocka_unit_test(frames_open_together_up_to_a_bad_one),
+        cmocka_unit_test(frames_are_written_four_at_a_time),
         cmocka_unit_test(the_format_is_what_the_header_says),
         cmocka_unit_test(no_memory_is_an_error),
     };
