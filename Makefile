@@ -171,7 +171,7 @@ $(CLIENTS): tests/integration/clients/install tests/integration/clients/requirem
 integration: all $(DEPS_CHECK) $(CLIENTS) ## real clients against real processes; T=multipart picks
 	@tests/run-integration $(B) $(T)
 
-clients-more: all $(DEPS_CHECK) ## FastDFS clients whose packages are large (Java, from Maven), on a cluster
+clients-more: all $(DEPS_CHECK) ## FastDFS clients whose packages are large (Java from Maven, Go modules), on a cluster
 	@packaging/install-deps more
 	@tests/integration/clients/install-more
 	@S3GW_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider \

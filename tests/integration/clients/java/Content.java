@@ -5,6 +5,8 @@ import java.util.HexFormat;
 /** What the steps of both packages share: the same bytes as native_steps.py makes. */
 final class Content {
     static final int[] SIZES = {1, 5000, 300_000, 3_000_000};
+    static final int[] KEPT = {5000, 700_000}; // left behind for S3 to read
+    static final int EPERM = 1;
 
     private Content() {}
 

@@ -50,8 +50,12 @@ public final class OfficialSteps {
         for (int size : Content.SIZES)
             file(size);
         appender();
-        for (int i = 1; i + 1 < args.length; i += 2)
+        for (int i = 1; i + 1 < args.length; i += 2) {
+            Content.check(client().delete_file1(args[i]) == Content.EPERM, "deletion of " + args[i]);
             Content.check(Content.md5(client().download_file1(args[i])).equals(args[i + 1]), args[i]);
+        }
+        for (int size : Content.KEPT)
+            System.out.println("kept " + client().upload_file1(Content.of(size), "bin", null) + " " + Content.md5(Content.of(size)));
         System.out.println("ok");
     }
 }

@@ -62,6 +62,15 @@ public class SpringSteps {
         a.deleteFile(p.getGroup(), p.getPath());
     }
 
+    private static void refused(FastFileStorageClient c, StorePath p) {
+        try {
+            c.deleteFile(p.getFullPath());
+            throw new AssertionError("a file of S3 could be deleted");
+        } catch (FdfsServerException expected) {
+            Content.check(expected.getErrorCode() == Content.EPERM, "EPERM");
+        }
+    }
+
     public static void main(String[] args) throws Exception {
         SpringApplication app = new SpringApplication(SpringSteps.class);
         app.setWebApplicationType(WebApplicationType.NONE);
@@ -74,8 +83,12 @@ public class SpringSteps {
             appender(c, context.getBean(AppendFileStorageClient.class));
             for (int i = 1; i + 1 < args.length; i += 2) {
                 StorePath p = StorePath.parseFromUrl(args[i]);
+                refused(c, p);
                 Content.check(Content.md5(fetch(c, p)).equals(args[i + 1]), args[i]);
             }
+            for (int size : Content.KEPT)
+                System.out.println("kept " + c.uploadFile(in(Content.of(size)), size, "bin", null).getFullPath() + " "
+                        + Content.md5(Content.of(size)));
         }
         System.out.println("ok");
     }
