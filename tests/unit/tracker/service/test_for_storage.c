@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life and death of a storage that has joined: silence, clocks, addresses. */
+#include "tests/lib/tracker_fixture.h"
+
+static void silence_and_a_lost_connection_make_offline(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a, b;
+    bring_up(f, &a, "10.77.0.11");
+    pass(100000);
+    trk_server_tick(f->srv);
+    assert_int_equal(node(f, "10.77.0.11")->status, DFS_ST_ACTIVE);
+    pass(1);
+    trk_server_tick(f->srv);
+    assert_int_equal(node(f, "10.77.0.11")->status, DFS_ST_OFFLINE);
+    assert_int_equal(call(f, &a, DFS_CMD_BEAT, STR_NULL), 0);
+    assert_int_equal(node(f, "10.77.0.11")->status, DFS_ST_ACTIVE);
+    /* It connects anew before the old connection has been noticed dead. */
+    open_session(f, &b, "10.77.0.11");
+    struct join_opts back = first_join;
+    back.init = 0;
+    back.status = DFS_ST_ACTIVE;
+    assert_int_equal(join(f, &b, &back), 0);
+    trk_session_close(f->srv, &a);
+    assert_int_equal(node(f, "10.77.0.11")->status, DFS_ST_ACTIVE);
+    trk_session_close(f->srv, &b);
+    assert_int_equal(node(f, "10.77.0.11")->status, DFS_ST_OFFLINE);
+}
+
+static void a_clock_set_back_kills_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a;
+    bring_up(f, &a, "10.77.0.11");
+    wall_ms -= 3600 * 1000;
+    trk_server_tick(f->srv);
+    assert_int_equal(node(f, "10.77.0.11")->status, DFS_ST_ACTIVE);
+    wall_ms += 7200 * 1000;
+    trk_server_tick(f->srv);
+    assert_int_equal(node(f, "10.77.0.11")->status, DFS_ST_ACTIVE);
+}
+
+static void a_lost_change_log_answer_is_sent_again(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a, b;
+    bring_up(f, &a, "10.77.0.11");
+    bring_up(f, &b, "10.77.0.12");
+    assert_int_equal(call_hex(f, &a, DFS_CMD_DELETE_STORAGE,
+                              "67726f7570310000000000000000000031302e37372e302e3132"),
+                     0);
+    assert_int_equal(call(f, &a, DFS_CMD_CHANGE_LOG, STR_NULL), 0);
+    struct str line = STR("1700000000 group1 10.77.0.12 4 \n");
+    assert_true(str_eq(buf_str(&f->out), line));
+    /* The answer is lost with the connection. */
+    trk_session_close(f->srv, &a);
+    open_session(f, &a, "10.77.0.11");
+    struct join_opts back = first_join;
+    back.init = 0;
+    back.status = DFS_ST_ACTIVE;
+    assert_int_equal(join(f, &a, &back), 0);
+    assert_int_equal(call(f, &a, DFS_CMD_CHANGE_LOG, STR_NULL), 0);
+    assert_true(str_eq(buf_str(&f->out), line));
+    assert_int_equal(call(f, &a, DFS_CMD_CHANGE_LOG, STR_NULL),
+                     0); /* asking again says: I have it */
+    assert_int_equal(f->out.n, 0);
+}
+
+static void a_new_address_takes_the_record_along(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a, moved;
+    bring_up(f, &a, "10.77.0.11");
+    open_session(f, &moved, "10.77.0.14");
+    AUTO(buf_free) struct buf b = BUF(256);
+    struct dfs_ip_changed_req m = {"group1", "10.77.0.11", "10.77.0.14"};
+    dfs_ip_changed_req_put(&b, &m);
+    assert_int_equal(call(f, &moved, DFS_CMD_IP_CHANGED, buf_str(&b)), -EBUSY);
+    trk_session_close(f->srv, &a);
+    assert_int_equal(call(f, &moved, DFS_CMD_IP_CHANGED, buf_str(&b)), 0);
+    assert_int_equal(node(f, "10.77.0.11")->status, DFS_ST_IP_CHANGED);
+    assert_int_equal(node(f, "10.77.0.14")->status, DFS_ST_OFFLINE);
+    assert_int_equal(node(f, "10.77.0.14")->free_mb, 1000);
+    assert_int_equal(call(f, &moved, DFS_CMD_IP_CHANGED, buf_str(&b)), -EALREADY);
+    open_session(f, &a, "10.77.0.15");
+    assert_int_equal(call(f, &a, DFS_CMD_IP_CHANGED, buf_str(&b)),
+                     -EINVAL); /* not its own address */
+}
+
+static void system_files_block_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a, b;
+    bring_up(f, &a, "10.77.0.11");
+    open_session(f, &b, "10.77.0.2");
+    assert_int_equal(call_hex(f, &b, DFS_CMD_SYS_FILE_READ, "000000000000000000"), -EACCES);
+    assert_int_equal(call(f, &a, DFS_CMD_SYS_FILES_START, STR_NULL), 0);
+    assert_int_equal(call(f, &b, DFS_CMD_SYS_FILES_START, STR_NULL), -EBUSY);
+    assert_int_equal(call_hex(f, &a, DFS_CMD_SYS_FILE_READ, "000000000000000000"), 0);
+    assert_true(str_starts(str_from(buf_str(&f->out), 8), STR("[Global]\n\tgroup_count=1\n")));
+    assert_int_equal(call_hex(f, &a, DFS_CMD_SYS_FILE_READ, "040000000000000000"), -EINVAL);
+    assert_int_equal(call_hex(f, &a, DFS_CMD_SYS_FILE_READ, "007fffffffffffffff"), -EINVAL);
+    assert_int_equal(call_hex(f, &a, DFS_CMD_SYS_FILE_READ, "00ffffffffffffffff"), -EINVAL);
+    trk_session_close(f->srv, &a); /* gone without the end command */
+    assert_int_equal(call(f, &b, DFS_CMD_SYS_FILES_START, STR_NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(silence_and_a_lost_connection_make_offline),
+        T(a_clock_set_back_kills_nobody),
+        T(a_lost_change_log_answer_is_sent_again),
+        T(a_new_address_takes_the_record_along),
+        T(system_files_block_nobody),
+    };
+    dfs_log_threshold = LOG_ERROR;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
