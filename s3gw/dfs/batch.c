@@ -6,7 +6,8 @@
  * storage syncs that, the next batch gathers. So the batch grows with the load and a lone writer
  * waits for nobody.
  *
- * What a storage did not take, or did not say whether it took, goes to the queue of another one. A second
+ * What a storage did not take, or did not say whether it took, goes to the queue of another one; when none is left, the
+ * trackers are asked for one before it is given up. A second
  * copy does no harm: both carry the same description, and the one no object names is an orphan.
  */
 #include <endian.h>
@@ -131,16 +132,32 @@ static void enqueue(struct s3_store *s, struct s3_dfs_put *p)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* The result to its owner, or the item to another storage. From here on it is no longer ours. */
+static void settle(struct s3_dfs *d, struct s3_dfs_put *p, int r);
+
+static void trackers_have_spoken(void *put)
+{
+    struct s3_dfs_put *p = put;
+    settle(p->dfs, p, p->failure);
+}
+
+/* No server is left: do the trackers know one? True: it waits for their word. */
+static bool await_word(struct s3_dfs *d, struct s3_dfs_put *p, int r)
+{
+    p->dfs = d;
+    p->failure = r;
+    p->wait = (struct s3_dfs_wait){.go_on = trackers_have_spoken, .arg = p};
+    return s3_ask_for_writer(d, &p->tried, r, &p->wait);
+}
+
+/* The result to its owner, or the item to a storage it has not been to. From here on it is no longer ours. */
 static void settle(struct s3_dfs *d, struct s3_dfs_put *p, int r)
 {
-    struct s3_store *next = NULL;
-    if (s3_worth_another(r) && !atomic_load(&d->stopping))
-        next = s3_pick_writer(d, p->groups, &p->tried);
+    bool another = s3_worth_another(r) && !atomic_load(&d->stopping);
+    struct s3_store *next = another ? s3_pick_writer(d, p->groups, &p->tried) : NULL;
     if (next)
         enqueue(next, p);
-    else
-        p->done(p, r);
+    else if (!another || !await_word(d, p, r))
+        p->done(p, s3_write_failure(r));
 }
 
 static void answer(struct s3_store *s, struct s3_store_conn *c, struct batch *b, int r)
@@ -188,12 +205,8 @@ void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p)
     CHECK_OBJ(d, S3_DFS_MAGIC);
     ASSERT(p->data.n <= DFS_PACK_MAX && p->description.n <= DFS_DESC_MAX);
     p->file_id[0] = '\0';
-    p->tried.n = 0;
-    struct s3_store *s = s3_pick_writer(d, p->groups, &p->tried);
-    if (s)
-        enqueue(s, p);
-    else
-        p->done(p, -EHOSTUNREACH);
+    p->tried = (struct s3_tried){0};
+    settle(d, p, -EHOSTUNREACH);
 }
 
 /* Who waits for the last of some puts. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/log/log.h"
 #include "s3gw/core/groups.h"
 #include "s3gw/dfs/store.h"
 
@@ -211,6 +212,34 @@ bool s3_worth_another(int r)
     default:
         return true;
     }
+}
+
+int s3_write_failure(int r)
+{
+    static struct dfs_log_gate gate;
+    if (!s3_worth_another(r))
+        return r;
+    switch (r) {
+    case -ENOSPC:
+    case -EDQUOT:
+    case -ENOMEM: /* ceilings, which pass */
+    case -EAGAIN:
+    case -EBUSY:
+        return r;
+    default:
+        if (dfs_log_allow(&gate, 1))
+            dfs_log(LOG_WARN, "dfs.no_server_took_it", KV_ERR(r));
+        return -EHOSTUNREACH;
+    }
+}
+
+bool s3_ask_for_writer(struct s3_dfs *d, struct s3_tried *tried, int r, struct s3_dfs_wait *k)
+{
+    bool full = r == -ENOSPC || r == -EDQUOT; /* they would name the same ones */
+    if (!d->view || tried->asked || full || tried->n == ARRAY_LEN(tried->number))
+        return false;
+    tried->asked = true;
+    return s3_view_ask(d->view, k);
 }
 
 bool s3_group_takes_files(const struct s3_group *g)

@@ -80,12 +80,14 @@ void s3_dfs_free(struct s3_dfs **dp)
         return;
     CHECK_OBJ(d, S3_DFS_MAGIC);
     atomic_store(&d->stopping, true);
-    s3_view_free(&d->view);
+    if (d->view)
+        s3_view_stop(d->view);
     s3_suspects_free(&d->suspects);
     s3_pool_free(&d->hash);
     s3_pool_free(&d->commit);
     for (size_t i = 0; i < atomic_load(&d->nstores); i++)
         s3_store_free(&d->stores[i]);
+    s3_view_free(&d->view);
     for (size_t i = 0; i < atomic_load(&d->ngroups); i++)
         free(d->groups[i]);
     s3_read_cache_free(&d->reads);

@@ -120,10 +120,21 @@ int s3_dfs_notes(struct s3_dfs *d, struct str groups, const struct str *descript
 struct s3_tried { /* servers a write has been to; owner: dfs */
     unsigned n;
     uint16_t number[6];
+    bool asked; /* trackers, for a server that it has not been to */
+};
+
+/* Somebody who waits for the trackers' word (waiting.h); owner: dfs. */
+struct s3_dfs_wait {
+    struct s3_dfs_wait *next;
+    uint64_t question, until_ms;
+    void (*go_on)(
+        void *arg); /* there is an answer, or will be none in time. On a thread of dfs; quick */
+    void *arg;
 };
 
 /* Store a small object, or a note, without blocking, in the first of some groups (core/groups.h) that has room: done() is
- * called once, on a dfs thread, and must be quick. Results: 0; -ENOSPC; -EHOSTUNREACH (nothing was stored); -EIO (unknown). */
+ * called once, on a dfs thread, and must be quick. Results: 0; -ENOSPC; -EHOSTUNREACH: no server said that it has it (one
+ * may have it all the same: a file no object names, or a note); -EINVAL and the like: no server would take it. */
 struct s3_dfs_put {
     struct str groups;
     struct str description; /* views: stay valid until done() */
@@ -131,9 +142,13 @@ struct s3_dfs_put {
     char ext[7];            /* file name extension, NUL terminated, may be empty */
     void (*done)(struct s3_dfs_put *p, int result);
     void *arg;
-    char file_id[160];       /* written before done(), NUL terminated; empty for notes */
-    struct s3_dfs_put *next; /* owner: dfs while queued, as the next */
+    char file_id[160]; /* written before done(), NUL terminated; empty for notes */
+    /* owner: dfs, until done() */
+    struct s3_dfs_put *next; /* while queued */
     struct s3_tried tried;
+    struct s3_dfs_wait wait;
+    struct s3_dfs *dfs;
+    int failure; /* of the last server; while it waits */
 };
 void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p);
 

@@ -137,6 +137,14 @@ struct s3_store *s3_pick_writer(struct s3_dfs *d, struct str groups, struct s3_t
 struct s3_store *s3_group_writer(struct s3_group *g, struct s3_tried *tried);
 /* Would another server do better after this failure? */
 bool s3_worth_another(int r);
+/* What a write ends with whose last server failed with @r: -EHOSTUNREACH, unless it is about what was to be written, or
+ * space. */
+int s3_write_failure(int r);
+/*
+ * Nobody is left to write to, the last one having failed with @r. True: the trackers are asked (once for each write), and
+ * @k goes on when they have answered. Does not block.
+ */
+bool s3_ask_for_writer(struct s3_dfs *d, struct s3_tried *tried, int r, struct s3_dfs_wait *k);
 
 /* ---- one server (store.c) ---- */
 
@@ -214,6 +222,11 @@ void s3_suspect(struct s3_store *s, struct str file_id, bool missing);
 
 /* Asks the trackers about once a second, and looks after members that are down. */
 int s3_view_new(struct s3_dfs *d, struct s3_view **ret) MUST_CHECK;
-void s3_view_free(struct s3_view **vp);
+/* Ask them now; @k goes on when they have answered, or do not in time (waiting.h). False: it does not wait, too many
+ * do, or it stops. Any thread. */
+bool s3_view_ask(struct s3_view *v, struct s3_dfs_wait *k);
+/* No more looking, and nobody waits any longer. Anybody may still ask, in vain. */
+void s3_view_stop(struct s3_view *v);
+void s3_view_free(struct s3_view **vp); /* after stop() */
 
 #endif

@@ -3,7 +3,8 @@
  * view - groups and servers as the trackers know them, looked at about once a second; and servers
  * that are down, looked at until they are back.
  *
- * What was learned stays when no tracker answers: requests never ask one. It is kept (view_text.h), so that it
+ * What was learned stays when no tracker answers: requests go by it and ask nobody, but for writes that find no server
+ * in it: those wait together for one question that is put at once (waiting.h). It is kept (view_text.h), so that it
  * stays over a restart, too. A server counts as in
  * service until several answers in a row say otherwise, since trackers need not agree at every
  * moment; whether it answers is our own experience. A tracker that has just started knows nobody to be in service, and
@@ -18,9 +19,11 @@
 #include "dfscore/log/log.h"
 #include "s3gw/dfs/store.h"
 #include "s3gw/dfs/view_text.h"
+#include "s3gw/dfs/waiting.h"
 
 enum {
     LOOK_MS = 1000,
+    LOOK_PAUSE_MS = 50, /* between two looks when writes wait for the next */
     PROBE_LOOK_MS = 100,
     TRACKER_CONNECT_MS = 1000,
     TRACKER_TIMEOUT_MS = 3000,
@@ -32,13 +35,14 @@ struct s3_view {
     struct s3_dfs *d;
     struct dfs_connpool *pool;
     struct dfs_trackers *trackers;
-    pthread_t looker, prober;
-    bool looking, probing; /* the threads exist */
+    pthread_t looker, prober, teller;
+    bool looking, probing, telling; /* the threads exist */
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* monotonic clock */
-    bool stopping;       /* under lock */
-    bool silent;         /* the looker's: no tracker answered last time */
-    struct buf text;     /* the looker's: what is kept */
+    pthread_cond_t wake;       /* monotonic clock; for all of them */
+    bool stopping;             /* under lock */
+    struct s3_waiting waiting; /* under lock */
+    bool silent;               /* the looker's: no tracker answered last time */
+    struct buf text;           /* the looker's: what is kept */
 };
 
 /* ---- what a tracker says ---- */
@@ -222,6 +226,34 @@ static void look(struct s3_view *v)
 
 /* ---- threads ---- */
 
+/* Until the next look is due; it has begun then. False: it is time to stop. */
+static bool begin_look(struct s3_view *v)
+{
+    const uint64_t ended_ms = dfs_mono_ms();
+    pthread_mutex_lock(&v->lock);
+    for (;;) {
+        uint64_t due_ms = ended_ms + (s3_waiting_wants(&v->waiting) ? LOOK_PAUSE_MS : LOOK_MS);
+        uint64_t now_ms = dfs_mono_ms();
+        if (v->stopping || now_ms >= due_ms)
+            break;
+        const struct timespec until = dfs_mono_after(due_ms - now_ms);
+        (void)pthread_cond_timedwait(&v->wake, &v->lock, &until);
+    }
+    bool go_on = !v->stopping;
+    if (go_on)
+        s3_waiting_ask(&v->waiting);
+    pthread_mutex_unlock(&v->lock);
+    return go_on;
+}
+
+static void end_look(struct s3_view *v)
+{
+    pthread_mutex_lock(&v->lock);
+    s3_waiting_answer(&v->waiting);
+    pthread_cond_broadcast(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+}
+
 /* False: it is time to stop. */
 static bool pause_for(struct s3_view *v, unsigned ms)
 {
@@ -239,8 +271,10 @@ static void *look_main(void *arg)
 {
     struct s3_view *v = arg;
     pthread_setname_np(pthread_self(), "dfs-view");
-    while (pause_for(v, LOOK_MS))
+    while (begin_look(v)) {
         look(v);
+        end_look(v);
+    }
     return NULL;
 }
 
@@ -257,12 +291,91 @@ static void *probe_main(void *arg)
     return NULL;
 }
 
+/* Under the lock: until somebody's wait is over. NULL: it is time to stop, and nobody is left. */
+static struct s3_dfs_wait *next_told(struct s3_view *v)
+{
+    for (;;) {
+        const uint64_t now_ms = dfs_mono_ms(), until_ms = s3_waiting_until(&v->waiting);
+        struct s3_dfs_wait *k = s3_waiting_due(&v->waiting, v->stopping ? UINT64_MAX : now_ms);
+        if (k || v->stopping)
+            return k;
+        if (until_ms == UINT64_MAX) {
+            pthread_cond_wait(&v->wake, &v->lock);
+        } else {
+            const struct timespec until = dfs_mono_after(until_ms - now_ms);
+            (void)pthread_cond_timedwait(&v->wake, &v->lock, &until);
+        }
+    }
+}
+
+/* A thread of its own, since both others may have to wait for a server longer than who waits here should. */
+static void *tell_main(void *arg)
+{
+    struct s3_view *v = arg;
+    pthread_setname_np(pthread_self(), "dfs-wait");
+    pthread_mutex_lock(&v->lock);
+    for (struct s3_dfs_wait *k; (k = next_told(v)) != NULL;) {
+        pthread_mutex_unlock(&v->lock);
+        k->go_on(k->arg);
+        pthread_mutex_lock(&v->lock);
+    }
+    pthread_mutex_unlock(&v->lock);
+    return NULL;
+}
+
+bool s3_view_ask(struct s3_view *v, struct s3_dfs_wait *k)
+{
+    pthread_mutex_lock(&v->lock);
+    bool waits = !v->stopping && s3_waiting_join(&v->waiting, k, dfs_mono_ms());
+    if (waits)
+        pthread_cond_broadcast(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+    return waits;
+}
+
+void s3_view_stop(struct s3_view *v)
+{
+    pthread_mutex_lock(&v->lock);
+    v->stopping = true;
+    pthread_cond_broadcast(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+    if (v->looking)
+        pthread_join(v->looker, NULL);
+    if (v->probing)
+        pthread_join(v->prober, NULL);
+    if (v->telling)
+        pthread_join(v->teller, NULL);
+}
+
+void s3_view_free(struct s3_view **vp)
+{
+    struct s3_view *v = TAKE(*vp);
+    if (!v)
+        return;
+    ASSERT(v->waiting.n == 0);
+    buf_free(&v->text);
+    dfs_trackers_free(&v->trackers);
+    dfs_connpool_free(&v->pool);
+    pthread_cond_destroy(&v->wake);
+    pthread_mutex_destroy(&v->lock);
+    free(v);
+}
+
+/* One that may not have come up. */
+static void free_started(struct s3_view **vp)
+{
+    if (*vp)
+        s3_view_stop(*vp);
+    s3_view_free(vp);
+}
+
 int s3_view_new(struct s3_dfs *d, struct s3_view **ret)
 {
-    AUTO(s3_view_free) struct s3_view *v = dfs_zalloc(sizeof(*v));
+    AUTO(free_started) struct s3_view *v = dfs_zalloc(sizeof(*v));
     if (!v)
         return -ENOMEM;
     v->d = d;
+    s3_waiting_init(&v->waiting);
     v->text = BUF(S3_VIEW_TEXT_MAX);
     pthread_mutex_init(&v->lock, NULL);
     dfs_cond_init(&v->wake);
@@ -283,29 +396,9 @@ int s3_view_new(struct s3_dfs *d, struct s3_view **ret)
         recall(v);
     v->looking = pthread_create(&v->looker, NULL, look_main, v) == 0;
     v->probing = pthread_create(&v->prober, NULL, probe_main, v) == 0;
-    if (!v->looking || !v->probing)
+    v->telling = pthread_create(&v->teller, NULL, tell_main, v) == 0;
+    if (!v->looking || !v->probing || !v->telling)
         return -EAGAIN;
     *ret = TAKE(v);
     return 0;
-}
-
-void s3_view_free(struct s3_view **vp)
-{
-    struct s3_view *v = TAKE(*vp);
-    if (!v)
-        return;
-    pthread_mutex_lock(&v->lock);
-    v->stopping = true;
-    pthread_cond_broadcast(&v->wake);
-    pthread_mutex_unlock(&v->lock);
-    if (v->looking)
-        pthread_join(v->looker, NULL);
-    if (v->probing)
-        pthread_join(v->prober, NULL);
-    buf_free(&v->text);
-    dfs_trackers_free(&v->trackers);
-    dfs_connpool_free(&v->pool);
-    pthread_cond_destroy(&v->wake);
-    pthread_mutex_destroy(&v->lock);
-    free(v);
 }
