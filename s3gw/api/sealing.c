@@ -24,6 +24,12 @@ static int sealing_push(void *arg, struct str piece, int (*write)(void *f, struc
                    : s3_sealer_finish(s->sealer, write, f);
 }
 
+static void sealing_again(void *arg)
+{
+    struct sealing *s = arg;
+    s3_sealer_again(s->sealer);
+}
+
 int s3_sealing_new(struct s3_gw *gw, const struct s3_seal *seal, struct s3_upload_file_options *o)
 {
     if (!s3_budget_take(&gw->small, s3_sealer_memory()))
@@ -38,6 +44,7 @@ int s3_sealing_new(struct s3_gw *gw, const struct s3_seal *seal, struct s3_uploa
     s->budget = &gw->small;
     o->seal = sealing_push;
     o->seal_free = sealing_free;
+    o->seal_again = sealing_again;
     o->sealer = s;
     return 0;
 }

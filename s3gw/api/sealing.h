@@ -12,7 +12,7 @@
 struct s3_gw;
 
 /*
- * Fill seal, seal_free and sealer of @o. Its frame is memory taken from gw->small: -EAGAIN at that
+ * Fill seal, seal_free, seal_again and sealer of @o. Its frame is memory taken from gw->small: -EAGAIN at that
  * ceiling, -ENOMEM, -EIO. Until s3_upload_file_new() took it, o->seal_free() is the caller's to
  * call.
  */

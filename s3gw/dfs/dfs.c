@@ -49,8 +49,7 @@ int s3_dfs_new(const struct s3_dfs_options *o, struct s3_dfs **ret)
     d->magic = S3_DFS_MAGIC;
     d->o = *o;
     default_limits(&d->o);
-    pthread_mutex_init(&d->pieces_lock, NULL);
-    d->pieces_max = o->upload_buffers;
+    s3_pieces_init(&d->pieces, o->upload_buffers);
     if (RAND_bytes((unsigned char *)&d->session, sizeof(d->session)) != 1)
         return -EIO;
     int r = s3_pool_new("dfs-hash", o->hash_threads ? o->hash_threads : 2, JOBS_MAX, &d->hash);
@@ -91,13 +90,7 @@ void s3_dfs_free(struct s3_dfs **dp)
     for (size_t i = 0; i < atomic_load(&d->ngroups); i++)
         free(d->groups[i]);
     s3_read_cache_free(&d->reads);
-    ASSERT(d->pieces_out == 0);
-    while (d->pieces) {
-        struct s3_piece *p = d->pieces;
-        d->pieces = p->next;
-        free(p);
-    }
-    pthread_mutex_destroy(&d->pieces_lock);
+    s3_pieces_fini(&d->pieces);
     d->magic = 0;
     free(d);
 }

@@ -205,6 +205,8 @@ struct s3_upload_file_options {
      * stored as it comes. */
     int (*seal)(void *sealer, struct str piece, int (*write)(void *f, struct str bytes), void *f);
     void (*seal_free)(void *sealer);
+    /* The same content comes once more, from its beginning: the same must become of it. */
+    void (*seal_again)(void *sealer);
     void *sealer; /* owner: the upload, from new() on when that was 0 */
     /* There is room again after s3_upload_file_room() said no, or the upload failed. Any thread.
      * Quick. */

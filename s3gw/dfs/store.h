@@ -15,20 +15,12 @@
 #include "s3gw/dfs/conn.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/dfs/order.h"
+#include "s3gw/dfs/pieces.h"
 
 enum {
     S3_LANES_MAX = 16,
     S3_GROUPS_MAX = 64,
     S3_STORES_MAX = 256, /* servers of all groups */
-};
-
-/* A pooled buffer of large uploads. */
-struct s3_piece {
-    struct s3_piece *next;     /* among the free ones */
-    struct s3_piece *after[2]; /* the next piece of the same upload, for each of its two hands */
-    unsigned hands;            /* that have not done their work on it yet */
-    size_t n;
-    char bytes[S3_DFS_PIECE];
 };
 
 /* One storage server. */
@@ -96,13 +88,7 @@ struct s3_dfs {
     struct s3_pool *commit; /* their syncs */
     struct s3_read_cache *reads;
     struct s3_suspects *suspects;
-
-    pthread_mutex_t pieces_lock;
-    struct s3_piece *pieces; /* free ones; under pieces_lock */
-    unsigned pieces_made;    /* under pieces_lock; <= pieces_max */
-    unsigned pieces_out;     /* under pieces_lock: with uploads */
-    unsigned pieces_max;
-    struct s3_upload_file *starved; /* under pieces_lock: uploads waiting for a piece */
+    struct s3_pieces pieces; /* of large uploads */
 };
 
 /* ---- groups and members (cluster.c) ---- */

@@ -193,6 +193,14 @@ static int seal_frame(EVP_CIPHER_CTX *ctx, const uint8_t header[S3_STREAM_HEADER
                : -EIO;
 }
 
+void s3_sealer_again(struct s3_sealer *s)
+{
+    memcpy(s->bytes, s->header, S3_STREAM_HEADER);
+    s->ready = S3_STREAM_HEADER;
+    s->frame = 0;
+    s->fill = 0;
+}
+
 int s3_sealer_new(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct s3_sealer **ret)
 {
     pthread_once(&fetched, fetch);
@@ -200,13 +208,10 @@ int s3_sealer_new(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct s3_seal
     if (!s)
         return -ENOMEM;
     s->ctx = EVP_CIPHER_CTX_new();
-    s->frame = 0;
-    s->ready = S3_STREAM_HEADER;
-    s->fill = 0;
     int r = new_stream(s->ctx, dek, part, s->header);
     if (r < 0)
         return r;
-    memcpy(s->bytes, s->header, S3_STREAM_HEADER);
+    s3_sealer_again(s);
     *ret = TAKE(s);
     return 0;
 }

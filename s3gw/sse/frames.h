@@ -54,6 +54,9 @@ size_t s3_sealer_memory(void);
  * is known whether it is the last. */
 int s3_sealer_push(struct s3_sealer *s, struct str piece, int (*out)(void *arg, struct str sealed),
                    void *arg) MUST_CHECK;
+/* What was pushed so far will be pushed again, the same bytes from the first on; and the same comes out, so that no nonce
+ * seals two contents. Also after an error of @out. */
+void s3_sealer_again(struct s3_sealer *s);
 /* That was all. -ENODATA: there was nothing, which has no file. */
 int s3_sealer_finish(struct s3_sealer *s, int (*out)(void *arg, struct str sealed),
                      void *arg) MUST_CHECK;

@@ -120,11 +120,47 @@ static void a_group_says_how_it_is(void **state)
     take_down(&d);
 }
 
+static void a_write_that_no_server_took_may_be_tried_again(void **state)
+{
+    (void)state;
+    static const int rows[][2] = {
+        {0, 0},
+        {-EIO, -EHOSTUNREACH}, /* it broke off, or the disk did */
+        {-ECONNRESET, -EHOSTUNREACH},
+        {-ETIMEDOUT, -EHOSTUNREACH},
+        {-ENOENT, -EHOSTUNREACH}, /* a token of the storage's former life */
+        {-EBADMSG, -EHOSTUNREACH},
+        {-EROFS, -EHOSTUNREACH},
+        {-EHOSTUNREACH, -EHOSTUNREACH},
+        {-ENOSPC, -ENOSPC},
+        {-EBUSY, -EBUSY},
+        {-ENOMEM, -ENOMEM},
+        {-EINVAL, -EINVAL},
+        {-E2BIG, -E2BIG},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_int_equal(s3_write_failure(rows[i][0]), rows[i][1]);
+}
+
+static void without_trackers_nobody_waits_for_their_word(void **state)
+{
+    (void)state;
+    struct s3_dfs d;
+    struct s3_tried tried = {0};
+    struct s3_dfs_wait k;
+    build(&d, "a", true);
+    assert_null(s3_pick_writer(&d, STR("group1"), &tried));
+    assert_false(s3_ask_for_writer(&d, &tried, -EHOSTUNREACH, &k));
+    take_down(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_group_that_has_room_is_asked_first),
         cmocka_unit_test(a_group_says_how_it_is),
+        cmocka_unit_test(a_write_that_no_server_took_may_be_tried_again),
+        cmocka_unit_test(without_trackers_nobody_waits_for_their_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,6 +92,39 @@ static void what_is_sealed_opens_however_it_came(void **state)
     }
 }
 
+static int refuse(void *arg, struct str s)
+{
+    (void)arg;
+    (void)s;
+    return -EHOSTUNREACH;
+}
+
+/* A storage was lost: at the first frame, a later one, the last. */
+static void begun_again_the_same_comes_out(void **state)
+{
+    (void)state;
+    enum { N = 600000, STEP = 70000 };
+    static uint8_t plain[N], first[N + 1000], second[N + 1000];
+    struct sealed a = {first, 0}, b = {second, 0};
+    struct s3_sealer *s;
+    for (size_t i = 0; i < N; i++)
+        plain[i] = (uint8_t)(i * 31 + (i >> 9));
+    assert_int_equal(s3_sealer_new(dek, 3, &s), 0);
+    assert_int_equal(s3_sealer_push(s, str_of(plain, N - 1), refuse, NULL), -EHOSTUNREACH);
+    s3_sealer_again(s);
+    assert_int_equal(s3_sealer_push(s, str_of(plain, N - 10), keep, &a), 0);
+    assert_int_equal(s3_sealer_push(s, str_of(plain + N - 10, 10), keep, &a), 0);
+    assert_int_equal(s3_sealer_finish(s, refuse, NULL), -EHOSTUNREACH);
+    s3_sealer_again(s);
+    for (size_t at = 0; at < N; at += STEP)
+        assert_int_equal(s3_sealer_push(s, str_of(plain + at, MIN(STEP, N - at)), keep, &b), 0);
+    assert_int_equal(s3_sealer_finish(s, keep, &b), 0);
+    s3_sealer_free(&s);
+    assert_int_equal(b.n, s3_sealed_size(N));
+    assert_memory_equal(first, second, a.n);
+    assert_int_equal(open_all(b, 3, dek), 0);
+}
+
 static void the_same_content_never_looks_the_same(void **state)
 {
     (void)state;
@@ -221,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_go_both_ways),
         cmocka_unit_test(what_is_sealed_opens_however_it_came),
+        cmocka_unit_test(begun_again_the_same_comes_out),
         cmocka_unit_test(the_same_content_never_looks_the_same),
         cmocka_unit_test(what_was_changed_does_not_open),
         cmocka_unit_test(a_frame_opens_in_place_and_a_bad_one_gives_nothing),
