@@ -107,6 +107,11 @@ static const struct dfs_conf_row rows[] = {
         C, scrub_interval_ms, "scrub_interval", "14d", 1000, UINT64_C(366) * 86400000, "s",
         CONF_RESTART,
         "A round of the scrub begins no sooner than this after the one before has begun."),
+    CONF_SIZE(C, rebalance_rate, "rebalance_rate", "64MB", 0, UINT64_C(1) << 40, "B/s",
+              CONF_RESTART,
+              "How much of this server's files dfs admin rebalance copies to other groups in a "
+              "second, at most.\n"
+              "0: no limit."),
     CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RELOAD,
              "Log file; empty: standard error. SIGHUP reopens it."),
     CONF_ENUM(C, log_level, "log_level", "info", "debug|info|warn|error", CONF_RELOAD,

@@ -47,6 +47,7 @@ struct sto_conf {
     uint64_t sync_wait_ms;
     uint64_t scrub_rate; /* bytes a second; 0: no scrub */
     uint64_t scrub_interval_ms;
+    uint64_t rebalance_rate; /* bytes a second; 0: no limit */
     char *log_file;
     int log_level; /* enum dfs_log_level */
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/base/pace.h"
 #include "dfscore/log/log.h"
 #include "s3gw/core/groups.h"
 #include "s3gw/dfs/dfs.h"
@@ -36,6 +37,7 @@ struct s3_rebalance {
     pthread_t thread;
     pthread_mutex_t lock; /* leaf */
     pthread_cond_t wake;
+    struct dfs_pace pace;              /* the thread's */
     bool stopping;                     /* under lock, like */
     unsigned quiet;                    /* passes of the job in a row that found nothing to do */
     struct job job;                    /* ... written by begin(), end() and the thread */
@@ -244,8 +246,8 @@ static int move_one(void *arg, struct s3_leaving *v)
     static struct dfs_log_gate gate;
     if (r < 0 && !has_changed(r) && r != -EINTR && dfs_log_allow(&gate, 1))
         dfs_log(LOG_WARN, "rebalance.move_failed", KV_STR("bucket", l->b->name), KV_ERR(r));
-    if (r == 0 && w->o.bytes_per_s)
-        rest(w, v->bytes * 1000 / w->o.bytes_per_s);
+    if (r == 0)
+        rest(w, dfs_pace_pay(&w->pace, v->bytes, dfs_mono_us()) / 1000);
     return 0;
 }
 
@@ -517,6 +519,7 @@ int s3_rebalance_start(const struct s3_rebalance_options *o, struct s3_rebalance
         return -ENOMEM;
     w->magic = REBALANCE_MAGIC;
     w->o = *o;
+    w->pace.rate = o->bytes_per_s;
     w->o.again_ms = o->again_ms ? o->again_ms : (unsigned)AGAIN_MS;
     int r = load_job(o->gw->index, &w->job);
     if (r < 0 && r != -ENOENT)

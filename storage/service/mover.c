@@ -6,6 +6,7 @@
 
 #include "dfscore/base/background.h"
 #include "dfscore/base/clock.h"
+#include "dfscore/base/pace.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "storage/service/logs.h"
@@ -23,6 +24,7 @@ struct sto_mover {
     unsigned magic;
 #define MOVER_MAGIC 0x30fe4001u
     struct sto_mover_options o;
+    struct dfs_pace pace;     /* the thread's */
     struct dfs_background bg; /* its lock guards all below */
     uint64_t until_ms;        /* of the order; 0: none */
     char to[DFS_GROUP_MAX + 1];
@@ -36,6 +38,7 @@ struct round {
     struct sto_mover *m;
     char to[DFS_GROUP_MAX + 1];
     int64_t moved, left, error;
+    uint64_t sent; /* bytes of copies that have not been paid for */
 };
 
 static bool may_go_on(struct sto_mover *m)
@@ -52,6 +55,21 @@ static void pause_ms(struct sto_mover *m, unsigned ms)
     pthread_mutex_lock(&m->bg.lock);
     if (!m->bg.stopping) /* a new order may end it early */
         (void)pthread_cond_timedwait(&m->bg.wake, &m->bg.lock, &until);
+    pthread_mutex_unlock(&m->bg.lock);
+}
+
+/* As long as the rate asks for after what has been sent, or until the order ends. */
+static void rest(struct round *rd)
+{
+    struct sto_mover *m = rd->m;
+    uint64_t now = dfs_mono_ms(), rest_ms = dfs_pace_pay(&m->pace, rd->sent, dfs_mono_us()) / 1000;
+    rd->sent = 0;
+    pthread_mutex_lock(&m->bg.lock);
+    for (const uint64_t end = now + rest_ms; now < end && !m->bg.stopping && now < m->until_ms;
+         now = dfs_mono_ms()) {
+        const struct timespec until = dfs_mono_after(MIN(end, m->until_ms) - now);
+        (void)pthread_cond_timedwait(&m->bg.wake, &m->bg.lock, &until);
+    }
     pthread_mutex_unlock(&m->bg.lock);
 }
 
@@ -188,6 +206,7 @@ static int send_copy(struct round *rd, const struct sto_move *mv, char id[DFS_FI
     if (r < 0)
         return r;
     r = show_sending(rd->m, p);
+    rd->sent += mv->view.size;
     if (r == 0)
         r = dfs_storage_upload(p, t.path_index, mv->appender, extension(mv->name), &content, id);
     (void)!show_sending(rd->m, NULL);
@@ -267,6 +286,7 @@ static void look_at(struct round *rd, struct str name)
             dfs_log(LOG_WARN, "storage.file_not_moved", KV_STR("name", name), KV_ERR(r));
         pause_ms(m, RETRY_MS);
     }
+    rest(rd);
 }
 
 /* --- rounds ---------------------------------------------------------------------------------------------- */
@@ -418,6 +438,7 @@ int sto_mover_start(const struct sto_mover_options *o, struct sto_mover **ret)
         return -ENOMEM;
     m->magic = MOVER_MAGIC;
     m->o = *o;
+    m->pace.rate = o->rate;
     dfs_background_init(&m->bg);
     int r = dfs_background_start(&m->bg, "sto-mover", mover_main, m);
     if (r == 0)

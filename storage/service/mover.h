@@ -32,6 +32,7 @@ struct sto_mover_options {
     struct sto_mirrors *mirrors;
     struct sto_members *members;
     struct dfs_client *cluster;
+    uint64_t rate; /* bytes a second that are copied, on the average of some files; 0: no limit */
 };
 
 int sto_mover_start(const struct sto_mover_options *o, struct sto_mover **ret) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include "dfscore/base/background.h"
 #include "dfscore/base/clock.h"
+#include "dfscore/base/pace.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/messages.h"
 #include "storage/disk/savefile.h"
@@ -21,7 +22,7 @@ struct sto_scrub {
 #define SCRUB_MAGIC 0x5c40b000u
     struct sto_scrub_options o;
     struct sto_scrub_place at; /* the thread's, save at.state: under bg.lock */
-    uint64_t paid_ms;          /* the thread's: what has been read is paid for until then */
+    struct dfs_pace pace;      /* the thread's; so below */
     uint64_t kept_ms;
     struct dfs_background bg;
 };
@@ -104,12 +105,11 @@ static bool pause_until(struct sto_scrub *s, uint64_t until_ms)
 static int pay(void *arg, size_t bytes)
 {
     struct sto_scrub *s = arg;
-    uint64_t now = dfs_mono_ms();
-    s->paid_ms = MAX(s->paid_ms, now) + (uint64_t)bytes * 1000 / s->o.rate;
+    uint64_t rest_ms = dfs_pace_pay(&s->pace, bytes, dfs_mono_us()) / 1000;
     pthread_mutex_lock(&s->bg.lock);
     s->at.state.bytes += bytes;
     pthread_mutex_unlock(&s->bg.lock);
-    if (s->bg.stopping || (s->paid_ms > now + SLICE_MS && !pause_until(s, s->paid_ms)))
+    if (s->bg.stopping || (rest_ms > SLICE_MS && !pause_until(s, dfs_mono_ms() + rest_ms)))
         return -ECANCELED;
     return 0;
 }
@@ -250,6 +250,7 @@ int sto_scrub_start(const struct sto_scrub_options *o, struct sto_scrub **ret)
         return -ENOMEM;
     s->magic = SCRUB_MAGIC;
     s->o = *o;
+    s->pace.rate = o->rate;
     dfs_background_init(&s->bg);
     int r = sto_savefile_read(o->state_path, &text);
     sto_scrub_parse(r == 0 ? buf_str(&text) : STR(""), &s->at);

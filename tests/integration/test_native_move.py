@@ -9,6 +9,7 @@ import stat
 import struct
 import subprocess
 import threading
+import time
 import zlib
 
 import pytest
@@ -246,6 +247,38 @@ def test_nothing_is_done_while_there_is_nowhere_to_go(groups):
         assert waiting.wait() == 0 and "done: nothing is left" in out, out
     check(a, files)
     assert groups.content_left(2) == 0
+
+
+def test_a_server_moves_no_faster_than_it_is_told_to():
+    c = Groups(settings="rebalance_rate = 1MB\n")
+    try:
+        (a,) = c.start(2)
+        c.start(6)
+        rnd = random.Random(8)
+        files = {a.upload(data): (data, []) for data in (rnd.randbytes(1 << 20) for _ in range(4))}
+        assert c.dfs("admin", "drain", "group1").returncode == 0
+        begin = time.monotonic()
+        c.rebalance()
+        assert time.monotonic() - begin > 3  # there is a rest after each of them
+        check(a, files)
+        slow = c.storages[2].conf
+        c.storages[2].stop()
+        slow.write_text(slow.read_text().replace("rebalance_rate = 1MB", "rebalance_rate = 1KB"))
+        assert c.dfs("admin", "undrain", "group1").returncode == 0
+        c.storages[2].start().wait_ready()
+        c.wait_status(2, ACTIVE)
+        for _ in range(2):
+            c.at(2).upload(rnd.randbytes(1 << 20))
+        assert c.dfs("admin", "drain", "group1").returncode == 0
+        with subprocess.Popen(c.command("admin", "rebalance", "group1"), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, env=sanitizer_env(os.environ)) as resting:
+            wait_until("the first to be gone", lambda: c.content_left(2) < 2 << 20)
+            assert resting.poll() is None
+            for program in c.storages.values():  # who rests for a quarter of an hour is stopped all the same
+                program.stop()
+            resting.kill()
+    finally:
+        c.remove()
 
 
 def test_who_reads_a_packed_file_that_moves_is_never_sent_other_bytes():
