@@ -186,6 +186,7 @@ int sto_parking_new(struct sto_service *s, struct sto_parking **ret) MUST_CHECK;
 /* Parked pulls are answered, later ones at once. The pool must still run. */
 void sto_parking_close(struct sto_parking *pk);
 void sto_parking_free(struct sto_parking **pp);
+void sto_sync_pulls(struct dfs_conn *c); /* a member pulls by this connection; on its thread */
 void sto_sync_close(struct dfs_conn *c); /* on_close of the service */
 
 #endif

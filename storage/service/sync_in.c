@@ -11,13 +11,34 @@
 
 #define META_SUFFIX "-m"
 
-/* The sender's id lives with the connection. */
+/* What is known of a member lives with the connection. */
 struct source {
-    char id[DFS_ID_MAX + 1];
+    char id[DFS_ID_MAX + 1]; /* empty: not told */
+    bool pulls;
 };
+
+/* NULL: no memory. */
+static struct source *make_source(struct dfs_conn *c)
+{
+    void **user = dfs_conn_user(c);
+    if (!*user)
+        *user = dfs_zalloc(sizeof(struct source));
+    return *user;
+}
+
+void sto_sync_pulls(struct dfs_conn *c)
+{
+    struct source *src = make_source(c);
+    if (src)
+        src->pulls = true;
+}
 
 void sto_sync_close(struct dfs_conn *c)
 {
+    const struct source *src = *dfs_conn_user(c);
+    const struct sto_service *s = dfs_conn_ctx(c);
+    if (src && src->pulls)
+        sto_copies_lost(s->o.copies);
     free(*dfs_conn_user(c));
     *dfs_conn_user(c) = NULL;
 }
@@ -25,13 +46,8 @@ void sto_sync_close(struct dfs_conn *c)
 void sto_handle_report_id(struct dfs_req *req)
 {
     struct dfs_server_id m;
-    struct source *src = *dfs_conn_user(req->conn);
-    int r = dfs_server_id_get(req->body, &m);
-    if (r == 0 && !src) {
-        src = dfs_zalloc(sizeof(*src));
-        r = src ? 0 : -ENOMEM;
-        *dfs_conn_user(req->conn) = src;
-    }
+    struct source *src = make_source(req->conn);
+    int r = src ? dfs_server_id_get(req->body, &m) : -ENOMEM;
     if (r == 0)
         memcpy(src->id, m.id, sizeof(src->id));
     dfs_req_reply(req, r, STR_NULL);

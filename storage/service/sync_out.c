@@ -208,6 +208,7 @@ void sto_handle_pull(struct dfs_req *req)
         dfs_req_reply(req, r, STR_NULL);
         return;
     }
+    sto_sync_pulls(req->conn);
     p->v.op.out.max = STO_RANGE_MAX + STO_PULL_HEAD;
     p->v.op.path = p->ask.path;
     p->v.until_ms = until(&patience);
@@ -245,6 +246,7 @@ void sto_handle_await(struct dfs_req *req)
         dfs_req_reply(req, r, STR_NULL);
         return;
     }
+    sto_sync_pulls(req->conn);
     v->ready = any_has_grown;
     v->leave = tell_ends;
     v->until_ms = until(&patience);

@@ -7,7 +7,14 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 
-enum { LOOK_MS = 1000, STUCK_MS = 1000, AUTO_COPIES = 2 };
+enum {
+    LOOK_MS = 1000,
+    STUCK_MS = 1000,
+    LOST_MS = 1000, /* after a loss, while the trackers may not have noticed yet ... */
+    LOST_LOOK_MS = 25,
+    LOST_ASK_MS = 100, /* ... they are asked so often, if a write waits */
+    AUTO_COPIES = 2,
+};
 
 struct sto_copies {
     unsigned magic;
@@ -19,6 +26,7 @@ struct sto_copies {
     atomic_bool stop;
     _Atomic uint64_t timeout_ms;
     atomic_uint waiting;                   /* length of the list */
+    _Atomic uint64_t lost_ms;              /* monotonic, of the last loss; 0: none */
     uint64_t asked_ms;                     /* who tends: monotonic, when stuck() was last called */
     pthread_mutex_t lock;                  /* guards the list */
     struct sto_copies_wait *first, **last; /* in the order they came */
@@ -220,14 +228,26 @@ static uint64_t next_look(struct sto_copies *c, bool *stuck)
     return ms;
 }
 
+void sto_copies_lost(struct sto_copies *c)
+{
+    if (!c)
+        return;
+    CHECK_OBJ(c, COPIES_MAGIC);
+    atomic_store(&c->lost_ms, dfs_mono_ms());
+    sto_members_wake(c->o.members);
+}
+
 uint64_t sto_copies_tend(struct sto_copies *c)
 {
     CHECK_OBJ(c, COPIES_MAGIC);
-    bool stuck = false;
+    const uint64_t lost_ms = atomic_load(&c->lost_ms);
+    bool lost = lost_ms > 0 && dfs_mono_ms() - lost_ms < LOST_MS;
+    bool stuck = lost && atomic_load(&c->waiting) > 0;
     for (unsigned path = 0; path < c->paths && atomic_load(&c->waiting) > 0; path++)
         look(c, path);
     uint64_t ms = next_look(c, &stuck);
-    if (!stuck || !c->o.stuck || dfs_mono_ms() - c->asked_ms < STUCK_MS)
+    ms = lost ? MIN(ms, (uint64_t)LOST_LOOK_MS) : ms;
+    if (!stuck || !c->o.stuck || dfs_mono_ms() - c->asked_ms < (lost ? LOST_ASK_MS : STUCK_MS))
         return ms;
     c->o.stuck(c->o.arg);
     c->asked_ms = dfs_mono_ms();

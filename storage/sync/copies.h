@@ -8,8 +8,10 @@
  * log grows, so a copy costs a round trip and the follower's sync, shared by all writes of that moment.
  *
  * How many: options.min, or with 0 ("auto") two as long as another member is in service. A member that dies
- * holds writes up until the trackers call it OFFLINE; a write that has waited a second makes us ask them,
- * every one, so a process that was killed holds them up for about that long. A number is strict: with
+ * holds writes up until the trackers call it OFFLINE. When one has waited a second, or a connection by which a member
+ * pulls ends (sto_copies_lost), we ask them, every one: so a process that was killed holds writes up for some 0.1 s, a
+ * machine that is silent for about a second longer than it takes the trackers. Who only connects anew is waited for,
+ * since the trackers go on calling it ACTIVE. A number is strict: with
  * fewer members in service nothing is written, and what waits is refused the moment they become too few.
  *
  * Threads: any; one of its own for deadlines, or somebody who tends it. Lock order: leaf; nothing is called
@@ -32,7 +34,8 @@ struct sto_copies_options {
     uint64_t timeout_ms;      /* a write waits no longer, unless a member that lacks it gets on
                                         (a large file is on its way): then STO_COPIES_MOST times that */
     void (*stuck)(void *arg); /* a write waits for a member that may be dead: find out. May block.
-                                        At most once a second. NULL: nobody finds out */
+                                        At most once a second, but for the second after a loss. NULL: nobody
+                                        finds out */
     void *arg;
 };
 
@@ -69,6 +72,8 @@ int sto_copies_ready(struct sto_copies *c, unsigned asked) MUST_CHECK;
 void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w);
 /* Blocks until everything written so far on all paths has its copies, or @asked if that is more. 0 or -EAGAIN. */
 int sto_copies_settle(struct sto_copies *c, unsigned asked) MUST_CHECK;
+/* A connection by which a member pulled has ended: it may be dead. */
+void sto_copies_lost(struct sto_copies *c);
 /* A follower has told its position on @path. */
 void sto_copies_heard(struct sto_copies *c, unsigned path);
 

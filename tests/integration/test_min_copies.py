@@ -168,6 +168,27 @@ def test_a_member_that_dies_stops_nothing_for_long():
         assert b.local().download(name) == b"alone"
 
 
+def test_a_killed_member_is_found_out_when_its_pull_ends():
+    """Not by the writer's heartbeat, nor by a write that has waited a second: the quickest of some rounds counts."""
+    with cluster(settings=f"copy_timeout = {LONG_S}s") as group:
+        a, _ = group.add(2), group.add(3)
+        writer = group.storages[2]
+        writer.stop()
+        writer.conf.write_text(writer.conf.read_text().replace("heart_beat_interval = 200ms", "heart_beat_interval = 1h"))
+        writer.start().wait_ready()
+        group.wait_status(2, native.ACTIVE)
+        for _ in range(10):
+            wait_members(group, 2, 2)
+            group.storages[3].kill()
+            name, took = timed(a.upload, b"alone")
+            assert a.download(name) == b"alone"
+            print(f"held up for {took:.3f} s")
+            if took < 0.9:
+                return
+            group.add(3)
+        raise AssertionError("every write was held up for a second")
+
+
 def test_a_member_that_hangs_makes_writes_wait_and_then_refuses_them():
     with cluster(settings="copy_timeout = 1500ms") as group:
         a, b = group.add(2), group.add(3)

@@ -245,6 +245,50 @@ static void who_waits_too_long_finds_out(void **state)
     end(&f);
 }
 
+/* How often the trackers are asked while @ms pass. */
+static unsigned asked_within(struct fixture *f, uint64_t ms)
+{
+    unsigned before = atomic_load(&f->stuck);
+    pass(f, ms);
+    return atomic_load(&f->stuck) - before;
+}
+
+static void a_pull_that_ends_has_the_trackers_asked_at_once(void **state)
+{
+    (void)state;
+    for (unsigned min = 0; min < 3; min += 2) { /* auto, and a number */
+        struct fixture f;
+        struct write w;
+        start(&f, min);
+        f.b_is_dead = true;
+        members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+        begin(&f, &w);
+        assert_int_equal(asked_within(&f, 500), 0);
+        sto_copies_lost(f.copies);
+        assert_int_equal(asked_within(&f, 0), 1);
+        assert_told(&w, min ? -EAGAIN : 0); /* a number cannot be had */
+        end(&f);
+    }
+}
+
+static void who_only_connects_anew_is_waited_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 0);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    sto_copies_lost(f.copies);
+    assert_int_equal(asked_within(&f, 300), 0); /* nobody waits */
+    begin(&f, &w);
+    assert_in_range(asked_within(&f, 699), 6, 8);  /* the trackers may not have noticed yet */
+    assert_in_range(asked_within(&f, 5000), 4, 6); /* then as usual */
+    assert_waits(&w);
+    pulled(&f, B, sto_store_end(f.store, 0));
+    assert_told(&w, 0);
+    end(&f);
+}
+
 static void the_deadline_refuses(void **state)
 {
     (void)state;
@@ -455,6 +499,8 @@ int main(void)
         cmocka_unit_test(two_while_another_is_in_service),
         cmocka_unit_test(a_member_that_goes_offline_lets_go),
         cmocka_unit_test(who_waits_too_long_finds_out),
+        cmocka_unit_test(a_pull_that_ends_has_the_trackers_asked_at_once),
+        cmocka_unit_test(who_only_connects_anew_is_waited_for),
         cmocka_unit_test(the_deadline_refuses),
         cmocka_unit_test(a_member_that_gets_on_is_waited_for),
         cmocka_unit_test(but_not_for_ever),
