@@ -114,11 +114,28 @@ enum s3err s3_body_check_md5(struct s3_req *q, const struct s3_body_plan *plan,
                    "CalculatedDigest", str_of(calculated, n));
 }
 
+/* x-amz-checksum-<an algorithm that there is not>: whoever sends it wants the body to be checked. */
+static bool unknown_algorithm(struct str header)
+{
+    static const struct str others[] = {STR_INIT("x-amz-checksum-algorithm"),
+                                        STR_INIT("x-amz-checksum-mode"),
+                                        STR_INIT("x-amz-checksum-type")};
+    enum s3_checksum_alg alg;
+    bool unknown =
+        str_istarts(header, STR("x-amz-checksum-")) && s3_checksum_by_header(header, &alg) < 0;
+    for (size_t i = 0; i < ARRAY_LEN(others) && unknown; i++)
+        unknown = !str_ieq(header, others[i]);
+    return unknown;
+}
+
 /* One x-amz-checksum-<algorithm> header; a second one, even the same, is too many. */
 static enum s3err take_checksum(struct s3_req *q, struct s3_body_plan *plan)
 {
     for (size_t i = 0; i < q->nheaders; i++) {
         enum s3_checksum_alg alg;
+        if (unknown_algorithm(q->headers[i].name))
+            return invalid(q, "The algorithm type you specified in x-amz-checksum- header is "
+                              "invalid.");
         if (s3_checksum_by_header(q->headers[i].name, &alg) < 0)
             continue;
         if (plan->expect.alg != S3_CK_NONE)

@@ -64,8 +64,11 @@ static enum s3err ambiguous(struct s3_req *q, const char *what)
     return s3_errm(q, S3ERR_BAD_REQUEST, "%s", what);
 }
 
-/* Two lengths that differ, two hosts: a proxy before us may have gone by the other one (RFC 9112, 6.3 and 3.2). */
-static enum s3err one_length_and_host(struct s3_req *q)
+/*
+ * Two lengths that differ, two hosts, a blank before the colon: a proxy before us may have gone by another one (RFC
+ * 9112, 6.3, 3.2, 5.1). A coding that is not chunked leaves the library waiting for the connection's end.
+ */
+static enum s3err one_meaning(struct s3_req *q)
 {
     struct str first = s3_req_header(q, STR("content-length"));
     for (size_t i = 0; i < q->nheaders; i++) {
@@ -74,6 +77,12 @@ static enum s3err one_length_and_host(struct s3_req *q)
             return ambiguous(q, "Two Content-Length headers that differ.");
         if (str_ieq(h->name, STR("host")) && h->value.p != q->host.p)
             return ambiguous(q, "Two Host headers.");
+        if (str_trim(h->name).n != h->name.n)
+            return ambiguous(q, "A blank beside the name of a header.");
+        if (str_ieq(h->name, STR("transfer-encoding")) && !str_ieq(h->value, STR("chunked"))) {
+            q->resp.close = true;
+            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("Transfer-Encoding"));
+        }
     }
     return S3ERR_OK;
 }
@@ -93,7 +102,7 @@ enum s3err s3_head_read(struct s3_exchange *x, const char *method)
     MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, take_header, q);
     q->host = s3_req_header(q, STR("host"));
     enum s3err e = section_size(q);
-    return e == S3ERR_OK ? one_length_and_host(q) : e;
+    return e == S3ERR_OK ? one_meaning(q) : e;
 }
 
 bool s3_head_expects_continue(const struct s3_req *q)

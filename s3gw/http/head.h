@@ -10,7 +10,7 @@ struct s3_exchange;
 /*
  * Method, headers, peer, time. Views of names and values stay valid until the request is completed:
  * they lie in the connection's pool. RequestHeaderSectionTooLarge; BadRequest for two lengths that
- * differ; SlowDown without memory.
+ * differ and their like; NotImplemented for a transfer coding that is not chunked; SlowDown without memory.
  */
 enum s3err s3_head_read(struct s3_exchange *x, const char *method);
 

@@ -28,7 +28,7 @@ def is_a_document(answer, status, code):
 @pytest.mark.parametrize("more, code", [
     (["Content-Length: -1"], "BadRequest"), (["Content-Length: 1 2"], "BadRequest"), (["Content-Length: x"], "BadRequest"),
     (["Content-Length: "], "BadRequest"), (["Content-Length: " + "9" * 25], "EntityTooLarge"),
-    (["no colon"], "BadRequest"), (["Content-Length: 1", "Content-Length: 2"], "BadRequest"),
+    (["no colon"], "BadRequest"), (["Content-Length: 1", "Content-Length: 2"], "BadRequest"), (["Range : bytes=0-1"], "BadRequest"),
     (["x: " + "y" * 60_000], "RequestHeaderSectionTooLarge")])
 def test_heads_that_cannot_be(either, more, code):
     raw = Raw(either)
@@ -46,6 +46,15 @@ def test_a_host_is_needed(either):
     """Just one: which of two is meant, a proxy before us may see otherwise."""
     for hosts in (b"", b"Host: a\r\nHost: b\r\n", b"Host: a\r\nHost: a\r\n"):
         is_a_document(Raw(either).send(b"GET / HTTP/1.1\r\n" + hosts + b"\r\n", to_the_end=True), 400, "BadRequest")
+
+
+@pytest.mark.parametrize("method, coding", [("GET", "identity"), ("PUT", "gzip, chunked"), ("PUT", "chunked, chunked"), ("HEAD", "x")])
+def test_only_chunked_is_a_transfer_coding(either, method, coding):
+    """Rule: RFC 9112, 6.1. A server that waits for such a body waits for ever."""
+    raw = Raw(either)
+    answer = raw.send(head(raw, f"{method} /bucket/key HTTP/1.1", f"Transfer-Encoding: {coding}"), method == "HEAD")
+    assert answer.status == 501 and answer.headers["connection"] == "close"
+    assert method == "HEAD" or (answer.code == "NotImplemented" and b"<Header>Transfer-Encoding</Header>" in answer.body)
 
 
 def test_a_head_that_is_too_large(either):

@@ -137,6 +137,8 @@ static const struct {
      S3_CK_NONE},
     {&stream, RAW, {CL, "x-amz-checksum-algorithm: CRC32"}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
     {&stream, RAW, {CL, "x-amz-checksum-mode: ENABLED"}, S3ERR_OK, 9, S3_CK_NONE},
+    {&stream, RAW, {CL, "x-amz-checksum-crc16: AAA="}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
+    {&stream, RAW, {CL, "x-amz-checksum-: AAA="}, S3ERR_INVALID_REQUEST, 0, S3_CK_NONE},
     {&stream, CHUNKED_TRAILER, {CL, DECODED, TRAILER}, S3ERR_OK, 9, S3_CK_CRC32},
     {&stream,
      CHUNKED_TRAILER,
