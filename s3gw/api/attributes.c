@@ -8,6 +8,7 @@
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lookup.h"
 #include "s3gw/api/object_headers.h"
+#include "s3gw/core/precond.h"
 #include "s3gw/xml/writer.h"
 
 enum wanted { ETAG = 1, CHECKSUM = 2, PARTS = 4, CLASS = 8, SIZE = 16 };
@@ -158,5 +159,11 @@ enum s3err s3_h_get_object_attributes(struct s3_req *q)
         e = s3_lookup_said(q, true, &o);
     if (e == S3ERR_OK)
         e = s3_encryption_open(q, &o, S3_OPEN_OBJECT, false, &dek);
+    if (e == S3ERR_OK) /* of these headers the reference speaks, though no SDK has them here */
+        e = s3_precond_read(q, &o.etag, o.mtime_ms);
+    if (e == S3ERR_NOT_MODIFIED) {
+        s3_resp_etag(q, &o.etag);
+        s3_resp_time(q, "Last-Modified", o.mtime_ms);
+    }
     return e == S3ERR_OK ? answer(q, &o, wanted, &range) : e;
 }

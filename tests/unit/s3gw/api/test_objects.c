@@ -423,6 +423,22 @@ static void only_the_attributes_asked_for_are_answered(void **state)
     assert_text(&f, "ETag", "d41d8cd98f00b204e9800998ecf8427e"); /* no quotes here */
     assert_text(&f, "StorageClass", "STANDARD");
     assert_null(text_at(&f, "ObjectSize").p);
+    static const struct {
+        const char *headers;
+        enum s3err e;
+    } conditions[] = {
+        {"If-Match: \"x\"", S3ERR_PRECONDITION_FAILED},
+        {"If-Match: *", S3ERR_OK},
+        {"If-None-Match: \"d41d8cd98f00b204e9800998ecf8427e\"", S3ERR_NOT_MODIFIED},
+        {"If-None-Match: \"x\"", S3ERR_OK},
+        {"If-Unmodified-Since: Mon, 01 Jan 2001 00:00:00 GMT", S3ERR_PRECONDITION_FAILED}};
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
+        char headers[200];
+        snprintf(headers, sizeof(headers), "x-amz-object-attributes: ETag\n%s",
+                 conditions[i].headers);
+        assert_int_equal(call(&f, "alice", "GET", "/mine/k?attributes", headers, NULL),
+                         conditions[i].e);
+    }
 }
 
 int main(void)
