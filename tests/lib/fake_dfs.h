@@ -31,8 +31,8 @@ static struct {
     void (*meanwhile)(void *arg); /* called for every note: what others do while it is written */
     void *arg;
     struct s3_dfs_group groups[4]; /* what s3_dfs_group() shows */
-    int path_closed;               /* what s3_dfs_path_closed() answers */
-    unsigned lands_on;             /* the store path of new files */
+    _Atomic int path_closed; /* what s3_dfs_path_closed() answers; turned while a worker asks */
+    unsigned lands_on;       /* the store path of new files */
 } fake_dfs;
 
 static inline uint8_t fake_dfs_byte(uint64_t i)
