@@ -22,7 +22,7 @@ enum { EXIT_USAGE = 2 };
 
 static void set_log(const struct sto_conf *c)
 {
-    dfs_log_threshold = (enum dfs_log_level)c->log_level;
+    dfs_log_threshold = dfs_log_level_of(c->log_level);
     int r = c->log_file[0] ? dfs_log_open(c->log_file) : 0;
     if (r < 0)
         dfs_log(LOG_ERROR, "log.open_failed", KV_Z("file", c->log_file), KV_ERR(r));

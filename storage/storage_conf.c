@@ -7,6 +7,7 @@
 #define C struct sto_conf
 
 static const struct dfs_conf_row rows[] = {
+    CONF_BOOL(C, disabled, "disabled", "false", CONF_RESTART, "true: refuse to start."),
     CONF_STR(C, base_path, "base_path", NULL, 1, 3000, CONF_RESTART,
              "Directory of this server's own data: identity, replication marks, log."),
     CONF_STR(C, group_name, "group_name", "group1", 1, 16, CONF_RESTART,
@@ -114,13 +115,12 @@ static const struct dfs_conf_row rows[] = {
               "0: no limit."),
     CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RELOAD,
              "Log file; empty: standard error. SIGHUP reopens it."),
-    CONF_ENUM(C, log_level, "log_level", "info", "debug|info|warn|error", CONF_RELOAD,
-              "Least level that is logged."),
+    CONF_ENUM(C, log_level, "log_level", "info", DFS_LOG_LEVELS, CONF_RELOAD,
+              "Least level that is logged. The last five are FastDFS's words."),
 };
 
 /* Keys of FastDFS's storage.conf without a meaning here (semantics 8). */
 static const char *const meaningless[] = {
-    "disabled",
     "address_family",
     "client_bind",
     "accept_threads",
@@ -156,22 +156,34 @@ static const char *const meaningless[] = {
     "connection_pool_max_idle_time",
     "sync_log_buff_interval",
     "log_file_rotate_everyday",
+    "log_file_rotate_time",
+    "log_file_rotate_on_size",
+    "log_file_compress_old",
+    "log_file_compress_days_before",
+    "log_file_keep_days",
+    "log_file_delete_old_time",
     "rotate_error_log",
+    "rotate_error_log_size",
     "error_log_rotate_time",
+    "compress_old_error_log",
+    "compress_error_log_days_before",
     "use_access_log",
     "rotate_access_log",
+    "rotate_access_log_size",
     "access_log_rotate_time",
-    "http.server_port",
-    "http.domain_name",
+    "compress_old_access_log",
+    "compress_access_log_days_before",
+    "error-log.*",
+    "access-log.*",
+    "http.*",
 };
 
-static void unknown_key(const char *file, unsigned line, struct str key)
+static int unknown_key(const char *file, unsigned line, struct str key)
 {
-    const char *event = "conf.unknown_key";
-    for (size_t i = 0; i < ARRAY_LEN(meaningless); i++)
-        if (str_eq(key, str_c(meaningless[i])))
-            event = "conf.key_without_meaning";
-    dfs_log(LOG_WARN, event, KV_Z("file", file), KV_U64("line", line), KV_STR("key", key));
+    bool known = dfs_conf_one_of(key, meaningless, ARRAY_LEN(meaningless));
+    dfs_log(LOG_WARN, known ? "conf.key_without_meaning" : "conf.unknown_key", KV_Z("file", file),
+            KV_U64("line", line), KV_STR("key", key));
+    return 0;
 }
 
 static int fail(struct buf *err, const char *path, const char *key, const char *value,
@@ -201,6 +213,9 @@ static int default_paths(struct sto_conf *c)
 static int check(struct sto_conf *c, const char *path, struct buf *err)
 {
     struct dfs_addr listen;
+    bool yes;
+    if (c->disabled)
+        return fail(err, path, "disabled", "true", "this storage must not start");
     for (const char *p = c->group_name; *p; p++)
         if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')))
             return fail(err, path, "group_name", c->group_name, "must be letters and digits");
@@ -219,6 +234,13 @@ static int check(struct sto_conf *c, const char *path, struct buf *err)
         snprintf(key, sizeof(key), "store_path%zu", i);
         if (!c->store_path.v[i])
             return fail(err, path, key, "", "is missing (store_path_count asks for it)");
+    }
+    for (size_t i = 0; i < c->store_path_readonly.n; i++) {
+        const char *v = c->store_path_readonly.v[i];
+        char key[48];
+        snprintf(key, sizeof(key), "store_path%zu_readonly", i);
+        if (v && dfs_conf_bool(str_c(v), &yes) < 0)
+            return fail(err, path, key, v, "must be true or false");
     }
     uint64_t id = 0, copies = 0;
     if (!str_eq(str_c(c->min_copies), STR("auto")) &&
@@ -255,9 +277,8 @@ void sto_conf_print(struct buf *out)
 
 bool sto_conf_path_readonly(const struct sto_conf *c, size_t index)
 {
+    bool yes = false;
     if (index >= c->store_path_readonly.n || !c->store_path_readonly.v[index])
         return false;
-    struct str v = str_c(c->store_path_readonly.v[index]);
-    return str_ieq(v, STR("true")) || str_ieq(v, STR("yes")) || str_ieq(v, STR("on")) ||
-           str_eq(v, STR("1"));
+    return dfs_conf_bool(str_c(c->store_path_readonly.v[index]), &yes) == 0 && yes;
 }

@@ -12,6 +12,7 @@
 #include "dfscore/net/tls.h"
 
 struct sto_conf {
+    bool disabled;
     char *base_path;
     char *group_name;
     char *bind_addr;
@@ -49,7 +50,7 @@ struct sto_conf {
     uint64_t scrub_interval_ms;
     uint64_t rebalance_rate; /* bytes a second; 0: no limit */
     char *log_file;
-    int log_level; /* enum dfs_log_level */
+    int log_level; /* a word of DFS_LOG_LEVELS */
 };
 
 enum sto_conf_native { STO_CONF_NATIVE_ALL, STO_CONF_NATIVE_READ, STO_CONF_NATIVE_OFF };

@@ -113,7 +113,7 @@ static int understand(struct tracker *t, struct buf *err)
             buf_addf(err, "log_file = %s: %s", c->log_file, strerror(-r));
     }
     if (r == 0)
-        r = dfs_log_set_level(str_c(trk_log_level_name(c->log_level)));
+        dfs_log_threshold = dfs_log_level_of(c->log_level);
     return r;
 }
 
@@ -146,7 +146,7 @@ static void reload(struct tracker *t)
     if (next.log_file[0])
         (void)dfs_log_open(next.log_file);
     dfs_tls_renew(t->tls);
-    (void)dfs_log_set_level(str_c(trk_log_level_name(next.log_level)));
+    dfs_log_threshold = dfs_log_level_of(next.log_level);
     /* Keys that need a restart keep the values we run with. */
     bool trunk = t->conf.use_trunk_file, ids = t->conf.use_storage_id;
     struct trk_conf old = t->conf;

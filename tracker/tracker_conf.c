@@ -140,8 +140,7 @@ static const struct dfs_conf_row rows[] = {
         "of it. A group can be deleted when it has no record left."),
     CONF_STR(C, log_file, "log_file", "", 0, 4000, CONF_RELOAD,
              "Log file; empty: standard error. SIGHUP reopens it."),
-    CONF_ENUM(C, log_level, "log_level", "info",
-              "debug|info|warn|error|notice|warning|crit|alert|emerg", CONF_RELOAD,
+    CONF_ENUM(C, log_level, "log_level", "info", DFS_LOG_LEVELS, CONF_RELOAD,
               "Least level that is logged. The last five are FastDFS's words."),
 };
 
@@ -169,20 +168,16 @@ static const char *const meaningless[] = {
     "rotate_error_log_size",
     "compress_old_error_log",
     "compress_error_log_days_before",
-    "http.server_port",
-    "http.check_alive_interval",
-    "http.check_alive_type",
-    "http.check_alive_uri",
+    "error-log.*",
+    "http.*",
 };
 
-static void unknown_key(const char *file, unsigned line, struct str key)
+static int unknown_key(const char *file, unsigned line, struct str key)
 {
-    const char *event = "conf.unknown_key";
-    for (size_t i = 0; i < ARRAY_LEN(meaningless); i++) {
-        if (str_eq(key, str_c(meaningless[i])))
-            event = "conf.key_without_meaning";
-    }
-    dfs_log(LOG_WARN, event, KV_Z("file", file), KV_U64("line", line), KV_STR("key", key));
+    bool known = dfs_conf_one_of(key, meaningless, ARRAY_LEN(meaningless));
+    dfs_log(LOG_WARN, known ? "conf.key_without_meaning" : "conf.unknown_key", KV_Z("file", file),
+            KV_U64("line", line), KV_STR("key", key));
+    return 0;
 }
 
 static int fail(struct buf *err, const char *path, const char *key, const char *what)
@@ -233,15 +228,6 @@ void trk_conf_fini(struct trk_conf *c)
 void trk_conf_print(struct buf *out)
 {
     dfs_conf_print(rows, ARRAY_LEN(rows), out);
-}
-
-const char *trk_log_level_name(int level)
-{
-    /* In the order of the row; what FastDFS has beyond ours is the nearest of ours. */
-    static const char *const names[] = {"debug", "info",  "warn",  "error", "info",
-                                        "warn",  "error", "error", "error"};
-    ASSERT(level >= 0 && (size_t)level < ARRAY_LEN(names));
-    return names[level];
 }
 
 /* --- what storages and clients are told (75) ------------------------------------------------ */

@@ -51,7 +51,7 @@ struct trk_conf {
     uint64_t snapshot_ms;
     uint64_t deleted_keep_ms;
     char *log_file;
-    int log_level;
+    int log_level; /* a word of DFS_LOG_LEVELS */
 };
 
 /* 0 or negative errno with one line for a human in @err. */
@@ -59,7 +59,6 @@ int trk_conf_load(const char *path, struct trk_conf *ret, struct buf *err) MUST_
 void trk_conf_fini(struct trk_conf *c);
 /* A commented sample with all keys. */
 void trk_conf_print(struct buf *out);
-const char *trk_log_level_name(int level);
 /* Answer of command 75. @wide: addresses in answers have 46 bytes. Rule: protocol 6.11. */
 void trk_conf_params(const struct trk_conf *c, bool wide, struct buf *out);
 

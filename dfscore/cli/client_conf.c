@@ -24,3 +24,32 @@ const struct dfs_conf_row client_conf_rows[] = {
              "TCP congestion control, for example cubic; empty: the system's default."),
 };
 const size_t client_conf_n = ARRAY_LEN(client_conf_rows);
+
+/* What FastDFS's client.conf says to its library of pools, logs and ids; dfs asks the trackers. */
+static const char *const meaningless[] = {
+    "base_path",
+    "connect_first_by",
+    "load_fdfs_parameters_from_tracker",
+    "storage_sync_file_max_delay",
+    "use_storage_id",
+    "storage_ids_filename",
+    "use_connection_pool",
+    "connection_pool_max_idle_time",
+    "log_level",
+    "http.*",
+};
+
+static int unknown_key(const char *file, unsigned line, struct str key)
+{
+    (void)file;
+    (void)line;
+    return dfs_conf_one_of(key, meaningless, ARRAY_LEN(meaningless)) ? 0 : -EINVAL;
+}
+
+int client_conf_load(const char *path, struct client_conf *ret, struct buf *err)
+{
+    const struct dfs_conf_opts opts = {unknown_key};
+    return path ? dfs_conf_load(path, client_conf_rows, client_conf_n, &opts, ret, err)
+                : dfs_conf_parse(STR(""), "defaults", client_conf_rows, client_conf_n, NULL, ret,
+                                 err);
+}

@@ -18,4 +18,10 @@ struct client_conf {
 extern const struct dfs_conf_row client_conf_rows[];
 extern const size_t client_conf_n;
 
+/*
+ * Read @path into zeroed *ret, as dfs_conf_load does; NULL: the defaults. A client.conf of FastDFS is taken as it is: its
+ * keys that mean nothing here are passed over (semantics 3, 8 and 20), other unknown ones are an error.
+ */
+int client_conf_load(const char *path, struct client_conf *ret, struct buf *err);
+
 #endif

@@ -228,11 +228,7 @@ static int one_option(int opt, struct cli *c, struct settings *s)
 static int load_config(struct settings *s)
 {
     AUTO(buf_free) struct buf err = BUF(8192);
-    int r = s->config
-                ? dfs_conf_load(s->config, client_conf_rows, client_conf_n, NULL, &s->conf, &err)
-                : dfs_conf_parse(STR(""), "defaults", client_conf_rows, client_conf_n, NULL,
-                                 &s->conf, &err);
-    if (r < 0) {
+    if (client_conf_load(s->config, &s->conf, &err) < 0) {
         fprintf(stderr, "dfs: " STR_F "\n", STR_A(buf_str(&err)));
         return 2;
     }

@@ -6,6 +6,7 @@
 #include "dfscore/conf/conf.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@ enum {
     INDEX_MAX = 255,  /* of "store_path#" */
     KEY_MAX = 128,    /* section and key */
     ROWS_MAX = 256,
+    INCLUDES_MAX = 16, /* files included by one, directly or not */
 };
 
 struct unit {
@@ -40,6 +42,8 @@ struct parser {
     const struct dfs_conf_opts *opts;
     void *conf;
     struct buf *err;
+    struct str dir;    /* of the first file, with its slash; p NULL: it was no file */
+    unsigned includes; /* so far */
     bool seen[ROWS_MAX];
 };
 
@@ -77,7 +81,7 @@ static int parse_duration(struct str text, const char *unit, uint64_t *ret_ms)
     return with_unit(str_trim(text), unit, time_units, ARRAY_LEN(time_units), ret_ms);
 }
 
-static int parse_bool(struct str v, bool *ret)
+int dfs_conf_bool(struct str v, bool *ret)
 {
     static const char *const yes[] = {"true", "yes", "on", "1"};
     static const char *const no[] = {"false", "no", "off", "0"};
@@ -88,6 +92,16 @@ static int parse_bool(struct str v, bool *ret)
         }
     }
     return -EINVAL;
+}
+
+bool dfs_conf_one_of(struct str key, const char *const *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct str k = str_c(keys[i]);
+        if (str_eq(key, k) || (str_ends(k, STR("*")) && str_starts(key, str_head(k, k.n - 1))))
+            return true;
+    }
+    return false;
 }
 
 static int parse_int(struct str v, int64_t *ret)
@@ -290,7 +304,7 @@ static int set_value(struct parser *p, const struct dfs_conf_row *row, struct st
     case DFS_CONF_STR:
         return outside(row, (int64_t)v.n) ? -EINVAL : set_text(field, v);
     case DFS_CONF_BOOL:
-        return parse_bool(v, field);
+        return dfs_conf_bool(v, field);
     case DFS_CONF_SPACE:
         return parse_space(v, row->unit, field);
     case DFS_CONF_DAYTIME:
@@ -326,10 +340,8 @@ static bool row_matches(const struct dfs_conf_row *row, struct str key, size_t *
 
 static int unknown_key(struct parser *p, struct str key)
 {
-    if (p->opts && p->opts->unknown) {
-        p->opts->unknown(p->file, p->line, key);
+    if (p->opts && p->opts->unknown && p->opts->unknown(p->file, p->line, key) == 0)
         return 0;
-    }
     buf_reset(p->err);
     buf_addf(p->err, "%s:%u: " STR_F ": no such setting", p->file, p->line, STR_A(key));
     return -EINVAL;
@@ -364,28 +376,91 @@ static int one_setting(struct parser *p, struct str section, struct str key, str
     return unknown_key(p, name);
 }
 
-/* Directives look like comments; one that is meant and not obeyed would be a silent surprise. */
-static int refuse_directive(struct parser *p, struct str line)
-{
-    static const char *const words[] = {"#include ", "#@if",       "#@for",
-                                        "#@set",     "#@function", "#@add_annotation"};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (!str_starts(line, str_c(words[i])))
-            continue;
-        buf_reset(p->err);
-        buf_addf(p->err, "%s:%u: " STR_F ": directives are not supported", p->file, p->line,
-                 STR_A(str_head(line, 40)));
-        return -EINVAL;
-    }
-    return 0;
-}
-
 static bool is_text(struct str line)
 {
     for (size_t i = 0; i < line.n; i++)
         if (((unsigned char)line.p[i] < ' ' && line.p[i] != '\t') || line.p[i] == 0x7f)
             return false;
     return true;
+}
+
+static int not_text(struct parser *p)
+{
+    buf_reset(p->err); /* a wrong file: nothing of it belongs on a terminal or in a log */
+    buf_addf(p->err, "%s:%u: not a line of text: must be key = value", p->file, p->line);
+    return -EINVAL;
+}
+
+static int read_file(const char *path, struct buf *text)
+{
+    AUTO(dfs_close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (;;) {
+        char *to = buf_room(text, 4096);
+        if (!to)
+            return buf_err(text);
+        ssize_t n = read(fd, to, 4096);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : 0;
+        buf_used(text, (size_t)n);
+    }
+}
+
+static int all_lines(struct parser *p, struct str text);
+
+/* Rule: semantics 18.2. */
+static int include(struct parser *p, struct str name)
+{
+    AUTO(buf_free) struct buf text = BUF(FILE_MAX);
+    char path[PATH_MAX];
+    const char *file = p->file, *why = NULL;
+    unsigned line = p->line;
+    int r = -EINVAL;
+    int n = snprintf(path, sizeof(path), STR_F STR_F,
+                     STR_A(str_starts(name, STR("/")) ? STR("") : p->dir), STR_A(name));
+    if (name.n == 0 || n < 0 || (size_t)n >= sizeof(path) || str_find(name, STR("://")) != SIZE_MAX)
+        why = "must be a file";
+    else if (p->includes++ == INCLUDES_MAX)
+        why = "more than 16 files are included";
+    else if ((r = read_file(path, &text)) < 0)
+        why = strerror(-r);
+    if (why) {
+        buf_reset(p->err);
+        buf_addf(p->err, "%s:%u: #include " STR_F ": %s", file, line, STR_A(str_head(name, 200)),
+                 why);
+        return r;
+    }
+    p->file = path;
+    r = all_lines(p, buf_str(&text));
+    p->file = file;
+    p->line = line;
+    return r;
+}
+
+/* Directives look like comments; one that is meant and not obeyed would be a silent surprise. */
+static int directive(struct parser *p, struct str line, struct str *section)
+{
+    static const char *const words[] = {"#include ",  "#include\t",      "#@if", "#@for", "#@set",
+                                        "#@function", "#@add_annotation"};
+    enum { INCLUDE_WORDS = 2, INCLUDE_LEN = 8 };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (!str_starts(line, str_c(words[i])))
+            continue;
+        if (!is_text(line))
+            return not_text(p);
+        if (i < INCLUDE_WORDS && p->dir.p) {
+            *section = STR("");
+            return include(p, str_trim(str_from(line, INCLUDE_LEN)));
+        }
+        buf_reset(p->err);
+        buf_addf(p->err, "%s:%u: " STR_F ": directives are not supported", p->file, p->line,
+                 STR_A(str_head(line, 40)));
+        return -EINVAL;
+    }
+    return 0;
 }
 
 static int one_line(struct parser *p, struct str line, struct str *section)
@@ -396,12 +471,9 @@ static int one_line(struct parser *p, struct str line, struct str *section)
     if (line.n == 0)
         return 0;
     if (line.p[0] == '#')
-        return refuse_directive(p, line);
-    if (!is_text(line)) { /* a wrong file: nothing of it belongs on a terminal or in a log */
-        buf_reset(p->err);
-        buf_addf(p->err, "%s:%u: not a line of text: must be key = value", p->file, p->line);
-        return -EINVAL;
-    }
+        return directive(p, line, section);
+    if (!is_text(line))
+        return not_text(p);
     if (line.p[0] == '[' && line.p[line.n - 1] == ']') {
         *section = str_trim(str_of(line.p + 1, line.n - 2));
         return 0;
@@ -439,43 +511,39 @@ static int apply_defaults(struct parser *p)
     return 0;
 }
 
-int dfs_conf_parse(struct str text, const char *name, const struct dfs_conf_row *rows, size_t n,
-                   const struct dfs_conf_opts *opts, void *conf, struct buf *err)
+static int all_lines(struct parser *p, struct str text)
 {
-    ASSERT(n <= ROWS_MAX);
-    struct parser p = {.file = name, .rows = rows, .n = n, .opts = opts, .conf = conf, .err = err};
     struct str section = STR(""), line;
     int r = 0;
-    buf_reset(err);
+    p->line = 0;
     while (r == 0 && str_split(&text, '\n', &line)) {
-        p.line++;
-        r = one_line(&p, line, &section);
+        p->line++;
+        r = one_line(p, line, &section);
     }
-    if (r == 0)
-        r = apply_defaults(&p);
-    if (r < 0)
-        dfs_conf_fini(rows, n, conf);
-    if (r == -ENOMEM)
-        buf_addf(err, "%s: no memory", name);
     return r;
 }
 
-static int read_file(const char *path, struct buf *text)
+static int parse(struct parser *p, struct str text)
 {
-    AUTO(dfs_close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    for (;;) {
-        char *to = buf_room(text, 4096);
-        if (!to)
-            return buf_err(text);
-        ssize_t n = read(fd, to, 4096);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : 0;
-        buf_used(text, (size_t)n);
+    ASSERT(p->n <= ROWS_MAX);
+    buf_reset(p->err);
+    int r = all_lines(p, text);
+    if (r == 0)
+        r = apply_defaults(p);
+    if (r < 0)
+        dfs_conf_fini(p->rows, p->n, p->conf);
+    if (r == -ENOMEM) {
+        buf_reset(p->err);
+        buf_addf(p->err, "%s: no memory", p->file);
     }
+    return r;
+}
+
+int dfs_conf_parse(struct str text, const char *name, const struct dfs_conf_row *rows, size_t n,
+                   const struct dfs_conf_opts *opts, void *conf, struct buf *err)
+{
+    struct parser p = {.file = name, .rows = rows, .n = n, .opts = opts, .conf = conf, .err = err};
+    return parse(&p, text);
 }
 
 int dfs_conf_load(const char *path, const struct dfs_conf_row *rows, size_t n,
@@ -488,7 +556,15 @@ int dfs_conf_load(const char *path, const struct dfs_conf_row *rows, size_t n,
         buf_addf(err, "%s: cannot read: %s", path, strerror(-r));
         return r;
     }
-    return dfs_conf_parse(buf_str(&text), path, rows, n, opts, conf, err);
+    const char *slash = strrchr(path, '/');
+    struct parser p = {.file = path,
+                       .rows = rows,
+                       .n = n,
+                       .opts = opts,
+                       .conf = conf,
+                       .err = err,
+                       .dir = str_of(path, slash ? (size_t)(slash + 1 - path) : 0)};
+    return parse(&p, buf_str(&text));
 }
 
 void dfs_conf_fini(const struct dfs_conf_row *rows, size_t n, void *conf)

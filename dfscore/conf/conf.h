@@ -13,7 +13,9 @@
  * Rule:    FastDFS configuration file format (semantics 18.1, 18.3, 18.4), read more strictly: a
  *          value that is not of the row's type is an error, not 0 or false.
  *          - lines end in LF (CR before it is dropped); blanks at both ends go; empty lines and lines
- *            starting with '#' are skipped ("#include", "#@if" and the like are refused by name)
+ *            starting with '#' are skipped
+ *          - "#include FILE" stands for the lines of FILE, relative to the directory of the first file; no
+ *            section goes on behind it. The other directives ("#@if" and the like) are refused by name
  *          - "key = value" splits at the first '='; no quoting, no inline comments
  *          - "[section]" puts "section." in front of the following keys; "[]" ends it
  *          - a key given twice: the last one counts; a list takes all, in order
@@ -113,9 +115,9 @@ struct dfs_conf_row {
     }
 
 struct dfs_conf_opts {
-    /* Called for each key no row knows. NULL: such a key is an error, and so is one that is given twice, of
-     * which FastDFS's files, read with a function here, take the last. */
-    void (*unknown)(const char *file, unsigned line, struct str key);
+    /* Called for each key no row knows; 0 when it is to be passed over. NULL, or another answer: it is an error. Without
+     * a function so is a key that is given twice, of which FastDFS's files, read with one, take the last. */
+    int (*unknown)(const char *file, unsigned line, struct str key);
 };
 
 /*
@@ -129,9 +131,13 @@ struct dfs_conf_opts {
  */
 int dfs_conf_load(const char *path, const struct dfs_conf_row *rows, size_t n,
                   const struct dfs_conf_opts *opts, void *conf, struct buf *err);
-/* The same for @text; @name stands for the file in messages. Does no I/O. */
+/* The same for @text; @name stands for the file in messages. Does no I/O, so nothing can be included. */
 int dfs_conf_parse(struct str text, const char *name, const struct dfs_conf_row *rows, size_t n,
                    const struct dfs_conf_opts *opts, void *conf, struct buf *err);
+/* Is @key one of @keys? "http.*" among them stands for all of a section or prefix. */
+bool dfs_conf_one_of(struct str key, const char *const *keys, size_t n);
+/* "true", "off" and so on, as a BOOL row reads them. 0 or -EINVAL. */
+int dfs_conf_bool(struct str v, bool *ret);
 /* Frees what load put into @conf and zeroes these members; idempotent. */
 void dfs_conf_fini(const struct dfs_conf_row *rows, size_t n, void *conf);
 

@@ -42,8 +42,9 @@ extern enum dfs_log_level dfs_log_threshold; /* LOG_INFO at start */
 void dfs_log_write(enum dfs_log_level level, const char *event, const struct dfs_kv *kv);
 /* Append to @path from now on; call again (SIGHUP) to reopen. 0 or negative errno. */
 int dfs_log_open(const char *path);
-/* "debug" | "info" | "warn" | "error"; 0 or -EINVAL. */
-int dfs_log_set_level(struct str name);
+/* The words of a setting "log_level", ours and then FastDFS's, and what the one of that number means. */
+#define DFS_LOG_LEVELS "debug|info|warn|error|notice|warning|crit|alert|emerg"
+enum dfs_log_level dfs_log_level_of(int word);
 /* errno name without the sign, "EIO"; a static string. */
 const char *dfs_errno_name(int err);
 

@@ -110,3 +110,15 @@ def test_every_command(group, tmp_path, json_too):
     dfs("admin", "remove", "group1", "127.0.0.9", status=1)
     dfs("no-such-command", status=2)
     assert offered() - dfs.used == set(), "commands without a test here"
+
+
+def test_a_client_conf_of_fastdfs_will_do(group, tmp_path):
+    (tmp_path / "trackers.conf").write_text(f"tracker_server = 127.0.0.1:{group.tracker[1]}\n")
+    conf = tmp_path / "client.conf"
+    conf.write_text("connect_timeout = 5\nnetwork_timeout = 60\nbase_path = /home/nobody/fastdfs\nlog_level = info\n"
+                    "use_connection_pool = false\nconnection_pool_max_idle_time = 3600\n"
+                    "load_fdfs_parameters_from_tracker = false\nuse_storage_id = false\n"
+                    "storage_ids_filename = storage_ids.conf\nhttp.tracker_server_port = 80\n#include trackers.conf\n")
+    done = subprocess.run([*wrapper(), str(BUILD / "dfs"), "--config", conf, "list-groups"], capture_output=True, text=True,
+                          timeout=60, env=sanitizer_env(os.environ))
+    assert done.returncode == 0 and "group1" in done.stdout and not done.stderr, done

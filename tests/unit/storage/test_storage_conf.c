@@ -51,10 +51,13 @@ static void a_file_for_fastdfs_is_accepted(void **state)
     assert_int_equal(load("disabled = false\ngroup_name = group2\nbind_addr = 10.0.0.5\n"
                           "port = 23001\nconnect_timeout = 5\nbase_path = /b\n"
                           "buff_size = 256KB\nthread_stack_size = 512KB\n"
-                          "sync_start_time = 00:00\nstore_path_count = 2\n"
-                          "store_path0 = /s0\nstore_path1 = /s1\nstore_path1_readonly = true\n"
+                          "sync_start_time = 00:00\nstore_path_count = 3\nstore_path0 = /s0\n"
+                          "store_path1 = /s1\nstore_path1_readonly = Yes\n"
+                          "store_path2 = /s2\nstore_path2_readonly = false\n"
                           "tracker_server = 10.0.0.1:22122\ntracker_server = 10.0.0.2:22122\n"
-                          "allow_hosts = 10.0.0.0/8\nlog_level = warn\n",
+                          "allow_hosts = 10.0.0.0/8\nlog_level = notice\nsync_max_threads = auto\n"
+                          "##include /home/x/fdht_servers.conf\nhttp.server_port = 8888\n"
+                          "[access-log]\nenabled = true\ntime_precision = ms\n",
                           &c, message, sizeof(message)),
                      0);
     dfs_log_threshold = LOG_INFO;
@@ -63,8 +66,9 @@ static void a_file_for_fastdfs_is_accepted(void **state)
     assert_string_equal(c.store_path.v[1], "/s1");
     assert_false(sto_conf_path_readonly(&c, 0));
     assert_true(sto_conf_path_readonly(&c, 1));
+    assert_false(sto_conf_path_readonly(&c, 2));
     assert_false(sto_conf_path_readonly(&c, 7));
-    assert_int_equal(c.log_level, LOG_WARN);
+    assert_int_equal(dfs_log_level_of(c.log_level), LOG_INFO);
 }
 
 static void mistakes_name_the_key(void **state)
@@ -85,6 +89,9 @@ static void mistakes_name_the_key(void **state)
         {BASE "server_id = 16777216\n", "server_id"},
         {BASE "port = 70000\n", "port"},
         {BASE "durability = maybe\n", "durability"},
+        {BASE "disabled = true\n", "disabled"},
+        {BASE "log_level = loud\n", "log_level"},
+        {BASE "store_path0_readonly = ture\n", "store_path0_readonly"},
         {BASE "min_copies = 0\n", "min_copies"},
         {BASE "min_copies = 33\n", "min_copies"},
         {BASE "min_copies = two\n", "min_copies"},

@@ -57,7 +57,7 @@ static void a_file_of_fastdfs_is_accepted(void **state)
         0);
     assert_int_equal(c.check_active_ms, 120000);
     assert_int_equal(c.id_type_in_filename, 0);
-    assert_string_equal(trk_log_level_name(c.log_level), "info");
+    assert_int_equal(dfs_log_level_of(c.log_level), LOG_INFO);
     assert_int_equal(c.reserved.percent_x100, 2000);
     trk_conf_params(&c, false, &params);
     assert_int_equal(buf_err(&params), 0); /* below 1024 bytes, the reader's buffer */

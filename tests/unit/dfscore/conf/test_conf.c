@@ -139,11 +139,12 @@ static void a_mistake_is_one_line_with_place_and_remedy(void **state)
 
 static unsigned unknown_line;
 
-static void note_unknown(const char *file, unsigned line, struct str key)
+static int note_unknown(const char *file, unsigned line, struct str key)
 {
     assert_string_equal(file, "f.conf");
     assert_true(str_eq(key, STR("colour")));
     unknown_line = line;
+    return 0;
 }
 
 static void unknown_keys_can_be_tolerated(void **state)
@@ -158,6 +159,58 @@ static void unknown_keys_can_be_tolerated(void **state)
     assert_int_equal(unknown_line, 3);
     assert_int_equal(s.port, 7); /* and so is a key that is given twice */
     dfs_conf_fini(rows, ARRAY_LEN(rows), &s);
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    char path[400];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static int load(const char *dir, struct sample *s)
+{
+    AUTO(buf_free) struct buf err = BUF(8000);
+    char path[400];
+    snprintf(path, sizeof(path), "%s/main.conf", dir);
+    memset(s, 0, sizeof(*s));
+    int r = dfs_conf_load(path, rows, ARRAY_LEN(rows), NULL, s, &err);
+    snprintf(last_error, sizeof(last_error), STR_F, STR_A(buf_str(&err)));
+    return r;
+}
+
+static void a_file_may_include_others(void **state)
+{
+    (void)state;
+    struct sample s;
+    AUTO(test_tmpdir_free) char *dir = test_tmpdir();
+    put(dir, "main.conf", "base_path = /x\n[log]\n  #include more.conf \nport = 7\nhost = c\n");
+    put(dir, "more.conf", "host = a\n#include\tlast.conf\nhost = b\n[log]\n");
+    put(dir, "last.conf", "[log]\nfile = z\n");
+    assert_int_equal(load(dir, &s), 0);
+    assert_string_equal(s.log, "z");
+    assert_int_equal(s.port, 7); /* no section goes on behind it */
+    assert_int_equal(s.hosts.n, 3);
+    assert_string_equal(s.hosts.v[2], "c");
+    dfs_conf_fini(rows, ARRAY_LEN(rows), &s);
+
+    static const struct {
+        const char *more, *says;
+    } mistakes[] = {
+        {"host = a\nport = x\n", "/more.conf:2: port = x: must be"},
+        {"\n#include none.conf\n", "/more.conf:2: #include none.conf: No such file"},
+        {"#include more.conf\n", "/more.conf:1: #include more.conf: more than 16 files"},
+        {"#include http://x/y\n", "/more.conf:1: #include http://x/y: must be a file"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(mistakes); i++) {
+        put(dir, "more.conf", mistakes[i].more);
+        assert_true(load(dir, &s) < 0);
+        assert_non_null(strstr(last_error, mistakes[i].says));
+        assert_null(s.base);
+    }
 }
 
 static void a_printed_sample_reads_back_as_the_defaults(void **state)
@@ -203,6 +256,7 @@ int main(void)
         cmocka_unit_test(every_type_is_read),
         cmocka_unit_test(a_mistake_is_one_line_with_place_and_remedy),
         cmocka_unit_test(unknown_keys_can_be_tolerated),
+        cmocka_unit_test(a_file_may_include_others),
         cmocka_unit_test(a_printed_sample_reads_back_as_the_defaults),
         cmocka_unit_test(no_memory_leaves_nothing_behind),
     };
