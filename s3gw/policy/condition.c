@@ -300,6 +300,12 @@ bool s3_condition_value_ok(uint8_t op, struct str value)
     return true;
 }
 
+bool s3_condition_can_pin(uint8_t op, uint8_t quantifier, bool if_exists)
+{
+    return operators[op].kind != ABSENCE && !operators[op].negated && !if_exists &&
+           quantifier != S3_CO_FOR_ALL; /* which holds for a key that is not there */
+}
+
 /* --- one value against another --- */
 
 static bool compares(uint8_t op, struct str want, struct str have, const struct s3_ask *ask,

@@ -298,6 +298,7 @@ static const struct {
     {STR_INIT("s3:object-lock-remaining-retention-days"), lock_days},
     {STR_INIT("s3:x-amz-copy-source"), copy_source},
     {STR_INIT("aws:sourceorgid"), never},
+    {STR_INIT("aws:sourceowner"), never},
     {STR_INIT("aws:sourcevpc"), never},
     {STR_INIT("aws:sourcevpce"), never},
     {STR_INIT("aws:vpcsourceip"), never},
@@ -375,14 +376,26 @@ bool s3_condition_key_known(struct str key)
            is_of_untagged(key);
 }
 
+/* Rule: S3 User Guide, "Blocking public access", "The meaning of public". Differs: a fixed KMS key is
+ * no pin here, since whoever writes may name it. */
 bool s3_condition_pins_caller(struct str key, struct str value)
 {
-    static const struct str pinning[] = {STR_INIT("aws:userid"), STR_INIT("aws:username"),
+    static const struct str pinning[] = {STR_INIT("aws:userid"),
+                                         STR_INIT("aws:username"),
                                          STR_INIT("aws:principalarn"),
-                                         STR_INIT("aws:principalaccount")};
+                                         STR_INIT("aws:principalaccount"),
+                                         STR_INIT("aws:principalorgid"),
+                                         STR_INIT("aws:sourcearn"),
+                                         STR_INIT("aws:sourceaccount"),
+                                         STR_INIT("aws:sourceowner"),
+                                         STR_INIT("aws:sourcevpc"),
+                                         STR_INIT("aws:sourcevpce"),
+                                         STR_INIT("s3:dataaccesspointaccount"),
+                                         STR_INIT("s3:dataaccesspointarn")};
     for (size_t i = 0; i < ARRAY_LEN(pinning); i++)
         if (str_eq(key, pinning[i]))
-            return str_chr(value, '*') == SIZE_MAX && str_chr(value, '?') == SIZE_MAX;
+            return str_chr(value, '*') == SIZE_MAX && str_chr(value, '?') == SIZE_MAX &&
+                   str_find(value, STR("${")) == SIZE_MAX;
     struct str base, bits;
     uint64_t n;
     if (!str_eq(key, STR("aws:sourceip")))

@@ -66,8 +66,11 @@ int s3_condition_operator(struct str name, uint8_t *ret) MUST_CHECK;
 bool s3_condition_value_ok(uint8_t op, struct str value);
 /* Is it a key that can be asked for? Lower case. */
 bool s3_condition_key_known(struct str key);
-/* Would this condition pin the caller down, so that the statement is not public? */
+/* Would this condition pin the caller down, so that the statement is not public? Of its values each
+ * must. */
 bool s3_condition_pins_caller(struct str key, struct str value);
+/* ... by this operator? Not one that asks for another value, or for none. */
+bool s3_condition_can_pin(uint8_t op, uint8_t quantifier, bool if_exists);
 /* Does the condition hold? Reads its values from @values: a list as above; consumes it. */
 bool s3_condition_holds(uint8_t op, uint8_t quantifier, bool if_exists, struct str key,
                         struct rd *values, const struct s3_ask *ask, bool variables);

@@ -134,6 +134,8 @@ static void principals(struct compiler *c, const json_t *v)
             bad(c, "Unknown kind of principal");
         for (size_t i = 0; i < count_of(values) && c->e == 0; i++) {
             struct str item = item_of(c, values, i);
+            if (strcmp(kind, "CanonicalUser") == 0 && str_eq(item, STR("*")))
+                bad(c, "Invalid principal in policy"); /* everybody is "*" or AWS: "*" */
             if (user)
                 principal(c, item);
             else if (strcmp(kind, "Service") == 0)
@@ -297,7 +299,7 @@ static void conditions(struct compiler *c, const json_t *v, const json_t *what, 
                 bad(c, "Policy has an invalid condition key");
             if (what)
                 actions_know(c, what, key);
-            bool pins = !op.if_exists;
+            bool pins = s3_condition_can_pin(op.op, op.quantifier, op.if_exists);
             condition_values(c, op.op, key, values, &pins);
             *ret_pins = *ret_pins || pins;
         }

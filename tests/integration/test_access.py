@@ -247,6 +247,23 @@ def test_a_condition_that_an_action_does_not_know_is_refused(cluster, s3, bucket
     assert carry(cluster, name, "p", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))["ok"]
 
 
+@pytest.mark.parametrize("condition, public", [
+    ({}, True), ({"StringNotEquals": {"aws:userid": "ann"}}, True), ({"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, True),
+    ({"StringEqualsIfExists": {"aws:userid": "ann"}}, True), ({"StringEquals": {"aws:userid": "${aws:userid}"}}, True),
+    ({"StringEquals": {"aws:SourceVpce": "vpce-1"}}, False), ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, False)])
+def test_what_is_open_to_everybody_is_public(s3, bucket, condition, public):
+    """Rule: S3 User Guide, "Blocking public access", "The meaning of public"."""
+    text = json.dumps({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*", "Condition": condition}})
+    s3.put_bucket_policy(Bucket=bucket, Policy=text)
+    assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"] is public
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicPolicy": True})
+    if public:
+        assert code(s3.put_bucket_policy, Bucket=bucket, Policy=text) == "AccessDenied"
+    else:
+        s3.put_bucket_policy(Bucket=bucket, Policy=text)
+
+
 def test_the_version_of_tls_is_known_to_policies(tls_cluster):
     s3 = tls_cluster.boto3()
     s3.create_bucket(Bucket="versions-of-tls")

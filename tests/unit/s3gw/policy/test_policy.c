@@ -75,6 +75,7 @@ static void what_a_policy_must_be(void **state)
         {ST("\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"nobody\"}," GET), false},
         {ST("\"Effect\":\"Allow\",\"Principal\":\"bob-id\"," GET), false},
         {ST("\"Effect\":\"Allow\",\"Principal\":{}," GET), false},
+        {ST("\"Effect\":\"Allow\",\"Principal\":{\"CanonicalUser\":\"*\"}," GET), false},
         {ST(ALL ",\"Action\":\"ec2:Run\",\"Resource\":\"arn:aws:s3:::b/*\""), false},
         {ST(ALL ",\"Action\":[\"s3:*\",\"S3:listbucket\"],\"Resource\":[\"arn:aws:s3:::b\"]"),
          true},
@@ -372,6 +373,23 @@ static void public_means_everybody_without_a_pin(void **state)
         {ALL "," GET ",\"Condition\":{\"StringLike\":{\"aws:userid\":\"*\"}}", true},
         {ALL "," GET ",\"Condition\":{\"StringEquals\":{\"aws:userid\":\"bob-id\"}}", false},
         {ALL "," GET ",\"Condition\":{\"StringLike\":{\"aws:Referer\":\"http://x/*\"}}", true},
+        {ALL "," GET ",\"Condition\":{\"StringNotEquals\":{\"aws:userid\":\"bob-id\"}}", true},
+        {ALL "," GET ",\"Condition\":{\"StringEqualsIfExists\":{\"aws:userid\":\"bob-id\"}}", true},
+        {ALL "," GET ",\"Condition\":{\"ForAllValues:StringEquals\":{\"aws:userid\":\"bob-id\"}}",
+         true},
+        {ALL "," GET
+             ",\"Condition\":{\"StringEquals\":{\"aws:userid\":[\"bob-id\",\"${aws:userid}\"]}}",
+         true},
+        {ALL "," GET ",\"Condition\":{\"NotIpAddress\":{\"aws:SourceIp\":\"10.0.0.0/8\"}}", true},
+        {ALL "," GET ",\"Condition\":{\"Null\":{\"aws:userid\":\"false\"}}", true},
+        {ALL "," GET ",\"Condition\":{\"StringEquals\":{\"aws:SourceVpce\":\"vpce-1\"}}", false},
+        {ALL "," GET ",\"Condition\":{\"ArnLike\":{\"aws:SourceArn\":\"arn:aws:s3:::a\"}}", false},
+        {ALL "," GET ",\"Condition\":{\"StringEquals\":{\"aws:PrincipalOrgID\":\"o-1\"}}", false},
+        {ALL "," GET ",\"Condition\":{\"StringEquals\":{\"s3:DataAccessPointAccount\":\"1\"}}",
+         false},
+        {ALL "," GET ",\"Condition\":{\"StringNotEquals\":{\"aws:SourceVpc\":\"v\"},"
+             "\"StringEquals\":{\"aws:userid\":\"bob-id\"}}",
+         false},
     };
     AUTO(teardown) struct fixture f;
     setup(&f);
