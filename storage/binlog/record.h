@@ -7,7 +7,7 @@
  *     4  1  version, 1
  *     5  1  state: 'L' live, 'D' dead. Changed in place, therefore not covered by any checksum
  *     6  1  kind (enum sto_rec_kind)
- *     7  1  flags: 1 native, 2 appender
+ *     7  1  flags: 1 native, 2 appender, 4 a deletion that another log said first
  *     8  8  sequence: grows by one with each record of the log
  *    16  8  position: pack number << 32 | offset of this byte 0 in the pack
  *    24  8  sequence of the first record of the same group commit; in a SKIP: last sequence skipped
@@ -40,7 +40,7 @@ enum sto_rec_kind {
     STO_REC_SKIP = 6,   /* written over the first of a run of dead records */
 };
 
-enum { STO_REC_NATIVE = 1, STO_REC_APPENDER = 2 };
+enum { STO_REC_NATIVE = 1, STO_REC_APPENDER = 2, STO_REC_AGAIN = 4 };
 
 enum {
     STO_OP_MOVED = 'V',   /* of a CHANGE: the file is in another group now (trunk/moved.h) */

@@ -31,6 +31,7 @@ struct sto_puller {
     struct buf piece, rsp;
     uint8_t *copy;                  /* COPY_BYTES */
     const struct sto_log_info *log; /* being applied */
+    unsigned path;                  /* its */
     uint64_t first_end;             /* of it */
     struct sto_arrivals *arrivals;  /* of the piece being applied */
     int64_t time_s;                 /* of its last entry so far */
@@ -389,16 +390,19 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
     return r < 0 ? r : sto_puller_meta(p, e->name);
 }
 
-/* Who lost their marks have taken the pack with the deletion in it: the file has gone then, not its metadata. */
-static int delete_file(struct sto_puller *p, struct str name)
+/*
+ * Who hears of a deletion before the file comes keeps the file, until the deletion comes behind it: by the log that the
+ * file came by, as its writer logs what it hears of. A writer that has lost that log does so in its new one, though it
+ * has not got the file; what others have logged again is not said once more, so that it ends.
+ */
+static int delete_file(struct sto_puller *p, const struct sto_entry *e)
 {
-    int result = 0;
-    int r = sto_delete_batch(p->o.store, &name, 1, &result);
-    if (r == 0 && result == -EREMOTE)
-        result = sto_moved_in_delete(p->o.store, p->o.cluster, name);
-    if (r < 0 || result != -ENOENT)
-        return r < 0 ? r : result;
-    return sto_replica_meta(p->o.store, name, STR(""));
+    bool anyway = !e->again && sto_mirrors_lost(p->o.mirrors, p->path);
+    int r = sto_replica_delete(p->o.store, e->name, anyway);
+    if (r == -EREMOTE)
+        r = sto_moved_in_delete(p->o.store, p->o.cluster, e->name);
+    /* Who lost their marks have taken the pack with the deletion in it: the file has gone then, not its metadata. */
+    return r == -ENOENT ? sto_replica_meta(p->o.store, e->name, STR("")) : r;
 }
 
 /* --- entries ---------------------------------------------------------------------------------------- */
@@ -417,7 +421,7 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
                    ? need_meta(p, e)
                    : need_whole(p, e->name, e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0, e->time_s);
     case 'D':
-        return delete_file(p, e->name);
+        return delete_file(p, e);
     case 'A':
     case 'M':
         return fetch_range(p, e);
@@ -543,6 +547,7 @@ int sto_puller_step(struct sto_puller *p, unsigned path, const struct sto_log_in
     p->first_end = r == 0 ? ours.first_end : log->end;
     r = pull(p, path, log, ours.end, wait_ms, &range, &time_s);
     p->log = log;
+    p->path = path;
     if (r == 0 && range.n > 0)
         r = sto_mirrors_take(p->o.mirrors, path, log, &range,
                              str_from(buf_str(&p->piece), PULL_HEAD),

@@ -200,6 +200,8 @@ static int round_of_lists(struct sto_replicator *r, bool *pending)
         int e = sto_puller_list(r->puller, path, r->logs, STO_LOGS_MAX, &n);
         if (e == 0 && (n == 0 || !r->logs[0].own))
             e = -EPROTO;
+        for (size_t i = 0; e == 0 && i < n; i++)
+            sto_mirrors_heard(r->s->o.mirrors, path, &r->logs[i]);
         if (e == 0)
             r->own[path] = r->logs[0];
         if (e == 0)

@@ -144,6 +144,8 @@ int sto_mirrors_open(struct sto_store *s, const char *own_id, struct sto_mirrors
         int r = load_path(&s->paths[i], &m->paths[i]);
         if (r < 0)
             return r;
+        for (size_t k = 0; k < m->paths[i].n; k++)
+            sto_mirrors_heard(m, i, &m->paths[i].v[k]);
     }
     *ret = TAKE(m);
     return 0;
@@ -209,6 +211,26 @@ int sto_mirrors_find(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_
         *ret = *found;
     pthread_mutex_unlock(&m->lock);
     return found ? 0 : -ENOENT;
+}
+
+void sto_mirrors_heard(struct sto_mirrors *m, unsigned path, const struct sto_log_info *log)
+{
+    CHECK_OBJ(m, MIRRORS_MAGIC);
+    struct sto_log_info own = own_log(m, path);
+    if (strcmp(log->origin, m->own_id) != 0 || memcmp(log->id, own.id, STO_LOG_ID_LEN) == 0)
+        return;
+    pthread_mutex_lock(&m->lock);
+    m->paths[path].lost = true;
+    pthread_mutex_unlock(&m->lock);
+}
+
+bool sto_mirrors_lost(struct sto_mirrors *m, unsigned path)
+{
+    CHECK_OBJ(m, MIRRORS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    bool lost = m->paths[path].lost;
+    pthread_mutex_unlock(&m->lock);
+    return lost;
 }
 
 int sto_mirrors_at(struct sto_mirrors *m, unsigned path, uint8_t high, uint8_t low,

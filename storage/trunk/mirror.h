@@ -50,6 +50,12 @@ size_t sto_mirrors_list(struct sto_mirrors *m, unsigned path, struct sto_log_inf
 /* 0; -ENOENT: no such log here. */
 int sto_mirrors_find(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
                      struct sto_log_info *ret) MUST_CHECK;
+/*
+ * Have we written a log of @path before the one that we write now, which went with the disk? Known from copies that are
+ * here, and as soon as sto_mirrors_heard() has been told of one that a peer has.
+ */
+bool sto_mirrors_lost(struct sto_mirrors *m, unsigned path);
+void sto_mirrors_heard(struct sto_mirrors *m, unsigned path, const struct sto_log_info *log);
 /* The log whose packs lie in that directory: 0 or -ENOENT. */
 int sto_mirrors_at(struct sto_mirrors *m, unsigned path, uint8_t high, uint8_t low,
                    struct sto_log_info *ret) MUST_CHECK;

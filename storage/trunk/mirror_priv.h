@@ -12,6 +12,7 @@ struct mirrors_of_path {
     struct sto_log_info v[STO_LOGS_MAX]; /* own is false in all */
     uint64_t round[STO_LOGS_MAX];        /* of its mark on the disk; 0: none in two halves yet */
     size_t n;
+    bool lost; /* sto_mirrors_lost() */
 };
 
 struct sto_mirrors {

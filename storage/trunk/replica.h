@@ -2,7 +2,7 @@
 /*
  * replica - files under names that another server of the group made.
  *
- * Nothing here is written to our own log: an operation stands in the log of the server that took it
+ * Nothing here but deletions is written to our own log: an operation stands in the log of the server that took it
  * from a client, and every member has a copy of that log (mirror.h). Calls are idempotent, so a
  * replicator that stopped half way does the last operations again.
  *
@@ -47,6 +47,12 @@ int sto_replica_owner(struct sto_store *s, struct str name, uint8_t flags) MUST_
  * pack of ours or of a mirror; -EEXIST: it holds the file already.
  */
 int sto_replica_slot(struct sto_store *s, struct str name, struct str data) MUST_CHECK;
+
+/*
+ * Delete @name, and say so in our log, marked as said again. @anyway: say it also when the file is not here, unless a
+ * file of that name can come again, as slaves can. -ENOENT: it is not here, -EREMOTE: it has moved, and its name stays.
+ */
+int sto_replica_delete(struct sto_store *s, struct str name, bool anyway) MUST_CHECK;
 
 /* 0, also when the link exists. -ENOENT: no target, here or moved to another group. */
 int sto_replica_link(struct sto_store *s, struct str name, struct str target) MUST_CHECK;

@@ -16,6 +16,7 @@
 #include "dfscore/base/buf.h"
 #include "dfscore/base/clock.h"
 #include "storage/trunk/moved.h"
+#include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
 #include "storage/trunk/walk.h"
 
@@ -33,6 +34,12 @@ static void unlock(pthread_mutex_t **m)
 }
 
 /* ---- delete ---- */
+
+struct deleting {
+    int which;     /* files that present() calls so, */
+    bool anyway;   /* and those that are not here */
+    uint8_t flags; /* of the records */
+};
 
 struct deletion {
     struct sto_log_rec *recs;
@@ -84,9 +91,8 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
     }
 }
 
-/* Of those files that present() calls @which. */
-static int delete_batch(struct sto_store *s, const struct str *names, size_t count, int which,
-                        int *results)
+static int delete_batch(struct sto_store *s, const struct str *names, size_t count,
+                        const struct deleting *how, int *results)
 {
     CHECK_OBJ(s, STO_STORE_MAGIC);
     if (count > DFS_BATCH_ITEMS_MAX)
@@ -106,11 +112,15 @@ static int delete_batch(struct sto_store *s, const struct str *names, size_t cou
             if (sto_locate(s, names[i], &at, &p) < 0 || at.path_index != path)
                 continue;
             results[i] = present(s, p, names[i], &at);
-            if (results[i] != which)
+            if (results[i] != how->which && !(how->anyway && results[i] == -ENOENT))
                 continue;
             index[d.count] = (uint32_t)i;
-            recs[d.count++] = (struct sto_log_rec){
-                .kind = STO_REC_DELETE, .op = 'D', .held = true, .urgent = true, .name = names[i]};
+            recs[d.count++] = (struct sto_log_rec){.kind = STO_REC_DELETE,
+                                                   .flags = how->flags,
+                                                   .op = 'D',
+                                                   .held = true,
+                                                   .urgent = true,
+                                                   .name = names[i]};
         }
         if (d.count)
             delete_on_path(&s->paths[path], &d, results);
@@ -120,13 +130,23 @@ static int delete_batch(struct sto_store *s, const struct str *names, size_t cou
 
 int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count, int *results)
 {
-    return delete_batch(s, names, count, 0, results);
+    return delete_batch(s, names, count, &(struct deleting){.which = 0}, results);
+}
+
+int sto_replica_delete(struct sto_store *s, struct str name, bool anyway)
+{
+    struct dfs_fileid f;
+    int result = -ENOENT;
+    bool comes_once = dfs_filename_parse(name, &f) == 0 && !f.slave;
+    const struct deleting how = {.anyway = anyway && comes_once, .flags = STO_REC_AGAIN};
+    int r = delete_batch(s, &name, 1, &how, &result);
+    return r < 0 ? r : result;
 }
 
 int sto_moved_forget(struct sto_store *s, struct str name)
 {
     int result = -ENOENT;
-    int r = delete_batch(s, &name, 1, -EREMOTE, &result);
+    int r = delete_batch(s, &name, 1, &(struct deleting){.which = -EREMOTE}, &result);
     return r < 0 ? r : result;
 }
 

@@ -106,12 +106,22 @@ static unsigned takers(const struct led_change *c, unsigned *down)
     return mask;
 }
 
+static unsigned logs_taken(const struct led_change *c)
+{
+    unsigned mask = 0;
+    for (unsigned i = 0; i < sim_nodes(); i++)
+        if (sim_serves(sim_node(i)) && has_taken(sim_node(i), c))
+            mask |= 1u << i;
+    return mask;
+}
+
 static void acknowledged(struct led_change *c)
 {
     struct led_file *f = c->f;
     ledger.acked++;
     if (c->kind == LED_DELETED) {
         f->state = GONE;
+        f->holders = logs_taken(c);
         return;
     }
     if (c->kind == LED_MARKED) {
@@ -124,8 +134,10 @@ static void acknowledged(struct led_change *c)
         f->n = c->size;
         c->bytes = NULL;
     }
-    if (c->kind == LED_RENAMED)
+    if (c->kind == LED_RENAMED) {
         c->old->state = GONE;
+        c->old->holders = logs_taken(c);
+    }
     if (f->target && f->target->state != THERE)
         return; /* deleted meanwhile: the link leads nowhere */
     unsigned down = 0, needed = sto_copies_needed(c->n->copies);

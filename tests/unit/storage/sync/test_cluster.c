@@ -79,6 +79,8 @@ static void forget_holder(unsigned i)
         struct led_file *f = &ledger.files[k];
         unsigned others = f->holders & ~(1u << i);
         f->holders = others;
+        if (f->state == GONE && !others) /* nobody else knows that it is deleted */
+            f->state = UNKNOWN;
         if (f->state == THERE && !f->busy && !others && !holders(f)) {
             f->state = UNKNOWN;
             f->vague = f->meta_vague = true;

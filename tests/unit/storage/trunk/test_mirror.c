@@ -7,6 +7,7 @@
 
 #include "storage/binlog/record.h"
 #include "storage/trunk/mirror.h"
+#include "storage/trunk/replica.h"
 
 /* A server: a store path, its engine, the logs it holds. */
 struct server {
@@ -59,7 +60,7 @@ static bool holds(struct server *s, const char *name, const char *text)
 }
 
 struct seen {
-    unsigned entries, notes;
+    unsigned entries, notes, again;
     char last[STO_NAME_MAX + 1];
 };
 
@@ -68,6 +69,7 @@ static int look(const struct sto_entry *e, void *arg)
     struct seen *s = arg;
     s->entries++;
     s->notes += e->kind == DFS_SCAN_NOTE;
+    s->again += e->again;
     if (e->name.n > 0)
         snprintf(s->last, sizeof(s->last), STR_F, STR_A(e->name));
     return 0;
@@ -400,6 +402,76 @@ static void a_deletion_takes_the_copy_away(void **state)
     remove_server(&b);
 }
 
+/* What a member hears from another one's log and says in its own. */
+static void a_deletion_is_said_again_here_or_not(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0}, c = {0};
+    char name[2][STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1];
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    open_server(&c, "10.0.0.3");
+    put(&a, "here", name[0]);
+    (void)copy(&a, &b);
+    put(&a, "not here yet", name[1]);
+    const struct str base = str_c(name[1]);
+    (void)snprintf(slave, sizeof(slave), STR_F "_small.txt", STR_A(str_head(base, base.n - 4)));
+    assert_int_equal(sto_replica_delete(b.store, str_c(name[0]), false), 0);
+    struct seen seen = copy(&b, &c);
+    assert_int_equal(seen.entries, 1);
+    assert_int_equal(seen.again, 1);
+    assert_string_equal(seen.last, name[0]);
+    assert_int_equal(sto_replica_delete(b.store, base, false), -ENOENT);
+    assert_int_equal(sto_replica_delete(b.store, str_c(slave), true), -ENOENT);
+    assert_int_equal(copy(&b, &c).entries, 0);
+    assert_int_equal(sto_replica_delete(b.store, base, true), -ENOENT);
+    seen = copy(&b, &c);
+    assert_int_equal(seen.entries, 1);
+    assert_int_equal(seen.again, 1);
+    assert_string_equal(seen.last, name[1]);
+    const struct str first = str_c(name[1]);
+    int result = -1;
+    assert_int_equal(sto_delete_batch(a.store, &first, 1, &result), 0);
+    assert_int_equal(result, 0);
+    assert_int_equal(copy(&a, &c).again, 0); /* at first hand */
+    remove_server(&a);
+    remove_server(&b);
+    remove_server(&c);
+}
+
+static void a_log_that_was_lost_is_known_before_it_is_here(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0}, back = {0};
+    char name[STO_NAME_MAX + 1];
+    struct sto_log_info logs[2];
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "text", name);
+    (void)copy(&a, &b);
+    assert_int_equal(sto_mirrors_list(b.mirrors, 0, logs, 2), 2);
+    for (size_t i = 0; i < 2; i++)
+        sto_mirrors_heard(a.mirrors, 0, &logs[i]);
+    assert_false(sto_mirrors_lost(a.mirrors, 0)); /* the one that it writes */
+    remove_server(&a);
+    open_server(&back, "10.0.0.1");
+    assert_false(sto_mirrors_lost(back.mirrors, 0));
+    sto_mirrors_heard(back.mirrors, 0, &logs[0]);
+    assert_false(sto_mirrors_lost(back.mirrors, 0)); /* another's */
+    sto_mirrors_heard(back.mirrors, 0, &logs[1]);
+    assert_true(sto_mirrors_lost(back.mirrors, 0));
+    /* A copy that has been begun says so after a restart. */
+    AUTO(buf_free) struct buf piece = BUF(STO_RANGE_MAX);
+    struct sto_range r;
+    assert_int_equal(sto_mirrors_read(b.mirrors, 0, logs[1].id, 0, &piece, &r), 0);
+    assert_int_equal(take(&back, &logs[1], &r, &piece), 0);
+    close_server(&back);
+    open_server(&back, "10.0.0.1");
+    assert_true(sto_mirrors_lost(back.mirrors, 0));
+    remove_server(&back);
+    remove_server(&b);
+}
+
 static void lying_pieces_are_refused(void **state)
 {
     (void)state;
@@ -605,6 +677,8 @@ int main(void)
         cmocka_unit_test(what_could_not_be_done_and_was_swept_then_is_not_passed_on),
         cmocka_unit_test(a_copy_of_a_copy_is_as_good),
         cmocka_unit_test(a_deletion_takes_the_copy_away),
+        cmocka_unit_test(a_deletion_is_said_again_here_or_not),
+        cmocka_unit_test(a_log_that_was_lost_is_known_before_it_is_here),
         cmocka_unit_test(lying_pieces_are_refused),
         cmocka_unit_test(an_empty_log_makes_way_for_one_in_its_directory),
         cmocka_unit_test(damage_on_the_way_is_noticed),
