@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "dfscore/wire/internal.h"
+#include "s3gw/core/ahead.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/sse/section.h"
 
@@ -17,15 +18,13 @@ struct s3_reader {
     uint64_t begins; /* first byte of its content within the object */
     bool open;       /* @opener is of that extent */
     struct s3_opener opener;
+    struct s3_ahead *ahead; /* NULL: none */
+    size_t step;            /* at most so much is asked for at a time */
 };
 
 /* ---- the thread's buffer ---- */
 
-enum {
-    RUN_FRAMES = 4, /* are read in one go: sealed and open they fit into a core's L2 cache */
-    BUFFER = RUN_FRAMES * S3_FRAME_SEALED,
-};
-_Static_assert((int)BUFFER >= (int)DFS_PACK_MAX, "a packed file is read whole");
+_Static_assert((int)S3_RUN_BYTES >= (int)DFS_PACK_MAX, "a packed file is read whole");
 
 static pthread_key_t buffer_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -40,7 +39,7 @@ static uint8_t *buffer_of_thread(void)
 {
     pthread_once(&once, make_key);
     uint8_t *b = pthread_getspecific(buffer_key);
-    if (!b && (b = dfs_alloc(BUFFER)) != NULL)
+    if (!b && (b = dfs_alloc(S3_RUN_BYTES)) != NULL)
         pthread_setspecific(buffer_key, b);
     return b;
 }
@@ -148,9 +147,9 @@ static struct run run_of(const struct s3_opener *o, uint64_t from, size_t n)
     if (!run.whole) {
         run.count = 1;
         run.take = MIN(n, content - run.skip);
-    } else if (n >= RUN_FRAMES * S3_FRAME_PLAIN) {
-        run.count = RUN_FRAMES;
-        run.take = RUN_FRAMES * S3_FRAME_PLAIN;
+    } else if (n >= S3_RUN_FRAMES * S3_FRAME_PLAIN) {
+        run.count = S3_RUN_FRAMES;
+        run.take = S3_RUN_FRAMES * S3_FRAME_PLAIN;
     } else if (from + n == o->plain) {
         run.count = o->frames - run.first;
         run.take = n;
@@ -178,6 +177,34 @@ static int open_run(const struct s3_opener *o, const struct run *run, uint8_t *s
     return r;
 }
 
+/* The frames of a run of the extent @e, in @buffer or elsewhere, written over by who opens them. */
+static int fetch(struct s3_reader *rd, struct s3_dfs *d, const struct run *run, uint8_t *buffer,
+                 bool wait, uint8_t **ret)
+{
+    const struct s3_extent *e = &rd->o.extents[rd->at];
+    uint64_t at = e->offset + s3_frame_at(run->first);
+    size_t n = sealed_of(&rd->opener, run);
+    *ret = rd->ahead ? s3_ahead_take(rd->ahead, e->file_id, at, n) : NULL;
+    if (*ret)
+        return 0;
+    *ret = buffer;
+    return s3_dfs_read(d, e->file_id, at, buffer, n, wait);
+}
+
+/* What comes behind byte @from of this file's content, @left of it in this read. */
+static void begin_next(struct s3_reader *rd, uint64_t from, size_t left)
+{
+    const struct s3_extent *e = &rd->o.extents[rd->at];
+    uint64_t end = MIN(rd->opener.plain, rd->first + rd->n - rd->begins);
+    if (!rd->ahead || from >= end)
+        return;
+    struct run run =
+        run_of(&rd->opener, from, (size_t)MIN(end - from, (uint64_t)(left ? left : rd->step)));
+    if (run.whole)
+        s3_ahead_begin(rd->ahead, e->file_id, e->offset + s3_frame_at(run.first),
+                       sealed_of(&rd->opener, &run));
+}
+
 /* Bytes [from, from + n) of one file's content. */
 static int read_frames(struct s3_reader *rd, struct s3_dfs *d, uint64_t from, uint8_t *out,
                        size_t n, bool wait)
@@ -195,16 +222,17 @@ static int read_frames(struct s3_reader *rd, struct s3_dfs *d, uint64_t from, ui
         r = open_file(rd, d, whole, wait);
     while (r == 0 && n > 0) {
         struct run run = run_of(&rd->opener, from, n);
-        uint64_t at = s3_frame_at(run.first);
-        uint8_t *sealed = whole ? whole + at : buffer;
-        if (!whole)
-            r = s3_dfs_read(d, e->file_id, e->offset + at, sealed, sealed_of(&rd->opener, &run),
-                            wait);
+        uint8_t *sealed = whole ? whole + s3_frame_at(run.first) : NULL;
+        from += run.take;
+        n -= run.take;
+        if (!whole) {
+            r = fetch(rd, d, &run, buffer, wait, &sealed);
+            if (r == 0)
+                begin_next(rd, from, n);
+        }
         if (r == 0)
             r = open_run(&rd->opener, &run, sealed, out);
         out += run.take;
-        from += run.take;
-        n -= run.take;
     }
     return r;
 }
@@ -239,10 +267,16 @@ size_t s3_reader_step(struct s3_reader *rd, uint64_t at, size_t max)
     uint64_t content;
     if (at >= rd->n)
         return 0;
+    rd->step = max;
     max = (size_t)MIN(rd->n - at, (uint64_t)max);
     if (!rd->dek || seek(rd, rd->first + at, &content) < 0) /* read() says why */
         return max;
     uint64_t from = rd->first + at - rd->begins;
     size_t rest = S3_FRAME_PLAIN - (size_t)(from % S3_FRAME_PLAIN);
     return max <= rest ? max : max - (max - rest) % S3_FRAME_PLAIN;
+}
+
+void s3_reader_ahead(struct s3_reader *rd, struct s3_ahead *a)
+{
+    rd->ahead = a;
 }

@@ -14,8 +14,16 @@
 #include "s3gw/index/object.h"
 #include "s3gw/sse/frames.h"
 
+struct s3_ahead;
 struct s3_dfs;
 struct s3_reader;
+
+enum {
+    /* Frames that are read in one go at most, and the file's bytes they are: sealed and open they
+     * fit into a core's L2 cache. */
+    S3_RUN_FRAMES = 4,
+    S3_RUN_BYTES = S3_RUN_FRAMES * S3_FRAME_SEALED,
+};
 
 /* Bytes [first, first + n) of @o, whose data key is @dek (NULL: not encrypted). In the arena, as
  * @dek and what @o points to must be. 0; -EBADMSG: the record says it is larger than its files;
@@ -31,5 +39,8 @@ int s3_reader_read(struct s3_reader *rd, struct s3_dfs *d, uint64_t at, void *ou
                    bool wait) MUST_CHECK;
 /* How many of at most @max bytes from @at on to read in one go, so that it ends with a frame. */
 size_t s3_reader_step(struct s3_reader *rd, uint64_t at, size_t max);
+/* While a step is opened, the frames of the next one are read by @a, which has room for S3_RUN_BYTES
+ * and outlives the reader's use. */
+void s3_reader_ahead(struct s3_reader *rd, struct s3_ahead *a);
 
 #endif

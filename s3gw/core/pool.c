@@ -85,11 +85,11 @@ void s3_pool_free(struct s3_pool **pp)
     free(p);
 }
 
-int s3_pool_submit(struct s3_pool *p, struct s3_job *job)
+static int submit(struct s3_pool *p, struct s3_job *job, bool to_idle)
 {
     CHECK_OBJ(p, POOL_MAGIC);
     pthread_mutex_lock(&p->lock);
-    if (p->queued == p->queue_max) {
+    if (p->queued == p->queue_max || (to_idle && p->queued >= p->idle)) {
         pthread_mutex_unlock(&p->lock);
         return -EAGAIN;
     }
@@ -101,4 +101,14 @@ int s3_pool_submit(struct s3_pool *p, struct s3_job *job)
         pthread_cond_signal(&p->some);
     pthread_mutex_unlock(&p->lock);
     return 0;
+}
+
+int s3_pool_submit(struct s3_pool *p, struct s3_job *job)
+{
+    return submit(p, job, false);
+}
+
+int s3_pool_submit_idle(struct s3_pool *p, struct s3_job *job)
+{
+    return submit(p, job, true);
 }

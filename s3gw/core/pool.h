@@ -25,5 +25,7 @@ int s3_pool_new(const char *name, unsigned threads, size_t queue_max,
 void s3_pool_free(struct s3_pool **p);
 /* 0, or -EAGAIN when the queue is full. */
 int s3_pool_submit(struct s3_pool *p, struct s3_job *job) MUST_CHECK;
+/* Only when a thread has nothing else to do; else -EAGAIN. */
+int s3_pool_submit_idle(struct s3_pool *p, struct s3_job *job) MUST_CHECK;
 
 #endif

@@ -5,24 +5,48 @@
 
 #include "dfscore/log/log.h"
 #include "s3gw/api/reader.h"
+#include "s3gw/core/ahead.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/http/exchange.h"
 
 /* ---- pieces of files ---- */
 
-/* A block, and libmicrohttpd's buffer, as large as the memory shared by all answers allows. */
+/* The sizes of the block and of libmicrohttpd's buffer. False: more than is left of the memory that all answers
+ * share. */
+static bool size_block(struct s3_exchange *x, size_t block, size_t through)
+{
+    if (!s3_budget_take(&x->http->gw->small, block + through))
+        return false;
+    x->req.resp.counted += block + through; /* given back with the request */
+    x->out.size = block;
+    x->out.through = through;
+    return true;
+}
+
+/* A long sealed body: large pieces, and frames that are read ahead. False: one that is not, or no memory for it. */
+static bool size_long_sealed(struct s3_exchange *x)
+{
+    struct s3_resp *resp = &x->req.resp;
+    struct s3_ahead **ahead = &x->out.ahead;
+    if (resp->body_length < S3_OUT_AHEAD || s3_ahead_new(&x->http->aheads, S3_RUN_BYTES, ahead) < 0)
+        return false;
+    if (!size_block(x, S3_OUT_BLOCK, S3_OUT_BLOCK)) {
+        s3_ahead_free(ahead);
+        return false;
+    }
+    s3_reader_ahead(resp->reader, *ahead);
+    return true;
+}
+
 static bool make_block(struct s3_exchange *x)
 {
     struct s3_outflow *o = &x->out;
-    size_t block = x->req.resp.reader ? S3_OUT_SEALED : S3_OUT_BLOCK;
-    size_t through = x->req.resp.reader ? S3_OUT_SEALED : S3_OUT_THROUGH;
-    o->size = o->through = S3_OUT_BLOCK_MIN;
-    if (s3_budget_take(&x->http->gw->small, block + through)) {
-        x->req.resp.counted += block + through; /* given back with the request */
-        o->size = block;
-        o->through = through;
-    }
+    bool sized = x->req.resp.reader
+                     ? size_long_sealed(x) || size_block(x, S3_OUT_SEALED, S3_OUT_SEALED)
+                     : size_block(x, S3_OUT_BLOCK, S3_OUT_THROUGH);
+    if (!sized)
+        o->size = o->through = S3_OUT_BLOCK_MIN;
     o->block = dfs_alloc(o->size);
     return o->block != NULL;
 }

@@ -159,6 +159,7 @@ static void free_exchange(struct s3_exchange *x)
     s3_body_free(&x->body);
     buf_free(&x->whole);
     free(x->out.block);
+    s3_ahead_free(&x->out.ahead);
     dfs_close_fd(&x->out.fd);
     s3_budget_give(&x->http->gw->small, x->req.resp.counted);
     struct exchange_block *block = (struct exchange_block *)x;

@@ -8,6 +8,7 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 
+#include "s3gw/core/ahead.h"
 #include "s3gw/core/body.h"
 #include "s3gw/core/form.h"
 #include "s3gw/core/pool.h"
@@ -22,6 +23,7 @@ struct s3_http {
     struct s3_gw *gw;
     struct MHD_Daemon *daemon;
     struct s3_pool *workers;
+    struct s3_aheads aheads;  /* of bodies behind a reader */
     struct s3_accesslog *log; /* NULL: none */
     struct s3_metrics *metrics;
     struct s3_hangup *hangup;
@@ -90,17 +92,19 @@ struct s3_outflow {
     size_t size;   /* of the block; as through, S3_OUT_BLOCK_MIN when memory is short */
     size_t
         through; /* of libmicrohttpd's buffer: what need not be waited for is read, or decrypted, there */
-    size_t from, to; /* what of the block is not sent yet */
-    uint32_t crc;    /* CRC-32 of what has been read of the extent */
-    int error;       /* of fill() */
-    bool begun;      /* s3_answer_begin() has said 0 */
-    int fd;          /* begun with a descriptor of the whole, owned; else -1 */
-    uint64_t at;     /* where the body starts in it */
+    size_t from, to;        /* what of the block is not sent yet */
+    uint32_t crc;           /* CRC-32 of what has been read of the extent */
+    int error;              /* of fill() */
+    struct s3_ahead *ahead; /* of the reader, owned; NULL: none */
+    bool begun;             /* s3_answer_begin() has said 0 */
+    int fd;                 /* begun with a descriptor of the whole, owned; else -1 */
+    uint64_t at;            /* where the body starts in it */
 };
 enum {
     S3_OUT_BLOCK = 256 * 1024,
     S3_OUT_THROUGH = 64 * 1024,
-    S3_OUT_SEALED = 128 * 1024, /* both, behind a reader: two frames */
+    S3_OUT_SEALED = 128 * 1024,     /* both, behind a reader: two frames */
+    S3_OUT_AHEAD = 4 * 1024 * 1024, /* from so long on S3_OUT_BLOCK both, and read ahead */
     S3_OUT_BLOCK_MIN = 16 * 1024,
 };
 

@@ -11,6 +11,9 @@
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
+#include "s3gw/api/reader.h"
+#include "s3gw/core/gw.h"
+#include "s3gw/dfs/dfs.h"
 #include "s3gw/http/certificate.h"
 #include "s3gw/http/exchange.h"
 
@@ -20,6 +23,7 @@ enum {
     CONNECTION_MEMORY =
         32 * 1024, /* head of a request: 8 KiB of headers, 3 KiB of path, 2 KiB metadata, ... */
     BACKLOG = 4096,
+    AHEADS_A_CORE = 8, /* answers that may be read ahead: 4 MiB of memory a core */
 };
 
 /* ---- the listener ---- */
@@ -155,6 +159,23 @@ static int take_certificate(struct s3_http *h, const struct s3_http_options *o, 
     return r;
 }
 
+static int read_stored(void *dfs, struct str file, uint64_t at, void *out, size_t n)
+{
+    return s3_dfs_read(dfs, file, at, out, n, true);
+}
+
+/* On half of the cores at most: the others have the sending, and the clients' work. One that is alone has no time
+ * for it. */
+static void start_aheads(struct s3_http *h)
+{
+    uint64_t cores = (uint64_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+    h->aheads.pool = h->workers;
+    h->aheads.memory.limit = cores > 1 ? cores * AHEADS_A_CORE * s3_ahead_memory(S3_RUN_BYTES) : 0;
+    h->aheads.read = read_stored;
+    h->aheads.arg = h->gw->dfs;
+    atomic_store(&h->aheads.most, (unsigned)(cores / 2));
+}
+
 static int start(struct s3_http *h, const struct s3_http_options *o, const char **what)
 {
     int r = o->tls_cert || o->tls_key ? take_certificate(h, o, what) : 0;
@@ -167,6 +188,7 @@ static int start(struct s3_http *h, const struct s3_http_options *o, const char 
     r = s3_pool_new("s3-worker", o->workers, WORKER_QUEUE, &h->workers);
     if (r < 0)
         return r;
+    start_aheads(h);
     r = s3_metrics_new(&h->metrics);
     if (r < 0)
         return r;
@@ -226,6 +248,7 @@ void s3_http_stop(struct s3_http **hp)
     atomic_store(&h->stopping, true);
     while (atomic_load(&h->away) > 0)
         nanosleep(&(struct timespec){.tv_nsec = 2 * 1000000L}, NULL);
+    s3_aheads_stop(&h->aheads);
     s3_pool_free(&h->workers);
     if (h->daemon)
         MHD_stop_daemon(h->daemon);

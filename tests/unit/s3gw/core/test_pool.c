@@ -2,6 +2,7 @@
 #include "s3gw/core/pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "s3gw/core/budget.h"
@@ -72,6 +73,33 @@ static void a_full_queue_says_so(void **state)
     assert_int_equal(done, 1);
 }
 
+static void what_is_for_idle_threads_waits_for_none(void **state)
+{
+    (void)state;
+    struct blocked b = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    _Atomic unsigned done = 0;
+    struct s3_job busy = {.run = block, .arg = &b}, one = {.run = count_up, .arg = &done};
+    AUTO(s3_pool_free) struct s3_pool *p = NULL;
+    assert_int_equal(s3_pool_new("test", 1, 10, &p), 0);
+    while (s3_pool_submit_idle(p, &busy) < 0)
+        sched_yield(); /* the thread has just been made */
+    assert_int_equal(s3_pool_submit_idle(p, &one), -EAGAIN);
+    pthread_mutex_lock(&b.lock);
+    while (!b.running)
+        pthread_cond_wait(&b.cond, &b.lock);
+    pthread_mutex_unlock(&b.lock);
+    assert_int_equal(s3_pool_submit_idle(p, &one), -EAGAIN);
+
+    pthread_mutex_lock(&b.lock);
+    b.go = true;
+    pthread_cond_broadcast(&b.cond);
+    pthread_mutex_unlock(&b.lock);
+    while (s3_pool_submit_idle(p, &one) < 0)
+        sched_yield();
+    s3_pool_free(&p);
+    assert_int_equal(done, 1);
+}
+
 static void a_budget_never_passes_its_limit(void **state)
 {
     (void)state;
@@ -89,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_queued_runs_before_free_returns),
         cmocka_unit_test(a_full_queue_says_so),
+        cmocka_unit_test(what_is_for_idle_threads_waits_for_none),
         cmocka_unit_test(a_budget_never_passes_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
