@@ -473,7 +473,7 @@ static void number_storages(void)
     for (unsigned k = 0; k < tsim.o.storages && tsim.o.ids; k++)
         buf_addf(&text, "%s %s %s\n", tsim.storage[k].id, tsim.storage[k].group,
                  tsim.storage[k].ip);
-    int r = trk_ids_parse(buf_str(&text), "ids", &tsim.ids, &err);
+    int r = trk_ids_parse(buf_str(&text), "ids", NULL, &tsim.ids, &err);
     ASSERT(r == 0);
 }
 

@@ -2,6 +2,7 @@
 #include "tracker/cluster/ids.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <unistd.h>
 
 #include "dfscore/fileid/fileid.h"
@@ -31,8 +32,33 @@ static struct str word(struct str *rest)
     return n ? str_head(s, n) : STR_NULL;
 }
 
+/* No legacy number: getaddrinfo takes "10.0.1" and "0x7f.1" for addresses. */
+static bool is_name(struct str s)
+{
+    size_t label = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.')
+            return false;
+        if (c == '.')
+            label = i + 1;
+    }
+    return label < s.n && (s.p[label] < '0' || s.p[label] > '9');
+}
+
+static int parse_address(struct str s, trk_look_up_fn *look_up, char ip[DFS_IP_MAX])
+{
+    char name[256];
+    if (dfs_text_set(ip, DFS_IP_MAX, s) == 0 && dfs_ip_text(ip, ip))
+        return 0;
+    if (!look_up || !is_name(s) || dfs_text_set(name, sizeof(name), s) < 0)
+        return -EINVAL;
+    return look_up(name, ip);
+}
+
 /* "ip[,ip2][:port]", "[ip6[,ip2]][:port]". */
-static int parse_addresses(struct str s, struct trk_id *ret)
+static int parse_addresses(struct str s, trk_look_up_fn *look_up, struct trk_id *ret)
 {
     struct str hosts, port = STR_NULL, piece;
     size_t count = 0;
@@ -52,8 +78,7 @@ static int parse_addresses(struct str s, struct trk_id *ret)
     ret->port = (uint16_t)number;
     while (str_split(&hosts, ',', &piece)) {
         piece = str_trim(piece);
-        if (count == 2 || dfs_text_set(ret->ip[count], sizeof(ret->ip[0]), piece) < 0 ||
-            !dfs_ip_text(ret->ip[count], ret->ip[count]))
+        if (count == 2 || parse_address(piece, look_up, ret->ip[count]) < 0)
             return -EINVAL;
         count++;
     }
@@ -94,7 +119,7 @@ static int parse_mode(struct str s, uint8_t *ret)
 }
 
 /* NULL, or what is wrong with the line. */
-static const char *parse_line(struct str line, struct trk_id *ret)
+static const char *parse_line(struct str line, trk_look_up_fn *look_up, struct trk_id *ret)
 {
     struct str id = word(&line), group = word(&line), addr = word(&line), mode = word(&line);
     uint64_t number;
@@ -104,8 +129,8 @@ static const char *parse_line(struct str line, struct trk_id *ret)
         return "the id must be a number from 1 to 16777215 without leading zeros";
     if (!dfs_group_ok(group) || dfs_text_set(ret->group, sizeof(ret->group), group) < 0)
         return "bad group name";
-    if (!addr.p || parse_addresses(addr, ret) < 0)
-        return "bad address: expected ip[,ip2][:port] or [ip6][:port]";
+    if (!addr.p || parse_addresses(addr, look_up, ret) < 0)
+        return "bad address: expected ip[,ip2][:port], [ip6][:port] or a known host name";
     if (order_addresses(ret) < 0)
         return "two addresses must be of different kinds";
     if (parse_mode(mode, &ret->rw_mode) < 0 || word(&line).p)
@@ -152,7 +177,8 @@ static int add(struct trk_ids *ids, const struct trk_id *id)
     return 0;
 }
 
-int trk_ids_parse(struct str text, const char *name, struct trk_ids *ret, struct buf *err)
+int trk_ids_parse(struct str text, const char *name, trk_look_up_fn *look_up, struct trk_ids *ret,
+                  struct buf *err)
 {
     AUTO(trk_ids_fini) struct trk_ids ids = {NULL, 0};
     struct str line;
@@ -163,7 +189,7 @@ int trk_ids_parse(struct str text, const char *name, struct trk_ids *ret, struct
         if (line.n == 0 || line.p[0] == '#')
             continue;
         struct trk_id id;
-        const char *wrong = parse_line(line, &id);
+        const char *wrong = parse_line(line, look_up, &id);
         int r = wrong ? -EINVAL : 0;
         if (r == 0 && taken(&ids, &id)) {
             wrong = "this id or address is given twice";
@@ -181,6 +207,22 @@ int trk_ids_parse(struct str text, const char *name, struct trk_ids *ret, struct
     *ret = ids;
     ids.v = NULL;
     return 0;
+}
+
+static int look_up_host(const char *host, char ip[DFS_IP_MAX])
+{
+    const int families[] = {AF_INET, AF_INET6};
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        const struct addrinfo hints = {.ai_family = families[i], .ai_socktype = SOCK_STREAM};
+        struct addrinfo *found = NULL;
+        if (getaddrinfo(host, NULL, &hints, &found) != 0 || !found)
+            continue;
+        struct dfs_addr a;
+        dfs_addr_of(found->ai_addr, &a);
+        freeaddrinfo(found);
+        return dfs_text_set(ip, DFS_IP_MAX, str_c(a.host));
+    }
+    return -ENOENT;
 }
 
 int trk_ids_load(const char *path, struct trk_ids *ret, struct buf *err)
@@ -203,7 +245,7 @@ int trk_ids_load(const char *path, struct trk_ids *ret, struct buf *err)
         buf_addf(err, "%s: %s", path, strerror(-r));
         return r;
     }
-    return trk_ids_parse(buf_str(&text), path, ret, err);
+    return trk_ids_parse(buf_str(&text), path, look_up_host, ret, err);
 }
 
 void trk_ids_fini(struct trk_ids *ids)

@@ -25,12 +25,17 @@ struct trk_ids {
     size_t n;
 };
 
+/* The numeric address of @host. 0 or negative errno. */
+typedef int trk_look_up_fn(const char *host, char ip[DFS_IP_MAX]);
+
 /*
  * Parse the text of a file. 0; -EINVAL, -EEXIST (id or address twice), -ENOMEM, with one line for a
- * human in @err: "storage_ids.conf:3: ...". Host names are not looked up here.
+ * human in @err: "storage_ids.conf:3: ...". @look_up is asked for what is no address; NULL: an error.
  */
-int trk_ids_parse(struct str text, const char *name, struct trk_ids *ret,
+int trk_ids_parse(struct str text, const char *name, trk_look_up_fn *look_up, struct trk_ids *ret,
                   struct buf *err) MUST_CHECK;
+/* The same for a file. Host names are looked up, now and once (an IPv4 address of theirs, if there is one), which may take
+ * as long as the system's resolver does. */
 int trk_ids_load(const char *path, struct trk_ids *ret, struct buf *err) MUST_CHECK;
 void trk_ids_fini(struct trk_ids *ids);
 

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/test.h"
 
+#include <stdio.h>
+
 #include "tracker/cluster/ids.h"
+
+static int look_up(const char *host, char ip[DFS_IP_MAX])
+{
+    if (strcmp(host, "st-1.example.org") != 0)
+        return -ENOENT;
+    snprintf(ip, DFS_IP_MAX, "10.0.0.9");
+    return 0;
+}
 
 static int parse(const char *text, struct trk_ids *ids, struct buf *err)
 {
     buf_reset(err);
-    return trk_ids_parse(str_c(text), "ids", ids, err);
+    return trk_ids_parse(str_c(text), "ids", look_up, ids, err);
 }
 
 static void lines_are_read_as_the_specification_says(void **state)
@@ -39,6 +49,19 @@ static void lines_are_read_as_the_specification_says(void **state)
                                            "7 group2 [2001:db8::7]:23002 rw=none\n")));
 }
 
+static void a_host_name_is_looked_up_once(void **state)
+{
+    (void)state;
+    AUTO(buf_free) struct buf err = BUF(1024);
+    AUTO(trk_ids_fini) struct trk_ids ids = {NULL, 0};
+    assert_int_equal(
+        parse("1 g 1.2.3.4,st-1.example.org:23001\n2 g st-1.example.org\n", &ids, &err), 0);
+    assert_string_equal(trk_ids_find(&ids, "1")->ip[0], "10.0.0.9");
+    assert_string_equal(trk_ids_find_ip(&ids, "g", "10.0.0.9", 23000)->id, "2");
+    assert_int_equal(trk_ids_parse(STR("1 g st-1.example.org\n"), "ids", NULL, &ids, &err),
+                     -EINVAL);
+}
+
 static void mistakes_are_named_with_their_line(void **state)
 {
     (void)state;
@@ -54,6 +77,8 @@ static void mistakes_are_named_with_their_line(void **state)
         {"1 g 10.0.0.1:0\n", -EINVAL},
         {"1 g 10.0.0.1:70000\n", -EINVAL},
         {"1 g 10.0.0\n", -EINVAL},
+        {"1 g st-2.example.org\n", -EINVAL},
+        {"1 g st-1.example.org\n2 g 10.0.0.9\n", -EEXIST},
         {"1 g 10.0.0.1,10.0.0.2\n", -EINVAL},
         {"1 g 10.0.0.1 rw=maybe\n", -EINVAL},
         {"1 g 10.0.0.1 rw=read more\n", -EINVAL},
@@ -96,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_read_as_the_specification_says),
+        cmocka_unit_test(a_host_name_is_looked_up_once),
         cmocka_unit_test(mistakes_are_named_with_their_line),
         cmocka_unit_test(two_servers_may_share_an_address_with_two_ports),
         cmocka_unit_test(no_memory_is_an_error_not_an_end),
