@@ -90,3 +90,26 @@ def test_a_storage_dies_while_a_file_of_some_pieces_is_being_written(pair, heade
     victim.start().wait_ready()
     pair.wait_active(number)
     wait_until("the gateway to know both", lambda: in_service(pair) == {1, 2})
+
+
+def test_a_storage_dies_before_it_has_said_that_a_file_is_stored(pair):
+    """It waits for the copy, which the other one cannot take; then that one has to take the file itself."""
+    body = content(900_000, 9)
+    whole = Raw(pair).build("PUT", "/bucket/unsaid", body=body)
+    with pair.socket() as sock:
+        sock.sendall(whole[:-300_000])
+        wait_until("a storage to write", lambda: any(unnamed_files(s) for s in pair.storages.values()))
+        number, victim = next((n, s) for n, s in pair.storages.items() if unnamed_files(s))
+        other = next(s for s in pair.storages.values() if s is not victim)
+        other.freeze()
+        sock.sendall(whole[-300_000:])
+        wait_until("it to have its name", lambda: any(f.stat().st_size == len(body)
+                                                      for f in victim.folder.glob("data/??/??/*")))
+        victim.kill()
+        other.thaw()
+        answer = read_response(sock)
+    assert answer.status == 200, answer
+    assert pair.boto3().get_object(Bucket="bucket", Key="unsaid")["Body"].read() == body
+    victim.start().wait_ready()
+    pair.wait_active(number)
+    wait_until("the gateway to know both", lambda: in_service(pair) == {1, 2})
