@@ -69,6 +69,8 @@ static bool concerns_object(const char *action)
     return true;
 }
 
+/* What comes into a bucket and what goes is its owner's to say, whoever owns what is there (writes look at
+ * no object anyway). Rule: S3 User Guide, "Access control list overview": WRITE of the bucket. */
 static bool deletes(const char *action)
 {
     return strcmp(action, "s3:DeleteObject") == 0 || strcmp(action, "s3:DeleteObjectVersion") == 0;
@@ -134,7 +136,8 @@ static enum s3_why decide_by_rights(const struct s3_ask *ask)
     enum s3_verdict own = s3_identity_verdict(q->who.policies, ask);
     bool owner = is_user(q, ask->bkt->owner_id);
     bool enforced = s3_ownership_of(ask->bkt) == S3_BUCKET_OWNER_ENFORCED;
-    bool foreign = ask->object && !enforced && !str_eq(ask->object->owner_id, ask->bkt->owner_id);
+    bool foreign = ask->object && !enforced && !deletes(ask->action) &&
+                   !str_eq(ask->object->owner_id, ask->bkt->owner_id);
     enum s3_verdict verdict = s3_policy_verdict(s3_bucket_doc(ask->bkt, STR("policy")), ask);
     if (own == S3_DENY)
         return S3_WHY_OWN_POLICY_DENIES;
@@ -143,7 +146,7 @@ static enum s3_why decide_by_rights(const struct s3_ask *ask)
     if (own == S3_ALLOW)
         return S3_WHY_OWN_POLICY_ALLOWS;
     bool by_owning = !carries_policies(q);
-    if (by_owning && owner && (!foreign || deletes(ask->action)))
+    if (by_owning && owner && !foreign)
         return S3_WHY_BUCKET_OWNER;
     if (by_owning && foreign && is_user(q, ask->object->owner_id))
         return S3_WHY_OBJECT_OWNER; /* whoever owns an object keeps it in hand */

@@ -8,9 +8,11 @@
  *   an Allow of the caller's own  whatever it says, of any bucket: it is the operator who gave it
  *   the bucket's owner            everything, save reading objects that somebody else owns; not
  *                                 when they carry policies: these then say what they may
+ *   an object's owner             everything with it, save replacing and deleting it; not when
+ *                                 they carry policies
  *   who began an upload           lists its parts and aborts it; not when they carry policies
- *   an Allow of the bucket policy for objects of the bucket's owner; not through
- *                                 RestrictPublicBuckets
+ *   an Allow of the bucket policy for objects of the bucket's owner, and to replace or delete any;
+ *                                 not through RestrictPublicBuckets
  *   a grant of an ACL             not with BucketOwnerEnforced; public ones not with
  *                                 IgnorePublicAcls
  *   where the requester pays      others than the owner only with x-amz-request-payer, and signed

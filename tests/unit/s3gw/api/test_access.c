@@ -192,6 +192,34 @@ static void many_deletions_are_judged_one_by_one(void **state)
     assert_text(&f, "Error/Code", "AccessDenied");
 }
 
+/* Rule: S3 User Guide, "Access control list overview": deletions and overwrites are the bucket's WRITE. */
+static void owning_an_object_is_no_right_to_replace_or_delete_it(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    begin(&f, NULL);
+    assert_int_equal(call(&f, "bob", "PUT", "/bobs", NULL, NULL), OK);
+    have_object(&f, "bobs", "k", 1);
+    static const char *const copy = "x-amz-copy-source: /bobs/k";
+    static const struct {
+        const char *allowed; /* to bob, by the policy of alice's bucket */
+        enum s3err writes, reads, deletes;
+    } rows[] = {{"s3:PutObject", OK, OK, NO},
+                {"s3:ListBucket*", NO, OK, NO},
+                {"s3:DeleteObject", NO, OK, OK}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        bool bucket = strcmp(rows[i].allowed, "s3:ListBucket*") == 0;
+        char policy[400];
+        snprintf(policy, sizeof(policy), POLICY("Allow", "{\"AWS\":\"bob-id\"}", "%s", "%s"),
+                 rows[i].allowed, bucket ? "" : "/*");
+        assert_int_equal(call(&f, "alice", "PUT", "/mine?policy", NULL, policy), OK);
+        assert_int_equal(call(&f, "bob", "PUT", "/mine/his", copy, NULL), rows[i].writes);
+        assert_int_equal(call(&f, "bob", "PUT", "/mine/his", copy, NULL), rows[i].writes);
+        assert_int_equal(call(&f, "bob", "HEAD", "/mine/his", NULL, NULL), rows[i].reads);
+        assert_int_equal(call(&f, "bob", "DELETE", "/mine/his", NULL, NULL), rows[i].deletes);
+    }
+}
+
 static void who_writes_owns_unless_the_bucket_says_otherwise(void **state)
 {
     (void)state;
@@ -329,6 +357,7 @@ int main(void)
         cmocka_unit_test(bad_acls_are_refused),
         cmocka_unit_test(a_policy_lets_in_and_locks_out),
         cmocka_unit_test(many_deletions_are_judged_one_by_one),
+        cmocka_unit_test(owning_an_object_is_no_right_to_replace_or_delete_it),
         cmocka_unit_test(who_writes_owns_unless_the_bucket_says_otherwise),
         cmocka_unit_test(with_acls_off_none_is_taken),
         cmocka_unit_test(the_public_is_kept_out_by_the_block),
