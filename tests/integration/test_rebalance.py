@@ -96,7 +96,9 @@ def test_a_group_is_emptied_and_removed(two):
     end_uploads(two, store)
     s3 = two.boto3()
     s3.create_bucket(Bucket="known")
-    known = {f"k{size}": payload("k", size, size) for size in (1, 4000, 300_000, 2_000_000)}
+    # as many as have to be there to be killed in the middle of, whatever the operations above have left
+    sizes = (1, 4000, 300_000, 2_000_000, *range(5000, 5020))
+    known = {f"k{size}": payload("k", size, size) for size in sizes}
     for key, body in known.items():
         s3.put_object(Bucket="known", Key=key, Body=body)
         s3.copy_object(Bucket="known", Key=f"copy-{key}", CopySource=f"known/{key}")
