@@ -11,7 +11,7 @@
 
 enum { LINE_MAX_BYTES = 4096 };
 
-enum dfs_log_level dfs_log_threshold = LOG_INFO;
+_Atomic(enum dfs_log_level) dfs_log_threshold = LOG_INFO;
 static _Atomic int log_fd = STDERR_FILENO;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};

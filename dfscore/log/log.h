@@ -37,7 +37,7 @@ struct dfs_kv {
          : dfs_log_write((level), (event),                                                         \
                          (const struct dfs_kv[]){__VA_ARGS__ __VA_OPT__(, )(struct dfs_kv){0}}))
 
-extern enum dfs_log_level dfs_log_threshold; /* LOG_INFO at start */
+extern _Atomic(enum dfs_log_level) dfs_log_threshold; /* LOG_INFO at start; a reload changes it */
 
 void dfs_log_write(enum dfs_log_level level, const char *event, const struct dfs_kv *kv);
 /* Append to @path from now on; call again (SIGHUP) to reopen. 0 or negative errno. */
