@@ -178,14 +178,6 @@ static const char *const meaningless[] = {
     "http.*",
 };
 
-static int unknown_key(const char *file, unsigned line, struct str key)
-{
-    bool known = dfs_conf_one_of(key, meaningless, ARRAY_LEN(meaningless));
-    dfs_log(LOG_WARN, known ? "conf.key_without_meaning" : "conf.unknown_key", KV_Z("file", file),
-            KV_U64("line", line), KV_STR("key", key));
-    return 0;
-}
-
 static int fail(struct buf *err, const char *path, const char *key, const char *value,
                 const char *what)
 {
@@ -255,7 +247,7 @@ static int check(struct sto_conf *c, const char *path, struct buf *err)
 
 int sto_conf_load(const char *path, struct sto_conf *ret, struct buf *err)
 {
-    const struct dfs_conf_opts opts = {unknown_key};
+    const struct dfs_conf_opts opts = {meaningless, ARRAY_LEN(meaningless), dfs_log_unknown_key};
     int r = dfs_conf_load(path, rows, ARRAY_LEN(rows), &opts, ret, err);
     if (r < 0)
         return r;

@@ -35,16 +35,6 @@ struct parser {
     bool seen[ROWS_MAX];
 };
 
-bool dfs_conf_one_of(struct str key, const char *const *keys, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct str k = str_c(keys[i]);
-        if (str_eq(key, k) || (str_ends(k, STR("*")) && str_starts(key, str_head(k, k.n - 1))))
-            return true;
-    }
-    return false;
-}
-
 static int complain(struct parser *p, struct str key, struct str value,
                     const struct dfs_conf_row *row)
 {
@@ -163,9 +153,22 @@ static bool row_matches(const struct dfs_conf_row *row, struct str key, size_t *
     return true;
 }
 
+static bool is_meaningless(const struct dfs_conf_opts *o, struct str key)
+{
+    for (size_t i = 0; o && i < o->n; i++) {
+        struct str k = str_c(o->meaningless[i]);
+        if (str_eq(key, k) || (str_ends(k, STR("*")) && str_starts(key, str_head(k, k.n - 1))))
+            return true;
+    }
+    return false;
+}
+
 static int unknown_key(struct parser *p, struct str key)
 {
-    if (p->opts && p->opts->unknown && p->opts->unknown(p->file, p->line, key) == 0)
+    bool meaningless = is_meaningless(p->opts, key);
+    if (p->opts && p->opts->unknown)
+        p->opts->unknown(p->file, p->line, key, meaningless);
+    if (meaningless || (p->opts && p->opts->unknown))
         return 0;
     buf_reset(p->err);
     buf_addf(p->err, "%s:%u: " STR_F ": no such setting", p->file, p->line, STR_A(key));
@@ -190,7 +193,7 @@ static int one_setting(struct parser *p, struct str section, struct str key, str
         int r = -EINVAL;
         if (value.n <= VALUE_MAX && !(value.n && memchr(value.p, '\0', value.n)))
             r = set_value(p, row, value, index);
-        if (r == 0 && p->seen[i] && row->type != DFS_CONF_LIST && !(p->opts && p->opts->unknown)) {
+        if (r == 0 && p->seen[i] && row->type != DFS_CONF_LIST && !p->opts) {
             buf_reset(p->err);
             buf_addf(p->err, "%s:%u: %s: is set already, above", p->file, p->line, row->key);
             return -EINVAL;

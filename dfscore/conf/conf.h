@@ -114,10 +114,13 @@ struct dfs_conf_row {
             apply, help                                                                            \
     }
 
+/* How files of FastDFS are read: of a key that is given twice the last counts, where without options it is an error. */
 struct dfs_conf_opts {
-    /* Called for each key no row knows; 0 when it is to be passed over. NULL, or another answer: it is an error. Without
-     * a function so is a key that is given twice, of which FastDFS's files, read with one, take the last. */
-    int (*unknown)(const char *file, unsigned line, struct str key);
+    /* Keys that mean nothing here, and are passed over; "http.*" stands for all of a section or prefix. */
+    const char *const *meaningless;
+    size_t n;
+    /* Called for each of them, and for keys that nobody knows, which are passed over then. NULL: these are an error. */
+    void (*unknown)(const char *file, unsigned line, struct str key, bool meaningless);
 };
 
 /*
@@ -134,8 +137,6 @@ int dfs_conf_load(const char *path, const struct dfs_conf_row *rows, size_t n,
 /* The same for @text; @name stands for the file in messages. Does no I/O, so nothing can be included. */
 int dfs_conf_parse(struct str text, const char *name, const struct dfs_conf_row *rows, size_t n,
                    const struct dfs_conf_opts *opts, void *conf, struct buf *err);
-/* Is @key one of @keys? "http.*" among them stands for all of a section or prefix. */
-bool dfs_conf_one_of(struct str key, const char *const *keys, size_t n);
 /* "true", "off" and so on, as a BOOL row reads them. 0 or -EINVAL. */
 int dfs_conf_bool(struct str v, bool *ret);
 /* Frees what load put into @conf and zeroes these members; idempotent. */

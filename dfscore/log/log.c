@@ -132,3 +132,9 @@ bool dfs_log_allow(struct dfs_log_gate *g, unsigned per_s)
     } while (!atomic_compare_exchange_weak(&g->window, &seen, next));
     return true;
 }
+
+void dfs_log_unknown_key(const char *file, unsigned line, struct str key, bool meaningless)
+{
+    dfs_log(LOG_WARN, meaningless ? "conf.key_without_meaning" : "conf.unknown_key",
+            KV_Z("file", file), KV_U64("line", line), KV_STR("key", key));
+}

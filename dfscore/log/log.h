@@ -45,6 +45,8 @@ int dfs_log_open(const char *path);
 /* The words of a setting "log_level", ours and then FastDFS's, and what the one of that number means. */
 #define DFS_LOG_LEVELS "debug|info|warn|error|notice|warning|crit|alert|emerg"
 enum dfs_log_level dfs_log_level_of(int word);
+/* Warns of a key in a file of settings that no row knows: dfs_conf_opts.unknown of the servers. */
+void dfs_log_unknown_key(const char *file, unsigned line, struct str key, bool meaningless);
 /* errno name without the sign, "EIO"; a static string. */
 const char *dfs_errno_name(int err);
 

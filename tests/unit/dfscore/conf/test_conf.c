@@ -139,26 +139,38 @@ static void a_mistake_is_one_line_with_place_and_remedy(void **state)
 
 static unsigned unknown_line;
 
-static int note_unknown(const char *file, unsigned line, struct str key)
+static void note_unknown(const char *file, unsigned line, struct str key, bool meaningless)
 {
     assert_string_equal(file, "f.conf");
+    if (meaningless) {
+        assert_true(str_eq(key, STR("http.port")) || str_eq(key, STR("shape")));
+        return;
+    }
     assert_true(str_eq(key, STR("colour")));
     unknown_line = line;
-    return 0;
 }
 
 static void unknown_keys_can_be_tolerated(void **state)
 {
     (void)state;
     AUTO(buf_free) struct buf err = BUF(1000);
-    const struct dfs_conf_opts opts = {note_unknown};
+    static const char *const meaningless[] = {"shape", "http.*"};
+    struct dfs_conf_opts opts = {meaningless, ARRAY_LEN(meaningless), note_unknown};
     struct sample s = {0};
-    assert_int_equal(dfs_conf_parse(STR("base_path=/x\nport = 1\ncolour = red\nport = 7"), "f.conf",
-                                    rows, ARRAY_LEN(rows), &opts, &s, &err),
-                     0);
+    const struct str text =
+        STR("base_path=/x\nport = 1\ncolour = red\nport = 7\nhttp.port = 1\nshape=");
+    assert_int_equal(dfs_conf_parse(text, "f.conf", rows, ARRAY_LEN(rows), &opts, &s, &err), 0);
     assert_int_equal(unknown_line, 3);
     assert_int_equal(s.port, 7); /* and so is a key that is given twice */
     dfs_conf_fini(rows, ARRAY_LEN(rows), &s);
+    opts.unknown = NULL; /* then only those that are known to mean nothing are */
+    assert_int_equal(dfs_conf_parse(STR("base_path=/x\nport=1\nshape=\nport=2"), "f.conf", rows,
+                                    ARRAY_LEN(rows), &opts, &s, &err),
+                     0);
+    dfs_conf_fini(rows, ARRAY_LEN(rows), &s);
+    assert_int_equal(dfs_conf_parse(text, "f.conf", rows, ARRAY_LEN(rows), &opts, &s, &err),
+                     -EINVAL);
+    assert_true(str_eq(buf_str(&err), STR("f.conf:3: colour: no such setting")));
 }
 
 static void put(const char *dir, const char *name, const char *text)
