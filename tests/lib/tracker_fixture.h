@@ -183,6 +183,14 @@ static inline void report(struct fixture *f, struct trk_session *s, const char *
     assert_int_equal(call(f, s, DFS_CMD_REPORT_STATUS, buf_str(&b)), 0);
 }
 
+/* 10.77.0.12, which is not in service, is taken out of group1. */
+static inline void remove_second(struct fixture *f, struct trk_session *s)
+{
+    assert_int_equal(call_hex(f, s, DFS_CMD_DELETE_STORAGE,
+                              "67726f7570310000000000000000000031302e37372e302e3132"),
+                     0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 #endif
