@@ -34,7 +34,7 @@ static int load_trackers(struct sto_app *a, struct buf *err)
     return 0;
 }
 
-/* "": nobody is named, *ret stays NULL and nothing is asked. */
+/* Where nobody is named *ret stays NULL: there is no such check then. */
 static int load_allow(const char *key, const struct dfs_conf_list *list, struct dfs_allow **ret,
                       struct buf *err)
 {

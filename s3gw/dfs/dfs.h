@@ -127,8 +127,8 @@ struct s3_tried { /* servers a write has been to; owner: dfs */
 struct s3_dfs_wait {
     struct s3_dfs_wait *next;
     uint64_t question, until_ms;
-    void (*go_on)(
-        void *arg); /* there is an answer, or will be none in time. On a thread of dfs; quick */
+    /* There is an answer, or will be none in time. On a thread of dfs; quick. */
+    void (*go_on)(void *arg);
     void *arg;
 };
 

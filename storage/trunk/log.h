@@ -91,8 +91,8 @@ struct sto_log_options {
 struct sto_log {
     struct sto_log_options o;
     struct sto_dir *dir; /* outlives the log */
-    uint8_t id
-        [STO_LOG_ID]; /* this and the next: fixed once there is a pack; until then see sto_log_identity() */
+    /* Fixed once there is a pack; until then see sto_log_identity(). */
+    uint8_t id[STO_LOG_ID];
     uint8_t high, low; /* directory of the packs */
 
     pthread_mutex_t lock;             /* guards all below, save cur (see there) */
