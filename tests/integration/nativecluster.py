@@ -310,7 +310,10 @@ class NativeCluster:
 
 
 def wait_same(storage, files, seconds=PATIENCE_S):
-    """Until @storage itself holds exactly what @files says: name to bytes, or None for deleted."""
+    """
+    Until @storage itself holds exactly what @files says: name to bytes, or None for deleted, which a file
+    that is still to come looks like.
+    """
     storage = storage.local()
     for name, data in files.items():
         def same(name=name, data=data):

@@ -209,6 +209,7 @@ def test_a_file_that_is_not_here_yet_is_fetched_from_who_has_it(group):
             assert b.download(name, 2, 5) == data[2:7]
             assert b.info(name)[0] == size
     missing = a.upload(b"gone")
+    native.wait_same(b, {missing: b"gone"})  # or b not having it could mean that it is still to come
     a.delete(missing)
     native.wait_same(b, {missing: None})
     assert not b.has(missing)
