@@ -3,12 +3,14 @@
 
 #include "s3gw/api/handlers.h"
 
-/* The body column: how it is read, and whether checksums in the head are the object's instead. */
-#define BODY_NONE   S3_BODY_NONE, false
-#define BODY_XML    S3_BODY_XML, false
-#define BODY_STREAM S3_BODY_STREAM, false
-#define BODY_FORM   S3_BODY_FORM, false
-#define BODY_PARTS  S3_BODY_XML, true
+/* The body column: how it is read; whether checksums in the head are the object's instead; whether policies
+ * may ask for what is in it. */
+#define BODY_NONE   S3_BODY_NONE, false, false
+#define BODY_XML    S3_BODY_XML, false, false
+#define BODY_STREAM S3_BODY_STREAM, false, false
+#define BODY_FORM   S3_BODY_FORM, false, false
+#define BODY_PARTS  S3_BODY_XML, true, false
+#define BODY_ASKED  S3_BODY_XML, false, true
 
 const struct s3_op s3_ops[] = {
 #define S3OP(name, method, level, sub, header, action, vaction, body, where, bucket, handler)      \

@@ -367,12 +367,7 @@ static enum s3err check(struct s3_req *q)
  * head. */
 static bool waits_for_body(const struct s3_req *q)
 {
-    static const char *const ops[] = {"PutObjectTagging", "PutObjectRetention",
-                                      "PutObjectLegalHold"};
-    bool asked = false;
-    for (size_t i = 0; i < ARRAY_LEN(ops); i++)
-        asked = asked || strcmp(q->op->name, ops[i]) == 0;
-    return asked && !q->body_told && (was_shared(q->bkt) || carries_policies(q));
+    return q->op->body_is_asked && !q->body_told && (was_shared(q->bkt) || carries_policies(q));
 }
 
 enum s3err s3_policy_check(struct s3_req *q)
