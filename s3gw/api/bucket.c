@@ -9,6 +9,7 @@
 #include "s3gw/api/handlers.h"
 #include "s3gw/api/lock.h"
 #include "s3gw/api/tagging.h"
+#include "s3gw/core/groups.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/listing.h"
@@ -195,13 +196,25 @@ static enum s3err reset_acl(struct s3_req *q, const struct s3_bucket *found, str
     return e == S3ERR_OK ? s3_keep_bucket_doc(q, STR("acl"), acl) : e;
 }
 
+/* What an answer of 200 would let its owner believe of the bucket, though it is not so. */
+static bool differs(struct s3_req *q, const struct s3_bucket *there, const struct s3_bucket *asked)
+{
+    struct str tags = s3_bucket_doc(asked, STR("tagging"));
+    return (s3_lock_enabled(asked) && !s3_lock_enabled(there)) ||
+           (s3_req_option(q, STR("x-amz-object-ownership")).p &&
+            s3_ownership_of(asked) != s3_ownership_of(there)) ||
+           (tags.p && !str_eq(tags, s3_bucket_doc(there, STR("tagging")))) ||
+           (!str_eq(asked->groups, q->gw->default_group) &&
+            !s3_groups_have(there->groups, asked->groups));
+}
+
 static enum s3err exists(struct s3_req *q, const struct s3_bucket *there,
                          const struct s3_bucket *asked)
 {
     if (!str_eq(there->owner_id, q->who.user_id))
         return s3_err(q, S3ERR_BUCKET_ALREADY_EXISTS, "BucketName", q->bucket);
     /* AWS in us-east-1 says 200 to its owner, elsewhere 409; nothing but the ACL changes. */
-    if (!str_eq(q->gw->region, STR("us-east-1")))
+    if (!str_eq(q->gw->region, STR("us-east-1")) || differs(q, there, asked))
         return s3_err(q, S3ERR_BUCKET_ALREADY_OWNED_BY_YOU, "BucketName", q->bucket);
     s3_resp_headerf(q, "Location", "/" STR_F, STR_A(q->bucket));
     return reset_acl(q, there, s3_bucket_doc(asked, STR("acl")));

@@ -57,7 +57,7 @@ static enum s3err part_of(struct s3_req *q, const struct s3_node *n, struct list
     struct str number = str_trim(s3_node_text(n, "PartNumber"));
     uint64_t v;
     ret->etag = s3_node_text(n, "ETag");
-    if (s3_node_count(n, "PartNumber") != 1 || s3_node_count(n, "ETag") != 1 ||
+    if (!s3_node_child(n, "ETag") ||
         (str_u64(number, UINT64_MAX, &v) < 0 && !str_starts(number, STR("-"))))
         return S3ERR_MALFORMED_XML;
     if (str_starts(number, STR("-")) || v == 0 || v > S3_PART_NUMBER_MAX)
@@ -198,11 +198,9 @@ static enum s3err gather(struct completion *c)
     o->mtime_ms = c->q->now_ms; /* Differs: AWS dates the object from the start of the upload */
     o->upload_id = s3_req_param(c->q, STR("uploadId"));
     o->size = 0;
-    if (!o->lock.p) { /* none given when it was created: the bucket's default, from now on */
-        enum s3err e = s3_lock_from_headers(c->q, true, o);
-        if (e != S3ERR_OK)
-            return e;
-    }
+    enum s3err e = s3_lock_at_completion(c->q, o);
+    if (e != S3ERR_OK)
+        return e;
     size_t extents = 0;
     for (size_t i = 0; i < c->n; i++)
         extents += c->parts[i].nextents;

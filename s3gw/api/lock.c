@@ -125,6 +125,19 @@ static enum s3err no_lock_here(struct s3_req *q)
     return s3_errm(q, S3ERR_INVALID_REQUEST, "Bucket is missing Object Lock Configuration");
 }
 
+/* A legal hold is no retention: beside it the default applies. */
+static enum s3err default_retention(struct s3_req *q, struct s3_lock *l)
+{
+    struct retention_rule r;
+    if (l->mode != S3_LOCK_NONE)
+        return S3ERR_OK;
+    if (rule_of(q->bkt, &r) < 0)
+        return S3ERR_INTERNAL_ERROR;
+    l->mode = r.mode;
+    l->until_ms = r.mode == S3_LOCK_NONE ? 0 : q->now_ms + length_ms(&r);
+    return S3ERR_OK;
+}
+
 enum s3err s3_lock_from_headers(struct s3_req *q, bool with_default, struct s3_object *o)
 {
     struct s3_lock l = {0};
@@ -134,12 +147,19 @@ enum s3err s3_lock_from_headers(struct s3_req *q, bool with_default, struct s3_o
         e = hold_header(q, &l);
     if (e == S3ERR_OK && !s3_lock_enabled(q->bkt))
         return s3_lock_in_headers(q) ? no_lock_here(q) : S3ERR_OK;
-    struct retention_rule r;
-    if (e == S3ERR_OK && with_default && l.mode == S3_LOCK_NONE && rule_of(q->bkt, &r) == 0 &&
-        r.mode != S3_LOCK_NONE) {
-        l.mode = r.mode;
-        l.until_ms = q->now_ms + length_ms(&r);
-    }
+    if (e == S3ERR_OK && with_default)
+        e = default_retention(q, &l);
+    return e == S3ERR_OK ? keep_lock(q, &l, &o->lock) : e;
+}
+
+enum s3err s3_lock_at_completion(struct s3_req *q, struct s3_object *o)
+{
+    struct s3_lock l;
+    if (!s3_lock_enabled(q->bkt))
+        return S3ERR_OK;
+    if (s3_lock_decode(o->lock, &l) < 0)
+        return S3ERR_INTERNAL_ERROR;
+    enum s3err e = default_retention(q, &l);
     return e == S3ERR_OK ? keep_lock(q, &l, &o->lock) : e;
 }
 

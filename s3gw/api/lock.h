@@ -23,6 +23,9 @@ bool s3_lock_in_headers(const struct s3_req *q);
 /* x-amz-object-lock-*: fills o->lock. @with_default: else the bucket's default retention from now
  * on. InvalidArgument, InvalidRequest when the bucket has no lock. */
 enum s3err s3_lock_from_headers(struct s3_req *q, bool with_default, struct s3_object *o);
+/* An upload becomes @o: what was said when it was created stays, and without a retention the bucket's default counts
+ * from now on. InternalError: a record cannot be read. */
+enum s3err s3_lock_at_completion(struct s3_req *q, struct s3_object *o);
 /* The three headers, for a caller who may know. */
 void s3_lock_headers(struct s3_req *q, const struct s3_object *o);
 

@@ -95,7 +95,7 @@ static enum s3err parse_entry(const struct s3_node *n, int64_t now_ms, struct en
     *e = (struct entry){.key = s3_node_text(n, "Key"),
                         .version = s3_node_text(n, "VersionId"),
                         .deletion = SIZE_MAX};
-    if (e->key.n == 0 || s3_node_count(n, "Key") > 1)
+    if (e->key.n == 0)
         return S3ERR_MALFORMED_XML;
     if (e->version.n == 0)
         e->version = STR_NULL;

@@ -32,7 +32,7 @@ enum s3err s3_object_encryption_parse(struct s3_req *q, const struct s3_node *ro
                                       struct s3_key_change *ret)
 {
     const struct s3_node *kms = s3_node_child(root, "SSE-KMS");
-    if (!kms)
+    if (!kms || s3_node_child(root, "SSE-S3"))
         return s3_errm(
             q, S3ERR_INVALID_REQUEST,
             "Requests that modify an object encryption configuration require a valid new "

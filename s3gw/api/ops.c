@@ -169,9 +169,10 @@ static enum s3err check_subresources(struct s3_req *q, enum s3_level level, cons
     return S3ERR_OK;
 }
 
+/* Of a bucket too: DELETE bucket/?versionId=x was meant for a version of some key, whose name got lost. */
 static enum s3err check_companions(struct s3_req *q, const struct s3_op *op)
 {
-    if (op->level != S3_OBJECT)
+    if (op->level != S3_OBJECT && op->level != S3_BUCKET)
         return S3ERR_OK;
     if (s3_req_has_param(q, STR("versionId"))) {
         struct str v = s3_req_param(q, STR("versionId"));
@@ -180,7 +181,7 @@ static enum s3err check_companions(struct s3_req *q, const struct s3_op *op)
         if (v.n == 0)
             return s3_err_arg(q, "Version id cannot be the empty string", "versionId", v);
     }
-    if (op->method != S3_PUT)
+    if (op->method != S3_PUT) /* on reads it is a part of the object */
         return S3ERR_OK;
     bool number = s3_req_has_param(q, STR("partNumber"));
     if (number != str_eq(subresource_name(op), STR("uploadId"))) /* one without the other */
@@ -209,6 +210,8 @@ static const struct {
     {STR_INIT("x-amz-write-offset-bytes"), {"AppendObject"}},
     {STR_INIT("x-amz-mp-object-size"), {"CompleteMultipartUpload"}},
     {STR_INIT("x-amz-object-lock-event-hold"), {NULL}}, /* and its duration */
+    {STR_INIT("x-amz-object-lock-"),
+     {"PutObject", "AppendObject", "CopyObject", "CreateMultipartUpload"}},
 };
 
 static bool is_heeded(const struct s3_op *op, struct str name)
@@ -238,6 +241,19 @@ static bool is_for_create(const struct s3_op *op, struct str name)
            !str_istarts(name, STR("x-amz-server-side-encryption-customer-"));
 }
 
+/* Of two values that differ one would be ignored. Metadata are a list: RFC 9110, 5.3. */
+static enum s3err check_alone(struct s3_req *q, size_t i)
+{
+    const struct s3_pair *h = &q->headers[i];
+    if (!str_istarts(h->name, STR("x-amz-")) || str_istarts(h->name, STR("x-amz-meta-")))
+        return S3ERR_OK;
+    for (size_t k = 0; k < i; k++)
+        if (str_ieq(q->headers[k].name, h->name) && !str_eq(q->headers[k].value, h->value))
+            return s3_errm(q, S3ERR_INVALID_REQUEST, "Expecting a single " STR_F " header.",
+                           STR_A(h->name));
+    return S3ERR_OK;
+}
+
 static enum s3err check_option(struct s3_req *q, const struct s3_op *op, const struct s3_pair *h)
 {
     if (!is_heeded(op, h->name))
@@ -252,10 +268,13 @@ static enum s3err check_heeded(struct s3_req *q, const struct s3_op *op)
 {
     bool reads = op->method != S3_PUT && op->method != S3_POST && op->method != S3_DELETE;
     enum s3err e = S3ERR_OK;
-    if (op->level != S3_OBJECT || reads)
+    if ((op->level != S3_OBJECT && op->level != S3_BUCKET) || reads)
         return S3ERR_OK;
-    for (size_t i = 0; i < q->nheaders && e == S3ERR_OK; i++)
+    for (size_t i = 0; i < q->nheaders && e == S3ERR_OK; i++) {
         e = check_option(q, op, &q->headers[i]);
+        if (e == S3ERR_OK)
+            e = check_alone(q, i);
+    }
     for (size_t i = 0; i < q->nparams && presigned(q) && e == S3ERR_OK; i++)
         if (str_istarts(q->params[i].name, STR("x-amz-")))
             e = check_option(q, op, &q->params[i]);

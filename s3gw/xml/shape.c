@@ -45,6 +45,8 @@ static bool fits(const struct s3_node *n, const char *members)
     for (const struct s3_node *c = n->child; c; c = c->next) {
         bool many = false;
         const char *after = member(members, c->name, &many);
+        if (!after && member(members, STR("others"), &many))
+            continue;
         if (!after || (!many && again(c)))
             return false;
         if (*after == '{' ? !fits(c, after + 1) : c->child != NULL)

@@ -2,6 +2,7 @@
 """Buckets: creation, names, locations, lists, deletion; what is not offered says so."""
 import base64
 import hashlib
+import zlib
 
 import pytest
 from botocore.exceptions import ClientError
@@ -97,6 +98,24 @@ def test_creating_again_what_is_mine_is_fine_in_us_east_1(s3):
     s3.create_bucket(Bucket="again")
     s3.create_bucket(Bucket="again")
     s3.delete_bucket(Bucket="again")
+
+
+def test_creating_again_does_not_make_it_another_bucket(cluster, s3, bucket):
+    for headers in ({"x-amz-bucket-object-lock-enabled": "true"}, {"x-amz-object-ownership": "BucketOwnerEnforced"}):
+        answer = Raw(cluster).request("PUT", f"/{bucket}", headers=headers)
+        assert (answer.status, answer.code) == (409, "BucketAlreadyOwnedByYou"), answer
+
+
+def test_what_was_meant_for_a_key_does_not_reach_its_bucket(cluster, s3, bucket):
+    raw = Raw(cluster)
+    answer = raw.request("DELETE", f"/{bucket}/", query=[("versionId", "null")])
+    assert (answer.status, answer.code) == (400, "InvalidArgument"), answer
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    digest = {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()}
+    answer = raw.request("POST", f"/{bucket}", query=[("delete", "")], body=body, headers={**digest, "If-Match": '"other"'})
+    assert (answer.status, answer.code) == (501, "NotImplemented"), answer
+    s3.head_object(Bucket=bucket, Key="k")
 
 
 @pytest.mark.parametrize("method, query", [

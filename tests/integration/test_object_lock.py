@@ -172,3 +172,19 @@ def test_policies_speak_of_locks_in_headers_and_in_bodies(cluster, ask, locked):
     assert said(ask("PUT", f"/{locked}/k", "legal-hold", hold.format("ON"))) == (403, "AccessDenied")
     assert said(ask("PUT", f"/{locked}/k", "legal-hold", hold.format("OFF"))) == (200, None)
     assert said(ask("PUT", f"/{locked}/k", body="x", **{"x-amz-object-lock-legal-hold": "ON"})) == (403, "AccessDenied")
+
+
+def test_the_default_retention_comes_with_completion_beside_a_legal_hold_too(ask, locked):
+    rule = ("<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
+            "<Mode>GOVERNANCE</Mode><Days>3</Days></DefaultRetention></Rule></ObjectLockConfiguration>")
+    assert ask("PUT", f"/{locked}", "object-lock", rule).status == 200
+    created = ask("POST", f"/{locked}/k", "uploads", **{"x-amz-object-lock-legal-hold": "ON"})
+    upload = created.body.decode().split("<UploadId>")[1].split("<")[0]
+    etag = ask("PUT", f"/{locked}/k", f"partNumber=1&uploadId={upload}", "part").headers["etag"]
+    parts = ("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
+             f"<ETag>{etag}</ETag></Part></CompleteMultipartUpload>")
+    late = ask("POST", f"/{locked}/k", f"uploadId={upload}", parts, **{"x-amz-object-lock-legal-hold": "OFF"})
+    assert said(late) == (501, "NotImplemented")  # it was to be said when the upload was created
+    assert ask("POST", f"/{locked}/k", f"uploadId={upload}", parts).status == 200
+    headers = ask("HEAD", f"/{locked}/k", digest=False).headers
+    assert headers["x-amz-object-lock-mode"] == "GOVERNANCE" and headers["x-amz-object-lock-legal-hold"] == "ON"

@@ -41,6 +41,38 @@ static void creating_again_depends_on_region_and_owner(void **state)
     "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"                \
     "<LocationConstraint>" x "</LocationConstraint></CreateBucketConfiguration>"
 
+static void creating_again_promises_nothing_that_is_not_so(void **state)
+{
+    (void)state;
+#define TAGS(key)                                                                                  \
+    "<CreateBucketConfiguration><Tags><Tag><Key>" key "</Key><Value>v</Value></Tag></Tags>"        \
+    "</CreateBucketConfiguration>"
+    static const struct {
+        const char *headers, *body, *other_headers, *other_body;
+    } rows[] = {
+        {"x-amz-bucket-object-lock-enabled: true", "", NULL, ""},
+        {"x-amz-object-ownership: BucketOwnerEnforced", "", "x-amz-object-ownership: ObjectWriter",
+         ""},
+        {NULL, TAGS("a"), NULL, TAGS("b")},
+        {NULL, CONSTRAINT(":group2"), NULL, CONSTRAINT(":group1")},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(teardown) struct fixture f;
+        setup(&f);
+        assert_int_equal(
+            call(&f, "alice", "PUT", "/plain", rows[i].other_headers, rows[i].other_body),
+            S3ERR_OK);
+        assert_int_equal(call(&f, "alice", "PUT", "/plain", rows[i].headers, rows[i].body),
+                         S3ERR_BUCKET_ALREADY_OWNED_BY_YOU);
+        assert_int_equal(call(&f, "alice", "PUT", "/mine", rows[i].headers, rows[i].body),
+                         S3ERR_OK);
+        assert_int_equal(call(&f, "alice", "PUT", "/mine", rows[i].headers, rows[i].body),
+                         S3ERR_OK);
+        assert_int_equal(call(&f, "alice", "PUT", "/mine", NULL, NULL), S3ERR_OK);
+    }
+#undef TAGS
+}
+
 static void what_creation_accepts(void **state)
 {
     (void)state;
@@ -285,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bucket_is_created_seen_and_deleted),
         cmocka_unit_test(creating_again_depends_on_region_and_owner),
+        cmocka_unit_test(creating_again_promises_nothing_that_is_not_so),
         cmocka_unit_test(what_creation_accepts),
         cmocka_unit_test(others_and_strangers_are_kept_out),
         cmocka_unit_test(buckets_are_listed_in_pages),

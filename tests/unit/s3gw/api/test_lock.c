@@ -257,6 +257,44 @@ static void writes_carry_or_inherit_retention(void **state)
     assert_int_equal(call(&f, "alice", "DELETE", "/mine", NULL, NULL), S3ERR_BUCKET_NOT_EMPTY);
 }
 
+static void an_upload_gets_the_default_when_it_is_completed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *created, *mode, *hold;
+    } rows[] = {
+        {NULL, "GOVERNANCE", "OFF"},
+        {"x-amz-object-lock-legal-hold: ON", "GOVERNANCE", "ON"}, /* which is no retention */
+        {"x-amz-object-lock-legal-hold: OFF", "GOVERNANCE", "OFF"},
+        {"x-amz-object-lock-mode: COMPLIANCE\n"
+         "x-amz-object-lock-retain-until-date: 2027-01-01T00:00:00Z",
+         "COMPLIANCE", "OFF"},
+    };
+    AUTO(teardown) struct fixture f;
+    begin(&f, LOCKED);
+    have_object(&f, "mine", "source", 1);
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?object-lock", DIGEST,
+                          RULE("<Mode>GOVERNANCE</Mode><Days>3</Days>")),
+                     S3ERR_OK);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char upload[128], part[160], body[400];
+        assert_int_equal(call(&f, "alice", "POST", "/mine/m?uploads", rows[i].created, NULL),
+                         S3ERR_OK);
+        snprintf(upload, sizeof(upload), "/mine/m?uploadId=%s", shown(text_at(&f, "UploadId")));
+        snprintf(part, sizeof(part), "%s&partNumber=1", upload);
+        assert_int_equal(call(&f, "alice", "PUT", part, "x-amz-copy-source: /mine/source", NULL),
+                         S3ERR_OK);
+        snprintf(body, sizeof(body),
+                 "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>%s</ETag></Part>"
+                 "</CompleteMultipartUpload>",
+                 shown(text_at(&f, "ETag")));
+        assert_int_equal(call(&f, "alice", "POST", upload, NULL, body), S3ERR_OK);
+        assert_int_equal(call(&f, "alice", "HEAD", "/mine/m", NULL, NULL), S3ERR_OK);
+        assert_string_equal(shown(answered(&f, "x-amz-object-lock-mode")), rows[i].mode);
+        assert_string_equal(shown(answered(&f, "x-amz-object-lock-legal-hold")), rows[i].hold);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_locked_version_stays_until_its_time),
         cmocka_unit_test(a_legal_hold_holds_by_itself),
         cmocka_unit_test(writes_carry_or_inherit_retention),
+        cmocka_unit_test(an_upload_gets_the_default_when_it_is_completed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

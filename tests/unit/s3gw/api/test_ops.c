@@ -97,6 +97,9 @@ static void each_request_means_one_operation(void **state)
         {"DELETE", "b", NULL, "uploadId=x", NULL, S3ERR_INVALID_REQUEST, NULL},
         {"GET", "b", NULL, "acl&policy", NULL, S3ERR_INVALID_ARGUMENT, NULL},
         {"PUT", "b", NULL, NULL, COPY, S3ERR_INVALID_ARGUMENT, NULL},
+        {"DELETE", "b", NULL, "versionId=x", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"GET", "b", NULL, "versions&versionId=x", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"PUT", "b", NULL, "partNumber=1", NULL, S3ERR_INVALID_ARGUMENT, NULL},
 
         {"GET", "b", "k", NULL, NULL, S3ERR_OK, "GetObject"},
         {"GET", "b", "k", "versionId=null", NULL, S3ERR_OK, "GetObject"},
@@ -262,10 +265,52 @@ static void what_an_operation_does_not_heed_is_refused(void **state)
         {"DELETE", "b", "k", NULL, "x-amz-if-match-size", S3ERR_NOT_IMPLEMENTED, NULL},
         {"DELETE", "b", "k", NULL, "If-Match", S3ERR_OK, "DeleteObject"},
         {"DELETE", "b", "k", "tagging", "If-Match", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"POST", "b", NULL, "delete", "If-Match", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"POST", "b", NULL, NULL, "If-None-Match", S3ERR_NOT_IMPLEMENTED, NULL}, /* has fields */
+        {"DELETE", "b", NULL, NULL, "If-Unmodified-Since", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"GET", "b", NULL, NULL, "If-None-Match", S3ERR_OK, "ListObjects"},
+        {"PUT", "b", NULL, NULL, "x-amz-bucket-object-lock-enabled", S3ERR_OK, "CreateBucket"},
+        {"POST", "b", "k", "uploads", "x-amz-object-lock-mode", S3ERR_OK, "CreateMultipartUpload"},
+        {"POST", "b", "k", "uploadId=u", "x-amz-object-lock-mode", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", "uploadId=u&partNumber=1", "x-amz-object-lock-legal-hold",
+         S3ERR_NOT_IMPLEMENTED, NULL},
         {"GET", "b", "k", "tagging", "If-None-Match", S3ERR_OK, "GetObjectTagging"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         check(&rows[i], i);
+}
+
+static void a_header_of_a_write_says_one_thing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *first, *second;
+        enum s3err e;
+    } rows[] = {
+        {"PUT", "x-amz-acl: private", "X-Amz-Acl: public-read", S3ERR_INVALID_REQUEST},
+        {"PUT", "x-amz-acl: private", "x-amz-acl: private", S3ERR_OK},
+        {"PUT", "x-amz-tagging: a=1", "x-amz-tagging: b=2", S3ERR_INVALID_REQUEST},
+        {"PUT", "x-amz-meta-a: 1", "x-amz-meta-a: 2", S3ERR_OK}, /* a list */
+        {"PUT", "x-amz-acl: private", "x-amz-storage-class: STANDARD", S3ERR_OK},
+        {"PUT", "Via: a", "Via: b", S3ERR_OK},
+        {"GET", "x-amz-object-attributes: ETag", "x-amz-object-attributes: Checksum", S3ERR_OK},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct row r = {rows[i].method, "b", "k", NULL, NULL, rows[i].e, NULL};
+        struct s3_req q;
+        struct s3_pair params[8], header, headers[2];
+        fill(&q, &r, params, &header);
+        const char *texts[] = {rows[i].first, rows[i].second};
+        for (size_t k = 0; k < 2; k++) {
+            (void)str_cut(str_c(texts[k]), ':', &headers[k].name, &headers[k].value);
+            headers[k].value = str_trim(headers[k].value);
+        }
+        q.headers = headers;
+        q.nheaders = 2;
+        if (s3_route(&q) != r.e)
+            fail_msg("row %zu", i);
+        s3_req_fini(&q);
+    }
 }
 
 static void a_part_cannot_say_how_its_upload_is_encrypted(void **state)
@@ -322,6 +367,7 @@ int main(void)
         cmocka_unit_test(websites_know_two_methods),
         cmocka_unit_test(a_wrong_method_names_the_right_ones),
         cmocka_unit_test(what_an_operation_does_not_heed_is_refused),
+        cmocka_unit_test(a_header_of_a_write_says_one_thing),
         cmocka_unit_test(a_part_cannot_say_how_its_upload_is_encrypted),
         cmocka_unit_test(every_row_that_needs_a_key_or_bucket_says_what_it_needs),
     };

@@ -34,6 +34,22 @@ static void a_document_has_the_elements_of_its_schema(void **state)
          "</LifecycleConfiguration>",
          false},
         {"<LifecycleConfiguration><Rule/><Days/></LifecycleConfiguration>", false},
+        {"<Delete><Quiet/><Object><Key/><Owner><ID/></Owner><Size/><Owner/></Object><Object/></"
+         "Delete>",
+         true}, /* what clients add */
+        {"<Delete><Object><Key/><VersionId/><VersionId/></Object></Delete>", false},
+        {"<Delete><Object><Key/></Object><Owner/></Delete>", false},
+        {"<Delete><Quiet/><Object/><Quiet/></Delete>", false},
+        {"<CompleteMultipartUpload><Part><PartNumber/><ETag/><Size/></Part><Part><ChecksumMD5/></"
+         "Part>"
+         "</CompleteMultipartUpload>",
+         true},
+        {"<CompleteMultipartUpload><Part><ChecksumMD5/><ChecksumMD5/></Part></"
+         "CompleteMultipartUpload>",
+         false},
+        {"<Retention><Mode/><RetainUntil/></Retention>", false},
+        {"<LegalHold><Status/><Status/></LegalHold>", false},
+        {"<ObjectEncryption><SSE-KMS><KMSKeyId/></SSE-KMS></ObjectEncryption>", false},
         {"<Whatever><Else/></Whatever>", true}, /* has no row */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
