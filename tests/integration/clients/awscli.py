@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""awscli - what users do with aws-cli, whichever version: called by test_awscli and test_awscli_new."""
+"""awscli - what users do with aws-cli, whichever version: called by test_awscli."""
 import json
 
 from clientlib import assert_same_tree, content, make_tree, run

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""aws-cli as Debian packages it."""
+"""aws-cli as Debian packages it, and the newest from PyPI (default checksums and trailers)."""
 import awscli
 import pytest
+from clientlib import VENV
+
+
+@pytest.fixture(params=["/usr/bin/aws", str(VENV / "aws")], ids=["old", "new"])
+def program(request):
+    return request.param
 
 
 @pytest.fixture
-def aws(either, tmp_path):
-    return awscli.Aws("/usr/bin/aws", either, tmp_path)
+def aws(program, either, tmp_path):
+    return awscli.Aws(program, either, tmp_path)
 
 
 def test_buckets_are_made_and_removed(aws):
@@ -33,5 +39,5 @@ def test_the_api_commands(aws, tmp_path):
     awscli.the_api_commands(aws, tmp_path)
 
 
-def test_big_listings(cluster, tmp_path):
-    awscli.lists_many(awscli.Aws("/usr/bin/aws", cluster, tmp_path), cluster)
+def test_big_listings(program, cluster, tmp_path):
+    awscli.lists_many(awscli.Aws(program, cluster, tmp_path), cluster)
