@@ -16,12 +16,22 @@
 #include "s3gw/http/accesslog.h"
 #include "s3gw/http/hangup.h"
 #include "s3gw/http/metrics.h"
+#include "s3gw/http/spread.h"
+
+struct s3_http_thread { /* of libmicrohttpd */
+    struct s3_http *http;
+    unsigned n;                /* as spread.h counts */
+    int listener;              /* the daemon's; -1 when there is none any more */
+    struct MHD_Daemon *daemon; /* of one thread */
+};
 
 struct s3_http {
     unsigned magic;
 #define S3_HTTP_MAGIC 0x53334854u
     struct s3_gw *gw;
-    struct MHD_Daemon *daemon;
+    struct s3_http_thread *threads;
+    unsigned nthreads;
+    struct s3_spread *spread;
     struct s3_pool *workers;
     struct s3_aheads aheads;  /* of bodies behind a reader */
     struct s3_accesslog *log; /* NULL: none */
@@ -30,7 +40,7 @@ struct s3_http {
     uint16_t port;
     bool tls;
     const char *tls_cert, *tls_key; /* as in the options */
-    int listener;                   /* owner: daemon once started */
+    int listener;                   /* the threads have copies */
     _Atomic unsigned in_flight, connections;
     _Atomic unsigned away; /* exchanges that are suspended or about to be */
     _Atomic bool draining; /* connections are closed after their answer */

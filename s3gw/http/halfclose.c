@@ -18,16 +18,7 @@ void s3_halfclose_hold(int fd, bool hold)
 
 typedef ssize_t (*recv_fn)(int, void *, size_t, int);
 
-static recv_fn library(void)
-{
-    static _Atomic(recv_fn) found;
-    recv_fn f = atomic_load_explicit(&found, memory_order_acquire);
-    if (!f) {
-        s3_next_symbol("recv", &f);
-        atomic_store_explicit(&found, f, memory_order_release);
-    }
-    return f;
-}
+S3_NEXT_SYMBOL(recv_fn, "recv")
 
 /* Everybody's, libmicrohttpd's too. */
 ssize_t recv(int fd, void *buf, size_t n, int flags)

@@ -4,6 +4,7 @@
 #define S3_NEXTSYM_H
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "dfscore/base/base.h"
@@ -15,5 +16,18 @@ static inline void s3_next_symbol(const char *name, void *fn)
     ASSERT(symbol);
     memcpy(fn, &symbol, sizeof(symbol));
 }
+
+/* A function library(), whose value is that one, of a pointer's @type; looked up once. */
+#define S3_NEXT_SYMBOL(type, name)                                                                 \
+    static type library(void)                                                                      \
+    {                                                                                              \
+        static _Atomic(type) found;                                                                \
+        type f = atomic_load_explicit(&found, memory_order_acquire);                               \
+        if (!f) {                                                                                  \
+            s3_next_symbol(name, &f);                                                              \
+            atomic_store_explicit(&found, f, memory_order_release);                                \
+        }                                                                                          \
+        return f;                                                                                  \
+    }
 
 #endif

@@ -2,7 +2,6 @@
 #include "s3gw/http/refusal.h"
 
 #include <gnutls/gnutls.h>
-#include <stdatomic.h>
 #include <sys/socket.h>
 
 #include "dfscore/base/clock.h"
@@ -21,16 +20,7 @@ enum {
 
 typedef enum MHD_Result (*queue_fn)(struct MHD_Connection *, unsigned, struct MHD_Response *);
 
-static queue_fn library(void)
-{
-    static _Atomic(queue_fn) found;
-    queue_fn f = atomic_load_explicit(&found, memory_order_acquire);
-    if (!f) {
-        s3_next_symbol("MHD_queue_response", &f);
-        atomic_store_explicit(&found, f, memory_order_release);
-    }
-    return f;
-}
+S3_NEXT_SYMBOL(queue_fn, "MHD_queue_response")
 
 enum MHD_Result s3_queue_response(struct MHD_Connection *conn, unsigned status,
                                   struct MHD_Response *response)

@@ -2,6 +2,7 @@
 #include "s3gw/http/server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -105,25 +106,30 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *conn, char *s)
 static void on_connection(void *arg, struct MHD_Connection *conn, void **own,
                           enum MHD_ConnectionNotificationCode what)
 {
-    struct s3_http *h = arg;
+    const struct s3_http_thread *t = arg;
+    struct s3_http *h = t->http;
     bool started = what == MHD_CONNECTION_NOTIFY_STARTED;
     const union MHD_ConnectionInfo *i =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
     *own = h; /* for refusal.c */
     s3_metrics_connections(h->metrics, started ? 1 : -1);
-    if (started)
+    if (started) {
         atomic_fetch_add(&h->connections, 1);
-    else
+    } else {
         atomic_fetch_sub(&h->connections, 1);
+        s3_spread_ended(h->spread, t->n);
+    }
     if (i)
         (started ? s3_hangup_opened : s3_hangup_closed)(h->hangup, i->connect_fd);
 }
 
-static int start_daemon(struct s3_http *h, const struct s3_http_options *o)
+/* A thread that accepts up to @connections by a listener of its own. */
+static int start_thread(struct s3_http_thread *t, const struct s3_http_options *o,
+                        unsigned connections)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned threads = o->threads ? o->threads : (unsigned)MAX(cores, 1L);
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct s3_http *h = t->http;
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(intptr_t)s3_certificate_give},
         {MHD_OPTION_END, 0, NULL},
@@ -131,20 +137,72 @@ static int start_daemon(struct s3_http *h, const struct s3_http_options *o)
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     if (h->tls)
         flags |= MHD_USE_TLS;
-    struct MHD_OptionItem pool[] = {
-        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
-        {MHD_OPTION_END, 0, NULL},
-    };
-    h->daemon = MHD_start_daemon(
+    t->listener = fcntl(h->listener, F_DUPFD_CLOEXEC, 0);
+    if (t->listener < 0)
+        return -errno;
+    s3_spread_listen(h->spread, t->n, t->listener);
+    t->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, s3_exchange_call, h, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
-        MHD_OPTION_LISTEN_SOCKET, h->listener, MHD_OPTION_ARRAY, threads > 1 ? pool : none,
-        MHD_OPTION_ARRAY, h->tls ? tls : none, MHD_OPTION_CONNECTION_LIMIT, o->connections_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, o->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
-        s3_exchange_new, h, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, s3_exchange_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, h, MHD_OPTION_END);
-    return h->daemon ? 0 : h->tls ? -EINVAL : -EAGAIN;
+        MHD_OPTION_LISTEN_SOCKET, t->listener, MHD_OPTION_ARRAY, h->tls ? tls : none,
+        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT, o->idle_timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT,
+        1, MHD_OPTION_URI_LOG_CALLBACK, s3_exchange_new, h, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, s3_exchange_completed, h,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, t, MHD_OPTION_END);
+    if (!t->daemon) {
+        s3_spread_forget(t->listener);
+        t->listener = -1; /* libmicrohttpd has closed it */
+        return h->tls ? -EINVAL : -EAGAIN;
+    }
+    s3_spread_ready(h->spread, t->n);
+    return 0;
+}
+
+static bool give(void *http, unsigned thread, int fd, const struct sockaddr *peer, socklen_t n)
+{
+    struct s3_http *h = http;
+    return MHD_add_connection(h->threads[thread].daemon, fd, peer, n) == MHD_YES;
+}
+
+static int start_threads(struct s3_http *h, const struct s3_http_options *o)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned n = MIN(o->threads ? o->threads : (unsigned)MAX(cores, 1L), o->connections_max);
+    int r = s3_spread_new(n, give, h, &h->spread);
+    if (r == 0 && !(h->threads = dfs_zalloc(n * sizeof(h->threads[0]))))
+        r = -ENOMEM;
+    for (unsigned i = 0; r == 0 && i < n; i++) {
+        h->threads[i] = (struct s3_http_thread){.http = h, .n = i, .listener = -1};
+        h->nthreads = i + 1;
+        r = start_thread(&h->threads[i], o, (o->connections_max + n - 1 - i) / n);
+    }
+    return r;
+}
+
+/* No connection is accepted any more, and who tries is refused. */
+static void stop_listening(struct s3_http *h)
+{
+    for (unsigned i = 0; i < h->nthreads; i++)
+        if (h->threads[i].daemon)
+            (void)MHD_quiesce_daemon(h->threads[i].daemon);
+    if (h->spread)
+        s3_spread_stop(h->spread);
+    if (h->listener >= 0)
+        (void)shutdown(h->listener, SHUT_RDWR); /* of all copies: a thread may be using its own */
+    dfs_close_fd(&h->listener);
+}
+
+static void stop_threads(struct s3_http *h)
+{
+    for (unsigned i = 0; i < h->nthreads; i++) {
+        struct s3_http_thread *t = &h->threads[i];
+        if (t->daemon)
+            MHD_stop_daemon(t->daemon);
+        s3_spread_forget(t->listener);
+        dfs_close_fd(&t->listener);
+    }
+    s3_spread_free(&h->spread);
+    free(h->threads);
 }
 
 static int take_certificate(struct s3_http *h, const struct s3_http_options *o, const char **what)
@@ -199,7 +257,7 @@ static int start(struct s3_http *h, const struct s3_http_options *o, const char 
     if (o->access_log && (r = s3_accesslog_open(o->access_log, &h->log)) < 0)
         return r;
     *what = h->tls ? "TLS certificate or key" : "threads";
-    return start_daemon(h, o);
+    return start_threads(h, o);
 }
 
 int s3_http_start(const struct s3_http_options *o, struct s3_http **ret, const char **what)
@@ -226,11 +284,7 @@ bool s3_http_drain(struct s3_http *h, unsigned timeout_ms)
 {
     CHECK_OBJ(h, S3_HTTP_MAGIC);
     atomic_store(&h->draining, true);
-    int fd = MHD_quiesce_daemon(h->daemon);
-    if (fd >= 0) {
-        close(fd);
-        h->listener = -1;
-    }
+    stop_listening(h);
     uint64_t end = dfs_mono_ms() + timeout_ms;
     while (atomic_load(&h->in_flight) > 0 && dfs_mono_ms() < end)
         nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000L}, NULL);
@@ -245,17 +299,16 @@ void s3_http_stop(struct s3_http **hp)
     CHECK_OBJ(h, S3_HTTP_MAGIC);
     /* libmicrohttpd must not be stopped while a connection is suspended. Every wait has its
      * deadline. */
+    stop_listening(h);
     atomic_store(&h->stopping, true);
     while (atomic_load(&h->away) > 0)
         nanosleep(&(struct timespec){.tv_nsec = 2 * 1000000L}, NULL);
     s3_aheads_stop(&h->aheads);
     s3_pool_free(&h->workers);
-    if (h->daemon)
-        MHD_stop_daemon(h->daemon);
+    stop_threads(h);
     if (h->tls)
         s3_certificate_forget();
     s3_hangup_free(&h->hangup);
-    dfs_close_fd(&h->listener);
     s3_accesslog_close(&h->log);
     s3_metrics_free(&h->metrics);
     h->magic = 0;

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP layer: heads that cannot be, clients that leave in the middle, documents and their Content-MD5."""
+"""The HTTP layer: heads that cannot be, clients that leave in the middle, documents and their Content-MD5, threads."""
 import base64
 import hashlib
+import os
+import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -211,3 +214,41 @@ def test_a_certificate_is_changed_without_a_restart(tmp_path):
             assert shown_certificate(c) == second
             c.key_file.write_bytes(new_key)
         assert len(said(c, "http.certificate_kept")) == 3
+
+
+def watched_by_threads(c, clients):
+    """How many of the connections each HTTP thread watches: each has an epoll, with a copy of the listener in it."""
+    here, ports = f":{c.port:04X}", {f":{s.getsockname()[1]:04X}" for s in clients}
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    rows = [row for row in rows if row[1].endswith(here)]
+    listeners = {row[9] for row in rows if row[3] == "0A"}
+    ours = {row[9] for row in rows if row[3] == "01" and row[2][-5:] in ports}
+    process, counts = pathlib.Path(f"/proc/{c.process.pid}"), []
+    for fd in (process / "fd").iterdir():
+        try:
+            if "eventpoll" not in os.readlink(fd):
+                continue
+            watched = re.findall(r"tfd: *([0-9]+)", (process / "fdinfo" / fd.name).read_text())
+            inodes = {os.readlink(process / "fd" / w).strip("socket:[]") for w in watched}
+        except FileNotFoundError:
+            continue # closed meanwhile
+        if inodes & listeners:
+            counts.append(len(inodes & ours))
+    return counts
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_connections_that_come_at_once_are_spread_over_the_threads(tls):
+    with running("http_threads = 3\n", tls=tls) as c:
+        c.process.send_signal(signal.SIGSTOP) # so that all are there when the first thread looks
+        try:
+            clients = [socket.create_connection(("127.0.0.1", c.port), timeout=60) for _ in range(9)]
+        finally:
+            c.process.send_signal(signal.SIGCONT)
+        wait_until("all are accepted", lambda: sum(watched_by_threads(c, clients)) == 9)
+        assert watched_by_threads(c, clients) == [3, 3, 3]
+        clients = [c._trust().wrap_socket(s, server_hostname="localhost") if tls else s for s in clients]
+        for s in clients:
+            s.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert read_response(s).status == 200
+            s.close()
