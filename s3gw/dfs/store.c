@@ -86,10 +86,17 @@ static void say_away(struct s3_store *s, int r)
             KV_ERR(r));
 }
 
+/* Its machine said so, of a connection that was asked for or of one that broke: whether its program is there (again)
+ * is known by asking, without waiting. */
+static bool says_no(int r)
+{
+    return r == -ECONNREFUSED || r == -ENOENT || r == -ECONNRESET || r == -EPIPE;
+}
+
 /* True: it answered until now. */
 static bool note_down(struct s3_store *s, uint64_t now, int r)
 {
-    atomic_store(&s->refuses, r == -ECONNREFUSED || r == -ENOENT);
+    atomic_store(&s->refuses, says_no(r));
     uint64_t up = 0;
     bool first = atomic_compare_exchange_strong(&s->down_since_ms, &up, now);
     atomic_store(&s->probe_ms, now + s->dfs->o.hold_down_ms);

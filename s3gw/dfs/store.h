@@ -145,8 +145,8 @@ void s3_store_move(struct s3_store *s, const struct dfs_addr *addr);
  * Connect. A lone member is waited for a little, since it may just be restarting; once it has been
  * away for longer, failures come at once. With others in the group there is no waiting; after a
  * failure further attempts fail at once until the hold-down is over, then one caller tries. (One
- * that refused connections may always be tried: who comes here had no better server to ask, and its
- * answer is immediate.) 0 or -EHOSTUNREACH.
+ * that refused a connection, or broke one off, may always be tried: who comes here had no better server to ask, its
+ * answer is immediate, and a program that was killed may be back.) 0 or -EHOSTUNREACH.
  */
 int s3_store_connect(struct s3_store *s, struct s3_store_conn *c) MUST_CHECK;
 /* A call failed on the way (@r): stay away from it for the hold-down. */
