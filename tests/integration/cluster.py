@@ -81,6 +81,16 @@ def free_port(hosts):
     raise AssertionError("no free port")
 
 
+def files_below(folder):
+    """Size by path, of all files below @folder: those that go this moment, as deleted ones do in the background, count as gone."""
+    sizes = {}
+    for root, _, names in os.walk(folder):
+        for path in (os.path.join(root, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                sizes[path] = os.path.getsize(path)
+    return sizes
+
+
 def make_certificate(folder):
     """A self-signed certificate for 127.0.0.1 and localhost: (certificate, key) paths."""
     cert, key = folder / "tls.crt", folder / "tls.key"
@@ -197,8 +207,10 @@ class Cluster:
         assert not found, "\n".join(found[:20]) + "\n" + self.tail(150)
 
     def kill_all(self):
-        """kill -9 of the supervisor; its servers must go with it."""
-        children = [p for p in (self.pid_of("dfs_trackerd"), self.pid_of("dfs_storaged")) if p]
+        """kill -9 of the supervisor; its servers must go with it, also one that it is just about to start."""
+        self.process.send_signal(signal.SIGSTOP)
+        wait_until("the supervisor to stand still", lambda: stands_still(self.process.pid))
+        children = [pid for pid, _, parent in processes() if parent == self.process.pid]
         self.process.kill()
         self.process.wait()
         self.process = None
@@ -222,15 +234,7 @@ class Cluster:
         """Process number of one of our children by program name, or None."""
         if self.process is None:
             return None
-        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-            try:
-                text = stat.read_text()
-            except OSError:
-                continue
-            comm, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
-            if int(rest[1]) == self.process.pid and rest[0] != "Z" and name.startswith(comm):
-                return int(text.split(" ", 1)[0])
-        return None
+        return next((pid for pid, comm, parent in processes() if parent == self.process.pid and name.startswith(comm)), None)
 
     def kill_child(self, name, sig=signal.SIGKILL):
         pid = self.pid_of(name)
@@ -332,6 +336,27 @@ def running(settings="", **how):
         assert status == 0, f"s3gw ended with status {status}\n{c.tail()}"
     finally:
         c.remove()
+
+
+def processes():
+    """(process, the first letters of its program's name, its parent) of all that are not dead."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+        except OSError:
+            continue
+        comm, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
+        if rest[0] not in "ZX":
+            yield int(text.split(" ", 1)[0]), comm, int(rest[1])
+
+
+def stands_still(pid):
+    """After SIGSTOP: no thread of it runs any more."""
+    try:
+        tasks = [(task / "stat").read_text() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # one ended just now
+    return all(task.rpartition(")")[2].split()[0] in "TZX" for task in tasks)
 
 
 def alive(pid):

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 
-from cluster import BUILD, PATIENCE_S, free_port, sanitizer_env, wait_until, wrapper
+from cluster import BUILD, PATIENCE_S, free_port, sanitizer_env, stands_still, wait_until, wrapper
 
 OK, EPERM, ENOENT, EAGAIN, EACCES, EEXIST, EINVAL = 0, 1, 2, 11, 13, 17, 22
 INIT, WAIT_SYNC, SYNCING, DELETED, OFFLINE, ONLINE, ACTIVE = 0, 1, 2, 4, 5, 6, 7
@@ -195,9 +195,7 @@ class Program:
     def freeze(self):
         """SIGSTOP, and until no thread of it runs any more: it could still answer."""
         self.process.send_signal(signal.SIGSTOP)
-        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
-        wait_until("all threads to stand still", lambda: all(
-            (task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()))
+        wait_until("all threads to stand still", lambda: stands_still(self.process.pid))
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
@@ -293,6 +291,12 @@ class NativeCluster:
             except (Refused, OSError):
                 return False
         wait_until(f"storage {number} to be {status}", seen, START_S)
+
+    def wait_copies(self, number, count=2):
+        """Until the storage on 127.0.0.<number> waits with each write until @count have it: it hears of a member some
+        time after that one has become ACTIVE, and waits for nobody before."""
+        address = (f"127.0.0.{number}", self.storages[number].port)
+        wait_until(f"writes at {number} to wait for {count} copies", lambda: call(address, 193)[1] == count)
 
     def lose_path(self, number, path):
         """The disk of a store path is replaced by an empty one; the storage must not run."""

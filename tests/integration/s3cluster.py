@@ -66,6 +66,7 @@ class S3Cluster:
         self.secret = self.folder / "secret"
         self.secret.write_text(secrets.token_hex(32) + "\n")
         self.secret.chmod(0o600)
+        self.trust = trust
         trust_line = f"cluster_secret_file = {self.secret}" if trust else ""
         self.authority = Authority(self.folder) if tls else None
         self.tls_mode = tls
@@ -159,6 +160,7 @@ storage_hold_down = 300ms
         for storage in self.storages.values():
             storage.wait_ready()
         self.wait_active(*self.storages)
+        self.wait_copies()
 
     def start_gateway(self):
         self.gateway.start().wait_ready()
@@ -186,6 +188,21 @@ storage_hold_down = 300ms
         """At every tracker that runs: a test may ask any, and so may the gateway."""
         wait_until(f"{which} to be ACTIVE", lambda: all(self.states_at(t, g).get(m) == ACTIVE
                                                         for t in self.trackers if t.running() for g, m in which), START_S)
+
+    def wait_copies(self):
+        """Until every member waits for a second copy of what it is told to write, where there is somebody to have it: it
+        hears of the others some time after they have become ACTIVE, and waits for nobody before."""
+        for g, m in self.storages:
+            if (g, 3 - min(m, 2)) in self.storages:
+                wait_until(f"member {m} of group {g} to wait for copies", lambda g=g, m=m: self.copies_needed(g, m) >= 2)
+
+    def copies_needed(self, group, number):
+        with Connection((f"127.0.{group}.{number}", self.storages[group, number].port)) as c:
+            if self.authority:
+                c.socket = self.authority.context("tester").wrap_socket(c.socket)
+            if self.trust:
+                c.prove(self.secret.read_text().strip().encode())
+            return c.call(193)[1]
 
     def stop(self):
         """Everything that runs, in order; each must end well."""

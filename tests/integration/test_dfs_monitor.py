@@ -52,6 +52,7 @@ def healthy(group):
 
 def test_a_healthy_group_at_a_glance(group):
     a, _ = group.add(2), group.add(3)
+    group.wait_copies(2)
     a.upload(b"x" * 1000)
     wait_until("monitor to be content", lambda: healthy(group))
     done = dfs(group, "monitor")
@@ -72,7 +73,7 @@ def test_a_healthy_group_at_a_glance(group):
 @pytest.mark.parametrize("group", ["copy_timeout = 500ms"], indirect=True)
 def test_what_a_member_lacks_is_counted(group):
     a, _ = group.add(2), group.add(3)
-    wait_until("a to wait for copies", lambda: native.call(a.address, 193)[1] == 2)
+    group.wait_copies(2)
     group.storages[3].freeze()
     sizes = [100, 5000, 30_000, 200_000]
     for size in sizes:

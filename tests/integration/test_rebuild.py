@@ -88,11 +88,19 @@ def test_a_killed_rebuild_goes_on(fresh_cluster):
     store.prepare()
     store.run(150)
     before = snapshot(fresh_cluster)
+    current = fresh_cluster.data / "index" / "CURRENT"
+
+    def made():
+        try:
+            return current.stat().st_ino, current.stat().st_ctime_ns
+        except FileNotFoundError:
+            return None
     for _ in range(3):
         fresh_cluster.stop()
+        old = made()
         fresh_cluster.args.append("--rebuild-index")
         fresh_cluster.start(wait=False)
-        wait_until("an index to be under way", lambda: (fresh_cluster.data / "index" / "CURRENT").exists())
+        wait_until("another index to be under way", lambda old=old: made() not in (old, None))
         fresh_cluster.kill_all()
         fresh_cluster.args.pop()
         fresh_cluster.start()  # goes on without being told; or it had ended
