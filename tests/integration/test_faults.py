@@ -11,7 +11,7 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-from cluster import Cluster, wait_until
+from cluster import Cluster, running, wait_until
 from rawhttp import Raw, read_response
 
 
@@ -206,14 +206,21 @@ def test_a_reader_that_stops_reading_does_not_hold_others(cluster, s3, bucket):
             sock.close()
 
 
-def test_ten_thousand_idle_connections_fit(fresh_cluster):
+@pytest.fixture
+def patient_cluster():
+    """A server that lets nobody go for being idle, however long it takes until all are there."""
+    with running("idle_timeout = 1h\n") as c:
+        yield c
+
+
+def test_ten_thousand_idle_connections_fit(patient_cluster):
     want = 10_000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < want + 500:
         resource.setrlimit(resource.RLIMIT_NOFILE, (want + 1000, want + 1000))
     else:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    c, idle = fresh_cluster, []
+    c, idle = patient_cluster, []
     raw = Raw(c)
     s3 = c.boto3()
     s3.create_bucket(Bucket="idle")

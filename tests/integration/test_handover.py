@@ -7,7 +7,7 @@ import re
 import threading
 
 import pytest
-from cluster import PATIENCE_S, wait_until
+from cluster import PATIENCE_S, files_below, wait_until
 from rawhttp import Raw, read_response
 from s3cluster import running
 
@@ -103,8 +103,7 @@ def test_a_storage_dies_before_it_has_said_that_a_file_is_stored(pair):
         other = next(s for s in pair.storages.values() if s is not victim)
         other.freeze()
         sock.sendall(whole[-300_000:])
-        wait_until("it to have its name", lambda: any(f.stat().st_size == len(body)
-                                                      for f in victim.folder.glob("data/??/??/*")))
+        wait_until("it to have its name", lambda: len(body) in files_below(victim.folder / "data").values())
         victim.kill()
         other.thaw()
         answer = read_response(sock)

@@ -277,8 +277,9 @@ def test_who_may_connect_is_asked_in_ipv6_too(v6):
     program.stop()
     text = program.conf.read_text()
     program.conf.write_text(text.replace("allow_hosts = ::1/128", ""))
+    started = program.whole_log().count("storage.started")
     program.start()
-    wait_until("it to be refused by nobody but itself", lambda: "storage.started" in program.log())
+    wait_until("it to be refused by nobody but itself", lambda: program.whole_log().count("storage.started") > started)
 
     def closed():
         try:
@@ -311,8 +312,8 @@ def test_members_speak_tls_there_too():
         assert c.dfs("monitor", secret=True).returncode == 1  # without a certificate
         conf = c.folder / "admin.conf"
         conf.write_text(f"cluster_secret_file = {c.secret}\n{c.authority.conf_lines('admin')}")
-        shown = c.dfs("--config", str(conf), "monitor")
-        assert shown.returncode == 0 and b"2 of 2 in service" in shown.stdout, shown
+        shown = wait_until("all to be well", lambda: (done := c.dfs("--config", str(conf), "monitor")).returncode == 0 and done)
+        assert b"2 of 2 in service" in shown.stdout, shown
         c.storages[2].kill()
         c.wait_status(OFFLINE, 2)
         s3.put_object(Bucket="bucket", Key="meanwhile", Body=data)

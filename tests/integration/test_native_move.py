@@ -71,6 +71,11 @@ class Groups(native.NativeCluster):
         assert "done: nothing is left to be moved" in done.stdout
         return done
 
+    def wait_empty(self, *numbers):
+        """Until no content is left on the disks of these: "done" means that all of it is elsewhere and known to be."""
+        for number in numbers:
+            wait_until(f"the content at {number} to be gone", lambda n=number: self.content_left(n) == 0)
+
     def content_left(self, number):
         """Bytes of plain files that are still on the disk of a storage."""
         total = 0
@@ -154,12 +159,11 @@ def test_files_of_all_kinds_move_and_old_ids_do_all_they_did(groups):
     early = groups.dfs("admin", "rebalance", "group1")
     assert early.returncode == 3 and "first, dfs admin drain group1" in early.stderr
     assert groups.dfs("admin", "drain", "group1").returncode == 0
-    assert groups.content_left(2) > 3_000_000
+    wait_until("what the other member took to be there, too", lambda: groups.content_left(2) > 3_000_000)
     groups.rebalance()
     for storage in (a, b):
         check(storage, files)
-    for number in (2, 3):
-        wait_until("the content to be gone", lambda n=number: groups.content_left(n) == 0)
+    groups.wait_empty(2, 3)
     shown = groups.dfs("--json", "monitor", "group1")
     members = [r for r in map(json.loads, shown.stdout.splitlines()) if "moved" in r]
     assert sum(m["moved"] for m in members) == len(files) - 2 and all(m["move_round_left"] == 0 for m in members)
@@ -246,7 +250,7 @@ def test_nothing_is_done_while_there_is_nowhere_to_go(groups):
         out = waiting.stdout.read()
         assert waiting.wait() == 0 and "done: nothing is left" in out, out
     check(a, files)
-    assert groups.content_left(2) == 0
+    groups.wait_empty(2)
 
 
 def test_a_server_moves_no_faster_than_it_is_told_to():
@@ -322,7 +326,8 @@ def test_a_group_on_the_way_can_be_left_too(groups):
     assert groups.dfs("admin", "drain", "group2").returncode == 0
     done = groups.dfs("admin", "rebalance", "group2", "group3")
     assert done.returncode == 0 and "done: nothing is left" in done.stdout, done.stdout + done.stderr
-    assert groups.content_left(2) == groups.content_left(6) == 0 < groups.content_left(8)
+    groups.wait_empty(2, 6)
+    assert groups.content_left(8) > 0
     check(a, files)
     a.append(by["log"], b" third")
     a.set_meta(by["log"], [("x", "1")])
@@ -444,7 +449,7 @@ def test_clients_go_on_while_files_move_and_the_mover_is_killed(groups):
             assert meta_of(storage, name) == ([("n", str(n))] if n else [])
         for name in deleted:
             assert not storage.has(name)
-    assert groups.content_left(2) == 0 and groups.content_left(3) == 0
+    groups.wait_empty(2, 3)
 
 
 def test_storages_are_killed_while_files_move(groups):
@@ -474,7 +479,7 @@ def test_storages_are_killed_while_files_move(groups):
         for name, data in files.items():
             assert storage.download(name) == data
             assert meta_of(storage, name) == pairs.get(name, [])
-    assert groups.content_left(2) == 0 and groups.content_left(3) == 0
+    groups.wait_empty(2, 3)
 
 
 def moved_at(groups, number, name):
@@ -509,7 +514,7 @@ def test_files_of_a_removed_server_move_and_a_new_one_gets_the_old_names(groups)
     out = waiting.stdout.read()
     assert waiting.wait() == 0 and "done: nothing is left" in out, out
     waiting.stdout.close()
-    wait_until("the content to be gone", lambda: groups.content_left(3) == 0)
+    groups.wait_empty(3)
     check(b, files)
     (c,) = groups.start(4)
     for name in files:

@@ -4,6 +4,7 @@ import os
 import secrets
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cluster import wait_until
 from everything import Everything, snapshot
@@ -18,7 +19,7 @@ SEED = os.environ.get("S3GW_SEED") or secrets.token_hex(4)
 
 @pytest.fixture
 def cluster():
-    c = S3Cluster(groups=1, members=2, paths=2, settings="reclaim_grace = 0s\nrebalance_rate = 3MB\n")
+    c = S3Cluster(groups=1, members=2, paths=2, settings="reclaim_grace = 0s\nrebalance_rate = 300KB\n")
     try:
         c.start()
         yield c
@@ -89,7 +90,14 @@ def test_no_new_file_comes_to_a_drained_path(cluster):
     cluster.storages[1, 2].start().wait_ready()
     cluster.wait_active((1, 1), (1, 2))
     wait_until("both servers to tell it", lambda: closed_at(cluster) == [2])
-    wait_until("the gateway to have its servers back", lambda: puts(cluster, "buck", 1))
+
+    def served():
+        try:
+            return puts(cluster, "buck", 1)
+        except ClientError as e:
+            assert e.response["ResponseMetadata"]["HTTPStatusCode"] == 503, e
+            return None
+    wait_until("the gateway to have its servers back", served)
     all_go_elsewhere()
     assert dfs(cluster, "admin", "undrain", "group1", "M01").returncode == DONE
     wait_until("it to be used again", lambda: "M01" in puts(cluster, "buck", 4) and "M01" in natively(cluster, 2))
@@ -103,7 +111,9 @@ def test_a_path_is_emptied(cluster):
     store.run(100)
     s3 = cluster.boto3()
     s3.create_bucket(Bucket="known")
-    known = {f"{size}-{i}": payload(str(i), size, size) for size in (1, 4000, 300_000, 1_000_000) for i in range(4)}
+    # as many, and as slowly, as it takes to be killed in the middle of them twice
+    known = {f"{size}-{i}": payload(str(i), size, size)
+             for size, n in ((1, 4), (4000, 4), (50_000, 20), (300_000, 4), (1_000_000, 4)) for i in range(n)}
     for key, body in known.items():
         s3.put_object(Bucket="known", Key=key, Body=body)
     old = {key: file_id(s3, "known", key) for key in known}
@@ -121,7 +131,7 @@ def test_a_path_is_emptied(cluster):
     kill_in_the_middle(cluster, 3)
     cluster.gateway.start("--rebuild-index").wait_ready()
     same(before, cluster)
-    set_conf(cluster, "rebalance_rate = 3MB", "rebalance_rate = 0MB")
+    set_conf(cluster, "rebalance_rate = 300KB", "rebalance_rate = 0MB")
     cluster.gateway.stop()
     cluster.start_gateway()
     cluster.admin("rebalance", "start", "group1/M01")
@@ -140,7 +150,7 @@ def test_a_path_is_emptied(cluster):
 
 def test_clients_go_on_meanwhile(cluster):
     print(f"seed {SEED}")
-    set_conf(cluster, "rebalance_rate = 3MB", "rebalance_rate = 0MB")
+    set_conf(cluster, "rebalance_rate = 300KB", "rebalance_rate = 0MB")
     store = Everything(cluster, SEED)
     store.prepare()
     store.run(60)

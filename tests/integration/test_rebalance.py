@@ -18,7 +18,7 @@ SEED = os.environ.get("S3GW_SEED") or secrets.token_hex(4)
 
 @pytest.fixture
 def two():
-    c = S3Cluster(groups=2, members=2, settings="default_group = group1\nnative_url = group1\nreclaim_grace = 0s\nrebalance_rate = 3MB\n")
+    c = S3Cluster(groups=2, members=2, settings="default_group = group1\nnative_url = group1\nreclaim_grace = 0s\nrebalance_rate = 1MB\n")
     try:
         c.start()
         yield c
@@ -97,7 +97,7 @@ def test_a_group_is_emptied_and_removed(two):
     s3 = two.boto3()
     s3.create_bucket(Bucket="known")
     # as many as have to be there to be killed in the middle of, whatever the operations above have left
-    sizes = (1, 4000, 300_000, 2_000_000, *range(5000, 5020))
+    sizes = (1, 4000, 300_000, 2_000_000, *range(50_000, 50_020))
     known = {f"k{size}": payload("k", size, size) for size in sizes}
     for key, body in known.items():
         s3.put_object(Bucket="known", Key=key, Body=body)
@@ -136,7 +136,7 @@ def test_a_group_is_emptied_and_removed(two):
     same(before, two)
     assert "rebuild.unreadable" not in two.gateway.log()
     assert progress(two)["state"] == "none"  # the job was the old index's
-    set_conf(two, "rebalance_rate = 3MB", "rebalance_rate = 0MB")
+    set_conf(two, "rebalance_rate = 1MB", "rebalance_rate = 0MB")
     two.gateway.stop()
     two.start_gateway()
     two.admin("rebalance", "start", "group1", "--to", "group2")
@@ -190,7 +190,7 @@ def test_clients_go_on_meanwhile(two):
     """Random operations of three clients while the group is emptied: what they are shown then is what the storages that
     are left tell."""
     print(f"seed {SEED}")
-    set_conf(two, "rebalance_rate = 3MB", "rebalance_rate = 0MB")
+    set_conf(two, "rebalance_rate = 1MB", "rebalance_rate = 0MB")
     store = Everything(two, SEED)
     store.prepare()
     store.run(60)

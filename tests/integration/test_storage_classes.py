@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from cluster import BUILD, wait_until
+from cluster import BUILD, files_below, wait_until
 from ledger import payload
 from test_objects import error
 from twogroups import TwoGroups
@@ -100,12 +100,12 @@ def test_parts_and_copied_parts_follow_the_upload(groups):
 
 
 def files(groups):
-    """The second group's plain files; what was deleted a while ago may go at any time."""
-    return {f for f in (groups.folder / "second" / "data").rglob("*") if f.is_file()}
+    """The second group's files: size by path; what was deleted a while ago may go at any time."""
+    return files_below(groups.folder / "second" / "data")
 
 
 def new_bytes(groups, before):
-    return sum(f.stat().st_size for f in files(groups) - before)
+    return sum(n for path, n in files(groups).items() if path not in before)
 
 
 def test_everything_is_there_after_a_rebuild(groups):
