@@ -3,6 +3,9 @@
  * multipart - CreateMultipartUpload, AbortMultipartUpload, ListParts. Complete is in complete.c,
  * the list of uploads in list.c, part data in object_put.c.
  *
+ * Differs: AWS tells the version id of the object from the creation of an upload on, with each part and list. Here a version
+ * has its id from its commit, so that ids are of the order of versions; only the answer of Complete has it.
+ *
  * Rule: s3-behaviours 16 and 6; Amazon S3 API Reference.
  */
 #include "dfscore/log/log.h"

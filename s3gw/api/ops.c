@@ -169,7 +169,8 @@ static enum s3err check_subresources(struct s3_req *q, enum s3_level level, cons
     return S3ERR_OK;
 }
 
-/* Of a bucket too: DELETE bucket/?versionId=x was meant for a version of some key, whose name got lost. */
+/* What is destroyed must be what was meant: DELETE bucket/?versionId=x was for a version of a key whose name got lost,
+ * DELETE key?partNumber=1 for a part of an upload. */
 static enum s3err check_companions(struct s3_req *q, const struct s3_op *op)
 {
     if (op->level != S3_OBJECT && op->level != S3_BUCKET)
@@ -181,48 +182,74 @@ static enum s3err check_companions(struct s3_req *q, const struct s3_op *op)
         if (v.n == 0)
             return s3_err_arg(q, "Version id cannot be the empty string", "versionId", v);
     }
-    if (op->method != S3_PUT) /* on reads it is a part of the object */
-        return S3ERR_OK;
+    if (op->method == S3_GET || op->method == S3_HEAD || op->method == S3_OPTIONS)
+        return S3ERR_OK; /* of an object it names a part */
     bool number = s3_req_has_param(q, STR("partNumber"));
-    if (number != str_eq(subresource_name(op), STR("uploadId"))) /* one without the other */
-        return number ? s3_err_arg(q, "partNumber without uploadId", "partNumber",
-                                   s3_req_param(q, STR("partNumber")))
-                      : s3_err_arg(q, "uploadId without partNumber", "uploadId",
-                                   s3_req_param(q, STR("uploadId")));
-    return S3ERR_OK;
+    bool wanted = op->method == S3_PUT && str_eq(subresource_name(op), STR("uploadId"));
+    if (number == wanted)
+        return S3ERR_OK;
+    return number ? s3_err_arg(q, "This operation does not accept a part number.", "partNumber",
+                               s3_req_param(q, STR("partNumber")))
+                  : s3_err_arg(q, "uploadId without partNumber", "uploadId",
+                               s3_req_param(q, STR("uploadId")));
 }
 
 /*
- * Headers that change what a write does, or whether, and the operations that heed them. To the others they
- * are refused rather than ignored: a condition nobody judges is worse than an error.
+ * Headers that change what a write does, or whether, the operations that heed them, and what may follow the beginning
+ * (absent: anything). To the others they are refused rather than ignored, and so is a name that is none: a condition
+ * nobody judges, a lock or a key nobody knows, is worse than an error.
  */
 static const struct {
     struct str begins;
-    const char *by[6];
+    const char *by[6]; /* "*": any; whom they concern looks at them */
+    const char *ends;
 } heeded[] = {
     {STR_INIT("if-"),
      {"PutObject", "AppendObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject",
-      "RenameObject"}},
-    {STR_INIT("x-amz-if-match-"), {NULL}}, /* of directory buckets */
-    {STR_INIT("x-amz-copy-source-range"), {"UploadPartCopy"}},
-    {STR_INIT("x-amz-copy-source-"), {"CopyObject", "UploadPartCopy"}},
-    {STR_INIT("x-amz-rename-source"), {"RenameObject"}},
-    {STR_INIT("x-amz-write-offset-bytes"), {"AppendObject"}},
-    {STR_INIT("x-amz-mp-object-size"), {"CompleteMultipartUpload"}},
-    {STR_INIT("x-amz-object-lock-event-hold"), {NULL}}, /* and its duration */
+      "RenameObject"},
+     "match none-match modified-since unmodified-since range"},
+    {STR_INIT("x-amz-if-match-"), {NULL}, NULL}, /* of directory buckets */
+    {STR_INIT("x-amz-copy-source-range"), {"UploadPartCopy"}, ""},
+    {STR_INIT("x-amz-copy-source-"),
+     {"CopyObject", "UploadPartCopy"},
+     "if-match if-none-match if-modified-since if-unmodified-since "
+     "server-side-encryption-customer-algorithm server-side-encryption-customer-key "
+     "server-side-encryption-customer-key-md5"},
+    {STR_INIT("x-amz-rename-source"),
+     {"RenameObject"},
+     " -if-match -if-none-match -if-modified-since -if-unmodified-since"},
+    {STR_INIT("x-amz-write-offset-bytes"), {"AppendObject"}, ""},
+    {STR_INIT("x-amz-mp-object-size"), {"CompleteMultipartUpload"}, ""},
+    {STR_INIT("x-amz-object-lock-event-hold"), {NULL}, NULL}, /* and its duration */
     {STR_INIT("x-amz-object-lock-"),
-     {"PutObject", "AppendObject", "CopyObject", "CreateMultipartUpload"}},
+     {"PutObject", "AppendObject", "CopyObject", "CreateMultipartUpload"},
+     "mode retain-until-date legal-hold"},
+    {STR_INIT("x-amz-server-side-encryption-"),
+     {"*"},
+     "aws-kms-key-id context bucket-key-enabled customer-algorithm customer-key customer-key-md5"},
+    {STR_INIT("x-amz-grant-"), {"*"}, "read write read-acp write-acp full-control"},
 };
 
-static bool is_heeded(const struct s3_op *op, struct str name)
+static bool is_word(const char *words, struct str s)
+{
+    struct str rest = str_c(words), word;
+    while (str_split(&rest, ' ', &word))
+        if (str_ieq(word, s))
+            return true;
+    return false;
+}
+
+static bool is_heeded(const char *op, struct str name)
 {
     if (name.n < 3 || !strchr("iIxX", name.p[0]))
         return true;
     for (size_t i = 0; i < ARRAY_LEN(heeded); i++) {
         if (!str_istarts(name, heeded[i].begins))
             continue;
+        if (heeded[i].ends && !is_word(heeded[i].ends, str_from(name, heeded[i].begins.n)))
+            return false;
         for (size_t k = 0; k < ARRAY_LEN(heeded[i].by) && heeded[i].by[k]; k++)
-            if (strcmp(heeded[i].by[k], op->name) == 0)
+            if (strcmp(heeded[i].by[k], op) == 0 || strcmp(heeded[i].by[k], "*") == 0)
                 return true;
         return false;
     }
@@ -256,7 +283,7 @@ static enum s3err check_alone(struct s3_req *q, size_t i)
 
 static enum s3err check_option(struct s3_req *q, const struct s3_op *op, const struct s3_pair *h)
 {
-    if (!is_heeded(op, h->name))
+    if (!is_heeded(op->name, h->name))
         return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", h->name);
     if (!is_for_create(op, h->name))
         return S3ERR_OK;
@@ -278,6 +305,17 @@ static enum s3err check_heeded(struct s3_req *q, const struct s3_op *op)
     for (size_t i = 0; i < q->nparams && presigned(q) && e == S3ERR_OK; i++)
         if (str_istarts(q->params[i].name, STR("x-amz-")))
             e = check_option(q, op, &q->params[i]);
+    return e;
+}
+
+enum s3err s3_route_form(struct s3_req *q)
+{
+    enum s3err e = S3ERR_OK;
+    for (size_t i = 0; i < q->nheaders && e == S3ERR_OK; i++) {
+        if (!is_heeded("PutObject", q->headers[i].name))
+            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", q->headers[i].name);
+        e = check_alone(q, i);
+    }
     return e;
 }
 

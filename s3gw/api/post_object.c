@@ -2,6 +2,7 @@
 #include "s3gw/api/post_object.h"
 
 #include "s3gw/api/answer.h"
+#include "s3gw/api/ops.h"
 #include "s3gw/api/tagging.h"
 #include "s3gw/auth/post_form.h"
 #include "s3gw/core/names.h"
@@ -72,13 +73,9 @@ static const struct {
     {STR_INIT("x-amz-date"), IGNORED, {0}},
     {STR_INIT("x-amz-signature"), IGNORED, {0}},
     {STR_INIT("x-amz-security-token"), IGNORED, {0}},
-    {STR_INIT("x-amz-copy-source-"), REFUSED, {0}},
     {STR_INIT("x-amz-copy-source"), REFUSED, {0}},
     {STR_INIT("x-amz-content-sha256"), REFUSED, {0}},
     {STR_INIT("x-amz-decoded-content-length"), REFUSED, {0}},
-    {STR_INIT("x-amz-write-offset-bytes"), REFUSED, {0}},
-    {STR_INIT("x-amz-object-lock-event-hold"), REFUSED, {0}},
-    {STR_INIT("x-amz-object-lock-event-hold-"), REFUSED, {0}},
     {STR_INIT("x-amz-"), HEADER, {0}},
 };
 
@@ -209,7 +206,9 @@ static enum s3err headers_from(struct s3_req *q)
 enum s3err s3_post_object(struct s3_req *q)
 {
     enum s3err e = key_from(q);
-    return e == S3ERR_OK ? headers_from(q) : e;
+    if (e == S3ERR_OK)
+        e = headers_from(q);
+    return e == S3ERR_OK ? s3_route_form(q) : e;
 }
 
 /* --- the answer --- */

@@ -115,6 +115,8 @@ def test_what_was_meant_for_a_key_does_not_reach_its_bucket(cluster, s3, bucket)
     digest = {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()}
     answer = raw.request("POST", f"/{bucket}", query=[("delete", "")], body=body, headers={**digest, "If-Match": '"other"'})
     assert (answer.status, answer.code) == (501, "NotImplemented"), answer
+    answer = raw.request("DELETE", f"/{bucket}/k", query=[("partNumber", "1")])  # of an upload whose id got lost
+    assert (answer.status, answer.code) == (400, "InvalidArgument"), answer
     s3.head_object(Bucket=bucket, Key="k")
 
 
@@ -148,7 +150,10 @@ def test_options_we_do_not_honour_are_refused(cluster, bucket):
     raw = Raw(cluster)
     for header, value in (("x-amz-server-side-encryption", "aws:kms:dsse"), ("x-amz-object-lock-mode", "GOVERNANCE"),
                           ("x-amz-storage-class", "NONSENSE"), ("x-amz-website-redirect-location", "x"),
-                          ("x-amz-acl", "nonsense")):
+                          ("x-amz-acl", "nonsense"),
+                          # names that are none, of families that say who may read it, and for how long
+                          ("x-amz-server-side-encryption-kms-key-id", "k"), ("x-amz-object-lock-retention", "1"),
+                          ("x-amz-grant-all", 'id="x"')):
         answer = raw.request("PUT", f"/{bucket}/k", headers={header: value}, body=b"x")
         assert 400 <= answer.status <= 501 and answer.code, (header, answer)
         assert raw.request("HEAD", f"/{bucket}/k").status == 404, f"{header} was ignored"

@@ -166,6 +166,8 @@ def test_options_that_are_refused(s3, forms, bucket):
                               ("x-amz-copy-source", "/a/b", (501, "NotImplemented")),
                               ("x-amz-object-lock-event-hold", "ON", (501, "NotImplemented")),
                               ("x-amz-object-lock-event-hold-duration-days", "3", (501, "NotImplemented")),
+                              ("x-amz-if-match-size", "3", (501, "NotImplemented")),
+                              ("x-amz-server-side-encryption-kms-key-id", "k", (501, "NotImplemented")),
                               ("x-amz-website-redirect-location", "there", (400, "InvalidRedirectLocation")),
                               ("x-amz-meta-long", "x" * 3000, (400, "MetadataTooLarge")),
                               ("x-amz-object-lock-mode", "GOVERNANCE", (400, "InvalidArgument"))]:

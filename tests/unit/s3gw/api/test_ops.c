@@ -141,6 +141,10 @@ static void each_request_means_one_operation(void **state)
         {"DELETE", "b", "k", NULL, NULL, S3ERR_OK, "DeleteObject"},
         {"DELETE", "b", "k", "uploadId=u", NULL, S3ERR_OK, "AbortMultipartUpload"},
         {"DELETE", "b", "k", "retention", NULL, S3ERR_METHOD_NOT_ALLOWED, NULL},
+        {"DELETE", "b", "k", "partNumber=1", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"DELETE", "b", "k", "uploadId=u&partNumber=1", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"POST", "b", "k", "uploads&partNumber=1", NULL, S3ERR_INVALID_ARGUMENT, NULL},
+        {"GET", "b", "k", "uploadId=u&partNumber=1", NULL, S3ERR_OK, "ListParts"},
         {"OPTIONS", "b", "k", NULL, NULL, S3ERR_OK, "PreflightObject"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -265,6 +269,21 @@ static void what_an_operation_does_not_heed_is_refused(void **state)
         {"DELETE", "b", "k", NULL, "x-amz-if-match-size", S3ERR_NOT_IMPLEMENTED, NULL},
         {"DELETE", "b", "k", NULL, "If-Match", S3ERR_OK, "DeleteObject"},
         {"DELETE", "b", "k", "tagging", "If-Match", S3ERR_NOT_IMPLEMENTED, NULL},
+        /* names that are none */
+        {"PUT", "b", "k", NULL, "x-amz-server-side-encryption-kms-key-id", S3ERR_NOT_IMPLEMENTED,
+         NULL},
+        {"PUT", "b", "k", NULL, "X-Amz-Server-Side-Encryption-Customer-Key-MD5", S3ERR_OK,
+         "PutObject"},
+        {"PUT", "b", "k", NULL, "x-amz-object-lock-retention", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", NULL, "x-amz-grant-all", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", NULL, "acl", "x-amz-grant-write-acp", S3ERR_OK, "PutBucketAcl"},
+        {"PUT", "b", NULL, "acl", "x-amz-grant-", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", "X-Amz-Signature=0&x-amz-copy-source=/b/k&x-amz-copy-source-version-id=1",
+         NULL, S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", "renameObject", "x-amz-rename-source-if-size", S3ERR_NOT_IMPLEMENTED,
+         NULL},
+        {"PUT", "b", "k", NULL, "If-None-Matches", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", NULL, "If-Range", S3ERR_OK, "PutObject"}, /* there is no range */
         {"POST", "b", NULL, "delete", "If-Match", S3ERR_NOT_IMPLEMENTED, NULL},
         {"POST", "b", NULL, NULL, "If-None-Match", S3ERR_NOT_IMPLEMENTED, NULL}, /* has fields */
         {"DELETE", "b", NULL, NULL, "If-Unmodified-Since", S3ERR_NOT_IMPLEMENTED, NULL},

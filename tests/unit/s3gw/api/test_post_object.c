@@ -89,6 +89,8 @@ static void fields_become_the_headers_of_a_put(void **state)
         {"x-amz-copy-source=/b/k", NULL, NULL, S3ERR_NOT_IMPLEMENTED},
         {"x-amz-copy-source-if-match=x", NULL, NULL, S3ERR_NOT_IMPLEMENTED},
         {"x-amz-write-offset-bytes=0", NULL, NULL, S3ERR_NOT_IMPLEMENTED},
+        {"x-amz-if-match-size=1", NULL, NULL, S3ERR_NOT_IMPLEMENTED},
+        {"x-amz-mp-object-size=1", NULL, NULL, S3ERR_NOT_IMPLEMENTED},
         {"x-amz-content-sha256=UNSIGNED-PAYLOAD", NULL, NULL, S3ERR_NOT_IMPLEMENTED},
         {TAGS(""), "x-amz-tagging", "", S3ERR_OK},
         {TAGS("<Tag><Key>b &amp; c</Key><Value>x</Value></Tag>"), NULL, NULL, S3ERR_INVALID_TAG},
@@ -108,6 +110,10 @@ static void fields_become_the_headers_of_a_put(void **state)
         if (!str_eq(v, str_c(rows[i].value)) || !v.p != !rows[i].value)
             fail_msg("%s: " STR_F, rows[i].field, STR_A(v));
     }
+    form(FIELDS("key=k", "acl=private", "x-amz-acl=public-read"));
+    assert_int_equal(s3_post_object(&q), S3ERR_INVALID_REQUEST);
+    form(FIELDS("key=k", "x-amz-meta-a=1", "x-amz-meta-a=2"));
+    assert_int_equal(s3_post_object(&q), S3ERR_OK);
 }
 
 static struct str answered(const char *name)
