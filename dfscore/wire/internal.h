@@ -225,6 +225,11 @@ enum dfs_internal_cmd {
  * wants to hear that (EREMOTE), where others get what they ask for from there.
  */
 enum { DFS_ASK_NO_OTHER_GROUP = 0x40 };
+/*
+ * FILE_INFO asked so, and without a CRC-32: in that field the answer has this and the milliseconds of the file's time, when
+ * its name does not tell a CRC-32. Earlier builds have 0 there.
+ */
+enum { DFS_INFO_MS = 1000 };
 
 enum dfs_drain_state {
     DFS_DRAIN_NONE = 0,

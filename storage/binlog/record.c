@@ -2,6 +2,7 @@
 #include "storage/binlog/record.h"
 
 #include <isa-l/crc.h>
+#include <stdio.h>
 
 #include "dfscore/wire/internal.h"
 
@@ -58,6 +59,17 @@ static uint32_t head_crc(const uint8_t *head, uint32_t salt)
     memcpy(copy, head, CRC_AT);
     copy[STO_REC_STATE_AT] = 0;
     return sto_rec_crc(salt, copy, CRC_AT);
+}
+
+void sto_rec_put_ms(int64_t ms, char out[STO_REC_MS])
+{
+    (void)snprintf(out, STO_REC_MS, "%lld", (long long)ms);
+}
+
+int64_t sto_rec_ms(struct str text)
+{
+    uint64_t ms; /* later than any record's time: damage, or another's text */
+    return str_u64(text, (uint64_t)UINT32_MAX * 1000, &ms) == 0 ? (int64_t)ms : 0;
 }
 
 void sto_rec_encode(const struct sto_rec *r, uint32_t salt, uint8_t out[STO_REC_HEAD])

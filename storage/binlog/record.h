@@ -22,6 +22,10 @@
  *    64     OBJECT only: 24 bytes FastDFS slot header (semantics 13.2), then the content
  *           name, extra, description, zero bytes up to the total length
  *
+ * Of a name that can come again (trunk/log.h) extra says when, Unix milliseconds, decimal: of a C record the file was made,
+ * which is its modification time on all members; of a D record, what was made before is deleted. Links are not told so, and
+ * earlier builds left it empty, and read nothing there.
+ *
  * Both CRC-32C start from the pack's random salt, so bytes left over from another pack, or content
  * that imitates a record, never pass. Records start at multiples of 64, so a header never crosses a
  * disk sector. Threads: no state.
@@ -85,6 +89,11 @@ uint32_t sto_rec_body_at(const struct sto_rec *r);
 
 uint32_t sto_rec_crc(uint32_t salt, const void *p,
                      size_t n); /* CRC-32C; chain by passing the result */
+
+enum { STO_REC_MS = 24 };
+void sto_rec_put_ms(int64_t ms, char out[STO_REC_MS]); /* NUL terminated */
+/* 0: it does not say. */
+int64_t sto_rec_ms(struct str text);
 
 void sto_rec_encode(const struct sto_rec *r, uint32_t salt, uint8_t out[STO_REC_HEAD]);
 /*

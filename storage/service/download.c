@@ -173,6 +173,14 @@ static void source_address(struct sto_op *op, char out[DFS_IP_MAX + 1])
         memcpy(out, source, sizeof(source));
 }
 
+static int64_t crc_or_ms(const struct sto_op *op, const struct sto_info *info)
+{
+    if (info->has_crc)
+        return (int32_t)info->crc32;
+    bool member = op->from_peer && op->req->head.status & DFS_ASK_NO_OTHER_GROUP;
+    return member ? DFS_INFO_MS + info->mtime_ms % 1000 : 0;
+}
+
 static int info_work(struct sto_op *op)
 {
     struct sto_info info;
@@ -187,7 +195,7 @@ static int info_work(struct sto_op *op)
     struct dfs_file_info_rsp m = {
         .size = (int64_t)info.size,
         .created_s = info.mtime_s,
-        .crc32 = info.has_crc ? (int64_t)(int32_t)info.crc32 : 0,
+        .crc32 = crc_or_ms(op, &info),
     };
     source_address(op, m.source_ip);
     enum dfs_ipw w = op->s->o.params.wide_addresses ? DFS_IPW6 : DFS_IPW4;

@@ -63,7 +63,7 @@ void sto_arrivals_free(struct sto_arrivals **ap)
 }
 
 int sto_arrivals_add(struct sto_arrivals *a, struct str name, struct sto_file **fp, uint64_t size,
-                     int64_t time_s)
+                     int64_t time_s, int64_t made_ms)
 {
     ASSERT(!sto_arrivals_full(a));
     if (name.n > STO_NAME_MAX)
@@ -71,8 +71,11 @@ int sto_arrivals_add(struct sto_arrivals *a, struct str name, struct sto_file **
     struct arrival *new = &a->list[a->n++];
     *new = (struct arrival){.text_n = 0};
     memcpy(new->name, name.p, name.n);
-    new->plain = (struct sto_replica_new){
-        .file = TAKE(*fp), .name = str_of(new->name, name.n), .size = size, .time_s = time_s};
+    new->plain = (struct sto_replica_new){.file = TAKE(*fp),
+                                          .name = str_of(new->name, name.n),
+                                          .size = size,
+                                          .time_s = time_s,
+                                          .made_ms = made_ms};
     a->plain += new->plain.file != NULL;
     a->bytes += size;
     return 0;
@@ -207,6 +210,8 @@ int sto_arrivals_settle(struct sto_arrivals *a, const struct sto_line *line, str
         int e = one->plain.result;
         if (e == 0)
             e = keep_metadata(a, one, packed[i]);
+        else if (e == -EEXIST) /* by another log: what it says is newer */
+            e = 0;
         r = pass_over(one, e);
     }
     forget(a);

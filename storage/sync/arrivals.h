@@ -21,9 +21,12 @@ int sto_arrivals_new(struct sto_store *s, const char *group, bool singly,
                      struct sto_arrivals **ret) MUST_CHECK;
 void sto_arrivals_free(struct sto_arrivals **ap);
 
-/* Takes *fp when it returns 0; NULL: a packed file. Not when it is full: the owner settles then. -EINVAL: no name of ours. */
+/*
+ * Takes *fp when it returns 0; NULL: a packed file. @made_ms: as in struct sto_replica_new. Not when it is full: the owner
+ * settles then. -EINVAL: no name of ours.
+ */
 int sto_arrivals_add(struct sto_arrivals *a, struct str name, struct sto_file **fp, uint64_t size,
-                     int64_t time_s) MUST_CHECK;
+                     int64_t time_s, int64_t made_ms) MUST_CHECK;
 bool sto_arrivals_any(const struct sto_arrivals *a);
 bool sto_arrivals_full(const struct sto_arrivals *a);
 

@@ -10,6 +10,7 @@
 #include "storage/binlog/record.h"
 #include "storage/sync/arrivals.h"
 #include "storage/sync/moved_in.h"
+#include "storage/trunk/log.h"
 #include "storage/trunk/moved.h"
 #include "storage/trunk/replica.h"
 
@@ -226,24 +227,99 @@ static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int
     return fetch_and_name(p, name, flags, time_s, sto_replica_file);
 }
 
-static bool have_whole(struct sto_puller *p, struct str name)
+static int ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp *m)
+{
+    enum { NO_CRC = 1, SILENT = 2 };
+    struct dfs_group g;
+    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
+    int r = dfs_text_set(g.group, sizeof(g.group), str_c(p->o.group));
+    if (r < 0)
+        return r;
+    dfs_group_put(&body, &g);
+    struct str parts[] = {buf_str(&body), name};
+    r = p->line->call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT | DFS_ASK_NO_OTHER_GROUP, parts,
+                      2, &p->rsp);
+    return r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), m) < 0 ? -EPROTO : r;
+}
+
+int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, int64_t *ret_mtime_s)
+{
+    struct dfs_file_info_rsp m;
+    int r = ask_info(p, name, &m);
+    if (r < 0)
+        return r;
+    *ret_size = (uint64_t)m.size;
+    *ret_mtime_s = m.created_s;
+    return 0;
+}
+
+/* One whose name can come again may be an earlier one. */
+static bool have_whole(struct sto_puller *p, struct str name, int64_t made_ms)
 {
     struct sto_info info;
     struct dfs_fileid id;
     if (sto_info(p->o.store, name, false, &info) < 0 || dfs_filename_parse(name, &id) < 0)
         return false;
-    return !id.size_known || id.size == info.size;
+    return (!id.size_known || id.size == info.size) && info.mtime_ms >= made_ms;
+}
+
+/*
+ * When the file was made that the peer has under @e's name, which was @made_ms by @e. Members of earlier builds do not say,
+ * and gave it @e's second; and a file system may have whole seconds only.
+ */
+static int made_there(struct sto_puller *p, const struct sto_entry *e, int64_t made_ms,
+                      int64_t *ret_ms)
+{
+    struct dfs_file_info_rsp m;
+    int r = ask_info(p, e->name, &m);
+    if (r < 0)
+        return r;
+    int64_t there_ms = m.created_s * 1000 + MAX(m.crc32 - DFS_INFO_MS, INT64_C(0));
+    bool vague = m.crc32 < DFS_INFO_MS || there_ms == (int64_t)e->time_s * 1000 ||
+                 there_ms == made_ms / 1000 * 1000;
+    *ret_ms = vague ? made_ms : there_ms;
+    return 0;
+}
+
+/*
+ * A file whose name can come again, with the time of what has been fetched: the peer may have a later one by now. An earlier
+ * one is not what @e is about: -ENOENT.
+ */
+static int fetch_made(struct sto_puller *p, const struct sto_entry *e, uint8_t flags,
+                      int64_t *made_ms, struct sto_file **ret, uint64_t *ret_size)
+{
+    enum { TRIES = 5 };
+    for (int i = 0; i < TRIES; i++) {
+        AUTO(sto_file_free) struct sto_file *f = NULL;
+        int64_t there_ms = 0;
+        int r = fetch(p, e->name, flags, &f, ret_size);
+        if (r == 0)
+            r = made_there(p, e, *made_ms, &there_ms);
+        if (r < 0)
+            return r;
+        if (there_ms < *made_ms)
+            return -ENOENT;
+        if (there_ms == *made_ms) {
+            *ret = TAKE(f);
+            return 0;
+        }
+        *made_ms = there_ms; /* once more, lest it was the one before */
+    }
+    return -EAGAIN;
 }
 
 /* As a record says it: a file that is here already may have come before it, as what a link leads to. */
-static int need_whole(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s)
+static int need_whole(struct sto_puller *p, const struct sto_entry *e)
 {
     AUTO(sto_file_free) struct sto_file *f = NULL;
+    uint8_t flags = e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0;
+    int64_t made_ms = sto_rec_ms(e->extra);
     uint64_t size = 0;
-    if (have_whole(p, name))
-        return sto_replica_owner(p->o.store, name, flags);
-    int r = fetch(p, name, flags, &f, &size);
-    return r < 0 ? r : sto_arrivals_add(p->arrivals, name, &f, size, time_s);
+    if (have_whole(p, e->name, made_ms))
+        return sto_replica_owner(p->o.store, e->name, flags);
+    int r = made_ms > 0 ? fetch_made(p, e, flags, &made_ms, &f, &size)
+                        : fetch(p, e->name, flags, &f, &size);
+    return r < 0 ? r : sto_arrivals_add(p->arrivals, e->name, &f, size, e->time_s, made_ms);
 }
 
 /* Its metadata's own entry may have been swept away before we came; or have come already, from a newer log. */
@@ -253,7 +329,7 @@ static int need_meta(struct sto_puller *p, const struct sto_entry *e)
     if (e->position >= p->first_end || e->kind != DFS_SCAN_NATIVE ||
         sto_replica_has_meta(p->o.store, e->name))
         return 0;
-    return sto_arrivals_add(p->arrivals, e->name, &none, 0, e->time_s);
+    return sto_arrivals_add(p->arrivals, e->name, &none, 0, e->time_s, 0);
 }
 
 /* "offset length" or "old new" */
@@ -262,28 +338,6 @@ static bool two_numbers(struct str extra, uint64_t *a, uint64_t *b)
     struct str x, y;
     return str_cut(extra, ' ', &x, &y) && str_u64(x, INT64_MAX, a) == 0 &&
            str_u64(y, INT64_MAX, b) == 0;
-}
-
-int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, int64_t *ret_mtime_s)
-{
-    enum { NO_CRC = 1, SILENT = 2 };
-    struct dfs_group g;
-    struct dfs_file_info_rsp m;
-    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
-    int r = dfs_text_set(g.group, sizeof(g.group), str_c(p->o.group));
-    if (r < 0)
-        return r;
-    dfs_group_put(&body, &g);
-    struct str parts[] = {buf_str(&body), name};
-    r = p->line->call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT | DFS_ASK_NO_OTHER_GROUP, parts,
-                      2, &p->rsp);
-    if (r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), &m) < 0)
-        r = -EPROTO;
-    if (r < 0)
-        return r;
-    *ret_size = (uint64_t)m.size;
-    *ret_mtime_s = m.created_s;
-    return 0;
 }
 
 /* Bytes [offset, offset + size) as the peer has them now, fewer when it has fewer. */
@@ -384,7 +438,11 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
        another thread. Gateways have no appenders. */
     struct dfs_fileid id;
     bool appender = dfs_filename_parse(e->extra, &id) == 0 && id.kind == DFS_FILE_APPENDER;
-    r = fetch_and_name(p, e->extra, appender ? STO_NATIVE : 0, e->time_s, sto_replica_file_unless);
+    int64_t time_s = e->time_s;
+    /* Of such a name not later than it is: its own record says when exactly. */
+    r = sto_log_comes_again(e->extra) ? sto_puller_info(p, e->extra, &size, &time_s) : 0;
+    if (r == 0)
+        r = fetch_and_name(p, e->extra, appender ? STO_NATIVE : 0, time_s, sto_replica_file_unless);
     if (r == 0)
         r = sto_replica_link(p->o.store, e->name, e->extra);
     return r < 0 ? r : sto_puller_meta(p, e->name);
@@ -398,11 +456,15 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
 static int delete_file(struct sto_puller *p, const struct sto_entry *e)
 {
     bool anyway = !e->again && sto_mirrors_lost(p->o.mirrors, p->path);
-    int r = sto_replica_delete(p->o.store, e->name, anyway);
+    int r = sto_replica_delete(p->o.store, e->name, sto_rec_ms(e->extra), anyway);
+    if (r == -EEXIST)
+        return 0;
     if (r == -EREMOTE)
         r = sto_moved_in_delete(p->o.store, p->o.cluster, e->name);
     /* Who lost their marks have taken the pack with the deletion in it: the file has gone then, not its metadata. */
-    return r == -ENOENT ? sto_replica_meta(p->o.store, e->name, STR("")) : r;
+    return r == -ENOENT && !sto_log_comes_again(e->name)
+               ? sto_replica_meta(p->o.store, e->name, STR(""))
+               : r;
 }
 
 /* --- entries ---------------------------------------------------------------------------------------- */
@@ -417,9 +479,7 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
     bool packed = dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
     switch (e->op) {
     case 'C':
-        return packed
-                   ? need_meta(p, e)
-                   : need_whole(p, e->name, e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0, e->time_s);
+        return packed ? need_meta(p, e) : need_whole(p, e);
     case 'D':
         return delete_file(p, e);
     case 'A':

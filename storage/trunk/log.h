@@ -29,6 +29,12 @@
 
 enum { STO_DELETED_SLOTS = 4096 };
 
+/* Of the names that share a slot by their hash the last deletion: see sto_log_note_deleted(). */
+struct sto_deleted {
+    uint64_t position; /* of its record in our log; 0: of none */
+    int64_t at_ms;     /* what was made before it is deleted, Unix milliseconds */
+};
+
 struct sto_hold {
     uint64_t position, seq;
     struct sto_hold *next, *prev;
@@ -108,16 +114,18 @@ struct sto_log {
     size_t seg_count, seg_cap;
     struct sto_tmp spare; /* prepared next pack; fd -1: none */
     uint32_t spare_size;
-    uint64_t checkpoint; /* replay starts here */
-    uint64_t
-        *deleted;    /* sto_log_note_deleted(): by hash of the name, position of the last DELETE */
-    uint64_t retain; /* sto_retain() */
-    uint64_t *dirty_dirs;  /* bit per data/HH/HH with unsynced unlinks */
-    uint64_t marks_lost;   /* counts sto_log_lose_marks() */
-    uint64_t marks_redone; /* its value when the marks were last redone; owner: upkeep */
-    bool failed;           /* last commit failed */
-    bool tight;            /* space is short: deletes wake the sweep */
-    bool seal;             /* the next commit shall begin a new pack */
+    uint64_t checkpoint;         /* replay starts here */
+    struct sto_deleted *deleted; /* STO_DELETED_SLOTS (deleted.c) */
+    int64_t deleted_ms;          /* largest at_ms of all, and of those noted before the start */
+    int64_t deleted_before_ms;   /* of the latter; constant after open */
+    int64_t deleted_saved_ms;    /* what is on the disk; owner: upkeep */
+    uint64_t retain;             /* sto_retain() */
+    uint64_t *dirty_dirs;        /* bit per data/HH/HH with unsynced unlinks */
+    uint64_t marks_lost;         /* counts sto_log_lose_marks() */
+    uint64_t marks_redone;       /* its value when the marks were last redone; owner: upkeep */
+    bool failed;                 /* last commit failed */
+    bool tight;                  /* space is short: deletes wake the sweep */
+    bool seal;                   /* the next commit shall begin a new pack */
     pthread_mutex_t
         upkeep; /* one checkpoint or sweep at a time; taken before lock, held over I/O */
 
@@ -181,16 +189,30 @@ int sto_log_add_seg(struct sto_log *log, const struct sto_seg *seg) MUST_CHECK; 
 struct sto_seg *sto_log_find_seg(struct sto_log *log, uint32_t number);         /* lock held */
 void sto_log_drop_seg(struct sto_log *log, uint32_t number);                    /* lock held */
 
+/* ---- names that can come again (deleted.c) ---- */
 /*
- * Some names can be made anew after their deletion: of slaves and links by a master's name, and metadata. A
- * replay of the DELETE record would then take what got the name afterwards. So whoever logs a DELETE
+ * Some names can be made anew after their deletion: of slaves and links by a master's name, and metadata ("-m").
+ *
+ * A replay of the DELETE record would then take what got the name afterwards. So whoever logs a DELETE
  * of such a name notes its position, before the name gets free, and whoever makes one first lets a
  * checkpoint pass it: 0, also when nothing was to be done; -EAGAIN; what sto_log_checkpoint() says.
+ *
+ * So would the same deletion when it comes from a member that says it again, or late. Therefore it has a time, which all
+ * who say it again carry on, and takes what was made before it: later than the file that it took where it was done,
+ * whatever the clocks say. And what gets the name now is made no earlier than the last deletion that was noted here, whether
+ * it found a file or not (@position 0). Times of the one kind and of the other are compared and given under the name's
+ * edit lock.
  */
-void sto_log_note_deleted(struct sto_log *log, struct str name, uint64_t position);
+bool sto_log_comes_again(struct str name);
+void sto_log_note_deleted(struct sto_log *log, struct str name, uint64_t position, int64_t at_ms);
+/* When @name was deleted last, or one that shares its slot; 0: never, as far as is known. */
+int64_t sto_log_deleted_ms(struct sto_log *log, struct str name);
 int sto_log_pass_deletion(struct sto_log *log, struct str name) MUST_CHECK;
 /* The same for all that has been logged until now. */
 int sto_log_pass_all(struct sto_log *log) MUST_CHECK;
+/* The largest time noted is kept on the disk with each checkpoint that may pass its record. upkeep is held. */
+int sto_log_load_deleted(struct sto_log *log) MUST_CHECK;
+int sto_log_save_deleted(struct sto_log *log) MUST_CHECK;
 
 /*
  * Mark the packed file that @name names dead: in place, not synced (its DELETE record is).

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The packs of a log as memory knows them, and marks made in place. */
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dfscore/fileid/fileid.h"
@@ -91,57 +90,6 @@ void sto_log_note_unlink(struct sto_log *log, unsigned high, unsigned low)
     pthread_mutex_lock(&log->lock);
     log->dirty_dirs[bit / 64] |= (uint64_t)1 << (bit % 64);
     pthread_mutex_unlock(&log->lock);
-}
-
-/* The names of new files carry random bits of their own and come once; these do not. NULL: the former. */
-static uint64_t *deleted_slot(struct sto_log *log, struct str name)
-{
-    struct dfs_fileid f;
-    if (dfs_filename_parse(name, &f) == 0 && !f.slave)
-        return NULL;
-    return &log->deleted[dfs_pjw(name) % STO_DELETED_SLOTS];
-}
-
-void sto_log_note_deleted(struct sto_log *log, struct str name, uint64_t position)
-{
-    uint64_t *slot = deleted_slot(log, name);
-    if (!slot)
-        return;
-    pthread_mutex_lock(&log->lock);
-    *slot = MAX(*slot, position);
-    pthread_mutex_unlock(&log->lock);
-}
-
-/* Until the checkpoint is behind the position at @slot (0: nothing to wait for), which may grow meanwhile. */
-static int pass(struct sto_log *log, const uint64_t *slot)
-{
-    enum { TRIES = 200 }; /* of 1 ms: the changes that others are about end soon */
-    for (int tries = 0; tries < TRIES; tries++) {
-        pthread_mutex_lock(&log->lock);
-        bool passed = *slot == 0 || *slot < log->checkpoint;
-        pthread_mutex_unlock(&log->lock);
-        if (passed)
-            return 0;
-        if (tries > 0)
-            nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
-        int r = sto_log_checkpoint(log);
-        if (r < 0)
-            return r;
-    }
-    return -EAGAIN;
-}
-
-int sto_log_pass_deletion(struct sto_log *log, struct str name)
-{
-    const uint64_t *slot = deleted_slot(log, name);
-    return slot ? pass(log, slot) : 0;
-}
-
-int sto_log_pass_all(struct sto_log *log)
-{
-    uint64_t last = sto_log_end(log);
-    last -= last > 0; /* before the end, where the checkpoint will be */
-    return pass(log, &last);
 }
 
 int sto_log_open_pack(struct sto_log *log, uint32_t number, bool write)

@@ -138,6 +138,8 @@ static int checkpoint(struct sto_log *log)
         pthread_mutex_unlock(&log->lock);
     }
     if (r == 0)
+        r = sto_log_save_deleted(log);
+    if (r == 0)
         r = write_checkpoint(log, &s.c);
     if (r == 0) {
         pthread_mutex_lock(&log->lock);

@@ -220,7 +220,7 @@ static int redo(struct sto_log *log, struct sto_walk *w, const struct sto_rec *r
     struct sto_body body;
     int r = sto_walk_body(w, rec, false, &body);
     if (r == 0 && rec->kind == STO_REC_DELETE)
-        sto_log_note_deleted(log, body.name, rec->position);
+        sto_log_note_deleted(log, body.name, rec->position, sto_rec_ms(body.extra));
     if (r == 0)
         r = sto_log_apply(log, rec->kind, rec->op, &body);
     return io_failed(r) && r != -ENOENT && r != -EINVAL && r != -EEXIST ? r : 0;
@@ -441,6 +441,8 @@ static int open_parts(struct sto_log *log)
     if (!log->dirty_dirs || !log->deleted || !log->stage || !log->iov)
         return -ENOMEM;
     int r = load_identity(log);
+    if (r == 0)
+        r = sto_log_load_deleted(log);
     if (r == 0)
         r = recover_packs(log);
     if (r < 0)

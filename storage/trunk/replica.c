@@ -17,12 +17,6 @@ static void unlock(pthread_mutex_t **m)
         pthread_mutex_unlock(*m);
 }
 
-static int set_time(int fd, int64_t time_s)
-{
-    const struct timespec t[2] = {{.tv_sec = time_s}, {.tv_sec = time_s}};
-    return time_s == 0 || futimens(fd, t) == 0 ? 0 : -errno;
-}
-
 /* --- whole files ---------------------------------------------------------------------------------- */
 
 /* Over a file that is there: by a name of its own and a rename, so that a crash leaves one of them. */
@@ -66,7 +60,9 @@ static int check_new(struct sto_store *s, const struct sto_file *f,
         return -EINVAL;
     if (fstat(sto_file_fd(f), &st) < 0)
         return -errno;
-    return (uint64_t)st.st_size == new->size ? set_time(sto_file_fd(f), new->time_s) : -EBADMSG;
+    if ((uint64_t)st.st_size != new->size)
+        return -EBADMSG;
+    return sto_set_time(sto_file_fd(f), new->made_ms > 0 ? new->made_ms : new->time_s * 1000);
 }
 
 /* If it moves again, then to where the later name says so to all (sto_replica_moved): that is a second at most. */
@@ -93,13 +89,28 @@ static int comes_back(struct sto_path *p, struct str name, const char *id)
     return sto_log_pass_all(&p->log); /* no replay may let it go there again */
 }
 
-/* Its content is synced; its directory is not yet. */
-static int place_new(struct sto_store *s, const struct sto_file *f, struct str name,
-                     const struct dfs_logical *at, struct sto_path *p, bool over)
+/* Has a file that was made later than @new the name? That one came by another log. */
+static bool later_one(struct sto_path *p, const struct sto_replica_new *new,
+                      const struct dfs_logical *at)
 {
+    char path[DFS_LOCAL_PATH_MAX];
+    struct stat st;
+    dfs_logical_path(at, "", path);
+    return new->made_ms > 0 && fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(st.st_mode) && sto_time_ms(&st) > new->made_ms;
+}
+
+/* Its content is synced; its directory is not yet. */
+static int place_new(struct sto_store *s, const struct sto_file *f,
+                     const struct sto_replica_new *new, const struct dfs_logical *at,
+                     struct sto_path *p, bool over)
+{
+    struct str name = new->name;
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     struct sto_moved to;
+    if (later_one(p, new, at))
+        return -EEXIST;
     int r = sto_log_pass_deletion(&p->log, name);
     if (r == 0 && over && sto_moved_to(s, name, &to) == 0 && !to.by_link)
         r = comes_back(p, name, to.id);
@@ -117,7 +128,7 @@ static int take_file(struct sto_store *s, struct sto_file **fp, struct str name,
     if (r == 0 && s->io->fsync(sto_file_fd(f)) < 0)
         r = -errno;
     if (r == 0)
-        r = place_new(s, f, name, &at, p, over);
+        r = place_new(s, f, &new, &at, p, over);
     return r < 0 ? r : sto_dir_sync(&p->dir, at.high, at.low);
 }
 
@@ -148,8 +159,8 @@ int sto_replica_files(struct sto_store *s, struct sto_replica_new *const *v, siz
         if (v[i]->result == 0)
             v[i]->result = sto_locate(s, v[i]->name, &at, &p);
         if (v[i]->result == 0)
-            r = place_new(s, v[i]->file, v[i]->name, &at, p, true);
-        if (r == -EREMOTE) {
+            r = place_new(s, v[i]->file, v[i], &at, p, true);
+        if (r == -EREMOTE || r == -EEXIST) {
             v[i]->result = r;
             r = 0;
         }
@@ -282,7 +293,7 @@ static int open_for_writing(struct sto_store *s, struct str name)
 
 static int finish_edit(struct sto_store *s, int fd, int64_t time_s)
 {
-    int r = set_time(fd, time_s);
+    int r = sto_set_time(fd, time_s * 1000);
     return r == 0 && s->io->fsync(fd) < 0 ? -errno : r;
 }
 
@@ -317,12 +328,6 @@ int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size, int6
     return finish_edit(s, fd, time_s);
 }
 
-int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
-{
-    int r = text.n > 0 ? sto_may_have_meta(s, name) : 0;
-    return r < 0 ? r : sto_replica_meta_ahead(s, name, text);
-}
-
 bool sto_replica_has_meta(struct sto_store *s, struct str name)
 {
     struct dfs_logical at;
@@ -335,7 +340,7 @@ bool sto_replica_has_meta(struct sto_store *s, struct str name)
     return fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text)
+static int keep_meta(struct sto_store *s, struct str name, struct str text, bool ahead)
 {
     struct dfs_logical at;
     struct sto_path *p;
@@ -345,18 +350,25 @@ int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text
         return r;
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
-    dfs_logical_path(&at, "-m", path);
+    if (text.n == 0)
+        return sto_drop_meta(p, &at);
+    r = ahead ? 0 : sto_may_have_meta(s, name);
     char meta_name[STO_NAME_MAX + 3];
     (void)snprintf(meta_name, sizeof(meta_name), STR_F "-m", STR_A(name));
-    if (text.n > 0)
+    dfs_logical_path(&at, "-m", path);
+    if (r == 0)
         r = sto_log_pass_deletion(&p->log, str_c(meta_name));
-    if (r == 0 && text.n > 0)
+    if (r == 0)
         r = sto_dir_make(&p->dir, at.high, at.low);
-    if (r == 0 && text.n > 0)
-        return sto_dir_put_file(&p->dir, path, text);
-    if (r < 0)
-        return r;
-    if (p->dir.io->unlinkat(p->dir.root, path, 0) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    return sto_dir_sync(&p->dir, at.high, at.low); /* no record of ours would do it again */
+    return r < 0 ? r : sto_dir_put_file(&p->dir, path, text);
+}
+
+int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
+{
+    return keep_meta(s, name, text, false);
+}
+
+int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text)
+{
+    return keep_meta(s, name, text, true);
 }

@@ -174,7 +174,8 @@ int sto_verify(struct sto_store *s, struct str name) MUST_CHECK;
 
 struct sto_info {
     uint64_t size;
-    int64_t mtime_s; /* of the link itself for links */
+    int64_t mtime_s;  /* of the link itself for links */
+    int64_t mtime_ms; /* the same; of a packed file 0 */
     uint32_t crc32;  /* from the name, or computed for appenders and slaves */
     bool has_crc;    /* false: want_crc was false and the name has none */
     uint8_t kind;    /* enum sto_kind */

@@ -39,17 +39,20 @@ struct deleting {
     int which;     /* files that present() calls so, */
     bool anyway;   /* and those that are not here */
     uint8_t flags; /* of the records */
+    int64_t
+        at_ms; /* what was made before then, of a name that can come again; 0: what is here, now */
 };
 
 struct deletion {
     struct sto_log_rec *recs;
     uint32_t *index;
     size_t count;
+    int64_t at_ms; /* as in struct deleting, when all are of such a name */
 };
 
-/* 0, -ENOENT, -EREMOTE: its name alone. */
+/* 0, -ENOENT, -EREMOTE: its name alone. *made_ms: of a plain file its time; of others left alone. */
 static int present(struct sto_store *s, struct sto_path *p, struct str name,
-                   const struct dfs_logical *at)
+                   const struct dfs_logical *at, int64_t *made_ms)
 {
     struct dfs_fileid f;
     struct sto_moved to;
@@ -69,6 +72,8 @@ static int present(struct sto_store *s, struct sto_path *p, struct str name,
         return errno == ENOTDIR ? -ENOENT : -errno;
     if (S_ISLNK(st.st_mode) && sto_moved_to(s, name, &to) == 0 && !to.by_link)
         return -EREMOTE;
+    if (S_ISREG(st.st_mode))
+        *made_ms = sto_time_ms(&st);
     return S_ISDIR(st.st_mode) ? -ENOENT : 0;
 }
 
@@ -80,7 +85,7 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
         int r = rec->result;
         if (r == 0) {
             struct sto_body body = {.name = rec->name};
-            sto_log_note_deleted(&p->log, rec->name, rec->position);
+            sto_log_note_deleted(&p->log, rec->name, rec->position, d->at_ms);
             r = sto_log_apply(&p->log, STO_REC_DELETE, 'D', &body);
             if (r < 0 && r != -ENOENT)
                 sto_log_lose_marks(&p->log); /* the next checkpoint tries again */
@@ -89,6 +94,54 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
         sto_log_release(&p->log, rec);
         results[d->index[i]] = r;
     }
+}
+
+int sto_drop_meta(struct sto_path *p, const struct dfs_logical *at)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    dfs_logical_path(at, "-m", path);
+    if (p->dir.io->unlinkat(p->dir.root, path, 0) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return sto_dir_sync(&p->dir, at->high, at->low);
+}
+
+/* One whose name can come again: under its lock, so that the record's time and what it takes belong together. */
+static int delete_such(struct sto_store *s, struct str name, const struct deleting *how)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    char text[STO_REC_MS];
+    int64_t made_ms = 0;
+    uint32_t index = 0;
+    int r = sto_locate(s, name, &at, &p);
+    if (r < 0)
+        return r;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    r = present(s, p, name, &at, &made_ms);
+    if (r == 0 && how->at_ms > 0 && made_ms >= how->at_ms)
+        return -EEXIST;
+    if (r == -ENOENT)
+        sto_log_note_deleted(&p->log, name, 0, how->at_ms);
+    if (r == -ENOENT && how->flags & STO_REC_AGAIN) {
+        int e = sto_drop_meta(p, &at); /* else those of another one, soon */
+        return e < 0 ? e : r;
+    }
+    if (r != how->which)
+        return r;
+    struct deletion d = {.index = &index, .count = 1};
+    d.at_ms = how->at_ms > 0 ? how->at_ms : MAX(dfs_now_ms(), made_ms + 1);
+    sto_rec_put_ms(d.at_ms, text);
+    struct sto_log_rec rec = {.kind = STO_REC_DELETE,
+                              .flags = how->flags,
+                              .op = 'D',
+                              .held = true,
+                              .urgent = true,
+                              .name = name,
+                              .extra = str_c(text)};
+    d.recs = &rec;
+    delete_on_path(p, &d, &r);
+    return r;
 }
 
 static int delete_batch(struct sto_store *s, const struct str *names, size_t count,
@@ -104,14 +157,19 @@ static int delete_batch(struct sto_store *s, const struct str *names, size_t cou
     for (size_t i = 0; atomic_load(&s->watched) > 0 && i < count; i++)
         sto_watch_tell(s, names[i]);
     for (unsigned path = 0; path < s->path_count; path++) {
-        struct deletion d = {recs, index, 0};
+        struct deletion d = {.recs = recs, .index = index};
         for (size_t i = 0; i < count; i++) {
             struct dfs_logical at;
             struct sto_path *p;
+            int64_t made_ms;
             results[i] = path == 0 ? -EINVAL : results[i];
             if (sto_locate(s, names[i], &at, &p) < 0 || at.path_index != path)
                 continue;
-            results[i] = present(s, p, names[i], &at);
+            if (sto_log_comes_again(names[i])) {
+                results[i] = delete_such(s, names[i], how);
+                continue;
+            }
+            results[i] = present(s, p, names[i], &at, &made_ms);
             if (results[i] != how->which && !(how->anyway && results[i] == -ENOENT))
                 continue;
             index[d.count] = (uint32_t)i;
@@ -133,12 +191,10 @@ int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count,
     return delete_batch(s, names, count, &(struct deleting){.which = 0}, results);
 }
 
-int sto_replica_delete(struct sto_store *s, struct str name, bool anyway)
+int sto_replica_delete(struct sto_store *s, struct str name, int64_t at_ms, bool anyway)
 {
-    struct dfs_fileid f;
     int result = -ENOENT;
-    bool comes_once = dfs_filename_parse(name, &f) == 0 && !f.slave;
-    const struct deleting how = {.anyway = anyway && comes_once, .flags = STO_REC_AGAIN};
+    const struct deleting how = {.anyway = anyway, .flags = STO_REC_AGAIN, .at_ms = at_ms};
     int r = delete_batch(s, &name, 1, &how, &result);
     return r < 0 ? r : result;
 }
@@ -464,7 +520,7 @@ static int remove_meta(struct sto_path *p, const char *meta_name)
     int r = sto_log_one(p, &rec);
     if (r == 0) {
         struct sto_body body = {.name = rec.name};
-        sto_log_note_deleted(&p->log, rec.name, rec.position);
+        sto_log_note_deleted(&p->log, rec.name, rec.position, 0); /* nobody says it again */
         r = sto_log_apply(&p->log, rec.kind, rec.op, &body);
     }
     sto_log_release(&p->log, &rec);

@@ -103,7 +103,20 @@ void sto_file_free(struct sto_file **fp)
 
 /* ---- commit ---- */
 
-static int sync_content(struct sto_file *f, const struct sto_commit *c)
+int sto_set_time(int fd, int64_t time_ms)
+{
+    const struct timespec t = {.tv_sec = time_ms / 1000, .tv_nsec = time_ms % 1000 * 1000000};
+    const struct timespec both[2] = {t, t};
+    return time_ms == 0 || futimens(fd, both) == 0 ? 0 : -errno;
+}
+
+int64_t sto_time_ms(const struct stat *st)
+{
+    return st->st_mtim.tv_sec * INT64_C(1000) + st->st_mtim.tv_nsec / 1000000;
+}
+
+/* @sync: fdatasync, or fsync when it has been given a time. */
+static int sync_content(struct sto_file *f, const struct sto_commit *c, int (*sync)(int fd))
 {
     struct stat st;
     if (fstat(f->tmp.fd, &st) < 0)
@@ -112,9 +125,7 @@ static int sync_content(struct sto_file *f, const struct sto_commit *c)
         return -EBADMSG;
     if (f->expected > c->size && f->store->io->ftruncate(f->tmp.fd, st.st_size) < 0)
         return -errno; /* gives back what was allocated ahead */
-    if (!f->path->log.o.relaxed && f->store->io->fdatasync(f->tmp.fd) < 0)
-        return -errno;
-    return 0;
+    return f->path->log.o.relaxed || sync(f->tmp.fd) == 0 ? 0 : -errno;
 }
 
 static int slave_name(struct sto_file *f, const struct sto_commit *c, char *name)
@@ -123,13 +134,17 @@ static int slave_name(struct sto_file *f, const struct sto_commit *c, char *name
     size_t n = 0;
     if (r == 0 || r == -EREMOTE) /* the name counts */
         r = dfs_slave_name(c->master, c->prefix, str_c(c->ext), name, &n);
-    if (r < 0)
-        return r;
-    name[n] = '\0';
-    r = sto_file_exists(f->store, str_of(name, n));
+    if (r == 0)
+        name[n] = '\0';
+    return r;
+}
+
+static int name_is_free(struct sto_file *f, struct str name)
+{
+    int r = sto_file_exists(f->store, name);
     if (r != -ENOENT)
         return r == 0 || r == -EREMOTE ? -EEXIST : r;
-    return sto_log_pass_deletion(&f->path->log, str_of(name, n));
+    return sto_log_pass_deletion(&f->path->log, name);
 }
 
 static void plain_name(struct sto_file *f, const struct sto_commit *c, char *name)
@@ -168,7 +183,9 @@ static int link_name(struct sto_path *p, struct sto_tmp *t, struct str name)
     return r < 0 || p->log.o.relaxed ? r : sto_dir_sync(&p->dir, at.high, at.low);
 }
 
-static int log_and_link(struct sto_file *f, const struct sto_commit *c, const char *name)
+/* @made: the record's extra. */
+static int log_and_link(struct sto_file *f, const struct sto_commit *c, const char *name,
+                        struct str made)
 {
     struct sto_log_rec rec = {
         .kind = STO_REC_FILE,
@@ -177,6 +194,7 @@ static int log_and_link(struct sto_file *f, const struct sto_commit *c, const ch
         .op = 'C',
         .held = true,
         .name = str_c(name),
+        .extra = made,
         .desc = c->desc,
     };
     int r = sto_log_one(f->path, &rec);
@@ -186,25 +204,64 @@ static int log_and_link(struct sto_file *f, const struct sto_commit *c, const ch
     return r;
 }
 
+static void unlock(pthread_mutex_t **m)
+{
+    if (*m)
+        pthread_mutex_unlock(*m);
+}
+
+/* A slave's name can come again: its time says which file of that name it is (sto_log_note_deleted()). */
+static int commit_slave(struct sto_file *f, const struct sto_commit *c, char *made)
+{
+    const struct sto_io *io = f->store->io;
+    struct sto_log *log = &f->path->log;
+    char text[STO_REC_MS];
+    int r = slave_name(f, c, made);
+    if (r < 0)
+        return r;
+    struct str name = str_c(made);
+    int64_t time_ms = MAX(dfs_now_ms(), sto_log_deleted_ms(log, name));
+    r = name_is_free(f, name);
+    if (r == 0)
+        r = sto_set_time(f->tmp.fd, time_ms);
+    if (r == 0)
+        r = sync_content(f, c, io->fsync);
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(f->store, name);
+    pthread_mutex_lock(m);
+    if (r == 0)
+        r = name_is_free(f, name);
+    int64_t deleted_ms = sto_log_deleted_ms(log, name); /* perhaps meanwhile */
+    if (r == 0 && deleted_ms > time_ms) {
+        time_ms = deleted_ms;
+        r = sto_set_time(f->tmp.fd, time_ms);
+        if (r == 0 && !log->o.relaxed && io->fsync(f->tmp.fd) < 0)
+            r = -errno;
+    }
+    sto_rec_put_ms(time_ms, text);
+    return r < 0 ? r : log_and_link(f, c, made, str_c(text));
+}
+
+static int commit_plain(struct sto_file *f, const struct sto_commit *c, char *made)
+{
+    int r = sync_content(f, c, f->store->io->fdatasync);
+    for (int tries = 0; r == 0 && tries < NAME_TRIES; tries++) {
+        plain_name(f, c, made);
+        r = log_and_link(f, c, made, STR(""));
+        if (r != -EEXIST)
+            break;
+        r = tries + 1 < NAME_TRIES ? 0 : -EEXIST; /* same second, size, checksum and random bits */
+    }
+    return r;
+}
+
 int sto_file_commit(struct sto_file **fp, const struct sto_commit *c, char *name)
 {
     AUTO(sto_file_free) struct sto_file *f = TAKE(*fp);
     CHECK_OBJ(f, FILE_MAGIC);
     if (c->desc.n > DFS_DESC_MAX || !dfs_ext_ok(str_c(c->ext)))
         return -EINVAL;
-    bool slave = c->master.p != NULL;
     char made[STO_NAME_MAX + 1];
-    int r = slave ? slave_name(f, c, made) : 0;
-    if (r == 0)
-        r = sync_content(f, c);
-    for (int tries = 0; r == 0 && tries < NAME_TRIES; tries++) {
-        if (!slave)
-            plain_name(f, c, made);
-        r = log_and_link(f, c, made);
-        if (r != -EEXIST || slave)
-            break;
-        r = tries + 1 < NAME_TRIES ? 0 : -EEXIST; /* same second, size, checksum and random bits */
-    }
+    int r = (c->master.p ? commit_slave : commit_plain)(f, c, made);
     if (r < 0)
         return r;
     memcpy(name, made, sizeof(made));

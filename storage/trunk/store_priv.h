@@ -59,6 +59,11 @@ int sto_path_enter(struct sto_store *s, int path, uint64_t size, struct sto_path
 void sto_path_leave(struct sto_path *p);
 /* Append one record and tell its result. */
 int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
+/* Its modification time, Unix milliseconds; 0: as it is. Durable with its next fsync. */
+int sto_set_time(int fd, int64_t time_ms) MUST_CHECK;
+int64_t sto_time_ms(const struct stat *st);
+/* Its metadata go, durably; no record says so. 0 also when there are none. */
+int sto_drop_meta(struct sto_path *p, const struct dfs_logical *at) MUST_CHECK;
 /* Log a CHANGE of @op to @name, with what belongs to it (binlog/record.h), and do it once it is durable (sto_log_apply()). */
 int sto_change_one(struct sto_path *p, uint8_t op, struct str name, struct str extra) MUST_CHECK;
 /* Mode of a plain file of these flags (STO_NATIVE). */

@@ -140,7 +140,7 @@ static int64_t mtime_of(struct sto_path *p, const struct dfs_logical *at, int fd
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "", path);
     if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || fstat(fd, &st) == 0)
-        return st.st_mtime;
+        return sto_time_ms(&st);
     return 0;
 }
 
@@ -165,7 +165,8 @@ int sto_info(struct sto_store *s, struct str name, bool want_crc, struct sto_inf
         i.kind = STO_KIND_PACKED;
     else if (f.kind == DFS_FILE_APPENDER)
         i.kind = STO_KIND_APPENDER;
-    i.mtime_s = v.in_pack ? f.created_s : mtime_of(p, &at, fd);
+    i.mtime_ms = v.in_pack ? 0 : mtime_of(p, &at, fd);
+    i.mtime_s = v.in_pack ? f.created_s : i.mtime_ms / 1000;
     i.has_crc = i.kind == STO_KIND_NORMAL || i.kind == STO_KIND_PACKED;
     i.crc32 = i.has_crc ? f.crc32 : 0;
     if (!i.has_crc && want_crc) {

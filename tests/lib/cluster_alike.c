@@ -42,7 +42,7 @@ static bool orphan(const char *name)
 {
     for (unsigned i = 0; i < ledger.count; i++)
         if (strcmp(ledger.files[i].name, name) == 0)
-            return ledger.files[i].state != THERE && (ledger.lost & 1u << ledger.files[i].home);
+            return ledger.files[i].state != THERE && (ledger.lost & ledger.files[i].makers);
     return ledger.lost != 0;
 }
 

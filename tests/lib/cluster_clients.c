@@ -31,40 +31,85 @@ static void put_packed(struct sim_node *n)
     led_wait(n, led_new_change(f, LED_MADE));
 }
 
-static void put_file(struct sim_node *n, const struct led_file *master)
+struct upload {
+    uint8_t flags; /* STO_NATIVE */
+    bool appender;
+    const struct led_file *master; /* of a slave, and its prefix */
+    const char *prefix;
+    struct str data;
+};
+
+static int upload(struct sim_node *n, const struct upload *u, char *name)
 {
-    char data[SIZE_MOST], name[STO_NAME_MAX + 1], prefix[16];
-    size_t size = sim_random(sizeof(data));
-    bool appender = !master && sim_random(2);
-    uint8_t flags = master || appender || sim_random(2) ? STO_NATIVE : 0;
     struct sto_file *file = NULL;
     struct dfs_logical at = {.path_index = 0};
-    some_bytes(data, size);
-    (void)snprintf(prefix, sizeof(prefix), "_%u", ++ledger.serial);
-    if (master)
-        ASSERT(dfs_logical_parse(str_c(master->name), &at) == 0);
-    if (sto_file_open(n->store, master ? (int)at.path_index : -1, size, flags, &file) < 0)
-        return;
-    struct sto_commit c = {.size = size,
-                           .crc32 = sto_crc32(0, data, size),
-                           .flags = appender ? STO_APPENDER : 0,
+    if (u->master)
+        ASSERT(dfs_logical_parse(str_c(u->master->name), &at) == 0);
+    int r =
+        sto_file_open(n->store, u->master ? (int)at.path_index : -1, u->data.n, u->flags, &file);
+    if (r < 0)
+        return r;
+    struct sto_commit c = {.size = u->data.n,
+                           .crc32 = sto_crc32(0, u->data.p, u->data.n),
+                           .flags = u->appender ? STO_APPENDER : 0,
                            .ext = "bin",
                            .desc = STR("")};
-    if (master) {
-        c.master = str_c(master->name);
-        c.prefix = str_c(prefix);
+    if (u->master) {
+        c.master = str_c(u->master->name);
+        c.prefix = str_c(u->prefix);
     }
-    int r = sto_file_write(file, data, size, 0);
+    r = sto_file_write(file, u->data.p, u->data.n, 0);
     if (r < 0)
         sto_file_free(&file);
     else
         r = sto_file_commit(&file, &c, name);
-    if (r < 0)
+    return r;
+}
+
+static void put_file(struct sim_node *n, const struct led_file *master)
+{
+    char data[SIZE_MOST], name[STO_NAME_MAX + 1], prefix[LED_PREFIX];
+    struct upload u = {
+        .master = master, .prefix = prefix, .data = str_of(data, sim_random(sizeof(data)))};
+    u.appender = !master && sim_random(2);
+    u.flags = master || u.appender || sim_random(2) ? STO_NATIVE : 0;
+    (void)snprintf(prefix, sizeof(prefix), "_%u", ++ledger.serial);
+    some_bytes(data, u.data.n);
+    if (upload(n, &u, name) < 0)
         return;
     struct led_file *f = led_new_file(n, name);
-    f->appender = appender;
-    led_set_bytes(f, data, size);
+    f->appender = u.appender;
+    f->master = master;
+    memcpy(f->prefix, prefix, sizeof(f->prefix));
+    led_set_bytes(f, data, u.data.n);
     led_wait(n, led_new_change(f, LED_MADE));
+}
+
+/* A slave that was deleted. Metadata are one member's to change, in the sight of all that know it (make_again()). */
+static void put_again(struct sim_node *n, struct led_file *f, bool unsure)
+{
+    char data[SIZE_MOST], name[STO_NAME_MAX + 1];
+    const struct upload u = {.flags = STO_NATIVE,
+                             .master = f->master,
+                             .prefix = f->prefix,
+                             .data = str_of(data, sim_random(sizeof(data)))};
+    some_bytes(data, u.data.n);
+    f->busy = true;
+    f->state = UNKNOWN;
+    int r = upload(n, &u, name);
+    f->busy = false;
+    if (r < 0 || !sim_serves(n))
+        return;
+    if (strcmp(name, f->name) != 0)
+        WRONG("%s made again is %s", f->name, name);
+    f->home = n->index;
+    f->makers |= 1u << n->index;
+    memset(f->meta, 0, sizeof(f->meta));
+    led_set_bytes(f, data, u.data.n);
+    ledger.made_again++;
+    struct led_change *c = led_new_change(f, LED_MADE);
+    c->unsure = unsure;
+    led_wait(n, c);
 }
 
 static void make_link(struct sim_node *n, struct led_file *target)
@@ -146,6 +191,7 @@ static int new_text(struct str old, void *arg, struct buf *out)
 static void set_meta(struct sim_node *n, struct led_file *f)
 {
     struct led_change *c = led_new_change(f, LED_MARKED);
+    f->marked = true;
     if (sim_random(4) > 0)
         (void)snprintf(c->meta, sizeof(c->meta), "n\x02%u", ++ledger.serial);
     f->meta_vague = true;
@@ -194,10 +240,60 @@ static struct led_file *some_file(const struct sim_node *n, bool at_home)
     return NULL;
 }
 
+/*
+ * A slave that is there, or is gone, and may be made again at @n: where nothing leads to it, and of those that have had
+ * metadata only at home.
+ */
+static struct led_file *some_slave(const struct sim_node *n, enum led_state state)
+{
+    for (unsigned tries = 0; tries < 40 && ledger.count > 0; tries++) {
+        struct led_file *f = &ledger.files[sim_random(ledger.count)];
+        if (f->master && f->state == state && !f->busy && !f->vague && !f->meta_vague &&
+            (!f->marked || f->home == n->index) && (state == GONE || led_has(n, f)))
+            return f;
+    }
+    return NULL;
+}
+
+static void make_again(struct sim_node *n)
+{
+    struct led_file *f;
+    unsigned what = (unsigned)sim_random(5);
+    if (what == 0) {
+        f = some_file(n, false);
+        if (f && !f->packed && !f->target && !f->master && ledger.count < LED_FILES)
+            put_file(n, f);
+    } else if (what == 1) {
+        f = some_slave(n, THERE);
+        if (f)
+            delete_file(n, f);
+    } else if (what == 2) {
+        f = some_slave(n, GONE);
+        if (f)
+            put_again(n, f, !led_knows_gone(n, f));
+    } else if ((f = some_slave(n, THERE)) !=
+               NULL) { /* at once, the deletion not yet acknowledged */
+        struct str name = str_c(f->name);
+        int result = 0;
+        f->busy = true;
+        f->state = UNKNOWN;
+        int r = sto_delete_batch(n->store, &name, 1, &result);
+        f->busy = false;
+        if (r == 0 && result == 0 && sim_serves(n))
+            put_again(n, f, false);
+    }
+}
+
 static void act(struct sim_node *n)
 {
+    if (ledger.again && sim_random(3) == 0) {
+        make_again(n);
+        return;
+    }
     unsigned what = (unsigned)sim_random(20);
     struct led_file *f = what < 8 ? NULL : some_file(n, what >= 13);
+    if (ledger.again && f && f->master && what == 9)
+        return;
     if (what < 5 && ledger.count < LED_FILES)
         put_packed(n);
     else if (what < 8 && ledger.count < LED_FILES)

@@ -47,7 +47,7 @@ struct led_file *led_new_file(const struct sim_node *n, const char *name)
         if (strcmp(ledger.files[i].name, name) == 0)
             WRONG("a name came twice: %s", name);
     struct led_file *f = &ledger.files[ledger.count++];
-    *f = (struct led_file){.home = n->index, .busy = true};
+    *f = (struct led_file){.home = n->index, .makers = 1u << n->index, .busy = true};
     (void)snprintf(f->name, sizeof(f->name), "%s", name);
     return f;
 }
@@ -106,6 +106,28 @@ static unsigned takers(const struct led_change *c, unsigned *down)
     return mask;
 }
 
+bool led_knows_gone(const struct sim_node *n, const struct led_file *f)
+{
+    struct sto_log_info log;
+    struct dfs_logical at;
+    unsigned bit = 1u << n->index;
+    if (f->state != GONE || ledger.lost & bit || dfs_logical_parse(str_c(f->name), &at) < 0)
+        return false;
+    return sto_mirrors_find(n->mirrors, at.path_index, f->gone_log, &log) == 0 &&
+           log.end >= f->gone_end && (n->up_us < f->gone_us || f->gone_from & bit);
+}
+
+static void note_gone(struct led_change *c)
+{
+    struct led_file *f = c->f;
+    struct sto_log_info log;
+    (void)sto_mirrors_list(c->n->mirrors, c->wait.path, &log, 1);
+    memcpy(f->gone_log, log.id, sizeof(f->gone_log));
+    f->gone_end = log.end;
+    f->gone_us = fibers_now_us();
+    f->gone_from = f->holders;
+}
+
 static unsigned logs_taken(const struct led_change *c)
 {
     unsigned mask = 0;
@@ -121,6 +143,7 @@ static void acknowledged(struct led_change *c)
     ledger.acked++;
     if (c->kind == LED_DELETED) {
         f->state = GONE;
+        note_gone(c);
         f->holders = logs_taken(c);
         return;
     }
@@ -138,6 +161,8 @@ static void acknowledged(struct led_change *c)
         c->old->state = GONE;
         c->old->holders = logs_taken(c);
     }
+    if (c->unsure)
+        return;
     if (f->target && f->target->state != THERE)
         return; /* deleted meanwhile: the link leads nowhere */
     unsigned down = 0, needed = sto_copies_needed(c->n->copies);

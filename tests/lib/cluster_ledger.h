@@ -14,7 +14,7 @@
 
 #include "tests/lib/cluster_sim.h"
 
-enum { LED_FILES = 400 };
+enum { LED_FILES = 400, LED_PREFIX = 16 };
 
 enum led_state {
     UNKNOWN, /* it may be there or not: whoever asked for it, or for its deletion, was not answered */
@@ -36,6 +36,14 @@ struct led_file {
     size_t n;
     char meta[32];
     const struct led_file *target; /* of a link */
+    const struct led_file *master; /* of a slave, and its */
+    char prefix[LED_PREFIX];
+    unsigned makers; /* bits: members that have made it */
+    bool marked; /* it has had metadata */
+    /* A slave that is GONE: who has heard of it, led_knows_gone(). */
+    uint8_t gone_log[STO_LOG_ID_LEN];
+    uint64_t gone_end, gone_us;
+    unsigned gone_from; /* bits: had it when it was acknowledged, and lost no disk since */
 };
 
 struct ledger {
@@ -44,8 +52,9 @@ struct ledger {
     unsigned pending; /* fibers and changes that have not ended */
     bool quiet;       /* clients and faults are to end */
     bool disks_fail;  /* then nothing is changed in place */
+    bool again;       /* slaves are deleted and made again; set after led_start() */
     unsigned lost;    /* bits: members that lost a disk */
-    unsigned faults, acked, refused;
+    unsigned faults, acked, refused, made_again;
     char wrong[400]; /* the first thing that was; "" */
 };
 extern struct ledger ledger;
@@ -67,6 +76,8 @@ bool led_has(const struct sim_node *n, const struct led_file *f);
 
 /* A file that @n has just made; busy. */
 struct led_file *led_new_file(const struct sim_node *n, const char *name);
+/* Does @n know that it is deleted, so that what it makes under that name is newer, whatever the clocks say? */
+bool led_knows_gone(const struct sim_node *n, const struct led_file *f);
 /* Its content is a copy of @p. */
 void led_set_bytes(struct led_file *f, const void *p, size_t n);
 
@@ -79,6 +90,7 @@ struct led_change {
     uint64_t session;
     struct led_file *f, *old; /* old: what a regenerated one was */
     enum led_kind kind;
+    bool unsure; /* LED_MADE: a deletion that was not known there may be later */
     char *bytes; /* owned; LED_EDITED: what it then is */
     size_t size;
     char meta[32]; /* LED_MARKED */

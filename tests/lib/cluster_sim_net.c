@@ -134,7 +134,10 @@ static int serve_info(struct wire *w, struct str body)
         r = sto_info(w->to->store, name, false, &info);
     if (r < 0)
         return r;
-    struct dfs_file_info_rsp m = {.size = (int64_t)info.size, .created_s = info.mtime_s};
+    bool earlier = sim.o.earlier & 1u << w->to->index;
+    struct dfs_file_info_rsp m = {.size = (int64_t)info.size,
+                                  .created_s = info.mtime_s,
+                                  .crc32 = earlier ? 0 : DFS_INFO_MS + info.mtime_ms % 1000};
     dfs_file_info_rsp_put(&w->out, DFS_IPW4, &m);
     return 0;
 }

@@ -316,7 +316,7 @@ static bool link_lost(const char *path)
 }
 
 /* Links across store paths are absolute: they go to the image's. */
-static void copy_link(const char *from, const char *to)
+static void copy_link(const char *from, const char *to, const struct stat *st)
 {
     char text[2 * PATH], moved[3 * PATH];
     ssize_t n = readlink(from, text, sizeof(text) - 1);
@@ -325,7 +325,8 @@ static void copy_link(const char *from, const char *to)
     size_t root = strlen(g.from);
     bool inside = strncmp(text, g.from, root) == 0;
     (void)snprintf(moved, sizeof(moved), "%s%s", inside ? g.to : "", inside ? text + root : text);
-    ASSERT(symlink(moved, to) == 0);
+    const struct timespec times[2] = {st->st_atim, st->st_mtim};
+    ASSERT(symlink(moved, to) == 0 && utimensat(AT_FDCWD, to, times, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
 /* Mode and times too: they say whose a file is, and of when. */
@@ -358,7 +359,7 @@ static void copy_tree(const char *from, const char *to)
         if (S_ISDIR(st.st_mode)) {
             copy_tree(a, b);
         } else if (S_ISLNK(st.st_mode)) {
-            copy_link(a, b);
+            copy_link(a, b, &st);
         } else if (S_ISREG(st.st_mode) && !link_lost(a)) {
             copy_file(a, b, &st);
         }
@@ -382,7 +383,8 @@ static void bring_back(const char *path, int fd, int flags)
     copy_bytes(fd, out);
     ASSERT(fstat(fd, &st) == 0);
     undo_bytes(out, st.st_ino);
-    ASSERT(fchmod(out, st.st_mode & 07777) == 0);
+    const struct timespec times[2] = {st.st_atim, st.st_mtim};
+    ASSERT(fchmod(out, st.st_mode & 07777) == 0 && futimens(out, times) == 0);
     close(out);
 }
 

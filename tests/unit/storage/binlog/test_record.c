@@ -122,6 +122,31 @@ static void lengths_that_contradict_each_other_are_refused(void **state)
     }
 }
 
+static void a_time_in_extra_is_read_or_is_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } rows[] = {
+        {"1700000000123", 1700000000123},
+        {"1", 1},
+        {"4294967295000", 4294967295000},
+        {"4294967295001", 0}, /* later than a record can be */
+        {"", 0},
+        {"17 ", 0},
+        {"-17", 0},
+        {"M00/00/00/name", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[STO_REC_MS];
+        assert_int_equal(sto_rec_ms(str_c(rows[i].text)), rows[i].ms);
+        sto_rec_put_ms(rows[i].ms, text);
+        if (rows[i].ms > 0)
+            assert_string_equal(text, rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +155,7 @@ int main(void)
         cmocka_unit_test(one_wrong_bit_anywhere_is_noticed_save_in_the_state),
         cmocka_unit_test(another_pack_place_or_room_is_refused),
         cmocka_unit_test(lengths_that_contradict_each_other_are_refused),
+        cmocka_unit_test(a_time_in_extra_is_read_or_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,7 +134,7 @@ static void arrive(const char *name, const char *text, uint64_t size)
         assert_int_equal(sto_file_open(here.store, 0, size, STO_NATIVE, &f), 0);
         assert_int_equal(sto_file_write(f, text, strlen(text), 0), 0);
     }
-    assert_int_equal(sto_arrivals_add(arrivals, str_c(name), &f, size, 1700000000), 0);
+    assert_int_equal(sto_arrivals_add(arrivals, str_c(name), &f, size, 1700000000, 0), 0);
     assert_null(f);
 }
 
@@ -310,7 +310,7 @@ static void there_is_a_ceiling(void **state)
     char longer[STO_NAME_MAX + 2];
     struct sto_file *none = NULL;
     memset(longer, 'x', sizeof(longer));
-    assert_int_equal(sto_arrivals_add(arrivals, str_of(longer, sizeof(longer)), &none, 0, 0),
+    assert_int_equal(sto_arrivals_add(arrivals, str_of(longer, sizeof(longer)), &none, 0, 0, 0),
                      -EINVAL);
     assert_false(sto_arrivals_any(arrivals));
     arrive(name, "x", UINT64_C(100) << 20);

@@ -79,6 +79,7 @@ static void forget_holder(unsigned i)
         struct led_file *f = &ledger.files[k];
         unsigned others = f->holders & ~(1u << i);
         f->holders = others;
+        f->gone_from &= ~(1u << i);
         if (f->state == GONE && !others) /* nobody else knows that it is deleted */
             f->state = UNKNOWN;
         if (f->state == THERE && !f->busy && !others && !holders(f)) {
@@ -228,10 +229,12 @@ static void settle(const char *when)
 }
 
 static unsigned earlier_builds; /* bits of members */
+static bool again;              /* names come again */
 
 static void schedule(uint64_t seed)
 {
     led_start(seed % 2);
+    ledger.again = again;
     const struct sim_options o = {
         .seed = seed,
         .nodes = 3,
@@ -304,6 +307,27 @@ static void members_stay_alike_under_any_schedule(void **state)
                   refused, faults);
 }
 
+/* As all others, and slaves are deleted and made again, at once or later, at any member. */
+static int names_come_once(void **state)
+{
+    (void)state;
+    again = false;
+    return 0;
+}
+
+static void names_that_come_again_stay_alike(void **state)
+{
+    (void)state;
+    unsigned first = MAX(number_of("FIRST", 1), 1u), count = number_of("SEEDS", 30);
+    unsigned made = 0;
+    again = true;
+    for (unsigned seed = first; seed < first + count; seed++) {
+        schedule(seed);
+        made += ledger.made_again;
+    }
+    print_message("%u schedules: %u slaves made again\n", count, made);
+}
+
 /* While a group is upgraded: the new ones take from them what they have, and they from the new ones. */
 static void members_of_an_earlier_build_are_followed(void **state)
 {
@@ -322,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_found_stays_mended),
         cmocka_unit_test(members_of_an_earlier_build_are_followed),
+        cmocka_unit_test_teardown(names_that_come_again_stay_alike, names_come_once),
         cmocka_unit_test(members_stay_alike_under_any_schedule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

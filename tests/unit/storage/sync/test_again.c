@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A slave that is deleted and uploaded again under its name stays, whenever the others hear of the deletion, and say it
+ * again: each order of events played once on a simulated group of three.
+ */
+#include "dfscore/log/log.h"
+#include "storage/trunk/store_priv.h"
+#include "tests/lib/cluster_script.h"
+#include "tests/lib/test.h"
+
+enum { MASTER = 100, OLD = 10, NEW = 20, HOUR_MS = 3600000 };
+
+static char master[STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1];
+
+static void part_from_all(unsigned i, bool cut)
+{
+    for (unsigned j = 0; j < sim_nodes(); j++)
+        if (j != i)
+            script_part(i, j, cut);
+}
+
+static void make_slave(unsigned i, size_t size)
+{
+    char name[STO_NAME_MAX + 1];
+    script_make(i, master, size, name);
+    memcpy(slave, name, sizeof(slave));
+}
+
+/* A master, and a slave that member @i has made, are everywhere. */
+static void begin_with_slave_of(unsigned i)
+{
+    script_make(0, NULL, MASTER, master);
+    UNTIL(script_on_all(master, MASTER));
+    make_slave(i, OLD);
+    UNTIL(script_on_all(slave, OLD));
+}
+
+/* What anybody still has to say has been said then. */
+static void all_have(int64_t size)
+{
+    enum { MORE_US = 2000000 };
+    UNTIL(script_settled());
+    fiber_sleep(MORE_US);
+    UNTIL(script_settled());
+    if (!script_on_all(slave, size))
+        WRONG("not as uploaded: %lld, %lld, %lld", (long long)script_size_on(0, slave),
+              (long long)script_size_on(1, slave), (long long)script_size_on(2, slave));
+}
+
+/* --- the orders ------------------------------------------------------------------------------------------- */
+
+static void deleted_and_made_at_one(void)
+{
+    begin_with_slave_of(0);
+    part_from_all(2, true);
+    script_delete(0, slave);
+    make_slave(0, NEW);
+    part_from_all(2, false);
+    all_have(NEW);
+}
+
+static void deleted_and_made_as_soon_as_another_has_heard(void)
+{
+    begin_with_slave_of(0);
+    for (int i = 0; i < 20; i++) {
+        script_delete(0, slave);
+        UNTIL(script_size_on(1 + (unsigned)i % 2, slave) == -ENOENT);
+        make_slave(0, NEW + (size_t)i);
+    }
+    all_have(NEW + 19);
+}
+
+static void deleted_and_made_at_another_than_its_maker(void)
+{
+    begin_with_slave_of(0);
+    part_from_all(2, true);
+    script_delete(1, slave);
+    UNTIL(script_size_on(0, slave) == -ENOENT);
+    make_slave(1, NEW);
+    UNTIL(script_size_on(0, slave) == NEW);
+    script_part(0, 2, false); /* it hears of the maker's saying so before all else */
+    UNTIL(script_follows(2, 0));
+    part_from_all(2, false);
+    all_have(NEW);
+}
+
+static void deleted_at_one_and_made_at_another(void)
+{
+    begin_with_slave_of(0);
+    part_from_all(2, true);
+    script_delete(1, slave);
+    UNTIL(script_size_on(0, slave) == -ENOENT);
+    make_slave(0, NEW);
+    part_from_all(2, false);
+    all_have(NEW);
+}
+
+static void deleted_and_made_again_and_again(void)
+{
+    begin_with_slave_of(0);
+    part_from_all(2, true);
+    for (unsigned i = 1; i <= 30; i++) {
+        script_delete(i % 2, slave);
+        UNTIL(script_size_on(!(i % 2), slave) == -ENOENT);
+        make_slave(!(i % 2), NEW + i);
+        UNTIL(script_size_on(i % 2, slave) == NEW + i);
+    }
+    part_from_all(2, false);
+    all_have(NEW + 30);
+}
+
+/* Member 2, whose clock is behind, hears of the deletion only, and has the new one before it hears of the old one. */
+static void made_where_the_old_one_never_was(void)
+{
+    script_make(0, NULL, MASTER, master);
+    UNTIL(script_on_all(master, MASTER));
+    script_part(0, 2, true);
+    make_slave(0, OLD);
+    UNTIL(script_size_on(1, slave) == OLD);
+    script_part(0, 1, true); /* else 2 has it from 1 */
+    sim_down(2);
+    sim_up(2);
+    fiber_skew(2, -HOUR_MS);
+    script_delete(1, slave);
+    UNTIL(script_follows(2, 1) && script_size_on(2, slave) == -ENOENT);
+    make_slave(2, NEW);
+    script_part(0, 1, false);
+    script_part(0, 2, false);
+    all_have(NEW);
+}
+
+/* Member 2 has the old one when the new one comes, and hears of the deletion afterwards. */
+static void the_new_one_comes_before_the_deletion(void)
+{
+    script_make(0, NULL, MASTER, master);
+    UNTIL(script_on_all(master, MASTER));
+    part_from_all(1, true);
+    make_slave(0, OLD);
+    UNTIL(script_size_on(2, slave) == OLD);
+    part_from_all(0, true);
+    script_delete(0, slave);
+    fiber_sleep(100000);
+    make_slave(1, NEW);
+    script_part(1, 2, false);
+    UNTIL(script_size_on(2, slave) == NEW);
+    script_part(0, 2, false);
+    UNTIL(script_follows(2, 0));
+    script_part(0, 1, false);
+    all_have(NEW);
+}
+
+/* Two who do not see each other: the later one is everywhere. */
+static void made_at_two_at_once(void)
+{
+    begin_with_slave_of(0);
+    script_delete(0, slave);
+    UNTIL(script_on_all(slave, -ENOENT));
+    part_from_all(2, true);
+    make_slave(2, NEW + 1);
+    fiber_sleep(100000);
+    make_slave(0, NEW);
+    UNTIL(script_size_on(1, slave) == NEW);
+    part_from_all(2, false);
+    all_have(NEW);
+}
+
+static void its_makers_clock_is_ahead(void)
+{
+    fiber_skew(0, HOUR_MS);
+    begin_with_slave_of(0);
+    part_from_all(2, true);
+    script_delete(1, slave);
+    UNTIL(script_size_on(0, slave) == -ENOENT);
+    make_slave(1, NEW);
+    UNTIL(script_size_on(0, slave) == NEW);
+    part_from_all(2, false);
+    all_have(NEW);
+}
+
+static void a_clock_is_set_back_between(void)
+{
+    begin_with_slave_of(0);
+    part_from_all(2, true);
+    script_delete(0, slave);
+    fiber_skew(0, -HOUR_MS);
+    make_slave(0, NEW);
+    part_from_all(2, false);
+    all_have(NEW);
+}
+
+static void restart(unsigned i, bool checkpoint)
+{
+    if (checkpoint) {
+        unsigned before = script_begin(i);
+        script_end(i, before, sto_log_checkpoint(&sim_node(i)->store->paths[0].log));
+    }
+    sim_down(i);
+    sim_up(i);
+    UNTIL(script_in_service(1u << i));
+}
+
+/* What is deleted at a clock that is ahead is known after a restart, from the records behind the checkpoint */
+static void made_after_a_restart(bool checkpoint)
+{
+    fiber_skew(0, HOUR_MS);
+    begin_with_slave_of(0);
+    part_from_all(2, true);
+    script_delete(0, slave);
+    UNTIL(script_size_on(1, slave) == -ENOENT);
+    restart(1, checkpoint);
+    make_slave(1, NEW);
+    UNTIL(script_size_on(0, slave) == NEW);
+    part_from_all(2, false);
+    all_have(NEW);
+}
+
+static void made_after_a_kill(void)
+{
+    made_after_a_restart(false);
+}
+
+/* or, when that has passed them, from what is kept with it. */
+static void made_after_a_checkpoint_and_a_restart(void)
+{
+    made_after_a_restart(true);
+}
+
+/* Nothing comes again: who hears late deletes it as well. */
+static void deleted_only(void)
+{
+    begin_with_slave_of(0);
+    part_from_all(2, true);
+    fiber_skew(1, -HOUR_MS); /* it is made later than now, then */
+    script_delete(1, slave);
+    part_from_all(2, false);
+    all_have(-ENOENT);
+}
+
+#define ORDERS(ORDER)                                                                              \
+    ORDER(deleted_and_made_at_one)                                                                 \
+    ORDER(deleted_and_made_as_soon_as_another_has_heard)                                           \
+    ORDER(deleted_and_made_at_another_than_its_maker)                                              \
+    ORDER(deleted_at_one_and_made_at_another)                                                      \
+    ORDER(deleted_and_made_again_and_again)                                                        \
+    ORDER(made_where_the_old_one_never_was)                                                        \
+    ORDER(the_new_one_comes_before_the_deletion)                                                   \
+    ORDER(made_at_two_at_once)                                                                     \
+    ORDER(its_makers_clock_is_ahead)                                                               \
+    ORDER(a_clock_is_set_back_between)                                                             \
+    ORDER(made_after_a_kill)                                                                       \
+    ORDER(made_after_a_checkpoint_and_a_restart)                                                   \
+    ORDER(deleted_only)
+
+#define TEST(order)                                                                                \
+    static void test_##order(void **state)                                                         \
+    {                                                                                              \
+        (void)state;                                                                               \
+        script_play(order);                                                                        \
+    }
+ORDERS(TEST)
+
+int main(void)
+{
+    dfs_log_threshold = getenv("LOG") ? LOG_WARN : LOG_ERROR + 1;
+    (void)setenv("TMPDIR", "/dev/shm", 0);
+#define UNIT(order) cmocka_unit_test(test_##order),
+    const struct CMUnitTest tests[] = {ORDERS(UNIT)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One store's part in what sync/test_again.c plays with three: the times of slaves and of their deletions. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dfscore/base/clock.h"
+#include "storage/trunk/replica.h"
+#include "storage/trunk/store_priv.h"
+#include "tests/lib/sto_open.h"
+
+enum { HOUR_MS = 3600000 };
+
+static struct {
+    char *dir;
+    struct sto_store *s;
+    char master[STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1];
+} here;
+
+static int64_t clock_ms;
+
+static int64_t now_ms(void)
+{
+    return clock_ms;
+}
+
+static uint64_t mono_us(void)
+{
+    return 0;
+}
+
+static const struct dfs_clock_hook hook = {now_ms, mono_us};
+
+static struct sto_file *file_of(const char *text)
+{
+    struct sto_file *f = NULL;
+    assert_int_equal(sto_file_open(here.s, 0, strlen(text), STO_NATIVE, &f), 0);
+    assert_int_equal(sto_file_write(f, text, strlen(text), 0), 0);
+    return f;
+}
+
+static int make(const char *text, bool slave, char *name)
+{
+    struct sto_file *f = file_of(text);
+    struct sto_commit c = {.size = strlen(text), .ext = "bin", .desc = STR("")};
+    if (slave) {
+        c.master = str_c(here.master);
+        c.prefix = STR("_s");
+    }
+    return sto_file_commit(&f, &c, name);
+}
+
+static int64_t made_ms(void)
+{
+    struct sto_info info;
+    assert_int_equal(sto_info(here.s, str_c(here.slave), false, &info), 0);
+    return info.mtime_ms;
+}
+
+static int take_away(void)
+{
+    struct str name = str_c(here.slave);
+    int result = 0;
+    assert_int_equal(sto_delete_batch(here.s, &name, 1, &result), 0);
+    return result;
+}
+
+/* As a member says it again. */
+static int hear_deleted(int64_t at_ms)
+{
+    return sto_replica_delete(here.s, str_c(here.slave), at_ms, false);
+}
+
+/* As a member has it. */
+static int hear_made(const char *text, int64_t at_ms)
+{
+    struct sto_replica_new new = {.file = file_of(text),
+                                  .name = str_c(here.slave),
+                                  .size = strlen(text),
+                                  .time_s = at_ms / 1000,
+                                  .made_ms = at_ms};
+    struct sto_replica_new *list[] = {&new};
+    assert_int_equal(sto_replica_files(here.s, list, 1), 0);
+    assert_null(new.file);
+    return new.result;
+}
+
+static void start_again(void)
+{
+    sto_store_close(&here.s);
+    here.s = test_sto_open(here.dir, "100001", false);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    clock_ms = INT64_C(1700000000123);
+    dfs_clock_hook = &hook;
+    here.dir = test_tmpdir();
+    here.s = test_sto_open(here.dir, "100001", false);
+    assert_int_equal(make("master", false, here.master), 0);
+    assert_int_equal(make("old", true, here.slave), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    sto_store_close(&here.s);
+    test_tmpdir_free(&here.dir);
+    dfs_clock_hook = NULL;
+    return 0;
+}
+
+static void a_slave_is_made_at_the_clocks_millisecond(void **state)
+{
+    (void)state;
+    assert_int_equal(made_ms(), clock_ms);
+    assert_int_equal(make("other", true, here.slave), -EEXIST);
+}
+
+static void made_again_it_is_no_older_than_the_deletion(void **state)
+{
+    (void)state;
+    for (int i = 1; i <= 5; i++) { /* of a clock that stands still */
+        assert_int_equal(take_away(), 0);
+        assert_int_equal(make("new", true, here.slave), 0);
+        assert_int_equal(made_ms(), clock_ms + i);
+    }
+    clock_ms -= HOUR_MS;
+    assert_int_equal(take_away(), 0);
+    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(made_ms(), clock_ms + HOUR_MS + 6);
+}
+
+static void a_deletion_takes_what_was_made_before_it(void **state)
+{
+    (void)state;
+    assert_int_equal(hear_deleted(clock_ms - 1), -EEXIST);
+    assert_int_equal(hear_deleted(clock_ms), -EEXIST);
+    assert_int_equal(made_ms(), clock_ms);
+    assert_int_equal(hear_deleted(clock_ms + 1), 0);
+    assert_int_equal(hear_deleted(clock_ms + 1), -ENOENT);
+}
+
+static void one_that_does_not_say_when_takes_what_is_here(void **state)
+{
+    (void)state;
+    clock_ms -= HOUR_MS;
+    assert_int_equal(hear_deleted(0), 0);
+}
+
+static void a_deletion_that_found_nothing_counts(void **state)
+{
+    (void)state;
+    assert_int_equal(take_away(), 0);
+    assert_int_equal(hear_deleted(clock_ms + HOUR_MS), -ENOENT);
+    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(made_ms(), clock_ms + HOUR_MS);
+}
+
+static void a_later_one_takes_the_place_of_an_earlier_one_only(void **state)
+{
+    (void)state;
+    assert_int_equal(hear_made("earlier", clock_ms - 1), -EEXIST);
+    assert_int_equal(made_ms(), clock_ms);
+    assert_int_equal(hear_made("later", clock_ms + 1), 0);
+    assert_int_equal(made_ms(), clock_ms + 1);
+    assert_int_equal(hear_made("later", clock_ms + 1), 0); /* once more */
+    assert_int_equal(hear_deleted(clock_ms + 1), -EEXIST);
+    assert_int_equal(hear_deleted(clock_ms + 2), 0);
+    assert_int_equal(hear_made("anew", clock_ms + 2), 0);
+}
+
+static void it_is_known_after_a_start(void **state)
+{
+    (void)state;
+    assert_int_equal(hear_deleted(clock_ms + HOUR_MS), 0);
+    start_again();
+    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(made_ms(), clock_ms + HOUR_MS);
+    assert_int_equal(take_away(), 0);
+    start_again();
+    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(made_ms(), clock_ms + HOUR_MS + 1);
+}
+
+static void what_is_kept_of_it_may_be_unreadable(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"",         "latest",        "latest=\n", "latest=-5\n",
+                                        "latest=x", "other=17000\n", "=\n"};
+    char path[300];
+    assert_int_equal(take_away(), 0);
+    (void)snprintf(path, sizeof(path), "%s/data/.log_deleted", here.dir);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        sto_store_close(&here.s); /* which writes a right one */
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        assert_true(fputs(texts[i], f) >= 0);
+        assert_int_equal(fclose(f), 0);
+        here.s = test_sto_open(here.dir, "100001", false);
+        assert_int_equal(make("new", true, here.slave), 0);
+        assert_int_equal(take_away(), 0);
+    }
+}
+
+static void what_others_leave_of_its_metadata_goes_with_its_deletion(void **state)
+{
+    (void)state;
+    assert_int_equal(sto_replica_meta(here.s, str_c(here.slave), STR("a\x02text")), 0);
+    assert_int_equal(take_away(), 0);
+    assert_int_equal(sto_replica_meta_ahead(here.s, str_c(here.slave), STR("a\x02text")), 0);
+    assert_true(sto_replica_has_meta(here.s, str_c(here.slave)));
+    assert_int_equal(hear_deleted(clock_ms + 1), -ENOENT);
+    assert_false(sto_replica_has_meta(here.s, str_c(here.slave)));
+}
+
+static void which_names_come_again(void **state)
+{
+    (void)state;
+    char meta[STO_NAME_MAX + 3];
+    (void)snprintf(meta, sizeof(meta), "%s-m", here.master);
+    assert_false(sto_log_comes_again(str_c(here.master)));
+    assert_true(sto_log_comes_again(str_c(here.slave)));
+    assert_true(sto_log_comes_again(str_c(meta)));
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_slave_is_made_at_the_clocks_millisecond),
+        T(made_again_it_is_no_older_than_the_deletion),
+        T(a_deletion_takes_what_was_made_before_it),
+        T(one_that_does_not_say_when_takes_what_is_here),
+        T(a_deletion_that_found_nothing_counts),
+        T(a_later_one_takes_the_place_of_an_earlier_one_only),
+        T(it_is_known_after_a_start),
+        T(what_is_kept_of_it_may_be_unreadable),
+        T(what_others_leave_of_its_metadata_goes_with_its_deletion),
+        T(which_names_come_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
