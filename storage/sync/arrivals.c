@@ -163,15 +163,10 @@ static int fetch_metadata(struct sto_arrivals *a, const struct sto_line *line,
     return r;
 }
 
-/* A packed file can be read after us only, and what came by another log meanwhile is newer. */
-static int keep_metadata(struct sto_arrivals *a, const struct arrival *one, bool packed)
+static int keep_metadata(struct sto_arrivals *a, const struct arrival *one)
 {
     struct str text = str_of(a->texts.p + one->text_at, one->text_n);
-    if (!packed)
-        return sto_replica_meta(a->store, one->plain.name, text);
-    if (text.n == 0 || sto_replica_has_meta(a->store, one->plain.name))
-        return 0;
-    return sto_replica_meta_ahead(a->store, one->plain.name, text);
+    return sto_replica_meta_unless(a->store, one->plain.name, text);
 }
 
 /* --- all --------------------------------------------------------------------------------------------- */
@@ -199,9 +194,6 @@ static int name_all(struct sto_arrivals *a)
 
 int sto_arrivals_settle(struct sto_arrivals *a, const struct sto_line *line, struct dfs_peer *peer)
 {
-    bool packed[FILES_MAX];
-    for (size_t i = 0; i < a->n; i++)
-        packed[i] = !a->list[i].plain.file;
     int r = fetch_metadata(a, line, peer);
     if (r == 0)
         r = name_all(a);
@@ -209,7 +201,7 @@ int sto_arrivals_settle(struct sto_arrivals *a, const struct sto_line *line, str
         const struct arrival *one = &a->list[i];
         int e = one->plain.result;
         if (e == 0)
-            e = keep_metadata(a, one, packed[i]);
+            e = keep_metadata(a, one);
         else if (e == -EEXIST) /* by another log: what it says is newer */
             e = 0;
         r = pass_over(one, e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "storage/sync/puller.h"
+#include "storage/sync/puller_priv.h"
 
 #include <unistd.h>
 
@@ -15,27 +15,11 @@
 #include "storage/trunk/replica.h"
 
 enum {
-    COPY_BYTES = 256 * 1024,
-    PIECE_BYTES = 16 * 1024 * 1024,
     META_MAX = 1024 * 1024,
     LIST_MAX = 2 + STO_LOGS_MAX * 64,
     PULL_HEAD = 32,
     WAIT_MAX = 8 * 1024,
     EXTRA_WAIT_MS = 5000, /* on top of the wait we ask for */
-};
-
-struct sto_puller {
-    struct sto_puller_options o;
-    const struct sto_line *line;
-    struct dfs_peer *logs;  /* 190, 191 */
-    struct dfs_peer *files; /* 14, 15: in the middle of a piece */
-    struct buf piece, rsp;
-    uint8_t *copy;                  /* COPY_BYTES */
-    const struct sto_log_info *log; /* being applied */
-    unsigned path;                  /* its */
-    uint64_t first_end;             /* of it */
-    struct sto_arrivals *arrivals;  /* of the piece being applied */
-    int64_t time_s;                 /* of its last entry so far */
 };
 
 void sto_puller_close(struct sto_puller **pp)
@@ -61,7 +45,7 @@ int sto_puller_open(const struct sto_puller_options *o, struct sto_puller **ret)
     p->line = o->line ? o->line : &sto_line_tcp;
     p->piece = BUF(STO_RANGE_MAX + PULL_HEAD);
     p->rsp = BUF(META_MAX);
-    p->copy = dfs_alloc(COPY_BYTES);
+    p->copy = dfs_alloc(STO_COPY_BYTES);
     int r = p->copy ? sto_arrivals_new(o->store, o->group, o->singly, &p->arrivals) : -ENOMEM;
     if (r == 0)
         r = p->line->open(&o->addr, &o->net, &p->logs);
@@ -108,149 +92,17 @@ int sto_puller_list(struct sto_puller *p, unsigned path, struct sto_log_info *ou
     return rd.bad ? -EPROTO : 0;
 }
 
-/* --- files of the peer ----------------------------------------------------------------------------- */
+/* --- what an entry asks for ----------------------------------------------------------------------------- */
 
-/* 14: the answer's header; *len bytes of content follow. */
-static int ask_content(struct sto_puller *p, struct str name, uint64_t offset, uint64_t count,
-                       uint64_t *len)
+/* The entry, or the peer, has nothing for us: no reason to stop. */
+static bool says_nothing(int err)
 {
-    struct dfs_download_req m = {.offset = offset, .count = count};
-    AUTO(buf_free) struct buf body = BUF(DFS_DOWNLOAD_REQ_LEN);
-    int r = dfs_text_set(m.group, sizeof(m.group), str_c(p->o.group));
-    if (r < 0)
-        return r;
-    dfs_download_req_put(&body, &m);
-    struct str parts[] = {buf_str(&body), name};
-    r = p->line->send(p->files, DFS_CMD_DOWNLOAD, DFS_ASK_NO_OTHER_GROUP, parts, 2, 0);
-    return r < 0 ? r : p->line->answer(p->files, len);
-}
-
-static int receive_piece(struct sto_puller *p, uint64_t at, uint64_t len, struct sto_file *f)
-{
-    for (uint64_t end = at + len; at < end;) {
-        size_t n = (size_t)MIN(end - at, (uint64_t)COPY_BYTES);
-        int r = p->line->read(p->files, p->copy, n);
-        if (r == 0)
-            r = sto_file_write(f, p->copy, n, at);
-        if (r < 0)
-            return r;
-        at += n;
-    }
-    return 0;
-}
-
-/*
- * The whole file, piece by piece: a question now and then tells the peer that we get on (followers.h). The last
- * piece is shorter than asked for; the one behind a last one of full length is refused (protocol 8.7).
- */
-int sto_puller_file(struct sto_puller *p, struct str name, struct sto_file *f, uint64_t *ret_size)
-{
-    uint64_t at = 0, len = PIECE_BYTES;
-    while (len == PIECE_BYTES) {
-        int r = ask_content(p, name, at, PIECE_BYTES, &len);
-        if (r == -EINVAL && at > 0)
-            break;
-        if (r == 0)
-            r = receive_piece(p, at, len, f);
-        if (r < 0)
-            return r;
-        sto_file_hurry(f);
-        at += len;
-    }
-    *ret_size = at;
-    return 0;
-}
-
-static bool is_broken(struct sto_puller *p)
-{
-    return p->line->broken(p->logs) || p->line->broken(p->files);
-}
-
-/* The metadata of @name into p->rsp; none when the file is not there. */
-static int fetch_meta(struct sto_puller *p, struct str name)
-{
-    return sto_line_meta(p->line, p->files, p->o.group, name, &p->rsp);
-}
-
-static int keep_meta(struct sto_puller *p, struct str name)
-{
-    int r = sto_replica_meta(p->o.store, name, buf_str(&p->rsp));
-    return r == -ENOENT ? 0 : r;
-}
-
-int sto_puller_meta(struct sto_puller *p, struct str name)
-{
-    int r = fetch_meta(p, name);
-    return r < 0 ? r : keep_meta(p, name);
-}
-
-typedef int name_fn(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
-                    int64_t time_s);
-
-/* flags: whose it is, STO_NATIVE or 0 */
-static int fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_file **ret,
-                 uint64_t *ret_size)
-{
-    struct dfs_logical at;
-    struct dfs_fileid id;
-    uint64_t size = 0;
-    int r = dfs_logical_parse(name, &at);
-    if (r < 0)
-        return r;
-    if (dfs_filename_parse(name, &id) == 0 && id.size_known && !id.slave)
-        size = id.size;
-    AUTO(sto_file_free) struct sto_file *f = NULL;
-    r = sto_file_open(p->o.store, (int)at.path_index, size, flags, &f);
-    if (r == 0)
-        r = sto_puller_file(p, name, f, ret_size);
-    if (r == 0)
-        *ret = TAKE(f);
-    return r;
-}
-
-/* It is named when all of it is here: a peer that vanishes leaves nothing half. */
-static int fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s,
-                          name_fn *as)
-{
-    AUTO(sto_file_free) struct sto_file *f = NULL;
-    uint64_t size = 0;
-    int r = fetch(p, name, flags, &f, &size);
-    if (r == 0)
-        r = fetch_meta(p, name);
-    if (r == 0)
-        r = as(p->o.store, &f, name, size, time_s);
-    return r < 0 ? r : keep_meta(p, name);
+    return err == -ENOENT || err == -EREMOTE || err == -EINVAL || err == -EBADMSG;
 }
 
 static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s)
 {
-    return fetch_and_name(p, name, flags, time_s, sto_replica_file);
-}
-
-static int ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp *m)
-{
-    enum { NO_CRC = 1, SILENT = 2 };
-    struct dfs_group g;
-    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
-    int r = dfs_text_set(g.group, sizeof(g.group), str_c(p->o.group));
-    if (r < 0)
-        return r;
-    dfs_group_put(&body, &g);
-    struct str parts[] = {buf_str(&body), name};
-    r = p->line->call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT | DFS_ASK_NO_OTHER_GROUP, parts,
-                      2, &p->rsp);
-    return r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), m) < 0 ? -EPROTO : r;
-}
-
-int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, int64_t *ret_mtime_s)
-{
-    struct dfs_file_info_rsp m;
-    int r = ask_info(p, name, &m);
-    if (r < 0)
-        return r;
-    *ret_size = (uint64_t)m.size;
-    *ret_mtime_s = m.created_s;
-    return 0;
+    return sto_fetch_and_name(p, name, flags, time_s, sto_replica_file);
 }
 
 /* One whose name can come again may be an earlier one. */
@@ -271,7 +123,7 @@ static int made_there(struct sto_puller *p, const struct sto_entry *e, int64_t m
                       int64_t *ret_ms)
 {
     struct dfs_file_info_rsp m;
-    int r = ask_info(p, e->name, &m);
+    int r = sto_ask_info(p, e->name, &m);
     if (r < 0)
         return r;
     int64_t there_ms = m.created_s * 1000 + MAX(m.crc32 - DFS_INFO_MS, INT64_C(0));
@@ -292,7 +144,7 @@ static int fetch_made(struct sto_puller *p, const struct sto_entry *e, uint8_t f
     for (int i = 0; i < TRIES; i++) {
         AUTO(sto_file_free) struct sto_file *f = NULL;
         int64_t there_ms = 0;
-        int r = fetch(p, e->name, flags, &f, ret_size);
+        int r = sto_fetch(p, e->name, flags, &f, ret_size);
         if (r == 0)
             r = made_there(p, e, *made_ms, &there_ms);
         if (r < 0)
@@ -318,7 +170,7 @@ static int need_whole(struct sto_puller *p, const struct sto_entry *e)
     if (have_whole(p, e->name, made_ms))
         return sto_replica_owner(p->o.store, e->name, flags);
     int r = made_ms > 0 ? fetch_made(p, e, flags, &made_ms, &f, &size)
-                        : fetch(p, e->name, flags, &f, &size);
+                        : sto_fetch(p, e->name, flags, &f, &size);
     return r < 0 ? r : sto_arrivals_add(p->arrivals, e->name, &f, size, e->time_s, made_ms);
 }
 
@@ -340,23 +192,27 @@ static bool two_numbers(struct str extra, uint64_t *a, uint64_t *b)
            str_u64(y, INT64_MAX, b) == 0;
 }
 
-/* Bytes [offset, offset + size) as the peer has them now, fewer when it has fewer. */
-static int copy_range(struct sto_puller *p, struct str name, uint64_t offset, uint64_t size,
-                      int64_t time_s)
+/* That metadata have been removed is remembered of a file that is to come. */
+static int remove_meta_ahead(struct sto_puller *p, struct str name)
 {
-    uint64_t len = 0;
-    int r = ask_content(p, name, offset, size, &len);
-    while (r == 0 && len > 0) {
-        size_t n = (size_t)MIN(len, (uint64_t)COPY_BYTES);
-        r = p->line->read(p->files, p->copy, n);
-        if (r == 0)
-            r = sto_replica_range(p->o.store, name, offset, str_of(p->copy, n), time_s);
-        offset += n;
-        len -= n;
-        if (r < 0) /* the rest of the answer is still to come */
-            p->line->cut(p->files);
-    }
-    return r;
+    uint64_t size;
+    int64_t mtime_s;
+    int r = sto_puller_info(p, name, &size, &mtime_s);
+    return r < 0 ? r : sto_replica_meta_ahead(p->o.store, name, STR(""));
+}
+
+/* The file may come by another log, and later. */
+static int change_meta(struct sto_puller *p, struct str name, bool removed)
+{
+    struct sto_info here;
+    int r = sto_fetch_meta(p, name);
+    if (r == 0)
+        r = sto_replica_meta(p->o.store, name, buf_str(&p->rsp));
+    if (r == -ENOENT)
+        return sto_replica_meta_ahead(p->o.store, name, buf_str(&p->rsp));
+    bool none = r == 0 && removed && p->rsp.n == 0;
+    return none && sto_info(p->o.store, name, false, &here) == -ENOENT ? remove_meta_ahead(p, name)
+                                                                       : r;
 }
 
 static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
@@ -374,12 +230,12 @@ static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
     r = sto_puller_info(p, e->name, &there, &mtime_s);
     if (r < 0 || there <= offset) /* never done, or cut off there meanwhile, as the log will say */
         return r;
-    return copy_range(p, e->name, offset, size, e->time_s);
+    return sto_fetch_bytes(p, e->name, offset, size, e->time_s);
 }
 
 /*
- * A truncate that a crash kept the peer from doing is in its log all the same. What the peer has behind the
- * new end, of old or since appended, is taken anew.
+ * A truncate that a crash kept the peer from doing is in its log all the same. What has been appended since then may
+ * stand where something else stood before: the file is taken whole.
  */
 static int resize(struct sto_puller *p, const struct sto_entry *e)
 {
@@ -390,33 +246,74 @@ static int resize(struct sto_puller *p, const struct sto_entry *e)
     int r = sto_puller_info(p, e->name, &there, &mtime_s);
     if (r < 0)
         return r;
-    r = sto_replica_resize(p->o.store, e->name, MIN(to, there), e->time_s);
-    if (r == -ENOENT)
-        return fetch_whole(p, e->name, STO_NATIVE, e->time_s);
-    return r < 0 || there <= to ? r : copy_range(p, e->name, to, there - to, e->time_s);
+    r = there > to ? -ENOENT : sto_replica_resize(p->o.store, e->name, there, e->time_s);
+    return r == -ENOENT ? fetch_whole(p, e->name, STO_NATIVE, e->time_s) : r;
+}
+
+/* Is it here, under the old name or the new one, as the new one says? An old name, given back, says nothing. */
+static bool have_renamed(struct sto_puller *p, const struct sto_entry *e)
+{
+    struct dfs_fileid id;
+    struct sto_info old;
+    if (dfs_filename_parse(e->name, &id) < 0 || id.kind != DFS_FILE_NORMAL || !id.size_known)
+        return false;
+    if (sto_info(p->o.store, e->extra, true, &old) == 0)
+        return old.size == id.size && old.crc32 == id.crc32;
+    return sto_verify(p->o.store, e->name) == 0;
+}
+
+/* The old name's metadata become those of the new one, unless such came ahead. */
+static int meta_to_be_renamed(struct sto_puller *p, const struct sto_entry *e)
+{
+    struct sto_info old;
+    bool wanted = sto_info(p->o.store, e->extra, false, &old) == 0 &&
+                  !sto_replica_has_meta(p->o.store, e->name);
+    return sto_replica_meta(p->o.store, e->extra, wanted ? buf_str(&p->rsp) : STR(""));
 }
 
 /*
- * What was changed before the rename and not taken by then could not be had under the old name any more. A new
- * name says what the content is; an old one, given back, does not.
+ * What was changed before the rename and not taken by then cannot be had under the old name any more: it is taken
+ * whole, before the old one goes.
  */
 static int rename_file(struct sto_puller *p, const struct sto_entry *e)
 {
-    struct dfs_fileid id;
-    if (dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_APPENDER) {
-        int back = sto_replica_rename(p->o.store, e->extra, e->name);
-        return back < 0 && back != -ENOENT && back != -EEXIST
-                   ? back
-                   : fetch_whole(p, e->name, STO_NATIVE, e->time_s);
-    }
-    int r = sto_replica_rename(p->o.store, e->extra, e->name);
-    if (r == -EEXIST)
-        r = sto_replica_owner(p->o.store, e->name, STO_NATIVE);
+    AUTO(sto_file_free) struct sto_file *f = NULL;
+    uint64_t size = 0;
+    int r = have_renamed(p, e) ? 0 : sto_fetch(p, e->name, STO_NATIVE, &f, &size);
     if (r == 0)
-        r = sto_verify(p->o.store, e->name);
-    if (r == -ENOENT || r == -EBADMSG)
-        return fetch_whole(p, e->name, STO_NATIVE, e->time_s);
-    return r < 0 ? r : sto_puller_meta(p, e->name);
+        r = sto_fetch_meta(p, e->name);
+    if (r == 0)
+        r = meta_to_be_renamed(p, e);
+    if (r < 0 && (sto_puller_broken(p) || !says_nothing(r)))
+        return r;
+    int renamed = sto_replica_rename(p->o.store, e->extra, e->name);
+    if (renamed == -EEXIST)
+        renamed = sto_replica_owner(p->o.store, e->name, STO_NATIVE);
+    if (renamed < 0 && renamed != -ENOENT)
+        return renamed;
+    if (r == 0 && f)
+        r = sto_replica_file(p->o.store, &f, e->name, size, e->time_s);
+    return r < 0 ? r : sto_keep_first_meta(p, e->name);
+}
+
+/*
+ * The target may come from another server's log, whose record will say whose it is, or has just said it on another
+ * thread. Gateways have no appenders.
+ */
+static int fetch_target(struct sto_puller *p, const struct sto_entry *e)
+{
+    struct dfs_fileid id;
+    struct sto_info here;
+    if (sto_info(p->o.store, e->extra, false, &here) != -ENOENT)
+        return 0;
+    bool appender = dfs_filename_parse(e->extra, &id) == 0 && id.kind == DFS_FILE_APPENDER;
+    /* Of a name that comes again not later than it is: its own record says when exactly. */
+    int64_t time_s = e->time_s;
+    uint64_t size;
+    int r = sto_log_comes_again(e->extra) ? sto_puller_info(p, e->extra, &size, &time_s) : 0;
+    return r < 0 ? r
+                 : sto_fetch_and_name(p, e->extra, appender ? STO_NATIVE : 0, time_s,
+                                      sto_replica_file_unless);
 }
 
 static int link_file(struct sto_puller *p, const struct sto_entry *e)
@@ -424,28 +321,17 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
     int64_t mtime_s;
     uint64_t size;
     int r = sto_puller_info(p, e->name, &size, &mtime_s);
-    if (r < 0 && r != -EREMOTE)
-        return r; /* -ENOENT: deleted since, or a crash kept the peer from making it */
     bool moved = r == -EREMOTE; /* the target: there is nothing to be fetched */
+    if (r == 0)
+        r = fetch_target(p, e);
+    if (r == 0 || moved)
+        r = sto_fetch_meta(p, e->name);
+    if (r < 0)
+        return r; /* -ENOENT: deleted since, or a crash kept the peer from making it */
     r = sto_replica_link(p->o.store, e->name, e->extra);
     if (r == -ENOENT && moved)
         r = sto_link_place(p->o.store, e->name, e->extra);
-    if (r == 0 || r == -EEXIST)
-        return sto_puller_meta(p, e->name);
-    if (r != -ENOENT)
-        return r;
-    /* The target may come from another server's log, whose record will say whose it is, or has just said it on
-       another thread. Gateways have no appenders. */
-    struct dfs_fileid id;
-    bool appender = dfs_filename_parse(e->extra, &id) == 0 && id.kind == DFS_FILE_APPENDER;
-    int64_t time_s = e->time_s;
-    /* Of such a name not later than it is: its own record says when exactly. */
-    r = sto_log_comes_again(e->extra) ? sto_puller_info(p, e->extra, &size, &time_s) : 0;
-    if (r == 0)
-        r = fetch_and_name(p, e->extra, appender ? STO_NATIVE : 0, time_s, sto_replica_file_unless);
-    if (r == 0)
-        r = sto_replica_link(p->o.store, e->name, e->extra);
-    return r < 0 ? r : sto_puller_meta(p, e->name);
+    return r == 0 || r == -EEXIST ? sto_keep_first_meta(p, e->name) : r;
 }
 
 /*
@@ -475,7 +361,7 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
     if (e->name.n == 0)
         return 0; /* a note: kept with the piece */
     if (str_ends(e->name, STR("-m")))
-        return sto_puller_meta(p, str_head(e->name, e->name.n - 2));
+        return change_meta(p, str_head(e->name, e->name.n - 2), e->op == 'D');
     bool packed = dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
     switch (e->op) {
     case 'C':
@@ -526,12 +412,12 @@ static int apply(const struct sto_entry *e, void *arg)
     if (must_settle(p, e))
         return STO_SETTLE_FIRST;
     int r = do_entry(p, e);
-    if (r == -ENOENT || r == -EREMOTE || r == -EINVAL || r == -EBADMSG) {
+    if (says_nothing(r)) {
         if (r != -ENOENT &&
             r != -EREMOTE) /* one bad record must not hold up all others (semantics 19, 30) */
             dfs_log(LOG_WARN, "storage.entry_skipped", KV_STR("name", e->name), KV_I64("op", e->op),
                     KV_ERR(r));
-        r = is_broken(p) ? -EPIPE : 0;
+        r = sto_puller_broken(p) ? -EPIPE : 0;
     }
     if (r < 0)
         return r;

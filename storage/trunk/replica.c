@@ -340,7 +340,13 @@ bool sto_replica_has_meta(struct sto_store *s, struct str name)
     return fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int keep_meta(struct sto_store *s, struct str name, struct str text, bool ahead)
+enum meta_how {
+    META_AS_TOLD, /* of a file that is here */
+    META_AHEAD,   /* none are an empty file, which counts as none */
+    META_UNLESS   /* there are some */
+};
+
+static int put_meta(struct sto_store *s, struct str name, struct str text, enum meta_how how)
 {
     struct dfs_logical at;
     struct sto_path *p;
@@ -350,9 +356,11 @@ static int keep_meta(struct sto_store *s, struct str name, struct str text, bool
         return r;
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
-    if (text.n == 0)
+    if (how == META_UNLESS && (text.n == 0 || sto_replica_has_meta(s, name)))
+        return 0;
+    if (how == META_AS_TOLD && text.n == 0)
         return sto_drop_meta(p, &at);
-    r = ahead ? 0 : sto_may_have_meta(s, name);
+    r = how == META_AS_TOLD ? sto_may_have_meta(s, name) : 0;
     char meta_name[STO_NAME_MAX + 3];
     (void)snprintf(meta_name, sizeof(meta_name), STR_F "-m", STR_A(name));
     dfs_logical_path(&at, "-m", path);
@@ -365,10 +373,15 @@ static int keep_meta(struct sto_store *s, struct str name, struct str text, bool
 
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
 {
-    return keep_meta(s, name, text, false);
+    return put_meta(s, name, text, META_AS_TOLD);
 }
 
 int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text)
 {
-    return keep_meta(s, name, text, true);
+    return put_meta(s, name, text, META_AHEAD);
+}
+
+int sto_replica_meta_unless(struct sto_store *s, struct str name, struct str text)
+{
+    return put_meta(s, name, text, META_UNLESS);
 }

@@ -72,7 +72,9 @@ int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size,
  * there is the file or not. */
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
 bool sto_replica_has_meta(struct sto_store *s, struct str name);
-/* The same as sto_replica_meta() for a file that comes right behind it, as a packed one does (mirror.h). */
+/* The same for a file that comes behind it: who changed them has the file, and says so if it goes. */
 int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
+/* Those of a file that is new here, perhaps not to be read yet: what is there already came ahead, and stays. */
+int sto_replica_meta_unless(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
 
 #endif

@@ -449,6 +449,8 @@ static int read_meta(struct sto_path *p, const struct dfs_logical *at, struct bu
     AUTO(dfs_free_ptr) char *bytes = NULL;
     size_t n;
     int r = sto_dir_get_file(&p->dir, path, META_MAX, &bytes, &n);
+    if (r == 0 && n == 0) /* removed before the file came (replica.c) */
+        r = -ENOENT;
     if (r == 0)
         buf_add(out, bytes, n);
     return r < 0 ? r : buf_err(out);
@@ -468,7 +470,7 @@ int sto_meta_get(struct sto_store *s, struct str name, struct buf *out)
     int r = sto_locate(s, name, &at, &p);
     if (r == 0)
         r = sto_may_have_meta(s, name);
-    return r < 0 ? r : read_meta(p, &at, out);
+    return r < 0 && r != -ENOENT ? r : read_meta(p, &at, out);
 }
 
 /* The new text on the disk, without its place yet. */

@@ -191,7 +191,7 @@ static int new_text(struct str old, void *arg, struct buf *out)
 static void set_meta(struct sim_node *n, struct led_file *f)
 {
     struct led_change *c = led_new_change(f, LED_MARKED);
-    f->marked = true;
+    f->marks |= 1u << n->index;
     if (sim_random(4) > 0)
         (void)snprintf(c->meta, sizeof(c->meta), "n\x02%u", ++ledger.serial);
     f->meta_vague = true;
@@ -249,7 +249,7 @@ static struct led_file *some_slave(const struct sim_node *n, enum led_state stat
     for (unsigned tries = 0; tries < 40 && ledger.count > 0; tries++) {
         struct led_file *f = &ledger.files[sim_random(ledger.count)];
         if (f->master && f->state == state && !f->busy && !f->vague && !f->meta_vague &&
-            (!f->marked || f->home == n->index) && (state == GONE || led_has(n, f)))
+            (!f->marks || f->home == n->index) && (state == GONE || led_has(n, f)))
             return f;
     }
     return NULL;
@@ -284,6 +284,17 @@ static void make_again(struct sim_node *n)
     }
 }
 
+/*
+ * Any member, but always the same: of changes at two that do not know of each other either may stay. An appender gets
+ * other names at home, and a slave may be made again there.
+ */
+static bool takes_marks(const struct sim_node *n, const struct led_file *f)
+{
+    bool at_home = f->appender || (ledger.again && f->master);
+    unsigned by = at_home ? 1u << f->home : f->marks;
+    return !f->target && (by == 0 || by == 1u << n->index);
+}
+
 static void act(struct sim_node *n)
 {
     if (ledger.again && sim_random(3) == 0) {
@@ -291,7 +302,7 @@ static void act(struct sim_node *n)
         return;
     }
     unsigned what = (unsigned)sim_random(20);
-    struct led_file *f = what < 8 ? NULL : some_file(n, what >= 13);
+    struct led_file *f = what < 8 ? NULL : some_file(n, what > 15);
     if (ledger.again && f && f->master && what == 9)
         return;
     if (what < 5 && ledger.count < LED_FILES)
@@ -308,7 +319,7 @@ static void act(struct sim_node *n)
         make_link(n, f);
     else if (what >= 10 && what < 13)
         delete_file(n, f);
-    else if (what >= 13 && what < 16 && !f->target)
+    else if (what >= 13 && what < 16 && takes_marks(n, f))
         set_meta(n, f);
     else if (what == 16 && f->appender && ledger.count < LED_FILES)
         regenerate(n, f);

@@ -30,6 +30,7 @@ struct led_file {
     bool busy;              /* a change has not been answered yet */
     bool vague, meta_vague; /* one never was: the content may be of before or after, or between */
     unsigned home;          /* the member that takes its edits */
+    unsigned marks;         /* bits: the members that have changed its metadata; one at most */
     unsigned holders;       /* bits: had it when it was acknowledged, and lost no disk since */
     uint64_t acked_us;
     char *bytes; /* owned */
@@ -39,7 +40,6 @@ struct led_file {
     const struct led_file *master; /* of a slave, and its */
     char prefix[LED_PREFIX];
     unsigned makers; /* bits: members that have made it */
-    bool marked; /* it has had metadata */
     /* A slave that is GONE: who has heard of it, led_knows_gone(). */
     uint8_t gone_log[STO_LOG_ID_LEN];
     uint64_t gone_end, gone_us;

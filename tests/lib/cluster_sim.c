@@ -57,6 +57,16 @@ bool sim_is_cut(unsigned from, unsigned to)
     return sim.cut[from][to];
 }
 
+void sim_mute(unsigned i, uint8_t cmd)
+{
+    sim.muted[i] = (struct muted){.cmd = cmd};
+}
+
+unsigned sim_muted(unsigned i)
+{
+    return sim.muted[i].times;
+}
+
 /* --- the tracker -------------------------------------------------------------------------------------- */
 
 uint8_t sim_status(unsigned i)

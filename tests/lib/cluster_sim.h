@@ -72,6 +72,10 @@ void sim_crash(unsigned i, bool power);
 void sim_lose_disk(unsigned i, unsigned path);
 void sim_cut(unsigned from, unsigned to, bool cut);
 bool sim_is_cut(unsigned from, unsigned to);
+/* From now on, whoever asks member @i for @cmd finds it gone, and connects anew. 0: no more. */
+void sim_mute(unsigned i, uint8_t cmd);
+/* How often that has been since. */
+unsigned sim_muted(unsigned i);
 
 /* What the tracker believes of it (enum dfs_server_status). */
 uint8_t sim_status(unsigned i);

@@ -238,6 +238,11 @@ static int exchange(struct wire *w, uint8_t cmd, const struct str *parts, size_t
     int r = travel(w, w->from->index, w->to->index);
     if (r < 0)
         return r;
+    struct muted *muted = &sim.muted[w->to->index];
+    if (cmd == muted->cmd) {
+        muted->times++;
+        return lose(w, -EPIPE);
+    }
     unsigned before = fiber_as(w->to->index);
     int answer = serve(w, cmd, buf_str(&body));
     fiber_as(before);

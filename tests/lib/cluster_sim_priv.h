@@ -12,6 +12,11 @@ struct tracked {
     uint64_t heard_us;
 };
 
+struct muted {
+    uint8_t cmd; /* 0: none */
+    unsigned times;
+};
+
 struct sim {
     struct sim_options o;
     char *root;
@@ -20,6 +25,7 @@ struct sim {
     struct sim_node node[SIM_NODES_MAX];
     struct tracked tracker[SIM_NODES_MAX];
     bool cut[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* [from][to]; the last is the tracker */
+    struct muted muted[SIM_NODES_MAX];
 };
 
 extern struct sim sim;

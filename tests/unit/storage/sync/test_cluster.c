@@ -282,10 +282,12 @@ static void what_was_found_stays_mended(void **state)
 {
     (void)state;
     static const uint64_t seeds[] = {
-        8,     /* changes before a rename that were not taken by then */
-        69,    /* a link's target that comes twice at once */
+        2,     /* metadata of a packed file that come before it */
+        6,     /* changes before a rename that were not taken by then */
+        20,    /* metadata that come while their file does */
         118,   /* a rename over a name that is there */
-        134,   /* metadata removed by replication, and a power failure */
+        688,   /* metadata of a new name that come before it */
+        1652,  /* metadata that are removed before their file comes */
         10199, /* a refilled member's new log in the directory of another's */
     };
     for (size_t i = 0; i < ARRAY_LEN(seeds); i++)

@@ -1,13 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a server's loss of a disk must not bring about, each order of events played once on a simulated group of three.
- * Member 0 is the one that loses its disk.
+ * What a server's loss of a disk, or of its connections, must not bring about: each order of events played once on a simulated
+ * group of three. Member 0 is the one that loses them.
  */
 #include "dfscore/log/log.h"
+#include "storage/disk/io.h"
 #include "tests/lib/cluster_script.h"
 #include "tests/lib/test.h"
 
 enum { FILE_BYTES = 100 };
+
+/* --- what the script does and waits for ----------------------------------------------------------------- */
+
+static bool meta_is(unsigned i, const char *name, const char *text)
+{
+    AUTO(buf_free) struct buf got = BUF(1 << 20);
+    (void)!sto_meta_get(sim_node(i)->store, str_c(name), &got);
+    return str_eq(buf_str(&got), str_c(text));
+}
+
+static bool meta_on_all(const char *name, const char *text)
+{
+    for (unsigned i = 0; i < sim_nodes(); i++)
+        if (!meta_is(i, name, text))
+            return false;
+    return true;
+}
+
+static void make_appender(unsigned i, char *name)
+{
+    char data[FILE_BYTES] = "content";
+    struct sto_file *f = NULL;
+    unsigned before = script_begin(i);
+    int r = sto_file_open(sim_node(i)->store, 0, sizeof(data), STO_NATIVE, &f);
+    const struct sto_commit c = {.size = sizeof(data),
+                                 .crc32 = sto_crc32(0, data, sizeof(data)),
+                                 .flags = STO_APPENDER,
+                                 .ext = "bin",
+                                 .desc = STR("")};
+    if (r == 0)
+        r = sto_file_write(f, data, sizeof(data), 0);
+    if (r == 0)
+        r = sto_file_commit(&f, &c, name);
+    sto_file_free(&f);
+    script_end(i, before, r);
+}
+
+static void make_packed(unsigned i, char *name)
+{
+    char data[FILE_BYTES] = "content";
+    struct sto_put put = {.kind = DFS_PUT_OBJECT,
+                          .flags = STO_NATIVE,
+                          .desc = STR(""),
+                          .data = str_of(data, sizeof(data))};
+    unsigned before = script_begin(i);
+    int r = sto_put_batch(sim_node(i)->store, 0, &put, 1);
+    memcpy(name, put.name, sizeof(put.name));
+    script_end(i, before, r < 0 ? r : put.result);
+}
+
+static void append(unsigned i, const char *name, const char *text)
+{
+    struct sto_edit *e = NULL;
+    unsigned before = script_begin(i);
+    int r = sto_edit_begin(sim_node(i)->store, str_c(name), STO_EDIT_APPEND, 0, strlen(text), &e);
+    if (r == 0)
+        r = sto_edit_write(e, text, strlen(text));
+    if (r == 0)
+        r = sto_edit_commit(&e);
+    sto_edit_free(&e);
+    script_end(i, before, r);
+}
+
+static void cut_off(unsigned i, const char *name, uint64_t size)
+{
+    unsigned before = script_begin(i);
+    script_end(i, before, sto_truncate(sim_node(i)->store, str_c(name), size));
+}
+
+static int new_text(struct str old, void *arg, struct buf *out)
+{
+    (void)old;
+    buf_adds(out, str_c(arg));
+    return buf_err(out);
+}
+
+static void mark(unsigned i, const char *name, char *text)
+{
+    unsigned before = script_begin(i);
+    script_end(i, before, sto_meta_change(sim_node(i)->store, str_c(name), new_text, text));
+}
+
+static void regenerate(unsigned i, const char *name, char *new_name)
+{
+    unsigned before = script_begin(i);
+    script_end(i, before, sto_regenerate(sim_node(i)->store, str_c(name), new_name));
+}
+
+static void lead_to(unsigned i, const char *target, char *name)
+{
+    const struct sto_link l = {.target = str_c(target), .ext = "bin"};
+    unsigned before = script_begin(i);
+    script_end(i, before, sto_make_link(sim_node(i)->store, &l, name));
+}
 
 static void lose_disk(unsigned i)
 {
@@ -40,6 +135,178 @@ static void a_deletion_is_heard_before_the_file(void)
     UNTIL(script_on_all(name, -ENOENT));
 }
 
+/* Member 2 alone is about to take what 0 changed last, but what it asks for does not come, and 0 loses its disk. */
+static void begin_to_hear_alone(void)
+{
+    script_part(0, 1, true);
+    script_part(0, 2, true);
+}
+
+static void hear_half(uint8_t cmd)
+{
+    sim_mute(0, cmd);
+    script_part(0, 2, false);
+    UNTIL(sim_muted(0) > 0);
+    script_part(0, 2, true);
+    lose_disk(0);
+    sim_mute(0, 0);
+    script_part(0, 2, false);
+    script_part(0, 1, false);
+    UNTIL(script_settled());
+}
+
+static void a_link_is_made_with_its_metadata_or_not_at_all(void)
+{
+    char name[STO_NAME_MAX + 1], link[STO_NAME_MAX + 1];
+    script_make(0, NULL, FILE_BYTES, name);
+    UNTIL(script_on_all(name, FILE_BYTES));
+    begin_to_hear_alone();
+    lead_to(0, name, link);
+    hear_half(DFS_CMD_GET_METADATA);
+    UNTIL(script_on_all(link, -ENOENT));
+}
+
+static void a_file_is_cut_off_and_goes_on_or_stays(void)
+{
+    char name[STO_NAME_MAX + 1];
+    make_appender(0, name);
+    UNTIL(script_on_all(name, FILE_BYTES));
+    begin_to_hear_alone();
+    cut_off(0, name, 10);
+    append(0, name, "goes on");
+    hear_half(DFS_CMD_DOWNLOAD);
+    UNTIL(script_on_all(name, FILE_BYTES));
+}
+
+static void a_file_is_renamed_as_it_was_then_or_stays(void)
+{
+    char name[STO_NAME_MAX + 1], new_name[STO_NAME_MAX + 1];
+    make_appender(0, name);
+    UNTIL(script_on_all(name, FILE_BYTES));
+    begin_to_hear_alone();
+    append(0, name, "later");
+    regenerate(0, name, new_name);
+    hear_half(DFS_CMD_DOWNLOAD);
+    UNTIL(script_on_all(name, FILE_BYTES));
+    UNTIL(script_on_all(new_name, -ENOENT));
+}
+
+/* Nobody loses anything: 0, which made the file, cannot be reached when 1 changes its metadata, and 2 has not got it yet. */
+static void hear_of_metadata_first(void (*make_it)(char *name), char *name, char *text)
+{
+    script_part(0, 2, true);
+    make_it(name);
+    UNTIL(script_size_on(1, name) == FILE_BYTES);
+    script_part(0, 1, true);
+    mark(1, name, text);
+    UNTIL(script_follows(2, 1));
+    script_part(1, 2, true);
+}
+
+static void the_file_follows(const char *name)
+{
+    script_part(0, 2, false);
+    UNTIL(script_size_on(2, name) == FILE_BYTES);
+    script_part(0, 1, false);
+    script_part(1, 2, false);
+    UNTIL(script_settled());
+}
+
+static void make_plain_at_0(char *name)
+{
+    script_make(0, NULL, FILE_BYTES, name);
+}
+
+static void make_packed_at_0(char *name)
+{
+    make_packed(0, name);
+}
+
+static void metadata_are_heard_of_before_the_file(void)
+{
+    char name[STO_NAME_MAX + 1], text[] = "k\x02v";
+    hear_of_metadata_first(make_plain_at_0, name, text);
+    the_file_follows(name);
+    UNTIL(meta_on_all(name, text));
+}
+
+static void metadata_are_heard_of_before_the_packed_file(void)
+{
+    char name[STO_NAME_MAX + 1], text[] = "k\x02v";
+    hear_of_metadata_first(make_packed_at_0, name, text);
+    the_file_follows(name);
+    UNTIL(meta_on_all(name, text));
+}
+
+static void removed_metadata_are_heard_of_before_the_file(void)
+{
+    char name[STO_NAME_MAX + 1], text[] = "k\x02v", none[] = "";
+    script_part(0, 2, true);
+    script_make(0, NULL, FILE_BYTES, name);
+    mark(0, name, text);
+    UNTIL(meta_is(1, name, text));
+    script_part(0, 1, true);
+    mark(1, name, none);
+    UNTIL(script_follows(2, 1));
+    script_part(1, 2, true);
+    the_file_follows(name);
+    UNTIL(meta_on_all(name, ""));
+}
+
+/* They come before a deletion, too. */
+static void metadata_of_a_file_that_never_comes_go(void)
+{
+    char name[STO_NAME_MAX + 1], text[] = "k\x02v";
+    hear_of_metadata_first(make_plain_at_0, name, text);
+    UNTIL(meta_is(2, name, text));
+    script_part(1, 2, false);
+    script_delete(1, name);
+    UNTIL(script_follows(2, 1));
+    UNTIL(meta_is(2, name, ""));
+    script_part(0, 2, false);
+    script_part(0, 1, false);
+    UNTIL(script_settled());
+    UNTIL(script_on_all(name, -ENOENT) && meta_on_all(name, ""));
+}
+
+/* 1 has changed those of the new name, and 2 has the file under the old one. */
+static void metadata_are_heard_of_before_the_new_name(void)
+{
+    char name[STO_NAME_MAX + 1], new_name[STO_NAME_MAX + 1], text[] = "k\x02v", old[] = "k\x02old";
+    make_appender(0, name);
+    mark(0, name, old);
+    UNTIL(script_on_all(name, FILE_BYTES) && meta_on_all(name, old));
+    script_part(0, 2, true);
+    regenerate(0, name, new_name);
+    UNTIL(script_size_on(1, new_name) == FILE_BYTES);
+    script_part(0, 1, true);
+    mark(1, new_name, text);
+    UNTIL(script_follows(2, 1));
+    script_part(1, 2, true);
+    the_file_follows(new_name);
+    UNTIL(script_on_all(name, -ENOENT) && meta_on_all(name, "") && meta_on_all(new_name, text));
+}
+
+/* The second name of a file that 2 has under neither. */
+static void metadata_are_heard_of_before_a_file_that_is_renamed(void)
+{
+    char name[STO_NAME_MAX + 1], new_name[STO_NAME_MAX + 1], text[] = "k\x02v";
+    script_part(0, 2, true);
+    make_appender(0, name);
+    UNTIL(script_size_on(1, name) == FILE_BYTES);
+    script_part(0, 1, true);
+    mark(1, name, text);
+    UNTIL(script_follows(2, 1) && meta_is(2, name, text));
+    regenerate(1, name, new_name);
+    UNTIL(script_follows(2, 1));
+    UNTIL(meta_is(2, name, "") && meta_is(2, new_name, text));
+    script_part(0, 2, false);
+    script_part(0, 1, false);
+    UNTIL(script_settled());
+    UNTIL(script_on_all(name, -ENOENT) && script_on_all(new_name, FILE_BYTES));
+    UNTIL(meta_on_all(name, "") && meta_on_all(new_name, text));
+}
+
 #define TEST(order)                                                                                \
     static void test_##order(void **state)                                                         \
     {                                                                                              \
@@ -47,6 +314,15 @@ static void a_deletion_is_heard_before_the_file(void)
         script_play(order);                                                                        \
     }
 TEST(a_deletion_is_heard_before_the_file)
+TEST(a_link_is_made_with_its_metadata_or_not_at_all)
+TEST(a_file_is_cut_off_and_goes_on_or_stays)
+TEST(a_file_is_renamed_as_it_was_then_or_stays)
+TEST(metadata_are_heard_of_before_the_file)
+TEST(metadata_are_heard_of_before_the_packed_file)
+TEST(removed_metadata_are_heard_of_before_the_file)
+TEST(metadata_are_heard_of_before_the_new_name)
+TEST(metadata_of_a_file_that_never_comes_go)
+TEST(metadata_are_heard_of_before_a_file_that_is_renamed)
 
 int main(void)
 {
@@ -54,6 +330,15 @@ int main(void)
     (void)setenv("TMPDIR", "/dev/shm", 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_deletion_is_heard_before_the_file),
+        cmocka_unit_test(test_a_link_is_made_with_its_metadata_or_not_at_all),
+        cmocka_unit_test(test_a_file_is_cut_off_and_goes_on_or_stays),
+        cmocka_unit_test(test_a_file_is_renamed_as_it_was_then_or_stays),
+        cmocka_unit_test(test_metadata_are_heard_of_before_the_file),
+        cmocka_unit_test(test_metadata_are_heard_of_before_the_packed_file),
+        cmocka_unit_test(test_removed_metadata_are_heard_of_before_the_file),
+        cmocka_unit_test(test_metadata_are_heard_of_before_the_new_name),
+        cmocka_unit_test(test_metadata_of_a_file_that_never_comes_go),
+        cmocka_unit_test(test_metadata_are_heard_of_before_a_file_that_is_renamed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dfscore/fileid/fileid.h"
+#include "dfscore/wire/messages.h"
+#include "storage/sync/puller_priv.h"
+#include "storage/trunk/replica.h"
+
+enum { PIECE_BYTES = 16 * 1024 * 1024 };
+
+/* 14: the answer's header; *len bytes of content follow. */
+static int ask_content(struct sto_puller *p, struct str name, uint64_t offset, uint64_t count,
+                       uint64_t *len)
+{
+    struct dfs_download_req m = {.offset = offset, .count = count};
+    AUTO(buf_free) struct buf body = BUF(DFS_DOWNLOAD_REQ_LEN);
+    int r = dfs_text_set(m.group, sizeof(m.group), str_c(p->o.group));
+    if (r < 0)
+        return r;
+    dfs_download_req_put(&body, &m);
+    struct str parts[] = {buf_str(&body), name};
+    r = p->line->send(p->files, DFS_CMD_DOWNLOAD, DFS_ASK_NO_OTHER_GROUP, parts, 2, 0);
+    return r < 0 ? r : p->line->answer(p->files, len);
+}
+
+static int receive_piece(struct sto_puller *p, uint64_t at, uint64_t len, struct sto_file *f)
+{
+    for (uint64_t end = at + len; at < end;) {
+        size_t n = (size_t)MIN(end - at, (uint64_t)STO_COPY_BYTES);
+        int r = p->line->read(p->files, p->copy, n);
+        if (r == 0)
+            r = sto_file_write(f, p->copy, n, at);
+        if (r < 0)
+            return r;
+        at += n;
+    }
+    return 0;
+}
+
+/*
+ * The whole file, piece by piece: a question now and then tells the peer that we get on (followers.h). The last
+ * piece is shorter than asked for; the one behind a last one of full length is refused (protocol 8.7).
+ */
+int sto_puller_file(struct sto_puller *p, struct str name, struct sto_file *f, uint64_t *ret_size)
+{
+    uint64_t at = 0, len = PIECE_BYTES;
+    while (len == PIECE_BYTES) {
+        int r = ask_content(p, name, at, PIECE_BYTES, &len);
+        if (r == -EINVAL && at > 0)
+            break;
+        if (r == 0)
+            r = receive_piece(p, at, len, f);
+        if (r < 0)
+            return r;
+        sto_file_hurry(f);
+        at += len;
+    }
+    *ret_size = at;
+    return 0;
+}
+
+bool sto_puller_broken(const struct sto_puller *p)
+{
+    return p->line->broken(p->logs) || p->line->broken(p->files);
+}
+
+int sto_fetch_meta(struct sto_puller *p, struct str name)
+{
+    return sto_line_meta(p->line, p->files, p->o.group, name, &p->rsp);
+}
+
+int sto_keep_first_meta(struct sto_puller *p, struct str name)
+{
+    return sto_replica_meta_unless(p->o.store, name, buf_str(&p->rsp));
+}
+
+int sto_puller_meta(struct sto_puller *p, struct str name)
+{
+    int r = sto_fetch_meta(p, name);
+    if (r == 0)
+        r = sto_replica_meta(p->o.store, name, buf_str(&p->rsp));
+    return r == -ENOENT ? 0 : r;
+}
+
+int sto_fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_file **ret,
+              uint64_t *ret_size)
+{
+    struct dfs_logical at;
+    struct dfs_fileid id;
+    uint64_t size = 0;
+    int r = dfs_logical_parse(name, &at);
+    if (r < 0)
+        return r;
+    if (dfs_filename_parse(name, &id) == 0 && id.size_known && !id.slave)
+        size = id.size;
+    AUTO(sto_file_free) struct sto_file *f = NULL;
+    r = sto_file_open(p->o.store, (int)at.path_index, size, flags, &f);
+    if (r == 0)
+        r = sto_puller_file(p, name, f, ret_size);
+    if (r == 0)
+        *ret = TAKE(f);
+    return r;
+}
+
+int sto_fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s,
+                       sto_name_fn *as)
+{
+    AUTO(sto_file_free) struct sto_file *f = NULL;
+    uint64_t size = 0;
+    int r = sto_fetch(p, name, flags, &f, &size);
+    if (r == 0)
+        r = sto_fetch_meta(p, name);
+    if (r == 0)
+        r = as(p->o.store, &f, name, size, time_s);
+    return r < 0 ? r : sto_keep_first_meta(p, name);
+}
+
+int sto_ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp *m)
+{
+    enum { NO_CRC = 1, SILENT = 2 };
+    struct dfs_group g;
+    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
+    int r = dfs_text_set(g.group, sizeof(g.group), str_c(p->o.group));
+    if (r < 0)
+        return r;
+    dfs_group_put(&body, &g);
+    struct str parts[] = {buf_str(&body), name};
+    r = p->line->call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT | DFS_ASK_NO_OTHER_GROUP, parts,
+                      2, &p->rsp);
+    return r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), m) < 0 ? -EPROTO : r;
+}
+
+int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, int64_t *ret_mtime_s)
+{
+    struct dfs_file_info_rsp m;
+    int r = sto_ask_info(p, name, &m);
+    if (r < 0)
+        return r;
+    *ret_size = (uint64_t)m.size;
+    *ret_mtime_s = m.created_s;
+    return 0;
+}
+
+int sto_fetch_bytes(struct sto_puller *p, struct str name, uint64_t offset, uint64_t size,
+                    int64_t time_s)
+{
+    uint64_t len = 0;
+    int r = ask_content(p, name, offset, size, &len);
+    while (r == 0 && len > 0) {
+        size_t n = (size_t)MIN(len, (uint64_t)STO_COPY_BYTES);
+        r = p->line->read(p->files, p->copy, n);
+        if (r == 0)
+            r = sto_replica_range(p->o.store, name, offset, str_of(p->copy, n), time_s);
+        offset += n;
+        len -= n;
+        if (r < 0) /* the rest of the answer is still to come */
+            p->line->cut(p->files);
+    }
+    return r;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * puller_priv - what puller.c (logs, and what their entries ask for) and fetch.c (files of the peer) share.
+ *
+ * What is fetched is the peer's present state. Errors: negative errno; those of the peer's answer, -ENOENT and -EREMOTE
+ * (it has moved to another group) among them, and those of our disk. Threads: the puller's owner.
+ */
+#ifndef STO_PULLER_PRIV_H
+#define STO_PULLER_PRIV_H
+
+#include "storage/sync/arrivals.h"
+#include "storage/sync/puller.h"
+
+enum { STO_COPY_BYTES = 256 * 1024 };
+
+struct sto_puller {
+    struct sto_puller_options o;
+    const struct sto_line *line;
+    struct dfs_peer *logs;  /* 190, 191 */
+    struct dfs_peer *files; /* 14, 15: in the middle of a piece */
+    struct buf piece, rsp;
+    uint8_t *copy;                  /* STO_COPY_BYTES */
+    const struct sto_log_info *log; /* being applied */
+    unsigned path;                  /* its */
+    uint64_t first_end;             /* of it */
+    struct sto_arrivals *arrivals;  /* of the piece being applied */
+    int64_t time_s;                 /* of its last entry so far */
+};
+
+/* It has to be opened anew. */
+bool sto_puller_broken(const struct sto_puller *p);
+
+/* 22: what the peer says of a file of its. */
+struct dfs_file_info_rsp;
+int sto_ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp *ret) MUST_CHECK;
+
+/* The metadata of @name into p->rsp; none when the file is not there. */
+int sto_fetch_meta(struct sto_puller *p, struct str name) MUST_CHECK;
+/* They become those of a file that is made here; what is there already came ahead, by another log, and stays. */
+int sto_keep_first_meta(struct sto_puller *p, struct str name) MUST_CHECK;
+
+/* The content of @name, without a name here yet; @flags: whose it is, STO_NATIVE or 0. */
+int sto_fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_file **ret,
+              uint64_t *ret_size) MUST_CHECK;
+
+typedef int sto_name_fn(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
+                        int64_t time_s);
+/* Content and metadata. It is named (@as) when all of it is here: a peer that vanishes leaves nothing half. */
+int sto_fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s,
+                       sto_name_fn *as) MUST_CHECK;
+
+/* Bytes [offset, offset + size) of a file that is here, fewer when the peer has fewer. */
+int sto_fetch_bytes(struct sto_puller *p, struct str name, uint64_t offset, uint64_t size,
+                    int64_t time_s) MUST_CHECK;
+
+#endif
