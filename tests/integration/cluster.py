@@ -91,6 +91,13 @@ def files_below(folder):
     return sizes
 
 
+def plain_files_below(folder):
+    """The same of stored files that are files of their own: packs and temporary files, one of a pack's size among them, come
+    and go by themselves."""
+    return {path: n for path, n in files_below(folder).items()
+            if not os.path.basename(path).isdigit() and not os.path.basename(path).startswith(".")}
+
+
 def make_certificate(folder):
     """A self-signed certificate for 127.0.0.1 and localhost: (certificate, key) paths."""
     cert, key = folder / "tls.crt", folder / "tls.key"

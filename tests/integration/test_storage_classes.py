@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from cluster import BUILD, files_below, wait_until
+from cluster import BUILD, plain_files_below, wait_until
 from ledger import payload
 from test_objects import error
 from twogroups import TwoGroups
@@ -100,8 +100,8 @@ def test_parts_and_copied_parts_follow_the_upload(groups):
 
 
 def files(groups):
-    """The second group's files: size by path; what was deleted a while ago may go at any time."""
-    return files_below(groups.folder / "second" / "data")
+    """The second group's plain files: size by path; what was deleted a while ago may go at any time."""
+    return plain_files_below(groups.folder / "second" / "data")
 
 
 def new_bytes(groups, before):
