@@ -37,15 +37,18 @@ static int open_index(struct s3gw_gateway *g)
 /* The old index stays beside the new one, until a human removes it. */
 static int set_aside(struct s3gw_gateway *g, struct buf *err)
 {
-    AUTO(buf_free) struct buf to = BUF(8192);
-    buf_addf(&to, "%s.before-%lld", g->conf->index_path, (long long)dfs_now_s());
-    buf_addc(&to, '\0');
-    if (buf_err(&to))
-        return buf_err(&to);
     s3_index_close(&g->gw.index);
-    if (rename(g->conf->index_path, to.p) < 0 && errno != ENOENT)
-        return fail(g, -errno, "setting aside the key index", err);
-    return 0;
+    for (int64_t at_s = dfs_now_s();; at_s++) { /* one of this second may lie there already */
+        AUTO(buf_free) struct buf to = BUF(8192);
+        buf_addf(&to, "%s.before-%lld", g->conf->index_path, (long long)at_s);
+        buf_addc(&to, '\0');
+        if (buf_err(&to))
+            return buf_err(&to);
+        if (rename(g->conf->index_path, to.p) == 0 || errno == ENOENT)
+            return 0;
+        if (errno != ENOTEMPTY && errno != EEXIST)
+            return fail(g, -errno, "setting aside the key index", err);
+    }
 }
 
 /* Has there been a start before this one? Its folder may have been made already. */
