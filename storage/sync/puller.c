@@ -342,7 +342,9 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
 static int delete_file(struct sto_puller *p, const struct sto_entry *e)
 {
     bool anyway = !e->again && sto_mirrors_lost(p->o.mirrors, p->path);
-    int r = sto_replica_delete(p->o.store, e->name, sto_rec_ms(e->extra), anyway);
+    int64_t at_ms = sto_rec_ms(e->extra); /* earlier builds say the second only */
+    int r = sto_replica_delete(p->o.store, e->name, at_ms > 0 ? at_ms : (int64_t)e->time_s * 1000,
+                               at_ms == 0, anyway);
     if (r == -EEXIST)
         return 0;
     if (r == -EREMOTE)

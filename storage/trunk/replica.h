@@ -25,7 +25,8 @@ struct sto_replica_new {
     struct str name;
     uint64_t size;
     int64_t time_s;
-    int64_t made_ms; /* as its record says (binlog/record.h), then that is its time; 0: it does not */
+    int64_t
+        made_ms; /* as its record says (binlog/record.h), then that is its time; 0: it does not */
     int result; /* what sto_replica_file() would have returned; -EEXIST: one made later has the name, and stays */
 };
 /* The same for @n of them, which share the commits of the disk's journal: all are durable when it returns 0. Other than
@@ -51,10 +52,11 @@ int sto_replica_slot(struct sto_store *s, struct str name, struct str data) MUST
 
 /*
  * Delete @name, and say so in our log, marked as said again. @anyway: say it also when the file is not here, unless a
- * file of that name can come again, as slaves can. @at_ms: what of such a name was made before, 0: whatever is here.
- * -ENOENT: it is not here, -EEXIST: one made later is, and stays; -EREMOTE: it has moved, and its name stays.
+ * file of that name can come again, as slaves can. @at_ms: what of such a name was made before, or @vague, within a second
+ * after; 0: whatever is here. -ENOENT: it is not here, -EEXIST: one made later is, and stays; -EREMOTE: it has moved, and its name stays.
  */
-int sto_replica_delete(struct sto_store *s, struct str name, int64_t at_ms, bool anyway) MUST_CHECK;
+int sto_replica_delete(struct sto_store *s, struct str name, int64_t at_ms, bool vague,
+                       bool anyway) MUST_CHECK;
 
 /* 0, also when the link exists. -ENOENT: no target, here or moved to another group. */
 int sto_replica_link(struct sto_store *s, struct str name, struct str target) MUST_CHECK;

@@ -39,8 +39,8 @@ struct deleting {
     int which;     /* files that present() calls so, */
     bool anyway;   /* and those that are not here */
     uint8_t flags; /* of the records */
-    int64_t
-        at_ms; /* what was made before then, of a name that can come again; 0: what is here, now */
+    int64_t at_ms; /* of a name that can come again: what was made before then; 0: what is here */
+    bool vague;    /* or within a second after then */
 };
 
 struct deletion {
@@ -119,7 +119,7 @@ static int delete_such(struct sto_store *s, struct str name, const struct deleti
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     r = present(s, p, name, &at, &made_ms);
-    if (r == 0 && how->at_ms > 0 && made_ms >= how->at_ms)
+    if (r == 0 && how->at_ms > 0 && made_ms >= how->at_ms + (how->vague ? 1000 : 0))
         return -EEXIST;
     if (r == -ENOENT)
         sto_log_note_deleted(&p->log, name, 0, how->at_ms);
@@ -130,7 +130,7 @@ static int delete_such(struct sto_store *s, struct str name, const struct deleti
     if (r != how->which)
         return r;
     struct deletion d = {.index = &index, .count = 1};
-    d.at_ms = how->at_ms > 0 ? how->at_ms : MAX(dfs_now_ms(), made_ms + 1);
+    d.at_ms = MAX(how->at_ms > 0 ? how->at_ms : dfs_now_ms(), made_ms + 1);
     sto_rec_put_ms(d.at_ms, text);
     struct sto_log_rec rec = {.kind = STO_REC_DELETE,
                               .flags = how->flags,
@@ -191,10 +191,11 @@ int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count,
     return delete_batch(s, names, count, &(struct deleting){.which = 0}, results);
 }
 
-int sto_replica_delete(struct sto_store *s, struct str name, int64_t at_ms, bool anyway)
+int sto_replica_delete(struct sto_store *s, struct str name, int64_t at_ms, bool vague, bool anyway)
 {
     int result = -ENOENT;
-    const struct deleting how = {.anyway = anyway, .flags = STO_REC_AGAIN, .at_ms = at_ms};
+    const struct deleting how = {
+        .anyway = anyway, .flags = STO_REC_AGAIN, .at_ms = at_ms, .vague = vague};
     int r = delete_batch(s, &name, 1, &how, &result);
     return r < 0 ? r : result;
 }

@@ -3,6 +3,7 @@
  * A slave that is deleted and uploaded again under its name stays, whenever the others hear of the deletion, and say it
  * again: each order of events played once on a simulated group of three.
  */
+#include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "storage/trunk/store_priv.h"
 #include "tests/lib/cluster_script.h"
@@ -225,6 +226,23 @@ static void made_after_a_checkpoint_and_a_restart(void)
     made_after_a_restart(true);
 }
 
+/* A member of an earlier build has deleted the old one, and has logged no more than the second. */
+static void the_deletion_is_of_an_earlier_build(void)
+{
+    begin_with_slave_of(0);
+    unsigned before = script_begin(0);
+    struct sto_path *p = &sim_node(0)->store->paths[0];
+    struct sto_log_rec rec = {.kind = STO_REC_DELETE,
+                              .op = 'D',
+                              .held = true,
+                              .name = str_c(slave),
+                              .time_s = (uint32_t)dfs_now_s() - 10};
+    int r = sto_log_one(p, &rec);
+    sto_log_release(&p->log, &rec);
+    script_end(0, before, r);
+    all_have(OLD);
+}
+
 /* Nothing comes again: who hears late deletes it as well. */
 static void deleted_only(void)
 {
@@ -249,6 +267,7 @@ static void deleted_only(void)
     ORDER(a_clock_is_set_back_between)                                                             \
     ORDER(made_after_a_kill)                                                                       \
     ORDER(made_after_a_checkpoint_and_a_restart)                                                   \
+    ORDER(the_deletion_is_of_an_earlier_build)                                                     \
     ORDER(deleted_only)
 
 #define TEST(order)                                                                                \

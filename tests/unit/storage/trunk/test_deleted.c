@@ -67,7 +67,7 @@ static int take_away(void)
 /* As a member says it again. */
 static int hear_deleted(int64_t at_ms)
 {
-    return sto_replica_delete(here.s, str_c(here.slave), at_ms, false);
+    return sto_replica_delete(here.s, str_c(here.slave), at_ms, false, false);
 }
 
 /* As a member has it. */
@@ -147,6 +147,18 @@ static void one_that_does_not_say_when_takes_what_is_here(void **state)
     (void)state;
     clock_ms -= HOUR_MS;
     assert_int_equal(hear_deleted(0), 0);
+}
+
+static void one_of_an_earlier_build_says_the_second_only(void **state)
+{
+    (void)state;
+    struct str name = str_c(here.slave);
+    const int64_t second = clock_ms / 1000 * 1000;
+    assert_int_equal(sto_replica_delete(here.s, name, second - 1000, true, false), -EEXIST);
+    assert_int_equal(sto_replica_delete(here.s, name, second, true, false), 0);
+    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(made_ms(), clock_ms + 1); /* no later than need be: that second may go on */
+    assert_int_equal(sto_replica_delete(here.s, name, second, true, false), 0);
 }
 
 static void a_deletion_that_found_nothing_counts(void **state)
@@ -233,6 +245,7 @@ int main(void)
         T(made_again_it_is_no_older_than_the_deletion),
         T(a_deletion_takes_what_was_made_before_it),
         T(one_that_does_not_say_when_takes_what_is_here),
+        T(one_of_an_earlier_build_says_the_second_only),
         T(a_deletion_that_found_nothing_counts),
         T(a_later_one_takes_the_place_of_an_earlier_one_only),
         T(it_is_known_after_a_start),
