@@ -39,8 +39,8 @@ struct s3_op {
     enum s3_body_kind body;
     bool checksum_is_objects; /* x-amz-checksum-* in the head is the object's, not this body's
                                  (Complete) */
-    bool
-        body_is_asked; /* conditions of policies ask for what is in the body: s3:RequestObjectTag/... */
+    /* conditions of policies ask for what is in the body: s3:RequestObjectTag/... */
+    bool body_is_asked;
     enum s3_where where;
     bool wants_bucket;                      /* load q->bkt first; NoSuchBucket when missing */
     enum s3err (*handle)(struct s3_req *q); /* NULL: known, not offered: 501 */

@@ -274,8 +274,8 @@ int s3_dfs_scan(struct s3_dfs *d, const struct s3_log *log, uint64_t *position, 
 struct s3_dfs_native {
     struct str file_id; /* in */
     bool there;         /* the holder of the log has it; else the rest says nothing */
-    uint64_t
-        size; /* now: FastDFS's clients may change an appender, and delete anything of theirs */
+    /* now: FastDFS's clients may change an appender, and delete anything of theirs */
+    uint64_t size;
     int64_t mtime_s; /* Unix seconds */
     struct str
         metadata; /* FastDFS's text: name 02 value 01 name ...; empty: none, or more than travels. Arena */

@@ -22,8 +22,8 @@ struct s3_member {
     bool reads;  /* may be read from, written to (read-write separation) */
     bool writes;
     bool down; /* did not answer lately */
-    bool
-        slow; /* another one was faster lately, though asked later; or a small write took very long */
+    /* another one was faster lately, though asked later; or a small write took very long */
+    bool slow;
     bool source;  /* made the file in question */
     bool retired; /* no longer of the group: never asked */
 };

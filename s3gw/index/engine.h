@@ -80,8 +80,8 @@ struct s3_index { /* first member of every engine's state */
     int64_t time_saved;
     uint64_t batch_bytes;
     struct s3_usage_batch *usage; /* what the batch's updates have changed so far */
-    uint64_t
-        removed; /* the highest number of a null version that was removed; index/object_change.c */
+    /* the highest number of a null version that was removed; index/object_change.c */
+    uint64_t removed;
 
     _Atomic uint64_t seq; /* the last number given out; never goes back. Any thread */
     _Atomic uint64_t

@@ -30,9 +30,8 @@ struct sto_internal_options {
     struct sto_scrub *scrub;     /* the same; NULL: there is none */
     struct dfs_client *cluster;  /* the same; for files that have moved to other groups */
     unsigned max_connections;    /* 0: 256; further ones are closed at once */
-    uint64_t
-        stall_ms; /* TCP only: a gateway that takes nothing of an answer, or stalls within a request, for
-                          so long is dropped; 0: never */
+    /* TCP only: a gateway that takes nothing of an answer, or stalls within a request, for so long is dropped; 0: never */
+    uint64_t stall_ms;
 };
 
 /* Listens when it returns 0. Negative errno otherwise. */

@@ -30,8 +30,8 @@ struct sto_repair_options {
     struct sto_members *members;
     const char *group;
     struct dfs_peer_opts net;
-    uint64_t
-        missing_ms; /* what is missing is looked at again after so long: it may be on its way */
+    /* what is missing is looked at again after so long: it may be on its way */
+    uint64_t missing_ms;
 };
 
 int sto_repair_new(const struct sto_repair_options *o, struct sto_repair **ret) MUST_CHECK;

@@ -27,8 +27,8 @@ enum sto_copy {
 };
 
 struct sto_check_how {
-    bool
-        from_disk; /* not from the page cache, and without filling it, where the file system can do that */
+    /* not from the page cache, and without filling it, where the file system can do that */
+    bool from_disk;
     int (*step)(void *arg,
                 size_t bytes); /* before each piece; not 0 ends the check with that. NULL: none */
     void *arg;

@@ -37,8 +37,8 @@ struct sto_log_info {
     uint8_t high, low; /* directory of its packs */
     bool own;
     uint64_t end; /* position up to which this server has it, durably */
-    uint64_t
-        first_end; /* of a mirror: where the log ended when it was begun; what lies before had been swept */
+    /* of a mirror: where the log ended when it was begun; what lies before had been swept */
+    uint64_t first_end;
     char origin[17]; /* storage id of the server that writes, or wrote, it */
 };
 

@@ -25,8 +25,7 @@ struct sto_replica_new {
     struct str name;
     uint64_t size;
     int64_t time_s;
-    int64_t
-        made_ms; /* as its record says (binlog/record.h), then that is its time; 0: it does not */
+    int64_t made_ms; /* its time, where its record says one (binlog/record.h), else 0 */
     int result; /* what sto_replica_file() would have returned; -EEXIST: one made later has the name, and stays */
 };
 /* The same for @n of them, which share the commits of the disk's journal: all are durable when it returns 0. Other than

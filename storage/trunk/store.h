@@ -45,8 +45,8 @@ struct sto_store_options {
     const struct sto_path_options *paths;
     unsigned path_count; /* 1..STO_PATHS_MAX */
     unsigned subdirs;    /* directories per level, 1..256; 0: 256 */
-    uint64_t
-        reserve_bytes; /* free space a path keeps for deletes; 0: a thirty-second, at most 256 MiB */
+    /* free space a path keeps for deletes; 0: a thirty-second, at most 256 MiB */
+    uint64_t reserve_bytes;
     unsigned reserve_percent; /* used instead when not 0 */
     uint32_t segment_size;    /* bytes of a pack, 1 MiB..1 GiB; 0: 64 MiB */
     uint32_t slot_max;        /* largest native file that goes to a pack, bytes; 0: DFS_PACK_MAX */
@@ -176,9 +176,9 @@ struct sto_info {
     uint64_t size;
     int64_t mtime_s;  /* of the link itself for links */
     int64_t mtime_ms; /* the same; of a packed file 0 */
-    uint32_t crc32;  /* from the name, or computed for appenders and slaves */
-    bool has_crc;    /* false: want_crc was false and the name has none */
-    uint8_t kind;    /* enum sto_kind */
+    uint32_t crc32;   /* from the name, or computed for appenders and slaves */
+    bool has_crc;     /* false: want_crc was false and the name has none */
+    uint8_t kind;     /* enum sto_kind */
 };
 enum sto_kind { STO_KIND_NORMAL, STO_KIND_PACKED, STO_KIND_APPENDER, STO_KIND_SLAVE };
 int sto_info(struct sto_store *s, struct str name, bool want_crc, struct sto_info *ret) MUST_CHECK;

@@ -43,8 +43,8 @@ struct sim_node {
     char source[16];
     bool joined;    /* to the tracker, since the last failure */
     uint64_t up_us; /* when it was started */
-    unsigned
-        filled_from; /* bits: members in service, to it, when it became complete in this session */
+    /* bits: members in service, to it, when it became complete in this session */
+    unsigned filled_from;
     struct sto_store *store;
     struct sto_members *members;
     struct sto_mirrors *mirrors;

@@ -46,11 +46,11 @@ struct trk_node {
     struct dfs_stat_block stat;
     int64_t beat_s;   /* Unix seconds of the last 83 */
     uint64_t beat_ms; /* monotonic; of the last 83, 84 or join. 0: none since our start */
-    int64_t
-        synced_s[DFS_SERVERS_MAX]; /* [slot of S]: newest operation time received from S; 0: none */
-    int64_t last_synced_s;         /* what 92 shows: the least of the positions reported */
-    uint64_t session;              /* connection that is joined as this server; 0: none */
-    uint32_t told_members;         /* group's version it was told last; 0: nothing yet */
+    /* [slot of S]: newest operation time received from S; 0: none */
+    int64_t synced_s[DFS_SERVERS_MAX];
+    int64_t last_synced_s; /* what 92 shows: the least of the positions reported */
+    uint64_t session;      /* connection that is joined as this server; 0: none */
+    uint32_t told_members; /* group's version it was told last; 0: nothing yet */
     uint32_t told_trunk;
     struct trk_node *next_changed;
     bool changed;

@@ -69,8 +69,8 @@ struct trk_election {
     uint64_t promise_ms;  /* vote for nobody but leader until then */
     uint64_t deadline_ms; /* follower: ask then. Asking, candidate: give up then */
     uint64_t beat_due_ms; /* leader */
-    uint64_t
-        acked[DFS_TRACKERS_MAX]; /* leader: when the newest beat a voter has accepted was sent */
+    /* leader: when the newest beat a voter has accepted was sent */
+    uint64_t acked[DFS_TRACKERS_MAX];
     uint64_t random;
 };
 
