@@ -89,7 +89,7 @@ int sto_fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_f
     int r = dfs_logical_parse(name, &at);
     if (r < 0)
         return r;
-    if (dfs_filename_parse(name, &id) == 0 && id.size_known && !id.slave)
+    if (dfs_filename_parse(name, &id) == 0 && id.size_known)
         size = id.size;
     AUTO(sto_file_free) struct sto_file *f = NULL;
     r = sto_file_open(p->o.store, (int)at.path_index, size, flags, &f);

@@ -357,6 +357,15 @@ def processes():
             yield int(text.split(" ", 1)[0]), comm, int(rest[1])
 
 
+def descriptors(pid, pattern):
+    """How many descriptors of a process lead to what @pattern matches: "socket:[1]", "/folder/#1 (deleted)" ..."""
+    found = 0
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found += bool(re.match(pattern, os.readlink(fd)))
+    return found
+
+
 def stands_still(pid):
     """After SIGSTOP: no thread of it runs any more."""
     try:

@@ -4,6 +4,7 @@
 Enough of a client to check servers byte by byte; third-party clients are in clients/. Waits are for
 events: a line on standard output, an answer, a status at the tracker.
 """
+import contextlib
 import hmac
 import os
 import pathlib
@@ -311,6 +312,19 @@ class NativeCluster:
 
     def tail(self, lines=40):
         return "\n".join(f"--- {p.folder.name}\n{p.log()}" for p in self.programs)
+
+
+@contextlib.contextmanager
+def running(**options):
+    """A cluster that ends with the block. Storages that still run must stop when they are asked to."""
+    cluster = NativeCluster(**options)
+    try:
+        yield cluster
+        for program in cluster.storages.values():
+            if program.running():
+                program.stop()
+    finally:
+        cluster.remove()
 
 
 def wait_same(storage, files, seconds=PATIENCE_S):

@@ -16,14 +16,8 @@ from cluster import wait_until
 @pytest.fixture(params=[(False, 1), (True, 2)], ids=["plain", "trunk-two-paths"])
 def group(request):
     trunk, paths = request.param
-    cluster = native.NativeCluster(trunk=trunk, paths=paths)
-    try:
+    with native.running(trunk=trunk, paths=paths) as cluster:
         yield cluster
-        for program in cluster.storages.values():
-            if program.running():
-                program.stop()
-    finally:
-        cluster.remove()
 
 
 class Writers:

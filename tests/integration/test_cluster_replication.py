@@ -14,14 +14,8 @@ SIZES = [0, 1, 300, 5000, 65_512, 70_000, 400_000]
 
 @pytest.fixture(params=[False, True], ids=["plain", "trunk"])
 def group(request):
-    cluster = native.NativeCluster(trunk=request.param)
-    try:
+    with native.running(trunk=request.param) as cluster:
         yield cluster
-        for program in cluster.storages.values():
-            if program.running():
-                program.stop()
-    finally:
-        cluster.remove()
 
 
 def fill(storage, files, count, seed=1):

@@ -15,17 +15,8 @@ HEALTHY, FAILED, MISUSED, UNHEALTHY = 0, 1, 2, 3
 @pytest.fixture
 def group(request):
     """@request: settings of the storages."""
-    cluster = native.NativeCluster(trunk=True, settings=getattr(request, "param", ""))
-    try:
+    with native.running(trunk=True, settings=getattr(request, "param", "")) as cluster:
         yield cluster
-        for program in cluster.storages.values():
-            if program.running():
-                program.stop()
-    finally:
-        for program in cluster.storages.values():
-            if program.running():
-                program.thaw()
-        cluster.remove()
 
 
 def dfs(group, *words):

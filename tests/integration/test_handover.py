@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes go to another server within the request: clients that do not retry see nothing of a server's death."""
-import contextlib
-import os
-import pathlib
-import re
 import threading
 
 import pytest
-from cluster import PATIENCE_S, files_below, wait_until
+from cluster import PATIENCE_S, descriptors, files_below, wait_until
 from rawhttp import Raw, read_response
 from s3cluster import running
 
@@ -67,11 +63,7 @@ def test_the_other_of_two_dies_just_after_the_first_came_back(pair):
 
 def unnamed_files(storage):
     """Files without a name that the storage has open."""
-    found = 0
-    for fd in pathlib.Path(f"/proc/{storage.process.pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            found += bool(re.search(r"/#\d+ \(deleted\)$", os.readlink(fd)))
-    return found
+    return descriptors(storage.process.pid, r".*/#\d+ \(deleted\)$")
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-amz-server-side-encryption": "AES256"}], ids=["plain", "encrypted"])

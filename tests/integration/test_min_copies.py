@@ -11,23 +11,7 @@ import pytest
 import nativecluster as native
 from cluster import wait_until
 
-
 LONG_S = 25  # of copy_timeout, where nobody may wait for it: less than our own patience
-
-
-@contextlib.contextmanager
-def cluster(**options):
-    group = native.NativeCluster(**options)
-    try:
-        yield group
-        for program in group.storages.values():
-            if program.running():
-                program.stop()
-    finally:
-        for program in group.storages.values():
-            if program.running():
-                program.thaw()
-        group.remove()
 
 
 def wait_members(group, number, count):
@@ -78,7 +62,7 @@ def size_of(rnd):
 @pytest.mark.parametrize("paths", [1, 2])
 @pytest.mark.parametrize("trunk", [False, True], ids=["plain", "trunk"])
 def test_every_kind_of_change_is_on_the_other_member_when_it_is_acknowledged(trunk, paths):
-    with cluster(trunk=trunk, paths=paths) as group:
+    with native.running(trunk=trunk, paths=paths) as group:
         a, b = group.add(2), group.add(3)
         wait_members(group, 2, 2)
         wait_members(group, 3, 2)
@@ -113,7 +97,7 @@ def write_until_it_dies(storage, seed, acknowledged):
 
 @pytest.mark.parametrize("trunk", [False, True], ids=["plain", "trunk"])
 def test_the_writer_is_killed_under_load_and_nothing_acknowledged_is_missing(trunk):
-    with cluster(trunk=trunk) as group:
+    with native.running(trunk=trunk) as group:
         a, b = group.add(2), group.add(3)
         everything = {}
         for round_number in range(4):
@@ -148,7 +132,7 @@ def timed(fn, *args):
 
 
 def test_a_member_that_dies_stops_nothing_for_long():
-    with cluster(settings=f"copy_timeout = {LONG_S}s") as group:
+    with native.running(settings=f"copy_timeout = {LONG_S}s") as group:
         a, _ = group.add(2), group.add(3)
         wait_members(group, 2, 2)
         group.storages[3].kill()
@@ -163,7 +147,7 @@ def test_a_member_that_dies_stops_nothing_for_long():
 
 def test_a_killed_member_is_found_out_when_its_pull_ends():
     """Not by the writer's heartbeat, nor by a write that has waited a second: the quickest of some rounds counts."""
-    with cluster(settings=f"copy_timeout = {LONG_S}s") as group:
+    with native.running(settings=f"copy_timeout = {LONG_S}s") as group:
         a, _ = group.add(2), group.add(3)
         writer = group.storages[2]
         writer.stop()
@@ -183,7 +167,7 @@ def test_a_killed_member_is_found_out_when_its_pull_ends():
 
 
 def test_a_member_that_hangs_makes_writes_wait_and_then_refuses_them():
-    with cluster(settings="copy_timeout = 1500ms") as group:
+    with native.running(settings="copy_timeout = 1500ms") as group:
         a, b = group.add(2), group.add(3)
         wait_members(group, 2, 2)
         log = wait_until("an appender", lambda: upload(a, b"appender", appender=True))
@@ -204,7 +188,7 @@ def test_a_member_that_hangs_makes_writes_wait_and_then_refuses_them():
 
 
 def test_an_upload_that_got_no_copies_leaves_nothing_behind():
-    with cluster(settings="copy_timeout = 500ms") as group:
+    with native.running(settings="copy_timeout = 500ms") as group:
         a, _ = group.add(2), group.add(3)
         wait_members(group, 2, 2)
         group.storages[3].freeze()
@@ -223,7 +207,7 @@ def files_of(group, number):
 
 
 def test_a_number_is_strict():
-    with cluster(settings=f"min_copies = 2\ncopy_timeout = {LONG_S}s") as group:
+    with native.running(settings=f"min_copies = 2\ncopy_timeout = {LONG_S}s") as group:
         a = group.add(2)
         refused, took = timed(a.upload, b"alone")
         assert refused.status == native.EAGAIN and took < LONG_S / 2
@@ -243,7 +227,7 @@ def test_a_number_is_strict():
 
 
 def test_a_strict_write_that_waits_is_refused_the_moment_the_other_member_is_gone():
-    with cluster(settings="min_copies = 2\ncopy_timeout = 3600s") as group:
+    with native.running(settings="min_copies = 2\ncopy_timeout = 3600s") as group:
         a, _ = group.add(2), group.add(3)
         wait_members(group, 2, 2)
         group.storages[3].freeze()

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Native commands of one storage, trunk files on and off, beyond what the unit tests can see."""
-import contextlib
 import os
-import pathlib
-import re
 import socket
 import struct
 import zlib
@@ -11,7 +8,7 @@ import zlib
 import pytest
 
 import nativecluster as native
-from cluster import wait_until
+from cluster import descriptors, wait_until
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "trunk"])
@@ -53,11 +50,7 @@ def test_ranges(storage):
 
 def held_for_clients(storage):
     """Sockets and files without a name that the storage has open; it opens packs when it likes."""
-    held = 0
-    for fd in pathlib.Path(f"/proc/{storage.cluster.storages[2].process.pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            held += bool(re.match(r"socket:|.*/#\d+ \(deleted\)$", os.readlink(fd)))
-    return held
+    return descriptors(storage.cluster.storages[2].process.pid, r"socket:|.*/#\d+ \(deleted\)$")
 
 
 @pytest.mark.parametrize("size", [1000, 60_000, 3_000_000])

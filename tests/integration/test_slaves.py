@@ -10,14 +10,8 @@ from cluster import wait_until
 
 @pytest.fixture
 def group():
-    cluster = native.NativeCluster()
-    try:
+    with native.running() as cluster:
         yield cluster
-        for program in cluster.storages.values():
-            if program.running():
-                program.stop()
-    finally:
-        cluster.remove()
 
 
 def hear_all(members):
