@@ -82,15 +82,17 @@ int sto_log_load_deleted(struct sto_log *log)
 {
     AUTO(dfs_free_ptr) char *text = NULL;
     struct str key, value, line;
-    uint64_t latest = 0;
+    int64_t latest = 0;
     size_t n = 0;
     int r = sto_dir_get_file(log->dir, DELETED_FILE, TEXT_MAX, &text, &n);
-    if (r < 0)
+    if (r < 0 && r != -EFBIG)
         return r == -ENOENT ? 0 : r;
-    if (!str_cut(str_of(text, n), '\n', &line, &value) || !str_cut(line, '=', &key, &value) ||
-        !str_eq(key, STR("latest")) || str_u64(value, INT64_MAX, &latest) < 0)
+    if (r == 0 && str_cut(str_of(text, n), '\n', &line, &value) &&
+        str_cut(line, '=', &key, &value) && str_eq(key, STR("latest")))
+        latest = sto_rec_ms(value);
+    if (latest == 0)
         dfs_log(LOG_WARN, "store.deleted_unreadable", KV_U64("path", log->o.path_index));
-    log->deleted_ms = log->deleted_before_ms = log->deleted_saved_ms = (int64_t)latest;
+    log->deleted_ms = log->deleted_before_ms = log->deleted_saved_ms = latest;
     return 0;
 }
 

@@ -199,8 +199,17 @@ static void it_is_known_after_a_start(void **state)
 static void what_is_kept_of_it_may_be_unreadable(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"",         "latest",        "latest=\n", "latest=-5\n",
-                                        "latest=x", "other=17000\n", "=\n"};
+    static const char *const texts[] = {
+        "",
+        "latest",
+        "latest=\n",
+        "latest=-5\n",
+        "latest=x",
+        "other=17000\n",
+        "=\n",
+        "latest=9000000000000000000\n",
+        "latest=00000000000000000000000000000000000000000000000000000000000000000017000\n",
+    };
     char path[300];
     assert_int_equal(take_away(), 0);
     (void)snprintf(path, sizeof(path), "%s/data/.log_deleted", here.dir);
@@ -212,6 +221,7 @@ static void what_is_kept_of_it_may_be_unreadable(void **state)
         assert_int_equal(fclose(f), 0);
         here.s = test_sto_open(here.dir, "100001", false);
         assert_int_equal(make("new", true, here.slave), 0);
+        assert_true(made_ms() < clock_ms + HOUR_MS);
         assert_int_equal(take_away(), 0);
     }
 }
