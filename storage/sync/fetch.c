@@ -125,7 +125,11 @@ int sto_ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp
     struct str parts[] = {buf_str(&body), name};
     r = p->line->call(p->files, DFS_CMD_FILE_INFO, NO_CRC | SILENT | DFS_ASK_NO_OTHER_GROUP, parts,
                       2, &p->rsp);
-    return r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), m) < 0 ? -EPROTO : r;
+    if (r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), m) < 0)
+        r = -EPROTO;
+    if (r == 0) /* as records say times, whatever came */
+        m->created_s = MIN(MAX(m->created_s, INT64_C(0)), (int64_t)UINT32_MAX);
+    return r;
 }
 
 int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, int64_t *ret_mtime_s)

@@ -126,9 +126,10 @@ static int made_there(struct sto_puller *p, const struct sto_entry *e, int64_t m
     int r = sto_ask_info(p, e->name, &m);
     if (r < 0)
         return r;
-    int64_t there_ms = m.created_s * 1000 + MAX(m.crc32 - DFS_INFO_MS, INT64_C(0));
-    bool vague = m.crc32 < DFS_INFO_MS || there_ms == (int64_t)e->time_s * 1000 ||
-                 there_ms == made_ms / 1000 * 1000;
+    bool told = m.crc32 >= DFS_INFO_MS && m.crc32 < DFS_INFO_MS + 1000;
+    int64_t there_ms = m.created_s * 1000 + (told ? m.crc32 - DFS_INFO_MS : 0);
+    bool vague =
+        !told || there_ms == (int64_t)e->time_s * 1000 || there_ms == made_ms / 1000 * 1000;
     *ret_ms = vague ? made_ms : there_ms;
     return 0;
 }

@@ -30,7 +30,7 @@ struct sto_puller {
 /* It has to be opened anew. */
 bool sto_puller_broken(const struct sto_puller *p);
 
-/* 22: what the peer says of a file of its. */
+/* 22: what the peer says of a file of its; the time is one that a record can say. */
 struct dfs_file_info_rsp;
 int sto_ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp *ret) MUST_CHECK;
 
