@@ -76,6 +76,14 @@ static struct str extension(const struct cli *c, const char *path)
     return dfs_ext_ok(ext) ? ext : STR("");
 }
 
+/* What a call about @id has said. A word that is no id at all is the caller's mistake, and the servers' EINVAL vague. */
+static int fail_id(const char *id, int r)
+{
+    struct dfs_fileid f;
+    return r == -EINVAL && dfs_fileid_parse(str_c(id), &f) < 0 ? cli_misuse("%s: not a file id", id)
+                                                               : cli_fail(id, r);
+}
+
 int cmd_upload(struct cli *c)
 {
     int worst = 0;
@@ -84,9 +92,14 @@ int cmd_upload(struct cli *c)
         struct dfs_content content;
         char id[DFS_FILEID_TEXT];
         int r = open_content(c->args[i], &content, &fd);
-        if (r == 0)
-            r = dfs_client_upload(c->client, c->group, c->appender, extension(c, c->args[i]),
-                                  &content, id);
+        if (r < 0) {
+            worst = cli_fail(c->args[i], r);
+            continue;
+        }
+        r = dfs_client_upload(c->client, c->group, c->appender, extension(c, c->args[i]), &content,
+                              id);
+        if (r == -ENOENT && c->group.p)
+            return cli_fail(c->group.p, r); /* from --group: it is the group that is not there */
         if (r < 0)
             worst = cli_fail(c->args[i], r);
         else
@@ -106,7 +119,7 @@ int cmd_upload_slave(struct cli *c)
     r = dfs_client_upload_slave(c->client, str_c(c->args[0]), str_c(c->args[1]),
                                 extension(c, c->args[2]), &content, id);
     if (r < 0)
-        return cli_fail(c->args[0], r);
+        return fail_id(c->args[0], r);
     cli_word(c, "id", str_c(id));
     return 0;
 }
@@ -143,12 +156,12 @@ int cmd_download(struct cli *c)
         return cli_fail(part, -errno);
     int r = dfs_client_download(c->client, str_c(id), c->offset, c->count, write_fd, &fd, &len);
     if (standard)
-        return r < 0 ? cli_fail(id, r) : 0;
+        return r < 0 ? fail_id(id, r) : 0;
     if (r == 0 && rename(part, path) < 0)
         r = -errno;
     if (r < 0) {
         unlink(part);
-        return cli_fail(id, r);
+        return fail_id(id, r);
     }
     if (c->json) {
         cli_begin(c);
@@ -165,7 +178,7 @@ int cmd_delete(struct cli *c)
     for (int i = 0; i < c->n; i++) {
         int r = dfs_client_delete(c->client, str_c(c->args[i]));
         if (r < 0)
-            worst = cli_fail(c->args[i], r);
+            worst = fail_id(c->args[i], r);
         else if (c->json)
             cli_word(c, "deleted", str_c(c->args[i]));
     }
@@ -180,7 +193,7 @@ int cmd_append(struct cli *c)
     if (r < 0)
         return cli_fail(c->args[1], r);
     r = dfs_client_append(c->client, str_c(c->args[0]), &content);
-    return r < 0 ? cli_fail(c->args[0], r) : 0;
+    return r < 0 ? fail_id(c->args[0], r) : 0;
 }
 
 int cmd_modify(struct cli *c)
@@ -194,7 +207,7 @@ int cmd_modify(struct cli *c)
     if (r < 0)
         return cli_fail(c->args[2], r);
     r = dfs_client_modify(c->client, str_c(c->args[0]), offset, &content);
-    return r < 0 ? cli_fail(c->args[0], r) : 0;
+    return r < 0 ? fail_id(c->args[0], r) : 0;
 }
 
 int cmd_truncate(struct cli *c)
@@ -203,7 +216,7 @@ int cmd_truncate(struct cli *c)
     if (str_u64(str_c(c->args[1]), INT64_MAX, &size) < 0)
         return cli_misuse("%s: not a size", c->args[1]);
     int r = dfs_client_truncate(c->client, str_c(c->args[0]), size);
-    return r < 0 ? cli_fail(c->args[0], r) : 0;
+    return r < 0 ? fail_id(c->args[0], r) : 0;
 }
 
 int cmd_rename_to_normal(struct cli *c)
@@ -211,7 +224,7 @@ int cmd_rename_to_normal(struct cli *c)
     char id[DFS_FILEID_TEXT];
     int r = dfs_client_regenerate(c->client, str_c(c->args[0]), id);
     if (r < 0)
-        return cli_fail(c->args[0], r);
+        return fail_id(c->args[0], r);
     cli_word(c, "id", str_c(id));
     return 0;
 }
@@ -247,7 +260,7 @@ int cmd_info(struct cli *c)
         struct str id = str_c(c->args[i]);
         int r = dfs_client_info(c->client, id, 0, &info);
         if (r < 0) {
-            worst = cli_fail(c->args[i], r);
+            worst = fail_id(c->args[i], r);
             continue;
         }
         cli_begin(c);
@@ -271,7 +284,7 @@ int cmd_decode(struct cli *c)
         char source[16], path[DFS_LOCAL_PATH_MAX];
         int r = dfs_fileid_parse(str_c(c->args[i]), &f);
         if (r < 0) {
-            worst = cli_fail(c->args[i], r);
+            worst = fail_id(c->args[i], r);
             continue;
         }
         dfs_fileid_source_text(&f, source);
@@ -301,7 +314,7 @@ int cmd_meta_get(struct cli *c)
     AUTO(buf_free) struct buf text = BUF(META_TEXT_MAX);
     int r = dfs_client_get_meta(c->client, str_c(c->args[0]), &text);
     if (r < 0)
-        return cli_fail(c->args[0], r);
+        return fail_id(c->args[0], r);
     struct str rest = buf_str(&text), name, value;
     cli_begin(c);
     while (dfs_meta_next(&rest, &name, &value)) {
@@ -327,5 +340,5 @@ int cmd_meta_set(struct cli *c)
                               c->args[i], DFS_META_NAME_MAX, DFS_META_VALUE_MAX);
     }
     int r = dfs_client_set_meta(c->client, str_c(c->args[0]), c->merge, buf_str(&text));
-    return r < 0 ? cli_fail(c->args[0], r) : 0;
+    return r < 0 ? fail_id(c->args[0], r) : 0;
 }

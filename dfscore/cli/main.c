@@ -10,53 +10,98 @@
 
 enum { OUT_MAX = 4 * 1024 * 1024, ANY = 1 << 20, DEFAULT_PORT = 22122 };
 
+enum {
+    O_GROUP,
+    O_EXT,
+    O_APPENDER,
+    O_MERGE,
+    O_OFFSET,
+    O_COUNT,
+    O_WATCH,
+    O_FORCE,
+    O_DRY_RUN,
+    O_TRACKER, /* from here on of every command */
+    O_CONFIG,
+    O_JSON,
+    O_SECRET,
+    O_PRINT,
+    O_HELP,
+    O_VERSION
+};
+#define TAKES(option) (1u << (option))
+
+static const struct option options[] = {
+    {"tracker", required_argument, NULL, O_TRACKER},
+    {"config", required_argument, NULL, O_CONFIG},
+    {"json", no_argument, NULL, O_JSON},
+    {"group", required_argument, NULL, O_GROUP},
+    {"ext", required_argument, NULL, O_EXT},
+    {"appender", no_argument, NULL, O_APPENDER},
+    {"merge", no_argument, NULL, O_MERGE},
+    {"offset", required_argument, NULL, O_OFFSET},
+    {"count", required_argument, NULL, O_COUNT},
+    {"print-config", no_argument, NULL, O_PRINT},
+    {"watch", optional_argument, NULL, O_WATCH},
+    {"force", no_argument, NULL, O_FORCE},
+    {"secret", required_argument, NULL, O_SECRET},
+    {"dry-run", no_argument, NULL, O_DRY_RUN},
+    {"help", no_argument, NULL, O_HELP},
+    {"version", no_argument, NULL, O_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
 struct subcommand {
     const char *name;
     const char *args;
-    int min, max; /* number of arguments */
-    bool local;   /* needs no tracker */
+    int min, max;   /* number of arguments */
+    bool local;     /* needs no tracker */
+    unsigned takes; /* TAKES() of the options it knows what to do with, of those below O_TRACKER */
     int (*run)(struct cli *c);
     const char *help;
 };
 
 static const struct subcommand subcommands[] = {
-    {"upload", "FILE...", 1, ANY, false, cmd_upload,
-     "store files, print their ids; - is standard input"},
-    {"upload-slave", "ID PREFIX FILE", 3, 3, false, cmd_upload_slave,
+    {"upload", "FILE...", 1, ANY, false, TAKES(O_GROUP) | TAKES(O_EXT) | TAKES(O_APPENDER),
+     cmd_upload, "store files, print their ids; - is standard input"},
+    {"upload-slave", "ID PREFIX FILE", 3, 3, false, TAKES(O_EXT), cmd_upload_slave,
      "store a file beside another one"},
-    {"download", "ID [FILE]", 1, 2, false, cmd_download,
+    {"download", "ID [FILE]", 1, 2, false, TAKES(O_OFFSET) | TAKES(O_COUNT), cmd_download,
      "fetch a file or part of it; - is standard output"},
-    {"delete", "ID...", 1, ANY, false, cmd_delete, "remove files"},
-    {"info", "ID...", 1, ANY, false, cmd_info, "size, time, CRC-32 and source, from the storage"},
-    {"decode", "ID...", 1, ANY, true, cmd_decode, "what the ids say, without asking anybody"},
-    {"meta-get", "ID", 1, 1, false, cmd_meta_get, "metadata of a file"},
-    {"meta-set", "ID [NAME=VALUE]...", 1, ANY, false, cmd_meta_set,
+    {"delete", "ID...", 1, ANY, false, 0, cmd_delete, "remove files"},
+    {"info", "ID...", 1, ANY, false, 0, cmd_info,
+     "size, time, CRC-32 and source, from the storage"},
+    {"decode", "ID...", 1, ANY, true, 0, cmd_decode, "what the ids say, without asking anybody"},
+    {"meta-get", "ID", 1, 1, false, 0, cmd_meta_get, "metadata of a file"},
+    {"meta-set", "ID [NAME=VALUE]...", 1, ANY, false, TAKES(O_MERGE), cmd_meta_set,
      "replace metadata, or add to it (--merge)"},
-    {"append", "ID FILE", 2, 2, false, cmd_append, "add to the end of an appender file"},
-    {"modify", "ID OFFSET FILE", 3, 3, false, cmd_modify, "overwrite part of an appender file"},
-    {"truncate", "ID SIZE", 2, 2, false, cmd_truncate, "cut or extend an appender file"},
-    {"rename-to-normal", "ID", 1, 1, false, cmd_rename_to_normal,
+    {"append", "ID FILE", 2, 2, false, 0, cmd_append, "add to the end of an appender file"},
+    {"modify", "ID OFFSET FILE", 3, 3, false, 0, cmd_modify, "overwrite part of an appender file"},
+    {"truncate", "ID SIZE", 2, 2, false, 0, cmd_truncate, "cut or extend an appender file"},
+    {"rename-to-normal", "ID", 1, 1, false, 0, cmd_rename_to_normal,
      "finish an appender file; prints its new id"},
-    {"test", "", 0, 0, false, cmd_test, "store, fetch, describe and remove a file, and compare"},
-    {"appender-test", "", 0, 0, false, cmd_appender_test,
+    {"test", "", 0, 0, false, TAKES(O_GROUP), cmd_test,
+     "store, fetch, describe and remove a file, and compare"},
+    {"appender-test", "", 0, 0, false, TAKES(O_GROUP), cmd_appender_test,
      "the same with every change of an appender file"},
-    {"list-groups", "", 0, 0, false, cmd_list_groups, "groups and their space"},
-    {"list-storages", "GROUP", 1, 1, false, cmd_list_storages,
+    {"list-groups", "", 0, 0, false, 0, cmd_list_groups, "groups and their space"},
+    {"list-storages", "GROUP", 1, 1, false, 0, cmd_list_storages,
      "storages of a group and their state"},
-    {"monitor", "[GROUP]", 0, 1, false, cmd_monitor,
+    {"monitor", "[GROUP]", 0, 1, false, TAKES(O_WATCH), cmd_monitor,
      "the cluster at a glance (--watch); 3: not healthy"},
-    {"counters", "GROUP [ID]", 1, 2, false, cmd_counters, "what the storages of a group have done"},
-    {"tracker-stats", "", 0, 0, false, cmd_tracker_stats, "trackers, as the leader sees them"},
-    {"storage-stats", "", 0, 0, false, cmd_storage_stats, "storages of all groups"},
-    {"volume-stats", "", 0, 0, false, cmd_volume_stats, "space of all groups"},
-    {"leader", "", 0, 0, false, cmd_leader, "address of the leading tracker"},
-    {"params", "", 0, 0, false, cmd_params, "settings the trackers give to storages"},
-    {"delete-storage", "GROUP ID", 2, 2, false, cmd_delete_storage,
+    {"counters", "GROUP [ID]", 1, 2, false, 0, cmd_counters,
+     "what the storages of a group have done"},
+    {"tracker-stats", "", 0, 0, false, 0, cmd_tracker_stats, "trackers, as the leader sees them"},
+    {"storage-stats", "", 0, 0, false, 0, cmd_storage_stats, "storages of all groups"},
+    {"volume-stats", "", 0, 0, false, 0, cmd_volume_stats, "space of all groups"},
+    {"leader", "", 0, 0, false, 0, cmd_leader, "address of the leading tracker"},
+    {"params", "", 0, 0, false, 0, cmd_params, "settings the trackers give to storages"},
+    {"delete-storage", "GROUP ID", 2, 2, false, 0, cmd_delete_storage,
      "forget a storage that is not running"},
-    {"delete-group", "GROUP", 1, 1, false, cmd_delete_group, "forget a group without storages"},
-    {"admin", "drain GROUP [ID | M01]", 1, ANY, false, cmd_admin,
+    {"delete-group", "GROUP", 1, 1, false, 0, cmd_delete_group, "forget a group without storages"},
+    {"admin", "drain GROUP [ID | M01]", 1, ANY, false,
+     TAKES(O_WATCH) | TAKES(O_FORCE) | TAKES(O_DRY_RUN), cmd_admin,
      "no new files there; undrain: again; rebalance GROUP: those there move; remove GROUP ID"},
-    {"set-trunk-server", "GROUP [ID]", 1, 2, false, cmd_set_trunk_server,
+    {"set-trunk-server", "GROUP [ID]", 1, 2, false, 0, cmd_set_trunk_server,
      "choose a group's trunk server"},
 };
 
@@ -87,6 +132,7 @@ static void help(void)
 
 struct settings {
     struct client_conf conf;
+    unsigned given; /* TAKES() of the options below O_TRACKER that stand on the command line */
     const char *config, *secret_file; /* of --secret; NULL: not given */
     struct dfs_secret *secret;
     struct dfs_tls *tls;
@@ -111,45 +157,6 @@ static int print_config(void)
     printf(STR_F, STR_A(buf_str(&out)));
     return 0;
 }
-
-enum {
-    O_TRACKER = 256,
-    O_CONFIG,
-    O_JSON,
-    O_GROUP,
-    O_EXT,
-    O_APPENDER,
-    O_MERGE,
-    O_OFFSET,
-    O_COUNT,
-    O_WATCH,
-    O_FORCE,
-    O_DRY_RUN,
-    O_SECRET,
-    O_PRINT,
-    O_HELP,
-    O_VERSION
-};
-
-static const struct option options[] = {
-    {"tracker", required_argument, NULL, O_TRACKER},
-    {"config", required_argument, NULL, O_CONFIG},
-    {"json", no_argument, NULL, O_JSON},
-    {"group", required_argument, NULL, O_GROUP},
-    {"ext", required_argument, NULL, O_EXT},
-    {"appender", no_argument, NULL, O_APPENDER},
-    {"merge", no_argument, NULL, O_MERGE},
-    {"offset", required_argument, NULL, O_OFFSET},
-    {"count", required_argument, NULL, O_COUNT},
-    {"print-config", no_argument, NULL, O_PRINT},
-    {"watch", optional_argument, NULL, O_WATCH},
-    {"force", no_argument, NULL, O_FORCE},
-    {"secret", required_argument, NULL, O_SECRET},
-    {"dry-run", no_argument, NULL, O_DRY_RUN},
-    {"help", no_argument, NULL, O_HELP},
-    {"version", no_argument, NULL, O_VERSION},
-    {NULL, 0, NULL, 0},
-};
 
 static int number(const char *name, uint64_t *ret)
 {
@@ -310,6 +317,15 @@ static const struct subcommand *find(const char *name)
     return NULL;
 }
 
+/* The name of the first option in @set, which has one. */
+static const char *first_of(unsigned set)
+{
+    const struct option *o = options;
+    while (o->val >= O_TRACKER || !(set & TAKES(o->val)))
+        o++;
+    return o->name;
+}
+
 int main(int argc, char **argv)
 {
     struct cli c = {.out = BUF(OUT_MAX)};
@@ -318,8 +334,10 @@ int main(int argc, char **argv)
     if (argc > 0)
         argv[0] = "dfs"; /* the name getopt's messages begin with */
     signal(SIGPIPE, SIG_IGN);
-    while (code == 0 && (opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+    while (code == 0 && (opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
         code = one_option(opt, &c, &s);
+        s.given |= opt < O_TRACKER ? TAKES(opt) : 0;
+    }
     if (code == 0 && optind == argc) {
         code = cli_misuse("a command is missing");
     } else if (code == 0) {
@@ -330,6 +348,9 @@ int main(int argc, char **argv)
             code = cli_misuse("%s: no such command", argv[optind]);
         else if (c.n < sub->min || c.n > sub->max)
             code = cli_misuse("usage: dfs %s %s", sub->name, sub->args);
+        else if (s.given & ~sub->takes)
+            code =
+                cli_misuse("--%s is no option of %s", first_of(s.given & ~sub->takes), sub->name);
         else
             code = run(&c, &s, sub);
     }

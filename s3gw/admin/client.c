@@ -69,41 +69,44 @@ static const char help[] =
  */
 static const struct verb {
     const char *words[3];
-    const char *args[3]; /* "@policy": the text of that file */
+    const char *args[3];    /* "@policy": the text of that file */
+    const char *options[4]; /* without "--"; another one is refused */
 } verbs[] = {
-    {{"user", "create"}, {"id"}},
-    {{"user", "list"}, {NULL}},
-    {{"user", "show"}, {"id"}},
-    {{"user", "disable"}, {"id"}},
-    {{"user", "enable"}, {"id"}},
-    {{"user", "delete"}, {"id"}},
-    {{"key", "create"}, {"user"}},
-    {{"key", "list"}, {"user"}},
-    {{"key", "delete"}, {"?user", "access_key"}},
-    {{"bucket", "list"}, {NULL}},
-    {{"bucket", "show"}, {"name"}},
-    {{"bucket", "group"}, {"name", "*group"}},
-    {{"rebalance", "start"}, {"group"}},
-    {{"rebalance", "stop"}, {NULL}},
-    {{"rebalance", NULL}, {NULL}},
-    {{"status", NULL}, {NULL}},
-    {{"reclaim", NULL}, {NULL}},
-    {{"version", NULL}, {NULL}},
-    {{"lifecycle", "run"}, {NULL}},
-    {{"lifecycle", NULL}, {NULL}},
-    {{"policy", "put"}, {"user", "name", "@policy"}},
-    {{"policy", "list"}, {"user"}},
-    {{"policy", "show"}, {"user", "name"}},
-    {{"policy", "delete"}, {"user", "name"}},
-    {{"explain", NULL}, {"user", "action", "resource"}},
-    {{"kms", "key", "create"}, {"name"}},
-    {{"kms", "key", "list"}, {NULL}},
-    {{"kms", "key", "rotate"}, {"name"}},
-    {{"kms", "key", "disable"}, {"name"}},
-    {{"kms", "key", "enable"}, {"name"}},
-    {{"adopt", NULL}, {"group"}},
-    {{"limit", "set"}, {"what", "name"}},
-    {{"limit", "show"}, {"what", "name"}},
+    {{"user", "create"}, {"id"}, {"display-name", "email", "access-key", "secret-key"}},
+    {{"user", "list"}, {NULL}, {NULL}},
+    {{"user", "show"}, {"id"}, {NULL}},
+    {{"user", "disable"}, {"id"}, {NULL}},
+    {{"user", "enable"}, {"id"}, {NULL}},
+    {{"user", "delete"}, {"id"}, {NULL}},
+    {{"key", "create"}, {"user"}, {"access-key", "secret-key"}},
+    {{"key", "list"}, {"user"}, {NULL}},
+    {{"key", "delete"}, {"?user", "access_key"}, {NULL}},
+    {{"bucket", "list"}, {NULL}, {"owner"}},
+    {{"bucket", "show"}, {"name"}, {NULL}},
+    {{"bucket", "group"}, {"name", "*group"}, {NULL}},
+    {{"rebalance", "start"}, {"group"}, {"to", "dry-run"}},
+    {{"rebalance", "stop"}, {NULL}, {NULL}},
+    {{"rebalance", NULL}, {NULL}, {NULL}},
+    {{"status", NULL}, {NULL}, {NULL}},
+    {{"reclaim", NULL}, {NULL}, {NULL}},
+    {{"version", NULL}, {NULL}, {NULL}},
+    {{"lifecycle", "run"}, {NULL}, {NULL}},
+    {{"lifecycle", NULL}, {NULL}, {NULL}},
+    {{"policy", "put"}, {"user", "name", "@policy"}, {NULL}},
+    {{"policy", "list"}, {"user"}, {NULL}},
+    {{"policy", "show"}, {"user", "name"}, {NULL}},
+    {{"policy", "delete"}, {"user", "name"}, {NULL}},
+    {{"explain", NULL}, {"user", "action", "resource"}, {"source-ip", "tls"}},
+    {{"kms", "key", "create"}, {"name"}, {NULL}},
+    {{"kms", "key", "list"}, {NULL}, {NULL}},
+    {{"kms", "key", "rotate"}, {"name"}, {NULL}},
+    {{"kms", "key", "disable"}, {"name"}, {NULL}},
+    {{"kms", "key", "enable"}, {"name"}, {NULL}},
+    {{"adopt", NULL}, {"group"}, {"bucket", "prefix", "appenders", "dry-run"}},
+    {{"limit", "set"},
+     {"what", "name"},
+     {"max-bytes", "max-objects", "requests-per-second", "bytes-per-second"}},
+    {{"limit", "show"}, {"what", "name"}, {NULL}},
 };
 
 enum { OPT_DATA = 256, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_ARG };
@@ -350,11 +353,28 @@ static void print_fields(json_t *object, int indent)
     }
 }
 
+static void print_rows(const json_t *objects, int indent)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(objects, i, row)
+    {
+        if (i > 0)
+            printf("\n");
+        print_fields(row, indent);
+    }
+}
+
 static void print_value(const char *name, const json_t *v, int indent)
 {
     if (json_is_object(v)) {
         printf("%*s%s:\n", indent, "", name);
         print_fields((json_t *)v, indent + 2);
+        return;
+    }
+    if (json_is_array(v) && !json_is_string(json_array_get(v, 0))) {
+        printf("%*s%s:\n", indent, "", name);
+        print_rows(v, indent + 2);
         return;
     }
     printf("%*s%-*s ", indent, "", 16 - indent, name);
@@ -364,19 +384,9 @@ static void print_value(const char *name, const json_t *v, int indent)
         printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(v));
     else if (json_is_boolean(v))
         printf("%s\n", json_is_true(v) ? "yes" : "no");
-    else if (json_is_array(v) && json_array_size(v) > 0 && json_is_string(json_array_get(v, 0))) {
+    else if (json_is_array(v)) {
         print_joined(v, " ");
         printf("\n");
-    } else if (json_is_array(v)) {
-        size_t i;
-        json_t *item;
-        printf("\n");
-        json_array_foreach(v, i, item)
-        {
-            print_fields(item, indent + 2);
-            if (i + 1 < json_array_size(v))
-                printf("\n");
-        }
     } else {
         printf("-\n");
     }
@@ -465,7 +475,29 @@ struct asked {
     const char *data, *socket;
     bool json;
     json_t *request;
+    unsigned given; /* bit i: option_fields[i] */
 };
+
+static bool takes(const struct verb *v, const char *option)
+{
+    for (size_t i = 0; i < ARRAY_LEN(v->options) && v->options[i]; i++)
+        if (strcmp(v->options[i], option) == 0)
+            return true;
+    return false;
+}
+
+/* An option that the verb does not know would be passed over, and --dry-run not be dry. False, and a line that says so. */
+static bool options_fit(const struct verb *v, unsigned given)
+{
+    for (const struct option *o = options; o->name; o++) {
+        if (o->val < OPT_ARG || !(given & 1u << (o->val - OPT_ARG)) || takes(v, o->name))
+            continue;
+        fprintf(stderr, "s3gw admin: --%s is no option of '%s%s%s' (see s3gw admin --help)\n",
+                o->name, v->words[0], v->words[1] ? " " : "", v->words[1] ? v->words[1] : "");
+        return false;
+    }
+    return true;
+}
 
 /* Reads the command line; DONE to go on, else the exit status, -1 for "help was printed". */
 static int parse(int argc, char **argv, struct asked *a)
@@ -478,10 +510,11 @@ static int parse(int argc, char **argv, struct asked *a)
             a->socket = optarg;
         else if (c == OPT_JSON)
             a->json = true;
-        else if (c >= OPT_ARG)
+        else if (c >= OPT_ARG) {
             json_object_set_new(a->request, option_fields[c - OPT_ARG],
                                 json_string(optarg ? optarg : "yes"));
-        else if (c == OPT_HELP) {
+            a->given |= 1u << (c - OPT_ARG);
+        } else if (c == OPT_HELP) {
             fputs(help, stdout);
             return -1;
         } else
@@ -501,7 +534,8 @@ static int parse(int argc, char **argv, struct asked *a)
         fprintf(stderr, "s3gw admin: unknown command '%s%s%s' (see s3gw admin --help)\n",
                 argv[optind], optind + 1 < argc ? " " : "",
                 optind + 1 < argc ? argv[optind + 1] : "");
-    if (!v || !take_words(v, argv + optind + used, argc - optind - used, a->request))
+    if (!v || !options_fit(v, a->given) ||
+        !take_words(v, argv + optind + used, argc - optind - used, a->request))
         return USAGE;
     char verb[32];
     size_t at = 0;

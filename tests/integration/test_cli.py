@@ -41,6 +41,8 @@ def test_help_and_version_go_to_standard_output(words):
     (["admin", "--data", "/tmp/x", "user"], "unknown command 'user'"),
     (["admin", "--data", "/tmp/x", "bucket", "made"], "unknown command 'bucket made'"),
     (["admin", "--data", "/tmp/x", "user", "create"], "wrong number of words: user create <id>"),
+    (["admin", "--data", "/tmp/x", "reclaim", "--dry-run"], "--dry-run is no option of 'reclaim'"),
+    (["admin", "--data", "/tmp/x", "user", "show", "ann", "--email", "x"], "--email is no option of 'user show'"),
     (["print-config", "extra"], "what is 'extra'?"),
     (["--version", "extra"], "what is 'extra'?"),
 ])
@@ -71,11 +73,26 @@ def test_wrong_use_of_the_others_is_one_line_too(program, words, says):
     assert done.returncode == 2 and line.startswith(f"{program}: ") and re.search(says, line), done
 
 
+@pytest.mark.parametrize("words, says", [
+    (["delete", "--dry-run", "group1/M00/00/00/x"], "--dry-run is no option of delete"),
+    (["--offset", "5", "upload", "/etc/hostname"], "--offset is no option of upload"),
+    (["--json", "--appender", "monitor"], "--appender is no option of monitor"),
+    (["decode", "group1/M00/00/00/x"], "group1/M00/00/00/x: not a file id"),
+])
+def test_dfs_passes_over_no_option_and_no_id(words, says):
+    done = subprocess.run([*wrapper(), str(BUILD / "dfs"), "--tracker", "127.0.0.1:1", *words], capture_output=True, text=True,
+                          timeout=60, env=sanitizer_env(dict(os.environ)))
+    assert (done.returncode, done.stderr) == (2, f"dfs: {says} (dfs --help shows how)\n")
+
+
 @pytest.mark.parametrize("program", ["dfs_trackerd", "dfs_storaged"])
 def test_servers_name_themselves_file_line_and_key_with_status_2(tmp_path, program):
     conf = tmp_path / "d.conf"
     for text, says in (("port = many\n", f"{conf}:1: port = many"), ("\x01\x02", f"{conf}:1: not a line of text"),
-                       ("= 1\n", f"{conf}:1: = 1: must be key = value"), ("port = 1\n", f"{conf}: base_path is missing")):
+                       ("= 1\n", f"{conf}:1: = 1: must be key = value"), ("port = 1\n", f"{conf}: base_path is missing"),
+                       ("allow_hosts =\n", f"{conf}:1: allow_hosts = : must not be empty"),
+                       (f"base_path = {tmp_path}\ntracker_server = 127.0.0.1:1\nbind_addr = 0.0.0.0\n",
+                        f"{conf}: bind_addr = 0.0.0.0: beyond loopback")):
         conf.write_text(text)
         done = subprocess.run([*wrapper(), str(BUILD / program), str(conf)], capture_output=True, text=True, timeout=60,
                               env=sanitizer_env(dict(os.environ)))
