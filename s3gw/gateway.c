@@ -354,6 +354,21 @@ int s3gw_gateway_bind(struct s3gw_gateway *g, struct buf *err)
     return r < 0 ? fail(err, r, "listen =", g->conf->listen) : 0;
 }
 
+/* The value of the setting that s3_http_start() calls @what. */
+static const char *value_of(const struct s3gw_conf *c, const char *what)
+{
+    const struct {
+        const char *what, *value;
+    } settings[] = {{"access_log =", c->access_log},
+                    {"TLS certificate", c->tls_cert},
+                    {"TLS key", c->tls_key},
+                    {"tcp_congestion =", c->congestion}};
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (strcmp(what, settings[i].what) == 0)
+            return settings[i].value;
+    return c->listen;
+}
+
 static int start_http(struct s3gw_gateway *g, struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
@@ -376,7 +391,7 @@ static int start_http(struct s3gw_gateway *g, struct buf *err)
     g->bound = false;
     r = s3_http_start(&o, &g->http, &what);
     if (r < 0)
-        return fail(err, r, what, c->listen);
+        return fail(err, r, what, value_of(c, what));
     return 0;
 }
 

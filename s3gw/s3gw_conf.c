@@ -235,8 +235,14 @@ static bool name_ok(struct str s)
 static int check_names(const char *setting, const struct dfs_conf_list *list, struct buf *err)
 {
     for (size_t i = 0; i < list->n; i++) {
-        if (!name_ok(str_c(list->v[i]))) {
+        struct str name = str_c(list->v[i]);
+        if (!name_ok(name)) {
             buf_addf(err, "%s = %s: letters, digits, '-' and '.' only", setting, list->v[i]);
+            return -EINVAL;
+        }
+        if (str_starts(name, STR(".")) || str_ends(name, STR(".")) ||
+            str_find(name, STR("..")) != SIZE_MAX) {
+            buf_addf(err, "%s = %s: '.' stands between names only", setting, list->v[i]);
             return -EINVAL;
         }
     }

@@ -178,13 +178,6 @@ static const char *const meaningless[] = {
     "http.*",
 };
 
-static int fail(struct buf *err, const char *path, const char *key, const char *value,
-                const char *what)
-{
-    buf_addf(err, "%s: %s = %s: %s", path, key, value ? value : "", what);
-    return -EINVAL;
-}
-
 static int default_paths(struct sto_conf *c)
 {
     size_t count = (size_t)c->store_path_count;
@@ -207,17 +200,23 @@ static int check(struct sto_conf *c, const char *path, struct buf *err)
     struct dfs_addr listen;
     bool yes;
     if (c->disabled)
-        return fail(err, path, "disabled", "true", "this storage must not start");
+        return dfs_conf_refuse(err, path, "disabled", "true", "this storage must not start");
     for (const char *p = c->group_name; *p; p++)
         if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')))
-            return fail(err, path, "group_name", c->group_name, "must be letters and digits");
+            return dfs_conf_refuse(err, path, "group_name", c->group_name,
+                                   "must be letters and digits");
     if (dfs_bind_parse(c->bind_addr, 0, &listen) < 0)
-        return fail(err, path, "bind_addr", c->bind_addr, "two of them must be numeric addresses");
+        return dfs_conf_refuse(err, path, "bind_addr", c->bind_addr,
+                               "two of them must be numeric addresses");
     if (!dfs_bind_is_loopback(c->bind_addr) && c->allow_hosts.n == 0)
-        return fail(err, path, "bind_addr", c->bind_addr,
-                    "beyond loopback, allow_hosts must name who may connect");
-    if (c->store_path.n > (size_t)c->store_path_count)
-        return fail(err, path, "store_path_count", "", "is smaller than the store_path keys given");
+        return dfs_conf_refuse(err, path, "bind_addr", c->bind_addr,
+                               "beyond loopback, allow_hosts must name who may connect");
+    if (c->store_path.n > (size_t)c->store_path_count) {
+        char count[24];
+        snprintf(count, sizeof(count), "%lld", (long long)c->store_path_count);
+        return dfs_conf_refuse(err, path, "store_path_count", count,
+                               "must be as many as the store_path keys");
+    }
     int r = default_paths(c);
     if (r < 0)
         return r;
@@ -225,23 +224,24 @@ static int check(struct sto_conf *c, const char *path, struct buf *err)
         char key[32];
         snprintf(key, sizeof(key), "store_path%zu", i);
         if (!c->store_path.v[i])
-            return fail(err, path, key, "", "is missing (store_path_count asks for it)");
+            return dfs_conf_refuse(err, path, key, "", "is missing (store_path_count asks for it)");
     }
     for (size_t i = 0; i < c->store_path_readonly.n; i++) {
         const char *v = c->store_path_readonly.v[i];
         char key[48];
         snprintf(key, sizeof(key), "store_path%zu_readonly", i);
         if (v && dfs_conf_bool(str_c(v), &yes) < 0)
-            return fail(err, path, key, v, "must be true or false");
+            return dfs_conf_refuse(err, path, key, v, "must be true or false");
     }
     uint64_t id = 0, copies = 0;
     if (!str_eq(str_c(c->min_copies), STR("auto")) &&
         (str_u64(str_c(c->min_copies), DFS_SERVERS_MAX, &copies) < 0 || copies == 0))
-        return fail(err, path, "min_copies", c->min_copies,
-                    "must be auto or a number from 1 to 32");
+        return dfs_conf_refuse(err, path, "min_copies", c->min_copies,
+                               "must be auto or a number from 1 to 32");
     c->copies = (unsigned)copies;
     if (c->server_id[0] && (str_u64(str_c(c->server_id), 16777215, &id) < 0 || id == 0))
-        return fail(err, path, "server_id", c->server_id, "must be a number from 1 to 16777215");
+        return dfs_conf_refuse(err, path, "server_id", c->server_id,
+                               "must be a number from 1 to 16777215");
     return 0;
 }
 

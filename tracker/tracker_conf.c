@@ -173,29 +173,26 @@ static const char *const meaningless[] = {
     "http.*",
 };
 
-static int fail(struct buf *err, const char *path, const char *key, const char *what)
-{
-    buf_addf(err, "%s: %s: %s", path, key, what);
-    return -EINVAL;
-}
-
 static int check(const struct trk_conf *c, const char *path, struct buf *err)
 {
     struct dfs_addr listen;
     if (c->disabled)
-        return fail(err, path, "disabled", "is true: this tracker must not start");
+        return dfs_conf_refuse(err, path, "disabled", "true", "this tracker must not start");
     if (dfs_bind_parse(c->bind_addr, 0, &listen) < 0)
-        return fail(err, path, "bind_addr", "two of them must be numeric addresses");
+        return dfs_conf_refuse(err, path, "bind_addr", c->bind_addr,
+                               "two of them must be numeric addresses");
     if (!dfs_bind_is_loopback(c->bind_addr) && c->allow_hosts.n == 0)
-        return fail(err, path, "bind_addr",
-                    "beyond loopback, allow_hosts must name who may connect");
+        return dfs_conf_refuse(err, path, "bind_addr", c->bind_addr,
+                               "beyond loopback, allow_hosts must name who may connect");
     if (c->store_lookup == 1 && !dfs_group_ok(str_c(c->store_group)))
-        return fail(err, path, "store_group", "must name a group when store_lookup is 1");
+        return dfs_conf_refuse(err, path, "store_group", c->store_group,
+                               "must name a group when store_lookup is 1");
     if (c->store_path == 1)
-        return fail(err, path, "store_path", "must be 0 or 2");
+        return dfs_conf_refuse(err, path, "store_path", "1", "must be 0 or 2");
     if (c->slot_max_size <= c->slot_min_size || c->slot_max_size > c->trunk_file_size / 2)
-        return fail(err, path, "slot_max_size",
-                    "must be more than slot_min_size and at most half of trunk_file_size");
+        return dfs_conf_refuse(
+            err, path, "slot_max_size", "",
+            "must be more than slot_min_size and at most half of trunk_file_size");
     return 0;
 }
 

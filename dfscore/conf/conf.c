@@ -43,6 +43,10 @@ static int complain(struct parser *p, struct str key, struct str value,
         buf_addf(p->err, "%s:%u: ", p->file, p->line);
     else
         buf_addf(p->err, "%s: ", p->file);
+    if (value.p && value.n == 0 && row->type == DFS_CONF_LIST) {
+        buf_addf(p->err, STR_F " = : must not be empty", STR_A(key));
+        return -EINVAL;
+    }
     if (value.p)
         buf_addf(p->err, STR_F " = " STR_F ": must be ", STR_A(key), STR_A(str_head(value, 200)));
     else
@@ -393,6 +397,13 @@ int dfs_conf_load(const char *path, const struct dfs_conf_row *rows, size_t n,
                        .err = err,
                        .dir = str_of(path, slash ? (size_t)(slash + 1 - path) : 0)};
     return parse(&p, buf_str(&text));
+}
+
+int dfs_conf_refuse(struct buf *err, const char *path, const char *key, const char *value,
+                    const char *what)
+{
+    buf_addf(err, "%s: %s%s%s: %s", path, key, *value ? " = " : "", value, what);
+    return -EINVAL;
 }
 
 void dfs_conf_fini(const struct dfs_conf_row *rows, size_t n, void *conf)

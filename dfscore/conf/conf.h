@@ -137,6 +137,12 @@ int dfs_conf_load(const char *path, const struct dfs_conf_row *rows, size_t n,
 /* The same for @text; @name stands for the file in messages. Does no I/O, so nothing can be included. */
 int dfs_conf_parse(struct str text, const char *name, const struct dfs_conf_row *rows, size_t n,
                    const struct dfs_conf_opts *opts, void *conf, struct buf *err);
+/*
+ * For what a program checks after loading: puts "PATH: KEY = VALUE: WHAT" in @err, without " = VALUE" when that is empty.
+ * Returns -EINVAL.
+ */
+int dfs_conf_refuse(struct buf *err, const char *path, const char *key, const char *value,
+                    const char *what);
 /* "true", "off" and so on, as a BOOL row reads them. 0 or -EINVAL. */
 int dfs_conf_bool(struct str v, bool *ret);
 /* Frees what load put into @conf and zeroes these members; idempotent. */

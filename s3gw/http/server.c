@@ -70,7 +70,7 @@ static int start_listening(int fd, const struct s3_http_options *o, uint16_t *po
     int on = 1;
     /* Both are inherited by what is accepted. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    *what = "tcp_congestion of";
+    *what = "tcp_congestion =";
     if (o->congestion && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion,
                                     (socklen_t)strlen(o->congestion)) < 0)
         return -errno;
@@ -253,7 +253,7 @@ static int start(struct s3_http *h, const struct s3_http_options *o, const char 
     r = s3_hangup_new(HANGUP_PERIOD_MS, &h->hangup);
     if (r < 0)
         return r;
-    *what = "access log";
+    *what = "access_log =";
     if (o->access_log && (r = s3_accesslog_open(o->access_log, &h->log)) < 0)
         return r;
     *what = h->tls ? "TLS certificate or key" : "threads";
