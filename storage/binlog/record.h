@@ -7,7 +7,7 @@
  *     4  1  version, 1
  *     5  1  state: 'L' live, 'D' dead. Changed in place, therefore not covered by any checksum
  *     6  1  kind (enum sto_rec_kind)
- *     7  1  flags: 1 native, 2 appender, 4 a deletion that another log said first
+ *     7  1  flags: 1 native, 2 appender, 4 a deletion that another log said first, 8 the CRC-32 at 56 is a plain file's
  *     8  8  sequence: grows by one with each record of the log
  *    16  8  position: pack number << 32 | offset of this byte 0 in the pack
  *    24  8  sequence of the first record of the same group commit; in a SKIP: last sequence skipped
@@ -17,7 +17,7 @@
  *    44  4  description length
  *    48  1  name length     49  1  extra length     50  1  FastDFS binlog letter or 0     51  1  zero
  *    52  4  CRC-32C of name, extra and description
- *    56  4  CRC-32 (FastDFS's) of the content
+ *    56  4  CRC-32 (FastDFS's) of the content: OBJECT, and a FILE of flag 8, which is a slave, whose name tells none; else 0
  *    60  4  CRC-32C of bytes 0..59, byte 5 taken as 0
  *    64     OBJECT only: 24 bytes FastDFS slot header (semantics 13.2), then the content
  *           name, extra, description, zero bytes up to the total length
@@ -44,7 +44,7 @@ enum sto_rec_kind {
     STO_REC_SKIP = 6,   /* written over the first of a run of dead records */
 };
 
-enum { STO_REC_NATIVE = 1, STO_REC_APPENDER = 2, STO_REC_AGAIN = 4 };
+enum { STO_REC_NATIVE = 1, STO_REC_APPENDER = 2, STO_REC_AGAIN = 4, STO_REC_SUMMED = 8 };
 
 enum {
     STO_OP_MOVED = 'V',   /* of a CHANGE: the file is in another group now (trunk/moved.h) */

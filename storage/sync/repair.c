@@ -31,11 +31,13 @@ struct job {
         struct sto_log_info log;
         uint64_t position;
     } record;
-    bool missing;   /* as we were told, or found */
-    bool undeleted; /* it is to be deleted when it is back */
-    bool told;      /* that it is damaged: logged and counted */
-    bool alone;     /* that nobody has it right: logged */
-    bool again;     /* somebody met it while it was at work; under the lock */
+    struct sto_made heard; /* the last one's word; under the lock */
+    struct sto_made made;  /* the same, as the thread has it */
+    bool missing;          /* as we were told, or found */
+    bool undeleted;        /* it is to be deleted when it is back */
+    bool told;             /* that it is damaged: logged and counted */
+    bool alone;            /* that nobody has it right: logged */
+    bool again;            /* somebody met it while it was at work; under the lock */
     unsigned tries;
     uint64_t due_ms; /* monotonic */
     bool watching;
@@ -71,12 +73,16 @@ static bool same(const struct job *a, const struct job *b)
 /* Lock held. */
 static bool is_known(struct sto_repair *r, const struct job *j)
 {
-    bool found = r->now && same(r->now, j);
-    if (found) /* what is being done about it may have begun before that */
-        r->now->again = true;
-    for (const struct job *k = r->jobs; k && !found; k = k->next)
-        found = same(k, j);
-    return found;
+    struct job *known = r->now && same(r->now, j) ? r->now : NULL;
+    if (known) /* what is being done about it may have begun before that */
+        known->again = true;
+    for (struct job *k = r->jobs; k && !known; k = k->next)
+        known = same(k, j) ? k : NULL;
+    if (known && j->heard.ms > known->heard.ms) {
+        known->heard = j->heard;
+        known->due_ms = MIN(known->due_ms, j->due_ms);
+    }
+    return known != NULL;
 }
 
 static void job_free(struct sto_repair *r, struct job *j)
@@ -114,7 +120,8 @@ static void add(struct sto_repair *r, struct job *j)
         job_free(r, j);
 }
 
-void sto_repair_suspect(struct sto_repair *r, struct str name, enum sto_suspicion why)
+static void suspect(struct sto_repair *r, struct str name, enum sto_suspicion why,
+                    const struct sto_made *made)
 {
     struct dfs_fileid f;
     if (!r || name.n > STO_NAME_MAX || dfs_filename_parse(name, &f) < 0)
@@ -126,7 +133,18 @@ void sto_repair_suspect(struct sto_repair *r, struct str name, enum sto_suspicio
     memcpy(j->name, name.p, name.n);
     j->missing = why != STO_SUSPECT_BAD;
     j->undeleted = why == STO_SUSPECT_UNDELETED;
+    j->heard = *made;
     add(r, j);
+}
+
+void sto_repair_suspect(struct sto_repair *r, struct str name, enum sto_suspicion why)
+{
+    suspect(r, name, why, &(struct sto_made){.ms = 0});
+}
+
+void sto_repair_suspect_made(struct sto_repair *r, struct str name, const struct sto_made *made)
+{
+    suspect(r, name, STO_SUSPECT_BAD, made);
 }
 
 void sto_repair_suspect_record(struct sto_repair *r, unsigned path, const struct sto_log_info *log,
@@ -223,13 +241,27 @@ static int fetch_record(struct sto_repair *r, struct sto_puller *p, const struct
                                       j->record.position, bytes);
 }
 
-static int is_right(int fd, const struct dfs_fileid *f, uint64_t size)
+/* What the name says, or of a slave the record. */
+static int is_right(int fd, const struct job *j, const struct dfs_fileid *f, uint64_t size)
 {
-    uint32_t crc = 0;
-    if (size != f->size)
+    uint32_t crc = 0, want = f->slave ? j->made.crc32 : f->crc32;
+    if (!f->slave && size != f->size)
         return -EBADMSG;
     int r = sto_crc_range(&sto_io_os, fd, 0, size, &crc);
-    return r == 0 && crc != f->crc32 ? -EBADMSG : r;
+    return r == 0 && crc != want ? -EBADMSG : r;
+}
+
+/* In its place, unless that is a later one's. */
+static int place(struct sto_repair *r, const struct job *j, struct sto_file **file, uint64_t size,
+                 int64_t mtime_s)
+{
+    struct str name = str_c(j->name);
+    if (j->made.ms == 0)
+        return sto_replica_file(r->o.store, file, name, size, mtime_s);
+    struct sto_replica_new slave = {
+        .file = TAKE(*file), .name = name, .size = size, .made_ms = j->made.ms};
+    int e = sto_replica_files(r->o.store, &(struct sto_replica_new *){&slave}, 1);
+    return e < 0 ? e : slave.result;
 }
 
 static int fetch_plain(struct sto_repair *r, struct sto_puller *p, struct job *j)
@@ -238,7 +270,7 @@ static int fetch_plain(struct sto_repair *r, struct sto_puller *p, struct job *j
     struct str name = str_c(j->name);
     uint64_t size = 0;
     int64_t mtime_s = 0;
-    if (dfs_filename_parse(name, &f) < 0 || !f.size_known)
+    if (dfs_filename_parse(name, &f) < 0 || (f.slave ? j->made.ms == 0 : !f.size_known))
         return -EOPNOTSUPP;
     uint8_t flags = sto_client_may_change(r->o.store, name) == 0 ? STO_NATIVE : 0;
     AUTO(sto_file_free) struct sto_file *file = NULL;
@@ -248,11 +280,11 @@ static int fetch_plain(struct sto_repair *r, struct sto_puller *p, struct job *j
     if (e == 0)
         e = sto_puller_file(p, name, file, &size);
     if (e == 0)
-        e = is_right(sto_file_fd(file), &f, size);
+        e = is_right(sto_file_fd(file), j, &f, size);
     if (e == 0 && !j->missing && atomic_load(&j->watch.deleted))
         e = -ENOENT;
     if (e == 0)
-        e = sto_replica_file(r->o.store, &file, name, size, mtime_s);
+        e = place(r, j, &file, size, mtime_s);
     return e == 0 && j->missing ? sto_puller_meta(p, name) : e;
 }
 
@@ -263,7 +295,9 @@ static int heed_deletion(struct sto_repair *r, struct job *j)
     int result = 0;
     if (!j->undeleted && !(j->watching && atomic_load(&j->watch.deleted)))
         return 0;
-    int e = sto_delete_batch(r->o.store, &name, 1, &result);
+    int e = j->made.ms > 0 /* and no later one */
+                ? sto_replica_delete(r->o.store, name, j->made.ms + 1, false, false)
+                : sto_delete_batch(r->o.store, &name, 1, &result);
     return e < 0 ? e : -ENOENT;
 }
 
@@ -372,7 +406,8 @@ static int look(struct sto_repair *r, const struct job *j, enum sto_copy *ret)
 {
     const struct sto_check_how how = {.step = step, .arg = r};
     *ret = STO_COPY_BAD; /* a record: restoring it finds out */
-    return j->name[0] ? sto_check(r->o.store, r->o.mirrors, str_c(j->name), &how, ret) : 0;
+    return j->name[0] ? sto_check(r->o.store, r->o.mirrors, str_c(j->name), &j->made, &how, ret)
+                      : 0;
 }
 
 /* How long until it is worth another try; told once that there is none to give it. */
@@ -478,6 +513,7 @@ static struct job *next_job(struct sto_repair *r)
         } else {
             j = *due;
             *due = j->next;
+            j->made = j->heard;
             r->now = j;
         }
     }

@@ -11,7 +11,9 @@
  * here for a while, and a member that has everything we had at that time still has the file. (Or to be deleted
  * at once, so that the others hear of it.)
  *
- * Not restored: appenders and slaves, which no checksum describes; files in containers of FastDFS.
+ * A slave has its checksum in its record, which the scrub has at hand: what others say of one waits for that.
+ *
+ * Not restored: appenders and missing slaves, which no checksum describes; files in containers of FastDFS.
  *
  * Threads: any; suspicions are told without blocking. One thread of its own.
  */
@@ -22,6 +24,7 @@
 #include "storage/group/members.h"
 #include "storage/trunk/mirror.h"
 
+struct sto_made;
 struct sto_repair;
 
 struct sto_repair_options {
@@ -45,6 +48,8 @@ enum sto_suspicion {
 /* Of the copy here of the file @name (logical). Does not block; what is known already, or too much, is passed over.
  * @r may be NULL. */
 void sto_repair_suspect(struct sto_repair *r, struct str name, enum sto_suspicion why);
+/* The same of a plain file that is bad, with what its record says. */
+void sto_repair_suspect_made(struct sto_repair *r, struct str name, const struct sto_made *made);
 /* The same of the record at @position of a log, when its name cannot be read. */
 void sto_repair_suspect_record(struct sto_repair *r, unsigned path, const struct sto_log_info *log,
                                uint64_t position);

@@ -116,14 +116,13 @@ static int pay(void *arg, size_t bytes)
 
 /* --- rounds ---------------------------------------------------------------------------------------------- */
 
-static void bad(void *arg, unsigned path, const struct sto_log_info *log, struct str name,
-                uint64_t position)
+static void bad(void *arg, const struct sto_found *found)
 {
     struct sto_scrub *s = arg;
-    if (name.n > 0)
-        sto_repair_suspect(s->o.repair, name, STO_SUSPECT_BAD);
+    if (found->name.n > 0)
+        sto_repair_suspect_made(s->o.repair, found->name, &found->made);
     else
-        sto_repair_suspect_record(s->o.repair, path, log, position);
+        sto_repair_suspect_record(s->o.repair, found->path, found->log, found->position);
 }
 
 /* The log where we are, or the next by its id. False: no more on this path. */

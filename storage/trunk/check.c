@@ -56,14 +56,31 @@ static int content_is(const struct sto_io *io, int fd, uint64_t at, uint64_t n, 
 
 /* ---- plain files ---- */
 
-static int check_plain(struct sto_store *s, struct sto_path *p, const struct dfs_logical *at,
-                       const struct dfs_fileid *f, const struct sto_check_how *how,
+/* What it must be, as its name or its record says. */
+struct wanted {
+    bool told;
+    uint64_t size;
+    uint32_t crc32;
+};
+
+static struct wanted wanted_of(const struct dfs_fileid *f, const struct sto_made *made,
+                               const struct stat *st)
+{
+    if (f->kind == DFS_FILE_NORMAL && f->size_known && !f->slave)
+        return (struct wanted){.told = true, .size = f->size, .crc32 = f->crc32};
+    return (struct wanted){.told = made && made->ms > 0 && made->ms == sto_time_ms(st),
+                           .size = (uint64_t)st->st_size,
+                           .crc32 = made ? made->crc32 : 0};
+}
+
+static int check_plain(struct sto_store *s, struct sto_path *p, const struct dfs_fileid *f,
+                       const struct sto_made *made, const struct sto_check_how *how,
                        enum sto_copy *ret)
 {
     char path[DFS_LOCAL_PATH_MAX];
     struct stat st;
     const struct sto_io *io = io_of(s, how);
-    dfs_logical_path(at, "", path);
+    dfs_logical_path(&f->at, "", path);
     AUTO(dfs_close_fd)
     int fd = io->openat(p->dir.root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
@@ -76,14 +93,14 @@ static int check_plain(struct sto_store *s, struct sto_path *p, const struct dfs
         return judge(-errno, ret);
     if (!S_ISREG(st.st_mode))
         return -EINVAL;
-    bool told = f->kind == DFS_FILE_NORMAL && f->size_known && !f->slave;
+    struct wanted w = wanted_of(f, made, &st);
     uint32_t crc;
-    int r = told && (uint64_t)st.st_size != f->size ? -EBADMSG : 0;
+    int r = w.told && (uint64_t)st.st_size != w.size ? -EBADMSG : 0;
     if (r == 0)
-        r = told ? content_is(io, fd, 0, f->size, f->crc32, how)
-                 : sto_crc_steps(io, fd, 0, (uint64_t)st.st_size, how->step, how->arg, &crc);
+        r = w.told ? content_is(io, fd, 0, w.size, w.crc32, how)
+                   : sto_crc_steps(io, fd, 0, w.size, how->step, how->arg, &crc);
     r = judge(r, ret);
-    if (r == 0 && *ret == STO_COPY_GOOD && !told)
+    if (r == 0 && *ret == STO_COPY_GOOD && !w.told)
         *ret = STO_COPY_UNKNOWN;
     return r;
 }
@@ -215,7 +232,7 @@ static int check_packed(struct sto_store *s, struct sto_mirrors *m, struct sto_p
 }
 
 int sto_check(struct sto_store *s, struct sto_mirrors *m, struct str name,
-              const struct sto_check_how *how, enum sto_copy *ret)
+              const struct sto_made *made, const struct sto_check_how *how, enum sto_copy *ret)
 {
     struct dfs_logical at;
     struct dfs_fileid f;
@@ -225,5 +242,5 @@ int sto_check(struct sto_store *s, struct sto_mirrors *m, struct str name,
         return -EINVAL;
     how = how ? how : &plainly;
     return f.kind == DFS_FILE_TRUNK && !f.slave ? check_packed(s, m, p, &f, how, ret)
-                                                : check_plain(s, p, &at, &f, how, ret);
+                                                : check_plain(s, p, &f, made, how, ret);
 }

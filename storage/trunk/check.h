@@ -3,8 +3,9 @@
  * check - is what is stored here what it must be? And the mark on plain files that are not.
  *
  * A packed file is checked against its record: header, slot, content, description, each with its checksum; a
- * plain file against the size and the CRC-32 in its name. What neither record nor name describes (appenders,
- * slaves) can only be found unreadable.
+ * plain file against the size and the CRC-32 in its name, a slave against the CRC-32 in its record, which who goes
+ * through a log has at hand. What neither record nor name describes (appenders, slaves of earlier builds) can only be
+ * found unreadable.
  *
  * A plain file that was found wrong carries the mark STO_MODE_DAMAGED until a right copy takes its place:
  * sto_open_read() gives -EBADMSG for it, so that nobody is sent bytes that are known to be wrong. Packed files
@@ -34,9 +35,17 @@ struct sto_check_how {
     void *arg;
 };
 
-/* @m: the logs of this server; NULL: all packs are taken to be whole. @how: NULL is the page cache, no steps. */
+/* What a slave's record says of it. Another one may have the name by now, with another time, of which it says nothing. */
+struct sto_made {
+    int64_t ms;     /* its modification time, Unix milliseconds; 0: nothing is known */
+    uint32_t crc32; /* of its content */
+};
+
+/* @m: the logs of this server; NULL: all packs are taken to be whole. @made: NULL when nothing is known. @how: NULL is
+ * the page cache, no steps. */
 int sto_check(struct sto_store *s, struct sto_mirrors *m, struct str name,
-              const struct sto_check_how *how, enum sto_copy *ret) MUST_CHECK;
+              const struct sto_made *made, const struct sto_check_how *how,
+              enum sto_copy *ret) MUST_CHECK;
 
 /* Is that an error of opening or reading which says that the copy is damaged? */
 bool sto_read_says_damaged(int r);

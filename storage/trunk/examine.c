@@ -26,9 +26,14 @@ static void pack_fini(struct pack *p)
     dfs_close_fd(&p->fd);
 }
 
-static void tell(const struct pack *p, struct str name, uint32_t at)
+static void tell(const struct pack *p, struct str name, const struct sto_made *made, uint32_t at)
 {
-    p->x->bad(p->x->arg, p->path, p->log, name, STO_POS(p->number, at));
+    const struct sto_found found = {.path = p->path,
+                                    .log = p->log,
+                                    .position = STO_POS(p->number, at),
+                                    .name = name,
+                                    .made = made ? *made : (struct sto_made){.ms = 0}};
+    p->x->bad(p->x->arg, &found);
 }
 
 /* No record where one must begin. A copy has holes where its source had been swept before it came. */
@@ -40,16 +45,16 @@ static int gap(struct pack *p, uint32_t at)
     if (n < 0 && !sto_read_says_damaged((int)n))
         return (int)n;
     if (p->log->own || n < 0 || memcmp(head, zeros, sizeof(zeros)) != 0)
-        tell(p, STR(""), at);
+        tell(p, STR(""), NULL, at);
     return 0;
 }
 
-static int look_at_plain(struct pack *p, struct str name, uint32_t at)
+static int look_at_plain(struct pack *p, struct str name, const struct sto_made *made, uint32_t at)
 {
     enum sto_copy copy = STO_COPY_UNKNOWN;
-    int r = sto_check(p->x->s, p->x->m, name, p->x->how, &copy);
+    int r = sto_check(p->x->s, p->x->m, name, made, p->x->how, &copy);
     if (r == 0 && copy == STO_COPY_BAD)
-        tell(p, name, at);
+        tell(p, name, made, at);
     return r == -EINVAL ? 0 : r;
 }
 
@@ -71,14 +76,16 @@ static int look_at(struct pack *p, const struct sto_rec *rec)
         return r;
     bool named = sto_walk_body(&p->walk, rec, true, &body) == 0 && body.name.n <= sizeof(text);
     struct str name = STR("");
+    struct sto_made made = {.crc32 = rec->data_crc};
     if (named) {
+        made.ms = rec->flags & STO_REC_SUMMED ? sto_rec_ms(body.extra) : 0;
         memcpy(text, body.name.p, body.name.n);
         name = str_of(text, body.name.n);
     }
     if (copy == STO_COPY_BAD)
-        tell(p, rec->kind == STO_REC_OBJECT ? name : STR(""), at);
+        tell(p, rec->kind == STO_REC_OBJECT ? name : STR(""), NULL, at);
     bool plain = rec->kind == STO_REC_FILE || (rec->kind == STO_REC_CHANGE && rec->op == 'R');
-    return named && plain ? look_at_plain(p, name, at) : 0;
+    return named && plain ? look_at_plain(p, name, &made, at) : 0;
 }
 
 /* From the record at @off on; *off moves behind what was looked at. */
@@ -115,7 +122,7 @@ static int look_at_pack(struct pack *p, uint32_t end, uint32_t *off)
     if (r == 0)
         r = sto_pack_head_read(p->io, p->fd, &head);
     if (sto_read_says_damaged(r)) { /* the next round looks at its records */
-        tell(p, STR(""), 0);
+        tell(p, STR(""), NULL, 0);
         *off = end;
     }
     if (r != 0)

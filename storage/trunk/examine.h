@@ -10,13 +10,20 @@
 
 #include "storage/trunk/check.h"
 
+/* Something is wrong: a file's copy, or (@name empty) whatever lies at that position of the log. Views. */
+struct sto_found {
+    unsigned path;
+    const struct sto_log_info *log;
+    uint64_t position;
+    struct str name;
+    struct sto_made made; /* of a slave, as its record says */
+};
+
 struct sto_examine {
     struct sto_store *s;
     struct sto_mirrors *m;
     const struct sto_check_how *how;
-    /* Something is wrong: a file's copy, or (@name empty) whatever lies at that position of the log. */
-    void (*bad)(void *arg, unsigned path, const struct sto_log_info *log, struct str name,
-                uint64_t position);
+    void (*bad)(void *arg, const struct sto_found *found);
     void *arg;
 };
 

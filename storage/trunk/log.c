@@ -327,6 +327,7 @@ static int place(struct build *b, struct sto_log_rec *rec)
         .extra_len = (uint8_t)rec->extra.n,
         .desc_len = (uint32_t)rec->desc.n,
         .data_len = (uint32_t)rec->data.n,
+        .data_crc = rec->sum,
     };
     uint64_t total = sto_rec_size(&r);
     err = make_room(b, total, rec->urgent);

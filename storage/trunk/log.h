@@ -50,6 +50,7 @@ struct sto_log_rec {
     struct str name; /* views; OBJECT: absent, made on append */
     struct str extra, desc, data;
     uint32_t time_s;   /* 0: now */
+    uint32_t sum;      /* FILE, STO_REC_SUMMED: CRC-32 of the file */
     int result;        /* out: 0 or negative errno */
     uint64_t position; /* out */
     char made[64];     /* out, OBJECT: the logical name, NUL terminated */

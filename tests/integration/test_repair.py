@@ -10,6 +10,8 @@ import subprocess
 
 import botocore.exceptions
 import pytest
+
+import nativecluster as native
 from cluster import BUILD, sanitizer_env, wait_until
 from faults import Faults
 from nativecluster import NativeCluster, Refused
@@ -249,14 +251,16 @@ class Files:
         return self.group.folder.joinpath(f"storage{member}/path0/data", *name.split("/")[1:])
 
     def flip(self, member, name, data):
-        """One bit of the content, wherever it is. Returns the file and the place."""
+        """One bit of the content, wherever it is, as it rots: no time tells. Returns the file and the place."""
         file = self.path(member, name)
         if not file.exists():
             file = next(f for f in file.parent.iterdir() if f.name.isdigit() and data in f.read_bytes())
         at = file.read_bytes().index(data) + len(data) // 2
+        times = file.stat()
         with open(file, "r+b") as f:
             f.seek(at)
             f.write(bytes([data[len(data) // 2] ^ 8]))
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
         return file, at
 
     def state(self, member):
@@ -296,6 +300,47 @@ def test_the_scrub_finds_and_repairs_what_nobody_reads(trunk):
             assert files.log(member).count(" storage.copy_damaged ") == 2
         for name, d in data.items():
             assert a.local().download(name) == d and b.local().download(name) == d
+
+
+@pytest.mark.parametrize("trunk", [False, True], ids=["plain", "trunk"])
+def test_the_scrub_knows_slaves_by_their_records(trunk):
+    with native_group(trunk=trunk, settings="scrub_interval = 1s\nscrub_rate = 1GB\n") as group:
+        a, b = group.add(2), group.add(3)
+        files = Files(group)
+        master = a.upload(b"master" * 100)
+        data = {a.upload_slave(master, f"_{n}", d): d for n, d in enumerate(
+            os.urandom(n) for n in (10, 5000, 60_000, 1_500_000))}
+        again = next(iter(data))  # this one is deleted and made again: two records are about its name
+        a.delete(again)
+        data[again] = os.urandom(10)
+        assert a.upload_slave(master, "_0", data[again]) == again
+        for name, d in data.items():
+            native.wait_same(b, {name: d})
+        times = {name: files.path(3, name).stat().st_mtime_ns for name in data}
+        for program in group.storages.values():
+            program.stop()
+        for name, d in data.items():
+            files.flip(3, name, d)
+        cut = next(name for name, d in data.items() if len(d) == 60_000)
+        os.truncate(files.path(2, cut), 100)
+        os.utime(files.path(2, cut), ns=(times[cut], times[cut]))
+        a, b = group.add(2, wait=False), group.add(3)
+        for name, d in data.items():
+            if name != cut:
+                wait_until("it to be repaired", lambda name=name, d=d: files.path(3, name).read_bytes() == d)
+        # Both copies are wrong: nobody is given either, and they are not taken for each other's remedy.
+        wait_until("the damage to be known", lambda: all(files.state(m)[0]["damaged"] == 1 for m in (2, 3)))
+        for member in (a, b):
+            with pytest.raises(Refused) as refused:
+                member.local().download(cut)
+            assert refused.value.status == errno.EBADMSG
+        files.path(2, cut).write_bytes(data[cut])  # somebody has found the right bytes
+        os.utime(files.path(2, cut), ns=(times[cut], times[cut]))
+        for member in (2, 3):
+            wait_until("nothing to be damaged", lambda m=member: files.state(m)[0]["damaged"] == 0, 120)
+        for name, d in data.items():
+            assert a.local().download(name) == d and b.local().download(name) == d
+            assert files.path(3, name).stat().st_mtime_ns == times[name]
 
 
 def test_a_group_of_one_says_what_is_damaged_and_gives_it_to_nobody():

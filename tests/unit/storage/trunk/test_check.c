@@ -102,7 +102,7 @@ static enum sto_copy copy_of(struct fixture *f, const char *name, bool from_disk
 {
     enum sto_copy copy = STO_COPY_UNKNOWN;
     const struct sto_check_how how = {.from_disk = from_disk};
-    assert_int_equal(sto_check(f->s, f->m, str_c(name), &how, &copy), 0);
+    assert_int_equal(sto_check(f->s, f->m, str_c(name), NULL, &how, &copy), 0);
     return copy;
 }
 
@@ -250,17 +250,18 @@ struct found {
     unsigned named, nameless;
     char last[STO_NAME_MAX + 1];
     uint64_t position;
+    struct sto_made made;
 };
 
-static void note_bad(void *arg, unsigned path, const struct sto_log_info *log, struct str name,
-                     uint64_t position)
+static void note_bad(void *arg, const struct sto_found *one)
 {
     struct found *found = arg;
-    assert_int_equal(path, 0);
-    assert_true(log->own);
-    *(name.n > 0 ? &found->named : &found->nameless) += 1;
-    (void)snprintf(found->last, sizeof(found->last), STR_F, STR_A(name));
-    found->position = position;
+    assert_int_equal(one->path, 0);
+    assert_true(one->log->own);
+    *(one->name.n > 0 ? &found->named : &found->nameless) += 1;
+    (void)snprintf(found->last, sizeof(found->last), STR_F, STR_A(one->name));
+    found->position = one->position;
+    found->made = one->made;
 }
 
 static void walk(struct fixture *f, struct found *found)
@@ -322,6 +323,69 @@ static void a_walk_passes_over_what_was_deleted(void **state)
     assert_int_equal(found.named + found.nameless, 0);
 }
 
+/* ---- slaves, which only their record describes ---- */
+
+static void put_slave(struct fixture *f, const char *master, const char *text, char *name)
+{
+    struct sto_file *file;
+    assert_int_equal(sto_file_open(f->s, 0, 0, STO_NATIVE, &file), 0);
+    assert_int_equal(pwrite(sto_file_fd(file), text, strlen(text), 0), strlen(text));
+    struct sto_commit c = {.size = strlen(text),
+                           .crc32 = sto_crc32(0, text, strlen(text)),
+                           .ext = "jpg",
+                           .master = str_c(master),
+                           .prefix = STR("_small")};
+    assert_int_equal(sto_file_commit(&file, &c, name), 0);
+}
+
+/* As it rots: no time tells. */
+static void rot(const char *file, const char *bytes)
+{
+    struct stat st;
+    assert_int_equal(stat(file, &st), 0);
+    scribble(file, 0, bytes, 1);
+    const struct timespec times[2] = {st.st_atim, st.st_mtim};
+    assert_int_equal(utimensat(AT_FDCWD, file, times, 0), 0);
+}
+
+static void a_slave_is_what_its_record_says(void **state)
+{
+    struct fixture *f = *state;
+    struct found found;
+    char slave[STO_NAME_MAX + 1], file[256];
+    put_slave(f, f->plain, "smaller", slave);
+    (void)snprintf(file, sizeof(file), "%s/data/%s", f->dir, slave + strlen("M00/"));
+    walk(f, &found);
+    assert_int_equal(found.named + found.nameless, 0);
+    rot(file, "S");
+    walk(f, &found);
+    assert_int_equal(found.named, 1);
+    assert_string_equal(found.last, slave);
+    assert_int_equal(found.made.crc32, sto_crc32(0, "smaller", 7));
+    rot(file, "s");
+    walk(f, &found);
+    assert_int_equal(found.named, 0);
+    scribble(file, 0, "S", 1); /* one of another time: nothing is known of it */
+    walk(f, &found);
+    assert_int_equal(found.named, 0);
+}
+
+static void a_slave_that_was_made_again_is_another_one(void **state)
+{
+    struct fixture *f = *state;
+    struct found found;
+    char slave[STO_NAME_MAX + 1], again[STO_NAME_MAX + 1];
+    int result;
+    put_slave(f, f->plain, "first", slave);
+    struct str name = str_c(slave);
+    assert_int_equal(sto_delete_batch(f->s, &name, 1, &result), 0);
+    assert_int_equal(result, 0);
+    put_slave(f, f->plain, "second", again);
+    assert_string_equal(slave, again);
+    walk(f, &found);
+    assert_int_equal(found.named + found.nameless, 0);
+}
+
 static int stop_at_once(void *arg, size_t bytes)
 {
     *(size_t *)arg += bytes;
@@ -334,10 +398,10 @@ static void a_check_can_be_stopped(void **state)
     size_t seen = 0;
     enum sto_copy copy;
     const struct sto_check_how how = {.step = stop_at_once, .arg = &seen};
-    assert_int_equal(sto_check(f->s, f->m, str_c(f->name), &how, &copy), -ECANCELED);
-    assert_int_equal(sto_check(f->s, f->m, str_c(f->plain), &how, &copy), -ECANCELED);
+    assert_int_equal(sto_check(f->s, f->m, str_c(f->name), NULL, &how, &copy), -ECANCELED);
+    assert_int_equal(sto_check(f->s, f->m, str_c(f->plain), NULL, &how, &copy), -ECANCELED);
     assert_int_equal(seen, CONTENT + 17);
-    assert_int_equal(sto_check(f->s, f->m, STR("M00/00/00/nonsense"), NULL, &copy), -EINVAL);
+    assert_int_equal(sto_check(f->s, f->m, STR("M00/00/00/nonsense"), NULL, NULL, &copy), -EINVAL);
 }
 
 static void a_deletion_is_seen_by_who_watches(void **state)
@@ -369,6 +433,9 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_walk_finds_every_kind_of_damage_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_walk_passes_over_what_was_deleted, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slave_is_what_its_record_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slave_that_was_made_again_is_another_one, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_check_can_be_stopped, setup, teardown),
         cmocka_unit_test_setup_teardown(a_deletion_is_seen_by_who_watches, setup, teardown),
     };
