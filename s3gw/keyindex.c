@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/keyindex.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/base/dirs.h"
 #include "dfscore/log/log.h"
 #include "s3gw/api/commit_user.h"
 #include "s3gw/core/secretbox.h"
@@ -35,7 +37,7 @@ static int open_index(struct s3gw_gateway *g)
 }
 
 /* The old index stays beside the new one, until a human removes it. */
-static int set_aside(struct s3gw_gateway *g, struct buf *err)
+static int set_aside(struct s3gw_gateway *g)
 {
     s3_index_close(&g->gw.index);
     for (int64_t at_s = dfs_now_s();; at_s++) { /* one of this second may lie there already */
@@ -47,8 +49,40 @@ static int set_aside(struct s3gw_gateway *g, struct buf *err)
         if (rename(g->conf->index_path, to.p) == 0 || errno == ENOENT)
             return 0;
         if (errno != ENOTEMPTY && errno != EEXIST)
-            return fail(g, -errno, "setting aside the key index", err);
+            return -errno;
     }
+}
+
+/* The file INDEX.rebuild: a rebuild was asked for, and the new index does not say so yet. */
+static int wish_path(const struct s3gw_gateway *g, struct buf *path)
+{
+    buf_addf(path, "%s.rebuild", g->conf->index_path);
+    buf_addc(path, '\0');
+    return buf_err(path);
+}
+
+static bool wished(const struct s3gw_gateway *g)
+{
+    AUTO(buf_free) struct buf path = BUF(8192);
+    return wish_path(g, &path) == 0 && access(path.p, F_OK) == 0;
+}
+
+/* Whoever is killed from here on need not be told again. */
+static int wish(const struct s3gw_gateway *g)
+{
+    AUTO(buf_free) struct buf path = BUF(8192);
+    int r = wish_path(g, &path);
+    if (r < 0)
+        return r;
+    AUTO(dfs_close_fd) int fd = open(path.p, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd < 0 || fsync(fd) < 0 ? -errno : dfs_sync_folder_of(path.p);
+}
+
+static int forget_wish(const struct s3gw_gateway *g)
+{
+    AUTO(buf_free) struct buf path = BUF(8192);
+    int r = wish_path(g, &path);
+    return r == 0 && unlink(path.p) < 0 && errno != ENOENT ? -errno : r;
 }
 
 /* Has there been a start before this one? Its folder may have been made already. */
@@ -76,18 +110,29 @@ static int load_note_key(struct s3gw_gateway *g, struct buf *err)
     return MIN(r, 0);
 }
 
+/* A new one, which says that it is being made, unless this one does so already. */
+static int open_to_rebuild(struct s3gw_gateway *g)
+{
+    int r = open_index(g);
+    if ((r == 0 && s3_rebuild_under_way(&g->gw) != 1) || r == -EBADMSG) {
+        r = wish(g);
+        if (r == 0)
+            r = set_aside(g);
+        if (r == 0)
+            r = open_index(g);
+        if (r == 0)
+            r = s3_rebuild_begin(&g->gw);
+    }
+    return r == 0 ? forget_wish(g) : r;
+}
+
 int s3gw_keyindex_open(struct s3gw_gateway *g, struct buf *err)
 {
+    g->rebuild = g->rebuild || wished(g);
     int r = load_note_key(g, err);
     if (r < 0)
         return r;
-    r = open_index(g);
-    if (g->rebuild && (r == 0 || r == -EBADMSG) && !(r == 0 && s3_rebuild_under_way(&g->gw) == 1)) {
-        r = set_aside(g, err);
-        if (r < 0)
-            return r;
-        r = open_index(g);
-    }
+    r = g->rebuild ? open_to_rebuild(g) : open_index(g);
     if (r == -EBADMSG)
         buf_addf(err,
                  "key index %s is damaged, or was written by a newer version; start once with "
@@ -95,7 +140,8 @@ int s3gw_keyindex_open(struct s3gw_gateway *g, struct buf *err)
                  g->conf->index_path);
     else if (r == 0)
         r = s3_index_identity(g->gw.index, &g->gw.index_id);
-    return r == 0 || r == -EBADMSG ? r : fail(g, r, "key index", err);
+    const char *what = g->rebuild ? "making anew the key index" : "key index";
+    return r == 0 || r == -EBADMSG ? r : fail(g, r, what, err);
 }
 
 /* --- with storages --- */

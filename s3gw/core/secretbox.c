@@ -2,12 +2,13 @@
 #include "s3gw/core/secretbox.h"
 
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "dfscore/base/dirs.h"
 
 enum { SEAL_VERSION = 1, NONCE = 12, TAG = 16, HEAD = 1 + NONCE + TAG, SECRET_MAX = 4096 };
 
@@ -73,14 +74,6 @@ int s3_secretbox_open(const uint8_t key[S3_SECRETBOX_KEY_LEN], struct str name, 
 
 /* --- the key's file --- */
 
-static int sync_folder_of(const char *path)
-{
-    char copy[PATH_MAX];
-    (void)snprintf(copy, sizeof(copy), "%s", path);
-    AUTO(dfs_close_fd) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 static int make(const char *path, uint8_t *key)
 {
     char tmp[PATH_MAX], text[2 * S3_SECRETBOX_KEY_LEN + 1];
@@ -97,7 +90,7 @@ static int make(const char *path, uint8_t *key)
         rename(tmp, path) < 0)
         return errno ? -errno : -EIO;
     explicit_bzero(text, sizeof(text));
-    int r = sync_folder_of(path);
+    int r = dfs_sync_folder_of(path);
     return r < 0 ? r : 1;
 }
 

@@ -56,6 +56,18 @@ int s3_rebuild_under_way(struct s3_gw *gw)
     return r == 0 ? 1 : r == -ENOENT ? 0 : r;
 }
 
+static int put_beginning(struct s3_tx *tx, void *arg)
+{
+    s3_rebuild_put_at(tx, arg);
+    return 0;
+}
+
+int s3_rebuild_begin(struct s3_gw *gw)
+{
+    struct s3_rebuild_at at = {.step = S3_STEP_READ};
+    return s3_index_update(gw->index, put_beginning, &at);
+}
+
 int s3_rebuild_keep(struct s3_tx *tx, const struct s3_row_key *row, struct str value)
 {
     if (row->too_long)
@@ -443,7 +455,7 @@ int s3_rebuild(struct s3_gw *gw, struct s3_rebuild_counts *ret)
     int r = get_at(gw, &b.at);
     if (r == -ENOENT)
         r = 0;
-    else if (r == 0)
+    else if (r == 0 && (b.at.step > S3_STEP_READ || b.at.highest > 0))
         dfs_log(LOG_INFO, "rebuild.goes_on", KV_U64("step", b.at.step));
     if (r == 0 && b.at.step == S3_STEP_READ)
         r = read_logs(&b);

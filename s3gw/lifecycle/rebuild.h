@@ -46,6 +46,8 @@ struct s3_rebuild_counts { /* of this run */
     uint64_t keys_lost; /* sealed under another seal key */
 };
 
+/* From now on it is under way, whatever happens. The index must be new. */
+int s3_rebuild_begin(struct s3_gw *gw) MUST_CHECK;
 /* Fill @gw's index, which must be new, or one that this was doing. 0, or the errno that stopped it:
  * call again with the same index, or a new one. */
 int s3_rebuild(struct s3_gw *gw, struct s3_rebuild_counts *ret) MUST_CHECK;

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <jansson.h>
-#include <libgen.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/base/dirs.h"
 
 enum { KEY_BYTES = 32, GENERATION_BYTES = 4 };
 
@@ -258,15 +258,6 @@ static json_t *key_to_json(const struct key *key)
                      list);
 }
 
-static int sync_folder(const char *path)
-{
-    char copy[PATH_MAX];
-    if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
-        return -ENAMETOOLONG;
-    AUTO(dfs_close_fd) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 static int write_text(const char *path, struct str text)
 {
     AUTO(dfs_close_fd)
@@ -294,7 +285,7 @@ static int replace_file(const char *path, struct str text)
         r = -errno;
     if (r < 0)
         (void)unlink(temporary); /* the reason is what the caller hears of */
-    return r < 0 ? r : sync_folder(path);
+    return r < 0 ? r : dfs_sync_folder_of(path);
 }
 
 /* Under the lock, or before anybody else knows the ring. */

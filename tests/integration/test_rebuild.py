@@ -83,18 +83,6 @@ def test_killed_in_the_middle_nothing_acknowledged_is_missing(fresh_cluster):
         assert_same(before, without_parts(snapshot(fresh_cluster)))
 
 
-def goes_on(cluster):
-    """Without being told; or it had ended; or the old index had been set aside and nothing of the new one was kept yet:
-    then it has to be told again, and says so."""
-    refusals = log_of(cluster).count("older than what the storages hold")
-    cluster.start(wait=False)
-    try:
-        cluster.wait_ready()
-    except AssertionError:
-        assert cluster.process.wait(60) == 1 and log_of(cluster).count("older than what the storages hold") > refusals
-        rebuild(cluster)
-
-
 def test_a_killed_rebuild_goes_on(fresh_cluster):
     store = Everything(fresh_cluster, SEED)
     store.prepare()
@@ -115,8 +103,30 @@ def test_a_killed_rebuild_goes_on(fresh_cluster):
         wait_until("another index to be under way", lambda old=old: made() not in (old, None))
         fresh_cluster.kill_all()
         fresh_cluster.args.pop()
-        goes_on(fresh_cluster)
+        fresh_cluster.start()  # without being told
         assert_same(before, snapshot(fresh_cluster))
+
+
+@pytest.mark.parametrize("killed", ["at once", "the old index was set aside", "the new one was still empty"])
+def test_a_rebuild_that_has_hardly_begun_goes_on_without_being_told(fresh_cluster, killed):
+    s3 = fresh_cluster.boto3()
+    s3.create_bucket(Bucket="bkt")
+    for i in range(5):
+        s3.put_object(Bucket="bkt", Key=f"k{i}", Body=b"only copy")
+    before = snapshot(fresh_cluster)
+    fresh_cluster.stop()
+    index, wish = fresh_cluster.data / "index", fresh_cluster.data / "index.rebuild"
+    wish.touch()
+    if killed != "at once":
+        index.rename(fresh_cluster.data / "index.before-1")
+    if killed == "the new one was still empty":
+        index.mkdir()
+    fresh_cluster.start()
+    assert log_of(fresh_cluster).count(" gateway.rebuilt ") == 1 and not wish.exists()
+    assert_same(before, snapshot(fresh_cluster))
+    fresh_cluster.restart()
+    assert log_of(fresh_cluster).count(" gateway.rebuilt ") == 1  # once is enough
+    assert_same(before, snapshot(fresh_cluster))
 
 
 def refused_start(cluster):

@@ -44,12 +44,27 @@ static void paths_of_no_or_too_many_bytes_are_refused(void **state)
     assert_int_equal(dfs_make_dirs("", 0755), -ENAMETOOLONG);
 }
 
+static void the_folder_of_a_path_can_be_synced(void **state)
+{
+    (void)state;
+    AUTO(test_tmpdir_free) char *dir = test_tmpdir();
+    char path[PATH_MAX + 1];
+    (void)snprintf(path, sizeof(path), "%s/file", dir);
+    assert_int_equal(dfs_sync_folder_of(path), 0); /* whether it is there or not */
+    (void)snprintf(path, sizeof(path), "%s/none/file", dir);
+    assert_int_equal(dfs_sync_folder_of(path), -ENOENT);
+    memset(path, 'x', PATH_MAX);
+    path[PATH_MAX] = '\0';
+    assert_int_equal(dfs_sync_folder_of(path), -ENAMETOOLONG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(missing_folders_are_made_with_their_mode),
         cmocka_unit_test(a_file_in_the_way_is_no_folder),
         cmocka_unit_test(paths_of_no_or_too_many_bytes_are_refused),
+        cmocka_unit_test(the_folder_of_a_path_can_be_synced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
