@@ -14,6 +14,7 @@
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/listing.h"
 #include "s3gw/policy/access.h"
+#include "s3gw/policy/eval.h"
 #include "s3gw/sse/defaults.h"
 #include "s3gw/policy/acl.h"
 #include "s3gw/xml/reader.h"
@@ -84,25 +85,25 @@ static enum s3err add_doc(struct s3_req *q, struct s3_bucket *b, struct str name
 
 static enum s3err configuration(struct s3_req *q, struct s3_bucket *b)
 {
-    struct s3_node *root;
+    struct s3_node *root = NULL;
     int r = s3_xml_parse(q->body, "CreateBucketConfiguration", &q->arena, &root);
-    if (r == -ENODATA)
-        return S3ERR_OK;
-    if (r < 0)
+    if (r < 0 && r != -ENODATA)
         return r == -EBADMSG ? S3ERR_MALFORMED_XML : s3err_from_errno(r, S3_THING_OTHER);
+    struct str location = r < 0 ? STR_NULL : str_trim(s3_node_text(root, "LocationConstraint"));
+    q->body_location = location.n > 0 ? location : STR_NULL;
+    q->body_told = true;
+    enum s3err e = s3_policy_check(q);
+    if (e != S3ERR_OK || r < 0)
+        return e;
     if (s3_node_child(root, "Location") || s3_node_child(root, "Bucket"))
         return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Directory buckets are not offered here.");
-    struct str location = s3_node_text(root, "LocationConstraint");
-    if (location.n > 0) {
-        enum s3err e = location_of(q, str_trim(location), b);
-        if (e != S3ERR_OK)
-            return e;
-    }
+    if (location.n > 0)
+        e = location_of(q, location, b);
     const struct s3_node *tags = s3_node_child(root, "Tags");
-    if (!tags)
-        return S3ERR_OK;
+    if (e != S3ERR_OK || !tags)
+        return e;
     struct str encoded;
-    enum s3err e = s3_tags_of_xml(q, tags, S3_TAGS_BUCKET_MAX, &encoded);
+    e = s3_tags_of_xml(q, tags, S3_TAGS_BUCKET_MAX, &encoded);
     return e == S3ERR_OK ? add_doc(q, b, STR("tagging"), encoded) : e;
 }
 
@@ -226,9 +227,9 @@ enum s3err s3_h_create_bucket(struct s3_req *q)
                           .owner_id = q->who.user_id,
                           .groups = q->gw->default_group,
                           .created_ms = q->now_ms};
-    enum s3err e = creation_headers(q, &b);
+    enum s3err e = configuration(q, &b);
     if (e == S3ERR_OK)
-        e = configuration(q, &b);
+        e = creation_headers(q, &b);
     if (e != S3ERR_OK)
         return e;
     struct creation c = {.bucket = &b, .arena = &q->arena};

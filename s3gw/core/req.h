@@ -158,12 +158,14 @@ struct s3_req {
 
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
     struct str body;
-    /* What a policy may ask of it: of PutObjectTagging, PutObjectRetention, PutObjectLegalHold. */
-    bool body_told;        /* it has been read, the following are set */
-    struct str body_tags;  /* a record of core/tags.h */
-    struct str body_mode;  /* GOVERNANCE or COMPLIANCE */
-    struct str body_until; /* ISO 8601 */
-    struct str body_hold;  /* ON or OFF */
+    /* What a policy may ask of it: of CreateBucket, PutObjectTagging, PutObjectRetention,
+     * PutObjectLegalHold. */
+    bool body_told;           /* it has been read, the following are set */
+    struct str body_location; /* LocationConstraint, as sent; absent: none, or an empty one */
+    struct str body_tags;     /* a record of core/tags.h */
+    struct str body_mode;     /* GOVERNANCE or COMPLIANCE */
+    struct str body_until;    /* ISO 8601 */
+    struct str body_hold;     /* ON or OFF */
 
     bool may_block; /* this thread may wait for disk and peers */
     struct s3_resp resp;

@@ -141,6 +141,11 @@ static void resource_account(const struct s3_ask *ask, struct s3_key_values *ret
         one(ret, ask->bkt->owner_id);
 }
 
+static void location(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->q->body_location);
+}
+
 static void prefix(const struct s3_ask *ask, struct s3_key_values *ret)
 {
     one(ret, s3_req_param(ask->q, STR("prefix")));
@@ -286,6 +291,7 @@ static const struct {
     {STR_INIT("s3:signatureage"), signature_age},
     {STR_INIT("s3:resourceaccount"), resource_account},
     {STR_INIT("aws:resourceaccount"), resource_account},
+    {STR_INIT("s3:locationconstraint"), location},
     {STR_INIT("s3:prefix"), prefix},
     {STR_INIT("s3:delimiter"), delimiter},
     {STR_INIT("s3:max-keys"), max_keys},

@@ -367,7 +367,8 @@ static enum s3err check(struct s3_req *q)
  * head. */
 static bool waits_for_body(const struct s3_req *q)
 {
-    return q->op->body_is_asked && !q->body_told && (was_shared(q->bkt) || carries_policies(q));
+    bool shared = q->bkt && was_shared(q->bkt); /* a bucket that is created shares nothing yet */
+    return q->op->body_is_asked && !q->body_told && (shared || carries_policies(q));
 }
 
 enum s3err s3_policy_check(struct s3_req *q)

@@ -12,10 +12,19 @@ from cluster import BUILD, Cluster
 from rawhttp import Raw
 
 
-def code(call, **arguments):
-    with pytest.raises(ClientError) as refused:
+def refusal(call, **arguments):
+    """Its code; None when there was none."""
+    try:
         call(**arguments)
-    return refused.value.response["Error"]["Code"]
+    except ClientError as refused:
+        return refused.response["Error"]["Code"]
+    return None
+
+
+def code(call, **arguments):
+    found = refusal(call, **arguments)
+    assert found, (call, arguments)
+    return found
 
 
 def policy(effect, actions, resources):
@@ -52,6 +61,37 @@ def test_a_user_may_what_their_policy_says_and_no_more(cluster, s3, bucket, ann)
     cluster.admin("policy", "delete", "ann", "read")
     assert code(ann.get_object, Bucket=bucket, Key="pub/a") == "AccessDenied"
     ann.create_bucket(Bucket=bucket + "-2")
+
+
+def test_where_a_bucket_is_created_is_a_condition(cluster, bucket, ann):
+    """The answer waits for the body, since the place is said there; what the policy does not let in learns nothing else."""
+    where = {"StringEqualsIfExists": {"s3:LocationConstraint": ["us-east-1", ":group1"]}}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:CreateBucket", "Resource": "*", "Condition": where}]})
+    assert carry(cluster, "ann", "create", text)["ok"]
+
+    def create(name, place=None):
+        how = {"CreateBucketConfiguration": {"LocationConstraint": place}} if place is not None else {}
+        return refusal(ann.create_bucket, Bucket=f"{bucket}-{name}", **how)
+    try:
+        assert create("none") == create("region", "us-east-1") == create("group", ":group1") is None
+        assert create("far", "eu-west-1") == create("wrong", ":group9") == "AccessDenied"
+        assert create("far") is None
+        must = text.replace("IfExists", "")
+        assert carry(cluster, "ann", "create", must)["ok"]
+        assert create("unsaid") == "AccessDenied" and create("said", "us-east-1") is None
+    finally:
+        cluster.admin("policy", "delete", "ann", "create")
+
+
+@pytest.mark.parametrize("action, resource, want", [
+    ("s3:CreateBucket", "arn:aws:s3:::{}", None), ("s3:*", "arn:aws:s3:::{}", None), ("s3:ListBucket", "arn:aws:s3:::{}", "MalformedPolicy"),
+    ("s3:GetObject", "arn:aws:s3:::{}/*", "MalformedPolicy")])
+def test_the_place_is_a_condition_of_creating_only(s3, bucket, action, resource, want):
+    text = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource.format(bucket),
+         "Condition": {"StringEquals": {"s3:LocationConstraint": "eu-west-1"}}}]})
+    assert refusal(s3.put_bucket_policy, Bucket=bucket, Policy=text) == want
 
 
 def test_who_began_an_upload_may_list_and_abort_it(cluster, s3, bucket, ann):

@@ -62,6 +62,8 @@ static void keys_of_conditions_belong_to_actions(void **state)
         {"s3:PutObjectLegalHold", "s3:object-lock-mode", false},
         {"s3:GetObjectVersion", "s3:versionid", true},
         {"s3:GetObject", "s3:versionid", false},
+        {"s3:CreateBucket", "s3:locationconstraint", true},
+        {"s3:ListBucket", "s3:locationconstraint", false},
         {"s3:GetObject", "s3:signatureage", true},
         {"s3:GetObject", "aws:sourceip", true},
         {"s3:PutObjectAnnotation", "s3:x-amz-acl", true}, /* not sure: yes */
