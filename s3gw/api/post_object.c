@@ -21,7 +21,7 @@ static struct str field(const struct s3_req *q, const char *name)
 
 /* --- the key --- */
 
-static enum s3err key_from(struct s3_req *q)
+enum s3err s3_post_key(struct s3_req *q)
 {
     struct str key = field(q, "key");
     if (!key.p)
@@ -205,9 +205,7 @@ static enum s3err headers_from(struct s3_req *q)
 
 enum s3err s3_post_object(struct s3_req *q)
 {
-    enum s3err e = key_from(q);
-    if (e == S3ERR_OK)
-        e = headers_from(q);
+    enum s3err e = headers_from(q);
     return e == S3ERR_OK ? s3_route_form(q) : e;
 }
 
@@ -242,7 +240,6 @@ static struct str redirect(struct s3_req *q, struct str etag)
     struct str to = field(q, "success_action_redirect"), base, fragment;
     if (!to.p)
         to = field(q, "redirect");
-    to = s3_post_expand(q, to, q->post->filename);
     if (!is_url(to))
         return STR_NULL;
     bool cut = str_cut(to, '#', &base, &fragment);

@@ -10,12 +10,15 @@
 
 #include "s3gw/index/object.h"
 
+/* Sets q->key, before anybody asks who signed. InvalidArgument (none, or no UTF-8),
+ * UserKeyMustBeSpecified (empty), KeyTooLongError. */
+enum s3err s3_post_key(struct s3_req *q);
+
 /*
- * From q->post, whose signer is known: q->key, and q->headers anew: of the head what concerns the
- * request (Host, Origin, User-Agent ...), of the fields what concerns the object, under the names
- * that PutObject uses. InvalidArgument (no key, a field's name or value is no header's),
- * UserKeyMustBeSpecified, KeyTooLongError, NotImplemented (with Header), the errors of a Tagging
- * document.
+ * From q->post, whose signer is known: q->headers anew: of the head what concerns the request
+ * (Host, Origin, User-Agent ...), of the fields what concerns the object, under the names that
+ * PutObject uses. InvalidArgument (a field's name or value is no header's), NotImplemented (with
+ * Header), the errors of a Tagging document.
  */
 enum s3err s3_post_object(struct s3_req *q);
 

@@ -7,6 +7,7 @@
 #include "s3gw/auth/hmac.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/httpdate.h"
+#include "s3gw/core/uri.h"
 #include "s3gw/index/bucket.h"
 
 struct str s3_post_field(const struct s3_post_fields *f, struct str name)
@@ -17,20 +18,25 @@ struct str s3_post_field(const struct s3_post_fields *f, struct str name)
     return STR_NULL;
 }
 
-struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename)
+static const struct str VARIABLE = STR_INIT("${filename}");
+enum { EXPANDED_MAX = 64 * 1024 }; /* what the variable may make of a form's fields */
+
+struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename, bool in_url)
 {
-    static const struct str variable = STR_INIT("${filename}");
     while (filename.n) { /* browsers of old sent whole paths */
         size_t slash = MIN(str_chr(filename, '/'), str_chr(filename, '\\'));
         if (slash == SIZE_MAX)
             break;
         filename = str_from(filename, slash + 1);
     }
-    AUTO(buf_free) struct buf out = BUF(64 * 1024);
-    for (size_t at; (at = str_find(text, variable)) != SIZE_MAX;
-         text = str_from(text, at + variable.n)) {
+    AUTO(buf_free) struct buf out = BUF(EXPANDED_MAX);
+    for (size_t at; (at = str_find(text, VARIABLE)) != SIZE_MAX;
+         text = str_from(text, at + VARIABLE.n)) {
         buf_adds(&out, str_head(text, at));
-        buf_adds(&out, filename);
+        if (in_url)
+            s3_uri_encode(&out, filename, false);
+        else
+            buf_adds(&out, filename);
     }
     buf_adds(&out, text);
     return buf_err(&out) ? STR_NULL : arena_str(&q->arena, buf_str(&out));
@@ -44,14 +50,20 @@ enum s3err s3_post_open(struct s3_req *q, const struct s3_form *form)
     struct s3_pair *pairs = arena_alloc(&q->arena, MAX(n, (size_t)1) * sizeof(*pairs));
     if (!post || !pairs)
         return S3ERR_SLOW_DOWN;
-    *post = (struct s3_post){.fields = {pairs, n}, .filename = s3_form_filename(form)};
+    *post = (struct s3_post){.fields = {pairs, n}};
+    size_t expanded = 0;
     for (size_t i = 0; i < n; i++) {
         pairs[i] = from[i];
-        if (!str_ieq(from[i].name, STR("key")))
+        if (str_find(from[i].value, VARIABLE) == SIZE_MAX)
             continue;
-        pairs[i].value = s3_post_expand(q, from[i].value, post->filename);
+        bool in_url = str_ieq(from[i].name, STR("success_action_redirect")) ||
+                      str_ieq(from[i].name, STR("redirect"));
+        pairs[i].value = s3_post_expand(q, from[i].value, s3_form_filename(form), in_url);
         if (!pairs[i].value.p)
             return S3ERR_SLOW_DOWN;
+        expanded += pairs[i].value.n;
+        if (expanded > EXPANDED_MAX) /* a long name, asked for again and again */
+            return S3ERR_MAX_POST_PRE_DATA_LENGTH_EXCEEDED_ERROR;
     }
     q->post = post;
     return S3ERR_OK;

@@ -15,8 +15,8 @@
 
 enum { S3_POST_POLICY_MAX = 20 * 1024 };
 
-/* Fields before the file, in order; names without case, as sent. "${filename}" in the key is
- * replaced: conditions see the key that is stored. */
+/* Fields before the file, in order; names without case, as sent. "${filename}" is replaced in all
+ * of them: conditions see what is stored. */
 struct s3_post_fields {
     const struct s3_pair *pairs;
     size_t n;
@@ -30,11 +30,10 @@ struct s3_post_limits {
 /* What a form says, at the moment its file begins; q->post. */
 struct s3_post {
     struct s3_post_fields fields;
-    struct str filename; /* as the client named it, may be empty */
     struct s3_post_limits limits;
 };
 
-/* Sets q->post from what @form has read. OK or SlowDown. */
+/* Sets q->post from what @form has read. OK, SlowDown, MaxPostPreDataLengthExceededError. */
 enum s3err s3_post_open(struct s3_req *q, const struct s3_form *form);
 
 /* First field of that name, without case; absent when there is none. */
@@ -53,8 +52,8 @@ enum s3err s3_post_verify(struct s3_req *q, const struct s3_post_fields *f, enum
 enum s3err s3_post_policy(struct s3_req *q, const struct s3_post_fields *f, struct str text,
                           struct s3_post_limits *ret);
 
-/* "${filename}" replaced by the last part of @filename (both slashes divide). Arena; absent: no
- * memory. */
-struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename);
+/* "${filename}" replaced by the last part of @filename (both slashes divide), escaped for a URL if
+ * @in_url says so. Arena; absent: no memory, or too long. */
+struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename, bool in_url);
 
 #endif

@@ -3,8 +3,7 @@
  * post_policy - the policy document of a browser form: JSON with "expiration" and "conditions";
  * every field of the form must meet its conditions, and must have at least one.
  *
- * Conditions see the key with "${filename}" replaced, which is the key that is stored, and all other
- * fields as sent.
+ * Conditions see fields with "${filename}" replaced, which is what is stored.
  */
 #include <inttypes.h>
 #include <jansson.h>

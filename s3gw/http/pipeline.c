@@ -165,9 +165,10 @@ static enum s3err open_file_sink(struct s3_req *q)
 }
 
 static enum s3err (*const form_steps[])(struct s3_req *) = {
+    s3_post_key,     /* which key?                         api/post_object.h */
     form_signer,     /* who asks?                          auth/post_form.h */
     within_rate,     /* not too often?                     policy/ */
-    s3_post_object,  /* what object, with which options?   api/post_object.h */
+    s3_post_object,  /* with which options?                api/post_object.h */
     s3_policy_check, /* may they?                          policy/ */
     plan_file,       /* which digests?                     core/body.h */
     within_quota,    /* not too much?                      policy/ */

@@ -375,6 +375,32 @@ def test_file_names(s3, open_forms, bucket, sent, key):
     assert content(s3, bucket, "up/" + key) == b"x"
 
 
+def test_the_file_name_stands_in_every_field_before_conditions_are_asked(s3, forms, bucket):
+    """Rule: S3 API Reference, "HTML Form Fields" and "POST Policy": recognized by all fields, expanded before validation."""
+    name = "dir/My Notes.txt"
+    fields = {"key": "up/${filename}", "x-amz-meta-name": "<${filename}>", "success_action_redirect": "http://page/${filename}?a=1"}
+    conditions = [{"key": "up/My Notes.txt"}, {"x-amz-meta-name": "<My Notes.txt>"},
+                  {"success_action_redirect": "http://page/My%20Notes.txt?a=1"}]
+    r = forms.post(fields_and_file(forms.v4(conditions, **fields), filename=name))
+    assert r.status == 303 and r.headers["location"].startswith("http://page/My%20Notes.txt?a=1&bucket="), r
+    assert s3.head_object(Bucket=bucket, Key="up/My Notes.txt")["Metadata"] == {"name": "<My Notes.txt>"}
+    as_sent = [{"key": "up/My Notes.txt"}, {"x-amz-meta-name": "<${filename}>"}, ["starts-with", "$success_action_redirect", ""]]
+    r = forms.post(fields_and_file(forms.v4(as_sent, **fields), filename=name))
+    assert (r.status, r.code) == (403, "AccessDenied")
+    often = {"key": "k", "x-amz-meta-name": "${filename}" * 1000}
+    r = forms.post(fields_and_file(forms.v4([["starts-with", f"${k}", ""] for k in often], **often), filename="n" * 60))
+    assert (r.status, r.code) == (400, "MetadataTooLarge")
+    many = {"key": "k", **{f"x-ignore-{i}": "${filename}" * 100 for i in range(10)}}
+    r = forms.post(fields_and_file(many, filename="n" * 100))
+    assert (r.status, r.code) == (400, "MaxPostPreDataLengthExceededError")
+
+
+def test_a_form_without_a_key_is_told_so_before_its_policy_is_judged(forms):
+    fields = forms.v4([{"key": "k"}])
+    r = forms.post(fields_and_file(fields))
+    assert (r.status, r.code) == (400, "InvalidArgument") and b"<ArgumentName>key</ArgumentName>" in r.body, r
+
+
 def test_forms_cut_anywhere_read_the_same(cluster, s3, open_forms, bucket):
     """The boundary at every place of a TCP segment."""
     data = b"\r\n--" + BOUNDARY.encode()[:-2] + b"\r\n" * 3

@@ -268,12 +268,22 @@ static void file_names_are_cut_to_their_last_part(void **state)
 {
     (void)state;
     fresh();
-    assert_true(
-        str_eq(s3_post_expand(&q, STR("a/${filename}"), STR("C:\\x\\y.txt")), STR("a/y.txt")));
-    assert_true(str_eq(s3_post_expand(&q, STR("${filename}${filename}"), STR("../z")), STR("zz")));
-    assert_true(str_eq(s3_post_expand(&q, STR("plain"), STR("z")), STR("plain")));
-    assert_true(
-        str_eq(s3_post_expand(&q, STR("${filename}"), STR("${filename}")), STR("${filename}")));
+    static const struct {
+        const char *text, *filename, *plain, *in_url;
+    } rows[] = {
+        {"a/${filename}", "C:\\x\\y.txt", "a/y.txt", "a/y.txt"},
+        {"${filename}${filename}", "../z", "zz", "zz"},
+        {"plain", "z", "plain", "plain"},
+        {"${filename}", "${filename}", "${filename}", "%24%7Bfilename%7D"},
+        {"http://h/${filename}?a", "a b?#&.txt", "http://h/a b?#&.txt?a",
+         "http://h/a%20b%3F%23%26.txt?a"},
+        {"${filename}", "", "", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        for (int in_url = 0; in_url < 2; in_url++)
+            assert_true(
+                str_eq(s3_post_expand(&q, str_c(rows[i].text), str_c(rows[i].filename), in_url),
+                       str_c(in_url ? rows[i].in_url : rows[i].plain)));
 }
 
 int main(void)
