@@ -204,6 +204,8 @@ static enum s3err default_of(struct s3_req *q, const struct s3_node *root,
     struct str text = days.p ? days : years;
     uint64_t n;
     ret->years = !days.p;
+    if (str_u64(str_starts(text, STR("-")) ? str_from(text, 1) : text, INT32_MAX, &n) < 0)
+        return S3ERR_MALFORMED_XML; /* no number at all */
     /* Differs: InvalidRetentionPeriod in Ceph */
     if (str_u64(text, ret->years ? YEARS_MAX : DAYS_MAX, &n) < 0 || n == 0)
         return s3_err_arg(q, "Default retention period must be a positive integer value.",

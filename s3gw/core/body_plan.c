@@ -236,13 +236,17 @@ enum s3err s3_body_plan_file(struct s3_req *q, struct s3_body_plan *plan)
 
 struct str s3_body_content_encoding(struct s3_req *q)
 {
-    struct str rest = s3_req_header(q, STR("content-encoding")), token;
-    if (!rest.p || str_find(rest, STR("aws-chunked")) == SIZE_MAX)
-        return rest.n ? rest : STR_NULL;
+    struct str value = s3_req_header(q, STR("content-encoding")), rest = value, token;
+    bool framed = false;
+    while (!framed && str_split(&rest, ',', &token))
+        framed = str_ieq(str_trim(token), STR("aws-chunked"));
+    if (!framed)
+        return value.n ? value : STR_NULL;
     AUTO(buf_free) struct buf kept = BUF(16 * 1024);
+    rest = value;
     while (str_split(&rest, ',', &token)) {
         token = str_trim(token);
-        if (!token.n || str_eq(token, STR("aws-chunked")))
+        if (!token.n || str_ieq(token, STR("aws-chunked")))
             continue;
         if (kept.n)
             buf_addc(&kept, ',');

@@ -53,6 +53,7 @@ static void configurations_are_checked(void **state)
         {RULE("<Mode>COMPLIANCE</Mode><Years>101</Years>"), S3ERR_INVALID_ARGUMENT},
         {RULE("<Mode>GOVERNANCE</Mode><Days>0</Days>"), S3ERR_INVALID_ARGUMENT},
         {RULE("<Mode>GOVERNANCE</Mode><Days>-1</Days>"), S3ERR_INVALID_ARGUMENT},
+        {RULE("<Mode>GOVERNANCE</Mode><Days>one</Days>"), S3ERR_MALFORMED_XML},
         {RULE("<Mode>GOVERNANCE</Mode><Days>1</Days><Years>1</Years>"), S3ERR_MALFORMED_XML},
         {RULE("<Mode>GOVERNANCE</Mode>"), S3ERR_MALFORMED_XML},
         {RULE("<Mode>LOOSE</Mode><Days>1</Days>"), S3ERR_MALFORMED_XML},

@@ -299,6 +299,8 @@ static void aws_chunked_is_never_stored_as_an_encoding(void **state)
         {"Content-Encoding: aws-chunked", NULL},
         {"Content-Encoding: gzip,aws-chunked", "gzip"},
         {"Content-Encoding: aws-chunked, gzip", "gzip"},
+        {"Content-Encoding: AWS-Chunked, gzip, br", "gzip,br"},
+        {"Content-Encoding: gzip, br", "gzip, br"},
         {"Content-Encoding: gzip", "gzip"},
         {"Content-Encoding: ", NULL},
         {"Content-Encoding: a,aws-chunked,b", "a,b"},
