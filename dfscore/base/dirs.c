@@ -8,6 +8,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+int dfs_sync_folder_of(const char *path)
+{
+    char copy[PATH_MAX];
+    if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
+        return -ENAMETOOLONG;
+    AUTO(dfs_close_fd) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int dfs_make_dir(const char *path, mode_t mode)
+{
+    if (mkdir(path, mode) == 0)
+        return dfs_sync_folder_of(path);
+    return errno == EEXIST ? 0 : -errno;
+}
+
 int dfs_make_dirs(const char *path, mode_t mode)
 {
     char part[PATH_MAX];
@@ -20,21 +36,13 @@ int dfs_make_dirs(const char *path, mode_t mode)
             continue;
         char c = part[i];
         part[i] = '\0';
-        if (mkdir(part, mode) < 0 && errno != EEXIST)
-            return -errno;
+        int r = dfs_make_dir(part, mode);
+        if (r < 0)
+            return r;
         part[i] = c;
     }
     struct stat st;
     if (stat(path, &st) < 0)
         return -errno;
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-}
-
-int dfs_sync_folder_of(const char *path)
-{
-    char copy[PATH_MAX];
-    if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
-        return -ENAMETOOLONG;
-    AUTO(dfs_close_fd) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dirs - the folders that a path goes through. Threads: any. */
+/* dirs - folders that outlive the power: each is an entry of the one it lies in, which is synced, too. Threads: any. */
 #ifndef DFS_DIRS_H
 #define DFS_DIRS_H
 
@@ -7,9 +7,11 @@
 
 #include "dfscore/base/base.h"
 
-/* Make @path and missing parents with @mode. 0, also when there; -ENOTDIR; another errno. */
+/* Make @path, in a folder that is there, and sync that one. 0, also when something of that name is there already. */
+int dfs_make_dir(const char *path, mode_t mode) MUST_CHECK;
+/* Make @path and missing parents with @mode, as above. 0, also when there; -ENOTDIR; another errno. */
 int dfs_make_dirs(const char *path, mode_t mode) MUST_CHECK;
-/* The entry of @path in its folder is durable: made, renamed, or removed before. 0, errno. */
+/* Sync the folder in which @path lies: what has been made, renamed or removed there is so for good. */
 int dfs_sync_folder_of(const char *path) MUST_CHECK;
 
 #endif

@@ -18,12 +18,12 @@
 #include <fcntl.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/base/dirs.h"
 #include "dfscore/log/log.h"
 #include "s3gw/index/cache.h"
 #include "s3gw/index/hot.h"
@@ -498,9 +498,9 @@ static int rocks_open(struct rocks *k, const struct s3_index_options *o)
         return -ENOMEM;
     k->options = *o;
     k->options.path = str_c(k->path);
-    if (mkdir(k->path, 0700) < 0 && errno != EEXIST)
-        return -errno;
-    int r = s3_rocksdb_options_new(o, &k->o);
+    int r = dfs_make_dir(k->path, 0700);
+    if (r == 0)
+        r = s3_rocksdb_options_new(o, &k->o);
     if (r < 0)
         return r;
     k->read_any = rocksdb_readoptions_create();

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dfscore/base/dirs.h"
+
 struct s3_datadir {
     unsigned magic;
 #define DATADIR_MAGIC 0x64617464u
@@ -46,8 +48,9 @@ int s3_datadir_open(const char *path, struct s3_datadir **ret, pid_t *holder)
     d->magic = DATADIR_MAGIC;
     d->fd = d->lock_fd = -1;
     *holder = 0;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return -errno;
+    int r = dfs_make_dir(path, 0700);
+    if (r < 0)
+        return r;
     d->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->fd < 0)
         return -errno;
@@ -57,7 +60,7 @@ int s3_datadir_open(const char *path, struct s3_datadir **ret, pid_t *holder)
     d->path = dfs_strdup(absolute);
     if (!d->path)
         return -ENOMEM;
-    int r = lock_it(d, holder);
+    r = lock_it(d, holder);
     if (r < 0)
         return r;
     *ret = TAKE(d);
@@ -86,7 +89,9 @@ const char *s3_datadir_path(const struct s3_datadir *d)
 int s3_datadir_mkdir(struct s3_datadir *d, const char *name)
 {
     CHECK_OBJ(d, DATADIR_MAGIC);
-    return mkdirat(d->fd, name, 0700) < 0 && errno != EEXIST ? -errno : 0;
+    if (mkdirat(d->fd, name, 0700) == 0)
+        return fsync(d->fd) < 0 ? -errno : 0;
+    return errno == EEXIST ? 0 : -errno;
 }
 
 int s3_datadir_read(struct s3_datadir *d, const char *name, struct buf *out)

@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "dfscore/base/dirs.h"
+
 static int write_all(int fd, struct str text)
 {
     while (text.n > 0) {
@@ -16,19 +18,6 @@ static int write_all(int fd, struct str text)
         text = str_from(text, (size_t)n);
     }
     return 0;
-}
-
-static int sync_parent(const char *path)
-{
-    char dir[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t n = slash ? (size_t)(slash - path) : 1;
-    if (n >= sizeof(dir))
-        return -ENAMETOOLONG;
-    memcpy(dir, slash ? path : ".", n);
-    dir[n] = '\0';
-    AUTO(dfs_close_fd) int fd = open(n > 0 ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 int sto_savefile_write(const char *path, struct str text)
@@ -48,7 +37,7 @@ int sto_savefile_write(const char *path, struct str text)
         unlink(tmp);
         return r;
     }
-    return sync_parent(path);
+    return dfs_sync_folder_of(path);
 }
 
 int sto_savefile_read(const char *path, struct buf *out)

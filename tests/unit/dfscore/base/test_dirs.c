@@ -3,8 +3,30 @@
 
 #include <limits.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "dfscore/base/dirs.h"
+
+/* In place of the C library's: tells which folder was synced last, and how many were. */
+static unsigned syncs;
+static ino_t synced;
+
+int fsync(int fd)
+{
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    synced = st.st_ino;
+    syncs++;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+static ino_t inode(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_ino;
+}
 
 static void missing_folders_are_made_with_their_mode(void **state)
 {
@@ -17,7 +39,30 @@ static void missing_folders_are_made_with_their_mode(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_true(S_ISDIR(st.st_mode));
     assert_int_equal(st.st_mode & 0777, 0700);
+    assert_int_equal(syncs, 3); /* the folder of each of the three */
+    (void)snprintf(path, sizeof(path), "%s/a/b", dir);
+    assert_int_equal(synced, inode(path));
     assert_int_equal(dfs_make_dirs(path, 0700), 0);
+    assert_int_equal(syncs, 3);
+}
+
+static void the_folder_of_a_path_is_what_is_before_its_last_name(void **state)
+{
+    (void)state;
+    AUTO(test_tmpdir_free) char *dir = test_tmpdir();
+    char path[PATH_MAX];
+    static const char *const names[] = {"x", "x/", "x//"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        synced = 0;
+        assert_int_equal(dfs_sync_folder_of(path), 0);
+        assert_int_equal(synced, inode(dir));
+    }
+    assert_int_equal(dfs_sync_folder_of("x"), 0);
+    assert_int_equal(synced, inode("."));
+    assert_int_equal(dfs_sync_folder_of("/x"), 0);
+    assert_int_equal(synced, inode("/"));
+    assert_int_equal(dfs_sync_folder_of("/no/such/x"), -ENOENT);
 }
 
 static void a_file_in_the_way_is_no_folder(void **state)
@@ -62,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(missing_folders_are_made_with_their_mode),
+        cmocka_unit_test(the_folder_of_a_path_is_what_is_before_its_last_name),
         cmocka_unit_test(a_file_in_the_way_is_no_folder),
         cmocka_unit_test(paths_of_no_or_too_many_bytes_are_refused),
         cmocka_unit_test(the_folder_of_a_path_can_be_synced),
