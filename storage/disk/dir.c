@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -13,6 +14,24 @@ static int sync_path(const struct sto_dir *d, const char *path)
     if (fd < 0)
         return -errno;
     return d->io->fsync(fd) == 0 ? 0 : -errno;
+}
+
+static int sync_high(const struct sto_dir *d, unsigned high)
+{
+    char path[16];
+    (void)snprintf(path, sizeof(path), "data/%02X", high & 0xff);
+    return sync_path(d, path);
+}
+
+/* Also the folders that a killed process had made, or found, and not synced yet. */
+static int sync_folders(const struct sto_dir *d)
+{
+    int r = d->io->fsync(d->root) < 0 || d->io->fsync(d->data) < 0 ? -errno : 0;
+    for (unsigned high = 0; r == 0 && high < 256; high++) {
+        r = sync_high(d, high);
+        r = r == -ENOENT ? 0 : r;
+    }
+    return r;
 }
 
 /* Named temporary files of a process that crashed: nothing refers to them. */
@@ -50,12 +69,11 @@ static int open_parts(const char *root, struct sto_dir *d)
         d->fresh = true;
     else if (errno != EEXIST)
         return -errno;
-    if (d->fresh && d->io->fsync(d->root) < 0)
-        return -errno;
     d->data = d->io->openat(d->root, "data", O_RDONLY | O_DIRECTORY, 0);
     if (d->data < 0)
         return -errno;
-    return take_lock(d);
+    int r = take_lock(d);
+    return r < 0 ? r : sync_folders(d);
 }
 
 int sto_dir_open(const struct sto_io *io, const char *root, struct sto_dir *ret)
@@ -78,28 +96,40 @@ void sto_dir_close(struct sto_dir *d)
     dfs_close_fd(&d->root);
 }
 
-int sto_dir_make(const struct sto_dir *d, unsigned high, unsigned low)
+/* 1: made; 0: it is there already. */
+static int make_folder(const struct sto_dir *d, const char *path)
 {
-    char path[16];
+    return mkdirat(d->root, path, 0755) == 0 ? 1 : errno == EEXIST ? 0 : -errno;
+}
+
+static int sync_above(const struct sto_dir *d, unsigned high)
+{
+    int r = sync_high(d, high);
+    return r == 0 && d->io->fsync(d->data) < 0 ? -errno : r;
+}
+
+int sto_dir_make(struct sto_dir *d, unsigned high, unsigned low)
+{
+    char path[16], sub[16];
     (void)snprintf(path, sizeof(path), "data/%02X", high & 0xff);
-    if (mkdirat(d->root, path, 0755) == 0) {
-        if (d->io->fsync(d->data) < 0)
-            return -errno;
-    } else if (errno != EEXIST) {
-        return -errno;
-    }
-    char sub[16];
     (void)snprintf(sub, sizeof(sub), "data/%02X/%02X", high & 0xff, low & 0xff);
-    if (mkdirat(d->root, sub, 0755) < 0)
-        return errno == EEXIST ? 0 : -errno;
-    return sync_path(d, path);
+    atomic_fetch_add(&d->unsynced, 1); /* before others can link files there */
+    int above = make_folder(d, path);
+    int below = above < 0 ? above : make_folder(d, sub);
+    /* Who has made what is there already has synced it, if nobody but this call counts. */
+    bool durable = above <= 0 && below <= 0 && atomic_load(&d->unsynced) == 1;
+    int r = durable ? 0 : sync_above(d, high);
+    if (r == 0) /* else it stays: whoever finds these folders has to sync them */
+        atomic_fetch_sub(&d->unsynced, 1);
+    return below < 0 ? below : r;
 }
 
 int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low)
 {
     char path[16];
     (void)snprintf(path, sizeof(path), "data/%02X/%02X", high & 0xff, low & 0xff);
-    return sync_path(d, path);
+    int r = sync_path(d, path);
+    return r == 0 && atomic_load(&d->unsynced) > 0 ? sync_above(d, high) : r;
 }
 
 int sto_dir_space(const struct sto_dir *d, struct sto_space *ret)

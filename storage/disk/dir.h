@@ -31,6 +31,8 @@ struct sto_dir {
     int lock;                /* data/.lock, flock()ed */
     bool fresh;              /* data/ was made by this open */
     _Atomic bool no_tmpfile; /* O_TMPFILE does not work here */
+    _Atomic unsigned
+        unsynced; /* folders that have been made below data/ and are not known to be synced */
 };
 
 /* -EBUSY: another process has it. Closes nothing that the caller has. */
@@ -38,8 +40,8 @@ int sto_dir_open(const struct sto_io *io, const char *root, struct sto_dir *ret)
 void sto_dir_close(struct sto_dir *d); /* safe on a zeroed one with fds of -1 */
 
 /* Make data/HH/HH, durably. 0 also when it is there. */
-int sto_dir_make(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
-/* fsync data/HH/HH. -ENOENT: there is none. */
+int sto_dir_make(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
+/* fsync data/HH/HH, and what is above it while somebody makes a folder there, or could not sync one. -ENOENT: there is none. */
 int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
 
 struct sto_space {

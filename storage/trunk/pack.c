@@ -119,7 +119,7 @@ int sto_pack_prepare(struct sto_dir *d, uint32_t size, uint32_t least, bool prew
     return 0;
 }
 
-int sto_pack_install(const struct sto_dir *d, struct sto_tmp *t, const struct sto_pack_head *h,
+int sto_pack_install(struct sto_dir *d, struct sto_tmp *t, const struct sto_pack_head *h,
                      unsigned high, unsigned low)
 {
     uint8_t bytes[STO_PACK_HEAD];

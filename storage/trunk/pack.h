@@ -42,7 +42,7 @@ int sto_pack_head_read(const struct sto_io *io, int fd, struct sto_pack_head *re
 int sto_pack_prepare(struct sto_dir *d, uint32_t size, uint32_t least, bool prewrite,
                      struct sto_tmp *ret, uint32_t *ret_size) MUST_CHECK;
 /* Write the header and give it its place, durably. */
-int sto_pack_install(const struct sto_dir *d, struct sto_tmp *t, const struct sto_pack_head *h,
+int sto_pack_install(struct sto_dir *d, struct sto_tmp *t, const struct sto_pack_head *h,
                      unsigned high, unsigned low) MUST_CHECK;
 
 #endif
