@@ -179,13 +179,18 @@ struct parts_page {
     bool more;
 };
 
-static enum s3err parts_page(struct s3_req *q, const struct s3_upload *u, struct parts_page *p)
+static enum s3err page_asked(struct s3_req *q, struct parts_page *p)
 {
     enum s3err e = s3_param_limit(q, STR("max-parts"), 1000, &p->max);
     if (e == S3ERR_OK && s3_req_param(q, STR("part-number-marker")).n > 0)
         e = s3_param_limit(q, STR("part-number-marker"), INT32_MAX, &p->marker);
-    if (e != S3ERR_OK || p->max == 0)
-        return e;
+    return e;
+}
+
+static enum s3err parts_page(struct s3_req *q, const struct s3_upload *u, struct parts_page *p)
+{
+    if (p->max == 0)
+        return S3ERR_OK;
     return s3err_from_errno(s3_upload_parts(q->gw->index, u->useq, (uint32_t)p->marker, p->max,
                                             &q->arena, &p->parts, &p->n, &p->more),
                             S3_THING_OTHER);
@@ -195,7 +200,9 @@ enum s3err s3_h_list_parts(struct s3_req *q)
 {
     struct s3_upload u;
     struct parts_page p = {0};
-    enum s3err e = s3_upload_named(q, &u);
+    enum s3err e = page_asked(q, &p);
+    if (e == S3ERR_OK)
+        e = s3_upload_named(q, &u);
     if (e == S3ERR_OK)
         e = s3_encryption_check_upload(q, &u.proto);
     if (e == S3ERR_OK)

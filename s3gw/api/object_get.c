@@ -44,20 +44,29 @@ static void part_checksum(struct s3_req *q, const struct s3_object *o, const str
     s3_resp_header(q, "x-amz-checksum-type", s3_checksum_type_name(S3_CK_COMPOSITE));
 }
 
-static enum s3err part_window(struct s3_req *q, const struct s3_object *o, struct str number,
-                              struct window *w)
+/* The part asked for; 0: none was. */
+static enum s3err part_number(struct s3_req *q, uint64_t *ret)
 {
-    uint64_t n;
-    if (str_u64(number, PART_NUMBER_MAX, &n) < 0 || n == 0)
+    struct str number = s3_req_param(q, STR("partNumber"));
+    *ret = 0;
+    if (!number.p)
+        return S3ERR_OK;
+    if (str_u64(number, PART_NUMBER_MAX, ret) < 0 || *ret == 0)
         return s3_err_arg(q, "Part number must be an integer between 1 and 10000, inclusive",
                           "partNumber", number);
     if (s3_req_header(q, STR("range")).p)
         return s3_errm(q, S3ERR_INVALID_REQUEST,
                        "Cannot specify both Range header and partNumber query parameter");
+    return S3ERR_OK;
+}
+
+static enum s3err part_window(struct s3_req *q, const struct s3_object *o, uint64_t n,
+                              struct window *w)
+{
     if (n > MAX(o->nparts, (size_t)1)) /* Differs: as AWS */
         return s3_err2(q, S3ERR_INVALID_PART_NUMBER, "ActualPartCount",
                        arena_printf(&q->arena, "%zu", MAX(o->nparts, (size_t)1)),
-                       "PartNumberRequested", number);
+                       "PartNumberRequested", s3_req_param(q, STR("partNumber")));
     *w = (struct window){.partial = o->size > 0, .n = o->size};
     if (o->nparts > 0) {
         for (size_t i = 0; i + 1 < n; i++)
@@ -90,8 +99,10 @@ static enum s3err range_window(struct s3_req *q, const struct s3_object *o, stru
 
 static enum s3err window_of(struct s3_req *q, const struct s3_object *o, struct window *w)
 {
-    struct str number = s3_req_param(q, STR("partNumber"));
-    enum s3err e = number.p ? part_window(q, o, number, w) : range_window(q, o, w);
+    uint64_t part;
+    enum s3err e = part_number(q, &part);
+    if (e == S3ERR_OK)
+        e = part ? part_window(q, o, part, w) : range_window(q, o, w);
     if (e != S3ERR_OK || !w->partial)
         return e;
     if (w->n > 0) { /* a part may be empty */
@@ -263,10 +274,12 @@ static enum s3err read_once(struct s3_req *q, struct s3_object *o, int *ret_r)
 
 static enum s3err read_object(struct s3_req *q)
 {
+    uint64_t seen = 0, part;
     enum s3err e = s3_object_read_options(q);
+    if (e == S3ERR_OK)
+        e = part_number(q, &part); /* what is wrong with the request is said of any key */
     if (e != S3ERR_OK)
         return e;
-    uint64_t seen = 0;
     for (int try = 0;; try++) {
         struct s3_object o = {0};
         int r;

@@ -275,7 +275,10 @@ static enum s3err answer_part(struct s3_req *q, const struct part_copy *c)
 enum s3err s3_h_upload_part_copy(struct s3_req *q)
 {
     struct part_copy c = {.bid = q->bkt->bid, .key = q->key};
+    uint64_t from, length;
     enum s3err e = s3_upload_part_number(q, &c.part.number);
+    if (e == S3ERR_OK)
+        e = source_range(q, UINT64_MAX, &from, &length); /* its form, whatever is there */
     if (e == S3ERR_OK)
         e = s3_upload_named(q, &c.upload);
     if (e == S3ERR_OK)

@@ -266,3 +266,32 @@ def test_an_error_is_what_aws_sends(w, code):
     found = re.findall(r"<([A-Za-z0-9-]+)>", answer.body.decode())
     assert found[:3] == ["Error", "Code", "Message"] and found[-3:] == ["Resource", "RequestId", "HostId"], found
     assert found[3:-3] == elements.split(), found
+
+
+# request, of what is not there: the error of the request itself
+WRONG_ANYHOW = [
+    ("GET", "/bucket/none?partNumber=0", {}, (400, "InvalidArgument")),
+    ("HEAD", "/bucket/none?partNumber=x", {}, (400, None)),
+    ("GET", "/bucket/none?partNumber=1", {"Range": "bytes=0-1"}, (400, "InvalidRequest")),
+    ("GET", "/bucket/none?partNumber=2", {}, (404, "NoSuchKey")),
+    ("GET", "/bucket/none?versionId=junk", {}, (400, "InvalidArgument")),
+    ("GET", "/bucket/none?attributes", {"x-amz-object-attributes": "Foo"}, (400, "InvalidArgument")),
+    ("GET", "/bucket/k?uploadId=none&max-parts=x", {}, (400, "InvalidArgument")),
+    ("GET", "/bucket/k?uploadId=none&part-number-marker=-1", {}, (400, "InvalidArgument")),
+    ("PUT", "/bucket/k?uploadId=none&partNumber=0", {}, (400, "InvalidArgument")),
+    ("PUT", "/bucket/k?uploadId=none&partNumber=1", {"x-amz-copy-source": "/bucket/none", "x-amz-copy-source-range": "bytes=1-"},
+     (400, "InvalidArgument")),
+    ("PUT", "/bucket/k?uploadId=none&partNumber=1", {"x-amz-copy-source": "/bucket/none", "x-amz-copy-source-range": "bytes=1-2"},
+     (404, "NoSuchUpload")),
+    ("PUT", "/bucket/new", {"x-amz-copy-source": "/bucket/none", "x-amz-metadata-directive": "MOVE"}, (400, "InvalidArgument")),
+    ("DELETE", "/bucket/none?versionId=junk", {}, (400, "InvalidArgument")),
+]
+
+
+@pytest.mark.parametrize("method, target, headers, want", WRONG_ANYHOW)
+def test_what_is_wrong_with_a_request_is_said_before_what_is_missing(w, method, target, headers, want):
+    """Rule: s3-behaviours 8, "Order of checks"."""
+    answer = w(method, target, headers)
+    assert (answer.status, answer.code) == want, answer
+    denied = w.ann(method, target, headers)
+    assert denied.status == 403 and denied.code in ("AccessDenied", None), denied
