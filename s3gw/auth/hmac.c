@@ -150,3 +150,15 @@ void s3_hmac_signing(const struct s3_signing_scope *scope, struct str data, uint
     if (ret_key)
         memcpy(ret_key, slot->key, 32);
 }
+
+struct str s3_hmac_spelled(struct arena *a, struct str s)
+{
+    char *p = arena_alloc(a, 3 * s.n + 1);
+    if (!p)
+        return STR("");
+    for (size_t i = 0; i < s.n; i++) {
+        str_hex(s.p + i, 1, p + 3 * i);
+        p[3 * i + 2] = ' ';
+    }
+    return str_of(p, s.n ? 3 * s.n - 1 : 0);
+}

@@ -10,6 +10,7 @@
 #ifndef S3_AUTH_HMAC_H
 #define S3_AUTH_HMAC_H
 
+#include "dfscore/base/arena.h"
 #include "dfscore/base/str.h"
 
 void s3_hmac_sha256(const void *key, size_t key_n, struct str data, uint8_t out[32]);
@@ -23,5 +24,9 @@ struct s3_signing_scope {
  */
 void s3_hmac_signing(const struct s3_signing_scope *scope, struct str data, uint8_t out[32],
                      uint8_t *ret_key);
+
+/* What was signed, byte by byte, for an error that lets people find the difference: two hex digits a byte,
+ * blanks between. Empty when there is no memory. */
+struct str s3_hmac_spelled(struct arena *a, struct str s);
 
 #endif

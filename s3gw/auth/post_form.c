@@ -98,8 +98,9 @@ static enum s3err judge_signature(struct s3_req *q, struct str ours, struct str 
     if (!str_eq_consttime(ours, theirs)) {
         s3_err2(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "AWSAccessKeyId", key->access_key,
                 "StringToSign", policy);
-        return s3_err(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "SignatureProvided",
-                      str_head(theirs, 256));
+        return s3_err2(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "SignatureProvided",
+                       str_head(theirs, 256), "StringToSignBytes",
+                       s3_hmac_spelled(&q->arena, policy));
     }
     s3_auth_identify(q, key, user);
     return S3ERR_OK;

@@ -248,5 +248,6 @@ enum s3err s3_sigv2_check(struct s3_req *q, const struct s3_sigv2 *v, struct str
         return S3ERR_OK;
     s3_err2(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "AWSAccessKeyId", v->access_key, "StringToSign",
             buf_str(&text));
-    return s3_err(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "SignatureProvided", v->signature);
+    return s3_err2(q, S3ERR_SIGNATURE_DOES_NOT_MATCH, "SignatureProvided", v->signature,
+                   "StringToSignBytes", s3_hmac_spelled(&q->arena, buf_str(&text)));
 }

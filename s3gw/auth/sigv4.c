@@ -169,27 +169,15 @@ static void string_to_sign(const struct s3_sigv4 *v, struct str canonical_reques
 
 /* --- verdict --- */
 
-/* Two hex digits a byte, blanks between. */
-static struct str spelled(struct s3_req *q, struct str s)
-{
-    char *p = arena_alloc(&q->arena, 3 * s.n + 1);
-    if (!p)
-        return STR("");
-    for (size_t i = 0; i < s.n; i++) {
-        str_hex(s.p + i, 1, p + 3 * i);
-        p[3 * i + 2] = ' ';
-    }
-    return str_of(p, s.n ? 3 * s.n - 1 : 0);
-}
-
 static enum s3err mismatch(struct s3_req *q, const struct s3_sigv4 *v, struct str to_sign,
                            struct str canonical)
 {
     enum s3err e = S3ERR_SIGNATURE_DOES_NOT_MATCH;
     s3_err2(q, e, "AWSAccessKeyId", v->access_key, "StringToSign", to_sign);
-    s3_err2(q, e, "SignatureProvided", v->signature, "StringToSignBytes", spelled(q, to_sign));
+    s3_err2(q, e, "SignatureProvided", v->signature, "StringToSignBytes",
+            s3_hmac_spelled(&q->arena, to_sign));
     return s3_err2(q, e, "CanonicalRequest", canonical, "CanonicalRequestBytes",
-                   spelled(q, canonical));
+                   s3_hmac_spelled(&q->arena, canonical));
 }
 
 enum s3err s3_sigv4_check(struct s3_req *q, const struct s3_sigv4 *v, struct str secret,

@@ -291,6 +291,7 @@ def test_signatures_are_judged(forms):
     r = forms.post(fields_and_file({**good, "signature": "x"}))
     assert (r.status, r.code) == (403, "SignatureDoesNotMatch")
     assert f"<StringToSign>{good['policy']}</StringToSign>".encode() in r.body
+    assert f"<StringToSignBytes>{good['policy'].encode().hex(' ')}</StringToSignBytes>".encode() in r.body
     r = forms.post(fields_and_file({k: v for k, v in good.items() if k != "signature"}))
     assert (r.status, r.code) == (400, "InvalidArgument")
     # a signature in the head is not the form's
