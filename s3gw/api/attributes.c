@@ -9,6 +9,7 @@
 #include "s3gw/api/lookup.h"
 #include "s3gw/api/object_headers.h"
 #include "s3gw/core/precond.h"
+#include "s3gw/policy/eval.h"
 #include "s3gw/xml/writer.h"
 
 enum wanted { ETAG = 1, CHECKSUM = 2, PARTS = 4, CLASS = 8, SIZE = 16 };
@@ -142,13 +143,22 @@ static enum s3err answer(struct s3_req *q, const struct s3_object *o, unsigned w
     return s3_answer_close(q, "GetObjectAttributesResponse");
 }
 
+/* The row of the operation asks for the attributes' own permission; that to read is needed beside it. */
+static enum s3err may_read(struct s3_req *q)
+{
+    bool version = s3_req_has_param(q, STR("versionId"));
+    return s3_policy_allows(q, q->bkt, q->key, version ? "s3:GetObjectVersion" : "s3:GetObject");
+}
+
 enum s3err s3_h_get_object_attributes(struct s3_req *q)
 {
     unsigned wanted;
     struct parts_range range;
     struct s3_object o;
     uint8_t *dek;
-    enum s3err e = wanted_of(q, &wanted);
+    enum s3err e = may_read(q);
+    if (e == S3ERR_OK)
+        e = wanted_of(q, &wanted);
     if (e == S3ERR_OK)
         e = limit_header(q, "x-amz-max-parts", 1000, 1000, &range.max);
     if (e == S3ERR_OK)

@@ -112,6 +112,19 @@ def test_who_began_an_upload_may_list_and_abort_it(cluster, s3, bucket, ann):
     s3.list_parts(**roots)
 
 
+@pytest.mark.parametrize("actions, version, want", [
+    (["s3:GetObjectAttributes"], None, "AccessDenied"), (["s3:GetObject"], None, "AccessDenied"),
+    (["s3:GetObject", "s3:GetObjectAttributes"], None, None), (["s3:GetObject", "s3:GetObjectAttributes"], "null", "AccessDenied"),
+    (["s3:GetObjectVersion", "s3:GetObjectVersionAttributes"], "null", None)])
+def test_attributes_need_the_right_to_read_beside_their_own(s3, bucket, ann, actions, version, want):
+    """Rule: s3-behaviours 21, table of permissions."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": {
+        "Effect": "Allow", "Principal": {"AWS": "ann"}, "Action": actions, "Resource": f"arn:aws:s3:::{bucket}/*"}}))
+    which = {"Bucket": bucket, "Key": "k", **({"VersionId": version} if version else {})}
+    assert refusal(ann.get_object_attributes, **which, ObjectAttributes=["ETag"]) == want
+
+
 def test_a_deny_holds_against_a_bucket_policy(cluster, s3, bucket, ann):
     s3.put_object(Bucket=bucket, Key="k", Body=b"k")
     everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*"}
