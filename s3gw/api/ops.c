@@ -2,6 +2,7 @@
 #include "s3gw/api/ops.h"
 
 #include "s3gw/api/handlers.h"
+#include "s3gw/core/names.h"
 
 /* The body column: how it is read; whether checksums in the head are the object's instead; whether policies
  * may ask for what is in it. */
@@ -291,6 +292,22 @@ static enum s3err check_option(struct s3_req *q, const struct s3_op *op, const s
     return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", h->name, "ArgumentValue", h->value);
 }
 
+/* A presigned option: the header it stands for could say it, and it is said once. */
+static enum s3err check_parameter(struct s3_req *q, const struct s3_op *op, size_t i)
+{
+    const struct s3_pair *p = &q->params[i];
+    if (!s3_name_header_ok(p->name) || !s3_name_header_value_ok(p->value)) {
+        s3_err_message(q, "The name or value of the parameter is not allowed in a header.");
+        return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", str_head(p->name, 256),
+                       "ArgumentValue", STR(""));
+    }
+    for (size_t k = 0; k < i; k++)
+        if (str_ieq(q->params[k].name, p->name) && !str_eq(q->params[k].value, p->value))
+            return s3_errm(q, S3ERR_INVALID_REQUEST, "Expecting a single " STR_F " parameter.",
+                           STR_A(p->name));
+    return check_option(q, op, p);
+}
+
 static enum s3err check_heeded(struct s3_req *q, const struct s3_op *op)
 {
     bool reads = op->method != S3_PUT && op->method != S3_POST && op->method != S3_DELETE;
@@ -304,7 +321,7 @@ static enum s3err check_heeded(struct s3_req *q, const struct s3_op *op)
     }
     for (size_t i = 0; i < q->nparams && presigned(q) && e == S3ERR_OK; i++)
         if (str_istarts(q->params[i].name, STR("x-amz-")))
-            e = check_option(q, op, &q->params[i]);
+            e = check_parameter(q, op, i);
     return e;
 }
 

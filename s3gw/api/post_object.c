@@ -97,23 +97,6 @@ static bool is_kept(struct str name)
     return false;
 }
 
-/* Names are sent back as header names: RFC 9110, 5.1. */
-static bool is_token(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] > '~' || strchr("()<>@,;:\\\"/[]?={}", s.p[i]))
-            return false;
-    return s.n > 0;
-}
-
-static bool has_control(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 127)
-            return true;
-    return false;
-}
-
 /* <Tagging> as the header x-amz-tagging would have it. */
 static enum s3err tagging_header(struct s3_req *q, struct str xml, struct str *ret)
 {
@@ -164,7 +147,7 @@ static enum s3err take_field(struct s3_req *q, const struct s3_pair *f, size_t r
         break;
     }
     case HEADER:
-        if (!is_token(h.name) || has_control(h.value))
+        if (!s3_name_header_ok(h.name) || !s3_name_header_value_ok(h.value))
             return no_header(q, h.name);
         break;
     }

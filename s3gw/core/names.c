@@ -68,3 +68,19 @@ bool s3_name_user_ok(struct str id)
             return false;
     return id.n >= 1 && id.n <= S3_USER_ID_MAX;
 }
+
+bool s3_name_header_ok(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] <= ' ' || name.p[i] > '~' || strchr("()<>@,;:\\\"/[]?={}", name.p[i]))
+            return false;
+    return name.n > 0;
+}
+
+bool s3_name_header_value_ok(struct str value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if (((unsigned char)value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 0x7F)
+            return false;
+    return true;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * names - what a bucket, a key and a user may be called.
+ * names - what a bucket, a key, a user and a header may be called.
  *
  * Rule: Amazon S3 User Guide, "General purpose bucket naming rules", "Naming Amazon S3 objects";
  *       s3-behaviours 9 and 10.
@@ -20,5 +20,9 @@ bool s3_name_bucket_ok(struct str name);
 bool s3_name_key_ok(struct str key);
 /* 1 to 128 bytes, none of them a control character. */
 bool s3_name_user_ok(struct str id);
+/* Can it stand in a head, which what is stored from a form or a query comes back in? A token: RFC
+ * 9110, 5.1; no control characters but tabs. */
+bool s3_name_header_ok(struct str name);
+bool s3_name_header_value_ok(struct str value);
 
 #endif

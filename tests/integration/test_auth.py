@@ -89,6 +89,23 @@ def test_conditions_of_a_source_may_be_presigned(raw, bucket):
             assert answer.status == status, (method, answer)
 
 
+@pytest.mark.parametrize("options, want", [
+    ([("x-amz-meta-a", "one line"), ("X-Amz-Meta-b", "2")], (200, None)),
+    ([("x-amz-meta-a", "x\r\nX-Evil: 1")], (400, "InvalidArgument")),
+    ([("x-amz-meta-a\r\nX-Evil", "1")], (400, "InvalidArgument")),
+    ([("x-amz-meta-a b", "1")], (400, "InvalidArgument")),
+    ([("x-amz-website-redirect-location", "/x\ny: z")], (400, "InvalidArgument")),
+    ([("x-amz-acl", "private"), ("x-amz-acl", "public-read")], (400, "InvalidRequest")),
+    ([("x-amz-meta-a", "1"), ("X-Amz-Meta-A", "2")], (400, "InvalidRequest")),
+    ([("X-Amz-Expires", "60")], (400, "InvalidRequest")),
+    ([("x-amz-acl", "private"), ("x-amz-acl", "private")], (200, None)),
+    ([("a\r\nb", "c"), ("a\r\nb", "d")], (200, None))])  # no option of ours
+def test_a_presigned_option_is_one_that_a_header_could_be(raw, bucket, options, want):
+    target = raw.signer().presign("PUT", raw.host, f"/{bucket}/k", options)
+    answer = raw.send(request_bytes("PUT", target, {"Host": raw.host, "Content-Length": "0"}))
+    assert (answer.status, answer.code) == want, answer
+
+
 def test_presigned(raw, bucket):
     raw.request("PUT", f"/{bucket}/k", body=b"hello")
     s = raw.signer()

@@ -88,12 +88,37 @@ static void users_are_named_in_visible_characters(void **state)
     assert_false(s3_name_user_ok(STR("a\x7f")));
 }
 
+static void headers_are_named_in_tokens_and_say_one_line(void **state)
+{
+    (void)state;
+    static const struct {
+        struct str text;
+        bool name, value;
+    } rows[] = {
+        {STR_INIT("x-amz-meta-A_b.c~1"), true, true},
+        {STR_INIT(""), false, true},
+        {STR_INIT("a b"), false, true},
+        {STR_INIT("a:b"), false, true},
+        {STR_INIT("a\tb"), false, true},
+        {STR_INIT("caf\xc3\xa9"), false, true},
+        {STR_INIT("a\r\nb: c"), false, false},
+        {STR_INIT("a\nb"), false, false},
+        {STR_INIT("a\0b"), false, false},
+        {STR_INIT("a\x7f"), false, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(s3_name_header_ok(rows[i].text), rows[i].name);
+        assert_int_equal(s3_name_header_value_ok(rows[i].text), rows[i].value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bucket_names_follow_the_rules),
         cmocka_unit_test(keys_are_any_utf8_without_nul),
         cmocka_unit_test(users_are_named_in_visible_characters),
+        cmocka_unit_test(headers_are_named_in_tokens_and_say_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
