@@ -116,12 +116,12 @@ static bool acl_grants(const struct s3_ask *ask)
     return false;
 }
 
-static bool policy_allows(const struct s3_ask *ask, enum s3_verdict verdict, bool foreign)
+/* RestrictPublicBuckets: once the policy is public, neither it nor an ACL lets anybody in but services. */
+static bool shut_to_others(const struct s3_ask *ask)
 {
-    if (verdict != S3_ALLOW || foreign) /* a policy does not reach objects that others own */
-        return false;
-    bool restricted = s3_pab_of(ask->bkt) & S3_PAB_RESTRICT;
-    return !restricted || !s3_policy_is_public(s3_bucket_doc(ask->bkt, STR("policy")));
+    bool others = !is_user(ask->q, ask->bkt->owner_id) && !ask->q->who.source_bucket.p;
+    return others && s3_pab_of(ask->bkt) & S3_PAB_RESTRICT &&
+           s3_policy_is_public(s3_bucket_doc(ask->bkt, STR("policy")));
 }
 
 static bool on_the_policy(const char *action)
@@ -152,7 +152,9 @@ static enum s3_why decide_by_rights(const struct s3_ask *ask)
         return S3_WHY_OBJECT_OWNER; /* whoever owns an object keeps it in hand */
     if (by_owning && ask->began_it)
         return S3_WHY_INITIATOR;
-    if (policy_allows(ask, verdict, foreign))
+    if (shut_to_others(ask))
+        return S3_WHY_RESTRICTED;
+    if (verdict == S3_ALLOW && !foreign) /* a policy does not reach objects that others own */
         return S3_WHY_BUCKET_POLICY_ALLOWS;
     return acl_grants(ask) ? S3_WHY_ACL : S3_WHY_NOTHING;
 }

@@ -11,8 +11,8 @@
  *   an object's owner             everything with it, save replacing and deleting it; not when
  *                                 they carry policies
  *   who began an upload           lists its parts and aborts it; not when they carry policies
- *   an Allow of the bucket policy for objects of the bucket's owner, and to replace or delete any;
- *                                 not through RestrictPublicBuckets
+ *   RestrictPublicBuckets         nobody else but services, while the bucket's policy is public
+ *   an Allow of the bucket policy for objects of the bucket's owner, and to replace or delete any
  *   a grant of an ACL             not with BucketOwnerEnforced; public ones not with
  *                                 IgnorePublicAcls
  *   where the requester pays      others than the owner only with x-amz-request-payer, and signed
@@ -48,6 +48,8 @@
     S3_WHY(MAY_LIST, true, "there is no such key, and the user may list")                          \
     S3_WHY(REQUESTER_PAYS, false, "the requester pays, and has not agreed to")                     \
     S3_WHY(OTHER_BUCKET_OWNER, false, "the bucket has another owner than expected")                \
+    S3_WHY(RESTRICTED, false,                                                                      \
+           "RestrictPublicBuckets shuts others out, since the policy is public")                   \
     S3_WHY(NOTHING, false, "nothing allows it")
 
 enum s3_why {

@@ -317,6 +317,22 @@ def test_what_is_open_to_everybody_is_public(s3, bucket, condition, public):
         s3.put_bucket_policy(Bucket=bucket, Policy=text)
 
 
+def test_a_public_bucket_can_be_kept_to_its_owner(cluster, s3, bucket, ann):
+    """Rule: S3 API Reference, PublicAccessBlockConfiguration: with a public policy only the owner's account and services."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="public-read")
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
+    assert refusal(ann.get_object, Bucket=bucket, Key="k") is None  # ACLs alone are IgnorePublicAcls' matter
+    hers = {"Effect": "Allow", "Principal": {"AWS": "ann"}, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": hers}))
+    assert refusal(ann.get_object, Bucket=bucket, Key="k") is None
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [hers, {**hers, "Principal": "*"}]}))
+    assert refusal(ann.get_object, Bucket=bucket, Key="k") == refusal(ann.list_objects_v2, Bucket=bucket) == "AccessDenied"
+    assert explain(cluster, "ann", "s3:GetObject", f"arn:aws:s3:::{bucket}/k") == {
+        "allowed": False, "why": "RestrictPublicBuckets shuts others out, since the policy is public"}
+    s3.get_object(Bucket=bucket, Key="k")
+
+
 def test_the_version_of_tls_is_known_to_policies(tls_cluster):
     s3 = tls_cluster.boto3()
     s3.create_bucket(Bucket="versions-of-tls")

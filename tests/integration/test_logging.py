@@ -157,7 +157,10 @@ def test_a_policy_permits_and_its_conditions_hold(cluster, s3, bucket):
         s3.put_bucket_policy(Bucket=target, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Principal": {"Service": "logging.s3.amazonaws.com"}, "Action": "s3:PutObject",
             "Resource": f"arn:aws:s3:::{target}/in/*",
-            "Condition": {"ArnLike": {"aws:SourceArn": arn}, "StringEquals": {"aws:SourceAccount": "root"}}}]}))
+            "Condition": {"ArnLike": {"aws:SourceArn": arn}, "StringEquals": {"aws:SourceAccount": "root"}}},
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{target}/public/*"}]}))
+    # which shuts out others, not services
+    s3.put_public_access_block(Bucket=target, PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
     bad = ("InvalidTargetBucketForLogging", 400)
     policy("arn:aws:s3:::another")
     assert error(lambda: enable(s3, bucket, target, "in/")) == bad

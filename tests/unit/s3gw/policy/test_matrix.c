@@ -17,7 +17,7 @@ enum column {
     PUBLIC_ACL,     /* unsigned, bucket public-read-write, object public-read */
     ACL_IGNORED,    /* the same, with IgnorePublicAcls */
     PUBLIC_POLICY,  /* unsigned, a policy allows everybody everything */
-    POLICY_BLOCKED, /* the same, with RestrictPublicBuckets */
+    POLICY_BLOCKED, /* the same, and public ACLs, with RestrictPublicBuckets */
     CARRIES_ALL,    /* bob carries a policy of his own: everything */
     CARRIES_READ,   /* alice carries one: s3:GetObject and no more */
     CARRIES_DENY,   /* bob carries a Deny; the bucket's policy allows him everything */
@@ -65,6 +65,8 @@ static const struct {
     [PUBLIC_POLICY] = {.who = NULL, .policy = ALLOW("\"*\"")},
     [POLICY_BLOCKED] = {.who = NULL,
                         .block = PAB("RestrictPublicBuckets"),
+                        .bucket_acl = "x-amz-acl: public-read-write",
+                        .object_acl = "x-amz-acl: public-read",
                         .policy = ALLOW("\"*\"")},
     [CARRIES_ALL] = {.who = "bob", .carried = CARRIED("Allow", "s3:*")},
     [CARRIES_READ] = {.who = "alice", .carried = CARRIED("Allow", "s3:GetObject")},
