@@ -2,6 +2,7 @@
 /* s3gw - an S3 server over a FastDFS-compatible store: which command is it? */
 #include <stdio.h>
 
+#include "dfscore/base/std.h"
 #include "dfscore/base/version.h"
 #include "s3gw/admin/client.h"
 #include "s3gw/commands.h"
@@ -61,6 +62,7 @@ int main(int argc, char **argv)
         {"print-config", print_config},  {"--version", print_version}, {"version", print_version},
         {"--help", print_help},          {"-h", print_help},           {"help", print_help},
     };
+    dfs_std_open();
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++) {
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);

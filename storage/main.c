@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dfscore/base/std.h"
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
 #include "storage/app.h"
@@ -131,6 +132,7 @@ static int print_config(void)
 
 int main(int argc, char **argv)
 {
+    dfs_std_open();
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return print_help(), EXIT_SUCCESS;
     if (argc == 2 && strcmp(argv[1], "--version") == 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/base/std.h"
 #include "dfscore/base/version.h"
 #include "dfscore/log/log.h"
 #include "dfscore/net/listener.h"
@@ -460,6 +461,7 @@ int main(int argc, char **argv)
     struct tracker t = {.ids = {NULL, 0}};
     bool daemonize = argc > 1 && strcmp(argv[1], "--daemon") == 0;
     const char *arg = argc > 1 + daemonize ? argv[1 + daemonize] : NULL;
+    dfs_std_open();
     if (!arg || argc > 2 + daemonize)
         return misused(arg ? argv[argc - 1] : NULL);
     if (strcmp(arg, "--help") == 0)

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "dfscore/base/std.h"
 #include "dfscore/base/version.h"
 #include "dfscore/cli/cli.h"
 #include "dfscore/cli/client_conf.h"
@@ -331,6 +332,7 @@ int main(int argc, char **argv)
     struct cli c = {.out = BUF(OUT_MAX)};
     struct settings s = {0};
     int opt, code = 0;
+    dfs_std_open();
     if (argc > 0)
         argv[0] = "dfs"; /* the name getopt's messages begin with */
     signal(SIGPIPE, SIG_IGN);

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from botocore.exceptions import ClientError
-from cluster import BUILD, Cluster, sanitizer_env, wrapper
+from cluster import BUILD, Cluster, sanitizer_env, wait_until, wrapper
 
 
 def s3gw(*words, env=None):
@@ -132,6 +132,29 @@ def test_a_key_that_is_not_the_certificates_is_said_before_anything_starts(tmp_p
                 "--tls-key", tmp_path / "b.key")
     assert done.returncode == 2
     assert done.stderr == f"s3gw standalone: tls_key = {tmp_path}/b.key: not the key of tls_cert\n"
+
+
+@pytest.mark.parametrize("program, words", [("dfs_trackerd", ["CONF"]), ("dfs_storaged", ["CONF"]),
+                                            ("s3gw", ["serve", "--config", "CONF"])])
+def test_a_server_without_standard_files_opens_none_of_its_own_in_their_place(tmp_path, program, words):
+    """Where a parent has closed 2, the next file or connection had that number, and the log was written into it."""
+    conf = tmp_path / "conf"
+    conf.write_text(f"index_path = {tmp_path}/index\nadmin_socket = {tmp_path}/admin\nlisten = 127.0.0.1:0\n"
+                    f"storage = group1={tmp_path}/none\n" if program == "s3gw" else
+                    f"base_path = {tmp_path}\nport = 0\n" + ("tracker_server = 127.0.0.1:1\n" if "storaged" in program else ""))
+    command = [*wrapper(), str(BUILD / program), *(str(conf) if w == "CONF" else w for w in words)]
+    closed = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], env=sanitizer_env(dict(os.environ)))
+
+    def lock_is_open():
+        held = subprocess.run(["ls", "-l", f"/proc/{closed.pid}/fd"], capture_output=True, text=True).stdout.lower()
+        return f"{tmp_path}/".lower() in held and "lock" in held
+
+    try:
+        wait_until("a file of its own is open", lock_is_open)
+        assert [os.readlink(f"/proc/{closed.pid}/fd/{fd}") for fd in (0, 1, 2)] == ["/dev/null"] * 3
+    finally:
+        closed.kill()
+        closed.wait()
 
 
 def test_names_of_addresses_are_looked_up(tmp_path):
