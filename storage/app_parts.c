@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
+#include "dfscore/client/group_view.h"
 #include "dfscore/log/log.h"
+#include "dfscore/net/peer.h"
+#include "dfscore/wire/internal.h"
 #include "storage/app.h"
 #include "storage/beat/drained.h"
 #include "storage/service/internal.h"
@@ -87,10 +90,19 @@ static void usage_of_path(void *arg, unsigned path, struct dfs_path_usage *ret)
 {
     struct sto_app *a = arg;
     struct statvfs v;
-    if (statvfs(a->conf.store_path.v[path], &v) < 0)
-        return; /* nothing free: the trackers place no file here */
+    if (statvfs(a->conf.store_path.v[path], &v) < 0 || sto_store_unfit(a->store, path))
+        return; /* no disk: the trackers place no file here, and it does not count as full */
     ret->total_mb = (int64_t)(v.f_blocks * v.f_frsize >> 20);
     ret->free_mb = (int64_t)(v.f_bavail * v.f_frsize >> 20);
+}
+
+static unsigned unfit_paths(void *arg)
+{
+    struct sto_app *a = arg;
+    unsigned n = 0;
+    for (unsigned i = 0; i < sto_store_path_count(a->store); i++)
+        n += sto_store_unfit(a->store, i);
+    return n;
 }
 
 static void joined(void *arg)
@@ -154,6 +166,7 @@ static int start_beat(struct sto_app *a)
         .report_ms = a->conf.stat_report_interval_ms,
         .stats = stats,
         .usage = usage_of_path,
+        .unfit = unfit_paths,
         .joined = joined,
         .arg = a,
     };
@@ -210,11 +223,31 @@ static int notice_lost_paths(struct sto_app *a)
     return sto_identity_save(a->identity_path, &a->identity);
 }
 
+/* Is there a disk of @m that takes no writes? Builds that do not know the question are taken to have none. */
+static void ask_for_disks(struct sto_app *a, const struct sto_member *m,
+                          const struct dfs_peer_opts *net)
+{
+    enum { ANSWER_MAX = 1 + DFS_PATHS_MAX * (1 + 4) };
+    struct dfs_path_view paths[DFS_PATHS_MAX];
+    struct dfs_addr addr = {.port = m->port};
+    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
+    AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
+    unsigned n = 0;
+    (void)snprintf(addr.host, sizeof(addr.host), "%s", m->ip);
+    if (dfs_peer_open(&addr, net, &p) < 0 ||
+        dfs_peer_call(p, DFS_INT_PATHS, 0, NULL, 0, &rsp) < 0 ||
+        dfs_decode_paths(buf_str(&rsp), paths, &n) < 0)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        if (paths[i].unfit)
+            sto_followers_unfit(a->followers, m->id, i);
+}
+
 /*
  * A write waits for a member that the leader tracker calls ACTIVE. It may have died this second, and the
- * leader with it: whoever no tracker calls ACTIVE is not waited for.
+ * leader with it: whoever no tracker calls ACTIVE is not waited for. Nor is one whose disk has failed.
  */
-static void ask_who_is_active(void *arg)
+static void ask_who_is_fit(void *arg)
 {
     struct sto_app *a = arg;
     struct sto_trackers quick = a->ask;
@@ -223,14 +256,17 @@ static void ask_who_is_active(void *arg)
     size_t n = 0, count = sto_members_peers(a->members, peers);
     quick.net.connect_ms = MIN(quick.net.connect_ms, (uint64_t)QUICK_MS);
     quick.net.timeout_ms = MIN(quick.net.timeout_ms, (uint64_t)QUICK_MS);
-    if (sto_tracker_active(&quick, active, ARRAY_LEN(active), &n) < 0)
-        return; /* nobody knows: as before */
+    bool known = sto_tracker_active(&quick, active, ARRAY_LEN(active), &n) == 0;
     for (size_t i = 0; i < count; i++) {
         size_t at = 0;
         while (at < n && strcmp(active[at], peers[i].id) != 0)
             at++;
-        if (at == n && peers[i].status == DFS_ST_ACTIVE)
+        if (peers[i].status != DFS_ST_ACTIVE)
+            continue;
+        if (known && at == n)
             sto_followers_gone(a->followers, peers[i].id);
+        else
+            ask_for_disks(a, &peers[i], &quick.net);
     }
 }
 
@@ -242,7 +278,7 @@ static int start_copies(struct sto_app *a)
         .followers = a->followers,
         .min = a->conf.copies,
         .timeout_ms = a->conf.copy_timeout_ms,
-        .stuck = ask_who_is_active,
+        .stuck = ask_who_is_fit,
         .arg = a,
     };
     int r = sto_copies_new(&o, &a->copies);

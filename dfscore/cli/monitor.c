@@ -116,7 +116,7 @@ static void print_paths(struct cli *c, const char *group, const struct dfs_group
             continue;
         told = 0;
         for (size_t k = 0; k < v->n; k++)
-            told += path < v->members[k].npaths && v->members[k].closed[path];
+            told += path < v->members[k].npaths && v->members[k].paths[path].closed;
         if (c->json) {
             cli_begin(c);
             cli_str(c, "store_path", str_c(d->id));
@@ -204,6 +204,14 @@ static void print_repair(const struct dfs_member_view *m)
                size_text(r->scrub_last_bytes, done));
 }
 
+/* Disks that have failed, as far as the server could find out. */
+static void print_unfit(const struct dfs_member_view *m)
+{
+    for (unsigned i = 0; i < m->npaths; i++)
+        if (m->paths[i].unfit)
+            printf("    M%02X takes no writes: its disk has failed, or is read-only\n", i);
+}
+
 /* The files that leave the group; nothing when none do. */
 static void print_move(const struct dfs_member_view *m)
 {
@@ -263,6 +271,7 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
         cli_num(c, "behind_seconds", m->seconds);
         cli_time(c, "last_heartbeat", d->stat.last_heartbeat);
         cli_str(c, "drain", str_c(drain));
+        cli_num(c, "paths_without_writes", m->unfit);
         if (m->repairs)
             print_repair_json(c, m);
         if (m->moves)
@@ -278,6 +287,7 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
     printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", name, state_text(d, drain),
            size_text(d->free_mb << 20, free_text), size_text(d->total_mb << 20, total), used,
            behind_text(m, behind), age_text(dfs_now_s() - d->stat.last_heartbeat, beat));
+    print_unfit(m);
     print_repair(m);
     print_move(m);
 }
@@ -285,7 +295,7 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
 static bool member_healthy(const struct dfs_member_view *m)
 {
     return !m->counts || (m->detail.status == DFS_ST_ACTIVE && m->known && m->seconds < LATE_S &&
-                          !(m->repairs && m->repair.damaged > 0));
+                          m->unfit == 0 && !(m->repairs && m->repair.damaged > 0));
 }
 
 /* 0, EXIT_UNHEALTHY, or 1 when the trackers do not answer. */

@@ -33,7 +33,9 @@ int dfs_decode_paths(struct str body, struct dfs_path_view ret[DFS_PATHS_MAX], u
     struct rd rd = rd_of(body);
     unsigned n = rd_u8(&rd);
     for (unsigned i = 0; i < n && !rd.bad; i++) {
-        ret[i].closed = rd_u8(&rd) != 0;
+        uint8_t closed = rd_u8(&rd);
+        ret[i].closed = closed & DFS_PATH_CLOSED;
+        ret[i].unfit = closed & DFS_PATH_UNFIT;
         ret[i].incoming = rd_u32(&rd);
     }
     if (rd.bad || rd.n > 0)
@@ -42,30 +44,18 @@ int dfs_decode_paths(struct str body, struct dfs_path_view ret[DFS_PATHS_MAX], u
     return 0;
 }
 
-/* Which store paths it has closed. */
+/* Which store paths it has closed, and which disks have failed. */
 static void ask_paths(struct dfs_peer *p, struct dfs_member_view *m)
 {
     AUTO(buf_free) struct buf rsp = BUF(PATHS_MAX);
-    struct dfs_path_view paths[DFS_PATHS_MAX];
     if (dfs_peer_call(p, DFS_INT_PATHS, 0, NULL, 0, &rsp) < 0 ||
-        dfs_decode_paths(buf_str(&rsp), paths, &m->npaths) < 0)
+        dfs_decode_paths(buf_str(&rsp), m->paths, &m->npaths) < 0)
         return;
     for (unsigned i = 0; i < m->npaths; i++)
-        m->closed[i] = paths[i].closed;
+        m->unfit += m->paths[i].unfit;
 }
 
-static bool any_path_drained(const struct dfs_group_view *v, const char *group)
-{
-    unsigned path;
-    for (size_t i = 0; i < v->ndrains; i++)
-        if (strcmp(v->drains[i].group, group) == 0 &&
-            dfs_path_named(str_c(v->drains[i].id), &path) == 0)
-            return true;
-    return false;
-}
-
-static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group_view *v,
-               bool paths)
+static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group_view *v)
 {
     AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
     struct dfs_sync_state_rsp head = {0};
@@ -81,7 +71,7 @@ static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group
     /* Not FastDFS's, and not of builds before there was a scrub. */
     m->repairs = r == 0 && dfs_peer_call(p, DFS_INT_REPAIR_STATE, 0, NULL, 0, &rsp) == 0 &&
                  dfs_repair_state_get(buf_str(&rsp), &m->repair) == 0;
-    if (r == 0 && paths)
+    if (m->repairs)
         ask_paths(p, m);
     /* The last question: who does not know it closes the connection. */
     m->moves = m->repairs && dfs_peer_call(p, DFS_INT_MOVE_STATE, 0, NULL, 0, &rsp) == 0 &&
@@ -159,12 +149,11 @@ int dfs_group_view_get(struct dfs_client *c, struct str group, struct dfs_group_
         v.ndrains = 0;
     char name[DFS_GROUP_MAX + 1] = "";
     memcpy(name, group.p, MIN(group.n, (size_t)DFS_GROUP_MAX));
-    bool paths = any_path_drained(&v, name);
     for (v.n = 0; v.n < n; v.n++) {
         struct dfs_member_view *m = &v.members[v.n];
         m->detail = list[v.n];
         m->counts = m->detail.status != DFS_ST_DELETED && m->detail.status != DFS_ST_IP_CHANGED;
-        m->answered = worth_asking(m->detail.status) && ask(c, m, &v, paths) == 0;
+        m->answered = worth_asking(m->detail.status) && ask(c, m, &v) == 0;
         v.in_service += m->detail.status == DFS_ST_ACTIVE;
     }
     for (size_t i = 0; i < n; i++)

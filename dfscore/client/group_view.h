@@ -13,6 +13,12 @@
 
 #include "dfscore/client/client.h"
 
+struct dfs_path_view { /* a store path, as PATHS tells it */
+    bool closed;
+    bool unfit;        /* its disk takes no writes */
+    uint32_t incoming; /* files that are being written there */
+};
+
 struct dfs_member_view {
     struct dfs_storage_detail detail;
     bool counts;   /* no removed one */
@@ -22,7 +28,8 @@ struct dfs_member_view {
     bool moves; /* MOVE_STATE: the next holds */
     struct dfs_move_state move;
     unsigned npaths; /* 0: it has not been asked (PATHS), or does not know the question */
-    bool closed[DFS_PATHS_MAX];                   /* takes no new files there, as it says */
+    struct dfs_path_view paths[DFS_PATHS_MAX];    /* as it says */
+    unsigned unfit;                               /* how many of them take no writes */
     bool known;                                   /* the numbers below hold */
     bool more;                                    /* they are at least that */
     int64_t changes, bytes;                       /* that it lacks */
@@ -43,10 +50,6 @@ struct dfs_group_view {
     size_t ndrains;
 };
 
-struct dfs_path_view { /* a store path, as PATHS tells it */
-    bool closed;
-    uint32_t incoming; /* files that are being written there */
-};
 /* The body of an answer to 197. 0 or -EBADMSG. */
 int dfs_decode_paths(struct str body, struct dfs_path_view ret[DFS_PATHS_MAX],
                      unsigned *ret_n) MUST_CHECK;

@@ -194,10 +194,13 @@ enum dfs_internal_cmd {
     DFS_INT_REPAIR_STATE = 195,
 
     /*
-     * PATHS > empty   < count u8, then per path: closed u8 (1: it takes no new files, being drained or read-only),
-     *         files that are being written there u32. For anybody (dfs monitor), and for gateways behind HELLO.
+     * PATHS > empty   < count u8, then per path: closed u8 (bits: 1 it takes no new files, being drained or read-only,
+     *         2 its disk takes no writes), files that are being written there u32. For anybody (dfs monitor, members), and
+     *         for gateways behind HELLO.
      */
     DFS_INT_PATHS = 197,
+#define DFS_PATH_CLOSED 1u
+#define DFS_PATH_UNFIT  2u
 
     /*
      * MOVE   > move_order (messages.def)   < empty

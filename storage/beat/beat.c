@@ -17,7 +17,7 @@
 #include "storage/beat/notice.h"
 #include "storage/beat/stage.h"
 
-enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEGOTIATE_MS = 1000 };
+enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEGOTIATE_MS = 1000, LOOK_MS = 500 };
 
 /* What a tracker says of the server we fill from (88). */
 enum source_word {
@@ -41,6 +41,7 @@ struct link {
     bool sent_any;
     int64_t synced_sent[DFS_SERVERS_MAX]; /* of 89, in member order, to see changes */
     uint64_t report_due_ms;
+    unsigned unfit; /* paths, as reported */
     unsigned failures;
 };
 
@@ -291,8 +292,14 @@ static int beat(struct link *l)
     return r < 0 ? r : call(l, DFS_CMD_CHANGE_LOG, NULL);
 }
 
+static unsigned unfit(const struct sto_beat *b)
+{
+    return b->o.unfit ? b->o.unfit(b->o.arg) : 0;
+}
+
 static int report_usage(struct link *l)
 {
+    l->unfit = unfit(l->b);
     AUTO(buf_free) struct buf body = BUF(DFS_PATHS_MAX * DFS_PATH_USAGE_LEN);
     for (unsigned i = 0; i < l->b->o.path_count; i++) {
         struct dfs_path_usage u = {0, 0};
@@ -369,6 +376,22 @@ static int compare_params(struct link *l)
     return r;
 }
 
+/* Until the next beat, or a disk has failed or come back. False: the beat stops. */
+static bool pause_beating(struct link *l, uint64_t seen)
+{
+    struct sto_beat *b = l->b;
+    const uint64_t until = dfs_mono_ms() + b->o.beat_ms;
+    for (uint64_t now; (now = dfs_mono_ms()) < until && rejoin_count(b) == seen;) {
+        if (!pause_ms(b, MIN(until - now, (uint64_t)LOOK_MS), seen))
+            return false;
+        if (unfit(b) != l->unfit) {
+            l->report_due_ms = 0;
+            break;
+        }
+    }
+    return true;
+}
+
 static int session(struct link *l)
 {
     struct sto_beat *b = l->b;
@@ -400,7 +423,7 @@ static int session(struct link *l)
     while ((r = beat_once(l)) == 0) {
         l->failures = 0;
         tell_joined(b);
-        if (!pause_ms(b, b->o.beat_ms, seen) || rejoin_count(b) != seen)
+        if (!pause_beating(l, seen) || rejoin_count(b) != seen)
             return 0;
     }
     return r;

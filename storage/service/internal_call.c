@@ -534,6 +534,8 @@ int sto_internal_call(uint8_t cmd, struct sto_int_call *c)
     int r = copies ? sto_copies_ready(c->copies, c->asked) : 0;
     if (r == 0)
         r = commands[i].call(c);
+    if (r < 0)
+        sto_store_suspect(c->store, -1, r);
     if (r == 0 && copies)
         r = sto_copies_settle(c->copies, c->asked);
     return r < 0 ? r : buf_err(c->out);

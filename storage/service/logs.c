@@ -14,7 +14,8 @@ void sto_paths_put(struct sto_store *s, struct buf *out)
     buf_u8(out, (uint8_t)count);
     for (unsigned i = 0; i < count; i++) {
         uint32_t incoming;
-        buf_u8(out, sto_store_closed(s, i, &incoming));
+        unsigned closed = sto_store_closed(s, i, &incoming) ? DFS_PATH_CLOSED : 0;
+        buf_u8(out, (uint8_t)(closed | (sto_store_unfit(s, i) ? DFS_PATH_UNFIT : 0)));
         buf_u32(out, incoming);
     }
 }

@@ -64,6 +64,8 @@ static void copied(struct sto_copies_wait *w, int result)
 void sto_op_finish(struct sto_op *op, int result)
 {
     op->result = result;
+    if (result < 0)
+        sto_store_suspect(op->s->o.store, (int)op->path, result);
     if (result == 0 && op->changed && op->s->o.copies) {
         op->copies.done = copied;
         sto_copies_begin(op->s->o.copies, &op->copies);

@@ -5,9 +5,14 @@
 
 #include "dfscore/base/clock.h"
 
+struct follower_at {
+    uint64_t position; /* 0: not heard yet */
+    bool unfit;        /* see sto_followers_unfit() */
+};
+
 struct follower {
     char id[DFS_ID_MAX + 1]; /* empty: free */
-    uint64_t *position;      /* owned; by store path; 0: not heard yet */
+    struct follower_at *at;  /* owned; by store path */
     uint64_t heard_ms;       /* monotonic; 0: not yet */
     uint64_t progress_ms;    /* the same; see struct sto_standing */
     bool gone;               /* see sto_followers_gone() */
@@ -49,7 +54,7 @@ void sto_followers_free(struct sto_followers **fp)
         return;
     CHECK_OBJ(f, FOLLOWERS_MAGIC);
     for (size_t i = 0; i < ARRAY_LEN(f->list); i++)
-        free(f->list[i].position);
+        free(f->list[i].at);
     pthread_mutex_destroy(&f->lock);
     f->magic = 0;
     free(f);
@@ -67,8 +72,8 @@ static struct follower *find(struct sto_followers *f, const char *id, bool make)
     }
     if (!make || !place)
         return NULL;
-    place->position = dfs_zalloc(f->paths * sizeof(*place->position));
-    if (!place->position)
+    place->at = dfs_zalloc(f->paths * sizeof(*place->at));
+    if (!place->at)
         return NULL;
     memcpy(place->id, id, strnlen(id, DFS_ID_MAX));
     return place;
@@ -85,9 +90,12 @@ void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
     pthread_mutex_lock(&f->lock);
     struct follower *at = find(f, id, true);
     if (at) {
-        if (position > at->position[path])
+        struct follower_at *on = &at->at[path];
+        if (position > on->position)
             at->progress_ms = dfs_mono_ms();
-        at->position[path] = position;
+        if (position > on->position || position >= info.end)
+            on->unfit = false;
+        on->position = position;
         at->heard_ms = dfs_mono_ms();
         at->gone = false;
     }
@@ -104,8 +112,8 @@ unsigned sto_followers_standing(struct sto_followers *f, unsigned path, struct s
     pthread_mutex_lock(&f->lock);
     for (size_t i = 0; i < n; i++) {
         const struct follower *at = find(f, peers[i].id, false);
-        if (peers[i].status == DFS_ST_ACTIVE && !(at && at->gone))
-            ret[count++] = at ? (struct sto_standing){at->position[path], at->progress_ms}
+        if (peers[i].status == DFS_ST_ACTIVE && !(at && (at->gone || at->at[path].unfit)))
+            ret[count++] = at ? (struct sto_standing){at->at[path].position, at->progress_ms}
                               : (struct sto_standing){0, 0};
     }
     pthread_mutex_unlock(&f->lock);
@@ -139,7 +147,7 @@ size_t sto_followers_list(struct sto_followers *f, unsigned path, struct sto_fol
         memcpy(ret[i].id, peers[i].id, sizeof(ret[i].id));
         if (!at || !at->heard_ms)
             continue;
-        ret[i].position = at->position[path];
+        ret[i].position = at->at[path].position;
         ret[i].heard_ms = (int64_t)(now - at->heard_ms);
     }
     pthread_mutex_unlock(&f->lock);
@@ -159,6 +167,19 @@ void sto_followers_gone(struct sto_followers *f, const char *id)
     pthread_mutex_unlock(&f->lock);
 }
 
+void sto_followers_unfit(struct sto_followers *f, const char *id, unsigned path)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    struct sto_member member;
+    if (path >= f->paths || sto_members_find(f->members, id, &member) < 0)
+        return;
+    pthread_mutex_lock(&f->lock);
+    struct follower *at = find(f, id, true);
+    if (at)
+        at->at[path].unfit = true;
+    pthread_mutex_unlock(&f->lock);
+}
+
 void sto_followers_retain(struct sto_followers *f)
 {
     CHECK_OBJ(f, FOLLOWERS_MAGIC);
@@ -175,7 +196,7 @@ void sto_followers_retain(struct sto_followers *f)
             if (peers[i].status == DFS_ST_DELETED || peers[i].status == DFS_ST_IP_CHANGED)
                 continue;
             const struct follower *at = find(f, peers[i].id, false);
-            least = MIN(least, at ? at->position[path] : 0);
+            least = MIN(least, at ? at->at[path].position : 0);
         }
         pthread_mutex_unlock(&f->lock);
         sto_retain(f->store, path, least);

@@ -6,7 +6,8 @@
  * have not heard from since our start counts as needing everything, until the trackers say it is gone.
  *
  * A member is in service when the trackers call it ACTIVE and nobody has found out otherwise since it last
- * pulled (sto_followers_gone): only these are readable, so only these count as holding a copy.
+ * pulled (sto_followers_gone): only these are readable, so only these count as holding a copy. Of a path whose disk takes
+ * no writes there it is not, until it gets on (sto_followers_unfit).
  *
  * Threads: any.
  */
@@ -47,6 +48,8 @@ struct sto_follower_at {
 size_t sto_followers_list(struct sto_followers *f, unsigned path, struct sto_follower_at *ret);
 /* All trackers that answer say that @id is not ACTIVE: out of service until it pulls again. */
 void sto_followers_gone(struct sto_followers *f, const char *id);
+/* @id says that its disk of @path takes no writes: out of service there until it gets on with our log. */
+void sto_followers_unfit(struct sto_followers *f, const char *id, unsigned path);
 
 /* Tell the engine what may go, by the members there are now. Call now and then. */
 void sto_followers_retain(struct sto_followers *f);

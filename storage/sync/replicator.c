@@ -204,7 +204,9 @@ static int round_of_lists(struct sto_replicator *r, bool *pending)
             sto_mirrors_heard(r->s->o.mirrors, path, &r->logs[i]);
         if (e == 0)
             r->own[path] = r->logs[0];
-        if (e == 0)
+        if (e == 0 && sto_store_unfit(r->s->o.store, path))
+            *pending = true; /* the other paths are not to wait for it */
+        else if (e == 0)
             e = catch_up(r, path, n, pending);
         if (e < 0)
             return e;
@@ -268,6 +270,7 @@ static uint64_t back_off(struct sto_replicator *r, int err)
 {
     disconnect(r);
     enter(r, STO_REP_BACKOFF);
+    sto_store_suspect(r->s->o.store, -1, err); /* or it is the peer's */
     r->singly = r->singly || err == -EOPNOTSUPP;
     if (r->failures++ == 0)
         dfs_log(LOG_WARN, "storage.peer_lost", KV_Z("peer", r->id), KV_ERR(err));

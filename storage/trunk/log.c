@@ -130,7 +130,6 @@ static int settle(struct build *b)
         abandon_pack(b, r);
     }
     pthread_mutex_lock(&log->lock);
-    log->failed = r < 0;
     if (r == 0) {
         log->cur.end = b->off;
         log->end = STO_POS(log->cur.number, b->off);
@@ -387,6 +386,10 @@ static void commit(struct sto_log *log, struct sto_log_req *list)
             q->recs[i].result = place(&b, &q->recs[i]);
         }
     (void)settle(&b); /* each record has its own result */
+    for (struct sto_log_req *q = list; q; q = q->next)
+        for (size_t i = 0; i < q->count; i++)
+            if (q->recs[i].result < 0)
+                sto_log_suspect(log, q->recs[i].result);
 }
 
 /* ---- the queue ---- */

@@ -115,18 +115,22 @@ struct sto_log {
     size_t seg_count, seg_cap;
     struct sto_tmp spare; /* prepared next pack; fd -1: none */
     uint32_t spare_size;
-    uint64_t checkpoint;         /* replay starts here */
-    struct sto_deleted *deleted; /* STO_DELETED_SLOTS (deleted.c) */
-    int64_t deleted_ms;          /* largest at_ms of all, and of those noted before the start */
-    int64_t deleted_before_ms;   /* of the latter; constant after open */
-    int64_t deleted_saved_ms;    /* what is on the disk; owner: upkeep */
-    uint64_t retain;             /* sto_retain() */
-    uint64_t *dirty_dirs;        /* bit per data/HH/HH with unsynced unlinks */
-    uint64_t marks_lost;         /* counts sto_log_lose_marks() */
-    uint64_t marks_redone;       /* its value when the marks were last redone; owner: upkeep */
-    bool failed;                 /* last commit failed */
-    bool tight;                  /* space is short: deletes wake the sweep */
-    bool seal;                   /* the next commit shall begin a new pack */
+    uint64_t checkpoint;             /* replay starts here */
+    struct sto_deleted *deleted;     /* STO_DELETED_SLOTS (deleted.c) */
+    int64_t deleted_ms;              /* largest at_ms of all, and of those noted before the start */
+    int64_t deleted_before_ms;       /* of the latter; constant after open */
+    int64_t deleted_saved_ms;        /* what is on the disk; owner: upkeep */
+    uint64_t retain;                 /* sto_retain() */
+    uint64_t *dirty_dirs;            /* bit per data/HH/HH with unsynced unlinks */
+    uint64_t marks_lost;             /* counts sto_log_lose_marks() */
+    uint64_t marks_redone;           /* its value when the marks were last redone; owner: upkeep */
+    _Atomic bool suspected;          /* an error of the disk was met: to be tried (health.c) */
+    _Atomic bool unfit;              /* the last trial failed */
+    _Atomic uint64_t trial_ms;       /* monotonic: the last one that did not; 0: none */
+    _Atomic uint64_t trial_began_ms; /* the same of the one under way */
+    _Atomic bool unfit_said;         /* in the log */
+    bool tight;                      /* space is short: deletes wake the sweep */
+    bool seal;                       /* the next commit shall begin a new pack */
     pthread_mutex_t
         upkeep; /* one checkpoint or sweep at a time; taken before lock, held over I/O */
 
@@ -232,7 +236,12 @@ int sto_log_redo(struct sto_log *log, uint64_t from, uint64_t until) MUST_CHECK;
 /* ---- maintenance (maintain.c) ---- */
 int sto_log_maint_start(struct sto_log *log) MUST_CHECK;
 void sto_log_maint_stop(struct sto_log *log);
-void sto_log_maint_ask(struct sto_log *log);  /* there may be something to do */
+void sto_log_maint_ask(struct sto_log *log); /* there may be something to do */
+/* Something has failed with @err; if that speaks of the disk, it is tried soon. Any thread. */
+void sto_log_suspect(struct sto_log *log, int err);
+/* Where somebody has asked for it: does it take writes? For the maintenance thread. */
+bool sto_log_try_disk(struct sto_log *log);
+bool sto_log_unfit(struct sto_log *log);      /* see sto_store_unfit() */
 void sto_log_maint_once(struct sto_log *log); /* what the thread does when it wakes */
 int sto_log_checkpoint(struct sto_log *log) MUST_CHECK;
 int sto_log_sweep(struct sto_log *log, uint32_t number) MUST_CHECK;

@@ -465,6 +465,8 @@ static bool checkpoint_due(struct sto_log *log)
 
 void sto_log_maint_once(struct sto_log *log)
 {
+    if (!sto_log_try_disk(log))
+        return;
     bool low = look_at_space(log);
     make_spare(log);
     trim_packs(log);

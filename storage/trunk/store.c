@@ -238,7 +238,6 @@ int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret
         return r;
     pthread_mutex_lock(&p->log.lock);
     st.segments = p->log.seg_count;
-    st.failed = p->log.failed;
     pthread_mutex_unlock(&p->log.lock);
     *ret = st;
     return 0;
@@ -255,6 +254,11 @@ static bool is_closed(const struct sto_path *p)
     return p->read_only || atomic_load(&p->drained);
 }
 
+static bool takes_new(struct sto_path *p)
+{
+    return !is_closed(p) && !sto_log_unfit(&p->log);
+}
+
 bool sto_store_closed(struct sto_store *s, unsigned path, uint32_t *ret_incoming)
 {
     ASSERT(path < s->path_count);
@@ -267,7 +271,7 @@ int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret
 {
     if (want >= (int)s->path_count || want < -1)
         return -EINVAL;
-    if (want >= 0 && !is_closed(&s->paths[want])) {
+    if (want >= 0 && takes_new(&s->paths[want])) {
         *ret = (unsigned)want;
         return sto_check_space(&s->paths[want], size);
     }
@@ -277,8 +281,10 @@ int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret
     for (unsigned i = 0; i < s->path_count; i++) {
         unsigned at = (start + i) % s->path_count;
         uint64_t total, left;
-        if (is_closed(&s->paths[at]))
+        if (!takes_new(&s->paths[at])) {
+            err = err == -EROFS && !is_closed(&s->paths[at]) ? -EIO : err;
             continue;
+        }
         int r = path_free(&s->paths[at], &total, &left);
         if (r < 0 || left == 0 || size > left) {
             *ret = best > 0 ? *ret : at;

@@ -81,9 +81,15 @@ struct sto_path_stat {
     uint64_t total, free; /* bytes; free as an uploader may use it, the reserve already taken off */
     uint64_t log_end;     /* position behind the last applied record */
     uint64_t segments;    /* packs */
-    bool failed;          /* the path cannot write at present */
 };
 int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret) MUST_CHECK;
+/* Something on @path (-1: on some) has failed with @err. If that speaks of the disk, it is tried, and while it takes no writes
+ * new files are placed on other paths, as if it was read-only. Any thread, also where the error may have been another's. */
+void sto_store_suspect(struct sto_store *s, int path, int err);
+/* Somebody waits for us: all disks are tried, unless that was just done. */
+void sto_store_try(struct sto_store *s);
+/* Does the disk of @path take no writes, as the last trial has shown, or one that goes on for ten seconds? */
+bool sto_store_unfit(struct sto_store *s, unsigned path);
 /* From now on no new file is placed on @path, or again. Slaves follow their master, replicas their source, all the same. */
 void sto_store_drain(struct sto_store *s, unsigned path, bool drained);
 /* Is @path closed to new files, by that or because it is read-only? *ret_incoming: those on their way there, files that

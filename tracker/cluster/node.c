@@ -10,9 +10,14 @@ bool trk_node_readable(const struct trk_node *n)
     return n->status == DFS_ST_ACTIVE && (n->rw_mode & DFS_RW_READ);
 }
 
+bool trk_node_diskless(const struct trk_node *n)
+{
+    return n->paths && n->total_mb == 0;
+}
+
 bool trk_node_changeable(const struct trk_node *n)
 {
-    return n->status == DFS_ST_ACTIVE && (n->rw_mode & DFS_RW_WRITE);
+    return n->status == DFS_ST_ACTIVE && (n->rw_mode & DFS_RW_WRITE) && !trk_node_diskless(n);
 }
 
 bool trk_node_drained(const struct trk_node *n)

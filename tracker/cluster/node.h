@@ -58,6 +58,8 @@ struct trk_node {
 
 bool trk_node_readable(const struct trk_node *n); /* ACTIVE and allowed to serve reads */
 bool trk_node_writable(const struct trk_node *n); /* ... takes new files */
+/* It has told us of its disks, and none is there, or none takes writes: it takes nothing, and does not count as full. */
+bool trk_node_diskless(const struct trk_node *n);
 /* Takes changes to the files there are: also while it or its group is drained. */
 bool trk_node_changeable(const struct trk_node *n);
 /* Is it drained, or its group? */

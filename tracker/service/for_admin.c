@@ -55,7 +55,8 @@ static void put_storage(struct trk_call *c, const struct trk_node *n)
 {
     struct dfs_storage_detail d = {
         .status = n->status,
-        .rw_mode = trk_node_drained(n) ? (uint8_t)(n->rw_mode & DFS_RW_READ) : n->rw_mode,
+        .rw_mode = trk_node_drained(n) || trk_node_diskless(n) ? (uint8_t)(n->rw_mode & DFS_RW_READ)
+                                                               : n->rw_mode,
         .join_time = n->join_time,
         .up_time = n->up_time,
         .upload_priority = n->upload_priority,

@@ -491,6 +491,49 @@ static void its_own_thread_sees_members_go(void **state)
     end(&f);
 }
 
+/* What the trackers cannot know, as it beats: its disk takes no writes. */
+static void who_has_no_disk_for_it_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 0);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    pulled(&f, B, 0);
+    begin(&f, &w);
+    assert_int_equal(atomic_load(&w.result), 1);
+    sto_followers_unfit(f.followers, B, 0);
+    (void)sto_copies_tend(f.copies);
+    assert_int_equal(atomic_load(&w.result), 0);
+    pulled(&f, B, 0); /* it asks, and gets no further */
+    begin(&f, &w);
+    assert_int_equal(atomic_load(&w.result), 0);
+    pulled(&f, B, sto_store_end(f.store, 0)); /* its disk is back */
+    begin(&f, &w);
+    assert_int_equal(atomic_load(&w.result), 1);
+    pulled(&f, B, sto_store_end(f.store, 0));
+    assert_int_equal(atomic_load(&w.result), 0);
+    sto_followers_unfit(f.followers, "10.0.0.9", 0); /* nobody */
+    sto_followers_unfit(f.followers, B, 1);          /* no such path */
+    end(&f);
+}
+
+static void a_number_refuses_what_a_failed_disk_leaves_too_few_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 2);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    pulled(&f, B, 0);
+    begin(&f, &w);
+    sto_followers_unfit(f.followers, B, 0);
+    (void)sto_copies_tend(f.copies);
+    assert_int_equal(atomic_load(&w.result), -EAGAIN);
+    assert_int_equal(sto_copies_ready(f.copies, 0), -EAGAIN);
+    end(&f);
+}
+
 int main(void)
 {
     dfs_clock_hook = &test_clock;
@@ -512,6 +555,8 @@ int main(void)
         cmocka_unit_test(a_writer_may_ask_for_more),
         cmocka_unit_test(another_log_s_position_says_nothing),
         cmocka_unit_test(its_own_thread_sees_members_go),
+        cmocka_unit_test(who_has_no_disk_for_it_is_not_waited_for),
+        cmocka_unit_test(a_number_refuses_what_a_failed_disk_leaves_too_few_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -387,6 +387,30 @@ static void drained_paths_get_no_new_files_and_their_space_does_not_count(void *
     assert_string_equal(next_group(), "group2");
 }
 
+static void a_server_without_disks_takes_nothing_and_does_not_count_as_full(void **state)
+{
+    (void)state;
+    server("a", "10.0.0.1", 500, 500);
+    struct trk_node *n = server("a", "10.0.0.2", 500, 500);
+    struct dfs_path_usage none[2] = {{0, 0}, {0, 0}}, one[2] = {{0, 0}, {1000, 500}};
+    int64_t total_mb, free_mb;
+    assert_int_equal(trk_node_set_usage(n, none, 2, false), 0);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(next_server("a"), "10.0.0.1");
+    trk_group_space(n->group, &total_mb, &free_mb);
+    assert_int_equal(free_mb, 1000);
+    assert_true(trk_node_readable(n));
+    assert_false(trk_node_changeable(n));
+    assert_int_equal(trk_node_set_usage(n, one, 2, false), 0); /* one of two is back */
+    struct trk_target t;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(trk_select_store(&c, &o, "a", &t), 0);
+        assert_true(t.node != n || t.path == 1);
+    }
+    trk_group_space(n->group, &total_mb, &free_mb);
+    assert_int_equal(free_mb, 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +431,7 @@ int main(void)
         T(readers_and_writers_apart),
         T(reads_may_stay_with_the_source),
         T(drained_paths_get_no_new_files_and_their_space_does_not_count),
+        T(a_server_without_disks_takes_nothing_and_does_not_count_as_full),
         T(what_is_no_file_name_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

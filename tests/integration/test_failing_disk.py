@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A disk of one member takes no writes: it is left out of choice, nobody waits for it, and it comes back by itself."""
+import errno
+import json
+import os
+import subprocess
+import time
+
+import nativecluster as native
+import pytest
+from cluster import BUILD, sanitizer_env, wait_until
+from faults import Faults
+from nativecluster import Refused
+from s3cluster import S3Cluster
+
+
+class Sick:
+    """Members 2 and 3 of a group; disks of 3 fail when they are told to."""
+
+    def __init__(self, tmp_path, monkeypatch, **options):
+        self.faults = Faults(tmp_path)
+        for name, value in self.faults.env().items():
+            monkeypatch.setenv(name, value)
+        self.cluster = native.NativeCluster(**options)
+        self.a, self.b = self.cluster.add(2), self.cluster.add(3)
+        self.cluster.wait_copies(2, 2)
+        self.cluster.wait_copies(3, 2)
+        self.stored = {}
+
+    def fail(self, path, **how):
+        self.faults.syncs(str(self.cluster.folder / f"storage3/path{path}"), **(how or {"error": errno.EIO}))
+
+    def monitor(self):
+        """What `dfs monitor` says of member 3, and its exit status."""
+        done = subprocess.run([str(BUILD / "dfs"), "--tracker", "%s:%d" % self.cluster.tracker, "--json", "monitor"],
+                              capture_output=True, text=True, env=sanitizer_env(os.environ))
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return next(x for x in lines if x.get("storage") == "127.0.0.3"), done.returncode
+
+    def said(self):
+        """Member 3 knows that its disk has failed, and has told the tracker."""
+        line, status = self.monitor()
+        return line["paths_without_writes"] == 1 and status == 3
+
+    def named(self):
+        """Where the tracker sends a new file: server and path."""
+        answer = native.call(self.cluster.tracker, 101)
+        return answer[16:31].rstrip(b"\0").decode(), answer[39]
+
+    def put(self, where, size=3000, **options):
+        data = os.urandom(size)
+        name = where.upload(data, **options)
+        self.stored[name] = data
+        return name
+
+    def alike(self):
+        for member in (self.a, self.b):
+            native.wait_same(member, self.stored)
+
+    def end(self):
+        self.faults.clear()
+        self.cluster.remove()
+
+
+@pytest.fixture
+def sick(tmp_path, monkeypatch):
+    made = []
+
+    def make(**options):
+        made.append(Sick(tmp_path, monkeypatch, **options))
+        return made[-1]
+    yield make
+    for s in made:
+        s.end()
+
+
+def refused(call, *args, **options):
+    with pytest.raises(Refused) as e:
+        call(*args, **options)
+    return e.value.status
+
+
+@pytest.mark.parametrize("trunk", [False, True], ids=["plain", "trunk"])
+@pytest.mark.parametrize("error", [errno.EIO, errno.EROFS], ids=["EIO", "EROFS"])
+def test_a_group_of_two_goes_on(sick, trunk, error):
+    s = sick(trunk=trunk, settings="copy_timeout = 600s\n")
+    kept = s.put(s.b)
+    s.fail(0, error=error)
+    assert refused(s.b.upload, b"x" * 3000) in (error, errno.EIO)
+    for _ in range(5):  # nobody waits for a copy that does not come
+        s.put(s.a)
+        s.put(s.a, 300_000)
+    wait_until("it to be known", s.said)
+    wait_until("the tracker to name the other one", lambda: {s.named()[0] for _ in range(6)} == {"127.0.0.2"})
+    appender = s.put(s.a, appender=True)
+    s.a.append(appender, b"more")
+    s.stored[appender] += b"more"
+    assert s.b.local().download(kept) == s.stored[kept]  # reads go on there
+    s.faults.clear()
+    wait_until("it to be well", lambda: s.monitor()[0]["paths_without_writes"] == 0)
+    s.alike()
+    wait_until("it to take files", lambda: s.monitor()[1] == 0)
+    if not trunk:
+        wait_until("the tracker to name it again", lambda: s.named()[0] == "127.0.0.3")
+    s.cluster.wait_copies(2, 2)
+    for member in (s.a, s.b):
+        s.put(member)
+    s.alike()
+    log = s.cluster.storages[3].whole_log()
+    assert log.count("store.path_takes_no_writes") == 1 and log.count("store.path_takes_writes_again") == 1
+
+
+def test_a_disk_that_hangs_holds_writes_up_for_a_while(sick):
+    """The copies of the first ones wait until the disk has been tried, which takes ten seconds."""
+    s = sick(settings="copy_timeout = 600s\n")
+    s.fail(0, hold=True)
+    start = time.monotonic()
+    s.put(s.a)
+    assert time.monotonic() - start > 5  # it has been waited for
+    wait_until("it to be known", s.said)
+    wait_until("the tracker to name the other one", lambda: {s.named()[0] for _ in range(6)} == {"127.0.0.2"})
+    for _ in range(5):
+        s.put(s.a, 300_000)
+    s.faults.clear()
+    wait_until("it to be well", lambda: s.monitor()[0]["paths_without_writes"] == 0)
+    s.alike()
+    s.cluster.wait_copies(2, 2)
+
+
+def test_one_disk_of_two(sick):
+    s = sick(paths=2, settings="copy_timeout = 600s\n")
+    kept = s.put(s.b, path=1)
+    s.fail(1)
+    for path in (0, 1):  # the first on the failing one finds out; a client's wish does not count then
+        try:
+            s.put(s.b, path=path)
+        except Refused as e:
+            assert e.status == errno.EIO
+    wait_until("it to be known", s.said)
+    for path in (0, 1, 255):
+        for size in (3000, 300_000):
+            assert s.put(s.b, size, path=path).startswith("M00/")
+            s.put(s.a, size, path=path)
+    wait_until("the tracker to have heard", lambda: all(s.named() != ("127.0.0.3", 1) for _ in range(8)))
+    assert refused(s.b.delete, kept) == errno.EIO
+    assert s.a.download(kept) == s.stored[kept]
+    s.faults.clear()
+    wait_until("it to be well", lambda: s.monitor()[0]["paths_without_writes"] == 0)
+    s.alike()
+    wait_until("it to take files there", lambda: s.named() == ("127.0.0.3", 1))
+    assert s.put(s.b, path=1).startswith("M01/")
+
+
+def test_a_number_stays_strict(sick):
+    s = sick(settings="min_copies = 2\ncopy_timeout = 600s\n")
+    s.fail(0)
+    start = time.monotonic()
+    assert refused(s.a.upload, b"x" * 3000) == native.EAGAIN
+    assert refused(s.a.upload, b"x" * 3000) == native.EAGAIN
+    assert time.monotonic() - start < 60  # and not after ten minutes
+    s.faults.clear()
+    wait_until("it to be well", lambda: s.monitor()[0]["paths_without_writes"] == 0)
+
+    def taken():
+        try:
+            return s.put(s.a)
+        except Refused as e:
+            assert e.status == native.EAGAIN
+            return None
+    wait_until("writes to be taken", taken)
+    s.alike()
+
+
+def test_s3_goes_on_too(tmp_path, monkeypatch):
+    faults = Faults(tmp_path)
+    for name, value in faults.env().items():
+        monkeypatch.setenv(name, value)
+    cluster = S3Cluster(members=2)
+    try:
+        cluster.start()
+        s3 = cluster.boto3()
+        s3.create_bucket(Bucket="bucket")
+        faults.syncs(str(cluster.storages[1, 1].folder), error=errno.EIO)
+        stored = {}
+        for i in range(20):
+            for size in (1000, 400_000, 6_000_000 if i % 10 == 0 else 5000):
+                data = os.urandom(size)
+                s3.put_object(Bucket="bucket", Key=f"k{i}-{size}", Body=data)
+                stored[f"k{i}-{size}"] = data
+        assert faults.failed() > 0
+        for key, data in stored.items():
+            assert s3.get_object(Bucket="bucket", Key=key)["Body"].read() == data
+        faults.clear()
+        wait_until("it to be well", lambda: "store.path_takes_writes_again" in cluster.storages[1, 1].whole_log())
+        for key, data in stored.items():
+            assert s3.get_object(Bucket="bucket", Key=key)["Body"].read() == data
+    finally:
+        faults.clear()
+        cluster.remove()
