@@ -183,16 +183,6 @@ static int link_name(struct sto_path *p, struct sto_tmp *t, struct str name)
     return r < 0 || p->log.o.relaxed ? r : sto_dir_sync(&p->dir, at.high, at.low);
 }
 
-/* What a slave's record says of its content. One of an appender can be edited like that. */
-static void add_sum(struct sto_log_rec *rec, const struct sto_commit *c)
-{
-    struct dfs_fileid id;
-    if (!c->master.p || dfs_filename_parse(rec->name, &id) < 0 || id.kind == DFS_FILE_APPENDER)
-        return;
-    rec->flags |= STO_REC_SUMMED;
-    rec->sum = c->crc32;
-}
-
 /* @made: the record's extra. */
 static int log_and_link(struct sto_file *f, const struct sto_commit *c, const char *name,
                         struct str made)
@@ -200,14 +190,15 @@ static int log_and_link(struct sto_file *f, const struct sto_commit *c, const ch
     struct sto_log_rec rec = {
         .kind = STO_REC_FILE,
         .flags = (uint8_t)((f->flags & STO_NATIVE ? STO_REC_NATIVE : 0) |
-                           (c->flags & STO_APPENDER ? STO_REC_APPENDER : 0)),
+                           (c->flags & STO_APPENDER ? STO_REC_APPENDER : 0) |
+                           (c->master.p ? STO_REC_SUMMED : 0)),
         .op = 'C',
         .held = true,
         .name = str_c(name),
         .extra = made,
         .desc = c->desc,
+        .sum = c->master.p ? c->crc32 : 0, /* which the name of a slave does not say */
     };
-    add_sum(&rec, c);
     int r = sto_log_one(f->path, &rec);
     if (r == 0)
         r = link_name(f->path, &f->tmp, rec.name);

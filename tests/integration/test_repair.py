@@ -310,6 +310,7 @@ def test_the_scrub_knows_slaves_by_their_records(trunk):
         master = a.upload(b"master" * 100)
         data = {a.upload_slave(master, f"_{n}", d): d for n, d in enumerate(
             os.urandom(n) for n in (10, 5000, 60_000, 1_500_000))}
+        data[a.upload_slave(a.upload(b"grows", appender=True), "_of", b"an appender")] = b"an appender"
         again = next(iter(data))  # this one is deleted and made again: two records are about its name
         a.delete(again)
         data[again] = os.urandom(10)
