@@ -80,6 +80,14 @@ int sto_puller_meta(struct sto_puller *p, struct str name)
     return r == -ENOENT ? 0 : r;
 }
 
+/* There is no room for it. Where it has gone meanwhile none is needed, and what makes room may stand behind it in the log. */
+static int still_there(struct sto_puller *p, struct str name)
+{
+    struct dfs_file_info_rsp m;
+    int r = sto_ask_info(p, name, &m);
+    return r < 0 ? r : -ENOSPC;
+}
+
 int sto_fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_file **ret,
               uint64_t *ret_size)
 {
@@ -93,6 +101,8 @@ int sto_fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_f
         size = id.size;
     AUTO(sto_file_free) struct sto_file *f = NULL;
     r = sto_file_open(p->o.store, (int)at.path_index, size, flags, &f);
+    if (r == -ENOSPC)
+        r = still_there(p, name);
     if (r == 0)
         r = sto_puller_file(p, name, f, ret_size);
     if (r == 0)

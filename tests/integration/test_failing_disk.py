@@ -171,6 +171,59 @@ def test_a_number_stays_strict(sick):
     s.alike()
 
 
+@pytest.fixture
+def small():
+    """Two members, the second on a file system of 24 MiB. Mounting needs root, as in CI; see tests/README.md."""
+    cluster = native.NativeCluster(settings="copy_timeout = 2s\n")
+    disk = cluster.folder / "storage3" / "path0"
+    try:
+        first = cluster.add(2)
+        cluster.prepare(3)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], capture_output=True)
+        assert done.returncode == 0, f"the disk-full tests need root to mount a tmpfs: {done.stderr.decode()}"
+        second = cluster.add(3)
+        cluster.wait_copies(2, 2)
+        yield first, second, disk
+    finally:
+        for program in cluster.programs:
+            program.kill()
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+        cluster.remove()
+
+
+def room(disk):
+    space = os.statvfs(disk)
+    return space.f_bavail * space.f_frsize
+
+
+def test_a_member_with_a_full_disk_hears_of_what_makes_room(small):
+    """What did not fit was taken back by its writer, and stands before the deletions in the log."""
+    first, second, disk = small
+    stored = {}
+    refusals = 0
+    while refusals < 3:  # by a full disk, that is
+        data = os.urandom(300_000)
+        try:
+            stored[first.upload(data)] = data
+        except Refused as e:
+            assert e.status == native.EAGAIN
+            refusals += room(disk) < 2_000_000
+
+    def passes(call, *args):
+        try:
+            return call(*args) or True
+        except Refused as e:
+            assert e.status in (native.EAGAIN, native.ENOENT)
+            return e.status == native.ENOENT  # the one that was not acknowledged has been done
+    for name in list(stored)[::2]:
+        wait_until("a deletion to pass", lambda name=name: passes(first.delete, name))
+        stored[name] = None
+    name = wait_until("an upload to pass", lambda: passes(first.upload, b"x" * 300_000))
+    stored[name] = b"x" * 300_000
+    for member in (first, second):
+        native.wait_same(member, stored)
+
+
 def test_s3_goes_on_too(tmp_path, monkeypatch):
     faults = Faults(tmp_path)
     for name, value in faults.env().items():
