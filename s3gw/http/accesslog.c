@@ -12,18 +12,20 @@
 enum { BUFFER_MAX = 256 * 1024, FLUSH_AT = 64 * 1024, FLUSH_MS = 1000, LINE_PATH_MAX = 2048 };
 
 struct s3_accesslog {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* not held while anything is written: HTTP threads take it */
     pthread_cond_t wake;
     pthread_t flusher;
     char *path;
-    int fd;           /* under lock */
-    struct buf lines; /* under lock; lines that do not fit while the disk is stuck are dropped */
+    struct buf lines; /* under lock; those that do not fit while the disk is stuck are dropped */
+    int next_fd;      /* under lock; the file that was opened anew, -1: none */
     bool stopping;    /* under lock */
+    struct buf out;   /* owner: the flusher, like fd */
+    int fd;
 };
 
-static void flush(struct s3_accesslog *l)
+static void write_out(struct s3_accesslog *l)
 {
-    struct str s = buf_str(&l->lines);
+    struct str s = buf_str(&l->out);
     while (s.n > 0) {
         ssize_t w = write(l->fd, s.p, s.n);
         if (w < 0 && errno == EINTR)
@@ -32,7 +34,24 @@ static void flush(struct s3_accesslog *l)
             break; /* a log that cannot be written must not stop the service */
         s = str_from(s, (size_t)w);
     }
-    buf_reset(&l->lines);
+    buf_reset(&l->out);
+}
+
+/* With the lock, which is let go meanwhile: what has gathered to the file, then on to the next one. */
+static void flush(struct s3_accesslog *l)
+{
+    struct buf gathered = l->lines;
+    l->lines = l->out;
+    l->out = gathered;
+    int next = l->next_fd;
+    l->next_fd = -1;
+    pthread_mutex_unlock(&l->lock);
+    write_out(l);
+    if (next >= 0) {
+        close(l->fd);
+        l->fd = next;
+    }
+    pthread_mutex_lock(&l->lock);
 }
 
 static void *flusher_main(void *arg)
@@ -42,9 +61,11 @@ static void *flusher_main(void *arg)
     pthread_mutex_lock(&l->lock);
     while (!l->stopping) {
         struct timespec at = dfs_mono_after(FLUSH_MS);
-        pthread_cond_timedwait(&l->wake, &l->lock, &at);
+        if (l->lines.n < FLUSH_AT && l->next_fd < 0)
+            pthread_cond_timedwait(&l->wake, &l->lock, &at);
         flush(l);
     }
+    flush(l);
     pthread_mutex_unlock(&l->lock);
     return NULL;
 }
@@ -66,7 +87,8 @@ int s3_accesslog_open(const char *path, struct s3_accesslog **ret)
         return -ENOMEM;
     pthread_mutex_init(&l->lock, NULL);
     dfs_cond_init(&l->wake);
-    l->lines = BUF(BUFFER_MAX);
+    l->lines = l->out = BUF(BUFFER_MAX);
+    l->next_fd = -1;
     l->fd = fd;
     l->path = copy;
     if (pthread_create(&l->flusher, NULL, flusher_main, l) != 0)
@@ -87,8 +109,9 @@ void s3_accesslog_close(struct s3_accesslog **lp)
     pthread_cond_signal(&l->wake);
     pthread_mutex_unlock(&l->lock);
     pthread_join(l->flusher, NULL);
-    flush(l);
     buf_free(&l->lines);
+    buf_free(&l->out);
+    dfs_close_fd(&l->next_fd);
     close(l->fd);
     pthread_cond_destroy(&l->wake);
     pthread_mutex_destroy(&l->lock);
@@ -102,11 +125,24 @@ int s3_accesslog_reopen(struct s3_accesslog *l)
     if (fd < 0)
         return fd;
     pthread_mutex_lock(&l->lock);
-    flush(l);
-    close(l->fd);
-    l->fd = fd;
+    dfs_close_fd(&l->next_fd);
+    l->next_fd = fd;
+    pthread_cond_signal(&l->wake);
     pthread_mutex_unlock(&l->lock);
     return 0;
+}
+
+/* A field, and the blank behind it. What would be another field, or another line, is shown as in a URL. */
+static void add_field(struct buf *b, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c <= ' ' || c == 0x7F)
+            buf_addf(b, "%%%02X", c);
+        else
+            buf_addc(b, (char)c);
+    }
+    buf_addc(b, ' ');
 }
 
 void s3_accesslog_write(struct s3_accesslog *l, const struct s3_req *q, uint64_t received,
@@ -119,15 +155,17 @@ void s3_accesslog_write(struct s3_accesslog *l, const struct s3_req *q, uint64_t
     gmtime_r(&s, &tm);
     char when[32];
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-    struct str path = str_head(q->raw_path, LINE_PATH_MAX);
-    struct str who = q->who.user_id.n > 0 ? q->who.user_id : STR("-");
     pthread_mutex_lock(&l->lock);
     size_t before = l->lines.n;
-    buf_addf(
-        &l->lines, "%s.%03dZ " STR_F " " STR_F " %s " STR_F " " STR_F " %d %llu %llu %llu %s%s\n",
-        when, (int)(q->now_ms % 1000), STR_A(q->peer), STR_A(who), q->op ? q->op->name : "-",
-        STR_A(q->method_name), STR_A(path), q->resp.status, (unsigned long long)received,
-        (unsigned long long)sent, (unsigned long long)took_us, q->request_id, complete ? "" : " !");
+    buf_addf(&l->lines, "%s.%03dZ ", when, (int)(q->now_ms % 1000));
+    add_field(&l->lines, q->peer);
+    add_field(&l->lines, q->who.user_id.n > 0 ? q->who.user_id : STR("-"));
+    buf_addf(&l->lines, "%s ", q->op ? q->op->name : "-");
+    add_field(&l->lines, q->method_name);
+    add_field(&l->lines, str_head(q->raw_path, LINE_PATH_MAX));
+    buf_addf(&l->lines, "%d %llu %llu %llu %s%s\n", q->resp.status, (unsigned long long)received,
+             (unsigned long long)sent, (unsigned long long)took_us, q->request_id,
+             complete ? "" : " !");
     if (buf_err(&l->lines)) {
         l->lines.n = before;
         l->lines.err = 0;

@@ -4,9 +4,10 @@
  *
  * Fields, separated by blanks: time, client address, user or "-", operation, method, path without
  * query, status, bytes received, bytes sent, microseconds, request id; "!" at the end when the
- * client did not get all of the answer. No query: presigned URLs carry signatures.
+ * client did not get all of the answer. No query: presigned URLs carry signatures. A blank or control
+ * character within a field is %XX.
  *
- * Threads: any.
+ * Threads: any; none but its own ever waits for the disk. What does not fit meanwhile is dropped.
  */
 #ifndef S3_ACCESSLOG_H
 #define S3_ACCESSLOG_H
@@ -18,6 +19,7 @@ struct s3_accesslog;
 int s3_accesslog_open(const char *path,
                       struct s3_accesslog **ret) MUST_CHECK; /* 0 or negative errno */
 void s3_accesslog_close(struct s3_accesslog **l); /* writes what is buffered; accepts NULL */
+/* What is written from now on goes to a file that is opened now. 0 or negative errno. */
 int s3_accesslog_reopen(struct s3_accesslog *l) MUST_CHECK;
 /* @l may be NULL. */
 void s3_accesslog_write(struct s3_accesslog *l, const struct s3_req *q, uint64_t received,
