@@ -175,9 +175,11 @@ enum dfs_internal_cmd {
     DFS_INT_SYNC_STATE = 193,
 
     /*
-     * SYNC_METAS > count u16 (at most DFS_INFO_ITEMS_MAX), then count x name lstr16 (without the group)
-     *            < count u16, then count x { length u32, FastDFS's text of its metadata }
-     * The metadata of the first files of those asked for, one at least; no text: none here, or no such file. From members.
+     * SYNC_METAS > DFS_METAS_TIMED + count u16 (at most DFS_INFO_ITEMS_MAX), then count x name lstr16 (without the group)
+     *            < count u16, then count x { time u64, length u32, FastDFS's text of its metadata }
+     * The metadata of the first files of those asked for, one at least, and when they were set, Unix milliseconds (storage/
+     * trunk/meta.c); no text: they have been removed then; time 0: there never were any, or no such file. From members.
+     * Members of earlier builds ask without DFS_METAS_TIMED, and are told no times; asked with it they say EINVAL.
      */
     DFS_INT_SYNC_METAS = 196,
 
@@ -223,6 +225,7 @@ enum dfs_internal_cmd {
     DFS_INT_DRAINS = 203,
 };
 
+enum { DFS_METAS_TIMED = 0x8000 };
 /*
  * In the status byte of a member's DOWNLOAD, FILE_INFO and GET_METADATA: about a file that has moved to another group it
  * wants to hear that (EREMOTE), where others get what they ask for from there.

@@ -69,7 +69,7 @@ void sto_rec_put_ms(int64_t ms, char out[STO_REC_MS])
 int64_t sto_rec_ms(struct str text)
 {
     uint64_t ms; /* later than any record's time: damage, or another's text */
-    return str_u64(text, (uint64_t)UINT32_MAX * 1000, &ms) == 0 ? (int64_t)ms : 0;
+    return str_u64(text, STO_REC_MS_MAX, &ms) == 0 ? (int64_t)ms : 0;
 }
 
 void sto_rec_encode(const struct sto_rec *r, uint32_t salt, uint8_t out[STO_REC_HEAD])

@@ -91,6 +91,7 @@ uint32_t sto_rec_crc(uint32_t salt, const void *p,
                      size_t n); /* CRC-32C; chain by passing the result */
 
 enum { STO_REC_MS = 24 };
+#define STO_REC_MS_MAX (UINT32_MAX * INT64_C(1000)) /* as the record's own time */
 void sto_rec_put_ms(int64_t ms, char out[STO_REC_MS]); /* NUL terminated */
 /* 0: it does not say. */
 int64_t sto_rec_ms(struct str text);

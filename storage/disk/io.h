@@ -50,6 +50,12 @@ int sto_crc_range(const struct sto_io *io, int fd, uint64_t at, uint64_t n,
 int sto_crc_steps(const struct sto_io *io, int fd, uint64_t at, uint64_t n,
                   int (*step)(void *arg, size_t bytes), void *arg, uint32_t *ret) MUST_CHECK;
 
+/* When it was modified, Unix milliseconds. */
+static inline int64_t sto_time_ms(const struct stat *st)
+{
+    return st->st_mtim.tv_sec * INT64_C(1000) + st->st_mtim.tv_nsec / 1000000;
+}
+
 /* CRC-32 as FastDFS has it (reflected 0x04C11DB7, initial and final xor ones); start with 0. */
 uint32_t sto_crc32(uint32_t crc, const void *p, size_t n);
 

@@ -16,7 +16,8 @@ enum {
 struct arrival {
     char name[STO_NAME_MAX + 1];
     struct sto_replica_new plain; /* file NULL: packed */
-    size_t text_at, text_n;       /* its metadata in texts */
+    size_t text_at, text_n;       /* its metadata in texts, */
+    int64_t text_ms;              /* and their time, as sto_replica_meta() takes it */
 };
 
 struct sto_arrivals {
@@ -93,60 +94,44 @@ bool sto_arrivals_full(const struct sto_arrivals *a)
 
 /* --- metadata --------------------------------------------------------------------------------------- */
 
-static int ask(struct sto_arrivals *a, size_t from, const struct sto_line *line,
-               struct dfs_peer *peer)
+static int keep(struct sto_arrivals *a, struct arrival *one, const struct sto_line_meta *meta)
 {
-    AUTO(buf_free) struct buf body = BUF(2 + FILES_MAX * (2 + STO_NAME_MAX));
-    buf_u16(&body, (uint16_t)(a->n - from));
-    for (size_t i = from; i < a->n; i++) {
-        buf_u16(&body, (uint16_t)a->list[i].plain.name.n);
-        buf_adds(&body, a->list[i].plain.name);
-    }
-    int r = buf_err(&body);
-    struct str part = buf_str(&body);
-    return r < 0 ? r : line->call(peer, DFS_INT_SYNC_METAS, 0, &part, 1, &a->answer);
-}
-
-/* The answer is about the first of those asked for: *ret of them. */
-static int take_answer(struct sto_arrivals *a, size_t from, size_t *ret)
-{
-    struct rd rd = rd_of(buf_str(&a->answer));
-    size_t count = rd_u16(&rd);
-    if (count == 0 || count > a->n - from)
-        return -EPROTO;
-    for (size_t i = from; i < from + count; i++) {
-        struct str text = rd_bytes(&rd, rd_u32(&rd));
-        if (rd.bad)
-            return -EPROTO;
-        a->list[i].text_at = a->texts.n;
-        a->list[i].text_n = text.n;
-        buf_adds(&a->texts, text);
-    }
-    *ret = count;
+    one->text_at = a->texts.n;
+    one->text_n = meta->text.n;
+    one->text_ms = meta->ms;
+    buf_adds(&a->texts, meta->text);
     return buf_err(&a->texts);
 }
 
-/* A member that knows the question does not call it invalid. */
+/* The answer is about the first of those asked for: *ret of them. */
 static int fetch_some(struct sto_arrivals *a, size_t from, const struct sto_line *line,
                       struct dfs_peer *peer, size_t *ret)
 {
-    int r = ask(a, from, line, peer);
-    return r == -EINVAL ? -EOPNOTSUPP : r < 0 ? r : take_answer(a, from, ret);
+    struct str names[FILES_MAX];
+    struct sto_line_meta meta;
+    struct rd rd;
+    for (size_t i = from; i < a->n; i++)
+        names[i - from] = a->list[i].plain.name;
+    int r = sto_line_metas(line, peer, names, a->n - from, &a->answer, &rd, ret);
+    for (size_t i = from; r == 0 && i < from + *ret; i++) {
+        r = sto_line_meta_next(&rd, &meta);
+        if (r == 0)
+            r = keep(a, &a->list[i], &meta);
+    }
+    return r;
 }
 
 /* As from one that knows the question: a name that it does not take has no text. */
 static int fetch_one(struct sto_arrivals *a, struct arrival *one, const struct sto_line *line,
                      struct dfs_peer *peer)
 {
-    int r = sto_line_meta(line, peer, a->group, one->plain.name, &a->answer);
+    struct sto_line_meta meta = {.ms = 0};
+    int r = sto_line_meta(line, peer, a->group, one->plain.name, &a->answer, &meta);
     if (r == -EINVAL || r == -EREMOTE)
-        buf_reset(&a->answer);
+        meta = (struct sto_line_meta){.ms = 0};
     else if (r < 0)
         return r;
-    one->text_at = a->texts.n;
-    one->text_n = a->answer.n;
-    buf_adds(&a->texts, buf_str(&a->answer));
-    return buf_err(&a->texts);
+    return keep(a, one, &meta);
 }
 
 static int fetch_metadata(struct sto_arrivals *a, const struct sto_line *line,
@@ -166,7 +151,7 @@ static int fetch_metadata(struct sto_arrivals *a, const struct sto_line *line,
 static int keep_metadata(struct sto_arrivals *a, const struct arrival *one)
 {
     struct str text = str_of(a->texts.p + one->text_at, one->text_n);
-    return sto_replica_meta_unless(a->store, one->plain.name, text);
+    return sto_replica_meta(a->store, one->plain.name, text, one->text_ms);
 }
 
 /* --- all --------------------------------------------------------------------------------------------- */

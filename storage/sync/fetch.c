@@ -62,22 +62,22 @@ bool sto_puller_broken(const struct sto_puller *p)
     return p->line->broken(p->logs) || p->line->broken(p->files);
 }
 
-int sto_fetch_meta(struct sto_puller *p, struct str name)
+int sto_fetch_meta(struct sto_puller *p, struct str name, struct sto_line_meta *ret)
 {
-    return sto_line_meta(p->line, p->files, p->o.group, name, &p->rsp);
-}
-
-int sto_keep_first_meta(struct sto_puller *p, struct str name)
-{
-    return sto_replica_meta_unless(p->o.store, name, buf_str(&p->rsp));
+    struct rd rd;
+    size_t n;
+    int r =
+        p->o.singly ? -EOPNOTSUPP : sto_line_metas(p->line, p->files, &name, 1, &p->rsp, &rd, &n);
+    if (r == -EOPNOTSUPP && !sto_puller_broken(p))
+        return sto_line_meta(p->line, p->files, p->o.group, name, &p->rsp, ret);
+    return r < 0 ? r : sto_line_meta_next(&rd, ret);
 }
 
 int sto_puller_meta(struct sto_puller *p, struct str name)
 {
-    int r = sto_fetch_meta(p, name);
-    if (r == 0)
-        r = sto_replica_meta(p->o.store, name, buf_str(&p->rsp));
-    return r == -ENOENT ? 0 : r;
+    struct sto_line_meta meta;
+    int r = sto_fetch_meta(p, name, &meta);
+    return r < 0 ? r : sto_replica_meta(p->o.store, name, meta.text, meta.ms);
 }
 
 /* There is no room for it. Where it has gone meanwhile none is needed, and what makes room may stand behind it in the log. */
@@ -114,13 +114,14 @@ int sto_fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int
                        sto_name_fn *as)
 {
     AUTO(sto_file_free) struct sto_file *f = NULL;
+    struct sto_line_meta meta;
     uint64_t size = 0;
     int r = sto_fetch(p, name, flags, &f, &size);
     if (r == 0)
-        r = sto_fetch_meta(p, name);
+        r = sto_fetch_meta(p, name, &meta);
     if (r == 0)
         r = as(p->o.store, &f, name, size, time_s);
-    return r < 0 ? r : sto_keep_first_meta(p, name);
+    return r < 0 ? r : sto_replica_meta(p->o.store, name, meta.text, meta.ms);
 }
 
 int sto_ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp *m)

@@ -5,6 +5,8 @@
 
 #include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
+#include "storage/binlog/record.h"
+#include "storage/trunk/replica.h"
 
 static void cut(struct dfs_peer *p)
 {
@@ -23,8 +25,37 @@ const struct sto_line sto_line_tcp = {
     .cut = cut,
 };
 
+int sto_line_metas(const struct sto_line *line, struct dfs_peer *p, const struct str *names,
+                   size_t n, struct buf *rsp, struct rd *ret, size_t *ret_n)
+{
+    ASSERT(n > 0 && n <= DFS_INFO_ITEMS_MAX);
+    AUTO(buf_free) struct buf body = BUF(2 + DFS_INFO_ITEMS_MAX * (2 + STO_NAME_MAX));
+    buf_u16(&body, (uint16_t)(DFS_METAS_TIMED | n));
+    for (size_t i = 0; i < n; i++) {
+        buf_u16(&body, (uint16_t)names[i].n);
+        buf_adds(&body, names[i]);
+    }
+    struct str part = buf_str(&body);
+    int r = buf_err(&body);
+    if (r == 0)
+        r = line->call(p, DFS_INT_SYNC_METAS, 0, &part, 1, rsp);
+    if (r < 0)
+        return r == -EINVAL ? -EOPNOTSUPP : r; /* who knows the question does not call it invalid */
+    *ret = rd_of(buf_str(rsp));
+    *ret_n = rd_u16(ret);
+    return *ret_n == 0 || *ret_n > n ? -EPROTO : 0;
+}
+
+int sto_line_meta_next(struct rd *r, struct sto_line_meta *ret)
+{
+    uint64_t ms = rd_u64(r);
+    ret->text = rd_bytes(r, rd_u32(r));
+    ret->ms = (int64_t)MIN(ms, (uint64_t)STO_REC_MS_MAX); /* as records say times, whatever came */
+    return r->bad ? -EPROTO : 0;
+}
+
 int sto_line_meta(const struct sto_line *line, struct dfs_peer *p, const char *group,
-                  struct str name, struct buf *rsp)
+                  struct str name, struct buf *rsp, struct sto_line_meta *ret)
 {
     struct dfs_group g;
     AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
@@ -36,5 +67,7 @@ int sto_line_meta(const struct sto_line *line, struct dfs_peer *p, const char *g
     r = line->call(p, DFS_CMD_GET_METADATA, DFS_ASK_NO_OTHER_GROUP, parts, 2, rsp);
     if (r == -ENOENT)
         buf_reset(rsp);
+    ret->text = buf_str(rsp);
+    ret->ms = STO_META_UNTIMED;
     return r == -ENOENT ? 0 : r;
 }

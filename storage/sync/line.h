@@ -8,6 +8,7 @@
 #ifndef STO_LINE_H
 #define STO_LINE_H
 
+#include "dfscore/base/buf.h"
 #include "dfscore/net/peer.h"
 
 struct sto_line {
@@ -27,9 +28,21 @@ struct sto_line {
 
 extern const struct sto_line sto_line_tcp;
 
-/* 15: the metadata of @name of @group as they are there, FastDFS's text, in @rsp, which is reset; none when the file is not
- * there. 0 or errno; -EREMOTE: the file has moved to another group. */
+/* What a peer says of a file's metadata. */
+struct sto_line_meta {
+    struct str text; /* FastDFS's; a view of the answer */
+    int64_t ms;      /* their time there, as sto_replica_meta() takes it */
+};
+/*
+ * 196: of the first *ret_n of @n files, one at least, told one after the other by sto_line_meta_next() from *ret, which is a
+ * view of @rsp. -EOPNOTSUPP: the peer is of an earlier build, which may have closed the connection.
+ */
+int sto_line_metas(const struct sto_line *line, struct dfs_peer *p, const struct str *names,
+                   size_t n, struct buf *rsp, struct rd *ret, size_t *ret_n) MUST_CHECK;
+int sto_line_meta_next(struct rd *r, struct sto_line_meta *ret) MUST_CHECK; /* -EPROTO */
+
+/* 15: of one file, from a peer of an earlier build, STO_META_UNTIMED. 0 also when it is not there; -EREMOTE: it has moved to another group. */
 int sto_line_meta(const struct sto_line *line, struct dfs_peer *p, const char *group,
-                  struct str name, struct buf *rsp) MUST_CHECK;
+                  struct str name, struct buf *rsp, struct sto_line_meta *ret) MUST_CHECK;
 
 #endif

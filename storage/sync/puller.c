@@ -175,12 +175,11 @@ static int need_whole(struct sto_puller *p, const struct sto_entry *e)
     return r < 0 ? r : sto_arrivals_add(p->arrivals, e->name, &f, size, e->time_s, made_ms);
 }
 
-/* Its metadata's own entry may have been swept away before we came; or have come already, from a newer log. */
+/* Its metadata's own entry may have been swept away before we came. */
 static int need_meta(struct sto_puller *p, const struct sto_entry *e)
 {
     struct sto_file *none = NULL;
-    if (e->position >= p->first_end || e->kind != DFS_SCAN_NATIVE ||
-        sto_replica_has_meta(p->o.store, e->name))
+    if (e->position >= p->first_end || e->kind != DFS_SCAN_NATIVE)
         return 0;
     return sto_arrivals_add(p->arrivals, e->name, &none, 0, e->time_s, 0);
 }
@@ -193,27 +192,22 @@ static bool two_numbers(struct str extra, uint64_t *a, uint64_t *b)
            str_u64(y, INT64_MAX, b) == 0;
 }
 
-/* That metadata have been removed is remembered of a file that is to come. */
-static int remove_meta_ahead(struct sto_puller *p, struct str name)
+/*
+ * The file may come by another log, and later. A member of an earlier build does not say when its metadata were changed; nor
+ * is there anything where one has removed them.
+ */
+static int change_meta(struct sto_puller *p, const struct sto_entry *e)
 {
-    uint64_t size;
-    int64_t mtime_s;
-    int r = sto_puller_info(p, name, &size, &mtime_s);
-    return r < 0 ? r : sto_replica_meta_ahead(p->o.store, name, STR(""));
-}
-
-/* The file may come by another log, and later. */
-static int change_meta(struct sto_puller *p, struct str name, bool removed)
-{
-    struct sto_info here;
-    int r = sto_fetch_meta(p, name);
-    if (r == 0)
-        r = sto_replica_meta(p->o.store, name, buf_str(&p->rsp));
-    if (r == -ENOENT)
-        return sto_replica_meta_ahead(p->o.store, name, buf_str(&p->rsp));
-    bool none = r == 0 && removed && p->rsp.n == 0;
-    return none && sto_info(p->o.store, name, false, &here) == -ENOENT ? remove_meta_ahead(p, name)
-                                                                       : r;
+    struct str name = str_head(e->name, e->name.n - 2);
+    struct sto_line_meta meta;
+    int r = sto_fetch_meta(p, name, &meta);
+    if (r < 0)
+        return r;
+    bool removed = e->op == 'D' && meta.ms == 0;
+    return removed || meta.ms == STO_META_UNTIMED
+               ? sto_replica_meta_anyway(p->o.store, name, meta.text,
+                                         (int64_t)e->time_s * 1000 + 999)
+               : sto_replica_meta(p->o.store, name, meta.text, meta.ms);
 }
 
 static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
@@ -263,15 +257,6 @@ static bool have_renamed(struct sto_puller *p, const struct sto_entry *e)
     return sto_verify(p->o.store, e->name) == 0;
 }
 
-/* The old name's metadata become those of the new one, unless such came ahead. */
-static int meta_to_be_renamed(struct sto_puller *p, const struct sto_entry *e)
-{
-    struct sto_info old;
-    bool wanted = sto_info(p->o.store, e->extra, false, &old) == 0 &&
-                  !sto_replica_has_meta(p->o.store, e->name);
-    return sto_replica_meta(p->o.store, e->extra, wanted ? buf_str(&p->rsp) : STR(""));
-}
-
 /*
  * What was changed before the rename and not taken by then cannot be had under the old name any more: it is taken
  * whole, before the old one goes.
@@ -279,12 +264,11 @@ static int meta_to_be_renamed(struct sto_puller *p, const struct sto_entry *e)
 static int rename_file(struct sto_puller *p, const struct sto_entry *e)
 {
     AUTO(sto_file_free) struct sto_file *f = NULL;
+    struct sto_line_meta meta;
     uint64_t size = 0;
     int r = have_renamed(p, e) ? 0 : sto_fetch(p, e->name, STO_NATIVE, &f, &size);
     if (r == 0)
-        r = sto_fetch_meta(p, e->name);
-    if (r == 0)
-        r = meta_to_be_renamed(p, e);
+        r = sto_fetch_meta(p, e->name, &meta);
     if (r < 0 && (sto_puller_broken(p) || !says_nothing(r)))
         return r;
     int renamed = sto_replica_rename(p->o.store, e->extra, e->name);
@@ -294,7 +278,7 @@ static int rename_file(struct sto_puller *p, const struct sto_entry *e)
         return renamed;
     if (r == 0 && f)
         r = sto_replica_file(p->o.store, &f, e->name, size, e->time_s);
-    return r < 0 ? r : sto_keep_first_meta(p, e->name);
+    return r < 0 ? r : sto_replica_meta(p->o.store, e->name, meta.text, meta.ms);
 }
 
 /*
@@ -319,6 +303,7 @@ static int fetch_target(struct sto_puller *p, const struct sto_entry *e)
 
 static int link_file(struct sto_puller *p, const struct sto_entry *e)
 {
+    struct sto_line_meta meta;
     int64_t mtime_s;
     uint64_t size;
     int r = sto_puller_info(p, e->name, &size, &mtime_s);
@@ -326,13 +311,13 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
     if (r == 0)
         r = fetch_target(p, e);
     if (r == 0 || moved)
-        r = sto_fetch_meta(p, e->name);
+        r = sto_fetch_meta(p, e->name, &meta);
     if (r < 0)
         return r; /* -ENOENT: deleted since, or a crash kept the peer from making it */
     r = sto_replica_link(p->o.store, e->name, e->extra);
     if (r == -ENOENT && moved)
         r = sto_link_place(p->o.store, e->name, e->extra);
-    return r == 0 || r == -EEXIST ? sto_keep_first_meta(p, e->name) : r;
+    return r == 0 || r == -EEXIST ? sto_replica_meta(p->o.store, e->name, meta.text, meta.ms) : r;
 }
 
 /*
@@ -348,12 +333,7 @@ static int delete_file(struct sto_puller *p, const struct sto_entry *e)
                                at_ms == 0, anyway);
     if (r == -EEXIST)
         return 0;
-    if (r == -EREMOTE)
-        r = sto_moved_in_delete(p->o.store, p->o.cluster, e->name);
-    /* Who lost their marks have taken the pack with the deletion in it: the file has gone then, not its metadata. */
-    return r == -ENOENT && !sto_log_comes_again(e->name)
-               ? sto_replica_meta(p->o.store, e->name, STR(""))
-               : r;
+    return r == -EREMOTE ? sto_moved_in_delete(p->o.store, p->o.cluster, e->name) : r;
 }
 
 /* --- entries ---------------------------------------------------------------------------------------- */
@@ -364,7 +344,7 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
     if (e->name.n == 0)
         return 0; /* a note: kept with the piece */
     if (str_ends(e->name, STR("-m")))
-        return change_meta(p, str_head(e->name, e->name.n - 2), e->op == 'D');
+        return change_meta(p, e);
     bool packed = dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
     switch (e->op) {
     case 'C':

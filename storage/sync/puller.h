@@ -71,7 +71,7 @@ int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size,
 /* The whole file to the empty file @f, not synced. */
 int sto_puller_file(struct sto_puller *p, struct str name, struct sto_file *f,
                     uint64_t *ret_size) MUST_CHECK;
-/* Make the metadata of @name here what they are there. */
+/* The metadata of @name there become those here if they are later. */
 int sto_puller_meta(struct sto_puller *p, struct str name) MUST_CHECK;
 /* What lies at @position of a log there, or behind it; @ret is a view, until the next call. -ENOENT: nothing at it. */
 int sto_puller_record(struct sto_puller *p, unsigned path, const struct sto_log_info *log,

@@ -34,10 +34,8 @@ bool sto_puller_broken(const struct sto_puller *p);
 struct dfs_file_info_rsp;
 int sto_ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp *ret) MUST_CHECK;
 
-/* The metadata of @name into p->rsp; none when the file is not there. */
-int sto_fetch_meta(struct sto_puller *p, struct str name) MUST_CHECK;
-/* They become those of a file that is made here; what is there already came ahead, by another log, and stays. */
-int sto_keep_first_meta(struct sto_puller *p, struct str name) MUST_CHECK;
+/* The metadata of @name, in p->rsp; none when the file is not there. */
+int sto_fetch_meta(struct sto_puller *p, struct str name, struct sto_line_meta *ret) MUST_CHECK;
 
 /* The content of @name, without a name here yet; @flags: whose it is, STO_NATIVE or 0. */
 int sto_fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_file **ret,

@@ -4,6 +4,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
+#include "storage/trunk/replica.h"
 
 /* How far the asker says it is. */
 static void note(const struct sto_source *s, const struct sto_patience *p,
@@ -116,15 +117,20 @@ void sto_source_ends(const struct sto_source *s, unsigned count, struct buf *out
         buf_u64(out, own_log(s, i).end);
 }
 
+enum { ITEM_HEAD = 8 + 4 };
+
 /* 1: there is no room for it. */
-static int add_metadata(const struct sto_source *s, struct str name, struct buf *out)
+static int add_metadata(const struct sto_source *s, struct str name, bool timed, struct buf *out)
 {
     AUTO(buf_free) struct buf text = BUF(STO_METAS_MAX - STO_METAS_HEAD);
-    int r = sto_meta_get(s->store, name, &text);
-    if (r < 0 && r != -ENOENT && r != -EINVAL)
+    int64_t ms = 0;
+    int r = sto_meta_tell(s->store, name, &text, &ms);
+    if (r < 0 && r != -EREMOTE && r != -EINVAL)
         return r;
-    if (text.n > out->max - out->n - sizeof(uint32_t))
+    if (text.n > out->max - out->n - ITEM_HEAD)
         return 1;
+    if (timed)
+        buf_u64(out, (uint64_t)ms);
     buf_u32(out, (uint32_t)text.n);
     buf_adds(out, buf_str(&text));
     return buf_err(out);
@@ -134,15 +140,17 @@ int sto_source_metas(const struct sto_source *s, struct str body, struct buf *ou
 {
     struct rd r = rd_of(body);
     unsigned asked = rd_u16(&r), count = 0;
+    bool timed = asked & DFS_METAS_TIMED;
     int more = 0;
+    asked &= ~(unsigned)DFS_METAS_TIMED;
     if (r.bad || asked == 0 || asked > DFS_INFO_ITEMS_MAX)
         return -EINVAL;
     buf_u16(out, 0);
     while (count < asked && more == 0) {
         struct str name = rd_bytes(&r, rd_u16(&r));
-        more = r.bad                                  ? -EINVAL
-               : out->max - out->n < sizeof(uint32_t) ? 1
-                                                      : add_metadata(s, name, out);
+        more = r.bad                           ? -EINVAL
+               : out->max - out->n < ITEM_HEAD ? 1
+                                               : add_metadata(s, name, timed, out);
         count += more == 0;
     }
     if (more < 0)

@@ -55,7 +55,7 @@ int sto_source_pull(const struct sto_source *s, const struct sto_pull *pull, str
 void sto_source_ends(const struct sto_source *s, unsigned count, struct buf *out);
 
 /* The answer of 196 to @body in the empty @out, whose ceiling is STO_METAS_MAX at least. -EINVAL: no such question. */
-enum { STO_METAS_MAX = 1024 * 1024, STO_METAS_HEAD = 2 + 4 /* of an answer with one text */ };
+enum { STO_METAS_MAX = 1024 * 1024, STO_METAS_HEAD = 2 + 8 + 4 /* of an answer with one text */ };
 int sto_source_metas(const struct sto_source *s, struct str body, struct buf *out) MUST_CHECK;
 
 #endif

@@ -8,6 +8,18 @@
 #include "storage/trunk/log.h"
 #include "storage/trunk/walk.h"
 
+/* The time of metadata: trunk/meta.c. */
+static int meta_ms(const struct sto_log *log, const struct dfs_logical *at, int64_t *ret)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    struct stat st;
+    dfs_logical_path(at, "-m", path);
+    if (fstatat(log->dir->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOTDIR ? -ENOENT : -errno;
+    *ret = sto_time_ms(&st);
+    return 0;
+}
+
 static int remove_plain(struct sto_log *log, const struct dfs_logical *at, const char *suffix)
 {
     char path[DFS_LOCAL_PATH_MAX];
@@ -18,7 +30,17 @@ static int remove_plain(struct sto_log *log, const struct dfs_logical *at, const
     return r == -ENOTDIR ? -ENOENT : r;
 }
 
-static int apply_delete(struct sto_log *log, struct str name)
+int sto_log_drop_meta(struct sto_log *log, const struct dfs_logical *at, int64_t before_ms)
+{
+    int64_t ms = 0;
+    int r = before_ms == 0 ? 0 : meta_ms(log, at, &ms);
+    if (r == 0 && before_ms > 0 && ms >= before_ms)
+        r = -ENOENT;
+    return r < 0 ? r : remove_plain(log, at, "-m");
+}
+
+/* @extra: the time of a name that can come again (binlog/record.h). */
+static int apply_delete(struct sto_log *log, struct str name, struct str extra)
 {
     struct dfs_logical at;
     if (dfs_logical_parse(name, &at) < 0)
@@ -28,8 +50,29 @@ static int apply_delete(struct sto_log *log, struct str name)
     int r = packed ? sto_log_mark_dead(log, &f) : remove_plain(log, &at, "");
     if (packed && r == -ENOENT) /* the link that says where it went (moved.h) */
         r = remove_plain(log, &at, "");
-    int m = remove_plain(log, &at, "-m");
+    int m = sto_log_drop_meta(log, &at, sto_rec_ms(extra));
     return r < 0 ? r : m == -ENOENT ? 0 : m;
+}
+
+/* The later ones stay: those of the new name may have been changed at a member that knew it before. */
+static int rename_meta(struct sto_log *log, const struct dfs_logical *from,
+                       const struct dfs_logical *to)
+{
+    char from_path[DFS_LOCAL_PATH_MAX], to_path[DFS_LOCAL_PATH_MAX];
+    int64_t from_ms = 0, to_ms = 0;
+    int r = meta_ms(log, from, &from_ms);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    r = meta_ms(log, to, &to_ms);
+    if (r == 0 && to_ms >= from_ms)
+        return remove_plain(log, from, "-m");
+    if (r < 0 && r != -ENOENT)
+        return r;
+    dfs_logical_path(from, "-m", from_path);
+    dfs_logical_path(to, "-m", to_path);
+    const struct sto_io *io = log->dir->io;
+    r = io->renameat(log->dir->root, from_path, log->dir->root, to_path) < 0 ? -errno : 0;
+    return r == -ENOENT ? 0 : r; /* nowhere: replayed, and both names are gone since */
 }
 
 /* "name" takes the place of "extra" (its old name). */
@@ -44,14 +87,13 @@ static int apply_rename(struct sto_log *log, struct str name, struct str old)
     const struct sto_io *io = log->dir->io;
     sto_log_note_unlink(log, from.high, from.low);
     sto_log_note_unlink(log, to.high, to.low);
-    if (io->renameat(log->dir->root, from_path, log->dir->root, to_path) < 0)
-        return -errno;
-    char to_meta[DFS_LOCAL_PATH_MAX], from_meta[DFS_LOCAL_PATH_MAX];
-    dfs_logical_path(&to, "-m", to_meta);
-    dfs_logical_path(&from, "-m", from_meta);
-    if (io->renameat(log->dir->root, from_meta, log->dir->root, to_meta) < 0 && errno != ENOENT)
-        return -errno;
-    return sto_dir_sync(log->dir, to.high, to.low);
+    int r = io->renameat(log->dir->root, from_path, log->dir->root, to_path) < 0 ? -errno : 0;
+    if (r < 0 && r != -ENOENT)
+        return r;
+    int m = rename_meta(log, &from, &to); /* also where a crash came between the two */
+    if (m == 0)
+        m = sto_dir_sync(log->dir, to.high, to.low);
+    return r < 0 ? r : m;
 }
 
 /* An edit, done by a process that may not have got to sync it. */
@@ -137,6 +179,6 @@ static int apply_change(struct sto_log *log, uint8_t op, const struct sto_body *
 int sto_log_apply(struct sto_log *log, uint8_t kind, uint8_t op, const struct sto_body *body)
 {
     if (kind == STO_REC_DELETE)
-        return apply_delete(log, body->name);
+        return apply_delete(log, body->name, body->extra);
     return kind == STO_REC_CHANGE ? apply_change(log, op, body) : 0;
 }

@@ -165,6 +165,11 @@ struct sto_body;
 int sto_log_apply(struct sto_log *log, uint8_t kind, uint8_t op,
                   const struct sto_body *body) MUST_CHECK;
 
+/* Metadata go, if they are earlier than @before_ms (0: whatever they are): 0; -ENOENT: they do not. Not synced. */
+struct dfs_logical;
+int sto_log_drop_meta(struct sto_log *log, const struct dfs_logical *at,
+                      int64_t before_ms) MUST_CHECK;
+
 /* ---- reading (scan.c) ---- */
 struct sto_entry;
 struct sto_scan;
@@ -196,7 +201,8 @@ void sto_log_drop_seg(struct sto_log *log, uint32_t number);                    
 
 /* ---- names that can come again (deleted.c) ---- */
 /*
- * Some names can be made anew after their deletion: of slaves and links by a master's name, and metadata ("-m").
+ * Some names can be made anew after their deletion: of slaves and links by a master's name. (So can metadata, "-m", in
+ * what earlier builds have logged.)
  *
  * A replay of the DELETE record would then take what got the name afterwards. So whoever logs a DELETE
  * of such a name notes its position, before the name gets free, and whoever makes one first lets a

@@ -89,17 +89,6 @@ static int comes_back(struct sto_path *p, struct str name, const char *id)
     return sto_log_pass_all(&p->log); /* no replay may let it go there again */
 }
 
-/* Has a file that was made later than @new the name? That one came by another log. */
-static bool later_one(struct sto_path *p, const struct sto_replica_new *new,
-                      const struct dfs_logical *at)
-{
-    char path[DFS_LOCAL_PATH_MAX];
-    struct stat st;
-    dfs_logical_path(at, "", path);
-    return new->made_ms > 0 && fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISREG(st.st_mode) && sto_time_ms(&st) > new->made_ms;
-}
-
 /* Its content is synced; its directory is not yet. */
 static int place_new(struct sto_store *s, const struct sto_file *f,
                      const struct sto_replica_new *new, const struct dfs_logical *at,
@@ -109,9 +98,11 @@ static int place_new(struct sto_store *s, const struct sto_file *f,
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     struct sto_moved to;
-    if (later_one(p, new, at))
-        return -EEXIST;
+    if (new->made_ms > 0 && sto_made_ms(p, at, name) > new->made_ms)
+        return -EEXIST; /* made later, it came by another log */
     int r = sto_log_pass_deletion(&p->log, name);
+    if (r == 0 && new->made_ms > 0)
+        r = sto_drop_meta(p, at, new->made_ms); /* of an earlier file of that name */
     if (r == 0 && over && sto_moved_to(s, name, &to) == 0 && !to.by_link)
         r = comes_back(p, name, to.id);
     return r < 0 ? r : name_file(p, sto_file_fd(f), at, over);
@@ -240,7 +231,7 @@ int sto_replica_slot(struct sto_store *s, struct str name, struct str data)
     return r < 0 ? r : sto_dir_sync(&p->dir, at.high, at.low);
 }
 
-/* --- links, renames, ranges, metadata ---------------------------------------------------------------- */
+/* --- links, renames, ranges ------------------------------------------------------------------------- */
 
 int sto_replica_link(struct sto_store *s, struct str name, struct str target)
 {
@@ -260,15 +251,19 @@ int sto_replica_rename(struct sto_store *s, struct str from, struct str to)
         r = sto_locate(s, to, &at, &p);
     if (r < 0)
         return r;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, from);
-    pthread_mutex_lock(m);
+    pthread_mutex_t *a = sto_edit_lock(s, from), *b = sto_edit_lock(s, to);
+    AUTO(unlock) pthread_mutex_t *first = MIN(a, b), *second = a == b ? NULL : MAX(a, b);
+    pthread_mutex_lock(first);
+    if (second)
+        pthread_mutex_lock(second);
     r = sto_file_exists(s, from);
-    if (r == -ENOENT && sto_file_exists(s, to) == 0)
-        return -EEXIST;
-    if (r == 0)
+    bool done = r == -ENOENT && sto_file_exists(s, to) == 0;
+    if (r == 0 || r == -ENOENT) /* its metadata may be here without it */
         r = sto_dir_make(&p->dir, at.high, at.low);
     struct sto_body body = {.name = to, .extra = from};
-    return r < 0 ? r : sto_log_apply(&p->log, STO_REC_CHANGE, 'R', &body);
+    if (r == 0)
+        r = sto_log_apply(&p->log, STO_REC_CHANGE, 'R', &body);
+    return done && r == -ENOENT ? -EEXIST : r;
 }
 
 static int open_for_writing(struct sto_store *s, struct str name)
@@ -326,62 +321,4 @@ int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size, int6
     if (s->io->ftruncate(fd, (off_t)size) < 0)
         return -errno;
     return finish_edit(s, fd, time_s);
-}
-
-bool sto_replica_has_meta(struct sto_store *s, struct str name)
-{
-    struct dfs_logical at;
-    struct sto_path *p;
-    struct stat st;
-    char path[DFS_LOCAL_PATH_MAX];
-    if (sto_locate(s, name, &at, &p) < 0)
-        return false;
-    dfs_logical_path(&at, "-m", path);
-    return fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-enum meta_how {
-    META_AS_TOLD, /* of a file that is here */
-    META_AHEAD,   /* none are an empty file, which counts as none */
-    META_UNLESS   /* there are some */
-};
-
-static int put_meta(struct sto_store *s, struct str name, struct str text, enum meta_how how)
-{
-    struct dfs_logical at;
-    struct sto_path *p;
-    char path[DFS_LOCAL_PATH_MAX];
-    int r = sto_locate(s, name, &at, &p);
-    if (r < 0)
-        return r;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
-    pthread_mutex_lock(m);
-    if (how == META_UNLESS && (text.n == 0 || sto_replica_has_meta(s, name)))
-        return 0;
-    if (how == META_AS_TOLD && text.n == 0)
-        return sto_drop_meta(p, &at);
-    r = how == META_AS_TOLD ? sto_may_have_meta(s, name) : 0;
-    char meta_name[STO_NAME_MAX + 3];
-    (void)snprintf(meta_name, sizeof(meta_name), STR_F "-m", STR_A(name));
-    dfs_logical_path(&at, "-m", path);
-    if (r == 0)
-        r = sto_log_pass_deletion(&p->log, str_c(meta_name));
-    if (r == 0)
-        r = sto_dir_make(&p->dir, at.high, at.low);
-    return r < 0 ? r : sto_dir_put_file(&p->dir, path, text);
-}
-
-int sto_replica_meta(struct sto_store *s, struct str name, struct str text)
-{
-    return put_meta(s, name, text, META_AS_TOLD);
-}
-
-int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text)
-{
-    return put_meta(s, name, text, META_AHEAD);
-}
-
-int sto_replica_meta_unless(struct sto_store *s, struct str name, struct str text)
-{
-    return put_meta(s, name, text, META_UNLESS);
 }

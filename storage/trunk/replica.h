@@ -69,13 +69,18 @@ int sto_replica_range(struct sto_store *s, struct str name, uint64_t offset, str
 int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size,
                        int64_t time_s) MUST_CHECK;
 
-/* The metadata text of @name becomes @text. -ENOENT: no such file. Empty: there is none any more, whether
- * there is the file or not. */
-int sto_replica_meta(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
-bool sto_replica_has_meta(struct sto_store *s, struct str name);
-/* The same for a file that comes behind it: who changed them has the file, and says so if it goes. */
-int sto_replica_meta_ahead(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
-/* Those of a file that is new here, perhaps not to be read yet: what is there already came ahead, and stays. */
-int sto_replica_meta_unless(struct sto_store *s, struct str name, struct str text) MUST_CHECK;
+/*
+ * Metadata of another member (meta.c): @text, which has the time @ms there, becomes those of @name if it is later than what is
+ * here, whether the file is here or still to come; empty: they have been removed. @ms 0: there never were any. -EREMOTE.
+ * STO_META_UNTIMED: a member of an earlier build does not say; what is here already stays.
+ */
+enum { STO_META_UNTIMED = 1 };
+int sto_replica_meta(struct sto_store *s, struct str name, struct str text, int64_t ms) MUST_CHECK;
+/* The same, but later than what is here, and than @ms: an earlier build says that they have changed. */
+int sto_replica_meta_anyway(struct sto_store *s, struct str name, struct str text,
+                            int64_t ms) MUST_CHECK;
+/* What another member is to be told of those of @name: *out grows by the text. 0 also when there are none. -EREMOTE. */
+int sto_meta_tell(struct sto_store *s, struct str name, struct buf *out,
+                  int64_t *ret_ms) MUST_CHECK;
 
 #endif

@@ -229,8 +229,8 @@ struct sto_link {
 int sto_make_link(struct sto_store *s, const struct sto_link *l, char *name) MUST_CHECK;
 
 /*
- * Metadata file beside @name. get: -ENOENT when there is none, else *out grows by the text; the file itself may be still
- * to come (sto_replica_meta_ahead()).
+ * Metadata of @name. get: -ENOENT when there are none, else *out grows by the text; the file itself may be still
+ * to come (meta.c).
  * change: fn makes the new text from the old one (empty when there was none) under the file's write
  * lock; an empty result removes the metadata. fn's negative errno is returned. -ENOENT: no such file.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Deleting, and what FastDFS allows to be done to files: appenders edited, appenders made normal
- * files, links, metadata.
+ * files. (Links: store_link.c; metadata: meta.c.)
  *
  * All are logged first and done afterwards, the record held meanwhile: whoever reads it finds what it
  * speaks of. Deletes and renames are done again by recovery (apply.c). An edit, or metadata, that was never
@@ -13,14 +13,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "dfscore/base/buf.h"
 #include "dfscore/base/clock.h"
 #include "storage/trunk/moved.h"
 #include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
 #include "storage/trunk/walk.h"
-
-enum { META_MAX = 64 * 1024 * 1024 };
 
 pthread_mutex_t *sto_edit_lock(struct sto_store *s, struct str name)
 {
@@ -50,9 +47,9 @@ struct deletion {
     int64_t at_ms; /* as in struct deleting, when all are of such a name */
 };
 
-/* 0, -ENOENT, -EREMOTE: its name alone. *made_ms: of a plain file its time; of others left alone. */
+/* 0, -ENOENT, -EREMOTE: its name alone. */
 static int present(struct sto_store *s, struct sto_path *p, struct str name,
-                   const struct dfs_logical *at, int64_t *made_ms)
+                   const struct dfs_logical *at)
 {
     struct dfs_fileid f;
     struct sto_moved to;
@@ -72,8 +69,6 @@ static int present(struct sto_store *s, struct sto_path *p, struct str name,
         return errno == ENOTDIR ? -ENOENT : -errno;
     if (S_ISLNK(st.st_mode) && sto_moved_to(s, name, &to) == 0 && !to.by_link)
         return -EREMOTE;
-    if (S_ISREG(st.st_mode))
-        *made_ms = sto_time_ms(&st);
     return S_ISDIR(st.st_mode) ? -ENOENT : 0;
 }
 
@@ -84,7 +79,7 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
         struct sto_log_rec *rec = &d->recs[i];
         int r = rec->result;
         if (r == 0) {
-            struct sto_body body = {.name = rec->name};
+            struct sto_body body = {.name = rec->name, .extra = rec->extra};
             sto_log_note_deleted(&p->log, rec->name, rec->position, d->at_ms);
             r = sto_log_apply(&p->log, STO_REC_DELETE, 'D', &body);
             if (r < 0 && r != -ENOENT)
@@ -96,41 +91,32 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
     }
 }
 
-int sto_drop_meta(struct sto_path *p, const struct dfs_logical *at)
-{
-    char path[DFS_LOCAL_PATH_MAX];
-    dfs_logical_path(at, "-m", path);
-    if (p->dir.io->unlinkat(p->dir.root, path, 0) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    return sto_dir_sync(&p->dir, at->high, at->low);
-}
-
 /* One whose name can come again: under its lock, so that the record's time and what it takes belong together. */
 static int delete_such(struct sto_store *s, struct str name, const struct deleting *how)
 {
     struct dfs_logical at;
     struct sto_path *p;
     char text[STO_REC_MS];
-    int64_t made_ms = 0;
     uint32_t index = 0;
     int r = sto_locate(s, name, &at, &p);
     if (r < 0)
         return r;
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
-    r = present(s, p, name, &at, &made_ms);
+    r = present(s, p, name, &at);
+    int64_t made_ms = sto_made_ms(p, &at, name), meta_ms = sto_meta_ms(p, &at, name);
     if (r == 0 && how->at_ms > 0 && made_ms >= how->at_ms + (how->vague ? 1000 : 0))
         return -EEXIST;
     if (r == -ENOENT)
         sto_log_note_deleted(&p->log, name, 0, how->at_ms);
     if (r == -ENOENT && how->flags & STO_REC_AGAIN) {
-        int e = sto_drop_meta(p, &at); /* else those of another one, soon */
+        int e = sto_drop_meta(p, &at, how->at_ms);
         return e < 0 ? e : r;
     }
     if (r != how->which)
         return r;
     struct deletion d = {.index = &index, .count = 1};
-    d.at_ms = MAX(how->at_ms > 0 ? how->at_ms : dfs_now_ms(), made_ms + 1);
+    d.at_ms = MAX(how->at_ms > 0 ? how->at_ms : MAX(dfs_now_ms(), meta_ms + 1), made_ms + 1);
     sto_rec_put_ms(d.at_ms, text);
     struct sto_log_rec rec = {.kind = STO_REC_DELETE,
                               .flags = how->flags,
@@ -142,6 +128,13 @@ static int delete_such(struct sto_store *s, struct str name, const struct deleti
     d.recs = &rec;
     delete_on_path(p, &d, &r);
     return r;
+}
+
+/* Metadata that have come before their file, which does not come now. */
+static int drop_ahead(struct sto_path *p, const struct dfs_logical *at)
+{
+    int r = sto_drop_meta(p, at, 0);
+    return r < 0 ? r : -ENOENT;
 }
 
 static int delete_batch(struct sto_store *s, const struct str *names, size_t count,
@@ -161,7 +154,6 @@ static int delete_batch(struct sto_store *s, const struct str *names, size_t cou
         for (size_t i = 0; i < count; i++) {
             struct dfs_logical at;
             struct sto_path *p;
-            int64_t made_ms;
             results[i] = path == 0 ? -EINVAL : results[i];
             if (sto_locate(s, names[i], &at, &p) < 0 || at.path_index != path)
                 continue;
@@ -169,9 +161,12 @@ static int delete_batch(struct sto_store *s, const struct str *names, size_t cou
                 results[i] = delete_such(s, names[i], how);
                 continue;
             }
-            results[i] = present(s, p, names[i], &at, &made_ms);
-            if (results[i] != how->which && !(how->anyway && results[i] == -ENOENT))
+            results[i] = present(s, p, names[i], &at);
+            if (results[i] != how->which && !(how->anyway && results[i] == -ENOENT)) {
+                if (results[i] == -ENOENT && how->flags & STO_REC_AGAIN)
+                    results[i] = drop_ahead(p, &at);
                 continue;
+            }
             index[d.count] = (uint32_t)i;
             recs[d.count++] = (struct sto_log_rec){.kind = STO_REC_DELETE,
                                                    .flags = how->flags,
@@ -439,123 +434,4 @@ int sto_regenerate_undo(struct sto_store *s, struct str new_name, struct str nam
     pthread_mutex_lock(m);
     r = sto_file_exists(s, new_name);
     return r < 0 ? r : sto_change_one(p, 'R', name, new_name);
-}
-
-/* ---- metadata ---- */
-
-static int read_meta(struct sto_path *p, const struct dfs_logical *at, struct buf *out)
-{
-    char path[DFS_LOCAL_PATH_MAX];
-    dfs_logical_path(at, "-m", path);
-    AUTO(dfs_free_ptr) char *bytes = NULL;
-    size_t n;
-    int r = sto_dir_get_file(&p->dir, path, META_MAX, &bytes, &n);
-    if (r == 0 && n == 0) /* removed before the file came (replica.c) */
-        r = -ENOENT;
-    if (r == 0)
-        buf_add(out, bytes, n);
-    return r < 0 ? r : buf_err(out);
-}
-
-int sto_may_have_meta(struct sto_store *s, struct str name)
-{
-    struct sto_moved to;
-    int r = sto_file_exists(s, name);
-    return r == -EREMOTE && sto_moved_to(s, name, &to) == 0 && to.by_link ? 0 : r;
-}
-
-int sto_meta_get(struct sto_store *s, struct str name, struct buf *out)
-{
-    struct dfs_logical at;
-    struct sto_path *p;
-    int r = sto_locate(s, name, &at, &p);
-    if (r == 0)
-        r = sto_may_have_meta(s, name);
-    return r < 0 && r != -ENOENT ? r : read_meta(p, &at, out);
-}
-
-/* The new text on the disk, without its place yet. */
-static int prepare_meta(struct sto_path *p, struct str text, struct sto_tmp *t)
-{
-    int r = sto_tmp_open(&p->dir, true, STO_MODE, t);
-    if (r == 0)
-        r = sto_write_all(p->dir.io, t->fd, text.p, text.n, 0);
-    return r == 0 && p->dir.io->fdatasync(t->fd) < 0 ? -errno : r;
-}
-
-static int place_meta(struct sto_path *p, const struct dfs_logical *at, struct sto_tmp *t)
-{
-    char path[DFS_LOCAL_PATH_MAX];
-    dfs_logical_path(at, "-m", path);
-    int r = sto_tmp_replace(&p->dir, t, path);
-    if (r == -ENOENT) {
-        r = sto_dir_make(&p->dir, at->high, at->low);
-        if (r == 0)
-            r = sto_tmp_replace(&p->dir, t, path);
-    }
-    return r < 0 ? r : sto_dir_sync(&p->dir, at->high, at->low);
-}
-
-/*
- * Logged first, and the record held until the text is in its place: whoever reads the record finds what it
- * speaks of, and a text that a crash left in place has a record, so that all members get it.
- */
-static int write_meta(struct sto_path *p, const struct dfs_logical *at, const char *meta_name,
-                      char op, struct str text)
-{
-    struct sto_log_rec rec = {
-        .kind = STO_REC_CHANGE, .op = (uint8_t)op, .held = true, .name = str_c(meta_name)};
-    struct sto_tmp t = {.fd = -1};
-    int r = prepare_meta(p, text, &t);
-    if (r == 0)
-        r = sto_log_one(p, &rec);
-    if (r == 0)
-        r = place_meta(p, at, &t);
-    sto_log_release(&p->log, &rec);
-    sto_tmp_drop(&p->dir, &t);
-    return r;
-}
-
-static int remove_meta(struct sto_path *p, const char *meta_name)
-{
-    struct sto_log_rec rec = {
-        .kind = STO_REC_DELETE, .op = 'D', .held = true, .urgent = true, .name = str_c(meta_name)};
-    int r = sto_log_one(p, &rec);
-    if (r == 0) {
-        struct sto_body body = {.name = rec.name};
-        sto_log_note_deleted(&p->log, rec.name, rec.position, 0); /* nobody says it again */
-        r = sto_log_apply(&p->log, rec.kind, rec.op, &body);
-    }
-    sto_log_release(&p->log, &rec);
-    return r == -ENOENT ? 0 : r;
-}
-
-int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void *arg)
-{
-    struct dfs_logical at;
-    struct sto_path *p;
-    int r = sto_locate(s, name, &at, &p);
-    if (r < 0)
-        return r;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
-    pthread_mutex_lock(m);
-    r = sto_may_have_meta(s, name);
-    if (r < 0)
-        return r;
-    AUTO(buf_free) struct buf old = BUF(META_MAX);
-    AUTO(buf_free) struct buf text = BUF(META_MAX);
-    int had = read_meta(p, &at, &old);
-    if (had < 0 && had != -ENOENT)
-        return had;
-    r = fn(buf_str(&old), arg, &text);
-    if (r < 0 || buf_err(&text))
-        return r < 0 ? r : buf_err(&text);
-    char meta_name[STO_NAME_MAX + 3];
-    (void)snprintf(meta_name, sizeof(meta_name), STR_F "-m", STR_A(name));
-    if (text.n == 0)
-        return had == 0 ? remove_meta(p, meta_name) : 0;
-    if (had == 0 && str_eq(buf_str(&old), buf_str(&text)))
-        return 0;
-    r = sto_log_pass_deletion(&p->log, str_c(meta_name));
-    return r < 0 ? r : write_meta(p, &at, meta_name, had == 0 ? 'U' : 'C', buf_str(&text));
 }

@@ -110,11 +110,6 @@ int sto_set_time(int fd, int64_t time_ms)
     return time_ms == 0 || futimens(fd, both) == 0 ? 0 : -errno;
 }
 
-int64_t sto_time_ms(const struct stat *st)
-{
-    return st->st_mtim.tv_sec * INT64_C(1000) + st->st_mtim.tv_nsec / 1000000;
-}
-
 /* @sync: fdatasync, or fsync when it has been given a time. */
 static int sync_content(struct sto_file *f, const struct sto_commit *c, int (*sync)(int fd))
 {
@@ -223,6 +218,9 @@ static int commit_slave(struct sto_file *f, const struct sto_commit *c, char *ma
         return r;
     struct str name = str_c(made);
     int64_t time_ms = MAX(dfs_now_ms(), sto_log_deleted_ms(log, name));
+    struct dfs_logical at;
+    if (dfs_logical_parse(name, &at) < 0)
+        return -EINVAL;
     r = name_is_free(f, name);
     if (r == 0)
         r = sto_set_time(f->tmp.fd, time_ms);
@@ -232,13 +230,16 @@ static int commit_slave(struct sto_file *f, const struct sto_commit *c, char *ma
     pthread_mutex_lock(m);
     if (r == 0)
         r = name_is_free(f, name);
-    int64_t deleted_ms = sto_log_deleted_ms(log, name); /* perhaps meanwhile */
-    if (r == 0 && deleted_ms > time_ms) {
-        time_ms = deleted_ms;
+    /* Perhaps meanwhile; and what metadata there are were not set for this one. */
+    int64_t after_ms = MAX(sto_log_deleted_ms(log, name), sto_meta_ms(f->path, &at, name) + 1);
+    if (r == 0 && after_ms > time_ms) {
+        time_ms = after_ms;
         r = sto_set_time(f->tmp.fd, time_ms);
         if (r == 0 && !log->o.relaxed && io->fsync(f->tmp.fd) < 0)
             r = -errno;
     }
+    if (r == 0)
+        r = sto_drop_meta(f->path, &at, time_ms);
     sto_rec_put_ms(time_ms, text);
     return r < 0 ? r : log_and_link(f, c, made, str_c(text));
 }

@@ -61,17 +61,18 @@ void sto_path_leave(struct sto_path *p);
 int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
 /* Its modification time, Unix milliseconds; 0: as it is. Durable with its next fsync. */
 int sto_set_time(int fd, int64_t time_ms) MUST_CHECK;
-int64_t sto_time_ms(const struct stat *st);
-/* Its metadata go, durably; no record says so. 0 also when there are none. */
-int sto_drop_meta(struct sto_path *p, const struct dfs_logical *at) MUST_CHECK;
+/* When the plain file was made that has the name @name, if that can come again; else 0. */
+int64_t sto_made_ms(struct sto_path *p, const struct dfs_logical *at, struct str name);
+/* The time of its metadata, also that they have been removed; 0: there never were any; or negative errno (meta.c). */
+int64_t sto_meta_ms(struct sto_path *p, const struct dfs_logical *at, struct str name);
+/* They go, durably, if they are earlier than @before_ms (0: whatever they are); no record says so. */
+int sto_drop_meta(struct sto_path *p, const struct dfs_logical *at, int64_t before_ms) MUST_CHECK;
 /* Log a CHANGE of @op to @name, with what belongs to it (binlog/record.h), and do it once it is durable (sto_log_apply()). */
 int sto_change_one(struct sto_path *p, uint8_t op, struct str name, struct str extra) MUST_CHECK;
 /* Mode of a plain file of these flags (STO_NATIVE). */
 unsigned sto_owner_mode(uint8_t flags);
 /* A deletion of @name begins, whether there is such a file or not. */
 void sto_watch_tell(struct sto_store *s, struct str name);
-/* May it have metadata here? As sto_file_exists(), but a link has its own, wherever it leads to. */
-int sto_may_have_meta(struct sto_store *s, struct str name) MUST_CHECK;
 /* Does the file of this name exist? 0, -ENOENT, ... */
 int sto_file_exists(struct sto_store *s, struct str name) MUST_CHECK;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dfscore/fileid/fileid.h"
 #include "storage/disk/io.h"
+#include "storage/trunk/replica.h"
 #include "tests/lib/cluster_clients.h"
 #include "tests/lib/cluster_ledger.h"
 
@@ -85,7 +86,7 @@ static void put_file(struct sim_node *n, const struct led_file *master)
     led_wait(n, led_new_change(f, LED_MADE));
 }
 
-/* A slave that was deleted. Metadata are one member's to change, in the sight of all that know it (make_again()). */
+/* A slave that was deleted. What was set last of its metadata may be later than this one, by another's clock. */
 static void put_again(struct sim_node *n, struct led_file *f, bool unsure)
 {
     char data[SIZE_MOST], name[STO_NAME_MAX + 1];
@@ -104,6 +105,7 @@ static void put_again(struct sim_node *n, struct led_file *f, bool unsure)
         WRONG("%s made again is %s", f->name, name);
     f->home = n->index;
     f->makers |= 1u << n->index;
+    f->meta_vague = f->meta_vague || f->meta_ms > 0;
     memset(f->meta, 0, sizeof(f->meta));
     led_set_bytes(f, data, u.data.n);
     ledger.made_again++;
@@ -134,6 +136,7 @@ static void delete_file(struct sim_node *n, struct led_file *f)
     int result = 0;
     f->busy = true;
     f->state = UNKNOWN;
+    f->meta_open |= 1u << n->index;
     for (unsigned i = 0; i < ledger.count; i++)
         if (ledger.files[i].target == f)
             ledger.files[i].state =
@@ -188,10 +191,19 @@ static int new_text(struct str old, void *arg, struct buf *out)
     return buf_err(out);
 }
 
+static int64_t meta_ms(const struct sim_node *n, const struct led_file *f)
+{
+    AUTO(buf_free) struct buf text = BUF(1 << 20);
+    int64_t ms = 0;
+    (void)!sto_meta_tell(n->store, str_c(f->name), &text, &ms);
+    return ms;
+}
+
 static void set_meta(struct sim_node *n, struct led_file *f)
 {
     struct led_change *c = led_new_change(f, LED_MARKED);
-    f->marks |= 1u << n->index;
+    bool known = !f->meta_vague && led_has_meta(n, f) && meta_ms(n, f) >= f->meta_ms;
+    f->meta_open |= 1u << n->index;
     if (sim_random(4) > 0)
         (void)snprintf(c->meta, sizeof(c->meta), "n\x02%u", ++ledger.serial);
     f->meta_vague = true;
@@ -201,7 +213,8 @@ static void set_meta(struct sim_node *n, struct led_file *f)
         free(c);
         return;
     }
-    f->meta_vague = false;
+    f->meta_ms = meta_ms(n, f);
+    f->meta_vague = !known; /* then clocks say which is later */
     f->busy = true;
     led_wait(n, c);
 }
@@ -222,6 +235,7 @@ static void regenerate(struct sim_node *n, struct led_file *old)
     led_set_bytes(f, old->bytes, old->n);
     memcpy(f->meta, old->meta, sizeof(f->meta));
     f->vague = old->vague;
+    f->meta_ms = old->meta_ms;
     f->meta_vague = old->meta_vague;
     struct led_change *c = led_new_change(f, LED_RENAMED);
     c->old = old;
@@ -240,16 +254,13 @@ static struct led_file *some_file(const struct sim_node *n, bool at_home)
     return NULL;
 }
 
-/*
- * A slave that is there, or is gone, and may be made again at @n: where nothing leads to it, and of those that have had
- * metadata only at home.
- */
+/* A slave that is there, or is gone, and may be made again at @n. */
 static struct led_file *some_slave(const struct sim_node *n, enum led_state state)
 {
     for (unsigned tries = 0; tries < 40 && ledger.count > 0; tries++) {
         struct led_file *f = &ledger.files[sim_random(ledger.count)];
-        if (f->master && f->state == state && !f->busy && !f->vague && !f->meta_vague &&
-            (!f->marks || f->home == n->index) && (state == GONE || led_has(n, f)))
+        if (f->master && f->state == state && !f->busy && !f->vague &&
+            (state == GONE || led_has(n, f)))
             return f;
     }
     return NULL;
@@ -277,6 +288,7 @@ static void make_again(struct sim_node *n)
         int result = 0;
         f->busy = true;
         f->state = UNKNOWN;
+        f->meta_open |= 1u << n->index;
         int r = sto_delete_batch(n->store, &name, 1, &result);
         f->busy = false;
         if (r == 0 && result == 0 && sim_serves(n))
@@ -284,15 +296,12 @@ static void make_again(struct sim_node *n)
     }
 }
 
-/*
- * Any member, but always the same: of changes at two that do not know of each other either may stay. An appender gets
- * other names at home, and a slave may be made again there.
- */
+/* Any member, but of an appender, which gets other names at home. */
 static bool takes_marks(const struct sim_node *n, const struct led_file *f)
 {
-    bool at_home = f->appender || (ledger.again && f->master);
-    unsigned by = at_home ? 1u << f->home : f->marks;
-    return !f->target && (by == 0 || by == 1u << n->index);
+    bool at_home = f->appender || ledger.at_home;
+    return !f->target && (!at_home || f->home == n->index) &&
+           !(ledger.at_home && ledger.disks_fail);
 }
 
 static void act(struct sim_node *n)
@@ -313,7 +322,7 @@ static void act(struct sim_node *n)
         return;
     else if (what == 8 && !f->packed && !f->target && ledger.count < LED_FILES)
         put_file(n, f);
-    else if (what >= 13 && ledger.disks_fail)
+    else if (what >= 16 && ledger.disks_fail)
         return;
     else if (what == 9 && !f->appender && !f->target && ledger.count < LED_FILES)
         make_link(n, f);

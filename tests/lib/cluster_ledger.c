@@ -40,6 +40,13 @@ bool led_has(const struct sim_node *n, const struct led_file *f)
     return r == 0 && (f->vague || str_eq(buf_str(&got), str_of(f->bytes, f->n)));
 }
 
+bool led_has_meta(const struct sim_node *n, const struct led_file *f)
+{
+    AUTO(buf_free) struct buf got = BUF(1 << 20);
+    int r = sto_meta_get(n->store, str_c(f->name), &got);
+    return (r == 0 || r == -ENOENT) && str_eq(buf_str(&got), str_c(f->meta));
+}
+
 struct led_file *led_new_file(const struct sim_node *n, const char *name)
 {
     ASSERT(ledger.count < LED_FILES);
@@ -128,6 +135,15 @@ static void note_gone(struct led_change *c)
     f->gone_from = f->holders;
 }
 
+static unsigned meta_takers(const struct led_change *c)
+{
+    unsigned mask = 0;
+    for (unsigned i = 0; i < sim_nodes(); i++)
+        if (sim_serves(sim_node(i)) && led_has_meta(sim_node(i), c->f) && has_taken(sim_node(i), c))
+            mask |= 1u << i;
+    return mask;
+}
+
 static unsigned logs_taken(const struct led_change *c)
 {
     unsigned mask = 0;
@@ -143,12 +159,15 @@ static void acknowledged(struct led_change *c)
     ledger.acked++;
     if (c->kind == LED_DELETED) {
         f->state = GONE;
+        f->meta_open &= ~(1u << c->n->index);
         note_gone(c);
         f->holders = logs_taken(c);
         return;
     }
     if (c->kind == LED_MARKED) {
         memcpy(f->meta, c->meta, sizeof(f->meta));
+        f->meta_open &= ~(1u << c->n->index);
+        f->meta_holders = meta_takers(c);
         return;
     }
     if (c->kind == LED_EDITED) {
@@ -168,6 +187,7 @@ static void acknowledged(struct led_change *c)
     unsigned down = 0, needed = sto_copies_needed(c->n->copies);
     f->state = THERE;
     f->holders = takers(c, &down);
+    f->meta_holders = meta_takers(c);
     f->acked_us = fibers_now_us();
     if ((unsigned)__builtin_popcount(f->holders) + down < needed)
         WRONG("%s acknowledged by %u with holders %x, %u needed", f->name, c->n->index, f->holders,

@@ -30,12 +30,18 @@ struct led_file {
     bool busy;              /* a change has not been answered yet */
     bool vague, meta_vague; /* one never was: the content may be of before or after, or between */
     unsigned home;          /* the member that takes its edits */
-    unsigned marks;         /* bits: the members that have changed its metadata; one at most */
     unsigned holders;       /* bits: had it when it was acknowledged, and lost no disk since */
+    unsigned meta_holders;  /* the same of its metadata */
+    unsigned
+        meta_open; /* bits: members that changed them, or deleted the file, which was not acknowledged */
+    bool
+        meta_ahead; /* such a one lost its disk: another may have the text, and nobody the record */
     uint64_t acked_us;
     char *bytes; /* owned */
     size_t n;
     char meta[32];
+    int64_t
+        meta_ms; /* their time where they were set last, whether that was acknowledged or not; 0: never */
     const struct led_file *target; /* of a link */
     const struct led_file *master; /* of a slave, and its */
     char prefix[LED_PREFIX];
@@ -51,9 +57,11 @@ struct ledger {
     unsigned count, serial;
     unsigned pending; /* fibers and changes that have not ended */
     bool quiet;       /* clients and faults are to end */
-    bool disks_fail;  /* then nothing is changed in place */
-    bool again;       /* slaves are deleted and made again; set after led_start() */
-    unsigned lost;    /* bits: members that lost a disk */
+    bool disks_fail;  /* then no appender is changed in place */
+    bool
+        at_home; /* metadata are changed by the file's member alone, and by none that lost a disk; as again */
+    bool again;    /* slaves are deleted and made again; set after led_start() */
+    unsigned lost; /* bits: members that lost a disk */
     unsigned faults, acked, refused, made_again;
     char wrong[400]; /* the first thing that was; "" */
 };
@@ -73,6 +81,9 @@ void led_stop(void);
 int led_look_up(const struct sim_node *n, const char *name, struct buf *out);
 /* Has @n the file, with the right content? */
 bool led_has(const struct sim_node *n, const struct led_file *f);
+
+/* Has @n the right metadata of it? */
+bool led_has_meta(const struct sim_node *n, const struct led_file *f);
 
 /* A file that @n has just made; busy. */
 struct led_file *led_new_file(const struct sim_node *n, const char *name);

@@ -82,7 +82,7 @@ static int call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct st
     questions++;
     if (peer == GONE)
         return -EPIPE;
-    buf_u16(&question, 1);
+    buf_u16(&question, DFS_METAS_TIMED | 1);
     buf_adds(&question, str_from(parts[0], 2));
     int r = 0;
     if (peer == LIES)

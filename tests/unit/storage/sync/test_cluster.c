@@ -72,6 +72,14 @@ static bool all_in_service(void)
     return true;
 }
 
+/* Here too, and what was not acknowledged goes with it, or another member has seen it alone. */
+static void forget_meta_holder(struct led_file *f, unsigned i)
+{
+    f->meta_holders &= ~(1u << i);
+    f->meta_ahead = f->meta_ahead || f->meta_open & 1u << i || !f->meta_holders;
+    f->meta_vague = f->meta_vague || f->meta_ahead;
+}
+
 /* The last copy of what was acknowledged alone may go with a disk; of what was on two members not. */
 static void forget_holder(unsigned i)
 {
@@ -80,6 +88,7 @@ static void forget_holder(unsigned i)
         unsigned others = f->holders & ~(1u << i);
         f->holders = others;
         f->gone_from &= ~(1u << i);
+        forget_meta_holder(f, i);
         if (f->state == GONE && !others) /* nobody else knows that it is deleted */
             f->state = UNKNOWN;
         if (f->state == THERE && !f->busy && !others && !holders(f)) {
@@ -235,6 +244,7 @@ static void schedule(uint64_t seed)
 {
     led_start(seed % 2);
     ledger.again = again;
+    ledger.at_home = earlier_builds != 0; /* they do not say when */
     const struct sim_options o = {
         .seed = seed,
         .nodes = 3,

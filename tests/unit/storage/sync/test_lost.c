@@ -162,7 +162,7 @@ static void a_link_is_made_with_its_metadata_or_not_at_all(void)
     UNTIL(script_on_all(name, FILE_BYTES));
     begin_to_hear_alone();
     lead_to(0, name, link);
-    hear_half(DFS_CMD_GET_METADATA);
+    hear_half(DFS_INT_SYNC_METAS);
     UNTIL(script_on_all(link, -ENOENT));
 }
 

@@ -521,7 +521,7 @@ static void make_anew(struct world *w, struct names *n)
     struct sto_file *f = file_of(w, "copy");
     assert_int_equal(sto_replica_file(w->s, &f, str_c(n->copy), 4, 0), 0);
     set_meta(w, n->master, "new");
-    assert_int_equal(sto_replica_meta(w->s, str_c(n->plain), STR("peer's")), 0);
+    assert_int_equal(sto_replica_meta(w->s, str_c(n->plain), STR("peer's"), INT64_C(1) << 41), 0);
 }
 
 static void check_anew(struct sto_store *s, const struct names *n)

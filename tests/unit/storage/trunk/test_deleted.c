@@ -226,16 +226,6 @@ static void what_is_kept_of_it_may_be_unreadable(void **state)
     }
 }
 
-static void what_others_leave_of_its_metadata_goes_with_its_deletion(void **state)
-{
-    (void)state;
-    assert_int_equal(sto_replica_meta(here.s, str_c(here.slave), STR("a\x02text")), 0);
-    assert_int_equal(take_away(), 0);
-    assert_int_equal(sto_replica_meta_ahead(here.s, str_c(here.slave), STR("a\x02text")), 0);
-    assert_true(sto_replica_has_meta(here.s, str_c(here.slave)));
-    assert_int_equal(hear_deleted(clock_ms + 1), -ENOENT);
-    assert_false(sto_replica_has_meta(here.s, str_c(here.slave)));
-}
 
 static void which_names_come_again(void **state)
 {
@@ -260,7 +250,6 @@ int main(void)
         T(a_later_one_takes_the_place_of_an_earlier_one_only),
         T(it_is_known_after_a_start),
         T(what_is_kept_of_it_may_be_unreadable),
-        T(what_others_leave_of_its_metadata_goes_with_its_deletion),
         T(which_names_come_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
