@@ -63,37 +63,40 @@ static struct pile *pile_of(struct s3_serverlog *l, struct str bucket, int64_t d
     return p;
 }
 
-/* Under the lock. */
-static bool add_to(struct s3_serverlog *l, struct str bucket, int64_t day_ms, struct str lines)
+/* Under the lock. The pile they lie in now; NULL: there is no room. */
+static struct pile *add_to(struct s3_serverlog *l, struct str bucket, int64_t day_ms,
+                           struct str lines)
 {
     if (l->bytes + lines.n > S3_SERVERLOG_TOTAL_MAX)
-        return false;
+        return NULL;
     struct pile *p = pile_of(l, bucket, day_ms);
     if (!p)
-        return false;
+        return NULL;
     size_t before = p->lines.n;
     buf_adds(&p->lines, lines);
     if (buf_err(&p->lines)) {
         p->lines.n = before;
         p->lines.err = 0;
-        return false;
+        return NULL;
     }
     l->bytes += lines.n;
-    if (p->lines.n >= S3_SERVERLOG_FULL && before < S3_SERVERLOG_FULL) {
-        l->full = true;
-        pthread_cond_signal(&l->bg.wake);
-    }
-    return true;
+    return p;
 }
 
 void s3_serverlog_add(struct s3_serverlog *l, struct str bucket, int64_t now_ms, struct str line)
 {
     CHECK_OBJ(l, SERVERLOG_MAGIC);
     pthread_mutex_lock(&l->bg.lock);
-    if (add_to(l, bucket, now_ms - now_ms % DAY_MS, line))
+    const struct pile *p = add_to(l, bucket, now_ms - now_ms % DAY_MS, line);
+    if (p)
         l->counts.lines++;
     else
         l->counts.dropped++;
+    /* Once a pile: one that has come back from its target waits for the interval, or for another that gets full. */
+    if (p && p->lines.n >= S3_SERVERLOG_FULL && p->lines.n - line.n < S3_SERVERLOG_FULL) {
+        l->full = true;
+        pthread_cond_signal(&l->bg.wake);
+    }
     pthread_mutex_unlock(&l->bg.lock);
 }
 

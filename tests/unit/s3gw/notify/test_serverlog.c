@@ -104,6 +104,31 @@ static void what_could_not_be_delivered_comes_again(void **state)
     s3_serverlog_stop(&l);
 }
 
+static void fill(struct s3_serverlog *l, struct str bucket)
+{
+    for (unsigned i = 0; i < S3_SERVERLOG_FULL / 1024; i++) {
+        char line[1024];
+        memset(line, 'x', sizeof(line));
+        s3_serverlog_add(l, bucket, 0, str_of(line, sizeof(line)));
+    }
+}
+
+static void a_full_pile_that_fails_waits_for_its_turn_like_the_others(void **state)
+{
+    (void)state;
+    struct s3_serverlog *l = start(1000000, -EHOSTUNREACH);
+    fill(l, STR("away"));
+    await(1);
+    fill(l, STR("more")); /* which is an occasion for both */
+    await(3);
+    pthread_mutex_lock(&to.lock);
+    unsigned calls = to.calls;
+    bool both = was_seen("away 0 1048576") && was_seen("more 0 1048576");
+    pthread_mutex_unlock(&to.lock);
+    s3_serverlog_stop(&l);
+    assert_true(calls == 3 && both);
+}
+
 static void what_may_not_be_delivered_is_dropped(void **state)
 {
     (void)state;
@@ -143,6 +168,7 @@ int main(void)
         cmocka_unit_test(the_end_delivers_each_bucket_and_day),
         cmocka_unit_test(a_full_pile_goes_at_once_alone),
         cmocka_unit_test(what_could_not_be_delivered_comes_again),
+        cmocka_unit_test(a_full_pile_that_fails_waits_for_its_turn_like_the_others),
         cmocka_unit_test(what_may_not_be_delivered_is_dropped),
         cmocka_unit_test(memory_has_a_ceiling),
     };
