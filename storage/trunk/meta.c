@@ -236,7 +236,9 @@ static int put_meta(struct sto_store *s, struct str name, struct str text, int64
         new.ms = MAX(ms, MAX(there_ms, made_ms) + 1);
     else if (ms == STO_META_UNTIMED)
         new.ms = MAX(ms, made_ms);
-    r = new.ms == there_ms ? larger(&new) : new.ms > there_ms &&new.ms >= made_ms;
+    if (new.ms < there_ms || new.ms < made_ms)
+        return 0;
+    r = new.ms == there_ms ? larger(&new) : 1;
     if (r <= 0)
         return r;
     r = prepare(&new, name);
