@@ -237,9 +237,10 @@ static void remove_older(const struct trk_io *io, int dirfd, uint64_t generation
 }
 
 int trk_snapshot_write(const struct trk_io *io, int dirfd, uint64_t generation, struct str image,
-                       uint64_t records)
+                       uint64_t records, bool *ret_placed)
 {
     AUTO(buf_free) struct buf head = BUF(TRK_FILE_HEAD), tail = BUF(64);
+    *ret_placed = false;
     put_head(&head, SNAPSHOT_MAGIC, generation);
     trk_rec_end(&tail, records);
     if (buf_err(&head) || buf_err(&tail))
@@ -257,6 +258,7 @@ int trk_snapshot_write(const struct trk_io *io, int dirfd, uint64_t generation, 
         r = -errno;
     if (r == 0 && io->renameat(dirfd, "snapshot.tmp", dirfd, "snapshot") < 0)
         r = -errno;
+    *ret_placed = r == 0;
     if (r == 0 && io->fsync(dirfd) < 0)
         r = -errno;
     if (r == 0)

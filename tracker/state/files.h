@@ -45,8 +45,9 @@ int trk_files_load(int dirfd, struct trk_cluster *c, struct trk_self *self,
 int trk_journal_create(const struct trk_io *io, int dirfd, uint64_t generation) MUST_CHECK;
 /* Append and sync. 0 or negative errno: then the file must not be written to any more. */
 int trk_journal_append(const struct trk_io *io, int fd, struct str records) MUST_CHECK;
-/* Replace the snapshot, durably, then remove journals older than @generation. */
+/* Replace the snapshot, durably, then remove journals older than @generation. *ret_placed, also on failure: it has its
+ * name, and a start may find it from now on, or the one before. */
 int trk_snapshot_write(const struct trk_io *io, int dirfd, uint64_t generation, struct str image,
-                       uint64_t records) MUST_CHECK;
+                       uint64_t records, bool *ret_placed) MUST_CHECK;
 
 #endif

@@ -128,13 +128,20 @@ static int append(struct trk_store *s, struct str records)
     return 0;
 }
 
+/*
+ * A snapshot that has its name makes the old journal one that is not read any more. If it failed to become durable, a
+ * start may find it or the one before, and reads the new journal with either.
+ */
 static int change_generation(struct trk_store *s, struct str image, uint64_t records)
 {
+    bool placed = false;
     int fd = trk_journal_create(s->io, s->dirfd, s->generation + 1);
-    int r = fd < 0 ? fd : trk_snapshot_write(s->io, s->dirfd, s->generation + 1, image, records);
-    if (r < 0) {
+    int r = fd < 0
+                ? fd
+                : trk_snapshot_write(s->io, s->dirfd, s->generation + 1, image, records, &placed);
+    set_error(s, r);
+    if (!placed) {
         dfs_close_fd(&fd);
-        set_error(s, r);
         return r;
     }
     dfs_close_fd(&s->fd);
@@ -143,8 +150,7 @@ static int change_generation(struct trk_store *s, struct str image, uint64_t rec
     pthread_mutex_lock(&s->lock);
     s->written = 0;
     pthread_mutex_unlock(&s->lock);
-    set_error(s, 0);
-    return 0;
+    return r;
 }
 
 static void write_batch(struct trk_store *s, struct batch *b)
@@ -159,6 +165,12 @@ static void write_batch(struct trk_store *s, struct batch *b)
         records = str_from(records, b->image_at);
     }
     r = append(s, records);
+    if (buf_err(
+            &b->records)) { /* some found no room: what comes after them may not go there without them */
+        r = buf_err(&b->records);
+        dfs_close_fd(&s->fd);
+        set_error(s, r);
+    }
     settle(s, b->seq, r);
 }
 

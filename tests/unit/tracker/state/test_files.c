@@ -129,8 +129,10 @@ static void write_snapshot(const struct dir *d, uint64_t generation, const struc
 {
     AUTO(buf_free) struct buf image = BUF(1 << 20);
     uint64_t records = trk_rec_all(&image, c, self);
-    assert_int_equal(trk_snapshot_write(&trk_io_os, d->fd, generation, buf_str(&image), records),
-                     0);
+    bool placed = false;
+    assert_int_equal(
+        trk_snapshot_write(&trk_io_os, d->fd, generation, buf_str(&image), records, &placed), 0);
+    assert_true(placed);
 }
 
 static void nothing_is_an_empty_cluster(void **state)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,6 +46,7 @@ static int wait_for(struct trk_store *s, uint64_t seq)
 
 struct fixture {
     char *dir;
+    const struct trk_io *io; /* NULL: the system's */
     struct trk_cluster c;
     struct trk_self self;
     struct trk_store *s;
@@ -54,7 +57,7 @@ static int open_store(struct fixture *f)
     AUTO(buf_free) struct buf err = BUF(1024);
     trk_cluster_init(&f->c);
     memset(&f->self, 0, sizeof(f->self));
-    int r = trk_store_open(f->dir, &trk_io_os, &f->c, &f->self, &f->s, &err);
+    int r = trk_store_open(f->dir, f->io ? f->io : &trk_io_os, &f->c, &f->self, &f->s, &err);
     return r < 0 ? r : trk_store_start(f->s);
 }
 
@@ -174,6 +177,80 @@ static void a_full_disk_is_told_and_healed_by_a_snapshot(void **state)
     test_tmpdir_free(&f.dir);
 }
 
+/* The snapshot gets its name, and then nobody can say whether that is durable. */
+static bool name_may_be_lost;
+static bool renamed;
+
+static int note_rename(int from_dir, const char *from, int to_dir, const char *to)
+{
+    renamed = true;
+    return renameat(from_dir, from, to_dir, to);
+}
+
+static int fail_after_rename(int fd)
+{
+    if (!name_may_be_lost || !renamed)
+        return fsync(fd);
+    errno = EIO;
+    return -1;
+}
+
+static void a_snapshot_that_may_be_in_place_is_followed_by_what_comes_next(void **state)
+{
+    (void)state;
+    struct trk_io io = trk_io_os;
+    io.renameat = note_rename;
+    io.fsync = fail_after_rename;
+    struct fixture f = {.dir = test_tmpdir(), .io = &io};
+    assert_int_equal(open_store(&f), 0);
+    assert_int_equal(wait_for(f.s, add_group(&f, "a")), 0);
+    renamed = false;
+    name_may_be_lost = true;
+    assert_int_equal(take_snapshot(&f), 0);
+    int kept = wait_for(f.s, add_group(&f, "b"));
+    assert_true(trk_store_error(f.s) < 0 && trk_store_wants_snapshot(f.s));
+    name_may_be_lost = false;
+    close_store(&f);
+    assert_int_equal(kept, 0);
+    assert_int_equal(open_store(&f), 0);
+    assert_non_null(trk_group_find(&f.c, "a"));
+    assert_non_null(trk_group_find(&f.c, "b"));
+    close_store(&f);
+    test_tmpdir_free(&f.dir);
+}
+
+static void what_found_no_room_in_the_queue_is_not_said_to_be_there(void **state)
+{
+    (void)state;
+    static const size_t too_much = (size_t)64 * 1024 * 1024; /* none of it is read */
+    struct fixture f = {.dir = test_tmpdir()};
+    AUTO(buf_free) struct buf err = BUF(1024);
+    trk_cluster_init(&f.c);
+    assert_int_equal(trk_store_open(f.dir, &trk_io_os, &f.c, &f.self, &f.s, &err), 0);
+    for (int with_image = 0; with_image <= 1; with_image++) {
+        (void)add_group(&f, "a");
+        if (with_image)
+            assert_int_equal(take_snapshot(&f), 0);
+        struct wait x = {.w = {NULL, trk_store_add(f.s, str_of("", too_much)), called}};
+        pthread_mutex_init(&x.lock, NULL);
+        pthread_cond_init(&x.cond, NULL);
+        trk_store_wait(f.s, &x.w);
+        assert_true(trk_store_step(f.s));
+        assert_true(x.done && x.r == -E2BIG);
+        assert_true(trk_store_error(f.s) < 0 && trk_store_wants_snapshot(f.s));
+        (void)add_group(&f, "b"); /* nor is what comes behind it written */
+        assert_true(trk_store_step(f.s));
+        assert_true(trk_store_error(f.s) < 0);
+        pthread_mutex_destroy(&x.lock);
+        pthread_cond_destroy(&x.cond);
+    }
+    assert_int_equal(take_snapshot(&f), 0);
+    assert_true(trk_store_step(f.s));
+    assert_int_equal(trk_store_error(f.s), 0);
+    close_store(&f);
+    test_tmpdir_free(&f.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +258,8 @@ int main(void)
         cmocka_unit_test(a_snapshot_begins_a_new_journal),
         cmocka_unit_test(one_folder_one_tracker),
         cmocka_unit_test(a_full_disk_is_told_and_healed_by_a_snapshot),
+        cmocka_unit_test(a_snapshot_that_may_be_in_place_is_followed_by_what_comes_next),
+        cmocka_unit_test(what_found_no_room_in_the_queue_is_not_said_to_be_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
