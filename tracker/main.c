@@ -84,7 +84,10 @@ static int load_ids(struct tracker *t, struct buf *err)
     if (file[0] != '/' && slash)
         buf_add(&path, t->conf_path, (size_t)(slash - t->conf_path) + 1);
     buf_add(&path, file, strlen(file) + 1);
-    int r = buf_err(&path) ? buf_err(&path) : trk_ids_load(path.p, &t->ids, err);
+    AUTO(buf_free) struct buf why = BUF(8192); /* begins with the path */
+    int r = buf_err(&path) ? buf_err(&path) : trk_ids_load(path.p, &t->ids, &why);
+    if (why.n > 0)
+        buf_addf(err, "storage_ids_filename = " STR_F, STR_A(buf_str(&why)));
     if (r == 0 && trk_ids_any_ipv6(&t->ids) && t->conf.id_type_in_filename == 0) {
         buf_addf(err, "id_type_in_filename = ip: must be id, since %s has IPv6 addresses", path.p);
         return -EINVAL;

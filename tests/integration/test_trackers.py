@@ -265,7 +265,8 @@ def test_one_folder_is_used_by_one_tracker(one):
     ("store_lookup = 1", "store_group"),
     ("tracker_server = 192.0.2.1:22122", "tracker_server"),
     ("allow_hosts = 10.0.0.0/99", "allow_hosts"),
-    ("use_storage_id = true\nstorage_ids_filename = /nowhere/at/all", "/nowhere/at/all"),
+    ("use_storage_id = true\nstorage_ids_filename = /nowhere/at/all", "storage_ids_filename = /nowhere/at/all: No"),
+    ("use_storage_id = true\nstorage_ids_filename = not-there", "/not-there: No such file"),
     ("disabled = true", "disabled"),
 ])
 def test_a_mistake_in_the_settings_is_one_line_that_names_it(tmp_path, line, word):
