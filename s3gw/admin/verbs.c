@@ -214,6 +214,8 @@ static json_t *user_create(struct call *c)
     json_t *bad = s3_call_want(c, "id", S3_USER_ID_MAX, &u.id);
     if (bad)
         return bad;
+    if (!s3_name_new_user_ok(u.id))
+        return s3_call_failure("usage", "id must be without blanks and control characters");
     u.display_name = s3_call_arg(c, "display_name");
     u.email = s3_call_arg(c, "email");
     if (!u.display_name.n)

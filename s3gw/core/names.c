@@ -69,6 +69,14 @@ bool s3_name_user_ok(struct str id)
     return id.n >= 1 && id.n <= S3_USER_ID_MAX;
 }
 
+bool s3_name_new_user_ok(struct str id)
+{
+    for (size_t i = 0; i + 1 < id.n; i++)
+        if ((unsigned char)id.p[i] == 0xC2 && (unsigned char)id.p[i + 1] <= 0xA0)
+            return false;
+    return s3_name_user_ok(id) && str_chr(id, ' ') == SIZE_MAX;
+}
+
 bool s3_name_header_ok(struct str name)
 {
     for (size_t i = 0; i < name.n; i++)

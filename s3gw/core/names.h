@@ -20,6 +20,9 @@ bool s3_name_bucket_ok(struct str name);
 bool s3_name_key_ok(struct str key);
 /* 1 to 128 bytes, none of them a control character. */
 bool s3_name_user_ok(struct str id);
+/* One that is made now: no blanks either, nor U+0080 to U+00A0. Earlier builds took those, and the
+ * users stay. */
+bool s3_name_new_user_ok(struct str id);
 /* Can it stand in a head, which what is stored from a form or a query comes back in? A token: RFC
  * 9110, 5.1; no control characters but tabs. */
 bool s3_name_header_ok(struct str name);

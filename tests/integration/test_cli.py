@@ -307,6 +307,13 @@ def test_duplicates_are_named(cluster):
     assert cluster.admin("key", "create", "nobody", check=False)["code"] == "missing"
 
 
+@pytest.mark.parametrize("name", ["a b", " ", "a\tb", "a\x7fb", "a\u00a0b"])
+def test_a_new_user_has_no_blanks_and_control_characters(cluster, name):
+    answer = cluster.admin("user", "create", name, check=False)
+    assert answer["code"] == "usage" and "control character" in answer["error"] and answer["exit_status"] == 2, answer
+    assert name not in [u["id"] for u in cluster.admin("user", "list")["users"]]
+
+
 def test_root_is_protected(cluster):
     for words in (["user", "delete", "root"], ["user", "disable", "root"], ["key", "create", "root"],
                   ["key", "delete", cluster.access_key]):

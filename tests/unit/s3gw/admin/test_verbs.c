@@ -108,6 +108,8 @@ static void unfit_arguments_are_named(void **state)
         {"{'verb':'user create','id':''}", "id is missing"},
         {"{'verb':'user create','id':7}", "id is missing"},
         {"{'verb':'user create','id':'a\\nb'}", "control"},
+        {"{'verb':'user create','id':'a b'}", "id must be without blanks"},
+        {"{'verb':'user create','id':'a\\u0085b'}", "id must be without blanks"},
         {"{'verb':'user create','id':'a','access_key':'ABC'}", "together"},
         {"{'verb':'user create','id':'a','access_key':'AB','secret_key':'long-secret'}",
          "access_key must be"},
@@ -133,6 +135,23 @@ static int put_root(struct s3_tx *tx, void *arg)
                  : s3_key_put(tx, &(struct s3_access_key){.access_key = STR("ROOTKEY"),
                                                           .secret = STR("root-secret"),
                                                           .user_id = STR("root")});
+}
+
+static int put_blank(struct s3_tx *tx, void *arg)
+{
+    (void)arg;
+    return s3_user_put(tx, &(struct s3_user){.id = STR("a b"), .display_name = STR("a b")}, true);
+}
+
+static void a_user_of_an_earlier_build_with_a_blank_stays(void **state)
+{
+    (void)state;
+    assert_int_equal(s3_index_update(gw.index, put_blank, NULL), 0);
+    s3_users_changed(gw.index);
+    expect_ok("{'verb':'user show','id':'a b'}");
+    expect_ok("{'verb':'key create','user':'a b'}");
+    expect_ok("{'verb':'user disable','id':'a b'}");
+    expect_ok("{'verb':'user delete','id':'a b'}");
 }
 
 static void root_cannot_be_touched(void **state)
@@ -376,6 +395,7 @@ int main(void)
         IN_INDEX(a_failure_too_long_to_tell_is_still_one),
         IN_INDEX(duplicates_are_told_apart),
         IN_INDEX(unfit_arguments_are_named),
+        IN_INDEX(a_user_of_an_earlier_build_with_a_blank_stays),
         IN_INDEX(root_cannot_be_touched),
         IN_INDEX(disabling_enabling_deleting),
         IN_INDEX(a_key_belongs_to_the_user_who_is_named),

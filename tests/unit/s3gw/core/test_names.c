@@ -88,6 +88,21 @@ static void users_are_named_in_visible_characters(void **state)
     assert_false(s3_name_user_ok(STR("a\x7f")));
 }
 
+static void new_users_have_no_blanks_either(void **state)
+{
+    (void)state;
+    static const struct str fit[] = {STR_INIT("a"), STR_INIT("caf\xc3\xa9"),
+                                     STR_INIT("a\xc2\xa1"), /* the first one after U+00A0 */
+                                     STR_INIT("service:logging.s3.amazonaws.com")};
+    static const struct str unfit[] = {
+        STR_INIT(""),     STR_INIT(" "),     STR_INIT("a b"),       STR_INIT("a "),
+        STR_INIT("a\tb"), STR_INIT("a\x7f"), STR_INIT("a\xc2\x85"), STR_INIT("\xc2\xa0z")};
+    for (size_t i = 0; i < ARRAY_LEN(fit); i++)
+        assert_true(s3_name_new_user_ok(fit[i]));
+    for (size_t i = 0; i < ARRAY_LEN(unfit); i++)
+        assert_false(s3_name_new_user_ok(unfit[i]));
+}
+
 static void headers_are_named_in_tokens_and_say_one_line(void **state)
 {
     (void)state;
@@ -118,6 +133,7 @@ int main(void)
         cmocka_unit_test(bucket_names_follow_the_rules),
         cmocka_unit_test(keys_are_any_utf8_without_nul),
         cmocka_unit_test(users_are_named_in_visible_characters),
+        cmocka_unit_test(new_users_have_no_blanks_either),
         cmocka_unit_test(headers_are_named_in_tokens_and_say_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
