@@ -11,6 +11,7 @@
 #include "s3gw/core/groups.h"
 #include "s3gw/core/storage_class.h"
 #include "s3gw/dfs/dfs.h"
+#include "s3gw/notify/webhook.h"
 
 #define C struct s3gw_conf
 
@@ -411,11 +412,11 @@ static int check_targets(const struct s3gw_conf *conf, struct buf *err)
     for (size_t i = 0; i < conf->notify_targets.n; i++) {
         struct str name, url;
         if (!str_cut(str_c(conf->notify_targets.v[i]), '=', &name, &url) || str_trim(name).n == 0 ||
-            str_trim(name).n > 512 ||
-            (!str_starts(str_trim(url), STR("http://")) &&
-             !str_starts(str_trim(url), STR("https://")))) {
-            buf_addf(err, "notification_target = %s: must be NAME=http://... or NAME=https://...",
-                     conf->notify_targets.v[i]);
+            str_trim(name).n > 512 || !s3_webhook_url_ok(str_trim(url))) {
+            buf_addf(
+                err,
+                "notification_target = %s: must be NAME=URL with http:// or https:// and a host",
+                conf->notify_targets.v[i]);
             return -EINVAL;
         }
     }

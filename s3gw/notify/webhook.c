@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "dfscore/base/base.h"
+#include "dfscore/base/buf.h"
 
 struct s3_webhook {
     CURL *curl;
@@ -72,6 +73,24 @@ void s3_webhook_free(struct s3_webhook **wp)
     curl_easy_cleanup(w->curl);
     curl_slist_free_all(w->headers);
     free(w);
+}
+
+bool s3_webhook_url_ok(struct str url)
+{
+    struct str rest = url;
+    if (str_starts(url, STR("http://")))
+        rest = str_from(url, STR("http://").n);
+    else if (str_starts(url, STR("https://")))
+        rest = str_from(url, STR("https://").n);
+    if (rest.n == url.n || rest.n == 0 || rest.p[0] == '/') /* libcurl forgives "http:///host" */
+        return false;
+    AUTO(buf_free) struct buf text = BUF(url.n + 1);
+    buf_adds(&text, url);
+    buf_add(&text, "", 1);
+    CURLU *u = buf_err(&text) == 0 ? curl_url() : NULL;
+    bool ok = u && curl_url_set(u, CURLUPART_URL, text.p, 0) == CURLUE_OK;
+    curl_url_cleanup(u);
+    return ok;
 }
 
 static int errno_of(CURLcode c)

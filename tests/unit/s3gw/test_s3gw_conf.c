@@ -65,6 +65,12 @@ static void settings_that_do_not_fit_together_are_named(void **state)
         {"listen = 10.0.0.1,1.2.3.4:9000", "listen = 10.0.0.1,1.2.3.4:9000"},
         {"tracker_server = 10.0.0.1,10.0.0.2:22122", "tracker_server = 10.0.0.1,10.0.0.2:22122"},
         {"tracker_server = /a/socket\ncluster_secret_file = /x", "tracker_server = /a/socket"},
+        {"notification_target = http://h/", "notification_target = http://h/: must be"},
+        {"notification_target = =http://h/", "notification_target = =http://h/: must be"},
+        {"notification_target = X=ftp://h/", "notification_target = X=ftp://h/: must be"},
+        {"notification_target = X=http://", "notification_target = X=http://: must be"},
+        {"notification_target = A=http://h/\nnotification_target = B = https:///path",
+         "notification_target = B = https:///path: must be"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct s3gw_conf c = {0};
