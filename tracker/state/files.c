@@ -12,7 +12,7 @@
 #define SNAPSHOT_MAGIC "DFSTRKS1"
 #define JOURNAL_MAGIC  "DFSTRKJ1"
 
-enum { GENERATIONS_MAX = 64, NAME_MAX_BYTES = 40 };
+enum { JOURNALS_BYTES_MAX = 1024 * 1024, NAME_MAX_BYTES = 40 };
 
 /* --- bytes ---------------------------------------------------------------------------------- */
 
@@ -122,8 +122,8 @@ static int by_number(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Numbers of all journals, sorted. */
-static int list_journals(int dirfd, uint64_t *out, size_t *ret_n)
+/* Numbers of all journals, sorted: a view of @out. */
+static int list_journals(int dirfd, struct buf *out, const uint64_t **ret, size_t *ret_n)
 {
     int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -132,15 +132,19 @@ static int list_journals(int dirfd, uint64_t *out, size_t *ret_n)
         dfs_close_fd(&fd);
         return r;
     }
-    size_t n = 0;
+    uint64_t number;
     const struct dirent *e;
-    while ((e = readdir(d)) && n < GENERATIONS_MAX) {
-        if (journal_number(e->d_name, &out[n]))
-            n++;
-    }
+    for (errno = 0; (e = readdir(d)); errno = 0)
+        if (journal_number(e->d_name, &number))
+            buf_add(out, &number, sizeof(number));
+    int r = errno ? -errno : buf_err(out);
     closedir(d);
-    qsort(out, n, sizeof(*out), by_number);
-    *ret_n = n;
+    if (r < 0)
+        return r;
+    *ret_n = out->n / sizeof(number);
+    if (*ret_n)
+        qsort(out->p, *ret_n, sizeof(number), by_number);
+    *ret = (const void *)out->p;
     return 0;
 }
 
@@ -163,11 +167,13 @@ static int load_snapshot(int dirfd, struct trk_cluster *c, struct trk_self *self
 int trk_files_load(int dirfd, struct trk_cluster *c, struct trk_self *self,
                    uint64_t *ret_generation, struct buf *err)
 {
-    uint64_t numbers[GENERATIONS_MAX], newest = 0, base = 0;
+    AUTO(buf_free) struct buf list = BUF(JOURNALS_BYTES_MAX);
+    const uint64_t *numbers = NULL;
+    uint64_t newest = 0, base = 0;
     size_t n = 0;
     int r = load_snapshot(dirfd, c, self, &base, err);
-    if (r == 0)
-        r = list_journals(dirfd, numbers, &n);
+    if (r == 0 && (r = list_journals(dirfd, &list, &numbers, &n)) < 0)
+        buf_addf(err, "the list of journals: %s", strerror(-r));
     newest = base;
     for (size_t i = 0; r == 0 && i < n; i++) {
         AUTO(buf_free) struct buf bytes = BUF(TRK_FILE_MAX);
@@ -225,9 +231,10 @@ int trk_journal_append(const struct trk_io *io, int fd, struct str records)
 
 static void remove_older(const struct trk_io *io, int dirfd, uint64_t generation)
 {
-    uint64_t numbers[GENERATIONS_MAX];
+    AUTO(buf_free) struct buf list = BUF(JOURNALS_BYTES_MAX);
+    const uint64_t *numbers;
     size_t n;
-    if (list_journals(dirfd, numbers, &n) < 0)
+    if (list_journals(dirfd, &list, &numbers, &n) < 0)
         return; /* they are skipped at the next start, and removed after it */
     for (size_t i = 0; i < n && numbers[i] < generation; i++) {
         char name[NAME_MAX_BYTES];

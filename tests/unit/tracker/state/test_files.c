@@ -313,6 +313,37 @@ static void journals_older_than_the_snapshot_are_not_replayed(void **state)
     dir_close(&d);
 }
 
+/* Many may be left behind: each start whose snapshot fails adds one. */
+static void no_journal_is_passed_over_for_their_number(void **state)
+{
+    (void)state;
+    enum { MANY = 200, LAST = 2 * MANY };
+    struct dir d;
+    struct trk_cluster c, got;
+    struct trk_self self;
+    uint64_t generation;
+    dir_open(&d);
+    fill(&c, &self);
+    AUTO(buf_free) struct buf rec = BUF(1 << 16);
+    trk_rec_node_gone(&rec, "group1", "10.0.0.1");
+    write_snapshot(&d, LAST, &c, &self);
+    for (unsigned i = 1; i <= LAST; i = i + 1 == MANY ? LAST : i + 1) {
+        int fd = trk_journal_create(&trk_io_os, d.fd, i);
+        assert_int_equal(i < LAST ? 0 : trk_journal_append(&trk_io_os, fd, buf_str(&rec)), 0);
+        close(fd);
+    }
+    assert_int_equal(load(&d, &got, &self, &generation), 0);
+    assert_int_equal(generation, LAST);
+    assert_null(trk_node_find(trk_group_find(&got, "group1"), "10.0.0.1"));
+    trk_cluster_fini(&got);
+    write_snapshot(&d, LAST, &c, &self); /* and all that are older go with it */
+    assert_int_equal(faccessat(d.fd, "journal.1", F_OK, 0), -1);
+    assert_int_equal(faccessat(d.fd, "journal.199", F_OK, 0), -1);
+    assert_int_equal(faccessat(d.fd, "journal.400", F_OK, 0), 0);
+    trk_cluster_fini(&c);
+    dir_close(&d);
+}
+
 static void what_is_gone_stays_gone(void **state)
 {
     (void)state;
@@ -414,6 +445,7 @@ int main(void)
         cmocka_unit_test(every_stop_between_two_generations_is_loadable),
         cmocka_unit_test(a_journal_whose_head_never_arrived_is_empty),
         cmocka_unit_test(journals_older_than_the_snapshot_are_not_replayed),
+        cmocka_unit_test(no_journal_is_passed_over_for_their_number),
         cmocka_unit_test(what_is_gone_stays_gone),
         cmocka_unit_test(a_type_of_a_later_version_is_skipped),
         cmocka_unit_test(records_of_earlier_builds_say_nothing_of_draining),
