@@ -89,10 +89,30 @@ static int comes_back(struct sto_path *p, struct str name, const char *id)
     return sto_log_pass_all(&p->log); /* no replay may let it go there again */
 }
 
+enum placing { PLACE_OVER, PLACE_UNLESS, PLACE_NEW };
+
+/*
+ * Does a file that is there give way? An appender's name does not say which of two contents is right. One that is there
+ * when a record of its making brings it has come by another log, with an edit that whoever made that record may not know yet.
+ */
+static bool gives_way(struct sto_path *p, const struct dfs_logical *at, struct str name,
+                      enum placing how)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    struct dfs_fileid id;
+    struct stat st;
+    if (how != PLACE_NEW)
+        return how == PLACE_OVER;
+    if (dfs_filename_parse(name, &id) < 0 || id.kind != DFS_FILE_APPENDER || id.slave)
+        return true;
+    dfs_logical_path(at, "", path);
+    return fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode);
+}
+
 /* Its content is synced; its directory is not yet. */
 static int place_new(struct sto_store *s, const struct sto_file *f,
                      const struct sto_replica_new *new, const struct dfs_logical *at,
-                     struct sto_path *p, bool over)
+                     struct sto_path *p, enum placing how)
 {
     struct str name = new->name;
     AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
@@ -100,6 +120,7 @@ static int place_new(struct sto_store *s, const struct sto_file *f,
     struct sto_moved to;
     if (new->made_ms > 0 && sto_made_ms(p, at, name) > new->made_ms)
         return -EEXIST; /* made later, it came by another log */
+    bool over = gives_way(p, at, name, how);
     int r = sto_log_pass_deletion(&p->log, name);
     if (r == 0 && new->made_ms > 0)
         r = sto_drop_meta(p, at, new->made_ms); /* of an earlier file of that name */
@@ -109,7 +130,7 @@ static int place_new(struct sto_store *s, const struct sto_file *f,
 }
 
 static int take_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
-                     int64_t time_s, bool over)
+                     int64_t time_s, enum placing how)
 {
     AUTO(sto_file_free) struct sto_file *f = TAKE(*fp);
     const struct sto_replica_new new = {.name = name, .size = size, .time_s = time_s};
@@ -119,20 +140,20 @@ static int take_file(struct sto_store *s, struct sto_file **fp, struct str name,
     if (r == 0 && s->io->fsync(sto_file_fd(f)) < 0)
         r = -errno;
     if (r == 0)
-        r = place_new(s, f, &new, &at, p, over);
+        r = place_new(s, f, &new, &at, p, how);
     return r < 0 ? r : sto_dir_sync(&p->dir, at.high, at.low);
 }
 
 int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
                      int64_t time_s)
 {
-    return take_file(s, fp, name, size, time_s, true);
+    return take_file(s, fp, name, size, time_s, PLACE_OVER);
 }
 
 int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name,
                             uint64_t size, int64_t time_s)
 {
-    return take_file(s, fp, name, size, time_s, false);
+    return take_file(s, fp, name, size, time_s, PLACE_UNLESS);
 }
 
 /* The first sync commits the journal for all that was written before it; the others find that done. */
@@ -150,7 +171,7 @@ int sto_replica_files(struct sto_store *s, struct sto_replica_new *const *v, siz
         if (v[i]->result == 0)
             v[i]->result = sto_locate(s, v[i]->name, &at, &p);
         if (v[i]->result == 0)
-            r = place_new(s, v[i]->file, v[i], &at, p, true);
+            r = place_new(s, v[i]->file, v[i], &at, p, PLACE_NEW);
         if (r == -EREMOTE || r == -EEXIST) {
             v[i]->result = r;
             r = 0;

@@ -28,8 +28,11 @@ struct sto_replica_new {
     int64_t made_ms; /* its time, where its record says one (binlog/record.h), else 0 */
     int result; /* what sto_replica_file() would have returned; -EEXIST: one made later has the name, and stays */
 };
-/* The same for @n of them, which share the commits of the disk's journal: all are durable when it returns 0. Other than
- * 0: the disk fails. */
+/*
+ * The same for @n of them as records of their making bring them. They share the commits of the disk's journal: all are
+ * durable when it returns 0. An appender that is there stays, with result 0: it may have been edited since. Other than 0: the
+ * disk fails.
+ */
 int sto_replica_files(struct sto_store *s, struct sto_replica_new *const *v, size_t n) MUST_CHECK;
 
 /* The same as sto_replica_file(), but a file of that name stays as it is: 0 also then. */
