@@ -278,7 +278,7 @@ static int rename_file(struct sto_puller *p, const struct sto_entry *e)
         return renamed;
     if (r == 0 && f)
         r = sto_replica_file(p->o.store, &f, e->name, size, e->time_s);
-    return r < 0 ? r : sto_replica_meta(p->o.store, e->name, meta.text, meta.ms);
+    return r < 0 ? r : sto_replica_meta_renamed(p->o.store, e->name, meta.text, meta.ms);
 }
 
 /*

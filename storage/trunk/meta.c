@@ -127,11 +127,16 @@ struct new_meta {
     struct sto_tmp tmp;
 };
 
+static void name_it(struct new_meta *m, struct str file)
+{
+    (void)snprintf(m->name, sizeof(m->name), STR_F "-m", STR_A(file));
+}
+
 /* On the disk, without its place yet. The deletion that an earlier build may have logged of a text, or the file's. */
 static int prepare(struct new_meta *m, struct str file)
 {
     struct sto_path *p = m->p;
-    (void)snprintf(m->name, sizeof(m->name), STR_F "-m", STR_A(file));
+    name_it(m, file);
     int r = sto_log_pass_deletion(&p->log, str_c(m->name));
     if (r == 0)
         r = sto_log_pass_deletion(&p->log, file);
@@ -162,7 +167,7 @@ static int place(struct new_meta *m)
  * Logged first, and the record held until the text is in its place: whoever reads the record finds what it
  * speaks of, and a text that a crash left in place has a record, so that all members get it.
  */
-static int log_and_place(struct new_meta *m, char op)
+static int log_and_place(struct new_meta *m, char op, bool placed)
 {
     struct sto_log_rec rec = {.kind = STO_REC_CHANGE,
                               .op = (uint8_t)op,
@@ -170,7 +175,7 @@ static int log_and_place(struct new_meta *m, char op)
                               .urgent = m->text.n == 0,
                               .name = str_c(m->name)};
     int r = sto_log_one(m->p, &rec);
-    if (r == 0)
+    if (r == 0 && !placed)
         r = place(m);
     sto_log_release(&m->p->log, &rec);
     return r;
@@ -202,7 +207,7 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
     new.ms = MAX(MAX(dfs_now_ms(), there_ms + 1), sto_made_ms(new.p, &new.at, name));
     r = prepare(&new, name);
     if (r == 0)
-        r = log_and_place(&new, had == 0 ? 'U' : 'C');
+        r = log_and_place(&new, had == 0 ? 'U' : 'C', false);
     sto_tmp_drop(&new.p->dir, &new.tmp);
     return r;
 }
@@ -252,6 +257,23 @@ int sto_replica_meta(struct sto_store *s, struct str name, struct str text, int6
 {
     bool none = ms == 0 || (ms == STO_META_UNTIMED && text.n == 0);
     return none ? 0 : put_meta(s, name, text, ms, false);
+}
+
+int sto_replica_meta_renamed(struct sto_store *s, struct str name, struct str text, int64_t ms)
+{
+    struct new_meta new = {.tmp = {.fd = -1}};
+    int r = sto_replica_meta(s, name, text, ms);
+    if (r == 0)
+        r = sto_locate(s, name, &new.at, &new.p);
+    if (r < 0)
+        return r;
+    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    pthread_mutex_lock(m);
+    int64_t there_ms = sto_meta_ms(new.p, &new.at, name);
+    if (ms == STO_META_UNTIMED || there_ms <= ms)
+        return (int)MIN(there_ms, INT64_C(0));
+    name_it(&new, name);
+    return log_and_place(&new, 'U', true);
 }
 
 int sto_replica_meta_anyway(struct sto_store *s, struct str name, struct str text, int64_t ms)

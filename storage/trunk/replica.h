@@ -2,9 +2,9 @@
 /*
  * replica - files under names that another server of the group made.
  *
- * Nothing here but deletions is written to our own log: an operation stands in the log of the server that took it
- * from a client, and every member has a copy of that log (mirror.h). Calls are idempotent, so a
- * replicator that stopped half way does the last operations again.
+ * Nothing here but deletions, and metadata of a file that was renamed meanwhile, is written to our own log: an operation
+ * stands in the log of the server that took it from a client, and every member has a copy of that log (mirror.h). Calls are
+ * idempotent, so a replicator that stopped half way does the last operations again.
  *
  * Threads, errors, durability: as in store.h.
  */
@@ -79,6 +79,12 @@ int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size,
  */
 enum { STO_META_UNTIMED = 1 };
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text, int64_t ms) MUST_CHECK;
+/*
+ * The same of the new name of a file. Where what is here is later, it was set under the old name by a client that did not
+ * know the new one; members that did by then have not got it, and a record in our log says it anew.
+ */
+int sto_replica_meta_renamed(struct sto_store *s, struct str name, struct str text,
+                             int64_t ms) MUST_CHECK;
 /* The same, but later than what is here, and than @ms: an earlier build says that they have changed. */
 int sto_replica_meta_anyway(struct sto_store *s, struct str name, struct str text,
                             int64_t ms) MUST_CHECK;

@@ -296,11 +296,9 @@ static void make_again(struct sim_node *n)
     }
 }
 
-/* Any member, but of an appender, which gets other names at home. */
 static bool takes_marks(const struct sim_node *n, const struct led_file *f)
 {
-    bool at_home = f->appender || ledger.at_home;
-    return !f->target && (!at_home || f->home == n->index) &&
+    return !f->target && (!ledger.at_home || f->home == n->index) &&
            !(ledger.at_home && ledger.disks_fail);
 }
 

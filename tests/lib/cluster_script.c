@@ -66,7 +66,7 @@ void script_end(unsigned i, unsigned before, int r)
         WRONG("a change at %u failed: %d", i, r);
 }
 
-void script_make(unsigned i, const char *master, size_t size, char *name)
+static void make(unsigned i, const char *master, size_t size, uint8_t flags, char *name)
 {
     char data[4096];
     struct sto_file *f = NULL;
@@ -74,8 +74,11 @@ void script_make(unsigned i, const char *master, size_t size, char *name)
     memset(data, 'c', sizeof(data));
     unsigned before = script_begin(i);
     int r = sto_file_open(sim_node(i)->store, 0, size, STO_NATIVE, &f);
-    struct sto_commit c = {
-        .size = size, .crc32 = sto_crc32(0, data, size), .ext = "bin", .desc = STR("")};
+    struct sto_commit c = {.size = size,
+                           .crc32 = sto_crc32(0, data, size),
+                           .flags = flags,
+                           .ext = "bin",
+                           .desc = STR("")};
     if (master) {
         c.master = str_c(master);
         c.prefix = STR("_s");
@@ -86,6 +89,22 @@ void script_make(unsigned i, const char *master, size_t size, char *name)
         r = sto_file_commit(&f, &c, name);
     sto_file_free(&f);
     script_end(i, before, r);
+}
+
+void script_make(unsigned i, const char *master, size_t size, char *name)
+{
+    make(i, master, size, 0, name);
+}
+
+void script_make_appender(unsigned i, size_t size, char *name)
+{
+    make(i, NULL, size, STO_APPENDER, name);
+}
+
+void script_regenerate(unsigned i, const char *name, char *new_name)
+{
+    unsigned before = script_begin(i);
+    script_end(i, before, sto_regenerate(sim_node(i)->store, str_c(name), new_name));
 }
 
 void script_delete(unsigned i, const char *name)

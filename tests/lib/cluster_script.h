@@ -44,6 +44,9 @@ unsigned script_begin(unsigned i);
 void script_end(unsigned i, unsigned before, int r);
 /* A new file of @size bytes, made by a client; with @master its slave of prefix "_s". name: STO_NAME_MAX + 1. */
 void script_make(unsigned i, const char *master, size_t size, char *name);
+void script_make_appender(unsigned i, size_t size, char *name);
+/* It is a normal file from now on, under a new name. new_name: STO_NAME_MAX + 1. */
+void script_regenerate(unsigned i, const char *name, char *new_name);
 void script_delete(unsigned i, const char *name);
 
 #endif

@@ -27,25 +27,6 @@ static bool meta_on_all(const char *name, const char *text)
     return true;
 }
 
-static void make_appender(unsigned i, char *name)
-{
-    char data[FILE_BYTES] = "content";
-    struct sto_file *f = NULL;
-    unsigned before = script_begin(i);
-    int r = sto_file_open(sim_node(i)->store, 0, sizeof(data), STO_NATIVE, &f);
-    const struct sto_commit c = {.size = sizeof(data),
-                                 .crc32 = sto_crc32(0, data, sizeof(data)),
-                                 .flags = STO_APPENDER,
-                                 .ext = "bin",
-                                 .desc = STR("")};
-    if (r == 0)
-        r = sto_file_write(f, data, sizeof(data), 0);
-    if (r == 0)
-        r = sto_file_commit(&f, &c, name);
-    sto_file_free(&f);
-    script_end(i, before, r);
-}
-
 static void make_packed(unsigned i, char *name)
 {
     char data[FILE_BYTES] = "content";
@@ -89,12 +70,6 @@ static void mark(unsigned i, const char *name, char *text)
 {
     unsigned before = script_begin(i);
     script_end(i, before, sto_meta_change(sim_node(i)->store, str_c(name), new_text, text));
-}
-
-static void regenerate(unsigned i, const char *name, char *new_name)
-{
-    unsigned before = script_begin(i);
-    script_end(i, before, sto_regenerate(sim_node(i)->store, str_c(name), new_name));
 }
 
 static void lead_to(unsigned i, const char *target, char *name)
@@ -169,7 +144,7 @@ static void a_link_is_made_with_its_metadata_or_not_at_all(void)
 static void a_file_is_cut_off_and_goes_on_or_stays(void)
 {
     char name[STO_NAME_MAX + 1];
-    make_appender(0, name);
+    script_make_appender(0, FILE_BYTES, name);
     UNTIL(script_on_all(name, FILE_BYTES));
     begin_to_hear_alone();
     cut_off(0, name, 10);
@@ -181,11 +156,11 @@ static void a_file_is_cut_off_and_goes_on_or_stays(void)
 static void a_file_is_renamed_as_it_was_then_or_stays(void)
 {
     char name[STO_NAME_MAX + 1], new_name[STO_NAME_MAX + 1];
-    make_appender(0, name);
+    script_make_appender(0, FILE_BYTES, name);
     UNTIL(script_on_all(name, FILE_BYTES));
     begin_to_hear_alone();
     append(0, name, "later");
-    regenerate(0, name, new_name);
+    script_regenerate(0, name, new_name);
     hear_half(DFS_CMD_DOWNLOAD);
     UNTIL(script_on_all(name, FILE_BYTES));
     UNTIL(script_on_all(new_name, -ENOENT));
@@ -273,11 +248,11 @@ static void metadata_of_a_file_that_never_comes_go(void)
 static void metadata_are_heard_of_before_the_new_name(void)
 {
     char name[STO_NAME_MAX + 1], new_name[STO_NAME_MAX + 1], text[] = "k\x02v", old[] = "k\x02old";
-    make_appender(0, name);
+    script_make_appender(0, FILE_BYTES, name);
     mark(0, name, old);
     UNTIL(script_on_all(name, FILE_BYTES) && meta_on_all(name, old));
     script_part(0, 2, true);
-    regenerate(0, name, new_name);
+    script_regenerate(0, name, new_name);
     UNTIL(script_size_on(1, new_name) == FILE_BYTES);
     script_part(0, 1, true);
     mark(1, new_name, text);
@@ -292,12 +267,12 @@ static void metadata_are_heard_of_before_a_file_that_is_renamed(void)
 {
     char name[STO_NAME_MAX + 1], new_name[STO_NAME_MAX + 1], text[] = "k\x02v";
     script_part(0, 2, true);
-    make_appender(0, name);
+    script_make_appender(0, FILE_BYTES, name);
     UNTIL(script_size_on(1, name) == FILE_BYTES);
     script_part(0, 1, true);
     mark(1, name, text);
     UNTIL(script_follows(2, 1) && meta_is(2, name, text));
-    regenerate(1, name, new_name);
+    script_regenerate(1, name, new_name);
     UNTIL(script_follows(2, 1));
     UNTIL(meta_is(2, name, "") && meta_is(2, new_name, text));
     script_part(0, 2, false);

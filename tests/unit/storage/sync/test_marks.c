@@ -221,6 +221,39 @@ static void set_of_a_slave_that_is_made_again_elsewhere(void)
     UNTIL(script_on_all(name, FILE_BYTES + 1));
 }
 
+/* 2 has not heard of the new name when they are set there; 1 hears that from 0 first, or from 2. */
+static void set_under_a_name_that_has_gone(unsigned first)
+{
+    char new_name[STO_NAME_MAX + 1];
+    script_make_appender(0, FILE_BYTES, name);
+    mark(0, "k\x02"
+            "first");
+    UNTIL(script_on_all(name, FILE_BYTES) && meta_is(1, "k\x02"
+                                                        "first"));
+    part_from_all(1, true);
+    part_from_all(2, true);
+    script_regenerate(0, name, new_name);
+    mark(2, "k\x02"
+            "of 2");
+    memcpy(name, new_name, sizeof(name));
+    script_part(1, first, false);
+    UNTIL(script_follows(1, first));
+    part_from_all(1, false);
+    part_from_all(2, false);
+    all_have("k\x02"
+             "of 2");
+}
+
+static void set_under_a_name_that_has_gone_and_heard_behind_that(void)
+{
+    set_under_a_name_that_has_gone(0);
+}
+
+static void set_under_a_name_that_has_gone_and_heard_before_that(void)
+{
+    set_under_a_name_that_has_gone(2);
+}
+
 #define ORDERS(ORDER)                                                                              \
     ORDER(set_at_two_the_earlier_is_heard_last)                                                    \
     ORDER(set_at_two_the_later_is_heard_last)                                                      \
@@ -229,7 +262,9 @@ static void set_of_a_slave_that_is_made_again_elsewhere(void)
     ORDER(its_clock_is_set_back_between)                                                           \
     ORDER(the_lost_log_has_an_earlier_one)                                                         \
     ORDER(an_earlier_build_has_removed_them)                                                       \
-    ORDER(set_of_a_slave_that_is_made_again_elsewhere)
+    ORDER(set_of_a_slave_that_is_made_again_elsewhere)                                             \
+    ORDER(set_under_a_name_that_has_gone_and_heard_behind_that)                                    \
+    ORDER(set_under_a_name_that_has_gone_and_heard_before_that)
 
 #define TEST(order)                                                                                \
     static void test_##order(void **state)                                                         \
