@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/trunk/adopt.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -150,7 +149,7 @@ static int adopt_dir(struct adoption *a, unsigned high, unsigned low)
         return -ENOMEM;
     }
     int r = 0;
-    for (struct dirent *e; r == 0 && (e = readdir(dir));)
+    for (struct dirent *e; r == 0 && (r = sto_dir_next(dir, &e)) > 0;)
         r = adopt_one(a, fd, e->d_name, high, low);
     closedir(dir);
     return r;

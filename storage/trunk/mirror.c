@@ -2,7 +2,6 @@
 /* Which logs are here: the registry. Reading and writing their packs is mirror_io.c. */
 #include "storage/trunk/mirror.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -124,7 +123,7 @@ static int load_path(struct sto_path *p, struct mirrors_of_path *mp)
         return -ENOMEM;
     }
     int r = 0;
-    for (struct dirent *e; r == 0 && (e = readdir(dir));)
+    for (struct dirent *e; r == 0 && (r = sto_dir_next(dir, &e)) > 0;)
         r = load_record(&p->dir, e->d_name, mp);
     closedir(dir);
     return r;

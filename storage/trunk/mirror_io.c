@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packs of our own log and of mirrors: cut into pieces for peers, and put together from pieces. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -18,7 +17,7 @@ static int open_pack(struct sto_path *p, const struct sto_log_info *log, uint32_
     return fd < 0 ? -errno : fd;
 }
 
-/* The smallest pack number >= @from in the directory of a mirror: 0 or -ENOENT. */
+/* The smallest pack number >= @from in the directory of a mirror: 0, -ENOENT, or another errno. */
 static int next_mirror_pack(struct sto_path *p, const struct sto_log_info *log, uint32_t from,
                             uint32_t *ret)
 {
@@ -33,12 +32,13 @@ static int next_mirror_pack(struct sto_path *p, const struct sto_log_info *log, 
         return -ENOMEM;
     }
     uint64_t best = UINT64_MAX, number;
-    for (struct dirent *e; (e = readdir(dir));)
+    int r;
+    for (struct dirent *e; (r = sto_dir_next(dir, &e)) > 0;)
         if (str_u64(str_c(e->d_name), UINT32_MAX, &number) == 0 && number >= from && number < best)
             best = number;
     closedir(dir);
-    if (best == UINT64_MAX)
-        return -ENOENT;
+    if (r < 0 || best == UINT64_MAX)
+        return r < 0 ? r : -ENOENT;
     *ret = (uint32_t)best;
     return 0;
 }

@@ -14,7 +14,6 @@
  * the bad spot there is a record whose group commit began after the bad one's sequence, the bad one had
  * been synced, and the log goes on behind it. (A deletion's own record is always such a proof.)
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -73,12 +72,12 @@ static int list_packs(struct sto_log *log, struct numbers *list)
         return -ENOMEM;
     }
     int r = 0;
-    const struct dirent *e;
-    while (r == 0 && (e = readdir(dir))) {
+    struct dirent *e;
+    while (r == 0 && (r = sto_dir_next(dir, &e)) > 0) {
         uint64_t number;
         struct str name = str_c(e->d_name);
-        if (name.n >= 6 && str_u64(name, INT32_MAX, &number) == 0 && number > 0)
-            r = add_number(list, (uint32_t)number);
+        bool pack = name.n >= 6 && str_u64(name, INT32_MAX, &number) == 0 && number > 0;
+        r = pack ? add_number(list, (uint32_t)number) : 0;
     }
     closedir(dir);
     if (list->n)

@@ -2,6 +2,11 @@
 /* What a log's copy brings to a member, how far it has come, and what is passed on. */
 #include "tests/lib/mirror_fixture.h"
 
+#include <dirent.h>
+#include <errno.h>
+
+#include "storage/trunk/checkpoint.h"
+#include "storage/trunk/mirror_priv.h"
 #include "storage/trunk/replica.h"
 
 static void a_packed_file_is_read_on_every_member(void **state)
@@ -335,6 +340,52 @@ static void a_deletion_is_said_again_here_or_not(void **state)
     remove_server(&c);
 }
 
+/* A disk that cannot read folders: in place of the C library's. */
+static bool folders_fail;
+
+struct dirent *readdir(DIR *dir)
+{
+    if (!folders_fail)
+        return (struct dirent *)(void *)readdir64(dir);
+    errno = EIO;
+    return NULL;
+}
+
+static void a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(void **state)
+{
+    (void)state;
+    struct server a = {0};
+    struct sto_store *s = NULL;
+    struct sto_mirrors *m = NULL;
+    char name[STO_NAME_MAX + 1], checkpoint[256];
+    struct sto_log_info own;
+    uint32_t number, end;
+    open_server(&a, "10.0.0.1");
+    put(&a, "content", name);
+    assert_int_equal(sto_mirrors_list(a.mirrors, 0, &own, 1), 1);
+    sto_mirrors_close(&a.mirrors);
+    folders_fail = true;
+    assert_int_equal(sto_mirrors_open(a.store, "10.0.0.1", &m), -EIO);
+    own.own = false; /* as if its packs were another server's */
+    assert_int_equal(sto_mirrors_pack_at(&a.store->paths[0], &own, 1, &number, &end), -EIO);
+    sto_store_close(&a.store);
+    (void)snprintf(checkpoint, sizeof(checkpoint), "%s/" STO_CHECKPOINT_FILE, a.dir);
+    assert_int_equal(unlink(checkpoint), 0); /* without it the packs are looked for */
+    struct sto_path_options path = {.dir = a.dir};
+    struct sto_store_options o = {.group = "group1",
+                                  .storage_id = "10.0.0.1",
+                                  .paths = &path,
+                                  .path_count = 1,
+                                  .reserve_bytes = 1,
+                                  .segment_size = 1 << 20,
+                                  .use_trunk = true};
+    assert_int_equal(sto_store_open(&o, &s, NULL), -EIO);
+    folders_fail = false;
+    open_server(&a, "10.0.0.1");
+    assert_true(holds(&a, name, "content"));
+    remove_server(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_copy_of_a_copy_is_as_good),
         cmocka_unit_test(a_deletion_takes_the_copy_away),
         cmocka_unit_test(a_deletion_is_said_again_here_or_not),
+        cmocka_unit_test(a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
