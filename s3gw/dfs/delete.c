@@ -84,47 +84,46 @@ static void ask(struct s3_group *g, size_t member, struct removal *v, size_t n)
     }
 }
 
-/* Up to a frame of files of one group. How many at the front are gone goes to *done. */
-static int delete_some(struct s3_group *g, const struct str *ids, size_t n, size_t *done)
+/* Up to a frame of files of one group; gone[] are false. 0, or the errno of the last one that failed. */
+static int delete_some(struct s3_group *g, const struct str *ids, size_t n, bool *gone)
 {
     AUTO(dfs_free_ptr) struct removal *v = dfs_alloc(n * sizeof(*v));
-    *done = 0;
     if (!v)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
         plan(g, &v[i], ids[i]);
-    if (s3_group_gone(g)) { /* its servers took it with them */
-        *done = n;
-        return 0;
-    }
-    size_t members = atomic_load(&g->n);
+    bool with_servers = s3_group_gone(g); /* they took them along */
+    size_t members = with_servers ? 0 : atomic_load(&g->n);
     for (size_t round = 0; round < members; round++)
         for (size_t k = 0; k < members; k++)
             ask(g, k, v, n);
-    while (*done < n && v[*done].gone)
-        ++*done;
-    if (*done == n)
-        return 0;
-    return v[*done].error < 0 ? v[*done].error : -EHOSTUNREACH;
-}
-
-int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n, size_t *ret_done)
-{
-    CHECK_OBJ(d, S3_DFS_MAGIC);
     int r = 0;
-    *ret_done = 0;
-    while (r == 0 && *ret_done < n) {
-        struct s3_group *g = s3_group_of_file(d, file_ids[*ret_done]);
-        if (!g)
-            return -EHOSTUNREACH;
-        size_t run = 0, done;
-        while (*ret_done + run < n && run < DFS_BATCH_ITEMS_MAX &&
-               s3_group_of_file(d, file_ids[*ret_done + run]) == g)
-            run++;
-        r = delete_some(g, file_ids + *ret_done, run, &done);
-        for (size_t i = 0; i < done; i++)
-            s3_read_cache_drop(d->reads, file_ids[*ret_done + i]);
-        *ret_done += done;
+    for (size_t i = 0; i < n; i++) {
+        gone[i] = with_servers || v[i].gone;
+        if (!gone[i])
+            r = v[i].error < 0 ? v[i].error : -EHOSTUNREACH;
     }
     return r;
+}
+
+int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n, bool *ret_gone)
+{
+    CHECK_OBJ(d, S3_DFS_MAGIC);
+    int failed = 0;
+    for (size_t i = 0, run; i < n; i += run) {
+        const struct str *ids = file_ids + i;
+        bool *gone = ret_gone + i;
+        struct s3_group *g = s3_group_of_file(d, ids[0]);
+        for (run = 0; i + run < n && run < DFS_BATCH_ITEMS_MAX; run++) {
+            if (s3_group_of_file(d, ids[run]) != g)
+                break;
+            gone[run] = false;
+        }
+        int r = g ? delete_some(g, ids, run, gone) : -EHOSTUNREACH;
+        failed = r < 0 ? r : failed;
+        for (size_t k = 0; k < run; k++)
+            if (gone[k])
+                s3_read_cache_drop(d->reads, ids[k]);
+    }
+    return failed;
 }

@@ -152,10 +152,10 @@ struct s3_dfs_put {
 };
 void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p);
 
-/* Delete stored files, durably. ENOENT is success when it is the word of one who must know. Blocks.
- * 0 or the errno of the first failure; *ret_done: how many at the front are gone. */
+/* Delete stored files, durably; none waits for another one's group. ENOENT is success when it is the word of one who must
+ * know. Blocks. ret_gone[n]: of each, is it gone? 0 when all are, or the errno of the last one that failed. */
 int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n,
-                  size_t *ret_done) MUST_CHECK;
+                  bool *ret_gone) MUST_CHECK;
 
 /*
  * Copy bytes [offset, offset+n) of a stored file into @out. @wait false: never touch the disk or a

@@ -201,8 +201,8 @@ static int read_garbage(struct s3_iter *it, struct arena *a, struct s3_garbage *
     return 0;
 }
 
-int s3_garbage_list(struct s3_index *x, int64_t before_ms, size_t max, struct arena *a,
-                    struct s3_garbage **ret, size_t *ret_n)
+int s3_garbage_list(struct s3_index *x, struct str after, int64_t before_ms, size_t max,
+                    struct arena *a, struct s3_garbage **ret, size_t *ret_n)
 {
     int r = s3_trash_empty(x);
     if (r < 0)
@@ -214,8 +214,10 @@ int s3_garbage_list(struct s3_index *x, int64_t before_ms, size_t max, struct ar
     s3_row_start(&from, S3_ROW_GARBAGE);
     s3_row_number(&until, S3_ROW_GARBAGE, before_ms < 0 ? 0 : (uint64_t)before_ms + 1);
     AUTO(s3_iter_free) struct s3_iter *it = NULL;
-    r = s3_iter_new(x, s3_row_str(&from), s3_row_str(&until), &it);
+    r = s3_iter_new(x, after.n > 0 ? after : s3_row_str(&from), s3_row_str(&until), &it);
     size_t n = 0;
+    if (r == 0 && after.n > 0 && s3_iter_valid(it) && str_eq(s3_iter_key(it), after))
+        s3_iter_next(it);
     for (; r == 0 && n < max && s3_iter_valid(it); s3_iter_next(it))
         r = read_garbage(it, a, &g[n++]);
     if (r == 0)

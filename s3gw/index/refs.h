@@ -47,10 +47,10 @@ struct s3_garbage {
     struct str row; /* the g row's key: give it to s3_garbage_forget */
     struct str file_id;
 };
-/* Up to @max rows queued at or before @before_ms, oldest first. *ret in the arena. 0 or errno.
- * Takes the trash (index/trash.h) apart before it looks, so it is no reader only. May block. */
-int s3_garbage_list(struct s3_index *x, int64_t before_ms, size_t max, struct arena *a,
-                    struct s3_garbage **ret, size_t *ret_n) MUST_CHECK;
+/* Up to @max rows queued at or before @before_ms, oldest first, behind the row @after (empty: all). *ret in the arena. 0 or
+ * errno. Takes the trash (index/trash.h) apart before it looks, so it is no reader only. May block. */
+int s3_garbage_list(struct s3_index *x, struct str after, int64_t before_ms, size_t max,
+                    struct arena *a, struct s3_garbage **ret, size_t *ret_n) MUST_CHECK;
 void s3_garbage_forget(struct s3_tx *tx, struct str row);
 
 /* How far a storage's log has been searched for orphans. get: 0, -ENOENT (not yet), errno. */

@@ -28,6 +28,7 @@ enum {
     FINISHED_A_ROUND = 1000,
     FRAME_MAX = 16 * 1024 * 1024,
     ARENA_MAX = 16 * 1024 * 1024,
+    ROW_MAX = 4096,
 };
 
 #define EVERYTHING (INT64_MAX - 1) /* a time after all that are in the outbox */
@@ -52,26 +53,32 @@ struct s3_reclaim {
     struct track tracks[TRACKS_MAX]; /* the thread's, like all below */
     size_t ntracks;
     uint64_t scanned_ms, settled_ms;
+    struct buf after; /* row of the outbox to go on behind; empty: from the beginning */
     struct s3_settled *settled;
 };
 
 /* ---- the outbox ---- */
 
-struct forgetting {
+struct ripe {
     const struct s3_garbage *g;
     size_t n;
-    const bool *stays; /* of each: it was not deleted */
-    bool moved;        /* some files have left a group: index/moved.h */
+    bool *stays; /* of each: it is not to be deleted */
+    bool *gone;  /* of each that does not: it has been */
+    bool moved;  /* some files have left a group: index/moved.h */
 };
 
+/* What failed waits for another time. */
 static int forget_fn(struct s3_tx *tx, void *arg)
 {
-    const struct forgetting *f = arg;
+    const struct ripe *f = arg;
+    const bool *gone = f->gone;
     s3_tx_frees(tx);
     int e = 0;
     for (size_t i = 0; e == 0 && i < f->n; i++) {
-        s3_garbage_forget(tx, f->g[i].row);
-        if (f->moved && !f->stays[i])
+        bool deleted = !f->stays[i] && *gone++;
+        if (deleted || f->stays[i])
+            s3_garbage_forget(tx, f->g[i].row);
+        if (deleted && f->moved)
             e = s3_moved_drop(tx, f->g[i].file_id);
     }
     return e;
@@ -101,35 +108,60 @@ static int judge(struct s3_reclaim *r, struct str file_id, bool moved, struct ar
     return e;
 }
 
-/* Delete up to a round's worth of files queued before @before_ms. How many, or negative errno. */
+/* Delete those that do not stay, then forget both. 0, or the errno of one that failed. */
+static int delete_ripe(struct s3_reclaim *r, struct ripe *ripe, struct arena *a)
+{
+    struct str *ids = arena_alloc(a, ripe->n * sizeof(*ids));
+    size_t n = 0;
+    if (!ids)
+        return -ENOMEM;
+    for (size_t i = 0; i < ripe->n; i++) {
+        int stay = judge(r, ripe->g[i].file_id, ripe->moved, a);
+        if (stay < 0)
+            return stay;
+        ripe->stays[i] = stay > 0;
+        if (!ripe->stays[i])
+            ids[n++] = ripe->g[i].file_id;
+    }
+    int e = s3_dfs_delete(r->o.gw->dfs, ids, n, ripe->gone);
+    for (size_t i = 0; i < n; i++)
+        atomic_fetch_add(&r->deleted, ripe->gone[i]);
+    int forgot = s3_index_update(r->o.gw->index, forget_fn, ripe);
+    return e < 0 ? e : forgot;
+}
+
+/*
+ * Delete up to a round's worth of files queued before @before_ms. How many, or negative errno. Behind those of which some
+ * failed the next call goes on, and at the end from the beginning.
+ */
 static int empty_outbox(struct s3_reclaim *r, int64_t before_ms)
 {
     AUTO(arena_fini) struct arena a;
     arena_init(&a, ARENA_MAX);
     struct s3_garbage *g;
-    size_t n, done = 0;
-    int e = s3_garbage_list(r->o.gw->index, before_ms, FILES_A_ROUND, &a, &g, &n);
-    if (e < 0 || n == 0)
+    struct ripe ripe = {.n = 0};
+    bool from_the_middle = r->after.n > 0;
+    int e = s3_garbage_list(r->o.gw->index, buf_str(&r->after), before_ms, FILES_A_ROUND, &a, &g,
+                            &ripe.n);
+    if (e < 0)
         return e;
-    struct str *ids = arena_alloc(&a, n * sizeof(*ids));
-    bool *stays = arena_alloc(&a, n * sizeof(*stays));
-    int moved = s3_moved_any(r->o.gw->index);
-    if (!ids || !stays || moved < 0)
-        return moved < 0 ? moved : -ENOMEM;
-    size_t unused = 0;
-    for (size_t i = 0; i < n; i++) {
-        int stay = judge(r, g[i].file_id, moved, &a);
-        if (stay < 0)
-            return stay;
-        stays[i] = stay > 0;
-        if (!stays[i])
-            ids[unused++] = g[i].file_id;
+    if (ripe.n == 0) {
+        buf_reset(&r->after);
+        return from_the_middle;
     }
-    e = s3_dfs_delete(r->o.gw->dfs, ids, unused, &done);
-    atomic_fetch_add(&r->deleted, done);
-    struct forgetting f = {g, e == 0 ? n : unused == n ? done : 0, stays, moved > 0};
-    int forgot = f.n > 0 ? s3_index_update(r->o.gw->index, forget_fn, &f) : 0;
-    return e < 0 ? e : forgot < 0 ? forgot : (int)n;
+    int moved = s3_moved_any(r->o.gw->index);
+    ripe.g = g;
+    ripe.stays = arena_alloc(&a, ripe.n * sizeof(*ripe.stays));
+    ripe.gone = arena_alloc(&a, ripe.n * sizeof(*ripe.gone));
+    if (!ripe.stays || !ripe.gone || moved < 0)
+        return moved < 0 ? moved : -ENOMEM;
+    ripe.moved = moved > 0;
+    e = delete_ripe(r, &ripe, &a);
+    if (e == 0)
+        return (int)ripe.n;
+    buf_reset(&r->after);
+    buf_adds(&r->after, g[ripe.n - 1].row);
+    return e;
 }
 
 static int count_pending(struct s3_reclaim *r)
@@ -138,7 +170,7 @@ static int count_pending(struct s3_reclaim *r)
     arena_init(&a, ARENA_MAX);
     struct s3_garbage *g;
     size_t n;
-    int e = s3_garbage_list(r->o.gw->index, EVERYTHING, FILES_A_ROUND, &a, &g, &n);
+    int e = s3_garbage_list(r->o.gw->index, STR(""), EVERYTHING, FILES_A_ROUND, &a, &g, &n);
     if (e == 0)
         atomic_store(&r->pending, n);
     return e;
@@ -355,6 +387,7 @@ int s3_reclaim_start(const struct s3_reclaim_options *o, struct s3_reclaim **ret
         return -ENOMEM;
     r->magic = RECLAIM_MAGIC;
     r->o = *o;
+    r->after = BUF(ROW_MAX);
     r->o.grace_ms = o->grace_ms ? o->grace_ms : GRACE_MS;
     r->o.rescan_ms = o->rescan_ms ? o->rescan_ms : RESCAN_MS;
     int e = s3_settled_new(o->gw, &r->settled);
@@ -382,6 +415,7 @@ void s3_reclaim_stop(struct s3_reclaim **rp)
     dfs_background_fini(&r->bg);
     pthread_cond_destroy(&r->ended);
     s3_settled_free(&r->settled);
+    buf_free(&r->after);
     free(r);
 }
 

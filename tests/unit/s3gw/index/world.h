@@ -209,7 +209,7 @@ static inline void assert_current(struct world *w, struct str key, struct str fi
 static inline size_t garbage(struct world *w, struct s3_garbage **g)
 {
     size_t n;
-    assert_int_equal(s3_garbage_list(w->x, INT64_MAX - 1, 100000, &w->a, g, &n), 0);
+    assert_int_equal(s3_garbage_list(w->x, STR(""), INT64_MAX - 1, 100000, &w->a, g, &n), 0);
     return n;
 }
 

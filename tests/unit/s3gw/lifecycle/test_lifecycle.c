@@ -247,8 +247,8 @@ static void a_manifest_of_reclaimed_files_stays_away(void **state)
     struct s3_object o = {.size = 5, .owner_id = STR("root"), .extents = &e, .nextents = 1};
     assert_int_equal(
         s3_dfs_note(w.store.dfs, STR("group1"), describe(&w, S3_DESC_PUT, STR("old"), &o)), 0);
-    size_t done;
-    assert_int_equal(s3_dfs_delete(w.gw.dfs, &e.file_id, 1, &done), 0);
+    bool gone;
+    assert_int_equal(s3_dfs_delete(w.gw.dfs, &e.file_id, 1, &gone), 0);
     rebuild(&w, &n);
     expect(&w, STR("old"), STR_NULL);
     end(&w);
@@ -317,6 +317,32 @@ static void what_was_replaced_goes_and_what_is_named_stays(void **state)
     s3_reclaim_stop(&r);
     assert_int_equal(in_log(&w, old), 0);
     assert_int_equal(in_log(&w, new), 1);
+    expect(&w, STR("k"), STR("new"));
+    end(&w);
+}
+
+static int queue_lost(struct s3_tx *tx, void *arg)
+{
+    (void)arg;
+    return s3_ref_orphan(tx, STR("group9/M00/00/00/fwAAAWkAAACAAAABAAAAAAAAAAA123.bin"), 0);
+}
+
+/* A group of which nothing is heard: what lies in the others goes all the same. */
+static void a_file_that_cannot_be_deleted_holds_up_no_other(void **state)
+{
+    (void)state;
+    struct world w;
+    AUTO(s3_reclaim_stop) struct s3_reclaim *r = NULL;
+    struct s3_reclaim_counts n;
+    begin(&w);
+    assert_int_equal(s3_index_update(w.gw.index, queue_lost, NULL), 0);
+    struct str old = put(&w, STR("k"), STR("old"));
+    put(&w, STR("k"), STR("new"));
+    assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
+    until(r, 1, true, &n);
+    s3_reclaim_stop(&r);
+    assert_int_equal(n.pending, 1);
+    assert_int_equal(in_log(&w, old), 0);
     expect(&w, STR("k"), STR("new"));
     end(&w);
 }
@@ -405,6 +431,7 @@ int main(void)
         cmocka_unit_test(a_manifest_of_reclaimed_files_stays_away),
         cmocka_unit_test(an_unreadable_description_costs_only_itself),
         cmocka_unit_test(what_was_replaced_goes_and_what_is_named_stays),
+        cmocka_unit_test(a_file_that_cannot_be_deleted_holds_up_no_other),
         cmocka_unit_test(a_file_that_was_stored_but_never_named_is_found),
         cmocka_unit_test(an_orphan_waits_in_case_the_index_is_an_old_one),
         cmocka_unit_test(what_another_index_described_is_no_orphan_here),
