@@ -80,7 +80,8 @@ static bool is_known(struct sto_repair *r, const struct job *j)
         known = same(k, j) ? k : NULL;
     if (known && j->heard.ms > known->heard.ms) {
         known->heard = j->heard;
-        known->due_ms = MIN(known->due_ms, j->due_ms);
+        if (known != r->now) /* of that one the thread sets it */
+            known->due_ms = MIN(known->due_ms, j->due_ms);
     }
     return known != NULL;
 }
@@ -529,7 +530,8 @@ static void *work(void *arg)
         bool done = mend(r, j);
         pthread_mutex_lock(&r->lock);
         r->now = NULL;
-        if (done && j->again) {
+        bool newer = j->heard.ms > j->made.ms; /* a later file than the one that was looked at */
+        if (j->again && (done || newer)) {
             j->missing = false;
             j->tries = 0;
             j->due_ms = dfs_mono_ms();
