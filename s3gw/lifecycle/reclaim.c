@@ -351,7 +351,8 @@ static int round_of(struct s3_reclaim *r, bool now)
         n = empty_outbox(r, now ? EVERYTHING : dfs_now_ms() - (int64_t)r->o.grace_ms);
         e = MIN(n, 0);
     }
-    return e < 0 ? e : count_pending(r);
+    int counted = count_pending(r); /* also of what failed */
+    return e < 0 ? e : counted;
 }
 
 static void *reclaim_main(void *arg)

@@ -339,9 +339,12 @@ static void a_file_that_cannot_be_deleted_holds_up_no_other(void **state)
     struct str old = put(&w, STR("k"), STR("old"));
     put(&w, STR("k"), STR("new"));
     assert_int_equal(s3_reclaim_start(&(struct s3_reclaim_options){.gw = &w.gw}, &r), 0);
-    until(r, 1, true, &n);
+    uint64_t late_ms = dfs_mono_ms() + PATIENCE_MS;
+    do { /* what was replaced may have been found in the log, too */
+        assert_true(dfs_mono_ms() < late_ms);
+        until(r, 1, true, &n);
+    } while (n.pending != 1);
     s3_reclaim_stop(&r);
-    assert_int_equal(n.pending, 1);
     assert_int_equal(in_log(&w, old), 0);
     expect(&w, STR("k"), STR("new"));
     end(&w);
