@@ -23,6 +23,14 @@ def in_service(cluster):
     return {int(s["id"].rpartition(".")[2]) for s in cluster.admin("status")["storages"] if s["in_service"]}
 
 
+def bring_back(cluster, number):
+    """Known to the gateway, and to the other one, which waits for its copy from now on."""
+    cluster.storages[number].start().wait_ready()
+    cluster.wait_active(number)
+    wait_until("the gateway to know both", lambda: in_service(cluster) == {1, 2})
+    cluster.wait_copies()
+
+
 def content(n, salt):
     return bytes((i * 7 + salt + (i >> 8)) & 0xff for i in range(n))
 
@@ -56,9 +64,7 @@ def test_the_other_of_two_dies_just_after_the_first_came_back(pair):
         assert set(statuses.values()) == {200}, statuses
         for key, body in bodies.items():
             assert s3.get_object(Bucket="bucket", Key=key)["Body"].read() == body
-        pair.storages[1, dying].start().wait_ready()
-        pair.wait_active((1, dying))
-        wait_until("the gateway to know both", lambda: in_service(pair) == {1, 2})
+        bring_back(pair, (1, dying))
 
 
 def unnamed_files(storage):
@@ -79,9 +85,7 @@ def test_a_storage_dies_while_a_file_of_some_pieces_is_being_written(pair, heade
         answer = read_response(sock)
     assert answer.status == 200, answer
     assert pair.boto3().get_object(Bucket="bucket", Key="middle")["Body"].read() == body
-    victim.start().wait_ready()
-    pair.wait_active(number)
-    wait_until("the gateway to know both", lambda: in_service(pair) == {1, 2})
+    bring_back(pair, number)
 
 
 def test_a_storage_dies_before_it_has_said_that_a_file_is_stored(pair):
@@ -101,6 +105,4 @@ def test_a_storage_dies_before_it_has_said_that_a_file_is_stored(pair):
         answer = read_response(sock)
     assert answer.status == 200, answer
     assert pair.boto3().get_object(Bucket="bucket", Key="unsaid")["Body"].read() == body
-    victim.start().wait_ready()
-    pair.wait_active(number)
-    wait_until("the gateway to know both", lambda: in_service(pair) == {1, 2})
+    bring_back(pair, number)
