@@ -8,8 +8,7 @@
 #include "storage/trunk/log.h"
 #include "storage/trunk/walk.h"
 
-/* The time of metadata: trunk/meta.c. */
-static int meta_ms(const struct sto_log *log, const struct dfs_logical *at, int64_t *ret)
+int sto_log_meta_ms(const struct sto_log *log, const struct dfs_logical *at, int64_t *ret)
 {
     char path[DFS_LOCAL_PATH_MAX];
     struct stat st;
@@ -33,7 +32,7 @@ static int remove_plain(struct sto_log *log, const struct dfs_logical *at, const
 int sto_log_drop_meta(struct sto_log *log, const struct dfs_logical *at, int64_t before_ms)
 {
     int64_t ms = 0;
-    int r = before_ms == 0 ? 0 : meta_ms(log, at, &ms);
+    int r = before_ms == 0 ? 0 : sto_log_meta_ms(log, at, &ms);
     if (r == 0 && before_ms > 0 && ms >= before_ms)
         r = -ENOENT;
     return r < 0 ? r : remove_plain(log, at, "-m");
@@ -60,10 +59,10 @@ static int rename_meta(struct sto_log *log, const struct dfs_logical *from,
 {
     char from_path[DFS_LOCAL_PATH_MAX], to_path[DFS_LOCAL_PATH_MAX];
     int64_t from_ms = 0, to_ms = 0;
-    int r = meta_ms(log, from, &from_ms);
+    int r = sto_log_meta_ms(log, from, &from_ms);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    r = meta_ms(log, to, &to_ms);
+    r = sto_log_meta_ms(log, to, &to_ms);
     if (r == 0 && to_ms >= from_ms)
         return remove_plain(log, from, "-m");
     if (r < 0 && r != -ENOENT)

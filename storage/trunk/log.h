@@ -165,8 +165,11 @@ struct sto_body;
 int sto_log_apply(struct sto_log *log, uint8_t kind, uint8_t op,
                   const struct sto_body *body) MUST_CHECK;
 
-/* Metadata go, if they are earlier than @before_ms (0: whatever they are): 0; -ENOENT: they do not. Not synced. */
+/* When metadata were set, as their file says, Unix milliseconds. -ENOENT: there is none. */
 struct dfs_logical;
+int sto_log_meta_ms(const struct sto_log *log, const struct dfs_logical *at,
+                    int64_t *ret) MUST_CHECK;
+/* They go, if they are earlier than @before_ms (0: whatever they are): 0; -ENOENT: they do not. Not synced. */
 int sto_log_drop_meta(struct sto_log *log, const struct dfs_logical *at,
                       int64_t before_ms) MUST_CHECK;
 

@@ -21,12 +21,6 @@
 
 enum { META_MAX = 64 * 1024 * 1024, META_NAME_MAX = STO_NAME_MAX + 3 };
 
-static void unlock(pthread_mutex_t **m)
-{
-    if (*m)
-        pthread_mutex_unlock(*m);
-}
-
 /* ---- what is there ---- */
 
 int64_t sto_made_ms(struct sto_path *p, const struct dfs_logical *at, struct str name)
@@ -41,13 +35,11 @@ int64_t sto_made_ms(struct sto_path *p, const struct dfs_logical *at, struct str
 
 int64_t sto_meta_ms(struct sto_path *p, const struct dfs_logical *at, struct str name)
 {
-    char path[DFS_LOCAL_PATH_MAX];
-    struct stat st;
-    dfs_logical_path(at, "-m", path);
-    if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-    /* Earlier builds have not compared the two. */
-    return MAX(sto_time_ms(&st), sto_made_ms(p, at, name));
+    int64_t ms;
+    int r = sto_log_meta_ms(&p->log, at, &ms);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    return MAX(ms, sto_made_ms(p, at, name)); /* earlier builds have not compared the two */
 }
 
 /* *out grows by the text. Its time, 0: there never was any; or negative errno. */
@@ -164,10 +156,10 @@ static int place(struct new_meta *m)
 }
 
 /*
- * Logged first, and the record held until the text is in its place: whoever reads the record finds what it
- * speaks of, and a text that a crash left in place has a record, so that all members get it.
+ * Logged first, and the record held until the text is in its place, unless it is there already: whoever reads the record
+ * finds what it speaks of, and a text that a crash left in place has a record, so that all members get it.
  */
-static int log_and_place(struct new_meta *m, char op, bool placed)
+static int log_change(struct new_meta *m, char op, bool in_place)
 {
     struct sto_log_rec rec = {.kind = STO_REC_CHANGE,
                               .op = (uint8_t)op,
@@ -175,7 +167,7 @@ static int log_and_place(struct new_meta *m, char op, bool placed)
                               .urgent = m->text.n == 0,
                               .name = str_c(m->name)};
     int r = sto_log_one(m->p, &rec);
-    if (r == 0 && !placed)
+    if (r == 0 && !in_place)
         r = place(m);
     sto_log_release(&m->p->log, &rec);
     return r;
@@ -187,7 +179,7 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
     int r = sto_locate(s, name, &new.at, &new.p);
     if (r < 0)
         return r;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     r = may_have_meta(s, name);
     if (r < 0)
@@ -207,7 +199,7 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
     new.ms = MAX(MAX(dfs_now_ms(), there_ms + 1), sto_made_ms(new.p, &new.at, name));
     r = prepare(&new, name);
     if (r == 0)
-        r = log_and_place(&new, had == 0 ? 'U' : 'C', false);
+        r = log_change(&new, had == 0 ? 'U' : 'C', false);
     sto_tmp_drop(&new.p->dir, &new.tmp);
     return r;
 }
@@ -228,7 +220,7 @@ static int put_meta(struct sto_store *s, struct str name, struct str text, int64
     int r = sto_locate(s, name, &new.at, &new.p);
     if (r < 0)
         return r;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     r = may_have_meta(s, name);
     if (r < 0 && r != -ENOENT)
@@ -267,13 +259,13 @@ int sto_replica_meta_renamed(struct sto_store *s, struct str name, struct str te
         r = sto_locate(s, name, &new.at, &new.p);
     if (r < 0)
         return r;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     int64_t there_ms = sto_meta_ms(new.p, &new.at, name);
     if (ms == STO_META_UNTIMED || there_ms <= ms)
         return (int)MIN(there_ms, INT64_C(0));
     name_it(&new, name);
-    return log_and_place(&new, 'U', true);
+    return log_change(&new, 'U', true);
 }
 
 int sto_replica_meta_anyway(struct sto_store *s, struct str name, struct str text, int64_t ms)

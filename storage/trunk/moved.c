@@ -17,12 +17,6 @@ enum {
     SETTLED_NS = 20 * 1000 * 1000, /* time stamps of the file system may be as coarse as that */
 };
 
-static void unlock(pthread_mutex_t **m)
-{
-    if (*m)
-        pthread_mutex_unlock(*m);
-}
-
 /* ---- where to ---- */
 
 /* The text of the link @path, below @root unless it is absolute. False: it is none. */
@@ -277,7 +271,7 @@ int sto_replica_moved(struct sto_store *s, struct str name, const struct sto_mov
     int r = sto_locate(s, name, &at, &p);
     if (r < 0)
         return r;
-    AUTO(unlock) pthread_mutex_t *lock = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *lock = sto_edit_lock(s, name);
     pthread_mutex_lock(lock);
     r = sto_moved_to(s, name, &there);
     if (r == 0 && !there.by_link)
@@ -303,7 +297,7 @@ int sto_moved_settle(struct sto_store *s, struct str name)
     int r = sto_locate(s, name, &at, &p);
     if (r < 0 || !sto_is_packed(name, &f))
         return -ENOENT;
-    AUTO(unlock) pthread_mutex_t *lock = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *lock = sto_edit_lock(s, name);
     pthread_mutex_lock(lock);
     r = sto_moved_to(s, name, &there);
     return r == 0 && !there.by_link ? sto_log_mark_dead(&p->log, &f) : -ENOENT;

@@ -11,12 +11,6 @@
 #include "storage/trunk/store_priv.h"
 #include "storage/trunk/walk.h"
 
-static void unlock(pthread_mutex_t **m)
-{
-    if (*m)
-        pthread_mutex_unlock(*m);
-}
-
 /* --- whole files ---------------------------------------------------------------------------------- */
 
 /* Over a file that is there: by a name of its own and a rename, so that a crash leaves one of them. */
@@ -115,7 +109,7 @@ static int place_new(struct sto_store *s, const struct sto_file *f,
                      struct sto_path *p, enum placing how)
 {
     struct str name = new->name;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     struct sto_moved to;
     if (new->made_ms > 0 && sto_made_ms(p, at, name) > new->made_ms)
@@ -273,7 +267,7 @@ int sto_replica_rename(struct sto_store *s, struct str from, struct str to)
     if (r < 0)
         return r;
     pthread_mutex_t *a = sto_edit_lock(s, from), *b = sto_edit_lock(s, to);
-    AUTO(unlock) pthread_mutex_t *first = MIN(a, b), *second = a == b ? NULL : MAX(a, b);
+    AUTO(sto_unlock) pthread_mutex_t *first = MIN(a, b), *second = a == b ? NULL : MAX(a, b);
     pthread_mutex_lock(first);
     if (second)
         pthread_mutex_lock(second);
@@ -317,7 +311,7 @@ int sto_replica_range(struct sto_store *s, struct str name, uint64_t offset, str
                       int64_t time_s)
 {
     struct stat st;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     AUTO(dfs_close_fd) int fd = open_for_writing(s, name);
     if (fd < 0)
@@ -334,7 +328,7 @@ int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size, int6
 {
     if (size > INT64_MAX)
         return -EINVAL;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     AUTO(dfs_close_fd) int fd = open_for_writing(s, name);
     if (fd < 0)

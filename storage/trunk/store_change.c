@@ -24,12 +24,6 @@ pthread_mutex_t *sto_edit_lock(struct sto_store *s, struct str name)
     return &s->edit_locks[dfs_pjw(name) % STO_EDIT_LOCKS];
 }
 
-static void unlock(pthread_mutex_t **m)
-{
-    if (*m)
-        pthread_mutex_unlock(*m);
-}
-
 /* ---- delete ---- */
 
 struct deleting {
@@ -101,7 +95,7 @@ static int delete_such(struct sto_store *s, struct str name, const struct deleti
     int r = sto_locate(s, name, &at, &p);
     if (r < 0)
         return r;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     r = present(s, p, name, &at);
     int64_t made_ms = sto_made_ms(p, &at, name), meta_ms = sto_meta_ms(p, &at, name);
@@ -344,7 +338,7 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
 {
     if (size > INT64_MAX || name.n > STO_NAME_MAX)
         return -EINVAL;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     struct sto_path *p;
     struct stat st = {.st_size = 0};
@@ -390,7 +384,7 @@ int sto_regenerate(struct sto_store *s, struct str name, char *new_name)
 {
     if (name.n > STO_NAME_MAX)
         return -EINVAL;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     struct sto_path *p;
     struct stat st = {.st_size = 0};
@@ -430,7 +424,7 @@ int sto_regenerate_undo(struct sto_store *s, struct str new_name, struct str nam
     int r = sto_locate(s, name, &at, &p);
     if (r < 0)
         return r;
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     r = sto_file_exists(s, new_name);
     return r < 0 ? r : sto_change_one(p, 'R', name, new_name);

@@ -201,12 +201,6 @@ static int log_and_link(struct sto_file *f, const struct sto_commit *c, const ch
     return r;
 }
 
-static void unlock(pthread_mutex_t **m)
-{
-    if (*m)
-        pthread_mutex_unlock(*m);
-}
-
 /* A slave's name can come again: its time says which file of that name it is (sto_log_note_deleted()). */
 static int commit_slave(struct sto_file *f, const struct sto_commit *c, char *made)
 {
@@ -226,19 +220,22 @@ static int commit_slave(struct sto_file *f, const struct sto_commit *c, char *ma
         r = sto_set_time(f->tmp.fd, time_ms);
     if (r == 0)
         r = sync_content(f, c, io->fsync);
-    AUTO(unlock) pthread_mutex_t *m = sto_edit_lock(f->store, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(f->store, name);
     pthread_mutex_lock(m);
     if (r == 0)
         r = name_is_free(f, name);
     /* Perhaps meanwhile; and what metadata there are were not set for this one. */
-    int64_t after_ms = MAX(sto_log_deleted_ms(log, name), sto_meta_ms(f->path, &at, name) + 1);
+    int64_t meta_ms = sto_meta_ms(f->path, &at, name);
+    int64_t after_ms = MAX(sto_log_deleted_ms(log, name), meta_ms + 1);
+    if (r == 0 && meta_ms < 0)
+        r = (int)meta_ms;
     if (r == 0 && after_ms > time_ms) {
         time_ms = after_ms;
         r = sto_set_time(f->tmp.fd, time_ms);
         if (r == 0 && !log->o.relaxed && io->fsync(f->tmp.fd) < 0)
             r = -errno;
     }
-    if (r == 0)
+    if (r == 0 && meta_ms > 0)
         r = sto_drop_meta(f->path, &at, time_ms);
     sto_rec_put_ms(time_ms, text);
     return r < 0 ? r : log_and_link(f, c, made, str_c(text));

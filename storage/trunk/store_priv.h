@@ -49,6 +49,12 @@ bool sto_is_packed(struct str name, struct dfs_fileid *f);
 /* Open the pack of @f and check its slot. fd, or negative errno (-ENOENT). */
 int sto_open_slot(struct sto_path *p, const struct dfs_fileid *f) MUST_CHECK;
 pthread_mutex_t *sto_edit_lock(struct sto_store *s, struct str name);
+/* For AUTO(): unlocks; *m may be NULL. */
+static inline void sto_unlock(pthread_mutex_t **m)
+{
+    if (*m)
+        pthread_mutex_unlock(*m);
+}
 /* -ENOSPC when @size more bytes would touch the path's reserve. */
 int sto_check_space(struct sto_path *p, uint64_t size) MUST_CHECK;
 /*
