@@ -17,6 +17,15 @@ int dfs_sync_folder_of(const char *path)
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+int dfs_dir_next(DIR *dir, struct dirent **ret)
+{
+    errno = 0;
+    struct dirent *e = readdir(dir);
+    if (e)
+        *ret = e;
+    return e ? 1 : -errno;
+}
+
 int dfs_make_dir(const char *path, mode_t mode)
 {
     if (mkdir(path, mode) == 0)

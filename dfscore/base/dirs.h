@@ -3,6 +3,7 @@
 #ifndef DFS_DIRS_H
 #define DFS_DIRS_H
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include "dfscore/base/base.h"
@@ -13,5 +14,8 @@ int dfs_make_dir(const char *path, mode_t mode) MUST_CHECK;
 int dfs_make_dirs(const char *path, mode_t mode) MUST_CHECK;
 /* Sync the folder in which @path lies: what has been made, renamed or removed there is so for good. */
 int dfs_sync_folder_of(const char *path) MUST_CHECK;
+
+/* The next entry of an open folder: 1; 0: there is no other; negative errno: there may be. */
+int dfs_dir_next(DIR *dir, struct dirent **ret) MUST_CHECK;
 
 #endif

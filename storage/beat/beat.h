@@ -25,8 +25,8 @@ struct sto_beat_options {
     uint64_t beat_ms, report_ms;
     void (*stats)(void *arg, struct dfs_stat_block *ret);
     void (*usage)(void *arg, unsigned path, struct dfs_path_usage *ret);
-    unsigned (*unfit)(
-        void *arg); /* how many paths take no writes: a change is reported soon. NULL: none */
+    /* How many paths take no writes: a change is reported soon. NULL: none. */
+    unsigned (*unfit)(void *arg);
     void (*joined)(void *arg); /* once: the first tracker has taken us */
     void *arg;
 };

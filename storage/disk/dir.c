@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/disk/dir.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -129,15 +130,6 @@ int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low)
     (void)snprintf(path, sizeof(path), "data/%02X/%02X", high & 0xff, low & 0xff);
     int r = sync_path(d, path);
     return r == 0 && atomic_load(&d->unsynced) > 0 ? sync_above(d, high) : r;
-}
-
-int sto_dir_next(DIR *dir, struct dirent **ret)
-{
-    errno = 0;
-    struct dirent *e = readdir(dir);
-    if (e)
-        *ret = e;
-    return e ? 1 : -errno;
 }
 
 int sto_dir_space(const struct sto_dir *d, struct sto_space *ret)

@@ -14,8 +14,6 @@
 #ifndef STO_DIR_H
 #define STO_DIR_H
 
-#include <dirent.h>
-
 #include "storage/disk/io.h"
 
 enum {
@@ -33,8 +31,8 @@ struct sto_dir {
     int lock;                /* data/.lock, flock()ed */
     bool fresh;              /* data/ was made by this open */
     _Atomic bool no_tmpfile; /* O_TMPFILE does not work here */
-    _Atomic unsigned
-        unsynced; /* folders that have been made below data/ and are not known to be synced */
+    /* Folders that have been made below data/ and are not known to be synced. */
+    _Atomic unsigned unsynced;
 };
 
 /* -EBUSY: another process has it. Closes nothing that the caller has. */
@@ -45,9 +43,6 @@ void sto_dir_close(struct sto_dir *d); /* safe on a zeroed one with fds of -1 */
 int sto_dir_make(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
 /* fsync data/HH/HH, and what is above it while somebody makes a folder there, or could not sync one. -ENOENT: there is none. */
 int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
-
-/* The next entry of a folder: 1; 0: there is no other; negative errno: there may be. */
-int sto_dir_next(DIR *dir, struct dirent **ret) MUST_CHECK;
 
 struct sto_space {
     uint64_t total, free; /* bytes; free for a process without privileges */

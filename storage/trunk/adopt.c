@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dfscore/base/dirs.h"
 #include "dfscore/log/log.h"
 #include "storage/trunk/checkpoint.h"
 
@@ -149,7 +150,7 @@ static int adopt_dir(struct adoption *a, unsigned high, unsigned low)
         return -ENOMEM;
     }
     int r = 0;
-    for (struct dirent *e; r == 0 && (r = sto_dir_next(dir, &e)) > 0;)
+    for (struct dirent *e; r == 0 && (r = dfs_dir_next(dir, &e)) > 0;)
         r = adopt_one(a, fd, e->d_name, high, low);
     closedir(dir);
     return r;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dfscore/base/dirs.h"
 #include "dfscore/log/log.h"
 #include "storage/trunk/checkpoint.h"
 #include "storage/trunk/mirror_priv.h"
@@ -123,7 +124,7 @@ static int load_path(struct sto_path *p, struct mirrors_of_path *mp)
         return -ENOMEM;
     }
     int r = 0;
-    for (struct dirent *e; r == 0 && (r = sto_dir_next(dir, &e)) > 0;)
+    for (struct dirent *e; r == 0 && (r = dfs_dir_next(dir, &e)) > 0;)
         r = load_record(&p->dir, e->d_name, mp);
     closedir(dir);
     return r;

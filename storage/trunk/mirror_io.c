@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dfscore/base/dirs.h"
 #include "storage/trunk/mirror_priv.h"
 #include "storage/trunk/walk.h"
 
@@ -33,7 +34,7 @@ static int next_mirror_pack(struct sto_path *p, const struct sto_log_info *log, 
     }
     uint64_t best = UINT64_MAX, number;
     int r;
-    for (struct dirent *e; (r = sto_dir_next(dir, &e)) > 0;)
+    for (struct dirent *e; (r = dfs_dir_next(dir, &e)) > 0;)
         if (str_u64(str_c(e->d_name), UINT32_MAX, &number) == 0 && number >= from && number < best)
             best = number;
     closedir(dir);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/base/dirs.h"
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/log/log.h"
 #include "storage/trunk/checkpoint.h"
@@ -73,7 +74,7 @@ static int list_packs(struct sto_log *log, struct numbers *list)
     }
     int r = 0;
     struct dirent *e;
-    while (r == 0 && (r = sto_dir_next(dir, &e)) > 0) {
+    while (r == 0 && (r = dfs_dir_next(dir, &e)) > 0) {
         uint64_t number;
         struct str name = str_c(e->d_name);
         bool pack = name.n >= 6 && str_u64(name, INT32_MAX, &number) == 0 && number > 0;

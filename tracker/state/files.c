@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tracker/state/files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <isa-l/crc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dfscore/base/dirs.h"
 #include "dfscore/log/log.h"
 
 #define SNAPSHOT_MAGIC "DFSTRKS1"
@@ -133,12 +133,12 @@ static int list_journals(int dirfd, struct buf *out, const uint64_t **ret, size_
         return r;
     }
     uint64_t number;
-    const struct dirent *e;
-    for (errno = 0; (e = readdir(d)); errno = 0)
+    int r;
+    for (struct dirent *e; (r = dfs_dir_next(d, &e)) > 0;)
         if (journal_number(e->d_name, &number))
             buf_add(out, &number, sizeof(number));
-    int r = errno ? -errno : buf_err(out);
     closedir(d);
+    r = r < 0 ? r : buf_err(out);
     if (r < 0)
         return r;
     *ret_n = out->n / sizeof(number);
