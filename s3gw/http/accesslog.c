@@ -135,13 +135,16 @@ int s3_accesslog_reopen(struct s3_accesslog *l)
 /* A field, and the blank behind it. What would be another field, or another line, is shown as in a URL. */
 static void add_field(struct buf *b, struct str s)
 {
+    size_t plain = 0; /* up to here it has been added */
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c <= ' ' || c == 0x7F)
-            buf_addf(b, "%%%02X", c);
-        else
-            buf_addc(b, (char)c);
+        if (c > ' ' && c != 0x7F)
+            continue;
+        buf_add(b, s.p + plain, i - plain);
+        buf_addf(b, "%%%02X", c);
+        plain = i + 1;
     }
+    buf_adds(b, str_from(s, plain));
     buf_addc(b, ' ');
 }
 

@@ -19,7 +19,8 @@ struct s3_accesslog;
 int s3_accesslog_open(const char *path,
                       struct s3_accesslog **ret) MUST_CHECK; /* 0 or negative errno */
 void s3_accesslog_close(struct s3_accesslog **l); /* writes what is buffered; accepts NULL */
-/* What is written from now on goes to a file that is opened now. 0 or negative errno. */
+/* A file is opened now; it takes what is written once what has gathered until then lies in the one before. 0 or negative
+ * errno. */
 int s3_accesslog_reopen(struct s3_accesslog *l) MUST_CHECK;
 /* @l may be NULL. */
 void s3_accesslog_write(struct s3_accesslog *l, const struct s3_req *q, uint64_t received,
