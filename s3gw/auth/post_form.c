@@ -21,7 +21,8 @@ struct str s3_post_field(const struct s3_post_fields *f, struct str name)
 static const struct str VARIABLE = STR_INIT("${filename}");
 enum { EXPANDED_MAX = 64 * 1024 }; /* what the variable may make of a form's fields */
 
-struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename, bool in_url)
+enum s3err s3_post_expand(struct s3_req *q, struct str text, struct str filename, bool in_url,
+                          struct str *ret)
 {
     while (filename.n) { /* browsers of old sent whole paths */
         size_t slash = MIN(str_chr(filename, '/'), str_chr(filename, '\\'));
@@ -39,7 +40,10 @@ struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename
             buf_adds(&out, filename);
     }
     buf_adds(&out, text);
-    return buf_err(&out) ? STR_NULL : arena_str(&q->arena, buf_str(&out));
+    if (buf_err(&out) == -E2BIG)
+        return S3ERR_MAX_POST_PRE_DATA_LENGTH_EXCEEDED_ERROR;
+    *ret = buf_err(&out) ? STR_NULL : arena_str(&q->arena, buf_str(&out));
+    return ret->p ? S3ERR_OK : S3ERR_SLOW_DOWN;
 }
 
 enum s3err s3_post_open(struct s3_req *q, const struct s3_form *form)
@@ -58,9 +62,10 @@ enum s3err s3_post_open(struct s3_req *q, const struct s3_form *form)
             continue;
         bool in_url = str_ieq(from[i].name, STR("success_action_redirect")) ||
                       str_ieq(from[i].name, STR("redirect"));
-        pairs[i].value = s3_post_expand(q, from[i].value, s3_form_filename(form), in_url);
-        if (!pairs[i].value.p)
-            return S3ERR_SLOW_DOWN;
+        enum s3err e =
+            s3_post_expand(q, from[i].value, s3_form_filename(form), in_url, &pairs[i].value);
+        if (e != S3ERR_OK)
+            return e;
         expanded += pairs[i].value.n;
         if (expanded > EXPANDED_MAX) /* a long name, asked for again and again */
             return S3ERR_MAX_POST_PRE_DATA_LENGTH_EXCEEDED_ERROR;

@@ -53,7 +53,8 @@ enum s3err s3_post_policy(struct s3_req *q, const struct s3_post_fields *f, stru
                           struct s3_post_limits *ret);
 
 /* "${filename}" replaced by the last part of @filename (both slashes divide), escaped for a URL if
- * @in_url says so. Arena; absent: no memory, or too long. */
-struct str s3_post_expand(struct s3_req *q, struct str text, struct str filename, bool in_url);
+ * @in_url says so. *ret in the arena. OK, SlowDown (no memory), MaxPostPreDataLengthExceededError. */
+enum s3err s3_post_expand(struct s3_req *q, struct str text, struct str filename, bool in_url,
+                          struct str *ret);
 
 #endif

@@ -280,10 +280,28 @@ static void file_names_are_cut_to_their_last_part(void **state)
         {"${filename}", "", "", ""},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        for (int in_url = 0; in_url < 2; in_url++)
-            assert_true(
-                str_eq(s3_post_expand(&q, str_c(rows[i].text), str_c(rows[i].filename), in_url),
-                       str_c(in_url ? rows[i].in_url : rows[i].plain)));
+        for (int in_url = 0; in_url < 2; in_url++) {
+            struct str got;
+            assert_int_equal(
+                s3_post_expand(&q, str_c(rows[i].text), str_c(rows[i].filename), in_url, &got),
+                S3ERR_OK);
+            assert_true(str_eq(got, str_c(in_url ? rows[i].in_url : rows[i].plain)));
+        }
+}
+
+static void a_name_that_makes_a_field_too_long_is_the_forms_fault(void **state)
+{
+    (void)state;
+    fresh();
+    enum { TIMES = 100, NAME = 1000 };
+    AUTO(buf_free) struct buf text = BUF(1 << 20), name = BUF(1 << 20);
+    struct str got;
+    for (size_t i = 0; i < TIMES; i++)
+        buf_adds(&text, STR("${filename}"));
+    for (size_t i = 0; i < NAME; i++)
+        buf_addc(&name, 'n');
+    assert_int_equal(s3_post_expand(&q, buf_str(&text), buf_str(&name), false, &got),
+                     S3ERR_MAX_POST_PRE_DATA_LENGTH_EXCEEDED_ERROR);
 }
 
 int main(void)
@@ -295,6 +313,7 @@ int main(void)
         cmocka_unit_test(version_2_forms_follow_the_switch),
         cmocka_unit_test(policies_are_parsed_or_refused),
         cmocka_unit_test(file_names_are_cut_to_their_last_part),
+        cmocka_unit_test(a_name_that_makes_a_field_too_long_is_the_forms_fault),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }
