@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/cluster_script.h"
 
+#include "dfscore/log/log.h"
 #include "storage/disk/io.h"
 #include "tests/lib/cluster_alike.h"
 #include "tests/lib/test.h"
@@ -134,6 +135,12 @@ static void go_down(void *arg)
     for (unsigned i = 0; i < sim_nodes(); i++)
         sim_down(i);
     over = true;
+}
+
+void script_begins(void)
+{
+    dfs_log_threshold = getenv("LOG") ? LOG_WARN : LOG_ERROR + 1;
+    (void)setenv("TMPDIR", "/dev/shm", 0);
 }
 
 void script_play(void (*order)(void))

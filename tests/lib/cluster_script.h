@@ -10,6 +10,7 @@
 #define TEST_CLUSTER_SCRIPT_H
 
 #include "tests/lib/cluster_ledger.h"
+#include "tests/lib/test.h"
 
 enum { SCRIPT_PATIENCE_US = 60000000, SCRIPT_LOOK_US = 10000 };
 
@@ -22,6 +23,25 @@ enum { SCRIPT_PATIENCE_US = 60000000, SCRIPT_LOOK_US = 10000 };
                 return;                                                                            \
             }                                                                                      \
     } while (0)
+
+/* The tests of a file whose ORDERS(X) is a list of X(order): each is played once. */
+#define SCRIPT_TEST(order)                                                                         \
+    static void test_##order(void **state)                                                         \
+    {                                                                                              \
+        (void)state;                                                                               \
+        script_play(order);                                                                        \
+    }
+#define SCRIPT_UNIT(order) cmocka_unit_test(test_##order),
+#define SCRIPT_MAIN(ORDERS)                                                                        \
+    ORDERS(SCRIPT_TEST)                                                                            \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        const struct CMUnitTest tests[] = {ORDERS(SCRIPT_UNIT)};                                   \
+        script_begins();                                                                           \
+        return cmocka_run_group_tests(tests, NULL, NULL);                                          \
+    }
+/* Quiet, unless LOG is set; disks are memory. */
+void script_begins(void);
 
 /* Play it; afterwards all members must be alike. Fails the test when something was wrong. */
 void script_play(void (*order)(void));

@@ -4,7 +4,6 @@
  * again: each order of events played once on a simulated group of three.
  */
 #include "dfscore/base/clock.h"
-#include "dfscore/log/log.h"
 #include "storage/trunk/store_priv.h"
 #include "tests/lib/cluster_script.h"
 #include "tests/lib/test.h"
@@ -270,19 +269,4 @@ static void deleted_only(void)
     ORDER(the_deletion_is_of_an_earlier_build)                                                     \
     ORDER(deleted_only)
 
-#define TEST(order)                                                                                \
-    static void test_##order(void **state)                                                         \
-    {                                                                                              \
-        (void)state;                                                                               \
-        script_play(order);                                                                        \
-    }
-ORDERS(TEST)
-
-int main(void)
-{
-    dfs_log_threshold = getenv("LOG") ? LOG_WARN : LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 0);
-#define UNIT(order) cmocka_unit_test(test_##order),
-    const struct CMUnitTest tests[] = {ORDERS(UNIT)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+SCRIPT_MAIN(ORDERS)

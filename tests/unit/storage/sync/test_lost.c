@@ -3,7 +3,6 @@
  * What a server's loss of a disk, or of its connections, must not bring about: each order of events played once on a simulated
  * group of three. Member 0 is the one that loses them.
  */
-#include "dfscore/log/log.h"
 #include "storage/disk/io.h"
 #include "tests/lib/cluster_script.h"
 #include "tests/lib/test.h"
@@ -282,38 +281,16 @@ static void metadata_are_heard_of_before_a_file_that_is_renamed(void)
     UNTIL(meta_on_all(name, "") && meta_on_all(new_name, text));
 }
 
-#define TEST(order)                                                                                \
-    static void test_##order(void **state)                                                         \
-    {                                                                                              \
-        (void)state;                                                                               \
-        script_play(order);                                                                        \
-    }
-TEST(a_deletion_is_heard_before_the_file)
-TEST(a_link_is_made_with_its_metadata_or_not_at_all)
-TEST(a_file_is_cut_off_and_goes_on_or_stays)
-TEST(a_file_is_renamed_as_it_was_then_or_stays)
-TEST(metadata_are_heard_of_before_the_file)
-TEST(metadata_are_heard_of_before_the_packed_file)
-TEST(removed_metadata_are_heard_of_before_the_file)
-TEST(metadata_are_heard_of_before_the_new_name)
-TEST(metadata_of_a_file_that_never_comes_go)
-TEST(metadata_are_heard_of_before_a_file_that_is_renamed)
+#define ORDERS(ORDER)                                                                              \
+    ORDER(a_deletion_is_heard_before_the_file)                                                     \
+    ORDER(a_link_is_made_with_its_metadata_or_not_at_all)                                          \
+    ORDER(a_file_is_cut_off_and_goes_on_or_stays)                                                  \
+    ORDER(a_file_is_renamed_as_it_was_then_or_stays)                                               \
+    ORDER(metadata_are_heard_of_before_the_file)                                                   \
+    ORDER(metadata_are_heard_of_before_the_packed_file)                                            \
+    ORDER(removed_metadata_are_heard_of_before_the_file)                                           \
+    ORDER(metadata_are_heard_of_before_the_new_name)                                               \
+    ORDER(metadata_of_a_file_that_never_comes_go)                                                  \
+    ORDER(metadata_are_heard_of_before_a_file_that_is_renamed)
 
-int main(void)
-{
-    dfs_log_threshold = getenv("LOG") ? LOG_WARN : LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 0);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_deletion_is_heard_before_the_file),
-        cmocka_unit_test(test_a_link_is_made_with_its_metadata_or_not_at_all),
-        cmocka_unit_test(test_a_file_is_cut_off_and_goes_on_or_stays),
-        cmocka_unit_test(test_a_file_is_renamed_as_it_was_then_or_stays),
-        cmocka_unit_test(test_metadata_are_heard_of_before_the_file),
-        cmocka_unit_test(test_metadata_are_heard_of_before_the_packed_file),
-        cmocka_unit_test(test_removed_metadata_are_heard_of_before_the_file),
-        cmocka_unit_test(test_metadata_are_heard_of_before_the_new_name),
-        cmocka_unit_test(test_metadata_of_a_file_that_never_comes_go),
-        cmocka_unit_test(test_metadata_are_heard_of_before_a_file_that_is_renamed),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+SCRIPT_MAIN(ORDERS)

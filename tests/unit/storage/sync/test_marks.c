@@ -4,7 +4,6 @@
  * order they hear. Each order of events played once on a simulated group of three.
  */
 #include "dfscore/base/buf.h"
-#include "dfscore/log/log.h"
 #include "storage/trunk/store_priv.h"
 #include "storage/trunk/walk.h"
 #include "tests/lib/cluster_script.h"
@@ -266,19 +265,4 @@ static void set_under_a_name_that_has_gone_and_heard_before_that(void)
     ORDER(set_under_a_name_that_has_gone_and_heard_behind_that)                                    \
     ORDER(set_under_a_name_that_has_gone_and_heard_before_that)
 
-#define TEST(order)                                                                                \
-    static void test_##order(void **state)                                                         \
-    {                                                                                              \
-        (void)state;                                                                               \
-        script_play(order);                                                                        \
-    }
-ORDERS(TEST)
-
-int main(void)
-{
-    dfs_log_threshold = getenv("LOG") ? LOG_WARN : LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 0);
-#define UNIT(order) cmocka_unit_test(test_##order),
-    const struct CMUnitTest tests[] = {ORDERS(UNIT)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+SCRIPT_MAIN(ORDERS)

@@ -3,51 +3,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "dfscore/base/clock.h"
-#include "storage/trunk/replica.h"
-#include "storage/trunk/store_priv.h"
-#include "tests/lib/sto_open.h"
+#include "tests/lib/one_store.h"
 
 enum { HOUR_MS = 3600000 };
-
-static struct {
-    char *dir;
-    struct sto_store *s;
-    char master[STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1];
-} here;
-
-static int64_t clock_ms;
-
-static int64_t now_ms(void)
-{
-    return clock_ms;
-}
-
-static uint64_t mono_us(void)
-{
-    return 0;
-}
-
-static const struct dfs_clock_hook hook = {now_ms, mono_us};
-
-static struct sto_file *file_of(const char *text)
-{
-    struct sto_file *f = NULL;
-    assert_int_equal(sto_file_open(here.s, 0, strlen(text), STO_NATIVE, &f), 0);
-    assert_int_equal(sto_file_write(f, text, strlen(text), 0), 0);
-    return f;
-}
-
-static int make(const char *text, bool slave, char *name)
-{
-    struct sto_file *f = file_of(text);
-    struct sto_commit c = {.size = strlen(text), .ext = "bin", .desc = STR("")};
-    if (slave) {
-        c.master = str_c(here.master);
-        c.prefix = STR("_s");
-    }
-    return sto_file_commit(&f, &c, name);
-}
 
 static int64_t made_ms(void)
 {
@@ -70,52 +28,18 @@ static int hear_deleted(int64_t at_ms)
     return sto_replica_delete(here.s, str_c(here.slave), at_ms, false, false);
 }
 
-/* As a member has it. */
-static int hear_made(const char *text, int64_t at_ms)
-{
-    struct sto_replica_new new = {.file = file_of(text),
-                                  .name = str_c(here.slave),
-                                  .size = strlen(text),
-                                  .time_s = at_ms / 1000,
-                                  .made_ms = at_ms};
-    struct sto_replica_new *list[] = {&new};
-    assert_int_equal(sto_replica_files(here.s, list, 1), 0);
-    assert_null(new.file);
-    return new.result;
-}
-
-static void start_again(void)
-{
-    sto_store_close(&here.s);
-    here.s = test_sto_open(here.dir, "100001", false);
-}
-
 static int setup(void **state)
 {
-    (void)state;
-    clock_ms = INT64_C(1700000000123);
-    dfs_clock_hook = &hook;
-    here.dir = test_tmpdir();
-    here.s = test_sto_open(here.dir, "100001", false);
-    assert_int_equal(make("master", false, here.master), 0);
-    assert_int_equal(make("old", true, here.slave), 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sto_store_close(&here.s);
-    test_tmpdir_free(&here.dir);
-    dfs_clock_hook = NULL;
-    return 0;
+    assert_int_equal(one_store_setup(state), 0);
+    assert_int_equal(make_file("master", NULL, 0, here.master), 0);
+    return make_file("old", here.master, 0, here.slave);
 }
 
 static void a_slave_is_made_at_the_clocks_millisecond(void **state)
 {
     (void)state;
     assert_int_equal(made_ms(), clock_ms);
-    assert_int_equal(make("other", true, here.slave), -EEXIST);
+    assert_int_equal(make_file("other", here.master, 0, here.slave), -EEXIST);
 }
 
 static void made_again_it_is_no_older_than_the_deletion(void **state)
@@ -123,12 +47,12 @@ static void made_again_it_is_no_older_than_the_deletion(void **state)
     (void)state;
     for (int i = 1; i <= 5; i++) { /* of a clock that stands still */
         assert_int_equal(take_away(), 0);
-        assert_int_equal(make("new", true, here.slave), 0);
+        assert_int_equal(make_file("new", here.master, 0, here.slave), 0);
         assert_int_equal(made_ms(), clock_ms + i);
     }
     clock_ms -= HOUR_MS;
     assert_int_equal(take_away(), 0);
-    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(make_file("new", here.master, 0, here.slave), 0);
     assert_int_equal(made_ms(), clock_ms + HOUR_MS + 6);
 }
 
@@ -156,7 +80,7 @@ static void one_of_an_earlier_build_says_the_second_only(void **state)
     const int64_t second = clock_ms / 1000 * 1000;
     assert_int_equal(sto_replica_delete(here.s, name, second - 1000, true, false), -EEXIST);
     assert_int_equal(sto_replica_delete(here.s, name, second, true, false), 0);
-    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(make_file("new", here.master, 0, here.slave), 0);
     assert_int_equal(made_ms(), clock_ms + 1); /* no later than need be: that second may go on */
     assert_int_equal(sto_replica_delete(here.s, name, second, true, false), 0);
 }
@@ -166,21 +90,21 @@ static void a_deletion_that_found_nothing_counts(void **state)
     (void)state;
     assert_int_equal(take_away(), 0);
     assert_int_equal(hear_deleted(clock_ms + HOUR_MS), -ENOENT);
-    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(make_file("new", here.master, 0, here.slave), 0);
     assert_int_equal(made_ms(), clock_ms + HOUR_MS);
 }
 
 static void a_later_one_takes_the_place_of_an_earlier_one_only(void **state)
 {
     (void)state;
-    assert_int_equal(hear_made("earlier", clock_ms - 1), -EEXIST);
+    assert_int_equal(hear_file(here.slave, "earlier", clock_ms - 1), -EEXIST);
     assert_int_equal(made_ms(), clock_ms);
-    assert_int_equal(hear_made("later", clock_ms + 1), 0);
+    assert_int_equal(hear_file(here.slave, "later", clock_ms + 1), 0);
     assert_int_equal(made_ms(), clock_ms + 1);
-    assert_int_equal(hear_made("later", clock_ms + 1), 0); /* once more */
+    assert_int_equal(hear_file(here.slave, "later", clock_ms + 1), 0); /* once more */
     assert_int_equal(hear_deleted(clock_ms + 1), -EEXIST);
     assert_int_equal(hear_deleted(clock_ms + 2), 0);
-    assert_int_equal(hear_made("anew", clock_ms + 2), 0);
+    assert_int_equal(hear_file(here.slave, "anew", clock_ms + 2), 0);
 }
 
 static void it_is_known_after_a_start(void **state)
@@ -188,11 +112,11 @@ static void it_is_known_after_a_start(void **state)
     (void)state;
     assert_int_equal(hear_deleted(clock_ms + HOUR_MS), 0);
     start_again();
-    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(make_file("new", here.master, 0, here.slave), 0);
     assert_int_equal(made_ms(), clock_ms + HOUR_MS);
     assert_int_equal(take_away(), 0);
     start_again();
-    assert_int_equal(make("new", true, here.slave), 0);
+    assert_int_equal(make_file("new", here.master, 0, here.slave), 0);
     assert_int_equal(made_ms(), clock_ms + HOUR_MS + 1);
 }
 
@@ -220,12 +144,11 @@ static void what_is_kept_of_it_may_be_unreadable(void **state)
         assert_true(fputs(texts[i], f) >= 0);
         assert_int_equal(fclose(f), 0);
         here.s = test_sto_open(here.dir, "100001", false);
-        assert_int_equal(make("new", true, here.slave), 0);
+        assert_int_equal(make_file("new", here.master, 0, here.slave), 0);
         assert_true(made_ms() < clock_ms + HOUR_MS);
         assert_int_equal(take_away(), 0);
     }
 }
-
 
 static void which_names_come_again(void **state)
 {
@@ -239,7 +162,7 @@ static void which_names_come_again(void **state)
 
 int main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, one_store_teardown)
     const struct CMUnitTest tests[] = {
         T(a_slave_is_made_at_the_clocks_millisecond),
         T(made_again_it_is_no_older_than_the_deletion),

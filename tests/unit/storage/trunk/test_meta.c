@@ -5,66 +5,16 @@
 #include <unistd.h>
 
 #include "dfscore/base/buf.h"
-#include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
-#include "storage/trunk/replica.h"
-#include "storage/trunk/store_priv.h"
-#include "tests/lib/sto_open.h"
+#include "tests/lib/one_store.h"
 
 enum { HOUR_MS = 3600000 };
 
-static struct {
-    char *dir;
-    struct sto_store *s;
-    char name[STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1];
-} here;
-
-static int64_t clock_ms;
-
-static int64_t now_ms(void)
-{
-    return clock_ms;
-}
-
-static uint64_t mono_us(void)
-{
-    return 0;
-}
-
-static const struct dfs_clock_hook hook = {now_ms, mono_us};
-
-static void make(bool slave, char *name)
-{
-    struct sto_file *f = NULL;
-    struct sto_commit c = {.size = 4, .ext = "bin", .desc = STR("")};
-    if (slave) {
-        c.master = str_c(here.name);
-        c.prefix = STR("_s");
-    }
-    assert_int_equal(sto_file_open(here.s, 0, 4, STO_NATIVE, &f), 0);
-    assert_int_equal(sto_file_write(f, "text", 4, 0), 0);
-    assert_int_equal(sto_file_commit(&f, &c, name), 0);
-}
-
 static int setup(void **state)
 {
-    (void)state;
-    dfs_clock_hook = &hook;
-    clock_ms = INT64_C(1700000000123);
-    here.dir = test_tmpdir();
-    here.s = test_sto_open(here.dir, "100001", false);
-    make(false, here.name);
-    make(true, here.slave);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sto_store_close(&here.s);
-    dfs_clock_hook = NULL;
-    test_tmpdir_free(&here.dir);
-    return 0;
+    assert_int_equal(one_store_setup(state), 0);
+    assert_int_equal(make_file("text", NULL, 0, here.master), 0);
+    return make_file("text", here.master, 0, here.slave);
 }
 
 static int new_text(struct str old, void *arg, struct buf *out)
@@ -111,8 +61,7 @@ static void delete (const char *name)
 
 static void restart(void)
 {
-    sto_store_close(&here.s);
-    here.s = test_sto_open(here.dir, "100001", false);
+    start_again();
 }
 
 /* --- tests ------------------------------------------------------------------------------------------- */
@@ -120,28 +69,28 @@ static void restart(void)
 static void a_text_is_set_at_the_clocks_millisecond(void **state)
 {
     (void)state;
-    assert_told(here.name, "", 0);
-    set(here.name, "a");
-    assert_told(here.name, "a", clock_ms);
+    assert_told(here.master, "", 0);
+    set(here.master, "a");
+    assert_told(here.master, "a", clock_ms);
     restart();
-    assert_told(here.name, "a", clock_ms);
+    assert_told(here.master, "a", clock_ms);
 }
 
 static void a_change_is_later_than_what_is_there_whatever_the_clock_says(void **state)
 {
     (void)state;
     int64_t ms = clock_ms;
-    set(here.name, "a");
-    set(here.name, "b");
-    assert_told(here.name, "b", ms + 1);
+    set(here.master, "a");
+    set(here.master, "b");
+    assert_told(here.master, "b", ms + 1);
     clock_ms -= HOUR_MS;
-    set(here.name, "b"); /* the same again: what others say meanwhile is earlier */
-    assert_told(here.name, "b", ms + 2);
-    set(here.name, "");
-    assert_told(here.name, "", ms + 3);
+    set(here.master, "b"); /* the same again: what others say meanwhile is earlier */
+    assert_told(here.master, "b", ms + 2);
+    set(here.master, "");
+    assert_told(here.master, "", ms + 3);
     clock_ms = ms + HOUR_MS;
-    set(here.name, "c");
-    assert_told(here.name, "c", ms + HOUR_MS);
+    set(here.master, "c");
+    assert_told(here.master, "c", ms + HOUR_MS);
 }
 
 static void of_others_the_later_one_stays(void **state)
@@ -162,9 +111,9 @@ static void of_others_the_later_one_stays(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         clock_ms += HOUR_MS;
-        set(here.name, "here");
-        hear(here.name, rows[i].heard, clock_ms + rows[i].after_ms);
-        assert_told(here.name, rows[i].stays, clock_ms + MAX(rows[i].after_ms, INT64_C(0)));
+        set(here.master, "here");
+        hear(here.master, rows[i].heard, clock_ms + rows[i].after_ms);
+        assert_told(here.master, rows[i].stays, clock_ms + MAX(rows[i].after_ms, INT64_C(0)));
     }
 }
 
@@ -172,52 +121,52 @@ static void that_they_were_removed_is_remembered(void **state)
 {
     (void)state;
     AUTO(buf_free) struct buf none = BUF(64);
-    set(here.name, "a");
-    hear(here.name, "", clock_ms + 5);
-    assert_int_equal(sto_meta_get(here.s, str_c(here.name), &none), -ENOENT);
-    hear(here.name, "b", clock_ms + 4);
+    set(here.master, "a");
+    hear(here.master, "", clock_ms + 5);
+    assert_int_equal(sto_meta_get(here.s, str_c(here.master), &none), -ENOENT);
+    hear(here.master, "b", clock_ms + 4);
     restart();
-    hear(here.name, "b", clock_ms + 4);
-    assert_told(here.name, "", clock_ms + 5);
+    hear(here.master, "b", clock_ms + 4);
+    assert_told(here.master, "", clock_ms + 5);
 }
 
 static void what_a_member_never_had_says_nothing(void **state)
 {
     (void)state;
-    hear(here.name, "", 0);
-    hear(here.name, "", STO_META_UNTIMED);
-    assert_false(has_file_of_metadata(here.name));
-    set(here.name, "a");
-    hear(here.name, "", 0);
-    assert_told(here.name, "a", clock_ms);
+    hear(here.master, "", 0);
+    hear(here.master, "", STO_META_UNTIMED);
+    assert_false(has_file_of_metadata(here.master));
+    set(here.master, "a");
+    hear(here.master, "", 0);
+    assert_told(here.master, "a", clock_ms);
 }
 
 /* A member of an earlier build, which does not say when. */
 static void without_a_time_it_is_the_first_or_a_change(void **state)
 {
     (void)state;
-    hear(here.name, "first", STO_META_UNTIMED);
-    hear(here.name, "a second", STO_META_UNTIMED);
-    assert_told(here.name, "first", STO_META_UNTIMED);
-    const struct str name = str_c(here.name);
+    hear(here.master, "first", STO_META_UNTIMED);
+    hear(here.master, "a second", STO_META_UNTIMED);
+    assert_told(here.master, "first", STO_META_UNTIMED);
+    const struct str name = str_c(here.master);
     assert_int_equal(sto_replica_meta_anyway(here.s, name, STR("changed"), clock_ms), 0);
-    assert_told(here.name, "changed", clock_ms);
+    assert_told(here.master, "changed", clock_ms);
     assert_int_equal(sto_replica_meta_anyway(here.s, name, STR("by a slow clock"), 5), 0);
-    assert_told(here.name, "by a slow clock", clock_ms + 1);
-    hear(here.name, "b", STO_META_UNTIMED);
-    assert_told(here.name, "by a slow clock", clock_ms + 1);
+    assert_told(here.master, "by a slow clock", clock_ms + 1);
+    hear(here.master, "b", STO_META_UNTIMED);
+    assert_told(here.master, "by a slow clock", clock_ms + 1);
 }
 
 static void they_go_with_the_file_and_come_ahead_of_it(void **state)
 {
     (void)state;
-    set(here.name, "a");
-    delete (here.name);
-    assert_false(has_file_of_metadata(here.name));
-    hear(here.name, "late", clock_ms + 1);
-    assert_told(here.name, "late", clock_ms + 1);
-    assert_int_equal(sto_replica_delete(here.s, str_c(here.name), 0, false, false), -ENOENT);
-    assert_false(has_file_of_metadata(here.name));
+    set(here.master, "a");
+    delete (here.master);
+    assert_false(has_file_of_metadata(here.master));
+    hear(here.master, "late", clock_ms + 1);
+    assert_told(here.master, "late", clock_ms + 1);
+    assert_int_equal(sto_replica_delete(here.s, str_c(here.master), 0, false, false), -ENOENT);
+    assert_false(has_file_of_metadata(here.master));
 }
 
 static void a_rename_keeps_the_later_ones(void **state)
@@ -229,8 +178,8 @@ static void a_rename_keeps_the_later_ones(void **state)
     } rows[] = {{0, "old"}, {1, "new"}, {-1, "old"}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char name[STO_NAME_MAX + 1], to[STO_NAME_MAX + 1];
-        make(false, name);
-        make(false, to);
+        assert_int_equal(make_file("text", NULL, 0, name), 0);
+        assert_int_equal(make_file("text", NULL, 0, to), 0);
         delete (to); /* a name for it */
         set(name, "old");
         if (rows[i].new_after_ms != 0)
@@ -252,7 +201,7 @@ static void a_slave_made_again_has_none_of_the_one_before(void **state)
     delete (here.slave);
     assert_false(has_file_of_metadata(here.slave));
     hear(here.slave, "late", set_ms + 10); /* set where the deletion was not known yet */
-    make(true, here.slave);
+    assert_int_equal(make_file("text", here.master, 0, here.slave), 0);
     assert_told(here.slave, "", 0);
     hear(here.slave, "late", set_ms + 10);
     assert_told(here.slave, "", 0);
@@ -281,13 +230,7 @@ static void a_later_slave_takes_the_place_without_them(void **state)
         AUTO(buf_free) struct buf text = BUF(64);
         int64_t set_ms = 0;
         assert_int_equal(sto_meta_tell(here.s, str_c(here.slave), &text, &set_ms), 0);
-        struct sto_replica_new new = {.name = str_c(here.slave), .size = 4, .time_s = 1};
-        new.made_ms = set_ms + after_ms;
-        struct sto_replica_new *const list[] = {&new};
-        assert_int_equal(sto_file_open(here.s, 0, 4, STO_NATIVE, &new.file), 0);
-        assert_int_equal(sto_file_write(new.file, "next", 4, 0), 0);
-        assert_int_equal(sto_replica_files(here.s, list, 1), 0);
-        assert_int_equal(new.result, 0);
+        assert_int_equal(hear_file(here.slave, "next", set_ms + after_ms), 0);
         assert_int_equal(has_file_of_metadata(here.slave), after_ms < 0);
         clock_ms += HOUR_MS;
     }
@@ -296,7 +239,7 @@ static void a_later_slave_takes_the_place_without_them(void **state)
 int main(void)
 {
     dfs_log_threshold = LOG_WARN;
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, one_store_teardown)
     const struct CMUnitTest tests[] = {
         T(a_text_is_set_at_the_clocks_millisecond),
         T(a_change_is_later_than_what_is_there_whatever_the_clock_says),

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * one_store - one member's part in what sync/test_again.c and sync/test_marks.c play with three: its store, and a clock that
+ * stands still.
+ */
+#ifndef TEST_ONE_STORE_H
+#define TEST_ONE_STORE_H
+
+#include "dfscore/base/clock.h"
+#include "storage/trunk/replica.h"
+#include "storage/trunk/store_priv.h"
+#include "tests/lib/sto_open.h"
+
+static struct {
+    char *dir;
+    struct sto_store *s;
+    char master[STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1]; /* the test's */
+} here;
+
+static int64_t clock_ms; /* what it shows */
+
+static inline int64_t one_store_now_ms(void)
+{
+    return clock_ms;
+}
+
+static inline uint64_t one_store_mono_us(void)
+{
+    return 0;
+}
+
+static const struct dfs_clock_hook one_store_clock = {one_store_now_ms, one_store_mono_us};
+
+/* Without a name yet. */
+static inline struct sto_file *file_of(const char *text)
+{
+    struct sto_file *f = NULL;
+    assert_int_equal(sto_file_open(here.s, 0, strlen(text), STO_NATIVE, &f), 0);
+    assert_int_equal(sto_file_write(f, text, strlen(text), 0), 0);
+    return f;
+}
+
+/* A client's; @master: its slave of prefix "_s", or NULL. name: STO_NAME_MAX + 1. */
+static inline int make_file(const char *text, const char *master, uint8_t flags, char *name)
+{
+    struct sto_file *f = file_of(text);
+    struct sto_commit c = {.size = strlen(text), .flags = flags, .ext = "bin", .desc = STR("")};
+    if (master) {
+        c.master = str_c(master);
+        c.prefix = STR("_s");
+    }
+    return sto_file_commit(&f, &c, name);
+}
+
+/* As a record of its making brings it, with the time @made_ms if that says one. */
+static inline int hear_file(const char *name, const char *text, int64_t made_ms)
+{
+    struct sto_replica_new new = {.file = file_of(text),
+                                  .name = str_c(name),
+                                  .size = strlen(text),
+                                  .time_s = made_ms / 1000,
+                                  .made_ms = made_ms};
+    struct sto_replica_new *list[] = {&new};
+    assert_int_equal(sto_replica_files(here.s, list, 1), 0);
+    assert_null(new.file);
+    return new.result;
+}
+
+static inline void start_again(void)
+{
+    sto_store_close(&here.s);
+    here.s = test_sto_open(here.dir, "100001", false);
+}
+
+static inline int one_store_setup(void **state)
+{
+    (void)state;
+    clock_ms = INT64_C(1700000000123);
+    dfs_clock_hook = &one_store_clock;
+    here.dir = test_tmpdir();
+    here.s = test_sto_open(here.dir, "100001", false);
+    return 0;
+}
+
+static inline int one_store_teardown(void **state)
+{
+    (void)state;
+    sto_store_close(&here.s);
+    test_tmpdir_free(&here.dir);
+    dfs_clock_hook = NULL;
+    return 0;
+}
+
+#endif
