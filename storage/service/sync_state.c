@@ -105,8 +105,8 @@ void sto_handle_repair_state(struct dfs_req *req)
 void sto_handle_paths(struct dfs_req *req)
 {
     AUTO(buf_free) struct buf out = BUF(1 + 255 * 5);
-    sto_store_try(
-        sto_service_of(req)->o.store); /* it will have been, when the question comes again */
+    /* A disk that is tried now has been when the question comes again. */
+    sto_store_try(sto_service_of(req)->o.store);
     sto_paths_put(sto_service_of(req)->o.store, &out);
     dfs_req_reply(req, buf_err(&out), buf_str(&out));
 }

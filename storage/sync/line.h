@@ -41,7 +41,8 @@ int sto_line_metas(const struct sto_line *line, struct dfs_peer *p, const struct
                    size_t n, struct buf *rsp, struct rd *ret, size_t *ret_n) MUST_CHECK;
 int sto_line_meta_next(struct rd *r, struct sto_line_meta *ret) MUST_CHECK; /* -EPROTO */
 
-/* 15: of one file, from a peer of an earlier build, STO_META_UNTIMED. 0 also when it is not there; -EREMOTE: it has moved to another group. */
+/* 15: of one file, from a peer of an earlier build, STO_META_UNTIMED. 0 also when it is not there; -EREMOTE: it has moved
+ * to another group. */
 int sto_line_meta(const struct sto_line *line, struct dfs_peer *p, const char *group,
                   struct str name, struct buf *rsp, struct sto_line_meta *ret) MUST_CHECK;
 

@@ -165,8 +165,8 @@ static void write_batch(struct trk_store *s, struct batch *b)
         records = str_from(records, b->image_at);
     }
     r = append(s, records);
-    if (buf_err(
-            &b->records)) { /* some found no room: what comes after them may not go there without them */
+    /* Some found no room: what comes after them may not go there without them. */
+    if (buf_err(&b->records)) {
         r = buf_err(&b->records);
         dfs_close_fd(&s->fd);
         set_error(s, r);
