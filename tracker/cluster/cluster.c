@@ -328,9 +328,22 @@ bool trk_cluster_next_change(struct trk_cluster *c, struct trk_change *ret)
     return false;
 }
 
+bool trk_log_is_past(const struct trk_cluster *c, const struct trk_log_line *line)
+{
+    return line->time_s <= c->log_dropped_s;
+}
+
+/* No later than now: a clock that was far ahead would end the log for all lines to come. */
+void trk_log_dropped(struct trk_cluster *c, const struct trk_log_line *line)
+{
+    int64_t time_s = MIN(line->time_s, c->last_change_us / 1000000);
+    c->log_dropped_s = MAX(c->log_dropped_s, time_s);
+}
+
 int trk_log_add(struct trk_cluster *c, const struct trk_log_line *line)
 {
     if (c->log_n == TRK_LOG_MAX) {
+        trk_log_dropped(c, &c->log[0]);
         memmove(c->log, c->log + 1, (c->log_n - 1) * sizeof(*c->log));
         c->log_n--;
         c->log_first++;

@@ -52,7 +52,8 @@ struct trk_cluster {
     struct trk_log_line *log; /* owned; line i has number log_first + i */
     unsigned log_n, log_cap;
     uint64_t log_first;
-    uint64_t log_saved; /* lines below this number have been drained */
+    uint64_t log_saved;    /* lines below this number have been drained */
+    int64_t log_dropped_s; /* latest time of the lines that were dropped for room; 0: none was */
     struct trk_node *changed_nodes;
     struct trk_group *changed_groups;
     int64_t forget_before_us; /* records of the gone that changed before this are of no use */
@@ -108,6 +109,12 @@ bool trk_cluster_next_change(struct trk_cluster *c, struct trk_change *ret);
 
 /* Append to the change log; the oldest line goes when there are TRK_LOG_MAX. 0 or -ENOMEM. */
 int trk_log_add(struct trk_cluster *c, const struct trk_log_line *line) MUST_CHECK;
+/*
+ * A line has been dropped for room; have lines of the time of this one been? A peer may still have those: taken again it would
+ * push out another one, which that peer has as well, and so on for ever.
+ */
+void trk_log_dropped(struct trk_cluster *c, const struct trk_log_line *line);
+bool trk_log_is_past(const struct trk_cluster *c, const struct trk_log_line *line);
 /*
  * Lines from number @from on as text, whole lines only, at most @max bytes. Returns the number of
  * the first line that is not in it. Protocol 6.13.

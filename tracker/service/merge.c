@@ -209,7 +209,7 @@ static int merge_log(struct trk_cluster *c, struct str payload)
     uint64_t number;
     struct trk_log_line l;
     int r = trk_rec_log_get(payload, &number, &l);
-    if (r < 0 || has_line(c, &l))
+    if (r < 0 || has_line(c, &l) || trk_log_is_past(c, &l))
         return r;
     return trk_log_add(c, &l);
 }

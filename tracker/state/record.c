@@ -470,6 +470,7 @@ static int apply_log(struct trk_cluster *c, struct str payload)
     if (r < 0 || number < c->log_first + c->log_n)
         return r;
     if (number > c->log_first + c->log_n) { /* older ones were dropped for room */
+        trk_log_dropped(c, &l);
         c->log_first = number;
         c->log_n = 0;
     }

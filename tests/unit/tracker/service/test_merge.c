@@ -2,6 +2,8 @@
 /* What one tracker makes of another's records, when its own differ: test_trackers_sim.c found most of these. */
 #include "tests/lib/test.h"
 
+#include <stdio.h>
+
 #include "dfscore/wire/internal.h"
 #include "tracker/service/merge.h"
 
@@ -170,6 +172,60 @@ static void two_trunk_servers_of_one_version_become_one(void **state)
     }
 }
 
+static void add_line(struct trk_cluster *c, unsigned i)
+{
+    struct trk_log_line l = {.time_s = i, .group = "g", .status = GONE};
+    (void)snprintf(l.id, sizeof(l.id), "%u", i);
+    assert_int_equal(trk_log_add(c, &l), 0);
+}
+
+/* More than both can keep, and not the same: what one has dropped it does not take again from the other. */
+static void full_logs_come_to_rest(void **state)
+{
+    (void)state;
+    struct trk_cluster here, there, old, later;
+    trk_cluster_init(&here);
+    trk_cluster_init(&there);
+    trk_cluster_init(&old);
+    trk_cluster_init(&later);
+    trk_cluster_now(&here, INT64_C(1000000) * 100000);
+    trk_cluster_now(&there, INT64_C(1000000) * 100000);
+    for (unsigned i = 1; i <= TRK_LOG_MAX + 2; i++) {
+        if (i <= TRK_LOG_MAX)
+            add_line(&there, i);
+        add_line(&here, i == 1 || i == 100 ? 101 - i : i); /* 100 is the first */
+    }
+    tell(&here, &there);
+    uint64_t first = there.log_first;
+    assert_int_equal(first, 2);
+    for (int times = 0; times < 3; times++) {
+        tell(&there, &here);
+        assert_int_equal(here.log_first, 2);
+        tell(&here, &there);
+        assert_int_equal(there.log_first, first);
+    }
+    /* nor after a restart */
+    AUTO(buf_free) struct buf records = BUF(1 << 20);
+    (void)trk_rec_all(&records, &here, NULL);
+    struct str rest = buf_str(&records);
+    struct trk_rec rec;
+    trk_cluster_now(&later, INT64_C(1000000) * 100000);
+    while (trk_rec_next(&rest, &rec) == 1)
+        assert_int_equal(trk_rec_apply(&later, NULL, &rec), 0);
+    assert_int_equal(later.log_first, 2);
+    add_line(&old, 2);
+    tell(&old, &later);
+    assert_int_equal(later.log_first, 2);
+    /* a new one is taken */
+    add_line(&old, TRK_LOG_MAX + 3);
+    tell(&old, &later);
+    assert_int_equal(later.log_first, 3);
+    trk_cluster_fini(&here);
+    trk_cluster_fini(&there);
+    trk_cluster_fini(&old);
+    trk_cluster_fini(&later);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +234,7 @@ int main(void)
         cmocka_unit_test(an_earlier_stamp_changes_nothing),
         cmocka_unit_test(two_changes_of_one_stamp_become_one),
         cmocka_unit_test(two_trunk_servers_of_one_version_become_one),
+        cmocka_unit_test(full_logs_come_to_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
