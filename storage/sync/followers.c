@@ -60,6 +60,20 @@ void sto_followers_free(struct sto_followers **fp)
     free(f);
 }
 
+/* Lock held. Those whom the trackers do not name any more: there are as many places as they name at most. */
+static void forget_gone(struct sto_followers *f, const struct sto_member *peers, size_t n)
+{
+    for (struct follower *at = f->list; at < f->list + ARRAY_LEN(f->list); at++) {
+        size_t i = 0;
+        while (i < n && strcmp(at->id, peers[i].id) != 0)
+            i++;
+        if (at->id[0] && i == n) {
+            free(at->at);
+            *at = (struct follower){.at = NULL};
+        }
+    }
+}
+
 /* Lock held. With @make a free place is taken; NULL: there is none, or no memory. */
 static struct follower *find(struct sto_followers *f, const char *id, bool make)
 {
@@ -189,6 +203,9 @@ void sto_followers_retain(struct sto_followers *f)
     sto_members_get_self(f->members, &self);
     if (self.status == DFS_ST_NONE)
         return; /* no list has come yet */
+    pthread_mutex_lock(&f->lock);
+    forget_gone(f, peers, n);
+    pthread_mutex_unlock(&f->lock);
     for (unsigned path = 0; path < f->paths; path++) {
         uint64_t least = UINT64_MAX;
         pthread_mutex_lock(&f->lock);

@@ -534,6 +534,28 @@ static void a_number_refuses_what_a_failed_disk_leaves_too_few_for(void **state)
     end(&f);
 }
 
+/* A group has DFS_SERVERS_MAX at a time, and in the course of years more. */
+static void those_who_are_gone_take_no_places(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, 0);
+    for (unsigned i = 1; i <= 2 * DFS_SERVERS_MAX; i++) {
+        struct dfs_brief list[] = {{.status = DFS_ST_ACTIVE, .port = 1, .id = SELF, .ip = SELF},
+                                   {.status = DFS_ST_ACTIVE, .port = 1}};
+        (void)snprintf(list[1].id, sizeof(list[1].id), "10.0.1.%u", i);
+        (void)snprintf(list[1].ip, sizeof(list[1].ip), "10.0.1.%u", i);
+        sto_members_update(f.members, list, ARRAY_LEN(list));
+        struct write w;
+        begin(&f, &w);
+        assert_waits(&w);
+        pulled(&f, list[1].id, sto_store_end(f.store, 0));
+        assert_told(&w, 0);
+        sto_followers_retain(f.followers);
+    }
+    end(&f);
+}
+
 int main(void)
 {
     dfs_clock_hook = &test_clock;
@@ -557,6 +579,7 @@ int main(void)
         cmocka_unit_test(its_own_thread_sees_members_go),
         cmocka_unit_test(who_has_no_disk_for_it_is_not_waited_for),
         cmocka_unit_test(a_number_refuses_what_a_failed_disk_leaves_too_few_for),
+        cmocka_unit_test(those_who_are_gone_take_no_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
