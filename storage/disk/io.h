@@ -56,6 +56,12 @@ static inline int64_t sto_time_ms(const struct stat *st)
     return st->st_mtim.tv_sec * INT64_C(1000) + st->st_mtim.tv_nsec / 1000000;
 }
 
+/* Two of its name have been made in that millisecond: no record says which of them it is (replica.c). */
+static inline bool sto_time_shared(const struct stat *st)
+{
+    return st->st_mtim.tv_nsec % 1000000 != 0;
+}
+
 /* CRC-32 as FastDFS has it (reflected 0x04C11DB7, initial and final xor ones); start with 0. */
 uint32_t sto_crc32(uint32_t crc, const void *p, size_t n);
 

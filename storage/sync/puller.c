@@ -10,6 +10,7 @@
 #include "storage/binlog/record.h"
 #include "storage/sync/arrivals.h"
 #include "storage/sync/moved_in.h"
+#include "storage/trunk/ahead.h"
 #include "storage/trunk/log.h"
 #include "storage/trunk/moved.h"
 #include "storage/trunk/replica.h"
@@ -105,13 +106,15 @@ static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int
     return sto_fetch_and_name(p, name, flags, time_s, sto_replica_file);
 }
 
-/* One whose name can come again may be an earlier one. */
-static bool have_whole(struct sto_puller *p, struct str name, int64_t made_ms)
+/* One whose name can come again may be an earlier one, or another of the same millisecond. */
+static bool have_whole(struct sto_puller *p, const struct sto_entry *e, int64_t made_ms)
 {
     struct sto_info info;
     struct dfs_fileid id;
-    if (sto_info(p->o.store, name, false, &info) < 0 || dfs_filename_parse(name, &id) < 0)
+    if (sto_info(p->o.store, e->name, false, &info) < 0 || dfs_filename_parse(e->name, &id) < 0)
         return false;
+    if (made_ms > 0 && info.mtime_ms == made_ms && e->summed)
+        return sto_info(p->o.store, e->name, true, &info) == 0 && info.crc32 == e->crc32;
     return (!id.size_known || id.size == info.size) && info.mtime_ms >= made_ms;
 }
 
@@ -168,7 +171,7 @@ static int need_whole(struct sto_puller *p, const struct sto_entry *e)
     uint8_t flags = e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0;
     int64_t made_ms = sto_rec_ms(e->extra);
     uint64_t size = 0;
-    if (have_whole(p, e->name, made_ms))
+    if (have_whole(p, e, made_ms))
         return sto_replica_owner(p->o.store, e->name, flags);
     int r = made_ms > 0 ? fetch_made(p, e, flags, &made_ms, &f, &size)
                         : sto_fetch(p, e->name, flags, &f, &size);
@@ -203,6 +206,8 @@ static int change_meta(struct sto_puller *p, const struct sto_entry *e)
     int r = sto_fetch_meta(p, name, &meta);
     if (r < 0)
         return r;
+    if (sto_is_deleted_ahead(p->o.store, name, meta.ms))
+        return 0;
     bool removed = e->op == 'D' && meta.ms == 0;
     return removed || meta.ms == STO_META_UNTIMED
                ? sto_replica_meta_anyway(p->o.store, name, meta.text,
@@ -289,7 +294,8 @@ static int fetch_target(struct sto_puller *p, const struct sto_entry *e)
 {
     struct dfs_fileid id;
     struct sto_info here;
-    if (sto_info(p->o.store, e->extra, false, &here) != -ENOENT)
+    if (sto_info(p->o.store, e->extra, false, &here) != -ENOENT ||
+        sto_is_deleted_ahead(p->o.store, e->extra, 0))
         return 0;
     bool appender = dfs_filename_parse(e->extra, &id) == 0 && id.kind == DFS_FILE_APPENDER;
     /* Of a name that comes again not later than it is: its own record says when exactly. */
@@ -320,23 +326,43 @@ static int link_file(struct sto_puller *p, const struct sto_entry *e)
     return r == 0 || r == -EEXIST ? sto_replica_meta(p->o.store, e->name, meta.text, meta.ms) : r;
 }
 
+/* One that finds nothing may have come ahead of the file, by the log of a member that had it. */
+static int delete_or_keep(struct sto_puller *p, const struct sto_entry *e)
+{
+    enum { TRIES = 3 };
+    bool anyway = !e->again && sto_mirrors_lost(p->o.mirrors, p->path);
+    int64_t at_ms = sto_rec_ms(e->extra);
+    bool vague = at_ms == 0; /* earlier builds say the second only */
+    if (vague)
+        at_ms = (int64_t)e->time_s * 1000;
+    int r = -EEXIST;
+    for (int i = 0; i < TRIES && r == -EEXIST; i++) {
+        r = sto_replica_delete(p->o.store, e->name, at_ms, vague, anyway);
+        if (r != -ENOENT)
+            return r == -EEXIST ? 0 : r;
+        r = sto_deleted_ahead(p->o.store, e->name, at_ms, at_ms + (vague ? 1000 : 0));
+    }
+    return r == -EEXIST ? 0 : r;
+}
+
 /*
- * Who hears of a deletion before the file comes keeps the file, until the deletion comes behind it: by the log that the
- * file came by, as its writer logs what it hears of. A writer that has lost that log does so in its new one, though it
- * has not got the file; what others have logged again is not said once more, so that it ends.
+ * A writer that has lost the log by which the file came says the deletion in its new one, though it has not got the file, for
+ * members of earlier builds, which keep none; what others have logged again is not said once more, so that it ends.
  */
 static int delete_file(struct sto_puller *p, const struct sto_entry *e)
 {
-    bool anyway = !e->again && sto_mirrors_lost(p->o.mirrors, p->path);
-    int64_t at_ms = sto_rec_ms(e->extra); /* earlier builds say the second only */
-    int r = sto_replica_delete(p->o.store, e->name, at_ms > 0 ? at_ms : (int64_t)e->time_s * 1000,
-                               at_ms == 0, anyway);
-    if (r == -EEXIST)
-        return 0;
+    int r = delete_or_keep(p, e);
     return r == -EREMOTE ? sto_moved_in_delete(p->o.store, p->o.cluster, e->name) : r;
 }
 
 /* --- entries ---------------------------------------------------------------------------------------- */
+
+/* The file has been deleted before it came here: what its log says of it comes to nothing. */
+static bool is_over(struct sto_puller *p, const struct sto_entry *e)
+{
+    return e->op != 'D' && e->op != 'R' && /* what was renamed has another name now */
+           sto_is_deleted_ahead(p->o.store, e->name, e->op == 'C' ? sto_rec_ms(e->extra) : 0);
+}
 
 static int do_entry(struct sto_puller *p, const struct sto_entry *e)
 {
@@ -345,6 +371,8 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
         return 0; /* a note: kept with the piece */
     if (str_ends(e->name, STR("-m")))
         return change_meta(p, e);
+    if (is_over(p, e))
+        return 0;
     bool packed = dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
     switch (e->op) {
     case 'C':

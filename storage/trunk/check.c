@@ -68,9 +68,9 @@ static struct wanted wanted_of(const struct dfs_fileid *f, const struct sto_made
 {
     if (f->kind == DFS_FILE_NORMAL && f->size_known && !f->slave)
         return (struct wanted){.told = true, .size = f->size, .crc32 = f->crc32};
-    return (struct wanted){.told = made && made->ms > 0 && made->ms == sto_time_ms(st),
-                           .size = (uint64_t)st->st_size,
-                           .crc32 = made ? made->crc32 : 0};
+    bool its = made && made->ms > 0 && made->ms == sto_time_ms(st) && !sto_time_shared(st);
+    return (struct wanted){
+        .told = its, .size = (uint64_t)st->st_size, .crc32 = made ? made->crc32 : 0};
 }
 
 static int check_plain(struct sto_store *s, struct sto_path *p, const struct dfs_fileid *f,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
+#include "storage/trunk/check.h"
 #include "storage/trunk/moved.h"
 #include "storage/trunk/slot.h"
 #include "storage/trunk/store_priv.h"
@@ -103,6 +104,53 @@ static bool gives_way(struct sto_path *p, const struct dfs_logical *at, struct s
     return fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode);
 }
 
+/* By size, then by bytes: < 0, 0, > 0 in *ret. 0 or negative errno. */
+static int compare(const struct sto_io *io, int a, int b, int *ret)
+{
+    enum { PIECE = 32 * 1024 };
+    struct stat sa, sb;
+    if (fstat(a, &sa) < 0 || fstat(b, &sb) < 0)
+        return -errno;
+    *ret = (sa.st_size > sb.st_size) - (sa.st_size < sb.st_size);
+    AUTO(dfs_free_ptr) char *pieces = dfs_alloc((size_t)2 * PIECE);
+    if (!pieces)
+        return -ENOMEM;
+    for (off_t at = 0; *ret == 0 && at < sa.st_size; at += PIECE) {
+        size_t n = (size_t)MIN(sa.st_size - at, (off_t)PIECE);
+        ssize_t got_a = sto_read_all(io, a, pieces, n, at);
+        ssize_t got_b = sto_read_all(io, b, pieces + PIECE, n, at);
+        if (got_a != (ssize_t)n || got_b != (ssize_t)n)
+            return got_a < 0 ? (int)got_a : got_b < 0 ? (int)got_b : -EBADMSG;
+        *ret = memcmp(pieces, pieces + PIECE, n);
+    }
+    return 0;
+}
+
+/*
+ * Two of one name have been made in one millisecond, at members that had not heard of each other's. All take the larger one, and
+ * its time says from then on that the record of the other one does not speak of it. 1: @f; 0: the one that is here.
+ */
+static int which_of_two(struct sto_path *p, const struct dfs_logical *at, const struct sto_file *f,
+                        int64_t made_ms)
+{
+    char path[DFS_LOCAL_PATH_MAX];
+    struct stat st;
+    int larger = 0;
+    dfs_logical_path(at, "", path);
+    AUTO(dfs_close_fd)
+    int here = p->dir.io->openat(p->dir.root, path, O_RDONLY | O_NOFOLLOW, 0);
+    if (here < 0 || fstat(here, &st) < 0)
+        return sto_read_says_damaged(-errno) ? 1 : -errno;
+    if (st.st_mode & STO_MODE_DAMAGED)
+        return 1;
+    int r = compare(p->dir.io, sto_file_fd(f), here, &larger);
+    if (r < 0)
+        return sto_read_says_damaged(r) ? 1 : r;
+    int fd = larger > 0 ? sto_file_fd(f) : here;
+    r = sto_set_shared_time(fd, made_ms);
+    return r < 0 ? r : p->dir.io->fsync(fd) < 0 ? -errno : larger > 0;
+}
+
 /* Its content is synced; its directory is not yet. */
 static int place_new(struct sto_store *s, const struct sto_file *f,
                      const struct sto_replica_new *new, const struct dfs_logical *at,
@@ -112,7 +160,8 @@ static int place_new(struct sto_store *s, const struct sto_file *f,
     AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     struct sto_moved to;
-    if (new->made_ms > 0 && sto_made_ms(p, at, name) > new->made_ms)
+    int64_t there_ms = new->made_ms > 0 ? sto_made_ms(p, at, name) : 0;
+    if (there_ms > new->made_ms)
         return -EEXIST; /* made later, it came by another log */
     bool over = gives_way(p, at, name, how);
     int r = sto_log_pass_deletion(&p->log, name);
@@ -120,7 +169,18 @@ static int place_new(struct sto_store *s, const struct sto_file *f,
         r = sto_drop_meta(p, at, new->made_ms); /* of an earlier file of that name */
     if (r == 0 && over && sto_moved_to(s, name, &to) == 0 && !to.by_link)
         r = comes_back(p, name, to.id);
-    return r < 0 ? r : name_file(p, sto_file_fd(f), at, over);
+    if (r == 0 && there_ms > 0 && there_ms == new->made_ms) {
+        r = which_of_two(p, at, f, there_ms);
+        if (r <= 0)
+            return r;
+    }
+    if (r < 0)
+        return r;
+    AUTO(sto_unlock) pthread_mutex_t *ahead = &p->ahead.lock;
+    pthread_mutex_lock(ahead);
+    if (how == PLACE_NEW && sto_ahead_has(&p->ahead, name, new->made_ms))
+        return -EEXIST;
+    return name_file(p, sto_file_fd(f), at, over);
 }
 
 static int take_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,

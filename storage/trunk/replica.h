@@ -26,7 +26,7 @@ struct sto_replica_new {
     uint64_t size;
     int64_t time_s;
     int64_t made_ms; /* its time, where its record says one (binlog/record.h), else 0 */
-    int result; /* what sto_replica_file() would have returned; -EEXIST: one made later has the name, and stays */
+    int result; /* what sto_replica_file() would have returned; -EEXIST: one made later has the name, and stays, or it is deleted (ahead.h) */
 };
 /*
  * The same for @n of them as records of their making bring them. They share the commits of the disk's journal: all are

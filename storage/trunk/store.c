@@ -74,7 +74,7 @@ static int open_path(struct sto_store *s, unsigned i, const struct sto_store_opt
     if (r == 0)
         r = sto_log_open(&p->log, &p->dir, &lo);
     p->log_open = r == 0;
-    return r;
+    return r < 0 ? r : sto_ahead_open(&p->dir, &p->ahead);
 }
 
 int sto_store_open(const struct sto_store_options *o, struct sto_store **ret, unsigned *bad_path)
@@ -132,8 +132,10 @@ void sto_store_close(struct sto_store **sp)
         return;
     CHECK_OBJ(s, STO_STORE_MAGIC);
     for (unsigned i = 0; i < s->path_count; i++) {
-        if (s->paths[i].log_open)
+        if (s->paths[i].log_open) {
             sto_log_close(&s->paths[i].log);
+            sto_ahead_close(&s->paths[i].ahead);
+        }
         if (s->paths[i].dir_open)
             sto_dir_close(&s->paths[i].dir);
     }

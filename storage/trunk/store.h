@@ -261,7 +261,9 @@ struct sto_entry {
     uint64_t next; /* position behind it */
     uint8_t kind;  /* enum dfs_scan_kind for op C of files and for notes; else 0 */
     char op;
-    bool again; /* D: another log said so first. Only told of logs of others (mirror.h) */
+    bool again;  /* D: another log said so first. Only told of logs of others (mirror.h) */
+    bool summed; /* C of a plain file: crc32 is its CRC-32. Only told of logs of others */
+    uint32_t crc32;
     uint32_t time_s;
     struct str name;  /* logical name; empty for notes. Views, valid during the callback */
     struct str extra; /* "offset length", "old new", link target, old name; or empty */

@@ -78,6 +78,8 @@ static void delete_on_path(struct sto_path *p, struct deletion *d, int *results)
             r = sto_log_apply(&p->log, STO_REC_DELETE, 'D', &body);
             if (r < 0 && r != -ENOENT)
                 sto_log_lose_marks(&p->log); /* the next checkpoint tries again */
+            if (r == 0)
+                sto_ahead_done(&p->ahead, rec->name, d->at_ms);
             sto_log_note_dead(&p->log, STO_POS_PACK(rec->position), STO_REC_HEAD);
         }
         sto_log_release(&p->log, rec);

@@ -103,11 +103,22 @@ void sto_file_free(struct sto_file **fp)
 
 /* ---- commit ---- */
 
+static int set_time(int fd, int64_t time_ms, long ns)
+{
+    const struct timespec t = {.tv_sec = time_ms / 1000, .tv_nsec = time_ms % 1000 * 1000000 + ns};
+    const struct timespec both[2] = {t, t};
+    return futimens(fd, both) == 0 ? 0 : -errno;
+}
+
 int sto_set_time(int fd, int64_t time_ms)
 {
-    const struct timespec t = {.tv_sec = time_ms / 1000, .tv_nsec = time_ms % 1000 * 1000000};
-    const struct timespec both[2] = {t, t};
-    return time_ms == 0 || futimens(fd, both) == 0 ? 0 : -errno;
+    return time_ms == 0 ? 0 : set_time(fd, time_ms, 0);
+}
+
+int sto_set_shared_time(int fd, int64_t time_ms)
+{
+    enum { HALF_MS = 500000 };
+    return set_time(fd, time_ms, HALF_MS);
 }
 
 /* @sync: fdatasync, or fsync when it has been given a time. */

@@ -4,6 +4,7 @@
 #define STO_STORE_PRIV_H
 
 #include "dfscore/fileid/fileid.h"
+#include "storage/trunk/ahead.h"
 #include "storage/trunk/log.h"
 #include "storage/trunk/store.h"
 
@@ -12,6 +13,7 @@ enum { STO_EDIT_LOCKS = 64 };
 struct sto_path {
     struct sto_dir dir;
     struct sto_log log;
+    struct sto_ahead ahead;
     bool dir_open, log_open;
     bool read_only;
     _Atomic bool drained;      /* read_only until further notice */
@@ -67,6 +69,8 @@ void sto_path_leave(struct sto_path *p);
 int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
 /* Its modification time, Unix milliseconds; 0: as it is. Durable with its next fsync. */
 int sto_set_time(int fd, int64_t time_ms) MUST_CHECK;
+/* The same, for one of two that were made in that millisecond: sto_time_shared() from then on. */
+int sto_set_shared_time(int fd, int64_t time_ms) MUST_CHECK;
 /* When the plain file was made that has the name @name, if that can come again; else 0. */
 int64_t sto_made_ms(struct sto_path *p, const struct dfs_logical *at, struct str name);
 /* The time of its metadata, also that they have been removed; 0: there never were any; or negative errno (meta.c). */

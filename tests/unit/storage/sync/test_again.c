@@ -4,6 +4,7 @@
  * again: each order of events played once on a simulated group of three.
  */
 #include "dfscore/base/clock.h"
+#include "storage/trunk/check.h"
 #include "storage/trunk/store_priv.h"
 #include "tests/lib/cluster_script.h"
 #include "tests/lib/test.h"
@@ -45,6 +46,21 @@ static void all_have(int64_t size)
     if (!script_on_all(slave, size))
         WRONG("not as uploaded: %lld, %lld, %lld", (long long)script_size_on(0, slave),
               (long long)script_size_on(1, slave), (long long)script_size_on(2, slave));
+}
+
+/* To the scrub, by the record of the one of @size bytes. */
+static bool looks_damaged(unsigned i, size_t size)
+{
+    char data[NEW + 1];
+    enum sto_copy copy = STO_COPY_UNKNOWN;
+    struct sto_info info = {.mtime_ms = 0};
+    struct sto_store *s = sim_node(i)->store;
+    memset(data, 'c', sizeof(data));
+    int r = sto_info(s, str_c(slave), false, &info);
+    const struct sto_made made = {.ms = info.mtime_ms, .crc32 = sto_crc32(0, data, size)};
+    if (r == 0)
+        r = sto_check(s, sim_node(i)->mirrors, str_c(slave), &made, NULL, &copy);
+    return r < 0 || copy == STO_COPY_BAD;
 }
 
 /* --- the orders ------------------------------------------------------------------------------------------- */
@@ -164,6 +180,35 @@ static void made_at_two_at_once(void)
     all_have(NEW);
 }
 
+/* Their clocks are behind the deletion, so that both give it the time of that. */
+static void made_at_two_in_one_millisecond(size_t at_0, size_t at_2)
+{
+    fiber_skew(0, HOUR_MS);
+    begin_with_slave_of(0);
+    fiber_skew(0, 0);
+    script_delete(0, slave);
+    UNTIL(script_on_all(slave, -ENOENT));
+    part_from_all(2, true);
+    make_slave(2, at_2);
+    make_slave(0, at_0);
+    UNTIL(script_size_on(1, slave) == (int64_t)at_0);
+    part_from_all(2, false);
+    all_have((int64_t)MAX(at_0, at_2));
+    for (unsigned i = 0; i < sim_nodes(); i++)
+        if (looks_damaged(i, at_0) || looks_damaged(i, at_2))
+            WRONG("a record is taken to speak of the other one on %u", i);
+}
+
+static void the_first_of_one_millisecond_is_larger(void)
+{
+    made_at_two_in_one_millisecond(NEW, NEW + 1);
+}
+
+static void the_second_of_one_millisecond_is_larger(void)
+{
+    made_at_two_in_one_millisecond(NEW + 1, NEW);
+}
+
 static void its_makers_clock_is_ahead(void)
 {
     fiber_skew(0, HOUR_MS);
@@ -262,6 +307,8 @@ static void deleted_only(void)
     ORDER(made_where_the_old_one_never_was)                                                        \
     ORDER(the_new_one_comes_before_the_deletion)                                                   \
     ORDER(made_at_two_at_once)                                                                     \
+    ORDER(the_first_of_one_millisecond_is_larger)                                                  \
+    ORDER(the_second_of_one_millisecond_is_larger)                                                 \
     ORDER(its_makers_clock_is_ahead)                                                               \
     ORDER(a_clock_is_set_back_between)                                                             \
     ORDER(made_after_a_kill)                                                                       \

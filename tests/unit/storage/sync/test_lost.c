@@ -3,6 +3,9 @@
  * What a server's loss of a disk, or of its connections, must not bring about: each order of events played once on a simulated
  * group of three. Member 0 is the one that loses them.
  */
+#include <stdio.h>
+#include <unistd.h>
+
 #include "storage/disk/io.h"
 #include "tests/lib/cluster_script.h"
 #include "tests/lib/test.h"
@@ -87,6 +90,16 @@ static void lose_disk(unsigned i)
 
 /* --- the orders ------------------------------------------------------------------------------------------- */
 
+/* As a build that did not keep deletions: it is down. */
+static void forget_deletions(unsigned i)
+{
+    char folder[SIM_PATH], path[SIM_PATH + 32];
+    sim_folder(sim_node(i), 0, folder);
+    (void)snprintf(path, sizeof(path), "%s/data/.deleted_ahead", folder);
+    if (unlink(path) < 0)
+        WRONG("no deletion was kept on %u", i);
+}
+
 /* Member 2 has heard of the deletion before it got the file, and 0 has not heard of it at all. */
 static void a_deletion_is_heard_before_the_file(void)
 {
@@ -100,6 +113,7 @@ static void a_deletion_is_heard_before_the_file(void)
     script_part(1, 2, true);
     script_part(0, 2, false);
     sim_down(2); /* it asks 0 at once then */
+    forget_deletions(2);
     sim_up(2);
     UNTIL(script_size_on(2, name) == FILE_BYTES);
     lose_disk(0);
@@ -107,6 +121,97 @@ static void a_deletion_is_heard_before_the_file(void)
     script_part(1, 2, false);
     UNTIL(script_settled());
     UNTIL(script_on_all(name, -ENOENT));
+}
+
+/*
+ * The same, but 0 never hears of the deletion, and nobody can say it anew: what comes by its log is over, also after a
+ * restart. Member 2 has all of that log in the end, as 0 does not come back.
+ */
+static void deleted_before_it_comes(const char *name)
+{
+    UNTIL(script_size_on(1, name) == FILE_BYTES);
+    script_part(0, 1, true);
+    script_delete(1, name);
+    UNTIL(script_follows(2, 1));
+    script_part(1, 2, true);
+    sim_down(2);
+    sim_up(2);
+    UNTIL(sim_serves(sim_node(2)));
+}
+
+static void it_does_not_come(const char *name)
+{
+    script_part(0, 2, false);
+    UNTIL(script_follows(2, 0));
+    if (script_size_on(2, name) != -ENOENT)
+        WRONG("%s has come", name);
+    lose_disk(0);
+    script_part(0, 1, false);
+    script_part(1, 2, false);
+    UNTIL(script_settled());
+    UNTIL(script_on_all(name, -ENOENT));
+}
+
+static void a_file_is_over_before_it_comes(void)
+{
+    char name[STO_NAME_MAX + 1];
+    script_part(0, 2, true);
+    script_make(0, NULL, FILE_BYTES, name);
+    deleted_before_it_comes(name);
+    it_does_not_come(name);
+}
+
+static void a_packed_file_is_over_before_it_comes(void)
+{
+    char name[STO_NAME_MAX + 1], text[] = "k\x02v";
+    script_part(0, 2, true);
+    make_packed(0, name);
+    mark(0, name, text);
+    deleted_before_it_comes(name);
+    it_does_not_come(name);
+    UNTIL(meta_on_all(name, ""));
+}
+
+static void an_appender_is_over_before_it_and_its_edits_come(void)
+{
+    char name[STO_NAME_MAX + 1], text[] = "k\x02v";
+    script_part(0, 2, true);
+    script_make_appender(0, FILE_BYTES, name);
+    deleted_before_it_comes(name);
+    append(0, name, "more");
+    cut_off(0, name, 1);
+    mark(0, name, text);
+    it_does_not_come(name);
+    UNTIL(meta_on_all(name, ""));
+}
+
+static void a_slave_is_over_before_it_comes(void)
+{
+    char master[STO_NAME_MAX + 1], name[STO_NAME_MAX + 1];
+    script_make(1, NULL, FILE_BYTES, master);
+    UNTIL(script_on_all(master, FILE_BYTES));
+    script_part(0, 2, true);
+    script_make(0, master, FILE_BYTES, name);
+    deleted_before_it_comes(name);
+    it_does_not_come(name);
+}
+
+/* Under its name there is a new one by then. */
+static void a_slave_made_anew_takes_its_place(void)
+{
+    char master[STO_NAME_MAX + 1], name[STO_NAME_MAX + 1];
+    script_make(1, NULL, FILE_BYTES, master);
+    UNTIL(script_on_all(master, FILE_BYTES));
+    script_part(0, 2, true);
+    script_make(0, master, FILE_BYTES, name);
+    deleted_before_it_comes(name);
+    script_make(1, master, 2 * FILE_BYTES, name);
+    script_part(0, 2, false);
+    UNTIL(script_follows(2, 0));
+    script_part(1, 2, false);
+    script_part(0, 1, false);
+    UNTIL(script_settled());
+    UNTIL(script_on_all(name, (int64_t)2 * FILE_BYTES));
 }
 
 /* Member 2 alone is about to take what 0 changed last, but what it asks for does not come, and 0 loses its disk. */
@@ -283,6 +388,11 @@ static void metadata_are_heard_of_before_a_file_that_is_renamed(void)
 
 #define ORDERS(ORDER)                                                                              \
     ORDER(a_deletion_is_heard_before_the_file)                                                     \
+    ORDER(a_file_is_over_before_it_comes)                                                          \
+    ORDER(a_packed_file_is_over_before_it_comes)                                                   \
+    ORDER(an_appender_is_over_before_it_and_its_edits_come)                                        \
+    ORDER(a_slave_is_over_before_it_comes)                                                         \
+    ORDER(a_slave_made_anew_takes_its_place)                                                       \
     ORDER(a_link_is_made_with_its_metadata_or_not_at_all)                                          \
     ORDER(a_file_is_cut_off_and_goes_on_or_stays)                                                  \
     ORDER(a_file_is_renamed_as_it_was_then_or_stays)                                               \

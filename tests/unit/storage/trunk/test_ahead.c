@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deletions that came ahead of their files (sync/test_lost.c plays them with three). */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/trunk/ahead.h"
+#include "tests/lib/one_store.h"
+
+enum { SLOTS = 16384, SLOT = 256 };
+
+static char path[300];
+
+static int setup(void **state)
+{
+    assert_int_equal(one_store_setup(state), 0);
+    (void)snprintf(path, sizeof(path), "%s/data/.deleted_ahead", here.dir);
+    assert_int_equal(make_file("master", NULL, 0, here.master), 0);
+    return make_file("slave", here.master, 0, here.slave);
+}
+
+static void take_away(const char *name)
+{
+    struct str s = str_c(name);
+    int result = -1;
+    assert_int_equal(sto_delete_batch(here.s, &s, 1, &result), 0);
+    assert_int_equal(result, 0);
+}
+
+static struct sto_ahead *ahead(void)
+{
+    return &here.s->paths[0].ahead;
+}
+
+static bool is_over(const char *name, int64_t made_ms)
+{
+    return sto_is_deleted_ahead(here.s, str_c(name), made_ms);
+}
+
+/* As of another one's file, the @i-th, which is not here. */
+static const char *foreign(unsigned i)
+{
+    static char name[STO_NAME_MAX + 1];
+    (void)snprintf(name, sizeof(name), "M00/%02X/%02X/%06u_%s", i >> 8 & 255, i & 255, i,
+                   strrchr(here.master, '/') + 8);
+    return name;
+}
+
+/* What is gone here says nothing: its deletion is in our own log. */
+static void what_was_deleted_here_is_not_kept(void **state)
+{
+    (void)state;
+    take_away(here.slave);
+    take_away(here.master);
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(here.slave), clock_ms + 1, clock_ms + 1), 0);
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(here.master), clock_ms, clock_ms), 0);
+    assert_false(is_over(here.master, 0));
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void a_file_that_is_here_is_to_be_deleted(void **state)
+{
+    (void)state;
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(here.master), 1, 1), -EEXIST);
+    assert_int_equal(sto_deleted_ahead(here.s, STR("x"), 1, 1), -EINVAL);
+}
+
+static void a_name_that_comes_once_is_over_for_good(void **state)
+{
+    (void)state;
+    char name[STO_NAME_MAX + 1];
+    assert_int_equal(make_file("another", NULL, 0, name), 0);
+    take_away(name);
+    start_again(); /* what was deleted before the start is not known any more, and kept once too often */
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(name), 5, 5), 0);
+    assert_true(is_over(name, 0));
+    assert_true(is_over(name, INT64_MAX));
+    assert_int_equal(hear_file(name, "another", 0), -EEXIST);
+    assert_int_equal(sto_file_exists(here.s, str_c(name)), -ENOENT);
+    assert_false(is_over(here.master, 0));
+}
+
+static void of_a_slave_what_was_made_before(void **state)
+{
+    (void)state;
+    take_away(here.slave);
+    start_again();
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(here.slave), 100, 100), 0);
+    assert_true(is_over(here.slave, 99));
+    assert_false(is_over(here.slave, 100));
+    assert_false(is_over(here.slave, 0)); /* nobody knows when */
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(here.slave), 50, 50), 0);
+    assert_true(is_over(here.slave, 99));
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(here.slave), 200, 200), 0);
+    assert_true(is_over(here.slave, 199));
+    assert_int_equal(hear_file(here.slave, "old", 199), -EEXIST);
+    assert_int_equal(hear_file(here.slave, "new", 200), 0);
+}
+
+static void it_is_known_after_a_start_once_it_is_saved(void **state)
+{
+    (void)state;
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(1)), 5, 5), 0);
+    start_again();
+    assert_false(is_over(foreign(1), 0));
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(1)), 5, 5), 0);
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(2)), 5, 5), 0);
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(2)), 5, 5), 0); /* no more than one */
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    start_again();
+    assert_true(is_over(foreign(1), 0));
+    assert_true(is_over(foreign(2), 0));
+    assert_false(is_over(foreign(3), 0));
+    assert_int_equal(ahead()->last, 2);
+}
+
+static void the_first_are_forgotten_when_there_are_too_many(void **state)
+{
+    (void)state;
+    struct stat st;
+    for (unsigned i = 1; i <= SLOTS + 3; i++)
+        assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(i)), 5, 5), 0);
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    for (int times = 0; times < 2; times++) {
+        assert_false(is_over(foreign(1), 0));
+        assert_false(is_over(foreign(3), 0));
+        for (unsigned i = 4; i <= SLOTS + 3; i++)
+            assert_true(is_over(foreign(i), 0));
+        start_again();
+    }
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, SLOTS * SLOT);
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(SLOTS + 4)), 5, 5), 0);
+    assert_false(is_over(foreign(4), 0));
+}
+
+static void what_is_not_right_is_passed_over(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i <= 2; i++)
+        assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(i)), 5, 5), 0);
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    char whole[3 * SLOT];
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, whole, sizeof(whole), 0), sizeof(whole));
+    for (off_t at = SLOT; at < (off_t)2 * SLOT; at++) {
+        char wrong = (char)(whole[at] ^ 0x10);
+        assert_int_equal(pwrite(fd, &wrong, 1, at), 1);
+        start_again();
+        assert_false(is_over(foreign(1), 0));
+        assert_true(is_over(foreign(2), 0));
+        assert_int_equal(pwrite(fd, &whole[at], 1, at), 1);
+    }
+    assert_int_equal(ftruncate(fd, 2 * SLOT + 1), 0);
+    start_again();
+    assert_true(is_over(foreign(1), 0));
+    assert_false(is_over(foreign(2), 0));
+    assert_int_equal(ftruncate(fd, (off_t)SLOTS * SLOT + 1), 0); /* not one of ours */
+    start_again();
+    assert_false(is_over(foreign(1), 0));
+    close(fd);
+}
+
+/* --- failing disks ------------------------------------------------------------------------------------- */
+
+static int fails; /* so many syncs */
+
+static int failing_fdatasync(int fd)
+{
+    if (fails == 0)
+        return fdatasync(fd);
+    fails--;
+    errno = EIO;
+    return -1;
+}
+
+/* The kernel may have forgotten what it could not write: it is written again. */
+static void what_could_not_be_synced_is_written_again(void **state)
+{
+    (void)state;
+    struct sto_io io = sto_io_os;
+    struct sto_dir *d = &here.s->paths[0].dir;
+    const struct sto_io *before = d->io;
+    io.fdatasync = failing_fdatasync;
+    d->io = &io;
+    fails = 1;
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(1)), 5, 5), 0);
+    assert_int_equal(sto_ahead_save(ahead()), -EIO);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    d->io = before;
+    start_again();
+    assert_true(is_over(foreign(1), 0));
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, one_store_teardown)
+    const struct CMUnitTest tests[] = {
+        T(what_was_deleted_here_is_not_kept),
+        T(a_file_that_is_here_is_to_be_deleted),
+        T(a_name_that_comes_once_is_over_for_good),
+        T(of_a_slave_what_was_made_before),
+        T(it_is_known_after_a_start_once_it_is_saved),
+        T(the_first_are_forgotten_when_there_are_too_many),
+        T(what_is_not_right_is_passed_over),
+        T(what_could_not_be_synced_is_written_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
