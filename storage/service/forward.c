@@ -31,18 +31,28 @@ void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(
     sto_op_run(op, kind, work);
 }
 
+/* Whether the server @id may have been given the file by a client: its name says who was, save of a slave, which any
+ * member may have been that had its master. */
+static bool may_have_taken(struct str name, const char *id)
+{
+    struct dfs_fileid f;
+    char source[16];
+    if (dfs_filename_parse(name, &f) < 0)
+        return false;
+    dfs_fileid_source_text(&f, source);
+    return f.slave || strcmp(source, id) == 0;
+}
+
 static bool may_be_elsewhere(struct sto_op *op)
 {
     struct sto_member self;
-    struct dfs_fileid id;
-    char source[16];
+    struct dfs_fileid f;
     sto_members_get_self(op->s->o.members, &self);
     if (self.status != DFS_ST_ACTIVE)
         return true;
-    if (dfs_filename_parse(op->name, &id) < 0)
+    if (dfs_filename_parse(op->name, &f) < 0)
         return false;
-    dfs_fileid_source_text(&id, source);
-    return strcmp(source, sto_store_server(op->s->o.store)) != 0;
+    return f.slave || !may_have_taken(op->name, sto_store_server(op->s->o.store));
 }
 
 static int ask(struct sto_op *op, const struct sto_member *m, struct dfs_peer **ret, uint64_t *len)
@@ -69,20 +79,24 @@ static int ask(struct sto_op *op, const struct sto_member *m, struct dfs_peer **
     return r;
 }
 
-/* An open connection with the answer of the first peer that has the file. */
+/* An open connection with the answer of the first peer that has the file. -EAGAIN: one that may be the only one that has
+ * it cannot be asked. */
 static int find_holder(struct sto_op *op, struct dfs_peer **ret, uint64_t *len)
 {
     struct sto_member peers[DFS_SERVERS_MAX];
     size_t n = sto_members_peers(op->s->o.members, peers);
     int r = -ENOENT;
-    for (size_t i = 0; i < n && r != 0; i++) {
-        if (peers[i].status != DFS_ST_ACTIVE && peers[i].status != DFS_ST_ONLINE)
+    for (size_t i = 0; i < n; i++) {
+        const struct sto_member *m = &peers[i];
+        int e = -EAGAIN;
+        if (m->status == DFS_ST_ACTIVE || m->status == DFS_ST_ONLINE)
+            e = ask(op, m, ret, len);
+        else if (m->status != DFS_ST_OFFLINE)
             continue;
-        int e = ask(op, &peers[i], ret, len);
         if (e == 0 || e == -EINVAL || e == -EPERM)
-            r = e; /* it has the file; the range is no range of it; a gateway's file stays as it is */
-        if (r == -EINVAL || r == -EPERM)
-            break;
+            return e; /* it has the file; the range is no range of it; a gateway's file stays as it is */
+        if (e != -ENOENT && may_have_taken(op->name, m->id))
+            r = -EAGAIN;
     }
     return r;
 }

@@ -4,7 +4,8 @@
  * nobody is told "no such file" while some member has it. Reads, deletions, metadata; edits of
  * appenders go to the file's source in the first place (command 103).
  *
- * Only when it can be elsewhere: its name says that another server took it, or we are not complete.
+ * Only when it can be elsewhere: its name says that another server took it, it is a slave, which any member may have
+ * taken, or we are not complete.
  * A question from a peer is not passed on, so questions do not go round. Few are under way at a time;
  * beyond that the client is told to come again (EAGAIN), not that there is no file.
  *
@@ -22,7 +23,8 @@ void sto_forward_note(struct sto_op *op);
  * name's path, and may call what is below.
  */
 void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(struct sto_op *op));
-/* The same request to the peers: 0 and the first answer in op->out; -ENOENT: nobody has it; -EAGAIN. */
+/* The same request to the peers: 0 and the first answer in op->out; -ENOENT: nobody has it; -EAGAIN: who may have taken
+ * it cannot be asked. */
 int sto_forward_call(struct sto_op *op) MUST_CHECK;
 /*
  * A download: *fd is an unnamed file with the asked range, *size bytes of it. @damaged: it is here, but wrong, so that

@@ -8,6 +8,7 @@ import pytest
 
 import nativecluster as native
 from cluster import wait_until
+from faults import Faults
 
 SIZES = [0, 1, 300, 5000, 65_512, 70_000, 400_000]
 
@@ -207,6 +208,55 @@ def test_a_file_that_is_not_here_yet_is_fetched_from_who_has_it(group):
     a.delete(missing)
     native.wait_same(b, {missing: None})
     assert not b.has(missing)
+
+
+def test_a_slave_is_fetched_from_who_has_it_by_the_server_that_took_its_master(group, tmp_path, monkeypatch):
+    faults = Faults(tmp_path)
+    for name, value in faults.env().items():
+        monkeypatch.setenv(name, value)
+    c = group.add(4)
+    a, b = group.add(2), group.add(3)
+    for number in (2, 3):
+        group.wait_copies(number)
+    master = c.upload(b"master")
+    native.wait_same(b, {master: b"master"})
+    faults.syncs(str(group.folder / "storage4"), hold=True)  # it takes nothing of what the others have
+    try:
+        data = os.urandom(3000)
+        slave = b.upload_slave(master, "-small", data)
+        b.set_meta(slave, [("width", "100")])
+        assert c.download(slave) == data
+        assert c.info(slave)[0] == len(data)
+        assert c.get_meta(slave) == [("width", "100")]
+    finally:
+        faults.clear()
+    native.wait_same(c, {slave: data})
+    c.delete(slave)
+    for member in (a, b, c):
+        native.wait_same(member, {slave: None})
+    assert not c.has(slave)
+
+
+def test_a_file_that_only_a_server_that_is_away_can_have_is_not_called_missing(group):
+    a, b = group.add(2), group.add(3)
+    master = b.upload(b"master")
+    native.wait_same(a, {master: b"master"})
+    group.storages[3].stop()
+    group.wait_status(3, native.OFFLINE)
+    wait_until("a to go on alone", lambda: native.call(a.address, 193)[1] == 1)
+    alone, slave = a.upload(b"alone"), a.upload_slave(master, "-small", b"small")
+    group.storages[2].kill()
+    b = group.add(3)
+    for name in (alone, slave):
+        for ask in (b.download, b.info, b.get_meta, b.delete):
+            with pytest.raises(native.Refused) as refused:
+                ask(name)
+            assert refused.value.status == native.EAGAIN
+    mine = b.upload(b"mine")
+    b.delete(mine)
+    assert not b.has(mine)  # nobody else has taken it
+    group.add(2)
+    native.wait_same(b, {alone: b"alone", slave: b"small"})
 
 
 def test_who_leaves_is_not_lost():
