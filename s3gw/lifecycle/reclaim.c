@@ -14,6 +14,7 @@
 #include "s3gw/index/refs.h"
 #include "s3gw/index/upload.h"
 #include "s3gw/lifecycle/settled.h"
+#include "s3gw/lifecycle/tracks.h"
 
 enum {
     GRACE_MS = 10 * 1000,
@@ -23,7 +24,6 @@ enum {
     ROUND_MS = 1000,
     FILES_A_ROUND = 1000,
     ENTRIES_A_FRAME = 1000,
-    TRACKS_MAX = 1024, /* logs followed, of all storages together */
     FINISHED_KEPT_MS = 24 * 60 * 60 * 1000,
     FINISHED_A_ROUND = 1000,
     FRAME_MAX = 16 * 1024 * 1024,
@@ -32,13 +32,6 @@ enum {
 };
 
 #define EVERYTHING (INT64_MAX - 1) /* a time after all that are in the outbox */
-
-/* A log that is followed. */
-struct track {
-    struct s3_log log;
-    uint64_t at;    /* position */
-    uint64_t until; /* entries from here on may belong to writes under way */
-};
 
 struct s3_reclaim {
     unsigned magic;
@@ -50,8 +43,7 @@ struct s3_reclaim {
     uint64_t rounds; /* ended ones */
     _Atomic uint64_t deleted, orphans, pending, failures;
     _Atomic bool scanned;
-    struct track tracks[TRACKS_MAX]; /* the thread's, like all below */
-    size_t ntracks;
+    struct s3_tracks tracks; /* the thread's, like all below */
     uint64_t scanned_ms, settled_ms;
     struct buf after; /* row of the outbox to go on behind; empty: from the beginning */
     struct s3_settled *settled;
@@ -222,7 +214,7 @@ static int find_fn(struct s3_tx *tx, void *arg)
 
 /* Entries before the track's end, from its place on. 0 when there is nothing more to look at now.
  */
-static int follow_some(struct s3_reclaim *r, struct track *t)
+static int follow_some(struct s3_reclaim *r, struct s3_track *t)
 {
     AUTO(arena_fini) struct arena a;
     AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
@@ -256,23 +248,6 @@ static int follow_some(struct s3_reclaim *r, struct track *t)
     return 1;
 }
 
-static struct track *track_of(struct s3_reclaim *r, const struct s3_log *log)
-{
-    for (size_t i = 0; i < r->ntracks; i++) {
-        struct track *t = &r->tracks[i];
-        if (t->log.path == log->path && strcmp(t->log.name, log->name) == 0)
-            return t;
-    }
-    if (r->ntracks == TRACKS_MAX)
-        return NULL;
-    struct track *t = &r->tracks[r->ntracks++];
-    *t = (struct track){0};
-    uint64_t position;
-    if (s3_scan_position_get(r->o.gw->index, str_c(log->name), log->path, &position) == 0)
-        t->at = position; /* else from the beginning */
-    return t;
-}
-
 /* From now on look at everything that was stored before this moment. */
 static int aim(struct s3_reclaim *r)
 {
@@ -281,16 +256,7 @@ static int aim(struct s3_reclaim *r)
     struct s3_log *logs;
     size_t n;
     int e = s3_dfs_logs(r->o.gw->dfs, &a, &logs, &n);
-    if (e < 0)
-        return e;
-    for (size_t i = 0; i < n; i++) {
-        struct track *t = track_of(r, &logs[i]);
-        if (!t)
-            return -E2BIG;
-        t->log = logs[i];
-        t->until = logs[i].end;
-    }
-    return 0;
+    return e < 0 ? e : s3_tracks_aim(&r->tracks, r->o.gw->index, logs, n);
 }
 
 /* A log that cannot be read now does not keep the others waiting. */
@@ -300,9 +266,9 @@ static int follow_logs(struct s3_reclaim *r)
     uint64_t before = atomic_load(&r->orphans);
     if (r->o.no_orphans)
         return 0;
-    for (size_t i = 0; i < r->ntracks; i++) {
+    for (size_t i = 0; i < r->tracks.n; i++) {
         int e;
-        while ((e = follow_some(r, &r->tracks[i])) > 0)
+        while ((e = follow_some(r, &r->tracks.v[i])) > 0)
             ;
         failed = e < 0 ? e : failed;
     }
@@ -416,6 +382,7 @@ void s3_reclaim_stop(struct s3_reclaim **rp)
     dfs_background_fini(&r->bg);
     pthread_cond_destroy(&r->ended);
     s3_settled_free(&r->settled);
+    s3_tracks_fini(&r->tracks);
     buf_free(&r->after);
     free(r);
 }
