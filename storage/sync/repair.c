@@ -12,6 +12,7 @@
 #include "storage/disk/io.h"
 #include "storage/sync/puller.h"
 #include "storage/trunk/check.h"
+#include "storage/trunk/log.h"
 #include "storage/trunk/replica.h"
 #include "storage/trunk/restore.h"
 
@@ -34,7 +35,8 @@ struct job {
     struct sto_made heard; /* the last one's word; under the lock */
     struct sto_made made;  /* the same, as the thread has it */
     bool missing;          /* as we were told, or found */
-    bool undeleted;        /* it is to be deleted when it is back */
+    bool to_delete;        /* somebody has deleted it; under the lock */
+    bool undeleted;        /* the same, as the thread has it: it is to be deleted when it is back */
     bool told;             /* that it is damaged: logged and counted */
     bool alone;            /* that nobody has it right: logged */
     bool again;            /* somebody met it while it was at work; under the lock */
@@ -78,6 +80,8 @@ static bool is_known(struct sto_repair *r, const struct job *j)
         known->again = true;
     for (struct job *k = r->jobs; k && !known; k = k->next)
         known = same(k, j) ? k : NULL;
+    if (known)
+        known->to_delete |= j->to_delete;
     if (known && j->heard.ms > known->heard.ms) {
         known->heard = j->heard;
         if (known != r->now) /* of that one the thread sets it */
@@ -133,7 +137,7 @@ static void suspect(struct sto_repair *r, struct str name, enum sto_suspicion wh
         return; /* whoever meets it next tells again */
     memcpy(j->name, name.p, name.n);
     j->missing = why != STO_SUSPECT_BAD;
-    j->undeleted = why == STO_SUSPECT_UNDELETED;
+    j->to_delete = why == STO_SUSPECT_UNDELETED;
     j->heard = *made;
     add(r, j);
 }
@@ -322,6 +326,7 @@ static int ask(struct sto_repair *r, struct job *j, bool packed, const struct en
         .own_id = "",
         .addr = {.port = m->port},
         .net = r->o.net,
+        .line = r->o.line,
     };
     AUTO(sto_puller_close) struct sto_puller *p = NULL;
     (void)snprintf(o.addr.host, sizeof(o.addr.host), "%s", m->ip);
@@ -472,10 +477,13 @@ static bool mend(struct sto_repair *r, struct job *j)
     if (e < 0)
         return e == -EINVAL ? settle(r, j, false) : again(r, j, e);
     switch (copy) {
-    case STO_COPY_GOOD:
+    case STO_COPY_GOOD: /* it may have come by its log, after the deletion had found nothing */
+        if (!sto_log_comes_again(str_c(j->name)))
+            (void)!heed_deletion(r, j);
+        return settle(r, j, true);
     case STO_COPY_ABSENT:
     case STO_COPY_UNKNOWN:
-        return settle(r, j, copy == STO_COPY_GOOD);
+        return settle(r, j, false);
     case STO_COPY_MISSING:
         if (j->missing)
             return replace(r, j);
@@ -515,6 +523,7 @@ static struct job *next_job(struct sto_repair *r)
             j = *due;
             *due = j->next;
             j->made = j->heard;
+            j->undeleted = j->to_delete;
             r->now = j;
         }
     }

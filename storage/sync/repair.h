@@ -33,6 +33,7 @@ struct sto_repair_options {
     struct sto_members *members;
     const char *group;
     struct dfs_peer_opts net;
+    const struct sto_line *line; /* NULL: sto_line_tcp */
     /* what is missing is looked at again after so long: it may be on its way */
     uint64_t missing_ms;
 };

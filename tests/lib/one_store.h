@@ -44,7 +44,11 @@ static inline struct sto_file *file_of(const char *text)
 static inline int make_file(const char *text, const char *master, uint8_t flags, char *name)
 {
     struct sto_file *f = file_of(text);
-    struct sto_commit c = {.size = strlen(text), .flags = flags, .ext = "bin", .desc = STR("")};
+    struct sto_commit c = {.size = strlen(text),
+                           .crc32 = sto_crc32(0, text, strlen(text)),
+                           .flags = flags,
+                           .ext = "bin",
+                           .desc = STR("")};
     if (master) {
         c.master = str_c(master);
         c.prefix = STR("_s");
