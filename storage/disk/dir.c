@@ -102,34 +102,47 @@ static int make_folder(const struct sto_dir *d, const char *path)
     return mkdirat(d->root, path, 0755) == 0 ? 1 : errno == EEXIST ? 0 : -errno;
 }
 
-static int sync_above(const struct sto_dir *d, unsigned high)
+/*
+ * Who comes meanwhile does not wait for this one, and syncs them itself. What could not be synced stays so until somebody
+ * can: whoever finds these folders has to.
+ */
+static int sync_above(struct sto_dir *d, unsigned high)
 {
+    atomic_fetch_add(&d->making[high], 1);
+    atomic_store(&d->unsynced[high], false);
     int r = sync_high(d, high);
-    return r == 0 && d->io->fsync(d->data) < 0 ? -errno : r;
+    r = r == 0 && d->io->fsync(d->data) < 0 ? -errno : r;
+    if (r < 0)
+        atomic_store(&d->unsynced[high], true);
+    atomic_fetch_sub(&d->making[high], 1);
+    return r;
 }
 
 int sto_dir_make(struct sto_dir *d, unsigned high, unsigned low)
 {
     char path[16], sub[16];
-    (void)snprintf(path, sizeof(path), "data/%02X", high & 0xff);
-    (void)snprintf(sub, sizeof(sub), "data/%02X/%02X", high & 0xff, low & 0xff);
-    atomic_fetch_add(&d->unsynced, 1); /* before others can link files there */
+    high &= 0xff;
+    (void)snprintf(path, sizeof(path), "data/%02X", high);
+    (void)snprintf(sub, sizeof(sub), "data/%02X/%02X", high, low & 0xff);
+    atomic_fetch_add(&d->making[high], 1); /* before others can link files there */
     int above = make_folder(d, path);
     int below = above < 0 ? above : make_folder(d, sub);
     /* Who has made what is there already has synced it, if nobody but this call counts. */
-    bool durable = above <= 0 && below <= 0 && atomic_load(&d->unsynced) == 1;
+    bool durable = above <= 0 && below <= 0 && atomic_load(&d->making[high]) == 1 &&
+                   !atomic_load(&d->unsynced[high]);
     int r = durable ? 0 : sync_above(d, high);
-    if (r == 0) /* else it stays: whoever finds these folders has to sync them */
-        atomic_fetch_sub(&d->unsynced, 1);
+    atomic_fetch_sub(&d->making[high], 1);
     return below < 0 ? below : r;
 }
 
-int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low)
+int sto_dir_sync(struct sto_dir *d, unsigned high, unsigned low)
 {
     char path[16];
-    (void)snprintf(path, sizeof(path), "data/%02X/%02X", high & 0xff, low & 0xff);
+    high &= 0xff;
+    (void)snprintf(path, sizeof(path), "data/%02X/%02X", high, low & 0xff);
     int r = sync_path(d, path);
-    return r == 0 && atomic_load(&d->unsynced) > 0 ? sync_above(d, high) : r;
+    bool above = atomic_load(&d->making[high]) > 0 || atomic_load(&d->unsynced[high]);
+    return r == 0 && above ? sync_above(d, high) : r;
 }
 
 int sto_dir_space(const struct sto_dir *d, struct sto_space *ret)

@@ -31,8 +31,9 @@ struct sto_dir {
     int lock;                /* data/.lock, flock()ed */
     bool fresh;              /* data/ was made by this open */
     _Atomic bool no_tmpfile; /* O_TMPFILE does not work here */
-    /* Folders that have been made below data/ and are not known to be synced. */
-    _Atomic unsigned unsynced;
+    /* By the first of the two: folders that are being made there, or synced once more; and some could not be synced. */
+    _Atomic uint16_t making[256];
+    _Atomic bool unsynced[256];
 };
 
 /* -EBUSY: another process has it. Closes nothing that the caller has. */
@@ -42,7 +43,7 @@ void sto_dir_close(struct sto_dir *d); /* safe on a zeroed one with fds of -1 */
 /* Make data/HH/HH, durably. 0 also when it is there. */
 int sto_dir_make(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
 /* fsync data/HH/HH, and what is above it while somebody makes a folder there, or could not sync one. -ENOENT: there is none. */
-int sto_dir_sync(const struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
+int sto_dir_sync(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
 
 struct sto_space {
     uint64_t total, free; /* bytes; free for a process without privileges */

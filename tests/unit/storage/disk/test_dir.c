@@ -102,13 +102,47 @@ static void a_folder_whose_sync_failed_is_synced_by_whoever_comes_next(void **st
         fail_nth = nth;
         assert_int_equal(sto_dir_make(&dir, 1, 2), -EIO);
         nsynced = 0;
+        fail_nth = nth;                                   /* once more */
+        assert_int_equal(sto_dir_make(&dir, 1, 2), -EIO); /* it is there, which is not all */
+        nsynced = 0;
         assert_int_equal(sto_dir_sync(&dir, 1, 2), 0);
         assert_true(was_synced("data/01/02") && was_synced("data/01") && was_synced("data"));
         nsynced = 0;
-        assert_int_equal(sto_dir_make(&dir, 1, 2), 0); /* it is there, which is not all */
-        assert_true(was_synced("data/01") && was_synced("data"));
+        assert_int_equal(sto_dir_sync(&dir, 1, 2), 0); /* that was all */
+        assert_int_equal(nsynced, 1);
+        nsynced = 0;
+        assert_int_equal(sto_dir_make(&dir, 1, 2), 0);
+        assert_int_equal(nsynced, 0);
         sto_dir_close(&dir);
     }
+}
+
+static void it_costs_files_elsewhere_nothing(void **state)
+{
+    (void)state;
+    AUTO(test_tmpdir_free) char *path = test_tmpdir();
+    open_dir(path);
+    assert_int_equal(sto_dir_make(&dir, 2, 2), 0);
+    fail_nth = 1;
+    assert_int_equal(sto_dir_make(&dir, 1, 2), -EIO);
+    nsynced = 0;
+    assert_int_equal(sto_dir_sync(&dir, 2, 2), 0);
+    assert_int_equal(nsynced, 1);
+    sto_dir_close(&dir);
+}
+
+static void while_it_is_synced_again_others_do_so_too(void **state)
+{
+    (void)state;
+    AUTO(test_tmpdir_free) char *path = test_tmpdir();
+    open_dir(path);
+    fail_nth = 1;
+    assert_int_equal(sto_dir_make(&dir, 1, 2), -EIO);
+    nsynced = 0;
+    before_sync = link_meanwhile;
+    assert_int_equal(sto_dir_make(&dir, 1, 3), 0);
+    assert_null(before_sync);
+    sto_dir_close(&dir);
 }
 
 static void a_start_syncs_what_a_killed_process_had_made(void **state)
@@ -133,6 +167,8 @@ int main(void)
         cmocka_unit_test(a_folder_is_made_with_all_above_it),
         cmocka_unit_test(who_finds_a_folder_before_its_maker_has_synced_it_does_so),
         cmocka_unit_test(a_folder_whose_sync_failed_is_synced_by_whoever_comes_next),
+        cmocka_unit_test(it_costs_files_elsewhere_nothing),
+        cmocka_unit_test(while_it_is_synced_again_others_do_so_too),
         cmocka_unit_test(a_start_syncs_what_a_killed_process_had_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
