@@ -144,10 +144,9 @@ static enum s3err answer(struct s3_req *q, const struct s3_object *o, unsigned w
 }
 
 /* The row of the operation asks for the attributes' own permission; that to read is needed beside it. */
-static enum s3err may_read(struct s3_req *q)
+static const char *reading(const struct s3_req *q)
 {
-    bool version = s3_req_has_param(q, STR("versionId"));
-    return s3_policy_allows(q, q->bkt, q->key, version ? "s3:GetObjectVersion" : "s3:GetObject");
+    return s3_req_has_param(q, STR("versionId")) ? "s3:GetObjectVersion" : "s3:GetObject";
 }
 
 enum s3err s3_h_get_object_attributes(struct s3_req *q)
@@ -156,7 +155,7 @@ enum s3err s3_h_get_object_attributes(struct s3_req *q)
     struct parts_range range;
     struct s3_object o;
     uint8_t *dek;
-    enum s3err e = may_read(q);
+    enum s3err e = s3_policy_allows(q, q->bkt, q->key, reading(q));
     if (e == S3ERR_OK)
         e = wanted_of(q, &wanted);
     if (e == S3ERR_OK)
@@ -166,7 +165,11 @@ enum s3err s3_h_get_object_attributes(struct s3_req *q)
     if (e == S3ERR_OK)
         e = s3_object_read_options(q);
     if (e == S3ERR_OK)
+        e = s3_encryption_check_read(q, S3_OPEN_OBJECT);
+    if (e == S3ERR_OK)
         e = s3_lookup_said(q, true, &o);
+    if (e == S3ERR_OK)
+        e = s3_policy_allows_here(q, &o, reading(q));
     if (e == S3ERR_OK)
         e = s3_encryption_open(q, &o, S3_OPEN_OBJECT, false, &dek);
     if (e == S3ERR_OK) /* of these headers the reference speaks, though no SDK has them here */

@@ -376,26 +376,42 @@ static enum s3err key_needed(struct s3_req *q, enum s3_opening what)
                      "parameters must be provided to retrieve the object.");
 }
 
+static bool mentioned_in_read(const struct s3_req *q, enum s3_opening what)
+{
+    return mentions(q, what == S3_OPEN_SOURCE ? SOURCE_PREFIX : PREFIX);
+}
+
+static enum s3err customer_of_read(struct s3_req *q, enum s3_opening what, struct customer *ret)
+{
+    struct str method = what == S3_OPEN_SOURCE ? STR_NULL : s3_req_option(q, PREFIX);
+    if (method.p)
+        return s3_err_arg(q, SSE " header is not supported for this operation.", SSE, method);
+    return customer_from(q, what == S3_OPEN_SOURCE ? &source_names : &own_names, ret);
+}
+
+enum s3err s3_encryption_check_read(struct s3_req *q, enum s3_opening what)
+{
+    struct customer c;
+    return mentioned_in_read(q, what) ? customer_of_read(q, what, &c) : S3ERR_OK;
+}
+
 enum s3err s3_encryption_open(struct s3_req *q, const struct s3_object *o, enum s3_opening what,
                               bool want, uint8_t **ret)
 {
     *ret = NULL;
-    bool mentioned = mentions(q, what == S3_OPEN_SOURCE ? SOURCE_PREFIX : PREFIX);
+    bool mentioned = mentioned_in_read(q, what);
     if (!o->sse.p && !mentioned)
         return S3ERR_OK;
-    struct str method = what == S3_OPEN_SOURCE ? STR_NULL : s3_req_option(q, PREFIX);
-    if (method.p)
-        return s3_err_arg(q, SSE " header is not supported for this operation.", SSE, method);
-    if (!o->sse.p)
-        return not_applicable(q);
     struct s3_sse s;
     struct customer c;
+    enum s3err e = customer_of_read(q, what, &c);
+    if (e != S3ERR_OK)
+        return e;
+    if (!o->sse.p)
+        return not_applicable(q);
     int r = s3_sse_decode(o->sse, &s);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_OTHER);
-    enum s3err e = customer_from(q, what == S3_OPEN_SOURCE ? &source_names : &own_names, &c);
-    if (e != S3ERR_OK)
-        return e;
     if (c.given != (s.mode == S3_SSE_C))
         return c.given ? not_applicable(q) : key_needed(q, what);
     if (mentioned && !c.given)

@@ -52,6 +52,10 @@ enum s3_opening {
 enum s3err s3_encryption_open(struct s3_req *q, const struct s3_object *o, enum s3_opening what,
                               bool want, uint8_t **ret);
 
+/* The form of what a read says of encryption, before it is known whether there is such an object: InvalidArgument,
+ * InvalidRequest, InvalidEncryptionAlgorithmError. */
+enum s3err s3_encryption_check_read(struct s3_req *q, enum s3_opening what);
+
 /* For a part: its upload's data key, each part a stream of its own. Sets q->seal, to @ret or NULL; as
  * open. */
 enum s3err s3_encryption_of_part(struct s3_req *q, const struct s3_object *proto, uint32_t number,

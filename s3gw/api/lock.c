@@ -169,20 +169,21 @@ void s3_lock_headers(struct s3_req *q, const struct s3_object *o)
     if (!o->lock.p || s3_lock_decode(o->lock, &l) < 0)
         return;
     if (l.mode != S3_LOCK_NONE &&
-        s3_policy_allows(q, q->bkt, q->key, "s3:GetObjectRetention") == S3ERR_OK) {
+        s3_policy_allows_here(q, o, "s3:GetObjectRetention") == S3ERR_OK) {
         char date[S3_ISODATE_MAX];
         size_t n = s3_isodate_format(l.until_ms, date);
         s3_resp_header(q, "x-amz-object-lock-mode", mode_names[l.mode]);
         s3_resp_header(q, "x-amz-object-lock-retain-until-date", str_of(date, n));
     }
-    if (s3_policy_allows(q, q->bkt, q->key, "s3:GetObjectLegalHold") == S3ERR_OK)
+    if (s3_policy_allows_here(q, o, "s3:GetObjectLegalHold") == S3ERR_OK)
         s3_resp_header(q, "x-amz-object-lock-legal-hold", l.legal_hold ? STR("ON") : STR("OFF"));
 }
 
-bool s3_may_bypass_governance(struct s3_req *q, struct str key)
+bool s3_may_bypass_governance(struct s3_req *q, struct str key, struct str version)
 {
+    const struct s3_policy_target t = {q->bkt, key, version};
     return str_ieq(s3_req_option(q, STR("x-amz-bypass-governance-retention")), STR("true")) &&
-           s3_policy_allows(q, q->bkt, key, "s3:BypassGovernanceRetention") == S3ERR_OK;
+           s3_policy_allows_version(q, &t, "s3:BypassGovernanceRetention") == S3ERR_OK;
 }
 
 /* --- the bucket's configuration --- */

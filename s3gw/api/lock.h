@@ -30,7 +30,7 @@ enum s3err s3_lock_at_completion(struct s3_req *q, struct s3_object *o);
 void s3_lock_headers(struct s3_req *q, const struct s3_object *o);
 
 /* x-amz-bypass-governance-retention: true, from a caller who has s3:BypassGovernanceRetention on
- * @key. */
-bool s3_may_bypass_governance(struct s3_req *q, struct str key);
+ * @key, in @version of it (absent: the current one). */
+bool s3_may_bypass_governance(struct s3_req *q, struct str key, struct str version);
 
 #endif

@@ -6,6 +6,7 @@
 #include "s3gw/core/gw.h"
 #include "s3gw/core/op.h"
 #include "s3gw/index/bucket.h"
+#include "s3gw/policy/eval.h"
 
 int s3_lookup_version(struct s3_req *q, uint64_t bid, struct str key, struct str id, bool detail,
                       struct s3_object *ret)
@@ -72,6 +73,9 @@ enum s3err s3_lookup(struct s3_req *q, bool detail, struct s3_object *ret)
         return absent(q);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_KEY);
+    enum s3err e = s3_policy_still_admits(q, ret);
+    if (e != S3ERR_OK)
+        return e;
     return ret->flags & S3_OBJ_DELETE_MARKER ? marker_named(q, ret) : S3ERR_OK;
 }
 

@@ -134,9 +134,10 @@ static enum s3err may_copy_tags(struct s3_req *q, const struct copy *c)
 {
     if (c->source.object.tags.n == 0)
         return S3ERR_OK;
-    enum s3err e = s3_policy_allows(q, &c->source.bkt, c->source.key,
-                                    c->source.version.p ? "s3:GetObjectVersionTagging"
-                                                        : "s3:GetObjectTagging");
+    const struct s3_policy_target t = {&c->source.bkt, c->source.key, c->source.version};
+    enum s3err e = s3_policy_allows_of(q, &t, &c->source.object,
+                                       c->source.version.p ? "s3:GetObjectVersionTagging"
+                                                           : "s3:GetObjectTagging");
     return e == S3ERR_OK ? s3_policy_allows_with(q, "s3:PutObjectTagging") : e;
 }
 

@@ -23,7 +23,7 @@ static enum s3err version_named(struct s3_req *q, struct str id, struct s3_delet
     if (!id.p)
         return S3ERR_OK;
     d->by_version = true;
-    d->bypass_governance = s3_may_bypass_governance(q, d->key);
+    d->bypass_governance = s3_may_bypass_governance(q, d->key, id);
     if (s3_version_id_parse(id, &d->version.null, &d->version.seq) < 0)
         return s3_err_arg(q, "Invalid version id specified", "versionId", id);
     return S3ERR_OK;
@@ -136,15 +136,16 @@ static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *re
 static enum s3err judge_entry(struct s3_req *q, const struct entry *e, struct s3_deletion *ret)
 {
     *ret = (struct s3_deletion){.key = e->key, .cond = e->cond, .by_version = e->version.p != NULL};
-    enum s3err err = s3_policy_allows(q, q->bkt, e->key,
-                                      e->version.p ? "s3:DeleteObjectVersion" : "s3:DeleteObject");
+    const struct s3_policy_target t = {q->bkt, e->key, e->version};
+    enum s3err err = s3_policy_allows_version(
+        q, &t, e->version.p ? "s3:DeleteObjectVersion" : "s3:DeleteObject");
     if (err != S3ERR_OK)
         return err;
     if (e->key.n > S3_KEY_MAX)
         return S3ERR_KEY_TOO_LONG_ERROR;
     if (e->version.p && s3_version_id_parse(e->version, &ret->version.null, &ret->version.seq) < 0)
         return S3ERR_NO_SUCH_VERSION;
-    ret->bypass_governance = e->version.p && s3_may_bypass_governance(q, e->key);
+    ret->bypass_governance = e->version.p && s3_may_bypass_governance(q, e->key, e->version);
     return S3ERR_OK;
 }
 

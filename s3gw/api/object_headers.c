@@ -343,9 +343,8 @@ void s3_object_headers_to(struct s3_req *q, const struct s3_object *o)
     s3_lifecycle_object_header(q, q->key, o);
     size_t tags = o->tags.n ? s3_tags_count(o->tags) : 0;
     bool version = s3_req_has_param(q, STR("versionId"));
-    if (tags && s3_policy_allows(q, q->bkt, q->key,
-                                 version ? "s3:GetObjectVersionTagging" : "s3:GetObjectTagging") ==
-                    S3ERR_OK)
+    const char *tagging = version ? "s3:GetObjectVersionTagging" : "s3:GetObjectTagging";
+    if (tags && s3_policy_allows_here(q, o, tagging) == S3ERR_OK)
         s3_resp_headerf(q, "x-amz-tagging-count", "%zu", tags);
     bool part = s3_req_has_param(q, STR("partNumber"));
     if (part && o->nparts > 0)

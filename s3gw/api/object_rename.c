@@ -112,16 +112,29 @@ static int move(struct s3_tx *tx, void *arg)
     return r;
 }
 
+/* By the object that is to be renamed, NULL when there is none. */
+static enum s3err permitted(struct s3_req *q, struct str from, const struct s3_object *o)
+{
+    static const char *const actions[] = {"s3:GetObject", "s3:DeleteObject"};
+    const struct s3_policy_target t = {.bkt = q->bkt, .key = from};
+    enum s3err e = S3ERR_OK;
+    for (size_t i = 0; e == S3ERR_OK && i < ARRAY_LEN(actions); i++)
+        e = s3_policy_allows_of(q, &t, o, actions[i]);
+    return e;
+}
+
 static enum s3err try_once(struct s3_req *q, struct rename *m, int *ret_r)
 {
     struct s3_object o;
     *ret_r = 0;
     int r = s3_object_get(q->gw->index, q->bkt->bid, m->from, S3_READ_ANY, true, &q->arena, &o);
-    if (r == -ENOENT)
-        return s3_err(q, S3ERR_NO_SUCH_KEY, "Key", m->from);
-    if (r < 0)
-        return s3err_from_errno(r, S3_THING_KEY);
-    enum s3err e = s3_precond_rename_source(q, &o.etag, o.mtime_ms);
+    enum s3err e = r == 0 || r == -ENOENT ? permitted(q, m->from, r == 0 ? &o : NULL)
+                                          : s3err_from_errno(r, S3_THING_KEY);
+    if (e == S3ERR_OK && r == -ENOENT)
+        e = s3_err(q, S3ERR_NO_SUCH_KEY, "Key", m->from);
+    if (e != S3ERR_OK)
+        return e;
+    e = s3_precond_rename_source(q, &o.etag, o.mtime_ms);
     if (e != S3ERR_OK)
         return e;
     m->seq = o.seq;
@@ -129,17 +142,6 @@ static enum s3err try_once(struct s3_req *q, struct rename *m, int *ret_r)
     if (m->token.p)
         m->o.upload_id = m->token;
     *ret_r = s3_commit_rename(q, m->from, m->seq, q->key, &m->o, move, m);
-    return S3ERR_OK;
-}
-
-static enum s3err permitted(struct s3_req *q, struct str from)
-{
-    static const char *const actions[] = {"s3:GetObject", "s3:DeleteObject"};
-    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
-        enum s3err e = s3_policy_allows(q, q->bkt, from, actions[i]);
-        if (e != S3ERR_OK)
-            return e;
-    }
     return S3ERR_OK;
 }
 
@@ -151,8 +153,6 @@ enum s3err s3_h_rename_object(struct s3_req *q)
         return s3_errm(q, S3ERR_NOT_IMPLEMENTED,
                        "Renaming is not offered in a bucket that has versioning.");
     enum s3err e = source_of(q, &m.from);
-    if (e == S3ERR_OK)
-        e = permitted(q, m.from);
     if (e == S3ERR_OK)
         e = token_of(q, &m);
     if (e == S3ERR_OK)

@@ -141,7 +141,7 @@ static enum s3err change_lock(struct s3_req *q,
         if (e != S3ERR_OK)
             return e;
         c.now = c.was;
-        c.bypass = s3_may_bypass_governance(q, q->key);
+        c.bypass = s3_may_bypass_governance(q, q->key, s3_req_param(q, STR("versionId")));
         set(&c.now, asked);
         e = apply(q, &c);
     }

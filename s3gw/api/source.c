@@ -29,9 +29,8 @@ static enum s3err find_bucket(struct s3_req *q, struct str name, struct s3_sourc
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
-static enum s3err find_object(struct s3_req *q, struct s3_source *s)
+static enum s3err not_found(struct s3_req *q, const struct s3_source *s, int r)
 {
-    int r = s3_lookup_version(q, s->bkt.bid, s->key, s->version, true, &s->object);
     if (r == -EINVAL && s->version.p)
         return s3_err_arg(q, "Invalid version id specified", "versionId", s->version);
     if (r == -ENOENT && s->version.p)
@@ -45,6 +44,18 @@ static enum s3err find_object(struct s3_req *q, struct s3_source *s)
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
+/* Whether it may be read is judged by what was found: another version, or a later object, may be another's. */
+static enum s3err find_object(struct s3_req *q, struct s3_source *s)
+{
+    const struct s3_policy_target t = {&s->bkt, s->key, s->version};
+    int r = s3_lookup_version(q, s->bkt.bid, s->key, s->version, true, &s->object);
+    if (r < 0 && r != -ENOENT && r != -EINVAL)
+        return s3err_from_errno(r, S3_THING_OTHER);
+    enum s3err e = s3_policy_allows_of(q, &t, r == 0 ? &s->object : NULL,
+                                       s->version.p ? "s3:GetObjectVersion" : "s3:GetObject");
+    return e == S3ERR_OK ? not_found(q, s, r) : e;
+}
+
 enum s3err s3_source_load(struct s3_req *q, struct s3_source *ret)
 {
     struct s3_source s = {0};
@@ -55,12 +66,11 @@ enum s3err s3_source_load(struct s3_req *q, struct s3_source *ret)
     int r = s3_uri_copy_source(&q->arena, header, &bucket, &s.key, &s.version);
     if (r < 0)
         return r == -EINVAL ? bad_source(q) : s3err_from_errno(r, S3_THING_OTHER);
-    enum s3err e = find_bucket(q, bucket, &s);
+    enum s3err e = s3_encryption_check_read(q, S3_OPEN_SOURCE);
+    if (e == S3ERR_OK)
+        e = find_bucket(q, bucket, &s);
     if (e == S3ERR_OK)
         e = s3_policy_expected_owner(q, STR("x-amz-source-expected-bucket-owner"), &s.bkt);
-    if (e == S3ERR_OK)
-        e = s3_policy_allows(q, &s.bkt, s.key,
-                             s.version.p ? "s3:GetObjectVersion" : "s3:GetObject");
     if (e == S3ERR_OK)
         e = find_object(q, &s);
     if (e == S3ERR_OK)

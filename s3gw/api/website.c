@@ -110,7 +110,7 @@ static struct str redirect_location(const struct s3_object *o)
 static enum s3err look_at(struct s3_req *q, struct str key, struct s3_object *ret)
 {
     q->key = key;
-    enum s3err e = s3_policy_allows(q, q->bkt, key, "s3:GetObject");
+    enum s3err e = s3_policy_admit(q, "s3:GetObject");
     return e == S3ERR_OK ? s3_lookup(q, false, ret) : e;
 }
 

@@ -74,6 +74,13 @@ struct s3_identity {
     } how;
 };
 
+/* What the caller was let in for, and by which object: policy/eval.c, s3_policy_admit(). */
+struct s3_admission {
+    const char *action; /* a literal */
+    bool by_object;     /* it depended on the object that was there */
+    uint64_t seq;       /* of that object; 0: there was none */
+};
+
 /* A run of bytes of one stored file; what an answer's body is made of. */
 struct s3_extent {
     struct str file_id; /* "group1/M00/..." */
@@ -144,6 +151,7 @@ struct s3_req {
     void *auth;            /* auth/'s own: signature, scope, payload mode; arena */
     struct s3_bucket *bkt; /* loaded when the operation names an existing bucket; arena */
 
+    struct s3_admission admitted; /* to the object of this request */
     const char *why; /* what let the caller in or kept them out; a literal of policy/eval.c */
 
     uint64_t noticed; /* events put into the outbox; api/notice.h */

@@ -163,7 +163,7 @@ static void max_keys(const struct s3_ask *ask, struct s3_key_values *ret)
 
 static void version_id(const struct s3_ask *ask, struct s3_key_values *ret)
 {
-    one(ret, s3_req_param(ask->q, STR("versionId")));
+    one(ret, ask->version);
 }
 
 /* "bucket/key", however the header begins. */

@@ -184,22 +184,13 @@ static bool allowed(const struct s3_ask *ask)
     return whys[decide(ask)].allowed;
 }
 
-/* The request's own resource may be an older version; tags and ACL belong to the version. */
-static bool version_asked(const struct s3_ask *ask, struct s3_version *ret)
-{
-    struct str id = s3_req_param(ask->q, STR("versionId"));
-    if (!id.p || ask->key.p != ask->q->key.p)
-        return false;
-    return s3_version_id_parse(id, &ret->null, &ret->seq) == 0;
-}
-
 static enum s3err load(struct s3_ask *ask, struct s3_object *object)
 {
     if (!ask->key.p || !concerns_object(ask->action))
         return S3ERR_OK;
     enum s3_read how = ask->q->may_block ? S3_READ_ANY : S3_READ_CACHED;
-    struct s3_version v;
-    bool version = version_asked(ask, &v);
+    struct s3_version v; /* tags and ACL belong to the version; a malformed one is none */
+    bool version = ask->version.p && s3_version_id_parse(ask->version, &v.null, &v.seq) == 0;
     struct s3_index *x = ask->q->gw->index;
     int r = version ? s3_object_get_version(x, ask->bkt->bid, ask->key, &v, how, false,
                                             &ask->q->arena, object)
@@ -277,27 +268,103 @@ static enum s3_why decide_missing(const struct s3_ask *ask)
     return may_learn_of_absence(ask) ? S3_WHY_MAY_LIST : S3_WHY_NOTHING;
 }
 
+/* Is it decided whatever the object is? Then *ret. */
+static bool goes_without_object(const struct s3_ask *ask, enum s3err *ret)
+{
+    struct s3_req *q = ask->q;
+    bool owner = ask->bkt && is_user(q, ask->bkt->owner_id) && !carries_policies(q);
+    if (q->who.root && !binds_root(q, ask->bkt))
+        *ret = decided(q, S3_WHY_ROOT);
+    else if (!ask->bkt)
+        *ret = decided(q, decide_without_bucket(q, ask->action));
+    else if (!was_shared(ask->bkt) && !carries_policies(q))
+        *ret = decided(q, owner ? S3_WHY_BUCKET_OWNER : S3_WHY_NOTHING);
+    else
+        return false;
+    return true;
+}
+
+/* By the object that was found, if one was. */
+static enum s3err judge(const struct s3_ask *ask)
+{
+    struct s3_req *q = ask->q;
+    if (q->who.root)
+        return decided(q, decide_for_root(ask));
+    bool owner = is_user(q, ask->bkt->owner_id) && !carries_policies(q);
+    bool missing =
+        ask->key.p && concerns_object(ask->action) && !ask->object && !deletes(ask->action);
+    return decided(q, missing && !owner ? decide_missing(ask) : decide(ask));
+}
+
+static enum s3err look_and_judge(struct s3_ask *ask, struct s3_admission *ret)
+{
+    enum s3err e;
+    struct s3_object object;
+    *ret = (struct s3_admission){.action = ask->action};
+    if (goes_without_object(ask, &e))
+        return e;
+    e = load(ask, &object);
+    if (e == S3ERR_OK)
+        e = load_initiator(ask);
+    ret->by_object = ask->key.p && concerns_object(ask->action);
+    ret->seq = ask->object ? ask->object->seq : 0;
+    return e == S3ERR_OK ? judge(ask) : e;
+}
+
+enum s3err s3_policy_allows_version(struct s3_req *q, const struct s3_policy_target *t,
+                                    const char *action)
+{
+    struct s3_admission unused;
+    struct s3_ask ask = {
+        .q = q, .bkt = t->bkt, .key = t->key, .version = t->version, .action = action};
+    return look_and_judge(&ask, &unused);
+}
+
 enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
                             const char *action)
 {
-    if (q->who.root && !binds_root(q, bkt))
-        return decided(q, S3_WHY_ROOT);
-    if (!bkt)
-        return decided(q, decide_without_bucket(q, action));
-    bool owner = is_user(q, bkt->owner_id) && !carries_policies(q);
-    if (!was_shared(bkt) && !carries_policies(q))
-        return decided(q, owner ? S3_WHY_BUCKET_OWNER : S3_WHY_NOTHING);
-    struct s3_object object;
-    struct s3_ask ask = {.q = q, .bkt = bkt, .key = key, .action = action};
-    enum s3err e = load(&ask, &object);
-    if (e == S3ERR_OK)
-        e = load_initiator(&ask);
-    if (e != S3ERR_OK)
-        return e;
-    if (q->who.root)
-        return decided(q, decide_for_root(&ask));
-    bool missing = key.p && concerns_object(action) && !ask.object && !deletes(action);
-    return decided(q, missing && !owner ? decide_missing(&ask) : decide(&ask));
+    bool own = key.p == q->key.p; /* which may be an older version */
+    const struct s3_policy_target t = {
+        .bkt = bkt, .key = key, .version = own ? s3_req_param(q, STR("versionId")) : STR_NULL};
+    return s3_policy_allows_version(q, &t, action);
+}
+
+enum s3err s3_policy_allows_of(struct s3_req *q, const struct s3_policy_target *t,
+                               const struct s3_object *o, const char *action)
+{
+    enum s3err e;
+    const struct s3_ask ask = {
+        .q = q, .bkt = t->bkt, .key = t->key, .version = t->version, .action = action, .object = o};
+    return goes_without_object(&ask, &e) ? e : judge(&ask);
+}
+
+/* --- the object of the request --- */
+
+static struct s3_policy_target own_target(const struct s3_req *q)
+{
+    return (struct s3_policy_target){q->bkt, q->key, s3_req_param(q, STR("versionId"))};
+}
+
+enum s3err s3_policy_admit(struct s3_req *q, const char *action)
+{
+    struct s3_ask ask = {.q = q,
+                         .bkt = q->bkt,
+                         .key = q->key,
+                         .version = s3_req_param(q, STR("versionId")),
+                         .action = action};
+    return look_and_judge(&ask, &q->admitted);
+}
+
+enum s3err s3_policy_allows_here(struct s3_req *q, const struct s3_object *o, const char *action)
+{
+    const struct s3_policy_target t = own_target(q);
+    return s3_policy_allows_of(q, &t, o, action);
+}
+
+enum s3err s3_policy_still_admits(struct s3_req *q, const struct s3_object *o)
+{
+    const struct s3_admission *a = &q->admitted;
+    return !a->by_object || a->seq == o->seq ? S3ERR_OK : s3_policy_allows_here(q, o, a->action);
 }
 
 enum s3err s3_policy_expected_owner(struct s3_req *q, struct str name, const struct s3_bucket *bkt)
@@ -355,7 +422,7 @@ static enum s3err check(struct s3_req *q)
     if (!op->action) /* judged by the handler, or open to everybody */
         return S3ERR_OK;
     bool version = op->version_action && s3_req_has_param(q, STR("versionId"));
-    enum s3err e = s3_policy_allows(q, q->bkt, q->key, version ? op->version_action : op->action);
+    enum s3err e = s3_policy_admit(q, version ? op->version_action : op->action);
     bool writes = q->key.p && strcmp(op->action, "s3:PutObject") == 0;
     bool data = op->body == S3_BODY_STREAM || op->body == S3_BODY_FORM;
     if (e != S3ERR_OK || !writes || q->who.root || !(was_shared(q->bkt) || carries_policies(q)))

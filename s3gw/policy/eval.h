@@ -32,6 +32,8 @@
 #include "s3gw/core/op.h"
 #include "s3gw/index/bucket.h"
 
+struct s3_object;
+
 /* S3_WHY(name, allowed, text) */
 #define S3_WHYS(S3_WHY)                                                                            \
     S3_WHY(ROOT, true, "root may do everything")                                                   \
@@ -69,10 +71,31 @@ bool s3_policy_by_acl(const struct s3_req *q);
 /* Is the caller, who was let in, charged for it (x-amz-request-charged)? */
 bool s3_policy_charges(const struct s3_req *q);
 
-/* s3_policy_check for another resource or action: the source of a copy, each key of DeleteObjects. @key
- * may be absent: the bucket itself. */
+/* s3_policy_check for another resource or action: each key of DeleteObjects, a bucket's settings. @key may
+ * be absent: the bucket itself. That of @q is meant in the version the query names. */
 enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
                             const char *action);
+
+/* One version of an object. */
+struct s3_policy_target {
+    const struct s3_bucket *bkt;
+    struct str key;
+    struct str version; /* its id as it was given; absent: the current object */
+};
+/* The same, whatever @q itself is about. */
+enum s3err s3_policy_allows_version(struct s3_req *q, const struct s3_policy_target *t,
+                                    const char *action);
+/* ... when @o was found there already (NULL: nothing was): nothing is looked up. Who gives away what was found
+ * has to ask so: between two looks it may have been replaced by what is not for everybody. */
+enum s3err s3_policy_allows_of(struct s3_req *q, const struct s3_policy_target *t,
+                               const struct s3_object *o, const char *action);
+/* ... at the place of @q itself. */
+enum s3err s3_policy_allows_here(struct s3_req *q, const struct s3_object *o, const char *action);
+
+/* May the caller that, with the object of @q? What decided stays in q->admitted ... */
+enum s3err s3_policy_admit(struct s3_req *q, const char *action);
+/* ... and @o, which was found at the place of @q since, is judged again if it is another one. */
+enum s3err s3_policy_still_admits(struct s3_req *q, const struct s3_object *o);
 
 /* May whoever may write the object of @q write it with tags (s3:PutObjectTagging), ...? No object
  * that is there is looked at. OK or AccessDenied. */

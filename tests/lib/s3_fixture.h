@@ -25,6 +25,7 @@ struct fixture {
     enum s3err e;        /* its result */
     struct s3_node *xml; /* its answer, when there is one */
     int64_t now_ms;
+    void (*between)(struct fixture *f); /* once, when the caller has been let in */
 };
 
 /* What http/ does when a handler answers later; no handler called here does. */
@@ -129,6 +130,10 @@ static inline enum s3err run(struct fixture *f, const char *who)
             return s3err_from_errno(r, S3_THING_BUCKET);
     }
     e = s3_policy_check(q);
+    void (*between)(struct fixture *) = f->between;
+    f->between = NULL;
+    if (e == S3ERR_OK && between)
+        between(f);
     return e == S3ERR_OK ? q->op->handle(q) : e;
 }
 
