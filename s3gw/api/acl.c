@@ -75,10 +75,14 @@ enum s3err s3_h_put_object_acl(struct s3_req *q)
 {
     struct s3_object o;
     struct str record;
-    enum s3err e = s3_lookup_said(q, false, &o);
+    struct s3_acl_subject s = {false, q->bkt->owner_id, q->bkt->owner_id};
+    enum s3err e = asked(q, &s, &record); /* what is wrong with it is said of any key ... */
+    if (e != S3ERR_OK && e != S3ERR_ACCESS_DENIED)
+        return e;
+    e = s3_lookup_said(q, false, &o);
     if (e != S3ERR_OK)
         return e;
-    struct s3_acl_subject s = {false, o.owner_id, q->bkt->owner_id};
+    s.owner = o.owner_id; /* ... whose it is not */
     e = asked(q, &s, &record);
     if (e == S3ERR_OK &&
         !s3_bucket_doc(q->bkt, STR("acl")).p) /* from now on others may be let in: policy/eval.c */

@@ -304,6 +304,16 @@ static int commit_object(struct s3_req *q, struct copy *c)
     return r;
 }
 
+/* What is wrong with the request is said of any source. The object proper is made of both, below. */
+static enum s3err check_request(struct s3_req *q, const struct copy *c)
+{
+    struct s3_object asked = {0};
+    enum s3err e = c->replace_metadata ? s3_object_metadata_from(q, &asked) : S3ERR_OK;
+    if (e == S3ERR_OK && c->replace_tags)
+        e = s3_object_tags_from(q, &asked);
+    return e == S3ERR_OK ? s3_object_rest_from(q, &asked) : e;
+}
+
 static enum s3err prepare(struct s3_req *q, struct copy *c)
 {
     enum s3err e = s3_source_load(q, &c->source);
@@ -355,6 +365,8 @@ enum s3err s3_h_copy_object(struct s3_req *q)
         e = annotation_directive(q);
     if (e == S3ERR_OK)
         e = checksum_wanted(q, &c.alg);
+    if (e == S3ERR_OK)
+        e = check_request(q, &c);
     int r = -EAGAIN;
     for (int i = 0; e == S3ERR_OK && r == -EAGAIN && i < TRIES;
          i++) { /* the source changed meanwhile */

@@ -278,6 +278,8 @@ static enum s3err read_object(struct s3_req *q)
     enum s3err e = s3_object_read_options(q);
     if (e == S3ERR_OK)
         e = part_number(q, &part); /* what is wrong with the request is said of any key */
+    if (e == S3ERR_OK)
+        e = s3_encryption_check_read(q, S3_OPEN_OBJECT);
     if (e != S3ERR_OK)
         return e;
     for (int try = 0;; try++) {

@@ -268,6 +268,8 @@ def test_an_error_is_what_aws_sends(w, code):
     assert found[3:-3] == elements.split(), found
 
 
+SSE = "x-amz-server-side-encryption"
+
 # request, of what is not there: the error of the request itself
 WRONG_ANYHOW = [
     ("GET", "/bucket/none?partNumber=0", {}, (400, "InvalidArgument")),
@@ -285,6 +287,20 @@ WRONG_ANYHOW = [
      (404, "NoSuchUpload")),
     ("PUT", "/bucket/new", {"x-amz-copy-source": "/bucket/none", "x-amz-metadata-directive": "MOVE"}, (400, "InvalidArgument")),
     ("DELETE", "/bucket/none?versionId=junk", {}, (400, "InvalidArgument")),
+    ("GET", "/bucket/none", {f"{SSE}-customer-algorithm": "DES"}, (400, "InvalidEncryptionAlgorithmError")),
+    ("HEAD", "/bucket/none", {f"{SSE}-customer-algorithm": "AES256"}, (400, None)),
+    ("GET", "/bucket/none", {SSE: "AES256"}, (400, "InvalidArgument")),
+    ("GET", "/bucket/none?attributes", {"x-amz-object-attributes": "ETag", f"{SSE}-customer-key": "short"}, (400, "InvalidArgument")),
+    *[("PUT", "/bucket/new", {"x-amz-copy-source": "/bucket/none", **headers}, (400, code)) for headers, code in [
+        ({"x-amz-storage-class": "FAST"}, "InvalidStorageClass"), ({"x-amz-acl": "mine"}, "InvalidArgument"), ({SSE: "rot13"}, "InvalidArgument"),
+        ({"x-amz-tagging-directive": "REPLACE", "x-amz-tagging": "a=1&a=2"}, "InvalidArgument"),
+        ({"x-amz-metadata-directive": "REPLACE", "x-amz-website-redirect-location": "x"}, "InvalidRedirectLocation"),
+        ({"x-amz-copy-source-server-side-encryption-customer-key": "short"}, "InvalidArgument"),
+        ({"x-amz-object-lock-mode": "HARD", "x-amz-object-lock-retain-until-date": "2099-01-01T00:00:00Z"}, "InvalidArgument")]],
+    ("PUT", "/bucket/none?acl", {}, (400, "MissingSecurityHeader")),
+    ("PUT", "/bucket/none?acl", {"x-amz-acl": "mine"}, (400, "InvalidArgument")),
+    ("PUT", "/bucket/none?acl", {"x-amz-acl": "private"}, (404, "NoSuchKey")),
+    ("PUT", "/bucket/none?tagging", {}, (400, "MissingRequestBodyError")),
 ]
 
 
