@@ -61,6 +61,11 @@ static enum s3err check_lockout(struct s3_req *q, struct str record)
                : e;
 }
 
+static bool may_be_public(const struct s3_bucket *now, struct str record)
+{
+    return !(s3_pab_of(now) & S3_PAB_BLOCK_POLICY && s3_policy_is_public(record));
+}
+
 enum s3err s3_h_put_bucket_policy(struct s3_req *q)
 {
     if (q->body.n == 0)
@@ -75,13 +80,13 @@ enum s3err s3_h_put_bucket_policy(struct s3_req *q)
     }
     if (r < 0)
         return s3err_from_errno(r, S3_THING_OTHER);
-    if (s3_pab_of(q->bkt) & S3_PAB_BLOCK_POLICY && s3_policy_is_public(buf_str(&record)))
+    if (!may_be_public(q->bkt, buf_str(&record)))
         return S3ERR_ACCESS_DENIED;
     enum s3err e = check_lockout(q, buf_str(&record));
     if (e != S3ERR_OK)
         return e;
     q->resp.status = 204;
-    return s3_keep_bucket_doc(q, STR("policy"), buf_str(&record));
+    return s3_keep_bucket_doc_if(q, STR("policy"), buf_str(&record), may_be_public);
 }
 
 /* Emptied, not removed: objects of others may be there for good (policy/eval.c, was_shared). */
@@ -158,6 +163,15 @@ enum s3err s3_h_get_bucket_ownership_controls(struct s3_req *q)
     return s3_answer_close(q, "OwnershipControls");
 }
 
+/* Switching ACLs off would take from others what the bucket's grants them. */
+static bool may_be_owned_so(const struct s3_bucket *now, struct str ownership)
+{
+    struct s3_acl acl;
+    return !str_eq(ownership, s3_ownership_name(S3_BUCKET_OWNER_ENFORCED)) ||
+           (s3_acl_decode(s3_bucket_doc(now, STR("acl")), now->owner_id, &acl) == 0 &&
+            s3_acl_is_private(&acl, now->owner_id));
+}
+
 enum s3err s3_h_put_bucket_ownership_controls(struct s3_req *q)
 {
     struct s3_node *root;
@@ -168,11 +182,9 @@ enum s3err s3_h_put_bucket_ownership_controls(struct s3_req *q)
     enum s3_ownership o;
     if (s3_node_count(root, "Rule") != 1 || s3_ownership_by_name(name, &o) < 0)
         return S3ERR_MALFORMED_XML;
-    struct s3_acl acl;
-    int r = s3_acl_decode(s3_bucket_doc(q->bkt, STR("acl")), q->bkt->owner_id, &acl);
-    if (o == S3_BUCKET_OWNER_ENFORCED && (r < 0 || !s3_acl_is_private(&acl, q->bkt->owner_id)))
+    if (!may_be_owned_so(q->bkt, name))
         return S3ERR_INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP;
-    return s3_keep_bucket_doc(q, STR("ownership"), s3_ownership_name(o));
+    return s3_keep_bucket_doc_if(q, STR("ownership"), s3_ownership_name(o), may_be_owned_so);
 }
 
 enum s3err s3_h_delete_bucket_ownership_controls(struct s3_req *q)

@@ -63,12 +63,20 @@ static enum s3err asked(struct s3_req *q, const struct s3_acl_subject *s, struct
     return ret->p ? S3ERR_OK : s3err_from_errno(-ENOMEM, S3_THING_OTHER);
 }
 
+/* ACLs may have been switched off since, or public ones blocked. */
+static bool may_have(const struct s3_bucket *now, struct str record)
+{
+    struct s3_acl acl;
+    return s3_acl_decode(record, now->owner_id, &acl) == 0 &&
+           s3_access_judge_acl(now, &acl) == S3ERR_OK;
+}
+
 enum s3err s3_h_put_bucket_acl(struct s3_req *q)
 {
     struct s3_acl_subject s = {true, q->bkt->owner_id, q->bkt->owner_id};
     struct str record;
     enum s3err e = asked(q, &s, &record);
-    return e == S3ERR_OK ? s3_keep_bucket_doc(q, STR("acl"), record) : e;
+    return e == S3ERR_OK ? s3_keep_bucket_doc_if(q, STR("acl"), record, may_have) : e;
 }
 
 enum s3err s3_h_put_object_acl(struct s3_req *q)
@@ -84,9 +92,8 @@ enum s3err s3_h_put_object_acl(struct s3_req *q)
         return e;
     s.owner = o.owner_id; /* ... whose it is not */
     e = asked(q, &s, &record);
-    if (e == S3ERR_OK &&
-        !s3_bucket_doc(q->bkt, STR("acl")).p) /* from now on others may be let in: policy/eval.c */
-        e = s3_keep_bucket_doc(q, STR("acl"), s3_acl_private(q));
+    if (e == S3ERR_OK)
+        e = s3_acl_open(q);
     return e == S3ERR_OK ? s3_amend(q, S3_SECTION_ACL, record) : e;
 }
 
@@ -98,4 +105,18 @@ struct str s3_acl_private(struct s3_req *q)
         return STR_NULL;
     s3_acl_encode(&acl, &b);
     return arena_str(&q->arena, buf_str(&b));
+}
+
+static bool has_none(const struct s3_bucket *now, struct str record)
+{
+    (void)record;
+    return !s3_bucket_doc(now, STR("acl")).p;
+}
+
+enum s3err s3_acl_open(struct s3_req *q)
+{
+    if (s3_bucket_doc(q->bkt, STR("acl")).p)
+        return S3ERR_OK;
+    enum s3err e = s3_keep_bucket_doc_if(q, STR("acl"), s3_acl_private(q), has_none);
+    return e == S3ERR_OPERATION_ABORTED ? S3ERR_OK : e; /* somebody has given it one meanwhile */
 }

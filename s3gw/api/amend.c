@@ -46,12 +46,18 @@ enum s3err s3_amend(struct s3_req *q, enum s3_section what, struct str value)
     return s3_commit_error(q, r);
 }
 
-enum s3err s3_keep_bucket_doc(struct s3_req *q, struct str doc, struct str value)
+enum s3err s3_keep_bucket_doc_if(struct s3_req *q, struct str doc, struct str value,
+                                 s3_bucket_may may)
 {
-    int r = s3_commit_bucket_doc(q, doc, value);
+    int r = s3_commit_bucket_doc_if(q, doc, value, may);
     if (r == -ENOENT)
         return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
-    return s3err_from_errno(r, S3_THING_BUCKET);
+    return r == -ECANCELED ? S3ERR_OPERATION_ABORTED : s3err_from_errno(r, S3_THING_BUCKET);
+}
+
+enum s3err s3_keep_bucket_doc(struct s3_req *q, struct str doc, struct str value)
+{
+    return s3_keep_bucket_doc_if(q, doc, value, NULL);
 }
 
 enum s3err s3_keep_bucket_record(struct s3_req *q, struct str doc, const struct buf *record,

@@ -296,6 +296,12 @@ enum s3err s3_h_get_bucket_versioning(struct s3_req *q)
     return s3_answer_close(q, "VersioningConfiguration");
 }
 
+/* Versioning of a bucket with object lock stays on. */
+static bool may_become(const struct s3_bucket *now, struct str status)
+{
+    return !(str_eq(status, STR("Suspended")) && s3_lock_enabled(now));
+}
+
 enum s3err s3_h_put_bucket_versioning(struct s3_req *q)
 {
     struct s3_node *root;
@@ -310,7 +316,7 @@ enum s3err s3_h_put_bucket_versioning(struct s3_req *q)
         return S3ERR_ILLEGAL_VERSIONING_CONFIGURATION_EXCEPTION;
     if (!str_eq(status, STR("Enabled")) && !str_eq(status, STR("Suspended")))
         return S3ERR_MALFORMED_XML;
-    if (str_eq(status, STR("Suspended")) && s3_lock_enabled(q->bkt))
+    if (!may_become(q->bkt, status))
         return s3_errm(q, S3ERR_INVALID_BUCKET_STATE,
                        "An Object Lock configuration is present on this bucket, so the "
                        "versioning state cannot be changed.");
@@ -318,8 +324,8 @@ enum s3err s3_h_put_bucket_versioning(struct s3_req *q)
         e = s3_keep_bucket_doc(q, STR("mfa-delete"), mfa);
     if (e != S3ERR_OK)
         return e;
-    int r = s3_commit_versioning(q, status);
+    int r = s3_commit_versioning(q, status, may_become);
     if (r == -ENOENT)
         return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
-    return s3err_from_errno(r, S3_THING_BUCKET);
+    return r == -ECANCELED ? S3ERR_OPERATION_ABORTED : s3err_from_errno(r, S3_THING_BUCKET);
 }

@@ -98,14 +98,11 @@ static enum s3err check_target(struct s3_req *q, const struct s3_logging *l, str
     return S3ERR_OK;
 }
 
-/* policy/eval.c looks at the ACLs of objects only where the bucket has one. */
 static enum s3err open_acls(struct s3_req *q, const struct s3_logging *l, struct s3_bucket *target)
 {
-    if (l->acl.n == 0 || s3_bucket_doc(target, STR("acl")).p)
-        return S3ERR_OK;
     struct s3_bucket *source = q->bkt;
     q->bkt = target;
-    enum s3err e = s3_keep_bucket_doc(q, STR("acl"), s3_acl_private(q));
+    enum s3err e = l->acl.n > 0 ? s3_acl_open(q) : S3ERR_OK;
     q->bkt = source;
     return e;
 }

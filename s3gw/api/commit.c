@@ -183,11 +183,14 @@ struct doc_change {
     struct str value; /* absent: remove */
     struct str groups,
         was; /* not absent: nothing but that changes, if it is @was (absent: anything) now */
+    s3_bucket_may may; /* NULL: always */
     struct arena *arena;
 };
 
 static int with_doc(const struct doc_change *c, struct s3_bucket *b)
 {
+    if (c->may && !c->may(b, c->value))
+        return -ECANCELED;
     if (c->groups.p) {
         if (c->was.p && !str_eq(b->groups, c->was))
             return -ESTALE;
@@ -226,11 +229,6 @@ static int change_doc(struct s3_tx *tx, void *arg)
     return r < 0 ? r : s3_bucket_update(tx, &now);
 }
 
-int s3_commit_versioning(struct s3_req *q, struct str status)
-{
-    return s3_commit_bucket_doc(q, STR_NULL, status);
-}
-
 static int commit_change(struct s3_req *q, struct doc_change *c)
 {
     struct s3_bucket now;
@@ -251,7 +249,17 @@ static int commit_change(struct s3_req *q, struct doc_change *c)
 
 int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value)
 {
-    return commit_change(q, &(struct doc_change){.doc = doc, .value = value});
+    return s3_commit_bucket_doc_if(q, doc, value, NULL);
+}
+
+int s3_commit_bucket_doc_if(struct s3_req *q, struct str doc, struct str value, s3_bucket_may may)
+{
+    return commit_change(q, &(struct doc_change){.doc = doc, .value = value, .may = may});
+}
+
+int s3_commit_versioning(struct s3_req *q, struct str status, s3_bucket_may may)
+{
+    return s3_commit_bucket_doc_if(q, STR_NULL, status, may);
 }
 
 int s3_commit_bucket_groups(struct s3_req *q, struct str was, struct str groups)

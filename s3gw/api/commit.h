@@ -60,12 +60,19 @@ int s3_commit_bucket(struct s3_req *q, const struct s3_bucket *now,
  * gone. */
 int s3_commit_bucket_doc(struct s3_req *q, struct str doc, struct str value) MUST_CHECK;
 
+/* May a bucket that is @now get @value? Asked at the commit, inside the transaction: what was judged before is another
+ * request's to change meanwhile. */
+typedef bool (*s3_bucket_may)(const struct s3_bucket *now, struct str value);
+/* The same where it depends: -ECANCELED when it may not. */
+int s3_commit_bucket_doc_if(struct s3_req *q, struct str doc, struct str value,
+                            s3_bucket_may may) MUST_CHECK;
+
 /* New objects and notes of q->bkt go to @groups from now on, which were @was (absent: whatever they were). 0 or errno;
  * -ENOENT when the bucket is gone; -ESTALE: they are not @was. */
 int s3_commit_bucket_groups(struct s3_req *q, struct str was, struct str groups) MUST_CHECK;
 
-/* Switch versioning of q->bkt: "Enabled" or "Suspended". 0 or errno. */
-int s3_commit_versioning(struct s3_req *q, struct str status) MUST_CHECK;
+/* Switch versioning of q->bkt: "Enabled" or "Suspended". 0 or errno, as above. */
+int s3_commit_versioning(struct s3_req *q, struct str status, s3_bucket_may may) MUST_CHECK;
 
 /* Many keys lose their current object, or a version of theirs. Each is committed or not by itself. */
 struct s3_deletion {

@@ -215,6 +215,12 @@ static enum s3err default_of(struct s3_req *q, const struct s3_node *root,
     return S3ERR_OK;
 }
 
+static bool keeps_versions(const struct s3_bucket *now, struct str record)
+{
+    (void)record;
+    return str_eq(now->versioning, STR("Enabled"));
+}
+
 enum s3err s3_h_put_object_lock_configuration(struct s3_req *q)
 {
     struct s3_node *root;
@@ -228,7 +234,7 @@ enum s3err s3_h_put_object_lock_configuration(struct s3_req *q)
         e = default_of(q, root, &r);
     if (e != S3ERR_OK)
         return e;
-    if (!str_eq(q->bkt->versioning, STR("Enabled")))
+    if (!keeps_versions(q->bkt, STR_NULL))
         return s3_errm(q, S3ERR_INVALID_BUCKET_STATE,
                        "Versioning must be 'Enabled' on the bucket to apply a Object "
                        "Lock configuration");
@@ -237,7 +243,8 @@ enum s3err s3_h_put_object_lock_configuration(struct s3_req *q)
     buf_u8(&b, (uint8_t)r.mode);
     buf_u8(&b, r.years);
     buf_u32(&b, r.n);
-    return s3_keep_bucket_record(q, DOC, &b, "The object lock");
+    return buf_err(&b) ? s3err_from_errno(buf_err(&b), S3_THING_OTHER)
+                       : s3_keep_bucket_doc_if(q, DOC, buf_str(&b), keeps_versions);
 }
 
 enum s3err s3_h_get_object_lock_configuration(struct s3_req *q)

@@ -207,14 +207,11 @@ static enum s3err acl_from(struct s3_req *q, struct s3_object *o)
     if (e != S3ERR_OK || (acl.n == 1 && s3_acl_is_private(&acl, o->owner_id) &&
                           acl.grant[0].permission == S3_PERM_FULL_CONTROL))
         return e; /* private is the same as no record */
-    if (!s3_bucket_doc(q->bkt, STR("acl"))
-             .p) { /* policy/eval.c looks at objects only where this is set */
-        if (!q->may_block)
-            return S3ERR_WOULD_BLOCK;
-        e = s3_keep_bucket_doc(q, STR("acl"), s3_acl_private(q));
-        if (e != S3ERR_OK)
-            return e;
-    }
+    if (!s3_bucket_doc(q->bkt, STR("acl")).p && !q->may_block)
+        return S3ERR_WOULD_BLOCK;
+    e = s3_acl_open(q);
+    if (e != S3ERR_OK)
+        return e;
     AUTO(buf_free) struct buf b = BUF(64 * 1024);
     s3_acl_encode(&acl, &b);
     o->acl = buf_err(&b) ? STR_NULL : arena_str(&q->arena, buf_str(&b));
