@@ -70,6 +70,31 @@ static enum s3err location_of(struct s3_req *q, struct str location, struct s3_b
                    STR_A(region));
 }
 
+/* What a bucket is created with beside its name needs the right to each.
+ * Rule: S3 User Guide, "Required permissions for Amazon S3 API operations", CreateBucket. */
+static enum s3err may_have_options(struct s3_req *q, bool tags)
+{
+    struct str acl = s3_req_option(q, STR("x-amz-acl")),
+               lock = s3_req_option(q, STR("x-amz-bucket-object-lock-enabled")),
+               ownership = s3_req_option(q, STR("x-amz-object-ownership"));
+    const struct {
+        bool asked;
+        const char *action;
+    } rows[] = {
+        {s3_acl_in_headers(q) && !str_eq(acl, STR("private")), "s3:PutBucketAcl"},
+        {str_ieq(lock, STR("true")), "s3:PutBucketObjectLockConfiguration"},
+        {str_ieq(lock, STR("true")), "s3:PutBucketVersioning"},
+        {ownership.p && !str_eq(ownership, s3_ownership_name(S3_OBJECT_WRITER)),
+         "s3:PutBucketOwnershipControls"},
+        {tags, "s3:PutBucketTagging"},
+    };
+    enum s3err e = S3ERR_OK;
+    for (size_t i = 0; i < ARRAY_LEN(rows) && e == S3ERR_OK; i++)
+        if (rows[i].asked)
+            e = s3_policy_allows(q, NULL, STR_NULL, rows[i].action);
+    return e;
+}
+
 static enum s3err add_doc(struct s3_req *q, struct s3_bucket *b, struct str name, struct str value)
 {
     struct s3_pair_doc *docs = arena_alloc(&q->arena, (b->ndocs + 1) * sizeof(*docs));
@@ -92,14 +117,16 @@ static enum s3err configuration(struct s3_req *q, struct s3_bucket *b)
     struct str location = r < 0 ? STR_NULL : str_trim(s3_node_text(root, "LocationConstraint"));
     q->body_location = location.n > 0 ? location : STR_NULL;
     q->body_told = true;
+    const struct s3_node *tags = r < 0 ? NULL : s3_node_child(root, "Tags");
     enum s3err e = s3_policy_check(q);
+    if (e == S3ERR_OK)
+        e = may_have_options(q, tags);
     if (e != S3ERR_OK || r < 0)
         return e;
     if (s3_node_child(root, "Location") || s3_node_child(root, "Bucket"))
         return s3_errm(q, S3ERR_NOT_IMPLEMENTED, "Directory buckets are not offered here.");
     if (location.n > 0)
         e = location_of(q, location, b);
-    const struct s3_node *tags = s3_node_child(root, "Tags");
     if (e != S3ERR_OK || !tags)
         return e;
     struct str encoded;
@@ -134,12 +161,14 @@ static enum s3err ownership_and_acl(struct s3_req *q, struct s3_bucket *b)
 }
 
 /* Names here are of one space, which AWS calls global. */
-static enum s3err namespace(struct s3_req *q) {
+static enum s3err name_space(struct s3_req *q)
+{
     static const char header[] = "x-amz-bucket-namespace";
     struct str space = s3_req_option(q, str_c(header));
-    if (!space.p || str_eq(space, STR("global"))) return S3ERR_OK;
-    if (str_eq(space, STR("account-regional"))) return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header",
-                                                              str_c(header));
+    if (!space.p || str_eq(space, STR("global")))
+        return S3ERR_OK;
+    if (str_eq(space, STR("account-regional")))
+        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", str_c(header));
     return s3_err_arg(q, "Must be global or account-regional", header, space);
 }
 
@@ -155,7 +184,7 @@ static enum s3err creation_headers(struct s3_req *q, struct s3_bucket *b)
     enum s3err e = on ? add_doc(q, b, STR("lock"), s3_lock_plain()) : S3ERR_OK;
     static const char whole_block = S3_PAB_ALL;
     if (e == S3ERR_OK)
-        e = namespace(q);
+        e = name_space(q);
     if (e == S3ERR_OK && q->gw->closed_buckets)
         e = add_doc(q, b, STR("pab"), str_of(&whole_block, 1));
     if (e == S3ERR_OK && q->gw->closed_buckets && q->gw->kms)
@@ -193,7 +222,9 @@ static enum s3err reset_acl(struct s3_req *q, const struct s3_bucket *found, str
         return S3ERR_OK;
     if (s3_acl_decode(acl, there->owner_id, &asked) < 0)
         return S3ERR_INTERNAL_ERROR;
-    enum s3err e = s3_access_judge_acl(there, &asked);
+    enum s3err e = s3_policy_allows(q, there, STR_NULL, "s3:PutBucketAcl");
+    if (e == S3ERR_OK)
+        e = s3_access_judge_acl(there, &asked);
     return e == S3ERR_OK ? s3_keep_bucket_doc(q, STR("acl"), acl) : e;
 }
 

@@ -84,6 +84,28 @@ def test_where_a_bucket_is_created_is_a_condition(cluster, bucket, ann):
         cluster.admin("policy", "delete", "ann", "create")
 
 
+@pytest.mark.parametrize("options, rights", [
+    ({"ACL": "private"}, []), ({"ACL": "public-read"}, ["s3:PutBucketAcl"]),
+    ({"GrantRead": "uri=http://acs.amazonaws.com/groups/global/AllUsers"}, ["s3:PutBucketAcl"]),
+    ({"ObjectLockEnabledForBucket": True}, ["s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning"]),
+    ({"ObjectOwnership": "ObjectWriter"}, []), ({"ObjectOwnership": "BucketOwnerEnforced"}, ["s3:PutBucketOwnershipControls"])])
+def test_what_a_bucket_is_created_with_needs_its_own_right(cluster, bucket, ann, options, rights):
+    """Rule: S3 User Guide, "Required permissions for Amazon S3 API operations", CreateBucket."""
+    try:
+        for missing in rights:
+            some = ["s3:CreateBucket", *(r for r in rights if r != missing)]
+            assert carry(cluster, "ann", "create", policy("Allow", some, "*"))["ok"]
+            assert refusal(ann.create_bucket, Bucket=bucket + "-opt", **options) == "AccessDenied", missing
+        assert carry(cluster, "ann", "create", policy("Allow", ["s3:CreateBucket", *rights], "*"))["ok"]
+        ann.create_bucket(Bucket=bucket + "-opt", **options)
+        if rights == ["s3:PutBucketAcl"]:  # a bucket of one's own that is there gets the ACL
+            assert carry(cluster, "ann", "create", policy("Allow", "s3:CreateBucket", "*"))["ok"]
+            assert refusal(ann.create_bucket, Bucket=bucket + "-opt", **options) == "AccessDenied"
+            assert refusal(ann.create_bucket, Bucket=bucket + "-opt") == "AccessDenied"  # private: another ACL than it has
+    finally:
+        cluster.admin("policy", "delete", "ann", "create")
+
+
 @pytest.mark.parametrize("action, resource, want", [
     ("s3:CreateBucket", "arn:aws:s3:::{}", None), ("s3:*", "arn:aws:s3:::{}", None), ("s3:ListBucket", "arn:aws:s3:::{}", "MalformedPolicy"),
     ("s3:GetObject", "arn:aws:s3:::{}/*", "MalformedPolicy")])
