@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/api/answer.h"
 
-#include "s3gw/core/checksum.h"
+#include "s3gw/core/body.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/httpdate.h"
 #include "s3gw/index/bucket.h"
@@ -104,9 +104,8 @@ enum s3err s3_need_digest(struct s3_req *q)
         if (s3_checksum_by_header(q->headers[i].name, &alg) == 0)
             return S3ERR_OK;
     }
-    for (enum s3_checksum_alg alg = S3_CK_CRC32; alg < S3_CK_COUNT_; alg++)
-        if (s3_req_option(q, str_c(s3_checksum_info(alg)->header)).p) /* presigned: in the query */
-            return S3ERR_OK;
+    if (q->plan && q->plan->expect.alg != S3_CK_NONE) /* presigned: in the query */
+        return S3ERR_OK;
     return s3_errm(q, S3ERR_INVALID_REQUEST,
                    "Missing required header for this request: Content-MD5 OR x-amz-checksum-*");
 }

@@ -269,11 +269,18 @@ static bool is_for_create(const struct s3_op *op, struct str name)
            !str_istarts(name, STR("x-amz-server-side-encryption-customer-"));
 }
 
-/* Of two values that differ one would be ignored. Metadata are a list: RFC 9110, 5.3. */
+/* Those that are lists may come in several lines: RFC 9110, 5.3. */
+static bool is_list(struct str name)
+{
+    return str_istarts(name, STR("x-amz-meta-")) || str_ieq(name, STR("x-amz-object-attributes")) ||
+           str_ieq(name, STR("x-amz-optional-object-attributes"));
+}
+
+/* Of two values that differ one would be ignored. */
 static enum s3err check_alone(struct s3_req *q, size_t i)
 {
     const struct s3_pair *h = &q->headers[i];
-    if (!str_istarts(h->name, STR("x-amz-")) || str_istarts(h->name, STR("x-amz-meta-")))
+    if (!str_istarts(h->name, STR("x-amz-")) || is_list(h->name))
         return S3ERR_OK;
     for (size_t k = 0; k < i; k++)
         if (str_ieq(q->headers[k].name, h->name) && !str_eq(q->headers[k].value, h->value))
@@ -293,7 +300,7 @@ static enum s3err check_option(struct s3_req *q, const struct s3_op *op, const s
 }
 
 /* A presigned option: the header it stands for could say it, and it is said once. */
-static enum s3err check_parameter(struct s3_req *q, const struct s3_op *op, size_t i)
+static enum s3err check_parameter(struct s3_req *q, size_t i)
 {
     const struct s3_pair *p = &q->params[i];
     if (!s3_name_header_ok(p->name) || !s3_name_header_value_ok(p->value)) {
@@ -305,23 +312,26 @@ static enum s3err check_parameter(struct s3_req *q, const struct s3_op *op, size
         if (str_ieq(q->params[k].name, p->name) && !str_eq(q->params[k].value, p->value))
             return s3_errm(q, S3ERR_INVALID_REQUEST, "Expecting a single " STR_F " parameter.",
                            STR_A(p->name));
-    return check_option(q, op, p);
+    return S3ERR_OK;
 }
 
-static enum s3err check_heeded(struct s3_req *q, const struct s3_op *op)
+static enum s3err check_options(struct s3_req *q, const struct s3_op *op)
 {
-    bool reads = op->method != S3_PUT && op->method != S3_POST && op->method != S3_DELETE;
+    bool writes = op->method == S3_PUT || op->method == S3_POST || op->method == S3_DELETE;
+    bool heeds = writes && (op->level == S3_OBJECT || op->level == S3_BUCKET);
     enum s3err e = S3ERR_OK;
-    if ((op->level != S3_OBJECT && op->level != S3_BUCKET) || reads)
-        return S3ERR_OK;
     for (size_t i = 0; i < q->nheaders && e == S3ERR_OK; i++) {
-        e = check_option(q, op, &q->headers[i]);
+        e = heeds ? check_option(q, op, &q->headers[i]) : S3ERR_OK;
         if (e == S3ERR_OK)
             e = check_alone(q, i);
     }
-    for (size_t i = 0; i < q->nparams && presigned(q) && e == S3ERR_OK; i++)
-        if (str_istarts(q->params[i].name, STR("x-amz-")))
-            e = check_parameter(q, op, i);
+    for (size_t i = 0; i < q->nparams && presigned(q) && e == S3ERR_OK; i++) {
+        if (!str_istarts(q->params[i].name, STR("x-amz-")))
+            continue;
+        e = check_parameter(q, i);
+        if (e == S3ERR_OK && heeds)
+            e = check_option(q, op, &q->params[i]);
+    }
     return e;
 }
 
@@ -352,7 +362,7 @@ enum s3err s3_route(struct s3_req *q)
     if (option_given(q, copy) && !(op->header && str_eq(str_c(op->header), copy)))
         return s3_err_arg(q, "You can only specify a copy source header for copy requests.",
                           "x-amz-copy-source", s3_req_header(q, copy));
-    e = check_heeded(q, op);
+    e = op->level == S3_WEBSITE ? S3ERR_OK : check_options(q, op);
     if (e != S3ERR_OK)
         return e;
     q->op = op;

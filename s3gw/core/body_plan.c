@@ -128,26 +128,74 @@ static bool unknown_algorithm(struct str header)
     return unknown;
 }
 
-/* One x-amz-checksum-<algorithm> header; a second one, even the same, is too many. */
-static enum s3err take_checksum(struct s3_req *q, struct s3_body_plan *plan)
+static enum s3err unknown_checksum(struct s3_req *q)
 {
-    for (size_t i = 0; i < q->nheaders; i++) {
+    return invalid(q, "The algorithm type you specified in x-amz-checksum- header is invalid.");
+}
+
+/* One x-amz-checksum-<algorithm>; a second one, even the same, is too many. */
+static enum s3err take_checksum(struct s3_req *q, enum s3_checksum_alg alg, struct str value,
+                                struct s3_body_plan *plan)
+{
+    if (plan->expect.alg != S3_CK_NONE)
+        return invalid(q, "Expecting a single x-amz-checksum- header. Multiple checksum Types "
+                          "are not allowed.");
+    /* Differs: Ceph answers BadDigest to a badly formed value. */
+    if (s3_checksum_parse(alg, value, &plan->expect) < 0)
+        return s3_errm(q, S3ERR_INVALID_REQUEST, "Value for %s header is invalid.",
+                       s3_checksum_info(alg)->header);
+    plan->compute = alg;
+    return S3ERR_OK;
+}
+
+static enum s3err checksums_of_headers(struct s3_req *q, struct s3_body_plan *plan)
+{
+    enum s3err e = S3ERR_OK;
+    for (size_t i = 0; i < q->nheaders && e == S3ERR_OK; i++) {
         enum s3_checksum_alg alg;
         if (unknown_algorithm(q->headers[i].name))
-            return invalid(q, "The algorithm type you specified in x-amz-checksum- header is "
-                              "invalid.");
-        if (s3_checksum_by_header(q->headers[i].name, &alg) < 0)
-            continue;
-        if (plan->expect.alg != S3_CK_NONE)
-            return invalid(q, "Expecting a single x-amz-checksum- header. Multiple checksum Types "
-                              "are not allowed.");
-        /* Differs: Ceph answers BadDigest to a badly formed value. */
-        if (s3_checksum_parse(alg, q->headers[i].value, &plan->expect) < 0)
-            return s3_errm(q, S3ERR_INVALID_REQUEST, "Value for %s header is invalid.",
-                           s3_checksum_info(alg)->header);
-        plan->compute = alg;
+            e = unknown_checksum(q);
+        else if (s3_checksum_by_header(q->headers[i].name, &alg) == 0)
+            e = take_checksum(q, alg, q->headers[i].value, plan);
     }
-    return S3ERR_OK;
+    return e;
+}
+
+static bool presigned(const struct s3_req *q)
+{
+    return q->who.how == S3_AUTH_V4_QUERY || q->who.how == S3_AUTH_V2_QUERY;
+}
+
+/* The checksum of nothing? */
+static bool is_of_nothing(enum s3_checksum_alg alg, struct str value)
+{
+    struct s3_checksum given, nothing;
+    struct s3_hash h = {0};
+    if (s3_checksum_parse(alg, value, &given) < 0 || s3_hash_init(&h, alg) < 0)
+        return false;
+    s3_hash_final(&h, &nothing);
+    s3_hash_fini(&h);
+    return s3_checksum_eq(&given, &nothing);
+}
+
+/*
+ * A presigned URL carries the checksum of a body that was known when it was signed, and the body has to be that one.
+ * Without a body the SDK for JavaScript signs the checksum of nothing, into each URL to upload to: that judges no body.
+ * Differs: AWS looks at none in the query (aws-sdk-go-v2 2610, aws-sdk-js-v3 4448), to the surprise of who put it there.
+ */
+static enum s3err checksums_of_query(struct s3_req *q, struct s3_body_plan *plan)
+{
+    enum s3err e = S3ERR_OK;
+    for (size_t i = 0; presigned(q) && i < q->nparams && e == S3ERR_OK; i++) {
+        const struct s3_pair *p = &q->params[i];
+        enum s3_checksum_alg alg;
+        if (unknown_algorithm(p->name))
+            e = unknown_checksum(q);
+        else if (s3_checksum_by_header(p->name, &alg) == 0 && !is_of_nothing(alg, p->value) &&
+                 !s3_req_header(q, p->name).p) /* that says the same: auth/auth.c */
+            e = take_checksum(q, alg, p->value, plan);
+    }
+    return e;
 }
 
 static enum s3err plan_trailer(struct s3_req *q, struct s3_body_plan *plan)
@@ -167,9 +215,13 @@ static enum s3err plan_trailer(struct s3_req *q, struct s3_body_plan *plan)
 
 static enum s3err plan_algorithm(struct s3_req *q, const struct s3_body_plan *plan)
 {
-    struct str name = s3_req_header(q, STR("x-amz-sdk-checksum-algorithm"));
+    static const struct str sdk = STR_INIT("x-amz-sdk-checksum-algorithm");
+    struct str name = s3_req_header(q, sdk);
     if (!name.p)
         name = s3_req_header(q, STR("x-amz-checksum-algorithm"));
+    bool in_query = !name.p;
+    if (in_query)
+        name = s3_req_option(q, sdk);
     if (!name.p)
         return S3ERR_OK;
     enum s3_checksum_alg alg;
@@ -178,6 +230,8 @@ static enum s3err plan_algorithm(struct s3_req *q, const struct s3_body_plan *pl
                        "Checksum algorithm provided is unsupported. Please try again with "
                        "any of the valid types: [%s]",
                        s3_checksum_valid_names);
+    if (plan->compute == S3_CK_NONE && in_query) /* beside the checksum of nothing */
+        return S3ERR_OK;
     if (plan->compute == S3_CK_NONE)
         return invalid(
             q, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or "
@@ -187,16 +241,13 @@ static enum s3err plan_algorithm(struct s3_req *q, const struct s3_body_plan *pl
     return S3ERR_OK;
 }
 
-/*
- * Headers only. A presigned URL may carry a checksum and its algorithm in the query: the SDK for
- * JavaScript signs the CRC32 of no body, since it has none at that time. AWS does not judge the body by
- * them (aws-sdk-go-v2 2610, aws-sdk-js-v3 4448), and neither do we.
- */
 static enum s3err plan_checksums(struct s3_req *q, struct s3_body_plan *plan)
 {
     if (q->op && q->op->checksum_is_objects)
         return S3ERR_OK;
-    enum s3err e = take_checksum(q, plan);
+    enum s3err e = checksums_of_headers(q, plan);
+    if (e == S3ERR_OK)
+        e = checksums_of_query(q, plan);
     if (e == S3ERR_OK)
         e = plan_trailer(q, plan);
     return e ? e : plan_algorithm(q, plan);

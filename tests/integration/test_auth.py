@@ -101,9 +101,30 @@ def test_conditions_of_a_source_may_be_presigned(raw, bucket):
     ([("x-amz-acl", "private"), ("x-amz-acl", "private")], (200, None)),
     ([("a\r\nb", "c"), ("a\r\nb", "d")], (200, None))])  # no option of ours
 def test_a_presigned_option_is_one_that_a_header_could_be(raw, bucket, options, want):
+    for method in ("PUT", "GET"):  # what was put is there to be got
+        target = raw.signer().presign(method, raw.host, f"/{bucket}/k", options)
+        answer = raw.send(request_bytes(method, target, {"Host": raw.host, "Content-Length": "0"}))
+        assert (answer.status, answer.code) == want, (method, answer)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_header_that_is_no_list_is_said_once(raw, bucket, method):
+    raw.request("PUT", f"/{bucket}/k", body=b"x")
+    headers = raw.signer().headers(method, f"/{bucket}/k", (), {"Host": raw.host, "x-amz-expected-bucket-owner": "a"})
+    twice = request_bytes(method, f"/{bucket}/k", headers).replace(b"\r\n\r\n", b"\r\nx-amz-expected-bucket-owner: b\r\n\r\n")
+    assert raw.send(twice).status == 400
+
+
+@pytest.mark.parametrize("value, algorithm, want", [
+    ("NhCmhg==", "CRC32", (200, None)), ("NhCmhg==", None, (200, None)), ("NhCmhQ==", "CRC32", (400, "BadDigest")),
+    ("AAAAAA==", "CRC32", (200, None)),  # the SDK for JavaScript, which had no body when it signed
+    ("NhCmhg==", "SHA1", (400, "InvalidRequest")), ("NhCm", "CRC32", (400, "InvalidRequest"))])
+def test_a_presigned_checksum_is_that_of_the_body(raw, bucket, value, algorithm, want):
+    options = [("x-amz-checksum-crc32", value)] + ([("x-amz-sdk-checksum-algorithm", algorithm)] if algorithm else [])
     target = raw.signer().presign("PUT", raw.host, f"/{bucket}/k", options)
-    answer = raw.send(request_bytes("PUT", target, {"Host": raw.host, "Content-Length": "0"}))
+    answer = raw.send(request_bytes("PUT", target, {"Host": raw.host, "Content-Length": "5"}, b"hello"))
     assert (answer.status, answer.code) == want, answer
+    assert want[0] != 200 or (answer.headers.get("x-amz-checksum-crc32") == value) == (value != "AAAAAA=="), answer
 
 
 def test_presigned(raw, bucket):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What programs do with the AWS SDK for JavaScript v3, with its defaults; keys come from the environment.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import {
     S3Client, CreateBucketCommand, DeleteBucketCommand, PutObjectCommand, GetObjectCommand, HeadObjectCommand,
@@ -51,9 +52,16 @@ assert.equal((await read(await s3.send(new GetObjectCommand({ Bucket, Key: "empt
 await s3.send(new CopyObjectCommand({ Bucket, Key: "copy", CopySource: `${Bucket}/${encodeURIComponent("grüße/日本語")}` }));
 assert.equal((await read(await s3.send(new GetObjectCommand({ Bucket, Key: "copy" })))).toString(), "body of grüße/日本語");
 
-// by default this SDK signs the checksum of no body into the URL; as at AWS that does not judge the body
+// by default this SDK signs the checksum of no body into the URL; that does not judge the body. One that was given does
 const put = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: "by url" }), { expiresIn: 60 });
 assert.equal((await fetch(put, { method: "PUT", body: "signed" })).status, 200);
+const crc = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: "by url", ChecksumCRC32: "HrvYww==" }), { expiresIn: 60 });
+const sha = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: "by url", ChecksumAlgorithm: "SHA256", ChecksumSHA256: createHash("sha256").update("signed").digest("base64") }), { expiresIn: 60 });
+for (const url of [crc, sha]) {
+    assert.equal((await fetch(url, { method: "PUT", body: "signeD" })).status, 400);
+    assert.equal((await fetch(url, { method: "PUT", body: "signed" })).status, 200);
+}
+assert.ok((await s3.send(new HeadObjectCommand({ Bucket, Key: "by url", ChecksumMode: "ENABLED" }))).ChecksumSHA256);
 const get = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: "by url" }), { expiresIn: 60 });
 assert.equal(await (await fetch(get)).text(), "signed");
 

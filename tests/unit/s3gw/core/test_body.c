@@ -255,21 +255,53 @@ static void two_lengths_close_the_connection(void **state)
     assert_true(q.resp.close);
 }
 
-static void a_checksum_in_a_presigned_query_does_not_judge_the_body(void **state)
+static void a_presigned_checksum_judges_unless_it_is_of_nothing(void **state)
 {
     (void)state;
+#define NAMED "X-Amz-Checksum-Crc32"
+    static const struct {
+        const char *name, *value, *algorithm; /* NULL: not given */
+        enum s3err e;
+        enum s3_checksum_alg expect;
+    } rows[] = {
+        {NAMED, "y/Q5Jg==", "CRC32", S3ERR_OK, S3_CK_CRC32},
+        {NAMED, "y/Q5Jg==", NULL, S3ERR_OK, S3_CK_CRC32},
+        {NAMED, "AAAAAA==", "CRC32", S3ERR_OK, S3_CK_NONE},
+        {"x-amz-checksum-sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "SHA256",
+         S3ERR_OK, S3_CK_NONE},
+        {NAMED, "y/Q5Jg==", "SHA256", S3ERR_INVALID_REQUEST, S3_CK_NONE},
+        {NAMED, "AAAAAA==", "CRC99", S3ERR_INVALID_REQUEST, S3_CK_NONE},
+        {NAMED, "y/Q5", "CRC32", S3ERR_INVALID_REQUEST, S3_CK_NONE},
+        {"x-amz-checksum-crc99", "AAAAAA==", NULL, S3ERR_INVALID_REQUEST, S3_CK_NONE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct s3_body_plan p = plan_of(RAW);
+        ask(&stream, LINES(CL));
+        params[0] = (struct s3_pair){str_c(rows[i].name), str_c(rows[i].value)};
+        params[1] = (struct s3_pair){STR("x-amz-sdk-checksum-algorithm"),
+                                     str_c(rows[i].algorithm ? rows[i].algorithm : "")};
+        q.params = params;
+        q.nparams = rows[i].algorithm ? 2 : 1;
+        assert_int_equal(s3_body_plan(&q, &p), S3ERR_OK); /* not presigned: no options */
+        assert_int_equal(p.expect.alg, S3_CK_NONE);
+        q.who.how = S3_AUTH_V4_QUERY;
+        p = plan_of(RAW);
+        enum s3err e = s3_body_plan(&q, &p);
+        if (e != rows[i].e)
+            print_error("row %zu\n", i);
+        assert_int_equal(e, rows[i].e);
+        if (e == S3ERR_OK)
+            assert_int_equal(p.expect.alg, rows[i].expect);
+    }
+    /* Also as a header: it says the same, and is one. */
     struct s3_body_plan p = plan_of(RAW);
-    ask(&stream, LINES(CL));
-    params[0] = (struct s3_pair){STR("X-Amz-Checksum-Crc32"), STR("y/Q5Jg==")};
-    params[1] = (struct s3_pair){STR("x-amz-sdk-checksum-algorithm"), STR("CRC32")};
+    ask(&stream, LINES(CL, "x-amz-checksum-crc32: y/Q5Jg=="));
+    params[0] = (struct s3_pair){STR(NAMED), STR("y/Q5Jg==")};
     q.params = params;
-    q.nparams = 2;
-    assert_int_equal(s3_body_plan(&q, &p), S3ERR_OK);
-    assert_int_equal(p.expect.alg, S3_CK_NONE);
+    q.nparams = 1;
     q.who.how = S3_AUTH_V4_QUERY;
-    p = plan_of(RAW);
     assert_int_equal(s3_body_plan(&q, &p), S3ERR_OK);
-    assert_int_equal(p.expect.alg, S3_CK_NONE);
+    assert_int_equal(p.expect.alg, S3_CK_CRC32);
 }
 
 static void content_md5_is_compared_with_both_shown(void **state)
@@ -575,7 +607,7 @@ int main(void)
         cmocka_unit_test(heads_become_plans_or_errors),
         cmocka_unit_test(a_forms_file_stays_within_its_range),
         cmocka_unit_test(two_lengths_close_the_connection),
-        cmocka_unit_test(a_checksum_in_a_presigned_query_does_not_judge_the_body),
+        cmocka_unit_test(a_presigned_checksum_judges_unless_it_is_of_nothing),
         cmocka_unit_test(content_md5_is_compared_with_both_shown),
         cmocka_unit_test(aws_chunked_is_never_stored_as_an_encoding),
         cmocka_unit_test(bodies_decode_the_same_however_they_are_cut),
