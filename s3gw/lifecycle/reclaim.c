@@ -297,28 +297,30 @@ static int settle_more(struct s3_reclaim *r, uint64_t mono)
     return s3_settled_step(r->settled);
 }
 
+/* What may have been stored and never committed, now and then. */
+static int rescan(struct s3_reclaim *r, uint64_t mono)
+{
+    bool looked = atomic_load(&r->scanned) || (r->o.no_orphans && r->scanned_ms > 0);
+    if (looked && mono - r->scanned_ms < r->o.rescan_ms)
+        return 0;
+    int e = follow_logs(r);
+    r->scanned_ms = mono;
+    int aimed = aim(r); /* for the next time: what is there now will be old then */
+    int64_t before = dfs_now_ms() - FINISHED_KEPT_MS;
+    int forgot = s3_index_update(r->o.gw->index, forget_finished_fn, &before);
+    return e < 0 ? e : aimed < 0 ? aimed : forgot;
+}
+
+/* Each as far as it comes: a log that cannot be read keeps no file that is to be deleted. */
 static int round_of(struct s3_reclaim *r, bool now)
 {
     uint64_t mono = dfs_mono_ms();
-    int e = settle_more(r, mono);
-    if (e < 0)
-        return e;
-    if (!atomic_load(&r->scanned) || mono - r->scanned_ms >= r->o.rescan_ms) {
-        e = follow_logs(r);
-        r->scanned_ms = mono;
-        int aimed = aim(r); /* for the next time: what is there now will be old then */
-        e = e < 0 ? e : aimed;
-        int64_t before = dfs_now_ms() - FINISHED_KEPT_MS;
-        if (e == 0)
-            e = s3_index_update(r->o.gw->index, forget_finished_fn, &before);
-    }
-    int n = 1;
-    while (e == 0 && n > 0) {
+    int settled = settle_more(r, mono), scanned = rescan(r, mono), n;
+    do
         n = empty_outbox(r, now ? EVERYTHING : dfs_now_ms() - (int64_t)r->o.grace_ms);
-        e = MIN(n, 0);
-    }
+    while (n > 0);
     int counted = count_pending(r); /* also of what failed */
-    return e < 0 ? e : counted;
+    return settled < 0 ? settled : scanned < 0 ? scanned : n < 0 ? n : counted;
 }
 
 static void *reclaim_main(void *arg)

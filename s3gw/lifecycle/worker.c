@@ -14,9 +14,11 @@ enum {
     SLICE_ROWS = 500,
     BUCKETS_A_PAGE = 8, /* whole records, with all their documents */
     ARENA_MAX = 96 * 1024 * 1024,
-    RETRY_MS = 5000,     /* after a failure */
-    SAVE_MS = 5000,      /* of a pass under way */
-    LOOK_MS = 60 * 1000, /* at the wall clock, at least so often: it may be set */
+    RETRY_MS = 5000,           /* after a failure */
+    RETRIES = 12,              /* ... so often in one bucket; then the others get their turn */
+    AGAIN_MS = 60 * 60 * 1000, /* after a pass that had to leave a bucket, the next one */
+    SAVE_MS = 5000,            /* of a pass under way */
+    LOOK_MS = 60 * 1000,       /* at the wall clock, at least so often: it may be set */
     RECORD_VERSION = 2,
     TALLY_1 = 8, /* fields of a tally in version 1 */
     ROW_MAX = 8192,
@@ -46,6 +48,9 @@ struct s3_life_worker {
     struct s3_life_counts counts; /* under bg.lock */
     struct pass pass;             /* the thread's, like all below */
     uint64_t saved_mono_ms;
+    unsigned tries;   /* of the page the pass is at that failed */
+    bool left;        /* this pass has left a bucket that could not be done */
+    int64_t again_ms; /* such a pass is made up for then; 0: there was none */
 };
 
 /* --- the row ---------------------------------------------------------------------------------- */
@@ -154,8 +159,10 @@ static int load(struct s3_life_worker *w)
 
 static int64_t next_ms(const struct s3_life_worker *w)
 {
-    return w->pass.last_begun_ms ? s3_life_due(w->pass.last_begun_ms, 0, w->o.gw->lifecycle_day_ms)
-                                 : 0;
+    if (w->pass.last_begun_ms == 0)
+        return 0;
+    int64_t next = s3_life_due(w->pass.last_begun_ms, 0, w->o.gw->lifecycle_day_ms);
+    return w->again_ms ? MIN(next, w->again_ms) : next;
 }
 
 static void show(struct s3_life_worker *w)
@@ -277,6 +284,7 @@ static int slice(struct s3_life_worker *w, const struct s3_bucket *b, struct are
     r = tally(&p->tally, &s);
     if (r < 0)
         return r; /* the same page again, later */
+    w->tries = 0;
     p->place = at;
     if (!s.more)
         next_phase(p);
@@ -360,6 +368,8 @@ static int go_on(struct s3_life_worker *w)
 static void begin(struct s3_life_worker *w)
 {
     struct pass *p = &w->pass;
+    w->left = false;
+    w->tries = 0;
     *p = (struct pass){.under_way = true,
                        .begun_ms = dfs_now_ms(),
                        .last_begun_ms = p->last_begun_ms,
@@ -385,8 +395,28 @@ static int end(struct s3_life_worker *w)
     struct pass *p = &w->pass;
     *p = (struct pass){
         .last_begun_ms = p->begun_ms, .last_ended_ms = dfs_now_ms(), .last = p->tally};
+    w->again_ms = w->left ? p->last_ended_ms + AGAIN_MS : 0;
     log_pass(p);
     return save(w);
+}
+
+/* What keeps failing (a group that is away or full) holds up its own bucket, not those behind it. */
+static void failed(struct s3_life_worker *w, int r)
+{
+    struct pass *p = &w->pass;
+    static struct dfs_log_gate gate;
+    bool leave = p->inside && ++w->tries > RETRIES;
+    if (leave || dfs_log_allow(&gate, 1))
+        dfs_log(LOG_WARN, leave ? "lifecycle.bucket_left" : "lifecycle.failed", KV_ERR(r),
+                KV_STR("bucket", str_of(p->bucket, p->nbucket)));
+    if (leave) {
+        p->inside = p->in_uploads = false;
+        w->left = true;
+        w->tries = 0;
+    }
+    pthread_mutex_lock(&w->bg.lock);
+    w->counts.failures++;
+    pthread_mutex_unlock(&w->bg.lock);
 }
 
 /* Whatever is to be done now. How long there is nothing more to do, in ms. */
@@ -405,16 +435,9 @@ static uint64_t work(struct s3_life_worker *w, bool now)
     show(w);
     if (r == 0)
         return (uint64_t)MAX(MIN(next_ms(w) - dfs_now_ms(), (int64_t)LOOK_MS), 0);
-    if (r != -EINTR) {
-        static struct dfs_log_gate gate;
-        if (dfs_log_allow(&gate, 1))
-            dfs_log(LOG_WARN, "lifecycle.failed", KV_ERR(r),
-                    KV_STR("bucket", str_of(w->pass.bucket, w->pass.nbucket)));
-        pthread_mutex_lock(&w->bg.lock);
-        w->counts.failures++;
-        pthread_mutex_unlock(&w->bg.lock);
-    }
-    return RETRY_MS;
+    if (r != -EINTR)
+        failed(w, r);
+    return w->o.retry_ms;
 }
 
 static void *life_main(void *arg)
@@ -449,6 +472,7 @@ int s3_life_worker_start(const struct s3_life_options *o, struct s3_life_worker 
     w->magic = LIFE_WORKER_MAGIC;
     w->o = *o;
     w->o.rows_per_s = o->rows_per_s ? o->rows_per_s : ROWS_PER_S;
+    w->o.retry_ms = o->retry_ms ? o->retry_ms : RETRY_MS;
     w->o.slice = MIN(o->slice ? o->slice : SLICE_ROWS, 1000u);
     int r = load(w);
     if (r < 0 && r != -ENOENT) { /* from the beginning then: nothing is lost but time */

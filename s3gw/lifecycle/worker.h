@@ -5,7 +5,8 @@
  * goes on from there.
  *
  * Rules are read anew for every slice, so a change or deletion of them holds from the next one on.
- * Several workers on one index do the same work twice, and no harm.
+ * Several workers on one index do the same work twice, and no harm. What fails is tried again for a minute; then its
+ * bucket is left, and a pass an hour after this one makes up for it.
  *
  * Row `l`: u8 version (2; 1 had no moved and failed), u8 under way, i64 times of the pass: begun, and
  * of the last complete one: begun, ended; both tallies (varints in the order of struct
@@ -28,6 +29,7 @@ struct s3_life_options {
     void (*remove)(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e, size_t n);
     unsigned rows_per_s; /* looked at; 0: 20,000 */
     unsigned slice;      /* rows a slice; 0: 500 */
+    unsigned retry_ms;   /* after a failure; 0: 5,000 */
 };
 
 struct s3_life_tally {

@@ -21,13 +21,15 @@
     "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
 
 static int fail_with; /* errno for every removal; 0: remove */
+static unsigned retry_ms;
+static struct str fails; /* the bucket whose removals fail; absent: all */
 static unsigned removals;
 
 static void remove_or_fail(struct s3_gw *gw, const struct s3_bucket *b, struct s3_expiry *e,
                            size_t n)
 {
     removals++;
-    if (fail_with == 0)
+    if (fail_with == 0 || (fails.p && !str_eq(fails, b->name)))
         s3_expire(gw, b, e, n);
     else
         for (size_t i = 0; i < n; i++)
@@ -76,7 +78,8 @@ static const char *rows_of(struct fixture *f, const char *bucket)
 static struct s3_life_worker *start(struct fixture *f, unsigned slice)
 {
     struct s3_life_worker *w = NULL;
-    const struct s3_life_options o = {.gw = &f->gw, .remove = remove_or_fail, .slice = slice};
+    const struct s3_life_options o = {
+        .gw = &f->gw, .remove = remove_or_fail, .slice = slice, .retry_ms = retry_ms};
     assert_int_equal(s3_life_worker_start(&o, &w), 0);
     return w;
 }
@@ -113,6 +116,8 @@ static void begin(struct fixture *f)
     setup(f);
     f->gw.lifecycle_day_ms = 1;
     fail_with = 0;
+    fails = STR_NULL;
+    retry_ms = 0;
     removals = 0;
 }
 
@@ -275,6 +280,30 @@ static void a_failure_and_a_restart_go_on_where_it_was(void **state)
     (void)await(w, c.begun_ms, 0);
     s3_life_worker_stop(&w);
     assert_string_equal(rows_of(&f, "bkt"), "");
+    teardown(&f);
+}
+
+static void a_bucket_that_cannot_be_done_holds_up_no_other(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    static const char *const names[] = {"one", "two", "six"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        have_bucket(&f, names[i], RULES(DAY_ONE), NULL);
+        have_object(&f, names[i], "k", 10);
+    }
+    fail_with = -EHOSTUNREACH;
+    fails = STR("six"); /* between the others */
+    retry_ms = 1;
+    struct s3_life_counts c = pass(&f, 1);
+    assert_true(c.failures > 1);
+    assert_string_equal(rows_of(&f, "one"), "");
+    assert_string_equal(rows_of(&f, "six"), "k* ");
+    assert_string_equal(rows_of(&f, "two"), "");
+    fail_with = 0;
+    (void)pass(&f, 1);
+    assert_string_equal(rows_of(&f, "six"), "");
     teardown(&f);
 }
 
@@ -487,6 +516,7 @@ int main(void)
         cmocka_unit_test(what_has_changed_since_stays),
         cmocka_unit_test(uploads_are_aborted),
         cmocka_unit_test(a_failure_and_a_restart_go_on_where_it_was),
+        cmocka_unit_test(a_bucket_that_cannot_be_done_holds_up_no_other),
         cmocka_unit_test(answers_tell_when_an_object_goes),
         cmocka_unit_test(a_label_changes_the_record_only),
         cmocka_unit_test(data_move_to_the_group_of_their_class),
