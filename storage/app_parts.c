@@ -46,7 +46,7 @@ static int open_store(struct sto_app *a)
         .path_count = (unsigned)n,
         .subdirs = (unsigned)a->conf.subdir_count,
         .reserve_bytes = p->reserved_mb * 1024 * 1024 / n,
-        .reserve_percent = p->reserved_permyriad / 100,
+        .reserve_permyriad = p->reserved_permyriad,
         .segment_size = (uint32_t)MIN(MAX(p->trunk_size, UINT64_C(1) << 20), UINT64_C(1) << 30),
         .use_trunk = p->use_trunk,
         .slot_max = (uint32_t)sto_service_slot_max(p),

@@ -45,8 +45,8 @@ static uint64_t reserve_of(const struct sto_store_options *o, const struct sto_d
     struct sto_space space = {0};
     if (sto_dir_space(d, &space) < 0)
         return o->reserve_bytes;
-    if (o->reserve_percent)
-        return space.total / 100 * MIN(o->reserve_percent, 100u);
+    if (o->reserve_permyriad)
+        return space.total / 10000 * MIN(o->reserve_permyriad, 10000u);
     if (o->reserve_bytes)
         return o->reserve_bytes;
     return MIN(space.total / RESERVE_PART, (uint64_t)RESERVE_MOST);

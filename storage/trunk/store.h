@@ -47,13 +47,13 @@ struct sto_store_options {
     unsigned subdirs;    /* directories per level, 1..256; 0: 256 */
     /* free space a path keeps for deletes; 0: a thirty-second, at most 256 MiB */
     uint64_t reserve_bytes;
-    unsigned reserve_percent; /* used instead when not 0 */
-    uint32_t segment_size;    /* bytes of a pack, 1 MiB..1 GiB; 0: 64 MiB */
-    uint32_t slot_max;        /* largest native file that goes to a pack, bytes; 0: DFS_PACK_MAX */
-    bool use_trunk;           /* native uploads up to slot_max go to packs */
-    bool store_most_free;     /* path -1 means the emptiest path, else round robin */
-    bool relaxed;             /* answer before the sync */
-    const struct sto_io *io;  /* NULL: the operating system; tests inject faults */
+    unsigned reserve_permyriad; /* used instead when not 0: 10,000 are the whole disk */
+    uint32_t segment_size;      /* bytes of a pack, 1 MiB..1 GiB; 0: 64 MiB */
+    uint32_t slot_max;       /* largest native file that goes to a pack, bytes; 0: DFS_PACK_MAX */
+    bool use_trunk;          /* native uploads up to slot_max go to packs */
+    bool store_most_free;    /* path -1 means the emptiest path, else round robin */
+    bool relaxed;            /* answer before the sync */
+    const struct sto_io *io; /* NULL: the operating system; tests inject faults */
 };
 
 /*

@@ -36,7 +36,7 @@ static int small_disk(int fd, struct statvfs *ret)
 
 static struct sto_io io;
 
-static void open_store(struct fixture *f)
+static void open_store_keeping(struct fixture *f, uint64_t bytes, unsigned permyriad)
 {
     struct sto_path_options path = {.dir = f->dir};
     struct sto_store_options o = {.group = "group1",
@@ -45,9 +45,15 @@ static void open_store(struct fixture *f)
                                   .path_count = 1,
                                   .subdirs = 2,
                                   .segment_size = PACK_BYTES,
-                                  .reserve_bytes = 4 * 1024 * 1024,
+                                  .reserve_bytes = bytes,
+                                  .reserve_permyriad = permyriad,
                                   .io = &io};
     assert_int_equal(sto_store_open(&o, &f->s, NULL), 0);
+}
+
+static void open_store(struct fixture *f)
+{
+    open_store_keeping(f, 4 * 1024 * 1024, 0);
 }
 
 static int setup(void **state)
@@ -358,6 +364,22 @@ static void a_file_takes_its_space_when_it_says_how_much(void **state)
     assert_int_equal(sto_file_open(f->s, 0, 8 * MIB, 0, &file), -ENOSPC);
 }
 
+/* As the trackers count it. */
+static void a_part_of_a_percent_counts(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        unsigned permyriad;
+        uint64_t bytes;
+    } rows[] = {{1, 100000}, {50, 5000000}, {2075, 207500000}, {10000, 1000000000}};
+    fake_total = fake_free = 1000000000;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        sto_store_close(&f->s);
+        open_store_keeping(f, 0, rows[i].permyriad);
+        assert_int_equal(f->s->paths[0].reserve, rows[i].bytes);
+    }
+}
+
 int main(void)
 {
     dfs_log_threshold = LOG_ERROR + 1;
@@ -370,6 +392,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lost_identity_is_not_papered_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_puts_takes_deletes_and_heals, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_part_of_a_percent_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_sweeps_even_the_pack_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_takes_its_space_when_it_says_how_much, setup,
                                         teardown),
