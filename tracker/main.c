@@ -147,16 +147,11 @@ static void reload(struct tracker *t)
         dfs_tls_renew(t->tls);
         return;
     }
-    if (next.log_file[0])
-        (void)dfs_log_open(next.log_file);
+    trk_conf_reload(&t->conf, &next);
+    if (t->conf.log_file[0])
+        (void)dfs_log_open(t->conf.log_file);
     dfs_tls_renew(t->tls);
-    dfs_log_threshold = dfs_log_level_of(next.log_level);
-    /* Keys that need a restart keep the values we run with. */
-    bool trunk = t->conf.use_trunk_file, ids = t->conf.use_storage_id;
-    struct trk_conf old = t->conf;
-    t->conf = next;
-    t->conf.use_trunk_file = trunk;
-    t->conf.use_storage_id = ids;
+    dfs_log_threshold = dfs_log_level_of(t->conf.log_level);
     buf_reset(&t->params_next);
     trk_conf_params(&t->conf, t->srv->o.ipw == DFS_IPW6, &t->params_next);
     trk_lock(t->srv);
@@ -170,7 +165,7 @@ static void reload(struct tracker *t)
         t->srv->o.params = buf_str(&t->params);
     }
     trk_unlock(t->srv);
-    trk_conf_fini(&old);
+    trk_conf_fini(&next); /* the old values, which nobody uses any more */
     dfs_log(LOG_INFO, "tracker.reloaded");
 }
 

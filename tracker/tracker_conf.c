@@ -215,6 +215,11 @@ void trk_conf_fini(struct trk_conf *c)
     dfs_conf_fini(rows, ARRAY_LEN(rows), c);
 }
 
+void trk_conf_reload(struct trk_conf *c, struct trk_conf *next)
+{
+    dfs_conf_reload(rows, ARRAY_LEN(rows), c, next);
+}
+
 void trk_conf_print(struct buf *out)
 {
     dfs_conf_print(rows, ARRAY_LEN(rows), out);

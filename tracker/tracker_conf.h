@@ -57,6 +57,8 @@ struct trk_conf {
 /* 0 or negative errno with one line for a human in @err. */
 int trk_conf_load(const char *path, struct trk_conf *ret, struct buf *err) MUST_CHECK;
 void trk_conf_fini(struct trk_conf *c);
+/* The keys that can change while we run: dfs_conf_reload(). */
+void trk_conf_reload(struct trk_conf *c, struct trk_conf *next);
 /* A commented sample with all keys. */
 void trk_conf_print(struct buf *out);
 /* Answer of command 75. @wide: addresses in answers have 46 bytes. Rule: protocol 6.11. */

@@ -423,6 +423,43 @@ void dfs_conf_fini(const struct dfs_conf_row *rows, size_t n, void *conf)
     }
 }
 
+static size_t size_of(enum dfs_conf_type type)
+{
+    switch (type) {
+    case DFS_CONF_STR:
+        return sizeof(char *);
+    case DFS_CONF_BOOL:
+        return sizeof(bool);
+    case DFS_CONF_ENUM:
+        return sizeof(int);
+    case DFS_CONF_SPACE:
+        return sizeof(struct dfs_conf_space);
+    case DFS_CONF_LIST:
+        return sizeof(struct dfs_conf_list);
+    case DFS_CONF_INT:
+    case DFS_CONF_SIZE:
+    case DFS_CONF_DURATION:
+    case DFS_CONF_DAYTIME:
+        return sizeof(int64_t);
+    }
+    return 0;
+}
+
+void dfs_conf_reload(const struct dfs_conf_row *rows, size_t n, void *conf, void *next)
+{
+    for (size_t i = 0; i < n; i++) {
+        char was[sizeof(struct dfs_conf_list)];
+        char *mine = (char *)conf + rows[i].offset, *new = (char *)next + rows[i].offset;
+        size_t size = size_of(rows[i].type);
+        ASSERT(size > 0 && size <= sizeof(was));
+        if (rows[i].apply != CONF_RELOAD)
+            continue;
+        memcpy(was, mine, size);
+        memcpy(mine, new, size);
+        memcpy(new, was, size);
+    }
+}
+
 static void print_row(const struct dfs_conf_row *row, struct buf *out)
 {
     struct str help = str_c(row->help), line;

@@ -149,6 +149,12 @@ int dfs_conf_bool(struct str v, bool *ret);
 void dfs_conf_fini(const struct dfs_conf_row *rows, size_t n, void *conf);
 
 /*
+ * By SIGHUP: the members of @conf that CONF_RELOAD rows name change places with those of @next, which was loaded since. The
+ * others, which somebody may point to, stay. Free @next when nobody uses the old ones any more.
+ */
+void dfs_conf_reload(const struct dfs_conf_row *rows, size_t n, void *conf, void *next);
+
+/*
  * A documented sample file made from the rows: help, unit, default, range, whether reload applies
  * it. It loads again to the defaults. For --print-config; tests compare conf/<program>.conf with it.
  */

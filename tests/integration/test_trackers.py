@@ -290,6 +290,28 @@ def test_server_hosts_keeps_clients_from_commands_of_servers():
         shutil.rmtree(root)
 
 
+def test_after_sighup_peers_are_found_as_before(monkeypatch):
+    """Settings that stay are still those of the start: what was freed would be written over at once here."""
+    monkeypatch.setenv("MALLOC_PERTURB_", "90")
+    root, (a, b) = make(2)
+    try:
+        conf = a.dir / "tracker.conf"
+        conf.write_text(conf.read_text() + "reserved_storage_space = 20%\n")
+        a.process.send_signal(signal.SIGHUP)
+        wait_until("the new setting", lambda: a.ask(ref.req_parameters())["reserved_storage_space"] == "20.00%")
+        b.stop(signal.SIGKILL)
+        b.start([a.host, b.host])
+        storage = Storage("127.0.0.11", [a, b])
+        storage.join(b)
+        wait_until("what the other one knows", lambda: storage.ip in a.states())
+        storage.leave()
+    finally:
+        for t in (a, b):
+            if t.process:
+                t.stop()
+        shutil.rmtree(root)
+
+
 def test_sighup_takes_new_settings_and_refuses_bad_ones(one):
     conf = one.dir / "tracker.conf"
     text = conf.read_text()

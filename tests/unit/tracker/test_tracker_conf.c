@@ -87,12 +87,46 @@ static void beyond_loopback_somebody_must_be_named(void **state)
     }
 }
 
+/* Others may point to what stays, as the threads that connect to peers do to bind_addr; members are told one story. */
+static void a_reload_changes_only_what_it_may(void **state)
+{
+    (void)state;
+    AUTO(buf_free) struct buf err = BUF(4096), before = BUF(1024), after = BUF(1024);
+    struct trk_conf c, next;
+    assert_int_equal(load("base_path = /x\nstore_group = group1\nlog_level = warn\n", &c, &err), 0);
+    assert_int_equal(
+        load("base_path = /y\nbind_addr = ::1\nport = 5\nstore_group = group2\n"
+             "use_storage_id = true\nid_type_in_filename = id\nslot_max_size = 2MB\n"
+             "tracker_server = 10.0.0.1\nreserved_storage_space = 1%\nstore_lookup = 1\n",
+             &next, &err),
+        0);
+    const char *bind_addr = c.bind_addr;
+    trk_conf_params(&c, false, &before);
+    trk_conf_reload(&c, &next);
+    assert_string_equal(next.store_group, "group1");
+    assert_int_equal(next.reserved.percent_x100, 0);
+    trk_conf_fini(&next);
+    assert_ptr_equal(c.bind_addr, bind_addr);
+    assert_string_equal(c.bind_addr, "127.0.0.1");
+    assert_string_equal(c.base_path, "/x");
+    assert_int_equal(c.port, 22122);
+    assert_int_equal(c.tracker_server.n, 0);
+    assert_string_equal(c.store_group, "group2");
+    assert_int_equal(c.store_lookup, 1);
+    assert_int_equal(dfs_log_level_of(c.log_level), LOG_INFO);
+    c.reserved = (struct dfs_conf_space){.bytes = UINT64_C(1) << 30};
+    trk_conf_params(&c, false, &after);
+    assert_true(str_eq(buf_str(&before), buf_str(&after)));
+    trk_conf_fini(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sample_is_what_the_program_prints),
         cmocka_unit_test(a_file_of_fastdfs_is_accepted),
         cmocka_unit_test(beyond_loopback_somebody_must_be_named),
+        cmocka_unit_test(a_reload_changes_only_what_it_may),
     };
     dfs_log_threshold = LOG_ERROR;
     return cmocka_run_group_tests(tests, NULL, NULL);

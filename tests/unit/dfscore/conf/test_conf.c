@@ -261,6 +261,36 @@ static void no_memory_leaves_nothing_behind(void **state)
     TEST_EVERY_ALLOC_FAILS(parse_once());
 }
 
+static void a_reload_changes_only_what_it_may(void **state)
+{
+    (void)state;
+    struct sample s, next;
+    assert_int_equal(parse("base_path = /x\nhost = a\nlog.file = old\n", &s), 0);
+    assert_int_equal(parse("base_path = /y\nport = 1\nflag = on\nsize = 1MB\ntimeout = 5\n"
+                           "reserved = 7MB\nat = 03:00\nmode = IPv6\nhost = b\nhost = c\n"
+                           "log.file = new\n",
+                           &next),
+                     0);
+    const char *base = s.base;
+    dfs_conf_reload(rows, ARRAY_LEN(rows), &s, &next);
+    assert_string_equal(next.log, "old"); /* as long as somebody may use it */
+    dfs_conf_fini(rows, ARRAY_LEN(rows), &next);
+    assert_ptr_equal(s.base, base);
+    assert_string_equal(s.base, "/x");
+    assert_int_equal(s.port, 22122);
+    assert_int_equal(s.size, 256 * 1024);
+    assert_int_equal(s.mode, 0);
+    assert_int_equal(s.hosts.n, 1);
+    assert_string_equal(s.hosts.v[0], "a");
+    assert_true(s.flag);
+    assert_int_equal(s.timeout_ms, 5000);
+    assert_int_equal(s.reserve.percent_x100, 0);
+    assert_int_equal(s.reserve.bytes, 7 << 20);
+    assert_int_equal(s.at, 3 * 3600);
+    assert_string_equal(s.log, "new");
+    dfs_conf_fini(rows, ARRAY_LEN(rows), &s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +301,7 @@ int main(void)
         cmocka_unit_test(a_file_may_include_others),
         cmocka_unit_test(a_printed_sample_reads_back_as_the_defaults),
         cmocka_unit_test(no_memory_leaves_nothing_behind),
+        cmocka_unit_test(a_reload_changes_only_what_it_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
