@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
+#include "dfscore/base/atonce.h"
 #include "dfscore/client/group_view.h"
 #include "dfscore/log/log.h"
 #include "dfscore/net/peer.h"
@@ -243,6 +244,19 @@ static void ask_for_disks(struct sto_app *a, const struct sto_member *m,
             sto_followers_unfit(a->followers, m->id, i);
 }
 
+struct questions {
+    struct sto_app *a;
+    const struct dfs_peer_opts *net;
+    struct sto_member whom[DFS_SERVERS_MAX];
+    unsigned n;
+};
+
+static void ask_one(void *arg, unsigned i)
+{
+    const struct questions *q = arg;
+    ask_for_disks(q->a, &q->whom[i], q->net);
+}
+
 /*
  * A write waits for a member that the leader tracker calls ACTIVE. It may have died this second, and the
  * leader with it: whoever no tracker calls ACTIVE is not waited for. Nor is one whose disk has failed.
@@ -257,6 +271,7 @@ static void ask_who_is_fit(void *arg)
     quick.net.connect_ms = MIN(quick.net.connect_ms, (uint64_t)QUICK_MS);
     quick.net.timeout_ms = MIN(quick.net.timeout_ms, (uint64_t)QUICK_MS);
     bool known = sto_tracker_active(&quick, active, ARRAY_LEN(active), &n) == 0;
+    struct questions q = {.a = a, .net = &quick.net};
     for (size_t i = 0; i < count; i++) {
         size_t at = 0;
         while (at < n && strcmp(active[at], peers[i].id) != 0)
@@ -266,8 +281,9 @@ static void ask_who_is_fit(void *arg)
         if (known && at == n)
             sto_followers_gone(a->followers, peers[i].id);
         else
-            ask_for_disks(a, &peers[i], &quick.net);
+            q.whom[q.n++] = peers[i];
     }
+    dfs_at_once(q.n, ask_one, &q); /* one that hangs holds up no other one, nor the writes */
 }
 
 static int start_copies(struct sto_app *a)

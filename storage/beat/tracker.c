@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/beat/tracker.h"
 
+#include "dfscore/base/atonce.h"
 #include "dfscore/client/tracker_client.h"
 #include "dfscore/fileid/fileid.h"
 
@@ -100,6 +101,13 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
     return r;
 }
 
+struct answer {
+    const struct sto_trackers *of;
+    int result;
+    struct dfs_storage_detail *list; /* owned */
+    size_t n;
+};
+
 static int list_group(const struct sto_trackers *t, size_t i, struct dfs_storage_detail **ret,
                       size_t *n)
 {
@@ -118,20 +126,28 @@ static int list_group(const struct sto_trackers *t, size_t i, struct dfs_storage
     return r < 0 ? r : dfs_decode_storages(buf_str(&rsp), ret, n);
 }
 
+static void ask_one(void *arg, unsigned i)
+{
+    struct answer *a = (struct answer *)arg + i;
+    a->result = list_group(a->of, i, &a->list, &a->n);
+}
+
 int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap,
                        size_t *ret)
 {
+    struct answer answers[DFS_TRACKERS_MAX];
     bool answered = false;
     size_t count = 0;
+    for (size_t i = 0; i < t->n; i++)
+        answers[i] = (struct answer){.of = t};
+    dfs_at_once((unsigned)t->n, ask_one, answers); /* one may be on the machine that has died */
     for (size_t i = 0; i < t->n; i++) {
-        AUTO(dfs_free_ptr) struct dfs_storage_detail *list = NULL;
-        size_t n = 0;
-        if (list_group(t, i, &list, &n) < 0)
-            continue;
-        answered = true;
-        for (size_t k = 0; k < n && count < cap; k++)
-            if (list[k].status == DFS_ST_ACTIVE)
-                memcpy(ids[count++], list[k].id, sizeof(ids[0]));
+        const struct answer *a = &answers[i];
+        answered = answered || a->result == 0;
+        for (size_t k = 0; a->result == 0 && k < a->n && count < cap; k++)
+            if (a->list[k].status == DFS_ST_ACTIVE)
+                memcpy(ids[count++], a->list[k].id, sizeof(ids[0]));
+        free(answers[i].list);
     }
     *ret = count;
     return answered ? 0 : -ENOTCONN;
