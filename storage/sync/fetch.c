@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/messages.h"
+#include "storage/binlog/record.h"
 #include "storage/sync/puller_priv.h"
 #include "storage/trunk/replica.h"
 
@@ -139,7 +140,7 @@ int sto_ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp
     if (r == 0 && dfs_file_info_rsp_get(buf_str(&p->rsp), m) < 0)
         r = -EPROTO;
     if (r == 0) /* as records say times, whatever came */
-        m->created_s = MIN(MAX(m->created_s, INT64_C(0)), (int64_t)UINT32_MAX);
+        m->created_s = MIN(MAX(m->created_s, INT64_C(0)), STO_REC_MS_MAX / 1000);
     return r;
 }
 

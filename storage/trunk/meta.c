@@ -14,7 +14,6 @@
 #include <stdio.h>
 
 #include "dfscore/base/buf.h"
-#include "dfscore/base/clock.h"
 #include "storage/trunk/moved.h"
 #include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
@@ -196,7 +195,7 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
     if (there_ms < 0)
         return (int)there_ms;
     new.text = buf_str(&text);
-    new.ms = MAX(MAX(dfs_now_ms(), there_ms + 1), sto_made_ms(new.p, &new.at, name));
+    new.ms = MAX(MAX(sto_clock_ms(), there_ms + 1), sto_made_ms(new.p, &new.at, name));
     r = prepare(&new, name);
     if (r == 0)
         r = log_change(&new, had == 0 ? 'U' : 'C', false);

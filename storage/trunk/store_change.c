@@ -112,7 +112,7 @@ static int delete_such(struct sto_store *s, struct str name, const struct deleti
     if (r != how->which)
         return r;
     struct deletion d = {.index = &index, .count = 1};
-    d.at_ms = MAX(how->at_ms > 0 ? how->at_ms : MAX(dfs_now_ms(), meta_ms + 1), made_ms + 1);
+    d.at_ms = MAX(how->at_ms > 0 ? how->at_ms : MAX(sto_clock_ms(), meta_ms + 1), made_ms + 1);
     sto_rec_put_ms(d.at_ms, text);
     struct sto_log_rec rec = {.kind = STO_REC_DELETE,
                               .flags = how->flags,

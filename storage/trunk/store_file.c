@@ -222,7 +222,7 @@ static int commit_slave(struct sto_file *f, const struct sto_commit *c, char *ma
     if (r < 0)
         return r;
     struct str name = str_c(made);
-    int64_t time_ms = MAX(dfs_now_ms(), sto_log_deleted_ms(log, name));
+    int64_t time_ms = MAX(sto_clock_ms(), sto_log_deleted_ms(log, name));
     struct dfs_logical at;
     if (dfs_logical_parse(name, &at) < 0)
         return -EINVAL;

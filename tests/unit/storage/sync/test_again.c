@@ -222,6 +222,34 @@ static void its_makers_clock_is_ahead(void)
     all_have(NEW);
 }
 
+static void its_makers_clock_is_broken(int64_t years)
+{
+    const int64_t year_ms = INT64_C(365) * 24 * HOUR_MS;
+    fiber_skew(0, years * year_ms);
+    begin_with_slave_of(0);
+    part_from_all(2, true);
+    script_delete(1, slave);
+    UNTIL(script_size_on(0, slave) == -ENOENT);
+    make_slave(0, NEW);
+    UNTIL(script_size_on(1, slave) == NEW);
+    fiber_skew(0, 0);
+    script_delete(0, slave);
+    UNTIL(script_size_on(1, slave) == -ENOENT);
+    make_slave(1, NEW + 1);
+    part_from_all(2, false);
+    all_have(NEW + 1);
+}
+
+static void its_maker_lives_in_the_far_future(void)
+{
+    its_makers_clock_is_broken(250);
+}
+
+static void its_maker_lives_in_the_past(void)
+{
+    its_makers_clock_is_broken(-100);
+}
+
 static void a_clock_is_set_back_between(void)
 {
     begin_with_slave_of(0);
@@ -310,6 +338,8 @@ static void deleted_only(void)
     ORDER(the_first_of_one_millisecond_is_larger)                                                  \
     ORDER(the_second_of_one_millisecond_is_larger)                                                 \
     ORDER(its_makers_clock_is_ahead)                                                               \
+    ORDER(its_maker_lives_in_the_far_future)                                                       \
+    ORDER(its_maker_lives_in_the_past)                                                             \
     ORDER(a_clock_is_set_back_between)                                                             \
     ORDER(made_after_a_kill)                                                                       \
     ORDER(made_after_a_checkpoint_and_a_restart)                                                   \

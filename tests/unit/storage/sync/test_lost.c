@@ -348,6 +348,35 @@ static void metadata_of_a_file_that_never_comes_go(void)
     UNTIL(script_on_all(name, -ENOENT) && meta_on_all(name, ""));
 }
 
+/* Nobody loses anything: the clock of 0 is broken when it sets them, in whatever direction. */
+static void what_a_broken_clock_has_set_can_be_changed(int64_t years)
+{
+    const int64_t year_ms = INT64_C(365) * 24 * 3600 * 1000;
+    char name[STO_NAME_MAX + 1], text[] = "k\x02z", then[] = "k\x02v", last[] = "k\x02l";
+    script_make(1, NULL, FILE_BYTES, name);
+    UNTIL(script_on_all(name, FILE_BYTES));
+    fiber_skew(0, years * year_ms);
+    mark(0, name, text);
+    UNTIL(meta_on_all(name, text));
+    mark(1, name, then);
+    UNTIL(meta_on_all(name, then));
+    mark(0, name, text);
+    UNTIL(meta_on_all(name, text));
+    fiber_skew(0, 0);
+    mark(2, name, last);
+    UNTIL(meta_on_all(name, last));
+}
+
+static void metadata_of_the_far_future_can_be_changed(void)
+{
+    what_a_broken_clock_has_set_can_be_changed(250);
+}
+
+static void metadata_of_the_past_can_be_changed(void)
+{
+    what_a_broken_clock_has_set_can_be_changed(-100);
+}
+
 /* 1 has changed those of the new name, and 2 has the file under the old one. */
 static void metadata_are_heard_of_before_the_new_name(void)
 {
@@ -401,6 +430,8 @@ static void metadata_are_heard_of_before_a_file_that_is_renamed(void)
     ORDER(removed_metadata_are_heard_of_before_the_file)                                           \
     ORDER(metadata_are_heard_of_before_the_new_name)                                               \
     ORDER(metadata_of_a_file_that_never_comes_go)                                                  \
+    ORDER(metadata_of_the_far_future_can_be_changed)                                               \
+    ORDER(metadata_of_the_past_can_be_changed)                                                     \
     ORDER(metadata_are_heard_of_before_a_file_that_is_renamed)
 
 SCRIPT_MAIN(ORDERS)
