@@ -27,7 +27,6 @@ struct s3gw_gateway {
     struct dfs_tls *tls;          /* with the cluster; NULL: plain */
     struct s3_dfs_copies *copies; /* min_copies, as parsed; owned */
     struct s3_rates rates;
-    bool new_note_key; /* what was sealed before, if anything, cannot be opened any more */
     bool no_orphans;   /* the index could not be compared with the storages */
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;

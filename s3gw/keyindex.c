@@ -102,7 +102,6 @@ static int load_note_key(struct s3gw_gateway *g, struct buf *err)
     int r = buf_err(&path);
     if (r == 0)
         r = s3_secretbox_key_load(path.p, &g->gw.note_key);
-    g->new_note_key = r > 0;
     if (r > 0 && (g->rebuild || has_index(g)))
         dfs_log(LOG_WARN, "gateway.index_key_replaced", KV_Z("file", path.p));
     if (r < 0)
@@ -216,13 +215,11 @@ int s3gw_keyindex_check(struct s3gw_gateway *g, struct buf *err)
 int s3gw_keyindex_describe(struct s3gw_gateway *g, struct buf *err)
 {
     uint64_t start = dfs_mono_ms(), things = 0;
-    int r = s3_baseline(&g->gw, &things);
+    int r = s3_baseline(&g->gw, s3_note_all_users, &things);
     if (r == 0 && things > 0)
         dfs_log(LOG_INFO, "gateway.described", KV_U64("things", things),
                 KV_U64("ms", dfs_mono_ms() - start));
-    if (r == 0 && (things > 0 || g->new_note_key))
-        r = s3_note_all_users(&g->gw);
-    if (r == -EHOSTUNREACH) { /* at the next start */
+    if (r == -EHOSTUNREACH || r == -EAGAIN || r == -ENOSPC) { /* at the next start */
         dfs_log(LOG_WARN, "gateway.not_described", KV_ERR(r));
         return 0;
     }

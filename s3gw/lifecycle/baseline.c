@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/lifecycle/baseline.h"
 
+#include "s3gw/core/digest.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/record.h"
@@ -155,34 +156,52 @@ static int bucket(void *arg, const struct s3_bucket *bkt)
 static const char letter[] = {S3_ROW_BASELINE};
 static const struct str done_row = {letter, sizeof(letter)};
 
+enum { DONE_BYTES = 1 + 8 };
+
+static struct str done_with(const struct s3_gw *gw, uint8_t out[1 + 32])
+{
+    out[0] = 1;
+    s3_sha256(gw->note_key, sizeof(gw->note_key), out + 1);
+    return str_of(out, DONE_BYTES);
+}
+
 static int remember(struct s3_tx *tx, void *arg)
 {
-    (void)arg;
-    s3_tx_put(tx, done_row, STR("\x01"));
+    s3_tx_put(tx, done_row, *(struct str *)arg);
     return 0;
 }
 
-int s3_baseline(struct s3_gw *gw, uint64_t *ret)
+static int everything(struct s3_gw *gw, uint64_t *ret)
 {
-    AUTO(buf_free) struct buf v = BUF(64), d = BUF(4096);
-    *ret = 0;
-    int r = s3_index_get(gw->index, done_row, S3_READ_ANY, &v);
-    if (r != -ENOENT)
-        return r;
+    AUTO(buf_free) struct buf d = BUF(4096);
     AUTO(dfs_free_ptr) struct batch *b = dfs_zalloc(sizeof(*b));
     if (!b)
         return -ENOMEM;
     b->gw = gw;
     arena_init(&b->arena, ARENA_MAX);
-    r = s3_bucket_each(gw->index, bucket, b);
+    int r = s3_bucket_each(gw->index, bucket, b);
     if (r == 0)
         r = s3_note_describe(gw, S3_DESC_BASELINE, s3_index_number(gw->index), NULL, STR_NULL,
                              STR_NULL, &d);
     if (r == 0)
         r = s3_note_write(gw, NULL, &d);
-    if (r == 0)
-        r = s3_index_update(gw->index, remember, NULL);
     *ret = b->all;
     arena_fini(&b->arena);
     return r;
+}
+
+int s3_baseline(struct s3_gw *gw, int (*users)(const struct s3_gw *gw), uint64_t *ret)
+{
+    uint8_t text[1 + 32];
+    AUTO(buf_free) struct buf v = BUF(64);
+    struct str done = done_with(gw, text);
+    *ret = 0;
+    int r = s3_index_get(gw->index, done_row, S3_READ_ANY, &v);
+    bool first = r == -ENOENT;
+    if ((r < 0 && !first) || (r == 0 && str_eq(buf_str(&v), done)))
+        return r;
+    r = users(gw);
+    if (r == 0 && first)
+        r = everything(gw, ret);
+    return r < 0 ? r : s3_index_update(gw->index, remember, &done);
 }

@@ -4,13 +4,14 @@ import base64
 import datetime
 import os
 import re
+import shutil
 import time
 
 import botocore.exceptions
 import pytest
 from cluster import wait_until
 from faults import Faults
-from s3cluster import running
+from s3cluster import S3Cluster, running
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,48 @@ def test_a_disk_of_three_seconds_is_left_alone_and_comes_back(cluster, monkeypat
     faults.clear()
     wait_until("it to be written to again, at once",
                lambda: [m for m, took in [maker_and_time("after") for _ in range(3)] if m == 1 and took < 1])
+
+
+def test_a_gateway_starts_while_writes_are_refused():
+    """And describes what it has to at a later start: here a user, since a new key seals what is kept of users."""
+    c = S3Cluster(groups=1, members=2, storage_settings="min_copies = 2")
+    try:
+        c.start_servers()
+        c.storages[1, 2].kill()
+        c.start_gateway()
+        assert not has_made_bucket(c)
+        c.storages[1, 2].start().wait_ready()
+        c.wait_active((1, 2))
+        wait_until("writes to be taken", lambda: has_made_bucket(c))
+        (key,) = c.admin("user", "create", "ann")["user"]["keys"]
+        c.gateway.stop()
+        (c.folder / "gateway/index.key").unlink()
+        c.storages[1, 2].kill()
+        c.start_gateway()
+        c.gateway.stop()
+        c.storages[1, 2].start().wait_ready()
+        c.wait_active((1, 2))
+        wait_until("ann to be described", lambda: is_described(c))
+        shutil.rmtree(c.folder / "gateway/index")
+        c.gateway.start("--rebuild-index").wait_ready()
+        c.port = c.gateway.port
+        assert c.boto3(key["access_key"], key["secret_key"]).list_buckets()["Buckets"] == []
+        c.stop()
+    finally:
+        c.remove()
+
+
+def has_made_bucket(c):
+    try:
+        return c.boto3(retries={"max_attempts": 0}).create_bucket(Bucket="bucket")
+    except botocore.exceptions.ClientError as refused:
+        assert refused.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+        return False
+
+
+def is_described(c):
+    """A start of the gateway had what is to be described taken."""
+    before = c.gateway.whole_log().count("gateway.not_described")
+    c.start_gateway()
+    c.gateway.stop()
+    return c.gateway.whole_log().count("gateway.not_described") == before
