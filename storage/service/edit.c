@@ -9,6 +9,7 @@
  */
 #include "storage/service/content.h"
 #include "storage/service/elsewhere.h"
+#include "storage/service/forward.h"
 
 enum { NAME_MIN = 44 };
 
@@ -38,6 +39,8 @@ static int check_appender(struct sto_op *op)
     int r = sto_info(op->s->o.store, op->name, false, &info);
     if (r == -EREMOTE)
         return moved_appender(op);
+    if (r == -ENOENT)
+        return sto_forward_missing(op);
     if (r < 0)
         return r;
     if (info.kind == STO_KIND_PACKED)

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "dfscore/client/storage_client.h"
 #include "dfscore/net/peer.h"
 #include "storage/disk/io.h"
 
@@ -31,16 +32,15 @@ void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(
     sto_op_run(op, kind, work);
 }
 
-/* Whether the server @id may have been given the file by a client: its name says who was, save of a slave, which any
- * member may have been that had its master. */
-static bool may_have_taken(struct str name, const char *id)
+/* Whether a client gave the file to the server @id, as its name says. Of a slave it does not: any member may have taken it. */
+static bool took(struct str name, const char *id)
 {
     struct dfs_fileid f;
     char source[16];
-    if (dfs_filename_parse(name, &f) < 0)
+    if (dfs_filename_parse(name, &f) < 0 || f.slave)
         return false;
     dfs_fileid_source_text(&f, source);
-    return f.slave || strcmp(source, id) == 0;
+    return strcmp(source, id) == 0;
 }
 
 static bool may_be_elsewhere(struct sto_op *op)
@@ -48,14 +48,22 @@ static bool may_be_elsewhere(struct sto_op *op)
     struct sto_member self;
     struct dfs_fileid f;
     sto_members_get_self(op->s->o.members, &self);
-    if (self.status != DFS_ST_ACTIVE)
-        return true;
-    if (dfs_filename_parse(op->name, &f) < 0)
-        return false;
-    return f.slave || !may_have_taken(op->name, sto_store_server(op->s->o.store));
+    return self.status != DFS_ST_ACTIVE || (dfs_filename_parse(op->name, &f) == 0 &&
+                                            !took(op->name, sto_store_server(op->s->o.store)));
 }
 
-static int ask(struct sto_op *op, const struct sto_member *m, struct dfs_peer **ret, uint64_t *len)
+struct question {
+    uint8_t cmd, status;
+    struct str body;
+};
+
+static struct question same_question(const struct sto_op *op)
+{
+    return (struct question){op->req->head.cmd, op->req->head.status, op->req->body};
+}
+
+static int ask(struct sto_op *op, const struct sto_member *m, const struct question *q,
+               struct dfs_peer **ret, uint64_t *len)
 {
     struct dfs_addr addr = {.port = m->port};
     struct sto_member self;
@@ -71,7 +79,7 @@ static int ask(struct sto_op *op, const struct sto_member *m, struct dfs_peer **
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     int r = dfs_peer_open(&addr, &net, &p);
     if (r == 0)
-        r = dfs_peer_send(p, op->req->head.cmd, op->req->head.status, &op->req->body, 1, 0);
+        r = dfs_peer_send(p, q->cmd, q->status, &q->body, 1, 0);
     if (r == 0)
         r = dfs_peer_answer(p, len);
     if (r == 0)
@@ -79,26 +87,26 @@ static int ask(struct sto_op *op, const struct sto_member *m, struct dfs_peer **
     return r;
 }
 
-/* An open connection with the answer of the first peer that has the file. -EAGAIN: one that may be the only one that has
- * it cannot be asked. */
-static int find_holder(struct sto_op *op, struct dfs_peer **ret, uint64_t *len)
+/* An open connection with the answer of the first peer that has the file. -ENOENT: who took it does not have it, or nobody
+ * does that is in service; -EAGAIN: some of these do not answer, or who took it is away. */
+static int find_holder(struct sto_op *op, const struct question *q, struct dfs_peer **ret,
+                       uint64_t *len)
 {
     struct sto_member peers[DFS_SERVERS_MAX];
     size_t n = sto_members_peers(op->s->o.members, peers);
-    int r = -ENOENT;
+    bool silent = false, told = false;
     for (size_t i = 0; i < n; i++) {
         const struct sto_member *m = &peers[i];
-        int e = -EAGAIN;
-        if (m->status == DFS_ST_ACTIVE || m->status == DFS_ST_ONLINE)
-            e = ask(op, m, ret, len);
-        else if (m->status != DFS_ST_OFFLINE)
-            continue;
+        bool asked = m->status == DFS_ST_ACTIVE || m->status == DFS_ST_ONLINE;
+        int e = asked ? ask(op, m, q, ret, len) : -ENOTCONN;
         if (e == 0 || e == -EINVAL || e == -EPERM)
             return e; /* it has the file; the range is no range of it; a gateway's file stays as it is */
-        if (e != -ENOENT && may_have_taken(op->name, m->id))
-            r = -EAGAIN;
+        if (e == -ENOENT)
+            told = told || took(op->name, m->id);
+        else
+            silent = silent || asked || (m->status == DFS_ST_OFFLINE && took(op->name, m->id));
     }
-    return r;
+    return silent && !told ? -EAGAIN : -ENOENT;
 }
 
 static int begin(struct sto_op *op, bool damaged)
@@ -131,7 +139,8 @@ int sto_forward_call(struct sto_op *op)
     int r = begin(op, false);
     if (r < 0)
         return r;
-    r = find_holder(op, &p, &len);
+    const struct question q = same_question(op);
+    r = find_holder(op, &q, &p, &len);
     if (r == 0 && len > 0)
         r = read_small(p, len, &op->out);
     atomic_fetch_sub(&op->s->forwards, 1);
@@ -159,7 +168,8 @@ static int fetch(struct sto_op *op, int *fd, uint64_t *size)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     AUTO(sto_file_free) struct sto_file *f = NULL;
-    int r = find_holder(op, &p, size);
+    const struct question q = same_question(op);
+    int r = find_holder(op, &q, &p, size);
     if (r == 0)
         r = sto_file_open(op->s->o.store, (int)op->path, *size, STO_NATIVE, &f);
     if (r == 0)
@@ -178,4 +188,25 @@ int sto_forward_content(struct sto_op *op, bool damaged, int *fd, uint64_t *size
     r = fetch(op, fd, size);
     atomic_fetch_sub(&op->s->forwards, 1);
     return r;
+}
+
+int sto_forward_missing(struct sto_op *op)
+{
+    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
+    AUTO(buf_free) struct buf body = BUF(512);
+    struct dfs_group g;
+    uint64_t len;
+    int r = begin(op, false);
+    if (r < 0)
+        return r;
+    ASSERT(dfs_text_set(g.group, sizeof(g.group), str_c(sto_store_group(op->s->o.store))) == 0);
+    dfs_group_put(&body, &g);
+    buf_adds(&body, op->name);
+    const struct question q = {DFS_CMD_FILE_INFO, DFS_INFO_NO_CRC | DFS_INFO_SILENT,
+                               buf_str(&body)};
+    r = buf_err(&body);
+    if (r == 0)
+        r = find_holder(op, &q, &p, &len);
+    atomic_fetch_sub(&op->s->forwards, 1);
+    return r == -ENOENT ? r : -EAGAIN;
 }

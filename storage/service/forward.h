@@ -2,7 +2,8 @@
 /*
  * forward - passes a request about a file that is not here (yet) on to a member that has it, so that
  * nobody is told "no such file" while some member has it. Reads, deletions, metadata; edits of
- * appenders go to the file's source in the first place (command 103).
+ * appenders go to the file's source in the first place (command 103), and uploads of slaves to their master's: elsewhere
+ * they are to be tried again.
  *
  * Only when it can be elsewhere: its name says that another server took it, it is a slave, which any member may have
  * taken, or we are not complete.
@@ -23,13 +24,16 @@ void sto_forward_note(struct sto_op *op);
  * name's path, and may call what is below.
  */
 void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(struct sto_op *op));
-/* The same request to the peers: 0 and the first answer in op->out; -ENOENT: nobody has it; -EAGAIN: who may have taken
- * it cannot be asked. */
+/* The same request to the peers: 0 and the first answer in op->out; -ENOENT: nobody has it, or not who took it; -EAGAIN:
+ * who may have it cannot be asked. */
 int sto_forward_call(struct sto_op *op) MUST_CHECK;
 /*
  * A download: *fd is an unnamed file with the asked range, *size bytes of it. @damaged: it is here, but wrong, so that
  * others are asked though we made it. Errors as above.
  */
 int sto_forward_content(struct sto_op *op, bool damaged, int *fd, uint64_t *size) MUST_CHECK;
+
+/* A change that is not passed on, of a file that is not here: -ENOENT as above; -EAGAIN: it will come, or may. */
+int sto_forward_missing(struct sto_op *op) MUST_CHECK;
 
 #endif

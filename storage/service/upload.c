@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* upload - 11 upload, 23 upload appender, 21 upload slave. Rule: fastdfs-protocol.md 8.1, 8.2. */
 #include "storage/service/content.h"
+#include "storage/service/forward.h"
 
 enum { PATH_ANY = 255 }; /* the request leaves the store path to us */
 
@@ -75,6 +76,8 @@ static int settle(struct sto_content *c)
     r = sto_file_commit(&c->file, &commit, u->name);
     if (r == 0 && by_link)
         r = link_slave(u, store);
+    if (r == -ENOENT && u->master_n > 0)
+        r = sto_forward_missing(&c->op);
     if (r < 0)
         return r;
     sto_op_answer_name(&c->op, u->name);
@@ -166,7 +169,8 @@ void sto_handle_upload(struct dfs_req *req)
 static int master_there(struct sto_content *c)
 {
     struct sto_info info;
-    return sto_info(c->op.s->o.store, master_of((struct upload *)c), false, &info);
+    int r = sto_info(c->op.s->o.store, c->op.name, false, &info);
+    return r == -ENOENT ? sto_forward_missing(&c->op) : r;
 }
 
 static int understand_slave(struct upload *u, struct dfs_req *req, uint64_t *need)

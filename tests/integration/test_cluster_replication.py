@@ -237,26 +237,54 @@ def test_a_slave_is_fetched_from_who_has_it_by_the_server_that_took_its_master(g
     assert not c.has(slave)
 
 
+def test_what_a_server_lacks_that_others_have_is_changed_later(group, tmp_path, monkeypatch):
+    faults = Faults(tmp_path)
+    for name, value in faults.env().items():
+        monkeypatch.setenv(name, value)
+    c = group.add(4)
+    a, b = group.add(2), group.add(3)
+    for number in (2, 3):
+        group.wait_copies(number)
+    faults.syncs(str(group.folder / "storage4"), hold=True)  # it takes nothing of what the others have
+    try:
+        log, master = a.upload(b"one", appender=True), b.upload(b"master")
+        for change in (lambda: c.append(log, b" two"), lambda: c.append(log, bytes(300_000)), lambda: c.modify(log, 0, b"ONE"),
+                       lambda: c.truncate(log, 1), lambda: c.regenerate(log), lambda: c.upload_slave(master, "-s", b"slave"),
+                       lambda: c.upload_slave(master, "-s", bytes(300_000))):
+            with pytest.raises(native.Refused) as refused:
+                change()
+            assert refused.value.status == native.EAGAIN
+    finally:
+        faults.clear()
+    native.wait_same(c, {log: b"one", master: b"master"})
+    c.append(log, b" two")
+    slave = c.upload_slave(master, "-s", b"slave")
+    for member in (a, b, c):
+        native.wait_same(member, {log: b"one two", slave: b"slave"})
+    a.delete(log)
+    native.wait_same(c, {log: None})
+    with pytest.raises(native.Refused) as refused:
+        c.append(log, b" three")
+    assert refused.value.status == native.ENOENT
+
+
 def test_a_file_that_only_a_server_that_is_away_can_have_is_not_called_missing(group):
     a, b = group.add(2), group.add(3)
-    master = b.upload(b"master")
-    native.wait_same(a, {master: b"master"})
     group.storages[3].stop()
     group.wait_status(3, native.OFFLINE)
     wait_until("a to go on alone", lambda: native.call(a.address, 193)[1] == 1)
-    alone, slave = a.upload(b"alone"), a.upload_slave(master, "-small", b"small")
+    alone = a.upload(b"alone")
     group.storages[2].kill()
     b = group.add(3)
-    for name in (alone, slave):
-        for ask in (b.download, b.info, b.get_meta, b.delete):
-            with pytest.raises(native.Refused) as refused:
-                ask(name)
-            assert refused.value.status == native.EAGAIN
+    for ask in (b.download, b.info, b.get_meta, b.delete):
+        with pytest.raises(native.Refused) as refused:
+            ask(alone)
+        assert refused.value.status == native.EAGAIN
     mine = b.upload(b"mine")
     b.delete(mine)
     assert not b.has(mine)  # nobody else has taken it
     group.add(2)
-    native.wait_same(b, {alone: b"alone", slave: b"small"})
+    native.wait_same(b, {alone: b"alone"})
 
 
 def test_who_leaves_is_not_lost():
