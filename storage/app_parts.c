@@ -12,6 +12,7 @@
 #include "storage/app.h"
 #include "storage/beat/drained.h"
 #include "storage/service/internal.h"
+#include "storage/service/logs.h"
 #include "storage/service/mover.h"
 #include "storage/sync/scrub.h"
 #include "storage/trunk/store.h"
@@ -53,6 +54,7 @@ static int open_store(struct sto_app *a)
         .slot_max = (uint32_t)sto_service_slot_max(p),
         .store_most_free = p->path_most_free,
         .relaxed = a->conf.durability == STO_DURABILITY_RELAXED,
+        .slow_ms = a->conf.slow_disk_ms,
     };
     unsigned bad = 0;
     int r = sto_store_open(&o, &a->store, &bad);
@@ -97,13 +99,11 @@ static void usage_of_path(void *arg, unsigned path, struct dfs_path_usage *ret)
     ret->free_mb = (int64_t)(v.f_bavail * v.f_frsize >> 20);
 }
 
-static unsigned unfit_paths(void *arg)
+static uint8_t state_of_path(void *arg, unsigned path)
 {
     struct sto_app *a = arg;
-    unsigned n = 0;
-    for (unsigned i = 0; i < sto_store_path_count(a->store); i++)
-        n += sto_store_unfit(a->store, i);
-    return n;
+    uint32_t incoming;
+    return sto_path_flags(a->store, path, &incoming);
 }
 
 static void joined(void *arg)
@@ -167,7 +167,7 @@ static int start_beat(struct sto_app *a)
         .report_ms = a->conf.stat_report_interval_ms,
         .stats = stats,
         .usage = usage_of_path,
-        .unfit = unfit_paths,
+        .state = state_of_path,
         .joined = joined,
         .arg = a,
     };

@@ -82,6 +82,12 @@ static const struct dfs_conf_row rows[] = {
         "A write that has not got its copies after this long is answered with EAGAIN: it is\n"
         "on this server's disk, and may or may not reach the others. Counted anew while they get\n"
         "on with a large file, at most 30 times."),
+    CONF_DURATION(
+        C, slow_disk_ms, "slow_disk", "1s", 0, 10000, "ms", CONF_RESTART,
+        "A store path is slow when a sync takes at least this long, and those that are tried "
+        "then,\n"
+        "too, and quick again when they take half of it. New files are placed elsewhere while\n"
+        "another path or server takes them. 0: no path is slow."),
     CONF_INT(C, max_connections, "max_connections", "4096", 1, 1000000, NULL, CONF_RESTART,
              "Connections at one time; further ones are closed at once."),
     CONF_INT(C, work_threads, "work_threads", "2", 1, 64, NULL, CONF_RESTART, "Network threads."),

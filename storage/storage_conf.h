@@ -37,6 +37,7 @@ struct sto_conf {
     char *min_copies; /* as written: "auto" or a number */
     unsigned copies;  /* what it means; 0: auto */
     uint64_t copy_timeout_ms;
+    uint64_t slow_disk_ms;
     int64_t max_connections;
     int64_t work_threads;
     int64_t disk_reader_threads;

@@ -204,12 +204,16 @@ static void print_repair(const struct dfs_member_view *m)
                size_text(r->scrub_last_bytes, done));
 }
 
-/* Disks that have failed, as far as the server could find out. */
-static void print_unfit(const struct dfs_member_view *m)
+/* Disks that have failed or are slow, as far as the server could find out. */
+static void print_disks(const struct dfs_member_view *m)
 {
     for (unsigned i = 0; i < m->npaths; i++)
         if (m->paths[i].unfit)
-            printf("    M%02X takes no writes: its disk has failed, or is read-only\n", i);
+            printf(
+                "    M%02X takes no writes: its disk or a directory has failed, or is read-only\n",
+                i);
+        else if (m->paths[i].slow)
+            printf("    M%02X is slow: new files go elsewhere, where others take them\n", i);
 }
 
 /* The files that leave the group; nothing when none do. */
@@ -272,6 +276,7 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
         cli_time(c, "last_heartbeat", d->stat.last_heartbeat);
         cli_str(c, "drain", str_c(drain));
         cli_num(c, "paths_without_writes", m->unfit);
+        cli_num(c, "slow_paths", m->slow);
         if (m->repairs)
             print_repair_json(c, m);
         if (m->moves)
@@ -287,7 +292,7 @@ static void print_member(struct cli *c, const char *group, const struct dfs_grou
     printf("  %-29s %-9s %10s %10s %4s  %-25s %4s\n", name, state_text(d, drain),
            size_text(d->free_mb << 20, free_text), size_text(d->total_mb << 20, total), used,
            behind_text(m, behind), age_text(dfs_now_s() - d->stat.last_heartbeat, beat));
-    print_unfit(m);
+    print_disks(m);
     print_repair(m);
     print_move(m);
 }

@@ -36,6 +36,7 @@ int dfs_decode_paths(struct str body, struct dfs_path_view ret[DFS_PATHS_MAX], u
         uint8_t closed = rd_u8(&rd);
         ret[i].closed = closed & DFS_PATH_CLOSED;
         ret[i].unfit = closed & DFS_PATH_UNFIT;
+        ret[i].slow = closed & DFS_PATH_SLOW;
         ret[i].incoming = rd_u32(&rd);
     }
     if (rd.bad || rd.n > 0)
@@ -44,15 +45,17 @@ int dfs_decode_paths(struct str body, struct dfs_path_view ret[DFS_PATHS_MAX], u
     return 0;
 }
 
-/* Which store paths it has closed, and which disks have failed. */
+/* Which store paths it has closed, and which disks have failed or are slow. */
 static void ask_paths(struct dfs_peer *p, struct dfs_member_view *m)
 {
     AUTO(buf_free) struct buf rsp = BUF(PATHS_MAX);
     if (dfs_peer_call(p, DFS_INT_PATHS, 0, NULL, 0, &rsp) < 0 ||
         dfs_decode_paths(buf_str(&rsp), m->paths, &m->npaths) < 0)
         return;
-    for (unsigned i = 0; i < m->npaths; i++)
+    for (unsigned i = 0; i < m->npaths; i++) {
         m->unfit += m->paths[i].unfit;
+        m->slow += m->paths[i].slow;
+    }
 }
 
 static int ask(struct dfs_client *c, struct dfs_member_view *m, struct dfs_group_view *v)

@@ -16,6 +16,7 @@
 struct dfs_path_view { /* a store path, as PATHS tells it */
     bool closed;
     bool unfit;        /* its disk takes no writes */
+    bool slow;         /* or they take long */
     uint32_t incoming; /* files that are being written there */
 };
 
@@ -29,7 +30,7 @@ struct dfs_member_view {
     struct dfs_move_state move;
     unsigned npaths; /* 0: it has not been asked (PATHS), or does not know the question */
     struct dfs_path_view paths[DFS_PATHS_MAX];    /* as it says */
-    unsigned unfit;                               /* how many of them take no writes */
+    unsigned unfit, slow;                         /* how many of them are that */
     bool known;                                   /* the numbers below hold */
     bool more;                                    /* they are at least that */
     int64_t changes, bytes;                       /* that it lacks */

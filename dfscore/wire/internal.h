@@ -197,12 +197,13 @@ enum dfs_internal_cmd {
 
     /*
      * PATHS > empty   < count u8, then per path: closed u8 (bits: 1 it takes no new files, being drained or read-only,
-     *         2 its disk takes no writes), files that are being written there u32. For anybody (dfs monitor, members), and
-     *         for gateways behind HELLO.
+     *         2 its disk takes no writes, 4 it is slow), files that are being written there u32. For anybody (dfs monitor,
+     *         members), and for gateways behind HELLO.
      */
     DFS_INT_PATHS = 197,
 #define DFS_PATH_CLOSED 1u
 #define DFS_PATH_UNFIT  2u
+#define DFS_PATH_SLOW   4u
 
     /*
      * MOVE   > move_order (messages.def)   < empty

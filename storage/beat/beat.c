@@ -14,6 +14,7 @@
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
+#include "dfscore/wire/internal.h"
 #include "storage/beat/notice.h"
 #include "storage/beat/stage.h"
 
@@ -41,7 +42,9 @@ struct link {
     bool sent_any;
     int64_t synced_sent[DFS_SERVERS_MAX]; /* of 89, in member order, to see changes */
     uint64_t report_due_ms;
-    unsigned unfit; /* paths, as reported */
+    uint8_t states[DFS_PATHS_MAX]; /* of the paths, as reported */
+    bool asking; /* the tracker has been told of states, and has not answered yet */
+    bool plain;  /* it may be one that hangs up on that */
     unsigned failures;
 };
 
@@ -292,21 +295,50 @@ static int beat(struct link *l)
     return r < 0 ? r : call(l, DFS_CMD_CHANGE_LOG, NULL);
 }
 
-static unsigned unfit(const struct sto_beat *b)
+static void states(const struct sto_beat *b, uint8_t ret[DFS_PATHS_MAX])
 {
-    return b->o.unfit ? b->o.unfit(b->o.arg) : 0;
+    memset(ret, 0, DFS_PATHS_MAX);
+    for (unsigned i = 0; i < b->o.path_count; i++)
+        ret[i] = b->o.state(b->o.arg, i);
+}
+
+static bool any_slow(const struct link *l)
+{
+    unsigned slow = 0;
+    for (unsigned i = 0; i < l->b->o.path_count; i++)
+        slow |= l->states[i] & DFS_PATH_SLOW;
+    return slow != 0;
+}
+
+/*
+ * With the states behind FastDFS's part when a path is slow. A tracker of FastDFS's, or of an earlier build, does not know
+ * them: it says EINVAL and hears the rest, or hangs up and is not told in the next session.
+ */
+static int send_usage(struct link *l, struct buf *body)
+{
+    size_t usage = body->n;
+    if (!any_slow(l) || l->plain)
+        return call(l, DFS_CMD_DISK_USAGE, body);
+    buf_add(body, l->states, l->b->o.path_count);
+    l->asking = true;
+    int r = call(l, DFS_CMD_DISK_USAGE, body);
+    l->asking = r < 0 && r != -EINVAL;
+    if (r != -EINVAL)
+        return r;
+    body->n = usage;
+    return call(l, DFS_CMD_DISK_USAGE, body);
 }
 
 static int report_usage(struct link *l)
 {
-    l->unfit = unfit(l->b);
-    AUTO(buf_free) struct buf body = BUF(DFS_PATHS_MAX * DFS_PATH_USAGE_LEN);
+    AUTO(buf_free) struct buf body = BUF(DFS_PATHS_MAX * (DFS_PATH_USAGE_LEN + 1));
+    states(l->b, l->states);
     for (unsigned i = 0; i < l->b->o.path_count; i++) {
         struct dfs_path_usage u = {0, 0};
         l->b->o.usage(l->b->o.arg, i, &u);
         dfs_path_usage_put(&body, &u);
     }
-    int r = call(l, DFS_CMD_DISK_USAGE, &body);
+    int r = buf_err(&body) ? buf_err(&body) : send_usage(l, &body);
     return r < 0 ? r : hear_notice(l);
 }
 
@@ -376,15 +408,17 @@ static int compare_params(struct link *l)
     return r;
 }
 
-/* Until the next beat, or a disk has failed or come back. False: the beat stops. */
+/* Until the next beat, or the state of a path has changed. False: the beat stops. */
 static bool pause_beating(struct link *l, uint64_t seen)
 {
     struct sto_beat *b = l->b;
     const uint64_t until = dfs_mono_ms() + b->o.beat_ms;
+    uint8_t now_states[DFS_PATHS_MAX];
     for (uint64_t now; (now = dfs_mono_ms()) < until && rejoin_count(b) == seen;) {
         if (!pause_ms(b, MIN(until - now, (uint64_t)LOOK_MS), seen))
             return false;
-        if (unfit(b) != l->unfit) {
+        states(b, now_states);
+        if (memcmp(now_states, l->states, sizeof(now_states)) != 0) {
             l->report_due_ms = 0;
             break;
         }
@@ -400,6 +434,8 @@ static int session(struct link *l)
     l->source = SOURCE_UNHEARD;
     l->sent_any = false;
     l->report_due_ms = 0;
+    l->plain = l->asking;
+    l->asking = false;
     memset(l->synced_sent, 0, sizeof(l->synced_sent));
     int r = compare_params(l);
     if (r == 0)

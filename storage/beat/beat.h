@@ -25,8 +25,8 @@ struct sto_beat_options {
     uint64_t beat_ms, report_ms;
     void (*stats)(void *arg, struct dfs_stat_block *ret);
     void (*usage)(void *arg, unsigned path, struct dfs_path_usage *ret);
-    /* How many paths take no writes: a change is reported soon. NULL: none. */
-    unsigned (*unfit)(void *arg);
+    /* DFS_PATH_* (wire/internal.h) of a path: a change is reported soon. */
+    uint8_t (*state)(void *arg, unsigned path);
     void (*joined)(void *arg); /* once: the first tracker has taken us */
     void *arg;
 };

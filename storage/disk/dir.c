@@ -8,6 +8,47 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+bool sto_dir_refuses(int r)
+{
+    switch (r) {
+    case -EACCES:
+    case -EPERM:
+    case -EROFS:
+    case -ENOTDIR:
+    case -ELOOP:
+    case -EXDEV:
+    case -EMLINK:
+    case -ENOSPC:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The first one, until it has been tried. */
+static int note_refusal(struct sto_dir *d, unsigned dir, int r)
+{
+    uint32_t none = 0;
+    if (sto_dir_refuses(r))
+        atomic_compare_exchange_strong(&d->refused, &none, dir + 1);
+    return r;
+}
+
+int sto_dir_said(struct sto_dir *d, unsigned high, unsigned low, int r)
+{
+    return note_refusal(d, (high & 0xff) << 8 | (low & 0xff), r);
+}
+
+int sto_dir_refused(const struct sto_dir *d)
+{
+    return (int)atomic_load(&d->refused) - 1;
+}
+
+void sto_dir_forget_refused(struct sto_dir *d)
+{
+    atomic_store(&d->refused, 0);
+}
+
 static int sync_path(const struct sto_dir *d, const char *path)
 {
     AUTO(dfs_close_fd) int fd = d->io->openat(d->root, path, O_RDONLY | O_DIRECTORY, 0);
@@ -132,7 +173,7 @@ int sto_dir_make(struct sto_dir *d, unsigned high, unsigned low)
                    !atomic_load(&d->unsynced[high]);
     int r = durable ? 0 : sync_above(d, high);
     atomic_fetch_sub(&d->making[high], 1);
-    return below < 0 ? below : r;
+    return sto_dir_said(d, high, low, below < 0 ? below : r);
 }
 
 int sto_dir_sync(struct sto_dir *d, unsigned high, unsigned low)
@@ -141,8 +182,9 @@ int sto_dir_sync(struct sto_dir *d, unsigned high, unsigned low)
     high &= 0xff;
     (void)snprintf(path, sizeof(path), "data/%02X/%02X", high, low & 0xff);
     int r = sync_path(d, path);
-    bool above = atomic_load(&d->making[high]) > 0 || atomic_load(&d->unsynced[high]);
-    return r == 0 && above ? sync_above(d, high) : r;
+    if (r == 0 && (atomic_load(&d->making[high]) > 0 || atomic_load(&d->unsynced[high])))
+        r = sync_above(d, high);
+    return sto_dir_said(d, high, low, r);
 }
 
 int sto_dir_space(const struct sto_dir *d, struct sto_space *ret)
@@ -165,23 +207,26 @@ static int open_named(const struct sto_dir *d, unsigned mode, struct sto_tmp *t)
     return t->fd < 0 ? -errno : 0;
 }
 
+static int open_tmp(struct sto_dir *d, bool named, unsigned mode, struct sto_tmp *t)
+{
+    if (!named && !d->no_tmpfile) {
+        t->fd = d->io->openat(d->root, "data", O_RDWR | O_TMPFILE, mode);
+        if (t->fd >= 0)
+            return 0;
+        if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+            return -errno;
+        d->no_tmpfile = true;
+    }
+    return open_named(d, mode, t);
+}
+
 int sto_tmp_open(struct sto_dir *d, bool named, unsigned mode, struct sto_tmp *ret)
 {
     struct sto_tmp t = {.fd = -1};
-    if (!named && !d->no_tmpfile) {
-        t.fd = d->io->openat(d->root, "data", O_RDWR | O_TMPFILE, mode);
-        if (t.fd < 0 && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-            return -errno;
-        if (t.fd < 0)
-            d->no_tmpfile = true;
-    }
-    if (t.fd < 0) {
-        int r = open_named(d, mode, &t);
-        if (r < 0)
-            return r;
-    }
-    *ret = t;
-    return 0;
+    int r = open_tmp(d, named, mode, &t);
+    if (r == 0)
+        *ret = t;
+    return note_refusal(d, STO_DIRS, r);
 }
 
 int sto_tmp_link(const struct sto_dir *d, struct sto_tmp *t, const char *path)

@@ -34,6 +34,7 @@ struct sto_dir {
     /* By the first of the two: folders that are being made there, or synced once more; and some could not be synced. */
     _Atomic uint16_t making[256];
     _Atomic bool unsynced[256];
+    _Atomic uint32_t refused; /* sto_dir_refused() and one; 0: none has */
 };
 
 /* -EBUSY: another process has it. Closes nothing that the caller has. */
@@ -44,6 +45,18 @@ void sto_dir_close(struct sto_dir *d); /* safe on a zeroed one with fds of -1 */
 int sto_dir_make(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
 /* fsync data/HH/HH, and what is above it while somebody makes a folder there, or could not sync one. -ENOENT: there is none. */
 int sto_dir_sync(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
+
+/*
+ * A directory may refuse what the disk takes: its owner or mode is wrong, a file or another file system is in its place.
+ * Does @r speak of that? (So does -ENOSPC, where the disk has space.)
+ */
+bool sto_dir_refuses(int r);
+/* @r is what came of making or removing an entry of data/HH/HH; it is returned. If it speaks of the directory, that is remembered. */
+int sto_dir_said(struct sto_dir *d, unsigned high, unsigned low, int r);
+/* The directory that is remembered, high << 8 | low, or STO_DIRS: data/ itself; -1: none. */
+int sto_dir_refused(const struct sto_dir *d);
+/* It does not refuse any more. */
+void sto_dir_forget_refused(struct sto_dir *d);
 
 struct sto_space {
     uint64_t total, free; /* bytes; free for a process without privileges */

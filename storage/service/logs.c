@@ -8,14 +8,20 @@ enum {
     SCAN_BYTES = 8 * STO_RANGE_BYTES, /* about the same, of another server's log */
 };
 
+uint8_t sto_path_flags(struct sto_store *s, unsigned path, uint32_t *ret_incoming)
+{
+    unsigned closed = sto_store_closed(s, path, ret_incoming) ? DFS_PATH_CLOSED : 0;
+    unsigned unfit = sto_store_unfit(s, path) ? DFS_PATH_UNFIT : 0;
+    return (uint8_t)(closed | unfit | (sto_store_slow(s, path) ? DFS_PATH_SLOW : 0));
+}
+
 void sto_paths_put(struct sto_store *s, struct buf *out)
 {
     unsigned count = MIN(sto_store_path_count(s), 255u); /* as STAT */
     buf_u8(out, (uint8_t)count);
     for (unsigned i = 0; i < count; i++) {
         uint32_t incoming;
-        unsigned closed = sto_store_closed(s, i, &incoming) ? DFS_PATH_CLOSED : 0;
-        buf_u8(out, (uint8_t)(closed | (sto_store_unfit(s, i) ? DFS_PATH_UNFIT : 0)));
+        buf_u8(out, sto_path_flags(s, i, &incoming));
         buf_u32(out, incoming);
     }
 }

@@ -12,6 +12,8 @@
 
 /* The answer of SYNC_LOGS. 0 or -ENOMEM. */
 int sto_logs_list(struct sto_mirrors *m, unsigned path, struct buf *out) MUST_CHECK;
+/* What PATHS says of a store path: DFS_PATH_*, and the files on their way there. */
+uint8_t sto_path_flags(struct sto_store *s, unsigned path, uint32_t *ret_incoming);
 /* The answer of PATHS. */
 void sto_paths_put(struct sto_store *s, struct buf *out);
 /*

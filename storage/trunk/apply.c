@@ -26,7 +26,7 @@ static int remove_plain(struct sto_log *log, const struct dfs_logical *at, const
     int r = log->dir->io->unlinkat(log->dir->root, path, 0) == 0 ? 0 : -errno;
     if (r == 0 || r == -ENOENT)
         sto_log_note_unlink(log, at->high, at->low);
-    return r == -ENOTDIR ? -ENOENT : r;
+    return r == -ENOTDIR ? -ENOENT : sto_dir_said(log->dir, at->high, at->low, r);
 }
 
 int sto_log_drop_meta(struct sto_log *log, const struct dfs_logical *at, int64_t before_ms)
@@ -88,7 +88,7 @@ static int apply_rename(struct sto_log *log, struct str name, struct str old)
     sto_log_note_unlink(log, to.high, to.low);
     int r = io->renameat(log->dir->root, from_path, log->dir->root, to_path) < 0 ? -errno : 0;
     if (r < 0 && r != -ENOENT)
-        return r;
+        return sto_dir_said(log->dir, to.high, to.low, r);
     int m = rename_meta(log, &from, &to); /* also where a crash came between the two */
     if (m == 0)
         m = sto_dir_sync(log->dir, to.high, to.low);
@@ -138,7 +138,7 @@ static int place_moved(struct sto_log *log, const struct dfs_logical *at, struct
     if (r < 0)
         (void)io->unlinkat(log->dir->root, by, 0);
     sto_log_note_unlink(log, at->high, at->low);
-    return r;
+    return sto_dir_said(log->dir, at->high, at->low, r);
 }
 
 /*

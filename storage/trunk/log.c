@@ -120,9 +120,10 @@ static int settle(struct build *b)
     if (log->cur.fd < 0 || b->off == log->cur.end)
         return 0;
     int r = flush_iov(b);
-    if (r == 0 && !log->o.relaxed && log->dir->io->fdatasync(log->cur.fd) < 0) {
-        r = -errno;
-        sto_log_lose_marks(log); /* of older records of this pack */
+    if (r == 0 && !log->o.relaxed) {
+        r = sto_log_sync(log, log->cur.fd);
+        if (r < 0)
+            sto_log_lose_marks(log); /* of older records of this pack */
     }
     if (r < 0) {
         b->iov_n = 0;

@@ -92,6 +92,7 @@ struct sto_log_options {
     uint32_t segment_size;
     uint64_t reserve; /* bytes */
     bool relaxed;
+    uint64_t slow_ms;          /* struct sto_store_options */
     struct sto_growth *growth; /* told when readers may see more; NULL: nobody. Outlives the log */
 };
 
@@ -124,8 +125,10 @@ struct sto_log {
     uint64_t *dirty_dirs;            /* bit per data/HH/HH with unsynced unlinks */
     uint64_t marks_lost;             /* counts sto_log_lose_marks() */
     uint64_t marks_redone;           /* its value when the marks were last redone; owner: upkeep */
-    _Atomic bool suspected;          /* an error of the disk was met: to be tried (health.c) */
+    _Atomic bool suspected;          /* something speaks against the disk: to be tried (health.c) */
     _Atomic bool unfit;              /* the last trial failed */
+    _Atomic bool slow;               /* sto_store_slow() */
+    unsigned slow_contradicted;      /* by so many trials in a row; owner: who tries */
     _Atomic uint64_t trial_ms;       /* monotonic: the last one that did not; 0: none */
     _Atomic uint64_t trial_began_ms; /* the same of the one under way */
     _Atomic bool unfit_said;         /* in the log */
@@ -246,11 +249,14 @@ int sto_log_redo(struct sto_log *log, uint64_t from, uint64_t until) MUST_CHECK;
 int sto_log_maint_start(struct sto_log *log) MUST_CHECK;
 void sto_log_maint_stop(struct sto_log *log);
 void sto_log_maint_ask(struct sto_log *log); /* there may be something to do */
-/* Something has failed with @err; if that speaks of the disk, it is tried soon. Any thread. */
+/* fdatasync(); one that takes long has the disk tried. 0 or negative errno. */
+int sto_log_sync(struct sto_log *log, int fd) MUST_CHECK;
+/* Something has failed with @err; if that speaks of the disk, or of a directory, it is tried soon. Any thread. */
 void sto_log_suspect(struct sto_log *log, int err);
-/* Where somebody has asked for it: does it take writes? For the maintenance thread. */
+/* Where there is a reason: tries the disk. False: it takes no writes. For the maintenance thread. */
 bool sto_log_try_disk(struct sto_log *log);
 bool sto_log_unfit(struct sto_log *log);      /* see sto_store_unfit() */
+bool sto_log_slow(const struct sto_log *log); /* see sto_store_slow() */
 void sto_log_maint_once(struct sto_log *log); /* what the thread does when it wakes */
 int sto_log_checkpoint(struct sto_log *log) MUST_CHECK;
 int sto_log_sweep(struct sto_log *log, uint32_t number) MUST_CHECK;

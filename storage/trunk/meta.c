@@ -151,6 +151,7 @@ static int place(struct new_meta *m)
         if (r == 0)
             r = sto_tmp_replace(d, &m->tmp, path);
     }
+    r = sto_dir_said(d, m->at.high, m->at.low, r);
     return r < 0 ? r : sto_dir_sync(d, m->at.high, m->at.low);
 }
 

@@ -168,7 +168,7 @@ static int begin_pack(struct sto_path *p, const struct sto_log_info *log,
         return r;
     AUTO(dfs_close_fd) int fd = open_pack(p, log, range->number, O_WRONLY | O_CREAT);
     if (fd < 0)
-        return fd;
+        return sto_dir_said(&p->dir, log->high, log->low, fd);
     r = sto_write_all(p->dir.io, fd, bytes.p, bytes.n, 0);
     if (r == 0 && p->dir.io->fsync(fd) < 0)
         r = -errno;
@@ -357,8 +357,9 @@ static int extend_pack(struct sto_path *p, const struct sto_log_info *log,
                   range->offset + (uint32_t)range->n);
     r = take_entries(&k);
     sto_walk_fini(&k.w);
-    if (k.done > 0 && p->dir.io->fdatasync(fd) < 0)
-        return -errno;
+    int synced = k.done > 0 ? sto_log_sync(&p->log, fd) : 0;
+    if (synced < 0)
+        return synced;
     *done = k.done;
     return r;
 }

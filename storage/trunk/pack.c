@@ -137,5 +137,6 @@ int sto_pack_install(struct sto_dir *d, struct sto_tmp *t, const struct sto_pack
         if (r == 0)
             r = sto_tmp_link(d, t, path);
     }
+    r = sto_dir_said(d, high, low, r);
     return r < 0 ? r : sto_dir_sync(d, high, low);
 }

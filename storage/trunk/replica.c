@@ -41,7 +41,9 @@ static int name_file(struct sto_path *p, int fd, const struct dfs_logical *at, b
         if (r == 0)
             r = sto_tmp_link(&p->dir, &t, path);
     }
-    return r == -EEXIST ? (over ? replace(p, fd, path) : 0) : r;
+    if (r == -EEXIST)
+        r = over ? replace(p, fd, path) : 0;
+    return sto_dir_said(&p->dir, at->high, at->low, r);
 }
 
 /* Where @f is to be: of the size, with the time. */
@@ -267,7 +269,7 @@ static int open_container(struct sto_path *p, const struct dfs_fileid *f)
         fd = p->dir.io->openat(p->dir.root, path, O_RDWR | O_CREAT, 0644);
     }
     if (fd < 0)
-        return -errno;
+        return sto_dir_said(&p->dir, f->at.high, f->at.low, -errno);
     if (sto_pack_head_read(p->dir.io, fd, &head) == 0) { /* written by a log, and by nobody else */
         close(fd);
         return -EINVAL;

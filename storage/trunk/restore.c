@@ -100,7 +100,7 @@ int sto_restore_header(struct sto_store *s, unsigned path, const struct sto_log_
         return r;
     AUTO(dfs_close_fd) int fd = open_pack(p, log, number, O_RDWR | O_CREAT);
     if (fd < 0)
-        return fd;
+        return sto_dir_said(&p->dir, log->high, log->low, fd);
     r = sto_write_all(s->io, fd, page.p, STO_PACK_HEAD, 0);
     if (r == 0 && s->io->fsync(fd) < 0)
         r = -errno;

@@ -67,6 +67,7 @@ static int open_path(struct sto_store *s, unsigned i, const struct sto_store_opt
         .segment_size = o->segment_size ? o->segment_size : SEGMENT_DEFAULT,
         .reserve = p->reserve,
         .relaxed = o->relaxed,
+        .slow_ms = o->slow_ms,
         .growth = &s->growth,
     };
     memcpy(lo.source, s->source, sizeof(lo.source));
@@ -269,39 +270,58 @@ bool sto_store_closed(struct sto_store *s, unsigned path, uint32_t *ret_incoming
     return closed;
 }
 
+struct choice {
+    int path;      /* -1: none is open */
+    uint64_t left; /* bytes there; 0: only full ones until now */
+    int err;
+};
+
+static void consider(struct sto_store *s, unsigned path, uint64_t size, struct choice *c)
+{
+    uint64_t total, left;
+    int r = path_free(&s->paths[path], &total, &left);
+    if (r < 0 || left == 0 || size > left) {
+        c->path = c->left > 0 ? c->path : (int)path;
+        c->err = r < 0 ? r : -ENOSPC;
+        sto_log_maint_ask(&s->paths[path].log);
+    } else if (left > c->left) {
+        c->left = left;
+        c->path = (int)path;
+    }
+}
+
+/* Of the paths that are as slow as that the next in turn, or the one with the most space. */
+static void choose_among(struct sto_store *s, bool slow, unsigned start, uint64_t size,
+                         struct choice *c)
+{
+    for (unsigned i = 0; i < s->path_count && (c->left == 0 || s->most_free); i++) {
+        unsigned at = (start + i) % s->path_count;
+        if (!takes_new(&s->paths[at]))
+            c->err = c->err == -EROFS && !is_closed(&s->paths[at]) ? -EIO : c->err;
+        else if (sto_store_slow(s, at) == slow)
+            consider(s, at, size, c);
+    }
+}
+
 int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret)
 {
     if (want >= (int)s->path_count || want < -1)
         return -EINVAL;
-    if (want >= 0 && takes_new(&s->paths[want])) {
+    bool open = want >= 0 && takes_new(&s->paths[want]);
+    struct choice c = {.path = -1, .err = -EROFS};
+    if (!open || sto_store_slow(s, (unsigned)want)) {
+        unsigned start = s->next_path++;
+        choose_among(s, false, start, size, &c);
+        if (c.left == 0 && !open)
+            choose_among(s, true, start, size, &c);
+    }
+    if (c.left == 0 && open) {
         *ret = (unsigned)want;
         return sto_check_space(&s->paths[want], size);
     }
-    int err = -EROFS;
-    uint64_t best = 0;
-    unsigned start = s->next_path++;
-    for (unsigned i = 0; i < s->path_count; i++) {
-        unsigned at = (start + i) % s->path_count;
-        uint64_t total, left;
-        if (!takes_new(&s->paths[at])) {
-            err = err == -EROFS && !is_closed(&s->paths[at]) ? -EIO : err;
-            continue;
-        }
-        int r = path_free(&s->paths[at], &total, &left);
-        if (r < 0 || left == 0 || size > left) {
-            *ret = best > 0 ? *ret : at;
-            err = r < 0 ? r : -ENOSPC;
-            sto_log_maint_ask(&s->paths[at].log);
-            continue;
-        }
-        if (left > best) {
-            best = left;
-            *ret = at;
-        }
-        if (!s->most_free)
-            break;
-    }
-    return best > 0 ? 0 : err;
+    if (c.path >= 0)
+        *ret = (unsigned)c.path;
+    return c.left > 0 ? 0 : c.err;
 }
 
 int sto_path_enter(struct sto_store *s, int path, uint64_t size, struct sto_path **ret)

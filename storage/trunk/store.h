@@ -53,6 +53,7 @@ struct sto_store_options {
     bool use_trunk;          /* native uploads up to slot_max go to packs */
     bool store_most_free;    /* path -1 means the emptiest path, else round robin */
     bool relaxed;            /* answer before the sync */
+    uint64_t slow_ms;        /* a path is slow whose syncs take at least so long; 0: none is */
     const struct sto_io *io; /* NULL: the operating system; tests inject faults */
 };
 
@@ -83,20 +84,23 @@ struct sto_path_stat {
     uint64_t segments;    /* packs */
 };
 int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret) MUST_CHECK;
-/* Something on @path (-1: on some) has failed with @err. If that speaks of the disk, it is tried, and while it takes no writes
- * new files are placed on other paths, as if it was read-only. Any thread, also where the error may have been another's. */
+/* Something on @path (-1: on some) has failed with @err. If that speaks of the disk, or a directory has refused something,
+ * it is tried, and while it takes no writes new files are placed on other paths, as if it was read-only. Any thread, also
+ * where the error may have been another's. */
 void sto_store_suspect(struct sto_store *s, int path, int err);
 /* Somebody waits for us: all disks are tried, unless that was just done. */
 void sto_store_try(struct sto_store *s);
-/* Does the disk of @path take no writes, as the last trial has shown, or one that goes on for ten seconds? */
+/* Does the disk of @path, or a directory of it, take no writes, as the last trial has shown, or one that goes on for ten seconds? */
 bool sto_store_unfit(struct sto_store *s, unsigned path);
+/* Has one of @path's syncs taken slow_ms, and trials after it too? New files are placed there when no other path takes them. */
+bool sto_store_slow(const struct sto_store *s, unsigned path);
 /* From now on no new file is placed on @path, or again. Slaves follow their master, replicas their source, all the same. */
 void sto_store_drain(struct sto_store *s, unsigned path, bool drained);
 /* Is @path closed to new files, by that or because it is read-only? *ret_incoming: those on their way there, files that
  * are being written and batches. Asked again with 0 after it was closed: none comes any more. */
 bool sto_store_closed(struct sto_store *s, unsigned path, uint32_t *ret_incoming);
-/* A path a new file of @size may go to, by options.store_most_free; @want is -1 or a path index. With -ENOSPC *ret is one
- * that is full but not closed. */
+/* A path a new file of @size may go to, by options.store_most_free, of those that are not slow as long as one of them takes
+ * it; @want is -1 or a path index. With -ENOSPC *ret is one that is full but not closed. */
 int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret) MUST_CHECK;
 
 /* ---- small files and notes: one log append for the whole batch ---------------------------- */

@@ -186,6 +186,7 @@ static int link_name(struct sto_path *p, struct sto_tmp *t, struct str name)
         if (r == 0)
             r = sto_tmp_link(&p->dir, t, path);
     }
+    r = sto_dir_said(&p->dir, at.high, at.low, r);
     return r < 0 || p->log.o.relaxed ? r : sto_dir_sync(&p->dir, at.high, at.low);
 }
 

@@ -111,6 +111,7 @@ static int place_link(struct sto_path *p, const char *text, const struct dfs_log
         if (r == 0)
             r = symlinkat(text, p->dir.root, path) == 0 ? 0 : -errno;
     }
+    r = sto_dir_said(&p->dir, at->high, at->low, r);
     return r < 0 ? r : sto_dir_sync(&p->dir, at->high, at->low);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fault_shim - preloaded into our servers by tests/integration/faults.py: a wall clock that can be set,
- * syncs that wait or fail, reads that fail, at the word of a test. The test writes the block below into the file
+ * syncs that wait or fail, reads that fail, directories that take no entries, at the word of a test. The test writes the block below into the file
  * S3GW_FAULTS, which every process maps.
  */
 #define _GNU_SOURCE
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -25,7 +26,9 @@ struct control {                /* native byte order; faults.py has the offsets 
     _Atomic int32_t failed;     /* syncs that were made to fail */
     char where[224];            /* which: those of files with this in their path; empty: none */
     _Atomic int32_t read_error; /* pread() of such files fails with this errno while not 0 */
-    _Atomic int32_t delay_ms;   /* they take so much longer */
+    _Atomic int32_t delay_ms;   /* syncs take so much longer */
+    _Atomic int32_t
+        refuse; /* no entry is made or removed there, but this errno told, while not 0 */
 };
 
 static struct control *control;
@@ -108,6 +111,50 @@ ssize_t pread64(int fd, void *p, size_t n, off_t at)
 ssize_t pread(int fd, void *p, size_t n, off_t at)
 {
     return pread64(fd, p, n, at);
+}
+
+/* May @path, seen from @dir, not be made or removed? */
+static int is_refused(int dir, const char *path)
+{
+    char self[40], whole[2048] = "";
+    if (!control || !control->refuse || !control->where[0])
+        return 0;
+    (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", dir);
+    ssize_t n = readlink(self, whole, 1000);
+    if (n < 0)
+        return 0;
+    (void)snprintf(whole + n, sizeof(whole) - (size_t)n, "/%s", path);
+    if (!strstr(whole, control->where))
+        return 0;
+    control->failed++;
+    errno = control->refuse;
+    return 1;
+}
+
+int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+    return is_refused(to_dir, to) ? -1
+                                  : (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
+}
+
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    return is_refused(to_dir, to) ? -1 : (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);
+}
+
+int symlinkat(const char *text, int dir, const char *path)
+{
+    return is_refused(dir, path) ? -1 : (int)syscall(SYS_symlinkat, text, dir, path);
+}
+
+int mkdirat(int dir, const char *path, mode_t mode)
+{
+    return is_refused(dir, path) ? -1 : (int)syscall(SYS_mkdirat, dir, path, mode);
+}
+
+int unlinkat(int dir, const char *path, int flags)
+{
+    return is_refused(dir, path) ? -1 : (int)syscall(SYS_unlinkat, dir, path, flags);
 }
 
 int fsync(int fd)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""faults - set the clock of our servers, let their syncs wait or fail, while they run (fault_shim.c)."""
+"""faults - set the clock of our servers, let their disks fail, wait or refuse, while they run (fault_shim.c)."""
 import os
 import pathlib
 import struct
@@ -8,7 +8,7 @@ import subprocess
 from cluster import BUILD, wait_until
 
 SHIM = pathlib.Path(__file__).with_name("fault_shim.c")
-CLOCK, HOLD, ERROR, HELD, FAILED, WHERE, READS, DELAY, SIZE = 0, 8, 12, 16, 20, 24, 248, 252, 256
+CLOCK, HOLD, ERROR, HELD, FAILED, WHERE, READS, DELAY, REFUSE, SIZE = 0, 8, 12, 16, 20, 24, 248, 252, 256, 264
 
 
 class Faults:
@@ -52,9 +52,15 @@ class Faults:
         self.syncs(where)
         self._put(READS, struct.pack("=i", error))
 
+    def entries(self, where, error):
+        """From now on no file or directory with @where in its path is made, removed or renamed."""
+        self.syncs(where)
+        self._put(REFUSE, struct.pack("=i", error))
+
     def clear(self):
         self.syncs("")
         self._put(READS, bytes(4))
+        self._put(REFUSE, bytes(4))
 
     def wait_held(self, count=1):
         wait_until(f"{count} syncs to be held", lambda: self._count(HELD) >= count)

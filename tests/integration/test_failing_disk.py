@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk of one member takes no writes: it is left out of choice, nobody waits for it, and it comes back by itself."""
+"""A disk of one member takes no writes, or is slow: it is left out of choice, and comes back by itself."""
 import errno
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -12,6 +13,8 @@ from cluster import BUILD, sanitizer_env, wait_until
 from faults import Faults
 from nativecluster import Refused
 from s3cluster import S3Cluster
+
+SLOW_S = 1.2  # a little more than slow_disk
 
 
 class Sick:
@@ -41,6 +44,10 @@ class Sick:
         """Member 3 knows that its disk has failed, and has told the tracker."""
         line, status = self.monitor()
         return line["paths_without_writes"] == 1 and status == 3
+
+    def slow(self):
+        """How many of member 3's disks are slow, as it says."""
+        return self.monitor()[0]["slow_paths"]
 
     def named(self):
         """Where the tracker sends a new file: server and path."""
@@ -149,6 +156,84 @@ def test_one_disk_of_two(sick):
     s.alike()
     wait_until("it to take files there", lambda: s.named() == ("127.0.0.3", 1))
     assert s.put(s.b, path=1).startswith("M01/")
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.ENOTDIR, errno.ENOSPC], ids=["EACCES", "ENOTDIR", "ENOSPC"])
+def test_a_directory_that_refuses(sick, error):
+    """What the disk takes: of a wrong owner after a restore, say. Files go to one directory until it has many."""
+    s = sick(settings="copy_timeout = 600s\n")
+    high, low = s.put(s.a).split("/")[1:3]
+    s.faults.entries(str(s.cluster.folder / f"storage3/path0/data/{high}/"), error)
+    kept = s.put(s.a)
+    for _ in range(5):  # nobody waits for a copy that does not come
+        s.put(s.a)
+    wait_until("it to be known", s.said)
+    wait_until("the tracker to name the other one", lambda: {s.named()[0] for _ in range(6)} == {"127.0.0.2"})
+    s.a.delete(kept)
+    del s.stored[kept]
+    s.faults.clear()
+    wait_until("it to be well", lambda: s.monitor()[0]["paths_without_writes"] == 0)
+    s.alike()
+    wait_until("it to take files", lambda: s.monitor()[1] == 0)
+    wait_until("the tracker to name it again", lambda: s.named()[0] == "127.0.0.3")
+    s.cluster.wait_copies(2, 2)
+    s.put(s.b)
+    s.alike()
+    log = s.cluster.storages[3].whole_log()
+    assert re.search(f"store.path_takes_no_writes path=0 directory=data/{high}/{low} err=", log)
+    assert log.count("store.path_takes_no_writes") == 1 and log.count("store.path_takes_writes_again") == 1
+
+
+def test_a_slow_disk(sick):
+    """The tracker sends new files to the others. Copies are waited for all the same."""
+    s = sick(settings="copy_timeout = 600s\n")
+    kept = s.put(s.b)
+    s.fail(0, delay=SLOW_S)
+    s.put(s.b)
+    wait_until("it to be known", s.slow)
+    wait_until("the tracker to name the other one", lambda: {s.named()[0] for _ in range(6)} == {"127.0.0.2"})
+    for where in (s.a, s.b):  # who names it is not refused
+        name = s.put(where)
+        assert s.b.local().download(name) == s.a.local().download(name) == s.stored[name]
+    assert s.b.download(kept) == s.stored[kept]
+    wait_until("everything to be copied", lambda: s.monitor()[1] == 0)  # slow is healthy
+    s.faults.clear()
+    wait_until("it to be quick again", lambda: not s.slow())
+    wait_until("the tracker to name it again", lambda: s.named()[0] == "127.0.0.3")
+    s.alike()
+    log = s.cluster.storages[3].whole_log()
+    assert log.count("store.path_slow") == 1 and log.count("store.path_quick_again") == 1
+
+
+def test_one_slow_disk_of_two(sick):
+    s = sick(paths=2, settings="copy_timeout = 600s\n")
+    s.fail(1, delay=SLOW_S)
+    s.put(s.b, path=1)
+    wait_until("it to be known", s.slow)
+    for path in (0, 1, 255):  # a client's wish does not count then
+        for size in (3000, 300_000):
+            assert s.put(s.b, size, path=path).startswith("M00/")
+    wait_until("the tracker to have heard", lambda: {s.named()[1] for _ in range(8)} == {0})
+    assert {s.named()[0] for _ in range(8)} == {"127.0.0.2", "127.0.0.3"}
+    s.faults.clear()
+    wait_until("it to be quick again", lambda: not s.slow())
+    wait_until("it to take files there", lambda: s.named() == ("127.0.0.3", 1))
+    assert s.put(s.b, path=1).startswith("M01/")
+    s.alike()
+
+
+def test_when_all_disks_are_slow_nobody_is_refused(sick):
+    s = sick(settings="copy_timeout = 600s\nslow_disk = 300ms\n")
+    s.faults.syncs(str(s.cluster.folder / "storage"), delay=0.4)
+    s.put(s.a)
+    s.put(s.b)
+    for storage in s.cluster.storages.values():
+        wait_until("it to be known", lambda p=storage: "store.path_slow" in p.whole_log())
+    wait_until("the tracker to name both", lambda: {s.named()[0] for _ in range(6)} == {"127.0.0.2", "127.0.0.3"})
+    s.put(s.a)
+    s.put(s.b)
+    s.faults.clear()
+    s.alike()
 
 
 def test_a_number_stays_strict(sick):

@@ -77,6 +77,16 @@ int trk_node_set_usage(struct trk_node *n, const struct dfs_path_usage *usage, s
     return 0;
 }
 
+void trk_node_set_states(struct trk_node *n, struct str states)
+{
+    ASSERT(n->paths);
+    n->slow_paths = 0;
+    for (unsigned i = 0; i < n->path_count; i++) {
+        n->paths[i].slow = i < states.n && (states.p[i] & DFS_PATH_SLOW);
+        n->slow_paths += n->paths[i].slow;
+    }
+}
+
 /* Protocol 3.2: only three private kinds are told apart, and the second address only when it fits.
  */
 const char *trk_node_ip_for(const struct trk_node *n, const char *peer_ip)

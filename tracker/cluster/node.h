@@ -15,6 +15,7 @@ struct trk_group;
 
 struct trk_path {
     int64_t total_mb, free_mb; /* 2^20 bytes */
+    bool slow;                 /* its syncs take long, as the server says; soft */
 };
 
 /* Whether a server or group is being emptied. Kept; the later word wins between trackers. */
@@ -42,7 +43,8 @@ struct trk_node {
     int64_t mod_us;         /* kept; when a kept field changed last; later wins between trackers */
     struct trk_path *paths; /* owned; path_count of them, or NULL before the first report */
     int64_t total_mb, free_mb; /* sums over paths */
-    unsigned write_path;       /* where the next upload goes, when there is space */
+    unsigned slow_paths;
+    unsigned write_path; /* where the next upload goes, when there is space */
     struct dfs_stat_block stat;
     int64_t beat_s;   /* Unix seconds of the last 83 */
     uint64_t beat_ms; /* monotonic; of the last 83, 84 or join. 0: none since our start */
@@ -73,6 +75,9 @@ void trk_node_space(const struct trk_node *n, int64_t *total_mb, int64_t *free_m
  */
 int trk_node_set_usage(struct trk_node *n, const struct dfs_path_usage *usage, size_t count,
                        bool write_most_free) MUST_CHECK;
+
+/* DFS_PATH_* (wire/internal.h) of each, told with their usage: @states is empty when none is worth telling. */
+void trk_node_set_states(struct trk_node *n, struct str states);
 
 /* Which of its addresses a peer with address @peer_ip gets (protocol 3.2). */
 const char *trk_node_ip_for(const struct trk_node *n, const char *peer_ip);

@@ -55,6 +55,66 @@ static bool has_space(const struct trk_group *g, const struct trk_select_opts *o
     return any;
 }
 
+/* --- slow disks ----------------------------------------------------------------------------- */
+
+/* What a new file waits for, from what is preferred to what is taken when there is nothing else. */
+enum waits {
+    WAITS_NOT,
+    WAITS_FOR_COPY, /* where it goes it is quick; those who copy it are not */
+    WAITS_FOR_DISK,
+    WAITS_NO_PATH,
+};
+
+enum { COPIES = 2 }; /* as min_copies asks for when nobody has set it */
+
+static bool any_slow(const struct trk_group *g)
+{
+    unsigned slow = 0;
+    for (unsigned i = 0; i < g->n; i++)
+        slow += g->nodes[i]->slow_paths;
+    return slow > 0;
+}
+
+/* A copy goes to the store path of the same number, on all servers in service whose disk takes it. */
+static enum waits path_waits(const struct trk_node *n, unsigned path)
+{
+    unsigned members = 0, quick = 0;
+    if (n->paths[path].slow)
+        return WAITS_FOR_DISK;
+    for (unsigned i = 0; i < n->group->n; i++) {
+        const struct trk_node *o = n->group->nodes[i];
+        if (o->status != DFS_ST_ACTIVE || !o->paths || path >= o->path_count ||
+            o->paths[path].total_mb == 0)
+            continue;
+        members++;
+        quick += !o->paths[path].slow;
+    }
+    return quick >= MIN(members, (unsigned)COPIES) ? WAITS_NOT : WAITS_FOR_COPY;
+}
+
+/* Of its paths with space the least. Where nothing is slow nobody looks closer. */
+static enum waits node_waits(const struct trk_node *n, const struct trk_select_opts *o)
+{
+    enum waits least = WAITS_NO_PATH;
+    if (!any_slow(n->group))
+        return WAITS_NOT;
+    for (unsigned i = 0; i < n->path_count && least > WAITS_NOT; i++)
+        if (path_ok(o, n, i, o->use_trunk ? n->group->trunk_free_mb : 0))
+            least = MIN(least, path_waits(n, i));
+    return least;
+}
+
+static enum waits group_waits(const struct trk_group *g, const struct trk_select_opts *o)
+{
+    enum waits least = WAITS_NO_PATH;
+    if (!any_slow(g))
+        return WAITS_NOT;
+    for (unsigned i = 0; i < g->n && least > WAITS_NOT; i++)
+        if (takes_uploads(g->nodes[i]))
+            least = MIN(least, node_waits(g->nodes[i], o));
+    return least;
+}
+
 /* --- groups --------------------------------------------------------------------------------- */
 
 /* 0 when @g can take an upload; -ENOENT, -ENOSPC. */
@@ -83,34 +143,48 @@ static struct trk_group *most_free(struct trk_cluster *c, const struct trk_selec
 {
     struct trk_group *best = NULL;
     int64_t best_mb = 0;
+    enum waits least = WAITS_NO_PATH;
     for (unsigned i = 0; i < c->n; i++) {
         int64_t total_mb, free_mb;
         trk_group_space(c->groups[i], &total_mb, &free_mb);
-        if (group_takes(c->groups[i], o, false) == 0 && (!best || free_mb > best_mb)) {
+        if (group_takes(c->groups[i], o, false) < 0)
+            continue;
+        enum waits waits = group_waits(c->groups[i], o);
+        if (!best || waits < least || (waits == least && free_mb > best_mb)) {
             best = c->groups[i];
             best_mb = free_mb;
+            least = waits;
         }
     }
     return best;
 }
 
-static int in_turn(struct trk_cluster *c, const struct trk_select_opts *o, struct trk_group **ret)
+/* The next in turn, of those where a new file waits for no more than @most. */
+static int next_group(struct trk_cluster *c, const struct trk_select_opts *o, bool trunk,
+                      enum waits most, struct trk_group **ret)
 {
     int result = -ENOENT;
-    for (int trunk = 0; trunk <= o->use_trunk; trunk++) {
-        for (unsigned i = 0; i < c->n; i++) {
-            unsigned at = (c->next_group + i) % c->n;
-            int r = group_takes(c->groups[at], o, trunk);
-            if (r == -ENOSPC)
-                result = r;
-            if (r < 0)
-                continue;
-            c->next_group = (at + 1) % c->n;
-            *ret = c->groups[at];
-            return 0;
-        }
+    for (unsigned i = 0; i < c->n; i++) {
+        unsigned at = (c->next_group + i) % c->n;
+        int r = group_takes(c->groups[at], o, trunk);
+        if (r == -ENOSPC)
+            result = r;
+        if (r < 0 || group_waits(c->groups[at], o) > most)
+            continue;
+        c->next_group = (at + 1) % c->n;
+        *ret = c->groups[at];
+        return 0;
     }
     return result;
+}
+
+static int in_turn(struct trk_cluster *c, const struct trk_select_opts *o, struct trk_group **ret)
+{
+    int r = -ENOENT;
+    for (enum waits most = WAITS_NOT; most <= WAITS_NO_PATH && r < 0; most++)
+        for (int trunk = 0; trunk <= o->use_trunk && r < 0; trunk++)
+            r = next_group(c, o, trunk, most, ret);
+    return r;
 }
 
 static int choose_group(struct trk_cluster *c, const struct trk_select_opts *o, const char *group,
@@ -134,9 +208,10 @@ static int choose_group(struct trk_cluster *c, const struct trk_select_opts *o, 
 static struct trk_node *store_server(const struct trk_group *g, const struct trk_select_opts *o)
 {
     struct trk_node *best = NULL;
+    enum waits most = group_waits(g, o);
     for (unsigned i = 0; i < g->n; i++) {
         struct trk_node *n = g->nodes[i];
-        if (!takes_uploads(n))
+        if (!takes_uploads(n) || node_waits(n, o) > most)
             continue;
         if (!best ||
             (o->store_server == TRK_SERVER_PRIORITY && n->upload_priority < best->upload_priority))
@@ -150,9 +225,10 @@ static struct trk_node *next_writable(struct trk_group *g, const struct trk_sele
     /* With trunk files one server must allocate in turn with itself (semantics 3, store_server). */
     if (o->store_server != TRK_SERVER_ROUND_ROBIN || o->use_trunk)
         return store_server(g, o);
+    enum waits most = group_waits(g, o);
     for (unsigned i = 0; i < g->n; i++) {
         unsigned at = (g->next_write + i) % g->n;
-        if (!takes_uploads(g->nodes[at]))
+        if (!takes_uploads(g->nodes[at]) || node_waits(g->nodes[at], o) > most)
             continue;
         g->next_write = (at + 1) % g->n;
         return g->nodes[at];
@@ -162,10 +238,12 @@ static struct trk_node *next_writable(struct trk_group *g, const struct trk_sele
 
 static int choose_path(struct trk_node *n, const struct trk_select_opts *o, unsigned *ret)
 {
+    enum waits most = node_waits(n, o);
     for (int trunk = 0; trunk <= o->use_trunk; trunk++) {
         for (unsigned i = 0; i < n->path_count; i++) {
             unsigned path = (n->write_path + i) % n->path_count;
-            if (!path_ok(o, n, path, trunk ? n->group->trunk_free_mb : 0))
+            if (!path_ok(o, n, path, trunk ? n->group->trunk_free_mb : 0) ||
+                path_waits(n, path) > most)
                 continue;
             if (o->store_path == TRK_PATH_ROUND_ROBIN)
                 n->write_path = (path + 1) % n->path_count;

@@ -63,7 +63,7 @@ static const struct trk_row rows[] = {
     {DFS_CMD_JOIN, "join", DFS_JOIN_REQ_LEN, JOIN_MAX, KEPT, trk_join},
     {DFS_CMD_IP_CHANGED, "ip_changed", 108, 108, KEPT, trk_ip_changed},
     {DFS_CMD_BEAT, "beat", 0, DFS_STAT_BLOCK_LEN, LOGIN, trk_beat},
-    {DFS_CMD_DISK_USAGE, "disk_usage", 16, DFS_PATHS_MAX * 16, LOGIN, trk_disk_usage},
+    {DFS_CMD_DISK_USAGE, "disk_usage", 16, DFS_PATHS_MAX * 17, LOGIN, trk_disk_usage},
     {DFS_CMD_SYNC_TIMESTAMPS, "sync_timestamps", 0, DFS_SERVERS_MAX * 20, LOGIN,
      trk_sync_timestamps},
     {DFS_CMD_PEER_LIST, "peer_list", 67, LISTS_MAX, LOGIN, trk_peer_list},

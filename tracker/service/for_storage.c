@@ -41,8 +41,9 @@ int trk_beat(struct trk_call *c)
 int trk_disk_usage(struct trk_call *c)
 {
     struct dfs_path_usage usage[DFS_PATHS_MAX];
-    size_t count = c->body.n / DFS_PATH_USAGE_LEN;
-    if (count == 0 || count > DFS_PATHS_MAX || c->body.n % DFS_PATH_USAGE_LEN)
+    size_t count = c->node->path_count;
+    size_t known = count * DFS_PATH_USAGE_LEN; /* to FastDFS; ours add a byte for each path */
+    if (count == 0 || (c->body.n != known && c->body.n != known + count))
         return -EINVAL;
     struct rd r = rd_of(c->body);
     for (size_t i = 0; i < count; i++)
@@ -51,6 +52,7 @@ int trk_disk_usage(struct trk_call *c)
                                c->srv->o.select.store_path == TRK_PATH_MOST_FREE);
     if (e < 0)
         return e;
+    trk_node_set_states(c->node, str_from(c->body, known));
     alive(c);
     trk_notice(c);
     return 0;

@@ -247,6 +247,7 @@ static void set_node(struct trk_call *c, struct join *j)
         free(n->paths);
         n->paths = NULL;
         n->total_mb = n->free_mb = 0;
+        n->slow_paths = 0;
         n->write_path = 0;
         n->path_count = (unsigned)m->path_count;
     }
@@ -376,6 +377,7 @@ static int move_record(struct trk_call *c, struct trk_node *old, const char *new
     n->session = 0;
     old->paths = NULL;
     old->total_mb = old->free_mb = 0;
+    old->slow_paths = 0;
     /* Everybody's position in its operations is a position in the same log. */
     for (unsigned i = 0; i < g->n; i++)
         g->nodes[i]->synced_s[n->slot] = g->nodes[i]->synced_s[old->slot];

@@ -411,6 +411,120 @@ static void a_server_without_disks_takes_nothing_and_does_not_count_as_full(void
     assert_int_equal(free_mb, 500);
 }
 
+/* --- slow disks --- */
+
+static void be_slow(struct trk_node *n, bool path0, bool path1)
+{
+    const char states[] = {path0 ? (char)DFS_PATH_SLOW : 0, path1 ? (char)DFS_PATH_SLOW : 0};
+    trk_node_set_states(n, str_of(states, 2));
+}
+
+/* The servers and paths that new files go to. Bits: path 0 of 10.0.0.1, path 1 of it, path 0 of 10.0.0.2, ... */
+static unsigned used(void)
+{
+    unsigned met = 0;
+    for (int i = 0; i < 24; i++) {
+        struct trk_target t;
+        assert_int_equal(trk_select_store(&c, &o, "a", &t), 0);
+        met |= 1u << (2 * (unsigned)(t.node->id[7] - '1') + t.path);
+    }
+    return met;
+}
+
+static void slow_disks_are_the_last_choice(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned slow; /* bits as of used() */
+        unsigned used;
+    } two[] = {{0x0, 0xf}, {0x3, 0xc}, {0xc, 0x3}, {0x8, 0x5}, {0x6, 0x9}, {0xe, 0x1}, {0xf, 0xf}},
+      three[] = {{0x00, 0x3f}, {0x30, 0x0f}, {0x3c, 0x03},
+                 {0x20, 0x1f}, {0x28, 0x15}, {0x3f, 0x3f}};
+    struct trk_node *n[] = {server("a", "10.0.0.1", 500, 500), server("a", "10.0.0.2", 500, 500),
+                            NULL};
+    for (size_t i = 0; i < ARRAY_LEN(two); i++) {
+        for (unsigned k = 0; k < 2; k++)
+            be_slow(n[k], two[i].slow >> 2 * k & 1, two[i].slow >> 2 * k & 2);
+        assert_int_equal(used(), two[i].used);
+    }
+    n[2] = server("a", "10.0.0.3", 500, 500);
+    for (size_t i = 0; i < ARRAY_LEN(three); i++) {
+        for (unsigned k = 0; k < 3; k++)
+            be_slow(n[k], three[i].slow >> 2 * k & 1, three[i].slow >> 2 * k & 2);
+        assert_int_equal(used(), three[i].used);
+    }
+    be_slow(n[0], true, true); /* whatever is said about the first, the first is slow */
+    trk_node_set_states(n[1], STR_NULL);
+    trk_node_set_states(n[2], STR_NULL);
+    o.store_server = TRK_SERVER_FIRST;
+    assert_int_equal(used(), 0x0c);
+    o.use_trunk = true;
+    assert_int_equal(used(), 0x0c);
+    trk_node_set_states(n[0], STR_NULL); /* it comes back by itself */
+    assert_int_equal(used(), 0x03);
+}
+
+static void a_full_disk_is_no_choice_beside_a_slow_one(void **state)
+{
+    (void)state;
+    struct trk_node *a = server("a", "10.0.0.1", 500, 20), *b = server("a", "10.0.0.2", 500, 500);
+    be_slow(a, true, false); /* its quick path is full */
+    assert_int_equal(used(), 0x8);
+    trk_node_set_status(&c, b, DFS_ST_OFFLINE);
+    assert_int_equal(used(), 0x1);
+}
+
+static void a_failed_disk_is_not_waited_for_and_a_slow_one_is(void **state)
+{
+    (void)state;
+    struct dfs_path_usage half[2] = {{1000, 500}, {0, 0}};
+    struct trk_node *a = server("a", "10.0.0.1", 500, 500), *b = server("a", "10.0.0.2", 500, 500);
+    be_slow(b, true, false);
+    assert_int_equal(used(), 0xa); /* where both are quick */
+    assert_int_equal(trk_node_set_usage(b, half, 2, false), 0);
+    be_slow(b, true, false);
+    assert_int_equal(used(), 0x2); /* there is no copy to wait for */
+    be_slow(a, false, true);
+    assert_int_equal(used(), 0x1);
+}
+
+static void groups_with_slow_disks_are_the_last_choice(void **state)
+{
+    (void)state;
+    struct trk_node *a = server("a", "10.0.0.1", 900, 900), *b = server("b", "10.0.1.1", 500, 500),
+                    *b2 = server("b", "10.0.1.2", 500, 500);
+    server("c", "10.0.2.1", 50, 50); /* full */
+    be_slow(a, true, true);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(next_group(), "b");
+    o.store_lookup = TRK_LOOKUP_MOST_FREE;
+    assert_string_equal(next_group(), "b");
+    be_slow(b2, true, true); /* copies are slow: still better than both */
+    assert_string_equal(next_group(), "b");
+    assert_string_equal(next_server("b"), "10.0.1.1");
+    be_slow(b, true, true);
+    assert_string_equal(next_group(), "a");
+    o.store_lookup = TRK_LOOKUP_ROUND_ROBIN;
+    assert_string_not_equal(next_group(), next_group());
+    assert_string_equal(next_server("a"), "10.0.0.1"); /* who names a group gets it */
+    trk_node_set_states(a, STR_NULL);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(next_group(), "a");
+}
+
+static void slow_disks_are_read_and_changed_as_others(void **state)
+{
+    (void)state;
+    struct trk_node *a = server("a", "10.0.0.1", 500, 500), *n;
+    server("a", "10.0.0.2", 500, 500);
+    be_slow(a, true, true);
+    assert_string_equal(reader("10.0.0.1", NOW - 5, DFS_FILE_NORMAL), "10.0.0.1");
+    assert_int_equal(trk_select_update(trk_group_find(&c, "a"), &o,
+                                       name_of("10.0.0.1", NOW, DFS_FILE_APPENDER), &n),
+                     0);
+    assert_ptr_equal(n, a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +546,11 @@ int main(void)
         T(reads_may_stay_with_the_source),
         T(drained_paths_get_no_new_files_and_their_space_does_not_count),
         T(a_server_without_disks_takes_nothing_and_does_not_count_as_full),
+        T(slow_disks_are_the_last_choice),
+        T(a_full_disk_is_no_choice_beside_a_slow_one),
+        T(a_failed_disk_is_not_waited_for_and_a_slow_one_is),
+        T(groups_with_slow_disks_are_the_last_choice),
+        T(slow_disks_are_read_and_changed_as_others),
         T(what_is_no_file_name_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

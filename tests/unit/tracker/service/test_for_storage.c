@@ -103,6 +103,27 @@ static void system_files_block_nobody(void **state)
     assert_int_equal(call(f, &b, DFS_CMD_SYS_FILES_START, STR_NULL), 0);
 }
 
+static void states_of_paths_come_behind_their_usage(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a;
+    static const struct {
+        const char *more; /* behind 1000 of 2000 MB free */
+        int result;
+        unsigned slow;
+    } rows[] = {{"04", 0, 1}, {"05", 0, 1},         {"", 0, 0},   {"f8", 0, 0},
+                {"04", 0, 1}, {"0404", -EINVAL, 1}, {"00", 0, 0}, {"03", 0, 0}};
+    bring_up(f, &a, "10.77.0.11");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char hex[64];
+        (void)snprintf(hex, sizeof(hex), "00000000000007d000000000000003e8%s", rows[i].more);
+        assert_int_equal(call_hex(f, &a, DFS_CMD_DISK_USAGE, hex), rows[i].result);
+        assert_int_equal(node(f, "10.77.0.11")->slow_paths, rows[i].slow);
+        assert_int_equal(node(f, "10.77.0.11")->free_mb, 1000);
+    }
+    assert_int_equal(call_hex(f, &a, DFS_CMD_DISK_USAGE, "04"), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +132,7 @@ int main(void)
         T(a_lost_change_log_answer_is_sent_again),
         T(a_new_address_takes_the_record_along),
         T(system_files_block_nobody),
+        T(states_of_paths_come_behind_their_usage),
     };
     dfs_log_threshold = LOG_ERROR;
     return cmocka_run_group_tests(tests, NULL, NULL);
