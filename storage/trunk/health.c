@@ -32,7 +32,6 @@ static bool says_unfit(int r)
     case -EUCLEAN:
     case -ENXIO:
     case -ENODEV:
-    case -ETIMEDOUT: /* a trial's */
         return true;
     default:
         return false;
@@ -208,20 +207,21 @@ bool sto_log_try_disk(struct sto_log *log)
     struct trial t = {.dir = -1};
     atomic_store(&log->trial_began_ms, dfs_mono_ms());
     try_to_write(log, &t);
-    bool closed = t.disk != -ENOSPC && sto_dir_refuses(t.disk); /* data/ itself */
-    bool fails = closed || says_unfit(t.disk), refused = says_refused(log, t.directory);
+    bool fails = says_unfit(t.disk) || t.disk == -ETIMEDOUT;
+    bool closed = !fails && t.disk != -ENOSPC && sto_dir_refuses(t.disk); /* data/ itself */
+    bool refused = says_refused(log, t.directory), takes = !fails && !closed && !refused;
     if (t.dir >= 0 && t.disk == 0 && t.directory == 0)
         sto_dir_forget_refused(log->dir);
-    atomic_store(&log->unfit, fails || refused);
+    atomic_store(&log->unfit, !takes);
     atomic_store(&log->trial_began_ms, 0);
-    if (!fails && !refused)
+    if (takes)
         atomic_store(&log->trial_ms, dfs_mono_ms());
     atomic_store(&log->suspected, false);
-    if (fails || refused)
-        say_unfit(log, fails ? t.disk : t.directory, closed ? STO_DIRS : refused ? t.dir : -1);
+    if (!takes)
+        say_unfit(log, refused ? t.directory : t.disk, closed ? STO_DIRS : refused ? t.dir : -1);
     else if (atomic_exchange(&log->unfit_said, false))
         dfs_log(LOG_WARN, "store.path_takes_writes_again", KV_U64("path", log->o.path_index));
     if (t.disk == 0 || t.disk == -ETIMEDOUT)
         judge_pace(log, t.ms);
-    return !fails;
+    return !fails && !closed;
 }

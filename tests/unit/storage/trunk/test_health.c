@@ -171,7 +171,8 @@ static void a_failing_disk_is_left_out_and_comes_back(void **state)
 static void what_does_not_speak_of_the_disk_costs_no_trial(void **state)
 {
     struct fixture *f = *state;
-    const int errors[] = {0, -ENOENT, -ENOSPC, -EINVAL, -EAGAIN, -EPERM, -ECONNRESET, -EACCES};
+    const int errors[] = {0,      -ENOENT,     -ENOSPC, -EINVAL,   -EAGAIN,
+                          -EPERM, -ECONNRESET, -EACCES, -ETIMEDOUT};
     maintain(f);
     unsigned before = trials;
     for (size_t i = 0; i < ARRAY_LEN(errors); i++)
