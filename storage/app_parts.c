@@ -224,7 +224,7 @@ static int notice_lost_paths(struct sto_app *a)
     return sto_identity_save(a->identity_path, &a->identity);
 }
 
-/* Is there a disk of @m that takes no writes? Builds that do not know the question are taken to have none. */
+/* Is there a disk of @m that takes no writes, or is slow? Builds that do not know the question are taken to have none. */
 static void ask_for_disks(struct sto_app *a, const struct sto_member *m,
                           const struct dfs_peer_opts *net)
 {
@@ -239,9 +239,11 @@ static void ask_for_disks(struct sto_app *a, const struct sto_member *m,
         dfs_peer_call(p, DFS_INT_PATHS, 0, NULL, 0, &rsp) < 0 ||
         dfs_decode_paths(buf_str(&rsp), paths, &n) < 0)
         return;
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < MIN(n, sto_store_path_count(a->store)); i++)
         if (paths[i].unfit)
             sto_followers_unfit(a->followers, m->id, i);
+        else if (paths[i].slow)
+            sto_store_copies_lag(a->store, i);
 }
 
 struct questions {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "storage/trunk/adopt.h"
 
@@ -11,6 +12,7 @@ enum {
     SEGMENT_DEFAULT = 64 * 1024 * 1024,
     RESERVE_PART = 32,
     RESERVE_MOST = 256 * 1024 * 1024,
+    COPIES_LAG_MS = 10 * 1000,
 };
 
 static int check_options(const struct sto_store_options *o)
@@ -290,15 +292,32 @@ static void consider(struct sto_store *s, unsigned path, uint64_t size, struct c
     }
 }
 
-/* Of the paths that are as slow as that the next in turn, or the one with the most space. */
-static void choose_among(struct sto_store *s, bool slow, unsigned start, uint64_t size,
+/* Which paths come first. */
+enum turn { TURN_QUICK, TURN_COPIES_LAG, TURN_SLOW, TURNS_ };
+
+static enum turn turn_of(const struct sto_store *s, unsigned path)
+{
+    uint64_t lag_ms = atomic_load(&s->paths[path].lag_ms);
+    if (sto_store_slow(s, path))
+        return TURN_SLOW;
+    return lag_ms > 0 && dfs_mono_ms() < lag_ms ? TURN_COPIES_LAG : TURN_QUICK;
+}
+
+void sto_store_copies_lag(struct sto_store *s, unsigned path)
+{
+    ASSERT(path < s->path_count);
+    atomic_store(&s->paths[path].lag_ms, dfs_mono_ms() + COPIES_LAG_MS);
+}
+
+/* Of those whose turn it is the next, or the one with the most space. */
+static void choose_among(struct sto_store *s, enum turn turn, unsigned start, uint64_t size,
                          struct choice *c)
 {
     for (unsigned i = 0; i < s->path_count && (c->left == 0 || s->most_free); i++) {
         unsigned at = (start + i) % s->path_count;
         if (!takes_new(&s->paths[at]))
             c->err = c->err == -EROFS && !is_closed(&s->paths[at]) ? -EIO : c->err;
-        else if (sto_store_slow(s, at) == slow)
+        else if (turn_of(s, at) == turn)
             consider(s, at, size, c);
     }
 }
@@ -308,13 +327,11 @@ int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret
     if (want >= (int)s->path_count || want < -1)
         return -EINVAL;
     bool open = want >= 0 && takes_new(&s->paths[want]);
+    enum turn wish = open ? turn_of(s, (unsigned)want) : TURNS_;
+    unsigned start = wish > TURN_QUICK ? s->next_path++ : 0;
     struct choice c = {.path = -1, .err = -EROFS};
-    if (!open || sto_store_slow(s, (unsigned)want)) {
-        unsigned start = s->next_path++;
-        choose_among(s, false, start, size, &c);
-        if (c.left == 0 && !open)
-            choose_among(s, true, start, size, &c);
-    }
+    for (enum turn turn = TURN_QUICK; turn < wish && c.left == 0; turn++)
+        choose_among(s, turn, start, size, &c);
     if (c.left == 0 && open) {
         *ret = (unsigned)want;
         return sto_check_space(&s->paths[want], size);

@@ -94,13 +94,16 @@ void sto_store_try(struct sto_store *s);
 bool sto_store_unfit(struct sto_store *s, unsigned path);
 /* Has one of @path's syncs taken slow_ms, and trials after it too? New files are placed there when no other path takes them. */
 bool sto_store_slow(const struct sto_store *s, unsigned path);
+/* Copies of what is written to @path are long in coming: for ten seconds new files are placed there only when the other paths
+ * are slow, or take none. Any thread. */
+void sto_store_copies_lag(struct sto_store *s, unsigned path);
 /* From now on no new file is placed on @path, or again. Slaves follow their master, replicas their source, all the same. */
 void sto_store_drain(struct sto_store *s, unsigned path, bool drained);
 /* Is @path closed to new files, by that or because it is read-only? *ret_incoming: those on their way there, files that
  * are being written and batches. Asked again with 0 after it was closed: none comes any more. */
 bool sto_store_closed(struct sto_store *s, unsigned path, uint32_t *ret_incoming);
-/* A path a new file of @size may go to, by options.store_most_free, of those that are not slow as long as one of them takes
- * it; @want is -1 or a path index. With -ENOSPC *ret is one that is full but not closed. */
+/* A path a new file of @size may go to, by options.store_most_free, of those that are not slow, nor their copies, as long as
+ * one of them takes it; @want is -1 or a path index. With -ENOSPC *ret is one that is full but not closed. */
 int sto_store_choose(struct sto_store *s, int want, uint64_t size, unsigned *ret) MUST_CHECK;
 
 /* ---- small files and notes: one log append for the whole batch ---------------------------- */

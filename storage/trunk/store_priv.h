@@ -18,6 +18,7 @@ struct sto_path {
     bool read_only;
     _Atomic bool drained;      /* read_only until further notice */
     _Atomic uint32_t incoming; /* new files on their way here: open sto_files, batches */
+    _Atomic uint64_t lag_ms;   /* sto_store_copies_lag(): until then, monotonic */
     uint64_t reserve;          /* bytes */
 };
 

@@ -213,6 +213,8 @@ def test_one_slow_disk_of_two(sick):
     for path in (0, 1, 255):  # a client's wish does not count then
         for size in (3000, 300_000):
             assert s.put(s.b, size, path=path).startswith("M00/")
+    # Nor elsewhere, for ten seconds after a write there has waited for its copy.
+    wait_until("the other to place files where copies come soon", lambda: s.put(s.a, path=1).startswith("M00/"))
     wait_until("the tracker to have heard", lambda: {s.named()[1] for _ in range(8)} == {0})
     assert {s.named()[0] for _ in range(8)} == {"127.0.0.2", "127.0.0.3"}
     s.faults.clear()

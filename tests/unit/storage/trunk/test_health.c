@@ -369,6 +369,20 @@ static void a_slow_disk_is_the_last_choice_and_comes_back(void **state)
     assert_int_equal(chosen(f, 1), 1);
 }
 
+static void where_copies_lag_is_the_last_choice_but_one(void **state)
+{
+    struct fixture *f = *state;
+    sto_store_copies_lag(f->s, 1);
+    for (int want = -1; want < PATHS; want++)
+        assert_int_equal(chosen(f, want), 0);
+    atomic_store(&f->s->paths[0].log.slow, true);
+    for (int want = -1; want < PATHS; want++)
+        assert_int_equal(chosen(f, want), 1);
+    atomic_store(&f->s->paths[0].log.slow, false);
+    now_us += 10 * 1000 * UINT64_C(1000); /* it is over by itself */
+    assert_int_equal(chosen(f, 1), 1);
+}
+
 static void when_all_are_slow_nobody_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -450,6 +464,7 @@ int main(void)
         T(a_directory_without_space_on_a_full_disk_is_none_that_refuses),
         T(the_top_directory_is_one_too),
         T(a_slow_disk_is_the_last_choice_and_comes_back),
+        T(where_copies_lag_is_the_last_choice_but_one),
         T(when_all_are_slow_nobody_is_refused),
         T(a_moment_is_not_slow),
         T(no_limit_no_slow_disk),
