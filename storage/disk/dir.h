@@ -51,7 +51,8 @@ int sto_dir_sync(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
  * Does @r speak of that? (So does -ENOSPC, where the disk has space.)
  */
 bool sto_dir_refuses(int r);
-/* @r is what came of making or removing an entry of data/HH/HH; it is returned. If it speaks of the directory, that is remembered. */
+/* @r is what came of making, removing or opening an entry of data/HH/HH; it is returned. If it speaks of the directory, that is
+ * remembered, until it has been tried. */
 int sto_dir_said(struct sto_dir *d, unsigned high, unsigned low, int r);
 /* The directory that is remembered, high << 8 | low, or STO_DIRS: data/ itself; -1: none. */
 int sto_dir_refused(const struct sto_dir *d);

@@ -111,7 +111,7 @@ int sto_log_mark_dead(struct sto_log *log, const struct dfs_fileid *f)
     dfs_trunk_path(f->at.high, f->at.low, f->trunk.file_id, path);
     AUTO(dfs_close_fd) int fd = io->openat(log->dir->root, path, O_RDWR, 0);
     if (fd < 0)
-        return -errno;
+        return sto_dir_said(log->dir, f->at.high, f->at.low, -errno);
     struct sto_pack_head head;
     int r = sto_pack_head_read(io, fd, &head);
     if (r < 0)

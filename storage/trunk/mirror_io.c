@@ -15,7 +15,7 @@ static int open_pack(struct sto_path *p, const struct sto_log_info *log, uint32_
     char path[DFS_LOCAL_PATH_MAX];
     dfs_trunk_path(log->high, log->low, number, path);
     int fd = p->dir.io->openat(p->dir.root, path, flags, 0644);
-    return fd < 0 ? -errno : fd;
+    return fd < 0 ? sto_dir_said(&p->dir, log->high, log->low, -errno) : fd;
 }
 
 /* The smallest pack number >= @from in the directory of a mirror: 0, -ENOENT, or another errno. */
@@ -168,7 +168,7 @@ static int begin_pack(struct sto_path *p, const struct sto_log_info *log,
         return r;
     AUTO(dfs_close_fd) int fd = open_pack(p, log, range->number, O_WRONLY | O_CREAT);
     if (fd < 0)
-        return sto_dir_said(&p->dir, log->high, log->low, fd);
+        return fd;
     r = sto_write_all(p->dir.io, fd, bytes.p, bytes.n, 0);
     if (r == 0 && p->dir.io->fsync(fd) < 0)
         r = -errno;

@@ -360,7 +360,7 @@ static int open_for_writing(struct sto_store *s, struct str name)
     int fd = s->io->openat(p->dir.root, path, O_RDWR | O_NOFOLLOW, 0);
     if (fd < 0 && errno == ELOOP && sto_moved_to(s, name, &to) == 0)
         return -EREMOTE;
-    return fd < 0 ? -errno : fd;
+    return fd < 0 ? sto_dir_said(&p->dir, at.high, at.low, -errno) : fd;
 }
 
 static int finish_edit(struct sto_store *s, int fd, int64_t time_s)

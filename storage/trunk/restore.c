@@ -63,7 +63,7 @@ static int open_pack(struct sto_path *p, const struct sto_log_info *log, uint32_
     char path[DFS_LOCAL_PATH_MAX];
     dfs_trunk_path(log->high, log->low, number, path);
     int fd = p->dir.io->openat(p->dir.root, path, flags, STO_MODE);
-    return fd < 0 ? -errno : fd;
+    return fd < 0 ? sto_dir_said(&p->dir, log->high, log->low, -errno) : fd;
 }
 
 /* The header page, when it is that pack's of that log. */
@@ -100,7 +100,7 @@ int sto_restore_header(struct sto_store *s, unsigned path, const struct sto_log_
         return r;
     AUTO(dfs_close_fd) int fd = open_pack(p, log, number, O_RDWR | O_CREAT);
     if (fd < 0)
-        return sto_dir_said(&p->dir, log->high, log->low, fd);
+        return fd;
     r = sto_write_all(s->io, fd, page.p, STO_PACK_HEAD, 0);
     if (r == 0 && s->io->fsync(fd) < 0)
         r = -errno;

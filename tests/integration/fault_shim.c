@@ -7,6 +7,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +30,7 @@ struct control {                /* native byte order; faults.py has the offsets 
     _Atomic int32_t read_error; /* pread() of such files fails with this errno while not 0 */
     _Atomic int32_t delay_ms;   /* syncs take so much longer */
     _Atomic int32_t
-        refuse; /* no entry is made or removed there, but this errno told, while not 0 */
+        refuse; /* nothing is made, removed or written there, but this errno told, while not 0 */
 };
 
 static struct control *control;
@@ -113,7 +115,7 @@ ssize_t pread(int fd, void *p, size_t n, off_t at)
     return pread64(fd, p, n, at);
 }
 
-/* May @path, seen from @dir, not be made or removed? */
+/* May @path, seen from @dir, not be made, removed or written? */
 static int is_refused(int dir, const char *path)
 {
     char self[40], whole[2048] = "";
@@ -129,6 +131,16 @@ static int is_refused(int dir, const char *path)
     control->failed++;
     errno = control->refuse;
     return 1;
+}
+
+int openat(int dir, const char *path, int flags, ...)
+{
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    bool writes = (flags & O_ACCMODE) != O_RDONLY;
+    return writes && is_refused(dir, path) ? -1 : (int)syscall(SYS_openat, dir, path, flags, mode);
 }
 
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)

@@ -53,7 +53,7 @@ class Faults:
         self._put(READS, struct.pack("=i", error))
 
     def entries(self, where, error):
-        """From now on no file or directory with @where in its path is made, removed or renamed."""
+        """From now on no file or directory with @where in its path is made, removed, renamed or opened to be written."""
         self.syncs(where)
         self._put(REFUSE, struct.pack("=i", error))
 

@@ -184,6 +184,24 @@ def test_a_directory_that_refuses(sick, error):
     assert log.count("store.path_takes_no_writes") == 1 and log.count("store.path_takes_writes_again") == 1
 
 
+def test_a_directory_of_copied_logs_that_refuses(sick):
+    s = sick(trunk=True, settings="copy_timeout = 600s\n")
+    s.put(s.a)
+    paths = [s.cluster.folder / f"storage{n}/path0/data" for n in (2, 3)]
+    high, low = next(paths[0].glob("??/??/000001")).parts[-3:-1]
+    assert (paths[1] / high / low / "000001").exists()
+    s.faults.entries(f"{paths[1]}/{high}/{low}/", errno.EACCES)
+    for _ in range(5):
+        s.put(s.a)
+    wait_until("it to be known", s.said)
+    s.faults.clear()
+    wait_until("it to be well", lambda: s.monitor()[0]["paths_without_writes"] == 0)
+    s.alike()
+    log = s.cluster.storages[3].whole_log()
+    assert re.search(f"store.path_takes_no_writes path=0 directory=data/{high}/{low} err=EACCES", log)
+    assert log.count("store.path_takes_no_writes") == 1
+
+
 def test_a_slow_disk(sick):
     """The tracker sends new files to the others. Copies are waited for all the same."""
     s = sick(settings="copy_timeout = 600s\n")
