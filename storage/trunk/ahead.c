@@ -17,6 +17,7 @@ enum {
     DONE = 16384, /* a deletion is heard again soon, by the logs of those who say it again */
     NONE = UINT16_MAX,
 };
+#define NUMBER_MAX (UINT64_MAX >> 1) /* they go on from there */
 
 struct sto_ahead_entry {
     uint64_t number; /* 0: free */
@@ -121,7 +122,7 @@ static bool decode(struct str bytes, uint64_t *number, int64_t *before_ms, struc
     *before_ms = (int64_t)rd_u64(&r);
     uint8_t n = rd_u8(&r);
     *name = rd_bytes(&r, n);
-    return *number > 0 && *before_ms >= 0 && n > 0 && n <= STO_NAME_MAX &&
+    return *number > 0 && *number <= NUMBER_MAX && *before_ms >= 0 && n > 0 && n <= STO_NAME_MAX &&
            rd_u32(&tail) == sto_rec_crc(0, bytes.p, CRC_AT);
 }
 

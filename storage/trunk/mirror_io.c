@@ -246,7 +246,7 @@ static int tell(struct sto_walk *w, const struct sto_rec *rec, sto_scan_fn *fn, 
 struct taking {
     struct sto_walk w;
     const struct sto_taker *taker;
-    struct sto_ahead *ahead;
+    struct sto_path *path;
     uint64_t seen, done; /* all before that position; done: 0 at first */
     bool put_off;        /* some of what lies between the two */
     uint64_t slots[512]; /* objects between the two, to be filled */
@@ -254,32 +254,35 @@ struct taking {
     int failed; /* settling: nothing behind done is done any more */
 };
 
-/* Has the object been deleted ahead of its coming? 1, 0, or negative errno. */
+/* Where the object has been deleted ahead of its coming it is so now: 1; else 0, or negative errno. */
 static int is_over(const struct taking *k, struct sto_walk *w, uint64_t position)
 {
     struct sto_rec rec;
     struct sto_body body;
-    if (!k->ahead->list)
+    struct dfs_fileid f;
+    if (!k->path->ahead.list)
         return 0;
     w->at = STO_POS_OFF(position);
     int r = sto_walk_head(w, &rec);
     if (r == 0)
         r = sto_walk_body(w, &rec, false, &body);
-    return r < 0 ? r : sto_ahead_has(k->ahead, body.name, 0);
+    if (r < 0 || !sto_ahead_has(&k->path->ahead, body.name, 0) || !sto_is_packed(body.name, &f))
+        return r;
+    r = sto_log_mark_dead(&k->path->log, &f);
+    return r < 0 && r != -ENOENT ? r : 1;
 }
 
 static int fill_slots(struct taking *k)
 {
     AUTO(sto_walk_fini) struct sto_walk w;
     sto_walk_init(&w, k->w.io, k->w.fd, k->w.number, k->w.salt, STO_PACK_HEAD, k->w.end);
-    AUTO(sto_unlock) pthread_mutex_t *m = &k->ahead->lock;
+    AUTO(sto_unlock) pthread_mutex_t *m = &k->path->ahead.lock;
     pthread_mutex_lock(m);
     for (size_t i = 0; i < k->slot_count; i++) {
-        off_t at = (off_t)STO_POS_OFF(k->slots[i]);
-        int over = is_over(k, &w, k->slots[i]);
-        int r = over > 0 ? sto_write_all(k->w.io, k->w.fd, "D", 1, at + STO_REC_STATE_AT) : over;
-        if (over == 0)
-            r = sto_write_all(k->w.io, k->w.fd, "F", 1, at + STO_REC_HEAD);
+        off_t at = (off_t)STO_POS_OFF(k->slots[i]) + STO_REC_HEAD;
+        int r = is_over(k, &w, k->slots[i]);
+        if (r == 0)
+            r = sto_write_all(k->w.io, k->w.fd, "F", 1, at);
         if (r < 0)
             return r;
     }
@@ -352,7 +355,7 @@ static int extend_pack(struct sto_path *p, const struct sto_log_info *log,
     r = write_records(p, fd, &head, range, bytes);
     if (r < 0)
         return r;
-    struct taking k = {.taker = taker, .ahead = &p->ahead};
+    struct taking k = {.taker = taker, .path = p};
     sto_walk_init(&k.w, p->dir.io, fd, range->number, head.salt, range->offset,
                   range->offset + (uint32_t)range->n);
     r = take_entries(&k);
