@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deletions that came ahead of their files (sync/test_lost.c plays them with three). */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -163,6 +165,56 @@ static void what_is_not_right_is_passed_over(void **state)
     close(fd);
 }
 
+/* --- both at once ------------------------------------------------------------------------------------------- */
+
+static struct {
+    pthread_barrier_t begin;
+    char name[STO_NAME_MAX + 1];
+    struct sto_file *file;
+    int result;
+} coming;
+
+static void *arrive(void *arg)
+{
+    struct sto_replica_new new = {
+        .file = coming.file, .name = str_c(coming.name), .size = 1, .time_s = 1};
+    (void)pthread_barrier_wait(&coming.begin);
+    coming.result = sto_replica_files(here.s, &(struct sto_replica_new *){&new}, 1);
+    return arg;
+}
+
+/* As sync/puller.c does. */
+static int delete_or_keep(struct str name)
+{
+    int r;
+    do {
+        r = sto_replica_delete(here.s, name, 5, false, false);
+        if (r == -ENOENT)
+            r = sto_deleted_ahead(here.s, name, 5, 5);
+    } while (r == -EEXIST);
+    return r;
+}
+
+static void whichever_comes_first_it_is_not_there_in_the_end(void **state)
+{
+    (void)state;
+    enum { TIMES = 500 };
+    assert_int_equal(pthread_barrier_init(&coming.begin, NULL, 2), 0);
+    for (unsigned i = 1; i <= TIMES; i++) {
+        pthread_t thread;
+        memcpy(coming.name, foreign(i), sizeof(coming.name));
+        coming.file = file_of("x");
+        assert_int_equal(pthread_create(&thread, NULL, arrive, NULL), 0);
+        (void)pthread_barrier_wait(&coming.begin);
+        int r = delete_or_keep(str_c(coming.name));
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(r, 0);
+        assert_int_equal(coming.result, 0);
+        assert_int_equal(sto_file_exists(here.s, str_c(coming.name)), -ENOENT);
+    }
+    pthread_barrier_destroy(&coming.begin);
+}
+
 /* --- failing disks ------------------------------------------------------------------------------------- */
 
 static int fails; /* so many syncs */
@@ -198,6 +250,7 @@ static void what_could_not_be_synced_is_written_again(void **state)
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, one_store_teardown)
+    (void)setenv("TMPDIR", "/dev/shm", 0);
     const struct CMUnitTest tests[] = {
         T(what_was_deleted_here_is_not_kept),
         T(a_file_that_is_here_is_to_be_deleted),
@@ -206,6 +259,7 @@ int main(void)
         T(it_is_known_after_a_start_once_it_is_saved),
         T(the_first_are_forgotten_when_there_are_too_many),
         T(what_is_not_right_is_passed_over),
+        T(whichever_comes_first_it_is_not_there_in_the_end),
         T(what_could_not_be_synced_is_written_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
