@@ -15,14 +15,20 @@ static enum s3err convert(struct s3_req *q, struct s3_cond *ret)
                                 .if_match_any = p.if_match_any,
                                 .if_match_list = p.if_match,
                                 .if_match_n = p.if_match_n};
-    if (e == S3ERR_OK && ret->has_if_match) /* the answer tells what is there: s3-behaviours 13 */
-        e = s3_policy_allows(q, q->bkt, q->key, "s3:GetObject");
     return e;
+}
+
+bool s3_cond_tells(const struct s3_cond *c)
+{
+    return (c->has_if_match && !c->if_match_any) || c->has_size || c->has_mtime;
 }
 
 enum s3err s3_cond_of_write(struct s3_req *q, struct s3_cond *ret)
 {
-    return convert(q, ret);
+    enum s3err e = convert(q, ret);
+    return e == S3ERR_OK && ret->has_if_match
+               ? s3_policy_allows(q, q->bkt, q->key, "s3:GetObject") /* s3-behaviours 13 */
+               : e;
 }
 
 enum s3err s3_cond_of_delete(struct s3_req *q, struct s3_cond *ret)
@@ -33,7 +39,8 @@ enum s3err s3_cond_of_delete(struct s3_req *q, struct s3_cond *ret)
     enum s3err e = convert(q, ret);
     if (e == S3ERR_OK && ret->has_if_match && s3_req_has_param(q, STR("versionId")))
         return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("If-Match")); /* Differs: as AWS */
-    return e;
+    return e == S3ERR_OK && s3_cond_tells(ret) ? s3_policy_allows(q, q->bkt, q->key, "s3:GetObject")
+                                               : e;
 }
 
 void s3_cond_if_match(struct str text, struct s3_cond *ret)

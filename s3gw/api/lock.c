@@ -181,7 +181,7 @@ void s3_lock_headers(struct s3_req *q, const struct s3_object *o)
 
 bool s3_may_bypass_governance(struct s3_req *q, struct str key, struct str version)
 {
-    const struct s3_policy_target t = {q->bkt, key, version};
+    const struct s3_policy_target t = {.bkt = q->bkt, .key = key, .version = version};
     return str_ieq(s3_req_option(q, STR("x-amz-bypass-governance-retention")), STR("true")) &&
            s3_policy_allows_version(q, &t, "s3:BypassGovernanceRetention") == S3ERR_OK;
 }

@@ -134,7 +134,8 @@ static enum s3err may_copy_tags(struct s3_req *q, const struct copy *c)
 {
     if (c->source.object.tags.n == 0)
         return S3ERR_OK;
-    const struct s3_policy_target t = {&c->source.bkt, c->source.key, c->source.version};
+    const struct s3_policy_target t = {
+        .bkt = &c->source.bkt, .key = c->source.key, .version = c->source.version};
     enum s3err e = s3_policy_allows_of(q, &t, &c->source.object,
                                        c->source.version.p ? "s3:GetObjectVersionTagging"
                                                            : "s3:GetObjectTagging");

@@ -66,6 +66,7 @@ struct entry {
     struct str key;
     struct str version; /* absent: none given */
     struct s3_cond cond;
+    struct str etag;  /* that of cond, as it was given; absent: none */
     enum s3err error; /* of this key */
     size_t deletion;  /* index, SIZE_MAX: none needed */
     bool marker;      /* a delete marker was made, or removed */
@@ -100,8 +101,10 @@ static enum s3err parse_entry(const struct s3_node *n, int64_t now_ms, struct en
     if (e->version.n == 0)
         e->version = STR_NULL;
     struct str etag = s3_node_text(n, "ETag");
-    if (etag.n > 0)
+    if (etag.n > 0) {
         s3_cond_if_match(etag, &e->cond);
+        e->etag = etag;
+    }
     return details_named(n, now_ms, &e->cond);
 }
 
@@ -136,9 +139,12 @@ static enum s3err parse_request(struct s3_req *q, struct entry **ret, size_t *re
 static enum s3err judge_entry(struct s3_req *q, const struct entry *e, struct s3_deletion *ret)
 {
     *ret = (struct s3_deletion){.key = e->key, .cond = e->cond, .by_version = e->version.p != NULL};
-    const struct s3_policy_target t = {q->bkt, e->key, e->version};
-    enum s3err err = s3_policy_allows_version(
-        q, &t, e->version.p ? "s3:DeleteObjectVersion" : "s3:DeleteObject");
+    const struct s3_policy_target t = {q->bkt, e->key, e->version, e->etag};
+    bool version = e->version.p != NULL;
+    enum s3err err =
+        s3_policy_allows_version(q, &t, version ? "s3:DeleteObjectVersion" : "s3:DeleteObject");
+    if (err == S3ERR_OK && s3_cond_tells(&e->cond))
+        err = s3_policy_allows_version(q, &t, version ? "s3:GetObjectVersion" : "s3:GetObject");
     if (err != S3ERR_OK)
         return err;
     if (e->key.n > S3_KEY_MAX)

@@ -47,7 +47,7 @@ static enum s3err not_found(struct s3_req *q, const struct s3_source *s, int r)
 /* Whether it may be read is judged by what was found: another version, or a later object, may be another's. */
 static enum s3err find_object(struct s3_req *q, struct s3_source *s)
 {
-    const struct s3_policy_target t = {&s->bkt, s->key, s->version};
+    const struct s3_policy_target t = {.bkt = &s->bkt, .key = s->key, .version = s->version};
     int r = s3_lookup_version(q, s->bkt.bid, s->key, s->version, true, &s->object);
     if (r < 0 && r != -ENOENT && r != -EINVAL)
         return s3err_from_errno(r, S3_THING_OTHER);

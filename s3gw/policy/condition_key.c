@@ -5,6 +5,7 @@
 #include "s3gw/core/httpdate.h"
 #include "s3gw/core/op.h"
 #include "s3gw/core/tags.h"
+#include "s3gw/core/uri.h"
 #include "s3gw/index/bucket.h"
 
 static void one(struct s3_key_values *ret, struct str v)
@@ -166,11 +167,21 @@ static void version_id(const struct s3_ask *ask, struct s3_key_values *ret)
     one(ret, ask->version);
 }
 
-/* "bucket/key", however the header begins. */
+static void if_match(const struct s3_ask *ask, struct s3_key_values *ret)
+{
+    one(ret, ask->if_match.p ? ask->if_match : s3_req_option(ask->q, STR("if-match")));
+}
+
+/* "bucket/key" or "bucket/key?versionId=id", however the header begins and whatever it escapes: what is denied must not
+ * come in by another spelling. */
 static void copy_source(const struct s3_ask *ask, struct s3_key_values *ret)
 {
-    struct str v = s3_req_option(ask->q, STR("x-amz-copy-source"));
-    one(ret, str_starts(v, STR("/")) ? str_from(v, 1) : v);
+    struct arena *a = &ask->q->arena;
+    struct str v = s3_req_option(ask->q, STR("x-amz-copy-source")), bucket, key, version;
+    if (v.p && s3_uri_copy_source(a, v, &bucket, &key, &version) == 0)
+        v = arena_printf(a, STR_F "/" STR_F "%s" STR_F, STR_A(bucket), STR_A(key),
+                         version.p ? "?versionId=" : "", STR_A(version));
+    one(ret, v);
 }
 
 /* No caller here comes through a private network, an access point or a grant, from an organization
@@ -303,6 +314,7 @@ static const struct {
     {STR_INIT("s3:object-lock-retain-until-date"), lock_until},
     {STR_INIT("s3:object-lock-remaining-retention-days"), lock_days},
     {STR_INIT("s3:x-amz-copy-source"), copy_source},
+    {STR_INIT("s3:if-match"), if_match},
     {STR_INIT("aws:sourceorgid"), never},
     {STR_INIT("aws:sourceowner"), never},
     {STR_INIT("aws:sourcevpc"), never},
@@ -346,7 +358,6 @@ static const struct str headers[] = {STR_INIT("x-amz-acl"),
                                      STR_INIT("x-amz-content-sha256"),
                                      STR_INIT("x-amz-website-redirect-location"),
                                      STR_INIT("x-amz-object-ownership"),
-                                     STR_INIT("if-match"),
                                      STR_INIT("if-none-match")};
 
 static const struct str EXISTING = STR_INIT("s3:existingobjecttag/");

@@ -315,8 +315,12 @@ enum s3err s3_policy_allows_version(struct s3_req *q, const struct s3_policy_tar
                                     const char *action)
 {
     struct s3_admission unused;
-    struct s3_ask ask = {
-        .q = q, .bkt = t->bkt, .key = t->key, .version = t->version, .action = action};
+    struct s3_ask ask = {.q = q,
+                         .bkt = t->bkt,
+                         .key = t->key,
+                         .version = t->version,
+                         .if_match = t->if_match,
+                         .action = action};
     return look_and_judge(&ask, &unused);
 }
 
@@ -342,7 +346,8 @@ enum s3err s3_policy_allows_of(struct s3_req *q, const struct s3_policy_target *
 
 static struct s3_policy_target own_target(const struct s3_req *q)
 {
-    return (struct s3_policy_target){q->bkt, q->key, s3_req_param(q, STR("versionId"))};
+    return (struct s3_policy_target){
+        .bkt = q->bkt, .key = q->key, .version = s3_req_param(q, STR("versionId"))};
 }
 
 enum s3err s3_policy_admit(struct s3_req *q, const char *action)

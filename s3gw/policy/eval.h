@@ -80,7 +80,8 @@ enum s3err s3_policy_allows(struct s3_req *q, const struct s3_bucket *bkt, struc
 struct s3_policy_target {
     const struct s3_bucket *bkt;
     struct str key;
-    struct str version; /* its id as it was given; absent: the current object */
+    struct str version;  /* its id as it was given; absent: the current object */
+    struct str if_match; /* what one of many objects is deleted if; absent: the request's header */
 };
 /* The same, whatever @q itself is about. */
 enum s3err s3_policy_allows_version(struct s3_req *q, const struct s3_policy_target *t,

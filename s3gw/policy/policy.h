@@ -34,6 +34,7 @@ struct s3_ask {
     const struct s3_bucket *bkt;    /* NULL: none is concerned, or q->bucket is to be created */
     struct str key;                 /* absent: the bucket itself */
     struct str version;             /* its id as it was given; absent: the current object */
+    struct str if_match;            /* of one of many objects; absent: the request's header */
     const char *action;             /* "s3:GetObject" */
     const struct s3_object *object; /* the present object, NULL: none or not known */
     bool began_it; /* the caller began the upload that is to be listed or aborted */

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Users, the policies they carry, and what `s3gw admin explain` says of them."""
+import base64
+import hashlib
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -410,8 +413,39 @@ def test_if_match_on_a_write_tells_what_is_there_and_needs_the_right_to_read(clu
     for method, body in (("PUT", b"x"), ("DELETE", b"")):
         answer = raw.request(method, f"/{bucket}/k", headers={"If-Match": etag}, body=body)
         assert (answer.status, answer.code) == (403, "AccessDenied"), answer
+    entry = {"Objects": [{"Key": "k", "ETag": etag}, {"Key": "none", "ETag": etag}]}
+    body = "".join(f"<Object><Key>{o['Key']}</Key><ETag>{o['ETag']}</ETag></Object>" for o in entry["Objects"])
+    body = f"<Delete>{body}<Object><Key>free</Key></Object></Delete>".encode()
+    md5 = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+
+    def codes():
+        answer = raw.request("POST", f"/{bucket}", query=[("delete", "")], headers=md5, body=body)
+        return re.findall("<Deleted><Key>([^<]*)|<Key>([^<]*)</Key><Code>([^<]*)", answer.body.decode())
+    assert codes() == [("", "k", "AccessDenied"), ("", "none", "AccessDenied"), ("free", "", "")]
     give("PutObject", "DeleteObject", "GetObject")
     assert raw.request("PUT", f"/{bucket}/k", headers={"If-Match": etag}, body=b"x").status == 200
+    assert raw.request("DELETE", f"/{bucket}/k", headers={"If-Match": etag}).status == 204
+    assert raw.request("PUT", f"/{bucket}/k", body=b"x").status == 200
+    assert codes() == [("k", "", ""), ("", "none", "AccessDenied"), ("free", "", "")]  # who may not list learns of no absence
+    assert raw.request("PUT", f"/{bucket}/k", body=b"x").status == 200
+    give("DeleteObject")  # is there one at all? That the deletion tells anyhow
+    assert raw.request("DELETE", f"/{bucket}/k", headers={"If-Match": "*"}).status == 204
+
+
+def test_a_policy_can_demand_conditional_deletions(cluster, s3, ann, shared):
+    """Rule: S3 User Guide, "Enforce conditional deletes on Amazon S3 buckets"."""
+    bucket, etag, _ = shared
+    one = {"Effect": "Allow", "Principal": {"AWS": "ann"}, "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {**one, "Action": "s3:GetObject"}, {**one, "Action": "s3:DeleteObject", "Condition": {"Null": {"s3:if-match": "false"}}}]}))
+    key = cluster.admin("key", "create", "ann")["key"]
+    raw = Raw(cluster, key["access_key"], key["secret_key"])
+    assert raw.request("DELETE", f"/{bucket}/k").code == "AccessDenied"
+    for condition, want in (("", b"<Code>AccessDenied</Code>"), (f"<ETag>{etag}</ETag>", b"<Deleted>")):
+        body = f"<Delete><Object><Key>k</Key>{condition}</Object></Delete>".encode()
+        md5 = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+        assert want in raw.request("POST", f"/{bucket}", query=[("delete", "")], headers=md5, body=body).body
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert raw.request("DELETE", f"/{bucket}/k", headers={"If-Match": etag}).status == 204
 
 
