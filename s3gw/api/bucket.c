@@ -286,10 +286,16 @@ enum s3err s3_h_head_bucket(struct s3_req *q)
     return S3ERR_OK;
 }
 
+/* Only the one that was judged: by now the name may be another's. */
 static int delete_bucket(struct s3_tx *tx, void *arg)
 {
+    struct s3_req *q = arg;
+    struct s3_bucket now;
     s3_tx_frees(tx);
-    return s3_bucket_delete(tx, *(struct str *)arg);
+    int r = s3_bucket_get_tx(tx, q->bucket, &q->arena, &now);
+    if (r == 0 && now.bid != q->bkt->bid)
+        r = -ENOENT;
+    return r < 0 ? r : s3_bucket_delete(tx, q->bucket);
 }
 
 enum s3err s3_h_delete_bucket(struct s3_req *q)
@@ -299,7 +305,7 @@ enum s3err s3_h_delete_bucket(struct s3_req *q)
     int r = s3_list_versions(q->gw->index, &any, &q->arena, &page);
     if (r < 0)
         return s3err_from_errno(r, S3_THING_OTHER);
-    r = page.n > 0 ? -ENOTEMPTY : s3_commit_bucket(q, NULL, delete_bucket, &q->bucket);
+    r = page.n > 0 ? -ENOTEMPTY : s3_commit_bucket(q, NULL, delete_bucket, q);
     if (r == -ENOTEMPTY)
         return s3_err(q, S3ERR_BUCKET_NOT_EMPTY, "BucketName", q->bucket);
     if (r == -ENOENT)

@@ -148,8 +148,20 @@ int s3_commit_amendment(struct s3_req *q, const struct s3_bucket *bkt, struct st
     return r == -ERESTART ? -EAGAIN : r;
 }
 
-/* Changes of buckets are rare: one at a time, so that notes follow each other as commits do. */
-static pthread_mutex_t one_bucket_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+/* Changes of a bucket are rare: one at a time, so that notes follow each other as commits do. The lock is held while
+ * storages are written to, so it is that of a few names, and a group that hangs holds up its own. */
+#define FREE PTHREAD_MUTEX_INITIALIZER
+static pthread_mutex_t one_at_a_time[] = {FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE,
+                                          FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE};
+#undef FREE
+
+static pthread_mutex_t *turn_of(struct str bucket)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < bucket.n; i++)
+        h = (h ^ (uint8_t)bucket.p[i]) * 16777619u;
+    return &one_at_a_time[h % ARRAY_LEN(one_at_a_time)];
+}
 
 static int commit_bucket(struct s3_req *q, const struct s3_bucket *now,
                          int (*fn)(struct s3_tx *tx, void *arg), void *arg)
@@ -168,9 +180,10 @@ static int commit_bucket(struct s3_req *q, const struct s3_bucket *now,
 int s3_commit_bucket(struct s3_req *q, const struct s3_bucket *now,
                      int (*fn)(struct s3_tx *tx, void *arg), void *arg)
 {
-    pthread_mutex_lock(&one_bucket_at_a_time);
+    pthread_mutex_t *turn = turn_of(now ? now->name : q->bkt->name);
+    pthread_mutex_lock(turn);
     int r = commit_bucket(q, now, fn, arg);
-    pthread_mutex_unlock(&one_bucket_at_a_time);
+    pthread_mutex_unlock(turn);
     return r;
 }
 
@@ -235,7 +248,8 @@ static int commit_change(struct s3_req *q, struct doc_change *c)
     c->name = q->bkt->name;
     c->bid = q->bkt->bid;
     c->arena = &q->arena;
-    pthread_mutex_lock(&one_bucket_at_a_time);
+    pthread_mutex_t *turn = turn_of(c->name);
+    pthread_mutex_lock(turn);
     int r = s3_bucket_get(q->gw->index, c->name, S3_READ_ANY, &q->arena, &now);
     if (r == 0 && now.bid != c->bid)
         r = -ENOENT;
@@ -243,7 +257,7 @@ static int commit_change(struct s3_req *q, struct doc_change *c)
         r = with_doc(c, &now);
     if (r == 0)
         r = commit_bucket(q, &now, change_doc, c);
-    pthread_mutex_unlock(&one_bucket_at_a_time);
+    pthread_mutex_unlock(turn);
     return r;
 }
 

@@ -2,6 +2,9 @@
 /* What was judged, and what is given away or done then, when somebody else was quicker. */
 #include "tests/lib/s3_fixture.h"
 
+#include <pthread.h>
+#include <time.h>
+
 #define OK S3ERR_OK
 #define NO S3ERR_ACCESS_DENIED
 
@@ -140,6 +143,60 @@ static void of_two_settings_that_exclude_each_other_one_is_kept(void **state)
     }
 }
 
+static void given_to_bob(struct fixture *f)
+{
+    struct fixture other = {.gw = f->gw, .now_ms = f->now_ms};
+    assert_int_equal(call(&other, "alice", "DELETE", "/mine", NULL, NULL), OK);
+    assert_int_equal(call(&other, "bob", "PUT", "/mine", NULL, NULL), OK);
+    s3_req_fini(&other.q);
+}
+
+static void a_deletion_is_of_the_bucket_that_was_judged(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    begin(&f, NULL);
+    f.between = given_to_bob;
+    assert_int_equal(call(&f, "alice", "DELETE", "/mine", NULL, NULL), S3ERR_NO_SUCH_BUCKET);
+    assert_int_equal(call(&f, "bob", "HEAD", "/mine", NULL, NULL), OK);
+}
+
+/* --- the lock of a bucket --- */
+
+static void *changed_elsewhere(void *arg)
+{
+    struct fixture *f = arg;
+    struct fixture other = {.gw = f->gw, .now_ms = f->now_ms};
+    enum s3err e = call(&other, "alice", "PUT", "/quick?versioning", NULL, VERSIONING("Enabled"));
+    s3_req_fini(&other.q);
+    return e == OK ? f : NULL;
+}
+
+/* The storage writes a note of the one bucket, slowly. */
+static void while_a_storage_writes(void *arg)
+{
+    pthread_t thread;
+    void *done = NULL;
+    struct timespec end;
+    fake_dfs.meanwhile = NULL;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 60;
+    assert_int_equal(pthread_create(&thread, NULL, changed_elsewhere, arg), 0);
+    assert_int_equal(pthread_timedjoin_np(thread, &done, &end), 0);
+    assert_ptr_equal(done, arg);
+}
+
+static void a_bucket_waits_for_no_other(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    begin(&f, NULL);
+    assert_int_equal(call(&f, "alice", "PUT", "/quick", NULL, NULL), OK);
+    fake_dfs.meanwhile = while_a_storage_writes;
+    fake_dfs.arg = &f;
+    assert_int_equal(call(&f, "alice", "PUT", "/mine?versioning", NULL, VERSIONING("Enabled")), OK);
+}
+
 static void an_acl_given_meanwhile_is_not_taken_back(void **state)
 {
     (void)state;
@@ -161,6 +218,8 @@ int main(void)
         cmocka_unit_test(what_is_put_while_somebody_looks_is_not_theirs),
         cmocka_unit_test(of_two_settings_that_exclude_each_other_one_is_kept),
         cmocka_unit_test(an_acl_given_meanwhile_is_not_taken_back),
+        cmocka_unit_test(a_deletion_is_of_the_bucket_that_was_judged),
+        cmocka_unit_test(a_bucket_waits_for_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
