@@ -10,6 +10,7 @@
 #include "s3gw/api/token.h"
 #include "s3gw/index/version.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/names.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/index/listing.h"
 #include "s3gw/xml/writer.h"
@@ -207,23 +208,13 @@ enum s3err s3_h_list_objects_v2(struct s3_req *q)
  * the key are behind it: who deletes page by page must not miss those that are older. */
 static int seq_of_null(struct s3_req *q, struct str key, uint64_t *ret)
 {
-    struct s3_list_query query = {.bid = q->bkt->bid, .prefix = key, .max = PAGE_MAX};
-    struct s3_list_page page = {0};
-    *ret = UINT64_MAX;
-    do {
-        int r = s3_list_versions(q->gw->index, &query, &q->arena, &page);
-        if (r < 0)
-            return r;
-        for (size_t i = 0; i < page.n && str_eq(page.entries[i].key, key); i++) {
-            query.after = key;
-            query.after_seq = page.entries[i].object.seq;
-            if (page.entries[i].object.flags & S3_OBJ_NULL_VERSION) {
-                *ret = page.entries[i].object.seq;
-                return 0;
-            }
-        }
-    } while (page.truncated && page.n > 0 && str_eq(page.entries[page.n - 1].key, key));
-    return 0;
+    const struct s3_version null = {.null = true};
+    struct s3_object o;
+    int r = key.n > S3_KEY_MAX ? -ENOENT
+                               : s3_object_get_version(q->gw->index, q->bkt->bid, key, &null,
+                                                       S3_READ_ANY, false, &q->arena, &o);
+    *ret = r == 0 ? o.seq : UINT64_MAX;
+    return r == -ENOENT ? 0 : r;
 }
 
 static enum s3err version_marker(struct s3_req *q, struct lister *l, struct str marker)
