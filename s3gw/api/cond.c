@@ -65,6 +65,10 @@ enum s3err s3_commit_error(struct s3_req *q, int r)
     case -EPERM: /* object lock */
         return s3_errm(q, S3ERR_ACCESS_DENIED,
                        "Access Denied because object protected by object lock.");
+    case -E2BIG: /* no record holds it */
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "The object would consist of too many pieces; a copy of it in fewer, made "
+                       "by reading and writing it, can go on.");
     case -ENODEV:
         return s3_err(q, S3ERR_NO_SUCH_BUCKET, "BucketName", q->bucket);
     default:

@@ -162,11 +162,16 @@ static uint64_t stored_size(const struct s3_req *q, uint64_t n)
     return q->seal ? s3_sealed_size(n) : n;
 }
 
+static enum s3err not_stored(struct s3_ingest *in, int r)
+{
+    return r == -E2BIG ? in->error(in->q, r) : s3err_from_errno(r, S3_THING_OTHER);
+}
+
 /* The storage has answered. */
 static void stored(struct s3_ingest *in, int r, struct str file_id)
 {
     if (r < 0) {
-        finished(in, r == -EBADMSG ? S3ERR_BAD_DIGEST : s3err_from_errno(r, S3_THING_OTHER));
+        finished(in, r == -EBADMSG ? S3ERR_BAD_DIGEST : not_stored(in, r));
         return;
     }
     if (in->size > 0) {
@@ -284,7 +289,7 @@ static enum s3err small_finish(struct s3_req *q)
         r = in->describe(in, &in->description);
     if (r < 0) {
         release(in);
-        return s3err_from_errno(r, S3_THING_OTHER);
+        return not_stored(in, r);
     }
     in->put.groups = groups_of(in);
     in->put.description = buf_str(&in->description);

@@ -203,10 +203,12 @@ void *s3_store_batch_main(void *store)
 void s3_dfs_submit(struct s3_dfs *d, struct s3_dfs_put *p)
 {
     CHECK_OBJ(d, S3_DFS_MAGIC);
-    ASSERT(p->data.n <= DFS_PACK_MAX && p->description.n <= DFS_DESC_MAX);
     p->file_id[0] = '\0';
     p->tried = (struct s3_tried){0};
-    settle(d, p, -EHOSTUNREACH);
+    if (p->data.n > DFS_PACK_MAX || p->description.n > DFS_DESC_MAX)
+        p->done(p, -E2BIG); /* no storage takes it */
+    else
+        settle(d, p, -EHOSTUNREACH);
 }
 
 /* Who waits for the last of some puts. */

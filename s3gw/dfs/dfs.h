@@ -134,7 +134,8 @@ struct s3_dfs_wait {
 
 /* Store a small object, or a note, without blocking, in the first of some groups (core/groups.h) that has room: done() is
  * called once, on a dfs thread, and must be quick. Results: 0; -ENOSPC; -EHOSTUNREACH: no server said that it has it (one
- * may have it all the same: a file no object names, or a note); -EINVAL and the like: no server would take it. */
+ * may have it all the same: a file no object names, or a note); -EINVAL and the like: no server would take it; -E2BIG, at
+ * once and on the caller's thread: it is longer than any takes (DFS_DESC_MAX, DFS_PACK_MAX). */
 struct s3_dfs_put {
     struct str groups;
     struct str description; /* views: stay valid until done() */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "s3gw/lifecycle/note.h"
 
+#include "dfscore/wire/internal.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/upload_record.h"
 
@@ -20,7 +21,7 @@ int s3_note_describe(const struct s3_gw *gw, enum s3_desc_kind kind, uint64_t nu
                                      .key = key,
                                      .rest = rest},
                    out);
-    return buf_err(out);
+    return buf_err(out) < 0 ? buf_err(out) : out->n > DFS_DESC_MAX ? -E2BIG : 0;
 }
 
 int s3_note_describe_put(const struct s3_gw *gw, uint64_t number, const struct s3_bucket *bkt,

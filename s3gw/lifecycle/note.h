@@ -14,7 +14,7 @@
 #include "s3gw/index/upload.h"
 
 /* A statement under @number: of @bkt (NULL: of none), of @key (absent: of the bucket itself). 0 or
- * errno. */
+ * errno; -E2BIG, here and below: no storage takes so long a one. */
 int s3_note_describe(const struct s3_gw *gw, enum s3_desc_kind kind, uint64_t number,
                      const struct s3_bucket *bkt, struct str key, struct str rest,
                      struct buf *out) MUST_CHECK;

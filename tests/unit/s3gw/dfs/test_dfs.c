@@ -138,6 +138,18 @@ static void an_unknown_group_stores_nothing(void **state)
     fixture_stop(&f);
 }
 
+static void what_no_storage_takes_is_refused(void **state)
+{
+    (void)state;
+    struct store_fixture f;
+    AUTO(dfs_free_ptr) char *text = dfs_zalloc(DFS_DESC_MAX + 1);
+    assert_non_null(text);
+    fixture_start(&f);
+    assert_int_equal(s3_dfs_note(f.dfs, STR("group1"), str_of(text, DFS_DESC_MAX + 1)), -E2BIG);
+    assert_int_equal(s3_dfs_note(f.dfs, STR("group1"), str_of(text, DFS_DESC_MAX)), 0);
+    fixture_stop(&f);
+}
+
 static void a_storage_that_was_restarted_is_found_again(void **state)
 {
     (void)state;
@@ -404,6 +416,7 @@ int main(void)
         cmocka_unit_test(many_puts_of_one_moment_all_get_their_own_file),
         cmocka_unit_test(a_deleted_file_is_never_read_as_something_else),
         cmocka_unit_test(an_unknown_group_stores_nothing),
+        cmocka_unit_test(what_no_storage_takes_is_refused),
         cmocka_unit_test(a_storage_that_was_restarted_is_found_again),
         cmocka_unit_test(a_large_object_streams_through_a_bounded_pool),
         cmocka_unit_test(a_file_with_a_hole_in_the_cache_is_not_opened_without_waiting),
