@@ -29,7 +29,7 @@
 #define PART_MIN   (5ULL << 20)
 #define OBJECT_MAX (50ULL * 1000 * 1000 * 1000 * 1000) /* 50 TB: s3-behaviours 25 */
 
-enum { TRIES = 8 };
+enum { TRIES = 8, PIECES_MAX = 100000 }; /* a record of 8 MiB holds them */
 
 struct listed {
     uint32_t number;
@@ -45,6 +45,7 @@ struct completion {
     struct s3_upload upload;
     struct s3_upart *parts; /* parts[i] is what listed[i] names */
     uint32_t *numbers;
+    size_t pieces; /* extents of all of them */
     struct s3_cond cond;
     struct s3_object object;
     bool gone;
@@ -166,27 +167,50 @@ static enum s3err check_sizes(struct completion *c)
     return S3ERR_OK;
 }
 
-/* Listed and stored numbers both ascend: one pass. */
+static enum s3err too_many_pieces(struct s3_req *q)
+{
+    return s3_errm(q, S3ERR_INVALID_REQUEST,
+                   "The parts consist of too many pieces for one object: those were copied from "
+                   "objects that consist of many pieces themselves.");
+}
+
+/* Takes what of the list is among these parts; *i: how far it is. Listed and stored numbers both ascend. */
+static enum s3err match_some(struct completion *c, const struct s3_upart *stored, size_t n,
+                             size_t *i)
+{
+    for (size_t at = 0; at < n && *i < c->n; at++) {
+        const struct listed *l = &c->listed[*i];
+        if (stored[at].number < l->number)
+            continue;
+        if (stored[at].number > l->number)
+            return invalid_part(c, l);
+        enum s3err e = check_part(c, l, &stored[at]);
+        if (e != S3ERR_OK)
+            return e;
+        c->pieces += stored[at].nextents;
+        if (c->pieces > PIECES_MAX)
+            return too_many_pieces(c->q);
+        c->parts[(*i)++] = stored[at];
+    }
+    return S3ERR_OK;
+}
+
 static enum s3err match_parts(struct completion *c)
 {
     struct s3_upart *stored;
-    size_t n, at = 0;
-    bool more;
-    int r = s3_upload_parts(c->q->gw->index, c->upload.useq, 0, S3_PART_NUMBER_MAX, &c->q->arena,
-                            &stored, &n, &more);
-    if (r < 0)
-        return s3err_from_errno(r, S3_THING_UPLOAD);
-    for (size_t i = 0; i < c->n; i++) {
-        while (at < n && stored[at].number < c->listed[i].number)
-            at++;
-        if (at == n || stored[at].number != c->listed[i].number)
-            return invalid_part(c, &c->listed[i]);
-        c->parts[i] = stored[at];
-        enum s3err e = check_part(c, &c->listed[i], &stored[at]);
-        if (e != S3ERR_OK)
-            return e;
+    size_t n, i = 0;
+    uint32_t after = 0;
+    enum s3err e = S3ERR_OK;
+    c->pieces = 0;
+    for (bool more = true;
+         e == S3ERR_OK && more && i<c->n; after = n> 0 ? stored[n - 1].number : 0) {
+        int r = s3_upload_parts(c->q->gw->index, c->upload.useq, after, S3_PART_NUMBER_MAX,
+                                &c->q->arena, &stored, &n, &more);
+        if (r < 0)
+            return s3err_from_errno(r, S3_THING_UPLOAD);
+        e = match_some(c, stored, n, &i);
     }
-    return S3ERR_OK;
+    return e == S3ERR_OK && i < c->n ? invalid_part(c, &c->listed[i]) : e;
 }
 
 /* --- the object --- */

@@ -9,6 +9,7 @@
 enum {
     SLICE_REFS = 500, /* what one update drops: a few milliseconds */
     SLICE_PARTS = 250,
+    SLICE_PIECES = 5000, /* ... of parts, mostly of few files; each slice reads a part anew */
     SLICE_UPLOADS = 1000,
     ARENA_MAX = 64 * 1024 * 1024,
 };
@@ -92,24 +93,42 @@ static int rows_of(struct s3_tx *tx, struct s3_row_key *from, struct s3_iter **i
     return s3_tx_iter(tx, s3_row_str(from), s3_row_str(&until), it);
 }
 
-static int slice_upload(struct s3_tx *tx, struct item *t, struct arena *a, bool *done)
+/* Some of the references of a part from its extent t->at on; with the last of them its row goes. */
+static int slice_part(struct s3_tx *tx, struct item *t, struct str row, size_t *refs)
+{
+    AUTO(arena_fini) struct arena a;
+    AUTO(buf_free) struct buf value = BUF(S3_INDEX_VALUE_MAX);
+    struct s3_upart p;
+    arena_init(&a, ARENA_MAX);
+    int r = s3_tx_get(tx, row, &value);
+    if (r == 0)
+        r = s3_upart_decode(buf_str(&value), &a, &p);
+    if (r < 0)
+        return r;
+    size_t from = MIN((size_t)t->at, p.nextents), n = MIN(*refs, p.nextents - from);
+    r = s3_refs_drop_at(tx, p.extents + from, n, t->time_ms);
+    *refs -= n;
+    bool all = from + n == p.nextents;
+    t->at = all ? 0 : (uint32_t)(from + n);
+    if (all)
+        s3_tx_del(tx, row);
+    return r;
+}
+
+static int slice_upload(struct s3_tx *tx, struct item *t, bool *done)
 {
     struct s3_row_key from;
     s3_row_number(&from, S3_ROW_PART, t->number);
     AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    size_t refs = SLICE_PIECES;
     int r = rows_of(tx, &from, &it);
-    for (size_t i = 0; r == 0 && i < SLICE_PARTS && s3_iter_valid(it); i++) {
-        struct s3_upart p;
-        struct str row = arena_str(a, s3_iter_key(it)), value = arena_str(a, s3_iter_value(it));
-        if (!row.p || !value.p)
-            return -ENOMEM;
+    for (size_t i = 0; r == 0 && i < SLICE_PARTS && refs > 0 && s3_iter_valid(it); i++) {
+        struct s3_row_key row = {0};
+        s3_row_bytes(&row, s3_iter_key(it));
         s3_iter_next(it); /* away from the row before it is deleted */
-        r = s3_upart_decode(value, a, &p);
-        if (r == 0)
-            r = s3_refs_drop_at(tx, p.extents, p.nextents, t->time_ms);
-        s3_tx_del(tx, row);
+        r = slice_part(tx, t, s3_row_str(&row), &refs);
     }
-    *done = r == 0 && !s3_iter_valid(it);
+    *done = r == 0 && t->at == 0 && !s3_iter_valid(it);
     return r < 0 ? r : s3_iter_err(it);
 }
 
@@ -144,7 +163,7 @@ static int slice(struct s3_tx *tx, struct item *t, bool *done)
     case S3_TRASH_DETAIL:
         return slice_detail(tx, t, &a, done);
     case S3_TRASH_UPLOAD:
-        return slice_upload(tx, t, &a, done);
+        return slice_upload(tx, t, done);
     case S3_TRASH_BUCKET:
         return slice_bucket(tx, t, &a, done);
     default:

@@ -12,7 +12,11 @@
 #include "s3gw/index/trash.h"
 #include "s3gw/index/upload_record.h"
 
-enum { ARENA_MAX = 64 * 1024 * 1024, FORGET_LOOK_AT = 1000 };
+enum {
+    ARENA_MAX = 64 * 1024 * 1024,
+    FORGET_LOOK_AT = 1000,
+    PIECES_A_PAGE = 50000, /* extents of listed parts: some 5 MB */
+};
 
 /* --- ids --- */
 
@@ -299,9 +303,12 @@ static int read_parts(struct s3_iter *it, size_t max, struct arena *a, struct s3
                       size_t *ret_n, bool *more)
 {
     struct part_list l = {0};
+    size_t pieces = 0;
     int r = 0;
-    for (; r == 0 && l.n < max && s3_iter_valid(it); s3_iter_next(it))
+    for (; r == 0 && l.n < max && pieces < PIECES_A_PAGE && s3_iter_valid(it); s3_iter_next(it)) {
         r = list_add(&l, a, it);
+        pieces += r == 0 ? l.p[l.n - 1].nextents : 0;
+    }
     if (r == 0)
         r = s3_iter_err(it);
     if (r < 0)
@@ -333,43 +340,53 @@ int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t ma
     return r < 0 ? r : read_parts(it, max, a, ret, ret_n, more);
 }
 
-static int all_parts(struct s3_tx *tx, uint64_t useq, struct arena *a, struct s3_upart **ret,
-                     size_t *ret_n)
+/* --- complete --- */
+
+/* The row of a part that is listed as @i: it must be what @o is made of, from its extent *at on. */
+static int take_part(struct s3_tx *tx, struct str row, const struct s3_object *o, size_t i,
+                     size_t *at)
+{
+    AUTO(arena_fini) struct arena a;
+    struct s3_upart p;
+    arena_init(&a, ARENA_MAX);
+    int r = get_part(tx, row, &a, &p);
+    if (r < 0)
+        return r;
+    if (p.nextents > o->nextents - *at || !same_extents(&p, o->extents + *at) ||
+        o->parts[i].size != p.size)
+        return -EAGAIN;
+    *at += p.nextents;
+    s3_tx_del(tx, row);
+    return 0;
+}
+
+/* The listed parts go. Others, which may be many and of many files: later, in slices. */
+static int take_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, size_t n,
+                      const struct s3_object *o)
 {
     struct s3_row_key from, until;
     parts_range(useq, 0, &from, &until);
     AUTO(s3_iter_free) struct s3_iter *it = NULL;
-    bool more;
+    size_t listed = 0, at = 0;
+    bool others = false;
     int r = s3_tx_iter(tx, s3_row_str(&from), s3_row_str(&until), &it);
-    return r < 0 ? r : read_parts(it, SIZE_MAX, a, ret, ret_n, &more);
-}
-
-/* --- complete --- */
-
-/* All parts go; those not in the list with their files. The listed ones must be what @o is made of.
- */
-static int take_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, size_t n,
-                      const struct s3_object *o, struct arena *a)
-{
-    struct s3_upart *p;
-    size_t count, listed = 0, extents = 0;
-    int r = all_parts(tx, useq, a, &p, &count);
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        struct s3_row_key row;
-        part_row(&row, useq, p[i].number);
-        if (listed < n && numbers[listed] == p[i].number) {
-            if (p[i].nextents > o->nextents - extents ||
-                !same_extents(&p[i], o->extents + extents) || o->parts[listed].size != p[i].size)
-                return -EAGAIN;
-            extents += p[i].nextents;
-            listed++;
-        } else {
-            r = s3_refs_drop(tx, p[i].extents, p[i].nextents);
-        }
-        s3_tx_del(tx, s3_row_str(&row));
+    while (r == 0 && s3_iter_valid(it)) {
+        struct s3_row_key row = {0};
+        uint32_t number;
+        s3_row_bytes(&row, s3_iter_key(it));
+        s3_iter_next(it); /* away from the row before it is deleted */
+        r = part_number(s3_row_str(&row), &number);
+        bool is_listed = r == 0 && listed < n && numbers[listed] == number;
+        if (is_listed)
+            r = take_part(tx, s3_row_str(&row), o, listed++, &at);
+        others = others || !is_listed;
     }
-    if (r == 0 && (listed != n || extents != o->nextents))
+    if (r == 0)
+        r = s3_iter_err(it);
+    if (r == 0 && (listed != n || at != o->nextents))
         return -EAGAIN;
+    if (r == 0 && others)
+        s3_trash_add(tx, S3_TRASH_UPLOAD, useq);
     return r;
 }
 
@@ -407,7 +424,7 @@ int s3_upload_complete(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t 
     if (r == 0)
         r = s3_object_put(tx, bid, key, cond, o);
     if (r == 0)
-        r = take_parts(tx, useq, numbers, n, o, &a);
+        r = take_parts(tx, useq, numbers, n, o);
     if (r == 0)
         r = put_finished(tx, bid, key, &u, useq, o->seq);
     if (r == 0)

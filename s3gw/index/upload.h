@@ -61,13 +61,14 @@ int s3_upload_copy_part(struct s3_tx *tx, uint64_t src_bid, struct str src_key, 
  */
 int s3_upload_move_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,
                         const struct s3_upart *was, const struct s3_extent *to) MUST_CHECK;
-/* Parts with number > @after, ascending, at most @max; *more when another follows. */
+/* Parts with number > @after, ascending, at most @max, and fewer when they consist of very many pieces (one at least);
+ * *more when another follows. */
 int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t max, struct arena *a,
                     struct s3_upart **ret, size_t *ret_n, bool *more) MUST_CHECK;
 /*
  * Complete: the upload goes, its listed parts become @o (extents and parts set by the caller from
  * s3_upload_parts; verified here to be unchanged: -EAGAIN, read them again), the others go to the
- * outbox, the `c` row is written. Errors as s3_object_put; -ENOENT with *ret_gone when the upload
+ * trash, the `c` row is written. Errors as s3_object_put; -ENOENT with *ret_gone when the upload
  * is gone.
  */
 int s3_upload_complete(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t useq,

@@ -11,6 +11,7 @@
 
 enum {
     NOTES_A_BATCH = 256,
+    PARTS_A_PAGE = 1000,
     ARENA_MAX = 256 * 1024 * 1024,
 };
 
@@ -111,14 +112,28 @@ static int part(struct batch *b, const struct s3_bucket *bkt, const struct s3_up
     return r < 0 ? r : add(b, &d);
 }
 
+static int parts(struct batch *b, const struct s3_bucket *bkt, const struct s3_upload *u)
+{
+    uint32_t after = 0;
+    int r = 0;
+    for (bool more = true; r == 0 && more;) {
+        AUTO(arena_fini) struct arena a;
+        struct s3_upart *p;
+        size_t n = 0;
+        arena_init(&a, ARENA_MAX);
+        r = s3_upload_parts(b->gw->index, u->useq, after, PARTS_A_PAGE, &a, &p, &n, &more);
+        for (size_t i = 0; r == 0 && i < n; i++)
+            r = part(b, bkt, u, &p[i]);
+        after = r == 0 && n > 0 ? p[n - 1].number : after;
+    }
+    return r;
+}
+
 static int upload(struct batch *b, const struct s3_bucket *bkt, struct str row, struct str value)
 {
     AUTO(arena_fini) struct arena a;
     AUTO(buf_free) struct buf d = BUF(2 * S3_INDEX_VALUE_MAX);
     struct s3_upload u;
-    struct s3_upart *parts;
-    size_t n = 0;
-    bool more;
     arena_init(&a, ARENA_MAX);
     int r = s3_upload_decode(value, &a, &u);
     if (r == 0 && !s3_row_numbered_parse(row, &u.key, &u.useq))
@@ -127,11 +142,7 @@ static int upload(struct batch *b, const struct s3_bucket *bkt, struct str row, 
         r = s3_note_describe_upload(b->gw, bkt, &u, &d);
     if (r == 0)
         r = add(b, &d);
-    if (r == 0)
-        r = s3_upload_parts(b->gw->index, u.useq, 0, SIZE_MAX, &a, &parts, &n, &more);
-    for (size_t i = 0; r == 0 && i < n; i++)
-        r = part(b, bkt, &u, &parts[i]);
-    return r;
+    return r < 0 ? r : parts(b, bkt, &u);
 }
 
 static int bucket(void *arg, const struct s3_bucket *bkt)

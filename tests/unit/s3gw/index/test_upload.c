@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dfscore/base/clock.h"
+#include "s3gw/index/trash.h"
 #include "tests/unit/s3gw/index/world.h"
 
 static struct s3_upload open_upload(struct world *w, struct str key)
@@ -142,6 +143,37 @@ static void a_part_put_again_replaces_its_file(void **state)
     assert_int_equal(put_part(&w, &u, 1, STR("f2")), 0);
     assert_kept(&w, STR("f1"), false);
     assert_kept(&w, STR("f2"), true);
+}
+
+static void parts_of_many_pieces_are_listed_and_thrown_away_in_slices(void **state)
+{
+    (void)state;
+    enum { PIECES = 30000, PARTS = 40 };
+    static struct s3_extent pieces[PIECES];
+    AUTO(world_close) struct world w;
+    struct s3_upart *p;
+    size_t n;
+    bool more;
+    world_open(&w);
+    struct s3_upload u = open_upload(&w, STR("k"));
+    for (uint32_t number = 1; number <= PARTS; number++) {
+        char id[16];
+        snprintf(id, sizeof(id), "f%u", number);
+        for (size_t i = 0; i < PIECES; i++)
+            pieces[i] = (struct s3_extent){.file_id = str_c(id), .offset = 2 * i, .length = 1};
+        struct s3_upart part = {
+            .number = number, .size = PIECES, .extents = pieces, .nextents = PIECES};
+        assert_int_equal(run(&w, fn_put_part, &(struct call){.key = u.key, .u = &u, .part = &part}),
+                         0);
+    }
+    assert_int_equal(s3_upload_parts(w.x, u.useq, 0, PARTS, &w.a, &p, &n, &more), 0);
+    assert_true(n == 2 && more);
+    assert_int_equal(run(&w, fn_abort, &(struct call){.key = u.key, .u = &u}), 0);
+    assert_int_equal(s3_trash_empty(w.x), 0);
+    assert_kept(&w, STR("f1"), false);
+    assert_kept(&w, STR("f40"), false);
+    assert_int_equal(s3_upload_parts(w.x, u.useq, 0, PARTS, &w.a, &p, &n, &more), 0);
+    assert_true(n == 0 && !more);
 }
 
 struct part_move {
@@ -364,6 +396,7 @@ int main(void)
         cmocka_unit_test(an_upload_is_found_by_its_whole_id_and_key_only),
         cmocka_unit_test(parts_are_listed_in_order_and_pages),
         cmocka_unit_test(a_part_put_again_replaces_its_file),
+        cmocka_unit_test(parts_of_many_pieces_are_listed_and_thrown_away_in_slices),
         cmocka_unit_test(a_part_moves_only_while_it_is_that_one),
         cmocka_unit_test(complete_keeps_the_listed_parts_and_drops_the_others),
         cmocka_unit_test(a_finished_upload_is_remembered_while_current),
