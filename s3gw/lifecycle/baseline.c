@@ -11,6 +11,7 @@
 
 enum {
     NOTES_A_BATCH = 256,
+    BYTES_A_BATCH = 8 * 1024 * 1024,
     PARTS_A_PAGE = 1000,
     ARENA_MAX = 256 * 1024 * 1024,
 };
@@ -22,14 +23,14 @@ struct batch {
     struct str groups;
     struct arena arena; /* of the batch */
     struct str notes[NOTES_A_BATCH];
-    size_t n;
+    size_t n, bytes;
     uint64_t all;
 };
 
 static int flush(struct batch *b)
 {
     int r = s3_dfs_notes(b->gw->dfs, b->groups, b->notes, b->n);
-    b->n = 0;
+    b->n = b->bytes = 0;
     arena_fini(&b->arena);
     arena_init(&b->arena, ARENA_MAX);
     return r;
@@ -41,8 +42,9 @@ static int add(struct batch *b, const struct buf *description)
     if (!d.p)
         return buf_err(description) ? buf_err(description) : -ENOMEM;
     b->notes[b->n++] = d;
+    b->bytes += d.n;
     b->all++;
-    return b->n == NOTES_A_BATCH ? flush(b) : 0;
+    return b->n == NOTES_A_BATCH || b->bytes >= BYTES_A_BATCH ? flush(b) : 0;
 }
 
 /* --- what is there --- */

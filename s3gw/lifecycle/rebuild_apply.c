@@ -13,7 +13,8 @@
 #include "s3gw/lifecycle/rebuild_rows.h"
 #include "s3gw/sse/frames.h"
 
-enum { ROWS_A_COMMIT = 500, SECRET_MAX = 8192 };
+/* Of their values, too: manifests of many parts are long, and take some times more when they have been read. */
+enum { ROWS_A_COMMIT = 500, BYTES_A_COMMIT = 1024 * 1024, SECRET_MAX = 8192 };
 
 struct row {
     struct str key, value;
@@ -33,11 +34,25 @@ struct taking {
 
 /* --- rows in, rows out --- */
 
+static bool same_version(struct str x, struct str y)
+{
+    return x.n == y.n && memcmp(x.p, y.p, x.n - 1) == 0;
+}
+
+/* Is it enough, before the row of @key? A version is not cut from its sections. */
+static bool enough(const struct taking *t, char kind, size_t bytes, struct str key)
+{
+    return t->n == ROWS_A_COMMIT ||
+           (bytes >= BYTES_A_COMMIT &&
+            !(kind == 'v' && t->n > 0 && same_version(t->rows[t->n - 1].key, key)));
+}
+
 /* Some rows of that kind at or behind @from. */
 static int take_rows(struct taking *t, char kind, const struct s3_row_key *from, struct arena *a)
 {
     struct s3_row_key first, until;
     AUTO(s3_iter_free) struct s3_iter *it = NULL;
+    size_t bytes = 0;
     s3_rebuild_row(&first, kind);
     until = first;
     s3_row_after_prefix(&until);
@@ -45,8 +60,10 @@ static int take_rows(struct taking *t, char kind, const struct s3_row_key *from,
     int r = t->rows ? s3_iter_new(t->b->gw->index, s3_row_str(from->n ? from : &first),
                                   s3_row_str(&until), &it)
                     : -ENOMEM;
-    for (; r == 0 && t->n < ROWS_A_COMMIT && s3_iter_valid(it); s3_iter_next(it)) {
+    for (; r == 0 && s3_iter_valid(it) && !enough(t, kind, bytes, s3_iter_key(it));
+         s3_iter_next(it)) {
         struct row *row = &t->rows[t->n++];
+        bytes += s3_iter_value(it).n;
         *row = (struct row){arena_str(a, s3_iter_key(it)), arena_str(a, s3_iter_value(it)), false};
         r = row->key.p && row->value.p ? 0 : -ENOMEM;
     }
@@ -274,11 +291,6 @@ struct version {
 
 enum { VERSION_TAIL = 1 + 8 + 1 };
 
-static bool same_version(const struct row *x, const struct row *y)
-{
-    return x->key.n == y->key.n && memcmp(x->key.p, y->key.p, x->key.n - 1) == 0;
-}
-
 static int read_version(const struct row *row, struct arena *a, struct version *v)
 {
     *v = (struct version){0};
@@ -406,7 +418,7 @@ static int versions(struct taking *t, struct s3_tx *tx, struct arena *a)
         if (from > 0 && !same_bucket(&t->rows[from - 1], &t->rows[from]) &&
             ++others == S3_TX_BUCKETS_MAX)
             return 0;
-        while (to < t->n && same_version(&t->rows[from], &t->rows[to]))
+        while (to < t->n && same_version(t->rows[from].key, t->rows[to].key))
             to++;
         if (to == t->n && !t->end && from > 0)
             return 0; /* more of it may follow */

@@ -237,6 +237,50 @@ static void manifests_come_back_from_notes(void **state)
     end(&w);
 }
 
+static int amend_note(struct world *w, struct str key, uint64_t version, struct str tags)
+{
+    const struct s3_desc_change c = {.version = version, .section = S3_SECTION_TAGS, .value = tags};
+    return s3_note_change(&w->gw, S3_DESC_AMEND, &w->bucket, key, &c, NULL);
+}
+
+/* Long manifests are written some at a time; what changed of one since goes with it. */
+static void long_manifests_keep_what_changed_of_them(void **state)
+{
+    (void)state;
+    enum { PIECES = 40000, OBJECTS = 3 };
+    static struct s3_extent pieces[PIECES];
+    struct world w;
+    struct s3_rebuild_counts n;
+    struct s3_object found;
+    begin(&w);
+    assert_int_equal(s3_note_bucket(&w.gw, &w.bucket, false), 0);
+    const struct str files[] = {put(&w, STR("a"), STR("hello")), put(&w, STR("b"), STR("world"))};
+    for (size_t i = 0; i < PIECES; i++)
+        pieces[i] = (struct s3_extent){.file_id = files[i % 2], .length = 1};
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        char key[8];
+        snprintf(key, sizeof(key), "long%u", i);
+        struct s3_object o = {.seq = s3_index_number(w.gw.index),
+                              .flags = S3_OBJ_NULL_VERSION,
+                              .size = PIECES,
+                              .owner_id = STR("root"),
+                              .extents = pieces,
+                              .nextents = PIECES};
+        assert_int_equal(s3_note_put(&w.gw, o.seq, &w.bucket, str_c(key), &o, 0), 0);
+        assert_int_equal(amend_note(&w, str_c(key), o.seq, str_c(key)), 0);
+    }
+    rebuild(&w, &n);
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        char key[8];
+        snprintf(key, sizeof(key), "long%u", i);
+        assert_int_equal(
+            s3_object_get(w.gw.index, w.bucket.bid, str_c(key), S3_READ_ANY, true, &w.a, &found),
+            0);
+        assert_true(str_eq(found.tags, str_c(key)) && found.nextents == PIECES);
+    }
+    end(&w);
+}
+
 static void a_manifest_of_reclaimed_files_stays_away(void **state)
 {
     (void)state;
@@ -431,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_store_is_enough),
         cmocka_unit_test(manifests_come_back_from_notes),
+        cmocka_unit_test(long_manifests_keep_what_changed_of_them),
         cmocka_unit_test(a_manifest_of_reclaimed_files_stays_away),
         cmocka_unit_test(an_unreadable_description_costs_only_itself),
         cmocka_unit_test(what_was_replaced_goes_and_what_is_named_stays),
