@@ -12,6 +12,15 @@ int64_t dfs_now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+int64_t dfs_now_us(void)
+{
+    if (dfs_clock_hook)
+        return dfs_clock_hook->now_ms() * 1000 + (int64_t)(dfs_clock_hook->mono_us() % 1000);
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 int64_t dfs_now_s(void)
 {
     return dfs_now_ms() / 1000;

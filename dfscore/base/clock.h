@@ -13,6 +13,7 @@
 
 int64_t dfs_now_ms(void);   /* wall clock, Unix milliseconds */
 int64_t dfs_now_s(void);    /* wall clock, Unix seconds */
+int64_t dfs_now_us(void);   /* wall clock, Unix microseconds */
 uint64_t dfs_mono_us(void); /* monotonic, microseconds since an unspecified start */
 static inline uint64_t dfs_mono_ms(void)
 {

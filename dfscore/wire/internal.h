@@ -237,6 +237,8 @@ enum { DFS_ASK_NO_OTHER_GROUP = 0x40 };
  * its name does not tell a CRC-32. Earlier builds have 0 there.
  */
 enum { DFS_INFO_MS = 1000 };
+/* The same, of an appender that has a version (storage/trunk/version.h): this and the microseconds of its time. */
+enum { DFS_INFO_US = 1000000 };
 
 enum dfs_drain_state {
     DFS_DRAIN_NONE = 0,

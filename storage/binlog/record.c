@@ -80,6 +80,21 @@ int64_t sto_rec_ms(struct str text)
     return str_u64(text, STO_REC_MS_MAX, &ms) == 0 ? (int64_t)ms : 0;
 }
 
+void sto_rec_put_versions(const struct sto_rec_versions *v, char out[STO_REC_VERSIONS])
+{
+    (void)snprintf(out, STO_REC_VERSIONS, "%lld %lld", (long long)v->before, (long long)v->after);
+}
+
+struct sto_rec_versions sto_rec_get_versions(struct str text)
+{
+    struct str x, y;
+    uint64_t before, after;
+    bool told = str_cut(text, ' ', &x, &y) && str_u64(x, STO_REC_VERSION_MAX, &before) == 0 &&
+                str_u64(y, STO_REC_VERSION_MAX, &after) == 0 && after > before;
+    return told ? (struct sto_rec_versions){(int64_t)before, (int64_t)after}
+                : (struct sto_rec_versions){0, 0};
+}
+
 void sto_rec_encode(const struct sto_rec *r, uint32_t salt, uint8_t out[STO_REC_HEAD])
 {
     memcpy(out, magic, sizeof(magic));

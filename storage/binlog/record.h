@@ -26,6 +26,9 @@
  * which is its modification time on all members; of a D record, what was made before is deleted. Links are not told so, and
  * earlier builds left it empty, and read nothing there.
  *
+ * Of an edit of an appender (A, M, T) the description is "BEFORE AFTER", decimal: the versions of the content it was made of, 0
+ * when that had none, and of what it made (trunk/version.h). Earlier builds left it empty, and read nothing there.
+ *
  * Both CRC-32C start from the pack's random salt, so bytes left over from another pack, or content
  * that imitates a record, never pass. Records start at multiples of 64, so a header never crosses a
  * disk sector. Threads: no state.
@@ -99,6 +102,15 @@ int64_t sto_clock_ms(void);
 void sto_rec_put_ms(int64_t ms, char out[STO_REC_MS]); /* NUL terminated */
 /* 0: it does not say. */
 int64_t sto_rec_ms(struct str text);
+
+struct sto_rec_versions {
+    int64_t before, after; /* after 0: it does not say */
+};
+enum { STO_REC_VERSIONS = 48 };
+#define STO_REC_VERSION_MAX (STO_REC_MS_MAX * 1000)
+void sto_rec_put_versions(const struct sto_rec_versions *v,
+                          char out[STO_REC_VERSIONS]); /* NUL terminated */
+struct sto_rec_versions sto_rec_get_versions(struct str text);
 
 void sto_rec_encode(const struct sto_rec *r, uint32_t salt, uint8_t out[STO_REC_HEAD]);
 /*

@@ -22,6 +22,7 @@ const struct sto_io sto_io_os = {
     .fsync = fsync,
     .fallocate = fallocate,
     .ftruncate = ftruncate,
+    .futimens = futimens,
     .openat = os_openat,
     .linkat = linkat,
     .renameat = renameat,

@@ -24,6 +24,7 @@ struct sto_io {
     int (*fsync)(int fd);
     int (*fallocate)(int fd, int mode, off_t at, off_t n);
     int (*ftruncate)(int fd, off_t n);
+    int (*futimens)(int fd, const struct timespec times[2]);
     int (*openat)(int dir, const char *path, int flags, mode_t mode);
     int (*linkat)(int from_dir, const char *from, int to_dir, const char *to, int flags);
     int (*renameat)(int from_dir, const char *from, int to_dir, const char *to);

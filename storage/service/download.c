@@ -173,19 +173,29 @@ static void source_address(struct sto_op *op, char out[DFS_IP_MAX + 1])
         memcpy(out, source, sizeof(source));
 }
 
-static int64_t crc_or_ms(const struct sto_op *op, const struct sto_info *info)
+/* A member's question, which tells more of times. */
+static bool wants_times(const struct sto_op *op)
+{
+    uint8_t status = op->req->head.status;
+    return op->from_peer && status & DFS_ASK_NO_OTHER_GROUP && status & INFO_NO_CRC;
+}
+
+static int64_t crc_or_time(const struct sto_op *op, const struct sto_info *info)
 {
     if (info->has_crc)
         return (int32_t)info->crc32;
-    bool member = op->from_peer && op->req->head.status & DFS_ASK_NO_OTHER_GROUP;
-    return member ? DFS_INFO_MS + info->mtime_ms % 1000 : 0;
+    if (!wants_times(op))
+        return 0;
+    return info->version > 0 ? DFS_INFO_US + info->version % 1000000
+                             : DFS_INFO_MS + info->mtime_ms % 1000;
 }
 
 static int info_work(struct sto_op *op)
 {
     struct sto_info info;
     bool want_crc = (op->req->head.status & INFO_NO_CRC) == 0;
-    int r = sto_info(op->s->o.store, op->name, want_crc, &info);
+    int r = wants_times(op) ? sto_info_settled(op->s->o.store, op->name, &info)
+                            : sto_info(op->s->o.store, op->name, want_crc, &info);
     if (r == -EREMOTE)
         return sto_elsewhere_info(op);
     if (r == -ENOENT)
@@ -195,7 +205,7 @@ static int info_work(struct sto_op *op)
     struct dfs_file_info_rsp m = {
         .size = (int64_t)info.size,
         .created_s = info.mtime_s,
-        .crc32 = crc_or_ms(op, &info),
+        .crc32 = crc_or_time(op, &info),
     };
     source_address(op, m.source_ip);
     enum dfs_ipw w = op->s->o.params.wide_addresses ? DFS_IPW6 : DFS_IPW4;

@@ -63,22 +63,18 @@ void sto_arrivals_free(struct sto_arrivals **ap)
     free(a);
 }
 
-int sto_arrivals_add(struct sto_arrivals *a, struct str name, struct sto_file **fp, uint64_t size,
-                     int64_t time_s, int64_t made_ms)
+int sto_arrivals_add(struct sto_arrivals *a, struct sto_replica_new *new)
 {
     ASSERT(!sto_arrivals_full(a));
-    if (name.n > STO_NAME_MAX)
+    if (new->name.n > STO_NAME_MAX)
         return -EINVAL;
-    struct arrival *new = &a->list[a->n++];
-    *new = (struct arrival){.text_n = 0};
-    memcpy(new->name, name.p, name.n);
-    new->plain = (struct sto_replica_new){.file = TAKE(*fp),
-                                          .name = str_of(new->name, name.n),
-                                          .size = size,
-                                          .time_s = time_s,
-                                          .made_ms = made_ms};
-    a->plain += new->plain.file != NULL;
-    a->bytes += size;
+    struct arrival *one = &a->list[a->n++];
+    *one = (struct arrival){.plain = *new};
+    new->file = NULL;
+    memcpy(one->name, new->name.p, new->name.n);
+    one->plain.name = str_of(one->name, new->name.n);
+    a->plain += one->plain.file != NULL;
+    a->bytes += one->plain.size;
     return 0;
 }
 

@@ -12,7 +12,7 @@
 #define STO_ARRIVALS_H
 
 #include "storage/sync/line.h"
-#include "storage/trunk/store.h"
+#include "storage/trunk/replica.h"
 
 struct sto_arrivals;
 
@@ -22,11 +22,10 @@ int sto_arrivals_new(struct sto_store *s, const char *group, bool singly,
 void sto_arrivals_free(struct sto_arrivals **ap);
 
 /*
- * Takes *fp when it returns 0; NULL: a packed file. @made_ms: as in struct sto_replica_new. Not when it is full: the owner
- * settles then. -EINVAL: no name of ours.
+ * A copy of @new and its name. Takes its file when it returns 0; NULL: a packed one. Not when it is full: the owner settles
+ * then. -EINVAL: no name of ours.
  */
-int sto_arrivals_add(struct sto_arrivals *a, struct str name, struct sto_file **fp, uint64_t size,
-                     int64_t time_s, int64_t made_ms) MUST_CHECK;
+int sto_arrivals_add(struct sto_arrivals *a, struct sto_replica_new *new) MUST_CHECK;
 bool sto_arrivals_any(const struct sto_arrivals *a);
 bool sto_arrivals_full(const struct sto_arrivals *a);
 

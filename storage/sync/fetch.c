@@ -111,18 +111,47 @@ int sto_fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_f
     return r;
 }
 
-int sto_fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s,
+static bool is_appender(struct str name)
+{
+    struct dfs_fileid id;
+    return dfs_filename_parse(name, &id) == 0 && id.kind == DFS_FILE_APPENDER && !id.slave;
+}
+
+int sto_fetch_new(struct sto_puller *p, struct sto_replica_new *new, uint8_t flags)
+{
+    enum { TRIES = 5 };
+    bool appender = is_appender(new->name);
+    uint64_t size = 0;
+    int64_t version = 0, then = 0;
+    int r = appender ? sto_puller_version(p, new->name, &size, &version) : 0;
+    for (int i = 0; r == 0; i++) {
+        AUTO(sto_file_free) struct sto_file *f = NULL;
+        r = sto_fetch(p, new->name, flags, &f, &new->size);
+        if (r == 0 && appender)
+            r = sto_puller_version(p, new->name, &size, &then);
+        if (r < 0)
+            break;
+        if (then == version || i + 1 == TRIES || new->size > PIECE_BYTES) {
+            new->file = TAKE(f);
+            new->version = version > 0 ? version : new->version;
+            break;
+        }
+        version = then; /* edited meanwhile: once more, lest it has some of both */
+    }
+    return r;
+}
+
+int sto_fetch_and_name(struct sto_puller *p, struct sto_replica_new *new, uint8_t flags,
                        sto_name_fn *as)
 {
-    AUTO(sto_file_free) struct sto_file *f = NULL;
     struct sto_line_meta meta;
-    uint64_t size = 0;
-    int r = sto_fetch(p, name, flags, &f, &size);
+    int r = sto_fetch_new(p, new, flags);
     if (r == 0)
-        r = sto_fetch_meta(p, name, &meta);
+        r = sto_fetch_meta(p, new->name, &meta);
     if (r == 0)
-        r = as(p->o.store, &f, name, size, time_s);
-    return r < 0 ? r : sto_replica_meta(p->o.store, name, meta.text, meta.ms);
+        r = as(p->o.store, new);
+    sto_file_free(&new->file);
+    return r < 0 ? r : sto_replica_meta(p->o.store, new->name, meta.text, meta.ms);
 }
 
 int sto_ask_info(struct sto_puller *p, struct str name, struct dfs_file_info_rsp *m)
@@ -155,20 +184,44 @@ int sto_puller_info(struct sto_puller *p, struct str name, uint64_t *ret_size, i
     return 0;
 }
 
-int sto_fetch_bytes(struct sto_puller *p, struct str name, uint64_t offset, uint64_t size,
-                    int64_t time_s)
+int sto_puller_version(struct sto_puller *p, struct str name, uint64_t *ret_size,
+                       int64_t *ret_version)
 {
+    struct dfs_file_info_rsp m;
+    int r = sto_ask_info(p, name, &m);
+    if (r < 0)
+        return r;
+    bool told = m.crc32 >= DFS_INFO_US && m.crc32 < DFS_INFO_US + 1000000;
+    *ret_size = (uint64_t)m.size;
+    *ret_version =
+        told ? MIN(m.created_s * 1000000 + (m.crc32 - DFS_INFO_US), STO_REC_VERSION_MAX) : 0;
+    return 0;
+}
+
+/* Too many for the memory: in a file without a name. */
+static int receive_many(struct sto_puller *p, struct str name, uint64_t len, struct sto_file **ret)
+{
+    struct dfs_logical at;
+    int r = dfs_logical_parse(name, &at);
+    if (r == 0)
+        r = sto_file_open(p->o.store, (int)at.path_index, len, STO_NATIVE, ret);
+    return r < 0 ? r : receive_piece(p, 0, len, *ret);
+}
+
+int sto_fetch_bytes(struct sto_puller *p, const struct sto_replica_edit *e, uint64_t offset,
+                    uint64_t size)
+{
+    AUTO(sto_file_free) struct sto_file *f = NULL;
     uint64_t len = 0;
-    int r = ask_content(p, name, offset, size, &len);
-    while (r == 0 && len > 0) {
-        size_t n = (size_t)MIN(len, (uint64_t)STO_COPY_BYTES);
-        r = p->line->read(p->files, p->copy, n);
-        if (r == 0)
-            r = sto_replica_range(p->o.store, name, offset, str_of(p->copy, n), time_s);
-        offset += n;
-        len -= n;
-        if (r < 0) /* the rest of the answer is still to come */
-            p->line->cut(p->files);
+    int r = size > 0 ? ask_content(p, e->name, offset, size, &len) : 0;
+    if (r < 0)
+        return r;
+    bool few = len <= STO_COPY_BYTES;
+    if (len > 0)
+        r = few ? p->line->read(p->files, p->copy, (size_t)len) : receive_many(p, e->name, len, &f);
+    if (r < 0) {
+        p->line->cut(p->files); /* the rest of the answer is still to come */
+        return r;
     }
-    return r;
+    return sto_replica_range(p->o.store, e, offset, str_of(p->copy, few ? (size_t)len : 0), f, len);
 }

@@ -9,6 +9,7 @@
 #include "dfscore/wire/messages.h"
 #include "storage/binlog/record.h"
 #include "storage/sync/arrivals.h"
+#include "storage/sync/edits.h"
 #include "storage/sync/moved_in.h"
 #include "storage/trunk/ahead.h"
 #include "storage/trunk/log.h"
@@ -101,11 +102,6 @@ static bool says_nothing(int err)
     return err == -ENOENT || err == -EREMOTE || err == -EINVAL || err == -EBADMSG;
 }
 
-static int fetch_whole(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s)
-{
-    return sto_fetch_and_name(p, name, flags, time_s, sto_replica_file);
-}
-
 /* One whose name can come again may be an earlier one, or another of the same millisecond. */
 static bool have_whole(struct sto_puller *p, const struct sto_entry *e, int64_t made_ms)
 {
@@ -142,24 +138,24 @@ static int made_there(struct sto_puller *p, const struct sto_entry *e, int64_t m
  * one is not what @e is about: -ENOENT.
  */
 static int fetch_made(struct sto_puller *p, const struct sto_entry *e, uint8_t flags,
-                      int64_t *made_ms, struct sto_file **ret, uint64_t *ret_size)
+                      struct sto_replica_new *new)
 {
     enum { TRIES = 5 };
     for (int i = 0; i < TRIES; i++) {
         AUTO(sto_file_free) struct sto_file *f = NULL;
         int64_t there_ms = 0;
-        int r = sto_fetch(p, e->name, flags, &f, ret_size);
+        int r = sto_fetch(p, e->name, flags, &f, &new->size);
         if (r == 0)
-            r = made_there(p, e, *made_ms, &there_ms);
+            r = made_there(p, e, new->made_ms, &there_ms);
         if (r < 0)
             return r;
-        if (there_ms < *made_ms)
+        if (there_ms < new->made_ms)
             return -ENOENT;
-        if (there_ms == *made_ms) {
-            *ret = TAKE(f);
+        if (there_ms == new->made_ms) {
+            new->file = TAKE(f);
             return 0;
         }
-        *made_ms = there_ms; /* once more, lest it was the one before */
+        new->made_ms = there_ms; /* once more, lest it was the one before */
     }
     return -EAGAIN;
 }
@@ -167,32 +163,25 @@ static int fetch_made(struct sto_puller *p, const struct sto_entry *e, uint8_t f
 /* As a record says it: a file that is here already may have come before it, as what a link leads to. */
 static int need_whole(struct sto_puller *p, const struct sto_entry *e)
 {
-    AUTO(sto_file_free) struct sto_file *f = NULL;
     uint8_t flags = e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0;
-    int64_t made_ms = sto_rec_ms(e->extra);
-    uint64_t size = 0;
-    if (have_whole(p, e, made_ms))
+    struct sto_replica_new new = {
+        .name = e->name, .time_s = e->time_s, .made_ms = sto_rec_ms(e->extra)};
+    if (have_whole(p, e, new.made_ms))
         return sto_replica_owner(p->o.store, e->name, flags);
-    int r = made_ms > 0 ? fetch_made(p, e, flags, &made_ms, &f, &size)
-                        : sto_fetch(p, e->name, flags, &f, &size);
-    return r < 0 ? r : sto_arrivals_add(p->arrivals, e->name, &f, size, e->time_s, made_ms);
+    int r = new.made_ms > 0 ? fetch_made(p, e, flags, &new) : sto_fetch_new(p, &new, flags);
+    if (r == 0)
+        r = sto_arrivals_add(p->arrivals, &new);
+    sto_file_free(&new.file);
+    return r;
 }
 
 /* Its metadata's own entry may have been swept away before we came. */
 static int need_meta(struct sto_puller *p, const struct sto_entry *e)
 {
-    struct sto_file *none = NULL;
     if (e->position >= p->first_end || e->kind != DFS_SCAN_NATIVE)
         return 0;
-    return sto_arrivals_add(p->arrivals, e->name, &none, 0, e->time_s, 0);
-}
-
-/* "offset length" or "old new" */
-static bool two_numbers(struct str extra, uint64_t *a, uint64_t *b)
-{
-    struct str x, y;
-    return str_cut(extra, ' ', &x, &y) && str_u64(x, INT64_MAX, a) == 0 &&
-           str_u64(y, INT64_MAX, b) == 0;
+    return sto_arrivals_add(p->arrivals,
+                            &(struct sto_replica_new){.name = e->name, .time_s = e->time_s});
 }
 
 /*
@@ -215,41 +204,6 @@ static int change_meta(struct sto_puller *p, const struct sto_entry *e)
                : sto_replica_meta(p->o.store, name, meta.text, meta.ms);
 }
 
-static int fetch_range(struct sto_puller *p, const struct sto_entry *e)
-{
-    uint64_t offset, size, there = 0;
-    int64_t mtime_s;
-    struct sto_info info;
-    if (!two_numbers(e->extra, &offset, &size))
-        return -EBADMSG;
-    int r = sto_info(p->o.store, e->name, false, &info);
-    if (r == -ENOENT || (r == 0 && info.size < offset))
-        return fetch_whole(p, e->name, STO_NATIVE, e->time_s);
-    if (r < 0 || size == 0)
-        return r;
-    r = sto_puller_info(p, e->name, &there, &mtime_s);
-    if (r < 0 || there <= offset) /* never done, or cut off there meanwhile, as the log will say */
-        return r;
-    return sto_fetch_bytes(p, e->name, offset, size, e->time_s);
-}
-
-/*
- * A truncate that a crash kept the peer from doing is in its log all the same. What has been appended since then may
- * stand where something else stood before: the file is taken whole.
- */
-static int resize(struct sto_puller *p, const struct sto_entry *e)
-{
-    uint64_t from, to, there = 0;
-    int64_t mtime_s;
-    if (!two_numbers(e->extra, &from, &to))
-        return -EBADMSG;
-    int r = sto_puller_info(p, e->name, &there, &mtime_s);
-    if (r < 0)
-        return r;
-    r = there > to ? -ENOENT : sto_replica_resize(p->o.store, e->name, there, e->time_s);
-    return r == -ENOENT ? fetch_whole(p, e->name, STO_NATIVE, e->time_s) : r;
-}
-
 /* Is it here, under the old name or the new one, as the new one says? An old name, given back, says nothing. */
 static bool have_renamed(struct sto_puller *p, const struct sto_entry *e)
 {
@@ -268,10 +222,10 @@ static bool have_renamed(struct sto_puller *p, const struct sto_entry *e)
  */
 static int rename_file(struct sto_puller *p, const struct sto_entry *e)
 {
-    AUTO(sto_file_free) struct sto_file *f = NULL;
+    struct sto_replica_new new = {.name = e->name, .time_s = e->time_s};
     struct sto_line_meta meta;
-    uint64_t size = 0;
-    int r = have_renamed(p, e) ? 0 : sto_fetch(p, e->name, STO_NATIVE, &f, &size);
+    int r = have_renamed(p, e) ? 0 : sto_fetch_new(p, &new, STO_NATIVE);
+    AUTO(sto_file_free) struct sto_file *f = TAKE(new.file);
     if (r == 0)
         r = sto_fetch_meta(p, e->name, &meta);
     if (r < 0 && (sto_puller_broken(p) || !says_nothing(r)))
@@ -281,8 +235,10 @@ static int rename_file(struct sto_puller *p, const struct sto_entry *e)
         renamed = sto_replica_owner(p->o.store, e->name, STO_NATIVE);
     if (renamed < 0 && renamed != -ENOENT)
         return renamed;
-    if (r == 0 && f)
-        r = sto_replica_file(p->o.store, &f, e->name, size, e->time_s);
+    if (r == 0 && f) {
+        new.file = TAKE(f);
+        r = sto_replica_put(p->o.store, &new);
+    }
     return r < 0 ? r : sto_replica_meta_renamed(p->o.store, e->name, meta.text, meta.ms);
 }
 
@@ -302,9 +258,9 @@ static int fetch_target(struct sto_puller *p, const struct sto_entry *e)
     int64_t time_s = e->time_s;
     uint64_t size;
     int r = sto_log_comes_again(e->extra) ? sto_puller_info(p, e->extra, &size, &time_s) : 0;
+    struct sto_replica_new new = {.name = e->extra, .time_s = time_s};
     return r < 0 ? r
-                 : sto_fetch_and_name(p, e->extra, appender ? STO_NATIVE : 0, time_s,
-                                      sto_replica_file_unless);
+                 : sto_fetch_and_name(p, &new, appender ? STO_NATIVE : 0, sto_replica_put_unless);
 }
 
 static int link_file(struct sto_puller *p, const struct sto_entry *e)
@@ -381,9 +337,9 @@ static int do_entry(struct sto_puller *p, const struct sto_entry *e)
         return delete_file(p, e);
     case 'A':
     case 'M':
-        return fetch_range(p, e);
+        return sto_edits_range(p, e);
     case 'T':
-        return resize(p, e);
+        return sto_edits_resize(p, e);
     case 'L':
         return link_file(p, e);
     case 'R':

@@ -10,6 +10,7 @@
 
 #include "storage/sync/arrivals.h"
 #include "storage/sync/puller.h"
+#include "storage/trunk/replica.h"
 
 enum { STO_COPY_BYTES = 256 * 1024 };
 
@@ -41,14 +42,22 @@ int sto_fetch_meta(struct sto_puller *p, struct str name, struct sto_line_meta *
 int sto_fetch(struct sto_puller *p, struct str name, uint8_t flags, struct sto_file **ret,
               uint64_t *ret_size) MUST_CHECK;
 
-typedef int sto_name_fn(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
-                        int64_t time_s);
-/* Content and metadata. It is named (@as) when all of it is here: a peer that vanishes leaves nothing half. */
-int sto_fetch_and_name(struct sto_puller *p, struct str name, uint8_t flags, int64_t time_s,
+/*
+ * The same of @new->name: file, size, and of an appender the version, which stays when the peer does not tell one. It may
+ * have some of later ones.
+ */
+int sto_fetch_new(struct sto_puller *p, struct sto_replica_new *new, uint8_t flags) MUST_CHECK;
+
+typedef int sto_name_fn(struct sto_store *s, struct sto_replica_new *new);
+/* That and metadata. It is named (@as) when all of it is here: a peer that vanishes leaves nothing half. */
+int sto_fetch_and_name(struct sto_puller *p, struct sto_replica_new *new, uint8_t flags,
                        sto_name_fn *as) MUST_CHECK;
 
-/* Bytes [offset, offset + size) of a file that is here, fewer when the peer has fewer. */
-int sto_fetch_bytes(struct sto_puller *p, struct str name, uint64_t offset, uint64_t size,
-                    int64_t time_s) MUST_CHECK;
+/* Of an appender. Version 0: the peer does not tell, or it has none there. */
+int sto_puller_version(struct sto_puller *p, struct str name, uint64_t *ret_size,
+                       int64_t *ret_version) MUST_CHECK;
+/* Bytes [offset, offset + size) of a file that is here, fewer when the peer has fewer. It is changed when all have come. */
+int sto_fetch_bytes(struct sto_puller *p, const struct sto_replica_edit *e, uint64_t offset,
+                    uint64_t size) MUST_CHECK;
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "dfscore/fileid/fileid.h"
 #include "storage/trunk/log.h"
+#include "storage/trunk/version.h"
 #include "storage/trunk/walk.h"
 
 int sto_log_meta_ms(const struct sto_log *log, const struct dfs_logical *at, int64_t *ret)
@@ -95,19 +96,28 @@ static int apply_rename(struct sto_log *log, struct str name, struct str old)
     return r < 0 ? r : m;
 }
 
-/* An edit, done by a process that may not have got to sync it. */
-static int settle_edit(struct sto_log *log, struct str name)
+/*
+ * An edit, done by a process that may not have got to sync it, or to the end. What is there is what it made, if nothing later
+ * is: edits end in the order of their records.
+ */
+static int settle_edit(struct sto_log *log, struct str name, struct str versions)
 {
+    const struct sto_io *io = log->dir->io;
+    int64_t after = sto_rec_get_versions(versions).after;
+    struct stat st;
     struct dfs_logical at;
     char path[DFS_LOCAL_PATH_MAX];
     if (dfs_logical_parse(name, &at) < 0)
         return -EINVAL;
     dfs_logical_path(&at, "", path);
     AUTO(dfs_close_fd)
-    int fd = log->dir->io->openat(log->dir->root, path, O_RDONLY | O_NOFOLLOW, 0);
+    int fd = io->openat(log->dir->root, path, O_RDONLY | O_NOFOLLOW, 0);
     if (fd < 0)
         return errno == ELOOP || errno == ENOTDIR ? -ENOENT : -errno;
-    return log->o.relaxed || log->dir->io->fdatasync(fd) == 0 ? 0 : -errno;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    int r = sto_version_of(&st) < after ? sto_version_set(io, fd, after) : 0;
+    return r < 0 || log->o.relaxed || io->fsync(fd) == 0 ? r : -errno;
 }
 
 /* The same for a name: metadata or a link. */
@@ -171,7 +181,7 @@ static int apply_change(struct sto_log *log, uint8_t op, const struct sto_body *
         return apply_moved(log, body->name, body->extra);
     if (op == 'R')
         return apply_rename(log, body->name, body->extra);
-    return op == 'A' || op == 'M' || op == 'T' ? settle_edit(log, body->name)
+    return op == 'A' || op == 'M' || op == 'T' ? settle_edit(log, body->name, body->desc)
                                                : settle_name(log, body->name);
 }
 

@@ -136,7 +136,7 @@ static int prepare(struct new_meta *m, struct str file)
     if (r == 0)
         r = sto_write_all(p->dir.io, m->tmp.fd, m->text.p, m->text.n, 0);
     if (r == 0)
-        r = sto_set_time(m->tmp.fd, m->ms);
+        r = sto_set_time(p->dir.io, m->tmp.fd, m->ms);
     return r == 0 && p->dir.io->fsync(m->tmp.fd) < 0 ? -errno : r;
 }
 

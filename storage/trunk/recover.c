@@ -215,10 +215,11 @@ static int find_end(struct sto_log *log, int fd, const struct sto_pack_head *h, 
     }
 }
 
-static int redo(struct sto_log *log, struct sto_walk *w, const struct sto_rec *rec)
+/* @starting: nobody else changes files yet, and those of edits get their versions (apply.c). */
+static int redo(struct sto_log *log, struct sto_walk *w, const struct sto_rec *rec, bool starting)
 {
     struct sto_body body;
-    int r = sto_walk_body(w, rec, false, &body);
+    int r = sto_walk_body(w, rec, starting, &body);
     if (r == 0 && rec->kind == STO_REC_DELETE)
         sto_log_note_deleted(log, body.name, rec->position, sto_rec_ms(body.extra));
     if (r == 0)
@@ -255,7 +256,7 @@ int sto_log_redo(struct sto_log *log, uint64_t from, uint64_t until)
                       end);
         struct sto_rec rec;
         while ((r = sto_walk_next(&w, &rec)) > 0)
-            if (has_work(&rec) && (r = redo(log, &w, &rec)) < 0)
+            if (has_work(&rec) && (r = redo(log, &w, &rec, false)) < 0)
                 return r;
     }
     return r;
@@ -274,7 +275,7 @@ static int replay(struct sto_log *log, int fd, const struct sto_pack_head *h, ui
         log->next_seq = MAX(log->next_seq, last + 1);
         if (!has_work(&rec))
             continue;
-        r = redo(log, &w, &rec);
+        r = redo(log, &w, &rec, true);
         if (r < 0)
             return r;
         if (rec.kind == STO_REC_DELETE)

@@ -10,6 +10,7 @@
 #include "storage/trunk/moved.h"
 #include "storage/trunk/slot.h"
 #include "storage/trunk/store_priv.h"
+#include "storage/trunk/version.h"
 #include "storage/trunk/walk.h"
 
 /* --- whole files ---------------------------------------------------------------------------------- */
@@ -59,7 +60,10 @@ static int check_new(struct sto_store *s, const struct sto_file *f,
         return -errno;
     if ((uint64_t)st.st_size != new->size)
         return -EBADMSG;
-    return sto_set_time(sto_file_fd(f), new->made_ms > 0 ? new->made_ms : new->time_s * 1000);
+    if (new->version > 0)
+        return sto_version_set(s->io, sto_file_fd(f), new->version);
+    return sto_set_time(s->io, sto_file_fd(f),
+                        new->made_ms > 0 ? new->made_ms : new->time_s * 1000);
 }
 
 /* If it moves again, then to where the later name says so to all (sto_replica_moved): that is a second at most. */
@@ -89,21 +93,26 @@ static int comes_back(struct sto_path *p, struct str name, const char *id)
 enum placing { PLACE_OVER, PLACE_UNLESS, PLACE_NEW };
 
 /*
- * Does a file that is there give way? An appender's name does not say which of two contents is right. One that is there
- * when a record of its making brings it has come by another log, with an edit that whoever made that record may not know yet.
+ * Does a file that is there give way? An appender's name does not say which of two contents is right, but versions do. One
+ * that is there without a version stays when a record of its making brings it (PLACE_NEW): it came by another log, with an
+ * edit that whoever made that record may not know yet.
  */
-static bool gives_way(struct sto_path *p, const struct dfs_logical *at, struct str name,
-                      enum placing how)
+static bool gives_way(struct sto_path *p, const struct dfs_logical *at,
+                      const struct sto_replica_new *new, enum placing how)
 {
     char path[DFS_LOCAL_PATH_MAX];
     struct dfs_fileid id;
     struct stat st;
-    if (how != PLACE_NEW)
-        return how == PLACE_OVER;
-    if (dfs_filename_parse(name, &id) < 0 || id.kind != DFS_FILE_APPENDER || id.slave)
+    if (how == PLACE_UNLESS)
+        return false;
+    if (dfs_filename_parse(new->name, &id) < 0 || id.kind != DFS_FILE_APPENDER || id.slave ||
+        (how == PLACE_OVER && new->version == 0))
         return true;
     dfs_logical_path(at, "", path);
-    return fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode);
+    if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+        return true;
+    int64_t here = sto_version_of(&st);
+    return here == 0 ? how == PLACE_OVER : here < new->version;
 }
 
 /* By size, then by bytes: < 0, 0, > 0 in *ret. 0 or negative errno. */
@@ -149,7 +158,7 @@ static int which_of_two(struct sto_path *p, const struct dfs_logical *at, const 
     if (r < 0)
         return sto_read_says_damaged(r) ? 1 : r;
     int fd = larger > 0 ? sto_file_fd(f) : here;
-    r = sto_set_shared_time(fd, made_ms);
+    r = sto_set_shared_time(p->dir.io, fd, made_ms);
     return r < 0 ? r : p->dir.io->fsync(fd) < 0 ? -errno : larger > 0;
 }
 
@@ -165,7 +174,7 @@ static int place_new(struct sto_store *s, const struct sto_file *f,
     int64_t there_ms = new->made_ms > 0 ? sto_made_ms(p, at, name) : 0;
     if (there_ms > new->made_ms)
         return -EEXIST; /* made later, it came by another log */
-    bool over = gives_way(p, at, name, how);
+    bool over = gives_way(p, at, new, how);
     int r = sto_log_pass_deletion(&p->log, name);
     if (r == 0 && new->made_ms > 0)
         r = sto_drop_meta(p, at, new->made_ms); /* of an earlier file of that name */
@@ -185,31 +194,34 @@ static int place_new(struct sto_store *s, const struct sto_file *f,
     return name_file(p, sto_file_fd(f), at, over);
 }
 
-static int take_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
-                     int64_t time_s, enum placing how)
+static int take_file(struct sto_store *s, struct sto_replica_new *new, enum placing how)
 {
-    AUTO(sto_file_free) struct sto_file *f = TAKE(*fp);
-    const struct sto_replica_new new = {.name = name, .size = size, .time_s = time_s};
+    AUTO(sto_file_free) struct sto_file *f = TAKE(new->file);
     struct dfs_logical at;
     struct sto_path *p;
-    int r = check_new(s, f, &new, &at, &p);
+    int r = check_new(s, f, new, &at, &p);
     if (r == 0 && s->io->fsync(sto_file_fd(f)) < 0)
         r = -errno;
     if (r == 0)
-        r = place_new(s, f, &new, &at, p, how);
+        r = place_new(s, f, new, &at, p, how);
     return r < 0 ? r : sto_dir_sync(&p->dir, at.high, at.low);
 }
 
 int sto_replica_file(struct sto_store *s, struct sto_file **fp, struct str name, uint64_t size,
                      int64_t time_s)
 {
-    return take_file(s, fp, name, size, time_s, PLACE_OVER);
+    struct sto_replica_new new = {.file = TAKE(*fp), .name = name, .size = size, .time_s = time_s};
+    return take_file(s, &new, PLACE_OVER);
 }
 
-int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name,
-                            uint64_t size, int64_t time_s)
+int sto_replica_put(struct sto_store *s, struct sto_replica_new *new)
 {
-    return take_file(s, fp, name, size, time_s, PLACE_UNLESS);
+    return take_file(s, new, PLACE_OVER);
+}
+
+int sto_replica_put_unless(struct sto_store *s, struct sto_replica_new *new)
+{
+    return take_file(s, new, PLACE_UNLESS);
 }
 
 /* The first sync commits the journal for all that was written before it; the others find that done. */
@@ -363,39 +375,74 @@ static int open_for_writing(struct sto_store *s, struct str name)
     return fd < 0 ? sto_dir_said(&p->dir, at.high, at.low, -errno) : fd;
 }
 
-static int finish_edit(struct sto_store *s, int fd, int64_t time_s)
+/* Lock held. fd of what @e may be done to, and what that is. */
+static int begin_edit(struct sto_store *s, const struct sto_replica_edit *e, struct stat *st)
 {
-    int r = sto_set_time(fd, time_s * 1000);
+    AUTO(dfs_close_fd) int fd = open_for_writing(s, e->name);
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, st) < 0)
+        return -errno;
+    int64_t here = sto_version_of(st);
+    bool fits = here > 0 && (here == e->versions.before || here == e->versions.after);
+    return fits || e->versions.after == 0 ? dfs_take_fd(&fd) : -ESTALE;
+}
+
+static int finish_edit(struct sto_store *s, const struct sto_replica_edit *e, int fd,
+                       const struct stat *before)
+{
+    int64_t version =
+        e->versions.after > 0 ? e->versions.after : sto_version_untold(before, e->time_s);
+    int r = sto_version_set(s->io, fd, version);
     return r == 0 && s->io->fsync(fd) < 0 ? -errno : r;
 }
 
-int sto_replica_range(struct sto_store *s, struct str name, uint64_t offset, struct str data,
-                      int64_t time_s)
+/* The first @size bytes of @from. */
+static int copy_to(struct sto_store *s, int fd, uint64_t offset, int from, uint64_t size)
 {
-    struct stat st;
-    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
-    pthread_mutex_lock(m);
-    AUTO(dfs_close_fd) int fd = open_for_writing(s, name);
-    if (fd < 0)
-        return fd;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if (offset > (uint64_t)st.st_size)
-        return -EINVAL;
-    int r = sto_write_all(s->io, fd, data.p, data.n, (off_t)offset);
-    return r < 0 ? r : finish_edit(s, fd, time_s);
+    enum { PIECE = 256 * 1024 };
+    AUTO(dfs_free_ptr) char *piece = dfs_alloc(PIECE);
+    if (!piece)
+        return -ENOMEM;
+    for (uint64_t at = 0; at < size;) {
+        ssize_t n =
+            sto_read_all(s->io, from, piece, (size_t)MIN(size - at, (uint64_t)PIECE), (off_t)at);
+        int r = n <= 0 ? (n < 0 ? (int)n : -EIO)
+                       : sto_write_all(s->io, fd, piece, (size_t)n, (off_t)(offset + at));
+        if (r < 0)
+            return r;
+        at += (uint64_t)n;
+    }
+    return 0;
 }
 
-int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size, int64_t time_s)
+int sto_replica_range(struct sto_store *s, const struct sto_replica_edit *e, uint64_t offset,
+                      struct str data, const struct sto_file *from, uint64_t size)
 {
+    struct stat st;
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, e->name);
+    pthread_mutex_lock(m);
+    AUTO(dfs_close_fd) int fd = begin_edit(s, e, &st);
+    if (fd < 0)
+        return fd;
+    if (offset > (uint64_t)st.st_size)
+        return -EINVAL;
+    int r = from ? copy_to(s, fd, offset, sto_file_fd(from), size)
+                 : sto_write_all(s->io, fd, data.p, data.n, (off_t)offset);
+    return r < 0 ? r : finish_edit(s, e, fd, &st);
+}
+
+int sto_replica_resize(struct sto_store *s, const struct sto_replica_edit *e, uint64_t size)
+{
+    struct stat st;
     if (size > INT64_MAX)
         return -EINVAL;
-    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
+    AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, e->name);
     pthread_mutex_lock(m);
-    AUTO(dfs_close_fd) int fd = open_for_writing(s, name);
+    AUTO(dfs_close_fd) int fd = begin_edit(s, e, &st);
     if (fd < 0)
         return fd;
     if (s->io->ftruncate(fd, (off_t)size) < 0)
         return -errno;
-    return finish_edit(s, fd, time_s);
+    return finish_edit(s, e, fd, &st);
 }

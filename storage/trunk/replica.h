@@ -11,6 +11,7 @@
 #ifndef STO_REPLICA_H
 #define STO_REPLICA_H
 
+#include "storage/binlog/record.h"
 #include "storage/trunk/store.h"
 
 /*
@@ -26,18 +27,20 @@ struct sto_replica_new {
     uint64_t size;
     int64_t time_s;
     int64_t made_ms; /* its time, where its record says one (binlog/record.h), else 0 */
+    int64_t version; /* of an appender (version.h), where the peer says it, else 0 */
     int result; /* what sto_replica_file() would have returned; -EEXIST: one made later has the name, and stays, or it is deleted (ahead.h) */
 };
 /*
  * The same for @n of them as records of their making bring them. They share the commits of the disk's journal: all are
- * durable when it returns 0. An appender that is there stays, with result 0: it may have been edited since. Other than 0: the
- * disk fails.
+ * durable when it returns 0. An appender that is there stays, with result 0, unless the new one is known to be later. Other
+ * than 0: the disk fails.
  */
 int sto_replica_files(struct sto_store *s, struct sto_replica_new *const *v, size_t n) MUST_CHECK;
 
-/* The same as sto_replica_file(), but a file of that name stays as it is: 0 also then. */
-int sto_replica_file_unless(struct sto_store *s, struct sto_file **fp, struct str name,
-                            uint64_t size, int64_t time_s) MUST_CHECK;
+/* As sto_replica_file(); but an appender that is there and is not earlier than a @new with a version stays: 0 also then. */
+int sto_replica_put(struct sto_store *s, struct sto_replica_new *new) MUST_CHECK;
+/* The same, but whatever is there stays as it is. */
+int sto_replica_put_unless(struct sto_store *s, struct sto_replica_new *new) MUST_CHECK;
 
 /*
  * A plain file that came before its record: make it the gateway's or, with STO_NATIVE in @flags, the clients'
@@ -66,11 +69,20 @@ int sto_replica_link(struct sto_store *s, struct str name, struct str target) MU
 /* -EEXIST: done already, @to is there and @from is not; -ENOENT: neither is. Metadata goes along. */
 int sto_replica_rename(struct sto_store *s, struct str from, struct str to) MUST_CHECK;
 
-/* Overwrite or extend a plain file; @offset at most its size, else -EINVAL. @time_s as above. */
-int sto_replica_range(struct sto_store *s, struct str name, uint64_t offset, struct str data,
-                      int64_t time_s) MUST_CHECK;
-int sto_replica_resize(struct sto_store *s, struct str name, uint64_t size,
-                       int64_t time_s) MUST_CHECK;
+/*
+ * Another member's edit of an appender. It is made of a content of version before; one that is after already gets it once
+ * more, as the disk may have lost it. -ESTALE: what is here is neither. Members of earlier builds do not tell (after 0).
+ */
+struct sto_replica_edit {
+    struct str name;
+    struct sto_rec_versions versions;
+    int64_t time_s; /* of the record */
+};
+/* Overwrite or extend; @offset at most its size, else -EINVAL. The @size bytes of @from, or else, when NULL, @data. */
+int sto_replica_range(struct sto_store *s, const struct sto_replica_edit *e, uint64_t offset,
+                      struct str data, const struct sto_file *from, uint64_t size) MUST_CHECK;
+int sto_replica_resize(struct sto_store *s, const struct sto_replica_edit *e,
+                       uint64_t size) MUST_CHECK;
 
 /*
  * Metadata of another member (meta.c): @text, which has the time @ms there, becomes those of @name if it is later than what is

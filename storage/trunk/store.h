@@ -189,12 +189,15 @@ struct sto_info {
     uint64_t size;
     int64_t mtime_s;  /* of the link itself for links */
     int64_t mtime_ms; /* the same; of a packed file 0 */
+    int64_t version;  /* of an appender's content (version.h); 0: it has none, or is being edited */
     uint32_t crc32;   /* from the name, or computed for appenders and slaves */
     bool has_crc;     /* false: want_crc was false and the name has none */
     uint8_t kind;     /* enum sto_kind */
 };
 enum sto_kind { STO_KIND_NORMAL, STO_KIND_PACKED, STO_KIND_APPENDER, STO_KIND_SLAVE };
 int sto_info(struct sto_store *s, struct str name, bool want_crc, struct sto_info *ret) MUST_CHECK;
+/* The same without the CRC-32, when no edit is under way: it may wait for the end of one. */
+int sto_info_settled(struct sto_store *s, struct str name, struct sto_info *ret) MUST_CHECK;
 
 /* ---- changing and removing ---------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Deleting, and what FastDFS allows to be done to files: appenders edited, appenders made normal
- * files. (Links: store_link.c; metadata: meta.c.)
+ * files. (Links: store_link.c; metadata: meta.c; which content of an appender is later: version.h.)
  *
  * All are logged first and done afterwards, the record held meanwhile: whoever reads it finds what it
  * speaks of. Deletes and renames are done again by recovery (apply.c). An edit, or metadata, that was never
@@ -17,6 +17,7 @@
 #include "storage/trunk/moved.h"
 #include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
+#include "storage/trunk/version.h"
 #include "storage/trunk/walk.h"
 
 pthread_mutex_t *sto_edit_lock(struct sto_store *s, struct str name)
@@ -200,6 +201,14 @@ int sto_moved_forget(struct sto_store *s, struct str name)
 
 /* ---- appender edits ---- */
 
+/* An edit about to be made. Others hear of its record when it is released. */
+struct edit_rec {
+    struct sto_rec_versions versions;
+    char extra[48], desc[STO_REC_VERSIONS]; /* of rec */
+    struct sto_log_rec rec;
+    bool logged;
+};
+
 struct sto_edit {
     unsigned magic;
 #define EDIT_MAGIC 0x0ed17002u
@@ -212,8 +221,7 @@ struct sto_edit {
     uint64_t at, size, done; /* bytes: where, how many, written so far */
     uint64_t old_size;
     bool committed;
-    char extra[48];         /* of rec */
-    struct sto_log_rec rec; /* held until the edit is done */
+    struct edit_rec log; /* held until the edit is done */
 };
 
 /* Open an appender for writing. fd, or negative errno. */
@@ -246,19 +254,33 @@ static int open_appender(struct sto_store *s, struct str name, struct sto_path *
     return fd;
 }
 
-/* Logs an edit about to be made: @rec, whose name and @extra are the caller's until it is released. */
-static int log_edit(struct sto_path *p, char op, const char *name, uint64_t a, uint64_t b,
-                    char extra[48], struct sto_log_rec *rec)
+/* @op of what is @st, in @e, which stays where it is until the record is released; as @name. */
+static int log_edit(struct sto_path *p, char op, const char *name, const struct stat *st,
+                    uint64_t a, uint64_t b, struct edit_rec *e)
 {
-    int n = snprintf(extra, 48, "%llu %llu", (unsigned long long)a, (unsigned long long)b);
-    *rec = (struct sto_log_rec){
+    (void)snprintf(e->extra, sizeof(e->extra), "%llu %llu", (unsigned long long)a,
+                   (unsigned long long)b);
+    e->versions = (struct sto_rec_versions){.before = sto_version_of(st),
+                                            .after = sto_version_next(p->dir.io, st)};
+    sto_rec_put_versions(&e->versions, e->desc);
+    e->rec = (struct sto_log_rec){
         .kind = STO_REC_CHANGE,
         .op = (uint8_t)op,
         .held = true,
         .name = str_c(name),
-        .extra = str_of(extra, (size_t)n),
+        .extra = str_c(e->extra),
+        .desc = str_c(e->desc),
     };
-    return sto_log_one(p, rec);
+    int r = sto_log_one(p, &e->rec);
+    e->logged = r == 0;
+    return r;
+}
+
+/* As far as it went: what is there now has the version that the record says, so that all members end with it. */
+static int end_edit(struct sto_path *p, int fd, const struct edit_rec *e)
+{
+    int r = sto_version_set(p->dir.io, fd, e->versions.after);
+    return r == 0 && !p->log.o.relaxed && p->dir.io->fsync(fd) < 0 ? -errno : r;
 }
 
 int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, uint64_t offset,
@@ -284,8 +306,8 @@ int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, ui
         return -EINVAL;
     int r = sto_check_space(e->path, e->at + size > e->old_size ? e->at + size - e->old_size : 0);
     if (r == 0 && size > 0)
-        r = log_edit(e->path, op == STO_EDIT_APPEND ? 'A' : 'M', e->name, e->at, size, e->extra,
-                     &e->rec);
+        r = log_edit(e->path, op == STO_EDIT_APPEND ? 'A' : 'M', e->name, &st, e->at, size,
+                     &e->log);
     if (r < 0)
         return r;
     *ret = TAKE(e);
@@ -303,18 +325,13 @@ int sto_edit_write(struct sto_edit *e, const void *p, size_t n)
     return r;
 }
 
-static int sync_file(struct sto_path *p, int fd)
-{
-    return p->log.o.relaxed || p->dir.io->fdatasync(fd) == 0 ? 0 : -errno;
-}
-
 int sto_edit_commit(struct sto_edit **ep)
 {
     AUTO(sto_edit_free) struct sto_edit *e = TAKE(*ep);
     CHECK_OBJ(e, EDIT_MAGIC);
     if (e->done != e->size)
         return -EBADMSG;
-    int r = e->size > 0 ? sync_file(e->path, e->fd) : 0;
+    int r = e->size > 0 ? end_edit(e->path, e->fd, &e->log) : 0;
     e->committed = r == 0;
     return r;
 }
@@ -327,9 +344,11 @@ void sto_edit_free(struct sto_edit **ep)
     CHECK_OBJ(e, EDIT_MAGIC);
     if (e->fd >= 0 && !e->committed && e->done > 0 && e->at + e->done > e->old_size)
         (void)e->store->io->ftruncate(e->fd, (off_t)e->old_size);
+    if (e->log.logged && !e->committed)
+        (void)!end_edit(e->path, e->fd, &e->log);
     dfs_close_fd(&e->fd);
-    if (e->rec.held)
-        sto_log_release(&e->path->log, &e->rec);
+    if (e->log.rec.held)
+        sto_log_release(&e->path->log, &e->log.rec);
     if (e->lock)
         pthread_mutex_unlock(e->lock);
     e->magic = 0;
@@ -349,15 +368,16 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
         return fd;
     if ((uint64_t)st.st_size == size)
         return 0;
-    char z[STO_NAME_MAX + 1] = "", extra[48];
+    char z[STO_NAME_MAX + 1] = "";
     memcpy(z, name.p, name.n);
-    struct sto_log_rec rec;
-    int r = log_edit(p, 'T', z, (uint64_t)st.st_size, size, extra, &rec);
-    if (r == 0 && s->io->ftruncate(fd, (off_t)size) < 0)
-        r = -errno;
-    if (r == 0)
-        r = sync_file(p, fd);
-    sto_log_release(&p->log, &rec);
+    struct edit_rec e = {.logged = false};
+    int r = log_edit(p, 'T', z, &st, (uint64_t)st.st_size, size, &e);
+    if (r == 0) {
+        r = s->io->ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+        int ended = end_edit(p, fd, &e);
+        r = r < 0 ? r : ended;
+    }
+    sto_log_release(&p->log, &e.rec);
     return r;
 }
 

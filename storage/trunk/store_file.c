@@ -12,6 +12,7 @@
 
 #include "dfscore/base/clock.h"
 #include "storage/trunk/store_priv.h"
+#include "storage/trunk/version.h"
 
 enum {
     ROTATE = 100,               /* files in a row in one directory; rule: semantics 2.4 */
@@ -103,35 +104,39 @@ void sto_file_free(struct sto_file **fp)
 
 /* ---- commit ---- */
 
-static int set_time(int fd, int64_t time_ms, long ns)
+static int set_time(const struct sto_io *io, int fd, int64_t time_ms, long ns)
 {
     const struct timespec t = {.tv_sec = time_ms / 1000, .tv_nsec = time_ms % 1000 * 1000000 + ns};
     const struct timespec both[2] = {t, t};
-    return futimens(fd, both) == 0 ? 0 : -errno;
+    return io->futimens(fd, both) == 0 ? 0 : -errno;
 }
 
-int sto_set_time(int fd, int64_t time_ms)
+int sto_set_time(const struct sto_io *io, int fd, int64_t time_ms)
 {
-    return time_ms == 0 ? 0 : set_time(fd, time_ms, 0);
+    return time_ms == 0 ? 0 : set_time(io, fd, time_ms, 0);
 }
 
-int sto_set_shared_time(int fd, int64_t time_ms)
+int sto_set_shared_time(const struct sto_io *io, int fd, int64_t time_ms)
 {
     enum { HALF_MS = 500000 };
-    return set_time(fd, time_ms, HALF_MS);
+    return set_time(io, fd, time_ms, HALF_MS);
 }
 
-/* @sync: fdatasync, or fsync when it has been given a time. */
-static int sync_content(struct sto_file *f, const struct sto_commit *c, int (*sync)(int fd))
+/* With that time, Unix microseconds; 0: as it is. */
+static int sync_content(struct sto_file *f, const struct sto_commit *c, int64_t time_us)
 {
+    const struct sto_io *io = f->store->io;
     struct stat st;
     if (fstat(f->tmp.fd, &st) < 0)
         return -errno;
     if ((uint64_t)st.st_size != c->size)
         return -EBADMSG;
-    if (f->expected > c->size && f->store->io->ftruncate(f->tmp.fd, st.st_size) < 0)
+    if (f->expected > c->size && io->ftruncate(f->tmp.fd, st.st_size) < 0)
         return -errno; /* gives back what was allocated ahead */
-    return f->path->log.o.relaxed || sync(f->tmp.fd) == 0 ? 0 : -errno;
+    int r = time_us == 0 ? 0 : sto_version_set(io, f->tmp.fd, time_us);
+    if (r < 0 || f->path->log.o.relaxed)
+        return r;
+    return (time_us == 0 ? io->fdatasync : io->fsync)(f->tmp.fd) == 0 ? 0 : -errno;
 }
 
 static int slave_name(struct sto_file *f, const struct sto_commit *c, char *name)
@@ -229,9 +234,7 @@ static int commit_slave(struct sto_file *f, const struct sto_commit *c, char *ma
         return -EINVAL;
     r = name_is_free(f, name);
     if (r == 0)
-        r = sto_set_time(f->tmp.fd, time_ms);
-    if (r == 0)
-        r = sync_content(f, c, io->fsync);
+        r = sync_content(f, c, time_ms * 1000);
     AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(f->store, name);
     pthread_mutex_lock(m);
     if (r == 0)
@@ -243,7 +246,7 @@ static int commit_slave(struct sto_file *f, const struct sto_commit *c, char *ma
         r = (int)meta_ms;
     if (r == 0 && after_ms > time_ms) {
         time_ms = after_ms;
-        r = sto_set_time(f->tmp.fd, time_ms);
+        r = sto_set_time(io, f->tmp.fd, time_ms);
         if (r == 0 && !log->o.relaxed && io->fsync(f->tmp.fd) < 0)
             r = -errno;
     }
@@ -255,7 +258,7 @@ static int commit_slave(struct sto_file *f, const struct sto_commit *c, char *ma
 
 static int commit_plain(struct sto_file *f, const struct sto_commit *c, char *made)
 {
-    int r = sync_content(f, c, f->store->io->fdatasync);
+    int r = sync_content(f, c, c->flags & STO_APPENDER ? sto_version_now() : 0);
     for (int tries = 0; r == 0 && tries < NAME_TRIES; tries++) {
         plain_name(f, c, made);
         r = log_and_link(f, c, made, STR(""));

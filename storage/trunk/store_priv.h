@@ -69,9 +69,9 @@ void sto_path_leave(struct sto_path *p);
 /* Append one record and tell its result. */
 int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
 /* Its modification time, Unix milliseconds; 0: as it is. Durable with its next fsync. */
-int sto_set_time(int fd, int64_t time_ms) MUST_CHECK;
+int sto_set_time(const struct sto_io *io, int fd, int64_t time_ms) MUST_CHECK;
 /* The same, for one of two that were made in that millisecond: sto_time_shared() from then on. */
-int sto_set_shared_time(int fd, int64_t time_ms) MUST_CHECK;
+int sto_set_shared_time(const struct sto_io *io, int fd, int64_t time_ms) MUST_CHECK;
 /* When the plain file was made that has the name @name, if that can come again; else 0. */
 int64_t sto_made_ms(struct sto_path *p, const struct dfs_logical *at, struct str name);
 /* The time of its metadata, also that they have been removed; 0: there never were any; or negative errno (meta.c). */

@@ -6,6 +6,7 @@
 #include "storage/trunk/moved.h"
 #include "storage/trunk/slot.h"
 #include "storage/trunk/store_priv.h"
+#include "storage/trunk/version.h"
 
 int sto_locate(struct sto_store *s, struct str name, struct dfs_logical *at, struct sto_path **ret)
 {
@@ -134,14 +135,22 @@ int sto_verify(struct sto_store *s, struct str name)
     return crc == f.crc32 ? 0 : -EBADMSG;
 }
 
-static int64_t mtime_of(struct sto_path *p, const struct dfs_logical *at, int fd)
+static void stat_name(struct sto_path *p, const struct dfs_logical *at, int fd, struct stat *ret)
 {
-    struct stat st;
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "", path);
-    if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || fstat(fd, &st) == 0)
-        return sto_time_ms(&st);
-    return 0;
+    if (fstatat(p->dir.root, path, ret, AT_SYMLINK_NOFOLLOW) < 0 && fstat(fd, ret) < 0)
+        *ret = (struct stat){.st_mode = 0};
+}
+
+int sto_info_settled(struct sto_store *s, struct str name, struct sto_info *ret)
+{
+    struct dfs_fileid f;
+    bool appender = dfs_filename_parse(name, &f) == 0 && f.kind == DFS_FILE_APPENDER && !f.slave;
+    AUTO(sto_unlock) pthread_mutex_t *m = appender ? sto_edit_lock(s, name) : NULL;
+    if (m)
+        pthread_mutex_lock(m);
+    return sto_info(s, name, false, ret);
 }
 
 int sto_info(struct sto_store *s, struct str name, bool want_crc, struct sto_info *ret)
@@ -165,7 +174,12 @@ int sto_info(struct sto_store *s, struct str name, bool want_crc, struct sto_inf
         i.kind = STO_KIND_PACKED;
     else if (f.kind == DFS_FILE_APPENDER)
         i.kind = STO_KIND_APPENDER;
-    i.mtime_ms = v.in_pack ? 0 : mtime_of(p, &at, fd);
+    struct stat st = {.st_mode = 0};
+    if (!v.in_pack)
+        stat_name(p, &at, fd, &st);
+    i.mtime_ms = sto_time_ms(&st);
+    if (i.kind == STO_KIND_APPENDER && S_ISREG(st.st_mode))
+        i.version = sto_version_of(&st);
     i.mtime_s = v.in_pack ? f.created_s : i.mtime_ms / 1000;
     i.has_crc = i.kind == STO_KIND_NORMAL || i.kind == STO_KIND_PACKED;
     i.crc32 = i.has_crc ? f.crc32 : 0;

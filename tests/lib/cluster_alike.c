@@ -61,6 +61,14 @@ static bool meta_ahead(const char *name)
     return false;
 }
 
+static bool ahead(const char *name)
+{
+    for (unsigned i = 0; i < ledger.count; i++)
+        if (strcmp(ledger.files[i].name, name) == 0)
+            return ledger.files[i].ahead;
+    return false;
+}
+
 /* The name, the content's and the metadata's sum, and whose it is: "-" for nothing. */
 static void describe(const struct sim_node *n, const char *name, char *out, size_t cap)
 {
@@ -71,6 +79,8 @@ static void describe(const struct sim_node *n, const char *name, char *out, size
         (void)snprintf(out, cap, "%s -", name);
         return;
     }
+    if (r == 0 && ahead(name))
+        buf_reset(&bytes);
     int m = meta_ahead(name) ? 1 : sto_meta_get(n->store, str_c(name), &meta);
     (void)snprintf(out, cap, "%s %d %zu %08x %d %08x %d", name, r, bytes.n,
                    sto_crc32(0, bytes.p, bytes.n), m, sto_crc32(0, meta.p, meta.n),

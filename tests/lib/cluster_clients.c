@@ -80,6 +80,7 @@ static void put_file(struct sim_node *n, const struct led_file *master)
         return;
     struct led_file *f = led_new_file(n, name);
     f->appender = u.appender;
+    f->version = led_version(n, f);
     f->master = master;
     memcpy(f->prefix, prefix, sizeof(f->prefix));
     led_set_bytes(f, data, u.data.n);
@@ -147,17 +148,48 @@ static void delete_file(struct sim_node *n, struct led_file *f)
         led_wait(n, led_new_change(f, LED_DELETED));
 }
 
+/* By a client of another member, that has not heard of the edit at @n: whose it will be is not written down. */
+static void edit_at_once(struct sim_node *n, struct led_file *f)
+{
+    struct sim_node *other =
+        sim_node((n->index + 1 + (unsigned)sim_random(sim_nodes() - 1)) % sim_nodes());
+    if (ledger.at_home || sim_random(6) > 0 || !sim_serves(other) || other->writing)
+        return;
+    AUTO(sto_edit_free) struct sto_edit *e = NULL;
+    char data[500];
+    size_t size = 1 + sim_random(sizeof(data) - 1);
+    some_bytes(data, size);
+    f->edit_open |= 1u << other->index | 1u << n->index;
+    f->elsewhere = true;
+    f->vague = true;
+    unsigned before = fiber_as(other->index);
+    sim_begin_change(other);
+    fiber_sleep(1 + sim_random(3)); /* two in one microsecond are not told apart (version.h) */
+    if (sto_edit_begin(other->store, str_c(f->name), STO_EDIT_APPEND, 0, size, &e) == 0 &&
+        sto_edit_write(e, data, size) == 0)
+        (void)!sto_edit_commit(&e);
+    sto_edit_free(&e);
+    sim_end_change(other);
+    fiber_as(before);
+}
+
+/* Of what @n has, which may not be the last one yet. */
 static void edit(struct sim_node *n, struct led_file *f)
 {
-    char data[2000], *bytes = malloc(f->n + sizeof(data));
+    AUTO(buf_free) struct buf old = BUF(1 << 20);
+    if (led_look_up(n, f->name, &old) < 0)
+        return;
+    char data[2000], *bytes = malloc(old.n + sizeof(data));
     ASSERT(bytes);
-    memcpy(bytes, f->bytes, f->n);
+    memcpy(bytes, old.p, old.n);
     unsigned what = (unsigned)sim_random(3);
-    size_t size = 1 + sim_random(sizeof(data) - 1), at = what == 0 ? f->n : sim_random(f->n + 1);
+    size_t size = 1 + sim_random(sizeof(data) - 1), at = what == 0 ? old.n : sim_random(old.n + 1);
     some_bytes(data, size);
     struct sto_edit *e = NULL;
     int r;
     f->busy = true;
+    f->elsewhere = f->elsewhere || f->home != n->index;
+    f->edit_open |= 1u << n->index;
     f->vague = true; /* until the answer */
     if (what == 2) {
         r = sto_truncate(n->store, str_c(f->name), at);
@@ -177,10 +209,12 @@ static void edit(struct sim_node *n, struct led_file *f)
         free(bytes);
         return;
     }
-    f->vague = false;
     struct led_change *c = led_new_change(f, LED_EDITED);
     c->bytes = bytes;
-    c->size = what == 2 ? at : MAX(f->n, at + size);
+    c->size = what == 2 ? at : MAX(old.n, at + size);
+    c->version = led_version(n, f);
+    f->vague = false;
+    edit_at_once(n, f);
     led_wait(n, c);
 }
 
@@ -254,6 +288,18 @@ static struct led_file *some_file(const struct sim_node *n, bool at_home)
     return NULL;
 }
 
+/* An appender that @n may edit. */
+static struct led_file *some_appender(const struct sim_node *n)
+{
+    for (unsigned tries = 0; tries < 20 && ledger.count > 0; tries++) {
+        struct led_file *f = &ledger.files[sim_random(ledger.count)];
+        if (f->appender && f->state == THERE && !f->busy && !f->vague &&
+            (!ledger.at_home || (f->home == n->index && led_has(n, f))))
+            return f;
+    }
+    return NULL;
+}
+
 /* A slave that is there, or is gone, and may be made again at @n. */
 static struct led_file *some_slave(const struct sim_node *n, enum led_state state)
 {
@@ -309,7 +355,7 @@ static void act(struct sim_node *n)
         return;
     }
     unsigned what = (unsigned)sim_random(20);
-    struct led_file *f = what < 8 ? NULL : some_file(n, what > 15);
+    struct led_file *f = what < 8 ? NULL : what > 16 ? some_appender(n) : some_file(n, what == 16);
     if (ledger.again && f && f->master && what == 9)
         return;
     if (what < 5 && ledger.count < LED_FILES)
@@ -320,7 +366,7 @@ static void act(struct sim_node *n)
         return;
     else if (what == 8 && !f->packed && !f->target && ledger.count < LED_FILES)
         put_file(n, f);
-    else if (what >= 16 && ledger.disks_fail)
+    else if (what >= 16 && ledger.at_home && ledger.disks_fail)
         return;
     else if (what == 9 && !f->appender && !f->target && ledger.count < LED_FILES)
         make_link(n, f);
@@ -328,7 +374,7 @@ static void act(struct sim_node *n)
         delete_file(n, f);
     else if (what >= 13 && what < 16 && takes_marks(n, f))
         set_meta(n, f);
-    else if (what == 16 && f->appender && ledger.count < LED_FILES)
+    else if (what == 16 && f->appender && !f->elsewhere && ledger.count < LED_FILES)
         regenerate(n, f);
     else if (what > 16 && f->appender)
         edit(n, f);

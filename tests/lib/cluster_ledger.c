@@ -40,6 +40,13 @@ bool led_has(const struct sim_node *n, const struct led_file *f)
     return r == 0 && (f->vague || str_eq(buf_str(&got), str_of(f->bytes, f->n)));
 }
 
+int64_t led_version(const struct sim_node *n, const struct led_file *f)
+{
+    struct sto_info info = {.version = 0};
+    (void)!sto_info(n->store, str_c(f->name), false, &info);
+    return info.version;
+}
+
 bool led_has_meta(const struct sim_node *n, const struct led_file *f)
 {
     AUTO(buf_free) struct buf got = BUF(1 << 20);
@@ -171,9 +178,13 @@ static void acknowledged(struct led_change *c)
         return;
     }
     if (c->kind == LED_EDITED) {
+        f->edit_open &= ~(1u << c->n->index);
+        if (c->version <= f->version)
+            return; /* made of an older content, by a clock that is behind: another one stays */
         free(f->bytes);
         f->bytes = c->bytes;
         f->n = c->size;
+        f->version = c->version;
         c->bytes = NULL;
     }
     if (c->kind == LED_RENAMED) {

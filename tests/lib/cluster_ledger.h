@@ -29,9 +29,13 @@ struct led_file {
     bool unheard;           /* the name was never told to anybody */
     bool busy;              /* a change has not been answered yet */
     bool vague, meta_vague; /* one never was: the content may be of before or after, or between */
-    unsigned home;          /* the member that takes its edits */
-    unsigned holders;       /* bits: had it when it was acknowledged, and lost no disk since */
-    unsigned meta_holders;  /* the same of its metadata */
+    unsigned home;          /* the member that made it, and makes it a normal file */
+    bool elsewhere;         /* edited at another one since */
+    int64_t version;        /* of an appender's bytes */
+    unsigned edit_open;     /* bits: members that edited it, which was not acknowledged */
+    bool ahead; /* such a one lost its disk: another may have some of that, and nobody the record */
+    unsigned holders;      /* bits: had it when it was acknowledged, and lost no disk since */
+    unsigned meta_holders; /* the same of its metadata */
     unsigned
         meta_open; /* bits: members that changed them, or deleted the file, which was not acknowledged */
     bool
@@ -57,9 +61,9 @@ struct ledger {
     unsigned count, serial;
     unsigned pending; /* fibers and changes that have not ended */
     bool quiet;       /* clients and faults are to end */
-    bool disks_fail;  /* then no appender is changed in place */
-    bool
-        at_home; /* metadata are changed by the file's member alone, and by none that lost a disk; as again */
+    bool disks_fail;
+    /* what is there is changed by the file's member alone, and not where disks fail; as again */
+    bool at_home;
     bool again;    /* slaves are deleted and made again; set after led_start() */
     unsigned lost; /* bits: members that lost a disk */
     unsigned faults, acked, refused, made_again;
@@ -82,6 +86,8 @@ int led_look_up(const struct sim_node *n, const char *name, struct buf *out);
 /* Has @n the file, with the right content? */
 bool led_has(const struct sim_node *n, const struct led_file *f);
 
+/* The version of what @n has. */
+int64_t led_version(const struct sim_node *n, const struct led_file *f);
 /* Has @n the right metadata of it? */
 bool led_has_meta(const struct sim_node *n, const struct led_file *f);
 
@@ -104,7 +110,8 @@ struct led_change {
     bool unsure; /* LED_MADE: a deletion that was not known there may be later */
     char *bytes; /* owned; LED_EDITED: what it then is */
     size_t size;
-    char meta[32]; /* LED_MARKED */
+    int64_t version; /* LED_EDITED: of that */
+    char meta[32];   /* LED_MARKED */
 };
 
 /* @f is busy until it is answered. The caller fills in the rest by kind, then gives it to led_wait(). */

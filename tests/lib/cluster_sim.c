@@ -410,21 +410,28 @@ static void crash(void *arg)
     n->crashed = true;
 }
 
-void sim_crash(unsigned i, bool power)
+void sim_crash_begin(unsigned i, bool power, unsigned nth)
 {
-    enum { CALLS = 40, PATIENCE = 300 };
     struct sim_node *n = sim_node(i);
     char from[SIM_PATH], to[SIM_PATH];
     folder_of(n, n->generation, from);
     folder_of(n, n->generation + 1, to);
-    if (power)
-        fake_disk_crash_at(1 + (unsigned)sim_random(CALLS), from, to, crash, n);
-    else
-        fake_disk_kill_at(1 + (unsigned)sim_random(CALLS), from, to, crash, n);
-    for (unsigned k = 0; k < PATIENCE && !n->crashed; k++)
-        fiber_sleep(1000);
-    fake_disk_crash_at(0, from, to, crash, n);
+    (power ? fake_disk_crash_at : fake_disk_kill_at)(nth, from, to, crash, n);
+}
+
+void sim_crash_end(unsigned i)
+{
+    fake_disk_crash_at(0, "", "", crash, sim_node(i));
     sim_down(i);
+}
+
+void sim_crash(unsigned i, bool power)
+{
+    enum { CALLS = 40, PATIENCE = 300 };
+    sim_crash_begin(i, power, 1 + (unsigned)sim_random(CALLS));
+    for (unsigned k = 0; k < PATIENCE && !sim_node(i)->crashed; k++)
+        fiber_sleep(1000);
+    sim_crash_end(i);
 }
 
 void sim_lose_disk(unsigned i, unsigned path)

@@ -68,6 +68,9 @@ void sim_up(unsigned i);
 void sim_down(unsigned i);
 /* Power failure, or kill -9, at one of its next calls of a disk. Sleeps. */
 void sim_crash(unsigned i, bool power);
+/* The same at the @nth call of a disk from now on, whoever's that is; the caller waits for it, then for its end. */
+void sim_crash_begin(unsigned i, bool power, unsigned nth);
+void sim_crash_end(unsigned i);
 /* It is down; a store path of it becomes empty. */
 void sim_lose_disk(unsigned i, unsigned path);
 void sim_cut(unsigned from, unsigned to, bool cut);

@@ -130,14 +130,19 @@ static int serve_info(struct wire *w, struct str body)
     struct str name;
     struct sto_info info;
     int r = dfs_group_head(body, &g, &name);
+    sim_let_change_end(w->to); /* it may have the lock */
+    if (r == 0 && !alive(w))
+        r = lose(w, -EPIPE);
     if (r == 0)
-        r = sto_info(w->to->store, name, false, &info);
+        r = sto_info_settled(w->to->store, name, &info);
     if (r < 0)
         return r;
     bool earlier = sim.o.earlier & 1u << w->to->index;
     struct dfs_file_info_rsp m = {.size = (int64_t)info.size,
                                   .created_s = info.mtime_s,
-                                  .crc32 = earlier ? 0 : DFS_INFO_MS + info.mtime_ms % 1000};
+                                  .crc32 = earlier            ? 0
+                                           : info.version > 0 ? DFS_INFO_US + info.version % 1000000
+                                                              : DFS_INFO_MS + info.mtime_ms % 1000};
     dfs_file_info_rsp_put(&w->out, DFS_IPW4, &m);
     return 0;
 }

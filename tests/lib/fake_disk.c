@@ -9,7 +9,7 @@
 
 enum { SECTOR = 512, PATH = 512, FDS = 1024 };
 
-enum undo_kind { UNDO_BYTES, UNDO_LINK, UNDO_UNLINK, UNDO_RENAME };
+enum undo_kind { UNDO_BYTES, UNDO_TIME, UNDO_LINK, UNDO_UNLINK, UNDO_RENAME };
 
 struct undo {
     enum undo_kind kind;
@@ -17,12 +17,13 @@ struct undo {
     ino_t ino; /* of the file; of the directory for names */
     off_t at;
     size_t n;
-    uint8_t *old;    /* bytes before; zeros where the file ended */
-    char name[PATH]; /* full path, for names */
-    char from[PATH]; /* a rename's old name */
-    int saved;       /* the file that was unlinked or replaced, still open; -1 */
-    int moved;       /* the file that was renamed; -1 */
-    bool doomed;     /* a sync failed: the page counts as clean, no later sync writes it */
+    uint8_t *old;          /* bytes before; zeros where the file ended */
+    struct timespec mtime; /* before */
+    char name[PATH];       /* full path, for names */
+    char from[PATH];       /* a rename's old name */
+    int saved;             /* the file that was unlinked or replaced, still open; -1 */
+    int moved;             /* the file that was renamed; -1 */
+    bool doomed;           /* a sync failed: the page counts as clean, no later sync writes it */
     struct undo *older;
 };
 
@@ -156,7 +157,8 @@ void fake_disk_leave(const char *folder)
     pthread_mutex_lock(&g.lock);
     for (struct undo **at = &g.undos; *at;) {
         struct undo *u = *at;
-        if (u->kind == UNDO_BYTES || strncmp(u->name, folder, n) != 0 || u->name[n] != '/') {
+        if (u->kind == UNDO_BYTES || u->kind == UNDO_TIME || strncmp(u->name, folder, n) != 0 ||
+            u->name[n] != '/') {
             at = &u->older;
             continue;
         }
@@ -305,6 +307,20 @@ static void undo_bytes(int fd, ino_t ino)
     }
 }
 
+/* Of a file that is @st: what it was before those changes of it that were lost. */
+static struct timespec time_after(const struct stat *st)
+{
+    struct timespec t = st->st_mtim;
+    for (const struct undo *u = g.undos; u && !g.kill; u = u->older) {
+        if (u->kind != UNDO_TIME || u->ino != st->st_ino)
+            continue;
+        if (!lost(u, 0))
+            break;
+        t = u->mtime;
+    }
+    return t;
+}
+
 static bool link_lost(const char *path)
 {
     if (g.kill)
@@ -336,7 +352,7 @@ static void copy_file(const char *from, const char *to, const struct stat *st)
     ASSERT(in >= 0 && out >= 0);
     copy_bytes(in, out);
     undo_bytes(out, st->st_ino);
-    const struct timespec times[2] = {st->st_atim, st->st_mtim};
+    const struct timespec times[2] = {st->st_atim, time_after(st)};
     ASSERT(fchmod(out, st->st_mode & 07777) == 0 && futimens(out, times) == 0);
     close(in);
     close(out);
@@ -383,7 +399,7 @@ static void bring_back(const char *path, int fd, int flags)
     copy_bytes(fd, out);
     ASSERT(fstat(fd, &st) == 0);
     undo_bytes(out, st.st_ino);
-    const struct timespec times[2] = {st.st_atim, st.st_mtim};
+    const struct timespec times[2] = {st.st_atim, time_after(&st)};
     ASSERT(fchmod(out, st.st_mode & 07777) == 0 && futimens(out, times) == 0);
     close(out);
 }
@@ -466,6 +482,17 @@ static void remember_bytes(int fd, size_t n, off_t at)
     remember(u);
 }
 
+/*
+ * The time that the file system gives a file that is written, without which runs would differ by chance: never a whole
+ * microsecond.
+ */
+static void stamp(int fd)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+                                      {.tv_sec = time(NULL), .tv_nsec = 1}};
+    ASSERT(futimens(fd, times) == 0);
+}
+
 static ssize_t fake_pwritev(int fd, const struct iovec *iov, int count, off_t at)
 {
     between();
@@ -483,6 +510,7 @@ static ssize_t fake_pwritev(int fd, const struct iovec *iov, int count, off_t at
         } else {
             r = pwritev(fd, iov, count, at);
         }
+        stamp(fd);
     }
     pthread_mutex_unlock(&g.lock);
     return r;
@@ -561,6 +589,25 @@ static int fake_ftruncate(int fd, off_t n)
     between();
     pthread_mutex_lock(&g.lock);
     int r = before(FAKE_WRITE) ? -1 : ftruncate(fd, n);
+    if (r == 0)
+        stamp(fd);
+    pthread_mutex_unlock(&g.lock);
+    return r;
+}
+
+static int fake_futimens(int fd, const struct timespec times[2])
+{
+    between();
+    pthread_mutex_lock(&g.lock);
+    struct stat st;
+    ASSERT(fstat(fd, &st) == 0);
+    int r = before(FAKE_WRITE) ? -1 : futimens(fd, times);
+    if (r == 0) {
+        struct undo *u = new_undo(UNDO_TIME);
+        u->ino = st.st_ino;
+        u->mtime = st.st_mtim;
+        remember(u);
+    }
     pthread_mutex_unlock(&g.lock);
     return r;
 }
@@ -674,6 +721,7 @@ const struct sto_io fake_disk_io = {
     .fsync = fake_fsync,
     .fallocate = fake_fallocate,
     .ftruncate = fake_ftruncate,
+    .futimens = fake_futimens,
     .openat = fake_openat,
     .linkat = fake_linkat,
     .renameat = fake_renameat,

@@ -5,7 +5,7 @@
  * in part, sector by sector.
  *
  * It passes all through to real files and remembers how to undo what no fsync has covered yet: written
- * bytes until fdatasync/fsync of the file; links, unlinks and renames until fsync of the directory.
+ * bytes until fdatasync/fsync of the file, its times until fsync; links, unlinks and renames until fsync of the directory.
  * Bytes whose sync failed stay at risk until something is written over them and synced, and each
  * descriptor that was open then is told the error once, as in Linux.
  * It is stricter than a disk: of two unsynced writes to one sector it may lose the older alone. It does

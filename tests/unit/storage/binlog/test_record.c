@@ -149,6 +149,35 @@ static void a_time_in_extra_is_read_or_is_none(void **state)
     }
 }
 
+static void an_edits_versions_are_read_or_are_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        struct sto_rec_versions v;
+    } rows[] = {
+        {"1700000000123456 1700000000123457", {1700000000123456, 1700000000123457}},
+        {"0 1", {0, 1}},
+        {"0 5394478922776000", {0, 5394478922776000}},
+        {"0 5394478922776001", {0, 0}},
+        {"", {0, 0}}, /* of an earlier build */
+        {"1", {0, 0}},
+        {"1 ", {0, 0}},
+        {"1 2 3", {0, 0}},
+        {"-1 2", {0, 0}},
+        {"2 2", {0, 0}}, /* it would be no later */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[STO_REC_VERSIONS];
+        struct sto_rec_versions v = sto_rec_get_versions(str_c(rows[i].text));
+        assert_int_equal(v.before, rows[i].v.before);
+        assert_int_equal(v.after, rows[i].v.after);
+        sto_rec_put_versions(&v, text);
+        if (v.after > 0)
+            assert_string_equal(text, rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +187,7 @@ int main(void)
         cmocka_unit_test(another_pack_place_or_room_is_refused),
         cmocka_unit_test(lengths_that_contradict_each_other_are_refused),
         cmocka_unit_test(a_time_in_extra_is_read_or_is_none),
+        cmocka_unit_test(an_edits_versions_are_read_or_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

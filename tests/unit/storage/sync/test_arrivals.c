@@ -129,13 +129,13 @@ static void plain_file_there(const char *text, char *name)
 
 static void arrive(const char *name, const char *text, uint64_t size)
 {
-    struct sto_file *f = NULL;
+    struct sto_replica_new new = {.name = str_c(name), .size = size, .time_s = 1700000000};
     if (text) {
-        assert_int_equal(sto_file_open(here.store, 0, size, STO_NATIVE, &f), 0);
-        assert_int_equal(sto_file_write(f, text, strlen(text), 0), 0);
+        assert_int_equal(sto_file_open(here.store, 0, size, STO_NATIVE, &new.file), 0);
+        assert_int_equal(sto_file_write(new.file, text, strlen(text), 0), 0);
     }
-    assert_int_equal(sto_arrivals_add(arrivals, str_c(name), &f, size, 1700000000, 0), 0);
-    assert_null(f);
+    assert_int_equal(sto_arrivals_add(arrivals, &new), 0);
+    assert_null(new.file);
 }
 
 static bool holds(const char *name, const char *text, const char *meta)
@@ -308,10 +308,9 @@ static void there_is_a_ceiling(void **state)
     assert_in_range(n, 2, 64);
     assert_int_equal(settle(), 0);
     char longer[STO_NAME_MAX + 2];
-    struct sto_file *none = NULL;
+    struct sto_replica_new none = {.name = str_of(longer, sizeof(longer))};
     memset(longer, 'x', sizeof(longer));
-    assert_int_equal(sto_arrivals_add(arrivals, str_of(longer, sizeof(longer)), &none, 0, 0, 0),
-                     -EINVAL);
+    assert_int_equal(sto_arrivals_add(arrivals, &none), -EINVAL);
     assert_false(sto_arrivals_any(arrivals));
     arrive(name, "x", UINT64_C(100) << 20);
     assert_true(sto_arrivals_full(arrivals));

@@ -89,11 +89,14 @@ static void forget_holder(unsigned i)
         f->holders = others;
         f->gone_from &= ~(1u << i);
         forget_meta_holder(f, i);
+        f->ahead = f->ahead || f->edit_open & 1u << i;
+        f->vague = f->vague || f->ahead;
         if (f->state == GONE && !others) /* nobody else knows that it is deleted */
             f->state = UNKNOWN;
         if (f->state == THERE && !f->busy && !others && !holders(f)) {
             f->state = UNKNOWN;
             f->vague = f->meta_vague = true;
+            f->ahead = f->ahead || f->appender;
         }
     }
 }

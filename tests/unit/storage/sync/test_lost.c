@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "storage/disk/io.h"
+#include "tests/lib/cluster_alike.h"
 #include "tests/lib/cluster_script.h"
 #include "tests/lib/test.h"
 
@@ -42,17 +43,44 @@ static void make_packed(unsigned i, char *name)
     script_end(i, before, r < 0 ? r : put.result);
 }
 
-static void append(unsigned i, const char *name, const char *text)
+static int edit_now(unsigned i, const char *name, enum sto_edit_op op, const char *text)
 {
     struct sto_edit *e = NULL;
-    unsigned before = script_begin(i);
-    int r = sto_edit_begin(sim_node(i)->store, str_c(name), STO_EDIT_APPEND, 0, strlen(text), &e);
+    int r = sto_edit_begin(sim_node(i)->store, str_c(name), op, 0, strlen(text), &e);
     if (r == 0)
         r = sto_edit_write(e, text, strlen(text));
     if (r == 0)
         r = sto_edit_commit(&e);
     sto_edit_free(&e);
-    script_end(i, before, r);
+    return r;
+}
+
+static void append(unsigned i, const char *name, const char *text)
+{
+    unsigned before = script_begin(i);
+    script_end(i, before, edit_now(i, name, STO_EDIT_APPEND, text));
+}
+
+/* Over its first bytes. */
+static void modify(unsigned i, const char *name, const char *text)
+{
+    unsigned before = script_begin(i);
+    script_end(i, before, edit_now(i, name, STO_EDIT_MODIFY, text));
+}
+
+static bool begins_with(unsigned i, const char *name, const char *text)
+{
+    AUTO(buf_free) struct buf got = BUF(1 << 20);
+    return led_look_up(sim_node(i), name, &got) == 0 &&
+           str_eq(str_head(buf_str(&got), strlen(text)), str_c(text));
+}
+
+static bool all_begin_with(const char *name, const char *text)
+{
+    for (unsigned i = 0; i < sim_nodes(); i++)
+        if (!begins_with(i, name, text))
+            return false;
+    return true;
 }
 
 static void cut_off(unsigned i, const char *name, uint64_t size)
@@ -415,6 +443,162 @@ static void metadata_are_heard_of_before_a_file_that_is_renamed(void)
     UNTIL(meta_on_all(name, "") && meta_on_all(new_name, text));
 }
 
+/* --- edits of appenders ----------------------------------------------------------------------------------- */
+
+static void make_appender_on_all(char *name)
+{
+    script_make_appender(0, FILE_BYTES, name);
+    UNTIL(script_on_all(name, FILE_BYTES));
+}
+
+/* 0 has edited it, 1 has heard of that; 0 lost that log, edited it again, and 2 has heard of that. Then 2 hears of the first from 1. */
+static void an_edit_of_the_lost_log_does_not_undo_a_newer_one(void)
+{
+    char name[STO_NAME_MAX + 1];
+    struct sto_log_info lost, copy;
+    make_appender_on_all(name);
+    script_part(0, 2, true);
+    script_part(1, 2, true);
+    modify(0, name, "older");
+    UNTIL(script_follows(1, 0));
+    (void)sto_mirrors_list(sim_node(0)->mirrors, 0, &lost, 1);
+    sim_down(1);
+    script_part(0, 1, true);
+    script_part(0, 2, false);
+    lose_disk(0);
+    UNTIL(script_in_service(1 << 0 | 1 << 2));
+    UNTIL(script_size_on(0, name) == FILE_BYTES);
+    modify(0, name, "newer");
+    UNTIL(begins_with(2, name, "newer"));
+    script_part(0, 2, true);
+    sim_mute(2, DFS_INT_SYNC_PULL);
+    script_part(1, 2, false);
+    sim_up(1);
+    UNTIL(sto_mirrors_find(sim_node(2)->mirrors, 0, lost.id, &copy) == 0 && copy.end >= lost.end);
+    sim_mute(2, 0);
+    script_part(0, 1, false);
+    script_part(0, 2, false);
+    UNTIL(script_settled());
+    UNTIL(all_begin_with(name, "newer"));
+}
+
+/* 1 hears of what 0 did before others hear of what it has done itself. */
+static void hear_of_the_earlier_first(void)
+{
+    sim_mute(1, DFS_INT_SYNC_PULL);
+    script_part(0, 1, false);
+    UNTIL(script_follows(1, 0));
+    sim_mute(1, 0);
+    script_part(0, 2, false);
+    script_part(1, 2, false);
+    UNTIL(script_settled());
+}
+
+static void part_all(void)
+{
+    script_part(0, 1, true);
+    script_part(0, 2, true);
+    script_part(1, 2, true);
+}
+
+static void the_later_of_two_edits_at_once_stays(void)
+{
+    char name[STO_NAME_MAX + 1];
+    make_appender_on_all(name);
+    part_all();
+    modify(0, name, "earlier");
+    fiber_sleep(2000);
+    modify(1, name, "later, and longer");
+    hear_of_the_earlier_first();
+    UNTIL(all_begin_with(name, "later, and longer"));
+}
+
+static void of_two_members_that_append_at_once_one_does(void)
+{
+    char name[STO_NAME_MAX + 1];
+    make_appender_on_all(name);
+    part_all();
+    append(0, name, "earlier, longer");
+    fiber_sleep(2000);
+    append(1, name, "later");
+    hear_of_the_earlier_first();
+    UNTIL(script_on_all(name, FILE_BYTES + 5));
+}
+
+/* 1 lags when it cuts off what 0 has appended meanwhile, and its clock says that it was first. */
+static void an_earlier_edit_that_is_heard_of_later_is_none(void)
+{
+    char name[STO_NAME_MAX + 1];
+    make_appender_on_all(name);
+    part_all();
+    append(0, name, "goes on");
+    fiber_skew(1, -3600000);
+    cut_off(1, name, 10);
+    hear_of_the_earlier_first();
+    UNTIL(script_on_all(name, FILE_BYTES + 7));
+}
+
+/* @i is killed, or loses power, at the @nth call of a disk of an edit at 0; then @next edits. */
+static void interrupted(unsigned i, bool power, unsigned nth, unsigned next)
+{
+    enum { LOOKS = 100 }; /* there may be fewer calls */
+    char name[STO_NAME_MAX + 1];
+    make_appender_on_all(name);
+    UNTIL(script_settled());
+    sim_crash_begin(i, power, nth);
+    sim_begin_change(sim_node(0));
+    unsigned before = fiber_as(0);
+    (void)!edit_now(0, name, STO_EDIT_MODIFY, "interrupted");
+    fiber_as(before);
+    sim_end_change(sim_node(0));
+    for (unsigned k = 0; k < LOOKS && !sim_node(i)->crashed; k++)
+        fiber_sleep(SCRIPT_LOOK_US);
+    sim_crash_end(i);
+    sim_up(i);
+    UNTIL(script_settled());
+    alike_check_members();
+    /* Whatever it made of it: with a clock that is behind, the next one is later. */
+    fiber_skew(next, -3600000);
+    modify(next, name, "goes on there");
+    fiber_skew(next, 0);
+    UNTIL(script_settled());
+    UNTIL(all_begin_with(name, "goes on there"));
+    append(2, name, "and there");
+    UNTIL(script_settled());
+    UNTIL(script_on_all(name, FILE_BYTES + 9));
+}
+
+static void an_edit_that_is_interrupted_is_the_same_on_all(void)
+{
+    enum { CALLS = 6, TIMES = 4 }; /* what a disk has after a power failure is chance */
+    for (unsigned nth = 1; nth <= CALLS; nth++)
+        for (unsigned k = 0; k < TIMES; k++)
+            interrupted(0, k > 1, nth, k % 2);
+}
+
+static void an_edit_that_is_interrupted_elsewhere_is_done_again(void)
+{
+    enum { CALLS = 20, TIMES = 4 };
+    for (unsigned nth = 1; nth <= CALLS; nth++)
+        for (unsigned k = 0; k < TIMES; k++)
+            interrupted(1, k > 0, nth, 0);
+}
+
+/* More than is kept in memory. */
+static void a_long_edit_is_taken_whole_or_not_at_all(void)
+{
+    static char text[600000];
+    char name[STO_NAME_MAX + 1];
+    memset(text, 't', sizeof(text) - 1);
+    make_appender_on_all(name);
+    begin_to_hear_alone();
+    append(0, name, text);
+    hear_half(DFS_CMD_DOWNLOAD);
+    UNTIL(script_on_all(name, FILE_BYTES));
+    append(1, name, text);
+    UNTIL(script_on_all(name, FILE_BYTES + (int64_t)sizeof(text) - 1));
+}
+
 #define ORDERS(ORDER)                                                                              \
     ORDER(a_deletion_is_heard_before_the_file)                                                     \
     ORDER(a_file_is_over_before_it_comes)                                                          \
@@ -432,6 +616,13 @@ static void metadata_are_heard_of_before_a_file_that_is_renamed(void)
     ORDER(metadata_of_a_file_that_never_comes_go)                                                  \
     ORDER(metadata_of_the_far_future_can_be_changed)                                               \
     ORDER(metadata_of_the_past_can_be_changed)                                                     \
-    ORDER(metadata_are_heard_of_before_a_file_that_is_renamed)
+    ORDER(metadata_are_heard_of_before_a_file_that_is_renamed)                                     \
+    ORDER(an_edit_of_the_lost_log_does_not_undo_a_newer_one)                                       \
+    ORDER(the_later_of_two_edits_at_once_stays)                                                    \
+    ORDER(of_two_members_that_append_at_once_one_does)                                             \
+    ORDER(an_earlier_edit_that_is_heard_of_later_is_none)                                          \
+    ORDER(an_edit_that_is_interrupted_is_the_same_on_all)                                          \
+    ORDER(an_edit_that_is_interrupted_elsewhere_is_done_again)                                     \
+    ORDER(a_long_edit_is_taken_whole_or_not_at_all)
 
 SCRIPT_MAIN(ORDERS)

@@ -143,9 +143,17 @@ static void a_name_made_anew_outlives_the_replay_of_its_deletion(void **state)
 
 /* ---- changes in place ---- */
 
-static int count_ops(const struct sto_entry *e, void *arg)
+struct told {
+    unsigned ops[256];
+    int64_t version; /* of the last edit */
+};
+
+static int take_note(const struct sto_entry *e, void *arg)
 {
-    ((unsigned *)arg)[(unsigned char)e->op]++;
+    struct told *told = arg;
+    told->ops[(unsigned char)e->op]++;
+    if (e->op == 'A' || e->op == 'M' || e->op == 'T')
+        told->version = sto_rec_get_versions(e->desc).after;
     return 0;
 }
 
@@ -157,58 +165,69 @@ static void append_more(struct world *w, const char *name)
     assert_int_equal(sto_edit_commit(&e), 0);
 }
 
-/* The text of the metadata and the content in the image, and how often the log there speaks of either. */
+/* The text of the metadata and the content in the image, and what the log there says of either. */
 static void look_at_image(const char *image, const char *name, char text[16], char bytes[16],
-                          unsigned ops[256])
+                          struct told *told)
 {
+    struct sto_info info;
     struct sto_store *after = NULL;
     struct sto_scan scan = {0};
     struct sto_view v;
     AUTO(buf_free) struct buf meta = BUF(64);
     memset(text, 0, 16);
     memset(bytes, 0, 16);
-    memset(ops, 0, 256 * sizeof(*ops));
+    memset(told, 0, sizeof(*told));
     assert_int_equal(open_store(image, &fake_disk_io, &after), 0);
     while (!scan.at_end)
         assert_int_equal(
-            sto_scan(after, 0, scan.next, STO_SCAN_CHANGES, 100, count_ops, ops, &scan), 0);
+            sto_scan(after, 0, scan.next, STO_SCAN_CHANGES, 100, take_note, told, &scan), 0);
     assert_int_equal(sto_meta_get(after, str_c(name), &meta), 0);
     memcpy(text, meta.p, meta.n);
     assert_int_equal(sto_open_read(after, str_c(name), &v), 0);
     assert_int_equal(pread(v.fd, bytes, 15, 0), v.size);
     close(v.fd);
+    assert_int_equal(sto_info(after, str_c(name), false, &info), 0);
+    assert_true(info.version > 0);
+    assert_true(told->version == 0 || info.version == told->version);
     sto_store_close(&after);
 }
 
-/* Members take what the log speaks of: what it does not speak of must not differ from what they took before. */
-static void what_a_crash_leaves_in_place_has_a_record(void **state)
+/* Members take what the log speaks of: what it does not speak of must not differ from what they took before, and has its version. */
+static void crash_at_each_call(unsigned seed, bool kill)
 {
-    (void)state;
     bool crashed = true;
     for (unsigned nth = 1; crashed; nth++) {
         struct world w;
-        begin_world(&w, nth);
+        begin_world(&w, seed * 1000 + nth);
         assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
         struct sto_file *f = file_of(&w, "base");
         struct sto_commit c = {.size = 4, .flags = STO_APPENDER, .ext = "jpg", .desc = STR("")};
         char name[STO_NAME_MAX + 1];
         assert_int_equal(sto_file_commit(&f, &c, name), 0);
         set_meta(&w, name, "old"); /* U */
-        fake_disk_crash_at(nth, w.dir, w.image, nothing_to_keep, NULL);
+        (kill ? fake_disk_kill_at : fake_disk_crash_at)(nth, w.dir, w.image, nothing_to_keep, NULL);
         set_meta(&w, name, "new");                              /* C */
         append_more(&w, name);                                  /* A */
         assert_int_equal(sto_truncate(w.s, str_c(name), 1), 0); /* T */
         crashed = fake_disk_crashed();
         if (crashed) {
             char text[16], bytes[16];
-            unsigned ops[256];
-            look_at_image(w.image, name, text, bytes, ops);
-            assert_true(strcmp(text, "old") == 0 || ops['C'] == 2); /* the file's own is one */
-            assert_true(strcmp(bytes, "base") == 0 || ops['A'] == 1);
-            assert_true(bytes[0] == 'b' && (strlen(bytes) >= 4 || ops['T'] == 1));
+            struct told told;
+            look_at_image(w.image, name, text, bytes, &told);
+            assert_true(strcmp(text, "old") == 0 || told.ops['C'] == 2); /* the file's own is one */
+            assert_true(strcmp(bytes, "base") == 0 || told.ops['A'] == 1);
+            assert_true(bytes[0] == 'b' && (strlen(bytes) >= 4 || told.ops['T'] == 1));
         }
         end_world(&w);
     }
+}
+
+static void what_a_crash_leaves_in_place_has_a_record(void **state)
+{
+    (void)state;
+    crash_at_each_call(0, true);
+    for (unsigned seed = 0; seed < 6; seed++)
+        crash_at_each_call(seed, false);
 }
 
 int main(void)
