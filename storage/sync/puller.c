@@ -242,6 +242,19 @@ static int rename_file(struct sto_puller *p, const struct sto_entry *e)
     return r < 0 ? r : sto_replica_meta_renamed(p->o.store, e->name, meta.text, meta.ms);
 }
 
+/* Of a name that comes again not later than it is: its own record says which one it is. */
+static int when_made(struct sto_puller *p, struct sto_replica_new *new)
+{
+    struct dfs_file_info_rsp m;
+    int r = sto_ask_info(p, new->name, &m);
+    if (r < 0)
+        return r;
+    new->time_s = m.created_s;
+    if (m.crc32 >= DFS_INFO_MS && m.crc32 < DFS_INFO_MS + 1000)
+        new->made_ms = m.created_s * 1000 + (m.crc32 - DFS_INFO_MS);
+    return 0;
+}
+
 /*
  * The target may come from another server's log, whose record will say whose it is, or has just said it on another
  * thread. Gateways have no appenders.
@@ -254,13 +267,11 @@ static int fetch_target(struct sto_puller *p, const struct sto_entry *e)
         sto_is_deleted_ahead(p->o.store, e->extra, 0))
         return 0;
     bool appender = dfs_filename_parse(e->extra, &id) == 0 && id.kind == DFS_FILE_APPENDER;
-    /* Of a name that comes again not later than it is: its own record says when exactly. */
-    int64_t time_s = e->time_s;
-    uint64_t size;
-    int r = sto_log_comes_again(e->extra) ? sto_puller_info(p, e->extra, &size, &time_s) : 0;
-    struct sto_replica_new new = {.name = e->extra, .time_s = time_s};
-    return r < 0 ? r
-                 : sto_fetch_and_name(p, &new, appender ? STO_NATIVE : 0, sto_replica_put_unless);
+    struct sto_replica_new new = {.name = e->extra, .time_s = e->time_s};
+    int r = sto_log_comes_again(e->extra) ? when_made(p, &new) : 0;
+    if (r == 0)
+        r = sto_fetch_and_name(p, &new, appender ? STO_NATIVE : 0, sto_replica_put_unless);
+    return r == -EEXIST ? 0 : r; /* a later one has come meanwhile */
 }
 
 static int link_file(struct sto_puller *p, const struct sto_entry *e)

@@ -443,6 +443,29 @@ static void metadata_are_heard_of_before_a_file_that_is_renamed(void)
     UNTIL(meta_on_all(name, "") && meta_on_all(new_name, text));
 }
 
+/* 2 has got the slave with a link to it, and not its record; its clock is behind. */
+static void metadata_of_a_slave_that_came_with_a_link_are_later_than_it(void)
+{
+    char name[STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1], link[STO_NAME_MAX + 1], text[] = "k\x02v";
+    script_make(0, NULL, FILE_BYTES, name);
+    UNTIL(script_on_all(name, FILE_BYTES));
+    script_part(0, 2, true);
+    script_make(0, name, FILE_BYTES, slave);
+    UNTIL(script_follows(1, 0));
+    script_part(0, 1, true);
+    script_part(1, 2, true);
+    lead_to(1, slave, link);
+    script_part(1, 2, false);
+    UNTIL(script_size_on(2, link) == FILE_BYTES);
+    fiber_skew(2, -3600000);
+    mark(2, slave, text);
+    fiber_skew(2, 0);
+    script_part(0, 1, false);
+    script_part(0, 2, false);
+    UNTIL(script_settled());
+    UNTIL(meta_on_all(slave, text));
+}
+
 /* --- edits of appenders ----------------------------------------------------------------------------------- */
 
 static void make_appender_on_all(char *name)
@@ -617,6 +640,7 @@ static void a_long_edit_is_taken_whole_or_not_at_all(void)
     ORDER(metadata_of_the_far_future_can_be_changed)                                               \
     ORDER(metadata_of_the_past_can_be_changed)                                                     \
     ORDER(metadata_are_heard_of_before_a_file_that_is_renamed)                                     \
+    ORDER(metadata_of_a_slave_that_came_with_a_link_are_later_than_it)                             \
     ORDER(an_edit_of_the_lost_log_does_not_undo_a_newer_one)                                       \
     ORDER(the_later_of_two_edits_at_once_stays)                                                    \
     ORDER(of_two_members_that_append_at_once_one_does)                                             \
