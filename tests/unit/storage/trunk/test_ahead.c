@@ -2,6 +2,7 @@
 /* Deletions that came ahead of their files (sync/test_lost.c plays them with three). */
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -217,32 +218,46 @@ static void whichever_comes_first_it_is_not_there_in_the_end(void **state)
 
 /* --- failing disks ------------------------------------------------------------------------------------- */
 
-static int fails; /* so many syncs */
+static atomic_int fails = -1; /* the next sync of that descriptor; -1: of none */
 
 static int failing_fdatasync(int fd)
 {
-    if (fails == 0)
+    int failing = fd;
+    if (!atomic_compare_exchange_strong(&fails, &failing, -1))
         return fdatasync(fd);
-    fails--;
     errno = EIO;
     return -1;
+}
+
+static void open_with(const struct sto_io *io)
+{
+    const struct sto_path_options one = {.dir = here.dir};
+    const struct sto_store_options o = {.group = "group1",
+                                        .storage_id = "100001",
+                                        .paths = &one,
+                                        .path_count = 1,
+                                        .reserve_bytes = 1,
+                                        .segment_size = 1024 * 1024,
+                                        .io = io};
+    assert_int_equal(sto_store_open(&o, &here.s, NULL), 0);
 }
 
 /* The kernel may have forgotten what it could not write: it is written again. */
 static void what_could_not_be_synced_is_written_again(void **state)
 {
     (void)state;
-    struct sto_io io = sto_io_os;
-    struct sto_dir *d = &here.s->paths[0].dir;
-    const struct sto_io *before = d->io;
+    static struct sto_io io;
+    sto_store_close(&here.s);
+    io = sto_io_os;
     io.fdatasync = failing_fdatasync;
-    d->io = &io;
-    fails = 1;
+    open_with(&io);
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(2)), 5, 5), 0);
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    atomic_store(&fails, ahead()->fd);
     assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(1)), 5, 5), 0);
     assert_int_equal(sto_ahead_save(ahead()), -EIO);
     assert_int_equal(truncate(path, 0), 0);
     assert_int_equal(sto_ahead_save(ahead()), 0);
-    d->io = before;
     start_again();
     assert_true(is_over(foreign(1), 0));
 }
