@@ -6,7 +6,9 @@
 #include "storage/trunk/store.h"
 #include "tests/lib/test.h"
 
-static inline struct sto_store *test_sto_open(const char *dir, const char *id, bool use_trunk)
+/* @io: NULL is the system's. */
+static inline struct sto_store *test_sto_open_on(const struct sto_io *io, const char *dir,
+                                                 const char *id, bool use_trunk)
 {
     struct sto_store *s = NULL;
     const struct sto_path_options path = {.dir = dir};
@@ -16,9 +18,15 @@ static inline struct sto_store *test_sto_open(const char *dir, const char *id, b
                                         .path_count = 1,
                                         .reserve_bytes = 1,
                                         .segment_size = 1024 * 1024,
-                                        .use_trunk = use_trunk};
+                                        .use_trunk = use_trunk,
+                                        .io = io};
     assert_int_equal(sto_store_open(&o, &s, NULL), 0);
     return s;
+}
+
+static inline struct sto_store *test_sto_open(const char *dir, const char *id, bool use_trunk)
+{
+    return test_sto_open_on(NULL, dir, id, use_trunk);
 }
 
 #endif

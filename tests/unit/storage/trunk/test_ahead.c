@@ -229,19 +229,6 @@ static int failing_fdatasync(int fd)
     return -1;
 }
 
-static void open_with(const struct sto_io *io)
-{
-    const struct sto_path_options one = {.dir = here.dir};
-    const struct sto_store_options o = {.group = "group1",
-                                        .storage_id = "100001",
-                                        .paths = &one,
-                                        .path_count = 1,
-                                        .reserve_bytes = 1,
-                                        .segment_size = 1024 * 1024,
-                                        .io = io};
-    assert_int_equal(sto_store_open(&o, &here.s, NULL), 0);
-}
-
 /* The kernel may have forgotten what it could not write: it is written again. */
 static void what_could_not_be_synced_is_written_again(void **state)
 {
@@ -250,7 +237,7 @@ static void what_could_not_be_synced_is_written_again(void **state)
     sto_store_close(&here.s);
     io = sto_io_os;
     io.fdatasync = failing_fdatasync;
-    open_with(&io);
+    here.s = test_sto_open_on(&io, here.dir, "100001", false);
     assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(2)), 5, 5), 0);
     assert_int_equal(sto_ahead_save(ahead()), 0);
     atomic_store(&fails, ahead()->fd);
