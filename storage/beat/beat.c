@@ -155,6 +155,7 @@ static int join(struct link *l)
         r = dfs_text_set(m.tracker_ip, sizeof(m.tracker_ip), str_c(remote.host));
     if (r < 0)
         return r;
+    sto_members_joined(b->o.members);
     dfs_join_req_put(&body, &m);
     tracker_lines(b, &body);
     r = buf_err(&body) ? buf_err(&body) : call(l, DFS_CMD_JOIN, &body);

@@ -11,6 +11,7 @@ struct sto_members {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* monotonic clock */
     uint64_t version;
+    uint64_t joins;
     struct sto_member self;                  /* status as the leader says; constant otherwise */
     struct sto_member list[DFS_SERVERS_MAX]; /* ourselves included when the leader lists us */
     size_t n;
@@ -24,6 +25,7 @@ int sto_members_new(struct sto_members **ret)
         return -ENOMEM;
     m->magic = MEMBERS_MAGIC;
     m->self.status = DFS_ST_NONE;
+    m->joins = 1;
     pthread_mutex_init(&m->lock, NULL);
     dfs_cond_init(&m->changed);
     *ret = m;
@@ -104,6 +106,7 @@ void sto_members_update(struct sto_members *m, const struct dfs_brief *list, siz
         next[i].port = list[i].port > 0 && list[i].port <= UINT16_MAX ? (uint16_t)list[i].port : 0;
         next[i].status = list[i].status;
         next[i].synced_s = old ? old->synced_s : 0;
+        next[i].joins = old ? old->joins : 0;
         if (strcmp(next[i].id, m->self.id) == 0)
             m->self.status = list[i].status;
         changed = changed || !same(&next[i], &m->list[i]);
@@ -175,6 +178,48 @@ void sto_members_synced(struct sto_members *m, const char *id, int64_t ts)
     if (peer && ts > peer->synced_s)
         peer->synced_s = ts;
     pthread_mutex_unlock(&m->lock);
+}
+
+void sto_members_joined(struct sto_members *m)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    m->joins++;
+    bump(m);
+    pthread_mutex_unlock(&m->lock);
+}
+
+uint64_t sto_members_joins(struct sto_members *m)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    uint64_t joins = m->joins;
+    pthread_mutex_unlock(&m->lock);
+    return joins;
+}
+
+void sto_members_caught_up(struct sto_members *m, const char *id, uint64_t joins)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    struct sto_member *peer = find(m, id);
+    if (peer)
+        peer->joins = joins;
+    pthread_mutex_unlock(&m->lock);
+}
+
+bool sto_members_up_to_date(struct sto_members *m)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    bool yes = true;
+    for (size_t i = 0; i < m->n && yes; i++) {
+        const struct sto_member *peer = &m->list[i];
+        bool in_service = peer->status == DFS_ST_ACTIVE || peer->status == DFS_ST_ONLINE;
+        yes = !in_service || peer->joins == m->joins || strcmp(peer->id, m->self.id) == 0;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return yes;
 }
 
 uint64_t sto_members_version(struct sto_members *m)

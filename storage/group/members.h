@@ -18,6 +18,8 @@ struct sto_member {
     uint16_t port;
     uint8_t status;   /* enum dfs_server_status */
     int64_t synced_s; /* newest operation time received from it since our start; 0: none */
+    uint64_t
+        joins; /* sto_members_joins() when all it had was asked for that is here now; 0: never */
 };
 
 struct sto_members;
@@ -45,6 +47,15 @@ bool sto_members_is_trunk_server(struct sto_members *m); /* we ourselves */
 
 /* An operation of @id, made there at @ts, has been applied here. */
 void sto_members_synced(struct sto_members *m, const char *id, int64_t ts);
+
+/* A tracker is about to take us in: until then it may have led clients to others. */
+void sto_members_joined(struct sto_members *m);
+/* How often so far, our start included. */
+uint64_t sto_members_joins(struct sto_members *m);
+/* What @id had after so many of them is here. */
+void sto_members_caught_up(struct sto_members *m, const char *id, uint64_t joins);
+/* Whether what the members in service had after the last of them is here. */
+bool sto_members_up_to_date(struct sto_members *m);
 
 /* Changes with every update that changed something, and with sto_members_wake. */
 uint64_t sto_members_version(struct sto_members *m);

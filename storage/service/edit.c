@@ -48,6 +48,13 @@ static int check_appender(struct sto_op *op)
     return info.kind == STO_KIND_APPENDER ? 0 : -EINVAL;
 }
 
+/* The same, and it is the latest content: EAGAIN. */
+static int check_latest(struct sto_op *op)
+{
+    int r = check_appender(op);
+    return r == 0 ? sto_forward_latest(op) : r;
+}
+
 static int check(struct sto_content *c)
 {
     int r = check_appender(&c->op);
@@ -66,7 +73,7 @@ static int settle(struct sto_content *c)
 {
     struct edit *ed = (struct edit *)c;
     struct sto_store *store = c->op.s->o.store;
-    int r = check_appender(&c->op);
+    int r = check_latest(&c->op);
     if (r == -EREMOTE)
         return settle_elsewhere(ed);
     if (r < 0 || c->len == 0)
@@ -152,7 +159,7 @@ struct resize {
 
 static int truncate_work(struct sto_op *op)
 {
-    int r = check_appender(op);
+    int r = check_latest(op);
     if (r == 0)
         r = sto_truncate(op->s->o.store, op->name, ((struct resize *)op)->size);
     if (r == -EREMOTE)
@@ -197,7 +204,7 @@ static void take_back(struct sto_op *op)
 static int regenerate_work(struct sto_op *op)
 {
     struct regeneration *g = (struct regeneration *)op;
-    int r = check_appender(op);
+    int r = check_latest(op);
     if (r == 0)
         r = sto_regenerate(op->s->o.store, op->name, g->name);
     if (r == -EREMOTE)

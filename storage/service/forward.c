@@ -5,7 +5,9 @@
 
 #include "dfscore/client/storage_client.h"
 #include "dfscore/net/peer.h"
+#include "dfscore/wire/internal.h"
 #include "storage/disk/io.h"
+#include "storage/trunk/version.h"
 
 enum { AT_ONCE = 8, TIMEOUT_MS = 10000, COPY_BYTES = 128 * 1024 };
 
@@ -50,6 +52,11 @@ static bool may_be_elsewhere(struct sto_op *op)
     sto_members_get_self(op->s->o.members, &self);
     return self.status != DFS_ST_ACTIVE || (dfs_filename_parse(op->name, &f) == 0 &&
                                             !took(op->name, sto_store_server(op->s->o.store)));
+}
+
+static bool in_service(const struct sto_member *m)
+{
+    return m->status == DFS_ST_ACTIVE || m->status == DFS_ST_ONLINE;
 }
 
 struct question {
@@ -97,7 +104,7 @@ static int find_holder(struct sto_op *op, const struct question *q, struct dfs_p
     bool silent = false, told = false;
     for (size_t i = 0; i < n; i++) {
         const struct sto_member *m = &peers[i];
-        bool asked = m->status == DFS_ST_ACTIVE || m->status == DFS_ST_ONLINE;
+        bool asked = in_service(m);
         int e = asked ? ask(op, m, q, ret, len) : -ENOTCONN;
         if (e == 0 || e == -EINVAL || e == -EPERM)
             return e; /* it has the file; the range is no range of it; a gateway's file stays as it is */
@@ -190,23 +197,71 @@ int sto_forward_content(struct sto_op *op, bool damaged, int *fd, uint64_t *size
     return r;
 }
 
+/* --- changes, which are not passed on ----------------------------------------------------------------- */
+
+/* What others know of the file, as members are told it; @body is what the question is made of. */
+static int info_question(const struct sto_op *op, struct buf *body, struct question *q)
+{
+    struct dfs_group g;
+    ASSERT(dfs_text_set(g.group, sizeof(g.group), str_c(sto_store_group(op->s->o.store))) == 0);
+    dfs_group_put(body, &g);
+    buf_adds(body, op->name);
+    *q = (struct question){DFS_CMD_FILE_INFO,
+                           DFS_INFO_NO_CRC | DFS_INFO_SILENT | DFS_ASK_NO_OTHER_GROUP,
+                           buf_str(body)};
+    return buf_err(body);
+}
+
 int sto_forward_missing(struct sto_op *op)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     AUTO(buf_free) struct buf body = BUF(512);
-    struct dfs_group g;
+    struct question q;
     uint64_t len;
     int r = begin(op, false);
     if (r < 0)
         return r;
-    ASSERT(dfs_text_set(g.group, sizeof(g.group), str_c(sto_store_group(op->s->o.store))) == 0);
-    dfs_group_put(&body, &g);
-    buf_adds(&body, op->name);
-    const struct question q = {DFS_CMD_FILE_INFO, DFS_INFO_NO_CRC | DFS_INFO_SILENT,
-                               buf_str(&body)};
-    r = buf_err(&body);
+    r = info_question(op, &body, &q);
     if (r == 0)
         r = find_holder(op, &q, &p, &len);
     atomic_fetch_sub(&op->s->forwards, 1);
     return r == -ENOENT ? r : -EAGAIN;
+}
+
+/* Of the content that @m has. 0: it does not have the file, does not answer, or does not tell. */
+static int64_t version_at(struct sto_op *op, const struct sto_member *m, const struct question *q)
+{
+    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
+    AUTO(buf_free) struct buf answer = BUF(512);
+    struct dfs_file_info_rsp info;
+    uint64_t len = 0;
+    int r = ask(op, m, q, &p, &len);
+    if (r == 0)
+        r = read_small(p, len, &answer);
+    if (r == 0)
+        r = dfs_file_info_rsp_get(buf_str(&answer), &info);
+    return r < 0 ? 0 : sto_version_told(&info);
+}
+
+int sto_forward_latest(struct sto_op *op)
+{
+    AUTO(buf_free) struct buf body = BUF(512);
+    struct sto_member peers[DFS_SERVERS_MAX];
+    struct sto_info info;
+    struct question q;
+    if (took(op->name, sto_store_server(op->s->o.store)) &&
+        sto_members_up_to_date(op->s->o.members))
+        return 0;
+    int r = begin(op, true);
+    if (r < 0)
+        return r;
+    r = sto_info_settled(op->s->o.store, op->name, &info);
+    if (r == 0)
+        r = info_question(op, &body, &q);
+    size_t n = r == 0 ? sto_members_peers(op->s->o.members, peers) : 0;
+    for (size_t i = 0; i < n && r == 0; i++)
+        if (in_service(&peers[i]) && version_at(op, &peers[i], &q) > info.version)
+            r = -EAGAIN;
+    atomic_fetch_sub(&op->s->forwards, 1);
+    return r;
 }

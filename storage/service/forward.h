@@ -35,5 +35,11 @@ int sto_forward_content(struct sto_op *op, bool damaged, int *fd, uint64_t *size
 
 /* A change that is not passed on, of a file that is not here: -ENOENT as above; -EAGAIN: it will come, or may. */
 int sto_forward_missing(struct sto_op *op) MUST_CHECK;
+/*
+ * A change of an appender that is here: -EAGAIN: another member in service has a later content, which will come. The change
+ * would be made of the earlier one, and what is acknowledged of the later one be lost. Nobody is asked by the server that took
+ * the file, where clients are led, once it has caught up with all since a tracker last took it in. Else as above.
+ */
+int sto_forward_latest(struct sto_op *op) MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
 #include "dfscore/wire/messages.h"
 #include "storage/binlog/record.h"
 #include "storage/sync/puller_priv.h"
+#include "storage/trunk/version.h"
 #include "storage/trunk/replica.h"
 
 enum { PIECE_BYTES = 16 * 1024 * 1024 };
@@ -191,10 +192,8 @@ int sto_puller_version(struct sto_puller *p, struct str name, uint64_t *ret_size
     int r = sto_ask_info(p, name, &m);
     if (r < 0)
         return r;
-    bool told = m.crc32 >= DFS_INFO_US && m.crc32 < DFS_INFO_US + 1000000;
     *ret_size = (uint64_t)m.size;
-    *ret_version =
-        told ? MIN(m.created_s * 1000000 + (m.crc32 - DFS_INFO_US), STO_REC_VERSION_MAX) : 0;
+    *ret_version = sto_version_told(&m);
     return 0;
 }
 

@@ -26,6 +26,7 @@ struct sto_replicator {
     unsigned failures;
     bool singly; /* for the next connection: the peer may have another build by the one behind it */
     uint64_t relist_ms; /* monotonic: when the peer's logs are listed again */
+    uint64_t joins;     /* of ours, when they were listed last */
     struct sto_log_info logs[STO_LOGS_MAX];
     struct sto_log_info own[STO_PATHS_MAX]; /* the peer's own log of each path */
 };
@@ -217,6 +218,7 @@ static int round_of_lists(struct sto_replicator *r, bool *pending)
 static int list_and_catch_up(struct sto_replicator *r, uint64_t *pause_ms)
 {
     bool pending = false;
+    r->joins = sto_members_joins(r->s->o.members);
     int e = round_of_lists(r, &pending);
     if (e < 0)
         return e;
@@ -225,6 +227,7 @@ static int list_and_catch_up(struct sto_replicator *r, uint64_t *pause_ms)
         *pause_ms = r->s->o.wait_ms;
     if (pending || atomic_load(&r->s->stop))
         return 0;
+    sto_members_caught_up(r->s->o.members, r->id, r->joins);
     if (!atomic_exchange(&r->caught_up, true))
         sto_members_wake(r->s->o.members);
     enter(r, STO_REP_FOLLOWING);
@@ -304,7 +307,7 @@ uint64_t sto_replicator_step(struct sto_replicator *r)
         enter(r, STO_REP_WAITING);
     if (r->state == STO_REP_WAITING)
         e = begin_session(r, &pause_ms);
-    else if (dfs_mono_ms() >= r->relist_ms)
+    else if (dfs_mono_ms() >= r->relist_ms || r->joins != sto_members_joins(r->s->o.members))
         e = list_and_catch_up(r, &pause_ms);
     else
         e = follow(r);

@@ -2,6 +2,7 @@
 #include "storage/trunk/version.h"
 
 #include "dfscore/base/clock.h"
+#include "dfscore/wire/internal.h"
 
 enum { US = 1000000, NS = 1000, STRIDE = 1000 };
 
@@ -32,6 +33,14 @@ int64_t sto_version_next(const struct sto_io *io, const struct stat *st)
 int64_t sto_version_untold(const struct stat *st, int64_t time_s)
 {
     return MAX(time_s * US, MIN(rounded(st), STO_REC_VERSION_MAX - 1) + 1);
+}
+
+int64_t sto_version_told(const struct dfs_file_info_rsp *m)
+{
+    bool told = m->crc32 >= DFS_INFO_US && m->crc32 < DFS_INFO_US + US && m->created_s >= 0;
+    int64_t version =
+        told ? MIN(m->created_s, STO_REC_VERSION_MAX / US) * US + m->crc32 - DFS_INFO_US : 0;
+    return MIN(version, STO_REC_VERSION_MAX);
 }
 
 int sto_version_set(const struct sto_io *io, int fd, int64_t version)

@@ -20,6 +20,7 @@
 #ifndef STO_VERSION_H
 #define STO_VERSION_H
 
+#include "dfscore/wire/messages.h"
 #include "storage/binlog/record.h"
 #include "storage/disk/io.h"
 
@@ -32,6 +33,8 @@ int64_t sto_version_next(const struct sto_io *io, const struct stat *st);
 /* Of a content that an earlier build made of that one in the second @time_s, the same on all members that had the same. */
 int64_t sto_version_untold(const struct stat *st, int64_t time_s);
 /* Durable with the next fsync. */
+/* As a member tells it in FILE_INFO (DFS_INFO_US); 0: it does not. */
+int64_t sto_version_told(const struct dfs_file_info_rsp *m);
 int sto_version_set(const struct sto_io *io, int fd, int64_t version) MUST_CHECK;
 
 #endif

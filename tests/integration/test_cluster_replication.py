@@ -287,6 +287,71 @@ def test_a_file_that_only_a_server_that_is_away_can_have_is_not_called_missing(g
     native.wait_same(b, {alone: b"alone"})
 
 
+def test_an_edit_is_made_of_the_latest_content_only(group, tmp_path, monkeypatch):
+    faults = Faults(tmp_path)
+    for name, value in faults.env().items():
+        monkeypatch.setenv(name, value)
+    c = group.add(4)
+    a, b = group.add(2), group.add(3)
+    for number in (2, 3):
+        group.wait_copies(number)
+    log = a.upload(b"one", appender=True)
+    native.wait_same(c, {log: b"one"})
+    try:
+        a.upload(lag(group, faults))
+        a.append(log, b" two")
+        for change in (lambda: c.append(log, b" three"), lambda: c.append(log, bytes(300_000)),
+                       lambda: c.modify(log, 0, b"ONE"), lambda: c.truncate(log, 1), lambda: c.regenerate(log)):
+            with pytest.raises(native.Refused) as refused:
+                change()
+            assert refused.value.status == native.EAGAIN
+    finally:
+        faults.clear()
+    native.wait_same(c, {log: b"one two"})
+    c.append(log, b" three")
+    for member in (a, b, c):
+        native.wait_same(member, {log: b"one two three"})
+
+
+def test_the_server_of_a_file_that_returns_edits_what_others_have_changed_meanwhile(group, tmp_path, monkeypatch):
+    faults = Faults(tmp_path)
+    for name, value in faults.env().items():
+        monkeypatch.setenv(name, value)
+    c = group.add(4)
+    a, b = group.add(2), group.add(3)
+    log = c.upload(b"one", appender=True)
+    for member in (a, b):
+        native.wait_same(member, {log: b"one"})
+    group.storages[4].kill()
+    group.wait_status(4, native.OFFLINE)
+    wait_until("writes to go on without it", lambda: does(b.upload, lag(group, faults)))
+    try:
+        b.append(log, b" two")
+        c = group.add(4)
+        assert not does(c.append, log, b" three")
+    finally:
+        faults.clear()
+    wait_until("it to hear of it", lambda: does(c.append, log, b" three"))
+    for member in (a, b, c):
+        native.wait_same(member, {log: b"one two three"})
+
+
+def lag(group, faults):
+    """Storage 4 hears of nothing behind a file with this content: it waits with its sync, as it has no name yet."""
+    faults.syncs(str(group.folder / "storage4/path0/data/#"), hold=True)
+    return bytes(300_000)
+
+
+def does(change, *args):
+    """EAGAIN: it is to be tried again."""
+    try:
+        change(*args)
+        return True
+    except native.Refused as refused:
+        assert refused.status == native.EAGAIN
+        return False
+
+
 def test_who_leaves_is_not_lost():
     """The tracker warns of a member that vanished, not of one that was stopped."""
     cluster = native.NativeCluster()

@@ -69,6 +69,36 @@ static void times_received_only_grow_and_survive_a_new_list(void **state)
     assert_int_equal(sto_members_find(m, "10.0.0.3", &got), -ENOENT);
 }
 
+static void up_to_date_is_who_has_what_all_in_service_had_since_we_joined(void **state)
+{
+    (void)state;
+    AUTO(sto_members_free) struct sto_members *m = three();
+    uint64_t start = sto_members_joins(m);
+    assert_false(sto_members_up_to_date(m));
+    sto_members_caught_up(m, "10.0.0.2", start);
+    assert_true(sto_members_up_to_date(m)); /* who is not in service changes nothing */
+
+    const struct dfs_brief all[] = {
+        {.status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.1", .ip = "10.0.0.1"},
+        {.status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.2", .ip = "10.0.0.2"},
+        {.status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.3", .ip = "10.0.0.3"},
+    };
+    sto_members_update(m, all, ARRAY_LEN(all));
+    assert_false(sto_members_up_to_date(m));
+    sto_members_caught_up(m, "10.0.0.3", start);
+    assert_true(sto_members_up_to_date(m));
+
+    uint64_t seen = sto_members_version(m);
+    sto_members_joined(m);
+    assert_int_not_equal(sto_members_version(m), seen); /* replicators that wait look at it */
+    sto_members_caught_up(m, "10.0.0.2", start);        /* asked before */
+    sto_members_caught_up(m, "10.0.0.3", sto_members_joins(m));
+    assert_false(sto_members_up_to_date(m));
+    sto_members_caught_up(m, "10.0.0.2", sto_members_joins(m));
+    assert_true(sto_members_up_to_date(m));
+    sto_members_caught_up(m, "10.0.0.9", 1); /* unknown */
+}
+
 static void a_list_that_is_too_long_is_cut(void **state)
 {
     (void)state;
@@ -87,6 +117,7 @@ int main(void)
         cmocka_unit_test(peers_leave_ourselves_out),
         cmocka_unit_test(only_news_changes_the_version),
         cmocka_unit_test(times_received_only_grow_and_survive_a_new_list),
+        cmocka_unit_test(up_to_date_is_who_has_what_all_in_service_had_since_we_joined),
         cmocka_unit_test(a_list_that_is_too_long_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
