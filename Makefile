@@ -155,7 +155,7 @@ $(B)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(LIBS_ALL)
 	$(call link,$(FUZZ_LINK) $(LIBS_s3gw))
 
 .SECONDARY:
-.PHONY: unit-bins unit integration clients-more check asan tsan fuzz torture
+.PHONY: unit-bins unit integration clients-more check asan tsan fuzz torture torture-cluster
 unit-bins: $(UNIT_BIN) $(if $(filter-out fuzz,$(KIND)),$(FUZZ_BIN))
 
 unit: unit-bins ## unit tests and corpus replay; quick, run it often (T=word picks)
@@ -198,6 +198,9 @@ fuzz: $(DEPS_DEV) ## libFuzzer with clang: T=name (default: each in turn), SECON
 
 torture: all $(DEPS_CHECK) ## kills and faults under load with the operation ledger; SECONDS=60 SEED=random
 	@tests/torture/run --build $(B) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+torture-cluster: all $(DEPS_CHECK) $(DEPS_DEV) ## the same with a cluster, cut links, lost disks and moved clocks, and FastDFS clients
+	@tests/torture/cluster --build $(B) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 # --- looking after the code ------------------------------------------------------------------
 

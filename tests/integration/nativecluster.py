@@ -162,11 +162,12 @@ class Program:
     def __init__(self, name, conf, folder):
         self.name, self.conf, self.folder = name, conf, folder
         self.process, self.port = None, 0
+        self.env = {}  # beside ours
 
     def start(self):
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(wrapper() + [str(BUILD / self.name), str(self.conf)],
-                                            stdout=subprocess.PIPE, stderr=log, env=sanitizer_env(os.environ))
+            self.process = subprocess.Popen(wrapper() + [str(BUILD / self.name), str(self.conf)], stdout=subprocess.PIPE,
+                                            stderr=log, env=sanitizer_env({**os.environ, **self.env}))
         return self
 
     def wait_ready(self):

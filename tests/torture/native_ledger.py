@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""native_ledger - FastDFS clients that know what they may find (beside tests/integration/ledger.py, which is of S3).
+
+A file belongs to the writer that made it, so after each answer its content is known; a change without an answer leaves
+two possible contents, and is left alone until settle(), when all is quiet. A stale copy of an appender may be read
+meanwhile, as with FastDFS; files that do not change may not be missing, nor anything else than what was stored.
+"""
+import random
+import struct
+import threading
+import time
+
+from cluster import wait_until
+from nativecluster import EAGAIN, ENOENT, Connection, Refused, Storage, field
+
+MISSING = None
+PATIENCE_S = 15  # of a client
+GONE = (OSError, ConnectionError, AssertionError)  # no answer, or the connection ended within it
+
+
+class Client:
+    """What a FastDFS client library does: ask any tracker, then the storage it names."""
+
+    def __init__(self, trackers, rng):
+        self.trackers, self.rng = trackers, rng
+
+    def _ask(self, cmd, body=b""):
+        for tracker in self.rng.sample(self.trackers, len(self.trackers)):
+            try:
+                with Connection(tracker, PATIENCE_S) as c:
+                    answer = c.call(cmd, body)
+            except (OSError, Refused):  # ENOENT: one that has just started knows of nobody in service
+                continue
+            group, ip, port = struct.unpack(">16s15sq", answer[:39])
+            return Patient((ip.rstrip(b"\0").decode(), port), group.rstrip(b"\0").decode())
+        raise ConnectionError("no tracker answers")
+
+    def to_store(self):
+        return self._ask(101)
+
+    def to_read(self, group, name):
+        return self._ask(102, field(group, 16) + name.encode())
+
+    def to_change(self, group, name):
+        return self._ask(103, field(group, 16) + name.encode())
+
+
+class Patient(Storage):
+    """A storage that need not answer."""
+
+    def _call(self, cmd, body, status=0):
+        with Connection(self.address, PATIENCE_S) as c:
+            return c.call(cmd, body, status)
+
+
+class File:
+    def __init__(self, group, name, content, appender=False):
+        self.group, self.name, self.appender = group, name, appender
+        self.possible = [content]  # one when known
+        self.meta = [()]           # likewise
+
+    @property
+    def known(self):
+        return len(self.possible) == 1 and len(self.meta) == 1
+
+
+class Writer(threading.Thread):
+    """Uploads, and changes what it uploaded, until stopped."""
+
+    def __init__(self, name, ledger, seed):
+        super().__init__(name=name, daemon=True)
+        self.ledger, self.random = ledger, random.Random(seed)
+        self.client = Client(ledger.trackers, self.random)
+
+    def run(self):
+        try:
+            while not self.ledger.stopping.is_set():
+                self.step()
+        except Exception as e:  # noqa: BLE001 - reported by the torture's thread
+            self.ledger.errors.append(e)
+
+    def step(self):
+        mine = self.ledger.files_of(self.name)
+        free = [f for f in mine if f.known and f.possible[0] is not MISSING]
+        deeds = {self.upload: 40}
+        if free:
+            deeds.update({self.append: 20, self.modify: 12, self.truncate: 5, self.describe: 12, self.delete: 10,
+                          self.slave: 6})
+        deed = self.random.choices(list(deeds), list(deeds.values()))[0]
+        try:
+            deed(free)
+            self.ledger.count(deed.__name__)
+        except Refused as refused:
+            assert refused.status != ENOENT or self.ledger.lenient, f"{deed.__name__}: {refused}"
+            self.ledger.count("refused")
+            time.sleep(0.01)
+        except GONE:
+            self.ledger.count("failed")
+            time.sleep(0.01)  # a server that is down refuses at once: do not spin
+
+    def data(self):
+        return self.random.randbytes(self.random.choice([1, 60, 4000, 70_000, 300_000]))
+
+    def upload(self, _):
+        appender, data = self.random.random() < 0.4, self.data()
+        at = self.client.to_store()
+        name = at.upload(data, appender=appender)
+        self.ledger.add(self.name, File(at.group, name, data, appender))
+
+    def slave(self, free):
+        master = self.random.choice(free)
+        if master.appender or "-" in master.name:
+            return
+        data, prefix = self.data(), f"-{self.random.randrange(10**6)}"
+        at = self.client.to_change(master.group, master.name)
+        self.ledger.add(self.name, File(master.group, at.upload_slave(master.name, prefix, data), data))
+
+    def _change(self, f, after, change):
+        at = self.client.to_change(f.group, f.name)
+        before = f.possible[0]
+        f.possible = [before, after]
+        try:
+            change(at)
+        except Refused as refused:
+            if refused.status != EAGAIN:  # that one may be done nevertheless
+                f.possible = [before]
+            raise
+        f.possible = [after]
+
+    def _appender(self, free):
+        return self.random.choice([f for f in free if f.appender] or [None])
+
+    def append(self, free):
+        f, more = self._appender(free), self.random.randbytes(self.random.choice([1, 500, 30_000]))
+        if f:
+            self._change(f, f.possible[0] + more, lambda at: at.append(f.name, more))
+
+    def modify(self, free):
+        f = self._appender(free)
+        if f and f.possible[0]:
+            old = f.possible[0]
+            from_ = self.random.randrange(len(old))
+            new = self.random.randbytes(self.random.randint(1, 20_000))[:len(old) - from_]
+            self._change(f, old[:from_] + new + old[from_ + len(new):], lambda at: at.modify(f.name, from_, new))
+
+    def truncate(self, free):
+        f = self._appender(free)
+        if f and f.possible[0]:
+            size = self.random.randrange(len(f.possible[0]))
+            self._change(f, f.possible[0][:size], lambda at: at.truncate(f.name, size))
+
+    def delete(self, free):
+        f = self.random.choice(free)
+        self._change(f, MISSING, lambda at: at.delete(f.name))
+
+    def describe(self, free):
+        f = self.random.choice(free)
+        meta = (("n", str(self.random.randrange(10**9))),)
+        at = self.client.to_change(f.group, f.name)
+        f.meta = [*f.meta, meta]
+        at.set_meta(f.name, meta)
+        f.meta = [meta]
+
+
+class Ledger:
+    def __init__(self, cluster, seed, writers=3, readers=2):
+        self.cluster, self.seed, self.trackers = cluster, seed, cluster.tracker_addresses
+        self.counts = (writers, readers)
+        self.lock = threading.Lock()
+        self.files, self.names, self.done, self.errors = {}, set(), {}, []
+        self.lenient = False  # whoever has a file may be away, and need not be known to have it
+        self.stopping, self.threads = threading.Event(), []
+
+    def count(self, what):
+        with self.lock:
+            self.done[what] = self.done.get(what, 0) + 1
+
+    def add(self, owner, file):
+        with self.lock:
+            assert (file.group, file.name) not in self.names, f"{file.name} was given twice"
+            self.names.add((file.group, file.name))
+            self.files.setdefault(owner, []).append(file)
+
+    def files_of(self, owner):
+        with self.lock:
+            return list(self.files.get(owner, []))
+
+    def all(self):
+        with self.lock:
+            return [f for files in self.files.values() for f in files]
+
+    def start(self):
+        self.stopping.clear()
+        writers, readers = self.counts
+        again = len(self.threads)
+        self.threads = [Writer(f"n{i}", self, f"{self.seed}/n{i}/{again}/{time.monotonic()}") for i in range(writers)]
+        self.threads += [threading.Thread(target=self._read, args=(f"{self.seed}/nr{i}",), daemon=True)
+                         for i in range(readers)]
+        for t in self.threads:
+            t.start()
+
+    def _read(self, seed):
+        rng = random.Random(seed)
+        client = Client(self.trackers, rng)
+        while not self.stopping.is_set():
+            still = [f for f in self.all() if not f.appender and f.known and f.possible[0] is not MISSING]
+            if not still:
+                time.sleep(0.05)
+                continue
+            f = rng.choice(still)
+            want = f.possible[0]
+            try:
+                try:
+                    found = client.to_read(f.group, f.name).download(f.name)
+                except Refused as refused:
+                    if refused.status != ENOENT or self.lenient:
+                        continue
+                    found = MISSING
+                self.count("read")
+                if found != want and f.possible == [want]:
+                    self.errors.append(AssertionError(f"{f.group}/{f.name}: {describe(found)}, stored {describe(want)}"))
+                    return
+            except GONE:
+                time.sleep(0.01)
+
+    def check(self):
+        if self.errors:
+            raise self.errors[0]
+
+    def stop(self):
+        self.stopping.set()
+        for t in self.threads:
+            t.join(120)
+            assert not t.is_alive(), f"{t.name} hangs"
+        self.check()
+
+    def settle(self, members):
+        """All is quiet: each of @members(group) holds the same, and what was acknowledged (or either, where nothing was)."""
+        for f in self.all():
+            def alike(f=f):
+                found = [look(m, f) for m in members(f.group)]
+                return found[0] if all(one == found[0] for one in found) else None
+            content, meta = wait_until(f"{f.group}/{f.name} to be alike", lambda: alike(), 60)
+            assert content in f.possible, (f"{f.group}/{f.name}: {describe(content)}; acknowledged or possible: "
+                                           f"{[describe(p) for p in f.possible]}")
+            assert content is MISSING or meta in f.meta, f"{f.group}/{f.name}: metadata {meta}, possible {f.meta}"
+            f.possible, f.meta = [content], [meta if content is not MISSING else ()]
+
+
+def describe(content):
+    return "missing" if content is MISSING else f"{len(content)} bytes ({content[:6].hex()}..)"
+
+
+def look(member, f):
+    """Content and metadata of a file at one member."""
+    try:
+        content = member.download(f.name)
+    except Refused as refused:
+        assert refused.status == ENOENT, refused
+        return MISSING, ()
+    try:
+        return content, tuple(member.get_meta(f.name))
+    except Refused as refused:
+        assert refused.status == ENOENT, refused
+        return content, ()
