@@ -255,13 +255,13 @@ static int open_appender(struct sto_store *s, struct str name, struct sto_path *
 }
 
 /* @op of what is @st, in @e, which stays where it is until the record is released; as @name. */
-static int log_edit(struct sto_path *p, char op, const char *name, const struct stat *st,
-                    uint64_t a, uint64_t b, struct edit_rec *e)
+static int log_edit(const struct sto_store *s, struct sto_path *p, char op, const char *name,
+                    const struct stat *st, uint64_t a, uint64_t b, struct edit_rec *e)
 {
     (void)snprintf(e->extra, sizeof(e->extra), "%llu %llu", (unsigned long long)a,
                    (unsigned long long)b);
     e->versions = (struct sto_rec_versions){.before = sto_version_of(st),
-                                            .after = sto_version_next(p->dir.io, st)};
+                                            .after = sto_version_next(s->server, st)};
     sto_rec_put_versions(&e->versions, e->desc);
     e->rec = (struct sto_log_rec){
         .kind = STO_REC_CHANGE,
@@ -306,7 +306,7 @@ int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, ui
         return -EINVAL;
     int r = sto_check_space(e->path, e->at + size > e->old_size ? e->at + size - e->old_size : 0);
     if (r == 0 && size > 0)
-        r = log_edit(e->path, op == STO_EDIT_APPEND ? 'A' : 'M', e->name, &st, e->at, size,
+        r = log_edit(s, e->path, op == STO_EDIT_APPEND ? 'A' : 'M', e->name, &st, e->at, size,
                      &e->log);
     if (r < 0)
         return r;
@@ -371,7 +371,7 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
     char z[STO_NAME_MAX + 1] = "";
     memcpy(z, name.p, name.n);
     struct edit_rec e = {.logged = false};
-    int r = log_edit(p, 'T', z, &st, (uint64_t)st.st_size, size, &e);
+    int r = log_edit(s, p, 'T', z, &st, (uint64_t)st.st_size, size, &e);
     if (r == 0) {
         r = s->io->ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
         int ended = end_edit(p, fd, &e);

@@ -2,9 +2,10 @@
 #include "storage/trunk/version.h"
 
 #include "dfscore/base/clock.h"
+#include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/internal.h"
 
-enum { US = 1000000, NS = 1000, STRIDE = 1000 };
+enum { US = 1000000, NS = 1000, WRITERS = 32 };
 
 static int64_t rounded(const struct stat *st)
 {
@@ -23,11 +24,22 @@ int64_t sto_version_now(void)
     return MIN(MAX(dfs_now_us(), INT64_C(1)), STO_CLOCK_MS_MAX * 1000);
 }
 
-/* Behind the clock, two members that edit at once would choose the same one, were it always the next. */
-int64_t sto_version_next(const struct sto_io *io, const struct stat *st)
+/* Different ones for up to WRITERS members whose ids, or addresses, are numbered. */
+static int64_t number_of(const char *server)
 {
-    int64_t now = sto_version_now(), there = MIN(rounded(st), STO_REC_VERSION_MAX - STRIDE);
-    return now > there ? now : there + 1 + (int64_t)(sto_random(io) % STRIDE);
+    size_t n = strlen(server), digits = 0;
+    uint64_t number;
+    while (digits < n && server[n - 1 - digits] >= '0' && server[n - 1 - digits] <= '9')
+        digits++;
+    bool told = str_u64(str_from(str_c(server), n - digits), UINT64_MAX, &number) == 0;
+    return (int64_t)((told ? number : dfs_pjw(str_c(server))) % WRITERS);
+}
+
+int64_t sto_version_next(const char *server, const struct stat *st)
+{
+    int64_t there = MIN(rounded(st), STO_REC_VERSION_MAX - 2 * WRITERS), mine = number_of(server);
+    int64_t next = MAX(sto_version_now(), there) / WRITERS * WRITERS + mine;
+    return next > there ? next : next + WRITERS;
 }
 
 int64_t sto_version_untold(const struct stat *st, int64_t time_s)

@@ -2,18 +2,19 @@
 /*
  * version - which of two contents of an appender is the later one.
  *
- * Clients may edit an appender at any member, and members hear of it in any order, some from one that lags. So each content
- * has a version, Unix microseconds: the clock's where the edit was made, but larger than that of the content it was made
- * of. It is the file's modification time on all members, and the record of the edit says both (binlog/record.h). Who
- * hears of an edit does it when his file has the version before; when he has a later one, nothing; else he lacks an edit,
- * or two members edited at once, and he takes the whole file as the peer has it, if that is later. So the edit with the
- * largest version stays, with what it was made of, whoever heard of what first.
+ * Clients may edit an appender at any member, and members hear of it in any order, some from one that lags. So each
+ * content has a version, Unix microseconds: the clock's where the edit was made, but larger than that of the content it
+ * was made of; modulo 32 it is its member's number, so that no two members choose the same. It is the file's modification
+ * time on all members, and the record of the edit says both (binlog/record.h). Who hears of an edit does it when his file
+ * has the version before; when he has a later one, nothing; else he lacks an edit, or two members edited at once, and he
+ * takes the whole file as the peer has it, if that is later. So the edit with the largest version stays, with what it was
+ * made of, whoever heard of what first.
  *
  * A version is a whole microsecond. Any other time is the file system's: of a file that is being written, or was when the
  * process ended, or that an earlier build wrote. It has no version then, and what has one is later.
  *
  * A member that fetches while its peer goes on has some of later edits with an earlier version: their records are still to
- * come. Two edits at once that get one version, in one microsecond, are not told apart: members may differ until the next one.
+ * come.
  *
  * Threads: no state. The file's edit lock is the caller's matter.
  */
@@ -28,8 +29,8 @@
 int64_t sto_version_of(const struct stat *st);
 /* By the clock, from 1970 to 2106 whatever it shows. */
 int64_t sto_version_now(void);
-/* Of a content that is made of that one. */
-int64_t sto_version_next(const struct sto_io *io, const struct stat *st);
+/* Of a content that is made of that one by @server, its id or address. */
+int64_t sto_version_next(const char *server, const struct stat *st);
 /* Of a content that an earlier build made of that one in the second @time_s, the same on all members that had the same. */
 int64_t sto_version_untold(const struct stat *st, int64_t time_s);
 /* Durable with the next fsync. */

@@ -164,7 +164,6 @@ static void edit_at_once(struct sim_node *n, struct led_file *f)
     f->vague = true;
     unsigned before = fiber_as(other->index);
     sim_begin_change(other);
-    fiber_sleep(1 + sim_random(3)); /* two in one microsecond are not told apart (version.h) */
     if (sto_edit_begin(other->store, str_c(f->name), STO_EDIT_APPEND, 0, size, &e) == 0 &&
         sto_edit_write(e, data, size) == 0)
         (void)!sto_edit_commit(&e);
