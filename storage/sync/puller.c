@@ -235,6 +235,11 @@ static int rename_file(struct sto_puller *p, const struct sto_entry *e)
         renamed = sto_replica_owner(p->o.store, e->name, STO_NATIVE);
     if (renamed < 0 && renamed != -ENOENT)
         return renamed;
+    if (sto_is_deleted_ahead(p->o.store, e->name, 0)) {
+        /* under the new name, before that came here */
+        r = sto_replica_delete(p->o.store, e->name, 0, false, false);
+        return r == -ENOENT ? 0 : r;
+    }
     if (r == 0 && f) {
         new.file = TAKE(f);
         r = sto_replica_put(p->o.store, &new);
