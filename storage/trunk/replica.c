@@ -162,6 +162,15 @@ static int which_of_two(struct sto_path *p, const struct dfs_logical *at, const 
     return r < 0 ? r : p->dir.io->fsync(fd) < 0 ? -errno : larger > 0;
 }
 
+/* What is here may have come with a link, before the record by which @f comes said whose it is. */
+static int take_owner(struct sto_store *s, struct str name, const struct sto_file *f)
+{
+    struct stat st;
+    if (fstat(sto_file_fd(f), &st) < 0)
+        return -errno;
+    return sto_replica_owner(s, name, st.st_mode & 0222 ? STO_NATIVE : 0);
+}
+
 /* Its content is synced; its directory is not yet. */
 static int place_new(struct sto_store *s, const struct sto_file *f,
                      const struct sto_replica_new *new, const struct dfs_logical *at,
@@ -182,6 +191,8 @@ static int place_new(struct sto_store *s, const struct sto_file *f,
         r = comes_back(p, name, to.id);
     if (r == 0 && there_ms > 0 && there_ms == new->made_ms) {
         r = which_of_two(p, at, f, there_ms);
+        if (r == 0 && how == PLACE_NEW)
+            return take_owner(s, name, f);
         if (r <= 0)
             return r;
     }

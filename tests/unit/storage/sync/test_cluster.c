@@ -303,6 +303,7 @@ static void what_was_found_stays_mended(void **state)
         1652,  /* metadata that are removed before their file comes */
         10199, /* a refilled member's new log in the directory of another's */
         40603, /* a rename behind the deletion of its new name */
+        50628, /* a slave that comes with a link while it comes with its record */
     };
     for (size_t i = 0; i < ARRAY_LEN(seeds); i++)
         schedule(seeds[i]);
