@@ -33,9 +33,9 @@ int64_t sto_version_now(void);
 int64_t sto_version_next(const char *server, const struct stat *st);
 /* Of a content that an earlier build made of that one in the second @time_s, the same on all members that had the same. */
 int64_t sto_version_untold(const struct stat *st, int64_t time_s);
-/* Durable with the next fsync. */
 /* As a member tells it in FILE_INFO (DFS_INFO_US); 0: it does not. */
 int64_t sto_version_told(const struct dfs_file_info_rsp *m);
+/* Durable with the next fsync. */
 int sto_version_set(const struct sto_io *io, int fd, int64_t version) MUST_CHECK;
 
 #endif
