@@ -70,15 +70,21 @@ static int new_text(struct str old, void *arg, struct buf *out)
     return sto_metatext_sort(m->text, out);
 }
 
+static int change_meta(struct sto_op *op, struct set_meta *m)
+{
+    struct sto_info info;
+    if (m->merge && m->text.n == 0)
+        return sto_info(op->s->o.store, op->name, false, &info);
+    int r = m->merge ? sto_forward_latest_meta(op) : 0;
+    return r == 0 ? sto_meta_change(op->s->o.store, op->name, new_text, m) : r;
+}
+
 static int set_meta_work(struct sto_op *op)
 {
     struct set_meta *m = (struct set_meta *)op;
-    struct sto_info info;
     int r = sto_op_may_change(op);
-    if (r == 0 && m->merge && m->text.n == 0)
-        r = sto_info(op->s->o.store, op->name, false, &info);
-    else if (r == 0)
-        r = sto_meta_change(op->s->o.store, op->name, new_text, m);
+    if (r == 0)
+        r = change_meta(op, m);
     if (r == -EREMOTE)
         return sto_elsewhere_set_meta(op, m->merge, m->text);
     if (r == -ENOENT)

@@ -7,6 +7,9 @@
 #include "dfscore/net/peer.h"
 #include "dfscore/wire/internal.h"
 #include "storage/disk/io.h"
+#include "storage/sync/line.h"
+#include "storage/sync/source.h"
+#include "storage/trunk/replica.h"
 #include "storage/trunk/version.h"
 
 enum { AT_ONCE = 8, TIMEOUT_MS = 10000, COPY_BYTES = 128 * 1024 };
@@ -69,8 +72,7 @@ static struct question same_question(const struct sto_op *op)
     return (struct question){op->req->head.cmd, op->req->head.status, op->req->body};
 }
 
-static int ask(struct sto_op *op, const struct sto_member *m, const struct question *q,
-               struct dfs_peer **ret, uint64_t *len)
+static int reach(struct sto_op *op, const struct sto_member *m, struct dfs_peer **ret)
 {
     struct dfs_addr addr = {.port = m->port};
     struct sto_member self;
@@ -83,8 +85,14 @@ static int ask(struct sto_op *op, const struct sto_member *m, const struct quest
         .secret = op->s->o.secret,
         .tls = op->s->o.tls_out,
     };
+    return dfs_peer_open(&addr, &net, ret);
+}
+
+static int ask(struct sto_op *op, const struct sto_member *m, const struct question *q,
+               struct dfs_peer **ret, uint64_t *len)
+{
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
-    int r = dfs_peer_open(&addr, &net, &p);
+    int r = reach(op, m, &p);
     if (r == 0)
         r = dfs_peer_send(p, q->cmd, q->status, &q->body, 1, 0);
     if (r == 0)
@@ -228,14 +236,19 @@ int sto_forward_missing(struct sto_op *op)
     return r == -ENOENT ? r : -EAGAIN;
 }
 
-/* Of the content that @m has. 0: it does not have the file, does not answer, or does not tell. */
-static int64_t version_at(struct sto_op *op, const struct sto_member *m, const struct question *q)
+/* How late that is which @m has of the file; 0: it has nothing, does not answer, or does not tell. */
+typedef int64_t lateness_fn(struct sto_op *op, const struct sto_member *m);
+
+static int64_t version_at(struct sto_op *op, const struct sto_member *m)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
-    AUTO(buf_free) struct buf answer = BUF(512);
+    AUTO(buf_free) struct buf body = BUF(512), answer = BUF(512);
     struct dfs_file_info_rsp info;
+    struct question q;
     uint64_t len = 0;
-    int r = ask(op, m, q, &p, &len);
+    int r = info_question(op, &body, &q);
+    if (r == 0)
+        r = ask(op, m, &q, &p, &len);
     if (r == 0)
         r = read_small(p, len, &answer);
     if (r == 0)
@@ -243,25 +256,60 @@ static int64_t version_at(struct sto_op *op, const struct sto_member *m, const s
     return r < 0 ? 0 : sto_version_told(&info);
 }
 
-int sto_forward_latest(struct sto_op *op)
+static int64_t meta_time_at(struct sto_op *op, const struct sto_member *m)
 {
-    AUTO(buf_free) struct buf body = BUF(512);
+    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
+    AUTO(buf_free) struct buf answer = BUF(STO_METAS_MAX);
+    struct sto_line_meta meta;
+    struct rd rd;
+    size_t n;
+    int r = reach(op, m, &p);
+    if (r == 0)
+        r = sto_line_metas(&sto_line_tcp, p, &op->name, 1, &answer, &rd, &n);
+    if (r == 0)
+        r = sto_line_meta_next(&rd, &meta);
+    return r < 0 ? 0 : meta.ms;
+}
+
+static int none_later(struct sto_op *op, int64_t here, lateness_fn *at)
+{
     struct sto_member peers[DFS_SERVERS_MAX];
-    struct sto_info info;
-    struct question q;
-    if (took(op->name, sto_store_server(op->s->o.store)) &&
-        sto_members_up_to_date(op->s->o.members))
-        return 0;
     int r = begin(op, true);
     if (r < 0)
         return r;
-    r = sto_info_settled(op->s->o.store, op->name, &info);
-    if (r == 0)
-        r = info_question(op, &body, &q);
-    size_t n = r == 0 ? sto_members_peers(op->s->o.members, peers) : 0;
+    size_t n = sto_members_peers(op->s->o.members, peers);
     for (size_t i = 0; i < n && r == 0; i++)
-        if (in_service(&peers[i]) && version_at(op, &peers[i], &q) > info.version)
+        if (in_service(&peers[i]) && at(op, &peers[i]) > here)
             r = -EAGAIN;
     atomic_fetch_sub(&op->s->forwards, 1);
     return r;
+}
+
+/* Clients are led to the server that took the file: nobody else changes it once that has caught up. */
+static bool knows_latest(struct sto_op *op)
+{
+    return took(op->name, sto_store_server(op->s->o.store)) &&
+           sto_members_up_to_date(op->s->o.members);
+}
+
+int sto_forward_latest(struct sto_op *op)
+{
+    struct sto_info info;
+    if (knows_latest(op))
+        return 0;
+    int r = sto_info_settled(op->s->o.store, op->name, &info);
+    return r < 0 ? r : none_later(op, info.version, version_at);
+}
+
+int sto_forward_latest_meta(struct sto_op *op)
+{
+    AUTO(buf_free) struct buf text = BUF(STO_META_BODY_MAX);
+    struct sto_info info;
+    int64_t ms = 0;
+    if (knows_latest(op))
+        return 0;
+    int r = sto_info(op->s->o.store, op->name, false, &info);
+    if (r == 0)
+        r = sto_meta_tell(op->s->o.store, op->name, &text, &ms);
+    return r < 0 ? r : none_later(op, ms, meta_time_at);
 }

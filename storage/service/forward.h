@@ -41,5 +41,7 @@ int sto_forward_missing(struct sto_op *op) MUST_CHECK;
  * the file, where clients are led, once it has caught up with all since a tracker last took it in. Else as above.
  */
 int sto_forward_latest(struct sto_op *op) MUST_CHECK;
+/* The same of metadata that are to be merged with those that are here. */
+int sto_forward_latest_meta(struct sto_op *op) MUST_CHECK;
 
 #endif

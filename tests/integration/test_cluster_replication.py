@@ -336,6 +336,28 @@ def test_the_server_of_a_file_that_returns_edits_what_others_have_changed_meanwh
         native.wait_same(member, {log: b"one two three"})
 
 
+def test_metadata_are_merged_with_the_latest_only(group, tmp_path, monkeypatch):
+    faults = Faults(tmp_path)
+    for name, value in faults.env().items():
+        monkeypatch.setenv(name, value)
+    c = group.add(4)
+    a, b = group.add(2), group.add(3)
+    for number in (2, 3):
+        group.wait_copies(number)
+    name = a.upload(b"described")
+    a.set_meta(name, [("x", "1")])
+    wait_until("c to have them", lambda: c.local().has(name) and c.local().get_meta(name) == [("x", "1")])
+    try:
+        a.upload(lag(group, faults))
+        a.set_meta(name, [("y", "2")], "M")
+        assert not does(c.set_meta, name, [("z", "3")], "M")
+    finally:
+        faults.clear()
+    wait_until("it to hear of them", lambda: does(c.set_meta, name, [("z", "3")], "M"))
+    for member in (a, b, c):
+        wait_until("all to have all", lambda m=member: m.local().get_meta(name) == [("x", "1"), ("y", "2"), ("z", "3")])
+
+
 def lag(group, faults):
     """Storage 4 hears of nothing behind a file with this content: it waits with its sync, as it has no name yet."""
     faults.syncs(str(group.folder / "storage4/path0/data/#"), hold=True)

@@ -84,7 +84,7 @@ class Writer(threading.Thread):
         free = [f for f in mine if f.known and f.possible[0] is not MISSING]
         deeds = {self.upload: 40}
         if free:
-            deeds.update({self.append: 20, self.modify: 12, self.truncate: 5, self.describe: 12, self.delete: 10,
+            deeds.update({self.append: 20, self.modify: 12, self.truncate: 5, self.describe: 6, self.merge: 10, self.delete: 10,
                           self.slave: 6})
         deed = self.random.choices(list(deeds), list(deeds.values()))[0]
         try:
@@ -153,13 +153,19 @@ class Writer(threading.Thread):
         f = self.random.choice(free)
         self._change(f, MISSING, lambda at: at.delete(f.name))
 
-    def describe(self, free):
-        f = self.random.choice(free)
-        meta = (("n", str(self.random.randrange(10**9))),)
+    def _describe(self, f, pairs, flag):
+        after = tuple(sorted({**(dict(f.meta[0]) if flag == "M" else {}), **dict(pairs)}.items()))
         at = self.client.to_change(f.group, f.name)
-        f.meta = [*f.meta, meta]
-        at.set_meta(f.name, meta)
-        f.meta = [meta]
+        f.meta = [*f.meta, after]
+        at.set_meta(f.name, pairs, flag)
+        f.meta = [after]
+
+    def describe(self, free):
+        self._describe(self.random.choice(free), [("n", str(self.random.randrange(10**9)))], "O")
+
+    def merge(self, free):
+        pair = f"m{self.random.randrange(20)}", str(self.random.randrange(10**9))
+        self._describe(self.random.choice(free), [pair], "M")
 
 
 class Ledger:
