@@ -18,6 +18,11 @@ struct sto_members {
     char trunk_server[DFS_ID_MAX + 1];
 };
 
+bool sto_in_service(uint8_t status)
+{
+    return status == DFS_ST_ONLINE || status == DFS_ST_ACTIVE;
+}
+
 int sto_members_new(struct sto_members **ret)
 {
     struct sto_members *m = dfs_zalloc(sizeof(*m));
@@ -215,8 +220,8 @@ bool sto_members_up_to_date(struct sto_members *m)
     bool yes = true;
     for (size_t i = 0; i < m->n && yes; i++) {
         const struct sto_member *peer = &m->list[i];
-        bool in_service = peer->status == DFS_ST_ACTIVE || peer->status == DFS_ST_ONLINE;
-        yes = !in_service || peer->joins == m->joins || strcmp(peer->id, m->self.id) == 0;
+        yes = !sto_in_service(peer->status) || peer->joins == m->joins ||
+              strcmp(peer->id, m->self.id) == 0;
     }
     pthread_mutex_unlock(&m->lock);
     return yes;

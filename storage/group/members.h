@@ -18,9 +18,11 @@ struct sto_member {
     uint16_t port;
     uint8_t status;   /* enum dfs_server_status */
     int64_t synced_s; /* newest operation time received from it since our start; 0: none */
-    uint64_t
-        joins; /* sto_members_joins() when all it had was asked for that is here now; 0: never */
+    uint64_t joins;   /* what sto_members_caught_up() said last; 0: nothing yet */
 };
+
+/* Does a member of this status (enum dfs_server_status) take and show files? */
+bool sto_in_service(uint8_t status);
 
 struct sto_members;
 

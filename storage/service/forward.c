@@ -57,11 +57,6 @@ static bool may_be_elsewhere(struct sto_op *op)
                                             !took(op->name, sto_store_server(op->s->o.store)));
 }
 
-static bool in_service(const struct sto_member *m)
-{
-    return m->status == DFS_ST_ACTIVE || m->status == DFS_ST_ONLINE;
-}
-
 struct question {
     uint8_t cmd, status;
     struct str body;
@@ -112,7 +107,7 @@ static int find_holder(struct sto_op *op, const struct question *q, struct dfs_p
     bool silent = false, told = false;
     for (size_t i = 0; i < n; i++) {
         const struct sto_member *m = &peers[i];
-        bool asked = in_service(m);
+        bool asked = sto_in_service(m->status);
         int e = asked ? ask(op, m, q, ret, len) : -ENOTCONN;
         if (e == 0 || e == -EINVAL || e == -EPERM)
             return e; /* it has the file; the range is no range of it; a gateway's file stays as it is */
@@ -279,7 +274,7 @@ static int none_later(struct sto_op *op, int64_t here, lateness_fn *at)
         return r;
     size_t n = sto_members_peers(op->s->o.members, peers);
     for (size_t i = 0; i < n && r == 0; i++)
-        if (in_service(&peers[i]) && at(op, &peers[i]) > here)
+        if (sto_in_service(peers[i].status) && at(op, &peers[i]) > here)
             r = -EAGAIN;
     atomic_fetch_sub(&op->s->forwards, 1);
     return r;

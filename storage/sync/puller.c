@@ -114,6 +114,14 @@ static bool have_whole(struct sto_puller *p, const struct sto_entry *e, int64_t 
     return (!id.size_known || id.size == info.size) && info.mtime_ms >= made_ms;
 }
 
+/* When the file was made that a peer tells of, as far as it says: false, the second only. */
+static bool told_ms(const struct dfs_file_info_rsp *m, int64_t *ret_ms)
+{
+    bool told = m->crc32 >= DFS_INFO_MS && m->crc32 < DFS_INFO_MS + 1000;
+    *ret_ms = m->created_s * 1000 + (told ? m->crc32 - DFS_INFO_MS : 0);
+    return told;
+}
+
 /*
  * When the file was made that the peer has under @e's name, which was @made_ms by @e. Members of earlier builds do not say,
  * and gave it @e's second; and a file system may have whole seconds only.
@@ -125,8 +133,8 @@ static int made_there(struct sto_puller *p, const struct sto_entry *e, int64_t m
     int r = sto_ask_info(p, e->name, &m);
     if (r < 0)
         return r;
-    bool told = m.crc32 >= DFS_INFO_MS && m.crc32 < DFS_INFO_MS + 1000;
-    int64_t there_ms = m.created_s * 1000 + (told ? m.crc32 - DFS_INFO_MS : 0);
+    int64_t there_ms;
+    bool told = told_ms(&m, &there_ms);
     bool vague =
         !told || there_ms == (int64_t)e->time_s * 1000 || there_ms == made_ms / 1000 * 1000;
     *ret_ms = vague ? made_ms : there_ms;
@@ -254,9 +262,10 @@ static int when_made(struct sto_puller *p, struct sto_replica_new *new)
     int r = sto_ask_info(p, new->name, &m);
     if (r < 0)
         return r;
+    int64_t ms;
     new->time_s = m.created_s;
-    if (m.crc32 >= DFS_INFO_MS && m.crc32 < DFS_INFO_MS + 1000)
-        new->made_ms = m.created_s * 1000 + (m.crc32 - DFS_INFO_MS);
+    if (told_ms(&m, &ms))
+        new->made_ms = ms;
     return 0;
 }
 

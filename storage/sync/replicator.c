@@ -343,7 +343,7 @@ static bool all_caught_up(struct sto_replicators *s, const struct sto_member *pe
     size_t counting = 0;
     for (size_t i = 0; i < n; i++) {
         struct sto_replicator *r = rep_of(s, peers[i].id);
-        if (!sto_rep_counts(peers[i].status))
+        if (!sto_in_service(peers[i].status))
             continue;
         if (!r || !atomic_load(&r->caught_up))
             return false;

@@ -40,8 +40,3 @@ bool sto_rep_reachable(uint8_t status)
         return false;
     }
 }
-
-bool sto_rep_counts(uint8_t status)
-{
-    return status == DFS_ST_ONLINE || status == DFS_ST_ACTIVE;
-}

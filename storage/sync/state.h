@@ -29,7 +29,5 @@ bool sto_rep_may(enum sto_rep_state from, enum sto_rep_state to);
 const char *sto_rep_name(enum sto_rep_state s);
 /* Is a member of this status (enum dfs_server_status) worth a connection? */
 bool sto_rep_reachable(uint8_t status);
-/* Does our own completeness wait for what a member of this status has? */
-bool sto_rep_counts(uint8_t status);
 
 #endif

@@ -261,7 +261,7 @@ static void caught_up(void *arg)
     struct sto_member peers[DFS_SERVERS_MAX];
     size_t count = sto_members_peers(n->members, peers);
     for (size_t i = 0; i < count; i++)
-        if (sto_rep_counts(peers[i].status))
+        if (sto_in_service(peers[i].status))
             n->filled_from |= 1u << (peers[i].port - 1000u);
     n->joined = false;
 }

@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 
 #include "dfscore/wire/messages.h"
+#include "storage/group/members.h"
 #include "storage/sync/state.h"
 
 static void only_the_drawn_moves_are_allowed(void **state)
@@ -27,10 +28,10 @@ static void who_counts_can_be_reached(void **state)
 {
     (void)state;
     for (unsigned status = 0; status < 256; status++)
-        if (sto_rep_counts((uint8_t)status))
+        if (sto_in_service((uint8_t)status))
             assert_true(sto_rep_reachable((uint8_t)status));
-    assert_true(sto_rep_counts(DFS_ST_ACTIVE));
-    assert_false(sto_rep_counts(DFS_ST_WAIT_SYNC)); /* it waits for us as we for it */
+    assert_true(sto_in_service(DFS_ST_ACTIVE));
+    assert_false(sto_in_service(DFS_ST_WAIT_SYNC)); /* it waits for us as we for it */
     assert_false(sto_rep_reachable(DFS_ST_DELETED));
     assert_false(sto_rep_reachable(DFS_ST_NONE));
     assert_true(sto_rep_reachable(DFS_ST_OFFLINE));
