@@ -8,14 +8,13 @@ meanwhile, as with FastDFS; files that do not change may not be missing, nor any
 import random
 import struct
 import threading
-import time
 
 from cluster import wait_until
 from nativecluster import EAGAIN, ENOENT, Connection, Refused, Storage, field
 
 MISSING = None
-PATIENCE_S = 15  # of a client
-GONE = (OSError, ConnectionError, AssertionError)  # no answer, or the connection ended within it
+PATIENCE_S = 15    # of a client
+BACK_OFF_S = 0.01  # a server that is down refuses at once: nobody spins
 
 
 class Client:
@@ -77,7 +76,7 @@ class Writer(threading.Thread):
             while not self.ledger.stopping.is_set():
                 self.step()
         except Exception as e:  # noqa: BLE001 - reported by the torture's thread
-            self.ledger.errors.append(e)
+            self.ledger.found(e)
 
     def step(self):
         mine = self.ledger.files_of(self.name)
@@ -93,10 +92,10 @@ class Writer(threading.Thread):
         except Refused as refused:
             assert refused.status != ENOENT or self.ledger.lenient, f"{deed.__name__}: {refused}"
             self.ledger.count("refused")
-            time.sleep(0.01)
-        except GONE:
+            self.ledger.stopping.wait(BACK_OFF_S)
+        except OSError:  # no answer, or the connection ended within it
             self.ledger.count("failed")
-            time.sleep(0.01)  # a server that is down refuses at once: do not spin
+            self.ledger.stopping.wait(BACK_OFF_S)
 
     def data(self):
         return self.random.randbytes(self.random.choice([1, 60, 4000, 70_000, 300_000]))
@@ -171,11 +170,15 @@ class Writer(threading.Thread):
 class Ledger:
     def __init__(self, cluster, seed, writers=3, readers=2):
         self.cluster, self.seed, self.trackers = cluster, seed, cluster.tracker_addresses
-        self.counts = (writers, readers)
+        self.counts, self.rounds = (writers, readers), 0
         self.lock = threading.Lock()
         self.files, self.names, self.done, self.errors = {}, set(), {}, []
         self.lenient = False  # whoever has a file may be away, and need not be known to have it
-        self.stopping, self.threads = threading.Event(), []
+        self.stopping, self.wrong, self.threads = threading.Event(), threading.Event(), []
+
+    def found(self, error):
+        self.errors.append(error)
+        self.wrong.set()
 
     def count(self, what):
         with self.lock:
@@ -197,10 +200,10 @@ class Ledger:
 
     def start(self):
         self.stopping.clear()
+        self.rounds += 1
         writers, readers = self.counts
-        again = len(self.threads)
-        self.threads = [Writer(f"n{i}", self, f"{self.seed}/n{i}/{again}/{time.monotonic()}") for i in range(writers)]
-        self.threads += [threading.Thread(target=self._read, args=(f"{self.seed}/nr{i}",), daemon=True)
+        self.threads = [Writer(f"n{i}", self, f"{self.seed}/n{i}/{self.rounds}") for i in range(writers)]
+        self.threads += [threading.Thread(target=self._read, args=(f"{self.seed}/nr{i}/{self.rounds}",), daemon=True)
                          for i in range(readers)]
         for t in self.threads:
             t.start()
@@ -211,7 +214,7 @@ class Ledger:
         while not self.stopping.is_set():
             still = [f for f in self.all() if not f.appender and f.known and f.possible[0] is not MISSING]
             if not still:
-                time.sleep(0.05)
+                self.stopping.wait(BACK_OFF_S)
                 continue
             f = rng.choice(still)
             want = f.possible[0]
@@ -224,10 +227,10 @@ class Ledger:
                     found = MISSING
                 self.count("read")
                 if found != want and f.possible == [want]:
-                    self.errors.append(AssertionError(f"{f.group}/{f.name}: {describe(found)}, stored {describe(want)}"))
+                    self.found(AssertionError(f"{f.group}/{f.name}: {describe(found)}, stored {describe(want)}"))
                     return
-            except GONE:
-                time.sleep(0.01)
+            except OSError:  # no answer, or the connection ended within it
+                self.stopping.wait(BACK_OFF_S)
 
     def check(self):
         if self.errors:
