@@ -210,26 +210,60 @@ def test_a_file_that_is_not_here_yet_is_fetched_from_who_has_it(group):
     assert not b.has(missing)
 
 
-def test_a_slave_is_fetched_from_who_has_it_by_the_server_that_took_its_master(group, tmp_path, monkeypatch):
+class Late:
+    """Members a and b, and c, which can be made to lag."""
+
+    def __init__(self, group, faults):
+        self.faults, self.place = faults, group.folder / "storage4"
+        c = group.add(4)
+        self.members = group.add(2), group.add(3), c
+        for number in (2, 3):
+            group.wait_copies(number)
+
+    def stop_syncs(self):
+        """It takes nothing of what the others have."""
+        self.faults.syncs(str(self.place), hold=True)
+
+    def lag(self):
+        """It hears of nothing behind a file with this content: it waits with its sync, as it has no name yet."""
+        self.faults.syncs(str(self.place / "path0/data/#"), hold=True)
+        return bytes(300_000)
+
+    def catch_up(self):
+        self.faults.clear()
+
+
+def does(change, *args):
+    """EAGAIN: it is to be tried again."""
+    try:
+        change(*args)
+        return True
+    except native.Refused as refused:
+        assert refused.status == native.EAGAIN
+        return False
+
+
+@pytest.fixture
+def late(group, tmp_path, monkeypatch):
     faults = Faults(tmp_path)
     for name, value in faults.env().items():
         monkeypatch.setenv(name, value)
-    c = group.add(4)
-    a, b = group.add(2), group.add(3)
-    for number in (2, 3):
-        group.wait_copies(number)
+    yield Late(group, faults)
+    faults.clear()
+
+
+def test_a_slave_is_fetched_from_who_has_it_by_the_server_that_took_its_master(late):
+    a, b, c = late.members
     master = c.upload(b"master")
     native.wait_same(b, {master: b"master"})
-    faults.syncs(str(group.folder / "storage4"), hold=True)  # it takes nothing of what the others have
-    try:
-        data = os.urandom(3000)
-        slave = b.upload_slave(master, "-small", data)
-        b.set_meta(slave, [("width", "100")])
-        assert c.download(slave) == data
-        assert c.info(slave)[0] == len(data)
-        assert c.get_meta(slave) == [("width", "100")]
-    finally:
-        faults.clear()
+    late.stop_syncs()
+    data = os.urandom(3000)
+    slave = b.upload_slave(master, "-small", data)
+    b.set_meta(slave, [("width", "100")])
+    assert c.download(slave) == data
+    assert c.info(slave)[0] == len(data)
+    assert c.get_meta(slave) == [("width", "100")]
+    late.catch_up()
     native.wait_same(c, {slave: data})
     c.delete(slave)
     for member in (a, b, c):
@@ -237,25 +271,15 @@ def test_a_slave_is_fetched_from_who_has_it_by_the_server_that_took_its_master(g
     assert not c.has(slave)
 
 
-def test_what_a_server_lacks_that_others_have_is_changed_later(group, tmp_path, monkeypatch):
-    faults = Faults(tmp_path)
-    for name, value in faults.env().items():
-        monkeypatch.setenv(name, value)
-    c = group.add(4)
-    a, b = group.add(2), group.add(3)
-    for number in (2, 3):
-        group.wait_copies(number)
-    faults.syncs(str(group.folder / "storage4"), hold=True)  # it takes nothing of what the others have
-    try:
-        log, master = a.upload(b"one", appender=True), b.upload(b"master")
-        for change in (lambda: c.append(log, b" two"), lambda: c.append(log, bytes(300_000)), lambda: c.modify(log, 0, b"ONE"),
-                       lambda: c.truncate(log, 1), lambda: c.regenerate(log), lambda: c.upload_slave(master, "-s", b"slave"),
-                       lambda: c.upload_slave(master, "-s", bytes(300_000))):
-            with pytest.raises(native.Refused) as refused:
-                change()
-            assert refused.value.status == native.EAGAIN
-    finally:
-        faults.clear()
+def test_what_a_server_lacks_that_others_have_is_changed_later(late):
+    a, b, c = late.members
+    late.stop_syncs()
+    log, master = a.upload(b"one", appender=True), b.upload(b"master")
+    for change in (lambda: c.append(log, b" two"), lambda: c.append(log, bytes(300_000)), lambda: c.modify(log, 0, b"ONE"),
+                   lambda: c.truncate(log, 1), lambda: c.regenerate(log), lambda: c.upload_slave(master, "-s", b"slave"),
+                   lambda: c.upload_slave(master, "-s", bytes(300_000))):
+        assert not does(change)
+    late.catch_up()
     native.wait_same(c, {log: b"one", master: b"master"})
     c.append(log, b" two")
     slave = c.upload_slave(master, "-s", b"slave")
@@ -277,9 +301,7 @@ def test_a_file_that_only_a_server_that_is_away_can_have_is_not_called_missing(g
     group.storages[2].kill()
     b = group.add(3)
     for ask in (b.download, b.info, b.get_meta, b.delete):
-        with pytest.raises(native.Refused) as refused:
-            ask(alone)
-        assert refused.value.status == native.EAGAIN
+        assert not does(ask, alone)
     mine = b.upload(b"mine")
     b.delete(mine)
     assert not b.has(mine)  # nobody else has taken it
@@ -287,91 +309,51 @@ def test_a_file_that_only_a_server_that_is_away_can_have_is_not_called_missing(g
     native.wait_same(b, {alone: b"alone"})
 
 
-def test_an_edit_is_made_of_the_latest_content_only(group, tmp_path, monkeypatch):
-    faults = Faults(tmp_path)
-    for name, value in faults.env().items():
-        monkeypatch.setenv(name, value)
-    c = group.add(4)
-    a, b = group.add(2), group.add(3)
-    for number in (2, 3):
-        group.wait_copies(number)
+def test_an_edit_is_made_of_the_latest_content_only(late):
+    a, b, c = late.members
     log = a.upload(b"one", appender=True)
     native.wait_same(c, {log: b"one"})
-    try:
-        a.upload(lag(group, faults))
-        a.append(log, b" two")
-        for change in (lambda: c.append(log, b" three"), lambda: c.append(log, bytes(300_000)),
-                       lambda: c.modify(log, 0, b"ONE"), lambda: c.truncate(log, 1), lambda: c.regenerate(log)):
-            with pytest.raises(native.Refused) as refused:
-                change()
-            assert refused.value.status == native.EAGAIN
-    finally:
-        faults.clear()
+    a.upload(late.lag())
+    a.append(log, b" two")
+    for change in (lambda: c.append(log, b" three"), lambda: c.append(log, bytes(300_000)),
+                   lambda: c.modify(log, 0, b"ONE"), lambda: c.truncate(log, 1), lambda: c.regenerate(log)):
+        assert not does(change)
+    late.catch_up()
     native.wait_same(c, {log: b"one two"})
     c.append(log, b" three")
     for member in (a, b, c):
         native.wait_same(member, {log: b"one two three"})
 
 
-def test_the_server_of_a_file_that_returns_edits_what_others_have_changed_meanwhile(group, tmp_path, monkeypatch):
-    faults = Faults(tmp_path)
-    for name, value in faults.env().items():
-        monkeypatch.setenv(name, value)
-    c = group.add(4)
-    a, b = group.add(2), group.add(3)
+def test_the_server_of_a_file_that_returns_edits_what_others_have_changed_meanwhile(late, group):
+    a, b, c = late.members
     log = c.upload(b"one", appender=True)
     for member in (a, b):
         native.wait_same(member, {log: b"one"})
     group.storages[4].kill()
     group.wait_status(4, native.OFFLINE)
-    wait_until("writes to go on without it", lambda: does(b.upload, lag(group, faults)))
-    try:
-        b.append(log, b" two")
-        c = group.add(4)
-        assert not does(c.append, log, b" three")
-    finally:
-        faults.clear()
+    wait_until("writes to go on without it", lambda: does(b.upload, late.lag()))
+    b.append(log, b" two")
+    c = group.add(4)
+    assert not does(c.append, log, b" three")
+    late.catch_up()
     wait_until("it to hear of it", lambda: does(c.append, log, b" three"))
     for member in (a, b, c):
         native.wait_same(member, {log: b"one two three"})
 
 
-def test_metadata_are_merged_with_the_latest_only(group, tmp_path, monkeypatch):
-    faults = Faults(tmp_path)
-    for name, value in faults.env().items():
-        monkeypatch.setenv(name, value)
-    c = group.add(4)
-    a, b = group.add(2), group.add(3)
-    for number in (2, 3):
-        group.wait_copies(number)
+def test_metadata_are_merged_with_the_latest_only(late):
+    a, b, c = late.members
     name = a.upload(b"described")
     a.set_meta(name, [("x", "1")])
     wait_until("c to have them", lambda: c.local().has(name) and c.local().get_meta(name) == [("x", "1")])
-    try:
-        a.upload(lag(group, faults))
-        a.set_meta(name, [("y", "2")], "M")
-        assert not does(c.set_meta, name, [("z", "3")], "M")
-    finally:
-        faults.clear()
+    a.upload(late.lag())
+    a.set_meta(name, [("y", "2")], "M")
+    assert not does(c.set_meta, name, [("z", "3")], "M")
+    late.catch_up()
     wait_until("it to hear of them", lambda: does(c.set_meta, name, [("z", "3")], "M"))
     for member in (a, b, c):
         wait_until("all to have all", lambda m=member: m.local().get_meta(name) == [("x", "1"), ("y", "2"), ("z", "3")])
-
-
-def lag(group, faults):
-    """Storage 4 hears of nothing behind a file with this content: it waits with its sync, as it has no name yet."""
-    faults.syncs(str(group.folder / "storage4/path0/data/#"), hold=True)
-    return bytes(300_000)
-
-
-def does(change, *args):
-    """EAGAIN: it is to be tried again."""
-    try:
-        change(*args)
-        return True
-    except native.Refused as refused:
-        assert refused.status == native.EAGAIN
-        return False
 
 
 def test_who_leaves_is_not_lost():
