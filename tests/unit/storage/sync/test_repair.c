@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is said of a file while the repair has it in hand already; the peer that has all of them is a table. */
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dfscore/wire/internal.h"
@@ -15,12 +15,12 @@
 #define SELF "100001"
 #define PEER "100002"
 
-enum { FILES = 3, TEXT_MAX = 16 };
+enum { FILES = 4, TEXT_MAX = 16, PATIENCE_S = 60 };
 
 /* The files, which are lost here. */
 static struct {
     char name[STO_NAME_MAX + 1], text[TEXT_MAX];
-    atomic_bool served; /* the peer has been asked for it */
+    sem_t served; /* the peer has been asked for it */
 } files[FILES];
 
 static struct {
@@ -86,7 +86,7 @@ static int send_download(struct dfs_peer *p, uint8_t cmd, uint8_t status, const 
     peer.reading = text_of(parts[n - 1]);
     for (size_t i = 0; i < FILES; i++)
         if (peer.reading == files[i].text)
-            atomic_store(&files[i].served, true);
+            sem_post(&files[i].served);
     return 0;
 }
 
@@ -176,21 +176,22 @@ static void delete_what_is_lost(struct sto_repair *r, unsigned i)
     sto_repair_suspect(r, name, STO_SUSPECT_UNDELETED);
 }
 
-static void wait_until_served(unsigned i)
+static void wait_for(sem_t *event)
 {
-    for (int ms = 0; ms < 60000 && !atomic_load(&files[i].served); ms++)
-        (void)usleep(1000);
-    assert_true(atomic_load(&files[i].served));
+    struct timespec until;
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
+    until.tv_sec += PATIENCE_S;
+    int r;
+    while ((r = sem_timedwait(event, &until)) < 0 && errno == EINTR)
+        ;
+    assert_int_equal(r, 0);
 }
 
-static void wait_for_repairs(struct sto_repair *r, uint64_t n)
+/* The repair has it in hand, and all that was suspected before it is done. */
+static void suspect_and_wait(struct sto_repair *r, unsigned i)
 {
-    struct sto_repair_counts counts = {.repaired = 0};
-    for (int i = 0; i < 60000 && counts.repaired < n; i++) {
-        (void)usleep(1000);
-        sto_repair_counts(r, &counts);
-    }
-    assert_int_equal(counts.repaired, n);
+    sto_repair_suspect(r, str_c(files[i].name), STO_SUSPECT_MISSING);
+    wait_for(&files[i].served);
 }
 
 /* The first file holds up the repair; of the second it is known that it is bad, when it is deleted. */
@@ -207,6 +208,7 @@ static void what_is_deleted_while_it_waits_to_be_repaired_goes(void **state)
     sto_members_update(members, list, ARRAY_LEN(list));
     assert_int_equal(sto_mirrors_open(here.s, SELF, &peer.mirrors), 0);
     for (unsigned i = 0; i < FILES; i++) {
+        sem_init(&files[i].served, 0, 0);
         (void)snprintf(files[i].text, sizeof(files[i].text), "file %u", i);
         assert_int_equal(make_file(files[i].text, NULL, 0, files[i].name), 0);
         lose(i);
@@ -221,14 +223,16 @@ static void what_is_deleted_while_it_waits_to_be_repaired_goes(void **state)
     sem_init(&peer.go_on, 0, 0);
     assert_int_equal(sto_repair_new(&o, &r), 0);
     sto_repair_suspect(r, str_c(files[0].name), STO_SUSPECT_MISSING);
-    while (sem_wait(&peer.asked) < 0)
-        ;
+    wait_for(&peer.asked);
     sto_repair_suspect(r, str_c(files[1].name), STO_SUSPECT_BAD);
     delete_what_is_lost(r, 1);
     sem_post(&peer.go_on);
-    wait_until_served(1);
-    sto_repair_suspect(r, str_c(files[2].name), STO_SUSPECT_MISSING); /* is done behind that one */
-    wait_for_repairs(r, 2);
+    wait_for(&files[1].served);
+    suspect_and_wait(r, 2);
+    suspect_and_wait(r, 3);
+    struct sto_repair_counts counts;
+    sto_repair_counts(r, &counts);
+    assert_int_equal(counts.repaired, 2);
     sto_repair_free(&r);
     assert_true(is_here(0));
     assert_false(is_here(1));
@@ -237,6 +241,8 @@ static void what_is_deleted_while_it_waits_to_be_repaired_goes(void **state)
     sto_members_free(&members);
     sem_destroy(&peer.asked);
     sem_destroy(&peer.go_on);
+    for (unsigned i = 0; i < FILES; i++)
+        sem_destroy(&files[i].served);
 }
 
 int main(void)
