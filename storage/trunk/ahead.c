@@ -2,6 +2,7 @@
 #include "storage/trunk/ahead.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "dfscore/base/buf.h"
@@ -95,9 +96,7 @@ static uint64_t hash_of(struct str name, int64_t at_ms)
 void sto_ahead_done(struct sto_ahead *a, struct str name, int64_t at_ms)
 {
     uint64_t h = hash_of(name, at_ms);
-    pthread_mutex_lock(&a->lock);
-    a->done[h % DONE] = h;
-    pthread_mutex_unlock(&a->lock);
+    atomic_store(&a->done[h % DONE], h);
 }
 
 /* --- on the disk ---------------------------------------------------------------------------------------- */
@@ -218,7 +217,7 @@ int sto_deleted_ahead(struct sto_store *s, struct str name, int64_t at_ms, int64
     r = sto_file_exists(s, name);
     if (r != -ENOENT)
         return r == 0 ? -EEXIST : r;
-    if (a->done[h % DONE] == h || sto_ahead_has(a, name, again ? before_ms - 1 : 0))
+    if (atomic_load(&a->done[h % DONE]) == h || sto_ahead_has(a, name, again ? before_ms - 1 : 0))
         return 0;
     r = make_list(a);
     if (r == 0)

@@ -23,7 +23,8 @@
  *
  * A slot that is not right is passed over, as one that a power failure left half written.
  *
- * Threads: any. Lock rank: sto_ahead.lock after a file's edit lock and before sto_log.lock; held over I/O.
+ * Threads: any. Lock rank: sto_ahead.lock after a file's edit lock and before sto_log.lock; held over I/O, by
+ * replication alone.
  */
 #ifndef STO_AHEAD_H
 #define STO_AHEAD_H
@@ -45,14 +46,14 @@ struct sto_ahead {
     uint16_t *heads;              /* of the chains of those that share a hash */
     uint64_t last, saved;         /* numbers: given, on the disk */
     int fd;                       /* -1: no file yet */
-    uint64_t *done;               /* hashes of deletions that took a file here */
+    _Atomic uint64_t *done;       /* hashes of deletions that took a file here; without the lock */
 };
 
 /* What was kept before. Zeroed and then failed, or opened: close() it. */
 int sto_ahead_open(struct sto_dir *d, struct sto_ahead *ret) MUST_CHECK;
 void sto_ahead_close(struct sto_ahead *a);
 
-/* @name was here and has been deleted, at @at_ms if it can come again. */
+/* @name was here and has been deleted, at @at_ms if it can come again. Waits for nobody: clients' deletions pass here. */
 void sto_ahead_done(struct sto_ahead *a, struct str name, int64_t at_ms);
 /* Lock held. Is @name, made at @made_ms (0: not known), deleted? */
 bool sto_ahead_has(const struct sto_ahead *a, struct str name, int64_t made_ms);

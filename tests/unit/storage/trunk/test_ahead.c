@@ -63,6 +63,16 @@ static void what_was_deleted_here_is_not_kept(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+static void a_clients_deletion_does_not_wait_for_what_is_kept(void **state)
+{
+    (void)state;
+    pthread_mutex_lock(&ahead()->lock); /* as somebody who writes it to a slow disk has it */
+    take_away(here.slave);
+    pthread_mutex_unlock(&ahead()->lock);
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(here.slave), clock_ms + 1, clock_ms + 1), 0);
+    assert_false(is_over(here.slave, clock_ms));
+}
+
 static void a_file_that_is_here_is_to_be_deleted(void **state)
 {
     (void)state;
@@ -255,6 +265,7 @@ int main(void)
     (void)setenv("TMPDIR", "/dev/shm", 0);
     const struct CMUnitTest tests[] = {
         T(what_was_deleted_here_is_not_kept),
+        T(a_clients_deletion_does_not_wait_for_what_is_kept),
         T(a_file_that_is_here_is_to_be_deleted),
         T(a_name_that_comes_once_is_over_for_good),
         T(of_a_slave_what_was_made_before),
