@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "dfscore/base/buf.h"
-#include "dfscore/log/log.h"
 #include "storage/trunk/store_priv.h"
 
 #define AHEAD_FILE "data/.deleted_ahead"
@@ -130,7 +129,9 @@ static int load(struct sto_ahead *a)
     AUTO(dfs_free_ptr) char *bytes = NULL;
     size_t n = 0;
     int r = sto_dir_get_file(a->dir, AHEAD_FILE, (size_t)SLOTS * SLOT, &bytes, &n);
-    if (r == -ENOENT || r == -EFBIG) /* none is ours that is larger */
+    if (r == -EFBIG) /* not one of ours, and in their way */
+        r = a->dir->io->unlinkat(a->dir->root, AHEAD_FILE, 0) == 0 ? -ENOENT : -errno;
+    if (r == -ENOENT)
         return 0;
     if (r == 0)
         r = make_list(a);
@@ -170,8 +171,12 @@ static int open_file(struct sto_ahead *a)
     const struct sto_io *io = a->dir->io;
     if (a->fd >= 0)
         return 0;
-    a->fd = io->openat(a->dir->root, AHEAD_FILE, O_RDWR | O_CREAT, STO_MODE);
-    return a->fd < 0 || io->fsync(a->dir->data) < 0 ? -errno : 0;
+    AUTO(dfs_close_fd)
+    int fd = io->openat(a->dir->root, AHEAD_FILE, O_RDWR | O_CREAT, STO_MODE);
+    if (fd < 0 || io->fsync(a->dir->data) < 0) /* then once more */
+        return -errno;
+    a->fd = dfs_take_fd(&fd);
+    return 0;
 }
 
 /* All that has no place on the disk yet: after a failed sync once more, as the kernel may have forgotten it. */

@@ -45,7 +45,7 @@ struct sto_ahead {
     struct sto_ahead_entry *list; /* by slot; NULL: there never was any */
     uint16_t *heads;              /* of the chains of those that share a hash */
     uint64_t last, saved;         /* numbers: given, on the disk */
-    int fd;                       /* -1: no file yet */
+    int fd;                       /* -1: no file yet, or not known to be durable */
     _Atomic uint64_t *done;       /* hashes of deletions that took a file here; without the lock */
 };
 

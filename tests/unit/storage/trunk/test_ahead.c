@@ -171,9 +171,13 @@ static void what_is_not_right_is_passed_over(void **state)
     assert_true(is_over(foreign(1), 0));
     assert_false(is_over(foreign(2), 0));
     assert_int_equal(ftruncate(fd, (off_t)SLOTS * SLOT + 1), 0); /* not one of ours */
+    close(fd);
     start_again();
     assert_false(is_over(foreign(1), 0));
-    close(fd);
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(2)), 5, 5), 0);
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    start_again();
+    assert_true(is_over(foreign(2), 0));
 }
 
 /* --- both at once ------------------------------------------------------------------------------------------- */
@@ -229,25 +233,48 @@ static void whichever_comes_first_it_is_not_there_in_the_end(void **state)
 /* --- failing disks ------------------------------------------------------------------------------------- */
 
 static atomic_int fails = -1; /* the next sync of that descriptor; -1: of none */
+static atomic_int full = -1;  /* all writes to that one; the same */
+
+static bool is_to_fail(int fd)
+{
+    errno = EIO;
+    return atomic_compare_exchange_strong(&fails, &fd, -1);
+}
 
 static int failing_fdatasync(int fd)
 {
-    int failing = fd;
-    if (!atomic_compare_exchange_strong(&fails, &failing, -1))
-        return fdatasync(fd);
-    errno = EIO;
+    return is_to_fail(fd) ? -1 : fdatasync(fd);
+}
+
+static int failing_fsync(int fd)
+{
+    return is_to_fail(fd) ? -1 : fsync(fd);
+}
+
+static ssize_t failing_pwritev(int fd, const struct iovec *iov, int count, off_t at)
+{
+    if (fd != atomic_load(&full))
+        return pwritev(fd, iov, count, at);
+    errno = ENOSPC;
     return -1;
+}
+
+static void open_failing(void)
+{
+    static struct sto_io io;
+    sto_store_close(&here.s);
+    io = sto_io_os;
+    io.fdatasync = failing_fdatasync;
+    io.fsync = failing_fsync;
+    io.pwritev = failing_pwritev;
+    here.s = test_sto_open_on(&io, here.dir, "100001", false);
 }
 
 /* The kernel may have forgotten what it could not write: it is written again. */
 static void what_could_not_be_synced_is_written_again(void **state)
 {
     (void)state;
-    static struct sto_io io;
-    sto_store_close(&here.s);
-    io = sto_io_os;
-    io.fdatasync = failing_fdatasync;
-    here.s = test_sto_open_on(&io, here.dir, "100001", false);
+    open_failing();
     assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(2)), 5, 5), 0);
     assert_int_equal(sto_ahead_save(ahead()), 0);
     atomic_store(&fails, ahead()->fd);
@@ -257,6 +284,38 @@ static void what_could_not_be_synced_is_written_again(void **state)
     assert_int_equal(sto_ahead_save(ahead()), 0);
     start_again();
     assert_true(is_over(foreign(1), 0));
+}
+
+static void a_new_file_of_them_is_not_durable_before_its_folder_is(void **state)
+{
+    (void)state;
+    open_failing();
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(1)), 5, 5), 0);
+    for (int times = 0; times < 3; times++) {
+        atomic_store(&fails, here.s->paths[0].dir.data);
+        assert_int_equal(sto_ahead_save(ahead()), -EIO);
+    }
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    start_again();
+    assert_true(is_over(foreign(1), 0));
+}
+
+static void what_finds_no_space_is_kept_when_there_is_some(void **state)
+{
+    (void)state;
+    open_failing();
+    assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(1)), 5, 5), 0);
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    for (unsigned i = 2; i <= 3; i++)
+        assert_int_equal(sto_deleted_ahead(here.s, str_c(foreign(i)), 5, 5), 0);
+    atomic_store(&full, ahead()->fd);
+    assert_int_equal(sto_ahead_save(ahead()), -ENOSPC);
+    assert_int_equal(sto_ahead_save(ahead()), -ENOSPC);
+    atomic_store(&full, -1);
+    assert_int_equal(sto_ahead_save(ahead()), 0);
+    start_again();
+    for (unsigned i = 1; i <= 3; i++)
+        assert_true(is_over(foreign(i), 0));
 }
 
 int main(void)
@@ -274,6 +333,8 @@ int main(void)
         T(what_is_not_right_is_passed_over),
         T(whichever_comes_first_it_is_not_there_in_the_end),
         T(what_could_not_be_synced_is_written_again),
+        T(a_new_file_of_them_is_not_durable_before_its_folder_is),
+        T(what_finds_no_space_is_kept_when_there_is_some),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
