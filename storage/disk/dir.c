@@ -245,6 +245,18 @@ int sto_tmp_link(const struct sto_dir *d, struct sto_tmp *t, const char *path)
     return 0;
 }
 
+int sto_tmp_link_below(struct sto_dir *d, struct sto_tmp *t, unsigned high, unsigned low,
+                       const char *path)
+{
+    int r = sto_tmp_link(d, t, path);
+    if (r == -ENOENT) {
+        r = sto_dir_make(d, high, low);
+        if (r == 0)
+            r = sto_tmp_link(d, t, path);
+    }
+    return sto_dir_said(d, high, low, r);
+}
+
 int sto_tmp_replace(const struct sto_dir *d, struct sto_tmp *t, const char *path)
 {
     ASSERT(t->name[0]);

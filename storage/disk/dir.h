@@ -71,6 +71,9 @@ struct sto_tmp {
 int sto_tmp_open(struct sto_dir *d, bool named, unsigned mode, struct sto_tmp *ret) MUST_CHECK;
 /* Give it the name @path, which must not exist (-EEXIST). The descriptor stays open. */
 int sto_tmp_link(const struct sto_dir *d, struct sto_tmp *t, const char *path) MUST_CHECK;
+/* The same for a @path in data/HH/HH, which is made if need be; what it says is remembered (sto_dir_said()). */
+int sto_tmp_link_below(struct sto_dir *d, struct sto_tmp *t, unsigned high, unsigned low,
+                       const char *path) MUST_CHECK;
 /* Named ones only: put it in the place of @path. */
 int sto_tmp_replace(const struct sto_dir *d, struct sto_tmp *t, const char *path) MUST_CHECK;
 void sto_tmp_drop(const struct sto_dir *d, struct sto_tmp *t); /* idempotent */

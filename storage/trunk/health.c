@@ -136,12 +136,7 @@ static int name_file(struct sto_dir *d, struct sto_tmp *t, unsigned high, unsign
     char path[32];
     (void)snprintf(path, sizeof(path), "data/%02X/%02X/.trial", high, low);
     (void)d->io->unlinkat(d->root, path, 0);
-    int r = sto_tmp_link(d, t, path);
-    if (r == -ENOENT) {
-        r = sto_dir_make(d, high, low);
-        if (r == 0)
-            r = sto_tmp_link(d, t, path);
-    }
+    int r = sto_tmp_link_below(d, t, high, low, path);
     if (r == 0 && d->io->unlinkat(d->root, path, 0) < 0)
         r = -errno;
     return r == 0 ? sto_dir_sync(d, high, low) : r;

@@ -131,12 +131,6 @@ int sto_pack_install(struct sto_dir *d, struct sto_tmp *t, const struct sto_pack
         return -errno;
     char path[DFS_LOCAL_PATH_MAX];
     dfs_trunk_path((uint8_t)high, (uint8_t)low, h->number, path);
-    r = sto_tmp_link(d, t, path); /* never over a pack that is there */
-    if (r == -ENOENT) {
-        r = sto_dir_make(d, high, low);
-        if (r == 0)
-            r = sto_tmp_link(d, t, path);
-    }
-    r = sto_dir_said(d, high, low, r);
+    r = sto_tmp_link_below(d, t, high, low, path); /* never over a pack that is there */
     return r < 0 ? r : sto_dir_sync(d, high, low);
 }

@@ -36,15 +36,10 @@ static int name_file(struct sto_path *p, int fd, const struct dfs_logical *at, b
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "", path);
     struct sto_tmp t = {.fd = fd};
-    int r = sto_tmp_link(&p->dir, &t, path);
-    if (r == -ENOENT) {
-        r = sto_dir_make(&p->dir, at->high, at->low);
-        if (r == 0)
-            r = sto_tmp_link(&p->dir, &t, path);
-    }
-    if (r == -EEXIST)
-        r = over ? replace(p, fd, path) : 0;
-    return sto_dir_said(&p->dir, at->high, at->low, r);
+    int r = sto_tmp_link_below(&p->dir, &t, at->high, at->low, path);
+    if (r != -EEXIST)
+        return r;
+    return over ? sto_dir_said(&p->dir, at->high, at->low, replace(p, fd, path)) : 0;
 }
 
 /* Where @f is to be: of the size, with the time. */

@@ -185,13 +185,7 @@ static int link_name(struct sto_path *p, struct sto_tmp *t, struct str name)
         return -EINVAL;
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(&at, "", path);
-    int r = sto_tmp_link(&p->dir, t, path);
-    if (r == -ENOENT) {
-        r = sto_dir_make(&p->dir, at.high, at.low);
-        if (r == 0)
-            r = sto_tmp_link(&p->dir, t, path);
-    }
-    r = sto_dir_said(&p->dir, at.high, at.low, r);
+    int r = sto_tmp_link_below(&p->dir, t, at.high, at.low, path);
     return r < 0 || p->log.o.relaxed ? r : sto_dir_sync(&p->dir, at.high, at.low);
 }
 
