@@ -104,22 +104,14 @@ void sto_file_free(struct sto_file **fp)
 
 /* ---- commit ---- */
 
-static int set_time(const struct sto_io *io, int fd, int64_t time_ms, long ns)
-{
-    const struct timespec t = {.tv_sec = time_ms / 1000, .tv_nsec = time_ms % 1000 * 1000000 + ns};
-    const struct timespec both[2] = {t, t};
-    return io->futimens(fd, both) == 0 ? 0 : -errno;
-}
-
 int sto_set_time(const struct sto_io *io, int fd, int64_t time_ms)
 {
-    return time_ms == 0 ? 0 : set_time(io, fd, time_ms, 0);
+    return time_ms == 0 ? 0 : sto_version_set(io, fd, time_ms * 1000);
 }
 
 int sto_set_shared_time(const struct sto_io *io, int fd, int64_t time_ms)
 {
-    enum { HALF_MS = 500000 };
-    return set_time(io, fd, time_ms, HALF_MS);
+    return sto_version_set(io, fd, time_ms * 1000 + 500);
 }
 
 /* With that time, Unix microseconds; 0: as it is. */
