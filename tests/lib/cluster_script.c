@@ -4,6 +4,7 @@
 #include "dfscore/log/log.h"
 #include "storage/disk/io.h"
 #include "tests/lib/cluster_alike.h"
+#include "tests/lib/sto_open.h"
 #include "tests/lib/test.h"
 
 static void (*script)(void); /* being played */
@@ -75,15 +76,7 @@ static void make(unsigned i, const char *master, size_t size, uint8_t flags, cha
     memset(data, 'c', sizeof(data));
     unsigned before = script_begin(i);
     int r = sto_file_open(sim_node(i)->store, 0, size, STO_NATIVE, &f);
-    struct sto_commit c = {.size = size,
-                           .crc32 = sto_crc32(0, data, size),
-                           .flags = flags,
-                           .ext = "bin",
-                           .desc = STR("")};
-    if (master) {
-        c.master = str_c(master);
-        c.prefix = STR("_s");
-    }
+    const struct sto_commit c = test_sto_commit(data, size, master, flags);
     if (r == 0)
         r = sto_file_write(f, data, size, 0);
     if (r == 0)

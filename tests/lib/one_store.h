@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * one_store - one member's part in what sync/test_again.c and sync/test_marks.c play with three: its store, and a clock that
- * stands still.
- */
+/* one_store - the store of one member, and a clock that stands still. */
 #ifndef TEST_ONE_STORE_H
 #define TEST_ONE_STORE_H
+
+#include <stdio.h>
 
 #include "dfscore/base/clock.h"
 #include "storage/trunk/replica.h"
@@ -40,20 +39,18 @@ static inline struct sto_file *file_of(const char *text)
     return f;
 }
 
-/* A client's; @master: its slave of prefix "_s", or NULL. name: STO_NAME_MAX + 1. */
+/* A client's; @master as in test_sto_commit(). name: STO_NAME_MAX + 1. */
 static inline int make_file(const char *text, const char *master, uint8_t flags, char *name)
 {
     struct sto_file *f = file_of(text);
-    struct sto_commit c = {.size = strlen(text),
-                           .crc32 = sto_crc32(0, text, strlen(text)),
-                           .flags = flags,
-                           .ext = "bin",
-                           .desc = STR("")};
-    if (master) {
-        c.master = str_c(master);
-        c.prefix = STR("_s");
-    }
+    const struct sto_commit c = test_sto_commit(text, strlen(text), master, flags);
     return sto_file_commit(&f, &c, name);
+}
+
+/* Of a plain file. */
+static inline void path_of(const char *name, char *ret, size_t cap)
+{
+    (void)snprintf(ret, cap, "%s/data%s", here.dir, strchr(name, '/'));
 }
 
 /* As a record of its making brings it, with the time @made_ms if that says one. */

@@ -3,6 +3,7 @@
 #ifndef TEST_STO_OPEN_H
 #define TEST_STO_OPEN_H
 
+#include "storage/disk/io.h"
 #include "storage/trunk/store.h"
 #include "tests/lib/test.h"
 
@@ -27,6 +28,19 @@ static inline struct sto_store *test_sto_open_on(const struct sto_io *io, const 
 static inline struct sto_store *test_sto_open(const char *dir, const char *id, bool use_trunk)
 {
     return test_sto_open_on(NULL, dir, id, use_trunk);
+}
+
+/* Of a file of these bytes; @master: as its slave of prefix "_s", or NULL. */
+static inline struct sto_commit test_sto_commit(const char *bytes, size_t n, const char *master,
+                                                uint8_t flags)
+{
+    return (struct sto_commit){.size = n,
+                               .crc32 = sto_crc32(0, bytes, n),
+                               .flags = flags,
+                               .ext = "bin",
+                               .master = str_c(master),
+                               .prefix = master ? STR("_s") : STR_NULL,
+                               .desc = STR("")};
 }
 
 #endif

@@ -53,6 +53,14 @@ static void open_dir(const char *path)
     assert_int_equal(sto_dir_open(&disk, path, &dir), 0);
 }
 
+/* What is above data/01/02 is not synced. */
+static void fail_to_sync(void)
+{
+    fail_nth = 1;
+    assert_int_equal(sto_dir_make(&dir, 1, 2), -EIO);
+    nsynced = 0;
+}
+
 /* --- tests --- */
 
 static void a_folder_is_made_with_all_above_it(void **state)
@@ -123,9 +131,7 @@ static void it_costs_files_elsewhere_nothing(void **state)
     AUTO(test_tmpdir_free) char *path = test_tmpdir();
     open_dir(path);
     assert_int_equal(sto_dir_make(&dir, 2, 2), 0);
-    fail_nth = 1;
-    assert_int_equal(sto_dir_make(&dir, 1, 2), -EIO);
-    nsynced = 0;
+    fail_to_sync();
     assert_int_equal(sto_dir_sync(&dir, 2, 2), 0);
     assert_int_equal(nsynced, 1);
     sto_dir_close(&dir);
@@ -136,9 +142,7 @@ static void while_it_is_synced_again_others_do_so_too(void **state)
     (void)state;
     AUTO(test_tmpdir_free) char *path = test_tmpdir();
     open_dir(path);
-    fail_nth = 1;
-    assert_int_equal(sto_dir_make(&dir, 1, 2), -EIO);
-    nsynced = 0;
+    fail_to_sync();
     before_sync = link_meanwhile;
     assert_int_equal(sto_dir_make(&dir, 1, 3), 0);
     assert_null(before_sync);

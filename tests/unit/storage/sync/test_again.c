@@ -36,6 +36,16 @@ static void begin_with_slave_of(unsigned i)
     UNTIL(script_on_all(slave, OLD));
 }
 
+/* It is deleted at 1 and made again at @i, 0 or 1, of which 2 hears nothing. */
+static void make_again_without_2(unsigned i)
+{
+    part_from_all(2, true);
+    script_delete(1, slave);
+    UNTIL(script_size_on(0, slave) == -ENOENT);
+    make_slave(i, NEW);
+    UNTIL(script_size_on(!i, slave) == NEW);
+}
+
 /* What anybody still has to say has been said then. */
 static void all_have(int64_t size)
 {
@@ -89,11 +99,7 @@ static void deleted_and_made_as_soon_as_another_has_heard(void)
 static void deleted_and_made_at_another_than_its_maker(void)
 {
     begin_with_slave_of(0);
-    part_from_all(2, true);
-    script_delete(1, slave);
-    UNTIL(script_size_on(0, slave) == -ENOENT);
-    make_slave(1, NEW);
-    UNTIL(script_size_on(0, slave) == NEW);
+    make_again_without_2(1);
     script_part(0, 2, false); /* it hears of the maker's saying so before all else */
     UNTIL(script_follows(2, 0));
     part_from_all(2, false);
@@ -213,11 +219,7 @@ static void its_makers_clock_is_ahead(void)
 {
     fiber_skew(0, HOUR_MS);
     begin_with_slave_of(0);
-    part_from_all(2, true);
-    script_delete(1, slave);
-    UNTIL(script_size_on(0, slave) == -ENOENT);
-    make_slave(1, NEW);
-    UNTIL(script_size_on(0, slave) == NEW);
+    make_again_without_2(1);
     part_from_all(2, false);
     all_have(NEW);
 }
@@ -227,11 +229,7 @@ static void its_makers_clock_is_broken(int64_t years)
     const int64_t year_ms = INT64_C(365) * 24 * HOUR_MS;
     fiber_skew(0, years * year_ms);
     begin_with_slave_of(0);
-    part_from_all(2, true);
-    script_delete(1, slave);
-    UNTIL(script_size_on(0, slave) == -ENOENT);
-    make_slave(0, NEW);
-    UNTIL(script_size_on(1, slave) == NEW);
+    make_again_without_2(0);
     fiber_skew(0, 0);
     script_delete(0, slave);
     UNTIL(script_size_on(1, slave) == -ENOENT);

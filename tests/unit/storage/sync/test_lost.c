@@ -517,8 +517,9 @@ static void hear_of_the_earlier_first(void)
     UNTIL(script_settled());
 }
 
-static void part_all(void)
+static void make_appender_and_part_all(char *name)
 {
+    make_appender_on_all(name);
     script_part(0, 1, true);
     script_part(0, 2, true);
     script_part(1, 2, true);
@@ -527,8 +528,7 @@ static void part_all(void)
 static void the_later_of_two_edits_at_once_stays(void)
 {
     char name[STO_NAME_MAX + 1];
-    make_appender_on_all(name);
-    part_all();
+    make_appender_and_part_all(name);
     modify(0, name, "earlier");
     fiber_sleep(2000);
     modify(1, name, "later, and longer");
@@ -539,8 +539,7 @@ static void the_later_of_two_edits_at_once_stays(void)
 static void of_two_members_that_append_at_once_one_does(void)
 {
     char name[STO_NAME_MAX + 1];
-    make_appender_on_all(name);
-    part_all();
+    make_appender_and_part_all(name);
     append(0, name, "earlier, longer");
     fiber_sleep(2000);
     append(1, name, "later");
@@ -552,8 +551,7 @@ static void of_two_members_that_append_at_once_one_does(void)
 static void an_earlier_edit_that_is_heard_of_later_is_none(void)
 {
     char name[STO_NAME_MAX + 1];
-    make_appender_on_all(name);
-    part_all();
+    make_appender_and_part_all(name);
     append(0, name, "goes on");
     fiber_skew(1, -3600000);
     cut_off(1, name, 10);

@@ -163,7 +163,7 @@ static bool is_here(unsigned i)
 static void lose(unsigned i)
 {
     char path[4096];
-    (void)snprintf(path, sizeof(path), "%s/data%s", here.dir, strchr(files[i].name, '/'));
+    path_of(files[i].name, path, sizeof(path));
     assert_int_equal(unlink(path), 0);
 }
 

@@ -50,7 +50,7 @@ static void a_file_whose_name_says_what_it_is_gives_way(void **state)
     (void)state;
     char name[STO_NAME_MAX + 1], path[4096];
     assert_int_equal(make_file("right", NULL, 0, name), 0);
-    (void)snprintf(path, sizeof(path), "%s/data%s", here.dir, strchr(name, '/'));
+    path_of(name, path, sizeof(path));
     assert_int_equal(truncate(path, 2), 0);
     assert_int_equal(hear_file(name, "right", 0), 0);
     assert_content(name, STR("right"));

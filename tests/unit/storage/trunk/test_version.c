@@ -76,6 +76,16 @@ static int64_t version_of(const char *name)
     return info.version;
 }
 
+/* The file system has given it a time. */
+static void lose_version(const char *name, time_t time_s)
+{
+    char path[4096];
+    const struct timespec times[2] = {{time_s, 1}, {time_s, 1}};
+    path_of(name, path, sizeof(path));
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_int_equal(version_of(name), 0);
+}
+
 static void assert_content(const char *name, const char *want)
 {
     char is[64] = "";
@@ -162,12 +172,9 @@ static void one_that_is_given_up_is_one(void **state)
 static void a_time_of_the_file_system_is_none_to_begin_with(void **state)
 {
     (void)state;
-    char name[STO_NAME_MAX + 1], path[4096];
-    const struct timespec times[2] = {{1750000000, 1}, {1750000000, 1}};
+    char name[STO_NAME_MAX + 1];
     assert_int_equal(make_file("text", NULL, STO_APPENDER, name), 0);
-    (void)snprintf(path, sizeof(path), "%s/data%s", here.dir, strchr(name, '/'));
-    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
-    assert_int_equal(version_of(name), 0);
+    lose_version(name, 1750000000);
     struct sto_edit *e = begin(name, STO_EDIT_APPEND, "more");
     assert_int_equal(sto_edit_commit(&e), 0);
     assert_logged(name, 0);
@@ -276,12 +283,10 @@ static void of_two_contents_the_later_stays(void **state)
 static void what_has_no_version_gives_way_to_an_edits_record(void **state)
 {
     (void)state;
-    char name[STO_NAME_MAX + 1], path[4096];
-    const struct timespec times[2] = {{1800000000, 1}, {1800000000, 1}};
+    char name[STO_NAME_MAX + 1];
     assert_int_equal(make_file("half", NULL, STO_APPENDER, name), 0);
     base = version_of(name);
-    (void)snprintf(path, sizeof(path), "%s/data%s", here.dir, strchr(name, '/'));
-    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    lose_version(name, 1800000000);
     assert_int_equal(hear_range(name, 0, AFTER, "T"), -ESTALE);
     assert_int_equal(hear_whole(name, "made", base, put_new), 0);
     assert_content(name, "half");
