@@ -4,7 +4,6 @@
 #include <isa-l/crc.h>
 #include <stdio.h>
 
-#include "dfscore/base/clock.h"
 #include "dfscore/wire/internal.h"
 
 static const uint8_t magic[4] = {'s', 'R', 'E', 'C'};
@@ -60,13 +59,6 @@ static uint32_t head_crc(const uint8_t *head, uint32_t salt)
     memcpy(copy, head, CRC_AT);
     copy[STO_REC_STATE_AT] = 0;
     return sto_rec_crc(salt, copy, CRC_AT);
-}
-
-int64_t sto_clock_ms(void)
-{
-    enum { LEAST = 1000 }; /* smaller ones mean something else (replica.h) */
-    int64_t now_ms = dfs_now_ms();
-    return MIN(MAX(now_ms, (int64_t)LEAST), STO_CLOCK_MS_MAX);
 }
 
 void sto_rec_put_ms(int64_t ms, char out[STO_REC_MS])

@@ -97,8 +97,6 @@ enum { STO_REC_MS = 24 };
 #define STO_CLOCK_MS_MAX (UINT32_MAX * INT64_C(1000)) /* as the record's own time */
 /* Room above the latest that a broken clock can show, for what has to be later than that: a millisecond each. */
 #define STO_REC_MS_MAX   (STO_CLOCK_MS_MAX + (INT64_C(1) << 40))
-/* What the clock shows, from 1970 to 2106 whatever it shows. */
-int64_t sto_clock_ms(void);
 void sto_rec_put_ms(int64_t ms, char out[STO_REC_MS]); /* NUL terminated */
 /* 0: it does not say. */
 int64_t sto_rec_ms(struct str text);

@@ -104,6 +104,13 @@ void sto_file_free(struct sto_file **fp)
 
 /* ---- commit ---- */
 
+int64_t sto_clock_ms(void)
+{
+    enum { LEAST = 1000 }; /* smaller ones mean something else (replica.h) */
+    int64_t now_ms = dfs_now_ms();
+    return MIN(MAX(now_ms, (int64_t)LEAST), STO_CLOCK_MS_MAX);
+}
+
 int sto_set_time(const struct sto_io *io, int fd, int64_t time_ms)
 {
     return time_ms == 0 ? 0 : sto_version_set(io, fd, time_ms * 1000);

@@ -68,6 +68,8 @@ int sto_path_enter(struct sto_store *s, int path, uint64_t size, struct sto_path
 void sto_path_leave(struct sto_path *p);
 /* Append one record and tell its result. */
 int sto_log_one(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
+/* What the clock shows, Unix milliseconds, from 1970 to 2106 whatever it shows. */
+int64_t sto_clock_ms(void);
 /* Its modification time, Unix milliseconds; 0: as it is. Durable with its next fsync. */
 int sto_set_time(const struct sto_io *io, int fd, int64_t time_ms) MUST_CHECK;
 /* The same, for one of two that were made in that millisecond: sto_time_shared() from then on. */
