@@ -152,6 +152,7 @@ static int which_of_two(struct sto_path *p, const struct dfs_logical *at, const 
     int r = compare(p->dir.io, sto_file_fd(f), here, &larger);
     if (r < 0)
         return sto_read_says_damaged(r) ? 1 : r;
+    /* Equal ones, too: a record that speaks of the one here would have brought nothing. */
     int fd = larger > 0 ? sto_file_fd(f) : here;
     r = sto_set_shared_time(p->dir.io, fd, made_ms);
     return r < 0 ? r : p->dir.io->fsync(fd) < 0 ? -errno : larger > 0;
