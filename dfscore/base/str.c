@@ -10,6 +10,14 @@ int str_cmp(struct str a, struct str b)
     return a.n < b.n ? -1 : a.n > b.n;
 }
 
+uint64_t str_hash(struct str s)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < s.n; i++)
+        h = (h ^ (uint8_t)s.p[i]) * 0x100000001b3u;
+    return h;
+}
+
 bool str_ends(struct str s, struct str suffix)
 {
     return s.n >= suffix.n && str_eq(str_from(s, s.n - suffix.n), suffix);

@@ -43,7 +43,8 @@ static inline bool str_ieq(struct str a, struct str b)
 {
     return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
 }
-int str_cmp(struct str a, struct str b);                  /* byte order, shorter first */
+int str_cmp(struct str a, struct str b); /* byte order, shorter first */
+uint64_t str_hash(struct str s);         /* FNV-1a: who looks for texts that collide finds some */
 static inline struct str str_head(struct str s, size_t n) /* at most the first n bytes */
 {
     return str_of(s.p, MIN(s.n, n));

@@ -157,10 +157,7 @@ static pthread_mutex_t one_at_a_time[] = {FREE, FREE, FREE, FREE, FREE, FREE, FR
 
 static pthread_mutex_t *turn_of(struct str bucket)
 {
-    uint32_t h = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < bucket.n; i++)
-        h = (h ^ (uint8_t)bucket.p[i]) * 16777619u;
-    return &one_at_a_time[h % ARRAY_LEN(one_at_a_time)];
+    return &one_at_a_time[str_hash(bucket) % ARRAY_LEN(one_at_a_time)];
 }
 
 static int commit_bucket(struct s3_req *q, const struct s3_bucket *now,

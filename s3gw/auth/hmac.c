@@ -117,11 +117,7 @@ static size_t identify(const struct s3_signing_scope *s, char out[IDENTITY_MAX])
 
 static size_t slot_of(struct str access_key)
 {
-    uint32_t h =
-        2166136261u; /* FNV-1a; who fills the table on purpose only slows themselves down */
-    for (size_t i = 0; i < access_key.n; i++)
-        h = (h ^ (uint8_t)access_key.p[i]) * 16777619u;
-    return h % SLOTS;
+    return str_hash(access_key) % SLOTS; /* whoever fills it on purpose slows only themselves */
 }
 
 void s3_hmac_signing(const struct s3_signing_scope *scope, struct str data, uint8_t out[32],

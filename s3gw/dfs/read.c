@@ -102,14 +102,6 @@ void s3_read_cache_free(struct s3_read_cache **rcp)
     free(rc);
 }
 
-static uint64_t hash_of(const char *p, size_t n)
-{
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (uint8_t)p[i]) * 0x100000001b3u;
-    return h ^ h >> 29;
-}
-
 static void push_newest(struct s3_read_cache *rc, struct open_file *f)
 {
     f->newer = NULL;
@@ -120,7 +112,7 @@ static void push_newest(struct s3_read_cache *rc, struct open_file *f)
 
 static struct open_file *file_take(struct s3_read_cache *rc, const struct place *p)
 {
-    uint64_t h = hash_of(p->key, p->key_n);
+    uint64_t h = str_hash(str_of(p->key, p->key_n));
     pthread_mutex_lock(&rc->lock);
     struct open_file *f = rc->table[h % BUCKETS];
     while (f && !(f->hash == h && f->key_n == p->key_n && memcmp(f->key, p->key, p->key_n) == 0))
@@ -230,7 +222,7 @@ static struct open_file *file_add(struct s3_read_cache *rc, const struct place *
     f->size = size;
     f->key_n = p->key_n;
     memcpy(f->key, p->key, p->key_n);
-    f->hash = hash_of(p->key, p->key_n);
+    f->hash = str_hash(str_of(p->key, p->key_n));
     pthread_mutex_lock(&rc->lock);
     make_room(rc);
     f->chain = rc->table[f->hash % BUCKETS];

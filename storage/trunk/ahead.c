@@ -83,13 +83,9 @@ bool sto_ahead_has(const struct sto_ahead *a, struct str name, int64_t made_ms)
     return false;
 }
 
-/* FNV-1a */
 static uint64_t hash_of(struct str name, int64_t at_ms)
 {
-    uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)at_ms;
-    for (size_t i = 0; i < name.n; i++)
-        h = (h ^ (uint8_t)name.p[i]) * 0x100000001b3u;
-    return h;
+    return str_hash(name) ^ (uint64_t)at_ms;
 }
 
 void sto_ahead_done(struct sto_ahead *a, struct str name, int64_t at_ms)
