@@ -342,21 +342,19 @@ int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t ma
 
 /* --- complete --- */
 
-/* The row of a part that is listed as @i: it must be what @o is made of, from its extent *at on. */
-static int take_part(struct s3_tx *tx, struct str row, const struct s3_object *o, size_t i,
-                     size_t *at)
+/* The record of a part that is listed as @i: it must be what @o is made of, from its extent *at on. */
+static int check_listed(struct str record, const struct s3_object *o, size_t i, size_t *at)
 {
     AUTO(arena_fini) struct arena a;
     struct s3_upart p;
     arena_init(&a, ARENA_MAX);
-    int r = get_part(tx, row, &a, &p);
+    int r = s3_upart_decode(record, &a, &p);
     if (r < 0)
         return r;
     if (p.nextents > o->nextents - *at || !same_extents(&p, o->extents + *at) ||
         o->parts[i].size != p.size)
         return -EAGAIN;
     *at += p.nextents;
-    s3_tx_del(tx, row);
     return 0;
 }
 
@@ -374,11 +372,13 @@ static int take_parts(struct s3_tx *tx, uint64_t useq, const uint32_t *numbers, 
         struct s3_row_key row = {0};
         uint32_t number;
         s3_row_bytes(&row, s3_iter_key(it));
-        s3_iter_next(it); /* away from the row before it is deleted */
         r = part_number(s3_row_str(&row), &number);
         bool is_listed = r == 0 && listed < n && numbers[listed] == number;
         if (is_listed)
-            r = take_part(tx, s3_row_str(&row), o, listed++, &at);
+            r = check_listed(s3_iter_value(it), o, listed++, &at);
+        s3_iter_next(it); /* away from the row before it is deleted */
+        if (is_listed)
+            s3_tx_del(tx, s3_row_str(&row));
         others = others || !is_listed;
     }
     if (r == 0)
