@@ -15,6 +15,7 @@
 enum {
     ARENA_MAX = 64 * 1024 * 1024,
     FORGET_LOOK_AT = 1000,
+    PARTS_A_PAGE = 1000,
     PIECES_A_PAGE = 50000, /* extents of listed parts: some 5 MB */
 };
 
@@ -338,6 +339,25 @@ int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t ma
     AUTO(s3_iter_free) struct s3_iter *it = NULL;
     int r = s3_iter_new(x, s3_row_str(&from), s3_row_str(&until), &it);
     return r < 0 ? r : read_parts(it, max, a, ret, ret_n, more);
+}
+
+int s3_upload_each_part(struct s3_index *x, uint64_t useq,
+                        int (*fn)(void *arg, const struct s3_upart *p), void *arg)
+{
+    uint32_t after = 0;
+    int r = 0;
+    for (bool more = true; r == 0 && more;) {
+        AUTO(arena_fini) struct arena a;
+        struct s3_upart *p;
+        size_t n = 0;
+        arena_init(&a, ARENA_MAX);
+        r = s3_upload_parts(x, useq, after, PARTS_A_PAGE, &a, &p, &n, &more);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+            after = p[i].number;
+            r = fn(arg, &p[i]);
+        }
+    }
+    return r;
 }
 
 /* --- complete --- */

@@ -65,6 +65,9 @@ int s3_upload_move_part(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t
  * *more when another follows. */
 int s3_upload_parts(struct s3_index *x, uint64_t useq, uint32_t after, size_t max, struct arena *a,
                     struct s3_upart **ret, size_t *ret_n, bool *more) MUST_CHECK;
+/* Call fn() for each part, ascending; they are read by the page. 0; what fn() returned below 0; errno. */
+int s3_upload_each_part(struct s3_index *x, uint64_t useq,
+                        int (*fn)(void *arg, const struct s3_upart *p), void *arg) MUST_CHECK;
 /*
  * Complete: the upload goes, its listed parts become @o (extents and parts set by the caller from
  * s3_upload_parts; verified here to be unchanged: -EAGAIN, read them again), the others go to the

@@ -12,7 +12,6 @@
 enum {
     NOTES_A_BATCH = 256,
     BYTES_A_BATCH = 8 * 1024 * 1024,
-    PARTS_A_PAGE = 1000,
     ARENA_MAX = 256 * 1024 * 1024,
 };
 
@@ -105,30 +104,19 @@ static int older_version(struct batch *b, const struct s3_bucket *bkt, struct st
     return s3_row_numbered_parse(row, &key, &number) ? version(b, bkt, key, value) : -EBADMSG;
 }
 
-static int part(struct batch *b, const struct s3_bucket *bkt, const struct s3_upload *u,
-                struct s3_upart *p)
+struct upload_of {
+    struct batch *b;
+    const struct s3_bucket *bkt;
+    const struct s3_upload *u;
+};
+
+static int part(void *arg, const struct s3_upart *p)
 {
+    const struct upload_of *o = arg;
     AUTO(buf_free) struct buf d = BUF(2 * S3_INDEX_VALUE_MAX);
     struct s3_upart described = *p;
-    int r = s3_note_describe_part(b->gw, bkt, u->key, u->useq, &described, &d);
-    return r < 0 ? r : add(b, &d);
-}
-
-static int parts(struct batch *b, const struct s3_bucket *bkt, const struct s3_upload *u)
-{
-    uint32_t after = 0;
-    int r = 0;
-    for (bool more = true; r == 0 && more;) {
-        AUTO(arena_fini) struct arena a;
-        struct s3_upart *p;
-        size_t n = 0;
-        arena_init(&a, ARENA_MAX);
-        r = s3_upload_parts(b->gw->index, u->useq, after, PARTS_A_PAGE, &a, &p, &n, &more);
-        for (size_t i = 0; r == 0 && i < n; i++)
-            r = part(b, bkt, u, &p[i]);
-        after = r == 0 && n > 0 ? p[n - 1].number : after;
-    }
-    return r;
+    int r = s3_note_describe_part(o->b->gw, o->bkt, o->u->key, o->u->useq, &described, &d);
+    return r < 0 ? r : add(o->b, &d);
 }
 
 static int upload(struct batch *b, const struct s3_bucket *bkt, struct str row, struct str value)
@@ -144,7 +132,8 @@ static int upload(struct batch *b, const struct s3_bucket *bkt, struct str row, 
         r = s3_note_describe_upload(b->gw, bkt, &u, &d);
     if (r == 0)
         r = add(b, &d);
-    return r < 0 ? r : parts(b, bkt, &u);
+    struct upload_of of = {b, bkt, &u};
+    return r < 0 ? r : s3_upload_each_part(b->gw->index, u.useq, part, &of);
 }
 
 static int bucket(void *arg, const struct s3_bucket *bkt)

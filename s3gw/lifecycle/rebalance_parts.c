@@ -6,15 +6,7 @@
 
 enum {
     UPLOADS_A_PAGE = 200,
-    PARTS_A_PAGE = 500,
     ARENA_MAX = 96 * 1024 * 1024,
-};
-
-struct walk {
-    struct s3_index *x;
-    const char *place;
-    int (*fn)(void *arg, struct s3_leaving *part);
-    void *arg;
 };
 
 int s3_rebalance_page(struct s3_index *x, char letter, uint64_t bid, struct s3_row_key *next,
@@ -38,25 +30,20 @@ int s3_rebalance_page(struct s3_index *x, char letter, uint64_t bid, struct s3_r
     return r;
 }
 
-static int parts_of(const struct walk *w, struct str key, uint64_t upload)
+struct walk {
+    const char *place;
+    int (*fn)(void *arg, struct s3_leaving *part);
+    void *arg;
+    const struct s3_leaving *upload; /* the one it is at */
+};
+
+static int look_at(void *arg, const struct s3_upart *p)
 {
-    uint32_t after = 0;
-    int r = 0;
-    for (bool more = true; r == 0 && more;) {
-        AUTO(arena_fini) struct arena a;
-        struct s3_upart *p;
-        size_t n = 0;
-        arena_init(&a, ARENA_MAX);
-        r = s3_upload_parts(w->x, upload, after, PARTS_A_PAGE, &a, &p, &n, &more);
-        for (size_t i = 0; r == 0 && i < n; i++) {
-            struct s3_leaving v = {
-                .key = key, .seq = upload, .part = p[i].number, .from = str_c(w->place)};
-            after = p[i].number;
-            if (s3_lies_in(p[i].extents, p[i].nextents, str_c(w->place)))
-                r = w->fn(w->arg, &v);
-        }
-    }
-    return r;
+    const struct walk *w = arg;
+    struct s3_leaving v = *w->upload;
+    v.part = p->number;
+    v.from = str_c(w->place);
+    return s3_lies_in(p->extents, p->nextents, v.from) ? w->fn(w->arg, &v) : 0;
 }
 
 struct page {
@@ -81,7 +68,7 @@ static int keep_upload(void *arg, struct str row, struct str value)
 int s3_rebalance_parts(struct s3_index *x, const struct s3_bucket *b, const char *place,
                        int (*fn)(void *arg, struct s3_leaving *part), void *arg)
 {
-    const struct walk w = {x, place, fn, arg};
+    struct walk w = {place, fn, arg, NULL};
     struct s3_row_key next = {0};
     int r = 0;
     for (bool more = true; r == 0 && more;) {
@@ -90,8 +77,10 @@ int s3_rebalance_parts(struct s3_index *x, const struct s3_bucket *b, const char
             return -ENOMEM;
         arena_init(&p->a, ARENA_MAX);
         r = s3_rebalance_page(x, S3_ROW_UPLOAD, b->bid, &next, UPLOADS_A_PAGE, keep_upload, p);
-        for (size_t i = 0; r == 0 && i < p->n; i++)
-            r = parts_of(&w, p->uploads[i].key, p->uploads[i].seq);
+        for (size_t i = 0; r == 0 && i < p->n; i++) {
+            w.upload = &p->uploads[i];
+            r = s3_upload_each_part(x, w.upload->seq, look_at, &w);
+        }
         more = next.n > 0;
         arena_fini(&p->a);
     }
