@@ -202,13 +202,13 @@ static enum s3err match_parts(struct completion *c)
     uint32_t after = 0;
     enum s3err e = S3ERR_OK;
     c->pieces = 0;
-    for (bool more = true;
-         e == S3ERR_OK && more && i<c->n; after = n> 0 ? stored[n - 1].number : 0) {
+    for (bool more = true; e == S3ERR_OK && more && i < c->n;) {
         int r = s3_upload_parts(c->q->gw->index, c->upload.useq, after, S3_PART_NUMBER_MAX,
                                 &c->q->arena, &stored, &n, &more);
         if (r < 0)
             return s3err_from_errno(r, S3_THING_UPLOAD);
         e = match_some(c, stored, n, &i);
+        after = n > 0 ? stored[n - 1].number : 0;
     }
     return e == S3ERR_OK && i < c->n ? invalid_part(c, &c->listed[i]) : e;
 }
