@@ -195,6 +195,7 @@ static void a_bucket_waits_for_no_other(void **state)
     fake_dfs.meanwhile = while_a_storage_writes;
     fake_dfs.arg = &f;
     assert_int_equal(call(&f, "alice", "PUT", "/mine?versioning", NULL, VERSIONING("Enabled")), OK);
+    assert_null(fake_dfs.meanwhile); /* it has been called */
 }
 
 static void an_acl_given_meanwhile_is_not_taken_back(void **state)
