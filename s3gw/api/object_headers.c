@@ -46,11 +46,6 @@ static enum s3err no_memory(void)
     return s3err_from_errno(-ENOMEM, S3_THING_OTHER);
 }
 
-static bool in_query(const struct s3_req *q)
-{
-    return q->who.how == S3_AUTH_V4_QUERY || q->who.how == S3_AUTH_V2_QUERY;
-}
-
 static void keep(struct s3_object *o, struct str name, struct str value)
 {
     o->headers[o->nheaders++] = (struct s3_pair){name, value};
@@ -120,7 +115,7 @@ static enum s3err metadata_size(struct s3_req *q, const struct s3_object *o)
 
 enum s3err s3_object_metadata_from(struct s3_req *q, struct s3_object *o)
 {
-    size_t max = ARRAY_LEN(system_headers) + q->nheaders + (in_query(q) ? q->nparams : 0);
+    size_t max = ARRAY_LEN(system_headers) + q->nheaders + (s3_req_presigned(q) ? q->nparams : 0);
     o->headers = arena_alloc(&q->arena, max * sizeof(*o->headers));
     o->nheaders = 0;
     if (!o->headers)
@@ -129,7 +124,7 @@ enum s3err s3_object_metadata_from(struct s3_req *q, struct s3_object *o)
     for (size_t i = 0; e == S3ERR_OK && i < q->nheaders; i++)
         if (str_istarts(q->headers[i].name, META) && q->headers[i].name.n > META.n)
             e = keep_metadata(q, o, &q->headers[i], true);
-    for (size_t i = 0; e == S3ERR_OK && in_query(q) && i < q->nparams; i++)
+    for (size_t i = 0; e == S3ERR_OK && s3_req_presigned(q) && i < q->nparams; i++)
         if (str_istarts(q->params[i].name, META) && q->params[i].name.n > META.n)
             e = keep_metadata(q, o, &q->params[i], false);
     return e == S3ERR_OK ? metadata_size(q, o) : e;

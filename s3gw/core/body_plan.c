@@ -161,11 +161,6 @@ static enum s3err checksums_of_headers(struct s3_req *q, struct s3_body_plan *pl
     return e;
 }
 
-static bool presigned(const struct s3_req *q)
-{
-    return q->who.how == S3_AUTH_V4_QUERY || q->who.how == S3_AUTH_V2_QUERY;
-}
-
 /* The checksum of nothing? */
 static bool is_of_nothing(enum s3_checksum_alg alg, struct str value)
 {
@@ -186,7 +181,7 @@ static bool is_of_nothing(enum s3_checksum_alg alg, struct str value)
 static enum s3err checksums_of_query(struct s3_req *q, struct s3_body_plan *plan)
 {
     enum s3err e = S3ERR_OK;
-    for (size_t i = 0; presigned(q) && i < q->nparams && e == S3ERR_OK; i++) {
+    for (size_t i = 0; s3_req_presigned(q) && i < q->nparams && e == S3ERR_OK; i++) {
         const struct s3_pair *p = &q->params[i];
         enum s3_checksum_alg alg;
         if (unknown_algorithm(p->name))

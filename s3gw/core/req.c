@@ -86,10 +86,15 @@ bool s3_req_has_param(const struct s3_req *q, struct str name)
     return find_param(q, name) != NULL;
 }
 
+bool s3_req_presigned(const struct s3_req *q)
+{
+    return q->who.how == S3_AUTH_V4_QUERY || q->who.how == S3_AUTH_V2_QUERY;
+}
+
 struct str s3_req_option(const struct s3_req *q, struct str name)
 {
     struct str v = s3_req_header(q, name);
-    if (v.p || (q->who.how != S3_AUTH_V4_QUERY && q->who.how != S3_AUTH_V2_QUERY))
+    if (v.p || !s3_req_presigned(q))
         return v;
     /* Signers move headers into the query in any spelling: the Go SDK writes X-Amz-Acl. */
     for (size_t i = 0; i < q->nparams; i++)

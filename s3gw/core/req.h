@@ -186,6 +186,8 @@ struct str s3_req_header(const struct s3_req *q, struct str name);
 /* Value of the first query parameter of that name; p == NULL: not there. No '=' gives an empty value. */
 struct str s3_req_param(const struct s3_req *q, struct str name);
 bool s3_req_has_param(const struct s3_req *q, struct str name);
+/* Was it signed in the query? By auth's verdict, so not before that. */
+bool s3_req_presigned(const struct s3_req *q);
 /*
  * An option that clients send as a header or, presigned, as a query parameter ("x-amz-acl"). The query counts
  * only when presigned: both signature versions then cover names that begin with "x-amz-". Both with different
