@@ -29,7 +29,8 @@ static enum s3err find_bucket(struct s3_req *q, struct str name, struct s3_sourc
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
-static enum s3err not_found(struct s3_req *q, const struct s3_source *s, int r)
+/* What the look-up of a source says: OK when it is one. */
+static enum s3err found(struct s3_req *q, const struct s3_source *s, int r)
 {
     if (r == -EINVAL && s->version.p)
         return s3_err_arg(q, "Invalid version id specified", "versionId", s->version);
@@ -53,7 +54,7 @@ static enum s3err find_object(struct s3_req *q, struct s3_source *s)
         return s3err_from_errno(r, S3_THING_OTHER);
     enum s3err e = s3_policy_allows_of(q, &t, r == 0 ? &s->object : NULL,
                                        s->version.p ? "s3:GetObjectVersion" : "s3:GetObject");
-    return e == S3ERR_OK ? not_found(q, s, r) : e;
+    return e == S3ERR_OK ? found(q, s, r) : e;
 }
 
 enum s3err s3_source_load(struct s3_req *q, struct s3_source *ret)

@@ -311,16 +311,21 @@ static enum s3err look_and_judge(struct s3_ask *ask, struct s3_admission *ret)
     return e == S3ERR_OK ? judge(ask) : e;
 }
 
+static struct s3_ask ask_of(struct s3_req *q, const struct s3_policy_target *t, const char *action)
+{
+    return (struct s3_ask){.q = q,
+                           .bkt = t->bkt,
+                           .key = t->key,
+                           .version = t->version,
+                           .if_match = t->if_match,
+                           .action = action};
+}
+
 enum s3err s3_policy_allows_version(struct s3_req *q, const struct s3_policy_target *t,
                                     const char *action)
 {
     struct s3_admission unused;
-    struct s3_ask ask = {.q = q,
-                         .bkt = t->bkt,
-                         .key = t->key,
-                         .version = t->version,
-                         .if_match = t->if_match,
-                         .action = action};
+    struct s3_ask ask = ask_of(q, t, action);
     return look_and_judge(&ask, &unused);
 }
 
@@ -337,8 +342,8 @@ enum s3err s3_policy_allows_of(struct s3_req *q, const struct s3_policy_target *
                                const struct s3_object *o, const char *action)
 {
     enum s3err e;
-    const struct s3_ask ask = {
-        .q = q, .bkt = t->bkt, .key = t->key, .version = t->version, .action = action, .object = o};
+    struct s3_ask ask = ask_of(q, t, action);
+    ask.object = o;
     return goes_without_object(&ask, &e) ? e : judge(&ask);
 }
 
@@ -352,11 +357,8 @@ static struct s3_policy_target own_target(const struct s3_req *q)
 
 enum s3err s3_policy_admit(struct s3_req *q, const char *action)
 {
-    struct s3_ask ask = {.q = q,
-                         .bkt = q->bkt,
-                         .key = q->key,
-                         .version = s3_req_param(q, STR("versionId")),
-                         .action = action};
+    const struct s3_policy_target t = own_target(q);
+    struct s3_ask ask = ask_of(q, &t, action);
     return look_and_judge(&ask, &q->admitted);
 }
 
