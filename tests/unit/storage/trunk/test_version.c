@@ -41,7 +41,7 @@ static void the_next_one_is_later(void **state)
     const struct stat last = {.st_mtim = {STO_REC_VERSION_MAX / 1000000 + 1, 5}};
     assert_int_equal(sto_version_next("100001", &old), now / 32 * 32 + 100001 % 32);
     for (int i = 0; i < 32; i++) { /* two members do not choose the same */
-        char id[16], address[16];
+        char id[16], address[24];
         (void)snprintf(id, sizeof(id), "%d", 100001 + i);
         (void)snprintf(address, sizeof(address), "10.0.0.%d", 200 + i);
         int64_t a = sto_version_next(id, &ahead);
