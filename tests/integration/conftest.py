@@ -68,6 +68,15 @@ def bucket(cluster):
     return name
 
 
+@pytest.fixture
+def place(either):
+    """A client and a new bucket's name, over HTTP and over HTTPS."""
+    name = "b" + secrets.token_hex(6)
+    s3 = either.boto3()
+    s3.create_bucket(Bucket=name)
+    return s3, name
+
+
 def pytest_terminal_summary(terminalreporter):
     stats = terminalreporter.stats
     passed = len(stats.get("passed", []))

@@ -16,7 +16,6 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
 
 from cluster import BUILD, PATIENCE_S, free_port, sanitizer_env, stands_still, wait_until, wrapper
 
