@@ -75,7 +75,7 @@ static int rename_meta(struct sto_log *log, const struct dfs_logical *from,
     return r == -ENOENT ? 0 : r; /* nowhere: replayed, and both names are gone since */
 }
 
-/* "name" takes the place of "extra" (its old name). */
+/* "name" takes the place of "extra" (its old name); whoever finds the old one gone finds what became of it. */
 static int apply_rename(struct sto_log *log, struct str name, struct str old)
 {
     struct dfs_logical to, from;
@@ -85,6 +85,9 @@ static int apply_rename(struct sto_log *log, struct str name, struct str old)
     dfs_logical_path(&to, "", to_path);
     dfs_logical_path(&from, "", from_path);
     const struct sto_io *io = log->dir->io;
+    int noted = sto_renamed_note(&log->renamed, old, name);
+    if (noted < 0)
+        return noted;
     sto_log_note_unlink(log, from.high, from.low);
     sto_log_note_unlink(log, to.high, to.low);
     int r = io->renameat(log->dir->root, from_path, log->dir->root, to_path) < 0 ? -errno : 0;

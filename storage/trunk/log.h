@@ -26,6 +26,7 @@
 #include "storage/disk/dir.h"
 #include "storage/trunk/growth.h"
 #include "storage/trunk/pack.h"
+#include "storage/trunk/renamed.h"
 
 enum { STO_DELETED_SLOTS = 4096 };
 
@@ -121,6 +122,7 @@ struct sto_log {
     int64_t deleted_ms;              /* largest at_ms of all, and of those noted before the start */
     int64_t deleted_before_ms;       /* of the latter; constant after open */
     int64_t deleted_saved_ms;        /* what is on the disk; owner: upkeep */
+    struct sto_renamed renamed;      /* by apply.c; has its own lock */
     uint64_t retain;                 /* sto_retain() */
     uint64_t *dirty_dirs;            /* bit per data/HH/HH with unsynced unlinks */
     uint64_t marks_lost;             /* counts sto_log_lose_marks() */

@@ -7,6 +7,9 @@
  * is there. That there are none any more is a text too, an empty one: who hears of an older one afterwards leaves it. The
  * text goes with its file.
  *
+ * Under the name of an appender that is a normal file by now they are that one's (renamed.h): those that are heard of go
+ * there, and whoever asks is told those.
+ *
  * Of a name that can come again (log.h) a text belongs to the file that was made last before it: it is no earlier than
  * the file that is there, and goes when a later file comes, or a later deletion, whether it found a file or not.
  */
@@ -14,7 +17,9 @@
 #include <stdio.h>
 
 #include "dfscore/base/buf.h"
+#include "storage/trunk/ahead.h"
 #include "storage/trunk/moved.h"
+#include "storage/trunk/renamed.h"
 #include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
 
@@ -88,23 +93,49 @@ int sto_meta_get(struct sto_store *s, struct str name, struct buf *out)
     return r < 0 && r != -ENOENT ? r : read_meta(p, &at, out);
 }
 
-int sto_meta_tell(struct sto_store *s, struct str name, struct buf *out, int64_t *ret_ms)
+/*
+ * As sto_meta_tell(); *renamed, the number of the rename that led to @name, becomes that of the next one, to @to, if there is
+ * nothing of the name @name.
+ */
+static int tell_under(struct sto_store *s, struct str name, struct buf *out, int64_t *ret_ms,
+                      uint64_t *renamed, char to[STO_NAME_MAX + 1])
 {
     struct dfs_logical at;
     struct sto_path *p;
     int r = sto_locate(s, name, &at, &p);
     if (r < 0)
         return r;
-    r = may_have_meta(s, name);
-    if (r < 0 && r != -ENOENT)
-        return r;
+    int there = may_have_meta(s, name);
+    if (there < 0 && there != -ENOENT)
+        return there;
     int64_t made_ms =
         sto_made_ms(p, &at, name); /* before the text, which may be a later file's then */
     int64_t ms = read_whole(p, &at, out);
     if (ms < 0)
         return (int)ms;
     *ret_ms = ms > 0 ? MAX(ms, made_ms) : 0;
+    /* Behind the text, which may just be on its way there. */
+    *renamed = there == -ENOENT ? sto_renamed_to(&p->log.renamed, name, *renamed, to) : 0;
     return 0;
+}
+
+int sto_meta_tell(struct sto_store *s, struct str name, struct buf *out, int64_t *ret_ms)
+{
+    char to[STO_NAME_MAX + 1];
+    uint64_t renamed = 0;
+    int r = tell_under(s, name, out, ret_ms, &renamed, to);
+    while (r == 0 && renamed > 0) {
+        AUTO(buf_free) struct buf later = BUF(META_MAX);
+        int64_t ms;
+        r = tell_under(s, str_c(to), &later, &ms, &renamed, to);
+        if (r < 0 || ms < *ret_ms)
+            continue;
+        buf_reset(out);
+        buf_adds(out, buf_str(&later));
+        *ret_ms = ms;
+        r = buf_err(out);
+    }
+    return r;
 }
 
 /* ---- a new text ---- */
@@ -214,10 +245,13 @@ static int larger(const struct new_meta *new)
     return r < 0 && r != -ENOENT ? r : str_cmp(new->text, buf_str(&old)) > 0;
 }
 
-static int put_meta(struct sto_store *s, struct str name, struct str text, int64_t ms, bool anyway)
+enum { RENAMED = 1 };
+
+/* 0; RENAMED: nothing, since @to is its name now, by a rename later than *renamed, which becomes that; or negative errno. */
+static int put_under(struct sto_store *s, struct new_meta *new, struct str name, bool anyway,
+                     uint64_t *renamed, char to[STO_NAME_MAX + 1])
 {
-    struct new_meta new = {.text = text, .ms = ms, .tmp = {.fd = -1}};
-    int r = sto_locate(s, name, &new.at, &new.p);
+    int r = sto_locate(s, name, &new->at, &new->p);
     if (r < 0)
         return r;
     AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
@@ -225,23 +259,42 @@ static int put_meta(struct sto_store *s, struct str name, struct str text, int64
     r = may_have_meta(s, name);
     if (r < 0 && r != -ENOENT)
         return r;
-    int64_t there_ms = sto_meta_ms(new.p, &new.at, name);
-    int64_t made_ms = sto_made_ms(new.p, &new.at, name);
+    uint64_t next = r == -ENOENT ? sto_renamed_to(&new->p->log.renamed, name, *renamed, to) : 0;
+    if (next > 0) {
+        *renamed = next;
+        return RENAMED;
+    }
+    int64_t there_ms = sto_meta_ms(new->p, &new->at, name);
+    int64_t made_ms = sto_made_ms(new->p, &new->at, name);
     if (there_ms < 0)
         return (int)there_ms;
     if (anyway)
-        new.ms = MAX(ms, MAX(there_ms, made_ms) + 1);
-    else if (ms == STO_META_UNTIMED)
-        new.ms = MAX(ms, made_ms);
-    if (new.ms < there_ms || new.ms < made_ms)
+        new->ms = MAX(new->ms, MAX(there_ms, made_ms) + 1);
+    else if (new->ms == STO_META_UNTIMED)
+        new->ms = MAX(new->ms, made_ms);
+    if (new->ms < there_ms || new->ms < made_ms)
         return 0;
-    r = new.ms == there_ms ? larger(&new) : 1;
+    r = new->ms == there_ms ? larger(new) : 1;
     if (r <= 0)
         return r;
-    r = prepare(&new, name);
+    r = prepare(new, name);
     if (r == 0)
-        r = place(&new);
-    sto_tmp_drop(&new.p->dir, &new.tmp);
+        r = place(new);
+    sto_tmp_drop(&new->p->dir, &new->tmp);
+    return r;
+}
+
+static int put_meta(struct sto_store *s, struct str name, struct str text, int64_t ms, bool anyway)
+{
+    struct new_meta new = {.text = text, .ms = ms, .tmp = {.fd = -1}};
+    char to[STO_NAME_MAX + 1];
+    uint64_t renamed = 0;
+    int r = put_under(s, &new, name, anyway, &renamed, to);
+    while (r == RENAMED) {
+        if (sto_is_deleted_ahead(s, str_c(to), 0))
+            return 0;
+        r = put_under(s, &new, str_c(to), anyway, &renamed, to);
+    }
     return r;
 }
 

@@ -445,6 +445,8 @@ static int open_parts(struct sto_log *log)
     if (r == 0)
         r = sto_log_load_deleted(log);
     if (r == 0)
+        r = sto_renamed_open(log->dir, &log->renamed); /* redo() notes them, too */
+    if (r == 0)
         r = recover_packs(log);
     if (r < 0)
         return r;
@@ -495,6 +497,7 @@ void sto_log_close(struct sto_log *log)
         dfs_log(LOG_WARN, "store.checkpoint_failed", KV_U64("path", log->o.path_index));
     dfs_close_fd(&log->cur.fd);
     sto_tmp_drop(log->dir, &log->spare);
+    sto_renamed_close(&log->renamed);
     free(log->segs);
     free(log->dirty_dirs);
     free(log->deleted);

@@ -93,7 +93,8 @@ enum { STO_META_UNTIMED = 1 };
 int sto_replica_meta(struct sto_store *s, struct str name, struct str text, int64_t ms) MUST_CHECK;
 /*
  * The same of the new name of a file. Where what is here is later, it was set under the old name by a client that did not
- * know the new one; members that did by then have not got it, and a record in our log says it anew.
+ * know the new one; members of earlier builds that did by then have not got it (renamed.h), and a record in our log says it
+ * anew.
  */
 int sto_replica_meta_renamed(struct sto_store *s, struct str name, struct str text,
                              int64_t ms) MUST_CHECK;

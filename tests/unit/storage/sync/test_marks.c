@@ -4,6 +4,7 @@
  * order they hear. Each order of events played once on a simulated group of three.
  */
 #include "dfscore/base/buf.h"
+#include "dfscore/wire/internal.h"
 #include "storage/trunk/store_priv.h"
 #include "storage/trunk/walk.h"
 #include "tests/lib/cluster_script.h"
@@ -68,6 +69,15 @@ static void lose_disk(unsigned i)
     sim_down(i);
     sim_lose_disk(i, 0);
     sim_up(i);
+}
+
+static void restart_behind_a_checkpoint(unsigned i)
+{
+    unsigned before = script_begin(i);
+    script_end(i, before, sto_log_checkpoint(&sim_node(i)->store->paths[0].log));
+    sim_down(i);
+    sim_up(i);
+    UNTIL(script_in_service(1u << i));
 }
 
 /* --- the orders ------------------------------------------------------------------------------------------- */
@@ -253,6 +263,77 @@ static void set_under_a_name_that_has_gone_and_heard_before_that(void)
     set_under_a_name_that_has_gone(2);
 }
 
+static bool has_log(unsigned i, const struct sto_log_info *log)
+{
+    struct sto_log_info copy;
+    return sto_mirrors_find(sim_node(i)->mirrors, 0, log->id, &copy) == 0 && copy.end >= log->end;
+}
+
+/*
+ * They are in a log that is lost, and 1 alone has them, which has not heard of the new name. 0, which made it, and 2, which
+ * lost its disk and hears it from 0, hear of them when the old name has gone. 0 then does once more what it did.
+ */
+static void set_in_a_lost_log_and_its_renamer_is_restarted(void)
+{
+    char new_name[STO_NAME_MAX + 1];
+    struct sto_log_info lost;
+    script_make_appender(0, FILE_BYTES, name);
+    UNTIL(script_on_all(name, FILE_BYTES));
+    part_from_all(0, true);
+    mark(2, "k\x02"
+            "of 2");
+    UNTIL(script_follows(1, 2));
+    (void)sto_mirrors_list(sim_node(2)->mirrors, 0, &lost, 1);
+    part_from_all(1, true);
+    script_part(1, SIM_TRACKER, true); /* else 2 is not complete without it */
+    script_part(0, 2, false);
+    lose_disk(2);
+    UNTIL(script_in_service(1u << 2) && script_size_on(2, name) == FILE_BYTES);
+    script_regenerate(0, name, new_name);
+    UNTIL(script_size_on(2, new_name) == FILE_BYTES);
+    script_part(1, 2, false);
+    UNTIL(has_log(2, &lost) && has_log(0, &lost));
+    script_part(1, 2, true);
+    sim_down(0);
+    sim_up(0);
+    script_part(1, 0, false);
+    UNTIL(script_size_on(1, new_name) == FILE_BYTES);
+    memcpy(name, new_name, sizeof(name));
+    script_part(1, SIM_TRACKER, false);
+    script_part(1, 2, false);
+    all_have("k\x02"
+             "of 2");
+}
+
+/* Nobody is left who had them when the old name went, and who made the new one has been restarted since. */
+static void set_in_a_lost_log_and_heard_behind_a_restart(void)
+{
+    char new_name[STO_NAME_MAX + 1];
+    struct sto_log_info set;
+    script_make_appender(0, FILE_BYTES, name);
+    UNTIL(script_on_all(name, FILE_BYTES));
+    part_from_all(2, true);
+    mark(2, "k\x02"
+            "of 2");
+    (void)sto_mirrors_list(sim_node(2)->mirrors, 0, &set, 1);
+    script_regenerate(0, name, new_name);
+    UNTIL(script_size_on(1, new_name) == FILE_BYTES);
+    for (unsigned i = 0; i < 2; i++)
+        restart_behind_a_checkpoint(i);
+    sim_mute(0, DFS_INT_SYNC_PULL); /* 2 hears nothing */
+    sim_mute(1, DFS_INT_SYNC_PULL);
+    part_from_all(2, false);
+    UNTIL(has_log(1, &set) && has_log(0, &set));
+    part_from_all(2, true);
+    sim_mute(0, 0);
+    sim_mute(1, 0);
+    memcpy(name, new_name, sizeof(name));
+    lose_disk(2);
+    part_from_all(2, false);
+    all_have("k\x02"
+             "of 2");
+}
+
 #define ORDERS(ORDER)                                                                              \
     ORDER(set_at_two_the_earlier_is_heard_last)                                                    \
     ORDER(set_at_two_the_later_is_heard_last)                                                      \
@@ -263,6 +344,8 @@ static void set_under_a_name_that_has_gone_and_heard_before_that(void)
     ORDER(an_earlier_build_has_removed_them)                                                       \
     ORDER(set_of_a_slave_that_is_made_again_elsewhere)                                             \
     ORDER(set_under_a_name_that_has_gone_and_heard_behind_that)                                    \
-    ORDER(set_under_a_name_that_has_gone_and_heard_before_that)
+    ORDER(set_under_a_name_that_has_gone_and_heard_before_that)                                    \
+    ORDER(set_in_a_lost_log_and_its_renamer_is_restarted)                                          \
+    ORDER(set_in_a_lost_log_and_heard_behind_a_restart)
 
 SCRIPT_MAIN(ORDERS)
