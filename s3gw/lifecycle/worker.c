@@ -182,23 +182,10 @@ static void show(struct s3_life_worker *w)
     pthread_mutex_unlock(&w->bg.lock);
 }
 
-static struct timespec in_ms(uint64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)(ms / 1000);
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 /* False: stop. */
 static bool rest(struct s3_life_worker *w, uint64_t ms)
 {
-    struct timespec at = in_ms(ms);
+    struct timespec at = dfs_mono_after(ms);
     pthread_mutex_lock(&w->bg.lock);
     while (ms > 0 && !w->bg.stopping && pthread_cond_timedwait(&w->bg.wake, &w->bg.lock, &at) == 0)
         ; /* somebody wants a pass: one is under way */
@@ -381,10 +368,9 @@ static void begin(struct s3_life_worker *w)
 static void log_pass(const struct pass *p)
 {
     const struct s3_life_tally *t = &p->last;
-    if (t->expired + t->versions + t->markers + t->uploads + t->moved + t->failed == 0)
-        return;
-    dfs_log(LOG_INFO, "lifecycle.pass", KV_U64("buckets", t->buckets), KV_U64("rows", t->rows),
-            KV_U64("expired", t->expired), KV_U64("versions", t->versions),
+    bool idle = t->expired + t->versions + t->markers + t->uploads + t->moved + t->failed == 0;
+    dfs_log(idle ? LOG_DEBUG : LOG_INFO, "lifecycle.pass", KV_U64("buckets", t->buckets),
+            KV_U64("rows", t->rows), KV_U64("expired", t->expired), KV_U64("versions", t->versions),
             KV_U64("markers", t->markers), KV_U64("uploads", t->uploads), KV_U64("moved", t->moved),
             KV_U64("failed", t->failed), KV_U64("locked", t->locked), KV_U64("changed", t->changed),
             KV_U64("ms", (uint64_t)MAX(p->last_ended_ms - p->last_begun_ms, 0)));
@@ -396,8 +382,10 @@ static int end(struct s3_life_worker *w)
     *p = (struct pass){
         .last_begun_ms = p->begun_ms, .last_ended_ms = dfs_now_ms(), .last = p->tally};
     w->again_ms = w->left ? p->last_ended_ms + AGAIN_MS : 0;
+    int r = save(w);
+    show(w);
     log_pass(p);
-    return save(w);
+    return r;
 }
 
 /* What keeps failing (a group that is away or full) holds up its own bucket, not those behind it. */
@@ -406,6 +394,9 @@ static void failed(struct s3_life_worker *w, int r)
     struct pass *p = &w->pass;
     static struct dfs_log_gate gate;
     bool leave = p->inside && ++w->tries > RETRIES;
+    pthread_mutex_lock(&w->bg.lock);
+    w->counts.failures++;
+    pthread_mutex_unlock(&w->bg.lock);
     if (leave || dfs_log_allow(&gate, 1))
         dfs_log(LOG_WARN, leave ? "lifecycle.bucket_left" : "lifecycle.failed", KV_ERR(r),
                 KV_STR("bucket", str_of(p->bucket, p->nbucket)));
@@ -414,9 +405,6 @@ static void failed(struct s3_life_worker *w, int r)
         w->left = true;
         w->tries = 0;
     }
-    pthread_mutex_lock(&w->bg.lock);
-    w->counts.failures++;
-    pthread_mutex_unlock(&w->bg.lock);
 }
 
 /* Whatever is to be done now. How long there is nothing more to do, in ms. */
@@ -445,7 +433,7 @@ static void *life_main(void *arg)
     struct s3_life_worker *w = arg;
     bool now = false;
     while (!w->bg.stopping) {
-        struct timespec at = in_ms(work(w, now));
+        struct timespec at = dfs_mono_after(work(w, now));
         pthread_mutex_lock(&w->bg.lock);
         int r = 0;
         while (!w->bg.stopping && !w->run_now && r == 0)
