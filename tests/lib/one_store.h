@@ -5,9 +5,9 @@
 
 #include <stdio.h>
 
-#include "dfscore/base/clock.h"
 #include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
+#include "tests/lib/still_clock.h"
 #include "tests/lib/sto_open.h"
 
 static struct {
@@ -15,20 +15,6 @@ static struct {
     struct sto_store *s;
     char master[STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1]; /* the test's */
 } here;
-
-static int64_t clock_ms; /* what it shows */
-
-static inline int64_t one_store_now_ms(void)
-{
-    return clock_ms;
-}
-
-static inline uint64_t one_store_mono_us(void)
-{
-    return 0;
-}
-
-static const struct dfs_clock_hook one_store_clock = {one_store_now_ms, one_store_mono_us};
 
 /* Without a name yet. */
 static inline struct sto_file *file_of(const char *text)
@@ -76,8 +62,7 @@ static inline void start_again(void)
 static inline int one_store_setup(void **state)
 {
     (void)state;
-    clock_ms = INT64_C(1700000000123);
-    dfs_clock_hook = &one_store_clock;
+    clock_begin(INT64_C(1700000000123));
     here.dir = test_tmpdir();
     here.s = test_sto_open(here.dir, "100001", false);
     return 0;
@@ -88,7 +73,7 @@ static inline int one_store_teardown(void **state)
     (void)state;
     sto_store_close(&here.s);
     test_tmpdir_free(&here.dir);
-    dfs_clock_hook = NULL;
+    clock_end();
     return 0;
 }
 

@@ -2,10 +2,9 @@
 /* A bucket whose groups have no room gets one more: when, which, once. */
 #include "tests/lib/s3_fixture.h"
 
-#include <time.h>
-
 #include "s3gw/api/commit.h"
 #include "s3gw/api/growth.h"
+#include "tests/lib/log_lines.h"
 
 static void groups_are(const struct s3_dfs_group *g, size_t n)
 {
@@ -84,18 +83,6 @@ static bool has_groups(struct fixture *f, const char *bucket, const char *groups
     return str_eq(b.groups, str_c(groups));
 }
 
-/* @file_id: where writes land meanwhile, one after the other; NULL: there are none. */
-static void await_groups(struct fixture *f, const char *bucket, const char *groups,
-                         const char *file_id)
-{
-    for (int i = 0; i < 60000 && !has_groups(f, bucket, groups); i++) {
-        if (file_id)
-            notice(f, bucket, file_id);
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
-    assert_true(has_groups(f, bucket, groups));
-}
-
 static void what_was_written_elsewhere_extends_the_list_once(void **state)
 {
     (void)state;
@@ -111,8 +98,10 @@ static void what_was_written_elsewhere_extends_the_list_once(void **state)
     for (int i = 0; i < 100; i++)
         notice(&f, "one", "group3/M00/00/00/f");
     notice(&f, "two", "group2/M00/00/00/f");
-    await_groups(&f, "one", "group1,group3", NULL);
-    await_groups(&f, "two", "group1,group3", NULL); /* where there is most space, now */
+    log_lines_until("s3.bucket_group_added");
+    log_lines_until("s3.bucket_group_added");
+    assert_true(has_groups(&f, "one", "group1,group3"));
+    assert_true(has_groups(&f, "two", "group1,group3")); /* where there is most space, now */
     s3_growth_stop(&f.gw.growth);
     assert_int_equal(fake_dfs.n, notes + 2);
     assert_int_equal(fake_dfs.notes[notes].kind, S3_DESC_BUCKET);
@@ -146,18 +135,25 @@ static void a_list_that_has_changed_is_left_alone(void **state)
     setup(&f);
     groups_are((struct s3_dfs_group[]){low1, fine2, fine3}, 3);
     assert_int_equal(call(&f, "alice", "PUT", "/one", NULL, NULL), S3ERR_OK);
+    assert_int_equal(call(&f, "alice", "PUT", "/two", NULL, NULL), S3ERR_OK);
     fake_dfs.meanwhile = an_operator_is_faster;
     fake_dfs.arg = &f;
     assert_int_equal(s3_growth_start(&f.gw, &f.gw.growth), 0);
     notice(&f, "one", "group3/M00/00/00/f");
-    await_groups(&f, "one", "group2", NULL);
+    notice(&f, "two", "group3/M00/00/00/f"); /* its turn comes when the other is done with */
+    log_lines_until("s3.bucket_group_added");
+    assert_true(has_groups(&f, "two", "group1,group3"));
+    assert_true(has_groups(&f, "one", "group2"));
     groups_are((struct s3_dfs_group[]){low1, low2, fine3}, 3);
-    await_groups(&f, "one", "group2,group3", "group3/M00/00/00/f");
+    notice(&f, "one", "group3/M00/00/00/f");
+    log_lines_until("s3.bucket_group_added");
+    assert_true(has_groups(&f, "one", "group2,group3"));
     s3_growth_stop(&f.gw.growth);
 }
 
 int main(void)
 {
+    log_lines_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_group_is_added_when_none_has_room_for_long),
         cmocka_unit_test(what_was_written_elsewhere_extends_the_list_once),

@@ -3,26 +3,11 @@
  * machine's. */
 #include "tests/lib/s3_fixture.h"
 
-#include "dfscore/base/clock.h"
-
-static int64_t wall_ms; /* of the machine, as the index sees it */
-
-static int64_t fixed_now(void)
-{
-    return wall_ms;
-}
-
-static uint64_t no_mono(void)
-{
-    return (uint64_t)wall_ms * 1000;
-}
-
-static const struct dfs_clock_hook hook = {fixed_now, no_mono};
+#include "tests/lib/still_clock.h"
 
 static void begin(struct fixture *f, const char *headers)
 {
-    wall_ms = 1767322800000; /* 2026-01-02T03:00:00Z */
-    dfs_clock_hook = &hook;
+    clock_begin(1767322800000); /* 2026-01-02T03:00:00Z */
     setup(f);
     assert_int_equal(call(f, "alice", "PUT", "/mine", headers, NULL), S3ERR_OK);
 }
@@ -179,7 +164,7 @@ static void a_locked_version_stays_until_its_time(void **state)
     assert_int_equal(
         call(&f, "root", "DELETE", version, "x-amz-bypass-governance-retention: true", NULL),
         S3ERR_ACCESS_DENIED);
-    wall_ms += 370LL * 24 * 3600 * 1000;
+    clock_pass(370ULL * 24 * 3600 * 1000);
     assert_int_equal(call(&f, "alice", "DELETE", version, NULL, NULL), S3ERR_OK);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Versions of a key: object.c and object_read.c in buckets whose versioning is or was on. */
-#include "dfscore/base/clock.h"
 #include "s3gw/index/lock.h"
+#include "tests/lib/still_clock.h"
 #include "tests/unit/s3gw/index/world.h"
 
 static int get_version(struct world *w, struct str key, bool null, uint64_t seq,
@@ -195,28 +195,14 @@ static void lock_checks_are_a_table(void **state)
     assert_int_equal(s3_lock_check(STR_NULL, 100, false), 0);
 }
 
-static int64_t hand; /* of the test's clock */
-
-static int64_t now_by_hand(void)
-{
-    return hand;
-}
-
-static uint64_t mono_by_hand(void)
-{
-    return (uint64_t)hand * 1000;
-}
-
 static void a_locked_version_outlives_a_clock_set_back(void **state)
 {
     (void)state;
-    static const struct dfs_clock_hook by_hand = {now_by_hand, mono_by_hand};
-    hand = 1000000;
-    dfs_clock_hook = &by_hand;
+    clock_begin(1000000);
     AUTO(world_close) struct world w;
     world_open(&w);
     set_versioning(&w, STR("Enabled"));
-    struct s3_lock lock = {S3_LOCK_GOVERNANCE, hand + 5000, false};
+    struct s3_lock lock = {S3_LOCK_GOVERNANCE, clock_ms + 5000, false};
     AUTO(buf_free) struct buf section = BUF(64);
     s3_lock_encode(&lock, &section);
     struct s3_object *o = object_of(&w, STR("f"));
@@ -224,13 +210,13 @@ static void a_locked_version_outlives_a_clock_set_back(void **state)
     assert_int_equal(run(&w, fn_put, &(struct call){.key = STR("k"), .o = o}), 0);
     struct call c = {.key = STR("k"), .version = {false, o->seq}};
     assert_int_equal(run(&w, fn_delete_version, &c), -EPERM);
-    hand += 5000;
+    clock_pass(5000);
     put_object(&w, STR("other"), STR("g"));
     assert_int_equal(run(&w, fn_delete, &(struct call){.key = STR("other")}),
                      0); /* a commit that asks the time */
-    hand -= 4000;
+    clock_ms -= 4000;
     assert_int_equal(run(&w, fn_delete_version, &c), 0); /* it was over once */
-    dfs_clock_hook = NULL;
+    clock_end();
 }
 
 static void bypass_opens_governance(void **state)

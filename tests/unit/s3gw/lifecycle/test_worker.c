@@ -2,13 +2,12 @@
 /* The lifecycle worker on the memory index: what it takes, what it leaves, where it goes on. */
 #include "tests/lib/s3_fixture.h"
 
-#include <time.h>
-
-#include "dfscore/base/clock.h"
 #include "s3gw/api/expire.h"
 #include "s3gw/index/lock.h"
 #include "s3gw/lifecycle/rules.h"
 #include "s3gw/lifecycle/worker.h"
+#include "tests/lib/log_lines.h"
+#include "tests/lib/still_clock.h"
 
 #define RULES(inside)                                                                              \
     "<LifecycleConfiguration><Rule><ID>r</ID><Filter/><Status>Enabled</Status>" inside             \
@@ -19,6 +18,8 @@
     "NoncurrentVersionExpiration>"
 #define LONE_MARKERS                                                                               \
     "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
+
+enum { DAY_MS = 1 };
 
 static int fail_with; /* errno for every removal; 0: remove */
 static unsigned retry_ms;
@@ -84,28 +85,21 @@ static struct s3_life_worker *start(struct fixture *f, unsigned slice)
     return w;
 }
 
-/* Until a pass that began at or after @since_ms has ended, or, with @failures, so many slices have failed. */
-static struct s3_life_counts await(struct s3_life_worker *w, int64_t since_ms, uint64_t failures)
+/* When the pass that is due or under way has ended. */
+static struct s3_life_counts ended(struct s3_life_worker *w)
 {
-    for (unsigned i = 0;; i++) {
-        struct s3_life_counts c;
-        s3_life_worker_counts(w, &c);
-        if (failures ? c.failures >= failures : c.last_ended_ms && c.last_begun_ms >= since_ms)
-            return c;
-        assert_true(i < 60000); /* a poll of 1 ms: the counts have no event */
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    struct s3_life_counts c;
+    log_lines_until("lifecycle.pass");
+    s3_life_worker_counts(w, &c);
+    return c;
 }
 
-/* One pass over everything, when all that was put until now is a day of 1 ms old. */
+/* One pass over everything; all that was put until now is older than a day. */
 static struct s3_life_counts pass(struct fixture *f, unsigned slice)
 {
-    int64_t from = dfs_now_ms() + 3;
-    while (dfs_now_ms() < from)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    clock_pass(DAY_MS);
     struct s3_life_worker *w = start(f, slice);
-    s3_life_worker_run(w);
-    struct s3_life_counts c = await(w, from, 0);
+    struct s3_life_counts c = ended(w);
     s3_life_worker_stop(&w);
     assert_null(w);
     return c;
@@ -114,7 +108,7 @@ static struct s3_life_counts pass(struct fixture *f, unsigned slice)
 static void begin(struct fixture *f)
 {
     setup(f);
-    f->gw.lifecycle_day_ms = 1;
+    f->gw.lifecycle_day_ms = DAY_MS;
     fail_with = 0;
     fails = STR_NULL;
     retry_ms = 0;
@@ -266,20 +260,35 @@ static void a_failure_and_a_restart_go_on_where_it_was(void **state)
     have_object(&f, "bkt", "k1", 10);
     have_object(&f, "bkt", "k2", 10);
     fail_with = -EHOSTUNREACH;
-    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    clock_pass(1000); /* failures are logged once a second */
     struct s3_life_worker *w = start(&f, 1);
-    struct s3_life_counts c = await(w, 0, 1);
-    assert_true(c.running);
+    struct s3_life_counts c;
+    log_lines_until("lifecycle.failed");
+    s3_life_worker_counts(w, &c);
+    assert_true(c.running && c.failures == 1);
     assert_string_equal(c.bucket, "bkt");
     s3_life_worker_stop(&w);
     assert_string_equal(rows_of(&f, "bkt"), "k1* k2* ");
     fail_with = 0;
     w = start(&f, 1);
-    struct s3_life_counts resumed;
-    s3_life_worker_counts(w, &resumed);
-    (void)await(w, c.begun_ms, 0);
+    assert_int_equal(ended(w).last_begun_ms, c.begun_ms);
     s3_life_worker_stop(&w);
     assert_string_equal(rows_of(&f, "bkt"), "");
+    teardown(&f);
+}
+
+static void a_pass_can_be_had_before_it_is_due(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    have_bucket(&f, "bkt", RULES(DAY_ONE), NULL);
+    struct s3_life_worker *w = start(&f, 500);
+    assert_int_equal(ended(w).last.rows, 0);
+    have_object(&f, "bkt", "k", 10);
+    s3_life_worker_run(w);
+    assert_int_equal(ended(w).last.expired, 1);
+    s3_life_worker_stop(&w);
     teardown(&f);
 }
 
@@ -509,6 +518,9 @@ static void what_was_replaced_meanwhile_does_not_move(void **state)
 
 int main(void)
 {
+    dfs_log_threshold = LOG_DEBUG; /* a pass that found nothing to do is told there */
+    log_lines_begin();
+    clock_begin(INT64_C(1790000000000)); /* after whatever the fixture stores */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(current_objects_go_with_a_note_each),
         cmocka_unit_test(versions_get_markers_then_go_then_markers_go),
@@ -516,6 +528,7 @@ int main(void)
         cmocka_unit_test(what_has_changed_since_stays),
         cmocka_unit_test(uploads_are_aborted),
         cmocka_unit_test(a_failure_and_a_restart_go_on_where_it_was),
+        cmocka_unit_test(a_pass_can_be_had_before_it_is_due),
         cmocka_unit_test(a_bucket_that_cannot_be_done_holds_up_no_other),
         cmocka_unit_test(answers_tell_when_an_object_goes),
         cmocka_unit_test(a_label_changes_the_record_only),

@@ -2,9 +2,12 @@
 /* Children are shell scripts; the supervisor's own loop waits for their events. */
 #include "tests/lib/test.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,9 +45,7 @@ static void a_child_is_ready_when_it_says_so_and_stops_when_asked(void **state)
 {
     (void)state;
     struct s3_supervisor s;
-    write_script(
-        script,
-        "trap 'exit 0' TERM; echo starting; echo ready port=4711; while :; do sleep 0.05; done");
+    write_script(script, "echo starting; echo ready port=4711; exec sleep 60");
     assert_int_equal(s3_supervisor_init(&s), 0);
     assert_int_equal(s3_supervisor_add(&s, "server", script, "conf"), 0);
     assert_int_equal(atomic_load(&s.children[0].port), 4711);
@@ -67,34 +68,25 @@ static void a_child_that_ends_before_it_is_ready_is_an_error(void **state)
     s3_supervisor_fini(&s);
 }
 
-/* The script dies once, comes back, and then asks the supervisor itself to stop. */
+/* The script dies once, when it is told to, comes back, and then asks the supervisor itself to stop. */
 static void a_child_that_dies_is_started_again(void **state)
 {
     (void)state;
     struct s3_supervisor s;
+    char go[sizeof(script) + 3];
     write_script(script, "echo ready port=1\n"
-                         "if [ -e \"$0.again\" ]; then kill -TERM $PPID; sleep 60; fi\n"
-                         "touch \"$0.again\"; sleep 0.2; kill -KILL $$");
+                         "if [ -e \"$0.again\" ]; then kill -TERM $PPID; exec sleep 60; fi\n"
+                         "touch \"$0.again\"; read now <\"$0.go\"; kill -KILL $$");
+    (void)snprintf(go, sizeof(go), "%s.go", script);
+    assert_int_equal(mkfifo(go, 0600), 0);
     assert_int_equal(s3_supervisor_init(&s), 0);
     assert_int_equal(s3_supervisor_add(&s, "server", script, "conf"), 0);
+    int fd = open(go, O_WRONLY); /* once the script has come to read it */
+    assert_true(fd >= 0);
+    close(fd);
     s3_supervisor_run(&s);
     assert_int_equal(atomic_load(&s.children[0].restarts), 1);
     s3_supervisor_fini(&s);
-}
-
-/* Gone, or dead and waiting for whoever inherited it (init, which may take its time). */
-static bool is_dead(int pid)
-{
-    char path[64], stat[256];
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return true;
-    size_t n = fread(stat, 1, sizeof(stat) - 1, f);
-    fclose(f);
-    stat[n] = 0;
-    const char *state = strrchr(stat, ')');
-    return n == 0 || (state && state[1] && state[2] == 'Z');
 }
 
 static void no_child_outlives_a_killed_supervisor(void **state)
@@ -102,7 +94,7 @@ static void no_child_outlives_a_killed_supervisor(void **state)
     (void)state;
     int fds[2];
     assert_int_equal(pipe(fds), 0);
-    write_script(script, "echo ready port=1; sleep 60");
+    write_script(script, "echo ready port=1; exec sleep 60");
     pid_t supervisor = fork();
     if (supervisor == 0) {
         struct s3_supervisor s;
@@ -116,12 +108,13 @@ static void no_child_outlives_a_killed_supervisor(void **state)
     }
     int child = 0;
     assert_int_equal(read(fds[0], &child, sizeof(child)), sizeof(child));
+    struct pollfd death = {(int)syscall(SYS_pidfd_open, child, 0), POLLIN, 0};
+    assert_true(death.fd >= 0);
+    assert_int_equal(poll(&death, 1, 0), 0);
     kill(supervisor, SIGKILL);
     assert_int_equal(waitpid(supervisor, NULL, 0), supervisor);
-    int tries = 0; /* as soon as the kernel has delivered the signal */
-    while (!is_dead(child) && tries++ < 2000)
-        usleep(5000);
-    assert_true(tries < 2000);
+    assert_int_equal(poll(&death, 1, 30000), 1);
+    close(death.fd);
     close(fds[0]);
     close(fds[1]);
 }
