@@ -26,8 +26,10 @@ PKGS := libevent libevent_pthreads libcrypto libssl libmicrohttpd gnutls libxml-
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 LIBS_dfs   = $(eval LIBS_dfs := $$(shell pkg-config --libs libevent libevent_pthreads libcrypto \
 	libssl) -lisal -lxxhash)$(LIBS_dfs)
+# ipsec-mb has no .pc; where there is none, s3gw/sse/gcm.c does without.
 LIBS_gw    = $(eval LIBS_gw := $$(shell pkg-config --libs libmicrohttpd gnutls libxml-2.0 jansson libcurl) \
-	-lrocksdb)$(LIBS_gw)
+	-lrocksdb $$(shell $$(CC) -E -xc -include intel-ipsec-mb.h /dev/null >/dev/null 2>&1 && \
+	echo -lIPSec_MB))$(LIBS_gw)
 LIBS_s3gw  = $(LIBS_gw) $(LIBS_dfs)
 
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror

@@ -22,6 +22,7 @@
 #include "s3gw/index/cluster_row.h"
 #include "s3gw/keyindex.h"
 #include "s3gw/notify/serverlog.h"
+#include "s3gw/sse/gcm.h"
 #include "s3gw/sse/keyring.h"
 
 enum {
@@ -540,7 +541,8 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     }
     dfs_log(LOG_INFO, "gateway.ready", KV_Z("address", g->conf->host),
             KV_U64("port", s3_http_port(g->http)),
-            KV_Z("durability", g->gw.relaxed ? "relaxed" : "sync"), KV_Z("version", dfs_version()));
+            KV_Z("durability", g->gw.relaxed ? "relaxed" : "sync"),
+            KV_Z("aes_gcm", s3_gcm_name(s3_gcm_best())), KV_Z("version", dfs_version()));
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "s3gw/core/newkey.h"
 #include "s3gw/index/usage.h"
 #include "s3gw/lifecycle/worker.h"
+#include "s3gw/sse/gcm.h"
 
 enum {
     ARENA_MAX = 64 * 1024 * 1024, /* of one verb: lists are held whole */
@@ -460,11 +461,11 @@ static json_t *status(struct call *c)
     if (s3_user_list(gw->index, &c->arena, &users, &nusers) < 0)
         nusers = 0;
     ssize_t buckets = each_bucket(c, STR_NULL, NULL, NULL);
-    json_t *j =
-        json_pack("{s:b, s:s, s:s, s:o, s:s, s:I, s:I}", "ok", 1, "version", dfs_version(),
-                  "durability", gw->relaxed ? "relaxed" : "sync", "region",
-                  s3_call_text(gw->region), "index", health == 0 ? "ok" : dfs_errno_name(health),
-                  "users", (json_int_t)nusers, "buckets", (json_int_t)MAX(buckets, 0));
+    json_t *j = json_pack("{s:b, s:s, s:s, s:s, s:o, s:s, s:I, s:I}", "ok", 1, "version",
+                          dfs_version(), "durability", gw->relaxed ? "relaxed" : "sync", "aes_gcm",
+                          s3_gcm_name(s3_gcm_best()), "region", s3_call_text(gw->region), "index",
+                          health == 0 ? "ok" : dfs_errno_name(health), "users", (json_int_t)nusers,
+                          "buckets", (json_int_t)MAX(buckets, 0));
     if (j && c->c->status)
         c->c->status(c->c->arg, j);
     return j;

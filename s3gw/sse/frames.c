@@ -9,34 +9,15 @@
 
 static const char magic[] = "s3gwsse1";
 
-enum { MAGIC = sizeof(magic) - 1, NUMBER = S3_STREAM_HEADER - MAGIC, NONCE = 12 };
+enum { MAGIC = sizeof(magic) - 1, NUMBER = S3_STREAM_HEADER - MAGIC };
 
-static EVP_CIPHER *gcm;
 static EVP_MD *sha256;
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
-static pthread_key_t thread_ctx;
-
-static void free_ctx(void *ctx)
-{
-    EVP_CIPHER_CTX_free(ctx);
-}
 
 static void fetch(void)
 {
-    gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    ASSERT(gcm && sha256 && pthread_key_create(&thread_ctx, free_ctx) == 0);
-}
-
-/* One context per thread for whatever is done in one go; it dies with the thread. NULL: no memory.
- */
-static EVP_CIPHER_CTX *ctx_of_thread(void)
-{
-    static _Thread_local EVP_CIPHER_CTX *ctx;
-    pthread_once(&fetched, fetch);
-    if (!ctx && (ctx = EVP_CIPHER_CTX_new()) != NULL)
-        pthread_setspecific(thread_ctx, ctx);
-    return ctx;
+    ASSERT(sha256);
 }
 
 /* ---- sizes ---- */
@@ -118,24 +99,17 @@ static void stream_key(const uint8_t dek[S3_DEK_BYTES], const uint8_t header[S3_
                   str_of(number, sizeof(number)), out);
 }
 
-static void nonce_of(uint64_t frame, bool last, uint8_t out[NONCE])
+static void nonce_of(uint64_t frame, bool last, uint8_t out[S3_GCM_NONCE])
 {
-    memset(out, 0, NONCE);
+    memset(out, 0, S3_GCM_NONCE);
     out[0] = last;
     put_be(out + 4, frame, 8);
-}
-
-static bool add_aad(EVP_CIPHER_CTX *ctx, bool seal, const uint8_t *p, size_t n)
-{
-    int out;
-    return (seal ? EVP_EncryptUpdate(ctx, NULL, &out, p, (int)n)
-                 : EVP_DecryptUpdate(ctx, NULL, &out, p, (int)n)) == 1;
 }
 
 /* ---- sealing ---- */
 
 struct s3_sealer {
-    EVP_CIPHER_CTX *ctx;
+    struct s3_gcm gcm;
     uint64_t frame; /* the one to be sealed next */
     size_t ready; /* bytes to go out: header and sealed frames; room for one frame is behind them */
     size_t fill;  /* bytes of the frame to be sealed next, plain, behind those */
@@ -153,7 +127,7 @@ void s3_sealer_free(struct s3_sealer **sp)
     struct s3_sealer *s = TAKE(*sp);
     if (!s)
         return;
-    EVP_CIPHER_CTX_free(s->ctx); /* wipes its key */
+    s3_gcm_fini(&s->gcm);
     free(s);
 }
 
@@ -163,34 +137,29 @@ static int new_header(uint8_t header[S3_STREAM_HEADER])
     return getrandom(header + MAGIC, NUMBER, 0) == NUMBER ? 0 : -EIO;
 }
 
-/* A new stream: its header, and its key in @ctx. */
-static int new_stream(EVP_CIPHER_CTX *ctx, const uint8_t dek[S3_DEK_BYTES], uint32_t part,
+/* A new stream: its header, and its key in @g, which may be NULL: no memory. */
+static int new_stream(struct s3_gcm *g, const uint8_t dek[S3_DEK_BYTES], uint32_t part,
                       uint8_t header[S3_STREAM_HEADER])
 {
     int r = new_header(header);
     if (r < 0)
         return r;
-    uint8_t key[32];
+    uint8_t key[S3_GCM_KEY];
     stream_key(dek, header, part, key);
-    bool ok = ctx && EVP_EncryptInit_ex2(ctx, gcm, key, NULL, NULL) == 1;
+    r = s3_gcm_key(g, key, true);
     explicit_bzero(key, sizeof(key));
-    return ok ? 0 : -ENOMEM;
+    return r;
 }
 
 /* @n bytes at @plain, which may be @out, to @n + S3_FRAME_TAG there. */
-static int seal_frame(EVP_CIPHER_CTX *ctx, const uint8_t header[S3_STREAM_HEADER], uint64_t frame,
+static int seal_frame(struct s3_gcm *g, const uint8_t header[S3_STREAM_HEADER], uint64_t frame,
                       bool last, const uint8_t *plain, size_t n, uint8_t *out)
 {
-    uint8_t nonce[NONCE];
-    int done, end;
+    uint8_t nonce[S3_GCM_NONCE];
     nonce_of(frame, last, nonce);
-    return EVP_EncryptInit_ex2(ctx, NULL, NULL, nonce, NULL) == 1 &&
-                   add_aad(ctx, true, header, S3_STREAM_HEADER) &&
-                   EVP_EncryptUpdate(ctx, out, &done, plain, (int)n) == 1 &&
-                   EVP_EncryptFinal_ex(ctx, out + n, &end) == 1 &&
-                   EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, S3_FRAME_TAG, out + n) == 1
-               ? 0
-               : -EIO;
+    const struct s3_gcm_message m = {nonce, str_of(header, S3_STREAM_HEADER), str_of(plain, n),
+                                     out};
+    return s3_gcm_seal(g, &m, out + n);
 }
 
 void s3_sealer_again(struct s3_sealer *s)
@@ -203,12 +172,12 @@ void s3_sealer_again(struct s3_sealer *s)
 
 int s3_sealer_new(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct s3_sealer **ret)
 {
-    pthread_once(&fetched, fetch);
     AUTO(s3_sealer_free) struct s3_sealer *s = dfs_alloc(sizeof(*s));
     if (!s)
         return -ENOMEM;
-    s->ctx = EVP_CIPHER_CTX_new();
-    int r = new_stream(s->ctx, dek, part, s->header);
+    int r = s3_gcm_init(&s->gcm, s3_gcm_best());
+    if (r == 0)
+        r = new_stream(&s->gcm, dek, part, s->header);
     if (r < 0)
         return r;
     s3_sealer_again(s);
@@ -220,7 +189,7 @@ int s3_sealer_new(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct s3_seal
 static int put_frame(struct s3_sealer *s, const uint8_t *plain, size_t n, bool last,
                      int (*out)(void *arg, struct str sealed), void *arg)
 {
-    int r = seal_frame(s->ctx, s->header, s->frame++, last, plain, n, s->bytes + s->ready);
+    int r = seal_frame(&s->gcm, s->header, s->frame++, last, plain, n, s->bytes + s->ready);
     if (r < 0)
         return r;
     s->ready += n + S3_FRAME_TAG;
@@ -264,12 +233,12 @@ int s3_sealer_finish(struct s3_sealer *s, int (*out)(void *arg, struct str seale
 
 int s3_seal(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct str plain, uint8_t *out)
 {
-    EVP_CIPHER_CTX *ctx = ctx_of_thread();
+    struct s3_gcm *g = s3_gcm_of_thread();
     const uint8_t *p = (const uint8_t *)plain.p;
     uint64_t frames = frames_of(plain.n);
-    int r = new_stream(ctx, dek, part, out);
+    int r = new_stream(g, dek, part, out);
     for (uint64_t k = 0; r == 0 && k < frames; k++)
-        r = seal_frame(ctx, out, k, k + 1 == frames, p + k * S3_FRAME_PLAIN,
+        r = seal_frame(g, out, k, k + 1 == frames, p + k * S3_FRAME_PLAIN,
                        plain_of_frame(plain.n, k), out + s3_frame_at(k));
     return r;
 }
@@ -290,69 +259,20 @@ int s3_opener_init(struct s3_opener *o, const uint8_t dek[S3_DEK_BYTES], uint32_
     return 0;
 }
 
-/* All of one message, under the key that @ctx has; its tag follows or stands elsewhere. */
-static int open_message(EVP_CIPHER_CTX *ctx, const uint8_t nonce[NONCE], struct str aad,
-                        struct str sealed, const uint8_t *tag, uint8_t *plain)
-{
-    uint8_t expect[S3_FRAME_TAG], rest[16];
-    int n, end;
-    memcpy(expect, tag, sizeof(expect)); /* @plain may be where it stands */
-    if (EVP_DecryptInit_ex2(ctx, NULL, NULL, nonce, NULL) != 1 ||
-        !add_aad(ctx, false, (const uint8_t *)aad.p, aad.n) ||
-        EVP_DecryptUpdate(ctx, plain, &n, (const uint8_t *)sealed.p, (int)sealed.n) != 1)
-        return -ENOMEM;
-    if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(expect), expect) == 1 &&
-        EVP_DecryptFinal_ex(ctx, rest, &end) == 1)
-        return 0;
-    memset(plain, 0, sealed.n);
-    return -EBADMSG;
-}
-
-/* The thread's context, to decrypt under @key; NULL: no memory. */
-static EVP_CIPHER_CTX *decrypting(const uint8_t key[32])
-{
-    EVP_CIPHER_CTX *ctx = ctx_of_thread();
-    return ctx && EVP_DecryptInit_ex2(ctx, gcm, key, NULL, NULL) == 1 ? ctx : NULL;
-}
-
 int s3_opener_frames(const struct s3_opener *o, uint64_t n, uint64_t count, const uint8_t *in,
                      uint8_t *out)
 {
-    const struct str aad = str_of(o->header, sizeof(o->header));
-    EVP_CIPHER_CTX *ctx = decrypting(o->key);
-    int r = ctx ? 0 : -ENOMEM;
+    struct s3_gcm *g = s3_gcm_of_thread();
+    int r = s3_gcm_key(g, o->key, false);
     for (uint64_t end = n + count; r == 0 && n < end; n++) {
-        uint8_t nonce[NONCE];
+        uint8_t nonce[S3_GCM_NONCE];
         size_t plain = s3_frame_sealed(o, n) - S3_FRAME_TAG;
         nonce_of(n, n + 1 == o->frames, nonce);
-        r = open_message(ctx, nonce, aad, str_of(in, plain), in + plain, out);
+        const struct s3_gcm_message m = {nonce, str_of(o->header, S3_STREAM_HEADER),
+                                         str_of(in, plain), out};
+        r = s3_gcm_open(g, &m, in + plain);
         in += plain + S3_FRAME_TAG;
         out += plain;
     }
     return r;
-}
-
-/* ---- one message ---- */
-
-int s3_sse_seal_once(const uint8_t key[32], struct str aad, struct str plain, uint8_t *sealed,
-                     uint8_t tag[S3_FRAME_TAG])
-{
-    static const uint8_t nonce[NONCE];
-    EVP_CIPHER_CTX *ctx = ctx_of_thread();
-    int n;
-    if (!ctx || EVP_EncryptInit_ex2(ctx, gcm, key, nonce, NULL) != 1 ||
-        !add_aad(ctx, true, (const uint8_t *)aad.p, aad.n) ||
-        EVP_EncryptUpdate(ctx, sealed, &n, (const uint8_t *)plain.p, (int)plain.n) != 1 ||
-        EVP_EncryptFinal_ex(ctx, sealed + n, &n) != 1 ||
-        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, S3_FRAME_TAG, tag) != 1)
-        return -ENOMEM;
-    return 0;
-}
-
-int s3_sse_open_once(const uint8_t key[32], struct str aad, struct str sealed,
-                     const uint8_t tag[S3_FRAME_TAG], uint8_t *plain)
-{
-    static const uint8_t nonce[NONCE];
-    EVP_CIPHER_CTX *ctx = decrypting(key);
-    return ctx ? open_message(ctx, nonce, aad, sealed, tag, plain) : -ENOMEM;
 }

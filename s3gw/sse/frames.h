@@ -16,17 +16,17 @@
  *
  * Rule: NIST SP 800-38D (GCM; at most 2^32 blocks under one nonce, 2^32 nonces under one key: 5 GiB
  * are 81,920 frames).
- * Threads: a sealer or opener belongs to one at a time; cipher contexts are per thread.
+ * Threads: a sealer or opener belongs to one at a time.
  */
 #ifndef S3_SSE_FRAMES_H
 #define S3_SSE_FRAMES_H
 
-#include "dfscore/base/str.h"
+#include "s3gw/sse/gcm.h"
 
 enum {
     S3_DEK_BYTES = 32, /* a data key */
     S3_FRAME_PLAIN = 64 * 1024,
-    S3_FRAME_TAG = 16,
+    S3_FRAME_TAG = S3_GCM_TAG,
     S3_FRAME_SEALED = S3_FRAME_PLAIN + S3_FRAME_TAG,
     S3_STREAM_HEADER = 24,
     S3_SEALER_FRAMES = 4, /* that a sealer gathers: what is written in large pieces lies in large
@@ -87,16 +87,10 @@ size_t s3_frame_sealed(const struct s3_opener *o, uint64_t n);
 int s3_opener_frames(const struct s3_opener *o, uint64_t n, uint64_t count, const uint8_t *in,
                      uint8_t *out) MUST_CHECK;
 
-/* --- what both are made of, for key wrapping --- */
+/* --- keys --- */
 
 /* HMAC-SHA-256 of the three joined. */
 void s3_sse_derive(const uint8_t key[32], struct str label, struct str a, struct str b,
                    uint8_t out[32]);
-/* One message under a key that is used for no other: AES-256-GCM, nonce zero. */
-int s3_sse_seal_once(const uint8_t key[32], struct str aad, struct str plain, uint8_t *sealed,
-                     uint8_t tag[S3_FRAME_TAG]) MUST_CHECK;
-/* -EBADMSG: another key, other @aad, or changed bytes. */
-int s3_sse_open_once(const uint8_t key[32], struct str aad, struct str sealed,
-                     const uint8_t tag[S3_FRAME_TAG], uint8_t *plain) MUST_CHECK;
 
 #endif

@@ -7,7 +7,8 @@
  *         "disabled": false, "generations": ["<base64 of 32 bytes>", ...]}, ...]}, oldest
  *         generation first. Replaced whole: temporary file, sync, rename, sync of the folder.
  *   environment: name=base64[,base64...] [name=...], separated by blanks; cannot be changed while
- * running. wrapped: u32 generation from 1 (big endian), then 64 bytes as section.h says
+ *         running
+ *   wrapped: u32 generation from 1 (big endian), then 64 bytes as section.h says
  *
  * Without its file nothing that was encrypted with its keys can be read again: back it up, apart
  * from the data.

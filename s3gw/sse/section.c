@@ -78,34 +78,37 @@ void s3_sse_aad(const struct s3_sse *s, struct buf *out)
     buf_adds(out, s->context);
 }
 
-static void wrapping_key(const uint8_t key[32], const uint8_t *salt, uint8_t out[32])
+/* Ready for the one message under the key that wraps under @key and @salt; NULL: no memory. */
+static struct s3_gcm *wrapper(const uint8_t key[32], const uint8_t *salt, bool seals)
 {
-    s3_sse_derive(key, STR("s3gw wrap\0"), str_of(salt, SALT), STR(""), out);
+    uint8_t once[S3_GCM_KEY];
+    struct s3_gcm *g = s3_gcm_of_thread();
+    s3_sse_derive(key, STR("s3gw wrap\0"), str_of(salt, SALT), STR(""), once);
+    int r = s3_gcm_key(g, once, seals);
+    explicit_bzero(once, sizeof(once));
+    return r == 0 ? g : NULL;
 }
+
+static const uint8_t zero[S3_GCM_NONCE];
 
 int s3_key_wrap(const uint8_t key[32], struct str aad, const uint8_t dek[S3_DEK_BYTES],
                 uint8_t wrapped[S3_WRAPPED_BYTES])
 {
-    uint8_t once[32];
+    const struct s3_gcm_message m = {zero, aad, str_of(dek, S3_DEK_BYTES), wrapped + SALT};
     if (getrandom(wrapped, SALT, 0) != SALT)
         return -EIO;
-    wrapping_key(key, wrapped, once);
-    int r = s3_sse_seal_once(once, aad, str_of(dek, S3_DEK_BYTES), wrapped + SALT,
-                             wrapped + SALT + S3_DEK_BYTES);
-    explicit_bzero(once, sizeof(once));
-    return r;
+    struct s3_gcm *g = wrapper(key, wrapped, true);
+    return g ? s3_gcm_seal(g, &m, wrapped + SALT + S3_DEK_BYTES) : -ENOMEM;
 }
 
 int s3_key_unwrap(const uint8_t key[32], struct str aad, struct str wrapped,
                   uint8_t dek[S3_DEK_BYTES])
 {
-    uint8_t once[32];
     if (wrapped.n != S3_WRAPPED_BYTES)
         return -EBADMSG;
     const uint8_t *w = (const uint8_t *)wrapped.p;
-    wrapping_key(key, w, once);
-    int r =
-        s3_sse_open_once(once, aad, str_of(w + SALT, S3_DEK_BYTES), w + SALT + S3_DEK_BYTES, dek);
-    explicit_bzero(once, sizeof(once));
+    const struct s3_gcm_message m = {zero, aad, str_of(w + SALT, S3_DEK_BYTES), dek};
+    struct s3_gcm *g = wrapper(key, w, false);
+    int r = g ? s3_gcm_open(g, &m, w + SALT + S3_DEK_BYTES) : -ENOMEM;
     return r == -EBADMSG ? -EKEYREJECTED : r;
 }

@@ -4,6 +4,7 @@
 #include "s3gw/admin/verbs.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/lifecycle/rebalance.h"
+#include "s3gw/sse/gcm.h"
 #include "s3gw/sse/keyring.h"
 #include "tests/lib/fake_dfs.h"
 
@@ -218,6 +219,8 @@ static void users_with_buckets_stay_and_all_pages_are_listed(void **state)
     json_t *status = ask("{'verb':'status'}");
     assert_int_equal(json_integer_value(json_object_get(status, "buckets")), 1203);
     assert_string_equal(json_string_value(json_object_get(status, "durability")), "sync");
+    assert_string_equal(json_string_value(json_object_get(status, "aes_gcm")),
+                        s3_gcm_name(s3_gcm_best()));
     json_decref(status);
     expect_ok("{'verb':'bucket show','name':'bucket-0007'}");
     expect_code("{'verb':'bucket show','name':'nope'}", "missing", "nope");
