@@ -302,8 +302,6 @@ void s3_website_fail(struct s3_req *q, enum s3err e)
     struct str message = t ? t->message : message_of(q, e);
     error_headers(q, e, message);
     s3_resp_header(q, "Content-Type", STR("text/html; charset=utf-8"));
-    if (q->method == S3_HEAD)
-        return;
     title(b, info->status);
     item(b, "Code", str_c(info->code));
     item(b, "Message", message);

@@ -223,8 +223,8 @@ void s3_pipeline_fail(struct s3_req *q, enum s3err e)
         s3_resp_header(q, "Retry-After", STR("1"));
     if (q->website && info->status != 304)
         s3_website_fail(q, e);
-    if (q->website || q->method == S3_HEAD || info->status == 304)
-        return;
+    if (q->website || info->status == 304)
+        return; /* HEAD says what GET would: RFC 9110, 8.6; answer.c sends no body there */
     s3_resp_header(q, "Content-Type", STR("application/xml"));
     s3_xml_error(q, e, &q->resp.body);
 }

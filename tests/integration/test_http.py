@@ -73,6 +73,27 @@ def test_chunks_that_cannot_be(either):
     is_a_document(raw.send(whole + b"zz\r\n", to_the_end=True), 400, "BadRequest")
 
 
+def test_a_refused_head_says_what_get_would(either):
+    """And none of the document follows: the connection goes on. Rule: RFC 9110, 8.6 and 9.3.2."""
+    either.boto3().create_bucket(Bucket="heads")
+    raw = Raw(either)
+    raw.request("PUT", "/heads/k", body=b"data")
+    refused = [("/heads/none", {}), ("/heads/k", {"If-Match": '"x"'}), ("/heads/k", {"Range": "bytes=9-"}),
+               ("/heads/k", {"x-amz-server-side-encryption": "AES256"}), ("/none-such/k", {})]
+    with either.socket() as sock:
+        for path, headers in refused:
+            said = []
+            for method in ("GET", "HEAD"):
+                sock.sendall(raw.build(method, path, headers=headers))
+                said.append(read_response(sock, method == "HEAD"))
+            get, head_ = said
+            assert get.status == head_.status >= 400 and get.body and not head_.body, (get, head_)
+            for answer in said:
+                for name in ("date", "x-amz-request-id", "x-amz-id-2"):
+                    del answer.headers[name]
+            assert head_.headers == get.headers
+
+
 def test_large_metadata_has_its_own_error(cluster, bucket):
     answer = Raw(cluster).request("PUT", f"/{bucket}/k", body=b"x", headers={"x-amz-meta-a": "v" * 9_000})
     assert (answer.status, answer.code) == (400, "MetadataTooLarge"), answer

@@ -124,7 +124,8 @@ def test_error_documents(s3, bucket, site):
     for text in (b"<title>404 Not Found</title>", b"<li>Code: NoSuchKey</li>", b"<li>Key: nothing&lt;b&gt;</li>",
                  b"Custom Error Document", b"<li>Key: errors/404.html</li>", b"<li>RequestId: "):
         assert text in r.body, (text, r.body)
-    assert site.get("/nothing", "HEAD").status == 404
+    r, again = site.get("/nothing", "HEAD"), site.get("/nothing")
+    assert r.status == 404 and not r.body and r.headers["content-length"] == str(len(again.body))
     s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
     r = site.get("/nothing")
     assert r.status == 404 and b"Custom Error Document" not in r.body
