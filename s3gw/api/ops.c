@@ -210,6 +210,8 @@ static const struct {
       "RenameObject"},
      "match none-match modified-since unmodified-since range"},
     {STR_INIT("x-amz-if-match-"), {NULL}, NULL}, /* of directory buckets */
+    /* A part of an object for the whole of it: RFC 9110, 14.5. Uploaders in browsers send it with parts of uploads. */
+    {STR_INIT("content-range"), {"UploadPart"}, ""},
     {STR_INIT("x-amz-copy-source-range"), {"UploadPartCopy"}, ""},
     {STR_INIT("x-amz-copy-source-"),
      {"CopyObject", "UploadPartCopy"},
@@ -242,7 +244,7 @@ static bool is_word(const char *words, struct str s)
 
 static bool is_heeded(const char *op, struct str name)
 {
-    if (name.n < 3 || !strchr("iIxX", name.p[0]))
+    if (name.n < 3 || !strchr("cCiIxX", name.p[0]))
         return true;
     for (size_t i = 0; i < ARRAY_LEN(heeded); i++) {
         if (!str_istarts(name, heeded[i].begins))

@@ -139,6 +139,18 @@ def test_deletions_judge_size_time_and_version(cluster, s3, bucket):
     assert len(s3.list_object_versions(Bucket=bucket).get("Versions", [])) == 0
 
 
+def test_a_part_is_not_taken_for_the_whole(cluster, bucket):
+    """Rule: RFC 9110, 14.5. An uploader that sends a file piece by piece would be left with the last piece."""
+    raw, piece = Raw(cluster), {"Content-Range": "bytes 5-9/10"}
+    for method, path in [("PUT", f"/{bucket}/k"), ("POST", f"/{bucket}")]:
+        answer = raw.request(method, path, body=b"piece", headers=piece)
+        assert (answer.status, answer.code) == (501, "NotImplemented") and b"<Header>content-range</Header>" in answer.body, answer
+    assert raw.request("HEAD", f"/{bucket}/k").status == 404
+    upload = cluster.boto3().create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    answer = raw.request("PUT", f"/{bucket}/k", query=[("partNumber", "2"), ("uploadId", upload)], body=b"piece", headers=piece)
+    assert answer.status == 200, answer
+
+
 def test_the_annotation_directive_is_judged(cluster, bucket):
     Raw(cluster).request("PUT", f"/{bucket}/k", body=b"x")
     for value, status in ("COPY", 200), ("EXCLUDE", 200), ("REPLACE", 400):

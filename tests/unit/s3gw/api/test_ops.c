@@ -269,6 +269,10 @@ static void what_an_operation_does_not_heed_is_refused(void **state)
         {"DELETE", "b", "k", NULL, "x-amz-if-match-size", S3ERR_NOT_IMPLEMENTED, NULL},
         {"DELETE", "b", "k", NULL, "If-Match", S3ERR_OK, "DeleteObject"},
         {"DELETE", "b", "k", "tagging", "If-Match", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", NULL, "Content-Range", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"POST", "b", NULL, NULL, "content-range", S3ERR_NOT_IMPLEMENTED, NULL},
+        {"PUT", "b", "k", "uploadId=u&partNumber=1", "Content-Range", S3ERR_OK, "UploadPart"},
+        {"GET", "b", "k", NULL, "Content-Range", S3ERR_OK, "GetObject"},
         /* names that are none */
         {"PUT", "b", "k", NULL, "x-amz-server-side-encryption-kms-key-id", S3ERR_NOT_IMPLEMENTED,
          NULL},
