@@ -65,6 +65,8 @@ static enum s3err parse_credential(struct s3_req *q, struct str credential, stru
      */
     if (!str_eq(v->region, q->gw->region) && !str_eq(v->region, STR("us-east-1"))) {
         s3_err_element(q, "Region", q->gw->region);
+        if (q->bucket.n) /* what HEAD has instead: SDKs read it there, and try again */
+            s3_resp_header(q, "x-amz-bucket-region", q->gw->region);
         return s3_errm(q, malformed(v),
                        "%s; the region '" STR_F "' is wrong; expecting '" STR_F "'", where(v),
                        STR_A(str_head(v->region, 64)), STR_A(q->gw->region));
