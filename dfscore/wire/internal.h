@@ -224,6 +224,31 @@ enum dfs_internal_cmd {
      */
     DFS_INT_DRAIN = 202,
     DFS_INT_DRAINS = 203,
+
+    /*
+     * LEASE  > lease_req   < lease_rsp (messages.def). The lease of the cluster's key index, as far as it is the answering
+     *          tracker's: who has it at a majority of the trackers serves (tracker/leader/lease.h). EINVAL: no holder, or
+     *          a time that is none. For gateways.
+     */
+    DFS_INT_LEASE = 204,
+};
+
+enum { DFS_LEASE_TTL_MIN_MS = 500, DFS_LEASE_TTL_MAX_MS = 3600 * 1000 };
+
+enum dfs_lease_mode {
+    DFS_LEASE_LOOK = 1, /* nothing is to change: could I have it? */
+    DFS_LEASE_KEEP = 2, /* only if nobody else has had it since I had */
+    DFS_LEASE_TAKE = 3, /* from whom it is, if it has run out */
+};
+enum dfs_lease_state {
+    DFS_LEASE_GRANTED = 1,
+    DFS_LEASE_FREE = 2, /* TAKE would have it */
+    DFS_LEASE_HELD = 3, /* somebody else has it, or may have it */
+};
+enum dfs_lease_kept {
+    DFS_LEASE_NOBODYS = 0, /* it was never anybody's */
+    DFS_LEASE_YOURS = 1,
+    DFS_LEASE_ANOTHERS = 2,
 };
 
 enum { DFS_METAS_TIMED = 0x8000 };

@@ -3,7 +3,7 @@
 
 static void put_text(struct buf *b, const char *text, size_t width, size_t longest)
 {
-    static const char zeros[DFS_HOST_MAX];
+    static const char zeros[64];
     size_t n = strnlen(text, width + 1);
     ASSERT(n <= longest && width <= sizeof(zeros));
     buf_add(b, text, n);

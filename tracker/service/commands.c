@@ -54,6 +54,8 @@ static const struct trk_row rows[] = {
     {DFS_CMD_SET_TRUNK_SERVER, "set_trunk_server", 16, 31, KEPT, trk_set_trunk_server},
     {DFS_INT_DRAIN, "drain", DFS_DRAIN_LEN, DFS_DRAIN_LEN, KEPT, trk_drain},
     {DFS_INT_DRAINS, "drains", 0, 0, TRK_OPEN, trk_drains},
+    /* gateways */
+    {DFS_INT_LEASE, "lease", DFS_LEASE_REQ_LEN, DFS_LEASE_REQ_LEN, KEPT, trk_lease},
     /* storages: who is who */
     {DFS_CMD_MY_ADDRESS, "my_address", 21, 21, TRK_OPEN, trk_my_address},
     {DFS_CMD_SERVER_ID, "server_id", 17, 16 + 68, TRK_OPEN, trk_server_id},

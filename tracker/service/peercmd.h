@@ -2,7 +2,7 @@
 /*
  * peercmd - our own commands between trackers, beside FastDFS's (dfscore/wire/commands.def).
  * They travel in FastDFS frames. 180 to 199 belong to gateways and storages,
- * 202 and 203 to administrators (wire/internal.h).
+ * 202 and 203 to administrators, 204 to gateways (wire/internal.h).
  */
 #ifndef TRK_PEERCMD_H
 #define TRK_PEERCMD_H

@@ -24,6 +24,7 @@ int trk_server_new(const struct trk_server_opts *o, struct trk_server **ret)
     srv->me = -1;
     srv->leader_version = 1;
     srv->up_s = dfs_now_s();
+    trk_lease_init(&srv->lease, dfs_mono_ms());
     pthread_mutex_init(&srv->lock, NULL);
     trk_cluster_init(&srv->cluster);
     srv->notes = BUF(CHANGES_MAX);

@@ -19,6 +19,7 @@
 #include "tracker/cluster/ids.h"
 #include "tracker/cluster/select.h"
 #include "tracker/leader/election.h"
+#include "tracker/leader/lease.h"
 #include "tracker/state/store.h"
 
 enum {
@@ -88,6 +89,7 @@ struct trk_server {
     uint64_t next_session;
 
     struct trk_election *election;
+    struct trk_lease lease; /* of the key index; whose it is: self.lease */
     char trackers[DFS_TRACKERS_MAX][DFS_HOST_MAX]; /* the voters, as "host:port" */
     unsigned tracker_count;
     bool trackers_fixed; /* from the configuration: joins do not add to them */
@@ -196,6 +198,9 @@ int trk_drains(struct trk_call *c);           /* ours, 203 */
 int trk_stat_trackers(struct trk_call *c);    /* 96 */
 int trk_stat_storages(struct trk_call *c);    /* 97 */
 int trk_stat_volumes(struct trk_call *c);     /* 98 */
+
+/* for_gateway.c */
+int trk_lease(struct trk_call *c); /* ours, 204 */
 
 /* join.c */
 int trk_join(struct trk_call *c);       /* 81 */

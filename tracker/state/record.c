@@ -160,6 +160,15 @@ void trk_rec_trackers(struct buf *b, const struct trk_self *s)
     end(b, at);
 }
 
+void trk_rec_lease(struct buf *b, const struct trk_self *s)
+{
+    size_t at = begin(b, TRK_REC_LEASE);
+    buf_u64(b, s->lease.holder);
+    buf_u64(b, s->lease.ttl_ms);
+    text(b, s->lease.name);
+    end(b, at);
+}
+
 static void rec_alive(struct buf *b, int64_t now_s)
 {
     size_t at = begin(b, TRK_REC_ALIVE);
@@ -221,6 +230,10 @@ uint64_t trk_rec_all(struct buf *b, const struct trk_cluster *c, const struct tr
         trk_rec_trackers(b, self);
         rec_alive(b, self->alive_s);
         count += 3;
+        if (self->lease.holder) {
+            trk_rec_lease(b, self);
+            count++;
+        }
     }
     return count;
 }
@@ -504,6 +517,11 @@ static int apply_self(struct trk_self *s, const struct trk_rec *rec)
         GET_TEXT(&r, next.voted_for);
     } else if (rec->type == TRK_REC_ALIVE) {
         next.alive_s = (int64_t)rd_u64(&r);
+    } else if (rec->type == TRK_REC_LEASE) {
+        next.lease.holder = rd_u64(&r);
+        next.lease.ttl_ms = rd_u64(&r);
+        GET_TEXT(&r, next.lease.name);
+        r.bad |= next.lease.holder == 0 || next.lease.ttl_ms > DFS_LEASE_TTL_MAX_MS;
     } else {
         uint64_t n = rd_var(&r);
         if (n > DFS_TRACKERS_MAX)
@@ -534,6 +552,7 @@ int trk_rec_apply(struct trk_cluster *c, struct trk_self *self, const struct trk
     case TRK_REC_VOTE:
     case TRK_REC_TRACKERS:
     case TRK_REC_ALIVE:
+    case TRK_REC_LEASE:
         return self ? apply_self(self, rec) : 0;
     default:
         return 0;

@@ -26,9 +26,19 @@ enum trk_rec_type {
     TRK_REC_GROUP_GONE = 7,
     TRK_REC_ALIVE = 8, /* when this tracker last ran */
     TRK_REC_END = 9,   /* last of a snapshot: how many records came before */
+    TRK_REC_LEASE = 10, /* who has, or had, the lease of the key index */
 };
 
 enum { TRK_REC_MAX = 64 * 1024 }; /* length of one record, header not counted */
+
+enum { TRK_LEASE_NAME_MAX = 64 };
+
+/* Whom this tracker granted the lease of the key index last (leader/lease.h). */
+struct trk_lease_kept {
+    uint64_t holder; /* 0: nobody, ever */
+    uint64_t ttl_ms; /* how long a grant of it lasts */
+    char name[TRK_LEASE_NAME_MAX + 1];
+};
 
 /* Facts of one tracker itself, beside the cluster. */
 struct trk_self {
@@ -37,12 +47,14 @@ struct trk_self {
     char trackers[DFS_TRACKERS_MAX][DFS_HOST_MAX]; /* "host:port", as storages listed them */
     unsigned tracker_count;
     int64_t alive_s; /* Unix seconds, a few minutes coarse */
+    struct trk_lease_kept lease;
 };
 
 void trk_rec_group(struct buf *b, const struct trk_group *g);
 void trk_rec_node(struct buf *b, const struct trk_node *n);
 void trk_rec_vote(struct buf *b, const struct trk_self *s);
 void trk_rec_trackers(struct buf *b, const struct trk_self *s);
+void trk_rec_lease(struct buf *b, const struct trk_self *s);
 void trk_rec_node_gone(struct buf *b, const char *group, const char *id);
 void trk_rec_group_gone(struct buf *b, const char *group);
 void trk_rec_end(struct buf *b, uint64_t count);

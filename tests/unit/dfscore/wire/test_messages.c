@@ -15,6 +15,8 @@
 
 _Static_assert(DFS_BRIEF_LEN == 67, "protocol 4.1");
 _Static_assert(DFS_REPAIR_STATE_LEN == 72, "dfscore/wire/internal.h");
+_Static_assert(DFS_LEASE_REQ_LEN == 89, "dfscore/wire/internal.h");
+_Static_assert(DFS_LEASE_RSP_LEN == 83, "dfscore/wire/internal.h");
 _Static_assert(DFS_MOVE_ORDER_LEN == 20, "dfscore/wire/internal.h");
 _Static_assert(DFS_MOVE_STATE_LEN == 49, "dfscore/wire/internal.h");
 _Static_assert(DFS_SYNC_STATE_RSP_LEN == 3 && DFS_SYNC_STATE_LEN == 50, "dfscore/wire/internal.h");
@@ -363,6 +365,48 @@ static void what_is_damaged_at_a_storage(void **state)
     assert_true(str_eq(buf_str(&again), all));
 }
 
+static void who_has_the_lease(void **state)
+{
+    (void)state;
+    static const char ask[] = "\x03"
+                              "\x81\0\0\0\0\0\0\x01"
+                              "\0\0\0\0\0\0\0\x02"
+                              "\0\0\0\0\0\0\x27\x10"
+                              "10.0.0.5:9000";
+    static const char say[] = "\x03\x02\x03"
+                              "\x81\0\0\0\0\0\0\x01"
+                              "\0\0\0\0\0\0\x01\xf4"
+                              "10.0.0.5:9000";
+    char bytes[DFS_LEASE_REQ_LEN] = {0};
+    memcpy(bytes, ask, sizeof(ask) - 1);
+    struct str all = str_of(bytes, DFS_LEASE_REQ_LEN);
+    AUTO(buf_free) struct buf again = BUF(1024);
+    struct dfs_lease_req m;
+    struct dfs_lease_rsp a;
+    assert_int_equal(dfs_lease_req_get(all, &m), 0);
+    assert_int_equal(m.mode, DFS_LEASE_TAKE);
+    assert_true((uint64_t)m.holder == UINT64_C(0x8100000000000001));
+    assert_int_equal(m.over, 2);
+    assert_int_equal(m.ttl_ms, 10000);
+    assert_string_equal(m.name, "10.0.0.5:9000");
+    struct rd rd = rd_of(all);
+    assert_true(again_lease_req(DFS_IPW4, &rd, &again));
+    assert_true(str_eq(buf_str(&again), all));
+    memset(bytes, 0, sizeof(bytes));
+    memcpy(bytes, say, sizeof(say) - 1);
+    all = str_of(bytes, DFS_LEASE_RSP_LEN);
+    assert_int_equal(dfs_lease_rsp_get(all, &a), 0);
+    assert_int_equal(a.state, DFS_LEASE_HELD);
+    assert_int_equal(a.kept, DFS_LEASE_ANOTHERS);
+    assert_int_equal(a.trackers, 3);
+    assert_int_equal(a.left_ms, 500);
+    assert_string_equal(a.name, "10.0.0.5:9000");
+    buf_reset(&again);
+    rd = rd_of(all);
+    assert_true(again_lease_rsp(DFS_IPW4, &rd, &again));
+    assert_true(str_eq(buf_str(&again), all));
+}
+
 static void what_moves_to_other_groups(void **state)
 {
     (void)state;
@@ -421,6 +465,7 @@ int main(void)
         cmocka_unit_test(wrong_lengths_and_negative_sizes_are_refused),
         cmocka_unit_test(the_state_of_replication_byte_by_byte),
         cmocka_unit_test(who_is_drained),
+        cmocka_unit_test(who_has_the_lease),
         cmocka_unit_test(what_moves_to_other_groups),
         cmocka_unit_test(what_is_damaged_at_a_storage),
         cmocka_unit_test(texts_may_fill_their_field_unless_a_nul_is_required),
