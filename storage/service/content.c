@@ -148,8 +148,9 @@ static void write_block(struct sto_content *c, struct dfs_block *b)
     c->written += b->n;
 }
 
-static int settle_streamed(struct sto_content *c)
+static int settle_streamed(struct sto_op *op)
 {
+    struct sto_content *c = (struct sto_content *)op;
     if (c->error == 0 && c->written != c->len)
         c->error = -EINVAL;
     return c->error < 0 ? c->error : c->settle(c);
@@ -179,11 +180,12 @@ static void write_blocks(struct sto_iotask *t)
             write_block(c, b);
         dfs_block_put(b);
         if (last) {
-            int r = settle_streamed(c);
+            c->op.work = settle_streamed; /* which may go on elsewhere (sto_op_ask()) */
+            int r = settle_streamed(&c->op);
             pthread_mutex_lock(&c->lock);
             c->busy = false;
             pthread_mutex_unlock(&c->lock);
-            sto_op_finish(&c->op, r);
+            sto_op_worked(&c->op, r);
             return;
         }
     }

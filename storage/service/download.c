@@ -19,6 +19,7 @@ struct download {
     uint64_t offset, count;
     struct sto_view view;
     bool elsewhere; /* view is what another member has sent */
+    int why;        /* it is asked for: what came of looking here */
 };
 
 static void download_fini(struct sto_op *op)
@@ -61,32 +62,45 @@ static void send_file(struct sto_op *op)
                            d->view.in_pack ? still_held : NULL);
 }
 
-/* 0: an unnamed file at view.fd, *size bytes of it. */
-static int from_a_member(struct download *d, int why, uint64_t *size)
-{
-    if (why != -ENOENT)
-        sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_BAD);
-    int r = sto_forward_content(&d->op, why != -ENOENT, &d->view.fd, size);
-    if (r == 0 && why == -ENOENT) /* it may only be late */
-        sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_MISSING);
-    return r == -ENOENT ? why : r;
-}
+static int send_view(struct download *d);
 
-/* Not here, damaged, or moved (@why): what another server sends is the range asked for. */
-static int from_elsewhere(struct download *d, int why)
+/* Another server sent the range asked for, into an unnamed file at view.fd. */
+static int send_fetched(struct download *d, uint64_t size)
 {
-    uint64_t size = 0;
-    int r = why == -EREMOTE ? sto_elsewhere_content(&d->op, d->offset, d->count, &d->view.fd, &size)
-                            : from_a_member(d, why, &size);
-    if (r < 0)
-        return r;
     d->view.size = size;
     d->view.offset = 0;
-    d->view.told = false;
+    d->view.in_pack = d->view.told = false;
     d->elsewhere = true;
     d->offset = 0;
     d->count = 0;
-    return 0;
+    return send_view(d);
+}
+
+static int from_a_member(struct sto_op *op)
+{
+    struct download *d = (struct download *)op;
+    uint64_t size = 0;
+    int r = sto_forward_content(op, &d->view.fd, &size);
+    if (r == 0 && d->why == -ENOENT) /* it may only be late */
+        sto_repair_suspect(op->s->o.repair, op->name, STO_SUSPECT_MISSING);
+    if (r < 0)
+        return r == -ENOENT ? d->why : r;
+    return send_fetched(d, size);
+}
+
+/* Not here, damaged, or moved (@why). */
+static int from_elsewhere(struct download *d, int why)
+{
+    uint64_t size = 0;
+    if (why == -EREMOTE) {
+        int r = sto_elsewhere_content(&d->op, d->offset, d->count, &d->view.fd, &size);
+        return r < 0 ? r : send_fetched(d, size);
+    }
+    if (why != -ENOENT)
+        sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_BAD);
+    int r = sto_forward_may(&d->op, why != -ENOENT);
+    d->why = why;
+    return r == 0 ? sto_op_ask(&d->op, from_a_member) : r == -ENOENT ? why : r;
 }
 
 /* Whole files are checked on the way. */
@@ -100,12 +114,25 @@ static int to_memory(struct download *d)
         return r;
     dfs_close_fd(&d->view.fd);
     buf_reset(&op->out);
-    r = from_elsewhere(d, r);
-    if (r == 0) {
-        op->bytes = d->count = d->view.size;
-        r = read_into(&op->out, d->view.fd, 0, (size_t)d->count);
-    }
-    return r;
+    return from_elsewhere(d, r);
+}
+
+static int send_view(struct download *d)
+{
+    /* An empty file: nothing from offset 0 is right, though the reference says EINVAL (8.7). */
+    if (d->offset > d->view.size || (d->offset == d->view.size && d->view.size > 0))
+        return -EINVAL;
+    uint64_t left = d->view.size - d->offset;
+    if (d->count == 0 || d->count > left)
+        d->count = left;
+    d->op.bytes = d->count;
+    if (d->count <= FROM_MEMORY_MAX)
+        return d->count == 0 ? 0 : to_memory(d);
+    /* Cold pages come in here rather than under the loop's sendfile. */
+    readahead(d->view.fd, (off64_t)(d->view.offset + d->offset),
+              (size_t)MIN(d->count, (uint64_t)READ_AHEAD));
+    d->op.answer = send_file;
+    return 0;
 }
 
 static int download_work(struct sto_op *op)
@@ -113,23 +140,8 @@ static int download_work(struct sto_op *op)
     struct download *d = (struct download *)op;
     int r = sto_open_read(op->s->o.store, op->name, &d->view);
     if (r == -ENOENT || r == -EREMOTE || sto_read_says_damaged(r))
-        r = from_elsewhere(d, r);
-    if (r < 0)
-        return r;
-    /* An empty file: nothing from offset 0 is right, though the reference says EINVAL (8.7). */
-    if (d->offset > d->view.size || (d->offset == d->view.size && d->view.size > 0))
-        return -EINVAL;
-    uint64_t left = d->view.size - d->offset;
-    if (d->count == 0 || d->count > left)
-        d->count = left;
-    op->bytes = d->count;
-    if (d->count <= FROM_MEMORY_MAX)
-        return d->count == 0 ? 0 : to_memory(d);
-    /* Cold pages come in here rather than under the loop's sendfile. */
-    readahead(d->view.fd, (off64_t)(d->view.offset + d->offset),
-              (size_t)MIN(d->count, (uint64_t)READ_AHEAD));
-    op->answer = send_file;
-    return 0;
+        return from_elsewhere(d, r);
+    return r < 0 ? r : send_view(d);
 }
 
 void sto_handle_download(struct dfs_req *req)

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "dfscore/base/atonce.h"
 #include "dfscore/client/storage_client.h"
 #include "dfscore/net/peer.h"
 #include "dfscore/wire/internal.h"
@@ -12,7 +13,12 @@
 #include "storage/trunk/replica.h"
 #include "storage/trunk/version.h"
 
-enum { AT_ONCE = 8, TIMEOUT_MS = 10000, COPY_BYTES = 128 * 1024 };
+enum {
+    ASK_MS = 2000, /* who has it: every member at once, of which one may hang */
+    DO_MS =
+        10000, /* what a holder that has just answered is to do or send: longest wait for a byte */
+    COPY_BYTES = 128 * 1024,
+};
 
 void sto_forward_note(struct sto_op *op)
 {
@@ -67,15 +73,15 @@ static struct question same_question(const struct sto_op *op)
     return (struct question){op->req->head.cmd, op->req->head.status, op->req->body};
 }
 
-static int reach(struct sto_op *op, const struct sto_member *m, struct dfs_peer **ret)
+static int reach(struct sto_op *op, const struct sto_member *m, uint64_t ms, struct dfs_peer **ret)
 {
     struct dfs_addr addr = {.port = m->port};
     struct sto_member self;
     sto_members_get_self(op->s->o.members, &self);
     (void)snprintf(addr.host, sizeof(addr.host), "%s", m->ip);
     const struct dfs_peer_opts net = {
-        .connect_ms = op->s->o.connect_ms,
-        .timeout_ms = TIMEOUT_MS,
+        .connect_ms = MIN(op->s->o.connect_ms, (uint64_t)ASK_MS),
+        .timeout_ms = MIN(op->s->o.stall_ms, ms),
         .bind_ip = self.ip,
         .secret = op->s->o.secret,
         .tls = op->s->o.tls_out,
@@ -83,11 +89,11 @@ static int reach(struct sto_op *op, const struct sto_member *m, struct dfs_peer 
     return dfs_peer_open(&addr, &net, ret);
 }
 
-static int ask(struct sto_op *op, const struct sto_member *m, const struct question *q,
+static int ask(struct sto_op *op, const struct sto_member *m, const struct question *q, uint64_t ms,
                struct dfs_peer **ret, uint64_t *len)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
-    int r = reach(op, m, &p);
+    int r = reach(op, m, ms, &p);
     if (r == 0)
         r = dfs_peer_send(p, q->cmd, q->status, &q->body, 1, 0);
     if (r == 0)
@@ -97,36 +103,91 @@ static int ask(struct sto_op *op, const struct sto_member *m, const struct quest
     return r;
 }
 
-/* An open connection with the answer of the first peer that has the file. -ENOENT: who took it does not have it, or nobody
- * does that is in service; -EAGAIN: some of these do not answer, or who took it is away. */
+/* What others know of the file, as members are told it; @body is what the question is made of. */
+static int info_question(const struct sto_op *op, struct buf *body, struct question *q)
+{
+    struct dfs_group g;
+    ASSERT(dfs_text_set(g.group, sizeof(g.group), str_c(sto_store_group(op->s->o.store))) == 0);
+    dfs_group_put(body, &g);
+    buf_adds(body, op->name);
+    *q = (struct question){DFS_CMD_FILE_INFO,
+                           DFS_INFO_NO_CRC | DFS_INFO_SILENT | DFS_ASK_NO_OTHER_GROUP,
+                           buf_str(body)};
+    return buf_err(body);
+}
+
+/* --- all members at once ---------------------------------------------------------------------------------- */
+
+/* What one member says: 0 or negative errno; *ret as @at likes. */
+typedef int asking_fn(struct sto_op *op, const struct sto_member *m, int64_t *ret);
+
+struct asked {
+    struct sto_op *op;
+    asking_fn *fn;
+    size_t n;
+    struct {
+        struct sto_member member;
+        int result; /* -ENOTCONN: it is not in service; -ETIMEDOUT: also that it was silent just before */
+        int64_t said;
+    } list[DFS_SERVERS_MAX];
+};
+
+static void ask_one(void *arg, unsigned i)
+{
+    struct asked *a = arg;
+    struct sto_silent *silent = &a->op->s->silent;
+    const struct sto_member *m = &a->list[i].member;
+    if (!sto_in_service(m->status)) {
+        a->list[i].result = -ENOTCONN;
+    } else if (sto_silent_is(silent, m->id)) {
+        a->list[i].result = -ETIMEDOUT;
+    } else {
+        a->list[i].result = a->fn(a->op, m, &a->list[i].said);
+        sto_silent_note(silent, m->id, a->list[i].result);
+    }
+}
+
+static void ask_all(struct asked *a, struct sto_op *op, asking_fn *fn)
+{
+    struct sto_member peers[DFS_SERVERS_MAX];
+    *a = (struct asked){.op = op, .fn = fn, .n = sto_members_peers(op->s->o.members, peers)};
+    for (size_t i = 0; i < a->n; i++)
+        a->list[i].member = peers[i];
+    dfs_at_once((unsigned)a->n, ask_one, a);
+}
+
+static int version_at(struct sto_op *op, const struct sto_member *m, int64_t *ret);
+
+/*
+ * Does any other member have it? It is asked for @q, if given: an open connection with the answer of the first that has it. -ENOENT:
+ * who took it does not have it, or nobody does that is in service; -EAGAIN: some of these do not answer, or who took it is
+ * away.
+ */
 static int find_holder(struct sto_op *op, const struct question *q, struct dfs_peer **ret,
                        uint64_t *len)
 {
-    struct sto_member peers[DFS_SERVERS_MAX];
-    size_t n = sto_members_peers(op->s->o.members, peers);
+    struct asked a;
     bool silent = false, told = false;
-    for (size_t i = 0; i < n; i++) {
-        const struct sto_member *m = &peers[i];
-        bool asked = sto_in_service(m->status);
-        int e = asked ? ask(op, m, q, ret, len) : -ENOTCONN;
-        if (e == 0 || e == -EINVAL || e == -EPERM)
+    ask_all(&a, op, version_at);
+    for (size_t i = 0; i < a.n; i++) {
+        const struct sto_member *m = &a.list[i].member;
+        int e = a.list[i].result;
+        bool in_service = e != -ENOTCONN, answers = in_service && e != -ETIMEDOUT;
+        if (answers && e != -ENOENT)
+            e = q ? ask(op, m, q, DO_MS, ret, len) : e;
+        if (answers && (e == 0 || e == -EINVAL || e == -EPERM))
             return e; /* it has the file; the range is no range of it; a gateway's file stays as it is */
         if (e == -ENOENT)
             told = told || took(op->name, m->id);
         else
-            silent = silent || asked || (m->status == DFS_ST_OFFLINE && took(op->name, m->id));
+            silent = silent || in_service || (m->status == DFS_ST_OFFLINE && took(op->name, m->id));
     }
     return silent && !told ? -EAGAIN : -ENOENT;
 }
 
-static int begin(struct sto_op *op, bool damaged)
+int sto_forward_may(struct sto_op *op, bool damaged)
 {
-    if (op->from_peer || !(damaged || may_be_elsewhere(op)))
-        return -ENOENT;
-    if (atomic_fetch_add(&op->s->forwards, 1) < AT_ONCE)
-        return 0;
-    atomic_fetch_sub(&op->s->forwards, 1);
-    return -EAGAIN;
+    return op->from_peer || !(damaged || may_be_elsewhere(op)) ? -ENOENT : 0;
 }
 
 static int read_small(struct dfs_peer *p, uint64_t len, struct buf *out)
@@ -142,19 +203,19 @@ static int read_small(struct dfs_peer *p, uint64_t len, struct buf *out)
     return r;
 }
 
-int sto_forward_call(struct sto_op *op)
+static int call(struct sto_op *op)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     uint64_t len = 0;
-    int r = begin(op, false);
-    if (r < 0)
-        return r;
     const struct question q = same_question(op);
-    r = find_holder(op, &q, &p, &len);
-    if (r == 0 && len > 0)
-        r = read_small(p, len, &op->out);
-    atomic_fetch_sub(&op->s->forwards, 1);
-    return r;
+    int r = find_holder(op, &q, &p, &len);
+    return r == 0 && len > 0 ? read_small(p, len, &op->out) : r;
+}
+
+int sto_forward_call(struct sto_op *op)
+{
+    int r = sto_forward_may(op, false);
+    return r < 0 ? r : sto_op_ask(op, call);
 }
 
 static int spool(struct dfs_peer *p, uint64_t len, int fd)
@@ -174,11 +235,12 @@ static int spool(struct dfs_peer *p, uint64_t len, int fd)
     return 0;
 }
 
-static int fetch(struct sto_op *op, int *fd, uint64_t *size)
+int sto_forward_content(struct sto_op *op, int *fd, uint64_t *size)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     AUTO(sto_file_free) struct sto_file *f = NULL;
     const struct question q = same_question(op);
+    ASSERT(op->asking);
     int r = find_holder(op, &q, &p, size);
     if (r == 0)
         r = sto_file_open(op->s->o.store, (int)op->path, *size, STO_NATIVE, &f);
@@ -190,51 +252,20 @@ static int fetch(struct sto_op *op, int *fd, uint64_t *size)
     return *fd < 0 ? -errno : 0;
 }
 
-int sto_forward_content(struct sto_op *op, bool damaged, int *fd, uint64_t *size)
-{
-    int r = begin(op, damaged);
-    if (r < 0)
-        return r;
-    r = fetch(op, fd, size);
-    atomic_fetch_sub(&op->s->forwards, 1);
-    return r;
-}
-
 /* --- changes, which are not passed on ----------------------------------------------------------------- */
 
-/* What others know of the file, as members are told it; @body is what the question is made of. */
-static int info_question(const struct sto_op *op, struct buf *body, struct question *q)
+static int missing(struct sto_op *op)
 {
-    struct dfs_group g;
-    ASSERT(dfs_text_set(g.group, sizeof(g.group), str_c(sto_store_group(op->s->o.store))) == 0);
-    dfs_group_put(body, &g);
-    buf_adds(body, op->name);
-    *q = (struct question){DFS_CMD_FILE_INFO,
-                           DFS_INFO_NO_CRC | DFS_INFO_SILENT | DFS_ASK_NO_OTHER_GROUP,
-                           buf_str(body)};
-    return buf_err(body);
+    return find_holder(op, NULL, NULL, NULL) == -ENOENT ? -ENOENT : -EAGAIN;
 }
 
 int sto_forward_missing(struct sto_op *op)
 {
-    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
-    AUTO(buf_free) struct buf body = BUF(512);
-    struct question q;
-    uint64_t len;
-    int r = begin(op, false);
-    if (r < 0)
-        return r;
-    r = info_question(op, &body, &q);
-    if (r == 0)
-        r = find_holder(op, &q, &p, &len);
-    atomic_fetch_sub(&op->s->forwards, 1);
-    return r == -ENOENT ? r : -EAGAIN;
+    int r = sto_forward_may(op, false);
+    return r < 0 ? r : sto_op_ask(op, missing);
 }
 
-/* How late that is which @m has of the file; 0: it has nothing, does not answer, or does not tell. */
-typedef int64_t lateness_fn(struct sto_op *op, const struct sto_member *m);
-
-static int64_t version_at(struct sto_op *op, const struct sto_member *m)
+static int version_at(struct sto_op *op, const struct sto_member *m, int64_t *ret)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     AUTO(buf_free) struct buf body = BUF(512), answer = BUF(512);
@@ -243,41 +274,42 @@ static int64_t version_at(struct sto_op *op, const struct sto_member *m)
     uint64_t len = 0;
     int r = info_question(op, &body, &q);
     if (r == 0)
-        r = ask(op, m, &q, &p, &len);
+        r = ask(op, m, &q, ASK_MS, &p, &len);
     if (r == 0)
         r = read_small(p, len, &answer);
     if (r == 0)
         r = dfs_file_info_rsp_get(buf_str(&answer), &info);
-    return r < 0 ? 0 : sto_version_told(&info);
+    if (r == 0)
+        *ret = sto_version_told(&info);
+    return r;
 }
 
-static int64_t meta_time_at(struct sto_op *op, const struct sto_member *m)
+static int meta_time_at(struct sto_op *op, const struct sto_member *m, int64_t *ret)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     AUTO(buf_free) struct buf answer = BUF(STO_METAS_MAX);
     struct sto_line_meta meta;
     struct rd rd;
     size_t n;
-    int r = reach(op, m, &p);
+    int r = reach(op, m, ASK_MS, &p);
     if (r == 0)
         r = sto_line_metas(&sto_line_tcp, p, &op->name, 1, &answer, &rd, &n);
     if (r == 0)
         r = sto_line_meta_next(&rd, &meta);
-    return r < 0 ? 0 : meta.ms;
+    if (r == 0)
+        *ret = meta.ms;
+    return r;
 }
 
-static int none_later(struct sto_op *op, int64_t here, lateness_fn *at)
+/* What a member has that does not answer, or does not tell, is not known: it is not waited for. */
+static int none_later(struct sto_op *op, int64_t here, asking_fn *at)
 {
-    struct sto_member peers[DFS_SERVERS_MAX];
-    int r = begin(op, true);
-    if (r < 0)
-        return r;
-    size_t n = sto_members_peers(op->s->o.members, peers);
-    for (size_t i = 0; i < n && r == 0; i++)
-        if (sto_in_service(peers[i].status) && at(op, &peers[i]) > here)
-            r = -EAGAIN;
-    atomic_fetch_sub(&op->s->forwards, 1);
-    return r;
+    struct asked a;
+    ask_all(&a, op, at);
+    for (size_t i = 0; i < a.n; i++)
+        if (a.list[i].result == 0 && a.list[i].said > here)
+            return -EAGAIN;
+    return 0;
 }
 
 /* Clients are led to the server that took the file: nobody else changes it once that has caught up. */
@@ -292,6 +324,8 @@ int sto_forward_latest(struct sto_op *op)
     struct sto_info info;
     if (knows_latest(op))
         return 0;
+    if (!op->asking)
+        return sto_op_ask(op, op->work);
     int r = sto_info_settled(op->s->o.store, op->name, &info);
     return r < 0 ? r : none_later(op, info.version, version_at);
 }
@@ -303,6 +337,8 @@ int sto_forward_latest_meta(struct sto_op *op)
     int64_t ms = 0;
     if (knows_latest(op))
         return 0;
+    if (!op->asking)
+        return sto_op_ask(op, op->work);
     int r = sto_info(op->s->o.store, op->name, false, &info);
     if (r == 0)
         r = sto_meta_tell(op->s->o.store, op->name, &text, &ms);

@@ -7,10 +7,14 @@
  *
  * Only when it can be elsewhere: its name says that another server took it, it is a slave, which any member may have
  * taken, or we are not complete.
- * A question from a peer is not passed on, so questions do not go round. Few are under way at a time;
- * beyond that the client is told to come again (EAGAIN), not that there is no file.
+ * A question from a peer is not passed on, so questions do not go round.
  *
- * Threads: disk threads. Blocks, bounded by the timeouts.
+ * All members in service are asked at once whether they have it, for two seconds at most, and one that has not answered
+ * not again for some (silent.h); then one that has it is asked for the rest. So one that hangs holds up few, and those not
+ * for long. Nothing of that is done on a thread that disks need (sto_op_ask()); beyond STO_ASKING_MAX of a path a client is
+ * told to come again (EAGAIN), not that there is no file.
+ *
+ * Threads: disk threads.
  */
 #ifndef STO_FORWARD_H
 #define STO_FORWARD_H
@@ -24,21 +28,26 @@ void sto_forward_note(struct sto_op *op);
  * name's path, and may call what is below.
  */
 void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(struct sto_op *op));
-/* The same request to the peers: 0 and the first answer in op->out; -ENOENT: nobody has it, or not who took it; -EAGAIN:
- * who may have it cannot be asked. */
-int sto_forward_call(struct sto_op *op) MUST_CHECK;
 /*
- * A download: *fd is an unnamed file with the asked range, *size bytes of it. @damaged: it is here, but wrong, so that
- * others are asked though we made it. Errors as above.
+ * The same request to the peers. To be returned by work() (sto_op_ask()): 0 and the first answer in op->out; -ENOENT: nobody has
+ * it, or not who took it; -EAGAIN: who may have it cannot be asked.
  */
-int sto_forward_content(struct sto_op *op, bool damaged, int *fd, uint64_t *size) MUST_CHECK;
+int sto_forward_call(struct sto_op *op) MUST_CHECK;
+/* Is anybody to be asked? 0, -ENOENT. @damaged: it is here, but wrong, so that others are asked though we made it. */
+int sto_forward_may(struct sto_op *op, bool damaged) MUST_CHECK;
+/*
+ * A download, on a thread that may wait (sto_op_ask()), if sto_forward_may(): *fd is an unnamed file with the asked range,
+ * *size bytes of it. Errors as above.
+ */
+int sto_forward_content(struct sto_op *op, int *fd, uint64_t *size) MUST_CHECK;
 
-/* A change that is not passed on, of a file that is not here: -ENOENT as above; -EAGAIN: it will come, or may. */
+/* A change that is not passed on, of a file that is not here, returned likewise: -ENOENT as above; -EAGAIN: it will come, or may. */
 int sto_forward_missing(struct sto_op *op) MUST_CHECK;
 /*
  * A change of an appender that is here: -EAGAIN: another member in service has a later content, which will come. The change
  * would be made of the earlier one, and what is acknowledged of the later one be lost. Nobody is asked by the server that took
- * the file, where clients are led, once it has caught up with all since a tracker last took it in. Else as above.
+ * the file, where clients are led, once it has caught up with all since a tracker last took it in. Elsewhere work() is begun
+ * anew on a thread that may wait, so that nothing may have been done by then.
  */
 int sto_forward_latest(struct sto_op *op) MUST_CHECK;
 /* The same of metadata that are to be merged with those that are here. */

@@ -74,15 +74,49 @@ void sto_op_finish(struct sto_op *op, int result)
     }
 }
 
+static void run_on_asking_thread(struct sto_iotask *t)
+{
+    struct sto_op *op = (struct sto_op *)t;
+    _Atomic unsigned *asking = &op->s->asking[op->path];
+    int r = op->work(op);
+    atomic_fetch_sub(asking, 1);
+    sto_op_finish(op, r);
+}
+
+int sto_op_ask(struct sto_op *op, int (*work)(struct sto_op *op))
+{
+    if (op->asking)
+        return work(op);
+    _Atomic unsigned *asking = &op->s->asking[op->path];
+    if (atomic_fetch_add(asking, 1) >= STO_ASKING_MAX) {
+        atomic_fetch_sub(asking, 1);
+        return -EAGAIN;
+    }
+    op->asking = true;
+    op->work = work;
+    return -EINPROGRESS;
+}
+
+void sto_op_worked(struct sto_op *op, int r)
+{
+    if (r != -EINPROGRESS || !op->asking) {
+        sto_op_finish(op, r);
+        return;
+    }
+    op->task.run = run_on_asking_thread;
+    sto_iopool_push(op->s->askers, op->path, op->kind, &op->task);
+}
+
 static void run_on_disk_thread(struct sto_iotask *t)
 {
     struct sto_op *op = (struct sto_op *)t;
-    sto_op_finish(op, op->work(op));
+    sto_op_worked(op, op->work(op));
 }
 
 void sto_op_run(struct sto_op *op, enum sto_iokind kind, int (*work)(struct sto_op *op))
 {
     op->work = work;
+    op->kind = kind;
     op->task.run = run_on_disk_thread;
     sto_iopool_push(op->s->pool, op->path, kind, &op->task);
 }

@@ -16,6 +16,7 @@
 #include "dfscore/net/conn.h"
 #include "storage/disk/iopool.h"
 #include "storage/service/service.h"
+#include "storage/service/silent.h"
 #include "storage/sync/copies.h"
 #include "storage/trunk/store.h"
 
@@ -55,16 +56,20 @@ struct sto_service {
     struct dfs_loop **loops; /* owned; @net_threads of them */
     unsigned loop_count;
     struct dfs_listener *listener;
-    struct sto_iopool *pool;
+    struct sto_iopool *pool;   /* what needs the disk */
+    struct sto_iopool *askers; /* what waits for other members: forward.h */
     struct sto_parking *parking;
     struct sto_slots *slots;
     _Atomic int64_t stats[STO_STAT_PAIRS_][2]; /* total, successful */
     _Atomic int64_t last_source_update_s, last_sync_update_s;
-    _Atomic unsigned forwards;  /* requests being passed on to peers now */
+    _Atomic unsigned
+        asking[STO_PATHS_MAX]; /* requests of a path that ask peers now, or wait for it */
+    struct sto_silent silent;
     _Atomic uint64_t collected; /* bytes of bodies held in memory now; <= STO_COLLECTED_MAX */
 };
 
 enum {
+    STO_ASKING_MAX = 64,         /* of a path */
     STO_SMALL = 64 * 1024,       /* a body up to this is taken whole, larger ones stream */
     STO_TRUNK_MAX = 1024 * 1024, /* the same for what goes to a pack */
     STO_COLLECTED_MAX = 256 * 1024 * 1024, /* beyond it, bodies stream whatever their size */
@@ -90,7 +95,9 @@ struct sto_op {
     uint64_t bytes;
     uint64_t collected; /* taken from s->collected, given back at the end */
     struct buf out;
-    bool from_peer;  /* see forward.h */
+    bool from_peer; /* see forward.h */
+    bool asking;    /* work() runs where it may wait for other members */
+    enum sto_iokind kind;
     struct str name; /* logical name asked for; a view of req->body */
     unsigned path;
 };
@@ -104,6 +111,14 @@ struct sto_service *sto_service_of(const struct dfs_req *req);
 void *sto_op_new(struct dfs_req *req, size_t size);
 /* Run @work on the pool of op->path, then answer. */
 void sto_op_run(struct sto_op *op, enum sto_iokind kind, int (*work)(struct sto_op *op));
+/*
+ * For a work() that would have to wait for other members, which may hang: its result is that of @work, which runs on a thread
+ * of the path that is for that. To be returned at once: -EINPROGRESS, where a caller adds nothing to it; -EAGAIN, too many.
+ * On such a thread it is @work itself.
+ */
+int sto_op_ask(struct sto_op *op, int (*work)(struct sto_op *op)) MUST_CHECK;
+/* work() has been called, with @r: where it asks nobody, that is the answer (sto_op_finish()). */
+void sto_op_worked(struct sto_op *op, int r);
 /* Answer from any thread: op->result, and op->out when it is 0. */
 void sto_op_finish(struct sto_op *op, int result);
 /* done() of every command. */

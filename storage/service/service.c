@@ -14,7 +14,11 @@ _Static_assert(offsetof(struct dfs_stat_block, last_source_update) -
                    STO_STAT_PAIRS_ * 2 * sizeof(int64_t),
                "enum sto_stat lists the pairs of the block");
 
-enum { BLOCK_BYTES = 256 * 1024, BLOCKS_PER_LOOP = 64 };
+enum {
+    BLOCK_BYTES = 256 * 1024,
+    BLOCKS_PER_LOOP = 64,
+    ASKING_THREADS = 4, /* of a path, for reads and for changes each */
+};
 
 uint64_t sto_service_slot_max(const struct sto_params *p)
 {
@@ -48,6 +52,13 @@ static int start(struct sto_service *s)
             .threads = {[STO_IO_READ] = s->o.reader_threads, [STO_IO_WRITE] = s->o.writer_threads},
         },
         &s->pool);
+    if (r == 0)
+        r = sto_iopool_new(
+            &(struct sto_iopool_options){
+                .paths = sto_store_path_count(s->o.store),
+                .threads = {[STO_IO_READ] = ASKING_THREADS, [STO_IO_WRITE] = ASKING_THREADS},
+            },
+            &s->askers);
     if (r == 0)
         r = sto_parking_new(s, &s->parking);
     if (r == 0)
@@ -90,6 +101,7 @@ int sto_service_start(const struct sto_service_options *o, struct sto_service **
         return -ENOMEM;
     s->magic = SERVICE_MAGIC;
     s->o = *o;
+    sto_silent_init(&s->silent);
     int r = start(s);
     if (r < 0)
         sto_service_stop(&s, 0);
@@ -147,12 +159,14 @@ void sto_service_stop(struct sto_service **sp, uint64_t grace_ms)
     if (s->listener)
         dfs_listener_stop(s->listener, grace_ms);
     sto_iopool_free(&s->pool);
+    sto_iopool_free(&s->askers); /* gets work from the former, and gives it none */
     sto_parking_free(&s->parking);
     sto_slots_free(&s->slots);
     dfs_listener_free(&s->listener);
     for (unsigned i = 0; i < s->loop_count; i++)
         dfs_loop_free(&s->loops[i]);
     free(s->loops);
+    sto_silent_fini(&s->silent);
     s->magic = 0;
     free(s);
 }

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A member that accepts connections and never answers: who asks the others about a file that is not here waits for it
+seldom and shortly, and holds up nobody else."""
+import os
+import threading
+import time
+
+import pytest
+
+import nativecluster as native
+from cluster import wait_until
+from faults import Faults
+
+ASK_S = 2      # storage/service/forward.c
+SOON_S = 1     # of what waits for nobody
+LONG_S = 10    # as long as one question could take before
+
+
+def in_service(storage):
+    """How many others are, as it has been told (193)."""
+    answer = native.call(storage.address, 193)
+    count = answer[2]
+    return sum(answer[3 + (len(answer) - 3) // count * i + 16] == native.ACTIVE for i in range(count))
+
+
+@pytest.fixture
+def group(tmp_path, monkeypatch):
+    """Members a, b and c with one disk thread each; c takes nothing of what the others have."""
+    faults = Faults(tmp_path)
+    for name, value in faults.env().items():
+        monkeypatch.setenv(name, value)
+    with native.running(settings="disk_reader_threads = 1\ndisk_writer_threads = 1") as cluster:
+        c = cluster.add(4)
+        cluster.members = cluster.add(2), cluster.add(3), c
+        for number in (2, 3):
+            cluster.wait_copies(number)
+        wait_until("c to hear that both are in service", lambda: in_service(c) == 2)
+        cluster.own = c.upload(b"at c")
+        cluster.hold_c = lambda: faults.syncs(str(cluster.folder / "storage4"), hold=True)
+        yield cluster
+        faults.clear()
+        thaw(cluster)
+
+
+def hang(group, number):
+    """So that nobody is told that it is away."""
+    group.tracker_program.freeze()
+    group.storages[number].freeze()
+
+
+def thaw(group):
+    for program in (group.tracker_program, *group.storages.values()):
+        if program.running():
+            program.thaw()
+
+
+def timed(ask, *args):
+    began = time.monotonic()
+    try:
+        answer = ask(*args)
+    except native.Refused as refused:
+        answer = refused.status
+    return answer, time.monotonic() - began
+
+
+def together(*asks):
+    """[(answer, seconds)], begun in this order."""
+    results = [None] * len(asks)
+
+    def run(i):
+        results[i] = timed(asks[i])
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(asks))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.mark.parametrize("hung", [2, 3])
+def test_a_file_is_found_at_another_member_while_one_hangs(group, hung):
+    a, b, c = group.members
+    group.hold_c()
+    data = os.urandom(100_000)
+    name = (b if hung == 2 else a).upload(data)
+    slave = (b if hung == 2 else a).upload_slave(group.own, "-s", data[:5000])
+    hang(group, hung)
+    found, seconds = timed(c.download, name)
+    assert found == data and seconds < LONG_S / 2
+    for ask, args, answer in ((c.download, (name, 10, 20), data[10:30]), (c.download, (slave,), data[:5000])):
+        found, seconds = timed(ask, *args)  # it has been silent just before
+        assert found == answer and seconds < SOON_S
+    assert timed(c.info, name)[0][0] == len(data)
+
+
+def test_what_only_the_hung_one_can_have_is_not_called_missing(group):
+    a, b, c = group.members
+    group.hold_c()
+    name = b.upload(b"of b")
+    b.delete(gone := b.upload(b"gone"))
+    theirs = a.upload(b"of a")
+    a.delete(theirs)
+    hang(group, 3)
+    group.storages[2].freeze()  # it may have it as well
+    for ask in (c.download, c.info, c.get_meta, c.delete):
+        answer, seconds = timed(ask, name)
+        assert answer == native.EAGAIN and seconds < LONG_S / 2
+    group.storages[2].thaw()
+    wait_until("a to be asked again", lambda: timed(c.download, name)[0] == b"of b")
+    assert timed(c.download, gone)[0] == native.EAGAIN   # nobody else knows what b has
+    assert timed(c.download, theirs)[0] == native.ENOENT  # who took it says so
+
+
+def test_nobody_waits_behind_a_question_to_a_hung_member(group):
+    a, b, c = group.members
+    group.hold_c()
+    name, log = b.upload(b"of b"), b.upload(b"log", appender=True)
+    hang(group, 3)
+    group.storages[2].freeze()
+
+    def a_moment_later(ask, *args):
+        time.sleep(ASK_S / 4)  # the one before is at it
+        return timed(ask, *args)
+
+    asked, (read, _), (size, _), appended = together(
+        lambda: c.download(name), lambda: a_moment_later(c.download, group.own),
+        lambda: a_moment_later(c.info, group.own), lambda: c.append(log, bytes(100)))
+    assert asked[0] == native.EAGAIN and appended[0] == native.EAGAIN
+    assert read[0] == b"at c" and read[1] < SOON_S
+    assert size[0][0] == 4 and size[1] < SOON_S
+
+
+def test_an_edit_does_not_wait_for_it_twice(group):
+    a, b, c = group.members
+    log = a.upload(b"one", appender=True)
+    native.wait_same(c, {log: b"one"})
+    hang(group, 3)
+    (_, first), (_, second) = timed(c.truncate, log, 2), timed(c.truncate, log, 1)
+    assert first < LONG_S / 2 and second < SOON_S
+    thaw(group)
+    native.wait_same(a, {log: b"o"})
