@@ -27,10 +27,11 @@ static uint64_t open_ms(const struct trk_lease *l, const struct trk_lease_kept *
 static bool grant(struct trk_lease *l, struct trk_lease_kept *kept, const struct dfs_lease_req *m,
                   uint64_t now_ms)
 {
-    struct trk_lease_kept now = {.holder = (uint64_t)m->holder, .ttl_ms = (uint64_t)m->ttl_ms};
+    struct trk_lease_kept now = {
+        .holder = (uint64_t)m->holder, .ttl_ms = (uint64_t)m->ttl_ms, .mark = (uint64_t)m->mark};
     memcpy(now.name, m->name, sizeof(now.name));
     bool changed = now.holder != kept->holder || now.ttl_ms != kept->ttl_ms ||
-                   strcmp(now.name, kept->name) != 0;
+                   now.mark != kept->mark || strcmp(now.name, kept->name) != 0;
     *kept = now;
     l->until_ms = now_ms + now.ttl_ms;
     return changed;
@@ -62,6 +63,7 @@ bool trk_lease_ask(struct trk_lease *l, struct trk_lease_kept *kept, const struc
                 : kept->holder ? DFS_LEASE_ANOTHERS
                                : DFS_LEASE_NOBODYS,
         .holder = (int64_t)kept->holder,
+        .mark = (int64_t)kept->mark,
         .left_ms = free ? 0 : (int64_t)(open - now_ms),
     };
     memcpy(ret->name, kept->name, sizeof(ret->name));

@@ -165,6 +165,7 @@ void trk_rec_lease(struct buf *b, const struct trk_self *s)
     size_t at = begin(b, TRK_REC_LEASE);
     buf_u64(b, s->lease.holder);
     buf_u64(b, s->lease.ttl_ms);
+    buf_u64(b, s->lease.mark);
     text(b, s->lease.name);
     end(b, at);
 }
@@ -520,6 +521,7 @@ static int apply_self(struct trk_self *s, const struct trk_rec *rec)
     } else if (rec->type == TRK_REC_LEASE) {
         next.lease.holder = rd_u64(&r);
         next.lease.ttl_ms = rd_u64(&r);
+        next.lease.mark = rd_u64(&r);
         GET_TEXT(&r, next.lease.name);
         r.bad |= next.lease.holder == 0 || next.lease.ttl_ms > DFS_LEASE_TTL_MAX_MS;
     } else {

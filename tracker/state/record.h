@@ -24,8 +24,8 @@ enum trk_rec_type {
     TRK_REC_TRACKERS = 5, /* trackers learned from storages */
     TRK_REC_NODE_GONE = 6,
     TRK_REC_GROUP_GONE = 7,
-    TRK_REC_ALIVE = 8, /* when this tracker last ran */
-    TRK_REC_END = 9,   /* last of a snapshot: how many records came before */
+    TRK_REC_ALIVE = 8,  /* when this tracker last ran */
+    TRK_REC_END = 9,    /* last of a snapshot: how many records came before */
     TRK_REC_LEASE = 10, /* who has, or had, the lease of the key index */
 };
 
@@ -37,6 +37,7 @@ enum { TRK_LEASE_NAME_MAX = 64 };
 struct trk_lease_kept {
     uint64_t holder; /* 0: nobody, ever */
     uint64_t ttl_ms; /* how long a grant of it lasts */
+    uint64_t mark;   /* as it said: what all gateways must have in common */
     char name[TRK_LEASE_NAME_MAX + 1];
 };
 

@@ -15,8 +15,8 @@
 
 _Static_assert(DFS_BRIEF_LEN == 67, "protocol 4.1");
 _Static_assert(DFS_REPAIR_STATE_LEN == 72, "dfscore/wire/internal.h");
-_Static_assert(DFS_LEASE_REQ_LEN == 89, "dfscore/wire/internal.h");
-_Static_assert(DFS_LEASE_RSP_LEN == 83, "dfscore/wire/internal.h");
+_Static_assert(DFS_LEASE_REQ_LEN == 97, "dfscore/wire/internal.h");
+_Static_assert(DFS_LEASE_RSP_LEN == 91, "dfscore/wire/internal.h");
 _Static_assert(DFS_MOVE_ORDER_LEN == 20, "dfscore/wire/internal.h");
 _Static_assert(DFS_MOVE_STATE_LEN == 49, "dfscore/wire/internal.h");
 _Static_assert(DFS_SYNC_STATE_RSP_LEN == 3 && DFS_SYNC_STATE_LEN == 50, "dfscore/wire/internal.h");
@@ -372,10 +372,12 @@ static void who_has_the_lease(void **state)
                               "\x81\0\0\0\0\0\0\x01"
                               "\0\0\0\0\0\0\0\x02"
                               "\0\0\0\0\0\0\x27\x10"
+                              "\0\0\0\0\0\0\0\x07"
                               "10.0.0.5:9000";
     static const char say[] = "\x03\x02\x03"
                               "\x81\0\0\0\0\0\0\x01"
                               "\0\0\0\0\0\0\x01\xf4"
+                              "\0\0\0\0\0\0\0\x08"
                               "10.0.0.5:9000";
     char bytes[DFS_LEASE_REQ_LEN] = {0};
     memcpy(bytes, ask, sizeof(ask) - 1);
@@ -388,6 +390,7 @@ static void who_has_the_lease(void **state)
     assert_true((uint64_t)m.holder == UINT64_C(0x8100000000000001));
     assert_int_equal(m.over, 2);
     assert_int_equal(m.ttl_ms, 10000);
+    assert_int_equal(m.mark, 7);
     assert_string_equal(m.name, "10.0.0.5:9000");
     struct rd rd = rd_of(all);
     assert_true(again_lease_req(DFS_IPW4, &rd, &again));
@@ -400,6 +403,7 @@ static void who_has_the_lease(void **state)
     assert_int_equal(a.kept, DFS_LEASE_ANOTHERS);
     assert_int_equal(a.trackers, 3);
     assert_int_equal(a.left_ms, 500);
+    assert_int_equal(a.mark, 8);
     assert_string_equal(a.name, "10.0.0.5:9000");
     buf_reset(&again);
     rd = rd_of(all);

@@ -8,8 +8,12 @@ static int ask(struct fixture *f, struct trk_session *s, uint8_t mode, int64_t h
                struct dfs_lease_rsp *ret)
 {
     AUTO(buf_free) struct buf b = BUF(DFS_LEASE_REQ_LEN);
-    const struct dfs_lease_req m = {
-        .mode = mode, .holder = holder, .over = over, .ttl_ms = TTL, .name = "10.77.0.9:9000"};
+    const struct dfs_lease_req m = {.mode = mode,
+                                    .holder = holder,
+                                    .over = over,
+                                    .ttl_ms = TTL,
+                                    .mark = 77,
+                                    .name = "10.77.0.9:9000"};
     dfs_lease_req_put(&b, &m);
     int r = call(f, s, DFS_INT_LEASE, buf_str(&b));
     return r < 0 ? r : dfs_lease_rsp_get(buf_str(&f->out), ret);
@@ -46,10 +50,12 @@ static void a_grant_is_on_disk_before_the_answer(void **state)
     read_again(f->srv, &self);
     assert_int_equal(self.lease.holder, A);
     assert_int_equal(self.lease.ttl_ms, TTL);
+    assert_int_equal(self.lease.mark, 77);
     assert_string_equal(self.lease.name, "10.77.0.9:9000");
     assert_int_equal(ask(f, &s, DFS_LEASE_TAKE, B, A, &got), 0);
     assert_int_equal(got.state, DFS_LEASE_HELD);
     assert_string_equal(got.name, "10.77.0.9:9000");
+    assert_int_equal(got.mark, 77);
     pass(TTL);
     assert_int_equal(ask(f, &s, DFS_LEASE_TAKE, B, A, &got), 0);
     assert_int_equal(got.state, DFS_LEASE_GRANTED);
@@ -78,12 +84,13 @@ static void byte_by_byte(void **state)
     static char hex[2 * DFS_LEASE_REQ_LEN + 1], answer[2 * DFS_LEASE_RSP_LEN + 1];
     open_session(f, &s, "10.77.0.9");
     pass(400);
-    /* mode, holder, over, time to live; then the name, filled up with zeros */
+    /* mode, holder, over, time to live, mark; then the name, filled up with zeros */
     (void)snprintf(hex, sizeof(hex), "%s%0*d",
                    "01"
                    "00000000000000a1"
                    "0000000000000000"
                    "00000000000003e8"
+                   "0000000000000007"
                    "67773a39303030",
                    2 * (64 - 7), 0);
     assert_int_equal(call_hex(f, &s, DFS_INT_LEASE, hex), 0);
@@ -93,7 +100,8 @@ static void byte_by_byte(void **state)
                    "00"
                    "00"
                    "0000000000000000"
-                   "0000000000000258",
+                   "0000000000000258"
+                   "0000000000000000",
                    2 * 64, 0);
     expect_hex(f, answer);
 }
