@@ -189,6 +189,19 @@ static void keep_cluster(void *arg, struct str text)
         dfs_log(LOG_WARN, "gateway.cluster_not_kept", KV_ERR(r));
 }
 
+/* Who we are for them, and who they are. */
+static int know_trackers(struct s3gw_gateway *g, struct dfs_addr *trackers, size_t n,
+                         struct buf *err)
+{
+    const struct s3gw_conf *c = g->conf;
+    int r = g->secret ? 0 : dfs_secret_setting(c->cluster_secret_file, &g->secret, err);
+    if (r == 0 && !g->tls)
+        r = dfs_tls_new(&c->cluster_tls, dfs_tls_log_failed, &g->tls, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = dfs_addr_parse(str_c(c->trackers.v[i]), DFS_TRACKER_PORT, &trackers[i]);
+    return r;
+}
+
 static int open_storages(struct s3gw_gateway *g, struct buf *err)
 {
     AUTO(buf_free) struct buf known = BUF(CLUSTER_TEXT_MAX);
@@ -207,11 +220,7 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
         (void)str_cut(str_c(c->storages.v[i]), '=', &group, &path);
         stores[i] = (struct s3_dfs_store){.group = str_trim(group), .socket = str_trim(path)};
     }
-    int r = dfs_secret_setting(c->cluster_secret_file, &g->secret, err);
-    if (r == 0)
-        r = dfs_tls_new(&c->cluster_tls, dfs_tls_log_failed, &g->tls, err);
-    for (size_t i = 0; r == 0 && i < nt; i++)
-        r = dfs_addr_parse(str_c(c->trackers.v[i]), DFS_TRACKER_PORT, &trackers[i]);
+    int r = know_trackers(g, trackers, nt, err);
     if (r < 0)
         return r;
     r = s3_cluster_row_get(g->gw.index, &known);
@@ -234,6 +243,7 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
         .ntrackers = nt,
         .secret = g->secret,
         .tls = g->tls,
+        .tenure = g->gw.tenure,
         .known = buf_str(&known),
         .keep = keep_cluster,
         .keep_arg = g,
@@ -370,14 +380,16 @@ static const char *value_of(const struct s3gw_conf *c, const char *what)
     return c->listen;
 }
 
-static int start_http(struct s3gw_gateway *g, struct buf *err)
+/* A listener, and what stands behind it: @gw. */
+static int start_http(struct s3gw_gateway *g, struct s3_gw *gw, struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
+    s3_http_stop(&g->http); /* a standby's */
     int r = g->bound ? 0 : s3gw_gateway_bind(g, err);
     if (r < 0)
         return r;
     const struct s3_http_options o = {
-        .gw = &g->gw,
+        .gw = gw,
         .listener = g->listener,
         .tls_cert = *c->tls_cert ? c->tls_cert : NULL,
         .tls_key = *c->tls_key ? c->tls_key : NULL,
@@ -396,10 +408,32 @@ static int start_http(struct s3gw_gateway *g, struct buf *err)
     return 0;
 }
 
+/* Whose the key index is. Nothing without a lease. */
+static void add_lease(const struct s3gw_gateway *g, json_t *into)
+{
+    struct s3_lease_status s;
+    if (!g->lease)
+        return;
+    s3_lease_look(g->lease, &s);
+    const char *state = s3_tenure_serves(&g->tenure)  ? "active"
+                        : s3_tenure_holds(&g->tenure) ? "taking over"
+                                                      : "standby";
+    json_object_set_new(into, "lease",
+                        json_pack("{s:s, s:s, s:I, s:i, s:i}", "state", state, "other", s.other,
+                                  "left_ms", (json_int_t)s.left_ms, "trackers", (int)s.trackers,
+                                  "answered", (int)s.answered));
+}
+
+static void add_standby_status(void *arg, json_t *into)
+{
+    add_lease(arg, into);
+}
+
 static void add_status(void *arg, json_t *into)
 {
     const struct s3gw_gateway *g = arg;
     struct s3_http_counts n;
+    add_lease(g, into);
     s3_http_counts(g->http, &n);
     json_object_set_new(into, "http",
                         json_pack("{s:s, s:i, s:b, s:I, s:I, s:I, s:i, s:i}", "address",
@@ -465,6 +499,7 @@ static int start_admin(struct s3gw_gateway *g, struct buf *err)
                                        .lifecycle_run = lifecycle_run,
                                        .rebalance = g->rebalance,
                                        .arg = g};
+    s3_admin_stop(&g->admin); /* a standby's */
     int r = s3_admin_start(g->conf->admin_socket, &c, &g->admin);
     return r < 0 ? fail(err, r, "admin socket", g->conf->admin_socket) : 0;
 }
@@ -505,8 +540,82 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     r = start_serverlog(g, err);
     if (r < 0)
         return r;
-    r = start_http(g, err);
+    r = start_http(g, &g->gw, err);
     return r < 0 ? r : start_admin(g, err);
+}
+
+/* --- standby ---------------------------------------------------------------------------------- */
+
+static void lease_lost(void *arg)
+{
+    ((struct s3gw_gateway *)arg)->begin_again();
+}
+
+static int start_lease(struct s3gw_gateway *g, struct buf *err)
+{
+    struct dfs_addr trackers[DFS_TRACKERS_MAX];
+    char host[33] = "", name[65];
+    struct s3_lease_options o = {.trackers = trackers,
+                                 .ntrackers = MIN(g->conf->trackers.n, (size_t)DFS_TRACKERS_MAX),
+                                 .ttl_ms = g->conf->lease_ms,
+                                 .index_path = g->conf->index_path,
+                                 .name = name,
+                                 .tenure = &g->tenure,
+                                 .lost = lease_lost,
+                                 .arg = g};
+    int r = s3gw_keyindex_mark(g, &o.mark, err);
+    if (r == 0)
+        r = know_trackers(g, trackers, o.ntrackers, err);
+    if (r < 0)
+        return r;
+    o.secret = g->secret;
+    o.tls = g->tls;
+    (void)gethostname(host, sizeof(host) - 1);
+    (void)snprintf(name, sizeof(name), "%s, %.28s", host, g->conf->listen);
+    r = s3_lease_start(&o, &g->lease);
+    return r < 0
+               ? fail(err, r, "gateway_lease: the file beside the key index,", g->conf->index_path)
+               : 0;
+}
+
+int s3gw_gateway_stand_by(struct s3gw_gateway *g, struct buf *err)
+{
+    const struct s3_admin_context c = {.gw = &g->waiting, .status = add_standby_status, .arg = g};
+    raise_file_limit();
+    g->waiting = (struct s3_gw){.region = str_c(g->conf->region),
+                                .tenure = &g->tenure,
+                                .small = {.limit = g->conf->small_memory}};
+    int r = start_http(g, &g->waiting, err);
+    if (r < 0)
+        return r;
+    g->conf->port = s3_http_port(g->http); /* the same one, whatever comes */
+    r = start_lease(g, err);
+    if (r == 0 && *g->conf->admin_socket) {
+        r = s3_admin_start(g->conf->admin_socket, &c, &g->admin);
+        if (r < 0)
+            fail(err, r, "admin socket", g->conf->admin_socket);
+    }
+    return r;
+}
+
+int s3gw_gateway_claim(struct s3gw_gateway *g, struct buf *err)
+{
+    struct s3_lease_status s;
+    s3_lease_look(g->lease, &s);
+    switch (s.news) {
+    case S3_LEASE_OURS:
+        return 0;
+    case S3_LEASE_OTHER_KEY:
+        buf_addf(err,
+                 "%s.key is not the key of the gateway at %s: copy its file here, or the keys of "
+                 "users would be lost",
+                 g->conf->index_path, s.other);
+        return -EPERM;
+    default:
+        buf_addf(err, "what has to be kept beside the key index %s cannot be written",
+                 g->conf->index_path);
+        return -EIO;
+    }
 }
 
 int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, struct buf *err)
@@ -515,6 +624,7 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     share_heaps();
     g->gw = (struct s3_gw){
         .region = str_c(g->conf->region),
+        .tenure = g->lease ? &g->tenure : NULL,
         .default_group = str_c(g->conf->default_group),
         .sigv2 = g->conf->sigv2,
         .closed_buckets = g->conf->bucket_defaults == S3GW_BUCKETS_AWS,
@@ -539,6 +649,7 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, 
         s3gw_gateway_stop(g);
         return r;
     }
+    atomic_store(&g->tenure.serving, true);
     dfs_log(LOG_INFO, "gateway.ready", KV_Z("address", g->conf->host),
             KV_U64("port", s3_http_port(g->http)),
             KV_Z("durability", g->gw.relaxed ? "relaxed" : "sync"),
@@ -565,6 +676,8 @@ void s3gw_gateway_stop(struct s3gw_gateway *g)
     free(g->targets);
     g->targets = NULL;
     s3_dfs_free(&g->gw.dfs);
+    s3_lease_stop(
+        &g->lease); /* nothing is written any more. It runs out: a restart may have it back */
     free(g->copies);
     g->copies = NULL;
     dfs_secret_free(&g->secret);

@@ -10,7 +10,9 @@
 
 #include "s3gw/admin/socket.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/tenure.h"
 #include "s3gw/http/server.h"
+#include "s3gw/lease/lease.h"
 #include "s3gw/lifecycle/rebalance.h"
 #include "s3gw/lifecycle/reclaim.h"
 #include "s3gw/lifecycle/worker.h"
@@ -27,7 +29,12 @@ struct s3gw_gateway {
     struct dfs_tls *tls;          /* with the cluster; NULL: plain */
     struct s3_dfs_copies *copies; /* min_copies, as parsed; owned */
     struct s3_rates rates;
-    bool no_orphans;   /* the index could not be compared with the storages */
+    /* With gateway_lease; all of it unused without. */
+    struct s3_lease *lease;
+    struct s3_tenure tenure;
+    struct s3_gw waiting;      /* what a standby's listener and admin socket know */
+    void (*begin_again)(void); /* become this program anew, at once; does not return */
+    bool no_orphans;           /* the index could not be compared with the storages */
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;
     struct s3_rebalance *rebalance;
@@ -46,6 +53,13 @@ struct s3gw_gateway {
  * errno with one line in @err.
  */
 int s3gw_gateway_bind(struct s3gw_gateway *g, struct buf *err) MUST_CHECK;
+/*
+ * With gateway_lease, before start: listen, tell everybody that this is a standby, ask for the lease. 0, or negative errno
+ * with one line in @err; then stop.
+ */
+int s3gw_gateway_stand_by(struct s3gw_gateway *g, struct buf *err) MUST_CHECK;
+/* The lease has news (s3_lease_fd). 0: it is ours, start; else negative errno with one line in @err. */
+int s3gw_gateway_claim(struct s3gw_gateway *g, struct buf *err) MUST_CHECK;
 /*
  * Start. @root (may be NULL): root's keys, which replace what the index has. 0, or negative errno with
  * one line for a human in @err; what was opened is closed again.

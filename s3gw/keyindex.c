@@ -10,12 +10,20 @@
 #include "dfscore/base/dirs.h"
 #include "dfscore/log/log.h"
 #include "s3gw/api/commit_user.h"
+#include "s3gw/core/digest.h"
 #include "s3gw/core/secretbox.h"
 #include "s3gw/index/identity.h"
+#include "s3gw/lease/number.h"
 #include "s3gw/lifecycle/baseline.h"
 #include "s3gw/lifecycle/behind.h"
 #include "s3gw/lifecycle/rebuild.h"
 #include "s3gw/lifecycle/settle.h"
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
 
 static int fail(const struct s3gw_gateway *g, int r, const char *what, struct buf *err)
 {
@@ -36,10 +44,39 @@ static int open_index(struct s3gw_gateway *g)
     return s3_index_open_rocksdb(&o, &g->gw.index);
 }
 
+/* A folder of files. 0, also when it is not there. */
+static int remove_folder(const char *path)
+{
+    AUTO(close_dir) DIR *dir = opendir(path);
+    if (!dir)
+        return errno == ENOENT ? 0 : -errno;
+    struct dirent *e;
+    int r;
+    while ((r = dfs_dir_next(dir, &e)) > 0)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            unlinkat(dirfd(dir), e->d_name, 0) < 0)
+            return -errno;
+    return r == 0 && rmdir(path) < 0 ? -errno : r;
+}
+
+/* Of those that taking over has set aside the last one stays: gateways may do so every day. */
+static int set_aside_for_takeover(struct s3gw_gateway *g)
+{
+    AUTO(buf_free) struct buf to = BUF(8192);
+    buf_addf(&to, "%s.before-takeover", g->conf->index_path);
+    buf_addc(&to, '\0');
+    int r = buf_err(&to);
+    if (r == 0)
+        r = remove_folder(to.p);
+    return r == 0 && rename(g->conf->index_path, to.p) < 0 && errno != ENOENT ? -errno : r;
+}
+
 /* The old index stays beside the new one, until a human removes it. */
 static int set_aside(struct s3gw_gateway *g)
 {
     s3_index_close(&g->gw.index);
+    if (g->lease)
+        return set_aside_for_takeover(g);
     for (int64_t at_s = dfs_now_s();; at_s++) { /* one of this second may lie there already */
         AUTO(buf_free) struct buf to = BUF(8192);
         buf_addf(&to, "%s.before-%lld", g->conf->index_path, (long long)at_s);
@@ -70,12 +107,7 @@ static bool wished(const struct s3gw_gateway *g)
 /* Whoever is killed from here on need not be told again. */
 static int wish(const struct s3gw_gateway *g)
 {
-    AUTO(buf_free) struct buf path = BUF(8192);
-    int r = wish_path(g, &path);
-    if (r < 0)
-        return r;
-    AUTO(dfs_close_fd) int fd = open(path.p, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    return fd < 0 || fsync(fd) < 0 ? -errno : dfs_sync_folder_of(path.p);
+    return s3_lease_wish_rebuild(g->conf->index_path);
 }
 
 static int forget_wish(const struct s3gw_gateway *g)
@@ -109,11 +141,25 @@ static int load_note_key(struct s3gw_gateway *g, struct buf *err)
     return MIN(r, 0);
 }
 
-/* A new one, which says that it is being made, unless this one does so already. */
+int s3gw_keyindex_mark(struct s3gw_gateway *g, uint64_t *ret, struct buf *err)
+{
+    uint8_t hash[32];
+    int r = load_note_key(g, err);
+    if (r < 0)
+        return r;
+    s3_sha256(g->gw.note_key, sizeof(g->gw.note_key), hash);
+    struct rd in = rd_of(str_of(hash, sizeof(hash)));
+    *ret = rd_u64(&in);
+    return 0;
+}
+
+/* A new one, which says that it is being made, unless this one does so already. With a lease, one that was wished for is
+ * made from the beginning: while this one was being made, another gateway may have written. */
 static int open_to_rebuild(struct s3gw_gateway *g)
 {
+    bool anew = g->lease && wished(g);
     int r = open_index(g);
-    if ((r == 0 && s3_rebuild_under_way(&g->gw) != 1) || r == -EBADMSG) {
+    if ((r == 0 && (anew || s3_rebuild_under_way(&g->gw) != 1)) || r == -EBADMSG) {
         r = wish(g);
         if (r == 0)
             r = set_aside(g);
@@ -176,6 +222,28 @@ static int settle(struct s3gw_gateway *g, struct buf *err)
     return r < 0 ? fail(g, r, "comparing the storages with the key index", err) : 0;
 }
 
+/*
+ * Gateways of this cluster have a lease, and it is ours: no other one is to be stopped first, and this index is not the
+ * cluster's. When nobody has had the lease before, one that knows of none may be serving: that is for a human.
+ */
+static bool may_be_made_anew(const struct s3gw_gateway *g)
+{
+    struct s3_lease_status s = {.first = true};
+    if (g->lease)
+        s3_lease_look(g->lease, &s);
+    return !s.first;
+}
+
+static int make_it_anew(struct s3gw_gateway *g, struct buf *err)
+{
+    dfs_log(LOG_WARN, "gateway.index_not_the_clusters", KV_Z("index", g->conf->index_path));
+    int r = wish(g);
+    if (r < 0)
+        return fail(g, r, "making anew the key index", err);
+    g->begin_again();
+    return -ECANCELED; /* not reached */
+}
+
 int s3gw_keyindex_check(struct s3gw_gateway *g, struct buf *err)
 {
     int r = s3_rebuild_under_way(&g->gw);
@@ -189,6 +257,10 @@ int s3gw_keyindex_check(struct s3gw_gateway *g, struct buf *err)
         g->no_orphans = true;
         return 0;
     }
+    bool lost_its_end =
+        r == S3_INDEX_BEHIND && g->gw.relaxed && s3_index_committed(g->gw.index) > 0;
+    if (r != S3_INDEX_CURRENT && !lost_its_end && may_be_made_anew(g))
+        return make_it_anew(g, err);
     if (r == S3_INDEX_OTHER) {
         buf_addf(
             err,
@@ -198,7 +270,7 @@ int s3gw_keyindex_check(struct s3gw_gateway *g, struct buf *err)
             g->conf->index_path);
         return -EEXIST;
     }
-    if (r == S3_INDEX_BEHIND && g->gw.relaxed && s3_index_committed(g->gw.index) > 0) {
+    if (lost_its_end) {
         dfs_log(LOG_WARN, "gateway.index_lost_its_end"); /* which relaxed durability allows */
         return 0;
     }

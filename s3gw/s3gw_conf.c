@@ -7,6 +7,7 @@
 
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/net/addr.h"
+#include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
 #include "s3gw/core/groups.h"
 #include "s3gw/core/storage_class.h"
@@ -61,6 +62,14 @@ const struct dfs_conf_row s3gw_conf_rows[] = {
              "theirs).\n"
              "tracker_server needs it, or cluster_tls_cert."),
     DFS_TLS_CONF_ROWS(C, cluster_tls),
+    CONF_DURATION(
+        C, lease_ms, "gateway_lease", "0", 0, 3600000, "s", CONF_RESTART,
+        "Two gateways of one cluster, of which one serves and the other waits to take over (10s): "
+        "for how long\n"
+        "the trackers promise this one that no other serves. 0: there is one gateway, and no "
+        "tracker is asked.\n"
+        "The same on both, which need the same INDEX.key as well; see s3gw/README.md, \"Two "
+        "gateways\"."),
     CONF_BOOL(
         C, spread, "spread_buckets", "yes", CONF_RESTART,
         "New objects of a bucket go to the first of its groups that has room. When none has, "
@@ -383,6 +392,14 @@ static int check_trackers(const struct s3gw_conf *conf, struct buf *err)
     if (conf->trackers.n > 0 && !*conf->cluster_secret_file && !*conf->cluster_tls.cert) {
         buf_addf(err, "tracker_server needs cluster_secret_file or cluster_tls_cert: storages ask "
                       "who we are");
+        return -EINVAL;
+    }
+    if (conf->lease_ms > 0 && conf->lease_ms < DFS_LEASE_TTL_MIN_MS) {
+        buf_addf(err, "gateway_lease: 0, or at least %d ms", (int)DFS_LEASE_TTL_MIN_MS);
+        return -EINVAL;
+    }
+    if (conf->lease_ms > 0 && conf->trackers.n == 0) {
+        buf_addf(err, "gateway_lease needs tracker_server: trackers grant it");
         return -EINVAL;
     }
     if (conf->trackers.n == 0 && *conf->cluster_tls.cert) {

@@ -26,6 +26,7 @@ struct s3gw_conf {
     struct dfs_conf_list trackers; /* "host:port" */
     char *cluster_secret_file;     /* empty: none */
     struct dfs_tls_conf cluster_tls;
+    uint64_t lease_ms; /* 0: none */
     bool spread;
     uint64_t storage_connect_ms, storage_timeout_ms, storage_hold_down_ms, read_hedge_ms;
     char *index_path;

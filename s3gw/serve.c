@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve - the gateway alone, with a configuration file, under a service manager. */
 #include <getopt.h>
+#include <linux/close_range.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "dfscore/log/log.h"
 #include "s3gw/commands.h"
@@ -35,6 +39,45 @@ static int complain(const struct buf *err)
     return 1;
 }
 
+static const char *config; /* of this run */
+
+/*
+ * The lease is gone, or the index is to be made anew: nothing that is under way may go on, in no thread. So this program
+ * becomes itself once more, with the same process number, in the state that a crash would have left.
+ */
+static void begin_again(void)
+{
+    char *const argv[] = {(char *)(uintptr_t) "s3gw", (char *)(uintptr_t) "serve",
+                          (char *)(uintptr_t) "--config", (char *)(uintptr_t)config, NULL};
+    s3_notify("STATUS=standby");
+    (void)syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
+    (void)execv("/proc/self/exe", argv);
+    dfs_log(LOG_ERROR, "gateway.not_begun_again", KV_ERR(-errno));
+    _exit(1); /* a service manager starts it */
+}
+
+static void say_ready(const struct s3gw_gateway *g)
+{
+    printf("ready port=%u\n", (unsigned)s3_http_port(g->http));
+    (void)fflush(stdout);
+    s3_notify("READY=1");
+}
+
+/* Until the lease is ours. 1: then start; 0: a signal asks to stop; negative errno with one line in @err. */
+static int stand_by(struct s3gw_gateway *g, struct s3_supervisor *s, struct buf *err)
+{
+    int r = s3gw_gateway_stand_by(g, err);
+    if (r < 0)
+        return r;
+    say_ready(g);
+    s3_notify("STATUS=standby");
+    if (!s3_supervisor_wait(s, s3_lease_fd(g->lease)))
+        return 0;
+    r = s3gw_gateway_claim(g, err);
+    s3_notify("STATUS=taking over");
+    return r < 0 ? r : 1;
+}
+
 static int serve(struct s3gw_conf *conf, bool rebuild, struct buf *err)
 {
     int r = *conf->log_file ? dfs_log_open(conf->log_file) : 0;
@@ -43,6 +86,7 @@ static int serve(struct s3gw_conf *conf, bool rebuild, struct buf *err)
         return complain(err);
     }
     dfs_log_threshold = (enum dfs_log_level)conf->log_level;
+    (void)prctl(PR_SET_NAME, "s3gw"); /* begun again it would be called "exe" */
     char why[256] = "";
     struct s3_root_keys keys;
     r = s3_root_keys_from_env(&keys, why, sizeof(why));
@@ -51,20 +95,26 @@ static int serve(struct s3gw_conf *conf, bool rebuild, struct buf *err)
         return complain(err);
     }
     struct s3_supervisor s;
-    struct s3gw_gateway g = {.conf = conf, .rebuild = rebuild};
+    struct s3gw_gateway g = {.conf = conf, .rebuild = rebuild, .begin_again = begin_again};
     const struct s3_root_keys *root = r == 0 ? &keys : NULL;
     r = s3_supervisor_init(&s);
     if (r < 0) {
         buf_addf(err, "signals: %s", strerror(-r));
         return complain(err);
     }
-    if (s3gw_gateway_start(&g, root, err) < 0)
-        return complain(err);
     s.reload = reload;
     s.reload_arg = &g;
-    printf("ready port=%u\n", (unsigned)s3_http_port(g.http));
-    (void)fflush(stdout);
-    s3_notify("READY=1");
+    r = conf->lease_ms ? stand_by(&g, &s, err) : 1;
+    if (r > 0)
+        r = s3gw_gateway_start(&g, root, err) < 0 ? -1 : 1;
+    if (r < 0) {
+        s3gw_gateway_stop(&g);
+        return complain(err);
+    }
+    if (r > 0 && conf->lease_ms)
+        s3_notify("STATUS=active");
+    else if (r > 0)
+        say_ready(&g);
     s3_supervisor_run(&s);
     s3_notify("STOPPING=1");
     s3gw_gateway_stop(&g);
@@ -78,7 +128,6 @@ int s3gw_serve(int argc, char **argv)
                                             {"rebuild-index", no_argument, NULL, 'r'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    const char *config = NULL;
     bool rebuild = false;
     int c;
     argv[0] = "s3gw serve";

@@ -206,6 +206,11 @@ static int parse(struct standalone *s, int argc, char **argv)
         buf_addf(&s->err, "--data DIR is needed (see s3gw standalone --help)");
         return -EINVAL;
     }
+    if (s->conf.lease_ms > 0) {
+        buf_addf(&s->err,
+                 "gateway_lease is for s3gw serve: nobody takes over from a standalone server");
+        return -EINVAL;
+    }
     return s3gw_conf_check(&s->conf, &s->err);
 }
 

@@ -10,6 +10,7 @@
 #include "s3gw/api/commit_user.h"
 #include "s3gw/core/names.h"
 #include "s3gw/core/newkey.h"
+#include "s3gw/core/tenure.h"
 #include "s3gw/index/usage.h"
 #include "s3gw/lifecycle/worker.h"
 #include "s3gw/sse/gcm.h"
@@ -452,9 +453,21 @@ static json_t *bucket_show(struct call *c)
     return s3_call_done("bucket", j);
 }
 
+/* A standby has no index to count anything in. */
+static json_t *standby_status(const struct call *c)
+{
+    json_t *j = json_pack("{s:b, s:s, s:o}", "ok", 1, "version", dfs_version(), "region",
+                          s3_call_text(c->c->gw->region));
+    if (j && c->c->status)
+        c->c->status(c->c->arg, j);
+    return j;
+}
+
 static json_t *status(struct call *c)
 {
     const struct s3_gw *gw = c->c->gw;
+    if (!gw->index)
+        return standby_status(c);
     struct s3_user *users;
     size_t nusers = 0;
     int health = s3_index_health(gw->index);
@@ -570,6 +583,8 @@ json_t *s3_admin_run(const struct s3_admin_context *context, json_t *request)
     struct str verb = s3_call_arg(&c, "verb");
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         if (str_eq(verb, str_c(verbs[i].name))) {
+            if (!s3_tenure_serves(context->gw->tenure) && verbs[i].run != status)
+                return s3_call_failure("refused", "this gateway is a standby; ask the active one");
             arena_init(&c.arena, ARENA_MAX);
             json_t *answer = verbs[i].run(&c);
             arena_fini(&c.arena);

@@ -15,6 +15,7 @@ struct s3_rates;
 struct s3_serverlog;
 struct s3_sender;
 struct s3_growth;
+struct s3_tenure;
 
 /* Are customer keys accepted without TLS? */
 enum s3_sse_c_over_http { S3_SSE_C_TLS_ONLY, S3_SSE_C_FROM_LOOPBACK, S3_SSE_C_ALWAYS };
@@ -32,6 +33,7 @@ struct s3_gw {
     struct s3_serverlog
         *serverlog;           /* notify/serverlog.h; NULL: requests are not logged for buckets */
     struct s3_sender *sender; /* notify/sender.h; NULL: nobody is notified */
+    struct s3_tenure *tenure; /* core/tenure.h; NULL: no other gateway is to take over */
     struct s3_growth *growth; /* api/growth.h; NULL: buckets have the groups they were given */
     struct str region;        /* "us-east-1" */
     struct str *domains;      /* lower case, longest first; virtual-host style below these */

@@ -11,6 +11,7 @@
 #include "dfscore/base/iov.h"
 #include "dfscore/net/peer.h"
 #include "dfscore/wire/status.h"
+#include "s3gw/core/tenure.h"
 
 enum { HEADER_LEN = 10, RESPONSE_CMD = 100, SOCKET_BUFFER = 2 * 1024 * 1024 };
 
@@ -99,6 +100,7 @@ int s3_store_conn_open(struct s3_store_conn *c, struct s3_store_dial *d)
     if (r == 0)
         r = prepare(c->stream.fd);
     if (r == 0) {
+        c->tenure = d->tenure;
         s3_store_conn_patience(c, d->timeout_ms);
         r = hello(c, d);
     }
@@ -219,6 +221,12 @@ static int receive(struct s3_store_conn *c, int *fd)
     return status;
 }
 
+/* Does it change what clients or a rebuild will be told? (A file without a name goes with the session.) */
+static bool changes(uint8_t cmd)
+{
+    return cmd == DFS_INT_PUT_BATCH || cmd == DFS_INT_FILE_COMMIT || cmd == DFS_INT_DELETE_BATCH;
+}
+
 /* @iov[0] is left to this function; nothing is in it afterwards. */
 static int send_request(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, size_t n)
 {
@@ -250,6 +258,10 @@ int s3_store_conn_call(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, 
 {
     if (fd)
         *fd = -1;
+    if (changes(cmd) && !s3_tenure_holds(c->tenure)) {
+        c->sent = false;
+        return -EROFS; /* as if the storage had said so: the connection is as it was */
+    }
     int r = send_request(c, cmd, iov, n);
     if (r == 0)
         r = receive(c, fd);

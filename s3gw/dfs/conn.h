@@ -14,12 +14,14 @@
 
 struct dfs_secret;
 struct dfs_tls;
+struct s3_tenure;
 
 struct s3_store_conn {
     struct dfs_stream stream; /* fd -1: closed */
     uint8_t copies;           /* asked for with what is written; 0: the storage's min_copies */
-    bool sent;                /* the last call's request may have reached the storage */
-    struct buf in;            /* the last answer's body */
+    const struct s3_tenure *tenure; /* the dial's */
+    bool sent;                      /* the last call's request may have reached the storage */
+    struct buf in;                  /* the last answer's body */
 };
 
 /* Whom to connect to. */
@@ -27,6 +29,7 @@ struct s3_store_dial {
     struct dfs_addr addr;            /* a path: the trusted socket; else TCP */
     const struct dfs_secret *secret; /* TCP; without it and without tls: -EACCES */
     const struct dfs_tls *tls;       /* TCP; NULL: plain */
+    const struct s3_tenure *tenure;  /* nothing is changed beyond it: -EROFS. NULL: no limit */
     uint64_t session;
     unsigned connect_ms; /* TCP: longest wait for a connection */
     unsigned timeout_ms; /* longest wait for the next byte to move */

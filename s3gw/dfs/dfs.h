@@ -18,6 +18,7 @@
 struct s3_dfs;
 struct dfs_secret;
 struct dfs_tls;
+struct s3_tenure;
 
 struct s3_dfs_store {
     struct str group;  /* "group1" */
@@ -36,6 +37,8 @@ struct s3_dfs_options {
     size_t ntrackers;                  /* 0: there are the stores, at least one, and no others */
     const struct dfs_secret *secret;   /* for storages of other machines; outlives the gateway */
     const struct dfs_tls *tls; /* with them and trackers; NULL: plain. Outlives the gateway */
+    const struct s3_tenure
+        *tenure; /* nothing is written beyond it; NULL: no limit. Outlives this */
     /* The cluster as it was known before, for a start when no tracker answers (dfs/view_text.h); used by s3_dfs_new
      * only. Absent: nothing. */
     struct str known;

@@ -128,6 +128,7 @@ static int dial(struct s3_store *s, struct s3_store_conn *c)
     struct s3_store_dial to = {
         .secret = s->dfs->o.secret,
         .tls = s->dfs->o.tls,
+        .tenure = s->dfs->o.tenure,
         .session = s->dfs->session,
         .connect_ms = s->dfs->o.connect_ms,
         .timeout_ms = s->local ? LOCAL_TIMEOUT_MS : s->dfs->o.timeout_ms,

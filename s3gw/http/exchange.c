@@ -14,6 +14,7 @@
 #include "s3gw/api/notice.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/core/op.h"
+#include "s3gw/core/tenure.h"
 #include "s3gw/http/bucketlog.h"
 #include "s3gw/http/halfclose.h"
 #include "s3gw/http/head.h"
@@ -406,9 +407,20 @@ void s3_exchange_count(struct s3_http *h, int status)
                                   memory_order_relaxed);
 }
 
+/* What was done, or read, has been so while the lease was ours if it still is: then it may be told. Health and metrics have
+ * no operation. */
+static void judge_tenure(struct s3_exchange *x)
+{
+    if ((x->req.op || x->result != S3ERR_OK) && !s3_tenure_serves(x->http->gw->tenure)) {
+        x->result = S3ERR_SERVICE_UNAVAILABLE;
+        s3_resp_reset(&x->req);
+    }
+}
+
 static enum MHD_Result answer(struct s3_exchange *x)
 {
     struct s3_req *q = &x->req;
+    judge_tenure(x);
     if (x->result == S3ERR_OK && !begin_body(x))
         return MHD_YES;
     x->state = S3_X_ANSWERED;

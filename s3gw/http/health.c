@@ -3,6 +3,7 @@
 
 #include "dfscore/log/log.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/tenure.h"
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/index/index.h"
 
@@ -17,6 +18,10 @@ static void say(struct s3_req *q, int status, struct str text)
 
 static void say_ready(struct s3_req *q)
 {
+    if (!s3_tenure_serves(q->gw->tenure)) {
+        say(q, 503, STR("standby"));
+        return;
+    }
     int r = s3_index_health(q->gw->index);
     if (r < 0)
         say(q, 503, arena_printf(&q->arena, "index: %s", dfs_errno_name(r)));

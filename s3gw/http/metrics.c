@@ -6,6 +6,7 @@
 #include "dfscore/metrics/metrics.h"
 #include "s3gw/api/ops.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/tenure.h"
 #include "s3gw/dfs/dfs.h"
 
 enum s3_metric {
@@ -26,7 +27,7 @@ struct s3_metrics {
     struct dfs_cell **requests,
         **seconds; /* by place in s3_ops; one more for what routed nowhere */
     struct dfs_cell *failed[S3ERR_COUNT_];
-    struct dfs_cell *received, *sent, *connections;
+    struct dfs_cell *received, *sent, *connections, *active;
     pthread_mutex_t lock; /* while the counts that others keep are taken over */
     struct dfs_cell *damaged, *missing;
 };
@@ -49,6 +50,7 @@ static int make_cells(struct s3_metrics *m)
     m->received = dfs_metrics_series(m->all, M_RECEIVED, NULL);
     m->sent = dfs_metrics_series(m->all, M_SENT, NULL);
     m->connections = dfs_metrics_series(m->all, M_CONNECTIONS, NULL);
+    m->active = dfs_metrics_series(m->all, M_ACTIVE, NULL);
     m->damaged = dfs_metrics_series(m->all, M_SUSPECTED, "damaged");
     m->missing = dfs_metrics_series(m->all, M_SUSPECTED, "missing");
     return m->missing ? 0 : -ENOMEM;
@@ -98,11 +100,14 @@ void s3_metrics_connections(struct s3_metrics *m, int by)
     dfs_gauge_add(m->connections, by);
 }
 
-static void take_over(struct s3_metrics *m, struct s3_dfs *d)
+/* A standby has no storages. */
+static void take_over(struct s3_metrics *m, const struct s3_gw *gw)
 {
-    uint64_t damaged, missing;
+    uint64_t damaged = 0, missing = 0;
     pthread_mutex_lock(&m->lock);
-    s3_dfs_suspected(d, &damaged, &missing);
+    dfs_gauge_add(m->active, s3_tenure_serves(gw->tenure) - (int64_t)dfs_cell_value(m->active));
+    if (gw->dfs)
+        s3_dfs_suspected(gw->dfs, &damaged, &missing);
     dfs_count(m->damaged, damaged - (uint64_t)dfs_cell_value(m->damaged));
     dfs_count(m->missing, missing - (uint64_t)dfs_cell_value(m->missing));
     pthread_mutex_unlock(&m->lock);
@@ -115,7 +120,7 @@ bool s3_metrics_answer(struct s3_metrics *m, struct s3_req *q)
         return false;
     if (!str_starts(q->peer, STR("127.")) && !str_eq(q->peer, STR("::1")))
         return false;
-    take_over(m, q->gw->dfs);
+    take_over(m, q->gw);
     dfs_metrics_print(m->all, &q->resp.body);
     s3_resp_header(q, "Content-Type", STR("text/plain; version=0.0.4"));
     return true;

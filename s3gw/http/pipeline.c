@@ -11,6 +11,7 @@
 #include "s3gw/core/body.h"
 #include "s3gw/core/form.h"
 #include "s3gw/core/gw.h"
+#include "s3gw/core/tenure.h"
 #include "s3gw/core/uri.h"
 #include "s3gw/index/bucket.h"
 #include "s3gw/policy/eval.h"
@@ -198,6 +199,8 @@ static enum s3err refuse(struct s3_req *q, enum s3err e)
 
 enum s3err s3_pipeline_head(struct s3_req *q)
 {
+    if (!s3_tenure_serves(q->gw->tenure))
+        return S3ERR_SERVICE_UNAVAILABLE; /* there may be no index to look anything up in */
     for (; q->step < ARRAY_LEN(steps); q->step++) {
         enum s3err e = steps[q->step](q);
         ASSERT(e != S3ERR_PENDING);

@@ -86,7 +86,7 @@ void s3_lease_answer(struct s3_lease_plan *p, unsigned i, const struct dfs_lease
 }
 
 struct count {
-    unsigned answered, yours, nobodys, free;
+    unsigned answered, yours, nobodys, anothers, free;
 };
 
 static struct count count(const struct s3_lease_plan *p)
@@ -98,6 +98,7 @@ static struct count count(const struct s3_lease_plan *p)
         c.answered += s->answered;
         c.free += free;
         c.yours += s->answered && s->said.kept == DFS_LEASE_YOURS;
+        c.anothers += s->answered && s->said.kept == DFS_LEASE_ANOTHERS;
         c.nobodys += s->answered && s->said.kept == DFS_LEASE_NOBODYS;
     }
     return c;
@@ -183,7 +184,8 @@ enum s3_lease_event s3_lease_round_end(struct s3_lease_plan *p, uint64_t random,
     bool ours = s3_lease_until(p) > now_ms;
     if (p->state != S3_LEASE_HELD)
         return p->mode == DFS_LEASE_LOOK ? looked(p, now_ms) : tried(p, ours, random, now_ms);
-    if (ours) {
+    const struct count c = count(p); /* our clock may have stood still: then they know better */
+    if (ours && c.anothers < p->majority) {
         hold(p);
         return S3_LEASE_NOTHING;
     }

@@ -90,6 +90,20 @@ int s3_supervisor_add(struct s3_supervisor *s, const char *name, const char *pro
     return -ECHILD;
 }
 
+bool s3_supervisor_wait(struct s3_supervisor *s, int fd)
+{
+    CHECK_OBJ(s, S3_SUPERVISOR_MAGIC);
+    ASSERT(s->n == 0); /* nobody else is looked after meanwhile */
+    struct pollfd fds[2] = {{.fd = s->signal_fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    while (!s->stop_asked && !fds[1].revents) {
+        if (poll(fds, ARRAY_LEN(fds), -1) <= 0)
+            continue;
+        if (fds[0].revents)
+            take_signals(s);
+    }
+    return !s->stop_asked;
+}
+
 void s3_supervisor_run(struct s3_supervisor *s)
 {
     CHECK_OBJ(s, S3_SUPERVISOR_MAGIC);

@@ -36,6 +36,8 @@ void s3_supervisor_fini(struct s3_supervisor *s);
  */
 int s3_supervisor_add(struct s3_supervisor *s, const char *name, const char *program,
                       const char *conf) MUST_CHECK;
+/* Watch until @fd is readable. False: a signal asks to stop. */
+bool s3_supervisor_wait(struct s3_supervisor *s, int fd);
 /* Watch until a signal asks to stop. */
 void s3_supervisor_run(struct s3_supervisor *s);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "dfscore/wire/internal.h"
+#include "s3gw/core/tenure.h"
 #include "tests/lib/store_fixture.h"
 
 /* A result that another thread brings. */
@@ -409,6 +410,39 @@ static void an_upload_fails_when_the_storage_goes_away_in_the_middle(void **stat
     fixture_stop(&f);
 }
 
+static void nothing_is_written_beyond_the_tenure(void **state)
+{
+    (void)state;
+    struct store_fixture f;
+    struct s3_tenure tenure = {.until_ms = UINT64_MAX};
+    struct upload u = {.o = OUTCOME};
+    char id[160], out[5];
+    bool gone = false;
+    fixture_start(&f);
+    s3_dfs_free(&f.dfs);
+    const struct s3_dfs_store s = {.group = STR("group1"), .socket = str_c(f.socket)};
+    const struct s3_dfs_options o = {
+        .stores = &s, .nstores = 1, .upload_buffers = 16, .open_files = 16, .tenure = &tenure};
+    assert_int_equal(s3_dfs_new(&o, &f.dfs), 0);
+    assert_int_equal(put_small(&f, STR("hello"), STR_NULL, id), 0);
+    begin(&f, &u, 5);
+    push(&u, "later", 5);
+    atomic_store(&tenure.until_ms, s3_boot_ms()); /* it has run out, this moment */
+    struct str ids[] = {str_c(id)};
+    char none[160];
+    assert_int_equal(put_small(&f, STR("hello"), STR_NULL, none), -EROFS);
+    assert_int_equal(s3_dfs_note(f.dfs, STR("group1"), STR("n")), -EROFS);
+    assert_int_equal(s3_dfs_delete(f.dfs, ids, 1, &gone), -EROFS);
+    assert_false(gone);
+    s3_upload_file_finish(&u.file);
+    await(&u.o, 1);
+    assert_int_equal(u.o.result, -EROFS);
+    assert_int_equal(s3_dfs_read(f.dfs, str_c(id), 0, out, 5, true), 0);
+    atomic_store(&tenure.until_ms, UINT64_MAX); /* the same connections go on */
+    assert_int_equal(s3_dfs_note(f.dfs, STR("group1"), STR("n")), 0);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_deleted_file_is_never_read_as_something_else),
         cmocka_unit_test(an_unknown_group_stores_nothing),
         cmocka_unit_test(what_no_storage_takes_is_refused),
+        cmocka_unit_test(nothing_is_written_beyond_the_tenure),
         cmocka_unit_test(a_storage_that_was_restarted_is_found_again),
         cmocka_unit_test(a_large_object_streams_through_a_bounded_pool),
         cmocka_unit_test(a_file_with_a_hole_in_the_cache_is_not_opened_without_waiting),
