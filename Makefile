@@ -116,8 +116,8 @@ run: all ## tracker, storage and gateway on this machine, ready for a client; pr
 	$(B)/s3gw standalone --data $(or $(DATA),./data) $(ARGS)
 
 .PHONY: run-cluster
-run-cluster: all ## three trackers, two groups of three storages, a gateway, on this machine; Ctrl-C stops them
-	BUILD=$(B) packaging/cluster/run-cluster $(or $(DATA),./data-cluster)
+run-cluster: all ## three trackers, two groups of three storages, a gateway (ARGS="--gateways 2"), on this machine; Ctrl-C stops them
+	BUILD=$(B) packaging/cluster/run-cluster $(ARGS) $(or $(DATA),./data-cluster)
 
 # --- tests -----------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ import pathlib
 import signal
 import subprocess
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from cluster import BUILD, ROOT, Cluster, free_port, sanitizer_env, wait_until
 
 
@@ -14,9 +16,9 @@ class Running:
     region, certificate = "us-east-1", None
     boto3 = Cluster.boto3
 
-    def __init__(self, port, credentials):
+    def __init__(self, port, credentials, host="127.0.0.1"):
         keys = dict(line.split("=", 1) for line in credentials.read_text().splitlines())
-        self.endpoint = f"http://127.0.0.1:{port}"
+        self.endpoint = f"http://{host}:{port}"
         self.access_key, self.secret_key = keys["S3GW_ROOT_ACCESS_KEY"], keys["S3GW_ROOT_SECRET_KEY"]
 
 
@@ -39,14 +41,14 @@ def in_service(folder):
     return [s["address"] for s in json.loads(done.stdout)["storages"] if s["in_service"] and not s["down"]]
 
 
-def start(folder):
-    loopback = ["127.0.0.1"] + [f"127.0.{g}.{m}" for g in (1, 2) for m in (1, 2, 3)]
+def start(folder, *options):
+    loopback = ["127.0.0.1", "127.0.0.2"] + [f"127.0.{g}.{m}" for g in (1, 2) for m in (1, 2, 3)]
     loopback += [f"127.0.0.{t}" for t in (11, 12, 13)]
     ports = [free_port(loopback) for _ in range(3)]
     env = dict(sanitizer_env(os.environ), BUILD=str(BUILD), S3_PORT=str(ports[0]), TRACKER_PORT=str(ports[1]),
                STORAGE_PORT=str(ports[2]))
     # What was started in the background ignores Ctrl-C, and so do those it starts, unless told otherwise.
-    process = subprocess.Popen([ROOT / "packaging/cluster/run-cluster", folder], stdout=subprocess.PIPE, env=env,
+    process = subprocess.Popen([ROOT / "packaging/cluster/run-cluster", *options, folder], stdout=subprocess.PIPE, env=env,
                                text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     for line in process.stdout:
         if line.startswith("Kill any storage"):
@@ -72,3 +74,46 @@ def test_a_cluster_by_one_command_and_gone_by_one_signal(tmp_path):
         process.kill()
         process.stdout.close()
     wait_until("every server to go with a script that was killed", lambda: processes_below(folder) == [])
+
+
+def test_of_two_gateways_the_other_takes_over(tmp_path):
+    folder = tmp_path / "cluster"
+    process, port = start(folder, "--gateways", "2")
+    clients = [Running(port, folder / "root-credentials", host).boto3() for host in ("127.0.0.1", "127.0.0.2")]
+
+    def serving(client):
+        try:
+            client.list_buckets()
+        except (BotoCoreError, ClientError):
+            return False
+        return True
+
+    try:
+        assert len(processes_below(folder)) == 11
+        active, standby = clients if serving(clients[0]) else clients[::-1]
+        assert not serving(standby)
+        wait_until("a bucket", lambda: taken(active.create_bucket, Bucket="bucket"))
+        wait_until("an object", lambda: taken(active.put_object, Bucket="bucket", Key="key", Body=b"kept"))
+        name = "gateway" if active is clients[0] else "gateway2"
+        victim = next(p for p in processes_below(folder)
+                      if f"{folder}/{name}/conf".encode() in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())
+        os.kill(victim, signal.SIGKILL)
+        wait_until("the other one to take over", lambda: serving(standby))
+        assert standby.get_object(Bucket="bucket", Key="key")["Body"].read() == b"kept"
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        assert processes_below(folder) == []
+    finally:
+        process.kill()
+        process.stdout.close()
+    wait_until("every server to go with a script that was killed", lambda: processes_below(folder) == [])
+
+
+def taken(call, **arguments):
+    """A cluster that has just come up asks for patience by 503."""
+    try:
+        call(**arguments)
+    except ClientError as e:
+        assert e.response["ResponseMetadata"]["HTTPStatusCode"] == 503, e
+        return False
+    return True
