@@ -68,6 +68,8 @@ int s3_reader_new(struct s3_req *q, const struct s3_object *o, const uint8_t *de
         return r;
     *rd = (struct s3_reader){
         .o = *o, .dek = dek, .first_whole = sse.first_whole, .first = first, .n = n};
+    if (dek && !(rd->opener.key = s3_req_secret(q)))
+        return -ENOMEM;
     uint64_t left = o->size, content;
     for (size_t i = 0; i < o->nextents; i++) {
         r = content_of(rd, i, &content);

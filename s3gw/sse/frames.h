@@ -68,7 +68,7 @@ int s3_seal(const uint8_t dek[S3_DEK_BYTES], uint32_t part, struct str plain,
 /* --- opening --- */
 
 struct s3_opener {
-    uint8_t key[32];
+    uint8_t *key; /* room for S3_GCM_KEY bytes, set before init(); whose it is wipes them */
     uint8_t header[S3_STREAM_HEADER];
     uint64_t plain;  /* bytes of content */
     uint64_t frames; /* >= 1 */

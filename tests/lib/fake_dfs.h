@@ -27,6 +27,7 @@ static struct {
     unsigned files;               /* stored */
     struct fake_note file;        /* the description of the last one */
     int read_fails;               /* errno for every read, 0: none */
+    const uint8_t *content;       /* of every file; NULL: the pattern */
     bool elsewhere;               /* new files land in group9, whatever was asked */
     void (*meanwhile)(void *arg); /* called for every note: what others do while it is written */
     void *arg;
@@ -119,7 +120,8 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
     if (fake_dfs.read_fails < 0)
         return fake_dfs.read_fails;
     for (size_t i = 0; i < n; i++)
-        ((uint8_t *)out)[i] = fake_dfs_byte(offset + i);
+        ((uint8_t *)out)[i] =
+            fake_dfs.content ? fake_dfs.content[offset + i] : fake_dfs_byte(offset + i);
     fake_dfs.bytes_read += n;
     return 0;
 }

@@ -277,6 +277,43 @@ static void files_that_nobody_sealed_do_not_open(void **state)
     assert_int_equal(s3_reader_new(q, &o, dek, 0, o.size, &rd), -EBADMSG);
 }
 
+/* Neither the data key nor the key of the stream: the memory is another request's next. */
+static void a_reader_leaves_no_key_behind(void **state)
+{
+    (void)state;
+    enum { N = 70000 };
+    static _Alignas(16) uint8_t memory[32768];
+    static uint8_t plain[N], file[N + 100];
+    AUTO(world_fini) struct world w;
+    world_init(&w);
+    struct s3_req *q = &w.f.q;
+    s3_req_init(q);
+    arena_lend(&q->arena, memory, sizeof(memory));
+    uint8_t *dek = s3_req_secret(q), copy[S3_DEK_BYTES] = "a data key, 32 bytes of it ....";
+    memcpy(dek, copy, sizeof(copy));
+    plain[N - 1] = 7;
+    assert_int_equal(s3_seal(dek, 0, str_of(plain, N), file), 0);
+    fake_dfs.content = file;
+
+    struct s3_extent e = {STR("group1/M00/00/00/a"), 0, s3_sealed_size(N), 0};
+    AUTO(buf_free) struct buf sse = BUF(256);
+    s3_sse_encode(&(struct s3_sse){.mode = S3_SSE_S3, .wrapped = STR("w"), .key = STR("k")}, &sse);
+    struct s3_object o = {.size = N, .extents = &e, .nextents = 1, .sse = buf_str(&sse)};
+    struct s3_reader *rd;
+    uint8_t out[10], key[S3_GCM_KEY];
+    assert_int_equal(s3_reader_new(q, &o, dek, 0, N, &rd), 0);
+    assert_int_equal(s3_reader_read(rd, NULL, N - 10, out, sizeof(out), true), 0);
+    assert_memory_equal(out, plain + N - 10, sizeof(out));
+
+    s3_sse_derive(copy, STR("s3gw stream\0"), str_of(file + 8, 16), str_of("\0\0\0", 4), key);
+    assert_non_null(memmem(memory, sizeof(memory), key, sizeof(key)));
+    assert_non_null(memmem(memory, sizeof(memory), copy, sizeof(copy)));
+    s3_req_fini(q);
+    fake_dfs.content = NULL;
+    assert_null(memmem(memory, sizeof(memory), key, sizeof(key)));
+    assert_null(memmem(memory, sizeof(memory), copy, sizeof(copy)));
+}
+
 /* The object that a write with these headers makes. */
 static struct s3_object written(struct world *w, const char *headers)
 {
@@ -448,6 +485,7 @@ int main(void)
         cmocka_unit_test(a_buckets_default_is_for_those_who_say_nothing),
         cmocka_unit_test(a_reader_of_plain_files_gives_windows),
         cmocka_unit_test(files_that_nobody_sealed_do_not_open),
+        cmocka_unit_test(a_reader_leaves_no_key_behind),
         cmocka_unit_test(an_append_is_sealed_as_the_object_is),
         cmocka_unit_test(another_key_opens_the_same_data),
         cmocka_unit_test(a_service_may_take_its_time_and_fail),

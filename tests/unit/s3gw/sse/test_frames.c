@@ -64,7 +64,8 @@ static struct sealed seal(size_t n, size_t step, uint32_t part)
 /* 0 when all of it opens and is the pattern. */
 static int open_all(struct sealed f, uint32_t part, const uint8_t *key)
 {
-    struct s3_opener o;
+    uint8_t stream[S3_GCM_KEY];
+    struct s3_opener o = {.key = stream};
     uint8_t plain[S3_FRAME_SEALED];
     int r = s3_opener_init(&o, key, part, f.bytes, f.n);
     for (uint64_t k = 0; r == 0 && k < o.frames; k++) {
@@ -168,7 +169,8 @@ static void what_was_changed_does_not_open(void **state)
 static void a_frame_opens_in_place_and_a_bad_one_gives_nothing(void **state)
 {
     (void)state;
-    struct s3_opener o;
+    uint8_t stream[S3_GCM_KEY];
+    struct s3_opener o = {.key = stream};
     struct sealed f = seal(100, 100, 0);
     assert_int_equal(s3_opener_init(&o, dek, 0, f.bytes, f.n), 0);
     uint8_t bad[116];
@@ -186,7 +188,8 @@ static void frames_open_together_up_to_a_bad_one(void **state)
 {
     (void)state;
     enum { N = 5 * S3_FRAME_PLAIN + 9 };
-    struct s3_opener o;
+    uint8_t stream[S3_GCM_KEY];
+    struct s3_opener o = {.key = stream};
     struct sealed f = seal(N, N, 2);
     uint8_t *plain = dfs_alloc(N);
     assert_non_null(plain);
