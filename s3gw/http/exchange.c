@@ -150,6 +150,7 @@ void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *con
     x->req.tls_version = x->req.tls ? tls_version(conn) : NULL;
     x->req.raw_path =
         arena_str(&x->req.arena, str_c(target)); /* the whole target; core/uri.c parts it */
+    x->target_end = target + strlen(target);
     atomic_fetch_add(&x->http->in_flight, 1);
     return x;
 }
@@ -502,9 +503,9 @@ static enum MHD_Result judged(struct s3_exchange *x)
     return answer(x);
 }
 
-static enum MHD_Result on_head(struct s3_exchange *x, const char *method)
+static enum MHD_Result on_head(struct s3_exchange *x, const char *method, const char *version)
 {
-    enum s3err e = s3_head_read(x, method);
+    enum s3err e = s3_head_read(x, method, version);
     if (e == S3ERR_OK &&
         (s3_health_answer(&x->req) || s3_metrics_answer(x->http->metrics, &x->req))) {
         x->result = S3ERR_OK;
@@ -533,9 +534,18 @@ static enum MHD_Result on_data(struct s3_exchange *x, const char *data, size_t *
     return x->drained > limit ? MHD_NO : MHD_YES;
 }
 
+/* Trailers of HTTP, which nobody sends or needs here, end as heads do (lines.h), and are not measured: what follows
+ * them is not read. */
+static bool has_trailers(struct s3_exchange *x)
+{
+    return MHD_get_connection_values_n(x->conn, MHD_FOOTER_KIND, NULL, NULL) > 0;
+}
+
 static enum MHD_Result on_end(struct s3_exchange *x)
 {
     if (x->state == S3_X_BODY) {
+        if (has_trailers(x))
+            x->req.resp.close = true;
         x->state = S3_X_RUN;
         if (x->result == S3ERR_PENDING)
             s3_intake_finish(x);
@@ -552,13 +562,12 @@ enum MHD_Result s3_exchange_call(void *http, struct MHD_Connection *conn, const 
     (void)http;
     (void)conn;
     (void)url;
-    (void)version;
     struct s3_exchange *x = *exchange;
     if (!x)
         return MHD_NO; /* no memory when the request line was read */
     hold(x, false);
     if (x->state == S3_X_HEAD) /* a second time when the head was judged by a worker */
-        return x->seen ? judged(x) : on_head(x, method);
+        return x->seen ? judged(x) : on_head(x, method, version);
     if (*n > 0)
         return on_data(x, data, n);
     return on_end(x);

@@ -5,6 +5,7 @@
 
 #include "dfscore/base/clock.h"
 #include "s3gw/http/exchange.h"
+#include "s3gw/http/lines.h"
 
 enum { HEADERS_MAX = 8 * 1024 }; /* s3-behaviours 1 */
 
@@ -21,14 +22,33 @@ static enum s3_method method_of(const char *name)
     return S3_OTHER_METHOD;
 }
 
+struct taking {
+    struct s3_req *q;
+    struct s3_lines lines;
+};
+
 static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const char *key,
                                    size_t key_n, const char *value, size_t value_n)
 {
     (void)kind;
-    struct s3_req *q = arg;
+    struct taking *t = arg;
+    struct s3_req *q = t->q;
     q->headers[q->nheaders++] =
         (struct s3_pair){str_of(key, key_n), str_trim(str_of(value ? value : "", value_n))};
+    s3_lines_header(&t->lines, key, key_n, value ? value : "", value_n);
     return MHD_YES;
+}
+
+/* False with a library whose heads lie in memory otherwise than lines.h knows. */
+static bool begin_lines(struct s3_exchange *x, const char *method, const char *version,
+                        struct s3_lines *ret)
+{
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (!i || strcmp(MHD_get_version(), "0.9.75") != 0)
+        return false;
+    s3_lines_begin(ret, x->target_end, version, method + i->header_size);
+    return true;
 }
 
 static struct str peer_text(struct s3_exchange *x)
@@ -87,7 +107,7 @@ static enum s3err one_meaning(struct s3_req *q)
     return S3ERR_OK;
 }
 
-enum s3err s3_head_read(struct s3_exchange *x, const char *method)
+enum s3err s3_head_read(struct s3_exchange *x, const char *method, const char *version)
 {
     struct s3_req *q = &x->req;
     x->seen = true;
@@ -99,7 +119,11 @@ enum s3err s3_head_read(struct s3_exchange *x, const char *method)
     q->headers = arena_alloc(&q->arena, (size_t)MAX(n, 1) * sizeof(q->headers[0]));
     if (!q->headers || !q->raw_path.p || !q->peer.p)
         return S3ERR_SLOW_DOWN;
-    MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, take_header, q);
+    struct taking t = {.q = q, .lines.broken = true};
+    bool measured = begin_lines(x, method, version, &t.lines);
+    MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, take_header, &t);
+    if (measured && !s3_lines_whole(&t.lines))
+        return ambiguous(q, "The head of the request has a line that is none.");
     q->host = s3_req_header(q, STR("host"));
     enum s3err e = section_size(q);
     return e == S3ERR_OK ? one_meaning(q) : e;

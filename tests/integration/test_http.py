@@ -51,6 +51,40 @@ def test_a_host_is_needed(either):
         is_a_document(Raw(either).send(b"GET / HTTP/1.1\r\n" + hosts + b"\r\n", to_the_end=True), 400, "BadRequest")
 
 
+@pytest.mark.parametrize("line", [b":", b": x", b"\0", b"\0: x", b"Content-Type: a\r\n b", b"Content-Type: a\r\n\tb",
+                                  b"Content-Type: text/\0html", b"Content-Typ: 1\r\n e"])
+@pytest.mark.parametrize("where", ["first", "between", "last"])
+def test_a_line_that_is_none_does_not_end_the_head(either, line, where):
+    """Or bytes of the head would be data, and data the next request. Nor is what it says taken for what it does not.
+    Rule: RFC 9112, 5 and 5.2; RFC 9110, 5.5."""
+    either.boto3().create_bucket(Bucket="lines")
+    raw, follower = Raw(either), b"DELETE /lines HTTP/1.1\r\nHost: x\r\n\r\n"
+    whole = raw.build("PUT", "/lines/k", body=b"a body" + follower, payload=UNSIGNED)
+    at = {"first": b"\r\nHost", "between": b"\r\ncontent-length", "last": b"\r\n\r\n"}[where]
+    found = re.search(re.escape(at), whole, re.IGNORECASE).start()
+    is_a_document(raw.send(whole[:found] + b"\r\n" + line + whole[found:], to_the_end=True), 400, "BadRequest")
+    assert raw.request("HEAD", "/lines/k").status == 404
+    answer = raw.send(head(raw, "GET /lines/a\0b HTTP/1.1"), to_the_end=True)
+    is_a_document(answer, 400, "BadRequest")
+
+
+def test_heads_come_in_pieces_and_with_either_end_of_line(either):
+    """What is measured there (http/lines.h) is measured rightly."""
+    either.boto3().create_bucket(Bucket="pieces")
+    raw = Raw(either)
+    whole = raw.build("PUT", "/pieces/k", body=b"data", payload=UNSIGNED, headers={"x-amz-meta-a": "1"}, query=[("a", "b"), ("c", "d ")])
+    first, rest = whole.split(b"\r\n\r\n")
+    lines = [b"x-empty:", b"x-blanks: \t ", b"x-tight:1", b"Cookie: a=b; c=d"] + [b"x-long-%d: " % i + b"v" * 700 for i in range(8)]
+    for end in (b"\r\n", b"\n"):
+        text = end.join(first.split(b"\r\n") + lines) + end + end
+        with either.socket() as sock:
+            for part in [text[i:i + 333] for i in range(0, len(text), 333)] + [rest]:
+                sock.sendall(part)
+            assert read_response(sock).status == 200
+            sock.sendall(b"\r\n" + raw.build("GET", "/pieces/k"))
+            assert read_response(sock).body == b"data"
+
+
 @pytest.mark.parametrize("method, coding", [("GET", "identity"), ("PUT", "gzip, chunked"), ("PUT", "chunked, chunked"), ("HEAD", "x")])
 def test_only_chunked_is_a_transfer_coding(either, method, coding):
     """Rule: RFC 9112, 6.1. A server that waits for such a body waits for ever."""
