@@ -125,8 +125,10 @@ enum s3err s3_head_read(struct s3_exchange *x, const char *method, const char *v
     if (measured && !s3_lines_whole(&t.lines))
         return ambiguous(q, "The head of the request has a line that is none.");
     q->host = s3_req_header(q, STR("host"));
-    enum s3err e = section_size(q);
-    return e == S3ERR_OK ? one_meaning(q) : e;
+    if (s3_req_header(q, STR("transfer-encoding")).p && strcmp(version, "HTTP/1.0") == 0)
+        q->resp.close = true; /* who speaks that did not mean it, or knows no chunks: RFC 9112, 6.1 */
+    enum s3err e = one_meaning(q);
+    return e == S3ERR_OK ? section_size(q) : e;
 }
 
 bool s3_head_expects_continue(const struct s3_req *q)

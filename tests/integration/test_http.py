@@ -32,6 +32,7 @@ def is_a_document(answer, status, code):
     (["Content-Length: -1"], "BadRequest"), (["Content-Length: 1 2"], "BadRequest"), (["Content-Length: x"], "BadRequest"),
     (["Content-Length: "], "BadRequest"), (["Content-Length: " + "9" * 25], "EntityTooLarge"),
     (["no colon"], "BadRequest"), (["Content-Length: 1", "Content-Length: 2"], "BadRequest"), (["Range : bytes=0-1"], "BadRequest"),
+    (["Content-Length: 1", "x: " + "y" * 9_000, "Content-Length: 2"], "BadRequest"),  # however long it is
     (["x: " + "y" * 60_000], "RequestHeaderSectionTooLarge")])
 def test_heads_that_cannot_be(either, more, code):
     raw = Raw(either)
@@ -92,6 +93,27 @@ def test_only_chunked_is_a_transfer_coding(either, method, coding):
     answer = raw.send(head(raw, f"{method} /bucket/key HTTP/1.1", f"Transfer-Encoding: {coding}"), method == "HEAD")
     assert answer.status == 501 and answer.headers["connection"] == "close"
     assert method == "HEAD" or (answer.code == "NotImplemented" and b"<Header>Transfer-Encoding</Header>" in answer.body)
+
+
+@pytest.mark.parametrize("version, more, kept", [("1.1", {}, True), ("1.0", {"Connection": "keep-alive"}, False),
+                                                 ("1.1", {"Content-Length": "3"}, False)])
+def test_who_is_ahead_of_their_version_is_hung_up_on(either, version, more, kept):
+    """Chunks in HTTP/1.0, or beside a length: where the body ends is not certain. Rule: RFC 9112, 6.1."""
+    either.boto3().create_bucket(Bucket="chunked")
+    raw = Raw(either)
+    whole = raw.build("PUT", "/chunked/key", payload=STREAMING_UNSIGNED_TRAILER, length=False,
+                      headers={"x-amz-decoded-content-length": "5"})
+    lines = "".join(f"\r\n{k}: {v}" for k, v in {"Transfer-Encoding": "chunked", **more}.items()).encode()
+    whole = whole.replace(b"HTTP/1.1", f"HTTP/{version}".encode(), 1).replace(b"\r\n\r\n", lines + b"\r\n\r\n", 1)
+    with either.socket() as sock:
+        sock.sendall(whole + b"f\r\n5\r\nhello\r\n0\r\n\r\n\r\n0\r\n\r\n")
+        answer = read_response(sock)
+        assert answer.status == 200 and (answer.headers.get("connection") != "close") == kept, answer
+        if kept:
+            sock.sendall(raw.build("HEAD", "/chunked/key"))
+            assert read_response(sock, True).status == 200
+        else:
+            assert sock.recv(1) == b""
 
 
 def test_a_head_that_is_too_large(either):
