@@ -32,6 +32,7 @@ def is_a_document(answer, status, code):
     (["Content-Length: -1"], "BadRequest"), (["Content-Length: 1 2"], "BadRequest"), (["Content-Length: x"], "BadRequest"),
     (["Content-Length: "], "BadRequest"), (["Content-Length: " + "9" * 25], "EntityTooLarge"),
     (["no colon"], "BadRequest"), (["Content-Length: 1", "Content-Length: 2"], "BadRequest"), (["Range : bytes=0-1"], "BadRequest"),
+    (["Transfer-Encoding\v: chunked"], "BadRequest"), (["Content Length: 1"], "BadRequest"), (["x\x7f: 1"], "BadRequest"),
     (["Content-Length: 1", "x: " + "y" * 9_000, "Content-Length: 2"], "BadRequest"),  # however long it is
     (["x: " + "y" * 60_000], "RequestHeaderSectionTooLarge")])
 def test_heads_that_cannot_be(either, more, code):
