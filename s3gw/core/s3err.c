@@ -49,6 +49,7 @@ enum s3err s3err_from_errno(int r, enum s3_thing missing)
     case -ENOMEM: /* a ceiling was reached; it passes */
         return S3ERR_SLOW_DOWN;
     case -EHOSTUNREACH: /* no storage could be asked; nothing was changed */
+    case -ENOLCK:       /* nothing was sent to one: core/tenure.h */
         return S3ERR_SERVICE_UNAVAILABLE;
     case -EFBIG:
         return S3ERR_ENTITY_TOO_LARGE;

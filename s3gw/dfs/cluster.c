@@ -206,7 +206,7 @@ bool s3_worth_another(int r)
     switch (r) {
     case 0:
     case -EINVAL: /* what we ask for is wrong everywhere */
-    case -EROFS:  /* it is not ours to write (core/tenure.h) */
+    case -ENOLCK: /* it is not ours to write (core/tenure.h) */
     case -E2BIG:
     case -EMSGSIZE:
         return false;

@@ -260,7 +260,7 @@ int s3_store_conn_call(struct s3_store_conn *c, uint8_t cmd, struct iovec *iov, 
         *fd = -1;
     if (changes(cmd) && !s3_tenure_holds(c->tenure)) {
         c->sent = false;
-        return -EROFS; /* as if the storage had said so: the connection is as it was */
+        return -ENOLCK; /* no storage says that. The connection is as it was */
     }
     int r = send_request(c, cmd, iov, n);
     if (r == 0)

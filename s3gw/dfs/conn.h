@@ -29,7 +29,7 @@ struct s3_store_dial {
     struct dfs_addr addr;            /* a path: the trusted socket; else TCP */
     const struct dfs_secret *secret; /* TCP; without it and without tls: -EACCES */
     const struct dfs_tls *tls;       /* TCP; NULL: plain */
-    const struct s3_tenure *tenure;  /* nothing is changed beyond it: -EROFS. NULL: no limit */
+    const struct s3_tenure *tenure;  /* nothing is changed beyond it: -ENOLCK. NULL: no limit */
     uint64_t session;
     unsigned connect_ms; /* TCP: longest wait for a connection */
     unsigned timeout_ms; /* longest wait for the next byte to move */

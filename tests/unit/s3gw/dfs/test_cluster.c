@@ -132,6 +132,7 @@ static void a_write_that_no_server_took_may_be_tried_again(void **state)
         {-EBADMSG, -EHOSTUNREACH},
         {-EROFS, -EHOSTUNREACH},
         {-EHOSTUNREACH, -EHOSTUNREACH},
+        {-ENOLCK, -ENOLCK}, /* ours, not a storage's */
         {-ENOSPC, -ENOSPC},
         {-EBUSY, -EBUSY},
         {-ENOMEM, -ENOMEM},
