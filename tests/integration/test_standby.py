@@ -228,6 +228,24 @@ def test_a_stopped_gateway_that_goes_on_acknowledges_nothing(pair, writers):
     assert pair.client(first).get_object(Bucket="bucket", Key="meanwhile")["Body"].read() == b"gateway2"
 
 
+def test_one_write_of_the_other_gateway_is_enough_for_a_rebuild(pair):
+    """Behind which nothing was described: comparing with the storages would take the old index for the cluster's."""
+    first, second = pair.gateways
+    pair.client(first).put_object(Bucket="bucket", Key="k", Body=b"first")
+    first.kill()
+    pair.wait_active_gateway(second)
+    pair.client(second).put_object(Bucket="bucket", Key="k", Body=b"second")
+    second.kill()
+    first.start().wait_ready()
+    pair.wait_active_gateway(first)
+    assert pair.client(first).get_object(Bucket="bucket", Key="k")["Body"].read() == b"second"
+    second.start().wait_ready()
+    pair.wait_standby(second)
+    first.kill()
+    pair.wait_active_gateway(second)
+    assert pair.client(second).get_object(Bucket="bucket", Key="k")["Body"].read() == b"second"
+
+
 def test_a_restarted_gateway_has_its_lease_back_without_a_rebuild(pair):
     first, second = pair.gateways
     pair.client(first).put_object(Bucket="bucket", Key="k", Body=b"v")
