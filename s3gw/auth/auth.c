@@ -103,20 +103,14 @@ enum s3err s3_auth_body(struct s3_req *q, struct s3_body_plan *plan)
 
 /* --- who --- */
 
-static enum s3err unknown_key(struct s3_req *q, struct str access_key)
-{
-    return s3_err(q, S3ERR_INVALID_ACCESS_KEY_ID, "AWSAccessKeyId", str_head(access_key, 256));
-}
-
-/* The secret of an access key, and whose it is. */
-static enum s3err look_up(struct s3_req *q, struct str access_key, enum s3_read how,
-                          struct s3_access_key *key, struct s3_user *user)
+enum s3err s3_auth_key(struct s3_req *q, struct str access_key, enum s3_read how,
+                       struct s3_access_key *key, struct s3_user *user)
 {
     int r = s3_key_get(q->gw->index, access_key, how, &q->arena, key, user);
     if (r == -EAGAIN && how == S3_READ_CACHED)
         return S3ERR_WOULD_BLOCK;
     if (r == -ENOENT || (r == 0 && user->disabled))
-        return unknown_key(q, access_key);
+        return s3_err(q, S3ERR_INVALID_ACCESS_KEY_ID, "AWSAccessKeyId", str_head(access_key, 256));
     return s3err_from_errno(r, S3_THING_OTHER);
 }
 
@@ -144,7 +138,7 @@ static enum s3err verify_v4(struct s3_req *q, const struct s3_sigv4 *v, enum s3_
     struct s3_access_key key;
     struct s3_user user;
     uint8_t signing_key[32];
-    enum s3err e = look_up(q, v->access_key, how, &key, &user);
+    enum s3err e = s3_auth_key(q, v->access_key, how, &key, &user);
     if (e == S3ERR_OK)
         e = no_token(q);
     if (e == S3ERR_OK)
@@ -168,7 +162,7 @@ static enum s3err verify_v2(struct s3_req *q, const struct s3_sigv2 *v, enum s3_
 {
     struct s3_access_key key;
     struct s3_user user;
-    enum s3err e = look_up(q, v->access_key, how, &key, &user);
+    enum s3err e = s3_auth_key(q, v->access_key, how, &key, &user);
     if (e == S3ERR_OK)
         e = no_token(q);
     if (e == S3ERR_OK)

@@ -23,6 +23,13 @@ struct s3_user;
  */
 enum s3err s3_auth_verify(struct s3_req *q, enum s3_read how);
 
+/*
+ * The secret of an access key, and whose it is; views of @q's arena. InvalidAccessKeyId for one that nobody has, or whose
+ * user is disabled; WOULD_BLOCK as above.
+ */
+enum s3err s3_auth_key(struct s3_req *q, struct str access_key, enum s3_read how,
+                       struct s3_access_key *key, struct s3_user *user);
+
 /* The caller has proved to own @key, which is @user's: q->who becomes that user. Views. */
 void s3_auth_identify(struct s3_req *q, const struct s3_access_key *key,
                       const struct s3_user *user);

@@ -85,17 +85,6 @@ static enum s3err missing_field(struct s3_req *q, struct str name)
     return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", name, "ArgumentValue", STR(""));
 }
 
-static enum s3err look_up(struct s3_req *q, struct str access_key, enum s3_read how,
-                          struct s3_access_key *key, struct s3_user *user)
-{
-    int r = s3_key_get(q->gw->index, access_key, how, &q->arena, key, user);
-    if (r == -EAGAIN && how == S3_READ_CACHED)
-        return S3ERR_WOULD_BLOCK;
-    if (r == -ENOENT || (r == 0 && user->disabled))
-        return s3_err(q, S3ERR_INVALID_ACCESS_KEY_ID, "AWSAccessKeyId", str_head(access_key, 256));
-    return s3err_from_errno(r, S3_THING_OTHER);
-}
-
 static enum s3err judge_signature(struct s3_req *q, struct str ours, struct str theirs,
                                   struct str policy, const struct s3_access_key *key,
                                   const struct s3_user *user)
@@ -156,7 +145,7 @@ static enum s3err verify_v4(struct s3_req *q, const struct s3_post_fields *f, en
     struct s3_access_key key;
     struct s3_user user;
     q->who.how = S3_AUTH_V4_FORM;
-    enum s3err e = look_up(q, scope.access_key, how, &key, &user);
+    enum s3err e = s3_auth_key(q, scope.access_key, how, &key, &user);
     if (e != S3ERR_OK)
         return e;
     struct str token = s3_post_field(f, STR("x-amz-security-token"));
@@ -184,7 +173,7 @@ static enum s3err verify_v2(struct s3_req *q, const struct s3_post_fields *f, en
     struct s3_access_key key;
     struct s3_user user;
     q->who.how = S3_AUTH_V2_FORM;
-    enum s3err e = look_up(q, access_key, how, &key, &user);
+    enum s3err e = s3_auth_key(q, access_key, how, &key, &user);
     if (e != S3ERR_OK)
         return e;
     uint8_t mac[20];
