@@ -17,6 +17,17 @@ int dfs_sync_folder_of(const char *path)
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+int dfs_dir_open(int at, const char *path, DIR **ret)
+{
+    AUTO(dfs_close_fd) int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir)
+        return -errno;
+    fd = -1; /* the folder's now */
+    *ret = dir;
+    return 0;
+}
+
 int dfs_dir_next(DIR *dir, struct dirent **ret)
 {
     errno = 0;

@@ -15,6 +15,8 @@ int dfs_make_dirs(const char *path, mode_t mode) MUST_CHECK;
 /* Sync the folder in which @path lies: what has been made, renamed or removed there is so for good. */
 int dfs_sync_folder_of(const char *path) MUST_CHECK;
 
+/* The folder @path below @at, to be read with dfs_dir_next() and closed with closedir(). 0 or negative errno. */
+int dfs_dir_open(int at, const char *path, DIR **ret) MUST_CHECK;
 /* The next entry of an open folder: 1; 0: there is no other; negative errno: there may be. */
 int dfs_dir_next(DIR *dir, struct dirent **ret) MUST_CHECK;
 

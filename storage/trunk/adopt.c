@@ -141,17 +141,12 @@ static int adopt_dir(struct adoption *a, unsigned high, unsigned low)
 {
     char path[32];
     (void)snprintf(path, sizeof(path), "data/%02X/%02X", high, low);
-    int fd = openat(a->p->dir.root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
-    DIR *dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
-        return -ENOMEM;
-    }
-    int r = 0;
+    DIR *dir;
+    int r = dfs_dir_open(a->p->dir.root, path, &dir);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
     for (struct dirent *e; r == 0 && (r = dfs_dir_next(dir, &e)) > 0;)
-        r = adopt_one(a, fd, e->d_name, high, low);
+        r = adopt_one(a, dirfd(dir), e->d_name, high, low);
     closedir(dir);
     return r;
 }

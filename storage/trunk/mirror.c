@@ -115,15 +115,10 @@ static int load_path(struct sto_path *p, struct mirrors_of_path *mp)
 {
     if (mkdirat(p->dir.root, MIRRORS_DIR, 0755) < 0 && errno != EEXIST)
         return -errno;
-    int fd = openat(p->dir.root, MIRRORS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    DIR *dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
-        return -ENOMEM;
-    }
-    int r = 0;
+    DIR *dir;
+    int r = dfs_dir_open(p->dir.root, MIRRORS_DIR, &dir);
+    if (r < 0)
+        return r;
     for (struct dirent *e; r == 0 && (r = dfs_dir_next(dir, &e)) > 0;)
         r = load_record(&p->dir, e->d_name, mp);
     closedir(dir);

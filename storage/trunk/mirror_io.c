@@ -24,16 +24,11 @@ static int next_mirror_pack(struct sto_path *p, const struct sto_log_info *log, 
 {
     char path[32];
     (void)snprintf(path, sizeof(path), "data/%02X/%02X", log->high, log->low);
-    int fd = openat(p->dir.root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    DIR *dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
-        return -ENOMEM;
-    }
+    DIR *dir;
+    int r = dfs_dir_open(p->dir.root, path, &dir);
+    if (r < 0)
+        return r;
     uint64_t best = UINT64_MAX, number;
-    int r;
     for (struct dirent *e; (r = dfs_dir_next(dir, &e)) > 0;)
         if (str_u64(str_c(e->d_name), UINT32_MAX, &number) == 0 && number >= from && number < best)
             best = number;

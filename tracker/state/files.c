@@ -125,15 +125,11 @@ static int by_number(const void *a, const void *b)
 /* Numbers of all journals, sorted: a view of @out. */
 static int list_journals(int dirfd, struct buf *out, const uint64_t **ret, size_t *ret_n)
 {
-    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        int r = -errno;
-        dfs_close_fd(&fd);
+    DIR *d;
+    int r = dfs_dir_open(dirfd, ".", &d);
+    if (r < 0)
         return r;
-    }
     uint64_t number;
-    int r;
     for (struct dirent *e; (r = dfs_dir_next(d, &e)) > 0;)
         if (journal_number(e->d_name, &number))
             buf_add(out, &number, sizeof(number));

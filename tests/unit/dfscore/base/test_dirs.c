@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/test.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -103,6 +104,29 @@ static void the_folder_of_a_path_can_be_synced(void **state)
     assert_int_equal(dfs_sync_folder_of(path), -ENAMETOOLONG);
 }
 
+static void a_folder_is_read_to_its_end(void **state)
+{
+    (void)state;
+    AUTO(test_tmpdir_free) char *dir = test_tmpdir();
+    char path[PATH_MAX];
+    DIR *d = NULL;
+    struct dirent *e;
+    unsigned seen = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof(path), "%s/of/%u", dir, i);
+        assert_int_equal(dfs_make_dirs(path, 0700), 0);
+    }
+    AUTO(dfs_close_fd) int at = open(dir, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(dfs_dir_open(at, "none", &d), -ENOENT);
+    assert_null(d);
+    assert_int_equal(dfs_dir_open(at, "of", &d), 0);
+    while (dfs_dir_next(d, &e) == 1)
+        seen += e->d_name[0] != '.';
+    assert_int_equal(dfs_dir_next(d, &e), 0);
+    closedir(d);
+    assert_int_equal(seen, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +135,7 @@ int main(void)
         cmocka_unit_test(a_file_in_the_way_is_no_folder),
         cmocka_unit_test(paths_of_no_or_too_many_bytes_are_refused),
         cmocka_unit_test(the_folder_of_a_path_can_be_synced),
+        cmocka_unit_test(a_folder_is_read_to_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
