@@ -13,6 +13,8 @@
 #include "s3gw/admin/verbs.h"
 #include "s3gw/index/bucket.h"
 
+struct s3_req;
+
 struct call {
     const struct s3_admin_context *c;
     json_t *request;
@@ -30,6 +32,9 @@ json_t *s3_call_done(const char *name, json_t *value);
 json_t *s3_call_text(struct str s);
 json_t *s3_call_time(int64_t ms);
 json_t *s3_call_groups(struct str groups); /* a list of core/groups.h, as an array */
+
+/* A request of the administrator's, about @b (NULL: no bucket); may block. End it with s3_req_fini(). */
+void s3_call_request(const struct call *c, struct s3_bucket *b, struct s3_req *q);
 
 /* A text argument; absent when it was not given. */
 struct str s3_call_arg(struct call *c, const char *name);

@@ -88,6 +88,16 @@ json_t *s3_call_time(int64_t ms)
 
 /* --- arguments -------------------------------------------------------------------------------- */
 
+void s3_call_request(const struct call *c, struct s3_bucket *b, struct s3_req *q)
+{
+    s3_req_init(q);
+    q->gw = (struct s3_gw *)(uintptr_t)c->c->gw; /* constant here, counted in there */
+    q->now_ms = c->now_ms;
+    q->may_block = true;
+    q->bkt = b;
+    q->bucket = b ? b->name : STR_NULL;
+}
+
 struct str s3_call_arg(struct call *c, const char *name)
 {
     const json_t *v = json_object_get(c->request, name);

@@ -178,14 +178,10 @@ static json_t *explain(struct call *c, struct s3_req *q)
 json_t *s3_verb_explain(struct call *c)
 {
     struct s3_req q;
-    s3_req_init(&q);
+    s3_call_request(c, NULL, &q);
     struct str ip = s3_call_arg(c, "source_ip");
-    struct s3_gw gw = *c->c->gw;
-    q.gw = &gw;
-    q.now_ms = c->now_ms;
     q.peer = ip.n ? ip : STR("127.0.0.1");
     q.tls = str_eq(s3_call_arg(c, "tls"), STR("yes"));
-    q.may_block = true;
     json_t *answer = explain(c, &q);
     s3_req_fini(&q);
     return answer;

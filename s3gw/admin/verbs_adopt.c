@@ -98,14 +98,8 @@ static json_t *failed(const struct s3_adopt *ask, int r)
 static int run(struct call *c, const struct s3_adopt *ask, struct s3_bucket *b,
                struct s3_adopt_at *at, struct s3_adopt_counts *n)
 {
-    struct s3_gw gw = *c->c->gw;
     struct s3_req q;
-    s3_req_init(&q);
-    q.gw = &gw;
-    q.now_ms = c->now_ms;
-    q.may_block = true;
-    q.bkt = b;
-    q.bucket = b->name;
+    s3_call_request(c, b, &q);
     q.who.user_id = b->owner_id;
     int r = s3_adopt_slice(&q, ask, at, n);
     s3_req_fini(&q);

@@ -101,14 +101,8 @@ static int save_bucket(struct call *c, struct limited *of)
 {
     AUTO(buf_free) struct buf doc = BUF(64);
     s3_quota_encode(&of->limits, &doc);
-    struct s3_gw gw = *c->c->gw;
     struct s3_req q;
-    s3_req_init(&q);
-    q.gw = &gw;
-    q.now_ms = c->now_ms;
-    q.may_block = true;
-    q.bkt = &of->bucket;
-    q.bucket = of->bucket.name;
+    s3_call_request(c, &of->bucket, &q);
     int r = s3_commit_bucket_doc(&q, STR("quota"),
                                  s3_limits_any(&of->limits) ? buf_str(&doc) : STR_NULL);
     s3_req_fini(&q);

@@ -122,9 +122,7 @@ json_t *s3_verb_rebalance_stop(struct call *c)
 static int set_groups(const struct call *c, struct s3_bucket *b, struct str groups)
 {
     struct s3_req q;
-    s3_req_init(&q);
-    q.gw = (struct s3_gw *)(uintptr_t)c->c->gw;
-    q.bkt = b;
+    s3_call_request(c, b, &q);
     int r = s3_commit_bucket_groups(&q, STR_NULL, groups);
     s3_req_fini(&q);
     return r;
