@@ -7,7 +7,7 @@
 #include "s3gw/lifecycle/note.h"
 #include "s3gw/lifecycle/settled.h"
 
-enum { ENTRIES_A_FRAME = 500, FRAME_MAX = 16 * 1024 * 1024, ARENA_MAX = 64 * 1024 * 1024 };
+enum { ARENA_MAX = 64 * 1024 * 1024 };
 
 /* Numbers are microseconds: what was described longer before the last commit has come to an end. */
 #define UNDER_WAY_US (S3_UNDER_WAY_MS * UINT64_C(1000))
@@ -173,24 +173,12 @@ static int settle(struct settling *s, const struct s3_scan_entry *e)
     return r == -EBADMSG ? 0 : r; /* a rebuild says so */
 }
 
-static int follow(struct settling *s, const struct s3_log *log)
+static int settle_one(void *arg, const struct s3_scan_entry *e)
 {
-    uint64_t position = 0;
-    int r = s3_settled_from(s->gw, log, &position);
-    for (bool end = false; r == 0 && !end && position < log->end;) {
-        AUTO(arena_fini) struct arena a;
-        AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
-        arena_init(&a, ARENA_MAX);
-        struct s3_scan_entry *e;
-        size_t n;
-        r = s3_dfs_scan(s->gw->dfs, log, &position, ENTRIES_A_FRAME, true, &frame, &a, &e, &n,
-                        &end);
-        for (size_t i = 0; r == 0 && i < n; i++) {
-            arena_init(&s->arena, ARENA_MAX);
-            r = settle(s, &e[i]);
-            arena_fini(&s->arena);
-        }
-    }
+    struct settling *s = arg;
+    arena_init(&s->arena, ARENA_MAX);
+    int r = settle(s, e);
+    arena_fini(&s->arena);
     return r;
 }
 
@@ -199,13 +187,7 @@ int s3_settle(struct s3_gw *gw, uint64_t *ret)
     uint64_t committed = s3_index_committed(gw->index);
     struct settling s = {.gw = gw,
                          .since = committed > UNDER_WAY_US ? committed - UNDER_WAY_US : 1};
-    AUTO(arena_fini) struct arena a;
-    arena_init(&a, ARENA_MAX);
-    struct s3_log *logs;
-    size_t n;
-    int r = s3_dfs_logs(gw->dfs, &a, &logs, &n);
-    for (size_t i = 0; r == 0 && i < n; i++)
-        r = follow(&s, &logs[i]);
+    int r = s3_settled_compare(gw, settle_one, &s);
     *ret = s.corrected;
     return r;
 }

@@ -4,7 +4,12 @@
 #include "s3gw/index/index.h"
 #include "s3gw/index/refs.h"
 
-enum { LOGS_ARENA_MAX = 16 * 1024 * 1024 };
+enum {
+    ENTRIES_A_FRAME = 500,
+    FRAME_MAX = 16 * 1024 * 1024,
+    FRAME_ARENA_MAX = 64 * 1024 * 1024,
+    LOGS_ARENA_MAX = 16 * 1024 * 1024,
+};
 
 struct s3_settled {
     struct s3_gw *gw;
@@ -81,4 +86,35 @@ int s3_settled_from(struct s3_gw *gw, const struct s3_log *log, uint64_t *positi
         r = s3_settled_position_get(gw->index, str_c(log->name), log->path, &settled);
     *position = MAX(searched, settled);
     return r == -ENOENT ? 0 : r;
+}
+
+static int compare(struct s3_gw *gw, const struct s3_log *log,
+                   int (*fn)(void *arg, const struct s3_scan_entry *e), void *arg)
+{
+    uint64_t position = 0;
+    int r = s3_settled_from(gw, log, &position);
+    for (bool end = false; r == 0 && !end && position < log->end;) {
+        AUTO(arena_fini) struct arena a;
+        AUTO(buf_free) struct buf frame = BUF(FRAME_MAX);
+        arena_init(&a, FRAME_ARENA_MAX);
+        struct s3_scan_entry *e;
+        size_t n;
+        r = s3_dfs_scan(gw->dfs, log, &position, ENTRIES_A_FRAME, true, &frame, &a, &e, &n, &end);
+        for (size_t i = 0; r == 0 && i < n; i++)
+            r = fn(arg, &e[i]);
+    }
+    return r;
+}
+
+int s3_settled_compare(struct s3_gw *gw, int (*fn)(void *arg, const struct s3_scan_entry *e),
+                       void *arg)
+{
+    AUTO(arena_fini) struct arena a;
+    arena_init(&a, LOGS_ARENA_MAX);
+    struct s3_log *logs;
+    size_t n;
+    int r = s3_dfs_logs(gw->dfs, &a, &logs, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = compare(gw, &logs[i], fn, arg);
+    return r;
 }

@@ -9,7 +9,7 @@
  *
  * Row: S group 00 u32 path: u64 position.
  *
- * Threads: the reclaimer's; s3_settled_from() before it starts.
+ * Threads: the reclaimer's; s3_settled_compare() before it starts.
  */
 #ifndef S3_SETTLED_H
 #define S3_SETTLED_H
@@ -30,5 +30,12 @@ int s3_settled_step(struct s3_settled *s) MUST_CHECK;
 
 /* Where a comparison of @log has to begin; 0: at its beginning. 0 or errno. */
 int s3_settled_from(struct s3_gw *gw, const struct s3_log *log, uint64_t *position) MUST_CHECK;
+
+/*
+ * @fn for every entry, with its description, that a comparison of the logs with the index has to see: log by log, in the
+ * order of each. What it returns other than 0 ends that and is returned; or the errno of asking.
+ */
+int s3_settled_compare(struct s3_gw *gw, int (*fn)(void *arg, const struct s3_scan_entry *e),
+                       void *arg) MUST_CHECK;
 
 #endif
