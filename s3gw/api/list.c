@@ -232,18 +232,24 @@ static enum s3err version_marker(struct s3_req *q, struct lister *l, struct str 
     return s3err_from_errno(seq_of_null(q, l->query.after, &l->query.after_seq), S3_THING_OTHER);
 }
 
+static void version_id_element(struct s3_req *q, struct buf *b, const char *name,
+                               const struct s3_object *o)
+{
+    char id[S3_VERSION_ID_MAX] = "null";
+    size_t n = 4;
+    if (q->bkt->versioning.p)
+        n = s3_version_id_format(o, id);
+    s3_xml_text(b, name, str_of(id, n));
+}
+
 static void version_element(struct s3_req *q, struct buf *b, struct lister *l,
                             const struct s3_list_entry *e)
 {
     bool marker = e->object.flags & S3_OBJ_DELETE_MARKER;
     const char *name = marker ? "DeleteMarker" : "Version";
-    char id[S3_VERSION_ID_MAX] = "null";
-    size_t n = 4;
-    if (q->bkt->versioning.p)
-        n = s3_version_id_format(&e->object, id);
     s3_xml_open(b, name);
     s3_xml_key(b, "Key", e->key, l->url);
-    s3_xml_text(b, "VersionId", str_of(id, n));
+    version_id_element(q, b, "VersionId", &e->object);
     s3_xml_bool(b, "IsLatest", e->is_latest);
     s3_xml_time(b, "LastModified", e->object.mtime_ms);
     if (!marker)
@@ -260,11 +266,7 @@ static void next_version_markers(struct s3_req *q, struct buf *b, const struct l
     s3_xml_key(b, "NextKeyMarker", last->key, l->url);
     if (last->is_prefix)
         return;
-    char id[S3_VERSION_ID_MAX] = "null";
-    size_t n = 4;
-    if (q->bkt->versioning.p)
-        n = s3_version_id_format(&last->object, id);
-    s3_xml_text(b, "NextVersionIdMarker", str_of(id, n));
+    version_id_element(q, b, "NextVersionIdMarker", &last->object);
 }
 
 enum s3err s3_h_list_object_versions(struct s3_req *q)
