@@ -243,7 +243,8 @@ bool s3_ask_for_writer(struct s3_dfs *d, struct s3_tried *tried, int r, struct s
     return s3_view_ask(d->view, k);
 }
 
-bool s3_group_takes_files(const struct s3_group *g)
+/* Is somebody of it in service and may be written to? */
+static bool takes_files(const struct s3_group *g)
 {
     size_t n = atomic_load(&g->n);
     for (size_t i = 0; i < n; i++) {
@@ -260,7 +261,7 @@ bool s3_group_drained(const struct s3_group *g)
     bool active = false;
     for (size_t i = 0; i < n; i++)
         active = active || atomic_load(&g->members[i]->active);
-    return active && !s3_group_takes_files(g);
+    return active && !takes_files(g);
 }
 
 bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret)
@@ -270,7 +271,7 @@ bool s3_dfs_group(const struct s3_dfs *d, size_t i, struct s3_dfs_group *ret)
         const struct s3_group *g = d->groups[k];
         if (s3_group_gone(g) || i-- > 0)
             continue;
-        *ret = (struct s3_dfs_group){.takes_files = s3_group_takes_files(g),
+        *ret = (struct s3_dfs_group){.takes_files = takes_files(g),
                                      .drained = s3_group_drained(g),
                                      .low = atomic_load(&g->low),
                                      .of_class = g->of_class,

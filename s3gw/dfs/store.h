@@ -95,8 +95,6 @@ struct s3_dfs {
 
 /* Have all servers of it been removed? Then nobody will ever answer for it. */
 bool s3_group_gone(const struct s3_group *g);
-/* Is somebody of it in service and may be written to? */
-bool s3_group_takes_files(const struct s3_group *g);
 /* Is somebody of it in service, though nobody is meant to take new files? */
 bool s3_group_drained(const struct s3_group *g);
 
