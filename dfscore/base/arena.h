@@ -15,8 +15,8 @@ struct arena {
     struct arena_block *blocks; /* newest first */
     size_t used;                /* bytes handed out from the newest block */
     size_t total;               /* bytes taken from the heap; total <= max */
-    size_t max;
-    void *lent; /* the block that is not ours to free; NULL: none */
+    size_t max;                 /* bytes */
+    void *lent;                 /* the block that is not ours to free; NULL: none */
 };
 
 void arena_init(struct arena *a, size_t max);

@@ -28,7 +28,7 @@ struct dfs_clock_hook {
     int64_t (*now_ms)(void);
     uint64_t (*mono_us)(void);
 };
-extern const struct dfs_clock_hook
-    *dfs_clock_hook; /* NULL: the machine's clocks. Set by tests only */
+/* NULL: the machine's clocks. Set by tests only, while no other thread looks at one. */
+extern const struct dfs_clock_hook *dfs_clock_hook;
 
 #endif

@@ -46,8 +46,8 @@ struct dfs_group_view {
     unsigned min, needed; /* min_copies (0: auto), and what it comes to now; 0: nobody told */
     bool more;
     int64_t under_replicated; /* changes that some member lacks */
-    struct dfs_drain
-        *drains; /* owned; of all groups. None where trackers do not know the question */
+    /* owned; of all groups. None where trackers do not know the question */
+    struct dfs_drain *drains;
     size_t ndrains;
 };
 

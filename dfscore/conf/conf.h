@@ -60,8 +60,8 @@ struct dfs_conf_row {
     size_t offset;
     const char *dflt; /* as a file would say it; NULL: required (a list: may be empty) */
     int64_t min, max;
-    const char *
-        unit; /* unit of a bare number: SIZE "B" "KB" "MB", DURATION "s" "ms"; INT: for the reader */
+    /* unit of a bare number: SIZE "B" "KB" "MB", DURATION "s" "ms"; INT: for the reader */
+    const char *unit;
     const char *allowed; /* ENUM: "a|b|c" */
     enum dfs_conf_apply apply;
     const char *help; /* one or more lines; printed above the key in a sample */

@@ -64,14 +64,13 @@ struct dfs_command {
     uint64_t min_len; /* body bytes; with content(): what handle() needs to see first */
     uint64_t max_len; /* body bytes, content included */
     void (*handle)(struct dfs_req *req);
-    void (*content)(struct dfs_req *req,
-                    struct dfs_block *blk); /* NULL: body comes whole. Takes the
-                              block; give it back with dfs_block_put, from any thread */
-    void (*abort)(
-        struct dfs_req *req); /* required with content(): the peer vanished after accept and
-                              before the last block; dfs_req_drop is due, once all blocks are back */
-    void (*done)(
-        struct dfs_req *req); /* last call about a request that saw handle(); frees req->user */
+    /* NULL: the body comes whole. Takes the block; give it back with dfs_block_put, from any thread */
+    void (*content)(struct dfs_req *req, struct dfs_block *blk);
+    /* Required with content(): the peer vanished after accept and before the last block; dfs_req_drop
+     * is due, once all blocks are back */
+    void (*abort)(struct dfs_req *req);
+    /* Last call about a request that saw handle(); frees req->user */
+    void (*done)(struct dfs_req *req);
 };
 
 struct dfs_req {
@@ -178,8 +177,8 @@ void dfs_pool_free(struct dfs_pool **pp);
 struct dfs_conn_hooks {
     void *arg;
     void (*opened)(void *arg, struct dfs_conn *c); /* before the first byte is read */
-    void (*closed)(void *arg,
-                   struct dfs_conn *c); /* last word; the conn's memory goes afterwards */
+    /* last word; the conn's memory goes afterwards */
+    void (*closed)(void *arg, struct dfs_conn *c);
 };
 struct dfs_conn_link {
     struct dfs_conn *prev, *next;

@@ -27,8 +27,8 @@ void dfs_bound_close(struct dfs_bound *b);
 
 struct dfs_listen_opts {
     struct dfs_bound *bound; /* NULL: bind addr now. Else its sockets are taken */
-    struct dfs_addr
-        addr; /* host "" or "*": every address; port 0: any free one; or a path. With alt: both */
+    /* host "" or "*": every address; port 0: any free one; or a path. With alt: both */
+    struct dfs_addr addr;
     int backlog;            /* 0: 4096 */
     uint32_t max_conns;     /* > 0; connections beyond it are closed at once */
     unsigned unix_mode;     /* mode of a path's file; 0: 0600. An old socket file is replaced */

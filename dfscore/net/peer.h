@@ -24,8 +24,8 @@ struct dfs_peer_opts {
     const char *bind_ip;             /* local address, or two (dfs_source_for); NULL: any */
     const char *congestion;          /* TCP_CONGESTION; NULL: the system's */
     const struct dfs_secret *secret; /* NULL: no proof; else see dfs_peer_open */
-    const struct dfs_tls
-        *tls; /* TCP is spoken by TLS, or not at all; NULL: plain. Outlives the peer */
+    /* TCP is spoken by TLS, or not at all; NULL: plain. Outlives the peer */
+    const struct dfs_tls *tls;
 };
 
 /*

@@ -25,9 +25,9 @@ struct s3_move {
     uint64_t seq; /* of the version */
     bool null_version;
     struct str storage_class; /* the new one; its group is where the data go */
-    struct str from,
-        to; /* or, with @from: the class stays; data in that group, or on that store path ("group1/M01"), go to
-               @to, or to the group of the class, if it has its own */
+    /* or, with @from: the class stays; data in that group, or on that store path ("group1/M01"), go
+     * to @to, or to the group of the class, if it has its own */
+    struct str from, to;
     uint64_t bytes; /* written: how many were copied */
 };
 

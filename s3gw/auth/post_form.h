@@ -23,8 +23,8 @@ struct s3_post_fields {
 };
 
 struct s3_post_limits {
-    uint64_t min,
-        max; /* bytes of the file, from content-length-range; 0 and UINT64_MAX without one */
+    /* bytes of the file, from content-length-range; 0 and UINT64_MAX without one */
+    uint64_t min, max;
 };
 
 /* What a form says, at the moment its file begins; q->post. */

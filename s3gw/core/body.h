@@ -94,9 +94,8 @@ enum s3err s3_body_push(struct s3_body *b, struct str in,
 enum s3err s3_body_finish(struct s3_body *b, struct s3_req *q);
 
 uint64_t s3_body_length(const struct s3_body *b); /* decoded bytes so far */
-void s3_body_checksum(const struct s3_body *b,
-                      struct s3_checksum *ret); /* after finish; plan->compute */
-void s3_body_crc64(const struct s3_body *b,
-                   struct s3_checksum *ret); /* after finish; with compute_crc64_too */
+/* After finish: of plan->compute, and with compute_crc64_too. */
+void s3_body_checksum(const struct s3_body *b, struct s3_checksum *ret);
+void s3_body_crc64(const struct s3_body *b, struct s3_checksum *ret);
 
 #endif

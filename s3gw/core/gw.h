@@ -48,16 +48,16 @@ struct s3_gw {
     bool sigv2;                 /* SigV2 accepted */
     bool closed_buckets;        /* new buckets begin as AWS's: ACLs off, public access blocked */
     bool no_acl_emails;         /* grants to e-mail addresses are refused */
-    struct s3_kms
-        *kms; /* s3gw/sse/kms.h: wraps data keys; NULL: SSE-S3 and SSE-KMS are not offered */
+    /* s3gw/sse/kms.h: wraps data keys; NULL: SSE-S3 and SSE-KMS are not offered */
+    struct s3_kms *kms;
     struct s3_keyring *keyring; /* the same, when it is the ring on this machine; for admin */
     enum s3_sse_c_over_http sse_c_over_http;
     bool relaxed;             /* durability = relaxed */
     int64_t lifecycle_day_ms; /* length of a day of lifecycle rules; 0: a real one */
     _Atomic bool stopping;    /* long work of the background gives up */
     uint8_t note_key[32];     /* core/secretbox.h: secrets in notes */
-    struct s3_budget
-        small; /* bytes of small objects in memory while they arrive; limit set by main */
+    /* bytes of small objects in memory while they arrive; limit set by main */
+    struct s3_budget small;
     _Atomic unsigned lone_uploads; /* small ones in a row that had no other beside them */
 };
 

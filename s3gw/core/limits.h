@@ -7,8 +7,8 @@
 
 struct s3_limits {
     uint64_t bytes, objects; /* held: all versions; policy/quota.h */
-    uint64_t requests_s,
-        traffic_s; /* a second, of users only: requests; bytes in and out; policy/rate.h */
+    /* a second, of users only: requests; bytes in and out; policy/rate.h */
+    uint64_t requests_s, traffic_s;
 };
 
 static inline bool s3_limits_any(const struct s3_limits *l)

@@ -27,8 +27,8 @@ struct s3_precond_write {
     bool if_none_match_any; /* If-None-Match: * */
     bool has_if_match;
     bool if_match_any; /* If-Match: * */
-    struct s3_etag
-        *if_match; /* else these, at least one; arena. What is no ETag of ours matches nothing */
+    /* else these, at least one; arena. What is no ETag of ours matches nothing */
+    struct s3_etag *if_match;
     size_t if_match_n;
 };
 /*

@@ -107,11 +107,11 @@ struct s3_resp {
     size_t nextents;
     uint64_t body_length; /* Content-Length; for HEAD and 304 the size without a body */
     bool has_extents;
-    struct s3_reader *reader; /* has_extents: through this (api/reader.h), not as they are stored;
-                                                     NULL: as they are */
-    uint64_t counted;         /* bytes of memory taken from gw->small for this answer; given
-                                                     back when the request ends */
-    bool close;               /* close the connection after the answer */
+    /* has_extents: through this (api/reader.h), not as they are stored; NULL: as they are */
+    struct s3_reader *reader;
+    /* bytes of memory taken from gw->small for this answer; given back when the request ends */
+    uint64_t counted;
+    bool close; /* close the connection after the answer */
     struct s3_extra extras[S3_EXTRAS_MAX];
     size_t nextras;
     struct str message; /* replaces the error table's message when present */
@@ -160,8 +160,8 @@ struct s3_req {
     struct s3_body_plan *plan;  /* how the body is read; arena; NULL for those without one */
     const struct s3_sink *sink; /* STREAM operations, once their handler has run; FORM likewise */
     struct s3_post *post; /* FORM operations, once the file begins: its fields, auth/post_form.h */
-    const struct s3_seal
-        *seal; /* how what is written is encrypted: api/encryption.h; NULL: it is not */
+    /* how what is written is encrypted: api/encryption.h; NULL: it is not */
+    const struct s3_seal *seal;
     struct s3_secret *secrets; /* wiped with the request; arena */
 
     /* The body of operations that read it whole (XML, JSON): checked against every digest given. */
@@ -237,7 +237,7 @@ void s3_req_done(struct s3_req *q, enum s3err e);
 uint8_t *s3_req_secret(struct s3_req *q);
 
 void s3_req_init(struct s3_req *q); /* zeroes it; magic, request_id, arena and ceilings set */
-void s3_req_fini(
-    struct s3_req *q); /* gives arena and body back; safe on a zeroed or finished one */
+/* Gives arena and body back; safe on a zeroed or finished one. */
+void s3_req_fini(struct s3_req *q);
 
 #endif

@@ -45,8 +45,8 @@ struct s3_dfs_options {
     /* It is known to be this now: keep it. On a thread of dfs; may block. NULL: it is not kept. */
     void (*keep)(void *arg, struct str text);
     void *keep_arg;
-    const struct s3_dfs_copies
-        *copies; /* groups that more is asked of than their storages would; outlives this */
+    /* groups that more is asked of than their storages would; outlives this */
+    const struct s3_dfs_copies *copies;
     size_t ncopies;
     bool spread; /* what a bucket's groups have no room for may go to another one */
     const struct s3_classes *classes; /* whose groups take nothing that was meant for another, nor
@@ -281,8 +281,8 @@ struct s3_dfs_native {
     /* now: FastDFS's clients may change an appender, and delete anything of theirs */
     uint64_t size;
     int64_t mtime_s; /* Unix seconds */
-    struct str
-        metadata; /* FastDFS's text: name 02 value 01 name ...; empty: none, or more than travels. Arena */
+    /* FastDFS's text: name 02 value 01 name ...; empty: none, or more than travels. Arena */
+    struct str metadata;
 };
 /* What the holder of @log knows of @n files, DFS_INFO_ITEMS_MAX at most. Blocks. 0 or errno. */
 int s3_dfs_native_info(struct s3_dfs *d, const struct s3_log *log, struct arena *a,

@@ -60,8 +60,8 @@ struct s3_group {
     char name[17];
     bool of_class; /* a storage class's own: nothing goes from it or to it when a group is full or
                       away */
-    uint8_t
-        copies; /* that are asked for with what is written to it; 0: as many as its storages want */
+    /* that are asked for with what is written to it; 0: as many as its storages want */
+    uint8_t copies;
     struct s3_store *members[S3_GROUP_MEMBERS_MAX];
     _Atomic size_t n;
     _Atomic uint64_t free_mb;

@@ -100,8 +100,8 @@ struct s3_outflow {
     uint64_t done; /* bytes of it, or of the body, already in the block or sent */
     char *block;   /* owned; NULL until needed */
     size_t size;   /* of the block; as through, S3_OUT_BLOCK_MIN when memory is short */
-    size_t
-        through; /* of libmicrohttpd's buffer: what need not be waited for is read, or decrypted, there */
+    /* of libmicrohttpd's buffer: what need not be waited for is read, or decrypted, there */
+    size_t through;
     size_t from, to;        /* what of the block is not sent yet */
     uint32_t crc;           /* CRC-32 of what has been read of the extent */
     int error;              /* of fill() */
@@ -148,9 +148,9 @@ struct s3_exchange {
     uint64_t drained;        /* bytes of a body nobody wants */
     uint64_t received, sent; /* for the log */
     uint64_t started_us;
-    uint64_t complete_us,
-        answered_us; /* the body was in, the answer began; only for http/bucketlog.h */
-    bool seen;       /* the head was read */
+    /* the body was in, the answer began; only for http/bucketlog.h */
+    uint64_t complete_us, answered_us;
+    bool seen; /* the head was read */
 };
 
 #endif

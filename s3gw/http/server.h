@@ -13,8 +13,8 @@ struct s3_http;
 struct s3_http_options {
     struct s3_gw *gw; /* outlives the server */
     int listener;     /* of s3_http_bind; taken over, on errors too */
-    const char *tls_cert,
-        *tls_key;           /* PEM files, whose paths outlive the server; both NULL: plain HTTP */
+    /* PEM files, whose paths outlive the server; both NULL: plain HTTP */
+    const char *tls_cert, *tls_key;
     const char *congestion; /* TCP congestion control, "cubic"; NULL: the system's */
     const char *access_log; /* file for one line per request; NULL: none */
     unsigned threads;       /* HTTP threads; 0: one per core */

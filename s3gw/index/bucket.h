@@ -17,8 +17,8 @@ struct s3_bucket {
     uint64_t bid; /* never reused */
     struct str name;
     struct str owner_id;
-    struct str
-        groups; /* where new objects go, as core/groups.h has it: to the first that has room */
+    /* where new objects go, as core/groups.h has it: to the first that has room */
+    struct str groups;
     int64_t created_ms;
     struct str versioning; /* absent: never; "Enabled" or "Suspended" */
     /* Named configuration documents ("acl", "policy", "cors", ...), each bytes of its module's

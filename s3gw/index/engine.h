@@ -84,8 +84,8 @@ struct s3_index { /* first member of every engine's state */
     uint64_t removed;
 
     _Atomic uint64_t seq; /* the last number given out; never goes back. Any thread */
-    _Atomic uint64_t
-        seq_saved; /* as the counters row of the last commit has it. Set by the committer */
+    /* as the counters row of the last commit has it. Set by the committer */
+    _Atomic uint64_t seq_saved;
 
     pthread_t thread;
     bool running;

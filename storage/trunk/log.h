@@ -136,8 +136,8 @@ struct sto_log {
     _Atomic bool unfit_said;         /* in the log */
     bool tight;                      /* space is short: deletes wake the sweep */
     bool seal;                       /* the next commit shall begin a new pack */
-    pthread_mutex_t
-        upkeep; /* one checkpoint or sweep at a time; taken before lock, held over I/O */
+    /* one checkpoint or sweep at a time; taken before lock, held over I/O */
+    pthread_mutex_t upkeep;
 
     pthread_cond_t async_wake, maint_wake;
     bool async_running, maint_running, maint_asked;

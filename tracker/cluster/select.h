@@ -7,7 +7,7 @@
  *          - a replica "has" a file by what it reported of that file's own source, not by the least
  *            position over all sources: an idle third server holds nobody back (4.5 [Q])
  *          - a server that has not reported its disks yet takes no uploads and does not count as
- * the group's fullest one
+ *            the group's fullest one
  *          - when nobody readable is known to have a file and the store server only writes, any reader is
  *            named: ours pass the question on, and a file that is there is never "no such file"
  *          - an IPv4 address that ends in .0 is an address unless storage ids are used (2.2 [Q])

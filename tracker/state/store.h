@@ -53,8 +53,7 @@ void trk_store_wait(struct trk_store *s, struct trk_waiter *w);
 
 /*
  * Queue a snapshot: records of everything as it is now, all added before included. Takes the bytes
- * of
- * @image. -EBUSY: one is being written already.
+ * of @image. -EBUSY: one is being written already.
  */
 int trk_store_snapshot(struct trk_store *s, struct buf *image, uint64_t records) MUST_CHECK;
 /* Worth a snapshot now: the journal has grown, or the store is broken. */
