@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many writers at once: group commit shares syncs, readers of the log see each record once and whole. */
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -156,7 +157,8 @@ static void writers_deleters_and_a_follower(void **state)
 
 /* ---- group commit ---- */
 
-static _Atomic unsigned in_sync, waiting;
+static _Atomic unsigned in_sync;
+static sem_t syncing, noted;
 
 /* The first sync takes as long as it takes the others to queue up behind it. */
 static int slow_sync(int fd)
@@ -164,6 +166,7 @@ static int slow_sync(int fd)
     (void)fd;
     syncs++;
     if (in_sync++ == 0) {
+        sem_post(&syncing);
         pthread_mutex_lock(&gate);
         pthread_mutex_unlock(&gate);
     }
@@ -178,7 +181,7 @@ struct noter {
 static void note_done(struct sto_batch *b)
 {
     ASSERT(b->puts->result == 0);
-    waiting--;
+    sem_post(&noted);
 }
 
 static void what_queues_during_a_sync_shares_the_next(void **state)
@@ -192,18 +195,19 @@ static void what_queues_during_a_sync_shares_the_next(void **state)
     syncs = 0;
     enum { NOTES = 100 };
     static struct noter notes[NOTES];
-    waiting = NOTES;
+    sem_init(&syncing, 0, 0);
+    sem_init(&noted, 0, 0);
     pthread_mutex_lock(&gate); /* holds the first sync */
     for (unsigned i = 0; i < NOTES; i++) {
         notes[i].put = (struct sto_put){.kind = DFS_PUT_NOTE, .desc = STR("n")};
         notes[i].batch = (struct sto_batch){.puts = &notes[i].put, .count = 1, .done = note_done};
         assert_int_equal(sto_put_submit(w->s, 0, &notes[i].batch), 0);
-        while (i == 0 && in_sync == 0)
-            (void)sched_yield();
+        if (i == 0)
+            sem_wait(&syncing);
     }
     pthread_mutex_unlock(&gate);
-    while (waiting > 0)
-        (void)sched_yield();
+    for (unsigned i = 0; i < NOTES; i++)
+        sem_wait(&noted);
     assert_int_equal(syncs, 2);
     w->io.fdatasync = counting_sync;
 }
