@@ -12,6 +12,8 @@ import random
 import threading
 import time
 
+from cluster import wait_until
+
 MISSING = None
 PART = 5 << 20
 
@@ -212,6 +214,10 @@ class Load:
                 raise w.error
         if self.reader_errors:
             raise self.reader_errors[0]
+
+    def reach(self, operations, seconds=120):
+        """Until so many are done."""
+        wait_until(f"{operations} operations", lambda: self.check() or sum(self.totals().values()) >= operations, seconds)
 
     def stop(self):
         self.stopping.set()

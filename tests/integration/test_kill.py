@@ -4,7 +4,6 @@ import collections
 import os
 import random
 import secrets
-import time
 
 import pytest
 from cluster import running, wait_until
@@ -52,9 +51,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_unnamed_is_left_by_kills(eager
 def test_the_index_can_be_rebuilt_from_the_storage_alone(fresh_cluster):
     load = Load(fresh_cluster, "rebuild", writers=4)
     load.start()
-    while sum(load.totals().values()) < 300:
-        load.check()
-        time.sleep(0.05)
+    load.reach(300)
     load.stop()
     fresh_cluster.stop()
     fresh_cluster.args.append("--rebuild-index")
@@ -62,9 +59,7 @@ def test_the_index_can_be_rebuilt_from_the_storage_alone(fresh_cluster):
     fresh_cluster.args.pop()
     load.verify()
     load.restart_writers()  # and the rebuilt index takes writes
-    while sum(load.totals().values()) < 400:
-        load.check()
-        time.sleep(0.05)
+    load.reach(400)
     load.stop()
     load.verify()
     fresh_cluster.restart()
@@ -88,9 +83,7 @@ def test_requests_in_progress_end_before_the_server_does(fresh_cluster):
     load = Load(fresh_cluster, "drain", writers=4)
     load.start()
     children = [fresh_cluster.pid_of("dfs_trackerd"), fresh_cluster.pid_of("dfs_storaged")]
-    while sum(load.totals().values()) < 50:
-        load.check()
-        time.sleep(0.01)
+    load.reach(50)
     assert fresh_cluster.stop() == 0
     assert not any(os.path.exists(f"/proc/{pid}") for pid in children)
     fresh_cluster.start()
