@@ -44,14 +44,6 @@ static int take_whole(struct sto_puller *p, const struct edit *d)
                               STO_NATIVE, sto_replica_put);
 }
 
-/* The peer could not do it either: 0. Else 1 and how long the file is there. */
-static int ask(struct sto_puller *p, const struct edit *d, uint64_t *ret_size)
-{
-    int64_t version;
-    int r = sto_puller_version(p, d->e.name, ret_size, &version);
-    return r < 0 ? r : version == 0 || version >= d->e.versions.after;
-}
-
 int sto_edits_range(struct sto_puller *p, const struct sto_entry *e)
 {
     struct edit d;
@@ -61,7 +53,7 @@ int sto_edits_range(struct sto_puller *p, const struct sto_entry *e)
         return r;
     if (!fits(&d) || d.info.size < d.a)
         return take_whole(p, &d);
-    r = ask(p, &d, &there);
+    r = sto_ask_edited(p, &d.e, &there);
     /* Shorter: never done, or cut off there meanwhile, as the log will say. */
     if (r <= 0 || (there <= d.a && d.e.versions.after == 0))
         return r;
@@ -80,7 +72,7 @@ int sto_edits_resize(struct sto_puller *p, const struct sto_entry *e)
     int r = begin(p, e, &d);
     if (r < 0 || is_later(&d))
         return r;
-    r = ask(p, &d, &there);
+    r = sto_ask_edited(p, &d.e, &there);
     if (r <= 0)
         return r;
     r = there <= d.b && fits(&d) ? sto_replica_resize(p->o.store, &d.e, there) : -ESTALE;

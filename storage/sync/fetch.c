@@ -134,6 +134,7 @@ int sto_fetch_new(struct sto_puller *p, struct sto_replica_new *new, uint8_t fla
             break;
         if (then == version || i + 1 == TRIES || new->size > PIECE_BYTES) {
             new->file = TAKE(f);
+            new->mixed = then != version || version == 0;
             new->version = version > 0 ? version : new->version;
             break;
         }
@@ -207,11 +208,19 @@ static int receive_many(struct sto_puller *p, struct str name, uint64_t len, str
     return r < 0 ? r : receive_piece(p, 0, len, *ret);
 }
 
-int sto_fetch_bytes(struct sto_puller *p, const struct sto_replica_edit *e, uint64_t offset,
+int sto_ask_edited(struct sto_puller *p, struct sto_replica_edit *e, uint64_t *ret_size)
+{
+    int64_t version = 0;
+    int r = sto_puller_version(p, e->name, ret_size, &version);
+    e->mixed = version != e->versions.after;
+    return r < 0 ? r : version == 0 || version >= e->versions.after;
+}
+
+int sto_fetch_bytes(struct sto_puller *p, struct sto_replica_edit *e, uint64_t offset,
                     uint64_t size)
 {
     AUTO(sto_file_free) struct sto_file *f = NULL;
-    uint64_t len = 0;
+    uint64_t len = 0, there = 0;
     int r = size > 0 ? ask_content(p, e->name, offset, size, &len) : 0;
     if (r < 0)
         return r;
@@ -221,6 +230,11 @@ int sto_fetch_bytes(struct sto_puller *p, const struct sto_replica_edit *e, uint
     if (r < 0) {
         p->line->cut(p->files); /* the rest of the answer is still to come */
         return r;
+    }
+    if (len > 0 && !e->mixed) { /* they may be of a content that has come since that was asked */
+        r = sto_ask_edited(p, e, &there);
+        if (r <= 0)
+            return r;
     }
     return sto_replica_range(p->o.store, e, offset, str_of(p->copy, few ? (size_t)len : 0), f, len);
 }

@@ -56,8 +56,13 @@ int sto_fetch_and_name(struct sto_puller *p, struct sto_replica_new *new, uint8_
 /* Of an appender. Version 0: the peer does not tell, or it has none there. */
 int sto_puller_version(struct sto_puller *p, struct str name, uint64_t *ret_size,
                        int64_t *ret_version) MUST_CHECK;
-/* Bytes [offset, offset + size) of a file that is here, fewer when the peer has fewer. It is changed when all have come. */
-int sto_fetch_bytes(struct sto_puller *p, const struct sto_replica_edit *e, uint64_t offset,
+/* What the peer has of the file of an edit: 0: it could not do that either. Else 1, how long it is, and e->mixed. */
+int sto_ask_edited(struct sto_puller *p, struct sto_replica_edit *e, uint64_t *ret_size) MUST_CHECK;
+/*
+ * Then bytes [offset, offset + size) of a file that is here, fewer when the peer has fewer. It is changed when all have come;
+ * e->mixed becomes true if they may be of a later content.
+ */
+int sto_fetch_bytes(struct sto_puller *p, struct sto_replica_edit *e, uint64_t offset,
                     uint64_t size) MUST_CHECK;
 
 #endif

@@ -119,7 +119,7 @@ static int settle_edit(struct sto_log *log, struct str name, struct str versions
         return errno == ELOOP || errno == ENOTDIR ? -ENOENT : -errno;
     if (fstat(fd, &st) < 0)
         return -errno;
-    int r = sto_version_of(&st) < after ? sto_version_set(io, fd, after) : 0;
+    int r = sto_version_of(&st) < after ? sto_version_set(io, fd, after, false) : 0;
     return r < 0 || log->o.relaxed || io->fsync(fd) == 0 ? r : -errno;
 }
 

@@ -56,7 +56,7 @@ static int check_new(struct sto_store *s, const struct sto_file *f,
     if ((uint64_t)st.st_size != new->size)
         return -EBADMSG;
     if (new->version > 0)
-        return sto_version_set(s->io, sto_file_fd(f), new->version);
+        return sto_version_set(s->io, sto_file_fd(f), new->version, new->mixed);
     return sto_set_time(s->io, sto_file_fd(f),
                         new->made_ms > 0 ? new->made_ms : new->time_s * 1000);
 }
@@ -392,6 +392,8 @@ static int begin_edit(struct sto_store *s, const struct sto_replica_edit *e, str
         return -errno;
     int64_t here = sto_version_of(st);
     bool fits = here > 0 && (here == e->versions.before || here == e->versions.after);
+    if (sto_version_mixed(st) && !sto_version_of_one(here, e->versions.after))
+        fits = false;
     return fits || e->versions.after == 0 ? dfs_take_fd(&fd) : -ESTALE;
 }
 
@@ -400,7 +402,7 @@ static int finish_edit(struct sto_store *s, const struct sto_replica_edit *e, in
 {
     int64_t version =
         e->versions.after > 0 ? e->versions.after : sto_version_untold(before, e->time_s);
-    int r = sto_version_set(s->io, fd, version);
+    int r = sto_version_set(s->io, fd, version, e->mixed);
     return r == 0 && s->io->fsync(fd) < 0 ? -errno : r;
 }
 

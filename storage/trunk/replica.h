@@ -28,6 +28,7 @@ struct sto_replica_new {
     int64_t time_s;
     int64_t made_ms; /* its time, where its record says one (binlog/record.h), else 0 */
     int64_t version; /* of an appender (version.h), where the peer says it, else 0 */
+    bool mixed;      /* it may have some of later ones */
     int result; /* what sto_replica_file() would have returned; -EEXIST: one made later has the name, and stays, or it is deleted (ahead.h) */
 };
 /*
@@ -77,6 +78,7 @@ struct sto_replica_edit {
     struct str name;
     struct sto_rec_versions versions;
     int64_t time_s; /* of the record */
+    bool mixed;     /* what the peer gave may have some of later edits (version.h) */
 };
 /* Overwrite or extend; @offset at most its size, else -EINVAL. The @size bytes of @from, or else, when NULL, @data. */
 int sto_replica_range(struct sto_store *s, const struct sto_replica_edit *e, uint64_t offset,

@@ -260,8 +260,9 @@ static int log_edit(const struct sto_store *s, struct sto_path *p, char op, cons
 {
     (void)snprintf(e->extra, sizeof(e->extra), "%llu %llu", (unsigned long long)a,
                    (unsigned long long)b);
-    e->versions = (struct sto_rec_versions){.before = sto_version_of(st),
-                                            .after = sto_version_next(s->server, st)};
+    e->versions =
+        (struct sto_rec_versions){.before = sto_version_mixed(st) ? 0 : sto_version_of(st),
+                                  .after = sto_version_next(s->server, st)};
     sto_rec_put_versions(&e->versions, e->desc);
     e->rec = (struct sto_log_rec){
         .kind = STO_REC_CHANGE,
@@ -279,7 +280,7 @@ static int log_edit(const struct sto_store *s, struct sto_path *p, char op, cons
 /* As far as it went: what is there now has the version that the record says, so that all members end with it. */
 static int end_edit(struct sto_path *p, int fd, const struct edit_rec *e)
 {
-    int r = sto_version_set(p->dir.io, fd, e->versions.after);
+    int r = sto_version_set(p->dir.io, fd, e->versions.after, false);
     return r == 0 && !p->log.o.relaxed && p->dir.io->fsync(fd) < 0 ? -errno : r;
 }
 

@@ -113,12 +113,12 @@ int64_t sto_clock_ms(void)
 
 int sto_set_time(const struct sto_io *io, int fd, int64_t time_ms)
 {
-    return time_ms == 0 ? 0 : sto_version_set(io, fd, time_ms * 1000);
+    return time_ms == 0 ? 0 : sto_version_set(io, fd, time_ms * 1000, false);
 }
 
 int sto_set_shared_time(const struct sto_io *io, int fd, int64_t time_ms)
 {
-    return sto_version_set(io, fd, time_ms * 1000 + 500);
+    return sto_version_set(io, fd, time_ms * 1000 + 500, false);
 }
 
 /* With that time, Unix microseconds; 0: as it is. */
@@ -132,7 +132,7 @@ static int sync_content(struct sto_file *f, const struct sto_commit *c, int64_t 
         return -EBADMSG;
     if (f->expected > c->size && io->ftruncate(f->tmp.fd, st.st_size) < 0)
         return -errno; /* gives back what was allocated ahead */
-    int r = time_us == 0 ? 0 : sto_version_set(io, f->tmp.fd, time_us);
+    int r = time_us == 0 ? 0 : sto_version_set(io, f->tmp.fd, time_us, false);
     if (r < 0 || f->path->log.o.relaxed)
         return r;
     return (time_us == 0 ? io->fdatasync : io->fsync)(f->tmp.fd) == 0 ? 0 : -errno;

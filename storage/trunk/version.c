@@ -5,7 +5,7 @@
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/internal.h"
 
-enum { US = 1000000, NS = 1000, WRITERS = 32 };
+enum { US = 1000000, NS = 1000, MIXED_NS = 500, WRITERS = 32 };
 
 static int64_t rounded(const struct stat *st)
 {
@@ -14,9 +14,19 @@ static int64_t rounded(const struct stat *st)
 
 int64_t sto_version_of(const struct stat *st)
 {
-    int64_t version = rounded(st);
-    bool told = st->st_mtim.tv_nsec % NS == 0 && version > 0 && version <= STO_REC_VERSION_MAX;
+    int64_t version = rounded(st), rest = st->st_mtim.tv_nsec % NS;
+    bool told = (rest == 0 || rest == MIXED_NS) && version > 0 && version <= STO_REC_VERSION_MAX;
     return told ? version : 0;
+}
+
+bool sto_version_mixed(const struct stat *st)
+{
+    return sto_version_of(st) > 0 && st->st_mtim.tv_nsec % NS == MIXED_NS;
+}
+
+bool sto_version_of_one(int64_t a, int64_t b)
+{
+    return a % WRITERS == b % WRITERS;
 }
 
 int64_t sto_version_now(void)
@@ -55,9 +65,10 @@ int64_t sto_version_told(const struct dfs_file_info_rsp *m)
     return MIN(version, STO_REC_VERSION_MAX);
 }
 
-int sto_version_set(const struct sto_io *io, int fd, int64_t version)
+int sto_version_set(const struct sto_io *io, int fd, int64_t version, bool mixed)
 {
-    const struct timespec t = {.tv_sec = version / US, .tv_nsec = version % US * NS};
+    const struct timespec t = {.tv_sec = version / US,
+                               .tv_nsec = version % US * NS + (mixed ? MIXED_NS : 0)};
     const struct timespec both[2] = {t, t};
     return io->futimens(fd, both) == 0 ? 0 : -errno;
 }

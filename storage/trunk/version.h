@@ -10,11 +10,15 @@
  * takes the whole file as the peer has it, if that is later. So the edit with the largest version stays, with what it was
  * made of, whoever heard of what first.
  *
- * A version is a whole microsecond. Any other time is the file system's: of a file that is being written, or was when the
- * process ended, or that an earlier build wrote. It has no version then, and what has one is later.
+ * A version is a whole microsecond, or that and a half (mixed, see below). Any other time is the file system's: of a file
+ * that is being written, or was when the process ended, or that an earlier build wrote. It has no version then, and what has
+ * one is later.
  *
  * A member that fetches while its peer goes on has some of later edits with an earlier version: their records are still to
- * come.
+ * come, by the log of who made that version. Another member may have edited what the version says, at once, without those;
+ * then its edit may stay, and what it was made of is not here. So the file is mixed until it has caught up with its peer. An
+ * edit of another maker than the version's is not done to a mixed one, which is taken whole; and one that a client makes of
+ * it is said to be made of no version, so that the others take it whole.
  *
  * Threads: no state. The file's edit lock is the caller's matter.
  */
@@ -27,6 +31,10 @@
 
 /* 0: none. */
 int64_t sto_version_of(const struct stat *st);
+/* Has it a version, and some of later contents? */
+bool sto_version_mixed(const struct stat *st);
+/* Has one member made both? */
+bool sto_version_of_one(int64_t a, int64_t b);
 /* By the clock, from 1970 to 2106 whatever it shows. */
 int64_t sto_version_now(void);
 /* Of a content that is made of that one by @server, its id or address. */
@@ -36,6 +44,6 @@ int64_t sto_version_untold(const struct stat *st, int64_t time_s);
 /* As a member tells it in FILE_INFO (DFS_INFO_US); 0: it does not. */
 int64_t sto_version_told(const struct dfs_file_info_rsp *m);
 /* Durable with the next fsync. */
-int sto_version_set(const struct sto_io *io, int fd, int64_t version) MUST_CHECK;
+int sto_version_set(const struct sto_io *io, int fd, int64_t version, bool mixed) MUST_CHECK;
 
 #endif

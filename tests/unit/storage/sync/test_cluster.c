@@ -304,6 +304,7 @@ static void what_was_found_stays_mended(void **state)
         10199, /* a refilled member's new log in the directory of another's */
         40603, /* a rename behind the deletion of its new name */
         50628, /* a slave that comes with a link while it comes with its record */
+        90886, /* an edit of what has bytes of another one that comes to nothing */
     };
     for (size_t i = 0; i < ARRAY_LEN(seeds); i++)
         schedule(seeds[i]);

@@ -21,6 +21,7 @@ static void only_whole_microseconds_are_versions(void **state)
         {{1700000000, 0}, INT64_C(1700000000000000)}, /* of an earlier build */
         {{1700000000, 123456001}, 0},
         {{1700000000, 999999999}, 0},
+        {{1700000000, 123456500}, INT64_C(1700000000123456)}, /* mixed */
         {{0, 0}, 0},
         {{-1, 0}, 0},
         {{STO_REC_VERSION_MAX / 1000000, STO_REC_VERSION_MAX % 1000000 * 1000},
@@ -61,9 +62,13 @@ static void what_is_set_is_read(void **state)
     (void)state;
     struct stat st;
     struct sto_file *f = file_of("text");
-    assert_int_equal(sto_version_set(&sto_io_os, sto_file_fd(f), INT64_C(1700000000123456)), 0);
-    assert_int_equal(fstat(sto_file_fd(f), &st), 0);
-    assert_int_equal(sto_version_of(&st), INT64_C(1700000000123456));
+    for (int mixed = 0; mixed < 2; mixed++) {
+        assert_int_equal(
+            sto_version_set(&sto_io_os, sto_file_fd(f), INT64_C(1700000000123456), mixed), 0);
+        assert_int_equal(fstat(sto_file_fd(f), &st), 0);
+        assert_int_equal(sto_version_of(&st), INT64_C(1700000000123456));
+        assert_int_equal(sto_version_mixed(&st), mixed);
+    }
     sto_file_free(&f);
 }
 
@@ -216,6 +221,58 @@ static void an_edit_is_done_to_what_it_was_made_of(void **state)
     assert_content(name, "TE");
 }
 
+static int hear_whole(const char *name, const char *text, int64_t version,
+                      int (*how)(struct sto_store *s, struct sto_replica_new *new))
+{
+    struct sto_replica_new new = {.file = file_of(text),
+                                  .name = str_c(name),
+                                  .size = strlen(text),
+                                  .time_s = 1600000000,
+                                  .version = version};
+    return how(here.s, &new);
+}
+
+/* What came with an edit was of the next one, which may come to nothing: another member's edit is not made of it. */
+static void of_what_is_mixed_its_maker_goes_on(void **state)
+{
+    (void)state;
+    enum { NEXT = 3200 }; /* versions of one member */
+    char name[STO_NAME_MAX + 1];
+    assert_int_equal(make_file("text", NULL, STO_APPENDER, name), 0);
+    base = version_of(name);
+    const struct sto_replica_edit mixed = {
+        .name = str_c(name), .versions = {base, base + NEXT}, .mixed = true};
+    assert_int_equal(sto_replica_range(here.s, &mixed, 0, STR("NE"), NULL, 0), 0);
+    assert_int_equal(hear_range(name, NEXT, 2 * NEXT + 1, "no"), -ESTALE);
+    assert_int_equal(version_of(name), base + NEXT);
+    assert_int_equal(hear_range(name, NEXT, 2 * NEXT, "NEX"), 0);
+    assert_int_equal(hear_range(name, 2 * NEXT, 3 * NEXT + 1, "other"), 0); /* it has caught up */
+    assert_content(name, "other");
+    assert_int_equal(hear_whole(name, "whole", base + 4 * NEXT, sto_replica_put), 0);
+    assert_int_equal(hear_range(name, 4 * NEXT, 5 * NEXT + 1, "O"), 0);
+    assert_content(name, "Ohole");
+}
+
+static void an_edit_of_what_is_mixed_is_made_of_nothing_that_others_have(void **state)
+{
+    (void)state;
+    char name[STO_NAME_MAX + 1];
+    assert_int_equal(make_file("text", NULL, STO_APPENDER, name), 0);
+    base = version_of(name);
+    struct sto_replica_new new = {.file = file_of("mixed"),
+                                  .name = str_c(name),
+                                  .size = strlen("mixed"),
+                                  .version = base + 1,
+                                  .mixed = true};
+    assert_int_equal(sto_replica_put(here.s, &new), 0);
+    struct sto_edit *e = begin(name, STO_EDIT_APPEND, "more");
+    assert_int_equal(sto_edit_commit(&e), 0);
+    assert_logged(name, 0);
+    int64_t v = version_of(name);
+    assert_int_equal(sto_truncate(here.s, str_c(name), 2), 0);
+    assert_logged(name, v); /* that was one */
+}
+
 static void one_of_an_earlier_build_is_done_as_told(void **state)
 {
     (void)state;
@@ -240,17 +297,6 @@ static void many_bytes_come_from_a_file(void **state)
     assert_int_equal(sto_replica_range(here.s, &e, 4, STR_NULL, f, 4), 0);
     sto_file_free(&f);
     assert_content(name, "textmany");
-}
-
-static int hear_whole(const char *name, const char *text, int64_t version,
-                      int (*how)(struct sto_store *s, struct sto_replica_new *new))
-{
-    struct sto_replica_new new = {.file = file_of(text),
-                                  .name = str_c(name),
-                                  .size = strlen(text),
-                                  .time_s = 1600000000,
-                                  .version = version};
-    return how(here.s, &new);
 }
 
 static int put_new(struct sto_store *s, struct sto_replica_new *new)
@@ -305,6 +351,8 @@ int main(void)
         T(one_that_is_given_up_is_one),
         T(a_time_of_the_file_system_is_none_to_begin_with),
         T(an_edit_is_done_to_what_it_was_made_of),
+        T(of_what_is_mixed_its_maker_goes_on),
+        T(an_edit_of_what_is_mixed_is_made_of_nothing_that_others_have),
         T(one_of_an_earlier_build_is_done_as_told),
         T(many_bytes_come_from_a_file),
         T(of_two_contents_the_later_stays),
