@@ -165,7 +165,8 @@ void sto_handle_download(struct dfs_req *req)
     d->count = m.count;
     sto_forward_note(&d->op);
     if (d->op.from_peer && d->offset > 0 && d->op.s->o.followers)
-        sto_followers_progress(d->op.s->o.followers, dfs_conn_peer(req->conn)->host);
+        sto_followers_progress(d->op.s->o.followers, dfs_conn_peer(req->conn)->host, d->op.name,
+                               d->offset);
     sto_op_run(&d->op, STO_IO_READ, download_work);
 }
 

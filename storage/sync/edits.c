@@ -19,7 +19,7 @@ static int begin(struct sto_puller *p, const struct sto_entry *e, struct edit *r
         .name = e->name, .versions = sto_rec_get_versions(e->desc), .time_s = e->time_s};
     int r = sto_info_settled(p->o.store, e->name, &ret->info);
     ret->here = r == 0;
-    return r == -ENOENT ? 0 : r;
+    return r == -ENOENT || sto_not_ours(r) ? 0 : r;
 }
 
 static bool is_later(const struct edit *d)

@@ -15,7 +15,9 @@ struct follower {
     struct follower_at *at;  /* owned; by store path */
     uint64_t heard_ms;       /* monotonic; 0: not yet */
     uint64_t progress_ms;    /* the same; see struct sto_standing */
-    bool gone;               /* see sto_followers_gone() */
+    uint64_t asked_name,
+        asked_offset; /* the furthest piece of a file since the last step; name's hash */
+    bool gone;        /* see sto_followers_gone() */
 };
 
 struct sto_followers {
@@ -105,8 +107,10 @@ void sto_followers_note(struct sto_followers *f, const char *id, unsigned path,
     struct follower *at = find(f, id, true);
     if (at) {
         struct follower_at *on = &at->at[path];
-        if (position > on->position)
+        if (position > on->position) {
             at->progress_ms = dfs_mono_ms();
+            at->asked_offset = 0;
+        }
         if (position > on->position || position >= info.end)
             on->unfit = false;
         on->position = position;
@@ -134,15 +138,27 @@ unsigned sto_followers_standing(struct sto_followers *f, unsigned path, struct s
     return count;
 }
 
-void sto_followers_progress(struct sto_followers *f, const char *ip)
+/* One that cannot take a file asks for the same pieces over and over, and gets no further. */
+static void got_on(struct follower *at, uint64_t name, uint64_t offset)
+{
+    if (at->asked_name == name && offset <= at->asked_offset)
+        return;
+    at->asked_name = name;
+    at->asked_offset = offset;
+    at->progress_ms = dfs_mono_ms();
+}
+
+void sto_followers_progress(struct sto_followers *f, const char *ip, struct str name,
+                            uint64_t offset)
 {
     struct sto_member peers[DFS_SERVERS_MAX];
     size_t n = sto_members_peers(f->members, peers);
+    uint64_t hash = str_hash(name);
     pthread_mutex_lock(&f->lock);
     for (size_t i = 0; i < n; i++) {
         struct follower *at = strcmp(peers[i].ip, ip) == 0 ? find(f, peers[i].id, false) : NULL;
         if (at)
-            at->progress_ms = dfs_mono_ms();
+            got_on(at, hash, offset);
     }
     pthread_mutex_unlock(&f->lock);
 }

@@ -36,8 +36,9 @@ struct sto_standing {
     uint64_t position, progress_ms;
 };
 unsigned sto_followers_standing(struct sto_followers *f, unsigned path, struct sto_standing *ret);
-/* The members at @ip have asked for a further piece of a file. */
-void sto_followers_progress(struct sto_followers *f, const char *ip);
+/* The members at @ip have asked for the piece of the file @name at @offset: a further one, unless they have before. */
+void sto_followers_progress(struct sto_followers *f, const char *ip, struct str name,
+                            uint64_t offset);
 /* Every member but ourselves, in service or not; DFS_SERVERS_MAX places. Returns how many. */
 struct sto_follower_at {
     char id[DFS_ID_MAX + 1];

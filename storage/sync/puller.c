@@ -174,9 +174,12 @@ static int need_whole(struct sto_puller *p, const struct sto_entry *e)
     uint8_t flags = e->kind == DFS_SCAN_NATIVE ? STO_NATIVE : 0;
     struct sto_replica_new new = {
         .name = e->name, .time_s = e->time_s, .made_ms = sto_rec_ms(e->extra)};
+    int r = -EPERM;
     if (have_whole(p, e, new.made_ms))
-        return sto_replica_owner(p->o.store, e->name, flags);
-    int r = new.made_ms > 0 ? fetch_made(p, e, flags, &new) : sto_fetch_new(p, &new, flags);
+        r = sto_replica_owner(p->o.store, e->name, flags);
+    if (!sto_not_ours(r))
+        return r;
+    r = new.made_ms > 0 ? fetch_made(p, e, flags, &new) : sto_fetch_new(p, &new, flags);
     if (r == 0)
         r = sto_arrivals_add(p->arrivals, &new);
     sto_file_free(&new.file);
@@ -398,12 +401,28 @@ static bool must_settle(const struct sto_puller *p, const struct sto_entry *e)
     return sto_arrivals_any(p->arrivals) && (!waits || sto_arrivals_full(p->arrivals));
 }
 
+/* Here or there: what comes behind it waits until it is possible, as what it asks for is not here. Told once a file. */
+static void tell_refused(struct sto_puller *p, const struct sto_entry *e, int r)
+{
+    uint64_t hash = str_hash(e->name);
+    if (!p->o.refused || sto_puller_broken(p))
+        return;
+    bool told = *p->o.refused == hash, refused = sto_dir_refuses(r);
+    if (told || refused)
+        *p->o.refused = refused ? hash : 0;
+    if (told || !refused)
+        return;
+    dfs_log(LOG_ERROR, "storage.entry_refused", KV_STR("name", e->name), KV_I64("op", e->op),
+            KV_ERR(r));
+}
+
 static int apply(const struct sto_entry *e, void *arg)
 {
     struct sto_puller *p = arg;
     if (must_settle(p, e))
         return STO_SETTLE_FIRST;
     int r = do_entry(p, e);
+    tell_refused(p, e, r);
     if (says_nothing(r)) {
         if (r != -ENOENT &&
             r != -EREMOTE) /* one bad record must not hold up all others (semantics 19, 30) */

@@ -32,6 +32,8 @@ struct sto_puller_options {
     /* An entry of that log made at @time_s has been applied; may be NULL. */
     void (*applied)(void *arg, const struct sto_log_info *log, int64_t time_s);
     void *arg;
+    /* The hash of the name that was refused last, which is told once; outlives the puller. NULL: nothing is told. */
+    uint64_t *refused;
 };
 
 /* Connects. What the options point to outlives the puller. */

@@ -25,6 +25,7 @@ struct sto_replicator {
     atomic_bool caught_up;     /* since our start, at least once */
     unsigned failures;
     bool singly; /* for the next connection: the peer may have another build by the one behind it */
+    uint64_t refused;   /* see struct sto_puller_options */
     uint64_t relist_ms; /* monotonic: when the peer's logs are listed again */
     uint64_t joins;     /* of ours, when they were listed last */
     struct sto_log_info logs[STO_LOGS_MAX];
@@ -249,6 +250,7 @@ static int connect_to(struct sto_replicator *r, const struct sto_member *peer)
         .cluster = r->s->o.cluster,
         .applied = applied,
         .arg = r,
+        .refused = &r->refused,
     };
     struct sto_puller *p = NULL;
     (void)snprintf(o.addr.host, sizeof(o.addr.host), "%s", peer->ip);

@@ -242,7 +242,7 @@ static int larger(const struct new_meta *new)
 {
     AUTO(buf_free) struct buf old = BUF(META_MAX);
     int r = read_meta(new->p, &new->at, &old);
-    return r < 0 && r != -ENOENT ? r : str_cmp(new->text, buf_str(&old)) > 0;
+    return r < 0 && r != -ENOENT && !sto_not_ours(r) ? r : str_cmp(new->text, buf_str(&old)) > 0;
 }
 
 enum { RENAMED = 1 };

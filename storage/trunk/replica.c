@@ -386,6 +386,8 @@ static int open_for_writing(struct sto_store *s, struct str name)
 static int begin_edit(struct sto_store *s, const struct sto_replica_edit *e, struct stat *st)
 {
     AUTO(dfs_close_fd) int fd = open_for_writing(s, e->name);
+    if (sto_not_ours(fd))
+        return -ESTALE; /* the whole one, which takes its place, is */
     if (fd < 0)
         return fd;
     if (fstat(fd, st) < 0)

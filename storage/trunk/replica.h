@@ -44,6 +44,15 @@ int sto_replica_put(struct sto_store *s, struct sto_replica_new *new) MUST_CHECK
 int sto_replica_put_unless(struct sto_store *s, struct sto_replica_new *new) MUST_CHECK;
 
 /*
+ * Has one file been refused, as of another owner, after a restore, say? Another one can take its place by a rename, for which
+ * the directory decides.
+ */
+static inline bool sto_not_ours(int r)
+{
+    return r == -EACCES || r == -EPERM;
+}
+
+/*
  * A plain file that came before its record: make it the gateway's or, with STO_NATIVE in @flags, the clients'
  * (sto_client_may_change()). 0 also for links.
  */
@@ -72,7 +81,7 @@ int sto_replica_rename(struct sto_store *s, struct str from, struct str to) MUST
 
 /*
  * Another member's edit of an appender. It is made of a content of version before; one that is after already gets it once
- * more, as the disk may have lost it. -ESTALE: what is here is neither. Members of earlier builds do not tell (after 0).
+ * more, as the disk may have lost it. -ESTALE: what is here is neither, or cannot be written (sto_not_ours()). Members of earlier builds do not tell (after 0).
  */
 struct sto_replica_edit {
     struct str name;

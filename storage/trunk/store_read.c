@@ -111,7 +111,8 @@ int sto_file_exists(struct sto_store *s, struct str name)
     int r = sto_open_read(s, name, &v);
     if (r == 0)
         close(v.fd);
-    return r == -EBADMSG ? 0 : r; /* damaged, but there */
+    bool there = r == -EBADMSG || r == -EACCES || r == -EPERM;
+    return there ? 0 : r; /* damaged, or not ours, but there */
 }
 
 int sto_verify(struct sto_store *s, struct str name)

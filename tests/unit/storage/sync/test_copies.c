@@ -315,11 +315,33 @@ static void a_member_that_gets_on_is_waited_for(void **state)
     pulled(&f, B, 1);
     begin(&f, &w);
     for (uint64_t ms = 0; ms < 3 * TIMEOUT_MS; ms += 500) { /* a piece of a large file each time */
-        sto_followers_progress(f.followers, B);
+        sto_followers_progress(f.followers, B, STR("large"), 1 + ms);
         pass(&f, 500);
         assert_waits(&w);
     }
     pass(&f, TIMEOUT_MS); /* and then nothing more */
+    assert_told(&w, -EAGAIN);
+    end(&f);
+}
+
+/* It cannot take a file, and tries again and again. */
+static void a_member_that_asks_for_the_same_does_not_get_on(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 2);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    pulled(&f, B, 1);
+    begin(&f, &w);
+    sto_followers_progress(f.followers, B, STR("another"), 3);
+    for (uint64_t ms = 500; ms < TIMEOUT_MS; ms += 500) {
+        for (uint64_t offset = 1; offset < 4; offset++)
+            sto_followers_progress(f.followers, B, STR("refused"), offset);
+        pass(&f, 500);
+        assert_waits(&w);
+    }
+    pass(&f, 1000);
     assert_told(&w, -EAGAIN);
     end(&f);
 }
@@ -335,7 +357,7 @@ static void but_not_for_ever(void **state)
     pulled(&f, B, 1);
     begin(&f, &w);
     while (atomic_load(&w.result) == 1) {
-        sto_followers_progress(f.followers, B);
+        sto_followers_progress(f.followers, B, STR("large"), clock_us);
         pass(&f, 500);
     }
     assert_told(&w, -EAGAIN);
@@ -568,6 +590,7 @@ int main(void)
         cmocka_unit_test(who_only_connects_anew_is_waited_for),
         cmocka_unit_test(the_deadline_refuses),
         cmocka_unit_test(a_member_that_gets_on_is_waited_for),
+        cmocka_unit_test(a_member_that_asks_for_the_same_does_not_get_on),
         cmocka_unit_test(but_not_for_ever),
         cmocka_unit_test(hurrying_shortens_every_wait),
         cmocka_unit_test(a_number_is_strict),
