@@ -39,6 +39,11 @@ int sto_dir_said(struct sto_dir *d, unsigned high, unsigned low, int r)
     return note_refusal(d, (high & 0xff) << 8 | (low & 0xff), r);
 }
 
+int sto_dir_mirrors_said(struct sto_dir *d, int r)
+{
+    return note_refusal(d, STO_DIR_MIRRORS, r);
+}
+
 int sto_dir_refused(const struct sto_dir *d)
 {
     return (int)atomic_load(&d->refused) - 1;

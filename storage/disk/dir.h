@@ -18,6 +18,8 @@
 
 enum {
     STO_DIRS = 65536,
+    STO_DIR_MIRRORS =
+        STO_DIRS + 1,        /* as a directory that refuses: data/.mirrors (trunk/mirror.h) */
     STO_MODE = 0644,         /* of all files, */
     STO_MODE_GATEWAY = 0444, /* save plain files that a gateway stored (trunk/store_owner.c) */
     STO_MODE_DAMAGED =
@@ -54,7 +56,9 @@ bool sto_dir_refuses(int r);
 /* @r is what came of making, removing or opening an entry of data/HH/HH; it is returned. If it speaks of the directory, that is
  * remembered, until it has been tried. */
 int sto_dir_said(struct sto_dir *d, unsigned high, unsigned low, int r);
-/* The directory that is remembered, high << 8 | low, or STO_DIRS: data/ itself; -1: none. */
+/* The same of data/.mirrors. */
+int sto_dir_mirrors_said(struct sto_dir *d, int r);
+/* The directory that is remembered, high << 8 | low, STO_DIRS: data/ itself, or STO_DIR_MIRRORS; -1: none. */
 int sto_dir_refused(const struct sto_dir *d);
 /* It does not refuse any more. */
 void sto_dir_forget_refused(struct sto_dir *d);

@@ -76,14 +76,22 @@ int sto_log_sync(struct sto_log *log, int fd)
 }
 
 /* @dir: as sto_dir_refused(). */
+static void dir_path(int dir, char out[16])
+{
+    if (dir == STO_DIR_MIRRORS)
+        (void)snprintf(out, 16, "data/.mirrors");
+    else if (dir >= 0 && dir < STO_DIRS)
+        (void)snprintf(out, 16, "data/%02X/%02X", (unsigned)dir >> 8 & 0xff, (unsigned)dir & 0xff);
+    else
+        (void)snprintf(out, 16, "data");
+}
+
 static void say_unfit(struct sto_log *log, int err, int dir)
 {
-    char path[16] = "data";
+    char path[16];
     if (atomic_exchange(&log->unfit_said, true))
         return;
-    if (dir >= 0 && dir < STO_DIRS)
-        (void)snprintf(path, sizeof(path), "data/%02X/%02X", (unsigned)dir >> 8 & 0xff,
-                       (unsigned)dir & 0xff);
+    dir_path(dir, path);
     dfs_log(LOG_ERROR, "store.path_takes_no_writes", KV_U64("path", log->o.path_index),
             KV_IF(dir >= 0, KV_Z("directory", path)), KV_ERR(err));
 }
@@ -131,15 +139,18 @@ static int write_file(struct sto_log *log, struct sto_tmp *t)
 }
 
 /* Always of one name: what a process leaves that is killed in between goes with the next trial. */
-static int name_file(struct sto_dir *d, struct sto_tmp *t, unsigned high, unsigned low)
+static int name_file(struct sto_dir *d, struct sto_tmp *t, int dir)
 {
-    char path[32];
-    (void)snprintf(path, sizeof(path), "data/%02X/%02X/.trial", high, low);
+    char path[32], in[16];
+    unsigned high = (unsigned)dir >> 8, low = (unsigned)dir & 0xff;
+    bool files = dir < STO_DIRS; /* which may have to be made, and is theirs to be synced */
+    dir_path(dir, in);
+    (void)snprintf(path, sizeof(path), "%s/.trial", in);
     (void)d->io->unlinkat(d->root, path, 0);
-    int r = sto_tmp_link_below(d, t, high, low, path);
+    int r = files ? sto_tmp_link_below(d, t, high, low, path) : sto_tmp_link(d, t, path);
     if (r == 0 && d->io->unlinkat(d->root, path, 0) < 0)
         r = -errno;
-    return r == 0 ? sto_dir_sync(d, high, low) : r;
+    return r == 0 && files ? sto_dir_sync(d, high, low) : r;
 }
 
 static void try_to_write(struct sto_log *log, struct trial *t)
@@ -154,8 +165,8 @@ static void try_to_write(struct sto_log *log, struct trial *t)
     t->ms = dfs_mono_ms() - began_ms;
     if (t->disk == 0 && t->ms >= HANGS_MS)
         t->disk = -ETIMEDOUT;
-    if (t->disk == 0 && t->dir >= 0 && t->dir < STO_DIRS)
-        t->directory = name_file(log->dir, &tmp, (unsigned)t->dir >> 8, (unsigned)t->dir & 0xff);
+    if (t->disk == 0 && t->dir >= 0 && t->dir != STO_DIRS)
+        t->directory = name_file(log->dir, &tmp, t->dir);
     sto_tmp_drop(log->dir, &tmp);
 }
 

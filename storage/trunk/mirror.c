@@ -137,8 +137,11 @@ int sto_mirrors_open(struct sto_store *s, const char *own_id, struct sto_mirrors
     pthread_mutex_init(&m->lock, NULL);
     for (unsigned i = 0; i < s->path_count; i++) {
         int r = load_path(&s->paths[i], &m->paths[i]);
-        if (r < 0)
+        if (r < 0) {
+            dfs_log(LOG_ERROR, "store.mirrors_unreadable", KV_U64("path", i),
+                    KV_Z("directory", MIRRORS_DIR), KV_ERR(r));
             return r;
+        }
         for (size_t k = 0; k < m->paths[i].n; k++)
             sto_mirrors_heard(m, i, &m->paths[i].v[k]);
     }
@@ -352,7 +355,8 @@ int sto_mirrors_mark(struct sto_mirrors *m, unsigned path, const struct sto_log_
     uint64_t round = mp->round[at] + 1;
     struct sto_log_info here = mp->v[at];
     pthread_mutex_unlock(&m->lock);
-    r = write_mark(&m->store->paths[path].dir, &here, position, round);
+    struct sto_dir *d = &m->store->paths[path].dir;
+    r = sto_dir_mirrors_said(d, write_mark(d, &here, position, round));
     if (r < 0)
         return r;
     pthread_mutex_lock(&m->lock);

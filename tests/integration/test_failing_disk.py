@@ -203,6 +203,29 @@ def test_a_directory_of_copied_logs_that_refuses(sick):
     assert log.count("store.path_takes_no_writes") == 1
 
 
+@pytest.mark.parametrize("fresh", [False, True], ids=["another_mark", "the_first_mark"])
+@pytest.mark.parametrize("error", [errno.EACCES, errno.ENOSPC], ids=["EACCES", "ENOSPC"])
+def test_the_directory_of_marks_refuses(sick, error, fresh):
+    """It cannot say how far it has the other's log: what it takes is no copy until it can."""
+    s = sick(settings="copy_timeout = 600s\n")
+    if not fresh:
+        s.put(s.a)
+        s.alike()
+    s.faults.entries(f"{s.cluster.folder}/storage3/path0/data/.mirrors", error)
+    for _ in range(5):  # nobody waits for a copy that does not come
+        s.put(s.a)
+    wait_until("it to be known", s.said)
+    s.faults.clear()
+    wait_until("it to be well", lambda: s.monitor()[0]["paths_without_writes"] == 0)
+    s.alike()
+    s.cluster.wait_copies(2, 2)
+    s.put(s.a)
+    s.alike()
+    log = s.cluster.storages[3].whole_log()
+    assert f"store.path_takes_no_writes path=0 directory=data/.mirrors err={errno.errorcode[error]}" in log
+    assert log.count("store.path_takes_no_writes") == 1 and log.count("store.path_takes_writes_again") == 1
+
+
 def test_a_slow_disk(sick):
     """The tracker sends new files to the others. Copies are waited for all the same."""
     s = sick(settings="copy_timeout = 600s\n")
