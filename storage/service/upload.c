@@ -170,7 +170,9 @@ static int master_there(struct sto_content *c)
 {
     struct sto_info info;
     int r = sto_info(c->op.s->o.store, c->op.name, false, &info);
-    return r == -ENOENT ? sto_forward_missing(&c->op) : r;
+    return r == -ENOENT    ? sto_forward_missing(&c->op)
+           : r == -EREMOTE ? 0 /* its name counts, wherever it is */
+                           : r;
 }
 
 static int understand_slave(struct upload *u, struct dfs_req *req, uint64_t *need)

@@ -207,6 +207,8 @@ def test_files_of_all_kinds_move_and_old_ids_do_all_they_did(groups):
     with pytest.raises(Refused) as refused:
         a.upload_slave(by["plain"], "_late", b"again", "png")
     assert refused.value.status == native.EEXIST
+    large = a.upload_slave(by["plain"], "_large", big, "png")  # one that is streamed
+    assert b.download(large) == big
     group = a._call(38, log.encode())
     assert group[:16].rstrip(b"\0") == b"group2"
     assert groups.at(6).download(group[16:].decode()) == b"FIRST"
@@ -233,7 +235,7 @@ def test_files_of_all_kinds_move_and_old_ids_do_all_they_did(groups):
     for name in gone + [log, by["link"]]:
         files.pop(name, None)
     for storage in (a, b):
-        check(storage, {**files, slave: (b"late", [])})
+        check(storage, {**files, slave: (b"late", []), large: (big, [])})
 
 
 def test_nothing_is_done_while_there_is_nowhere_to_go(groups):
