@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "storage/trunk/kept.h"
 #include "storage/trunk/store_priv.h"
 #include "storage/trunk/walk.h"
 
@@ -52,7 +53,7 @@ static bool follow(char path[LINK_TEXT], const char *text)
     return true;
 }
 
-int sto_moved_to(struct sto_store *s, struct str name, struct sto_moved *ret)
+int sto_moved_by_path(struct sto_store *s, struct str name, struct sto_moved *ret)
 {
     struct dfs_logical at;
     struct sto_path *p;
@@ -76,6 +77,12 @@ int sto_moved_to(struct sto_store *s, struct str name, struct sto_moved *ret)
     return -ENOENT;
 }
 
+int sto_moved_to(struct sto_store *s, struct str name, struct sto_moved *ret)
+{
+    int r = sto_moved_by_path(s, name, ret);
+    return r == -ENOENT ? sto_kept_to(s, name, ret) : r;
+}
+
 /* ---- moving ---- */
 
 static int read_meta(struct sto_store *s, struct str name, struct buf *out)
@@ -85,13 +92,13 @@ static int read_meta(struct sto_store *s, struct str name, struct buf *out)
 }
 
 /* Who the file is now, and when it was changed; a packed one is always the same. */
-static int identify(struct sto_path *p, const struct dfs_logical *at, struct stat *st)
+static int identify(struct sto_path *p, const struct dfs_logical *at, bool link, struct stat *st)
 {
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "", path);
     if (fstatat(p->dir.root, path, st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOTDIR ? -ENOENT : -errno;
-    return S_ISREG(st->st_mode) ? 0 : -ENOENT;
+    return (link ? S_ISLNK(st->st_mode) : S_ISREG(st->st_mode)) ? 0 : -ENOENT;
 }
 
 bool sto_move_wanted(struct sto_store *s, struct str name)
@@ -102,7 +109,7 @@ bool sto_move_wanted(struct sto_store *s, struct str name)
     struct stat st;
     if (sto_locate(s, name, &at, &p) < 0)
         return false;
-    return (sto_is_packed(name, &f) ? sto_file_exists(s, name) : identify(p, &at, &st)) == 0;
+    return (sto_is_packed(name, &f) ? sto_file_exists(s, name) : identify(p, &at, false, &st)) == 0;
 }
 
 static int64_t ns_of(const struct timespec *t)
@@ -121,25 +128,42 @@ static bool settled(int64_t changed_ns)
     return age > SETTLED_NS || age < -SET_BACK_NS;
 }
 
-int sto_move_begin(struct sto_store *s, struct str name, struct sto_move *mv)
+/* Looks at what has the name, and at whoever deletes it from now on. */
+static int begin(struct sto_store *s, struct str name, bool link, struct sto_move *mv,
+                 struct dfs_fileid *f)
 {
     CHECK_OBJ(s, STO_STORE_MAGIC);
     struct dfs_logical at;
-    struct dfs_fileid f;
     struct sto_path *p;
     struct stat st = {.st_ino = 0};
-    *mv = (struct sto_move){.name = name, .view = {.fd = -1}, .meta = BUF(META_MAX)};
+    *mv = (struct sto_move){.name = name, .view = {.fd = -1}, .link = link, .meta = BUF(META_MAX)};
     int r = sto_locate(s, name, &at, &p);
-    if (r < 0 || dfs_filename_parse(name, &f) < 0)
+    if (r < 0 || dfs_filename_parse(name, f) < 0)
         return -EINVAL;
     mv->watch.name = name;
     sto_watch_on(s, &mv->watch);
     mv->watching = true;
-    bool packed = sto_is_packed(name, &f);
-    if (!packed)
-        r = identify(p, &at, &st);
+    if (link || !sto_is_packed(name, f))
+        r = identify(p, &at, link, &st);
     mv->inode = st.st_ino;
     mv->changed_ns = ns_of(&st.st_ctim);
+    return r;
+}
+
+int sto_move_begin_link(struct sto_store *s, struct str name, struct sto_move *mv)
+{
+    struct dfs_fileid f;
+    struct sto_moved to;
+    int r = begin(s, name, true, mv, &f);
+    if (r == 0 && sto_moved_by_path(s, name, &to) == 0 && !to.by_link)
+        r = -ENOENT;
+    return r == 0 ? read_meta(s, name, &mv->meta) : r;
+}
+
+int sto_move_begin(struct sto_store *s, struct str name, struct sto_move *mv)
+{
+    struct dfs_fileid f;
+    int r = begin(s, name, false, mv, &f);
     mv->appender = f.kind == DFS_FILE_APPENDER && !f.slave;
     if (r == 0 && mv->appender && !settled(mv->changed_ns))
         r = -EAGAIN;
@@ -170,7 +194,7 @@ static int unchanged(struct sto_store *s, const struct sto_move *mv, struct sto_
 {
     AUTO(buf_free) struct buf meta = BUF(META_MAX);
     struct stat st = {.st_ino = 0};
-    int r = mv->view.in_pack ? sto_file_exists(s, mv->name) : identify(p, at, &st);
+    int r = mv->view.in_pack ? sto_file_exists(s, mv->name) : identify(p, at, mv->link, &st);
     if (r == 0 && !mv->view.in_pack &&
         (st.st_ino != mv->inode || ns_of(&st.st_ctim) != mv->changed_ns))
         r = -EAGAIN;
@@ -230,8 +254,8 @@ int sto_moved_parse(struct str extra, struct sto_moved_rec *ret)
     return 0;
 }
 
-/* Of two that say where it is the later counts, as the clock of those who named them has it; with all who hear of both. */
-static int compare_ids(struct str a, struct str b)
+/* The later one counts, as the clock of those who named them has it. */
+int sto_moved_compare(struct str a, struct str b)
 {
     struct dfs_fileid x, y;
     if (dfs_fileid_parse(a, &x) < 0 || dfs_fileid_parse(b, &y) < 0 || x.created_s == y.created_s)
@@ -239,27 +263,35 @@ static int compare_ids(struct str a, struct str b)
     return x.created_s < y.created_s ? -1 : 1;
 }
 
+static int compare_meta(struct sto_store *s, struct str name, const struct sto_moved_rec *m)
+{
+    AUTO(buf_free) struct buf meta = BUF(META_MAX);
+    int r = read_meta(s, name, &meta);
+    if (r < 0)
+        return r;
+    return sto_crc32(0, meta.p, meta.n) == m->meta_crc ? 0 : -EUCLEAN;
+}
+
 /* Is our copy what was moved? Lock held. */
 static int compare(struct sto_store *s, struct str name, const struct sto_moved_rec *m)
 {
-    AUTO(buf_free) struct buf meta = BUF(META_MAX);
+    char target[STO_NAME_MAX + 1];
     struct sto_view v;
     uint32_t crc = m->crc32;
+    if (sto_link_target(s, name, target) == 0)
+        return compare_meta(s, name, m); /* the content is another file's */
     int r = sto_open_read(s, name, &v);
-    if (r == -ENOENT || r == -EBADMSG) /* what is damaged is none that could be newer */
+    if (r == -ENOENT || r == -EREMOTE ||
+        r == -EBADMSG) /* what is damaged is none that could be newer */
         return 0;
     if (r < 0)
         return r;
     AUTO(dfs_close_fd) int fd = v.fd;
     if (!v.told)
         r = sto_crc_range(s->io, fd, v.offset, v.size, &crc);
-    if (r == 0)
-        r = read_meta(s, name, &meta);
     if (r < 0)
         return r;
-    if (v.size != m->size || crc != m->crc32)
-        return -ESTALE;
-    return sto_crc32(0, meta.p, meta.n) == m->meta_crc ? 0 : -EUCLEAN;
+    return v.size == m->size && crc == m->crc32 ? compare_meta(s, name, m) : -ESTALE;
 }
 
 int sto_replica_moved(struct sto_store *s, struct str name, const struct sto_moved_rec *m,
@@ -273,13 +305,13 @@ int sto_replica_moved(struct sto_store *s, struct str name, const struct sto_mov
         return r;
     AUTO(sto_unlock) pthread_mutex_t *lock = sto_edit_lock(s, name);
     pthread_mutex_lock(lock);
-    r = sto_moved_to(s, name, &there);
+    r = sto_moved_by_path(s, name, &there);
     if (r == 0 && !there.by_link)
         /*
          * Two members that took each other for gone may have moved it both; or it had come back, and has moved again.
          * The same once more: we may have been killed before all was done.
          */
-        r = compare_ids(str_c(there.id), m->id) > 0 ? -EALREADY : 0;
+        r = sto_moved_compare(str_c(there.id), m->id) > 0 ? -EALREADY : 0;
     else
         r = compare(s, name, m);
     struct sto_body body = {.name = name, .extra = extra};

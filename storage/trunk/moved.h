@@ -11,7 +11,8 @@
  * the old name does, so members that join get it. A member whose copy is another has taken a change that is not in
  * the moved one: see sto_replica_moved().
  *
- * Links of FastDFS stay where they are and lead to the moved file through its old name.
+ * Links of FastDFS stay where they are and lead to the moved file through its old name, unless their store path is emptied:
+ * then another link takes their place, and what was said of files holds for them (SIZE and CRC are 0).
  *
  * Threads, durability, errors: as in store.h.
  */
@@ -27,6 +28,10 @@ struct sto_moved {
 };
 /* 0; -ENOENT: it has not moved, or is not known. */
 int sto_moved_to(struct sto_store *s, struct str name, struct sto_moved *ret) MUST_CHECK;
+/* The same, as far as the path tells on which the name lies (kept.h). */
+int sto_moved_by_path(struct sto_store *s, struct str name, struct sto_moved *ret) MUST_CHECK;
+/* Of two ids of one file that has moved: <0 when the second is the later one. All who hear of both say the same. */
+int sto_moved_compare(struct str a, struct str b);
 /* The old name goes, too; logged. -ENOENT: it is no moved file's. */
 int sto_moved_forget(struct sto_store *s, struct str name) MUST_CHECK;
 
@@ -36,7 +41,7 @@ struct sto_move {
     struct str name;      /* the caller's, valid to the end */
     struct sto_view view; /* what is to be copied */
     uint32_t crc32;       /* of it; from the name, when that tells it */
-    bool appender;
+    bool appender, link;
     struct buf meta; /* its metadata text; empty: none */
     /* inside */
     struct sto_watch watch;
@@ -51,6 +56,8 @@ bool sto_move_wanted(struct sto_store *s, struct str name);
  * sto_open_read(). sto_move_end() in any case.
  */
 int sto_move_begin(struct sto_store *s, struct str name, struct sto_move *mv) MUST_CHECK;
+/* The same of a link, of which there is nothing but its metadata. */
+int sto_move_begin_link(struct sto_store *s, struct str name, struct sto_move *mv) MUST_CHECK;
 /*
  * The copy is durable as @id: from now on the old name leads there, and the content here goes. -EAGAIN: the file has
  * changed since begin, or its metadata; -ENOENT: it has been deleted. Then nothing leads to the copy.
@@ -58,6 +65,11 @@ int sto_move_begin(struct sto_store *s, struct str name, struct sto_move *mv) MU
 int sto_move_commit(struct sto_store *s, struct sto_move *mv, struct str id) MUST_CHECK;
 void sto_move_end(struct sto_store *s, struct sto_move *mv);
 
+/*
+ * The link @name, the other way round: *target is what it leads to, which may be gone. -ENOENT: it is none, or leads to no
+ * file of this store.
+ */
+int sto_link_target(struct sto_store *s, struct str name, char target[STO_NAME_MAX + 1]) MUST_CHECK;
 /* Make the link @name to @target, durably, whether there is that or not: it may have moved. -EEXIST. Not logged. */
 int sto_link_place(struct sto_store *s, struct str name, struct str target) MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
 #include "storage/trunk/adopt.h"
+#include "storage/trunk/kept.h"
 
 enum {
     SEGMENT_DEFAULT = 64 * 1024 * 1024,
@@ -61,6 +62,7 @@ static int open_path(struct sto_store *s, unsigned i, const struct sto_store_opt
     if (r < 0)
         return r;
     p->dir_open = true;
+    sto_kept_open(s, p);
     p->read_only = o->paths[i].read_only;
     p->reserve = reserve_of(o, &p->dir);
     struct sto_log_options lo = {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/clock.h"
-#include "storage/trunk/moved.h"
+#include "storage/trunk/kept.h"
 #include "storage/trunk/replica.h"
 #include "storage/trunk/store_priv.h"
 #include "storage/trunk/version.h"
@@ -60,8 +60,10 @@ static int present(struct sto_store *s, struct sto_path *p, struct str name,
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "", path);
     struct stat st;
-    if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOTDIR ? -ENOENT : -errno;
+    if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        int r = errno == ENOTDIR ? -ENOENT : -errno;
+        return r == -ENOENT && sto_moved_to(s, name, &to) == 0 ? -EREMOTE : r;
+    }
     if (S_ISLNK(st.st_mode) && sto_moved_to(s, name, &to) == 0 && !to.by_link)
         return -EREMOTE;
     return S_ISDIR(st.st_mode) ? -ENOENT : 0;
@@ -178,9 +180,22 @@ static int delete_batch(struct sto_store *s, const struct str *names, size_t cou
     return 0;
 }
 
+/* What has come back and is deleted now leaves nothing of where it had been meanwhile. */
+static int no_more_kept(struct sto_store *s, const struct str *names, size_t count,
+                        const int *results)
+{
+    int r = 0;
+    for (size_t i = 0; atomic_load(&s->keeps) && i < count; i++) {
+        int e = results[i] == 0 ? sto_kept_forget(s, names[i]) : 0;
+        r = e < 0 && e != -ENOENT ? e : r;
+    }
+    return r;
+}
+
 int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count, int *results)
 {
-    return delete_batch(s, names, count, &(struct deleting){.which = 0}, results);
+    int r = delete_batch(s, names, count, &(struct deleting){.which = 0}, results);
+    return r < 0 ? r : no_more_kept(s, names, count, results);
 }
 
 int sto_replica_delete(struct sto_store *s, struct str name, int64_t at_ms, bool vague, bool anyway)
@@ -189,6 +204,8 @@ int sto_replica_delete(struct sto_store *s, struct str name, int64_t at_ms, bool
     const struct deleting how = {
         .anyway = anyway, .flags = STO_REC_AGAIN, .at_ms = at_ms, .vague = vague};
     int r = delete_batch(s, &name, 1, &how, &result);
+    if (r == 0)
+        r = no_more_kept(s, &name, 1, &result);
     return r < 0 ? r : result;
 }
 
@@ -196,7 +213,10 @@ int sto_moved_forget(struct sto_store *s, struct str name)
 {
     int result = -ENOENT;
     int r = delete_batch(s, &name, 1, &(struct deleting){.which = -EREMOTE}, &result);
-    return r < 0 ? r : result;
+    r = r < 0 ? r : result;
+    /* Our log says it either way, though the name may lie on other paths alone. */
+    int kept = r == 0 || r == -ENOENT ? sto_kept_forget(s, name) : -ENOENT;
+    return kept == -ENOENT ? r : kept;
 }
 
 /* ---- appender edits ---- */
@@ -241,12 +261,11 @@ static int open_appender(struct sto_store *s, struct str name, struct sto_path *
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(&at, "", path);
     int fd = s->io->openat((*p)->dir.root, path, O_RDWR | O_NOFOLLOW, 0);
-    if (fd < 0 && errno == ELOOP) {
+    if (fd < 0) {
         struct sto_moved to;
-        return sto_moved_to(s, name, &to) == 0 && !to.by_link ? -EREMOTE : -ENOENT;
+        int e = errno == ENOTDIR || errno == ELOOP ? -ENOENT : -errno;
+        return e == -ENOENT && sto_moved_to(s, name, &to) == 0 && !to.by_link ? -EREMOTE : e;
     }
-    if (fd < 0)
-        return errno == ENOTDIR ? -ENOENT : -errno;
     if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
         close(fd);
         return -ENOENT;

@@ -65,6 +65,31 @@ static int target_text(struct sto_store *s, struct str target, unsigned from_pat
     return n < 0 || (size_t)n >= cap ? -ENAMETOOLONG : 0;
 }
 
+int sto_link_target(struct sto_store *s, struct str name, char target[STO_NAME_MAX + 1])
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    char local[DFS_LOCAL_PATH_MAX], text[2300], again[2300];
+    if (sto_locate(s, name, &at, &p) < 0)
+        return -ENOENT;
+    dfs_logical_path(&at, "", local);
+    ssize_t n = readlinkat(p->dir.root, local, text, sizeof(text));
+    struct str t = str_of(text, n > 0 ? (size_t)n : 0), found = STR_NULL;
+    for (size_t i = 0; t.n > 5 && i < t.n - 5; i++)
+        if (memcmp(t.p + i, "data/", 5) == 0)
+            found = str_from(t, i + 5);
+    /* Which path that is on is known by making the text anew. */
+    for (unsigned path = 0; found.p && path < s->path_count; path++) {
+        int k = snprintf(target, STO_NAME_MAX + 1, "M%02X/" STR_F, path, STR_A(found));
+        if (k < 0 || k > STO_NAME_MAX)
+            break;
+        if (target_text(s, str_c(target), at.path_index, again, sizeof(again)) == 0 &&
+            str_eq(str_c(again), t))
+            return 0;
+    }
+    return -ENOENT;
+}
+
 static int link_name(struct sto_store *s, const struct sto_link *l, const struct dfs_fileid *f,
                      char *name)
 {

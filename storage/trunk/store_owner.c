@@ -47,6 +47,13 @@ static int may_change_packed(struct sto_path *p, const struct dfs_fileid *f)
     return rec.flags & STO_REC_NATIVE ? 0 : -EPERM;
 }
 
+/* Only clients' files move. */
+static int or_moved(struct sto_store *s, struct str name, int why)
+{
+    struct sto_moved to;
+    return why == -ENOENT && sto_moved_to(s, name, &to) == 0 ? 0 : why;
+}
+
 int sto_client_may_change(struct sto_store *s, struct str name)
 {
     struct dfs_logical at;
@@ -56,16 +63,12 @@ int sto_client_may_change(struct sto_store *s, struct str name)
     int r = sto_locate(s, name, &at, &p);
     if (r < 0)
         return r;
-    if (sto_is_packed(name, &f)) {
-        struct sto_moved to;
-        r = may_change_packed(p, &f);
-        return r == -ENOENT && sto_moved_to(s, name, &to) == 0 ? 0
-                                                               : r; /* only clients' files move */
-    }
+    if (sto_is_packed(name, &f))
+        return or_moved(s, name, may_change_packed(p, &f));
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(&at, "", path);
     if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOTDIR ? -ENOENT : -errno;
+        return or_moved(s, name, errno == ENOTDIR ? -ENOENT : -errno);
     return is_gateways(&st) ? -EPERM : 0; /* a link is its maker's, whatever it leads to */
 }
 

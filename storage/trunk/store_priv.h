@@ -17,6 +17,7 @@ struct sto_path {
     bool dir_open, log_open;
     bool read_only;
     _Atomic bool drained;      /* read_only until further notice */
+    _Atomic bool keeps;        /* old names of other paths' files (kept.h) */
     _Atomic uint32_t incoming; /* new files on their way here: open sto_files, batches */
     _Atomic uint64_t lag_ms;   /* sto_store_copies_lag(): until then, monotonic */
     uint64_t reserve;          /* bytes */
@@ -40,6 +41,7 @@ struct sto_store {
     pthread_mutex_t watch_lock; /* guards watches; leaf */
     struct sto_watch *watches;  /* names that are being restored (restore.h) */
     _Atomic unsigned watched;   /* how many */
+    _Atomic bool keeps;         /* one of the paths does */
     unsigned path_count;
     struct sto_path paths[];
 };

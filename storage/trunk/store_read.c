@@ -88,7 +88,7 @@ int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
     bool link = false;
     AUTO(dfs_close_fd) int fd = open_plain(p, &at, &st, &link);
     if (fd < 0)
-        return link ? or_moved(s, name, fd) : fd;
+        return or_moved(s, name, fd);
     bool told = f.size_known && !f.slave && !link;
     if (st.st_mode & STO_MODE_DAMAGED || (told && (uint64_t)st.st_size != f.size))
         return -EBADMSG;

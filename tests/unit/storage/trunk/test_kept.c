@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/trunk/kept.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dfscore/fileid/fileid.h"
+#include "storage/binlog/record.h"
+#include "storage/disk/io.h"
+#include "storage/trunk/log.h"
+#include "storage/trunk/store_priv.h"
+#include "tests/lib/test.h"
+
+enum { PATHS = 3, EMPTIED = 1 };
+
+/* As a storage of group1 would name it at @created_s on M00. */
+static void id_of(int64_t created_s, char out[DFS_FILE_ID_MAX + 1])
+{
+    const struct dfs_fileid_parts parts = {
+        .kind = DFS_FILE_NORMAL, .created_s = created_s, .size = 13, .tail = "abc.bin"};
+    char name[DFS_FILENAME_TRUNK];
+    size_t n = dfs_filename_build(&parts, name);
+    (void)snprintf(out, DFS_FILE_ID_MAX + 1, "group1/%.*s", (int)n, name);
+}
+
+struct fixture {
+    char *dir;
+    struct sto_store *s;
+    char packed[STO_NAME_MAX + 1], plain[STO_NAME_MAX + 1], slave[STO_NAME_MAX + 1];
+    char id[DFS_FILE_ID_MAX + 1];
+};
+
+static struct sto_store *open_at(const char *dir)
+{
+    char dirs[PATHS][512];
+    struct sto_path_options paths[PATHS] = {0};
+    for (unsigned i = 0; i < PATHS; i++) {
+        (void)snprintf(dirs[i], sizeof(dirs[i]), "%s/p%u", dir, i);
+        (void)mkdir(dirs[i], 0755);
+        paths[i].dir = dirs[i];
+    }
+    const struct sto_store_options o = {.group = "group1",
+                                        .storage_id = "100001",
+                                        .paths = paths,
+                                        .path_count = PATHS,
+                                        .reserve_bytes = 1,
+                                        .use_trunk = true,
+                                        .segment_size = 1024 * 1024};
+    struct sto_store *s = NULL;
+    assert_int_equal(sto_store_open(&o, &s, NULL), 0);
+    return s;
+}
+
+static void put_plain(struct fixture *f, struct str data, struct str master, char *name)
+{
+    struct sto_file *file = NULL;
+    assert_int_equal(sto_file_open(f->s, EMPTIED, data.n, STO_NATIVE, &file), 0);
+    assert_int_equal(sto_file_write(file, data.p, data.n, 0), 0);
+    const struct sto_commit c = {.size = data.n,
+                                 .crc32 = sto_crc32(0, data.p, data.n),
+                                 .ext = "bin",
+                                 .master = master,
+                                 .prefix = master.n ? STR("_s") : STR_NULL,
+                                 .desc = STR("")};
+    assert_int_equal(sto_file_commit(&file, &c, name), 0);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    f->dir = test_tmpdir();
+    f->s = open_at(f->dir);
+    struct sto_put p = {.kind = DFS_PUT_OBJECT,
+                        .flags = STO_NATIVE,
+                        .ext = "txt",
+                        .desc = STR(""),
+                        .data = STR("small")};
+    assert_int_equal(sto_put_batch(f->s, EMPTIED, &p, 1), 0);
+    memcpy(f->packed, p.name, sizeof(f->packed));
+    put_plain(f, STR("plain content"), STR_NULL, f->plain);
+    put_plain(f, STR("a slave"), str_c(f->plain), f->slave);
+    id_of(1700000000, f->id);
+    sto_store_drain(f->s, EMPTIED, true);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    sto_store_close(&f->s);
+    test_tmpdir_free(&f->dir);
+    free(f);
+    return 0;
+}
+
+static int move(struct sto_store *s, const char *name, const char *id)
+{
+    int r;
+    do { /* left for later, as the clock may have it */
+        struct sto_move mv;
+        r = sto_move_begin(s, str_c(name), &mv);
+        if (r == 0)
+            r = sto_move_commit(s, &mv, str_c(id));
+        sto_move_end(s, &mv);
+    } while (r == -EAGAIN);
+    return r;
+}
+
+/* The process is killed, and the disk of @path, if it is one, is taken out for a new one. */
+static void reopen(struct fixture *f, int path)
+{
+    char cmd[1024], *dir = test_tmpdir();
+    (void)snprintf(cmd, sizeof(cmd), "cp -a %s/p? %s/", f->dir, dir);
+    assert_int_equal(system(cmd), 0);
+    if (path >= 0) {
+        (void)snprintf(cmd, sizeof(cmd), "rm -r %s/p%d/data", dir, path);
+        assert_int_equal(system(cmd), 0);
+    }
+    sto_store_close(&f->s);
+    test_tmpdir_free(&f->dir);
+    f->dir = dir;
+    f->s = open_at(dir);
+}
+
+static void assert_moved(struct sto_store *s, const char *name, const char *id)
+{
+    struct sto_view v;
+    struct sto_moved to;
+    AUTO(buf_free) struct buf meta = BUF(1024);
+    assert_int_equal(sto_open_read(s, str_c(name), &v), -EREMOTE);
+    assert_int_equal(sto_meta_get(s, str_c(name), &meta), -EREMOTE);
+    assert_int_equal(sto_client_may_change(s, str_c(name)), 0);
+    assert_int_equal(sto_moved_to(s, str_c(name), &to), 0);
+    assert_string_equal(to.id, id);
+    assert_false(to.by_link);
+    int result = 0;
+    struct str n = str_c(name);
+    assert_int_equal(sto_delete_batch(s, &n, 1, &result), 0);
+    assert_int_equal(result, -EREMOTE);
+}
+
+static void assert_gone(struct sto_store *s, const char *name)
+{
+    struct sto_view v;
+    struct sto_moved to;
+    assert_int_equal(sto_open_read(s, str_c(name), &v), -ENOENT);
+    assert_int_equal(sto_moved_to(s, str_c(name), &to), -ENOENT);
+}
+
+static void a_kept_name_tells_whose_it_is(void **state)
+{
+    (void)state;
+    char kept[STO_NAME_MAX + 1], name[STO_NAME_MAX + 1];
+    static const char of[] = "M01/03/0A/fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin";
+    assert_int_equal(sto_kept_name(str_c(of), 12, kept), 0);
+    assert_string_equal(kept, "M0C/03/0A/M01@fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin");
+    assert_true(sto_kept_parse(str_c(kept), name));
+    assert_string_equal(name, of);
+    struct dfs_fileid f;
+    assert_int_not_equal(dfs_filename_parse(str_c(kept), &f), 0); /* no file is called so */
+    assert_int_equal(sto_kept_name(str_c(of), 1, kept), 0);
+    assert_string_equal(kept, of);
+    assert_false(sto_kept_parse(str_c(of), name));
+    static const char *const bad[] = {
+        "M0C/03/0A/M0C@fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin", /* of its own path */
+        "M0C/03/0A/M0g@fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin",
+        "M0C/03/0A/M01@",
+        "M0C/03/0A/M01@M02@fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin",
+        "M0C/03/M01@x",
+        ""};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(sto_kept_parse(str_c(bad[i]), name));
+    char longest[STO_NAME_MAX + 1];
+    memset(longest, 'x', sizeof(longest));
+    memcpy(longest, of, 10);
+    assert_int_equal(sto_kept_name(str_of(longest, STO_NAME_MAX - 4), 12, kept), 0);
+    assert_int_equal(strlen(kept), STO_NAME_MAX);
+    assert_int_equal(sto_kept_name(str_of(longest, STO_NAME_MAX - 3), 12, kept), -ENAMETOOLONG);
+    assert_int_equal(sto_kept_name(STR("M0C/03/0A/M01@fwAABmVTgAA"), 3, kept), -EINVAL);
+}
+
+static void the_path_can_be_taken_out_when_another_one_keeps_the_names(void **state)
+{
+    struct fixture *f = *state;
+    const char *names[] = {f->packed, f->plain, f->slave};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct str name = str_c(names[i]);
+        assert_int_equal(sto_kept_elsewhere(f->s, EMPTIED, name), -EINVAL); /* it is a file */
+        assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, name), -EINVAL);
+        assert_int_equal(move(f->s, names[i], f->id), 0);
+        assert_int_equal(sto_kept_elsewhere(f->s, EMPTIED, name), -ENOENT);
+        assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, name), 0);
+        assert_int_equal(sto_kept_elsewhere(f->s, EMPTIED, name), 0);
+        assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, name), 0);
+        assert_moved(f->s, names[i], f->id);
+    }
+    reopen(f, -1);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_moved(f->s, names[i], f->id);
+    reopen(f, EMPTIED);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_moved(f->s, names[i], f->id);
+        assert_int_equal(sto_moved_forget(f->s, str_c(names[i])), 0);
+        assert_gone(f->s, names[i]);
+    }
+    reopen(f, -1);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_gone(f->s, names[i]);
+    /* the slave's name can be given again, on the new disk */
+    put_plain(f, STR("x"), STR_NULL, f->plain);
+    put_plain(f, STR("another"), str_c(f->plain), f->slave);
+    assert_int_equal(sto_file_exists(f->s, str_c(f->slave)), 0);
+}
+
+static void a_name_that_is_taken_can_not_be_given_again(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(move(f->s, f->slave, f->id), 0);
+    assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, str_c(f->slave)), 0);
+    char link[STO_NAME_MAX + 1], path[DFS_LOCAL_PATH_MAX], full[600];
+    struct dfs_logical at;
+    assert_int_equal(dfs_logical_parse(str_c(f->slave), &at), 0);
+    dfs_logical_path(&at, "", path);
+    (void)snprintf(full, sizeof(full), "%s/p%d/%s", f->dir, EMPTIED, path);
+    assert_int_equal(unlink(full), 0); /* as on a new disk */
+    struct sto_file *file = NULL;
+    const struct sto_commit c = {
+        .ext = "bin", .master = str_c(f->plain), .prefix = STR("_s"), .desc = STR("")};
+    assert_int_equal(sto_file_open(f->s, EMPTIED, 0, STO_NATIVE, &file), 0);
+    assert_int_equal(sto_file_commit(&file, &c, link), -EEXIST);
+}
+
+/* Where they are kept may be emptied in its turn; and the path they are of used again. */
+static void the_path_that_keeps_them_can_be_emptied_too(void **state)
+{
+    struct fixture *f = *state;
+    char kept[STO_NAME_MAX + 1], later[DFS_FILE_ID_MAX + 1];
+    unsigned home = 0;
+    sto_store_drain(f->s, 2, true); /* so it is M00 */
+    assert_int_equal(move(f->s, f->plain, f->id), 0);
+    assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, str_c(f->plain)), 0);
+    assert_int_equal(sto_kept_name(str_c(f->plain), home, kept), 0);
+    reopen(f, EMPTIED);
+    sto_store_drain(f->s, home, true);
+    sto_store_drain(f->s, EMPTIED, true);
+    assert_int_equal(sto_kept_elsewhere(f->s, home, str_c(kept)), -ENOENT);
+    assert_int_equal(sto_keep_elsewhere(f->s, home, str_c(kept)), 0); /* M02 */
+    reopen(f, (int)home);
+    assert_moved(f->s, f->plain, f->id);
+    /* back to its own, as the later one of two that say where it is */
+    assert_int_equal(sto_kept_name(str_c(f->plain), 2, kept), 0);
+    struct sto_moved_rec m = {.id = STR("")};
+    id_of(1700000009, later);
+    m.id = str_c(later);
+    assert_int_equal(sto_replica_kept(f->s, str_c(kept), &m), 0);
+    id_of(1700000001, f->id);
+    m.id = str_c(f->id);
+    assert_int_equal(sto_replica_kept(f->s, str_c(kept), &m), 0);
+    assert_moved(f->s, f->plain, later);
+    sto_store_drain(f->s, 2, true);
+    sto_store_drain(f->s, 0, true);
+    assert_int_equal(sto_keep_elsewhere(f->s, 2, str_c(kept)), 0);
+    reopen(f, 2);
+    assert_moved(f->s, f->plain, later);
+    struct sto_moved to;
+    assert_int_equal(sto_moved_by_path(f->s, str_c(f->plain), &to), 0);
+    for (unsigned i = 0; i < PATHS; i++)
+        sto_store_drain(f->s, i, true);
+    assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, str_c(f->plain)), -EROFS);
+}
+
+struct listed {
+    char text[64];
+};
+
+static int list(const struct sto_entry *e, void *arg)
+{
+    struct listed *l = arg;
+    size_t n = strlen(l->text);
+    (void)snprintf(l->text + n, sizeof(l->text) - n, "%c", e->op ? e->op : '-');
+    return 0;
+}
+
+static void its_record_lives_as_long_as_it_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct listed kept = {""}, gone = {""};
+    struct sto_scan at;
+    sto_store_drain(f->s, 2, true);
+    struct sto_log *log = &f->s->paths[0].log;
+    assert_int_equal(move(f->s, f->plain, f->id), 0);
+    assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, str_c(f->plain)), 0);
+    assert_int_equal(sto_log_checkpoint(log), 0);
+    sto_retain(f->s, 0, UINT64_MAX);
+    assert_int_equal(sto_log_sweep(log, 1), 0);
+    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &kept, &at), 0);
+    assert_string_equal(kept.text, "V");
+    assert_int_equal(sto_moved_forget(f->s, str_c(f->plain)), 0);
+    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &gone, &at), 0);
+    assert_string_equal(gone.text, "");
+}
+
+/* Another member knew a newer content: the file is here again, whatever is kept; deleted, it is gone. */
+static void what_is_here_counts_more(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_moved_rec m = {.id = str_c(f->id)};
+    char kept[STO_NAME_MAX + 1];
+    int result = -1;
+    struct str name = str_c(f->plain);
+    assert_int_equal(sto_kept_name(name, 0, kept), 0);
+    assert_int_equal(sto_replica_kept(f->s, str_c(kept), &m), 0);
+    assert_int_equal(sto_file_exists(f->s, name), 0);
+    assert_int_equal(sto_kept_elsewhere(f->s, 0, str_c(kept)), 0); /* no need to */
+    assert_int_equal(sto_delete_batch(f->s, &name, 1, &result), 0);
+    assert_int_equal(result, 0);
+    assert_gone(f->s, f->plain);
+    reopen(f, EMPTIED);
+    assert_gone(f->s, f->plain);
+    assert_int_equal(sto_replica_kept(f->s, STR("M07/00/00/M01@abc"), &m), -EINVAL);
+    assert_int_equal(sto_replica_kept(f->s, name, &m), -EINVAL);
+}
+
+static int move_link(struct sto_store *s, const char *name, const char *id)
+{
+    struct sto_move mv;
+    int r = sto_move_begin_link(s, str_c(name), &mv);
+    if (r == 0)
+        r = sto_move_commit(s, &mv, str_c(id));
+    sto_move_end(s, &mv);
+    return r;
+}
+
+/* A link that lies on the path leaves it as a file does; the other way round it tells what it leads to. */
+static void links_leave_too(void **state)
+{
+    struct fixture *f = *state;
+    char link[STO_NAME_MAX + 1], by_master[STO_NAME_MAX + 1], target[STO_NAME_MAX + 1];
+    char other[STO_NAME_MAX + 1];
+    struct sto_put p = {.kind = DFS_PUT_OBJECT, .flags = STO_NATIVE, .desc = STR("")};
+    struct sto_link l = {.target = str_c(f->plain), .ext = "bin"};
+    assert_int_equal(sto_make_link(f->s, &l, link), 0);
+    assert_int_equal(sto_put_batch(f->s, 2, &p, 1), 0);
+    memcpy(other, p.name, sizeof(other));
+    l.master = str_c(other); /* so it is on M02, where its master is */
+    l.prefix = STR("_l");
+    assert_int_equal(sto_make_link(f->s, &l, by_master), 0);
+    assert_true(str_starts(str_c(by_master), STR("M02/")));
+    assert_int_equal(sto_link_target(f->s, str_c(link), target), 0);
+    assert_string_equal(target, f->plain);
+    assert_int_equal(sto_link_target(f->s, str_c(by_master), target), 0);
+    assert_string_equal(target, f->plain);
+    assert_int_equal(sto_link_target(f->s, str_c(f->plain), target), -ENOENT);
+
+    assert_int_equal(move(f->s, link, f->id), -ENOENT); /* it is no file */
+    assert_int_equal(move_link(f->s, f->plain, f->id), -ENOENT);
+    assert_int_equal(move_link(f->s, link, f->id), 0);
+    assert_moved(f->s, link, f->id);
+    assert_int_equal(move_link(f->s, link, f->id), -ENOENT);
+    assert_int_equal(sto_link_target(f->s, str_c(link), target), -ENOENT);
+    assert_int_equal(sto_file_exists(f->s, str_c(f->plain)), 0);
+    /* at another member, who has the link: only its metadata can be newer */
+    char extra[512];
+    struct sto_moved_rec m;
+    (void)snprintf(extra, sizeof(extra), "%s 0 0 7", f->id);
+    assert_int_equal(sto_moved_parse(str_c(extra), &m), 0);
+    assert_int_equal(sto_replica_moved(f->s, str_c(by_master), &m, str_c(extra)), -EUCLEAN);
+    (void)snprintf(extra, sizeof(extra), "%s 0 0 0", f->id);
+    assert_int_equal(sto_moved_parse(str_c(extra), &m), 0);
+    assert_int_equal(sto_replica_moved(f->s, str_c(by_master), &m, str_c(extra)), 0);
+    assert_moved(f->s, by_master, f->id);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_kept_name_tells_whose_it_is),
+        cmocka_unit_test_setup_teardown(the_path_can_be_taken_out_when_another_one_keeps_the_names,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_name_that_is_taken_can_not_be_given_again, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_path_that_keeps_them_can_be_emptied_too, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(its_record_lives_as_long_as_it_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_here_counts_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(links_leave_too, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
