@@ -180,7 +180,7 @@ static void write_blocks(struct sto_iotask *t)
             write_block(c, b);
         dfs_block_put(b);
         if (last) {
-            c->op.work = settle_streamed; /* which may go on elsewhere (sto_op_ask()) */
+            c->op.work = c->op.first = settle_streamed; /* may go on elsewhere (sto_op_ask()) */
             int r = settle_streamed(&c->op);
             pthread_mutex_lock(&c->lock);
             c->busy = false;

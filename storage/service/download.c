@@ -88,13 +88,13 @@ static int from_a_member(struct sto_op *op)
     return send_fetched(d, size);
 }
 
-/* Not here, damaged, or moved (@why). */
+/* Not here, damaged, or moved (@why). STO_OP_AGAIN. */
 static int from_elsewhere(struct download *d, int why)
 {
     uint64_t size = 0;
     if (why == -EREMOTE) {
         int r = sto_elsewhere_content(&d->op, d->offset, d->count, &d->view.fd, &size);
-        return r < 0 ? r : send_fetched(d, size);
+        return r != 0 ? r : send_fetched(d, size);
     }
     if (why != -ENOENT)
         sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_BAD);
@@ -220,6 +220,8 @@ static int info_work(struct sto_op *op)
         .created_s = info.mtime_s,
         .crc32 = crc_or_time(op, &info),
     };
+    if (op->hops)
+        m.created_s = sto_elsewhere_created(op->hops->asked, m.created_s);
     source_address(op, m.source_ip);
     enum dfs_ipw w = op->s->o.params.wide_addresses ? DFS_IPW6 : DFS_IPW4;
     if (strlen(m.source_ip) >= (size_t)w)

@@ -211,7 +211,11 @@ static int regenerate_work(struct sto_op *op)
         return sto_elsewhere_regenerate(op);
     if (r < 0)
         return r;
-    op->undo = take_back;
+    r = sto_op_forget_hops(op);
+    if (r < 0)
+        return r;
+    if (!op->hops)
+        op->undo = take_back;
     sto_op_answer_name(op, g->name);
     sto_op_changed(op);
     return 0;

@@ -17,11 +17,17 @@ static int find(struct sto_store *s, struct dfs_client *cluster, struct str name
     return sto_moved_to(s, name, to) == 0 ? 0 : -EAGAIN;
 }
 
+/* 0; STO_OP_AGAIN: it is in our own group, and the op goes by its new name now. */
 static int find_for(struct sto_op *op, struct sto_moved *to)
 {
+    struct str name;
     if (op->from_peer && (op->req->head.status & DFS_ASK_NO_OTHER_GROUP))
         return -EREMOTE;
-    return find(op->s->o.store, op->s->o.cluster, op->name, to);
+    if (sto_moved_to(op->s->o.store, op->name, to) < 0)
+        return -EAGAIN; /* come back meanwhile, or deleted: the client may ask again */
+    if (sto_store_name_of(op->s->o.store, str_c(to->id), &name) == 0)
+        return sto_op_rename(op, name);
+    return op->s->o.cluster ? 0 : -EAGAIN;
 }
 
 /* Trackers call a group that they do not know, or nobody of which is in service, -ENOENT as well. */
@@ -57,20 +63,25 @@ static int changed(struct sto_op *op, const struct sto_moved *to, int r)
 
 /* --- looking ------------------------------------------------------------------------------------------ */
 
+int64_t sto_elsewhere_created(struct str asked, int64_t created_s)
+{
+    struct dfs_fileid f;
+    return dfs_filename_parse(asked, &f) == 0 && f.size_known && !f.slave ? f.created_s : created_s;
+}
+
 int sto_elsewhere_info(struct sto_op *op)
 {
     struct sto_moved to;
-    struct dfs_fileid f;
     struct dfs_file_info_rsp m;
     uint8_t flags = op->req->head.status & (DFS_INFO_NO_CRC | DFS_INFO_SILENT);
     int r = find_for(op, &to);
     if (r == 0)
         r = believe(op->s->o.cluster, &to,
                     dfs_client_info(op->s->o.cluster, str_c(to.id), flags, &m));
-    if (r < 0)
+    if (r != 0)
         return r;
-    if (dfs_filename_parse(op->name, &f) == 0 && f.size_known && !f.slave && !to.by_link)
-        m.created_s = f.created_s; /* it has been there since then, not since it moved */
+    if (!to.by_link)
+        m.created_s = sto_elsewhere_created(op->hops ? op->hops->asked : op->name, m.created_s);
     enum dfs_ipw w = op->s->o.params.wide_addresses ? DFS_IPW6 : DFS_IPW4;
     if (strlen(m.source_ip) >= (size_t)w)
         m.source_ip[0] = '\0';
@@ -82,9 +93,26 @@ int sto_elsewhere_get_meta(struct sto_op *op)
 {
     struct sto_moved to;
     int r = find_for(op, &to);
-    return r < 0 ? r
-                 : believe(op->s->o.cluster, &to,
-                           dfs_client_get_meta(op->s->o.cluster, str_c(to.id), &op->out));
+    return r != 0 ? r
+                  : believe(op->s->o.cluster, &to,
+                            dfs_client_get_meta(op->s->o.cluster, str_c(to.id), &op->out));
+}
+
+int sto_elsewhere_here(struct sto_store *s, struct str name, char now[STO_NAME_MAX + 1])
+{
+    struct sto_moved to;
+    struct sto_info info;
+    struct str next;
+    int r = -EREMOTE;
+    for (int i = 0; r == -EREMOTE && i < STO_HOPS_MAX; i++) {
+        if (sto_moved_to(s, i == 0 ? name : str_c(now), &to) < 0 ||
+            sto_store_name_of(s, str_c(to.id), &next) < 0 || next.n > STO_NAME_MAX)
+            break;
+        memcpy(now, next.p, next.n);
+        now[next.n] = '\0';
+        r = sto_info(s, str_c(now), false, &info);
+    }
+    return r == 0 ? 0 : -EREMOTE;
 }
 
 struct spool {
@@ -126,8 +154,8 @@ int sto_elsewhere_content(struct sto_op *op, uint64_t offset, uint64_t count, in
 {
     struct sto_moved to;
     int r = find_for(op, &to);
-    return r < 0 ? r
-                 : fetch(op->s->o.store, op->s->o.cluster, op->name, &to, offset, count, fd, size);
+    return r != 0 ? r
+                  : fetch(op->s->o.store, op->s->o.cluster, op->name, &to, offset, count, fd, size);
 }
 
 int sto_elsewhere_fetch(struct sto_store *s, struct dfs_client *cluster, struct str name,
@@ -142,7 +170,6 @@ int sto_elsewhere_look(struct sto_store *s, struct dfs_client *cluster, struct s
                        struct sto_info *info, struct buf *meta)
 {
     struct sto_moved to;
-    struct dfs_fileid f;
     struct dfs_file_info_rsp m;
     int r = find(s, cluster, name, &to);
     if (r == 0)
@@ -153,9 +180,9 @@ int sto_elsewhere_look(struct sto_store *s, struct dfs_client *cluster, struct s
     }
     if (r < 0)
         return r;
-    bool told = dfs_filename_parse(name, &f) == 0 && f.size_known && !f.slave && !to.by_link;
-    *info =
-        (struct sto_info){.size = (uint64_t)m.size, .mtime_s = told ? f.created_s : m.created_s};
+    *info = (struct sto_info){.size = (uint64_t)m.size,
+                              .mtime_s = to.by_link ? m.created_s
+                                                    : sto_elsewhere_created(name, m.created_s)};
     return 0;
 }
 
@@ -165,7 +192,7 @@ int sto_elsewhere_set_meta(struct sto_op *op, bool merge, struct str text)
 {
     struct sto_moved to;
     int r = find_for(op, &to);
-    return r < 0
+    return r != 0
                ? r
                : changed(op, &to, dfs_client_set_meta(op->s->o.cluster, str_c(to.id), merge, text));
 }
@@ -184,7 +211,10 @@ int sto_elsewhere_remove(struct sto_store *s, struct dfs_client *cluster, struct
 
 int sto_elsewhere_delete(struct sto_op *op)
 {
-    int r = sto_elsewhere_remove(op->s->o.store, op->s->o.cluster, op->name);
+    struct sto_moved to;
+    int r = find_for(op, &to);
+    if (r == 0)
+        r = sto_elsewhere_remove(op->s->o.store, op->s->o.cluster, op->name);
     if (r == 0)
         sto_op_changed(op);
     return r;
@@ -196,7 +226,7 @@ int sto_elsewhere_edit(struct sto_op *op, enum sto_edit_op kind, uint64_t offset
     struct dfs_client *cluster = op->s->o.cluster;
     struct sto_moved to;
     int r = find_for(op, &to);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = kind == STO_EDIT_APPEND ? dfs_client_append(cluster, str_c(to.id), content)
                                 : dfs_client_modify(cluster, str_c(to.id), offset, content);
@@ -207,7 +237,7 @@ int sto_elsewhere_truncate(struct sto_op *op, uint64_t size)
 {
     struct sto_moved to;
     int r = find_for(op, &to);
-    return r < 0 ? r : changed(op, &to, dfs_client_truncate(op->s->o.cluster, str_c(to.id), size));
+    return r != 0 ? r : changed(op, &to, dfs_client_truncate(op->s->o.cluster, str_c(to.id), size));
 }
 
 int sto_elsewhere_regenerate(struct sto_op *op)
@@ -217,8 +247,9 @@ int sto_elsewhere_regenerate(struct sto_op *op)
     struct str group, name;
     struct dfs_group g;
     int r = find_for(op, &to);
-    if (r == 0)
-        r = dfs_client_regenerate(op->s->o.cluster, str_c(to.id), id);
+    if (r != 0)
+        return r;
+    r = dfs_client_regenerate(op->s->o.cluster, str_c(to.id), id);
     if (r == 0 && (!str_cut(str_c(id), '/', &group, &name) ||
                    dfs_text_set(g.group, sizeof(g.group), group) < 0))
         r = -EPROTO;
@@ -226,10 +257,19 @@ int sto_elsewhere_regenerate(struct sto_op *op)
         return believe_change(op->s->o.cluster, &to, r);
     /* There is nothing there under its name any more. */
     r = sto_moved_forget(op->s->o.store, op->name);
-    if (r < 0 && r != -ENOENT)
+    if (r == 0 || r == -ENOENT)
+        r = sto_op_forget_hops(op);
+    if (r < 0)
         return r;
     dfs_group_put(&op->out, &g);
     buf_adds(&op->out, name);
     sto_op_changed(op);
     return 0;
+}
+
+int sto_elsewhere_link(struct sto_op *op)
+{
+    struct sto_moved to;
+    int r = find_for(op, &to);
+    return r == 0 ? -EOPNOTSUPP : r;
 }

@@ -17,6 +17,18 @@ void sto_handle_quit(struct dfs_req *req)
     dfs_req_drop(req);
 }
 
+/* Done, or there is nothing: then the names it went by lead nowhere. */
+static int deleted(struct sto_op *op, int r)
+{
+    int e = r == 0 || r == -ENOENT ? sto_op_forget_hops(op) : 0;
+    return e < 0 ? e : r;
+}
+
+static int delete_at_others(struct sto_op *op)
+{
+    return deleted(op, sto_forward_call(op));
+}
+
 static int delete_work(struct sto_op *op)
 {
     int result = 0;
@@ -26,12 +38,12 @@ static int delete_work(struct sto_op *op)
     if (r == 0)
         r = result;
     if (r == -EREMOTE)
-        return sto_elsewhere_delete(op);
+        return deleted(op, sto_elsewhere_delete(op));
     if (r == -ENOENT)
-        return sto_forward_call(op);
+        return op->hops ? sto_op_ask(op, delete_at_others) : sto_forward_call(op);
     if (r == 0)
         sto_op_changed(op);
-    return r;
+    return deleted(op, r);
 }
 
 static int get_meta_work(struct sto_op *op)
@@ -130,9 +142,12 @@ static int link_work(struct sto_op *op)
 {
     char name[STO_NAME_MAX + 1];
     struct dfs_logical at;
-    int r = sto_make_link(op->s->o.store, &((struct make_link *)op)->link, name);
+    struct make_link *l = (struct make_link *)op;
+    if (op->hops)
+        l->link.target = op->name;
+    int r = sto_make_link(op->s->o.store, &l->link, name);
     if (r == -EREMOTE)
-        return -EOPNOTSUPP; /* to a file in another group */
+        return sto_elsewhere_link(op);
     if (r == 0)
         r = dfs_logical_parse(str_c(name), &at);
     if (r < 0)

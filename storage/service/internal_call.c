@@ -9,6 +9,7 @@
 #include "storage/service/internal_priv.h"
 #include "storage/service/logs.h"
 #include "storage/trunk/check.h"
+#include "storage/trunk/kept.h"
 
 enum { SMALL_BODY = 512, GROUP_WIDTH = 16, ID_WIDTH = 16, ITEM_LEAST = 1 + STO_EXT_MAX + 4 + 4 };
 
@@ -164,13 +165,18 @@ static int call_file_abort(struct sto_int_call *c)
     return 0;
 }
 
-/* The file whose id is the rest of the body. One that is found damaged is looked after. */
-static int open_named(struct sto_int_call *c, struct str *name, struct sto_view *v)
+/* The file whose id is the rest of the body; its name, if it has moved, into @now. One that is found damaged is looked after. */
+static int open_named(struct sto_int_call *c, struct str *name, char now[STO_NAME_MAX + 1],
+                      struct sto_view *v)
 {
     int r = sto_store_name_of(c->store, rd_bytes(&c->in, c->in.n), name);
     if (r < 0)
         return r;
     r = sto_open_read(c->store, *name, v);
+    if (r == -EREMOTE && now && sto_elsewhere_here(c->store, *name, now) == 0) {
+        *name = str_c(now);
+        r = sto_open_read(c->store, *name, v);
+    }
     if (sto_read_says_damaged(r))
         sto_repair_suspect(c->repair, *name, STO_SUSPECT_BAD);
     return r;
@@ -182,7 +188,7 @@ static int call_file_get(struct sto_int_call *c)
     struct sto_view v;
     if (c->tcp)
         return -EOPNOTSUPP;
-    int r = open_named(c, &name, &v);
+    int r = open_named(c, &name, NULL, &v);
     if (r < 0)
         return r; /* -EREMOTE, too: a descriptor would be kept, and what it shows grow old */
     c->fd = v.fd;
@@ -232,11 +238,12 @@ static int call_file_read(struct sto_int_call *c)
 {
     uint64_t at = rd_u64(&c->in);
     uint32_t n = rd_u32(&c->in);
+    char now[STO_NAME_MAX + 1];
     struct str name;
     struct sto_view v;
     if (c->in.bad || n > DFS_PIECE_MAX)
         return -EINVAL;
-    int r = open_named(c, &name, &v);
+    int r = open_named(c, &name, now, &v);
     bool moved = r == -EREMOTE;
     if (moved)
         r = open_elsewhere(c, name, at, n, &v);
@@ -333,6 +340,9 @@ static int add_entry(const struct sto_entry *e, void *arg)
 {
     struct scan_answer *a = arg;
     struct buf *out = a->call->out;
+    char file[STO_NAME_MAX + 1];
+    if (sto_kept_parse(e->name, file))
+        return 0; /* no file of its own */
     if (a->count == a->max || (a->count > 0 && out->n + e->desc.n > STO_INT_SCAN_BYTES))
         return 1;
     buf_u8(out, e->kind);

@@ -5,6 +5,7 @@
 
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
+#include "storage/trunk/moved.h"
 
 enum { ANSWER_MAX = 16 * 1024 * 1024 };
 
@@ -52,6 +53,11 @@ static void undo_on_disk_thread(struct sto_iotask *t)
 static void copied(struct sto_copies_wait *w, int result)
 {
     struct sto_op *op = (struct sto_op *)((char *)w - offsetof(struct sto_op, copies));
+    if (result == 0 && op->hops && w->path != op->hops->path) {
+        w->path = op->hops->path; /* that the file has moved must be known to as many */
+        sto_copies_begin(op->s->o.copies, w);
+        return;
+    }
     op->result = result;
     if (result < 0 && op->undo) {
         op->task.run = undo_on_disk_thread;
@@ -63,6 +69,11 @@ static void copied(struct sto_copies_wait *w, int result)
 
 void sto_op_finish(struct sto_op *op, int result)
 {
+    if (result == STO_OP_AGAIN) {
+        op->asking = false;
+        sto_op_run(op, op->kind, op->first);
+        return;
+    }
     op->result = result;
     if (result < 0)
         sto_store_suspect(op->s->o.store, (int)op->path, result);
@@ -115,7 +126,7 @@ static void run_on_disk_thread(struct sto_iotask *t)
 
 void sto_op_run(struct sto_op *op, enum sto_iokind kind, int (*work)(struct sto_op *op))
 {
-    op->work = work;
+    op->work = op->first = work;
     op->kind = kind;
     op->task.run = run_on_disk_thread;
     sto_iopool_push(op->s->pool, op->path, kind, &op->task);
@@ -142,6 +153,7 @@ void sto_op_done(struct dfs_req *req)
     if (op->fini)
         op->fini(op);
     buf_free(&op->out);
+    free(op->hops);
     free(op);
     req->user = NULL;
 }
@@ -167,6 +179,35 @@ int sto_op_name(struct sto_op *op, struct str name)
     op->name = name;
     op->path = at.path_index;
     return 0;
+}
+
+int sto_op_rename(struct sto_op *op, struct str name)
+{
+    if (!op->hops) {
+        op->hops = dfs_zalloc(sizeof(*op->hops));
+        if (!op->hops)
+            return -ENOMEM;
+        op->hops->asked = op->name;
+        op->hops->path = op->path;
+    }
+    struct sto_hops *h = op->hops;
+    if (h->n == STO_HOPS_MAX || name.n > STO_NAME_MAX)
+        return -EAGAIN;
+    char *to = h->names[h->n++];
+    memcpy(to, name.p, name.n);
+    to[name.n] = '\0';
+    return sto_op_name(op, str_c(to)) < 0 ? -EAGAIN : STO_OP_AGAIN;
+}
+
+int sto_op_forget_hops(struct sto_op *op)
+{
+    const struct sto_hops *h = op->hops;
+    int ret = 0;
+    for (unsigned i = 0; h && i < h->n; i++) {
+        int r = sto_moved_forget(op->s->o.store, i == 0 ? h->asked : str_c(h->names[i - 1]));
+        ret = r < 0 && r != -ENOENT ? r : ret;
+    }
+    return ret;
 }
 
 int sto_check_group(const struct sto_service *s, const char *group)

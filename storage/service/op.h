@@ -76,11 +76,28 @@ enum {
     STO_META_BODY_MAX = 256 * 1024,
 };
 
+/*
+ * The names that a request went by, of a file that has moved to another store path of the group and is asked for by its
+ * old name: each leads to the next, the last one is the op's.
+ */
+enum { STO_HOPS_MAX = 8 };
+struct sto_hops {
+    struct str asked; /* by the client */
+    unsigned n, path; /* names; store path of the first one */
+    char names[STO_HOPS_MAX][STO_NAME_MAX + 1];
+};
+
+/* What a work function returns whose op has got another name: it is run again, on that one's path. */
+enum { STO_OP_AGAIN = 1 };
+
 struct sto_op {
     struct sto_iotask task; /* first: the pool gives its address back */
     struct dfs_req *req;
     struct sto_service *s;
     int (*work)(struct sto_op *op);
+    int (*first)(
+        struct sto_op *op); /* what work was when the op began to run, or had its content */
+    struct sto_hops *hops;  /* NULL: it goes by the name that was asked for */
     void (*fini)(struct sto_op *op);   /* NULL, or frees what the kind of op added */
     void (*answer)(struct sto_op *op); /* NULL: status and op->out */
     /*
@@ -129,6 +146,13 @@ bool sto_op_collect(struct sto_op *op, uint64_t n);
 
 /* Check a name (1..127 bytes, well formed, path in range) and keep it in the op. 0 or -EINVAL. */
 int sto_op_name(struct sto_op *op, struct str name) MUST_CHECK;
+/*
+ * Disk thread: the file has moved within the group and is called @name now. STO_OP_AGAIN, for the work function to return;
+ * -EAGAIN: it has moved on and on, -ENOMEM.
+ */
+int sto_op_rename(struct sto_op *op, struct str name) MUST_CHECK;
+/* The names it went by before lead nowhere any more. 0, also when there are none. */
+int sto_op_forget_hops(struct sto_op *op) MUST_CHECK;
 /* The same for a body of "group 16, name". */
 int sto_op_group_name(struct sto_op *op, const char *group, struct str name) MUST_CHECK;
 /* Disk thread: sto_client_may_change(), as the settings want it. */

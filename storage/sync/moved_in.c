@@ -3,7 +3,7 @@
 
 #include "dfscore/log/log.h"
 #include "storage/disk/io.h"
-#include "storage/trunk/moved.h"
+#include "storage/trunk/kept.h"
 
 enum { META_MAX = 1024 * 1024 };
 
@@ -56,4 +56,21 @@ int sto_moved_in(struct sto_puller *p, struct sto_store *s, struct dfs_client *c
         r = sto_moved_not(s, e->name);
     }
     return r;
+}
+
+int sto_kept_in(struct sto_puller *p, struct sto_store *s, const struct sto_entry *e)
+{
+    char file[STO_NAME_MAX + 1];
+    struct sto_moved_rec m;
+    uint64_t size;
+    int64_t mtime_s;
+    if (!sto_kept_parse(e->name, file))
+        return -EINVAL;
+    int r = sto_puller_info(p, str_c(file), &size, &mtime_s);
+    if (e->op == 'D')
+        return r == -ENOENT ? sto_kept_forget(s, str_c(file)) : r == -EREMOTE ? 0 : r;
+    if (r != -EREMOTE)
+        return r; /* it is no more there, or came back: a later record of somebody says so */
+    r = sto_moved_parse(e->extra, &m);
+    return r < 0 ? r : sto_replica_kept(s, e->name, &m);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * moved_in - what another member's log says of files that it has moved to another group (trunk/moved.h).
+ * moved_in - what another member's log says of files that have moved (trunk/moved.h).
  *
  * Threads: the puller's owner. Calls block, bounded by the timeouts.
  */
@@ -22,5 +22,11 @@ int sto_moved_in(struct sto_puller *p, struct sto_store *s, struct dfs_client *c
  */
 int sto_moved_in_delete(struct sto_store *s, struct dfs_client *cluster,
                         struct str name) MUST_CHECK;
+
+/*
+ * The peer of @p has made, or removed, what keeps the old name of a moved file on another store path (trunk/kept.h): so it is
+ * here, if it is that way at the peer now.
+ */
+int sto_kept_in(struct sto_puller *p, struct sto_store *s, const struct sto_entry *e) MUST_CHECK;
 
 #endif

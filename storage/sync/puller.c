@@ -13,7 +13,7 @@
 #include "storage/sync/moved_in.h"
 #include "storage/trunk/ahead.h"
 #include "storage/trunk/log.h"
-#include "storage/trunk/moved.h"
+#include "storage/trunk/kept.h"
 #include "storage/trunk/replica.h"
 
 enum {
@@ -350,11 +350,14 @@ static bool is_over(struct sto_puller *p, const struct sto_entry *e)
 
 static int do_entry(struct sto_puller *p, const struct sto_entry *e)
 {
+    char file[STO_NAME_MAX + 1];
     struct dfs_fileid id;
     if (e->name.n == 0)
         return 0; /* a note: kept with the piece */
     if (str_ends(e->name, STR("-m")))
         return change_meta(p, e);
+    if ((e->op == STO_OP_MOVED || e->op == 'D') && sto_kept_parse(e->name, file))
+        return sto_kept_in(p, p->o.store, e);
     if (is_over(p, e))
         return 0;
     bool packed = dfs_filename_parse(e->name, &id) == 0 && id.kind == DFS_FILE_TRUNK && !id.slave;
