@@ -17,7 +17,7 @@
 
 static const char usage[] =
     "usage: dfs admin drain GROUP [ID | M01] [--watch], undrain GROUP [ID | M01], "
-    "rebalance GROUP [TO-GROUP], remove GROUP ID; "
+    "rebalance GROUP[/M01] [TO-GROUP], remove GROUP ID; "
     "with --dry-run, --force";
 
 const char *cli_drain_word(uint8_t drain_state)

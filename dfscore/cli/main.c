@@ -101,7 +101,8 @@ static const struct subcommand subcommands[] = {
     {"delete-group", "GROUP", 1, 1, false, 0, cmd_delete_group, "forget a group without storages"},
     {"admin", "drain GROUP [ID | M01]", 1, ANY, false,
      TAKES(O_WATCH) | TAKES(O_FORCE) | TAKES(O_DRY_RUN), cmd_admin,
-     "no new files there; undrain: again; rebalance GROUP: those there move; remove GROUP ID"},
+     "no new files there; undrain: again; rebalance GROUP[/M01]: those there move; remove GROUP "
+     "ID"},
     {"set-trunk-server", "GROUP [ID]", 1, 2, false, 0, cmd_set_trunk_server,
      "choose a group's trunk server"},
 };

@@ -216,13 +216,13 @@ static void print_disks(const struct dfs_member_view *m)
             printf("    M%02X is slow: new files go elsewhere, where others take them\n", i);
 }
 
-/* The files that leave the group; nothing when none do. */
+/* The files that leave the group, or a store path; nothing when none do. */
 static void print_move(const struct dfs_member_view *m)
 {
     char size[COLUMN];
     if (!m->moves || (!m->move.running && m->move.moved == 0))
         return;
-    printf("    moving files to other groups%s: %lld done, %s; %lld left in the last round\n",
+    printf("    moving files elsewhere%s: %lld done, %s; %lld left in the last round\n",
            m->move.running ? "" : " (not now)", (long long)m->move.moved,
            size_text(m->move.moved_bytes, size), (long long)m->move.round_left);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rebalance - the files of FastDFS clients leave a group that is drained.
+ * rebalance - the files of FastDFS clients leave a group, or a store path of all its servers, that is drained.
  *
  * The group's servers move them, each its own (storage/service/mover.h), while they are told to: the order is renewed
  * every second, and ends by itself when this program does. It is done when each server has gone through all logs and
@@ -15,6 +15,14 @@
 
 enum { ORDER_MS = 20 * 1000 };
 
+/* What is emptied, as "group1/M01". */
+struct place {
+    const char *text;
+    char group[DFS_GROUP_MAX + 1];
+    char id[4];    /* as in dfs_drain: "M01", "" */
+    unsigned path; /* when there is an id */
+};
+
 /* What is known of each server's rounds. */
 struct seen {
     char id[DFS_ID_MAX + 1];
@@ -26,6 +34,8 @@ struct seen {
 struct progress {
     int64_t moved, bytes, left, error;
     unsigned away; /* servers that are not in service */
+    unsigned
+        open; /* those that have not heard yet that the path is drained, or take files there that were on their way */
     bool done;
 };
 
@@ -39,16 +49,19 @@ static struct seen *seen_of(struct seen *all, const char *id)
     return NULL;
 }
 
-static int order(struct cli *c, const struct dfs_member_view *m, const char *to, uint32_t for_ms)
+static int order(struct cli *c, const struct place *pl, const struct dfs_member_view *m,
+                 const char *to, uint32_t for_ms)
 {
     struct dfs_move_order o = {.for_ms = for_ms};
     struct dfs_addr addr = {.port = (uint16_t)m->detail.port};
     struct dfs_peer *p = NULL;
-    AUTO(buf_free) struct buf body = BUF(DFS_MOVE_ORDER_LEN);
+    AUTO(buf_free) struct buf body = BUF(DFS_MOVE_ORDER_LEN + 1);
     int r = dfs_text_set(o.group, sizeof(o.group), str_c(to));
     if (r < 0)
         return r;
     dfs_move_order_put(&body, &o);
+    if (pl->id[0])
+        buf_u8(&body, (uint8_t)pl->path);
     const struct str part = buf_str(&body);
     memcpy(addr.host, m->detail.ip, sizeof(m->detail.ip));
     r = dfs_connpool_get(dfs_client_pool(c->client), &addr, &p);
@@ -69,9 +82,21 @@ static bool is_done(struct seen *s, const struct dfs_move_state *st)
     return st->rounds > s->begun && st->round_moved == 0 && st->round_left == 0;
 }
 
+/* Nothing new comes to that path of it. */
+static bool is_closed(const struct dfs_member_view *m, unsigned path)
+{
+    return path < m->npaths && m->paths[path].closed && m->paths[path].incoming == 0;
+}
+
+static int too_old(const char *id)
+{
+    fprintf(stderr, "dfs: %s is of a build that cannot move files\n", id);
+    return EXIT_UNHEALTHY;
+}
+
 /* 0, and what has been reached; or the exit code. */
-static int step(struct cli *c, const struct dfs_group_view *v, const char *to, struct seen *seen,
-                struct progress *p)
+static int step(struct cli *c, const struct place *pl, const struct dfs_group_view *v,
+                const char *to, struct seen *seen, struct progress *p)
 {
     *p = (struct progress){.done = true};
     for (size_t i = 0; i < v->n; i++) {
@@ -82,41 +107,52 @@ static int step(struct cli *c, const struct dfs_group_view *v, const char *to, s
             p->away++;
             continue;
         }
-        if (!m->moves) {
-            fprintf(stderr, "dfs: %s is of a build that cannot move files\n", m->detail.id);
-            return EXIT_UNHEALTHY;
+        if (!m->moves)
+            return too_old(m->detail.id);
+        if (pl->id[0] && !is_closed(m, pl->path)) {
+            p->open++;
+            continue;
         }
         p->done = is_done(seen_of(seen, m->detail.id), &m->move) && p->done;
         p->moved += m->move.moved;
         p->bytes += m->move.moved_bytes;
         p->left += m->move.round_left;
         p->error = m->move.last_error ? m->move.last_error : p->error;
-        int r = c->dry_run ? 0 : order(c, m, to, ORDER_MS);
+        int r = c->dry_run ? 0 : order(c, pl, m, to, ORDER_MS);
+        if (r == -EINVAL && pl->id[0])
+            return too_old(m->detail.id);
         if (r == -EACCES || r == -EINVAL || r == -EBUSY)
             return cli_fail(m->detail.id, r);
         p->done = p->done && r == 0;
     }
-    p->done = p->done && p->away == 0;
+    p->done = p->done && p->away == 0 && p->open == 0;
     return 0;
 }
 
-static void say(struct cli *c, const char *group, const struct progress *p)
+static void say(struct cli *c, const struct place *pl, const struct progress *p)
 {
     if (c->json) {
         cli_begin(c);
-        cli_str(c, "group", str_c(group));
+        cli_str(c, "group", str_c(pl->group));
+        if (pl->id[0])
+            cli_str(c, "store_path", str_c(pl->id));
         cli_bool(c, "done", p->done);
         cli_num(c, "moved", p->moved);
         cli_num(c, "moved_bytes", p->bytes);
         cli_num(c, "left", p->left);
         cli_num(c, "servers_away", p->away);
+        if (pl->id[0])
+            cli_num(c, "servers_open", p->open);
         cli_end(c);
         return;
     }
-    printf("%s: %lld files, %lld bytes moved since its servers' start", group, (long long)p->moved,
-           (long long)p->bytes);
+    printf("%s: %lld files, %lld bytes moved since its servers' start", pl->text,
+           (long long)p->moved, (long long)p->bytes);
     if (p->away)
         printf("; waiting for %u server%s to be in service", p->away, p->away == 1 ? "" : "s");
+    else if (p->open)
+        printf("; waiting for %u server%s to take no new files there", p->open,
+               p->open == 1 ? "" : "s");
     else if (p->left)
         printf("; %lld to be tried again%s%s", (long long)p->left, p->error ? ": " : "",
                p->error ? strerror((int)p->error) : "");
@@ -124,13 +160,14 @@ static void say(struct cli *c, const char *group, const struct progress *p)
         printf(
             "; done: nothing is left to be moved (of gateways' objects: s3gw admin rebalance start "
             "%s)",
-            group);
+            pl->text);
     printf("\n");
 }
 
 static bool same(const struct progress *a, const struct progress *b)
 {
-    return a->moved == b->moved && a->left == b->left && a->away == b->away && a->done == b->done;
+    return a->moved == b->moved && a->left == b->left && a->away == b->away && a->open == b->open &&
+           a->done == b->done;
 }
 
 /* There, and not on its way out itself. */
@@ -150,41 +187,55 @@ static int look_at_target(struct cli *c, const char *to)
     return cli_fail(to, r < 0 ? r : -ENOENT);
 }
 
-static int look(struct cli *c, const char *group, struct dfs_group_view *v)
+static int look(struct cli *c, const struct place *pl, struct dfs_group_view *v)
 {
-    int r = dfs_group_view_get(c->client, str_c(group), v);
+    int r = dfs_group_view_get(c->client, str_c(pl->group), v);
     if (r < 0)
-        return cli_fail(group, r);
-    if (dfs_group_view_drain(v, group, "") != DFS_DRAIN_NONE)
+        return cli_fail(pl->group, r);
+    if (dfs_group_view_drain(v, pl->group, pl->id) != DFS_DRAIN_NONE)
         return 0;
-    fprintf(stderr, "dfs: %s takes new files: first, dfs admin drain %s\n", group, group);
+    fprintf(stderr, "dfs: %s takes new files: first, dfs admin drain %s%s%s\n", pl->text, pl->group,
+            pl->id[0] ? " " : "", pl->id);
     return EXIT_UNHEALTHY;
+}
+
+static bool understand(const char *text, struct place *ret)
+{
+    struct str group = str_c(text), path;
+    bool one_path = str_cut(group, '/', &group, &path);
+    *ret = (struct place){.text = text};
+    if (!dfs_group_ok(group) || (one_path && dfs_path_named(path, &ret->path) < 0))
+        return false;
+    memcpy(ret->group, group.p, group.n);
+    if (one_path)
+        dfs_path_name(ret->path, ret->id);
+    return true;
 }
 
 int cmd_rebalance(struct cli *c)
 {
-    const char *group = c->args[1], *to = c->n > 2 ? c->args[2] : "";
+    const char *to = c->n > 2 ? c->args[2] : "";
+    struct place pl;
     struct seen seen[DFS_SERVERS_MAX] = {0};
     struct progress now, before = {.moved = -1};
-    if (strchr(group, '/'))
-        return cli_misuse("of a store path only gateways' objects are moved: s3gw admin rebalance "
-                          "start GROUP/M01");
+    if (!understand(c->args[1], &pl))
+        return cli_misuse("a group, or a store path of it as in group1/M01");
     int wrong = to[0] ? look_at_target(c, to) : 0;
     if (wrong)
         return wrong;
     for (;;) {
         AUTO(dfs_group_view_fini) struct dfs_group_view v = {.n = 0};
-        int code = look(c, group, &v);
+        int code = look(c, &pl, &v);
         if (code == 0)
-            code = step(c, &v, to, seen, &now);
+            code = step(c, &pl, &v, to, seen, &now);
         if (code)
             return code;
         if (!same(&now, &before))
-            say(c, group, &now);
+            say(c, &pl, &now);
         before = now;
         if (now.done)
             for (size_t i = 0; i < v.n; i++)
-                (void)!order(c, &v.members[i], to, 0); /* ends by itself, too */
+                (void)!order(c, &pl, &v.members[i], to, 0); /* ends by itself, too */
         if (now.done || c->dry_run || fflush(stdout) != 0)
             return now.done || c->dry_run ? 0 : 1;
         sleep(1);

@@ -206,10 +206,11 @@ enum dfs_internal_cmd {
 #define DFS_PATH_SLOW   4u
 
     /*
-     * MOVE   > move_order (messages.def)   < empty
+     * MOVE   > move_order (messages.def), then maybe u8 store path   < empty
      * Move the files that FastDFS clients stored, and whose mover the answering server is (storage/service/mover.h),
      * to another group, for so long; again before it is over: go on. For administrators. EBUSY: it is moving them to
-     * another group than that.
+     * another group than that. With a store path: those that lie there, which need not leave the group; EBUSY: it is
+     * moving others. (Builds that know of groups alone answer EINVAL.)
      * MOVE_STATE > empty   < move_state. For anybody (dfs monitor).
      */
     DFS_INT_MOVE = 198,

@@ -9,8 +9,10 @@
 #include "dfscore/base/pace.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
+#include "storage/binlog/record.h"
+#include "storage/service/elsewhere.h"
 #include "storage/service/logs.h"
-#include "storage/trunk/moved.h"
+#include "storage/trunk/kept.h"
 
 enum {
     NAMES = 256,    /* taken from a log at once */
@@ -28,6 +30,7 @@ struct sto_mover {
     struct dfs_background bg; /* its lock guards all below */
     uint64_t until_ms;        /* of the order; 0: none */
     char to[DFS_GROUP_MAX + 1];
+    int path; /* STO_MOVE_ALL */
     struct dfs_move_state state;
     struct dfs_peer *sending; /* takes a file from us; stopping cuts it */
     bool ending;
@@ -37,6 +40,7 @@ struct sto_mover {
 struct round {
     struct sto_mover *m;
     char to[DFS_GROUP_MAX + 1];
+    int path;
     int64_t moved, left, error;
     uint64_t sent; /* bytes of copies that have not been paid for */
 };
@@ -194,13 +198,46 @@ static int show_sending(struct sto_mover *m, struct dfs_peer *p)
     return ending ? -ECANCELED : 0;
 }
 
+/* Our own address. */
+static struct dfs_addr here(struct round *rd)
+{
+    struct sto_member self;
+    sto_members_get_self(rd->m->o.members, &self);
+    struct dfs_addr addr = {.port = self.port};
+    (void)snprintf(addr.host, sizeof(addr.host), "%s", self.ip);
+    return addr;
+}
+
+/* From a store path to another one of ours, so that the same server goes on taking the file's changes. */
+static int stay(struct round *rd, uint64_t size, struct dfs_target *t)
+{
+    unsigned path;
+    if (sto_store_choose(rd->m->o.store, -1, size, &path) < 0)
+        return 0; /* another member, as the trackers say */
+    t->path_index = (uint8_t)path;
+    t->addr = here(rd);
+    return 0;
+}
+
+static int choose_target(struct round *rd, uint64_t size, struct dfs_target *t)
+{
+    struct dfs_trackers *trackers = dfs_client_trackers(rd->m->o.cluster);
+    const char *own = sto_store_group(rd->m->o.store);
+    if (rd->to[0])
+        return dfs_query_store(trackers, str_c(rd->to), t);
+    int r = rd->path == STO_MOVE_ALL ? -ENOSPC : dfs_query_store(trackers, str_c(own), t);
+    if (r < 0)
+        r = dfs_query_store(trackers, STR_NULL, t);
+    return r == 0 && rd->path != STO_MOVE_ALL && strcmp(t->group, own) == 0 ? stay(rd, size, t) : r;
+}
+
 static int send_copy(struct round *rd, const struct sto_move *mv, char id[DFS_FILEID_TEXT])
 {
     struct dfs_client *c = rd->m->o.cluster;
     const struct dfs_content content = dfs_content_fd(mv->view.fd, mv->view.offset, mv->view.size);
     struct dfs_target t;
     struct dfs_peer *p = NULL;
-    int r = dfs_query_store(dfs_client_trackers(c), rd->to[0] ? str_c(rd->to) : STR_NULL, &t);
+    int r = choose_target(rd, mv->view.size, &t);
     if (r == 0)
         r = dfs_connpool_get(dfs_client_pool(c), &t.addr, &p);
     if (r < 0)
@@ -214,16 +251,77 @@ static int send_copy(struct round *rd, const struct sto_move *mv, char id[DFS_FI
     return r;
 }
 
+/* Where all, or all on the path, are to leave. */
+static bool is_here(const struct round *rd, struct str id)
+{
+    struct dfs_logical at;
+    struct str name;
+    if (sto_store_name_of(rd->m->o.store, id, &name) < 0)
+        return false;
+    return rd->path == STO_MOVE_ALL ||
+           (dfs_logical_parse(name, &at) == 0 && (int)at.path_index == rd->path);
+}
+
+/* What the link leads to, as it is called now. -EAGAIN: that is still to move; -ENOENT: there is none, so the link is nothing. */
+static int target_of(struct round *rd, struct str link, char now[STO_NAME_MAX + 1])
+{
+    struct sto_store *s = rd->m->o.store;
+    char target[STO_NAME_MAX + 1];
+    struct dfs_logical at;
+    struct sto_info info;
+    int r = sto_link_target(s, link, target);
+    if (r == 0)
+        r = sto_info(s, str_c(target), false, &info);
+    if (r == -EREMOTE) /* in another group no link can lead to it */
+        return sto_elsewhere_here(s, str_c(target), now) == 0 ? 0 : -EOPNOTSUPP;
+    if (r == 0 && dfs_logical_parse(str_c(target), &at) == 0 && (int)at.path_index == rd->path)
+        return -EAGAIN;
+    memcpy(now, target, sizeof(target));
+    return r;
+}
+
+/* Another link takes its place, made by the server that is to do so for any client. */
+static int send_link(struct round *rd, const struct sto_move *mv, char id[DFS_FILEID_TEXT])
+{
+    struct dfs_create_link_req m = {.master_len = 0};
+    struct dfs_connpool *pool = dfs_client_pool(rd->m->o.cluster);
+    struct dfs_peer *p = NULL;
+    struct dfs_addr addr = here(rd);
+    char now[STO_NAME_MAX + 1];
+    AUTO(buf_free) struct buf head = BUF(DFS_CREATE_LINK_REQ_LEN);
+    AUTO(buf_free) struct buf rsp = BUF(DFS_GROUP_LEN + STO_NAME_MAX);
+    struct dfs_group g;
+    struct str name, ext = extension(mv->name);
+    int r = target_of(rd, mv->name, now);
+    if (r == 0)
+        r = dfs_text_set(m.group, sizeof(m.group), str_c(sto_store_group(rd->m->o.store)));
+    if (r == 0)
+        r = dfs_text_set(m.ext, sizeof(m.ext), ext);
+    if (r == 0)
+        r = dfs_connpool_get(pool, &addr, &p);
+    if (r < 0)
+        return r;
+    m.source_len = strlen(now);
+    dfs_create_link_req_put(&head, &m);
+    const struct str parts[] = {buf_str(&head), str_c(now)};
+    r = dfs_peer_call(p, DFS_CMD_CREATE_LINK, 0, parts, 2, &rsp);
+    dfs_connpool_put(pool, &p);
+    if (r == 0 && (dfs_group_head(buf_str(&rsp), &g, &name) < 0 || name.n > STO_NAME_MAX))
+        r = -EPROTO;
+    if (r == 0)
+        (void)snprintf(id, DFS_FILEID_TEXT, "%s/" STR_F, g.group, STR_A(name));
+    return r;
+}
+
 static int copy(struct round *rd, struct sto_move *mv, char id[DFS_FILEID_TEXT])
 {
     struct dfs_client *c = rd->m->o.cluster;
-    int r = send_copy(rd, mv, id);
+    int r = mv->link ? send_link(rd, mv, id) : send_copy(rd, mv, id);
     if (r < 0)
         return r;
-    r = arrived(str_c(id), mv) ? 0 : -EBADMSG;
-    if (r == 0 && str_starts(str_c(id), str_c(sto_store_group(rd->m->o.store))) &&
-        id[strlen(sto_store_group(rd->m->o.store))] == '/')
-        r = -EXDEV; /* the trackers still place files here: the group is not drained */
+    r = mv->link || arrived(str_c(id), mv) ? 0 : -EBADMSG;
+    if (r == 0 && is_here(rd, str_c(id)))
+        r = -EXDEV; /* files are still placed here: the group, or the path, is not drained */
     if (r == 0 && mv->meta.n > 0)
         r = dfs_client_set_meta(c, str_c(id), false, buf_str(&mv->meta));
     return r;
@@ -234,7 +332,8 @@ static int move(struct round *rd, struct sto_move *mv)
     struct sto_mover *m = rd->m;
     char id[DFS_FILEID_TEXT] = "";
     int r = copy(rd, mv, id);
-    if (r == -ENOENT) /* of a group that is not known, or of which nobody takes files */
+    if (r == -ENOENT &&
+        !mv->link) /* of a group that is not known, or of which nobody takes files */
         r = -EHOSTUNREACH;
     if (r == 0)
         r = ask_members(m, mv);
@@ -260,17 +359,53 @@ static void count(struct round *rd, int r, uint64_t bytes)
     pthread_mutex_unlock(&m->bg.lock);
 }
 
+static void complain(struct round *rd, struct str name, int r)
+{
+    static struct dfs_log_gate gate;
+    if (r == 0 || r == -EAGAIN)
+        return;
+    if (dfs_log_allow(&gate, 1))
+        dfs_log(LOG_WARN, "storage.file_not_moved", KV_STR("name", name), KV_ERR(r));
+    pause_ms(rd->m, RETRY_MS);
+}
+
+/* What is left on the path of a file that has moved, maybe off another path: it is no more needed there. */
+static void keep(struct round *rd, struct str name)
+{
+    struct sto_mover *m = rd->m;
+    char file[STO_NAME_MAX + 1];
+    int r = sto_kept_elsewhere(m->o.store, (unsigned)rd->path, name);
+    if (r != -ENOENT)
+        return;
+    if (!is_ours(m, sto_kept_parse(name, file) ? str_c(file) : name)) {
+        rd->left++;
+        return;
+    }
+    r = sto_keep_elsewhere(m->o.store, (unsigned)rd->path, name);
+    if (r < 0 && r != -EINVAL) { /* it has been deleted meanwhile */
+        rd->left++;
+        rd->error = -r;
+        complain(rd, name, r);
+    }
+}
+
 static void look_at(struct round *rd, struct str name)
 {
     struct sto_mover *m = rd->m;
-    if (!sto_move_wanted(m->o.store, name) || sto_client_may_change(m->o.store, name) != 0)
+    if (rd->path != STO_MOVE_ALL)
+        keep(rd, name);
+    char target[STO_NAME_MAX + 1];
+    bool link = rd->path != STO_MOVE_ALL && sto_link_target(m->o.store, name, target) == 0;
+    if (!(link || sto_move_wanted(m->o.store, name)) ||
+        sto_client_may_change(m->o.store, name) != 0)
         return;
     if (!is_ours(m, name)) { /* until its mover has done it */
-        rd->left += sto_moved_settle(m->o.store, name) != 0;
+        rd->left += link || sto_moved_settle(m->o.store, name) != 0;
         return;
     }
     struct sto_move mv;
-    int r = sto_move_begin(m->o.store, name, &mv);
+    int r =
+        link ? sto_move_begin_link(m->o.store, name, &mv) : sto_move_begin(m->o.store, name, &mv);
     uint64_t bytes = mv.view.size;
     if (r == 0)
         r = ask_members(m, NULL);
@@ -280,12 +415,9 @@ static void look_at(struct round *rd, struct str name)
     if (r == -ENOENT)
         return; /* there was nothing to be moved, or is no more */
     count(rd, r, bytes);
-    if (r < 0 && r != -EAGAIN) {
-        static struct dfs_log_gate gate;
-        if (dfs_log_allow(&gate, 1))
-            dfs_log(LOG_WARN, "storage.file_not_moved", KV_STR("name", name), KV_ERR(r));
-        pause_ms(m, RETRY_MS);
-    }
+    complain(rd, name, r);
+    if (r == 0 && rd->path != STO_MOVE_ALL)
+        keep(rd, name);
     rest(rd);
 }
 
@@ -299,8 +431,8 @@ struct names {
 static int take_name(const struct sto_entry *e, void *arg)
 {
     struct names *v = arg;
-    if ((e->op != 'C' && e->op != 'R') || e->name.n == 0 || e->name.n > STO_NAME_MAX ||
-        e->kind == DFS_SCAN_OBJECT || str_ends(e->name, STR("-m")))
+    if ((e->op != 'C' && e->op != 'R' && e->op != 'L' && e->op != STO_OP_MOVED) || e->name.n == 0 ||
+        e->name.n > STO_NAME_MAX || e->kind == DFS_SCAN_OBJECT || str_ends(e->name, STR("-m")))
         return 0;
     if (v->n == NAMES)
         return 1;
@@ -336,13 +468,24 @@ static int go_through(struct round *rd, unsigned path, const struct sto_log_info
     return 0;
 }
 
+/* Nothing comes to the path any more. */
+static bool is_closed(const struct round *rd)
+{
+    uint32_t incoming;
+    return sto_store_closed(rd->m->o.store, (unsigned)rd->path, &incoming) && incoming == 0;
+}
+
 static int go_round(struct round *rd)
 {
     struct sto_mover *m = rd->m;
     AUTO(dfs_free_ptr) struct sto_log_info *logs = dfs_alloc(STO_LOGS_MAX * sizeof(*logs));
     if (!logs)
         return -ENOMEM;
+    if (rd->path != STO_MOVE_ALL && !is_closed(rd))
+        return -EAGAIN;
     for (unsigned path = 0; path < sto_store_path_count(m->o.store); path++) {
+        if (rd->path != STO_MOVE_ALL && rd->path != (int)path)
+            continue;
         size_t n = sto_mirrors_list(m->o.mirrors, path, logs, STO_LOGS_MAX);
         for (size_t i = 0; i < n; i++) {
             int r = go_through(rd, path, &logs[i]);
@@ -378,6 +521,7 @@ static bool take_order(struct sto_mover *m, struct round *rd)
         pthread_cond_wait(&m->bg.wake, &m->bg.lock);
     bool go_on = !m->bg.stopping;
     memcpy(rd->to, m->to, sizeof(rd->to));
+    rd->path = m->path;
     pthread_mutex_unlock(&m->bg.lock);
     return go_on;
 }
@@ -400,17 +544,21 @@ static void *mover_main(void *arg)
 
 /* --- from outside ------------------------------------------------------------------------------------------ */
 
-int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order)
+int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order, int path)
 {
     CHECK_OBJ(m, MOVER_MAGIC);
     if (order->group[0] && (!dfs_group_ok(str_c(order->group)) ||
                             strcmp(order->group, sto_store_group(m->o.store)) == 0))
         return -EINVAL;
+    if (path != STO_MOVE_ALL && (unsigned)path >= sto_store_path_count(m->o.store))
+        return -EINVAL;
     pthread_mutex_lock(&m->bg.lock);
     bool busy = m->until_ms > dfs_mono_ms();
-    int r = busy && order->for_ms > 0 && strcmp(order->group, m->to) != 0 ? -EBUSY : 0;
+    bool other = strcmp(order->group, m->to) != 0 || path != m->path;
+    int r = busy && order->for_ms > 0 && other ? -EBUSY : 0;
     if (r == 0) {
         memcpy(m->to, order->group, sizeof(m->to));
+        m->path = path;
         m->until_ms =
             order->for_ms ? dfs_mono_ms() + MIN(order->for_ms, (uint32_t)ORDER_MAX_MS) : 0;
         pthread_cond_signal(&m->bg.wake);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mover - moves the files of FastDFS clients out of a group that is drained (dfs admin rebalance).
+ * mover - moves the files of FastDFS clients out of a group, or off a store path, that is drained (dfs admin rebalance).
  *
  * It goes round after round through all logs that are here, and moves each file whose mover this server is:
  *
- *   1. look at it; copy content and metadata to a server of another group, as any client would;
+ *   1. look at it; copy content and metadata to a server of another group, as any client would; from a store path to
+ *      another one of this server, as long as there is room in the group;
  *   2. ask all members whether their copies are the same; one that is away, or behind, puts the file off;
  *   3. sto_move_commit(): it must not have changed meanwhile; log where it is now; the content goes (trunk/moved.h).
+ *
+ * From a store path the old names go, too (trunk/kept.h), as each file has moved, and those that were there before; so
+ * nothing is needed of the path when it is done.
  *
  * Stopped anywhere before 3, nothing has happened but a copy that nobody knows of. Gateways' files stay: they have their
  * own way out of a group (s3gw admin rebalance). So do links, which have no content.
@@ -38,8 +42,12 @@ struct sto_mover_options {
 int sto_mover_start(const struct sto_mover_options *o, struct sto_mover **ret) MUST_CHECK;
 void sto_mover_stop(struct sto_mover **mp);
 
-/* -EINVAL: the group is our own, or no group's name; -EBUSY: it moves to another one. */
-int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order) MUST_CHECK;
+enum { STO_MOVE_ALL = -1 };
+/*
+ * What is on @path, or with STO_MOVE_ALL all. -EINVAL: the group is our own, or no group's name; there is no such path;
+ * -EBUSY: it moves to another one, or other files.
+ */
+int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order, int path) MUST_CHECK;
 void sto_mover_state(struct sto_mover *m, struct dfs_move_state *ret);
 
 #endif

@@ -116,9 +116,12 @@ void sto_handle_paths(struct dfs_req *req)
 void sto_handle_move(struct dfs_req *req)
 {
     struct dfs_move_order order;
+    struct str path;
     struct sto_mover *mover = sto_service_of(req)->o.mover;
-    int r = mover ? dfs_move_order_get(req->body, &order) : -EOPNOTSUPP;
-    dfs_req_reply(req, r < 0 ? r : sto_mover_order(mover, &order), STR_NULL);
+    int r = mover ? dfs_move_order_head(req->body, &order, &path) : -EOPNOTSUPP;
+    if (r == 0)
+        r = sto_mover_order(mover, &order, path.n ? (uint8_t)path.p[0] : STO_MOVE_ALL);
+    dfs_req_reply(req, r, STR_NULL);
 }
 
 void sto_handle_move_state(struct dfs_req *req)

@@ -177,7 +177,7 @@ def test_files_of_all_kinds_move_and_old_ids_do_all_they_did(groups):
     shown = groups.dfs("--json", "monitor", "group1")
     members = [r for r in map(json.loads, shown.stdout.splitlines()) if "moved" in r]
     assert sum(m["moved"] for m in members) == len(files) - 2 and all(m["move_round_left"] == 0 for m in members)
-    assert "moving files to other groups" in groups.dfs("monitor", "group1").stdout
+    assert "moving files elsewhere" in groups.dfs("monitor", "group1").stdout
     again = groups.rebalance("group2")  # there is nothing to do
     assert f"{len(files) - 2} files" in again.stdout
 
@@ -246,7 +246,8 @@ def test_nothing_is_done_while_there_is_nowhere_to_go(groups):
     files, _ = fill(a, random.Random(6))
     assert groups.dfs("admin", "drain", "group1").returncode == 0
     assert groups.dfs("admin", "drain", "group3").returncode == 0
-    for words, code, said in (["group1/M00"], 2, "only gateways' objects"), (["group1", "group9"], 1, "group9"), \
+    for words, code, said in (["group1/M0x"], 2, "as in group1/M01"), \
+            (["group1/M00"], 3, "first, dfs admin drain group1 M00"), (["group1", "group9"], 1, "group9"), \
             (["group1", "group3"], 3, "group3 takes no new files"), (["group1", "group1"], 3, "takes no new files"):
         refused = groups.dfs("admin", "rebalance", *words)
         assert refused.returncode == code and said in refused.stderr, (words, refused)
@@ -359,6 +360,7 @@ class Clients:
     def __init__(self, groups, storages, files, rnd):
         self.groups, self.storages, self.seed = groups, storages, rnd.random()
         self.files = dict(files)  # read by all, changed by nobody
+        self.logs, self.described, self.doomed, self.deleted = {}, {}, [], []
         self.stop, self.failed, self.counts = threading.Event(), [], {}
         self.threads = []
 
@@ -394,6 +396,37 @@ class Clients:
         except OSError:
             pass
 
+    def append(self, rnd):
+        name = rnd.choice(list(self.logs))
+        piece = f"{len(self.logs[name])}:{'x' * rnd.choice((1, 50, 3000))} ".encode()
+        place_for(self.groups, 103, name).append(name, piece)
+        self.logs[name].append(piece)
+        assert rnd.choice(self.storages).download(name)[:6] == b"begin "
+
+    def describe(self, rnd):
+        name = rnd.choice(list(self.described))
+        place_for(self.groups, 103, name).set_meta(name, [("n", str(self.described[name] + 1))])
+        self.described[name] += 1
+
+    def delete(self, rnd):
+        if self.doomed:
+            name = self.doomed.pop()
+            place_for(self.groups, 103, name).delete(name)
+            self.deleted.append(name)
+        self.stop.wait(0.05)
+
+    def check(self):
+        """What everything must be now, at each."""
+        for storage in self.storages:
+            for name, data in self.files.items():
+                assert storage.download(name) == data
+            for name, pieces in self.logs.items():
+                assert storage.download(name) == b"".join(pieces)
+            for name, n in self.described.items():
+                assert meta_of(storage, name) == ([("n", str(n))] if n else [])
+            for name in self.deleted:
+                assert not storage.has(name)
+
 
 def place_for(groups, cmd, name):
     """Where the tracker sends a client: 102 to read, 103 to change."""
@@ -407,32 +440,11 @@ def test_clients_go_on_while_files_move_and_the_mover_is_killed(groups):
     rnd = random.Random(11)
     plan = [(rnd.choice((a, b)), rnd.randbytes(rnd.choice((100, 4000, 30_000, 80_000, 300_000)))) for _ in range(120)]
     files = {storage.upload(data): data for storage, data in plan}
-    doomed = [rnd.choice((a, b)).upload(rnd.randbytes(rnd.choice((900, 70_000)))) for _ in range(60)]
-    logs = {rnd.choice((a, b)).upload(b"begin ", appender=True): [b"begin "] for _ in range(6)}
-    described = {name: 0 for name in rnd.sample(list(files), 20)}
-    deleted = []
     clients = Clients(groups, [a, b], files, rnd)
-
-    def append(rnd):
-        name = rnd.choice(list(logs))
-        piece = f"{len(logs[name])}:{'x' * rnd.choice((1, 50, 3000))} ".encode()
-        place_for(groups, 103, name).append(name, piece)
-        logs[name].append(piece)
-        assert rnd.choice((a, b)).download(name)[:6] == b"begin "
-
-    def describe(rnd):
-        name = rnd.choice(list(described))
-        place_for(groups, 103, name).set_meta(name, [("n", str(described[name] + 1))])
-        described[name] += 1
-
-    def delete(rnd):
-        if doomed:
-            name = doomed.pop()
-            place_for(groups, 103, name).delete(name)
-            deleted.append(name)
-        clients.stop.wait(0.05)
-
-    clients.begin(clients.read, clients.read, append, describe, delete)
+    clients.doomed = [rnd.choice((a, b)).upload(rnd.randbytes(rnd.choice((900, 70_000)))) for _ in range(60)]
+    clients.logs = {rnd.choice((a, b)).upload(b"begin ", appender=True): [b"begin "] for _ in range(6)}
+    clients.described = {name: 0 for name in rnd.sample(list(files), 20)}
+    clients.begin(clients.read, clients.read, clients.append, clients.describe, clients.delete)
     assert groups.dfs("admin", "drain", "group1").returncode == 0
     for _ in range(3):  # the command is killed in the middle, and given again
         mover = subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.PIPE,
@@ -445,7 +457,7 @@ def test_clients_go_on_while_files_move_and_the_mover_is_killed(groups):
     with subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.DEVNULL,
                           env=sanitizer_env(os.environ)) as mover:
         wait_until("all that nobody edits to have moved", lambda: groups.content_left(2) + groups.content_left(3)
-                   <= sum(len(b"".join(v)) for v in logs.values()) + 1000 or clients.failed)
+                   <= sum(len(b"".join(v)) for v in clients.logs.values()) + 1000 or clients.failed)
         counts = dict(clients.counts)
         wait_until("all to go on", lambda: clients.failed or all(
             clients.counts.get(w, 0) > counts.get(w, 0) + 3 for w in ("read", "append", "describe")))
@@ -453,15 +465,7 @@ def test_clients_go_on_while_files_move_and_the_mover_is_killed(groups):
     assert before > 0
     clients.end()
     groups.rebalance()
-    for storage in (a, b):
-        for name, data in files.items():
-            assert storage.download(name) == data
-        for name, pieces in logs.items():
-            assert storage.download(name) == b"".join(pieces)
-        for name, n in described.items():
-            assert meta_of(storage, name) == ([("n", str(n))] if n else [])
-        for name in deleted:
-            assert not storage.has(name)
+    clients.check()
     groups.wait_empty(2, 3)
 
 

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dfs admin rebalance GROUP/M01: files of FastDFS clients leave a drained store path, and their old ids go on working."""
+import json
+import os
+import random
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from cluster import sanitizer_env, wait_until
+from nativecluster import EEXIST, EINVAL, ENOENT, OFFLINE, Refused
+from test_native_move import Clients, Groups, check, is_missing, place_for
+
+PATH = "group1/M01"
+
+
+class Paths(Groups):
+    """The same with two store paths a server, of which M01 is emptied."""
+
+    def __init__(self, **options):
+        super().__init__(paths=2, **options)
+
+    def drain(self):
+        done = self.dfs("admin", "drain", "group1", "M01")
+        assert done.returncode == 0, done.stderr
+
+    def rebalance(self, *words):
+        done = self.dfs("admin", "rebalance", PATH, *words)
+        assert done.returncode == 0, done.stdout + done.stderr + self.tail()
+        assert "done: nothing is left to be moved" in done.stdout
+        return done
+
+    def data(self, number, path=1):
+        return self.folder / f"storage{number}" / f"path{path}" / "data"
+
+    def content_left(self, number):
+        """Bytes of plain files, and of metadata, that are still on M01 of a storage."""
+        total = 0
+        for path in self.data(number).glob("??/??/*"):
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue  # this moment
+            if stat.S_ISREG(status.st_mode) and not path.name.isdigit():
+                total += status.st_size
+        return total
+
+    def new_disk(self, *numbers):
+        """The disks of M01 are taken out, and empty ones put in, one server after the other."""
+        for number in numbers:
+            self.storages[number].stop()
+            shutil.rmtree(self.data(number))
+            self.start(number)
+        return [self.at(n) for n in numbers]
+
+
+@pytest.fixture
+def paths():
+    c = Paths()
+    try:
+        yield c
+        for program in c.storages.values():
+            if program.running():
+                program.stop()
+    finally:
+        c.remove()
+
+
+def fill(storage, rnd):
+    """Files of all kinds on M01: name to (content, metadata)."""
+    files = {}
+    for size in (0, 7, 5000, 60_000, 70_000, 1_500_000):
+        data = rnd.randbytes(size)
+        name = storage.upload(data, ext="jpg", path=1)
+        pairs = [("size", str(size)), ("who", "me")] if size % 2 == 0 else []
+        if pairs:
+            storage.set_meta(name, pairs)
+        files[name] = (data, pairs)
+    by = {"plain": next(n for n, (d, _) in files.items() if len(d) == 70_000),
+          "packed": next(n for n, (d, _) in files.items() if len(d) == 5000)}
+    by["slave"] = storage.upload_slave(next(iter(files)), "_small", b"a slave", "png")
+    storage.set_meta(by["slave"], [("of", "master")])
+    files[by["slave"]] = (b"a slave", [("of", "master")])
+    by["log"] = storage.upload(b"first ", ext="log", appender=True, path=1)
+    storage.append(by["log"], b"second")
+    files[by["log"]] = (b"first second", [])
+    by["link"] = storage.link(by["plain"])
+    storage.set_meta(by["link"], [("link", "yes")])
+    files[by["link"]] = (files[by["plain"]][0], [("link", "yes")])
+    files[storage.link(by["packed"])] = (files[by["packed"]][0], [])
+    assert {name[:3] for name in files} == {"M01"}
+    return files, by
+
+
+def test_files_of_all_kinds_leave_a_path_and_old_ids_do_all_they_did(paths):
+    a, b = paths.start(2, 3)
+    rnd = random.Random(5)
+    files, by = fill(a, rnd)
+    more, other = fill(b, rnd)
+    files.update(more)
+    elsewhere = a.upload(b"on the other path", path=0)
+    early = paths.dfs("admin", "rebalance", PATH)
+    assert early.returncode == 3 and "first, dfs admin drain group1 M01" in early.stderr
+    paths.drain()
+    wait_until("what the other member took to be there, too", lambda: paths.content_left(2) > 3_000_000)
+    paths.rebalance()
+    for storage in (a, b):
+        check(storage, files)
+    paths.wait_empty(2, 3)
+    assert not links(paths, 2, 1) and len(links(paths, 2, 0)) == 2
+    again = paths.rebalance()  # there is nothing to do
+    assert f"{PATH}: {len(files)} files" in again.stdout
+    shown = [json.loads(r) for r in paths.dfs("--json", "--dry-run", "admin", "rebalance", PATH).stdout.splitlines()]
+    assert shown[-1]["store_path"] == "M01" and shown[-1]["moved"] == len(files) and shown[-1]["left"] == 0
+    assert a.download(elsewhere) == b"on the other path"
+
+    a, b = paths.new_disk(2, 3)
+    for storage in (a, b):
+        check(storage, files)
+    log = by["log"]
+    a.append(log, b" third")
+    big = rnd.randbytes(300_000)
+    b.append(log, big)
+    a.modify(log, 0, b"FIRST")
+    for storage in (a, b):
+        wait_until("it to be the same at both", lambda s=storage: s.download(log) == b"FIRST second third" + big)
+    b.truncate(log, 5)
+    wait_until("it to be the same at both", lambda: a.download(log) == b"FIRST" and b.info(log)[0] == 5)
+    a.set_meta(log, [("x", "1")])
+    place_for(paths, 103, log).set_meta(log, [("y", "2")], "M")
+    wait_until("both to have both", lambda: all(sorted(s.get_meta(log)) == [("x", "1"), ("y", "2")] for s in (a, b)))
+    with pytest.raises(Refused) as refused:
+        a.append(by["plain"], b"no appender")
+    assert refused.value.status == EINVAL
+    link = a.link(by["plain"])
+    assert a.download(link) == files[by["plain"]][0] and link.startswith("M00/")
+    a.delete(by["plain"])  # as ever, a link is nothing without the file
+    wait_until("both links to be nothing", lambda: not (a.has(link) or a.has(by["link"]) or b.has(by["link"])))
+    files.pop(by["plain"])
+    files.pop(by["link"])
+    by["plain"] = other["plain"]
+    slaves = {}
+    for size in (4, 300_000):  # collected, and streamed
+        slave = a.upload_slave(by["plain"], f"_l{size}", rnd.randbytes(size), "png")
+        assert slave.startswith(by["plain"].rsplit(".", 1)[0])
+        slaves[slave] = (a.download(slave), [])
+        with pytest.raises(Refused) as refused:
+            a.upload_slave(by["plain"], f"_l{size}", b"again", "png")
+        assert refused.value.status == EEXIST
+    with pytest.raises(Refused) as refused:
+        a.upload_slave(next(iter(files)), "_small", b"again", "png")  # its name is known, though it lies elsewhere
+    assert refused.value.status == EEXIST
+    new = a.regenerate(log)
+    assert new.startswith("M00/") and a.download(new) == b"FIRST" and not a.has(log)
+    wait_until("the other member to hear of it", lambda: not b.has(log))
+
+    # slaves that came since leave in their turn
+    paths.rebalance()
+    paths.wait_empty(2, 3)
+    a, b = paths.new_disk(2, 3)
+    for storage in (a, b):
+        check(storage, slaves)
+
+    # deletions
+    gone = [by["packed"], other["link"], by["slave"], other["log"]]  # a link alone, what it led to stays
+    for i, name in enumerate(gone):
+        (a, b)[i % 2].delete(name)
+    for name in gone:
+        for storage in (a, b):
+            wait_until("the other member to hear of it", lambda s=storage, n=name: not s.has(n))
+        with pytest.raises(Refused) as refused:
+            a.delete(name)
+        assert refused.value.status == ENOENT
+    reborn = a.upload_slave(next(iter(files)), "_small", b"made anew", "png")
+    assert reborn == by["slave"]
+    for number in (2, 3):
+        paths.storages[number].kill()
+    a, b = paths.start(2, 3)
+    for name in [*gone, log]:
+        files.pop(name)
+        for storage in (a, b):
+            if name != reborn:
+                wait_until(f"{name} to be called missing", lambda s=storage, n=name: is_missing(s, n))
+    for storage in (a, b):
+        check(storage, {**files, **slaves, reborn: (b"made anew", [])})
+
+
+def links(paths, number, path):
+    """FastDFS's links that lie on a path and lead somewhere."""
+    return [p for p in paths.data(number, path).glob("??/??/*") if p.is_symlink() and p.exists()]
+
+
+def test_a_server_alone_gets_a_new_disk(paths):
+    (a,) = paths.start(2)
+    files, by = fill(a, random.Random(6))
+    paths.drain()
+    paths.rebalance()
+    (a,) = paths.new_disk(2)
+    check(a, files)  # what the old ids need was not on that disk
+    a.append(by["log"], b" third")
+    a.delete(by["slave"])
+    files[by["log"]] = (b"first second third", [])
+    files[by["slave"]] = (b"made anew", [])
+    assert a.upload_slave(next(iter(files)), "_small", b"made anew", "png") == by["slave"]
+    # the path is used again, and the one that has the files and their old names is emptied into it
+    assert paths.dfs("admin", "undrain", "group1", "M01").returncode == 0
+    assert paths.dfs("admin", "drain", "group1", "M00").returncode == 0
+    done = paths.dfs("admin", "rebalance", "group1/M00")
+    assert done.returncode == 0 and "done: nothing is left" in done.stdout, done.stdout + done.stderr
+    paths.storages[2].kill()
+    shutil.rmtree(paths.data(2, 0))
+    (a,) = paths.start(2)
+    check(a, files)
+    gone = [by[word] for word in ("link", "plain", "packed", "log")]
+    for name in gone:
+        a.delete(name)
+        assert not a.has(name)
+        del files[name]
+    paths.storages[2].kill()
+    (a,) = paths.start(2)
+    assert not any(a.has(name) for name in gone)
+    check(a, files)
+
+
+def test_clients_go_on_while_files_leave_a_path_and_everything_is_killed(paths):
+    a, b = paths.start(2, 3)
+    rnd = random.Random(11)
+    sizes = (100, 4000, 30_000, 80_000, 300_000)
+    plan = [(rnd.choice((a, b)), rnd.randbytes(rnd.choice(sizes))) for _ in range(120)]
+    clients = Clients(paths, [a, b], {s.upload(data, path=1): data for s, data in plan}, rnd)
+    clients.doomed = [rnd.choice((a, b)).upload(rnd.randbytes(rnd.choice((900, 70_000))), path=1) for _ in range(60)]
+    clients.logs = {rnd.choice((a, b)).upload(b"begin ", appender=True, path=1): [b"begin "] for _ in range(6)}
+    clients.described = {name: 0 for name in rnd.sample(list(clients.files), 20)}
+    clients.begin(clients.read, clients.read, clients.append, clients.describe, clients.delete)
+    paths.drain()
+    for _ in range(3):  # the command is killed in the middle, and given again
+        with subprocess.Popen(paths.command("admin", "rebalance", PATH), stdout=subprocess.PIPE,
+                              env=sanitizer_env(os.environ)) as mover:
+            assert mover.stdout.readline()
+            mover.kill()
+    with subprocess.Popen(paths.command("admin", "rebalance", PATH), stdout=subprocess.DEVNULL,
+                          env=sanitizer_env(os.environ)) as mover:
+        wait_until("all that nobody edits to have moved", lambda: paths.content_left(2) + paths.content_left(3)
+                   <= 2 * sum(len(b"".join(v)) for v in clients.logs.values()) + 1000 or clients.failed)
+        counts = dict(clients.counts)
+        wait_until("all to go on", lambda: clients.failed or all(
+            clients.counts.get(w, 0) > counts.get(w, 0) + 3 for w in ("read", "append", "describe")))
+        mover.kill()
+    clients.end()
+    paths.rebalance()
+    paths.wait_empty(2, 3)
+    clients.check()
+    clients.storages = paths.new_disk(2, 3)
+    clients.check()
+
+
+def test_storages_are_killed_while_files_leave_a_path(paths):
+    a, b = paths.start(2, 3)
+    rnd = random.Random(12)
+    plan = [(rnd.choice((a, b)), rnd.randbytes(rnd.choice((100, 4000, 80_000, 300_000)))) for _ in range(150)]
+    files = {storage.upload(data, path=1): (data, []) for storage, data in plan}
+    for name in rnd.sample(list(files), 40):
+        files[name] = (files[name][0], [("k", name[-8:])])
+        place_for(paths, 103, name).set_meta(*[name, files[name][1]])
+    clients = Clients(paths, [a, b], {name: data for name, (data, _) in files.items()}, rnd)
+    clients.begin(clients.read, clients.read)
+    paths.drain()
+    with subprocess.Popen(paths.command("admin", "rebalance", PATH), stdout=subprocess.PIPE,
+                          env=sanitizer_env(os.environ), text=True) as mover:
+        for victim in (2, 3, 2, 3):
+            left = paths.content_left(2) + paths.content_left(3)
+            wait_until("some to move", lambda: left == 0 or paths.content_left(2) + paths.content_left(3) < left)
+            paths.storages[victim].kill()
+            paths.start(victim)
+        out = mover.stdout.read()
+        assert mover.wait() == 0 and "done: nothing is left" in out, out
+    clients.end()
+    paths.wait_empty(2, 3)
+    # who joins gets it all from what is kept on the other path, as no log of the old one is left
+    for storage in paths.new_disk(2):
+        check(storage, files)
+    paths.storages[3].stop()
+    wait_until("it to be OFFLINE", lambda: paths.status(3) == OFFLINE)
+    assert paths.dfs("--force", "admin", "remove", "group1", "127.0.0.3").returncode == 0
+    (c,) = paths.start(4)
+    paths.storages[2].kill()
+    check(c, files)
+
+
+def test_files_of_a_path_may_go_to_another_group_and_who_lags_hears_of_it(paths):
+    a, b = paths.start(2, 3)
+    paths.start(6)
+    files, by = fill(a, random.Random(13))
+    for name in (by["link"], by["plain"]):
+        a.delete(name)  # a link to another group there is none
+        del files[name]
+    wait_until("both to be gone there", lambda: not (b.has(by["link"]) or b.has(by["plain"])))
+    paths.drain()
+    paths.storages[3].kill()
+    wait_until("it to be OFFLINE", lambda: paths.status(3) == OFFLINE)
+    with subprocess.Popen(paths.command("admin", "rebalance", PATH, "group2"), stdout=subprocess.PIPE,
+                          env=sanitizer_env(os.environ), text=True) as mover:
+        line = mover.stdout.readline()
+        assert "waiting for 1 server to be in service" in line, line
+        assert paths.content_left(2) > 1_000_000
+        paths.start(3)
+        out = mover.stdout.read()
+        assert mover.wait() == 0 and "done: nothing is left" in out, out
+    paths.wait_empty(2, 3)
+    a, b = paths.new_disk(2, 3)
+    for storage in (a, b):
+        check(storage, files)
+    b.append(by["log"], b" third")
+    assert a.download(by["log"]) == b"first second third"
+    a.delete(by["slave"])
+    wait_until("it to be gone", lambda: is_missing(b, by["slave"]))
