@@ -177,9 +177,8 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
 int s3_dfs_whole_is(struct s3_dfs *d, struct str file_id, uint64_t n, uint32_t crc) MUST_CHECK;
 
 /*
- * How large is it now? Asks the storage of this machine, and forgets what was kept of the file: for
- * files that others may have deleted or appended to. On a remote storage the name must say it. Blocks.
- * 0, -ENOENT, -ENOTSUP (an appender or a slave, remote), ...
+ * How large is it now? Asks the storage of this machine, or others where its name does not say it, and forgets what was
+ * kept of the file: for files that others may have deleted or appended to. Blocks. 0, -ENOENT, ...
  */
 int s3_dfs_size(struct s3_dfs *d, struct str file_id, uint64_t *ret) MUST_CHECK;
 

@@ -2,6 +2,7 @@
 /* native - files that FastDFS's clients stored: what they are, whether they are still there. */
 #include <stdatomic.h>
 
+#include "dfscore/wire/status.h"
 #include "s3gw/dfs/store.h"
 
 enum {
@@ -46,6 +47,45 @@ int s3_dfs_native_info(struct s3_dfs *d, const struct s3_log *log, struct arena 
         r = s3_store_ask(d->stores[log->holder], DFS_INT_FILES_INFO, buf_str(&ask), true, &answer,
                          NULL);
     return r < 0 ? r : read_info(buf_str(&answer), a, f, n);
+}
+
+static int size_at(struct s3_store *s, struct str body, uint64_t *ret)
+{
+    AUTO(buf_free) struct buf answer = BUF(ANSWER_MAX);
+    int r = s3_store_ask(s, DFS_INT_FILES_INFO, body, true, &answer, NULL);
+    if (r < 0)
+        return r;
+    struct rd in = rd_of(buf_str(&answer));
+    uint32_t n = rd_u32(&in);
+    uint8_t status = rd_u8(&in);
+    uint64_t size = rd_u64(&in);
+    if (n != 1 || in.bad || size > INT64_MAX)
+        return -EPROTO;
+    if (status == 0)
+        *ret = size;
+    return dfs_status_errno(status);
+}
+
+int s3_native_size(struct s3_dfs *d, struct str file_id, uint64_t *ret)
+{
+    AUTO(buf_free) struct buf ask = BUF(ASK_MAX);
+    struct s3_group *g = s3_group_of_file(d, file_id);
+    size_t n = g ? atomic_load(&g->n) : 0;
+    int failure = n > 0 ? -ENOENT : -EHOSTUNREACH; /* missing only when every one of them says so */
+    buf_u32(&ask, 1);
+    buf_u16(&ask, (uint16_t)file_id.n);
+    buf_adds(&ask, file_id);
+    if (buf_err(&ask))
+        return buf_err(&ask);
+    for (size_t i = 0; i < n; i++) {
+        if (atomic_load(&g->members[i]->retired))
+            continue;
+        int r = size_at(g->members[i], buf_str(&ask), ret);
+        if (r == 0)
+            return 0;
+        failure = r == -ENOENT ? failure : r;
+    }
+    return failure;
 }
 
 static int path_adopted(struct s3_store *s, unsigned path, struct s3_dfs_adopted *ret)

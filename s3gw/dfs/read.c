@@ -49,6 +49,7 @@ struct place {
     struct str id;
     bool in_pack;
     bool told;     /* size and crc are known */
+    bool moved;    /* the storage of this machine may know where to */
     uint64_t at;   /* first byte of content within the descriptor */
     uint64_t size; /* of the content */
     uint32_t crc;
@@ -243,7 +244,8 @@ static struct s3_store *local_store(struct s3_dfs *d, struct str id)
     return NULL;
 }
 
-/* Ask the storage. It must agree with the id on where a packed file is. -EREMOTE: none on this machine. */
+/* Ask the storage. It must agree with the id on where a packed file is. -EREMOTE: none on this machine, or the file has
+ * moved. */
 static int file_fetch(struct s3_dfs *d, const struct place *p, struct open_file **ret)
 {
     struct s3_store *s = local_store(d, p->id);
@@ -332,7 +334,7 @@ static int read_near(struct s3_dfs *d, const struct place *p, uint64_t offset, c
 /* A packed file is read as a whole: only then can it be checked. */
 static int packed(struct s3_dfs *d, struct place *p, void *out, bool far, bool wait)
 {
-    return far ? s3_read_remote(d, p->id, 0, out, p->size, right_crc, p)
+    return far ? s3_read_remote(d, p->id, p->moved, 0, out, p->size, right_crc, p)
                : read_near(d, p, 0, out, p->size, wait);
 }
 
@@ -341,7 +343,7 @@ static int read_far(struct s3_dfs *d, const struct place *p, uint64_t offset, ch
     int r = 0;
     for (size_t step; r == 0 && n > 0; n -= step, out += step, offset += step) {
         step = MIN(n, (size_t)DFS_PIECE_MAX);
-        r = s3_read_remote(d, p->id, offset, out, step, NULL, NULL);
+        r = s3_read_remote(d, p->id, p->moved, offset, out, step, NULL, NULL);
     }
     return r;
 }
@@ -399,6 +401,7 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
     static struct dfs_log_gate gate;
     if (r != -EREMOTE && dfs_log_allow(&gate, 1))
         dfs_log(LOG_WARN, "dfs.read_elsewhere", KV_STR("file", file_id), KV_ERR(r));
+    p.moved = r == -EREMOTE;
     int far = read_place(d, &p, offset, out, n, true, true);
     if (r != -EREMOTE)
         blame(d, file_id, r, far == 0);
@@ -410,8 +413,10 @@ static int far_size(struct s3_dfs *d, struct str file_id, uint64_t *ret)
     struct dfs_fileid f;
     char first;
     int r = dfs_fileid_parse(file_id, &f);
-    if (r < 0 || !f.size_known)
-        return r < 0 ? r : -ENOTSUP;
+    if (r < 0)
+        return r;
+    if (!f.size_known)
+        return s3_native_size(d, file_id, ret);
     *ret = f.size;
     return f.size == 0 ? 0 : s3_dfs_read(d, file_id, 0, &first, 1, true);
 }
@@ -464,7 +469,7 @@ int s3_dfs_still_there(struct s3_dfs *d, struct str file_id, uint64_t size)
         d, &p,
         &f); /* the storage's word: a kept descriptor of a pack shows what was deleted, too */
     if (r == -EREMOTE || (r < 0 && others_have(d, file_id)))
-        return s3_read_remote(d, p.id, size - 1, &last, 1, NULL, NULL);
+        return s3_read_remote(d, p.id, r == -EREMOTE, size - 1, &last, 1, NULL, NULL);
     if (r < 0)
         return r;
     r = size > (p.in_pack ? p.size : f->size) ? -ERANGE : 0;

@@ -29,6 +29,7 @@ struct attempt {
 struct reading {
     struct s3_dfs *d;
     struct str id;
+    bool moved; /* see s3_read_remote() */
     uint64_t at;
     char *out;
     size_t n;
@@ -84,7 +85,7 @@ static bool ask_next(struct reading *rd, struct attempt *a)
     buf_adds(&ask, rd->id);
     while (rd->next < rd->members) {
         struct s3_store *s = rd->g->members[rd->order[rd->next++]];
-        if (s->local)
+        if (s->local && !rd->moved)
             continue; /* read.c has asked it */
         int r = buf_err(&ask) ? buf_err(&ask) : s3_store_lane(s, &a->c);
         if (r == 0) {
@@ -183,11 +184,12 @@ static void choose(struct reading *rd)
     rd->members = s3_order_reads(m, n, young, atomic_fetch_add(&rd->g->turn, 1), rd->order);
 }
 
-int s3_read_remote(struct s3_dfs *d, struct str file_id, uint64_t at, void *out, size_t n,
-                   s3_read_check *check, void *arg)
+int s3_read_remote(struct s3_dfs *d, struct str file_id, bool moved, uint64_t at, void *out,
+                   size_t n, s3_read_check *check, void *arg)
 {
     struct reading rd = {.d = d,
                          .id = file_id,
+                         .moved = moved,
                          .at = at,
                          .out = out,
                          .n = n,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """dfs admin rebalance GROUP/M01: files of FastDFS clients leave a drained store path, and their old ids go on working."""
+import http.client
 import json
 import os
 import random
@@ -11,6 +12,8 @@ import pytest
 
 from cluster import sanitizer_env, wait_until
 from nativecluster import EEXIST, EINVAL, ENOENT, OFFLINE, Refused
+from s3cluster import S3Cluster
+from test_drain import dfs
 from test_native_move import Clients, Groups, check, is_missing, place_for
 
 PATH = "group1/M01"
@@ -316,3 +319,60 @@ def test_files_of_a_path_may_go_to_another_group_and_who_lags_hears_of_it(paths)
     assert a.download(by["log"]) == b"first second third"
     a.delete(by["slave"])
     wait_until("it to be gone", lambda: is_missing(b, by["slave"]))
+
+
+@pytest.mark.parametrize("members, local", [(2, ()), (1, [(1, 1)])])
+def test_keys_and_urls_of_files_go_on_when_their_path_is_emptied(members, local):
+    """Of servers on other machines, and of one on the gateway's."""
+    c = S3Cluster(members=members, local=local, paths=2, settings="native_url = group1\n")
+    try:
+        c.start()
+        s3 = c.boto3()
+        s3.create_bucket(Bucket="old")
+        rnd = random.Random(14)
+        files = {}
+        for i, size in enumerate((0, 900, 60_000, 2_500_000)):
+            data = rnd.randbytes(size)
+            files[c.member(1, 1 + i % members).upload(data, path=1)] = data
+        assert c.admin("adopt", "group1", "--bucket", "old")["adopt"]["adopted"] == len(files)
+        s3.put_object(Bucket="old", Key="a gateway's", Body=b"goes its own way")
+
+        def url(name, method="GET"):
+            connection = http.client.HTTPConnection("127.0.0.1", c.port, timeout=60)
+            connection.request(method, f"/group1/{name}")
+            with connection.getresponse() as answer:
+                return answer.status, answer.read(), answer.getheader("Content-Length")
+
+        def all_there():
+            for name, data in files.items():
+                assert s3.get_object(Bucket="old", Key=name)["Body"].read() == data
+                if data:
+                    part = s3.get_object(Bucket="old", Key=name, Range="bytes=10-99")["Body"].read()
+                    assert part == data[10:100]
+                assert url(name)[:2] == (200, data) and url(name, "HEAD")[2] == str(len(data))
+            assert s3.get_object(Bucket="old", Key="a gateway's")["Body"].read() == b"goes its own way"
+
+        log = c.member(1, 1).upload(b"a log", appender=True, path=1)
+        slave = c.member(1, 1).upload_slave(log, "_s", b"a slave")
+        assert (url(log)[:2], url(slave)[:2]) == ((200, b"a log"), (200, b"a slave"))
+        all_there()
+        assert dfs(c, "admin", "drain", "group1", "M01").returncode == 0
+        done = dfs(c, "admin", "rebalance", PATH)
+        assert done.returncode == 0 and f"{len(files) + 2} files" in done.stdout, done.stdout + done.stderr
+        all_there()
+        c.member(1, 1).append(log, b" grows")
+        assert (url(log)[:2], url(slave)[:2]) == ((200, b"a log grows"), (200, b"a slave"))
+        for member in range(1, members + 1):  # new disks, one after the other
+            c.storages[1, member].stop()
+            shutil.rmtree(c.storages[1, member].folder / "path1" / "data")
+            c.storages[1, member].start().wait_ready()
+            c.wait_active((1, member))
+        wait_until("the gateway to have its servers back", lambda: url(next(iter(files)))[0] == 200)
+        all_there()
+        assert (url(log)[:2], url(slave)[:2]) == ((200, b"a log grows"), (200, b"a slave"))
+        gone = next(name for name, data in files.items() if len(data) == 900)
+        c.member(1, members).delete(gone)
+        wait_until("its URL to go with it", lambda: url(gone)[0] == 404)
+        c.stop()
+    finally:
+        c.remove()
