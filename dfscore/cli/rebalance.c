@@ -33,6 +33,8 @@ struct seen {
 
 struct progress {
     int64_t moved, bytes, left, error;
+    int64_t to_go, to_go_bytes;
+    bool counted;  /* by all who could be asked: the two hold */
     unsigned away; /* servers that are not in service */
     unsigned
         open; /* those that have not heard yet that the path is drained, or take files there that were on their way */
@@ -52,16 +54,19 @@ static struct seen *seen_of(struct seen *all, const char *id)
 static int order(struct cli *c, const struct place *pl, const struct dfs_member_view *m,
                  const char *to, uint32_t for_ms)
 {
+    enum { ALL = 255 };
     struct dfs_move_order o = {.for_ms = for_ms};
     struct dfs_addr addr = {.port = (uint16_t)m->detail.port};
     struct dfs_peer *p = NULL;
-    AUTO(buf_free) struct buf body = BUF(DFS_MOVE_ORDER_LEN + 1);
+    AUTO(buf_free) struct buf body = BUF(DFS_MOVE_ORDER_LEN + 2);
     int r = dfs_text_set(o.group, sizeof(o.group), str_c(to));
     if (r < 0)
         return r;
     dfs_move_order_put(&body, &o);
-    if (pl->id[0])
-        buf_u8(&body, (uint8_t)pl->path);
+    if (pl->id[0] || c->dry_run)
+        buf_u8(&body, pl->id[0] ? (uint8_t)pl->path : ALL);
+    if (c->dry_run)
+        buf_u8(&body, 1);
     const struct str part = buf_str(&body);
     memcpy(addr.host, m->detail.ip, sizeof(m->detail.ip));
     r = dfs_connpool_get(dfs_client_pool(c->client), &addr, &p);
@@ -88,6 +93,21 @@ static bool is_closed(const struct dfs_member_view *m, unsigned path)
     return path < m->npaths && m->paths[path].closed && m->paths[path].incoming == 0;
 }
 
+/* How much it still has to move. False: it is counting, or does not know the question. */
+static bool ask_left(struct cli *c, const struct dfs_member_view *m, struct dfs_move_left *ret)
+{
+    AUTO(buf_free) struct buf rsp = BUF(DFS_MOVE_LEFT_LEN);
+    struct dfs_addr addr = {.port = (uint16_t)m->detail.port};
+    struct dfs_peer *p = NULL;
+    const struct str ask = STR("\1");
+    memcpy(addr.host, m->detail.ip, sizeof(m->detail.ip));
+    int r = dfs_connpool_get(dfs_client_pool(c->client), &addr, &p);
+    if (r == 0)
+        r = dfs_peer_call(p, DFS_INT_MOVE_STATE, 0, &ask, 1, &rsp);
+    dfs_connpool_put(dfs_client_pool(c->client), &p);
+    return r == 0 && dfs_move_left_get(buf_str(&rsp), ret) == 0 && ret->known;
+}
+
 static int too_old(const char *id)
 {
     fprintf(stderr, "dfs: %s is of a build that cannot move files\n", id);
@@ -98,7 +118,7 @@ static int too_old(const char *id)
 static int step(struct cli *c, const struct place *pl, const struct dfs_group_view *v,
                 const char *to, struct seen *seen, struct progress *p)
 {
-    *p = (struct progress){.done = true};
+    *p = (struct progress){.done = true, .counted = true};
     for (size_t i = 0; i < v->n; i++) {
         const struct dfs_member_view *m = &v->members[i];
         if (!m->counts)
@@ -118,11 +138,15 @@ static int step(struct cli *c, const struct place *pl, const struct dfs_group_vi
         p->bytes += m->move.moved_bytes;
         p->left += m->move.round_left;
         p->error = m->move.last_error ? m->move.last_error : p->error;
-        int r = c->dry_run ? 0 : order(c, pl, m, to, ORDER_MS);
-        if (r == -EINVAL && pl->id[0])
+        struct dfs_move_left left = {.known = 0};
+        int r = order(c, pl, m, to, ORDER_MS);
+        if (r == -EINVAL && (pl->id[0] || c->dry_run))
             return too_old(m->detail.id);
         if (r == -EACCES || r == -EINVAL || r == -EBUSY)
             return cli_fail(m->detail.id, r);
+        p->counted = r == 0 && ask_left(c, m, &left) && p->counted;
+        p->to_go += left.files;
+        p->to_go_bytes += left.bytes;
         p->done = p->done && r == 0;
     }
     p->done = p->done && p->away == 0 && p->open == 0;
@@ -140,6 +164,10 @@ static void say(struct cli *c, const struct place *pl, const struct progress *p)
         cli_num(c, "moved", p->moved);
         cli_num(c, "moved_bytes", p->bytes);
         cli_num(c, "left", p->left);
+        if (p->counted) {
+            cli_num(c, "to_go", p->to_go);
+            cli_num(c, "to_go_bytes", p->to_go_bytes);
+        }
         cli_num(c, "servers_away", p->away);
         if (pl->id[0])
             cli_num(c, "servers_open", p->open);
@@ -148,6 +176,8 @@ static void say(struct cli *c, const struct place *pl, const struct progress *p)
     }
     printf("%s: %lld files, %lld bytes moved since its servers' start", pl->text,
            (long long)p->moved, (long long)p->bytes);
+    if (p->counted && !p->done)
+        printf("; %lld files, %lld bytes to go", (long long)p->to_go, (long long)p->to_go_bytes);
     if (p->away)
         printf("; waiting for %u server%s to be in service", p->away, p->away == 1 ? "" : "s");
     else if (p->open)
@@ -167,7 +197,7 @@ static void say(struct cli *c, const struct place *pl, const struct progress *p)
 static bool same(const struct progress *a, const struct progress *b)
 {
     return a->moved == b->moved && a->left == b->left && a->away == b->away && a->open == b->open &&
-           a->done == b->done;
+           a->done == b->done && a->counted == b->counted;
 }
 
 /* There, and not on its way out itself. */
@@ -230,14 +260,15 @@ int cmd_rebalance(struct cli *c)
             code = step(c, &pl, &v, to, seen, &now);
         if (code)
             return code;
-        if (!same(&now, &before))
+        bool looked = c->dry_run && (now.counted || now.away > 0 || now.open > 0);
+        if (c->dry_run ? looked : !same(&now, &before))
             say(c, &pl, &now);
         before = now;
-        if (now.done)
+        if (now.done || looked)
             for (size_t i = 0; i < v.n; i++)
                 (void)!order(c, &pl, &v.members[i], to, 0); /* ends by itself, too */
-        if (now.done || c->dry_run || fflush(stdout) != 0)
-            return now.done || c->dry_run ? 0 : 1;
+        if (now.done || looked || fflush(stdout) != 0)
+            return now.done || looked ? 0 : 1;
         sleep(1);
     }
 }

@@ -206,12 +206,12 @@ enum dfs_internal_cmd {
 #define DFS_PATH_SLOW   4u
 
     /*
-     * MOVE   > move_order (messages.def), then maybe u8 store path   < empty
+     * MOVE   > move_order (messages.def), then maybe u8 store path (255: all), then maybe u8 1   < empty
      * Move the files that FastDFS clients stored, and whose mover the answering server is (storage/service/mover.h),
      * to another group, for so long; again before it is over: go on. For administrators. EBUSY: it is moving them to
      * another group than that. With a store path: those that lie there, which need not leave the group; EBUSY: it is
-     * moving others. (Builds that know of groups alone answer EINVAL.)
-     * MOVE_STATE > empty   < move_state. For anybody (dfs monitor).
+     * moving others. With 1 at the end they are only counted. (Builds that know of groups alone answer EINVAL.)
+     * MOVE_STATE > empty, or u8 1   < move_state, or with 1 move_left. For anybody (dfs monitor).
      */
     DFS_INT_MOVE = 198,
     DFS_INT_MOVE_STATE = 199,

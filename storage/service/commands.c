@@ -69,8 +69,8 @@ enum {
     OWN(SYNC_STATE, 0, 0, ANYBODY, sto_handle_sync_state)                                          \
     OWN(REPAIR_STATE, 0, 0, ANYBODY, sto_handle_repair_state)                                      \
     OWN(PATHS, 0, 0, ANYBODY, sto_handle_paths)                                                    \
-    OWN(MOVE, DFS_MOVE_ORDER_LEN, DFS_MOVE_ORDER_LEN + 1, PEER, sto_handle_move)                   \
-    OWN(MOVE_STATE, 0, 0, ANYBODY, sto_handle_move_state)
+    OWN(MOVE, DFS_MOVE_ORDER_LEN, DFS_MOVE_ORDER_LEN + 2, PEER, sto_handle_move)                   \
+    OWN(MOVE_STATE, 0, 1, ANYBODY, sto_handle_move_state)
 
 /* Their content has any length: it streams to the disk, or is collected when it is small. */
 #define STREAM(ROW)                                                                                \

@@ -31,8 +31,11 @@ struct sto_mover {
     uint64_t until_ms;        /* of the order; 0: none */
     char to[DFS_GROUP_MAX + 1];
     int path; /* STO_MOVE_ALL */
+    bool count_only;
+    unsigned order; /* counts them; a renewed one is the same */
     struct dfs_move_state state;
-    struct dfs_peer *sending; /* takes a file from us; stopping cuts it */
+    struct dfs_move_left left; /* of this order */
+    struct dfs_peer *sending;  /* takes a file from us; stopping cuts it */
     bool ending;
 };
 
@@ -41,14 +44,19 @@ struct round {
     struct sto_mover *m;
     char to[DFS_GROUP_MAX + 1];
     int path;
+    bool count_only;
+    unsigned order;
+    void (*each)(struct round *rd, struct str name); /* what is done with each name */
     int64_t moved, left, error;
-    uint64_t sent; /* bytes of copies that have not been paid for */
+    int64_t files, bytes; /* counted */
+    uint64_t sent;        /* bytes of copies that have not been paid for */
 };
 
-static bool may_go_on(struct sto_mover *m)
+static bool may_go_on(const struct round *rd)
 {
+    struct sto_mover *m = rd->m;
     pthread_mutex_lock(&m->bg.lock);
-    bool yes = !m->ending && m->until_ms > dfs_mono_ms();
+    bool yes = !m->ending && m->until_ms > dfs_mono_ms() && m->order == rd->order;
     pthread_mutex_unlock(&m->bg.lock);
     return yes;
 }
@@ -356,6 +364,8 @@ static void count(struct round *rd, int r, uint64_t bytes)
     pthread_mutex_lock(&m->bg.lock);
     m->state.moved += r == 0;
     m->state.moved_bytes += r == 0 ? (int64_t)bytes : 0;
+    m->left.files -= r == 0 && m->left.files > 0;
+    m->left.bytes -= r == 0 ? MIN((int64_t)bytes, m->left.bytes) : 0;
     pthread_mutex_unlock(&m->bg.lock);
 }
 
@@ -456,11 +466,11 @@ static int go_through(struct round *rd, unsigned path, const struct sto_log_info
         if (r < 0)
             return r;
         for (size_t i = 0; i < v->n; i++) {
-            if (!may_go_on(rd->m))
+            if (!may_go_on(rd))
                 return -ECANCELED;
-            look_at(rd, str_c(v->name[i]));
+            rd->each(rd, str_c(v->name[i]));
         }
-        if (!may_go_on(rd->m))
+        if (!may_go_on(rd))
             return -ECANCELED;
         if (at.next == from && v->n == 0)
             break;
@@ -475,14 +485,12 @@ static bool is_closed(const struct round *rd)
     return sto_store_closed(rd->m->o.store, (unsigned)rd->path, &incoming) && incoming == 0;
 }
 
-static int go_round(struct round *rd)
+static int go_through_all(struct round *rd)
 {
     struct sto_mover *m = rd->m;
     AUTO(dfs_free_ptr) struct sto_log_info *logs = dfs_alloc(STO_LOGS_MAX * sizeof(*logs));
     if (!logs)
         return -ENOMEM;
-    if (rd->path != STO_MOVE_ALL && !is_closed(rd))
-        return -EAGAIN;
     for (unsigned path = 0; path < sto_store_path_count(m->o.store); path++) {
         if (rd->path != STO_MOVE_ALL && rd->path != (int)path)
             continue;
@@ -500,12 +508,51 @@ static int go_round(struct round *rd)
     return 0;
 }
 
+static int go_round(struct round *rd)
+{
+    rd->each = look_at;
+    return rd->path != STO_MOVE_ALL && !is_closed(rd) ? -EAGAIN : go_through_all(rd);
+}
+
+static void count_one(struct round *rd, struct str name)
+{
+    struct sto_store *s = rd->m->o.store;
+    char target[STO_NAME_MAX + 1];
+    struct sto_info info = {.size = 0};
+    bool link = rd->path != STO_MOVE_ALL && sto_link_target(s, name, target) == 0;
+    if (!(link || sto_move_wanted(s, name)) || sto_client_may_change(s, name) != 0 ||
+        !is_ours(rd->m, name) || (!link && sto_info(s, name, false, &info) < 0))
+        return;
+    rd->files++;
+    rd->bytes += (int64_t)info.size;
+}
+
+/* Once an order. 0, also when it has been counted before. */
+static int count_all(struct round *rd)
+{
+    struct sto_mover *m = rd->m;
+    pthread_mutex_lock(&m->bg.lock);
+    bool known = m->left.known;
+    pthread_mutex_unlock(&m->bg.lock);
+    if (known)
+        return 0;
+    rd->each = count_one;
+    int r = go_through_all(rd);
+    pthread_mutex_lock(&m->bg.lock);
+    if (r == 0 && m->order == rd->order)
+        m->left = (struct dfs_move_left){1, rd->files, rd->bytes};
+    pthread_mutex_unlock(&m->bg.lock);
+    return r;
+}
+
 static void end_round(struct round *rd, int r)
 {
     struct sto_mover *m = rd->m;
     pthread_mutex_lock(&m->bg.lock);
     m->state.last_error = rd->error;
     if (r == 0) {
+        m->left.files = rd->left; /* and what came meanwhile */
+        m->left.bytes = rd->left ? m->left.bytes : 0;
         m->state.rounds++;
         m->state.round_moved = rd->moved;
         m->state.round_left = rd->left;
@@ -522,6 +569,8 @@ static bool take_order(struct sto_mover *m, struct round *rd)
     bool go_on = !m->bg.stopping;
     memcpy(rd->to, m->to, sizeof(rd->to));
     rd->path = m->path;
+    rd->count_only = m->count_only;
+    rd->order = m->order;
     pthread_mutex_unlock(&m->bg.lock);
     return go_on;
 }
@@ -533,7 +582,9 @@ static void *mover_main(void *arg)
         struct round rd = {.m = m};
         if (!take_order(m, &rd))
             return NULL;
-        end_round(&rd, go_round(&rd));
+        int r = count_all(&rd);
+        if (!rd.count_only)
+            end_round(&rd, r == 0 ? go_round(&rd) : r);
         if (rd.moved == 0)
             pause_ms(m, PAUSE_MS);
         else
@@ -544,7 +595,8 @@ static void *mover_main(void *arg)
 
 /* --- from outside ------------------------------------------------------------------------------------------ */
 
-int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order, int path)
+int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order, int path,
+                    bool count_only)
 {
     CHECK_OBJ(m, MOVER_MAGIC);
     if (order->group[0] && (!dfs_group_ok(str_c(order->group)) ||
@@ -555,8 +607,14 @@ int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order, int
     pthread_mutex_lock(&m->bg.lock);
     bool busy = m->until_ms > dfs_mono_ms();
     bool other = strcmp(order->group, m->to) != 0 || path != m->path;
-    int r = busy && order->for_ms > 0 && other ? -EBUSY : 0;
-    if (r == 0) {
+    bool moving = busy && !m->count_only;
+    int r = moving && order->for_ms > 0 && other ? -EBUSY : 0;
+    if (r == 0 && !(moving && count_only)) {
+        if (!busy || other || count_only != m->count_only) {
+            m->order++;
+            m->left = (struct dfs_move_left){.known = 0};
+        }
+        m->count_only = count_only;
         memcpy(m->to, order->group, sizeof(m->to));
         m->path = path;
         m->until_ms =
@@ -567,15 +625,17 @@ int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order, int
     return r;
 }
 
-void sto_mover_state(struct sto_mover *m, struct dfs_move_state *ret)
+void sto_mover_state(struct sto_mover *m, struct dfs_move_state *ret, struct dfs_move_left *left)
 {
     *ret = (struct dfs_move_state){.running = 0};
+    *left = (struct dfs_move_left){.known = 0};
     if (!m)
         return;
     CHECK_OBJ(m, MOVER_MAGIC);
     pthread_mutex_lock(&m->bg.lock);
     *ret = m->state;
-    ret->running = m->until_ms > dfs_mono_ms();
+    *left = m->left;
+    ret->running = m->until_ms > dfs_mono_ms() && !m->count_only;
     pthread_mutex_unlock(&m->bg.lock);
 }
 

@@ -18,6 +18,8 @@
  * Whose mover: the server that the name says took the file, as it is the one to which trackers send changes; of a server
  * that is no member any more, the member with the least id.
  *
+ * Before the first round of an order it goes through the names once to count what there is to move.
+ *
  * It moves while it is told to: an order lasts for some seconds and is renewed by who gave it.
  *
  * Threads: all calls from any; one of its own.
@@ -45,9 +47,11 @@ void sto_mover_stop(struct sto_mover **mp);
 enum { STO_MOVE_ALL = -1 };
 /*
  * What is on @path, or with STO_MOVE_ALL all. -EINVAL: the group is our own, or no group's name; there is no such path;
- * -EBUSY: it moves to another one, or other files.
+ * -EBUSY: it moves to another one, or other files. @count_only: only says how many there are; nothing changes when they
+ * are moving already.
  */
-int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order, int path) MUST_CHECK;
-void sto_mover_state(struct sto_mover *m, struct dfs_move_state *ret);
+int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order, int path,
+                    bool count_only) MUST_CHECK;
+void sto_mover_state(struct sto_mover *m, struct dfs_move_state *ret, struct dfs_move_left *left);
 
 #endif

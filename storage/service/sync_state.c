@@ -113,14 +113,20 @@ void sto_handle_paths(struct dfs_req *req)
 
 /* --- 198, 199: the mover --- */
 
+static int path_of(struct str more)
+{
+    enum { ALL = 255 };
+    return more.n == 0 || (uint8_t)more.p[0] == ALL ? STO_MOVE_ALL : (uint8_t)more.p[0];
+}
+
 void sto_handle_move(struct dfs_req *req)
 {
     struct dfs_move_order order;
-    struct str path;
+    struct str more;
     struct sto_mover *mover = sto_service_of(req)->o.mover;
-    int r = mover ? dfs_move_order_head(req->body, &order, &path) : -EOPNOTSUPP;
+    int r = mover ? dfs_move_order_head(req->body, &order, &more) : -EOPNOTSUPP;
     if (r == 0)
-        r = sto_mover_order(mover, &order, path.n ? (uint8_t)path.p[0] : STO_MOVE_ALL);
+        r = sto_mover_order(mover, &order, path_of(more), more.n > 1 && more.p[1] == 1);
     dfs_req_reply(req, r, STR_NULL);
 }
 
@@ -128,7 +134,11 @@ void sto_handle_move_state(struct dfs_req *req)
 {
     AUTO(buf_free) struct buf out = BUF(DFS_MOVE_STATE_LEN);
     struct dfs_move_state state;
-    sto_mover_state(sto_service_of(req)->o.mover, &state);
-    dfs_move_state_put(&out, &state);
+    struct dfs_move_left left;
+    sto_mover_state(sto_service_of(req)->o.mover, &state, &left);
+    if (req->body.n == 0)
+        dfs_move_state_put(&out, &state);
+    else
+        dfs_move_left_put(&out, &left);
     dfs_req_reply(req, buf_err(&out), buf_str(&out));
 }

@@ -19,6 +19,7 @@ _Static_assert(DFS_LEASE_REQ_LEN == 97, "dfscore/wire/internal.h");
 _Static_assert(DFS_LEASE_RSP_LEN == 91, "dfscore/wire/internal.h");
 _Static_assert(DFS_MOVE_ORDER_LEN == 20, "dfscore/wire/internal.h");
 _Static_assert(DFS_MOVE_STATE_LEN == 49, "dfscore/wire/internal.h");
+_Static_assert(DFS_MOVE_LEFT_LEN == 17, "dfscore/wire/internal.h");
 _Static_assert(DFS_SYNC_STATE_RSP_LEN == 3 && DFS_SYNC_STATE_LEN == 50, "dfscore/wire/internal.h");
 _Static_assert(DFS_STAT_BLOCK_LEN == 348, "protocol 4.2");
 _Static_assert(DFS_GROUP_STAT_LEN == 113, "protocol 4.3");
@@ -422,15 +423,20 @@ static void what_moves_to_other_groups(void **state)
                                 "\0\0\0\0\0\0\0\x04"
                                 "\0\0\0\0\0\0\0\x05"
                                 "\0\0\0\0\0\0\0\x06"
-                                "\0\0\0\0\0\0\0\x0b";
+                                "\0\0\0\0\0\0\0\x0b"
+                                "\x01"
+                                "\0\0\0\0\0\0\0\x07"
+                                "\0\0\0\0\0\0\x08\0";
     struct str all = str_of(bytes, sizeof(bytes) - 1);
     AUTO(buf_free) struct buf again = BUF(1024);
     struct dfs_move_order o;
     struct dfs_move_state s;
+    struct dfs_move_left l;
     assert_int_equal(dfs_move_order_get(str_head(all, DFS_MOVE_ORDER_LEN), &o), 0);
     assert_string_equal(o.group, "group2");
     assert_int_equal(o.for_ms, 20000);
-    assert_int_equal(dfs_move_state_get(str_from(all, DFS_MOVE_ORDER_LEN), &s), 0);
+    struct str rest = str_from(all, DFS_MOVE_ORDER_LEN);
+    assert_int_equal(dfs_move_state_get(str_head(rest, DFS_MOVE_STATE_LEN), &s), 0);
     assert_int_equal(s.running, 1);
     assert_int_equal(s.moved, 2);
     assert_int_equal(s.moved_bytes, 768);
@@ -438,8 +444,11 @@ static void what_moves_to_other_groups(void **state)
     assert_int_equal(s.round_moved, 5);
     assert_int_equal(s.round_left, 6);
     assert_int_equal(s.last_error, 11);
+    assert_int_equal(dfs_move_left_get(str_from(rest, DFS_MOVE_STATE_LEN), &l), 0);
+    assert_true(l.known == 1 && l.files == 7 && l.bytes == 2048);
     struct rd rd = rd_of(all);
-    assert_true(again_move_order(DFS_IPW4, &rd, &again) && again_move_state(DFS_IPW4, &rd, &again));
+    assert_true(again_move_order(DFS_IPW4, &rd, &again) &&
+                again_move_state(DFS_IPW4, &rd, &again) && again_move_left(DFS_IPW4, &rd, &again));
     assert_true(str_eq(buf_str(&again), all));
 }
 
