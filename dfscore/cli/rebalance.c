@@ -125,12 +125,14 @@ static int step(struct cli *c, const struct place *pl, const struct dfs_group_vi
             continue;
         if (m->detail.status != DFS_ST_ACTIVE || !m->answered) {
             p->away++;
+            p->counted = false;
             continue;
         }
         if (!m->moves)
             return too_old(m->detail.id);
         if (pl->id[0] && !is_closed(m, pl->path)) {
             p->open++;
+            p->counted = false;
             continue;
         }
         p->done = is_done(seen_of(seen, m->detail.id), &m->move) && p->done;
