@@ -9,6 +9,7 @@
 #include "storage/disk/io.h"
 #include "storage/trunk/log.h"
 #include "storage/trunk/store_priv.h"
+#include "tests/lib/fake_disk.h"
 #include "tests/lib/test.h"
 
 enum { PATHS = 3, EMPTIED = 1 };
@@ -30,6 +31,8 @@ struct fixture {
     char id[DFS_FILE_ID_MAX + 1];
 };
 
+static const struct sto_io *disk; /* NULL: the real one */
+
 static struct sto_store *open_at(const char *dir)
 {
     char dirs[PATHS][512];
@@ -45,9 +48,12 @@ static struct sto_store *open_at(const char *dir)
                                         .path_count = PATHS,
                                         .reserve_bytes = 1,
                                         .use_trunk = true,
-                                        .segment_size = 1024 * 1024};
+                                        .segment_size = 1024 * 1024,
+                                        .io = disk};
     struct sto_store *s = NULL;
     assert_int_equal(sto_store_open(&o, &s, NULL), 0);
+    for (unsigned i = 0; disk && i < PATHS; i++)
+        sto_log_maint_stop(&s->paths[i].log); /* one thread, so that a seed repeats exactly */
     return s;
 }
 
@@ -373,6 +379,86 @@ static void links_leave_too(void **state)
     assert_moved(f->s, by_master, f->id);
 }
 
+/* What had been answered, when the power failed. */
+enum phase { BEFORE, MOVED, KEPT, FORGOTTEN };
+
+struct progress {
+    enum phase now, then;
+};
+
+static void note_phase(void *arg)
+{
+    struct progress *p = arg;
+    p->then = p->now;
+}
+
+/* @own: its own path says it. */
+static int look_up(const char *dir, const char *name, char id[DFS_FILE_ID_MAX + 1], bool *own)
+{
+    struct sto_store *s = open_at(dir);
+    struct sto_moved to = {.id = ""};
+    struct sto_view v;
+    int r = sto_open_read(s, str_c(name), &v);
+    if (r == 0)
+        close(v.fd);
+    if (r == -EREMOTE)
+        assert_int_equal(sto_moved_to(s, str_c(name), &to), 0);
+    memcpy(id, to.id, sizeof(to.id));
+    *own = sto_moved_by_path(s, str_c(name), &to) == 0;
+    sto_store_close(&s);
+    return r;
+}
+
+/* True: it came so far. What was answered holds, and of what was not either all or nothing. */
+static bool crash_at(unsigned nth, bool kill, bool packed, uint64_t seed)
+{
+    struct progress p = {BEFORE, BEFORE};
+    char id[DFS_FILE_ID_MAX + 1], cmd[512], *image = test_tmpdir();
+    void *state = NULL;
+    fake_disk_start(seed);
+    disk = &fake_disk_io;
+    setup(&state);
+    struct fixture *f = state;
+    const char *name = packed ? f->packed : f->plain;
+    (kill ? fake_disk_kill_at : fake_disk_crash_at)(nth, f->dir, image, note_phase, &p);
+    assert_int_equal(move(f->s, name, f->id), 0);
+    p.now = MOVED;
+    assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, str_c(name)), 0);
+    p.now = KEPT;
+    assert_int_equal(sto_moved_forget(f->s, str_c(name)), 0);
+    p.now = FORGOTTEN;
+    bool crashed = fake_disk_crashed();
+    if (crashed) {
+        bool own, unused;
+        int r = look_up(image, name, id, &own);
+        assert_true(r == -EREMOTE || (r == 0 && p.then == BEFORE) ||
+                    (r == -ENOENT && p.then == KEPT));
+        assert_true(r != -EREMOTE || strcmp(id, f->id) == 0);
+        (void)snprintf(cmd, sizeof(cmd), "rm -r %s/p%d/data", image, EMPTIED);
+        assert_int_equal(system(cmd), 0);
+        int without = look_up(image, name, id, &unused);
+        assert_true(without == -EREMOTE || without == -ENOENT);
+        assert_true(without == -ENOENT || r == -EREMOTE); /* no word before the file has moved */
+        assert_true(without == -EREMOTE || p.then != KEPT || !own); /* and none lost */
+    }
+    teardown(&state);
+    fake_disk_stop();
+    disk = NULL;
+    test_tmpdir_free(&image);
+    return crashed;
+}
+
+static void a_crash_leaves_the_file_or_the_word(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 4; seed++) {
+        unsigned nth = 1;
+        while (crash_at(nth, seed < 2, seed % 2, seed * 1000 + nth))
+            nth++;
+        assert_true(nth > 15); /* calls that change the disk */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(its_record_lives_as_long_as_it_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_here_counts_more, setup, teardown),
         cmocka_unit_test_setup_teardown(links_leave_too, setup, teardown),
+        cmocka_unit_test_teardown(a_crash_leaves_the_file_or_the_word, fake_disk_tell_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
