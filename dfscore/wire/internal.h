@@ -184,6 +184,15 @@ enum dfs_internal_cmd {
     DFS_INT_SYNC_METAS = 196,
 
     /*
+     * SYNC_TURN > what u8 (enum dfs_turn), token u64, position u64, asking server's storage-id str[16], name (rest, without
+     *             the group)
+     *           < version u64 of that appender here, time u64 (Unix milliseconds) of its metadata; 0: none. Empty to BACK
+     * May the asking server edit that file, behind the position of its log of the path (storage/sync/turn.h)? EAGAIN:
+     * somebody else does. From members; those of earlier builds say EINVAL.
+     */
+    DFS_INT_SYNC_TURN = 204,
+
+    /*
      * FILE_SUSPECT > missing u8 (1: not found here though another member has it; 0: not what its id says), file id
      *                (rest)
      *              < empty
@@ -253,6 +262,13 @@ enum dfs_lease_kept {
 };
 
 enum { DFS_METAS_TIMED = 0x8000 };
+
+enum dfs_turn {
+    DFS_TURN_TAKE = 0,
+    DFS_TURN_TAKE_ORPHAN =
+        1, /* the same; whoever took the file is out of service, says the asking server */
+    DFS_TURN_BACK = 2, /* it has changed nothing */
+};
 /*
  * In the status byte of a member's DOWNLOAD, FILE_INFO and GET_METADATA: about a file that has moved to another group it
  * wants to hear that (EREMOTE), where others get what they ask for from there.

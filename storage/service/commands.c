@@ -8,6 +8,7 @@
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "storage/service/op.h"
+#include "storage/sync/turn.h"
 
 /*
  * READER, WRITER: clients of the native protocol (native_clients, native_hosts); WRITER only while enough members
@@ -66,6 +67,7 @@ enum {
     OWN(SYNC_PULL, 1, SYNC_PULL_ROOM, PEER, sto_handle_pull)                                       \
     OWN(SYNC_WAIT, 1, SYNC_WAIT_ROOM, PEER, sto_handle_await)                                      \
     OWN(SYNC_METAS, 2, SYNC_METAS_ROOM, PEER, sto_handle_metas)                                    \
+    OWN(SYNC_TURN, STO_TURN_HEAD + NAME, STO_TURN_HEAD + NAME_ROOM, PEER, sto_handle_turn)         \
     OWN(SYNC_STATE, 0, 0, ANYBODY, sto_handle_sync_state)                                          \
     OWN(REPAIR_STATE, 0, 0, ANYBODY, sto_handle_repair_state)                                      \
     OWN(PATHS, 0, 0, ANYBODY, sto_handle_paths)                                                    \

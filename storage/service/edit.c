@@ -48,11 +48,12 @@ static int check_appender(struct sto_op *op)
     return info.kind == STO_KIND_APPENDER ? 0 : -EINVAL;
 }
 
-/* The same, and it is the latest content: EAGAIN. */
-static int check_latest(struct sto_op *op)
+/* The same, and nobody else edits it, nor has a later content: EAGAIN. */
+static int take_turn(struct sto_op *op, struct sto_turn *t)
 {
+    t->taken = false;
     int r = check_appender(op);
-    return r == 0 ? sto_forward_latest(op) : r;
+    return r == 0 ? sto_forward_turn(op, t) : r;
 }
 
 static int check(struct sto_content *c)
@@ -69,24 +70,30 @@ static int settle_elsewhere(struct edit *e)
     return c->len == 0 ? 0 : sto_elsewhere_edit(&c->op, e->kind, e->offset, &content);
 }
 
-static int settle(struct sto_content *c)
+static int settle_here(struct edit *ed)
 {
-    struct edit *ed = (struct edit *)c;
-    struct sto_store *store = c->op.s->o.store;
-    int r = check_latest(&c->op);
-    if (r == -EREMOTE)
-        return settle_elsewhere(ed);
-    if (r < 0 || c->len == 0)
-        return r;
+    struct sto_content *c = &ed->c;
     AUTO(sto_edit_free) struct sto_edit *e = NULL;
-    r = sto_edit_begin(store, c->op.name, ed->kind, ed->offset, c->len, &e);
-    if (r == -EREMOTE) /* a moment ago */
-        return settle_elsewhere(ed);
+    int r = sto_edit_begin(c->op.s->o.store, c->op.name, ed->kind, ed->offset, c->len, &e);
     if (r == 0)
         r = sto_content_to_edit(c, e);
     if (r == 0)
         r = sto_edit_commit(&e);
-    if (r == 0)
+    return r;
+}
+
+static int settle(struct sto_content *c)
+{
+    struct edit *ed = (struct edit *)c;
+    struct sto_turn turn;
+    int r = take_turn(&c->op, &turn);
+    bool some = c->len > 0;
+    if (r == 0 && some)
+        r = settle_here(ed);
+    sto_forward_turn_end(&c->op, &turn);
+    if (r == -EREMOTE) /* since long, or a moment ago */
+        return settle_elsewhere(ed);
+    if (r == 0 && some)
         sto_op_changed(&c->op);
     return r;
 }
@@ -159,9 +166,11 @@ struct resize {
 
 static int truncate_work(struct sto_op *op)
 {
-    int r = check_latest(op);
+    struct sto_turn turn;
+    int r = take_turn(op, &turn);
     if (r == 0)
         r = sto_truncate(op->s->o.store, op->name, ((struct resize *)op)->size);
+    sto_forward_turn_end(op, &turn);
     if (r == -EREMOTE)
         return sto_elsewhere_truncate(op, ((struct resize *)op)->size);
     if (r == 0)
@@ -204,9 +213,11 @@ static void take_back(struct sto_op *op)
 static int regenerate_work(struct sto_op *op)
 {
     struct regeneration *g = (struct regeneration *)op;
-    int r = check_latest(op);
+    struct sto_turn turn;
+    int r = take_turn(op, &turn);
     if (r == 0)
         r = sto_regenerate(op->s->o.store, op->name, g->name);
+    sto_forward_turn_end(op, &turn);
     if (r == -EREMOTE)
         return sto_elsewhere_regenerate(op);
     if (r < 0)

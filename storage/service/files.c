@@ -87,8 +87,14 @@ static int change_meta(struct sto_op *op, struct set_meta *m)
     struct sto_info info;
     if (m->merge && m->text.n == 0)
         return sto_info(op->s->o.store, op->name, false, &info);
-    int r = m->merge ? sto_forward_latest_meta(op) : 0;
-    return r == 0 ? sto_meta_change(op->s->o.store, op->name, new_text, m) : r;
+    struct sto_turn turn;
+    int r = sto_forward_turn(op, &turn);
+    if (r == -EREMOTE && !m->merge)
+        r = 0; /* a link has its own, wherever it leads to */
+    if (r == 0)
+        r = sto_meta_change(op->s->o.store, op->name, new_text, m);
+    sto_forward_turn_end(op, &turn);
+    return r;
 }
 
 static int set_meta_work(struct sto_op *op)

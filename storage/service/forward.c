@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "dfscore/base/atonce.h"
+#include "dfscore/base/clock.h"
 #include "dfscore/client/storage_client.h"
 #include "dfscore/net/peer.h"
 #include "dfscore/wire/internal.h"
@@ -43,24 +44,14 @@ void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(
     sto_op_run(op, kind, work);
 }
 
-/* Whether a client gave the file to the server @id, as its name says. Of a slave it does not: any member may have taken it. */
-static bool took(struct str name, const char *id)
-{
-    struct dfs_fileid f;
-    char source[16];
-    if (dfs_filename_parse(name, &f) < 0 || f.slave)
-        return false;
-    dfs_fileid_source_text(&f, source);
-    return strcmp(source, id) == 0;
-}
-
 static bool may_be_elsewhere(struct sto_op *op)
 {
     struct sto_member self;
     struct dfs_fileid f;
     sto_members_get_self(op->s->o.members, &self);
-    return self.status != DFS_ST_ACTIVE || (dfs_filename_parse(op->name, &f) == 0 &&
-                                            !took(op->name, sto_store_server(op->s->o.store)));
+    return self.status != DFS_ST_ACTIVE ||
+           (dfs_filename_parse(op->name, &f) == 0 &&
+            !sto_turn_home(op->name, sto_store_server(op->s->o.store)));
 }
 
 struct question {
@@ -178,9 +169,10 @@ static int find_holder(struct sto_op *op, const struct question *q, struct dfs_p
         if (answers && (e == 0 || e == -EINVAL || e == -EPERM))
             return e; /* it has the file; the range is no range of it; a gateway's file stays as it is */
         if (e == -ENOENT)
-            told = told || took(op->name, m->id);
+            told = told || sto_turn_home(op->name, m->id);
         else
-            silent = silent || in_service || (m->status == DFS_ST_OFFLINE && took(op->name, m->id));
+            silent = silent || in_service ||
+                     (m->status == DFS_ST_OFFLINE && sto_turn_home(op->name, m->id));
     }
     return silent && !told ? -EAGAIN : -ENOENT;
 }
@@ -284,63 +276,70 @@ static int version_at(struct sto_op *op, const struct sto_member *m, int64_t *re
     return r;
 }
 
-static int meta_time_at(struct sto_op *op, const struct sto_member *m, int64_t *ret)
+/* --- turns ----------------------------------------------------------------------------------------------- */
+
+static void find_out(void *arg)
 {
-    AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
-    AUTO(buf_free) struct buf answer = BUF(STO_METAS_MAX);
-    struct sto_line_meta meta;
-    struct rd rd;
-    size_t n;
-    int r = reach(op, m, ASK_MS, &p);
-    if (r == 0)
-        r = sto_line_metas(&sto_line_tcp, p, &op->name, 1, &answer, &rd, &n);
-    if (r == 0)
-        r = sto_line_meta_next(&rd, &meta);
-    if (r == 0)
-        *ret = meta.ms;
-    return r;
+    const struct sto_service *s = arg;
+    if (s->o.copies)
+        sto_copies_ask(s->o.copies);
 }
 
-/* What a member has that does not answer, or does not tell, is not known: it is not waited for. */
-static int none_later(struct sto_op *op, int64_t here, asking_fn *at)
+static struct sto_turn_options turns_of(struct sto_op *op)
 {
-    struct asked a;
-    ask_all(&a, op, at);
-    for (size_t i = 0; i < a.n; i++)
-        if (a.list[i].result == 0 && a.list[i].said > here)
-            return -EAGAIN;
-    return 0;
+    const struct sto_service_options *o = &op->s->o;
+    return (struct sto_turn_options){
+        .store = o->store,
+        .members = o->members,
+        .followers = o->followers,
+        .line = &sto_line_tcp,
+        .net = {.connect_ms = MIN(o->connect_ms, (uint64_t)ASK_MS),
+                .timeout_ms = MIN(o->stall_ms, (uint64_t)ASK_MS),
+                .secret = o->secret,
+                .tls = o->tls_out},
+        .silent = op->asking ? find_out : NULL,
+        .arg = op->s,
+    };
 }
 
-/* Clients are led to the server that took the file: nobody else changes it once that has caught up. */
-static bool knows_latest(struct sto_op *op)
+/* Another client of this server may have it. */
+int sto_forward_turn(struct sto_op *op, struct sto_turn *t)
 {
-    return took(op->name, sto_store_server(op->s->o.store)) &&
-           sto_members_up_to_date(op->s->o.members);
-}
-
-int sto_forward_latest(struct sto_op *op)
-{
-    struct sto_info info;
-    if (knows_latest(op))
+    enum { STEP_MS = 100 };
+    const struct sto_turn_options o = turns_of(op);
+    const uint64_t until = dfs_mono_ms() + ASK_MS;
+    t->taken = false;
+    if (sto_turn_leads(&o, op->name))
         return 0;
     if (!op->asking)
         return sto_op_ask(op, op->work);
-    int r = sto_info_settled(op->s->o.store, op->name, &info);
-    return r < 0 ? r : none_later(op, info.version, version_at);
+    int r;
+    while ((r = sto_turn_take(&o, op->name, t)) == -EBUSY && dfs_mono_ms() < until)
+        sto_turn_wait(o.store, STEP_MS);
+    return r == -EBUSY ? -EAGAIN : r;
 }
 
-int sto_forward_latest_meta(struct sto_op *op)
+void sto_forward_turn_end(struct sto_op *op, struct sto_turn *t)
 {
-    AUTO(buf_free) struct buf text = BUF(STO_META_BODY_MAX);
-    struct sto_info info;
-    int64_t ms = 0;
-    if (knows_latest(op))
-        return 0;
-    if (!op->asking)
-        return sto_op_ask(op, op->work);
-    int r = sto_info(op->s->o.store, op->name, false, &info);
-    if (r == 0)
-        r = sto_meta_tell(op->s->o.store, op->name, &text, &ms);
-    return r < 0 ? r : none_later(op, ms, meta_time_at);
+    const struct sto_turn_options o = turns_of(op);
+    sto_turn_end(&o, t);
+}
+
+static int hear_turn(struct sto_op *op)
+{
+    const struct sto_turn_options o = turns_of(op);
+    int r = sto_turn_hear(&o, op->req->body, &op->out);
+    return r == -EHOSTDOWN ? sto_op_ask(op, hear_turn) : r;
+}
+
+void sto_handle_turn(struct dfs_req *req)
+{
+    struct sto_op *op = sto_op_new(req, sizeof(*op));
+    if (!op)
+        return;
+    int r = sto_op_name(op, str_from(req->body, STO_TURN_HEAD));
+    if (r < 0)
+        dfs_req_reply(req, r, STR_NULL);
+    else
+        sto_op_run(op, STO_IO_READ, hear_turn);
 }

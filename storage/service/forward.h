@@ -20,6 +20,7 @@
 #define STO_FORWARD_H
 
 #include "storage/service/op.h"
+#include "storage/sync/turn.h"
 
 /* On the loop, before the work: keeps whether the question came from a peer. */
 void sto_forward_note(struct sto_op *op);
@@ -44,13 +45,12 @@ int sto_forward_content(struct sto_op *op, int *fd, uint64_t *size) MUST_CHECK;
 /* A change that is not passed on, of a file that is not here, returned likewise: -ENOENT as above; -EAGAIN: it will come, or may. */
 int sto_forward_missing(struct sto_op *op) MUST_CHECK;
 /*
- * A change of an appender that is here: -EAGAIN: another member in service has a later content, which will come. The change
- * would be made of the earlier one, and what is acknowledged of the later one be lost. Nobody is asked by the server that took
- * the file, where clients are led, once it has caught up with all since a tracker last took it in. Elsewhere work() is begun
- * anew on a thread that may wait, so that nothing may have been done by then.
+ * Before a change of an appender that is here, or of metadata (sync/turn.h): 0, until sto_forward_turn_end(); -EAGAIN: another
+ * member is changing it, or has a later one, which will come, or cannot be asked. Else as sto_info().
+ * Where others are to be asked work() is begun anew on a thread that may wait, so that nothing may have been done by then.
  */
-int sto_forward_latest(struct sto_op *op) MUST_CHECK;
-/* The same of metadata that are to be merged with those that are here. */
-int sto_forward_latest_meta(struct sto_op *op) MUST_CHECK;
+int sto_forward_turn(struct sto_op *op, struct sto_turn *t) MUST_CHECK;
+/* Also of one that was not had: nothing happens. */
+void sto_forward_turn_end(struct sto_op *op, struct sto_turn *t);
 
 #endif

@@ -215,6 +215,7 @@ void sto_handle_logs(struct dfs_req *req);
 void sto_handle_pull(struct dfs_req *req);
 void sto_handle_await(struct dfs_req *req);
 void sto_handle_metas(struct dfs_req *req);
+void sto_handle_turn(struct dfs_req *req);
 void sto_handle_sync_state(struct dfs_req *req);
 void sto_handle_repair_state(struct dfs_req *req);
 void sto_handle_paths(struct dfs_req *req);

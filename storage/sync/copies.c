@@ -237,6 +237,13 @@ void sto_copies_lost(struct sto_copies *c)
     sto_members_wake(c->o.members);
 }
 
+void sto_copies_ask(struct sto_copies *c)
+{
+    CHECK_OBJ(c, COPIES_MAGIC);
+    if (c->o.stuck)
+        c->o.stuck(c->o.arg);
+}
+
 uint64_t sto_copies_tend(struct sto_copies *c)
 {
     CHECK_OBJ(c, COPIES_MAGIC);

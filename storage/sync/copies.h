@@ -74,6 +74,8 @@ void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w);
 int sto_copies_settle(struct sto_copies *c, unsigned asked) MUST_CHECK;
 /* A connection by which a member pulled has ended: it may be dead. */
 void sto_copies_lost(struct sto_copies *c);
+/* Somebody who should be in service does not answer: find out (options.stuck), now. Blocks. */
+void sto_copies_ask(struct sto_copies *c);
 /* A follower has told its position on @path. */
 void sto_copies_heard(struct sto_copies *c, unsigned path);
 

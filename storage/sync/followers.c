@@ -5,6 +5,8 @@
 
 #include "dfscore/base/clock.h"
 
+enum { SILENT_MS = 5000 };
+
 struct follower_at {
     uint64_t position; /* 0: not heard yet */
     bool unfit;        /* see sto_followers_unfit() */
@@ -16,8 +18,9 @@ struct follower {
     uint64_t heard_ms;       /* monotonic; 0: not yet */
     uint64_t progress_ms;    /* the same; see struct sto_standing */
     uint64_t asked_name,
-        asked_offset; /* the furthest piece of a file since the last step; name's hash */
-    bool gone;        /* see sto_followers_gone() */
+        asked_offset;   /* the furthest piece of a file since the last step; name's hash */
+    uint64_t silent_ms; /* the same; see sto_followers_silent() */
+    bool gone;          /* see sto_followers_gone() */
 };
 
 struct sto_followers {
@@ -195,6 +198,39 @@ void sto_followers_gone(struct sto_followers *f, const char *id)
     if (at)
         at->gone = true;
     pthread_mutex_unlock(&f->lock);
+}
+
+bool sto_followers_is_gone(struct sto_followers *f, const char *id)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    pthread_mutex_lock(&f->lock);
+    const struct follower *at = find(f, id, false);
+    bool gone = at && at->gone;
+    pthread_mutex_unlock(&f->lock);
+    return gone;
+}
+
+void sto_followers_silent(struct sto_followers *f, const char *id)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    struct sto_member member;
+    if (!id[0] || sto_members_find(f->members, id, &member) < 0)
+        return;
+    pthread_mutex_lock(&f->lock);
+    struct follower *at = find(f, id, true);
+    if (at)
+        at->silent_ms = dfs_mono_ms();
+    pthread_mutex_unlock(&f->lock);
+}
+
+bool sto_followers_is_silent(struct sto_followers *f, const char *id)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    pthread_mutex_lock(&f->lock);
+    const struct follower *at = find(f, id, false);
+    bool silent = at && at->silent_ms > at->heard_ms && dfs_mono_ms() - at->silent_ms < SILENT_MS;
+    pthread_mutex_unlock(&f->lock);
+    return silent;
 }
 
 void sto_followers_unfit(struct sto_followers *f, const char *id, unsigned path)

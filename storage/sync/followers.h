@@ -49,6 +49,11 @@ struct sto_follower_at {
 size_t sto_followers_list(struct sto_followers *f, unsigned path, struct sto_follower_at *ret);
 /* All trackers that answer say that @id is not ACTIVE: out of service until it pulls again. */
 void sto_followers_gone(struct sto_followers *f, const char *id);
+bool sto_followers_is_gone(struct sto_followers *f, const char *id);
+/* A question to @id was not answered. */
+void sto_followers_silent(struct sto_followers *f, const char *id);
+/* Neither was one a moment ago, nor has it pulled since. */
+bool sto_followers_is_silent(struct sto_followers *f, const char *id);
 /* @id says that its disk of @path takes no writes: out of service there until it gets on with our log. */
 void sto_followers_unfit(struct sto_followers *f, const char *id, unsigned path);
 

@@ -15,6 +15,7 @@
 #include "storage/trunk/log.h"
 #include "storage/trunk/kept.h"
 #include "storage/trunk/replica.h"
+#include "storage/trunk/turns.h"
 
 enum {
     META_MAX = 1024 * 1024,
@@ -419,6 +420,15 @@ static void tell_refused(struct sto_puller *p, const struct sto_entry *e, int r)
             KV_ERR(r));
 }
 
+/* It may be what a member had the turn for (trunk/turns.h). */
+static void tell_done(struct sto_puller *p, const struct sto_entry *e)
+{
+    bool meta = str_ends(e->name, STR("-m"));
+    struct str name = e->op == 'R' ? e->extra : meta ? str_head(e->name, e->name.n - 2) : e->name;
+    if (e->op != 'C' || meta)
+        sto_turn_over(p->o.store, name, p->log->origin, e->position);
+}
+
 static int apply(const struct sto_entry *e, void *arg)
 {
     struct sto_puller *p = arg;
@@ -435,6 +445,7 @@ static int apply(const struct sto_entry *e, void *arg)
     }
     if (r < 0)
         return r;
+    tell_done(p, e);
     p->time_s = e->time_s;
     if (sto_arrivals_any(p->arrivals))
         return STO_PUT_OFF;

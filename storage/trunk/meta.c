@@ -213,6 +213,8 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
     AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     r = may_have_meta(s, name);
+    if (r == 0)
+        r = sto_turn_check(s, name);
     if (r < 0)
         return r;
     AUTO(buf_free) struct buf old = BUF(META_MAX);

@@ -107,6 +107,7 @@ int sto_store_open(const struct sto_store_options *o, struct sto_store **ret, un
     s->next_dir = sto_random(s->io) >> 1;
     sto_growth_init(&s->growth);
     pthread_mutex_init(&s->watch_lock, NULL);
+    sto_turns_init(&s->turns);
     for (unsigned i = 0; i < STO_EDIT_LOCKS; i++)
         pthread_mutex_init(&s->edit_locks[i], NULL);
     for (; s->path_count < o->path_count; s->path_count++) {
@@ -148,6 +149,7 @@ void sto_store_close(struct sto_store **sp)
         pthread_mutex_destroy(&s->edit_locks[i]);
     sto_growth_fini(&s->growth);
     pthread_mutex_destroy(&s->watch_lock);
+    sto_turns_fini(&s->turns);
     s->magic = 0;
     free(s);
 }

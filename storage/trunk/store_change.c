@@ -244,12 +244,14 @@ struct sto_edit {
     struct edit_rec log; /* held until the edit is done */
 };
 
-/* Open an appender for writing. fd, or negative errno. */
+/* Lock held: open an appender for writing. fd, or negative errno; -EAGAIN: it is another member's turn. */
 static int open_appender(struct sto_store *s, struct str name, struct sto_path **p, struct stat *st)
 {
     struct dfs_logical at;
     struct dfs_fileid f;
     int r = sto_locate(s, name, &at, p);
+    if (r == 0)
+        r = sto_turn_check(s, name);
     if (r < 0)
         return r;
     if (dfs_filename_parse(name, &f) < 0)

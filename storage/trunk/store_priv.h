@@ -7,6 +7,7 @@
 #include "storage/trunk/ahead.h"
 #include "storage/trunk/log.h"
 #include "storage/trunk/store.h"
+#include "storage/trunk/turns.h"
 
 enum { STO_EDIT_LOCKS = 64 };
 
@@ -37,6 +38,7 @@ struct sto_store {
     _Atomic unsigned next_path; /* round robin */
     _Atomic uint64_t next_dir;  /* counts plain files; a directory takes DFS_ROTATE of them */
     pthread_mutex_t edit_locks[STO_EDIT_LOCKS]; /* one writer a file; rank below sto_log.lock */
+    struct sto_turns turns;
     struct sto_growth growth;
     pthread_mutex_t watch_lock; /* guards watches; leaf */
     struct sto_watch *watches;  /* names that are being restored (restore.h) */

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Groups: what one member took, all have; joins, returns, lost disks."""
+import concurrent.futures
 import os
 import random
 import shutil
+import time
 
 import pytest
 
@@ -323,6 +325,39 @@ def test_an_edit_is_made_of_the_latest_content_only(late):
     c.append(log, b" three")
     for member in (a, b, c):
         native.wait_same(member, {log: b"one two three"})
+
+
+def until_done(change, *args):
+    """As a client that is told EAGAIN."""
+    while not does(change, *args):
+        time.sleep(0.001)
+
+
+def test_edits_at_all_members_at_once_stay(group):
+    members = [group.add(2), group.add(3), group.add(4)]
+    log = members[0].upload(b"", appender=True)
+    for member in members:
+        native.wait_same(member, {log: b""})
+    words = {i: [b"%d-%04d;" % (i, n) for n in range(40)] for i in range(len(members))}
+
+    def edit(i):
+        for n, word in enumerate(words[i]):
+            until_done(members[i].append, log, word)
+            if n % 4 == 0:
+                until_done(members[i].set_meta, log, [(f"m{i}-{n}", str(n))], "M")
+
+    with concurrent.futures.ThreadPoolExecutor(len(members)) as pool:
+        for done in [pool.submit(edit, i) for i in range(len(members))]:
+            done.result(120)
+    content = members[0].download(log)
+    there = [word + b";" for word in content.split(b";")[:-1]]
+    assert sorted(there) == sorted(sum(words.values(), []))
+    for i, mine in words.items():
+        assert [word for word in there if word in mine] == mine
+    pairs = sorted((f"m{i}-{n}", str(n)) for i in words for n in range(0, 40, 4))
+    for member in members:
+        native.wait_same(member, {log: content})
+        wait_until("all to have all", lambda m=member: sorted(m.local().get_meta(log)) == pairs)
 
 
 def test_the_server_of_a_file_that_returns_edits_what_others_have_changed_meanwhile(late, group):

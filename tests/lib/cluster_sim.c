@@ -279,6 +279,17 @@ static void stuck(void *arg)
             sto_followers_gone(n->followers, peers[i].id);
 }
 
+struct sto_turn_options sim_turns(struct sim_node *n)
+{
+    return (struct sto_turn_options){.store = n->store,
+                                     .members = n->members,
+                                     .followers = n->followers,
+                                     .line = &sim_line,
+                                     .net = {.connect_ms = 500, .timeout_ms = 1000},
+                                     .silent = stuck,
+                                     .arg = n};
+}
+
 /* --- up and down ------------------------------------------------------------------------------------------ */
 
 static void folder_of(const struct sim_node *n, unsigned generation, char out[SIM_PATH])

@@ -15,6 +15,7 @@
 
 #include "storage/sync/replicator.h"
 #include "storage/sync/source.h"
+#include "storage/sync/turn.h"
 #include "tests/lib/fibers.h"
 
 enum { SIM_NODES_MAX = 4, SIM_PATHS_MAX = 2, SIM_TRACKER = SIM_NODES_MAX, SIM_PATH = 256 };
@@ -89,5 +90,7 @@ bool sim_serves(const struct sim_node *n);
 /* Between these a client's change is made, which may sleep between two calls of the disk. */
 void sim_begin_change(struct sim_node *n);
 void sim_end_change(struct sim_node *n);
+/* How @n asks others before an edit, which may sleep, too. */
+struct sto_turn_options sim_turns(struct sim_node *n);
 
 #endif

@@ -155,9 +155,17 @@ static int serve_meta(struct wire *w, struct str body)
     return r < 0 ? r : sto_meta_get(w->to->store, name, &w->out);
 }
 
+static int serve_turn(struct wire *w, struct str body)
+{
+    sim_let_change_end(w->to); /* it may have the lock */
+    struct sto_turn_options o = sim_turns(w->to);
+    return alive(w) ? sto_turn_hear(&o, body, &w->out) : lose(w, -EPIPE);
+}
+
 static bool knows(const struct wire *w, uint8_t cmd)
 {
-    return cmd != DFS_INT_SYNC_METAS || !(sim.o.earlier & 1u << w->to->index);
+    return (cmd != DFS_INT_SYNC_METAS && cmd != DFS_INT_SYNC_TURN) ||
+           !(sim.o.earlier & 1u << w->to->index);
 }
 
 static int serve(struct wire *w, uint8_t cmd, struct str body)
@@ -175,6 +183,8 @@ static int serve(struct wire *w, uint8_t cmd, struct str body)
         struct sto_source s = source_of(w->to);
         return sto_source_metas(&s, body, &w->out);
     }
+    case DFS_INT_SYNC_TURN:
+        return serve_turn(w, body);
     case DFS_CMD_DOWNLOAD:
         return serve_download(w, body);
     case DFS_CMD_FILE_INFO:
