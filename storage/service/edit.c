@@ -90,7 +90,7 @@ static int settle(struct sto_content *c)
     bool some = c->len > 0;
     if (r == 0 && some)
         r = settle_here(ed);
-    sto_forward_turn_end(&c->op, &turn);
+    r = sto_forward_turn_end(&c->op, &turn, r);
     if (r == -EREMOTE) /* since long, or a moment ago */
         return settle_elsewhere(ed);
     if (r == 0 && some)
@@ -170,7 +170,7 @@ static int truncate_work(struct sto_op *op)
     int r = take_turn(op, &turn);
     if (r == 0)
         r = sto_truncate(op->s->o.store, op->name, ((struct resize *)op)->size);
-    sto_forward_turn_end(op, &turn);
+    r = sto_forward_turn_end(op, &turn, r);
     if (r == -EREMOTE)
         return sto_elsewhere_truncate(op, ((struct resize *)op)->size);
     if (r == 0)
@@ -217,7 +217,10 @@ static int regenerate_work(struct sto_op *op)
     int r = take_turn(op, &turn);
     if (r == 0)
         r = sto_regenerate(op->s->o.store, op->name, g->name);
-    sto_forward_turn_end(op, &turn);
+    bool made = r == 0;
+    r = sto_forward_turn_end(op, &turn, r);
+    if (made && r < 0)
+        take_back(op);
     if (r == -EREMOTE)
         return sto_elsewhere_regenerate(op);
     if (r < 0)

@@ -93,8 +93,7 @@ static int change_meta(struct sto_op *op, struct set_meta *m)
         r = 0; /* a link has its own, wherever it leads to */
     if (r == 0)
         r = sto_meta_change(op->s->o.store, op->name, new_text, m);
-    sto_forward_turn_end(op, &turn);
-    return r;
+    return sto_forward_turn_end(op, &turn, r);
 }
 
 static int set_meta_work(struct sto_op *op)

@@ -319,10 +319,11 @@ int sto_forward_turn(struct sto_op *op, struct sto_turn *t)
     return r == -EBUSY ? -EAGAIN : r;
 }
 
-void sto_forward_turn_end(struct sto_op *op, struct sto_turn *t)
+int sto_forward_turn_end(struct sto_op *op, struct sto_turn *t, int r)
 {
     const struct sto_turn_options o = turns_of(op);
-    sto_turn_end(&o, t);
+    int ended = sto_turn_end(&o, t);
+    return r < 0 ? r : ended;
 }
 
 static int hear_turn(struct sto_op *op)

@@ -50,7 +50,7 @@ int sto_forward_missing(struct sto_op *op) MUST_CHECK;
  * Where others are to be asked work() is begun anew on a thread that may wait, so that nothing may have been done by then.
  */
 int sto_forward_turn(struct sto_op *op, struct sto_turn *t) MUST_CHECK;
-/* Also of one that was not had: nothing happens. */
-void sto_forward_turn_end(struct sto_op *op, struct sto_turn *t);
+/* Of what has come to @r: also of one that was not had. That, or -EAGAIN as sto_turn_end(). */
+int sto_forward_turn_end(struct sto_op *op, struct sto_turn *t, int r) MUST_CHECK;
 
 #endif

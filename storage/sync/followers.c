@@ -210,6 +210,16 @@ bool sto_followers_is_gone(struct sto_followers *f, const char *id)
     return gone;
 }
 
+bool sto_followers_heard_since(struct sto_followers *f, const char *id, uint64_t ms)
+{
+    CHECK_OBJ(f, FOLLOWERS_MAGIC);
+    pthread_mutex_lock(&f->lock);
+    const struct follower *at = find(f, id, false);
+    bool heard = at && at->heard_ms > 0 && at->heard_ms >= ms;
+    pthread_mutex_unlock(&f->lock);
+    return heard;
+}
+
 void sto_followers_silent(struct sto_followers *f, const char *id)
 {
     CHECK_OBJ(f, FOLLOWERS_MAGIC);

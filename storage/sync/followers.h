@@ -50,6 +50,8 @@ size_t sto_followers_list(struct sto_followers *f, unsigned path, struct sto_fol
 /* All trackers that answer say that @id is not ACTIVE: out of service until it pulls again. */
 void sto_followers_gone(struct sto_followers *f, const char *id);
 bool sto_followers_is_gone(struct sto_followers *f, const char *id);
+/* Has it pulled since then (monotonic)? */
+bool sto_followers_heard_since(struct sto_followers *f, const char *id, uint64_t ms);
 /* A question to @id was not answered. */
 void sto_followers_silent(struct sto_followers *f, const char *id);
 /* Neither was one a moment ago, nor has it pulled since. */

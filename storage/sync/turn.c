@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "dfscore/base/clock.h"
 #include "dfscore/client/storage_client.h"
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/internal.h"
@@ -219,6 +220,16 @@ static int ask_other(struct asking *a, const struct sto_member *m)
         return -EAGAIN;
     if (sto_turn_home(a->t->name, m->id))
         a->cmd = DFS_TURN_TAKE_ORPHAN;
+    a->t->away[a->t->n_away++] = *m;
+    return 0;
+}
+
+/* Whoever was away catches up before he edits, and pulls from us for that. */
+static int nobody_is_back(const struct sto_turn_options *o, const struct sto_turn *t)
+{
+    for (size_t i = 0; i < t->n_away; i++)
+        if (o->followers && sto_followers_heard_since(o->followers, t->away[i].id, t->began_ms))
+            return -EAGAIN;
     return 0;
 }
 
@@ -237,6 +248,8 @@ static int ask_all(struct asking *a)
         r = t->before.found;
     if (r == 0 && (a->latest.version > t->before.version || a->latest.meta_ms > t->before.meta_ms))
         r = -EAGAIN;
+    if (r == 0)
+        r = nobody_is_back(a->o, t);
     if (r == 0)
         sto_turn_won(a->o->store, t->name);
     return r;
@@ -265,7 +278,8 @@ int sto_turn_take(const struct sto_turn_options *o, struct str name, struct sto_
 {
     struct sto_info info;
     t->taken = false;
-    t->n = 0;
+    t->n = t->n_away = 0;
+    t->began_ms = dfs_mono_ms();
     t->name = name;
     t->before = (struct sto_latest){.version = 0};
     if (sto_turn_leads(o, name))
@@ -288,10 +302,13 @@ static bool changed(const struct sto_turn_options *o, const struct sto_turn *t)
            now.version != t->before.version || now.meta_ms != t->before.meta_ms;
 }
 
-void sto_turn_end(const struct sto_turn_options *o, struct sto_turn *t)
+int sto_turn_end(const struct sto_turn_options *o, struct sto_turn *t)
 {
-    if (t->taken)
-        finish(o, t, !changed(o, t));
+    if (!t->taken)
+        return 0;
+    int r = nobody_is_back(o, t);
+    finish(o, t, !changed(o, t));
+    return r;
 }
 
 /* --- being asked ------------------------------------------------------------------------------------------ */

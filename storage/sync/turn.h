@@ -39,6 +39,9 @@ struct sto_turn {
     struct sto_latest before;                 /* if so: what was here */
     struct sto_member asked[DFS_SERVERS_MAX]; /* that have given it */
     size_t n;
+    struct sto_member away[DFS_SERVERS_MAX]; /* that were not, being out of service, */
+    size_t n_away;
+    uint64_t began_ms; /* monotonic: when it was asked for */
 };
 
 /* Did a client give the file to the server @id, as its name says? Of a slave it does not: any member may have taken it. */
@@ -51,7 +54,8 @@ bool sto_turn_leads(const struct sto_turn_options *o, struct str name);
  * -EAGAIN: later; -EBUSY: another client of this member has the turn. Or as sto_info().
  */
 int sto_turn_take(const struct sto_turn_options *o, struct str name, struct sto_turn *t) MUST_CHECK;
-void sto_turn_end(const struct sto_turn_options *o, struct sto_turn *t);
+/* -EAGAIN: somebody has come back meanwhile who was not asked, and may have edited it, too. */
+int sto_turn_end(const struct sto_turn_options *o, struct sto_turn *t) MUST_CHECK;
 
 /*
  * What a member is asked, SYNC_TURN, with a name behind STO_TURN_HEAD bytes: the answer in @out. -EHOSTDOWN: options.silent is

@@ -127,7 +127,8 @@ static int edit(struct sim_node *n, struct client *c, enum kind kind, const char
     if (r == 0)
         r = sim_serves(n) ? change(n, c, kind, word) : -EPIPE;
     let_others_end(n);
-    sto_turn_end(&o, &t);
+    int ended = sto_turn_end(&o, &t);
+    r = r < 0 ? r : ended;
     if (r < 0 || !sim_serves(n))
         return r < 0 ? r : -EPIPE;
     c->wait = (struct sto_copies_wait){.done = answered};
