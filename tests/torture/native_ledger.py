@@ -8,6 +8,7 @@ meanwhile, as with FastDFS; files that do not change may not be missing, nor any
 import random
 import struct
 import threading
+import time
 
 from cluster import wait_until
 from nativecluster import EAGAIN, ENOENT, Connection, Refused, Storage, field
@@ -63,6 +64,28 @@ class File:
         return len(self.possible) == 1 and len(self.meta) == 1
 
 
+class Log:
+    """An appender that all writers append words to, each at any member of its group."""
+
+    def __init__(self, group, name):
+        self.group, self.name = group, name
+        self.lock = threading.Lock()
+        self.words = {}  # word: [begun, acknowledged or None], of one clock
+
+    def check(self, content):
+        with self.lock:
+            words = dict(self.words)
+        for word, (_, acknowledged) in words.items():
+            count = content.count(word)
+            assert count == 1 or (count == 0 and acknowledged is None), (
+                f"{self.group}/{self.name}: {word} is there {count} times, acknowledged: {acknowledged is not None}")
+        latest = 0  # beginning of those in front
+        for word in sorted((w for w in words if w in content), key=content.index):
+            begun, acknowledged = words[word]
+            assert acknowledged is None or latest <= acknowledged, f"{self.group}/{self.name}: {word} is behind later ones"
+            latest = max(latest, begun)
+
+
 class Writer(threading.Thread):
     """Uploads, and changes what it uploaded, until stopped."""
 
@@ -81,7 +104,7 @@ class Writer(threading.Thread):
     def step(self):
         mine = self.ledger.files_of(self.name)
         free = [f for f in mine if f.known and f.possible[0] is not MISSING]
-        deeds = {self.upload: 40}
+        deeds = {self.upload: 40, self.share: 40}
         if free:
             deeds.update({self.append: 20, self.modify: 12, self.truncate: 5, self.describe: 6, self.merge: 10, self.delete: 10,
                           self.slave: 6})
@@ -105,6 +128,21 @@ class Writer(threading.Thread):
         at = self.client.to_store()
         name = at.upload(data, appender=appender)
         self.ledger.add(self.name, File(at.group, name, data, appender))
+
+    def share(self, _):
+        logs = self.ledger.logs_now()
+        if not logs or self.random.random() < 0.02:
+            at = self.client.to_store()
+            self.ledger.add_log(Log(at.group, at.upload(b"log:", appender=True)))
+            return
+        log = self.random.choice(logs[-3:])  # few, so that they meet
+        member = self.random.choice(self.ledger.members(log.group))
+        word = b"%s-%016x;" % (self.name.encode(), self.random.getrandbits(64))
+        with log.lock:
+            log.words[word] = [time.monotonic(), None]
+        Patient(member.address, log.group).append(log.name, word)
+        with log.lock:
+            log.words[word][1] = time.monotonic()
 
     def slave(self, free):
         master = self.random.choice(free)
@@ -173,6 +211,7 @@ class Ledger:
         self.counts, self.rounds = (writers, readers), 0
         self.lock = threading.Lock()
         self.files, self.names, self.done, self.errors = {}, set(), {}, []
+        self.logs = []
         self.lenient = False  # whoever has a file may be away, and need not be known to have it
         self.stopping, self.wrong, self.threads = threading.Event(), threading.Event(), []
 
@@ -189,6 +228,17 @@ class Ledger:
             assert (file.group, file.name) not in self.names, f"{file.name} was given twice"
             self.names.add((file.group, file.name))
             self.files.setdefault(owner, []).append(file)
+
+    def add_log(self, log):
+        with self.lock:
+            self.logs.append(log)
+
+    def logs_now(self):
+        with self.lock:
+            return list(self.logs)
+
+    def members(self, group):
+        return [self.cluster.member(g, m) for g, m in sorted(self.cluster.storages) if f"group{g}" == group]
 
     def files_of(self, owner):
         with self.lock:
@@ -245,6 +295,11 @@ class Ledger:
 
     def settle(self, members):
         """All is quiet: each of @members(group) holds the same, and what was acknowledged (or either, where nothing was)."""
+        for log in self.logs_now():
+            def same(log=log):
+                found = [member.download(log.name) for member in members(log.group)]
+                return found[0] if all(one == found[0] for one in found) else None
+            log.check(wait_until(f"{log.group}/{log.name} to be alike", lambda: same(), 60))
         for f in self.all():
             def alike(f=f):
                 found = [look(m, f) for m in members(f.group)]
