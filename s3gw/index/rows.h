@@ -29,7 +29,7 @@ enum {
     S3_ROW_IDENTITY = 'i', /* identity.h */
     S3_ROW_BUCKET_USAGE = 'q',
     S3_ROW_USER_USAGE = 'Q',
-    S3_ROW_BASELINE = 'x', /* lifecycle/baseline.h: everything has been described, under which key */
+    S3_ROW_BASELINE = 'x', /* lifecycle/baseline.h: all has been described, under which key */
     S3_ROW_EVENT = 'e',
     S3_ROW_LIFECYCLE = 'l', /* lifecycle/worker.c: how far it is */
     S3_ROW_REBALANCE = 'y', /* lifecycle/rebalance.c: likewise */

@@ -89,7 +89,7 @@ struct trk_server {
     uint64_t next_session;
 
     struct trk_election *election;
-    struct trk_lease lease; /* of the key index; whose it is: self.lease */
+    struct trk_lease lease;                        /* of the key index; whose it is: self.lease */
     char trackers[DFS_TRACKERS_MAX][DFS_HOST_MAX]; /* the voters, as "host:port" */
     unsigned tracker_count;
     bool trackers_fixed; /* from the configuration: joins do not add to them */
