@@ -12,8 +12,8 @@
 #include "s3gw/api/commit_user.h"
 #include "s3gw/core/digest.h"
 #include "s3gw/core/secretbox.h"
+#include "s3gw/core/wish.h"
 #include "s3gw/index/identity.h"
-#include "s3gw/lease/number.h"
 #include "s3gw/lifecycle/baseline.h"
 #include "s3gw/lifecycle/behind.h"
 #include "s3gw/lifecycle/rebuild.h"
@@ -90,33 +90,6 @@ static int set_aside(struct s3gw_gateway *g)
     }
 }
 
-/* The file INDEX.rebuild: a rebuild was asked for, and the new index does not say so yet. */
-static int wish_path(const struct s3gw_gateway *g, struct buf *path)
-{
-    buf_addf(path, "%s.rebuild", g->conf->index_path);
-    buf_addc(path, '\0');
-    return buf_err(path);
-}
-
-static bool wished(const struct s3gw_gateway *g)
-{
-    AUTO(buf_free) struct buf path = BUF(8192);
-    return wish_path(g, &path) == 0 && access(path.p, F_OK) == 0;
-}
-
-/* Whoever is killed from here on need not be told again. */
-static int wish(const struct s3gw_gateway *g)
-{
-    return s3_lease_wish_rebuild(g->conf->index_path);
-}
-
-static int forget_wish(const struct s3gw_gateway *g)
-{
-    AUTO(buf_free) struct buf path = BUF(8192);
-    int r = wish_path(g, &path);
-    return r == 0 && unlink(path.p) < 0 && errno != ENOENT ? -errno : r;
-}
-
 /* Has there been a start before this one? Its folder may have been made already. */
 static bool has_index(const struct s3gw_gateway *g)
 {
@@ -157,10 +130,10 @@ int s3gw_keyindex_mark(struct s3gw_gateway *g, uint64_t *ret, struct buf *err)
  * made from the beginning: while this one was being made, another gateway may have written. */
 static int open_to_rebuild(struct s3gw_gateway *g)
 {
-    bool anew = g->lease && wished(g);
+    bool anew = g->lease && s3_rebuild_wished(g->conf->index_path);
     int r = open_index(g);
     if ((r == 0 && (anew || s3_rebuild_under_way(&g->gw) != 1)) || r == -EBADMSG) {
-        r = wish(g);
+        r = s3_wish_rebuild(g->conf->index_path);
         if (r == 0)
             r = set_aside(g);
         if (r == 0)
@@ -168,12 +141,12 @@ static int open_to_rebuild(struct s3gw_gateway *g)
         if (r == 0)
             r = s3_rebuild_begin(&g->gw);
     }
-    return r == 0 ? forget_wish(g) : r;
+    return r == 0 ? s3_wish_granted(g->conf->index_path) : r;
 }
 
 int s3gw_keyindex_open(struct s3gw_gateway *g, struct buf *err)
 {
-    g->rebuild = g->rebuild || wished(g);
+    g->rebuild = g->rebuild || s3_rebuild_wished(g->conf->index_path);
     int r = load_note_key(g, err);
     if (r < 0)
         return r;
@@ -237,7 +210,7 @@ static bool may_be_made_anew(const struct s3gw_gateway *g)
 static int make_it_anew(struct s3gw_gateway *g, struct buf *err)
 {
     dfs_log(LOG_WARN, "gateway.index_not_the_clusters", KV_Z("index", g->conf->index_path));
-    int r = wish(g);
+    int r = s3_wish_rebuild(g->conf->index_path);
     if (r < 0)
         return fail(g, r, "making anew the key index", err);
     g->begin_again();

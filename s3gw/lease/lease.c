@@ -10,6 +10,7 @@
 #include "dfscore/log/log.h"
 #include "dfscore/net/peer.h"
 #include "dfscore/wire/internal.h"
+#include "s3gw/core/wish.h"
 #include "s3gw/lease/number.h"
 #include "s3gw/lease/plan.h"
 
@@ -200,7 +201,7 @@ static void act_on(struct s3_lease *l, enum s3_lease_event e)
         l->o.lost(l->o.arg);
         return;
     case S3_LEASE_PASSED: /* before we may ask for it under another number */
-        r = s3_lease_wish_rebuild(l->o.index_path);
+        r = s3_wish_rebuild(l->o.index_path);
         break;
     case S3_LEASE_TAKEN:
     case S3_LEASE_KEPT:

@@ -81,16 +81,6 @@ int s3_lease_number_put(const char *index_path, uint64_t number)
     return r < 0 ? r : dfs_sync_folder_of(path.p);
 }
 
-int s3_lease_wish_rebuild(const char *index_path)
-{
-    AUTO(buf_free) struct buf path = BUF(PATH_TEXT);
-    int r = path_of(index_path, "rebuild", &path);
-    if (r < 0)
-        return r;
-    AUTO(dfs_close_fd) int fd = open(path.p, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    return fd < 0 || fsync(fd) < 0 ? -errno : dfs_sync_folder_of(path.p);
-}
-
 uint64_t s3_lease_number_new(void)
 {
     uint64_t n;

@@ -18,8 +18,6 @@
 int s3_lease_number_get(const char *index_path, uint64_t *ret) MUST_CHECK;
 /* Durably. 0 or errno. */
 int s3_lease_number_put(const char *index_path, uint64_t number) MUST_CHECK;
-/* Durably, INDEX.rebuild: whoever opens the index next makes it anew (s3gw/keyindex.c). 0 or errno. */
-int s3_lease_wish_rebuild(const char *index_path) MUST_CHECK;
 /* At random, never 0. */
 uint64_t s3_lease_number_new(void);
 

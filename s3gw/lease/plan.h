@@ -12,7 +12,7 @@
  *    +-- neither is possible --> WAITING -- a majority is free --> (TAKE) -- granted-+
  *
  * Each grant counts from before it was asked for, less an eighth: so much slower may our clock be than a tracker's. HELD is
- * what a majority of grants has in common. Our clock is one that goes on while the machine sleeps (dfs_boot_ms), theirs may
+ * what a majority of grants has in common. Our clock is one that goes on while the machine sleeps (s3_boot_ms), theirs may
  * stand still.
  *
  * KEEPING, our key index is the cluster's as far as we know; KEPT says that it is: nobody else can have had a majority
