@@ -6,13 +6,6 @@
 #ifndef TEST_AUTH_ASK_H
 #define TEST_AUTH_ASK_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "s3gw/auth/auth.h"
 #include "s3gw/auth/hmac.h"
 #include "s3gw/auth/sigv2.h"
@@ -22,6 +15,7 @@
 #include "s3gw/core/op.h"
 #include "s3gw/core/uri.h"
 #include "s3gw/index/bucket.h"
+#include "tests/lib/asked.h"
 
 /* The examples of AWS's documentation all use this key pair. */
 #define AKID   "AKIAIOSFODNN7EXAMPLE"
@@ -56,25 +50,16 @@ static struct s3_gw gw = {
 static const struct s3_op put_object = {.name = "PutObject", .body = S3_BODY_STREAM};
 static const struct s3_op get_object = {.name = "GetObject", .body = S3_BODY_NONE};
 
-static struct s3_req q;
-static struct s3_pair headers[40];
-
 /* "Name: value" lines; the strings must live on. */
 static inline void ask(const char *method, const char *target, const char *const *lines)
 {
-    s3_req_fini(&q);
-    s3_req_init(&q);
+    asked_anew();
     q.gw = &gw;
     q.now_ms = WHEN;
     q.method_name = str_c(method);
     q.method = str_eq(q.method_name, STR("PUT")) ? S3_PUT : S3_GET;
     q.op = q.method == S3_PUT ? &put_object : &get_object;
-    q.headers = headers;
-    for (; lines && *lines; lines++) {
-        struct str name, value;
-        assert_true(str_cut(str_c(*lines), ':', &name, &value));
-        headers[q.nheaders++] = (struct s3_pair){name, str_trim(value)};
-    }
+    asked_headers(lines);
     q.host = s3_req_header(&q, STR("host"));
     assert_int_equal(s3_uri_parse(&q, str_c(target)), S3ERR_OK);
     assert_int_equal(s3_uri_address(&q), S3ERR_OK);
@@ -86,31 +71,10 @@ static inline enum s3err verdict(const char *method, const char *target, const c
     return s3_auth_verify(&q, S3_READ_ANY);
 }
 
-static inline struct str extra(const char *name)
-{
-    for (size_t i = 0; i < q.resp.nextras; i++)
-        if (str_eq(str_c(q.resp.extras[i].name), str_c(name)))
-            return q.resp.extras[i].value;
-    return STR_NULL;
-}
-
-static inline const char *code(enum s3err e)
-{
-    return e > S3ERR_OK && e < S3ERR_COUNT_ ? s3err_info(e)->code : "no error";
-}
-
 #define HOST "Host: examplebucket.s3.amazonaws.com"
 #define DATE "x-amz-date: 20130524T000000Z"
 #define AUTH(signed_names, signature)                                                              \
     "Authorization: AWS4-HMAC-SHA256 Credential=" AKID SCOPE ",SignedHeaders=" signed_names        \
     ",Signature=" signature
-#define LINES(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-static inline int finish(void **state)
-{
-    (void)state;
-    s3_req_fini(&q);
-    return 0;
-}
 
 #endif

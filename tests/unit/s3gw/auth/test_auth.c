@@ -493,5 +493,5 @@ int main(void)
         cmocka_unit_test(signing_keys_are_found_again_and_follow_the_secret),
         cmocka_unit_test(hmacs_are_the_published_ones),
     };
-    return cmocka_run_group_tests(tests, NULL, finish);
+    return cmocka_run_group_tests(tests, NULL, done);
 }

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "s3gw/auth/post_form.h"
 #include "s3gw/core/gw.h"
 #include "s3gw/index/bucket.h"
+#include "tests/lib/asked.h"
 
 #define AKID "AKIAIOSFODNN7EXAMPLE"
 #define NOW  1451347200000LL /* 2015-12-29 00:00 UTC */
@@ -29,27 +23,13 @@ int s3_key_get(struct s3_index *x, struct str access_key, enum s3_read how, stru
 }
 
 static struct s3_gw gw = {.region = STR_INIT("us-east-1"), .sigv2 = true};
-static struct s3_req q;
 
 static void fresh(void)
 {
-    s3_req_fini(&q);
-    s3_req_init(&q);
+    asked_anew();
     q.gw = &gw;
     q.now_ms = NOW;
     q.bucket = STR("sigv4examplebucket");
-}
-
-static int done(void **state)
-{
-    (void)state;
-    s3_req_fini(&q);
-    return 0;
-}
-
-static const char *code(enum s3err e)
-{
-    return e > S3ERR_OK && e < S3ERR_COUNT_ ? s3err_info(e)->code : "no error";
 }
 
 /* AWS's example, "Browser-Based Upload using HTTP POST (Using AWS Signature Version 4)". */

@@ -220,5 +220,5 @@ int main(void)
         cmocka_unit_test(query_options_of_version_2_are_signed_as_headers),
         cmocka_unit_test(version_2_signs_subresources_as_they_were_sent),
     };
-    return cmocka_run_group_tests(tests, NULL, finish);
+    return cmocka_run_group_tests(tests, NULL, done);
 }

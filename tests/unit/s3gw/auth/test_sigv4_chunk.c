@@ -148,5 +148,5 @@ int main(void)
         cmocka_unit_test(a_changed_byte_or_signature_is_refused),
         cmocka_unit_test(the_published_trailer_verifies),
     };
-    return cmocka_run_group_tests(tests, NULL, finish);
+    return cmocka_run_group_tests(tests, NULL, done);
 }

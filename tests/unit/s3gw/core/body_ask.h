@@ -5,48 +5,18 @@
 
 #include "s3gw/core/body.h"
 #include "s3gw/core/op.h"
-#include "tests/lib/test.h"
+#include "tests/lib/asked.h"
 
 static const struct s3_op stream = {.name = "PutObject", .body = S3_BODY_STREAM};
 
-static struct s3_req q;
-static struct s3_pair headers[16];
-
-#define CL         "Content-Length: 9"
-#define CK         "x-amz-checksum-crc32: y/Q5Jg=="
-#define LINES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define CL "Content-Length: 9"
+#define CK "x-amz-checksum-crc32: y/Q5Jg=="
 
 static inline void ask(const struct s3_op *op, const char *const *lines)
 {
-    s3_req_fini(&q);
-    s3_req_init(&q);
+    asked_anew();
     q.op = op;
-    q.headers = headers;
-    for (; lines && *lines; lines++) {
-        struct str name, value;
-        assert_true(str_cut(str_c(*lines), ':', &name, &value));
-        headers[q.nheaders++] = (struct s3_pair){name, str_trim(value)};
-    }
-}
-
-static inline struct str extra(const char *name)
-{
-    for (size_t i = 0; i < q.resp.nextras; i++)
-        if (str_eq(str_c(q.resp.extras[i].name), str_c(name)))
-            return q.resp.extras[i].value;
-    return STR_NULL;
-}
-
-static inline const char *code(enum s3err e)
-{
-    return e > S3ERR_OK && e < S3ERR_COUNT_ ? s3err_info(e)->code : "no error";
-}
-
-static inline int done(void **state)
-{
-    (void)state;
-    s3_req_fini(&q);
-    return 0;
+    asked_headers(lines);
 }
 
 enum form { RAW, CHUNKED, CHUNKED_TRAILER };
