@@ -4,25 +4,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "dfscore/fileid/fileid.h"
-#include "storage/binlog/record.h"
-#include "storage/disk/io.h"
-#include "storage/trunk/log.h"
-#include "storage/trunk/store_priv.h"
 #include "tests/lib/fake_disk.h"
-#include "tests/lib/test.h"
+#include "tests/lib/moved_fixture.h"
 
 enum { PATHS = 3, EMPTIED = 1 };
-
-/* As a storage of group1 would name it at @created_s on M00. */
-static void id_of(int64_t created_s, char out[DFS_FILE_ID_MAX + 1])
-{
-    const struct dfs_fileid_parts parts = {
-        .kind = DFS_FILE_NORMAL, .created_s = created_s, .size = 13, .tail = "abc.bin"};
-    char name[DFS_FILENAME_TRUNK];
-    size_t n = dfs_filename_build(&parts, name);
-    (void)snprintf(out, DFS_FILE_ID_MAX + 1, "group1/%.*s", (int)n, name);
-}
 
 struct fixture {
     char *dir;
@@ -35,40 +20,10 @@ static const struct sto_io *disk; /* NULL: the real one */
 
 static struct sto_store *open_at(const char *dir)
 {
-    char dirs[PATHS][512];
-    struct sto_path_options paths[PATHS] = {0};
-    for (unsigned i = 0; i < PATHS; i++) {
-        (void)snprintf(dirs[i], sizeof(dirs[i]), "%s/p%u", dir, i);
-        (void)mkdir(dirs[i], 0755);
-        paths[i].dir = dirs[i];
-    }
-    const struct sto_store_options o = {.group = "group1",
-                                        .storage_id = "100001",
-                                        .paths = paths,
-                                        .path_count = PATHS,
-                                        .reserve_bytes = 1,
-                                        .use_trunk = true,
-                                        .segment_size = 1024 * 1024,
-                                        .io = disk};
-    struct sto_store *s = NULL;
-    assert_int_equal(sto_store_open(&o, &s, NULL), 0);
-    for (unsigned i = 0; disk && i < PATHS; i++)
-        sto_log_maint_stop(&s->paths[i].log); /* one thread, so that a seed repeats exactly */
+    struct sto_store *s = test_sto_open_paths(disk, dir, PATHS);
+    if (disk)
+        test_sto_alone(s); /* one thread, so that a seed repeats exactly */
     return s;
-}
-
-static void put_plain(struct fixture *f, struct str data, struct str master, char *name)
-{
-    struct sto_file *file = NULL;
-    assert_int_equal(sto_file_open(f->s, EMPTIED, data.n, STO_NATIVE, &file), 0);
-    assert_int_equal(sto_file_write(file, data.p, data.n, 0), 0);
-    const struct sto_commit c = {.size = data.n,
-                                 .crc32 = sto_crc32(0, data.p, data.n),
-                                 .ext = "bin",
-                                 .master = master,
-                                 .prefix = master.n ? STR("_s") : STR_NULL,
-                                 .desc = STR("")};
-    assert_int_equal(sto_file_commit(&file, &c, name), 0);
 }
 
 static int setup(void **state)
@@ -77,16 +32,10 @@ static int setup(void **state)
     assert_non_null(f);
     f->dir = test_tmpdir();
     f->s = open_at(f->dir);
-    struct sto_put p = {.kind = DFS_PUT_OBJECT,
-                        .flags = STO_NATIVE,
-                        .ext = "txt",
-                        .desc = STR(""),
-                        .data = STR("small")};
-    assert_int_equal(sto_put_batch(f->s, EMPTIED, &p, 1), 0);
-    memcpy(f->packed, p.name, sizeof(f->packed));
-    put_plain(f, STR("plain content"), STR_NULL, f->plain);
-    put_plain(f, STR("a slave"), str_c(f->plain), f->slave);
-    id_of(1700000000, f->id);
+    put_packed(f->s, EMPTIED, STR("small"), f->packed);
+    put_plain(f->s, EMPTIED, STR("plain content"), NULL, 0, f->plain);
+    put_plain(f->s, EMPTIED, STR("a slave"), f->plain, 0, f->slave);
+    id_of("group1", 1700000000, f->id);
     sto_store_drain(f->s, EMPTIED, true);
     *state = f;
     return 0;
@@ -101,62 +50,17 @@ static int teardown(void **state)
     return 0;
 }
 
-static int move(struct sto_store *s, const char *name, const char *id)
-{
-    int r;
-    do { /* left for later, as the clock may have it */
-        struct sto_move mv;
-        r = sto_move_begin(s, str_c(name), &mv);
-        if (r == 0)
-            r = sto_move_commit(s, &mv, str_c(id));
-        sto_move_end(s, &mv);
-    } while (r == -EAGAIN);
-    return r;
-}
-
 /* The process is killed, and the disk of @path, if it is one, is taken out for a new one. */
 static void reopen(struct fixture *f, int path)
 {
-    char cmd[1024], *dir = test_tmpdir();
-    int r = -1;
-    /* A name that maintenance takes away under cp's hands makes it fail; it begins anew then. */
-    (void)snprintf(cmd, sizeof(cmd), "rm -rf %s/p? && cp -a %s/p? %s/ 2>&1", dir, f->dir, dir);
-    for (int tries = 0; r != 0 && tries < 100; tries++)
-        r = system(cmd);
-    assert_int_equal(r, 0);
+    char cmd[600];
+    test_sto_alone(f->s);
+    sto_store_close(&f->s);
     if (path >= 0) {
-        (void)snprintf(cmd, sizeof(cmd), "rm -r %s/p%d/data", dir, path);
+        (void)snprintf(cmd, sizeof(cmd), "rm -r %s/p%d/data", f->dir, path);
         assert_int_equal(system(cmd), 0);
     }
-    sto_store_close(&f->s);
-    test_tmpdir_free(&f->dir);
-    f->dir = dir;
-    f->s = open_at(dir);
-}
-
-static void assert_moved(struct sto_store *s, const char *name, const char *id)
-{
-    struct sto_view v;
-    struct sto_moved to;
-    AUTO(buf_free) struct buf meta = BUF(1024);
-    assert_int_equal(sto_open_read(s, str_c(name), &v), -EREMOTE);
-    assert_int_equal(sto_meta_get(s, str_c(name), &meta), -EREMOTE);
-    assert_int_equal(sto_client_may_change(s, str_c(name)), 0);
-    assert_int_equal(sto_moved_to(s, str_c(name), &to), 0);
-    assert_string_equal(to.id, id);
-    assert_false(to.by_link);
-    int result = 0;
-    struct str n = str_c(name);
-    assert_int_equal(sto_delete_batch(s, &n, 1, &result), 0);
-    assert_int_equal(result, -EREMOTE);
-}
-
-static void assert_gone(struct sto_store *s, const char *name)
-{
-    struct sto_view v;
-    struct sto_moved to;
-    assert_int_equal(sto_open_read(s, str_c(name), &v), -ENOENT);
-    assert_int_equal(sto_moved_to(s, str_c(name), &to), -ENOENT);
+    f->s = open_at(f->dir);
 }
 
 static void a_kept_name_tells_whose_it_is(void **state)
@@ -219,8 +123,8 @@ static void the_path_can_be_taken_out_when_another_one_keeps_the_names(void **st
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_gone(f->s, names[i]);
     /* the slave's name can be given again, on the new disk */
-    put_plain(f, STR("x"), STR_NULL, f->plain);
-    put_plain(f, STR("another"), str_c(f->plain), f->slave);
+    put_plain(f->s, EMPTIED, STR("x"), NULL, 0, f->plain);
+    put_plain(f->s, EMPTIED, STR("another"), f->plain, 0, f->slave);
     assert_int_equal(sto_file_exists(f->s, str_c(f->slave)), 0);
 }
 
@@ -262,10 +166,10 @@ static void the_path_that_keeps_them_can_be_emptied_too(void **state)
     /* back to its own, as the later one of two that say where it is */
     assert_int_equal(sto_kept_name(str_c(f->plain), 2, kept), 0);
     struct sto_moved_rec m = {.id = STR("")};
-    id_of(1700000009, later);
+    id_of("group1", 1700000009, later);
     m.id = str_c(later);
     assert_int_equal(sto_replica_kept(f->s, str_c(kept), &m), 0);
-    id_of(1700000001, f->id);
+    id_of("group1", 1700000001, f->id);
     m.id = str_c(f->id);
     assert_int_equal(sto_replica_kept(f->s, str_c(kept), &m), 0);
     assert_moved(f->s, f->plain, later);
@@ -281,35 +185,16 @@ static void the_path_that_keeps_them_can_be_emptied_too(void **state)
     assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, str_c(f->plain)), -EROFS);
 }
 
-struct listed {
-    char text[64];
-};
-
-static int list(const struct sto_entry *e, void *arg)
-{
-    struct listed *l = arg;
-    size_t n = strlen(l->text);
-    (void)snprintf(l->text + n, sizeof(l->text) - n, "%c", e->op ? e->op : '-');
-    return 0;
-}
-
 static void its_record_lives_as_long_as_it_is_kept(void **state)
 {
     struct fixture *f = *state;
-    struct listed kept = {""}, gone = {""};
-    struct sto_scan at;
     sto_store_drain(f->s, 2, true);
-    struct sto_log *log = &f->s->paths[0].log;
     assert_int_equal(move(f->s, f->plain, f->id), 0);
     assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, str_c(f->plain)), 0);
-    assert_int_equal(sto_log_checkpoint(log), 0);
-    sto_retain(f->s, 0, UINT64_MAX);
-    assert_int_equal(sto_log_sweep(log, 1), 0);
-    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &kept, &at), 0);
-    assert_string_equal(kept.text, "V");
+    sweep_path(f->s, 0);
+    assert_told(f->s, 0, "V");
     assert_int_equal(sto_moved_forget(f->s, str_c(f->plain)), 0);
-    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &gone, &at), 0);
-    assert_string_equal(gone.text, "");
+    assert_told(f->s, 0, "");
 }
 
 /* Another member knew a newer content: the file is here again, whatever is kept; deleted, it is gone. */

@@ -5,59 +5,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "dfscore/fileid/fileid.h"
-#include "storage/binlog/record.h"
-#include "storage/disk/io.h"
-#include "storage/trunk/log.h"
 #include "storage/trunk/replica.h"
-#include "storage/trunk/store_priv.h"
-#include "tests/lib/test.h"
+#include "tests/lib/moved_fixture.h"
 
 #define NEW_ID "group2/M00/01/02/fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin"
-
-/* As a storage of group2 would name it at @created_s. */
-static void id_of(int64_t created_s, char out[DFS_FILE_ID_MAX + 1])
-{
-    const struct dfs_fileid_parts parts = {
-        .kind = DFS_FILE_NORMAL, .created_s = created_s, .size = 13, .tail = "abc.bin"};
-    char name[DFS_FILENAME_TRUNK];
-    size_t n = dfs_filename_build(&parts, name);
-    (void)snprintf(out, DFS_FILE_ID_MAX + 1, "group2/%.*s", (int)n, name);
-}
 
 struct fixture {
     char *dir;
     struct sto_store *s;
     char packed[STO_NAME_MAX + 1], plain[STO_NAME_MAX + 1], appender[STO_NAME_MAX + 1];
 };
-
-static struct sto_store *open_at(const char *dir)
-{
-    const struct sto_path_options path = {.dir = dir};
-    const struct sto_store_options o = {.group = "group1",
-                                        .storage_id = "100001",
-                                        .paths = &path,
-                                        .path_count = 1,
-                                        .reserve_bytes = 1,
-                                        .use_trunk = true,
-                                        .segment_size = 1024 * 1024};
-    struct sto_store *s = NULL;
-    assert_int_equal(sto_store_open(&o, &s, NULL), 0);
-    return s;
-}
-
-static void put_plain(struct fixture *f, struct str data, uint8_t flags, char *name)
-{
-    struct sto_file *file = NULL;
-    assert_int_equal(sto_file_open(f->s, 0, data.n, STO_NATIVE, &file), 0);
-    assert_int_equal(sto_file_write(file, data.p, data.n, 0), 0);
-    const struct sto_commit c = {.size = data.n,
-                                 .crc32 = sto_crc32(0, data.p, data.n),
-                                 .flags = flags,
-                                 .ext = "bin",
-                                 .desc = STR("")};
-    assert_int_equal(sto_file_commit(&file, &c, name), 0);
-}
 
 static int set_text(struct str old, void *arg, struct buf *out)
 {
@@ -88,16 +45,10 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
     f->dir = test_tmpdir();
-    f->s = open_at(f->dir);
-    struct sto_put p = {.kind = DFS_PUT_OBJECT,
-                        .flags = STO_NATIVE,
-                        .ext = "txt",
-                        .desc = STR(""),
-                        .data = STR("small")};
-    assert_int_equal(sto_put_batch(f->s, 0, &p, 1), 0);
-    memcpy(f->packed, p.name, sizeof(f->packed));
-    put_plain(f, STR("plain content"), 0, f->plain);
-    put_plain(f, STR("appended"), STO_APPENDER, f->appender);
+    f->s = test_sto_open(f->dir, "100001", true);
+    put_packed(f->s, 0, STR("small"), f->packed);
+    put_plain(f->s, 0, STR("plain content"), NULL, 0, f->plain);
+    put_plain(f->s, 0, STR("appended"), NULL, STO_APPENDER, f->appender);
     set_meta(f->s, f->packed,
              "a\x02"
              "1");
@@ -115,54 +66,12 @@ static int teardown(void **state)
     return 0;
 }
 
-static int move(struct sto_store *s, const char *name, struct str id)
+/* The process is killed. */
+static void reopen(struct fixture *f)
 {
-    int r;
-    do { /* left for later, as the clock may have it */
-        struct sto_move mv;
-        r = sto_move_begin(s, str_c(name), &mv);
-        if (r == 0)
-            r = sto_move_commit(s, &mv, id);
-        sto_move_end(s, &mv);
-    } while (r == -EAGAIN);
-    return r;
-}
-
-static void assert_moved(struct sto_store *s, const char *name, const char *id)
-{
-    struct sto_view v;
-    struct sto_info i;
-    struct sto_moved to;
-    AUTO(buf_free) struct buf meta = BUF(1024);
-    assert_int_equal(sto_open_read(s, str_c(name), &v), -EREMOTE);
-    assert_int_equal(sto_info(s, str_c(name), true, &i), -EREMOTE);
-    assert_int_equal(sto_meta_get(s, str_c(name), &meta), -EREMOTE);
-    assert_int_equal(sto_client_may_change(s, str_c(name)), 0);
-    assert_int_equal(sto_moved_to(s, str_c(name), &to), 0);
-    assert_string_equal(to.id, id);
-    assert_false(to.by_link);
-    int result = 0;
-    struct str n = str_c(name);
-    assert_int_equal(sto_delete_batch(s, &n, 1, &result), 0);
-    assert_int_equal(result, -EREMOTE);
-}
-
-static void assert_gone(struct sto_store *s, const char *name)
-{
-    struct sto_view v;
-    struct sto_moved to;
-    assert_int_equal(sto_open_read(s, str_c(name), &v), -ENOENT);
-    assert_int_equal(sto_moved_to(s, str_c(name), &to), -ENOENT);
-}
-
-/* What a process killed now would leave: a copy of its folder, opened. */
-static struct sto_store *after_a_crash(struct fixture *f, char **dir)
-{
-    char cmd[512];
-    *dir = test_tmpdir();
-    (void)snprintf(cmd, sizeof(cmd), "cp -a %s/data %s/", f->dir, *dir);
-    assert_int_equal(system(cmd), 0);
-    return open_at(*dir);
+    test_sto_alone(f->s);
+    sto_store_close(&f->s);
+    f->s = test_sto_open(f->dir, "100001", true);
 }
 
 static void files_of_all_kinds_leave_their_names(void **state)
@@ -170,16 +79,13 @@ static void files_of_all_kinds_leave_their_names(void **state)
     struct fixture *f = *state;
     const char *names[] = {f->packed, f->plain, f->appender};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        assert_int_equal(move(f->s, names[i], STR(NEW_ID)), 0);
+        assert_int_equal(move(f->s, names[i], NEW_ID), 0);
         assert_moved(f->s, names[i], NEW_ID);
-        assert_int_equal(move(f->s, names[i], STR(NEW_ID)), -ENOENT); /* it is not here any more */
+        assert_int_equal(move(f->s, names[i], NEW_ID), -ENOENT); /* it is not here any more */
     }
-    char *dir;
-    struct sto_store *s = after_a_crash(f, &dir);
+    reopen(f);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        assert_moved(s, names[i], NEW_ID);
-    sto_store_close(&s);
-    test_tmpdir_free(&dir);
+        assert_moved(f->s, names[i], NEW_ID);
     struct sto_edit *e;
     assert_int_equal(sto_edit_begin(f->s, str_c(f->appender), STO_EDIT_APPEND, 0, 1, &e), -EREMOTE);
     assert_int_equal(sto_truncate(f->s, str_c(f->appender), 1), -EREMOTE);
@@ -188,44 +94,21 @@ static void files_of_all_kinds_leave_their_names(void **state)
         assert_gone(f->s, names[i]);
         assert_int_equal(sto_moved_forget(f->s, str_c(names[i])), -ENOENT);
     }
-    s = after_a_crash(f, &dir);
+    reopen(f);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        assert_gone(s, names[i]);
-    sto_store_close(&s);
-    test_tmpdir_free(&dir);
-}
-
-struct listed {
-    char text[512];
-};
-
-static int list(const struct sto_entry *e, void *arg)
-{
-    struct listed *l = arg;
-    size_t n = strlen(l->text);
-    (void)snprintf(l->text + n, sizeof(l->text) - n, "%c", e->op ? e->op : '-');
-    return 0;
+        assert_gone(f->s, names[i]);
 }
 
 static void the_log_tells_of_moved_files_as_long_as_their_names_are_there(void **state)
 {
     struct fixture *f = *state;
-    struct listed before = {""}, moved = {""}, after = {""};
-    struct sto_scan at;
-    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &before, &at), 0);
-    assert_string_equal(before.text, "CCC");
-    assert_int_equal(move(f->s, f->packed, STR(NEW_ID)), 0);
-    assert_int_equal(move(f->s, f->plain, STR(NEW_ID)), 0);
-    /* a checkpoint and a sweep of all that is of no more use */
-    struct sto_log *log = &f->s->paths[0].log;
-    assert_int_equal(sto_log_checkpoint(log), 0);
-    sto_retain(f->s, 0, UINT64_MAX);
-    assert_int_equal(sto_log_sweep(log, 1), 0);
-    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &moved, &at), 0);
-    assert_string_equal(moved.text, "CVV"); /* the appender, and where the others are */
+    assert_told(f->s, 0, "CCC");
+    assert_int_equal(move(f->s, f->packed, NEW_ID), 0);
+    assert_int_equal(move(f->s, f->plain, NEW_ID), 0);
+    sweep_path(f->s, 0);
+    assert_told(f->s, 0, "CVV"); /* the appender, and where the others are */
     assert_int_equal(sto_moved_forget(f->s, str_c(f->packed)), 0);
-    assert_int_equal(sto_scan(f->s, 0, 0, 0, 1000, list, &after, &at), 0);
-    assert_string_equal(after.text, "CV");
+    assert_told(f->s, 0, "CV");
 }
 
 static void a_file_that_changes_on_the_way_stays(void **state)
@@ -277,9 +160,9 @@ static void another_members_copy_goes_only_when_it_is_the_same(void **state)
     const char *never = "M00/03/04/fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin";
     static const int64_t times[] = {1700000000, 1700000099, 1700000001};
     char id[DFS_FILE_ID_MAX + 1], last[DFS_FILE_ID_MAX + 1];
-    id_of(times[1], last);
+    id_of("group2", times[1], last);
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
-        id_of(times[i], id);
+        id_of("group2", times[i], id);
         (void)snprintf(extra, sizeof(extra), "%s 13 1 0", id);
         assert_int_equal(sto_moved_parse(str_c(extra), &m), 0);
         assert_int_equal(sto_replica_moved(f->s, str_c(never), &m, str_c(extra)), 0);
@@ -335,7 +218,7 @@ static void an_old_copy_that_comes_late_is_no_file(void **state)
     place_link(f, f->packed);
     assert_int_equal(sto_moved_settle(f->s, str_c(f->packed)), 0);
     assert_moved(f->s, f->packed, NEW_ID);
-    assert_int_equal(move(f->s, f->plain, STR(NEW_ID)), 0);
+    assert_int_equal(move(f->s, f->plain, NEW_ID), 0);
     assert_int_equal(sto_moved_settle(f->s, str_c(f->plain)), -ENOENT);
 
     assert_int_equal(sto_file_open(f->s, 0, late.n, STO_NATIVE, &file), 0);
@@ -366,7 +249,7 @@ static void who_reads_a_packed_file_learns_that_it_went_meanwhile(void **state)
     struct sto_view v;
     assert_int_equal(sto_open_read(f->s, str_c(f->packed), &v), 0);
     assert_true(sto_view_holds(&v, str_c(f->packed)));
-    assert_int_equal(move(f->s, f->packed, STR(NEW_ID)), 0);
+    assert_int_equal(move(f->s, f->packed, NEW_ID), 0);
     assert_false(sto_view_holds(&v, str_c(f->packed)));
     close(v.fd);
 }
@@ -377,21 +260,15 @@ static void a_file_that_comes_back_stays_after_a_crash(void **state)
     struct str name = str_c(f->appender);
     struct sto_file *file = NULL;
     struct sto_info info;
-    assert_int_equal(move(f->s, f->appender, STR(NEW_ID)), 0);
+    assert_int_equal(move(f->s, f->appender, NEW_ID), 0);
     assert_int_equal(sto_file_open(f->s, 0, 5, STO_NATIVE, &file), 0);
     assert_int_equal(sto_file_write(file, "newer", 5, 0), 0);
     assert_int_equal(sto_replica_file(f->s, &file, name, 5, 1700000000), 0);
     assert_int_equal(sto_moved_not(f->s, name), 0);
-    char *dir;
-    struct sto_store *s = after_a_crash(f, &dir);
-    assert_int_equal(sto_info(s, name, true, &info), 0);
+    reopen(f);
+    assert_int_equal(sto_info(f->s, name, true, &info), 0);
     assert_int_equal(info.size, 5);
-    struct listed l = {""};
-    struct sto_scan at;
-    assert_int_equal(sto_scan(s, 0, 0, 0, 1000, list, &l, &at), 0);
-    assert_string_equal(l.text, "CCCC"); /* said twice, and not that it has moved */
-    sto_store_close(&s);
-    test_tmpdir_free(&dir);
+    assert_told(f->s, 0, "CCCC"); /* said twice, and not that it has moved */
 }
 
 static void links_and_slaves_of_a_moved_file_go_on(void **state)
@@ -407,7 +284,7 @@ static void links_and_slaves_of_a_moved_file_go_on(void **state)
     struct sto_move mv;
     assert_int_equal(sto_move_begin(f->s, str_c(link), &mv), -ENOENT); /* links stay */
     sto_move_end(f->s, &mv);
-    assert_int_equal(move(f->s, f->plain, STR(NEW_ID)), 0);
+    assert_int_equal(move(f->s, f->plain, NEW_ID), 0);
     assert_int_equal(sto_open_read(f->s, str_c(link), &v), -EREMOTE);
     assert_int_equal(sto_moved_to(f->s, str_c(link), &to), 0);
     assert_true(to.by_link);
@@ -426,7 +303,7 @@ static void links_and_slaves_of_a_moved_file_go_on(void **state)
         .size = 0, .ext = "png", .desc = STR(""), .master = str_c(f->plain), .prefix = STR("_s")};
     assert_int_equal(sto_file_open(f->s, 0, 0, STO_NATIVE, &file), 0);
     assert_int_equal(sto_file_commit(&file, &c, again), 0);
-    assert_int_equal(move(f->s, again, STR(NEW_ID)), 0);
+    assert_int_equal(move(f->s, again, NEW_ID), 0);
     assert_int_equal(sto_file_open(f->s, 0, 0, STO_NATIVE, &file), 0);
     assert_int_equal(sto_file_commit(&file, &c, again), -EEXIST);
 }
