@@ -573,9 +573,15 @@ static int start_lease(struct s3gw_gateway *g, struct buf *err)
     (void)gethostname(host, sizeof(host) - 1);
     (void)snprintf(name, sizeof(name), "%s, %.28s", host, g->conf->listen);
     r = s3_lease_start(&o, &g->lease);
-    return r < 0
-               ? fail(err, r, "gateway_lease: the file beside the key index,", g->conf->index_path)
-               : 0;
+    if (r == -EBADMSG)
+        buf_addf(err,
+                 "gateway_lease: %s.lease is damaged, or was written by a newer version; without "
+                 "that file this gateway counts as one that never had the lease",
+                 g->conf->index_path);
+    else if (r < 0)
+        buf_addf(err, "gateway_lease: %s.lease cannot be used: %s", g->conf->index_path,
+                 strerror(-r));
+    return r;
 }
 
 int s3gw_gateway_stand_by(struct s3gw_gateway *g, struct buf *err)

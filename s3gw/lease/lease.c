@@ -24,7 +24,8 @@ struct asker { /* of one tracker */
     bool started;
     struct dfs_peer *peer; /* its own */
     /* under the lock */
-    bool asks; /* it has a question, or waits for the answer */
+    bool asks;  /* it has a question, or waits for the answer */
+    int failed; /* why the last question has no answer that counts; 0: it has */
     struct dfs_lease_req req;
     uint64_t asked_ms;
 };
@@ -43,7 +44,7 @@ struct s3_lease {
     bool stopping;
     struct s3_lease_plan plan;
     struct s3_lease_status status;
-    bool said_standby;
+    enum { SAID_NOTHING, SAID_STANDBY, SAID_ALONE } said;
     struct asker asker[DFS_TRACKERS_MAX];
 };
 
@@ -70,8 +71,9 @@ static int call(struct asker *a, const struct dfs_lease_req *req, struct dfs_lea
     return r < 0 ? r : dfs_lease_rsp_get(buf_str(&rsp), ret);
 }
 
-/* Does it count? A tracker that knows of other trackers than we could let somebody else have another majority. */
-static bool counts(const struct asker *a, int r, const struct dfs_lease_rsp *said)
+/* Does it count? A tracker that knows of other trackers than we could let somebody else have another majority. 0, or why
+ * not. */
+static int judge(const struct asker *a, int r, const struct dfs_lease_rsp *said)
 {
     static struct dfs_log_gate refused, differs;
     const struct s3_lease *l = a->l;
@@ -81,7 +83,7 @@ static bool counts(const struct asker *a, int r, const struct dfs_lease_rsp *sai
         dfs_log_allow(&differs, 1))
         dfs_log(LOG_ERROR, "lease.other_trackers", KV_Z("tracker", a->addr.host),
                 KV_U64("it_knows", said->trackers), KV_U64("ours", l->o.ntrackers));
-    return r == 0 && (said->trackers == 0 || said->trackers == l->o.ntrackers);
+    return r < 0 || said->trackers == 0 || said->trackers == l->o.ntrackers ? r : -EPROTO;
 }
 
 static void *ask_main(void *arg)
@@ -97,9 +99,10 @@ static void *ask_main(void *arg)
         struct dfs_lease_rsp said;
         pthread_mutex_unlock(&l->lock);
         int r = call(a, &a->req, &said);
-        bool good = counts(a, r, &said);
+        r = judge(a, r, &said);
         pthread_mutex_lock(&l->lock);
-        if (good)
+        a->failed = r;
+        if (r == 0)
             s3_lease_answer(&l->plan, a->i, &a->req, a->asked_ms, &said);
         a->asks = false;
         pthread_cond_broadcast(&l->wake);
@@ -180,12 +183,29 @@ static void look_at_other(struct s3_lease *l)
     }
 }
 
+/* Nobody serves without a majority. The first tracker that did not answer in time stands for all. */
+static void say_alone(const struct s3_lease *l)
+{
+    unsigned i = 0;
+    while (l->plan.seat[i].answered)
+        i++;
+    const struct asker *a = &l->asker[i];
+    dfs_log(LOG_WARN, "lease.no_majority", KV_U64("trackers", l->status.trackers),
+            KV_U64("answered", l->status.answered), KV_Z("tracker", a->addr.host),
+            KV_ERR(a->failed ? a->failed : -ETIMEDOUT));
+}
+
+/* Once, and again when it has changed. */
 static void say_standby(struct s3_lease *l)
 {
-    if (l->said_standby || l->plan.state == S3_LEASE_HELD || l->status.answered < l->plan.majority)
+    bool alone = l->status.answered < l->plan.majority;
+    if (l->plan.state == S3_LEASE_HELD || l->said == (alone ? SAID_ALONE : SAID_STANDBY))
         return;
-    l->said_standby = true;
-    dfs_log(LOG_INFO, "gateway.standby", KV_Z("active", l->status.other));
+    l->said = alone ? SAID_ALONE : SAID_STANDBY;
+    if (alone)
+        say_alone(l);
+    else
+        dfs_log(LOG_INFO, "gateway.standby", KV_Z("active", l->status.other));
 }
 
 static void act_on(struct s3_lease *l, enum s3_lease_event e)

@@ -276,6 +276,35 @@ def test_without_a_majority_of_trackers_nobody_serves_and_then_the_same_one(pair
     assert "gateway.rebuilt" not in first.whole_log()
 
 
+def test_without_any_tracker_the_log_says_so_until_they_are_back(pair):
+    first, second = pair.gateways
+    for tracker in pair.trackers:
+        tracker.kill()
+    for gateway in pair.gateways:
+        wait_until("the log to say who is away", lambda g=gateway: "lease.no_majority" in g.whole_log())
+        line = next(x for x in gateway.whole_log().splitlines() if "lease.no_majority" in x)
+        assert re.search(r"trackers=3 answered=[01] tracker=127\.0\.0\.1 err=E[A-Z]+$", line), line
+    assert pair.health(second) == (503, "standby")
+    for tracker in pair.trackers:
+        tracker.start().wait_ready()
+    pair.wait_active_gateway(first)
+    wait_until("the standby to say that it is one",
+               lambda: second.whole_log().rfind("gateway.standby") > second.whole_log().rfind("lease.no_majority"))
+    assert second.whole_log().count("lease.no_majority") == 1
+
+
+def test_a_damaged_number_is_told_by_its_name(pair):
+    second = pair.gateways[1]
+    second.stop()
+    (second.folder / "index.lease").write_bytes(b"S3LEASE1")
+    assert second.start().process.wait(PATIENCE_S) == 1
+    assert f"{second.folder}/index.lease" in second.log()
+    second.process.stdout.close()
+    (second.folder / "index.lease").unlink()
+    second.start().wait_ready()
+    pair.wait_standby(second)
+
+
 def test_another_key_is_refused_in_one_line(pair):
     second = pair.gateways[1]
     second.stop()
