@@ -24,6 +24,7 @@
 #include "s3gw/notify/serverlog.h"
 #include "s3gw/sse/gcm.h"
 #include "s3gw/sse/keyring.h"
+#include "s3gw/standby.h"
 
 enum {
     OPEN_FILES = 1024, /* descriptors kept for reading */
@@ -189,9 +190,8 @@ static void keep_cluster(void *arg, struct str text)
         dfs_log(LOG_WARN, "gateway.cluster_not_kept", KV_ERR(r));
 }
 
-/* Who we are for them, and who they are. */
-static int know_trackers(struct s3gw_gateway *g, struct dfs_addr *trackers, size_t n,
-                         struct buf *err)
+int s3gw_gateway_know_trackers(struct s3gw_gateway *g, struct dfs_addr *trackers, size_t n,
+                               struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
     int r = g->secret ? 0 : dfs_secret_setting(c->cluster_secret_file, &g->secret, err);
@@ -220,7 +220,7 @@ static int open_storages(struct s3gw_gateway *g, struct buf *err)
         (void)str_cut(str_c(c->storages.v[i]), '=', &group, &path);
         stores[i] = (struct s3_dfs_store){.group = str_trim(group), .socket = str_trim(path)};
     }
-    int r = know_trackers(g, trackers, nt, err);
+    int r = s3gw_gateway_know_trackers(g, trackers, nt, err);
     if (r < 0)
         return r;
     r = s3_cluster_row_get(g->gw.index, &known);
@@ -380,11 +380,11 @@ static const char *value_of(const struct s3gw_conf *c, const char *what)
     return c->listen;
 }
 
-/* A listener, and what stands behind it: @gw. */
-static int start_http(struct s3gw_gateway *g, struct s3_gw *gw, struct buf *err)
+int s3gw_gateway_listen(struct s3gw_gateway *g, struct s3_gw *gw, struct buf *err)
 {
     const struct s3gw_conf *c = g->conf;
-    s3_http_stop(&g->http); /* a standby's */
+    raise_file_limit();
+    s3_http_stop(&g->http);
     int r = g->bound ? 0 : s3gw_gateway_bind(g, err);
     if (r < 0)
         return r;
@@ -408,32 +408,11 @@ static int start_http(struct s3gw_gateway *g, struct s3_gw *gw, struct buf *err)
     return 0;
 }
 
-/* Whose the key index is. Nothing without a lease. */
-static void add_lease(const struct s3gw_gateway *g, json_t *into)
-{
-    struct s3_lease_status s;
-    if (!g->lease)
-        return;
-    s3_lease_look(g->lease, &s);
-    const char *state = s3_tenure_serves(&g->tenure)  ? "active"
-                        : s3_tenure_holds(&g->tenure) ? "taking over"
-                                                      : "standby";
-    json_object_set_new(into, "lease",
-                        json_pack("{s:s, s:s, s:I, s:i, s:i}", "state", state, "other", s.other,
-                                  "left_ms", (json_int_t)s.left_ms, "trackers", (int)s.trackers,
-                                  "answered", (int)s.answered));
-}
-
-static void add_standby_status(void *arg, json_t *into)
-{
-    add_lease(arg, into);
-}
-
 static void add_status(void *arg, json_t *into)
 {
     const struct s3gw_gateway *g = arg;
     struct s3_http_counts n;
-    add_lease(g, into);
+    s3gw_standby_status(g, into);
     s3_http_counts(g->http, &n);
     json_object_set_new(into, "http",
                         json_pack("{s:s, s:i, s:b, s:I, s:I, s:I, s:i, s:i}", "address",
@@ -488,10 +467,17 @@ static void lifecycle_run(void *arg)
     s3_life_worker_run(((struct s3gw_gateway *)arg)->lifecycle);
 }
 
-static int start_admin(struct s3gw_gateway *g, struct buf *err)
+int s3gw_gateway_admin(struct s3gw_gateway *g, const struct s3_admin_context *c, struct buf *err)
 {
     if (!*g->conf->admin_socket)
         return 0;
+    s3_admin_stop(&g->admin);
+    int r = s3_admin_start(g->conf->admin_socket, c, &g->admin);
+    return r < 0 ? fail(err, r, "admin socket", g->conf->admin_socket) : 0;
+}
+
+static int start_admin(struct s3gw_gateway *g, struct buf *err)
+{
     const struct s3_admin_context c = {.gw = &g->gw,
                                        .status = add_status,
                                        .reclaim = reclaim_now,
@@ -499,9 +485,7 @@ static int start_admin(struct s3gw_gateway *g, struct buf *err)
                                        .lifecycle_run = lifecycle_run,
                                        .rebalance = g->rebalance,
                                        .arg = g};
-    s3_admin_stop(&g->admin); /* a standby's */
-    int r = s3_admin_start(g->conf->admin_socket, &c, &g->admin);
-    return r < 0 ? fail(err, r, "admin socket", g->conf->admin_socket) : 0;
+    return s3gw_gateway_admin(g, &c, err);
 }
 
 static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, struct buf *err)
@@ -540,88 +524,8 @@ static int start_parts(struct s3gw_gateway *g, const struct s3_root_keys *root, 
     r = start_serverlog(g, err);
     if (r < 0)
         return r;
-    r = start_http(g, &g->gw, err);
+    r = s3gw_gateway_listen(g, &g->gw, err);
     return r < 0 ? r : start_admin(g, err);
-}
-
-/* --- standby ---------------------------------------------------------------------------------- */
-
-static void lease_lost(void *arg)
-{
-    ((struct s3gw_gateway *)arg)->begin_again();
-}
-
-static int start_lease(struct s3gw_gateway *g, struct buf *err)
-{
-    struct dfs_addr trackers[DFS_TRACKERS_MAX];
-    char host[33] = "", name[65];
-    struct s3_lease_options o = {.trackers = trackers,
-                                 .ntrackers = MIN(g->conf->trackers.n, (size_t)DFS_TRACKERS_MAX),
-                                 .ttl_ms = g->conf->lease_ms,
-                                 .index_path = g->conf->index_path,
-                                 .name = name,
-                                 .tenure = &g->tenure,
-                                 .lost = lease_lost,
-                                 .arg = g};
-    int r = s3gw_keyindex_mark(g, &o.mark, err);
-    if (r == 0)
-        r = know_trackers(g, trackers, o.ntrackers, err);
-    if (r < 0)
-        return r;
-    o.secret = g->secret;
-    o.tls = g->tls;
-    (void)gethostname(host, sizeof(host) - 1);
-    (void)snprintf(name, sizeof(name), "%s, %.28s", host, g->conf->listen);
-    r = s3_lease_start(&o, &g->lease);
-    if (r == -EBADMSG)
-        buf_addf(err,
-                 "gateway_lease: %s.lease is damaged, or was written by a newer version; without "
-                 "that file this gateway counts as one that never had the lease",
-                 g->conf->index_path);
-    else if (r < 0)
-        buf_addf(err, "gateway_lease: %s.lease cannot be used: %s", g->conf->index_path,
-                 strerror(-r));
-    return r;
-}
-
-int s3gw_gateway_stand_by(struct s3gw_gateway *g, struct buf *err)
-{
-    const struct s3_admin_context c = {.gw = &g->waiting, .status = add_standby_status, .arg = g};
-    raise_file_limit();
-    g->waiting = (struct s3_gw){.region = str_c(g->conf->region),
-                                .tenure = &g->tenure,
-                                .small = {.limit = g->conf->small_memory}};
-    int r = start_http(g, &g->waiting, err);
-    if (r < 0)
-        return r;
-    g->conf->port = s3_http_port(g->http); /* the same one, whatever comes */
-    r = start_lease(g, err);
-    if (r == 0 && *g->conf->admin_socket) {
-        r = s3_admin_start(g->conf->admin_socket, &c, &g->admin);
-        if (r < 0)
-            fail(err, r, "admin socket", g->conf->admin_socket);
-    }
-    return r;
-}
-
-int s3gw_gateway_claim(struct s3gw_gateway *g, struct buf *err)
-{
-    struct s3_lease_status s;
-    s3_lease_look(g->lease, &s);
-    switch (s.news) {
-    case S3_LEASE_OURS:
-        return 0;
-    case S3_LEASE_OTHER_KEY:
-        buf_addf(err,
-                 "%s.key is not the key of the gateway at %s: copy its file here, or the keys of "
-                 "users would be lost",
-                 g->conf->index_path, s.other);
-        return -EPERM;
-    default:
-        buf_addf(err, "what has to be kept beside the key index %s cannot be written",
-                 g->conf->index_path);
-        return -EIO;
-    }
 }
 
 int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root, struct buf *err)

@@ -54,13 +54,6 @@ struct s3gw_gateway {
  */
 int s3gw_gateway_bind(struct s3gw_gateway *g, struct buf *err) MUST_CHECK;
 /*
- * With gateway_lease, before start: listen, tell everybody that this is a standby, ask for the lease. 0, or negative errno
- * with one line in @err; then stop.
- */
-int s3gw_gateway_stand_by(struct s3gw_gateway *g, struct buf *err) MUST_CHECK;
-/* The lease has news (s3_lease_fd). 0: it is ours, start; else negative errno with one line in @err. */
-int s3gw_gateway_claim(struct s3gw_gateway *g, struct buf *err) MUST_CHECK;
-/*
  * Start. @root (may be NULL): root's keys, which replace what the index has. 0, or negative errno with
  * one line for a human in @err; what was opened is closed again.
  */
@@ -70,5 +63,15 @@ int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root,
 void s3gw_gateway_stop(struct s3gw_gateway *g);
 /* SIGHUP: open log files anew. */
 void s3gw_gateway_reload(struct s3gw_gateway *g);
+
+/* ---- parts that a standby (standby.h) needs, too. 0, or negative errno with one line in @err ---- */
+
+/* Who we are for the trackers, and where the first @n of them are. */
+int s3gw_gateway_know_trackers(struct s3gw_gateway *g, struct dfs_addr *trackers, size_t n,
+                               struct buf *err) MUST_CHECK;
+/* A listener with @gw behind it, and an admin socket (when there is to be one) with @c; in place of the one before. */
+int s3gw_gateway_listen(struct s3gw_gateway *g, struct s3_gw *gw, struct buf *err) MUST_CHECK;
+int s3gw_gateway_admin(struct s3gw_gateway *g, const struct s3_admin_context *c,
+                       struct buf *err) MUST_CHECK;
 
 #endif

@@ -10,6 +10,7 @@
 #include "dfscore/log/log.h"
 #include "s3gw/commands.h"
 #include "s3gw/gateway.h"
+#include "s3gw/standby.h"
 #include "s3gw/supervisor/notify.h"
 #include "s3gw/supervisor/supervisor.h"
 
@@ -66,14 +67,14 @@ static void say_ready(const struct s3gw_gateway *g)
 /* Until the lease is ours. 1: then start; 0: a signal asks to stop; negative errno with one line in @err. */
 static int stand_by(struct s3gw_gateway *g, struct s3_supervisor *s, struct buf *err)
 {
-    int r = s3gw_gateway_stand_by(g, err);
+    int r = s3gw_standby_start(g, err);
     if (r < 0)
         return r;
     say_ready(g);
     s3_notify("STATUS=standby");
     if (!s3_supervisor_wait(s, s3_lease_fd(g->lease)))
         return 0;
-    r = s3gw_gateway_claim(g, err);
+    r = s3gw_standby_claim(g, err);
     s3_notify("STATUS=taking over");
     return r < 0 ? r : 1;
 }
