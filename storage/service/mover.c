@@ -379,38 +379,51 @@ static void complain(struct round *rd, struct str name, int r)
     pause_ms(rd->m, RETRY_MS);
 }
 
-/* What is left on the path of a file that has moved, maybe off another path: it is no more needed there. */
-static void keep(struct round *rd, struct str name)
+/*
+ * What is left on the path of a file that has moved, maybe off another path: it is no more needed there. False: what is
+ * there cannot be seen, which has been counted.
+ */
+static bool keep(struct round *rd, struct str name)
 {
     struct sto_mover *m = rd->m;
     char file[STO_NAME_MAX + 1];
     int r = sto_kept_elsewhere(m->o.store, (unsigned)rd->path, name);
-    if (r != -ENOENT)
-        return;
+    if (r == 0 || r == -EINVAL)
+        return true;
+    bool seen = r == -ENOENT;
     if (!is_ours(m, sto_kept_parse(name, file) ? str_c(file) : name)) {
         rd->left++;
-        return;
+        return seen;
     }
-    r = sto_keep_elsewhere(m->o.store, (unsigned)rd->path, name);
+    if (seen)
+        r = sto_keep_elsewhere(m->o.store, (unsigned)rd->path, name);
     if (r < 0 && r != -EINVAL) { /* it has been deleted meanwhile */
         rd->left++;
         rd->error = -r;
         complain(rd, name, r);
     }
+    return seen;
 }
 
 static void look_at(struct round *rd, struct str name)
 {
     struct sto_mover *m = rd->m;
-    if (rd->path != STO_MOVE_ALL)
-        keep(rd, name);
+    if (rd->path != STO_MOVE_ALL && !keep(rd, name))
+        return;
     char target[STO_NAME_MAX + 1];
     bool link = rd->path != STO_MOVE_ALL && sto_link_target(m->o.store, name, target) == 0;
-    if (!(link || sto_move_wanted(m->o.store, name)) ||
-        sto_client_may_change(m->o.store, name) != 0)
+    if (!(link || sto_move_wanted(m->o.store, name)))
+        return;
+    int may = sto_client_may_change(m->o.store, name);
+    if (may == -EPERM || may == -ENOENT)
         return;
     if (!is_ours(m, name)) { /* until its mover has done it */
         rd->left += link || sto_moved_settle(m->o.store, name) != 0;
+        return;
+    }
+    if (may < 0) { /* what it is cannot be seen */
+        count(rd, may, 0);
+        complain(rd, name, may);
         return;
     }
     struct sto_move mv;
@@ -427,7 +440,7 @@ static void look_at(struct round *rd, struct str name)
     count(rd, r, bytes);
     complain(rd, name, r);
     if (r == 0 && rd->path != STO_MOVE_ALL)
-        keep(rd, name);
+        (void)keep(rd, name);
     rest(rd);
 }
 

@@ -13,7 +13,8 @@
  * nothing is needed of the path when it is done.
  *
  * Stopped anywhere before 3, nothing has happened but a copy that nobody knows of. Gateways' files stay: they have their
- * own way out of a group (s3gw admin rebalance). So do links, which have no content.
+ * own way out of a group (s3gw admin rebalance). So do links, which have no content; of a store path others are made in
+ * their place, beside what they lead to.
  *
  * Whose mover: the server that the name says took the file, as it is the one to which trackers send changes; of a server
  * that is no member any more, the member with the least id.

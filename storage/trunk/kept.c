@@ -96,7 +96,7 @@ static int read_word(struct sto_store *s, unsigned path, struct str name,
         file[name.n] = '\0';
     }
     int r = sto_moved_by_path(s, name, ret);
-    return r < 0 || ret->by_link ? -EINVAL : 0;
+    return r == -ENOENT || (r == 0 && ret->by_link) ? -EINVAL : r;
 }
 
 /* Does another path that takes new files have it? Not needed of a file that is here again. */
@@ -130,12 +130,13 @@ int sto_kept_elsewhere(struct sto_store *s, unsigned path, struct str name)
 
 /* ---- keeping ---- */
 
-void sto_kept_open(struct sto_store *s, struct sto_path *p)
+int sto_kept_open(struct sto_store *s, struct sto_path *p)
 {
-    if (faccessat(p->dir.root, KEEPS_FILE, F_OK, 0) == 0) {
-        atomic_store(&p->keeps, true);
-        atomic_store(&s->keeps, true);
-    }
+    if (faccessat(p->dir.root, KEEPS_FILE, F_OK, 0) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    atomic_store(&p->keeps, true);
+    atomic_store(&s->keeps, true);
+    return 0;
 }
 
 /* Before the first: whoever looks for a file in vain will look here, after a restart too. */

@@ -27,7 +27,7 @@ bool sto_kept_parse(struct str kept, char out[STO_NAME_MAX + 1]);
 int sto_kept_to(struct sto_store *s, struct str name, struct sto_moved *ret) MUST_CHECK;
 /*
  * What lies on @path under @name, which may be a kept one, is a word about a moved file: is it on a path that takes new
- * files, too, or is that another than @path? 0; -ENOENT: no; -EINVAL: there lies no such word.
+ * files, too, or is that another than @path? 0; -ENOENT: no; -EINVAL: there lies no such word; other: it cannot be read.
  */
 int sto_kept_elsewhere(struct sto_store *s, unsigned path, struct str name) MUST_CHECK;
 /* It is from now on. -EROFS, -ENOSPC: there is no other path; -ENAMETOOLONG. */
@@ -41,6 +41,6 @@ int sto_kept_forget(struct sto_store *s, struct str name) MUST_CHECK;
 
 /* What a path has kept before it was opened. */
 struct sto_path;
-void sto_kept_open(struct sto_store *s, struct sto_path *p);
+int sto_kept_open(struct sto_store *s, struct sto_path *p) MUST_CHECK;
 
 #endif

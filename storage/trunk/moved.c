@@ -20,14 +20,14 @@ enum {
 
 /* ---- where to ---- */
 
-/* The text of the link @path, below @root unless it is absolute. False: it is none. */
-static bool link_text(int root, const char *path, char out[LINK_TEXT])
+/* The text of the link @path, below @root unless it is absolute. -ENOENT: it is none. */
+static int link_text(int root, const char *path, char out[LINK_TEXT])
 {
     ssize_t n = readlinkat(root, path, out, LINK_TEXT - 1);
     if (n <= 0)
-        return false;
+        return n == 0 || errno == EINVAL || errno == ENOTDIR ? -ENOENT : -errno;
     out[n] = '\0';
-    return true;
+    return 0;
 }
 
 /* What a link at @path with @text leads to (store_link.c, target_text()): "../../../data/..." or an absolute path. */
@@ -62,7 +62,10 @@ int sto_moved_by_path(struct sto_store *s, struct str name, struct sto_moved *re
     if (r < 0)
         return -ENOENT;
     dfs_logical_path(&at, "", path);
-    for (int i = 0; i < LINKS_MAX && link_text(p->dir.root, path, text); i++) {
+    for (int i = 0; i < LINKS_MAX; i++) {
+        r = link_text(p->dir.root, path, text);
+        if (r < 0)
+            return i == 0 ? r : -ENOENT; /* a link of FastDFS may lead anywhere */
         if (text[0] == STO_MOVED_MARK) {
             size_t n = strlen(text + 1);
             if (n > DFS_FILE_ID_MAX)
@@ -109,7 +112,8 @@ bool sto_move_wanted(struct sto_store *s, struct str name)
     struct stat st;
     if (sto_locate(s, name, &at, &p) < 0)
         return false;
-    return (sto_is_packed(name, &f) ? sto_file_exists(s, name) : identify(p, &at, false, &st)) == 0;
+    int r = sto_is_packed(name, &f) ? sto_file_exists(s, name) : identify(p, &at, false, &st);
+    return r != -ENOENT && r != -EREMOTE;
 }
 
 static int64_t ns_of(const struct timespec *t)

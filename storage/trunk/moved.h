@@ -49,7 +49,7 @@ struct sto_move {
     int64_t changed_ns;
     bool watching;
 };
-/* Is there such a file here, which is no link and has not moved? */
+/* Is there such a file here, which is no link and has not moved? Also when that cannot be seen: sto_move_begin() says why. */
 bool sto_move_wanted(struct sto_store *s, struct str name);
 /*
  * Look at a file that is to be moved. -ENOENT: none, or a link, or moved already; -EAGAIN: being changed; -EBADMSG: as

@@ -62,7 +62,9 @@ static int open_path(struct sto_store *s, unsigned i, const struct sto_store_opt
     if (r < 0)
         return r;
     p->dir_open = true;
-    sto_kept_open(s, p);
+    r = sto_kept_open(s, p);
+    if (r < 0)
+        return r;
     p->read_only = o->paths[i].read_only;
     p->reserve = reserve_of(o, &p->dir);
     struct sto_log_options lo = {

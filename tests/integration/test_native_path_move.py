@@ -240,6 +240,32 @@ def test_a_server_alone_gets_a_new_disk(paths):
     check(a, files)
 
 
+def test_a_file_that_cannot_be_read_is_not_called_gone(paths):
+    """Else the disk would be taken out with it."""
+    (a,) = paths.start(2)
+    data = os.urandom(70_000)
+    while True:
+        name = a.upload(data, path=1)
+        folder = (paths.data(2) / name[4:]).parent
+        if not any(p.name.isdigit() for p in folder.iterdir()):  # the log goes on
+            break
+    paths.drain()
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    folder.symlink_to(folder.name)  # each call fails with ELOOP
+    with subprocess.Popen(paths.command("admin", "rebalance", PATH), stdout=subprocess.PIPE,
+                          env=sanitizer_env(os.environ), text=True) as mover:
+        lines = iter(mover.stdout.readline, "")
+        told = next(line for line in lines if "waiting" not in line and ("tried again" in line or "done" in line))
+        folder.unlink()
+        aside.rename(folder)
+        assert "; 1 to be tried again: Too many levels of symbolic links" in told
+        last = list(lines)[-1]
+        assert mover.wait() == 0 and "1 files" in last and "done: nothing is left" in last
+    (a,) = paths.new_disk(2)
+    assert a.download(name) == data
+
+
 def test_clients_go_on_while_files_leave_a_path_and_everything_is_killed(paths):
     a, b = paths.start(2, 3)
     rnd = random.Random(11)

@@ -268,6 +268,25 @@ static void links_leave_too(void **state)
     assert_moved(f->s, by_master, f->id);
 }
 
+/* "Nothing is there" is another thing: the disk would be taken out then. */
+static void a_disk_that_cannot_be_read_is_not_called_empty(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_path *p = &f->s->paths[EMPTIED];
+    assert_int_equal(move(f->s, f->plain, f->id), 0);
+    test_sto_alone(f->s);
+    int root = p->dir.root;
+    p->dir.root = -1; /* each call about it fails with EBADF */
+    assert_int_equal(sto_kept_elsewhere(f->s, EMPTIED, str_c(f->plain)), -EBADF);
+    assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, str_c(f->plain)), -EBADF);
+    assert_true(sto_move_wanted(f->s, str_c(f->slave)));
+    assert_true(sto_move_wanted(f->s, str_c(f->packed)));
+    assert_int_equal(move(f->s, f->slave, f->id), -EBADF);
+    assert_int_equal(sto_kept_open(f->s, p), -EBADF); /* what it keeps is not known */
+    p->dir.root = root;
+    assert_moved(f->s, f->plain, f->id);
+}
+
 /* What had been answered, when the power failed. */
 enum phase { BEFORE, MOVED, KEPT, FORGOTTEN };
 
@@ -361,6 +380,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(its_record_lives_as_long_as_it_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_here_counts_more, setup, teardown),
         cmocka_unit_test_setup_teardown(links_leave_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_disk_that_cannot_be_read_is_not_called_empty, setup,
+                                        teardown),
         cmocka_unit_test_teardown(a_crash_leaves_the_file_or_the_word, fake_disk_tell_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
