@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dfscore/base/str.h"
+
 static unsigned countdown; /* 0: no failure planned */
 static bool failed;
 
@@ -27,6 +29,13 @@ void test_alloc_fail_nth(unsigned n)
 bool test_alloc_failed(void)
 {
     return failed;
+}
+
+unsigned test_number(const char *variable, unsigned usual)
+{
+    const char *text = getenv(variable);
+    uint64_t n;
+    return text && str_u64(str_c(text), 1000000000, &n) == 0 ? (unsigned)n : usual;
 }
 
 char *test_tmpdir(void)

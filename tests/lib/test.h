@@ -37,6 +37,9 @@ bool test_alloc_failed(void);
         }                                                                                          \
     } while (0)
 
+/* What the environment asks of a test, such as how many schedules (SEEDS=5000); without a number there, @usual. */
+unsigned test_number(const char *variable, unsigned usual);
+
 /* A new empty folder below $TMPDIR; path without a slash at the end. Free with test_tmpdir_free. */
 char *test_tmpdir(void);
 /* Removes the folder with everything in it, frees the path, sets it to NULL. */

@@ -367,17 +367,10 @@ static void schedule(uint64_t seed)
                  s.trackers);
 }
 
-static unsigned number_of(const char *variable, unsigned usual)
-{
-    const char *text = getenv(variable);
-    uint64_t n;
-    return text && str_u64(str_c(text), 1000000000, &n) == 0 ? (unsigned)n : usual;
-}
-
 static void never_two_and_never_an_old_index(void **state)
 {
     (void)state;
-    unsigned first = number_of("FIRST", 1), count = number_of("SEEDS", 120);
+    unsigned first = test_number("FIRST", 1), count = test_number("SEEDS", 120);
     for (unsigned seed = first; seed < first + count; seed++)
         schedule(seed);
     print_message("%u schedules: %u changes of who serves, %u taken, %u kept\n", count, s.served,

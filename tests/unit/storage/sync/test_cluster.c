@@ -283,13 +283,6 @@ static void schedule(uint64_t seed)
     led_stop();
 }
 
-static unsigned number_of(const char *variable, unsigned usual)
-{
-    const char *text = getenv(variable);
-    uint64_t n;
-    return text && str_u64(str_c(text), 1000000000, &n) == 0 ? (unsigned)n : usual;
-}
-
 /* Schedules that fail when what they found comes back. A change to the simulation moves them: find others then. */
 static void what_was_found_stays_mended(void **state)
 {
@@ -313,7 +306,7 @@ static void what_was_found_stays_mended(void **state)
 static void members_stay_alike_under_any_schedule(void **state)
 {
     (void)state;
-    unsigned first = MAX(number_of("FIRST", 1), 1u), count = number_of("SEEDS", 60);
+    unsigned first = MAX(test_number("FIRST", 1), 1u), count = test_number("SEEDS", 60);
     unsigned acked = 0, refused = 0, faults = 0;
     for (unsigned seed = first; seed < first + count; seed++) {
         schedule(seed);
@@ -336,7 +329,7 @@ static int names_come_once(void **state)
 static void names_that_come_again_stay_alike(void **state)
 {
     (void)state;
-    unsigned first = MAX(number_of("FIRST", 1), 1u), count = number_of("SEEDS", 30);
+    unsigned first = MAX(test_number("FIRST", 1), 1u), count = test_number("SEEDS", 30);
     unsigned made = 0;
     again = true;
     for (unsigned seed = first; seed < first + count; seed++) {

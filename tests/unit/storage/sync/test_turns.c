@@ -391,16 +391,9 @@ static void schedule(uint64_t seed)
     led_stop();
 }
 
-static unsigned number_of(const char *variable, unsigned usual)
-{
-    const char *text = getenv(variable);
-    uint64_t n;
-    return text && str_u64(str_c(text), 1000000000, &n) == 0 ? (unsigned)n : usual;
-}
-
 static void schedules(unsigned which, unsigned usual)
 {
-    unsigned first = MAX(number_of("FIRST", 1), 1u), count = number_of("SEEDS", usual);
+    unsigned first = MAX(test_number("FIRST", 1), 1u), count = test_number("SEEDS", usual);
     faults = which;
     acked = refused = 0;
     memset(by_kind, 0, sizeof(by_kind));

@@ -206,21 +206,14 @@ static void keep_ledger(void *arg)
     w->crash = w->now;
 }
 
-static unsigned number_of(const char *variable, unsigned usual)
-{
-    const char *text = getenv(variable);
-    uint64_t n;
-    return text && str_u64(str_c(text), 1000000000, &n) == 0 ? (unsigned)n : usual;
-}
-
 struct seeds {
     unsigned first, end;
 };
 
 static struct seeds seeds(unsigned usual)
 {
-    unsigned first = MAX(number_of("CRASH_FIRST", 1), 1u);
-    return (struct seeds){first, first + number_of("CRASH_SEEDS", usual)};
+    unsigned first = MAX(test_number("CRASH_FIRST", 1), 1u);
+    return (struct seeds){first, first + test_number("CRASH_SEEDS", usual)};
 }
 
 static void after_a_power_failure_at_any_call_the_promise_holds(void **state)

@@ -592,17 +592,10 @@ static void schedule(uint64_t seed)
     tsim_stop();
 }
 
-static unsigned number_of(const char *variable, unsigned usual)
-{
-    const char *text = getenv(variable);
-    uint64_t n;
-    return text && str_u64(str_c(text), 1000000000, &n) == 0 ? (unsigned)n : usual;
-}
-
 static void trackers_agree_after_any_schedule(void **state)
 {
     (void)state;
-    unsigned first = MAX(number_of("FIRST", 1), 1u), count = number_of("SEEDS", 100);
+    unsigned first = MAX(test_number("FIRST", 1), 1u), count = test_number("SEEDS", 100);
     unsigned faults = 0, leaders = 0;
     for (unsigned seed = first; seed < first + count; seed++) {
         schedule(seed);
