@@ -305,15 +305,21 @@ static void the_deadline_refuses(void **state)
     end(&f);
 }
 
+/* For B, which has begun to follow. */
+static void start_a_write_that_waits(struct fixture *f, struct write *w)
+{
+    start(f, 2);
+    members_are(f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+    pulled(f, B, 1);
+    begin(f, w);
+}
+
 static void a_member_that_gets_on_is_waited_for(void **state)
 {
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 2);
-    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
-    pulled(&f, B, 1);
-    begin(&f, &w);
+    start_a_write_that_waits(&f, &w);
     for (uint64_t ms = 0; ms < 3 * TIMEOUT_MS; ms += 500) { /* a piece of a large file each time */
         sto_followers_progress(f.followers, B, STR("large"), 1 + ms);
         pass(&f, 500);
@@ -330,10 +336,7 @@ static void a_member_that_asks_for_the_same_does_not_get_on(void **state)
     (void)state;
     struct fixture f;
     struct write w;
-    start(&f, 2);
-    members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
-    pulled(&f, B, 1);
-    begin(&f, &w);
+    start_a_write_that_waits(&f, &w);
     sto_followers_progress(f.followers, B, STR("another"), 3);
     for (uint64_t ms = 500; ms < TIMEOUT_MS; ms += 500) {
         for (uint64_t offset = 1; offset < 4; offset++)
