@@ -126,15 +126,15 @@ struct asked {
 static void ask_one(void *arg, unsigned i)
 {
     struct asked *a = arg;
-    struct sto_silent *silent = &a->op->s->silent;
+    struct sto_followers *followers = a->op->s->o.followers;
     const struct sto_member *m = &a->list[i].member;
     if (!sto_in_service(m->status)) {
         a->list[i].result = -ENOTCONN;
-    } else if (sto_silent_is(silent, m->id)) {
+    } else if (sto_followers_silent_since(followers, m->id) > 0) {
         a->list[i].result = -ETIMEDOUT;
     } else {
         a->list[i].result = a->fn(a->op, m, &a->list[i].said);
-        sto_silent_note(silent, m->id, a->list[i].result);
+        sto_followers_asked(followers, m->id, a->list[i].result);
     }
 }
 

@@ -10,7 +10,7 @@
  * A question from a peer is not passed on, so questions do not go round.
  *
  * All members in service are asked at once whether they have it, for two seconds at most, and one that has not answered
- * not again for some (silent.h); then one that has it is asked for the rest. So one that hangs holds up few, and those not
+ * not again for some (sync/followers.h); then one that has it is asked for the rest. So one that hangs holds up few, and those not
  * for long. Nothing of that is done on a thread that disks need (sto_op_ask()); beyond STO_ASKING_MAX of a path a client is
  * told to come again (EAGAIN), not that there is no file.
  *

@@ -16,7 +16,6 @@
 #include "dfscore/net/conn.h"
 #include "storage/disk/iopool.h"
 #include "storage/service/service.h"
-#include "storage/service/silent.h"
 #include "storage/sync/copies.h"
 #include "storage/trunk/store.h"
 
@@ -64,7 +63,6 @@ struct sto_service {
     _Atomic int64_t last_source_update_s, last_sync_update_s;
     _Atomic unsigned
         asking[STO_PATHS_MAX]; /* requests of a path that ask peers now, or wait for it */
-    struct sto_silent silent;
     _Atomic uint64_t collected; /* bytes of bodies held in memory now; <= STO_COLLECTED_MAX */
 };
 

@@ -101,7 +101,6 @@ int sto_service_start(const struct sto_service_options *o, struct sto_service **
         return -ENOMEM;
     s->magic = SERVICE_MAGIC;
     s->o = *o;
-    sto_silent_init(&s->silent);
     int r = start(s);
     if (r < 0)
         sto_service_stop(&s, 0);
@@ -166,7 +165,6 @@ void sto_service_stop(struct sto_service **sp, uint64_t grace_ms)
     for (unsigned i = 0; i < s->loop_count; i++)
         dfs_loop_free(&s->loops[i]);
     free(s->loops);
-    sto_silent_fini(&s->silent);
     s->magic = 0;
     free(s);
 }

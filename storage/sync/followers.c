@@ -5,8 +5,6 @@
 
 #include "dfscore/base/clock.h"
 
-enum { SILENT_MS = 5000 };
-
 struct follower_at {
     uint64_t position; /* 0: not heard yet */
     bool unfit;        /* see sto_followers_unfit() */
@@ -19,7 +17,7 @@ struct follower {
     uint64_t progress_ms;    /* the same; see struct sto_standing */
     uint64_t asked_name,
         asked_offset;   /* the furthest piece of a file since the last step; name's hash */
-    uint64_t silent_ms; /* the same; see sto_followers_silent() */
+    uint64_t silent_ms; /* the same; see sto_followers_asked() */
     bool gone;          /* see sto_followers_gone() */
 };
 
@@ -187,14 +185,19 @@ size_t sto_followers_list(struct sto_followers *f, unsigned path, struct sto_fol
     return n;
 }
 
-void sto_followers_gone(struct sto_followers *f, const char *id)
+/* Takes the lock. NULL: there is no such member, or no memory. */
+static struct follower *lock_member(struct sto_followers *f, const char *id)
 {
     CHECK_OBJ(f, FOLLOWERS_MAGIC);
     struct sto_member member;
-    if (!id[0] || sto_members_find(f->members, id, &member) < 0)
-        return;
+    bool known = id[0] && sto_members_find(f->members, id, &member) == 0;
     pthread_mutex_lock(&f->lock);
-    struct follower *at = find(f, id, true);
+    return known ? find(f, id, true) : NULL;
+}
+
+void sto_followers_gone(struct sto_followers *f, const char *id)
+{
+    struct follower *at = lock_member(f, id);
     if (at)
         at->gone = true;
     pthread_mutex_unlock(&f->lock);
@@ -220,38 +223,34 @@ bool sto_followers_heard_since(struct sto_followers *f, const char *id, uint64_t
     return heard;
 }
 
-void sto_followers_silent(struct sto_followers *f, const char *id)
+void sto_followers_asked(struct sto_followers *f, const char *id, int err)
 {
-    CHECK_OBJ(f, FOLLOWERS_MAGIC);
-    struct sto_member member;
-    if (!id[0] || sto_members_find(f->members, id, &member) < 0)
+    if (!f)
         return;
-    pthread_mutex_lock(&f->lock);
-    struct follower *at = find(f, id, true);
+    struct follower *at = lock_member(f, id);
     if (at)
-        at->silent_ms = dfs_mono_ms();
+        at->silent_ms = err == -ETIMEDOUT ? dfs_mono_ms() : 0;
     pthread_mutex_unlock(&f->lock);
 }
 
-bool sto_followers_is_silent(struct sto_followers *f, const char *id)
+uint64_t sto_followers_silent_since(struct sto_followers *f, const char *id)
 {
+    if (!f)
+        return 0;
     CHECK_OBJ(f, FOLLOWERS_MAGIC);
     pthread_mutex_lock(&f->lock);
     const struct follower *at = find(f, id, false);
-    bool silent = at && at->silent_ms > at->heard_ms && dfs_mono_ms() - at->silent_ms < SILENT_MS;
+    uint64_t since = at && at->silent_ms > 0 && dfs_mono_ms() - at->silent_ms < STO_SILENT_MS
+                         ? at->silent_ms
+                         : 0;
     pthread_mutex_unlock(&f->lock);
-    return silent;
+    return since;
 }
 
 void sto_followers_unfit(struct sto_followers *f, const char *id, unsigned path)
 {
-    CHECK_OBJ(f, FOLLOWERS_MAGIC);
-    struct sto_member member;
-    if (path >= f->paths || sto_members_find(f->members, id, &member) < 0)
-        return;
-    pthread_mutex_lock(&f->lock);
-    struct follower *at = find(f, id, true);
-    if (at)
+    struct follower *at = lock_member(f, id);
+    if (at && path < f->paths)
         at->at[path].unfit = true;
     pthread_mutex_unlock(&f->lock);
 }

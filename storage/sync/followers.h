@@ -52,10 +52,15 @@ void sto_followers_gone(struct sto_followers *f, const char *id);
 bool sto_followers_is_gone(struct sto_followers *f, const char *id);
 /* Has it pulled since then (monotonic)? */
 bool sto_followers_heard_since(struct sto_followers *f, const char *id, uint64_t ms);
-/* A question to @id was not answered. */
-void sto_followers_silent(struct sto_followers *f, const char *id);
-/* Neither was one a moment ago, nor has it pulled since. */
-bool sto_followers_is_silent(struct sto_followers *f, const char *id);
+/*
+ * @id has been asked something, with the result @err. One that hangs, or whose machine has died, is in service until the
+ * trackers notice, and whoever asks it meanwhile would wait as long as the one before. So a wait in vain (-ETIMEDOUT) is known
+ * for STO_SILENT_MS, or until any answer. @f may be NULL: then nobody keeps it.
+ */
+enum { STO_SILENT_MS = 5000 };
+void sto_followers_asked(struct sto_followers *f, const char *id, int err);
+/* When a question to @id ended in vain (monotonic), if that is to be known now; else 0. */
+uint64_t sto_followers_silent_since(struct sto_followers *f, const char *id);
 /* @id says that its disk of @path takes no writes: out of service there until it gets on with our log. */
 void sto_followers_unfit(struct sto_followers *f, const char *id, unsigned path);
 

@@ -27,11 +27,18 @@ static bool in_service(const struct sto_turn_options *o, const struct sto_member
            !(o->followers && sto_followers_is_gone(o->followers, m->id));
 }
 
+/* It let a question wait to its end a moment ago, and has not pulled since. */
+static bool is_silent(const struct sto_turn_options *o, const struct sto_member *m)
+{
+    uint64_t since = sto_followers_silent_since(o->followers, m->id);
+    return since > 0 && !sto_followers_heard_since(o->followers, m->id, since);
+}
+
 /* The trackers may not have told us yet that it is back. */
 static bool may_be_up(const struct sto_turn_options *o, const struct sto_member *m)
 {
     bool away = m->status == DFS_ST_DELETED || m->status == DFS_ST_IP_CHANGED || m->port == 0 ||
-                (o->followers && sto_followers_is_silent(o->followers, m->id));
+                is_silent(o, m);
     return in_service(o, m) || !away;
 }
 
@@ -202,18 +209,19 @@ struct asking {
 static int ask_other(struct asking *a, const struct sto_member *m)
 {
     struct sto_latest there;
-    bool silent = a->o->followers && sto_followers_is_silent(a->o->followers, m->id);
-    if (silent && in_service(a->o, m))
+    if (in_service(a->o, m) && is_silent(a->o, m))
         return -EAGAIN; /* nobody waits for it twice */
-    int r = may_be_up(a->o, m) ? ask(a->o, m, a->t, a->cmd, &there) : -ENOTCONN;
+    int r = -ENOTCONN;
+    if (may_be_up(a->o, m)) {
+        r = ask(a->o, m, a->t, a->cmd, &there);
+        sto_followers_asked(a->o->followers, m->id, r);
+    }
     if (r == 0) {
         a->latest.version = MAX(a->latest.version, there.version);
         a->latest.meta_ms = MAX(a->latest.meta_ms, there.meta_ms);
     }
     if (r == 0 || r == -EAGAIN)
         return r;
-    if (r == -ETIMEDOUT && a->o->followers)
-        sto_followers_silent(a->o->followers, m->id);
     if (in_service(a->o, m) && a->o->silent)
         a->o->silent(a->o->arg);
     if (in_service(a->o, m))

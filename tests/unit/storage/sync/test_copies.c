@@ -581,6 +581,53 @@ static void those_who_are_gone_take_no_places(void **state)
     end(&f);
 }
 
+/* --- who lets questions wait --- */
+
+static bool is_silent(struct fixture *f, const char *id)
+{
+    return sto_followers_silent_since(f->followers, id) > 0;
+}
+
+static void who_has_waited_in_vain_does_not_for_a_while(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, 2);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
+    assert_false(is_silent(&f, B));
+    sto_followers_asked(f.followers, B, -ETIMEDOUT);
+    uint64_t since = clock_us / 1000;
+    assert_int_equal(sto_followers_silent_since(f.followers, B), since);
+    assert_false(is_silent(&f, C));
+    clock_us += (STO_SILENT_MS - 1) * 1000;
+    assert_int_equal(sto_followers_silent_since(f.followers, B), since);
+    clock_us += 1000;
+    assert_false(is_silent(&f, B));
+    sto_followers_asked(f.followers, "10.0.0.9", -ETIMEDOUT); /* nobody */
+    assert_false(is_silent(&f, "10.0.0.9"));
+    sto_followers_asked(NULL, B, -ETIMEDOUT);
+    assert_int_equal(sto_followers_silent_since(NULL, B), 0);
+    end(&f);
+}
+
+/* Such as one whose connections are refused: that takes no time. */
+static void any_other_result_is_an_answer(void **state)
+{
+    (void)state;
+    static const int results[] = {0, -ENOENT, -ECONNREFUSED, -EPIPE};
+    struct fixture f;
+    start(&f, 2);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
+    for (size_t i = 0; i < ARRAY_LEN(results); i++) {
+        sto_followers_asked(f.followers, B, -ETIMEDOUT);
+        sto_followers_asked(f.followers, C, results[i]);
+        assert_true(is_silent(&f, B));
+        sto_followers_asked(f.followers, B, results[i]);
+        assert_false(is_silent(&f, B));
+    }
+    end(&f);
+}
+
 int main(void)
 {
     dfs_clock_hook = &test_clock;
@@ -602,6 +649,8 @@ int main(void)
         cmocka_unit_test(a_writer_that_asked_for_more_is_refused_alone),
         cmocka_unit_test(a_writer_may_ask_for_more),
         cmocka_unit_test(another_log_s_position_says_nothing),
+        cmocka_unit_test(who_has_waited_in_vain_does_not_for_a_while),
+        cmocka_unit_test(any_other_result_is_an_answer),
         cmocka_unit_test(its_own_thread_sees_members_go),
         cmocka_unit_test(who_has_no_disk_for_it_is_not_waited_for),
         cmocka_unit_test(a_number_refuses_what_a_failed_disk_leaves_too_few_for),
