@@ -65,10 +65,17 @@ static bool heard_of_group(const struct sto_turn_options *o)
     return self.status != DFS_ST_NONE;
 }
 
+static bool is_alone(const struct sto_turn_options *o)
+{
+    struct sto_member peers[DFS_SERVERS_MAX];
+    return sto_members_peers(o->members, peers) == 0;
+}
+
 bool sto_turn_leads(const struct sto_turn_options *o, struct str name)
 {
-    return heard_of_group(o) && sto_turn_home(name, sto_store_server(o->store)) &&
-           sto_members_up_to_date(o->members) && sto_turn_check(o->store, name) == 0;
+    bool ours = sto_turn_home(name, sto_store_server(o->store)) || is_alone(o);
+    return ours && heard_of_group(o) && sto_members_up_to_date(o->members) &&
+           sto_turn_check(o->store, name) == 0;
 }
 
 static int reach(const struct sto_turn_options *o, const struct sto_member *m,

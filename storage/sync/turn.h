@@ -3,10 +3,11 @@
  * turn - before a client's edit of an appender, or of metadata: nobody else edits the file, and nobody has a later one.
  *
  * Clients are led to the server that took a file from its client, its home. Once that has caught up with all since a tracker
- * last took it in, it edits at once, as long as it has not given the turn to another member (trunk/turns.h). Any other asks all
- * members in service, the home first, then by their ids, so that of two that ask at once one is refused by the first, and has
- * taken nothing from the other. Each answers what it has of the file, and from then on waits for the record of the edit. One
- * that does not answer may be editing: the client is to come again, as it is when somebody has a later content, which will come.
+ * last took it in, it edits at once, as long as it has not given the turn to another member (trunk/turns.h); so does one that
+ * has the group to itself. Any other asks all members in service, the home first, then by their ids, so that of two that ask at
+ * once one is refused by the first, and has taken nothing from the other. Each answers what it has of the file, and from then
+ * on waits for the record of the edit. One that does not answer may be editing: the client is to come again, as it is when
+ * somebody has a later content, which will come.
  *
  * A member that is asked for the turn at a file whose home the asker takes to be out of service, and does not itself, refuses.
  *
