@@ -190,7 +190,7 @@ enum dfs_internal_cmd {
      * May the asking server edit that file, behind the position of its log of the path (storage/sync/turn.h)? EAGAIN:
      * somebody else does. From members; those of earlier builds say EINVAL.
      */
-    DFS_INT_SYNC_TURN = 204,
+    DFS_INT_SYNC_TURN = 205,
 
     /*
      * FILE_SUSPECT > missing u8 (1: not found here though another member has it; 0: not what its id says), file id
