@@ -329,8 +329,7 @@ def test_an_edit_is_made_of_the_latest_content_only(late):
 
 def until_done(change, *args):
     """As a client that is told EAGAIN."""
-    while not does(change, *args):
-        time.sleep(0.001)
+    wait_until("its turn", lambda: does(change, *args))
 
 
 def test_edits_at_all_members_at_once_stay(group):
