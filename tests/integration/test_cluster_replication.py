@@ -245,6 +245,11 @@ def does(change, *args):
         return False
 
 
+def until_done(change, *args):
+    """As a client that is told EAGAIN."""
+    wait_until("its turn", lambda: does(change, *args))
+
+
 @pytest.fixture
 def late(group, tmp_path, monkeypatch):
     faults = Faults(tmp_path)
@@ -322,14 +327,9 @@ def test_an_edit_is_made_of_the_latest_content_only(late):
         assert not does(change)
     late.catch_up()
     native.wait_same(c, {log: b"one two"})
-    c.append(log, b" three")
+    until_done(c.append, log, b" three")  # a moment after the bytes c hears that a is done
     for member in (a, b, c):
         native.wait_same(member, {log: b"one two three"})
-
-
-def until_done(change, *args):
-    """As a client that is told EAGAIN."""
-    wait_until("its turn", lambda: does(change, *args))
 
 
 def test_edits_at_all_members_at_once_stay(group):
