@@ -71,17 +71,19 @@ int sto_kept_to(struct sto_store *s, struct str name, struct sto_moved *ret)
 {
     struct dfs_logical at;
     struct sto_moved one;
-    bool found = false;
+    int why = -ENOENT;
     if (!atomic_load(&s->keeps) || dfs_logical_parse(name, &at) < 0)
         return -ENOENT;
     for (unsigned path = 0; path < s->path_count; path++) {
-        if (path == at.path_index || word_at(s, path, name, &one) < 0 ||
-            (found && sto_moved_compare(str_c(one.id), str_c(ret->id)) <= 0))
+        int r = path == at.path_index ? -ENOENT : word_at(s, path, name, &one);
+        if (r < 0 && r != -ENOENT && why == -ENOENT)
+            why = r;
+        if (r < 0 || (why == 0 && sto_moved_compare(str_c(one.id), str_c(ret->id)) <= 0))
             continue;
         *ret = one;
-        found = true;
+        why = 0;
     }
-    return found ? 0 : -ENOENT;
+    return why;
 }
 
 /* Whose word lies on @path under @name: its own name in @file, and what it says. */
@@ -234,10 +236,11 @@ int sto_kept_forget(struct sto_store *s, struct str name)
     AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name);
     pthread_mutex_lock(m);
     for (unsigned path = 0; path < s->path_count; path++) {
-        if (path == at.path_index || word_at(s, path, name, &word) < 0 ||
-            sto_kept_name(name, path, kept) < 0)
-            continue;
-        int r = remove_word(&s->paths[path], str_c(kept));
+        int r = path == at.path_index ? -ENOENT : word_at(s, path, name, &word);
+        if (r == 0)
+            r = sto_kept_name(name, path, kept);
+        if (r == 0)
+            r = remove_word(&s->paths[path], str_c(kept));
         ret = r < 0 && r != -ENOENT ? r : ret == -ENOENT ? 0 : ret;
     }
     return ret;

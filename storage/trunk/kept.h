@@ -23,7 +23,7 @@ int sto_kept_name(struct str name, unsigned path, char out[STO_NAME_MAX + 1]) MU
 /* Whose name it is that is kept as @kept. False: @kept is a file's own name. */
 bool sto_kept_parse(struct str kept, char out[STO_NAME_MAX + 1]);
 
-/* Where @name is now, as other paths than its own know. 0, -ENOENT. */
+/* Where @name is now, as other paths than its own know. 0; -ENOENT; other: none that can be read knows. */
 int sto_kept_to(struct sto_store *s, struct str name, struct sto_moved *ret) MUST_CHECK;
 /*
  * What lies on @path under @name, which may be a kept one, is a word about a moved file: is it on a path that takes new

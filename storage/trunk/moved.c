@@ -86,6 +86,15 @@ int sto_moved_to(struct sto_store *s, struct str name, struct sto_moved *ret)
     return r == -ENOENT ? sto_kept_to(s, name, ret) : r;
 }
 
+int sto_moved_or(struct sto_store *s, struct str name, int why)
+{
+    struct sto_moved to;
+    if (why != -ENOENT)
+        return why;
+    int r = sto_moved_to(s, name, &to);
+    return r == 0 ? -EREMOTE : r;
+}
+
 /* ---- moving ---- */
 
 static int read_meta(struct sto_store *s, struct str name, struct buf *out)

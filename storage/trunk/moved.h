@@ -26,8 +26,10 @@ struct sto_moved {
     char id[DFS_FILE_ID_MAX + 1]; /* where it is now */
     bool by_link;                 /* the name is a link to a file that has moved */
 };
-/* 0; -ENOENT: it has not moved, or is not known. */
+/* 0; -ENOENT: it has not moved, or is not known; other: that cannot be read. */
 int sto_moved_to(struct sto_store *s, struct str name, struct sto_moved *ret) MUST_CHECK;
+/* Why @name is not found: @why, but for -ENOENT -EREMOTE when it has moved, and another errno when that cannot be read. */
+int sto_moved_or(struct sto_store *s, struct str name, int why) MUST_CHECK;
 /* The same, as far as the path tells on which the name lies (kept.h). */
 int sto_moved_by_path(struct sto_store *s, struct str name, struct sto_moved *ret) MUST_CHECK;
 /* Of two ids of one file that has moved: <0 when the second is the later one. All who hear of both say the same. */

@@ -53,19 +53,18 @@ static int present(struct sto_store *s, struct sto_path *p, struct str name,
         int fd = sto_open_slot(p, &f);
         if (fd >= 0)
             close(fd);
-        return fd == -ENOENT && sto_moved_to(s, name, &to) == 0 ? -EREMOTE : MIN(fd, 0);
+        return sto_moved_or(s, name, MIN(fd, 0));
     }
     if (str_u64(at->base, UINT64_MAX, &number) == 0)
         return -ENOENT; /* a pack is not a file */
     char path[DFS_LOCAL_PATH_MAX];
     dfs_logical_path(at, "", path);
     struct stat st;
-    if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-        int r = errno == ENOTDIR ? -ENOENT : -errno;
-        return r == -ENOENT && sto_moved_to(s, name, &to) == 0 ? -EREMOTE : r;
-    }
-    if (S_ISLNK(st.st_mode) && sto_moved_to(s, name, &to) == 0 && !to.by_link)
-        return -EREMOTE;
+    if (fstatat(p->dir.root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return sto_moved_or(s, name, errno == ENOTDIR ? -ENOENT : -errno);
+    int r = S_ISLNK(st.st_mode) ? sto_moved_to(s, name, &to) : -ENOENT;
+    if (r != -ENOENT && !(r == 0 && to.by_link))
+        return r < 0 ? r : -EREMOTE;
     return S_ISDIR(st.st_mode) ? -ENOENT : 0;
 }
 
@@ -266,7 +265,8 @@ static int open_appender(struct sto_store *s, struct str name, struct sto_path *
     if (fd < 0) {
         struct sto_moved to;
         int e = errno == ENOTDIR || errno == ELOOP ? -ENOENT : -errno;
-        return e == -ENOENT && sto_moved_to(s, name, &to) == 0 && !to.by_link ? -EREMOTE : e;
+        e = e == -ENOENT ? sto_moved_to(s, name, &to) : e;
+        return e == 0 ? to.by_link ? -ENOENT : -EREMOTE : e;
     }
     if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
         close(fd);

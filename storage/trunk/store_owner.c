@@ -50,8 +50,8 @@ static int may_change_packed(struct sto_path *p, const struct dfs_fileid *f)
 /* Only clients' files move. */
 static int or_moved(struct sto_store *s, struct str name, int why)
 {
-    struct sto_moved to;
-    return why == -ENOENT && sto_moved_to(s, name, &to) == 0 ? 0 : why;
+    int r = sto_moved_or(s, name, why);
+    return r == -EREMOTE ? 0 : r;
 }
 
 int sto_client_may_change(struct sto_store *s, struct str name)

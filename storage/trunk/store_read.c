@@ -61,13 +61,6 @@ static int open_plain(struct sto_path *p, const struct dfs_logical *at, struct s
     return dfs_take_fd(&fd);
 }
 
-/* Not found (@why -ENOENT): here, or no more here? */
-static int or_moved(struct sto_store *s, struct str name, int why)
-{
-    struct sto_moved to;
-    return why == -ENOENT && sto_moved_to(s, name, &to) == 0 ? -EREMOTE : why;
-}
-
 int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
 {
     struct dfs_logical at;
@@ -79,7 +72,7 @@ int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
     if (sto_is_packed(name, &f)) {
         int fd = sto_open_slot(p, &f);
         if (fd < 0)
-            return or_moved(s, name, fd);
+            return sto_moved_or(s, name, fd);
         *ret =
             (struct sto_view){fd, (uint64_t)f.trunk.offset + DFS_TRUNK_HEADER, f.size, true, true};
         return 0;
@@ -88,7 +81,7 @@ int sto_open_read(struct sto_store *s, struct str name, struct sto_view *ret)
     bool link = false;
     AUTO(dfs_close_fd) int fd = open_plain(p, &at, &st, &link);
     if (fd < 0)
-        return or_moved(s, name, fd);
+        return sto_moved_or(s, name, fd);
     bool told = f.size_known && !f.slave && !link;
     if (st.st_mode & STO_MODE_DAMAGED || (told && (uint64_t)st.st_size != f.size))
         return -EBADMSG;

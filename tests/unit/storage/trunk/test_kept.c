@@ -287,6 +287,40 @@ static void a_disk_that_cannot_be_read_is_not_called_empty(void **state)
     assert_moved(f->s, f->plain, f->id);
 }
 
+/* Nor is a file gone when it cannot be seen where it went. */
+static void a_word_that_cannot_be_read_is_not_called_missing(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_view v;
+    char log[STO_NAME_MAX + 1];
+    put_plain(f->s, EMPTIED, STR("a log"), NULL, STO_APPENDER, log);
+    sto_store_drain(f->s, 2, true); /* so M00 keeps them */
+    const char *names[] = {f->packed, f->plain, log};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_int_equal(move(f->s, names[i], f->id), 0);
+        assert_int_equal(sto_keep_elsewhere(f->s, EMPTIED, str_c(names[i])), 0);
+    }
+    reopen(f, EMPTIED);
+    test_sto_alone(f->s);
+    struct sto_path *home = &f->s->paths[0];
+    int root = home->dir.root;
+    home->dir.root = -1; /* each call about it fails with EBADF */
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct str name = str_c(names[i]);
+        int result = 0;
+        assert_int_equal(sto_open_read(f->s, name, &v), -EBADF);
+        assert_int_equal(sto_file_exists(f->s, name), -EBADF);
+        assert_int_equal(sto_client_may_change(f->s, name), -EBADF);
+        assert_int_equal(sto_delete_batch(f->s, &name, 1, &result), 0);
+        assert_int_equal(result, -EBADF);
+        assert_int_equal(sto_moved_forget(f->s, name), -EBADF);
+    }
+    assert_int_equal(sto_truncate(f->s, str_c(log), 1), -EBADF);
+    home->dir.root = root;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_moved(f->s, names[i], f->id);
+}
+
 /* What had been answered, when the power failed. */
 enum phase { BEFORE, MOVED, KEPT, FORGOTTEN };
 
@@ -381,6 +415,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_here_counts_more, setup, teardown),
         cmocka_unit_test_setup_teardown(links_leave_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_cannot_be_read_is_not_called_empty, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_word_that_cannot_be_read_is_not_called_missing, setup,
                                         teardown),
         cmocka_unit_test_teardown(a_crash_leaves_the_file_or_the_word, fake_disk_tell_seed),
     };
