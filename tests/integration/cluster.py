@@ -289,6 +289,9 @@ class Cluster:
 
     # --- reaching it ------------------------------------------------------------------------
 
+    def failed(self):
+        """A client had no answer: there is no other gateway to be asked (s3cluster.py)."""
+
     @property
     def endpoint(self):
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"

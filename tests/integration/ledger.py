@@ -2,20 +2,25 @@
 """ledger - load that knows what it may find: writers, readers, and the account of what was acknowledged.
 
 Every key belongs to one writer, so after each answer its content is known. An operation without an answer
-(the server was killed) leaves two possible contents, the old and the new; the next look decides. Payloads
-describe themselves: any byte of any answer can be traced to the operation that wrote it, so a mixture, a
-truncation or a stranger's content is seen whatever the timing.
+(the server was killed) leaves two possible contents, the old and the new; the next look decides; where the client
+lost patience, it may yet come about, and the key is left alone until all is quiet. A refusal (4xx) is wrong: what
+writers ask for is there. Payloads describe themselves: any byte of any answer can be traced to the operation that
+wrote it, so a mixture, a truncation or a stranger's content is seen whatever the timing.
 """
 import collections
 import hashlib
+import itertools
 import random
 import threading
 import time
 
-from cluster import wait_until
+from botocore.exceptions import ClientError, HTTPClientError
+
+from cluster import PATIENCE_S, wait_until
 
 MISSING = None
 PART = 5 << 20
+GROWN_MAX = 8  # pieces of an object that grows
 
 
 def payload(key, number, size):
@@ -25,37 +30,68 @@ def payload(key, number, size):
     return (head + random.Random(seed).randbytes(max(0, size - len(head))))[:max(size, len(head))]
 
 
+def content(who):
+    """The bytes of what one operation wrote, or of what several put behind one another."""
+    return payload(*who) if isinstance(who[0], str) else b"".join(payload(*piece) for piece in who)
+
+
 def explain(body):
-    """The (key, number, size) that wrote @body; raises AssertionError unless every byte is in its place."""
-    parts = body.split(b"|", 3)
-    assert len(parts) == 4, f"not a payload of ours: {body[:80]!r} ({len(body)} bytes)"
-    key, number, size = parts[0].decode(), int(parts[1]), int(parts[2])
-    want = payload(key, number, size)
-    if body != want:
-        at = next((i for i, (a, b) in enumerate(zip(body, want)) if a != b), min(len(body), len(want)))
-        raise AssertionError(f"content of {key} operation {number} is damaged: {len(body)} bytes of {len(want)}, "
-                             f"first difference at {at}")
-    return key, number, size
+    """The (key, number, size) that wrote @body, or as many as put it together; raises AssertionError unless every byte is in
+    its place."""
+    pieces, at = [], 0
+    while at < len(body) or not pieces:
+        parts = body[at:at + 200].split(b"|", 3)
+        assert len(parts) == 4, f"not a payload of ours: {body[at:at + 80]!r} ({len(body)} bytes, at {at})"
+        pieces.append((parts[0].decode(), int(parts[1]), int(parts[2])))
+        key, number, size = pieces[-1]
+        want = payload(key, number, size)
+        found = body[at:at + len(want)]
+        if found != want:
+            bad = next((i for i, (a, b) in enumerate(zip(found, want)) if a != b), len(found))
+            raise AssertionError(f"content of {key} operation {number} is damaged: {len(found)} bytes of {len(want)}, "
+                                 f"first difference at {bad}")
+        at += len(want)
+    return pieces[0] if len(pieces) == 1 else tuple(pieces)
+
+
+def append_object(s3, offset, **put):
+    """PutObject with a WriteOffsetBytes, which Debian's boto3 does not know."""
+    def at_offset(params, **_):
+        params["headers"]["x-amz-write-offset-bytes"] = str(offset)
+    s3.meta.events.register("before-call.s3.PutObject", at_offset)
+    try:
+        return s3.put_object(**put)
+    finally:
+        s3.meta.events.unregister("before-call.s3.PutObject", at_offset)
+
+
+def judge(e, what):
+    """After an exception of a client: can the operation still come about? Raises AssertionError when it was refused."""
+    if isinstance(e, ClientError):
+        assert e.response["ResponseMetadata"]["HTTPStatusCode"] >= 500, f"{what}: {e}"
+    return isinstance(e, HTTPClientError) and "imeout" in type(e).__name__
 
 
 class Writer(threading.Thread):
     """Owns some keys; does random operations on them until stopped; keeps their ledger."""
 
-    def __init__(self, name, bucket, connect, seed, keys=12, large=True, multipart=True):
+    def __init__(self, name, cluster, bucket, connect, seed, keys=12, large=True, multipart=True):
         super().__init__(name=name, daemon=True)
-        self.bucket, self.connect, self.large, self.multipart = bucket, connect, large, multipart
+        self.cluster, self.bucket, self.connect, self.large, self.multipart = cluster, bucket, connect, large, multipart
         self.random = random.Random(seed)
         self.states = {f"{name}/k{i:02}": [MISSING] for i in range(keys)}  # possible contents; one when known
+        self.late = set()  # keys of which an operation may still come about
+        self.open = None  # an upload with its first part: (id, key, content, part)
         self.number = 0
-        self.done = {"put": 0, "delete": 0, "copy": 0, "multipart": 0, "failed": 0}
+        self.done = {"put": 0, "delete": 0, "copy": 0, "append": 0, "part": 0, "multipart": 0, "failed": 0}
         self.stop_now = threading.Event()
         self.error = None
 
     def fresh(self):
         """Threads run once: another one that takes over the ledger."""
-        w = Writer(self.name, self.bucket, self.connect, self.random.random(), large=self.large,
+        w = Writer(self.name, self.cluster, self.bucket, self.connect, self.random.random(), large=self.large,
                    multipart=self.multipart)
-        w.states, w.number, w.done = self.states, self.number, self.done
+        w.states, w.open, w.number, w.done = self.states, self.open, self.number, self.done
         return w
 
     def run(self):
@@ -73,53 +109,83 @@ class Writer(threading.Thread):
 
     def step(self):
         key = self.random.choice(list(self.states))
-        before = self.states[key]
-        if len(before) != 1:
+        if key in self.late:
+            self.stop_now.wait(0.001)
+            return
+        if len(self.states[key]) != 1:
             self.settle(key)
             return
-        what = self.random.choices(["put", "delete", "copy", "multipart"],
-                                   [70, 12, 15, 3 if self.multipart else 0])[0]
+        what = self.random.choices(["put", "delete", "copy", "append", "multipart"],
+                                   [62, 12, 15, 8, 6 if self.multipart else 0])[0]
         self.number += 1
+        self.changing = key
         try:
-            s3 = self.connect()
-            if what == "put":
-                after = (key, self.number, self.size())
-                self.states[key] = before + [after]
-                s3.put_object(Bucket=self.bucket, Key=key, Body=payload(*after))
-            elif what == "delete":
-                after = MISSING
-                self.states[key] = before + [after]
-                s3.delete_object(Bucket=self.bucket, Key=key)
-            elif what == "copy":
-                source = self.random.choice(list(self.states))
-                if len(self.states[source]) != 1 or self.states[source][0] is MISSING or source == key:
-                    return
-                after = self.states[source][0]
-                self.states[key] = before + [after]
-                s3.copy_object(Bucket=self.bucket, Key=key, CopySource={"Bucket": self.bucket, "Key": source})
-            else:
-                after = (key, self.number, PART + 1000)
-                body = payload(*after)
-                self.states[key] = before + [after]
-                upload = s3.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"]
-                parts = []
-                for i, piece in enumerate((body[:PART], body[PART:]), 1):
-                    etag = s3.upload_part(Bucket=self.bucket, Key=key, UploadId=upload, PartNumber=i, Body=piece)["ETag"]
-                    parts.append({"PartNumber": i, "ETag": etag})
-                s3.complete_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload,
-                                             MultipartUpload={"Parts": parts})
-            self.states[key] = [after]
-            self.done[what] += 1
+            getattr(self, what)(self.connect(), key, self.states[key][0])
+        except AssertionError:
+            raise
         except Exception as e:  # noqa: BLE001 - any error leaves both contents possible
+            if judge(e, f"{what} {self.changing}"):
+                self.late.add(self.changing)
             self.done["failed"] += 1
             self.last_failure = e
+            self.cluster.failed()
             time.sleep(0.01)  # a server that is down refuses at once: do not spin
+
+    def change(self, key, after, what, call):
+        self.states[key], self.changing = [self.states[key][0], after], key
+        call()
+        self.states[key] = [after]
+        self.done[what] += 1
+
+    def put(self, s3, key, _):
+        after = (key, self.number, self.size())
+        self.change(key, after, "put", lambda: s3.put_object(Bucket=self.bucket, Key=key, Body=payload(*after)))
+
+    def delete(self, s3, key, _):
+        self.change(key, MISSING, "delete", lambda: s3.delete_object(Bucket=self.bucket, Key=key))
+
+    def copy(self, s3, key, _):
+        source = self.random.choice(list(self.states))
+        if len(self.states[source]) != 1 or self.states[source][0] is MISSING or source == key:
+            return
+        self.change(key, self.states[source][0], "copy", lambda: s3.copy_object(
+            Bucket=self.bucket, Key=key, CopySource={"Bucket": self.bucket, "Key": source}))
+
+    def append(self, s3, key, before):
+        more = (key, self.number, self.random.choice([60, 4096, 300_000]))
+        pieces = () if before is MISSING else (before,) if isinstance(before[0], str) else before
+        if len(pieces) == GROWN_MAX:
+            return
+        after = (*pieces, more) if pieces else more
+        self.change(key, after, "append", lambda: append_object(
+            s3, sum(len(payload(*p)) for p in pieces), Bucket=self.bucket, Key=key, Body=payload(*more)))
+
+    def multipart(self, s3, key, _):
+        """Begun at one time with one part, completed at another with a second one: what was acknowledged is kept."""
+        if not self.open:
+            after = (key, self.number, PART + 1000)
+            upload = s3.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"]
+            self.open = upload, key, after, self.part(s3, key, upload, 1, payload(*after)[:PART])
+            return
+        upload, key, after, first = self.open
+        if len(self.states[key]) != 1:  # it has to be settled first
+            return
+        self.open = None
+        parts = [first, self.part(s3, key, upload, 2, payload(*after)[PART:])]
+        self.change(key, after, "multipart", lambda: s3.complete_multipart_upload(
+            Bucket=self.bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}))
+
+    def part(self, s3, key, upload, number, data):
+        etag = s3.upload_part(Bucket=self.bucket, Key=key, UploadId=upload, PartNumber=number, Body=data)["ETag"]
+        self.done["part"] += 1
+        return {"PartNumber": number, "ETag": etag}
 
     def settle(self, key):
         """Look which of the possible contents a key has; silently give up while the server is down."""
         try:
             found = read(self.connect(), self.bucket, key)
         except ServerGone:
+            self.cluster.failed()
             time.sleep(0.01)
             return
         assert found in self.states[key], f"{key}: found {found}, possible were {self.states[key]}"
@@ -132,6 +198,7 @@ class Writer(threading.Thread):
             found = read(s3, self.bucket, key)
             assert found in possible, f"{key}: found {found}, acknowledged or possible: {possible}"
             self.states[key] = [found]
+        self.late.clear()
 
 
 class ServerGone(Exception):
@@ -146,6 +213,7 @@ def read(s3, bucket, key):
         code = (getattr(e, "response", None) or {}).get("Error", {}).get("Code")
         if code == "NoSuchKey":
             return MISSING
+        judge(e, f"reading {key}")
         raise ServerGone(str(e)) from e
     return explain(body)
 
@@ -159,16 +227,17 @@ def abort_uploads(s3, bucket):
 class Load:
     """Several writers and readers against one cluster; killed servers are no error, wrong content is.
 
+    @patience: how long clients wait, each thread of one of these.
     @versions: as many writers of versions beside them, every other one with object lock (version_ledger.py).
     @races: as many buckets where several race for each key, every other one with object lock (race_ledger.py).
     """
 
-    def __init__(self, cluster, seed, writers=4, readers=1, versions=0, races=0, **kw):
-        self.cluster, self.seed = cluster, seed
+    def __init__(self, cluster, seed, writers=4, readers=1, versions=0, races=0, patience=(PATIENCE_S,), **kw):
+        self.cluster, self.seed, self.patience = cluster, seed, itertools.cycle(patience)
         self.bucket = "ledger"
         cluster.boto3().create_bucket(Bucket=self.bucket)
         self.local = threading.local()
-        self.writers = [Writer(f"w{i}", self.bucket, self.client, f"{seed}/{i}", **kw) for i in range(writers)]
+        self.writers = [Writer(f"w{i}", cluster, self.bucket, self.client, f"{seed}/{i}", **kw) for i in range(writers)]
         from race_ledger import Race  # they build on this file
         from version_ledger import VersionWriter
         self.versions = [VersionWriter(f"v{i}", cluster, self.client, f"{seed}/v{i}", lock=i % 2 == 1)
@@ -180,11 +249,14 @@ class Load:
         self.paused = threading.Event()
 
     def client(self):
-        """One client a thread; a new one when the server came back under another port."""
-        if getattr(self.local, "port", None) != self.cluster.port:
-            self.local.s3 = self.cluster.boto3(connect_timeout=60, read_timeout=60)
-            self.local.port = self.cluster.port
-        return self.local.s3
+        """One client a thread and port: a server may come back under another one, or there are several."""
+        mine = self.local.__dict__
+        if not mine:
+            mine.update(patience=next(self.patience), clients={})
+        port = self.cluster.port
+        if port not in mine["clients"]:
+            mine["clients"][port] = self.cluster.boto3(connect_timeout=PATIENCE_S, read_timeout=mine["patience"])
+        return mine["clients"][port]
 
     def start(self):
         self.stopping = threading.Event()
@@ -202,6 +274,7 @@ class Load:
             try:
                 read(self.client(), self.bucket, rng.choice(keys))
             except ServerGone:
+                self.cluster.failed()
                 time.sleep(0.01)
             except AssertionError as e:
                 self.reader_errors.append(e)
@@ -241,7 +314,7 @@ class Load:
         listed = set()
         for page in self.client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
             listed |= {(o["Key"], o["Size"]) for o in page.get("Contents", [])}
-        known = {(k, len(payload(*s[0]))) for w in self.writers for k, s in w.states.items() if s[0] is not MISSING}
+        known = {(k, len(content(s[0]))) for w in self.writers for k, s in w.states.items() if s[0] is not MISSING}
         assert listed == known, f"listing differs from content: {sorted(listed ^ known)[:10]}"
 
     def delete_everything(self):
@@ -251,7 +324,7 @@ class Load:
                 s3.delete_object(Bucket=self.bucket, Key=o["Key"])
         abort_uploads(s3, self.bucket)
         for w in self.writers:
-            w.states = {key: [MISSING] for key in w.states}
+            w.states, w.open = {key: [MISSING] for key in w.states}, None
         for w in self.versions + self.races:
             w.delete_everything()
 

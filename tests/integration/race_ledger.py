@@ -101,6 +101,7 @@ class Race(threading.Thread):
         except Exception as e:  # noqa: BLE001 - no answer: it may have been done or not
             self.count("failed")
             self.last_failure = e
+            self.cluster.failed()
             time.sleep(0.01)  # a server that is down refuses at once: do not spin
 
     def made(self, change, answer):

@@ -106,6 +106,10 @@ class Response:
         return f"<{self.status} {self.reason} {self.headers} {self.body[:300]!r}>"
 
 
+class Cut(AssertionError):
+    """The connection ended within the head of an answer."""
+
+
 def read_response(sock, head_request=False):
     """One answer from a socket; None when the peer closed without one. 1xx are skipped, and counted."""
     data, continues = b"", 0
@@ -113,7 +117,8 @@ def read_response(sock, head_request=False):
         while b"\r\n\r\n" not in data:
             piece = sock.recv(65536)
             if not piece:
-                assert not data, f"half an answer: {data!r}"
+                if data:
+                    raise Cut(f"half an answer: {data!r}")
                 return None
             data += piece
         head, data = data.split(b"\r\n\r\n", 1)

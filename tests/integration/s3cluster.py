@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """s3cluster - a gateway in front of real storages over TCP: trackers, groups of several members, on 127.0.0.x.
 
-Trackers listen on 127.0.0.1 (ports of their own), member m of group g on 127.0.g.m, the gateway on 127.0.0.1.
+Trackers listen on 127.0.0.1 (ports of their own), member m of group g on 127.0.g.m, the gateways on 127.0.0.1.
 """
 import contextlib
 import json
@@ -12,6 +12,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import threading
 
 from authority import Authority
 from cluster import BUILD, PATIENCE_S, Cluster, free_port, sanitizer_env, wait_until, wrapper
@@ -56,10 +57,11 @@ class S3Cluster:
     endpoint = Cluster.endpoint
 
     def __init__(self, trackers=1, groups=1, members=3, local=(), settings="", trust=True, tracker_settings="",
-                 storage_settings="", storage_ids="", tls=None, paths=1):
+                 storage_settings="", storage_ids="", tls=None, paths=1, gateways=1):
         """@local: (group, member) pairs whose Unix-domain socket the gateway is given. Without @trust servers have no
         secret and take everybody on 127.x for one of them, and no gateway of another machine is served.
         @paths: store paths of each storage. @tls: value of cluster_tls; all have certificates then, of self.authority.
+        @gateways: with the same settings and INDEX.key; more than one need a gateway_lease in @settings.
         @storage_ids: a storage_ids.conf, PORT<g> standing for the port of group g's storages; servers are named by it."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="s3c-"))
         self.access_key, self.secret_key = "root" + secrets.token_hex(8), secrets.token_urlsafe(30)
@@ -70,7 +72,6 @@ class S3Cluster:
         trust_line = f"cluster_secret_file = {self.secret}" if trust else ""
         self.authority = Authority(self.folder) if tls else None
         self.tls_mode = tls
-        self.port = 0
         self.programs = []
         ports = [free_port(["127.0.0.1"]) for _ in range(trackers)]
         self.tracker_addresses = [("127.0.0.1", port) for port in ports]
@@ -114,7 +115,15 @@ class S3Cluster:
         self.gateway_trust = self.authority.conf_lines("gateway") if tls else ""
         if trust or not tls:
             self.gateway_trust += f"cluster_secret_file = {self.secret}"
-        self.gateway = self._gateway()
+        self.gateways = [self._gateway(f"gateway{i + 1 if i else ''}") for i in range(gateways)]
+        self.gateway = self.gateways[0]
+        self.asked = threading.local()  # .gateway: whom a thread asks
+        if gateways > 1:
+            key = secrets.token_hex(32) + "\n"
+            for gateway in self.gateways:
+                path = gateway.folder / "index.key"
+                path.write_text(key)
+                path.chmod(0o600)
 
     def _program(self, name, folder, text):
         place = self.folder / folder
@@ -126,8 +135,8 @@ class S3Cluster:
         self.programs.append(program)
         return program
 
-    def _gateway(self):
-        place = self.folder / "gateway"
+    def _gateway(self, name):
+        place = self.folder / name
         place.mkdir()
         conf = place / "conf"
         conf.write_text(f"""listen = 127.0.0.1:{free_port(["127.0.0.1"])}
@@ -164,7 +173,19 @@ storage_hold_down = 300ms
 
     def start_gateway(self):
         self.gateway.start().wait_ready()
-        self.port = self.gateway.port
+
+    def ask(self, gateway):
+        """This thread talks to @gateway from now on."""
+        self.asked.gateway = gateway
+
+    @property
+    def port(self):
+        return getattr(self.asked, "gateway", self.gateway).port
+
+    def failed(self):
+        """This thread had no answer, or a 5xx: it tries another gateway, if there is one."""
+        at = self.gateways.index(getattr(self.asked, "gateway", self.gateway))
+        self.ask(self.gateways[(at + 1) % len(self.gateways)])
 
     def states(self, group):
         """Status of the members of a group by number, as the first tracker that runs has it."""
@@ -206,7 +227,7 @@ storage_hold_down = 300ms
 
     def stop(self):
         """Everything that runs, in order; each must end well."""
-        for program in [self.gateway, *self.storages.values(), *self.trackers]:
+        for program in [*self.gateways, *self.storages.values(), *self.trackers]:
             if program.running():
                 program.stop()
 
@@ -219,9 +240,9 @@ storage_hold_down = 300ms
         return "\n".join(f"--- {p.folder.name}\n{p.log()}" for p in self.programs)
 
     def admin(self, *words):
-        done = subprocess.run([str(BUILD / "s3gw"), "admin", "--socket", str(self.folder / "gateway/admin.sock"),
-                               "--json", *words], capture_output=True, text=True, timeout=PATIENCE_S,
-                              env=sanitizer_env(os.environ))
+        folder = getattr(self.asked, "gateway", self.gateway).folder
+        done = subprocess.run([str(BUILD / "s3gw"), "admin", "--socket", str(folder / "admin.sock"), "--json", *words],
+                              capture_output=True, text=True, timeout=PATIENCE_S, env=sanitizer_env(os.environ))
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

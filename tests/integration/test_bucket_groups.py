@@ -44,7 +44,6 @@ class Uneven(S3Cluster):
     def restart_gateway(self, *options):
         self.gateway.stop()
         self.gateway.start(*options).wait_ready()
-        self.port = self.gateway.port
         return self.boto3()
 
     def groups(self, bucket):

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import pathlib
-import re
 import secrets
 import subprocess
 import threading
@@ -12,8 +11,8 @@ import threading
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cluster import BUILD, PATIENCE_S, free_port, sanitizer_env, wait_until
-from s3cluster import Gateway, S3Cluster
+from cluster import BUILD, PATIENCE_S, sanitizer_env, wait_until
+from s3cluster import S3Cluster
 
 LEASE_S = 2
 MISSING = None
@@ -23,22 +22,7 @@ class Pair(S3Cluster):
     """Three trackers, one group of two, and two gateways with a lease."""
 
     def __init__(self):
-        super().__init__(trackers=3, members=2, settings=f"gateway_lease = {LEASE_S}s\n")
-        place = self.folder / "gateway2"
-        place.mkdir()
-        one = self.gateway.conf.read_text()
-        first_port = re.search(r"(?m)^listen = 127.0.0.1:(\d+)$", one).group(1)
-        second_port = free_port(["127.0.0.1"])
-        (place / "conf").write_text(one.replace(f":{first_port}\n", f":{second_port}\n", 1)
-                                    .replace(f"{self.folder}/gateway/", f"{place}/"))
-        second = Gateway(place / "conf", place, self.gateway.env)
-        self.programs.append(second)
-        self.gateways = [self.gateway, second]
-        key = secrets.token_hex(32) + "\n"
-        for gateway in self.gateways:
-            path = gateway.folder / "index.key"
-            path.write_text(key)
-            path.chmod(0o600)
+        super().__init__(trackers=3, members=2, settings=f"gateway_lease = {LEASE_S}s\n", gateways=2)
 
     def start_gateway(self):
         """The first one is active when the second one starts."""
@@ -48,7 +32,7 @@ class Pair(S3Cluster):
         self.wait_standby(self.gateways[1])
 
     def client(self, gateway):
-        self.port = gateway.port
+        self.ask(gateway)
         return self.boto3(connect_timeout=PATIENCE_S, read_timeout=PATIENCE_S)
 
     def health(self, gateway):
@@ -72,12 +56,6 @@ class Pair(S3Cluster):
         done = subprocess.run([BUILD / "s3gw", "admin", "--socket", gateway.folder / "admin.sock", "--json", "status"],
                               capture_output=True, timeout=PATIENCE_S, env=sanitizer_env(os.environ), check=True)
         return json.loads(done.stdout)
-
-    def stop(self):
-        for gateway in self.gateways:
-            if gateway.running():
-                gateway.stop()
-        super().stop()
 
 
 class Writer(threading.Thread):

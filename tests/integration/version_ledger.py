@@ -12,8 +12,8 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 from botocore.exceptions import ClientError
-from ledger import PART, ServerGone, abort_uploads, explain, payload
-from rawhttp import Raw
+from ledger import PART, ServerGone, abort_uploads, explain, judge, payload
+from rawhttp import Cut, Raw
 
 NS = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 NULL = "null"
@@ -25,10 +25,14 @@ def list_versions(cluster, bucket, key, page=7):
     """(version id, is it a marker, is it the latest), newest first: ListObjectVersions, in its order."""
     out, marker = [], []
     while True:
-        answer = Raw(cluster).request("GET", f"/{bucket}",
-                                      query=[("versions", ""), ("prefix", key), ("max-keys", str(page))] + marker)
-        if answer is None or answer.status != 200:
+        try:
+            answer = Raw(cluster).request("GET", f"/{bucket}",
+                                          query=[("versions", ""), ("prefix", key), ("max-keys", str(page))] + marker)
+        except (Cut, OSError) as e:
+            raise ServerGone(repr(e)) from e
+        if answer is None or not answer.complete or answer.status >= 500:
             raise ServerGone(repr(answer))
+        assert answer.status == 200, answer
         root = ElementTree.fromstring(answer.body)
         for e in root:
             if e.tag in (NS + "Version", NS + "DeleteMarker"):
@@ -76,6 +80,7 @@ class VersionWriter(threading.Thread):
         self.random = random.Random(seed)
         self.histories = {f"k{i}": [[]] for i in range(5)}  # possible ones; each oldest first
         self.states = ["Enabled"] if lock else [None]  # possible versioning states of the bucket
+        self.late = set()  # keys, or the bucket, of which an operation may still come about
         self.number = 0
         self.done = {"put": 0, "delete": 0, "copy": 0, "multipart": 0, "delete version": 0, "switch": 0, "refused": 0,
                      "failed": 0}
@@ -102,6 +107,9 @@ class VersionWriter(threading.Thread):
 
     def step(self):
         key = self.random.choice(list(self.histories))
+        if self.late & {key, self.bucket}:
+            self.stop_now.wait(0.001)
+            return
         try:
             if len(self.states) != 1:
                 self.settle_state()
@@ -111,8 +119,11 @@ class VersionWriter(threading.Thread):
         except AssertionError:
             raise
         except Exception as e:  # noqa: BLE001 - any error leaves both histories possible
+            if judge(e, f"{self.bucket}/{key}"):
+                self.late.add(self.bucket if len(self.states) != 1 else key)
             self.done["failed"] += 1
             self.last_failure = e
+            self.cluster.failed()
             time.sleep(0.01)  # a server that is down refuses at once: do not spin
 
     def operate(self, key, history):
@@ -249,6 +260,7 @@ class VersionWriter(threading.Thread):
             self.settle(key)
         current = {k: h[0][-1].who for k, h in self.histories.items() if h[0] and h[0][-1].who}
         verify_current(self.connect(), self.bucket, self.histories, current)
+        self.late.clear()
 
     def delete_everything(self):
         s3 = self.connect()
