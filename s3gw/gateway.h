@@ -20,6 +20,7 @@
 #include "s3gw/policy/rate.h"
 #include "s3gw/s3gw_conf.h"
 #include "s3gw/supervisor/rootkeys.h"
+#include "s3gw/supervisor/supervisor.h"
 
 struct s3gw_gateway {
     struct s3gw_conf *conf; /* outlives it */
@@ -32,9 +33,10 @@ struct s3gw_gateway {
     /* With gateway_lease; all of it unused without. */
     struct s3_lease *lease;
     struct s3_tenure tenure;
-    struct s3_gw waiting;      /* what a standby's listener and admin socket know */
-    void (*begin_again)(void); /* become this program anew, at once; does not return */
-    bool no_orphans;           /* the index could not be compared with the storages */
+    struct s3_gw waiting;             /* what a standby's listener and admin socket know */
+    void (*begin_again)(void);        /* become this program anew, at once; does not return */
+    struct s3_supervisor *supervisor; /* asked for signals while the index is made anew */
+    bool no_orphans;                  /* the index could not be compared with the storages */
     struct s3_reclaim *reclaim;
     struct s3_life_worker *lifecycle;
     struct s3_rebalance *rebalance;
@@ -55,7 +57,7 @@ struct s3gw_gateway {
 int s3gw_gateway_bind(struct s3gw_gateway *g, struct buf *err) MUST_CHECK;
 /*
  * Start. @root (may be NULL): root's keys, which replace what the index has. 0, or negative errno with
- * one line for a human in @err; what was opened is closed again.
+ * one line for a human in @err (-EINTR: none, a signal asks to stop); what was opened is closed again.
  */
 int s3gw_gateway_start(struct s3gw_gateway *g, const struct s3_root_keys *root,
                        struct buf *err) MUST_CHECK;

@@ -164,11 +164,20 @@ int s3gw_keyindex_open(struct s3gw_gateway *g, struct buf *err)
 
 /* --- with storages --- */
 
+static bool stop_asked(void *supervisor)
+{
+    return s3_supervisor_stop_asked(supervisor);
+}
+
 static int rebuild(struct s3gw_gateway *g, struct buf *err)
 {
     struct s3_rebuild_counts n;
     uint64_t start = dfs_mono_ms();
-    int r = s3_rebuild(&g->gw, &n);
+    int r = s3_rebuild(&g->gw, stop_asked, g->supervisor, &n);
+    if (r == -EINTR) {
+        dfs_log(LOG_INFO, "gateway.rebuild_stopped", KV_U64("ms", dfs_mono_ms() - start));
+        return r;
+    }
     if (r == 0) /* it may have taken over the one the statements came from */
         r = s3_index_identity(g->gw.index, &g->gw.index_id);
     if (r < 0)

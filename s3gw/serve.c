@@ -96,7 +96,8 @@ static int serve(struct s3gw_conf *conf, bool rebuild, struct buf *err)
         return complain(err);
     }
     struct s3_supervisor s;
-    struct s3gw_gateway g = {.conf = conf, .rebuild = rebuild, .begin_again = begin_again};
+    struct s3gw_gateway g = {
+        .conf = conf, .rebuild = rebuild, .begin_again = begin_again, .supervisor = &s};
     const struct s3_root_keys *root = r == 0 ? &keys : NULL;
     r = s3_supervisor_init(&s);
     if (r < 0) {
@@ -106,15 +107,18 @@ static int serve(struct s3gw_conf *conf, bool rebuild, struct buf *err)
     s.reload = reload;
     s.reload_arg = &g;
     r = conf->lease_ms ? stand_by(&g, &s, err) : 1;
-    if (r > 0)
-        r = s3gw_gateway_start(&g, root, err) < 0 ? -1 : 1;
-    if (r < 0) {
+    bool serves = false;
+    if (r > 0) {
+        r = s3gw_gateway_start(&g, root, err);
+        serves = r == 0;
+    }
+    if (r < 0 && r != -EINTR) {
         s3gw_gateway_stop(&g);
         return complain(err);
     }
-    if (r > 0 && conf->lease_ms)
+    if (serves && conf->lease_ms)
         s3_notify("STATUS=active");
-    else if (r > 0)
+    else if (serves)
         say_ready(&g);
     s3_supervisor_run(&s);
     s3_notify("STOPPING=1");

@@ -448,8 +448,11 @@ static int run(struct standalone *s)
         buf_addf(&s->err, "signals: %s", strerror(-r));
         return r;
     }
-    s->gateway = (struct s3gw_gateway){
-        .conf = &s->conf, .rebuild = s->rebuild, .status = add_status, .status_arg = s};
+    s->gateway = (struct s3gw_gateway){.conf = &s->conf,
+                                       .rebuild = s->rebuild,
+                                       .supervisor = &s->supervisor,
+                                       .status = add_status,
+                                       .status_arg = s};
     r = s3gw_gateway_bind(&s->gateway, &s->err);
     if (r == 0)
         r = start_servers(s);

@@ -430,6 +430,8 @@ static int read_log(struct s3_rebuild *b, const struct s3_log *log)
         if (r == 0)
             r = s3_index_update(b->gw->index, keep_frame, &p);
         say_progress(&p);
+        if (r == 0 && s3_rebuild_stops(b))
+            r = -EINTR;
     }
     return r;
 }
@@ -448,10 +450,11 @@ static int read_logs(struct s3_rebuild *b)
     return r;
 }
 
-int s3_rebuild(struct s3_gw *gw, struct s3_rebuild_counts *ret)
+int s3_rebuild(struct s3_gw *gw, bool (*stop)(void *arg), void *arg, struct s3_rebuild_counts *ret)
 {
     *ret = (struct s3_rebuild_counts){0};
-    struct s3_rebuild b = {.gw = gw, .counts = ret, .said_ms = dfs_mono_ms()};
+    struct s3_rebuild b = {
+        .gw = gw, .counts = ret, .stop = stop, .stop_arg = arg, .said_ms = dfs_mono_ms()};
     int r = get_at(gw, &b.at);
     if (r == -ENOENT)
         r = 0;

@@ -48,9 +48,12 @@ struct s3_rebuild_counts { /* of this run */
 
 /* From now on it is under way, whatever happens. The index must be new. */
 int s3_rebuild_begin(struct s3_gw *gw) MUST_CHECK;
-/* Fill @gw's index, which must be new, or one that this was doing. 0, or the errno that stopped it:
- * call again with the same index, or a new one. */
-int s3_rebuild(struct s3_gw *gw, struct s3_rebuild_counts *ret) MUST_CHECK;
+/*
+ * Fill @gw's index, which must be new, or one that this was doing. 0, or the errno that stopped it: call again with the same
+ * index, or a new one. @stop (may be NULL) is asked after each few hundred rows; true: -EINTR.
+ */
+int s3_rebuild(struct s3_gw *gw, bool (*stop)(void *arg), void *arg,
+               struct s3_rebuild_counts *ret) MUST_CHECK;
 /* Was a rebuild of this index begun and not finished? 1, 0, errno. */
 int s3_rebuild_under_way(struct s3_gw *gw) MUST_CHECK;
 

@@ -112,6 +112,8 @@ static int walk(struct s3_rebuild *b, char kind, int (*look)(struct taking *t, s
         if (s3_rebuild_line_due(b))
             dfs_log(LOG_INFO, "rebuild.writing", KV_U64("buckets", b->counts->buckets),
                     KV_U64("versions", b->counts->versions), KV_U64("uploads", b->counts->uploads));
+        if (s3_rebuild_stops(b))
+            return -EINTR;
         end = t.end && t.applied == t.n;
         if (t.applied > 0) { /* behind what was deleted: walking over that again costs time */
             from.n = 0;

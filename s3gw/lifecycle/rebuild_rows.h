@@ -46,8 +46,15 @@ struct s3_rebuild {
     struct s3_gw *gw;
     struct s3_rebuild_counts *counts;
     struct s3_rebuild_at at;
+    bool (*stop)(void *arg); /* may be NULL */
+    void *stop_arg;
     uint64_t said_ms; /* monotonic */
 };
+
+static inline bool s3_rebuild_stops(const struct s3_rebuild *b)
+{
+    return b->stop && b->stop(b->stop_arg);
+}
 
 /* Millions of rows take minutes: is a line on how far it is due? */
 static inline bool s3_rebuild_line_due(struct s3_rebuild *b)

@@ -104,6 +104,13 @@ bool s3_supervisor_wait(struct s3_supervisor *s, int fd)
     return !s->stop_asked;
 }
 
+bool s3_supervisor_stop_asked(struct s3_supervisor *s)
+{
+    CHECK_OBJ(s, S3_SUPERVISOR_MAGIC);
+    wait_once(s, 0);
+    return s->stop_asked;
+}
+
 void s3_supervisor_run(struct s3_supervisor *s)
 {
     CHECK_OBJ(s, S3_SUPERVISOR_MAGIC);

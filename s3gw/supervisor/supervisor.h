@@ -38,6 +38,8 @@ int s3_supervisor_add(struct s3_supervisor *s, const char *name, const char *pro
                       const char *conf) MUST_CHECK;
 /* Watch until @fd is readable. False: a signal asks to stop. */
 bool s3_supervisor_wait(struct s3_supervisor *s, int fd);
+/* Look after what has happened meanwhile. True: a signal asks to stop. */
+bool s3_supervisor_stop_asked(struct s3_supervisor *s);
 /* Watch until a signal asks to stop. */
 void s3_supervisor_run(struct s3_supervisor *s);
 

@@ -192,7 +192,7 @@ static void rebuild(struct world *w, struct s3_rebuild_counts *n)
 {
     s3_index_close(&w->gw.index);
     assert_int_equal(s3_index_open_mem(&w->gw.index), 0);
-    assert_int_equal(s3_rebuild(&w->gw, n), 0);
+    assert_int_equal(s3_rebuild(&w->gw, NULL, NULL, n), 0);
 }
 
 static void the_store_is_enough(void **state)
@@ -215,6 +215,44 @@ static void the_store_is_enough(void **state)
     expect(&w, STR("replaced"), STR("new"));
     expect(&w, STR("deleted"), STR_NULL);
     expect(&w, STR("again"), STR("second"));
+    end(&w);
+}
+
+struct patience {
+    unsigned asked, enough;
+};
+
+static bool out_of_patience(void *arg)
+{
+    struct patience *p = arg;
+    return ++p->asked == p->enough;
+}
+
+static void a_rebuild_that_is_told_to_stop_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct world w;
+    struct s3_rebuild_counts n;
+    struct patience p = {0};
+    int r = -EINTR;
+    begin(&w);
+    put(&w, STR("kept"), STR("one"));
+    put(&w, STR("replaced"), STR("old"));
+    put(&w, STR("replaced"), STR("new"));
+    put(&w, STR("deleted"), STR("gone"));
+    delete (&w, STR("deleted"));
+    s3_index_close(&w.gw.index);
+    assert_int_equal(s3_index_open_mem(&w.gw.index), 0);
+    while (r == -EINTR) { /* a step further each time */
+        p = (struct patience){.enough = p.enough + 1};
+        r = s3_rebuild(&w.gw, out_of_patience, &p, &n);
+        assert_int_equal(r, p.asked >= p.enough ? -EINTR : 0);
+        assert_true(p.asked <= p.enough);
+    }
+    assert_true(p.enough > 5);
+    expect(&w, STR("kept"), STR("one"));
+    expect(&w, STR("replaced"), STR("new"));
+    expect(&w, STR("deleted"), STR_NULL);
     end(&w);
 }
 
@@ -474,6 +512,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_store_is_enough),
+        cmocka_unit_test(a_rebuild_that_is_told_to_stop_goes_on_where_it_was),
         cmocka_unit_test(manifests_come_back_from_notes),
         cmocka_unit_test(long_manifests_keep_what_changed_of_them),
         cmocka_unit_test(a_manifest_of_reclaimed_files_stays_away),
