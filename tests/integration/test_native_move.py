@@ -76,15 +76,18 @@ class Groups(native.NativeCluster):
         for number in numbers:
             wait_until(f"the content at {number} to be gone", lambda n=number: self.content_left(n) == 0)
 
-    def content_left(self, number):
-        """Bytes of plain files that are still on the disk of a storage."""
+    def data(self, number, path=0):
+        return self.folder / f"storage{number}" / f"path{path}" / "data"
+
+    def content_left(self, number, path=0, meta=False):
+        """Bytes of plain files, with @meta of metadata too, that are still on a path of a storage."""
         total = 0
-        for path in (self.folder / f"storage{number}" / "path0" / "data").glob("??/??/*"):
+        for path in self.data(number, path).glob("??/??/*"):
             try:
                 status = path.lstat()
             except FileNotFoundError:
                 continue  # this moment
-            if stat.S_ISREG(status.st_mode) and not path.name.isdigit() and not path.name.endswith("-m"):
+            if stat.S_ISREG(status.st_mode) and not path.name.isdigit() and (meta or not path.name.endswith("-m")):
                 total += status.st_size
         return total
 
@@ -101,12 +104,12 @@ def groups():
         c.remove()
 
 
-def fill(storage, rnd):
-    """Files of all kinds: name to (content, metadata)."""
+def fill(storage, rnd, path=255):
+    """Files of all kinds, on @path when it is one: name to (content, metadata)."""
     files = {}
     for size in (0, 7, 5000, 60_000, 70_000, 1_500_000):
         data = rnd.randbytes(size)
-        name = storage.upload(data, ext="jpg")
+        name = storage.upload(data, ext="jpg", path=path)
         pairs = [("size", str(size)), ("who", "me")] if size % 2 == 0 else []
         if pairs:
             storage.set_meta(name, pairs)
@@ -115,7 +118,7 @@ def fill(storage, rnd):
     slave = storage.upload_slave(master, "_small", b"a slave", "png")
     storage.set_meta(slave, [("of", "master")])
     files[slave] = (b"a slave", [("of", "master")])
-    log = storage.upload(b"first ", ext="log", appender=True)
+    log = storage.upload(b"first ", ext="log", appender=True, path=path)
     storage.append(log, b"second")
     files[log] = (b"first second", [])
     plain = [n for n, (d, _) in files.items() if len(d) == 70_000][0]
@@ -364,6 +367,19 @@ class Clients:
         self.stop, self.failed, self.counts = threading.Event(), [], {}
         self.threads = []
 
+    def fill(self, path=255):
+        """Some of each, on @path when it is one, and all of it gone about from now on."""
+        rnd = random.Random(f"{self.seed}-fill")
+
+        def upload(data, **options):
+            return rnd.choice(self.storages).upload(data, path=path, **options)
+        pieces = [rnd.randbytes(rnd.choice((100, 4000, 30_000, 80_000, 300_000))) for _ in range(120)]
+        self.files = {upload(data): data for data in pieces}
+        self.doomed = [upload(rnd.randbytes(rnd.choice((900, 70_000)))) for _ in range(60)]
+        self.logs = {upload(b"begin ", appender=True): [b"begin "] for _ in range(6)}
+        self.described = {name: 0 for name in rnd.sample(list(self.files), 20)}
+        self.begin(self.read, self.read, self.append, self.describe, self.delete)
+
     def begin(self, *works):
         for i, work in enumerate(works):
             rnd = random.Random(f"{self.seed}-{i}")
@@ -415,6 +431,25 @@ class Clients:
             self.deleted.append(name)
         self.stop.wait(0.05)
 
+    def go_on_while_files_move(self, what, copies):
+        """The command is killed in the middle, again and again; at last nothing is left but the logs, @copies of each."""
+        def left():
+            return sum(self.groups.content_left(n) for n in (2, 3))
+        command = self.groups.command("admin", "rebalance", what)
+        for _ in range(3):
+            with subprocess.Popen(command, stdout=subprocess.PIPE, env=sanitizer_env(os.environ)) as mover:
+                assert mover.stdout.readline()
+                mover.kill()
+        assert left() > 0
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=sanitizer_env(os.environ)) as mover:
+            wait_until("all that nobody edits to have moved", lambda: self.failed or left()
+                       <= copies * sum(len(b"".join(v)) for v in self.logs.values()) + 1000)
+            counts = dict(self.counts)
+            wait_until("all to go on", lambda: self.failed or all(
+                self.counts.get(w, 0) > counts.get(w, 0) + 3 for w in ("read", "append", "describe")))
+            mover.kill()
+        self.end()
+
     def check(self):
         """What everything must be now, at each."""
         for storage in self.storages:
@@ -437,65 +472,52 @@ def place_for(groups, cmd, name):
 def test_clients_go_on_while_files_move_and_the_mover_is_killed(groups):
     a, b = groups.start(2, 3)
     groups.start(6, 7)
-    rnd = random.Random(11)
-    plan = [(rnd.choice((a, b)), rnd.randbytes(rnd.choice((100, 4000, 30_000, 80_000, 300_000)))) for _ in range(120)]
-    files = {storage.upload(data): data for storage, data in plan}
-    clients = Clients(groups, [a, b], files, rnd)
-    clients.doomed = [rnd.choice((a, b)).upload(rnd.randbytes(rnd.choice((900, 70_000)))) for _ in range(60)]
-    clients.logs = {rnd.choice((a, b)).upload(b"begin ", appender=True): [b"begin "] for _ in range(6)}
-    clients.described = {name: 0 for name in rnd.sample(list(files), 20)}
-    clients.begin(clients.read, clients.read, clients.append, clients.describe, clients.delete)
+    clients = Clients(groups, [a, b], {}, random.Random(11))
+    clients.fill()
     assert groups.dfs("admin", "drain", "group1").returncode == 0
-    for _ in range(3):  # the command is killed in the middle, and given again
-        mover = subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.PIPE,
-                                 env=sanitizer_env(os.environ))
-        assert mover.stdout.readline()
-        mover.kill()
-        mover.wait()
-        mover.stdout.close()
-    before = groups.content_left(2) + groups.content_left(3)
-    with subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.DEVNULL,
-                          env=sanitizer_env(os.environ)) as mover:
-        wait_until("all that nobody edits to have moved", lambda: groups.content_left(2) + groups.content_left(3)
-                   <= sum(len(b"".join(v)) for v in clients.logs.values()) + 1000 or clients.failed)
-        counts = dict(clients.counts)
-        wait_until("all to go on", lambda: clients.failed or all(
-            clients.counts.get(w, 0) > counts.get(w, 0) + 3 for w in ("read", "append", "describe")))
-        mover.kill()
-    assert before > 0
-    clients.end()
+    clients.go_on_while_files_move("group1", copies=1)
     groups.rebalance()
     clients.check()
     groups.wait_empty(2, 3)
+
+
+def upload_some(groups, storages, rnd, path=255):
+    """Name to (content, metadata)."""
+    sizes = [rnd.choice((100, 4000, 80_000, 300_000)) for _ in range(150)]
+    files = {rnd.choice(storages).upload(data, path=path): (data, []) for data in map(rnd.randbytes, sizes)}
+    for name in rnd.sample(list(files), 40):
+        files[name] = (files[name][0], [("k", name[-8:])])
+        place_for(groups, 103, name).set_meta(name, files[name][1])
+    return files
+
+
+def kill_while_files_move(groups, what, victims):
+    """One after the other, each when some have moved since the last."""
+    def left():
+        return sum(groups.content_left(n) for n in (2, 3))
+    with subprocess.Popen(groups.command("admin", "rebalance", what), stdout=subprocess.PIPE,
+                          env=sanitizer_env(os.environ), text=True) as mover:
+        for victim in victims:
+            before = left()
+            wait_until("some to move", lambda n=before: n == 0 or left() < n)
+            groups.storages[victim].kill()
+            groups.start(victim)
+        out = mover.stdout.read()
+        assert mover.wait() == 0 and "done: nothing is left" in out, out
 
 
 def test_storages_are_killed_while_files_move(groups):
     a, b = groups.start(2, 3)
     groups.start(6, 7)
     rnd = random.Random(12)
-    plan = [(rnd.choice((a, b)), rnd.randbytes(rnd.choice((100, 4000, 80_000, 300_000)))) for _ in range(150)]
-    files = {storage.upload(data): data for storage, data in plan}
-    pairs = {}
-    for name in rnd.sample(list(files), 40):
-        pairs[name] = [("k", str(len(pairs)))]
-        place_for(groups, 103, name).set_meta(name, pairs[name])
-    clients = Clients(groups, [a, b], files, rnd)
+    files = upload_some(groups, (a, b), rnd)
+    clients = Clients(groups, [a, b], {name: data for name, (data, _) in files.items()}, rnd)
     clients.begin(clients.read, clients.read)
     assert groups.dfs("admin", "drain", "group1").returncode == 0
-    with subprocess.Popen(groups.command("admin", "rebalance", "group1"), stdout=subprocess.PIPE,
-                          env=sanitizer_env(os.environ), text=True) as mover:
-        for victim in (2, 6, 3, 7):
-            left = groups.content_left(2) + groups.content_left(3)
-            wait_until("some to move", lambda: left == 0 or groups.content_left(2) + groups.content_left(3) < left)
-            groups.storages[victim].kill()
-            groups.start(victim)
-        out = mover.stdout.read()
-        assert mover.wait() == 0 and "done: nothing is left" in out, out
+    kill_while_files_move(groups, "group1", (2, 6, 3, 7))
     clients.end()
     for storage in (a, b):
-        for name, data in files.items():
-            assert storage.download(name) == data
-            assert meta_of(storage, name) == pairs.get(name, [])
+        check(storage, files)
     groups.wait_empty(2, 3)
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import shutil
-import stat
 import subprocess
 
 import pytest
@@ -14,7 +13,7 @@ from cluster import sanitizer_env, wait_until
 from nativecluster import EEXIST, EINVAL, ENOENT, OFFLINE, Refused
 from s3cluster import S3Cluster
 from test_drain import dfs
-from test_native_move import Clients, Groups, check, is_missing, place_for
+from test_native_move import Clients, Groups, check, fill, is_missing, kill_while_files_move, place_for, upload_some
 
 PATH = "group1/M01"
 
@@ -36,19 +35,10 @@ class Paths(Groups):
         return done
 
     def data(self, number, path=1):
-        return self.folder / f"storage{number}" / f"path{path}" / "data"
+        return super().data(number, path)
 
-    def content_left(self, number):
-        """Bytes of plain files, and of metadata, that are still on M01 of a storage."""
-        total = 0
-        for path in self.data(number).glob("??/??/*"):
-            try:
-                status = path.lstat()
-            except FileNotFoundError:
-                continue  # this moment
-            if stat.S_ISREG(status.st_mode) and not path.name.isdigit():
-                total += status.st_size
-        return total
+    def content_left(self, number):  # metadata leave, too: the links do
+        return super().content_left(number, path=1, meta=True)
 
     def new_disk(self, *numbers):
         """The disks of M01 are taken out, and empty ones put in, one server after the other."""
@@ -74,38 +64,13 @@ def paths():
         c.remove()
 
 
-def fill(storage, rnd):
-    """Files of all kinds on M01: name to (content, metadata)."""
-    files = {}
-    for size in (0, 7, 5000, 60_000, 70_000, 1_500_000):
-        data = rnd.randbytes(size)
-        name = storage.upload(data, ext="jpg", path=1)
-        pairs = [("size", str(size)), ("who", "me")] if size % 2 == 0 else []
-        if pairs:
-            storage.set_meta(name, pairs)
-        files[name] = (data, pairs)
-    by = {"plain": next(n for n, (d, _) in files.items() if len(d) == 70_000),
-          "packed": next(n for n, (d, _) in files.items() if len(d) == 5000)}
-    by["slave"] = storage.upload_slave(next(iter(files)), "_small", b"a slave", "png")
-    storage.set_meta(by["slave"], [("of", "master")])
-    files[by["slave"]] = (b"a slave", [("of", "master")])
-    by["log"] = storage.upload(b"first ", ext="log", appender=True, path=1)
-    storage.append(by["log"], b"second")
-    files[by["log"]] = (b"first second", [])
-    by["link"] = storage.link(by["plain"])
-    storage.set_meta(by["link"], [("link", "yes")])
-    files[by["link"]] = (files[by["plain"]][0], [("link", "yes")])
-    files[storage.link(by["packed"])] = (files[by["packed"]][0], [])
-    assert {name[:3] for name in files} == {"M01"}
-    return files, by
-
-
 def test_files_of_all_kinds_leave_a_path_and_old_ids_do_all_they_did(paths):
     a, b = paths.start(2, 3)
     rnd = random.Random(5)
-    files, by = fill(a, rnd)
-    more, other = fill(b, rnd)
+    files, by = fill(a, rnd, path=1)
+    more, other = fill(b, rnd, path=1)
     files.update(more)
+    assert {name[:3] for name in files} == {"M01"}
     elsewhere = a.upload(b"on the other path", path=0)
     early = paths.dfs("admin", "rebalance", PATH)
     assert early.returncode == 3 and "first, dfs admin drain group1 M01" in early.stderr
@@ -210,7 +175,7 @@ def links(paths, number, path):
 
 def test_a_server_alone_gets_a_new_disk(paths):
     (a,) = paths.start(2)
-    files, by = fill(a, random.Random(6))
+    files, by = fill(a, random.Random(6), path=1)
     paths.drain()
     paths.rebalance()
     (a,) = paths.new_disk(2)
@@ -268,29 +233,10 @@ def test_a_file_that_cannot_be_read_is_not_called_gone(paths):
 
 def test_clients_go_on_while_files_leave_a_path_and_everything_is_killed(paths):
     a, b = paths.start(2, 3)
-    rnd = random.Random(11)
-    sizes = (100, 4000, 30_000, 80_000, 300_000)
-    plan = [(rnd.choice((a, b)), rnd.randbytes(rnd.choice(sizes))) for _ in range(120)]
-    clients = Clients(paths, [a, b], {s.upload(data, path=1): data for s, data in plan}, rnd)
-    clients.doomed = [rnd.choice((a, b)).upload(rnd.randbytes(rnd.choice((900, 70_000))), path=1) for _ in range(60)]
-    clients.logs = {rnd.choice((a, b)).upload(b"begin ", appender=True, path=1): [b"begin "] for _ in range(6)}
-    clients.described = {name: 0 for name in rnd.sample(list(clients.files), 20)}
-    clients.begin(clients.read, clients.read, clients.append, clients.describe, clients.delete)
+    clients = Clients(paths, [a, b], {}, random.Random(11))
+    clients.fill(path=1)
     paths.drain()
-    for _ in range(3):  # the command is killed in the middle, and given again
-        with subprocess.Popen(paths.command("admin", "rebalance", PATH), stdout=subprocess.PIPE,
-                              env=sanitizer_env(os.environ)) as mover:
-            assert mover.stdout.readline()
-            mover.kill()
-    with subprocess.Popen(paths.command("admin", "rebalance", PATH), stdout=subprocess.DEVNULL,
-                          env=sanitizer_env(os.environ)) as mover:
-        wait_until("all that nobody edits to have moved", lambda: paths.content_left(2) + paths.content_left(3)
-                   <= 2 * sum(len(b"".join(v)) for v in clients.logs.values()) + 1000 or clients.failed)
-        counts = dict(clients.counts)
-        wait_until("all to go on", lambda: clients.failed or all(
-            clients.counts.get(w, 0) > counts.get(w, 0) + 3 for w in ("read", "append", "describe")))
-        mover.kill()
-    clients.end()
+    clients.go_on_while_files_move(PATH, copies=2)
     paths.rebalance()
     paths.wait_empty(2, 3)
     clients.check()
@@ -301,23 +247,11 @@ def test_clients_go_on_while_files_leave_a_path_and_everything_is_killed(paths):
 def test_storages_are_killed_while_files_leave_a_path(paths):
     a, b = paths.start(2, 3)
     rnd = random.Random(12)
-    plan = [(rnd.choice((a, b)), rnd.randbytes(rnd.choice((100, 4000, 80_000, 300_000)))) for _ in range(150)]
-    files = {storage.upload(data, path=1): (data, []) for storage, data in plan}
-    for name in rnd.sample(list(files), 40):
-        files[name] = (files[name][0], [("k", name[-8:])])
-        place_for(paths, 103, name).set_meta(*[name, files[name][1]])
+    files = upload_some(paths, (a, b), rnd, path=1)
     clients = Clients(paths, [a, b], {name: data for name, (data, _) in files.items()}, rnd)
     clients.begin(clients.read, clients.read)
     paths.drain()
-    with subprocess.Popen(paths.command("admin", "rebalance", PATH), stdout=subprocess.PIPE,
-                          env=sanitizer_env(os.environ), text=True) as mover:
-        for victim in (2, 3, 2, 3):
-            left = paths.content_left(2) + paths.content_left(3)
-            wait_until("some to move", lambda: left == 0 or paths.content_left(2) + paths.content_left(3) < left)
-            paths.storages[victim].kill()
-            paths.start(victim)
-        out = mover.stdout.read()
-        assert mover.wait() == 0 and "done: nothing is left" in out, out
+    kill_while_files_move(paths, PATH, (2, 3, 2, 3))
     clients.end()
     paths.wait_empty(2, 3)
     # who joins gets it all from what is kept on the other path, as no log of the old one is left
@@ -334,7 +268,7 @@ def test_storages_are_killed_while_files_leave_a_path(paths):
 def test_files_of_a_path_may_go_to_another_group_and_who_lags_hears_of_it(paths):
     a, b = paths.start(2, 3)
     paths.start(6)
-    files, by = fill(a, random.Random(13))
+    files, by = fill(a, random.Random(13), path=1)
     for name in (by["link"], by["plain"]):
         a.delete(name)  # a link to another group there is none
         del files[name]
