@@ -82,7 +82,7 @@ void trk_node_set_states(struct trk_node *n, struct str states)
     ASSERT(n->paths);
     n->slow_paths = 0;
     for (unsigned i = 0; i < n->path_count; i++) {
-        n->paths[i].slow = i < states.n && (states.p[i] & DFS_PATH_SLOW);
+        n->paths[i].slow = i < states.n && ((uint8_t)states.p[i] & DFS_PATH_SLOW);
         n->slow_paths += n->paths[i].slow;
     }
 }

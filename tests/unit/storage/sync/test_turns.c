@@ -148,7 +148,7 @@ static void edit_somewhere(struct client *c)
     if (!sim_serves(n) || !n->complete || sto_copies_ready(n->copies, 0) < 0)
         return;
     struct word *w = &c->words[c->n];
-    *w = (struct word){.kind = sim_random(KINDS), .begun_us = fibers_now_us()};
+    *w = (struct word){.kind = (enum kind)sim_random(KINDS), .begun_us = fibers_now_us()};
     spell(c, c->n++, word);
     uint64_t session = n->session;
     unsigned before = fiber_as(n->index);
