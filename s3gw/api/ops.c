@@ -261,8 +261,8 @@ static bool is_heeded(const char *op, struct str name)
 
 /*
  * How its bytes are encrypted is decided with the upload; a part, or the list of parts, cannot say otherwise, and who
- * believes it could would store in plain what was to be encrypted. Rule: AWS's answer to these headers of a part. (Its class,
- * ACL, tags, metadata: AWS passes over them there, as we do.)
+ * believes it could would store in plain what was to be encrypted. Rule: AWS's answer to these headers of a part. (Its
+ * class, ACL, tags, metadata: AWS passes over them there, as we do.)
  */
 static bool is_for_create(const struct s3_op *op, struct str name)
 {

@@ -148,9 +148,8 @@ void *s3_exchange_new(void *http, const char *target, struct MHD_Connection *con
     x->req.gw = x->http->gw;
     x->req.tls = x->http->tls;
     x->req.tls_version = x->req.tls ? tls_version(conn) : NULL;
-    x->req.raw_path =
-        arena_str(&x->req.arena, str_c(target)); /* the whole target; core/uri.c parts it */
-    x->target_end = target + strlen(target);
+    x->target = str_c(target);
+    x->req.raw_path = arena_str(&x->req.arena, x->target); /* the whole; core/uri.c parts it */
     atomic_fetch_add(&x->http->in_flight, 1);
     return x;
 }
@@ -408,8 +407,8 @@ void s3_exchange_count(struct s3_http *h, int status)
                                   memory_order_relaxed);
 }
 
-/* What was done, or read, has been so while the lease was ours if it still is: then it may be told. Health and metrics have
- * no operation. */
+/* What was done, or read, has been so while the lease was ours if it still is: then it may be told. Health and metrics
+ * have no operation. */
 static void judge_tenure(struct s3_exchange *x)
 {
     if ((x->req.op || x->result != S3ERR_OK) && !s3_tenure_serves(x->http->gw->tenure)) {

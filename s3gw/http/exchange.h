@@ -134,9 +134,9 @@ struct s3_exchange {
     struct s3_req req; /* first: a request is its exchange */
     struct s3_http *http;
     struct MHD_Connection *conn;
-    const char *target_end; /* where libmicrohttpd has it, until the head was read */
-    int fd;                 /* the connection's */
-    bool held;              /* by halfclose.h */
+    struct str target; /* where libmicrohttpd has it, until the head was read */
+    int fd;            /* the connection's */
+    bool held;         /* by halfclose.h */
     enum s3_exchange_state state;
     enum s3err result; /* S3ERR_PENDING until known */
     _Atomic int turn;  /* enum s3_turn */

@@ -47,7 +47,7 @@ static bool begin_lines(struct s3_exchange *x, const char *method, const char *v
         MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (!i || strcmp(MHD_get_version(), "0.9.75") != 0)
         return false;
-    s3_lines_begin(ret, x->target_end, version, method + i->header_size);
+    s3_lines_begin(ret, method, x->target, version, method + i->header_size);
     return true;
 }
 
@@ -94,8 +94,9 @@ static bool has_blanks(struct str name)
 }
 
 /*
- * Two lengths that differ, two hosts, a blank before the colon, or what somebody may take for one: a proxy before us
- * may have gone by another one (RFC 9112, 6.3, 3.2, 5.1). A coding that is not chunked leaves the library waiting for the connection's end.
+ * Two lengths that differ, two hosts, a blank before the colon, or what somebody may take for one or for the end of a
+ * line: a proxy before us may have gone by another one (RFC 9112, 6.3, 3.2, 5.1, 2.2). A coding that is not chunked
+ * leaves the library waiting for the connection's end.
  */
 static enum s3err one_meaning(struct s3_req *q)
 {
@@ -108,6 +109,8 @@ static enum s3err one_meaning(struct s3_req *q)
             return ambiguous(q, "Two Host headers.");
         if (has_blanks(h->name))
             return ambiguous(q, "A blank in the name of a header.");
+        if (memchr(h->value.p, '\r', h->value.n))
+            return ambiguous(q, "A carriage return in the value of a header.");
         if (str_ieq(h->name, STR("transfer-encoding")) && !str_ieq(h->value, STR("chunked"))) {
             q->resp.close = true;
             return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", STR("Transfer-Encoding"));
@@ -134,9 +137,9 @@ enum s3err s3_head_read(struct s3_exchange *x, const char *method, const char *v
     if (measured && !s3_lines_whole(&t.lines))
         return ambiguous(q, "The head of the request has a line that is none.");
     q->host = s3_req_header(q, STR("host"));
+    /* Who speaks 1.0 did not mean it, or knows no chunks: RFC 9112, 6.1. */
     if (s3_req_header(q, STR("transfer-encoding")).p && strcmp(version, "HTTP/1.0") == 0)
-        q->resp.close =
-            true; /* who speaks that did not mean it, or knows no chunks: RFC 9112, 6.1 */
+        q->resp.close = true;
     enum s3err e = one_meaning(q);
     return e == S3ERR_OK ? section_size(q) : e;
 }

@@ -8,9 +8,9 @@
 struct s3_exchange;
 
 /*
- * Method, headers, peer, time. Views of names and values stay valid until the request is completed:
- * they lie in the connection's pool. RequestHeaderSectionTooLarge; BadRequest for two lengths that
- * differ and their like, and for lines that are none; NotImplemented for a transfer coding that is not chunked; SlowDown without memory.
+ * Method, headers, peer, time. Views of names and values stay valid until the request is completed: they lie in the
+ * connection's pool. RequestHeaderSectionTooLarge; BadRequest for two lengths that differ and their like, and for lines
+ * that are none; NotImplemented for a transfer coding that is not chunked; SlowDown without memory.
  */
 enum s3err s3_head_read(struct s3_exchange *x, const char *method, const char *version);
 

@@ -22,13 +22,16 @@ static bool are_ends(const char *p, size_t n)
     return all(p, n, "", 1);
 }
 
-void s3_lines_begin(struct s3_lines *l, const char *target_end, const char *version,
+void s3_lines_begin(struct s3_lines *l, const char *method, struct str target, const char *version,
                     const char *head_end)
 {
+    const char *behind = method + strlen(method) + 1;
+    size_t blanks = distance(behind, target.p);
     l->at = version + strlen(version);
     l->end = head_end;
-    l->broken =
-        version != target_end + 1 || distance(l->at, head_end) > distance(version, head_end);
+    l->broken = blanks > distance(behind, head_end) || !all(behind, blanks, " ", 1) ||
+                version != target.p + target.n + 1 ||
+                distance(l->at, head_end) > distance(version, head_end);
 }
 
 void s3_lines_header(struct s3_lines *l, const char *name, size_t name_n, const char *value,
