@@ -44,6 +44,7 @@ struct trk_store {
     uint64_t image_seq;
     uint64_t written; /* bytes of the current journal */
     int error;        /* 0, or what broke it */
+    bool lost;        /* and something queued is neither in a journal nor in a snapshot */
     bool stop;
 };
 
@@ -97,11 +98,13 @@ static void settle(struct trk_store *s, uint64_t seq, int r)
     }
 }
 
-static void set_error(struct trk_store *s, int r)
+/* @lost: a snapshot has to bring what was queued. */
+static void set_error(struct trk_store *s, int r, bool lost)
 {
     pthread_mutex_lock(&s->lock);
     bool news = s->error != r;
     s->error = r;
+    s->lost = r < 0 && (s->lost || lost);
     pthread_mutex_unlock(&s->lock);
     if (news && r < 0)
         dfs_log(LOG_ERROR, "tracker.state_not_saved", KV_ERR(r));
@@ -114,12 +117,11 @@ static int append(struct trk_store *s, struct str records)
 {
     if (records.n == 0)
         return trk_store_error(s);
-    if (s->fd < 0)
-        return trk_store_error(s) < 0 ? trk_store_error(s) : -EIO;
-    int r = trk_journal_append(s->io, s->fd, records);
+    int broken = trk_store_error(s) < 0 ? trk_store_error(s) : -EIO;
+    int r = s->fd < 0 ? broken : trk_journal_append(s->io, s->fd, records);
     if (r < 0) {
         dfs_close_fd(&s->fd);
-        set_error(s, r);
+        set_error(s, r, true);
         return r;
     }
     pthread_mutex_lock(&s->lock);
@@ -139,7 +141,7 @@ static int change_generation(struct trk_store *s, struct str image, uint64_t rec
     int r = fd < 0
                 ? fd
                 : trk_snapshot_write(s->io, s->dirfd, s->generation + 1, image, records, &placed);
-    set_error(s, r);
+    set_error(s, r, false);
     if (!placed) {
         dfs_close_fd(&fd);
         return r;
@@ -169,7 +171,7 @@ static void write_batch(struct trk_store *s, struct batch *b)
     if (buf_err(&b->records)) {
         r = buf_err(&b->records);
         dfs_close_fd(&s->fd);
-        set_error(s, r);
+        set_error(s, r, true);
     }
     settle(s, b->seq, r);
 }
@@ -236,7 +238,7 @@ uint64_t trk_store_unsettled(struct trk_store *s)
 {
     CHECK_OBJ(s, STORE_MAGIC);
     pthread_mutex_lock(&s->lock);
-    uint64_t seq = s->added != s->settled ? s->added : 0;
+    uint64_t seq = s->added != s->settled || s->lost ? s->added : 0;
     pthread_mutex_unlock(&s->lock);
     return seq;
 }

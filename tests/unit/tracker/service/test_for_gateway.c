@@ -2,6 +2,8 @@
 /* The lease of the key index by the command table: who may ask, bytes, what is on disk. */
 #include "tests/lib/tracker_fixture.h"
 
+#include <unistd.h>
+
 enum { TTL = 1000, A = 0xA1, B = 0xB2 };
 
 static int ask(struct fixture *f, struct trk_session *s, uint8_t mode, int64_t holder, int64_t over,
@@ -63,6 +65,71 @@ static void a_grant_is_on_disk_before_the_answer(void **state)
     assert_int_equal(self.lease.holder, B);
 }
 
+static bool disk_is_full;
+
+static ssize_t write_unless_full(int fd, const void *p, size_t n)
+{
+    errno = ENOSPC;
+    return disk_is_full ? -1 : write(fd, p, n);
+}
+
+struct told {
+    struct trk_waiter w; /* must be first */
+    bool called;
+    int r;
+};
+
+static void tell(struct trk_waiter *w, int r)
+{
+    struct told *t = (struct told *)w;
+    t->called = true;
+    t->r = r;
+}
+
+/* What the gateway hears once the disk has been written to. */
+static int answer(struct fixture *f, struct trk_session *s, uint8_t mode, struct dfs_lease_rsp *ret)
+{
+    int r = ask(f, s, mode, A, 0, ret);
+    struct told t = {.w = {NULL, f->wait, tell}};
+    if (r < 0 || !f->wait)
+        return r;
+    (void)trk_store_step(f->srv->store);
+    trk_store_wait(f->srv->store, &t.w);
+    assert_true(t.called);
+    return t.r;
+}
+
+static void what_could_not_be_written_is_not_granted_by_asking_again(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session s;
+    struct dfs_lease_rsp got;
+    struct trk_io io = trk_io_os;
+    char *dir = test_tmpdir();
+    AUTO(buf_free) struct buf err = BUF(1024);
+    io.write = write_unless_full;
+    assert_int_equal(
+        trk_store_open(dir, &io, &f->srv->cluster, &f->srv->self, &f->srv->store, &err), 0);
+    open_session(f, &s, "10.77.0.9");
+    pass(TTL);
+    disk_is_full = true;
+    assert_int_equal(answer(f, &s, DFS_LEASE_LOOK, &got), 0); /* nothing is to be kept yet */
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(answer(f, &s, DFS_LEASE_KEEP, &got), -ENOSPC);
+        if (i == 1) /* one that fails, too, repairs nothing */
+            assert_int_equal(trk_server_snapshot(f->srv), 0);
+    }
+    disk_is_full = false;
+    assert_int_equal(answer(f, &s, DFS_LEASE_KEEP, &got), -ENOSPC);
+    assert_int_equal(trk_server_snapshot(f->srv), 0);
+    assert_true(trk_store_step(f->srv->store));
+    assert_int_equal(answer(f, &s, DFS_LEASE_KEEP, &got), 0);
+    assert_int_equal(got.state, DFS_LEASE_GRANTED);
+    assert_int_equal(f->wait, 0);
+    trk_store_close(&f->srv->store);
+    test_tmpdir_free(&dir);
+}
+
 static void only_who_has_proved_the_secret_may_ask(void **state)
 {
     struct fixture *f = *state;
@@ -111,6 +178,8 @@ int main(void)
     dfs_log_threshold = LOG_ERROR;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_grant_is_on_disk_before_the_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_could_not_be_written_is_not_granted_by_asking_again,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(only_who_has_proved_the_secret_may_ask, setup, teardown),
         cmocka_unit_test_setup_teardown(byte_by_byte, setup, teardown),
     };
