@@ -94,18 +94,27 @@ def test_of_two_gateways_the_other_takes_over(tmp_path):
         assert not serving(standby)
         wait_until("a bucket", lambda: taken(active.create_bucket, Bucket="bucket"))
         wait_until("an object", lambda: taken(active.put_object, Bucket="bucket", Key="key", Body=b"kept"))
-        name = "gateway" if active is clients[0] else "gateway2"
-        victim = next(p for p in processes_below(folder)
-                      if f"{folder}/{name}/conf".encode() in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())
-        os.kill(victim, signal.SIGKILL)
-        wait_until("the other one to take over", lambda: serving(standby))
-        assert standby.get_object(Bucket="bucket", Key="key")["Body"].read() == b"kept"
+        names = ["gateway", "gateway2"] if active is clients[0] else ["gateway2", "gateway"]
+        for name, other in zip(names, (standby, active)):
+            victim = next(p for p in processes_below(folder)
+                          if f"{folder}/{name}/conf".encode() in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())
+            os.kill(victim, signal.SIGKILL)
+            wait_until("the other one to take over", lambda c=other: serving(c))
+            assert other.get_object(Bucket="bucket", Key="key")["Body"].read() == b"kept"
+            ended, command = next(x for x in process.stdout if "ended" in x).strip().split(": ", 1)
+            assert ended.startswith(f"{name} ended"), ended
+            # As at another terminal, where nobody has told root's keys.
+            again = subprocess.Popen(command, shell=True, stdout=subprocess.PIPE, env=sanitizer_env(os.environ))
+            assert b"ready" in again.stdout.readline()
+            again.stdout.close()
         process.send_signal(signal.SIGINT)
         process.wait(60)
-        assert processes_below(folder) == []
+        assert len(processes_below(folder)) == 2  # which are not the script's
     finally:
         process.kill()
         process.stdout.close()
+        for started_again in processes_below(folder):
+            os.kill(started_again, signal.SIGKILL)
     wait_until("every server to go with a script that was killed", lambda: processes_below(folder) == [])
 
 
