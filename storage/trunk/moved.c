@@ -235,6 +235,8 @@ int sto_move_commit(struct sto_store *s, struct sto_move *mv, struct str id)
     pthread_mutex_t *m = sto_edit_lock(s, mv->name);
     pthread_mutex_lock(m);
     r = unchanged(s, mv, p, &at);
+    if (r == 0)
+        r = sto_turn_check(s, mv->name); /* another member may be changing it */
     if (r == 0 && atomic_load(&mv->watch.deleted))
         r = -ENOENT;
     if (r == 0)

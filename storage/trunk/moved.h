@@ -62,7 +62,8 @@ int sto_move_begin(struct sto_store *s, struct str name, struct sto_move *mv) MU
 int sto_move_begin_link(struct sto_store *s, struct str name, struct sto_move *mv) MUST_CHECK;
 /*
  * The copy is durable as @id: from now on the old name leads there, and the content here goes. -EAGAIN: the file has
- * changed since begin, or its metadata; -ENOENT: it has been deleted. Then nothing leads to the copy.
+ * changed since begin, or its metadata, or another member has the turn to change it (turns.h); -ENOENT: it has been
+ * deleted. Then nothing leads to the copy.
  */
 int sto_move_commit(struct sto_store *s, struct sto_move *mv, struct str id) MUST_CHECK;
 void sto_move_end(struct sto_store *s, struct sto_move *mv);

@@ -183,6 +183,8 @@ int sto_turn_give(struct sto_store *s, struct str name, const struct sto_turn_aw
     AUTO(sto_unlock) pthread_mutex_t *m = sto_edit_lock(s, name); /* an edit may be under way */
     pthread_mutex_lock(m);
     int r = look(s, name, ret);
+    if (r == 0 && ret->found == -EREMOTE)
+        r = -EAGAIN; /* what it did would be in the old file alone */
     if (r < 0)
         return r;
     pthread_mutex_lock(&s->turns.lock);

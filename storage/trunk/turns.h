@@ -61,7 +61,8 @@ void sto_turn_won(struct sto_store *s, struct str name);
 
 /*
  * The turn at @name is another member's, @id's, from now on, and what is here does not change before it is over. -EAGAIN:
- * somebody else has it, or @id's member has asked for a later one; -ENOSPC: too many are given.
+ * somebody else has it, or @id's member has asked for a later one, or the file has moved (moved.h), of which that one will
+ * hear; -ENOSPC: too many are given.
  */
 int sto_turn_give(struct sto_store *s, struct str name, const struct sto_turn_away *away,
                   const struct sto_turn_id *id, struct sto_latest *ret) MUST_CHECK;

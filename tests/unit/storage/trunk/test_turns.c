@@ -2,6 +2,7 @@
 /* Turns as one member gives them. */
 #include "storage/trunk/turns.h"
 
+#include "tests/lib/moved_fixture.h"
 #include "tests/lib/one_store.h"
 
 static const char *gone; /* a member that is out of service */
@@ -202,6 +203,24 @@ static void one_that_nobody_ends_may_be_asked_for(void **state)
     assert_int_equal(append(), -EAGAIN);
 }
 
+/* What it appends would be in the old file alone. */
+static void whoever_has_it_keeps_the_file_where_it_is(void **state)
+{
+    (void)state;
+    static const char *const there = "group2/M00/00/00/fwABAWsJ-JqEfRvHAAAAAP-PP2g394.bin";
+    struct sto_move mv;
+    int r;
+    while ((r = sto_move_begin(here.s, str_c(log_name), &mv)) == -EAGAIN) /* as in move() */
+        sto_move_end(here.s, &mv);
+    assert_int_equal(r, 0);
+    assert_int_equal(ask("100002", 1, 10), 0);
+    assert_int_equal(sto_move_commit(here.s, &mv, str_c(there)), -EAGAIN);
+    sto_move_end(here.s, &mv);
+    back("100002", 1);
+    assert_int_equal(move(here.s, log_name, there), 0);
+    assert_int_equal(ask("100002", 2, 20), -EAGAIN); /* it has not heard of that yet */
+}
+
 static void there_are_so_many(void **state)
 {
     (void)state;
@@ -232,6 +251,7 @@ int main(void)
         UNIT(one_client_of_ours_at_a_time),
         UNIT(who_only_asks_gives_way),
         UNIT(one_that_nobody_ends_may_be_asked_for),
+        UNIT(whoever_has_it_keeps_the_file_where_it_is),
         UNIT(there_are_so_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
