@@ -36,10 +36,8 @@ static int touch(struct s3_tx *tx, void *arg)
     return s3_object_touch(tx, t->bid, t->key, t->seq, t->number, t->arena, &t->now);
 }
 
-/* The touch makes sure that what is noted here is not older than a change noted before it that comes
- * to the index later. */
-void s3_say_what_version_is(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
-                            uint64_t version)
+int s3_number_again(struct s3_req *q, const struct s3_bucket *bkt, struct str key, uint64_t version,
+                    uint64_t *number, struct s3_object *now)
 {
     struct touch t = {.bid = bkt->bid,
                       .seq = version,
@@ -47,8 +45,19 @@ void s3_say_what_version_is(struct s3_req *q, const struct s3_bucket *bkt, struc
                       .key = key,
                       .arena = &q->arena};
     int r = s3_index_update(q->gw->index, touch, &t);
+    *number = t.number;
+    *now = t.now;
+    return r;
+}
+
+void s3_say_what_version_is(struct s3_req *q, const struct s3_bucket *bkt, struct str key,
+                            uint64_t version)
+{
+    uint64_t number;
+    struct s3_object now;
+    int r = s3_number_again(q, bkt, key, version, &number, &now);
     if (r == 0)
-        r = s3_note_put(q->gw, t.number, bkt, key, &t.now, 0);
+        r = s3_note_put(q->gw, number, bkt, key, &now, 0);
     if (r != -ENOENT && r != -ENODEV) /* not there any more: then nothing is said of it */
         not_taken_back(r);
 }

@@ -88,6 +88,13 @@ struct s3_deletion {
 };
 void s3_commit_deletions(struct s3_req *q, struct s3_deletion *d, size_t n);
 
+/*
+ * *number: for a statement that a version, which is there, is this now; *now: what it is, arena. A change that was noted
+ * before and comes to the index later is noted again, so that it has the higher number. -ENOENT: it has gone.
+ */
+int s3_number_again(struct s3_req *q, const struct s3_bucket *bkt, struct str key, uint64_t version,
+                    uint64_t *number, struct s3_object *now) MUST_CHECK;
+
 /* For commit_deletions.c: notes of how it is instead, after a change was noted and refused. */
 void s3_say_void(struct s3_req *q, const struct s3_bucket *bkt, struct str key, uint64_t version);
 void s3_say_what_version_is(struct s3_req *q, const struct s3_bucket *bkt, struct str key,

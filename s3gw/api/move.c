@@ -30,7 +30,9 @@ struct moving {
     struct str old;     /* the one file it lies in, when that is to be remembered; else absent */
     bool shared;        /* it goes to a file that is there already */
     struct s3_amendment amendment; /* of the label alone */
-    uint64_t number;               /* ... or of the data's description */
+    /* ... or of the data's description: taken before what is described, so that a deletion, which comes while the data
+     * are written, has a higher one and a rebuild does not bring them back */
+    uint64_t number;
 };
 
 static bool leaves(const struct moving *v)
@@ -90,14 +92,19 @@ static struct str only_file(const struct s3_object *o)
     return whole ? o->extents[0].file_id : STR_NULL;
 }
 
+static int take_number(struct moving *v)
+{
+    struct s3_object now;
+    return s3_number_again(v->q, v->q->bkt, v->m->key, v->o.seq, &v->number, &now);
+}
+
 static int describe(void *arg, struct buf *out)
 {
-    struct moving *v = arg;
+    const struct moving *v = arg;
     struct s3_object o = v->o;
     o.extents = NULL; /* the file the description lies beside */
     o.nextents = 0;
     o.flags &= ~(uint32_t)S3_OBJ_ADOPTED;
-    v->number = s3_index_number(v->q->gw->index);
     return s3_note_describe_move(v->q->gw, v->number, v->q->bkt, v->m->key, &o, v->old, out);
 }
 
@@ -131,7 +138,8 @@ static int share(struct moving *v, struct str file_id)
     int r = s3_object_in_one_file(&v->o, file_id, &q->arena, &v->o.extents, &v->o.nextents);
     v->o.flags &= ~(uint32_t)S3_OBJ_ADOPTED;
     v->shared = true;
-    v->number = s3_index_number(q->gw->index);
+    if (r == 0)
+        r = take_number(v);
     if (r == 0)
         r = s3_note_put(q->gw, v->number, q->bkt, v->m->key, &v->o, 0);
     if (r < 0)
@@ -161,7 +169,9 @@ static int copy(struct moving *v)
         .describe = describe,
         .arg = v,
         .may_stop = true};
-    int r = s3_relocate(q->gw, &q->arena, &to);
+    int r = take_number(v);
+    if (r == 0)
+        r = s3_relocate(q->gw, &q->arena, &to);
     if (r < 0)
         return r;
     if (!leaves(v))

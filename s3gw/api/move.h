@@ -3,8 +3,9 @@
  * move - a version of an object gets another storage class, or leaves a group or store path that is drained. Its number, times, ETag,
  * tags, ACL and lock stay as they are; only where its bytes lie changes.
  *
- *   data written once more (relocate.h), its description beside it -> one update of the index: the record names the
- *   new file, the old one goes to the outbox, or is remembered (index/moved.h) -> the reclaimer
+ *   the index has the number of what is to be described (commit.h) -> data written once more (relocate.h), the
+ *   description beside it -> one update of the index: the record names the new file, the old one goes to the outbox, or
+ *   is remembered (index/moved.h) -> the reclaimer
  *
  * A crash before the update leaves a file that nothing names, and a description that the next start takes back
  * (lifecycle/settle.h); readers see the old file until the update, the new one after it.

@@ -193,7 +193,7 @@ int s3_object_move(struct s3_tx *tx, uint64_t bid, struct str key, uint64_t numb
     if (r == 0)
         r = load_number(&c, o->seq, &v, &is_current);
     if (r == 0 &&
-        !(str_eq(v.o.storage_class, was) && s3_same_sections(&v.o, o) && v.o.amended < number))
+        !(str_eq(v.o.storage_class, was) && s3_same_sections(&v.o, o) && v.o.amended <= number))
         r = -EAGAIN;
     v.o.amended = number;
     if (r == 0)

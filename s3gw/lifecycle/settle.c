@@ -16,6 +16,7 @@ struct settling {
     struct s3_gw *gw;
     uint64_t since; /* number */
     uint64_t corrected;
+    struct str file_id; /* that the statement lies beside; empty: a note */
     struct arena arena; /* of one statement */
 };
 
@@ -52,9 +53,16 @@ static int find_version(struct settling *s, const struct s3_bucket *b, struct st
                         bool null, struct s3_object *ret)
 {
     struct s3_version v = {.null = null, .seq = null ? 0 : seq};
-    int r =
-        s3_object_get_version(s->gw->index, b->bid, key, &v, S3_READ_ANY, false, &s->arena, ret);
+    int r = s3_object_get_version(s->gw->index, b->bid, key, &v, S3_READ_ANY, true, &s->arena, ret);
     return r == 0 && ret->seq != seq ? -ENOENT : r;
+}
+
+/* A move takes its number, then writes (api/move.c): did it come to its end? @said: by the statement. */
+static bool lies_there(const struct settling *s, const struct s3_object *said,
+                       const struct s3_object *now)
+{
+    struct str there = said->nextents > 0 ? said->extents[0].file_id : s->file_id;
+    return now->nextents == 0 || str_eq(now->extents[0].file_id, there);
 }
 
 static int settle_put(struct settling *s, const struct s3_desc *d, const struct s3_bucket *b)
@@ -72,7 +80,9 @@ static int settle_put(struct settling *s, const struct s3_desc *d, const struct 
         s->corrected++;
         return s3_note_change(s->gw, S3_DESC_VOID, b, d->key, &c, NULL);
     }
-    bool moved = r == 0 && d->number > o.seq && d->number > now.amended;
+    bool moved =
+        r == 0 && d->number > o.seq &&
+        (d->number > now.amended || (d->number == now.amended && !lies_there(s, &o, &now)));
     return moved ? say_what_version_is(s, b, d->key, o.seq) : r;
 }
 
@@ -177,6 +187,7 @@ static int settle_one(void *arg, const struct s3_scan_entry *e)
 {
     struct settling *s = arg;
     arena_init(&s->arena, ARENA_MAX);
+    s->file_id = e->file_id;
     int r = settle(s, e);
     arena_fini(&s->arena);
     return r;

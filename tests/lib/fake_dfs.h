@@ -16,6 +16,7 @@ enum { S3_FAKE_DESC_MAX = 1 << 20 };
 
 struct fake_note {
     enum s3_desc_kind kind;
+    uint64_t number;
     char key[64];
 };
 
@@ -30,6 +31,7 @@ static struct {
     const uint8_t *content;       /* of every file; NULL: the pattern */
     bool elsewhere;               /* new files land in group9, whatever was asked */
     void (*meanwhile)(void *arg); /* called for every note: what others do while it is written */
+    void (*reading)(void *arg);   /* once, while something is read */
     void *arg;
     struct s3_dfs_group groups[4]; /* what s3_dfs_group() shows */
     _Atomic int path_closed; /* what s3_dfs_path_closed() answers; turned while a worker asks */
@@ -50,6 +52,7 @@ static inline int fake_note(struct str description)
     if (fake_dfs.n < ARRAY_LEN(fake_dfs.notes)) {
         struct fake_note *n = &fake_dfs.notes[fake_dfs.n];
         n->kind = d.kind;
+        n->number = d.number;
         snprintf(n->key, sizeof(n->key), STR_F, STR_A(d.key));
     }
     fake_dfs.n++;
@@ -89,6 +92,7 @@ static inline void fake_file(struct str groups, struct str description, char id[
         ;
     ASSERT(s3_desc_decode(description, &d) == 0);
     fake_dfs.file.kind = d.kind;
+    fake_dfs.file.number = d.number;
     snprintf(fake_dfs.file.key, sizeof(fake_dfs.file.key), STR_F, STR_A(d.key));
     snprintf(id, 64, STR_F "/M%02X/00/00/new%06u",
              STR_A(fake_dfs.elsewhere ? STR("group9") : group), fake_dfs.lands_on & 0xff,
@@ -123,6 +127,10 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
         ((uint8_t *)out)[i] =
             fake_dfs.content ? fake_dfs.content[offset + i] : fake_dfs_byte(offset + i);
     fake_dfs.bytes_read += n;
+    void (*reading)(void *arg) = fake_dfs.reading;
+    fake_dfs.reading = NULL;
+    if (reading)
+        reading(fake_dfs.arg);
     return 0;
 }
 

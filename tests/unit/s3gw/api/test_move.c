@@ -178,6 +178,36 @@ static void what_cannot_move_stays_as_it_is(void **state)
     teardown(&f);
 }
 
+static void delete_k(void *arg)
+{
+    struct fixture *f = arg;
+    struct fixture other = {.gw = f->gw, .now_ms = f->now_ms};
+    assert_int_equal(call(&other, "alice", "DELETE", "/mine/k", NULL, NULL), S3ERR_OK);
+    s3_req_fini(&other.q);
+}
+
+/* A rebuild takes the statement with the highest number for the last word. */
+static void what_is_deleted_on_the_way_does_not_come_back(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = {1000, 3000000};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct fixture f;
+        char id[128];
+        begin(&f);
+        have_file(&f, "k", sizes[i], id);
+        fake_dfs.reading = delete_k;
+        fake_dfs.arg = &f;
+        assert_int_equal(leave(&f, "k", NULL), -ENOENT);
+        assert_null(fake_dfs.reading);
+        const struct fake_note *last = &fake_dfs.notes[fake_dfs.n - 1];
+        assert_int_equal(last->kind, S3_DESC_GONE);
+        assert_int_equal(fake_dfs.files, 1);
+        assert_true(last->number > fake_dfs.file.number);
+        teardown(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +215,7 @@ int main(void)
         cmocka_unit_test(copies_follow_without_data),
         cmocka_unit_test(only_whole_files_are_remembered),
         cmocka_unit_test(what_cannot_move_stays_as_it_is),
+        cmocka_unit_test(what_is_deleted_on_the_way_does_not_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
