@@ -122,10 +122,10 @@ enum s3err s3_object_metadata_from(struct s3_req *q, struct s3_object *o)
         return no_memory();
     enum s3err e = system_headers_from(q, o);
     for (size_t i = 0; e == S3ERR_OK && i < q->nheaders; i++)
-        if (str_istarts(q->headers[i].name, META) && q->headers[i].name.n > META.n)
+        if (str_istarts(q->headers[i].name, META))
             e = keep_metadata(q, o, &q->headers[i], true);
     for (size_t i = 0; e == S3ERR_OK && s3_req_presigned(q) && i < q->nparams; i++)
-        if (str_istarts(q->params[i].name, META) && q->params[i].name.n > META.n)
+        if (str_istarts(q->params[i].name, META))
             e = keep_metadata(q, o, &q->params[i], false);
     return e == S3ERR_OK ? metadata_size(q, o) : e;
 }
@@ -310,8 +310,13 @@ void s3_object_written_headers(struct s3_req *q, const struct s3_object *o)
     file_id_to(q, o);
 }
 
+/* What has no name is kept, and answered as AWS answers it: SDKs have no place for it. */
 static void metadata_to(struct s3_req *q, const struct s3_pair *h)
 {
+    if (h->name.n == META.n) {
+        s3_resp_header(q, "x-amz-missing-meta", STR("1"));
+        return;
+    }
     struct str name = arena_str(&q->arena, h->name); /* in the record no NUL follows it */
     if (name.p)
         s3_resp_header(q, name.p, h->value.p ? h->value : STR(""));

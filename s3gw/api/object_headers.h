@@ -30,10 +30,9 @@ enum s3err s3_object_rest_from(struct s3_req *q,
                                struct s3_object *o); /* class, ACL, encryption, lock */
 
 /*
- * Response headers of GET and HEAD: Last-Modified, ETag, Accept-Ranges, system headers (the query's
- * response-* override them), metadata, version, storage class, counts; checksums when
- * x-amz-checksum-mode asks and neither Range nor partNumber was given; x-amz-mp-parts-count with
- * partNumber.
+ * Response headers of GET and HEAD: Last-Modified, ETag, Accept-Ranges, system headers (the query's response-*
+ * override them), metadata (of what has no name, that there is some), version, storage class, counts; checksums when
+ * x-amz-checksum-mode asks and neither Range nor partNumber was given; x-amz-mp-parts-count with partNumber.
  */
 void s3_object_headers_to(struct s3_req *q, const struct s3_object *o);
 /* What of them a 304 has: validators, Cache-Control and Expires, version. */

@@ -41,7 +41,7 @@ static void what_is_kept(void **state)
         {"X-Amz-Meta-Colour: Red", "x-amz-meta-colour", "Red"},
         {"x-amz-meta-a: 1\nX-AMZ-META-A: 2", "x-amz-meta-a", "1,2"},
         {"x-amz-meta-empty:", "x-amz-meta-empty", ""},
-        {"x-amz-meta-: nameless", "x-amz-meta-", NULL},
+        {"x-amz-meta-: nameless", "x-amz-meta-", "nameless"},
         {"x-amz-website-redirect-location: /there", "x-amz-website-redirect-location", "/there"},
         {"x-amz-date: now", "x-amz-date", NULL},
     };
@@ -157,12 +157,13 @@ static void an_object_says_what_it_is(void **state)
     f.q.nparams = 1;
     char unterminated[] = "x-amz-meta-a###"; /* as in a record: no NUL where the name ends */
     struct s3_pair headers[] = {{STR("content-type"), STR("text/plain")},
-                                {str_of(unterminated, 12), STR("1")}};
+                                {str_of(unterminated, 12), STR("1")},
+                                {str_of(unterminated, 11), STR("nameless")}};
     struct s3_extent extent = {.file_id = STR("group1/M00/00/00/x"), .length = 3};
     struct s3_object o = {.size = 3,
                           .mtime_ms = 784111777000,
                           .headers = headers,
-                          .nheaders = 2,
+                          .nheaders = ARRAY_LEN(headers),
                           .extents = &extent,
                           .nextents = 1,
                           .checksum = {.alg = S3_CK_CRC32, .n = 4}};
@@ -172,6 +173,8 @@ static void an_object_says_what_it_is(void **state)
     assert_string_equal(shown(answered(&f, "Content-Type")),
                         "text/x  Evil: 1"); /* no second header */
     assert_string_equal(shown(answered(&f, "x-amz-meta-a")), "1");
+    assert_null(answered(&f, "x-amz-meta-").p);
+    assert_string_equal(shown(answered(&f, "x-amz-missing-meta")), "1");
     assert_string_equal(shown(answered(&f, "x-amz-checksum-crc32")), "AAAAAA==");
     assert_string_equal(shown(answered(&f, "x-amz-checksum-type")), "FULL_OBJECT");
     assert_string_equal(shown(answered(&f, "x-dfs-file-id")), "group1/M00/00/00/x");
