@@ -46,7 +46,7 @@ enum use {
     HEADER,  /* the object's, under the name it has as a header */
     TAGGING, /* a document, which becomes x-amz-tagging */
     REFUSED, /* means something to PutObject that a form cannot have */
-    IGNORED, /* the form's own, or unknown: as at AWS */
+    IGNORED, /* the form's own; as at AWS, so is what has no row */
 };
 
 /* First that fits. */
@@ -68,6 +68,14 @@ static const struct {
     {STR_INIT("if-none-match"), HEADER, {0}},
     {STR_INIT("if-modified-since"), HEADER, {0}},
     {STR_INIT("if-unmodified-since"), HEADER, {0}},
+    {STR_INIT("key"), IGNORED, {0}},
+    {STR_INIT("bucket"), IGNORED, {0}},
+    {STR_INIT("policy"), IGNORED, {0}},
+    {STR_INIT("signature"), IGNORED, {0}},
+    {STR_INIT("awsaccesskeyid"), IGNORED, {0}},
+    {STR_INIT("redirect"), IGNORED, {0}},
+    {STR_INIT("success_action_redirect"), IGNORED, {0}},
+    {STR_INIT("success_action_status"), IGNORED, {0}},
     {STR_INIT("x-amz-algorithm"), IGNORED, {0}},
     {STR_INIT("x-amz-credential"), IGNORED, {0}},
     {STR_INIT("x-amz-date"), IGNORED, {0}},
@@ -125,11 +133,10 @@ static enum s3err tagging_header(struct s3_req *q, struct str xml, struct str *r
     return ret->p ? S3ERR_OK : no_memory();
 }
 
-static enum s3err no_header(struct s3_req *q, struct str name)
+static enum s3err wrong_field(struct s3_req *q, const char *why, struct str name)
 {
     struct str z = arena_str(&q->arena, str_head(name, 256));
-    return s3_err_arg(q, "The name or value of the field is not allowed in a header.",
-                      z.p ? z.p : "field", STR(""));
+    return s3_err_arg(q, why, z.p ? z.p : "field", STR(""));
 }
 
 static enum s3err take_field(struct s3_req *q, const struct s3_pair *f, size_t row)
@@ -148,7 +155,8 @@ static enum s3err take_field(struct s3_req *q, const struct s3_pair *f, size_t r
     }
     case HEADER:
         if (!s3_name_header_ok(h.name) || !s3_name_header_value_ok(h.value))
-            return no_header(q, h.name);
+            return wrong_field(q, "The name or value of the field is not allowed in a header.",
+                               h.name);
         break;
     }
     q->headers[q->nheaders++] = h;
@@ -165,6 +173,18 @@ static size_t row_of(struct str name)
     return i;
 }
 
+/* Of two values that differ one would be ignored. AWS refuses a second key, whatever it is. */
+static enum s3err said_once(struct s3_req *q, size_t i)
+{
+    const struct s3_pair *f = q->post->fields.pairs;
+    if (str_istarts(f[i].name, STR("x-amz-meta-")))
+        return S3ERR_OK; /* a list */
+    for (size_t k = 0; k < i; k++)
+        if (str_ieq(f[k].name, f[i].name) && !str_eq(f[k].value, f[i].value))
+            return wrong_field(q, "The form has this field twice.", f[i].name);
+    return S3ERR_OK;
+}
+
 static enum s3err headers_from(struct s3_req *q)
 {
     const struct s3_pair *head = q->headers;
@@ -179,7 +199,11 @@ static enum s3err headers_from(struct s3_req *q)
             q->headers[q->nheaders++] = head[i];
     for (size_t i = 0; i < f->n; i++) {
         size_t row = row_of(f->pairs[i].name);
-        enum s3err e = row < ARRAY_LEN(uses) ? take_field(q, &f->pairs[i], row) : S3ERR_OK;
+        if (row == ARRAY_LEN(uses))
+            continue;
+        enum s3err e = said_once(q, i);
+        if (e == S3ERR_OK)
+            e = take_field(q, &f->pairs[i], row);
         if (e != S3ERR_OK)
             return e;
     }

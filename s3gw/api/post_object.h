@@ -17,8 +17,8 @@ enum s3err s3_post_key(struct s3_req *q);
 /*
  * From q->post, whose signer is known: q->headers anew: of the head what concerns the request
  * (Host, Origin, User-Agent ...), of the fields what concerns the object, under the names that
- * PutObject uses. InvalidArgument (a field's name or value is no header's), NotImplemented (with
- * Header), the errors of a Tagging document.
+ * PutObject uses. InvalidArgument (a field's name or value is no header's, or it is there twice),
+ * NotImplemented (with Header), the errors of a Tagging document.
  */
 enum s3err s3_post_object(struct s3_req *q);
 

@@ -442,6 +442,7 @@ def test_what_is_no_form(open_forms, bucket):
             ("no file", body_of([part("key", "k")]), {}, (400, "InvalidArgument")),
             ("two files", body_of([*parts, part("file", b"2", "g")]), {}, (400, "InvalidArgument")),
             ("no key", body_of(fields_and_file({})), {}, (400, "InvalidArgument")),
+            ("two keys", body_of(fields_and_file([("key", "k"), ("key", "l")])), {}, (400, "InvalidArgument")),
             ("key behind the file", body_of(fields_and_file({}, after=[("key", "k")])), {}, (400, "InvalidArgument")),
             ("empty key", body_of(fields_and_file({"key": ""})), {}, (400, "UserKeyMustBeSpecified")),
             ("no file name for the key", body_of(fields_and_file({"key": "${filename}"}, filename="")), {}, (400, "UserKeyMustBeSpecified")),

@@ -116,6 +116,35 @@ static void fields_become_the_headers_of_a_put(void **state)
     assert_int_equal(s3_post_object(&q), S3ERR_OK);
 }
 
+static void a_field_is_said_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *one, *other;
+        enum s3err want;
+    } rows[] = {
+        {"key=k", "KEY=l", S3ERR_INVALID_ARGUMENT},
+        {"policy=a", "policy=b", S3ERR_INVALID_ARGUMENT},
+        {"AWSAccessKeyId=a", "AWSAccessKeyId=b", S3ERR_INVALID_ARGUMENT},
+        {"Content-Type=a/b", "content-type=a/c", S3ERR_INVALID_ARGUMENT},
+        {"success_action_status=200", "success_action_status=201", S3ERR_INVALID_ARGUMENT},
+        {"success_action_redirect=http://a", "success_action_redirect=http://b",
+         S3ERR_INVALID_ARGUMENT},
+        {"x-amz-date=a", "x-amz-date=b", S3ERR_INVALID_ARGUMENT},
+        {"x-amz-acl=private", "x-amz-acl=public-read", S3ERR_INVALID_ARGUMENT},
+        {"Content-Type=a/b", "content-type=a/b", S3ERR_OK}, /* nothing is lost */
+        {"x-amz-meta-a=1", "x-amz-meta-a=2", S3ERR_OK},
+        {"unknown=1", "unknown=2", S3ERR_OK},
+        {"x-ignore-a=1", "x-ignore-a=2", S3ERR_OK},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        form(FIELDS(rows[i].one, "between=", rows[i].other));
+        enum s3err e = s3_post_object(&q);
+        if (e != rows[i].want)
+            fail_msg("%s, %s: %d", rows[i].one, rows[i].other, e);
+    }
+}
+
 static struct str answered(const char *name)
 {
     for (size_t i = 0; i < q.resp.nheaders; i++)
@@ -187,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_demanded_and_checked),
         cmocka_unit_test(fields_become_the_headers_of_a_put),
+        cmocka_unit_test(a_field_is_said_once),
         cmocka_unit_test(the_form_says_how_it_is_answered),
         cmocka_unit_test(created_says_where_in_a_document),
     };
