@@ -223,6 +223,9 @@ static const struct {
      " -if-match -if-none-match -if-modified-since -if-unmodified-since"},
     {STR_INIT("x-amz-write-offset-bytes"), {"AppendObject"}, ""},
     {STR_INIT("x-amz-mp-object-size"), {"CompleteMultipartUpload"}, ""},
+    {STR_INIT("x-amz-checksum-type"),
+     {"PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload"},
+     ""},
     {STR_INIT("x-amz-object-lock-event-hold"), {NULL}, NULL}, /* and its duration */
     {STR_INIT("x-amz-object-lock-"),
      {"PutObject", "AppendObject", "CopyObject", "CreateMultipartUpload"},
@@ -291,12 +294,28 @@ static enum s3err check_alone(struct s3_req *q, size_t i)
     return S3ERR_OK;
 }
 
+/* The checksum of what comes whole is of the whole: AWS's reference, PutObject. */
+static bool is_checksum_of_parts(const char *op, const struct s3_pair *h)
+{
+    return strcmp(op, "PutObject") == 0 && str_ieq(h->name, STR("x-amz-checksum-type")) &&
+           !str_ieq(h->value, STR("FULL_OBJECT"));
+}
+
+static enum s3err check_heeded(struct s3_req *q, const char *op, const struct s3_pair *h)
+{
+    if (!is_heeded(op, h->name))
+        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", h->name);
+    if (is_checksum_of_parts(op, h))
+        return s3_errm(q, S3ERR_INVALID_REQUEST,
+                       "Value for x-amz-checksum-type header is invalid.");
+    return S3ERR_OK;
+}
+
 static enum s3err check_option(struct s3_req *q, const struct s3_op *op, const struct s3_pair *h)
 {
-    if (!is_heeded(op->name, h->name))
-        return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", h->name);
-    if (!is_for_create(op, h->name))
-        return S3ERR_OK;
+    enum s3err e = check_heeded(q, op->name, h);
+    if (e != S3ERR_OK || !is_for_create(op, h->name))
+        return e;
     s3_err_message(q, STR_F " header is not supported for this operation.", STR_A(h->name));
     return s3_err2(q, S3ERR_INVALID_ARGUMENT, "ArgumentName", h->name, "ArgumentValue", h->value);
 }
@@ -341,9 +360,9 @@ enum s3err s3_route_form(struct s3_req *q)
 {
     enum s3err e = S3ERR_OK;
     for (size_t i = 0; i < q->nheaders && e == S3ERR_OK; i++) {
-        if (!is_heeded("PutObject", q->headers[i].name))
-            return s3_err(q, S3ERR_NOT_IMPLEMENTED, "Header", q->headers[i].name);
-        e = check_alone(q, i);
+        e = check_heeded(q, "PutObject", &q->headers[i]);
+        if (e == S3ERR_OK)
+            e = check_alone(q, i);
     }
     return e;
 }

@@ -298,6 +298,11 @@ static void what_an_operation_does_not_heed_is_refused(void **state)
         {"PUT", "b", "k", "uploadId=u&partNumber=1", "x-amz-object-lock-legal-hold",
          S3ERR_NOT_IMPLEMENTED, NULL},
         {"GET", "b", "k", "tagging", "If-None-Match", S3ERR_OK, "GetObjectTagging"},
+        {"POST", "b", "k", "uploads", "x-amz-checksum-type", S3ERR_OK, "CreateMultipartUpload"},
+        {"PUT", "b", "k", "uploadId=u&partNumber=1", "x-amz-checksum-type", S3ERR_OK, "UploadPart"},
+        {"PUT", "b", "k", "x-amz-copy-source=/b/k&X-Amz-Signature=0", "x-amz-checksum-type",
+         S3ERR_NOT_IMPLEMENTED, NULL},
+        {"DELETE", "b", "k", NULL, "x-amz-checksum-type", S3ERR_NOT_IMPLEMENTED, NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         check(&rows[i], i);
@@ -316,6 +321,8 @@ static void a_header_of_a_write_says_one_thing(void **state)
         {"PUT", "x-amz-meta-a: 1", "x-amz-meta-a: 2", S3ERR_OK}, /* a list */
         {"PUT", "x-amz-acl: private", "x-amz-storage-class: STANDARD", S3ERR_OK},
         {"PUT", "Via: a", "Via: b", S3ERR_OK},
+        {"PUT", "Via: a", "x-amz-checksum-type: FULL_OBJECT", S3ERR_OK},
+        {"PUT", "Via: a", "x-amz-checksum-type: COMPOSITE", S3ERR_INVALID_REQUEST},
         {"GET", "x-amz-object-attributes: ETag", "x-amz-object-attributes: Checksum", S3ERR_OK},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
