@@ -7,6 +7,7 @@
 /* The body column: how it is read; whether checksums in the head are the object's instead; whether policies
  * may ask for what is in it. */
 #define BODY_NONE   S3_BODY_NONE, false, false
+#define BODY_EMPTY  S3_BODY_EMPTY, false, false
 #define BODY_XML    S3_BODY_XML, false, false
 #define BODY_STREAM S3_BODY_STREAM, false, false
 #define BODY_FORM   S3_BODY_FORM, false, false

@@ -13,6 +13,7 @@ enum s3_level { S3_SERVICE, S3_BUCKET, S3_OBJECT, S3_WEBSITE, S3_NATIVE };
 
 enum s3_body_kind {
     S3_BODY_NONE,   /* a body is read and thrown away */
+    S3_BODY_EMPTY,  /* it is refused */
     S3_BODY_XML,    /* read whole into q->body, at most S3_BODY_WHOLE_MAX, digests checked, then
                        handle() */
     S3_BODY_STREAM, /* object data: begin() before the first byte, then data flows to the sink */

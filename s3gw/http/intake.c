@@ -43,6 +43,8 @@ static bool wait_for_room(struct s3_exchange *x, size_t n)
 static bool take_piece(struct s3_exchange *x, struct str piece)
 {
     struct s3_req *q = &x->req;
+    if (x->result == S3ERR_PENDING && q->op->body == S3_BODY_EMPTY)
+        s3_exchange_fail(x, s3_errm(q, S3ERR_INVALID_REQUEST, "A copy has no body of its own."));
     if (x->result != S3ERR_PENDING || q->op->body == S3_BODY_NONE) {
         x->drained += piece.n;
         return true;

@@ -98,7 +98,7 @@ enum s3err s3_pipeline_too_long(struct s3_req *q)
 /* How is the body read? */
 static enum s3err plan_body(struct s3_req *q)
 {
-    if (q->op->body == S3_BODY_NONE)
+    if (q->op->body == S3_BODY_NONE || q->op->body == S3_BODY_EMPTY)
         return S3ERR_OK;
     enum s3err is_form = q->op->body == S3_BODY_FORM ? judge_form_head(q) : S3ERR_OK;
     if (is_form != S3ERR_OK)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 from ledger import payload
-from rawhttp import Raw
+from rawhttp import UNSIGNED, Raw, read_response
 
 
 def error(call, **kw):
@@ -241,6 +241,26 @@ def test_a_plus_of_a_copy_source_is_a_space(cluster, s3, bucket):
         done = Raw(cluster).request("PUT", f"/{bucket}/copy", headers={"x-amz-copy-source": f"/{bucket}/{source}"})
         assert done.status == 200, done
         assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == body
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_copy_has_no_body_of_its_own(cluster, s3, bucket, chunked):
+    """Which of the two was meant? The connection goes on. As at AWS; an empty body in chunks is none."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"source")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="to")["UploadId"]
+    raw = Raw(cluster)
+    with cluster.socket() as sock:
+        for query in ([], [("partNumber", "1"), ("uploadId", upload)]):
+            for body, want in ((b"a body", (400, "InvalidRequest")), (b"", (200, None))):
+                headers = {"x-amz-copy-source": f"/{bucket}/k", **({"Transfer-Encoding": "chunked"} if chunked else {})}
+                whole = raw.build("PUT", f"/{bucket}/to", query, headers, b"" if chunked else body, UNSIGNED, length=not chunked)
+                if chunked:
+                    whole += (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+                sock.sendall(whole)
+                answer = read_response(sock)
+                assert (answer.status, answer.code) == want, answer
+                if body and not query:
+                    assert raw.request("HEAD", f"/{bucket}/to").status == 404
 
 
 def test_a_copy_outlives_overwrites_and_deletes_of_its_source(s3, bucket, cluster):
