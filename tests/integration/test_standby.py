@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import secrets
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster import BUILD, PATIENCE_S, sanitizer_env, wait_until
-from s3cluster import S3Cluster
+from s3cluster import S3Cluster, running
 
 LEASE_S = 2
 MISSING = None
@@ -27,7 +28,7 @@ class Pair(S3Cluster):
 
     def start_gateway(self):
         """The first one is active when the second one starts."""
-        self.gateway.start().wait_ready()
+        super().start_gateway()
         self.wait_active_gateway(self.gateway)
         self.gateways[1].start().wait_ready()
         self.wait_standby(self.gateways[1])
@@ -123,17 +124,8 @@ def wait_for_writes(writers, more=30):
 
 @pytest.fixture
 def pair():
-    p = Pair()
-    try:
-        p.start()
-        p.client(p.gateway).create_bucket(Bucket="bucket")
+    with running(kind=Pair) as p:
         yield p
-        p.stop()
-    except Exception:
-        print(p.tail())
-        raise
-    finally:
-        p.remove()
 
 
 @pytest.fixture
