@@ -275,6 +275,11 @@ enum dfs_turn {
  */
 enum { DFS_ASK_NO_OTHER_GROUP = 0x40 };
 /*
+ * In the status byte of a storage's PARAMETERS: it wants to hear "check_active_interval=" and seconds, too, behind what FastDFS's
+ * trackers say, which take no notice, as those of earlier builds.
+ */
+enum { DFS_PARAMETERS_OURS = 0x40 };
+/*
  * FILE_INFO asked so, and without a CRC-32: in that field the answer has this and the milliseconds of the file's time, when
  * its name does not tell a CRC-32. Earlier builds have 0 there.
  */

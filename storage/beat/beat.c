@@ -19,6 +19,8 @@
 #include "storage/beat/stage.h"
 
 enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEGOTIATE_MS = 1000, LOOK_MS = 500 };
+/* Of each second after which trackers call a silent server OFFLINE: less than that, as two clocks differ. */
+enum { LEASE_MS = 600, LEASE_MAX_S = 3600 };
 
 /* What a tracker says of the server we fill from (88). */
 enum source_word {
@@ -287,9 +289,11 @@ static int beat(struct link *l)
     memcpy(bytes, body.p, sizeof(bytes));
     if (l->sent_any && memcmp(bytes, l->sent, sizeof(bytes)) == 0)
         buf_reset(&body);
+    uint64_t sent_ms = dfs_mono_ms();
     int r = call(l, DFS_CMD_BEAT, &body);
     if (r < 0)
         return r;
+    sto_members_beaten(l->b->o.members, sent_ms);
     memcpy(l->sent, bytes, sizeof(bytes));
     l->sent_any = true;
     r = hear_notice(l);
@@ -511,6 +515,7 @@ int sto_beat_start(const struct sto_beat_options *o, struct sto_beat **ret)
     dfs_cond_init(&b->wake);
     pthread_mutex_init(&b->lock, NULL);
     pthread_mutex_init(&b->negotiate, NULL);
+    sto_members_lease(o->members, MIN(o->params.check_active_s, (uint64_t)LEASE_MAX_S) * LEASE_MS);
     int r = 0;
     for (size_t i = 0; i < o->trackers.n && r == 0; i++) {
         struct link *l = &b->links[i];

@@ -16,6 +16,7 @@ static const struct row {
     ROW("use_storage_id", FLAG, use_storage_id),
     ROW("response_ip_addr_size", WIDTH, wide_addresses),
     ROW("storage_sync_file_max_delay", NUMBER, sync_max_delay_s),
+    ROW("check_active_interval", NUMBER, check_active_s),
     ROW("store_path", PATH_MODE, path_most_free),
     ROW("reserved_storage_space", RESERVED, reserved_mb),
     ROW("use_trunk_file", FLAG, use_trunk),
@@ -31,6 +32,7 @@ void sto_params_init(struct sto_params *p)
     *p = (struct sto_params){
         .reserved_mb = 1024,
         .sync_max_delay_s = 86400,
+        .check_active_s = 100,
         .slot_min = 256,
         .slot_max = 64 * 1024 * 1024 / 8,
         .trunk_size = 64 * 1024 * 1024,

@@ -23,10 +23,11 @@ struct sto_params {
     uint64_t reserved_mb; /* 2^20 bytes kept free per server, when reserved_permyriad is 0 */
     unsigned reserved_permyriad; /* else 1..9999: hundredths of a percent of each disk kept free */
     uint64_t sync_max_delay_s;
-    uint64_t slot_min;   /* bytes, header included */
-    uint64_t slot_max;   /* bytes, header included: larger files stay plain */
-    uint64_t slot_align; /* bytes; 0: none */
-    uint64_t trunk_size; /* bytes of one container */
+    uint64_t check_active_s; /* a server that has not beaten for so long is taken for dead */
+    uint64_t slot_min;       /* bytes, header included */
+    uint64_t slot_max;       /* bytes, header included: larger files stay plain */
+    uint64_t slot_align;     /* bytes; 0: none */
+    uint64_t trunk_size;     /* bytes of one container */
 };
 
 /* The defaults of semantics 3: what holds before a tracker has been heard. */

@@ -4,12 +4,13 @@
 #include "dfscore/base/atonce.h"
 #include "dfscore/client/tracker_client.h"
 #include "dfscore/fileid/fileid.h"
+#include "dfscore/wire/internal.h"
 
 enum { ANSWER_MAX = 64 * 1024 };
 
 int sto_tracker_params(struct dfs_peer *p, struct sto_params *params, struct buf *params_text)
 {
-    int r = dfs_peer_call(p, DFS_CMD_PARAMETERS, 0, NULL, 0, params_text);
+    int r = dfs_peer_call(p, DFS_CMD_PARAMETERS, DFS_PARAMETERS_OURS, NULL, 0, params_text);
     return r < 0 ? r : sto_params_parse(buf_str(params_text), params);
 }
 

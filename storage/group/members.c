@@ -12,6 +12,9 @@ struct sto_members {
     pthread_cond_t changed; /* monotonic clock */
     uint64_t version;
     uint64_t joins;
+    uint64_t lease_ms, beat_ms; /* see sto_members_lease(); monotonic, of the last beat: 0: none */
+    uint64_t lapses;
+    bool lapsed;
     struct sto_member self;                  /* status as the leader says; constant otherwise */
     struct sto_member list[DFS_SERVERS_MAX]; /* ourselves included when the leader lists us */
     size_t n;
@@ -185,6 +188,50 @@ void sto_members_synced(struct sto_members *m, const char *id, int64_t ts)
     pthread_mutex_unlock(&m->lock);
 }
 
+/* With the lock held. */
+static void notice_lapse(struct sto_members *m)
+{
+    bool fresh = m->beat_ms > 0 && dfs_mono_ms() - m->beat_ms <= m->lease_ms;
+    if (m->lapsed || m->lease_ms == 0 || fresh)
+        return;
+    m->lapsed = true;
+    m->lapses++;
+}
+
+void sto_members_lease(struct sto_members *m, uint64_t ms)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    m->lease_ms = ms;
+    notice_lapse(m);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void sto_members_beaten(struct sto_members *m, uint64_t ms)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    notice_lapse(m);
+    bool first = m->beat_ms == 0; /* just joined */
+    m->beat_ms = MAX(m->beat_ms, ms);
+    if (m->lapsed && dfs_mono_ms() - m->beat_ms <= m->lease_ms) {
+        m->lapsed = false;
+        m->joins += !first; /* to be caught up with again */
+        bump(m);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+uint64_t sto_members_lapses(struct sto_members *m)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    notice_lapse(m);
+    uint64_t lapses = m->lapses;
+    pthread_mutex_unlock(&m->lock);
+    return lapses;
+}
+
 void sto_members_joined(struct sto_members *m)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);
@@ -217,7 +264,8 @@ bool sto_members_up_to_date(struct sto_members *m)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);
     pthread_mutex_lock(&m->lock);
-    bool yes = true;
+    notice_lapse(m);
+    bool yes = !m->lapsed;
     for (size_t i = 0; i < m->n && yes; i++) {
         const struct sto_member *peer = &m->list[i];
         yes = !sto_in_service(peer->status) || peer->joins == m->joins ||

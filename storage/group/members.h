@@ -50,13 +50,23 @@ bool sto_members_is_trunk_server(struct sto_members *m); /* we ourselves */
 /* An operation of @id, made there at @ts, has been applied here. */
 void sto_members_synced(struct sto_members *m, const char *id, int64_t ts);
 
+/*
+ * How long after a beat every tracker takes us for alive; 0, until this is called: for ever. Behind that others may edit what
+ * clients are led to us with, without asking us: we may have stood still, and not know it.
+ */
+void sto_members_lease(struct sto_members *m, uint64_t ms);
+/* A tracker has answered a beat that was sent at @ms (monotonic). */
+void sto_members_beaten(struct sto_members *m, uint64_t ms);
+/* How often that has been over so far, now included. */
+uint64_t sto_members_lapses(struct sto_members *m);
+
 /* A tracker is about to take us in: until then it may have led clients to others. */
 void sto_members_joined(struct sto_members *m);
 /* How often so far, our start included. */
 uint64_t sto_members_joins(struct sto_members *m);
 /* What @id had after so many of them is here. */
 void sto_members_caught_up(struct sto_members *m, const char *id, uint64_t joins);
-/* Whether what the members in service had after the last of them is here. */
+/* Whether what the members in service had after the last of them, or of the lapses, is here, and none is on. */
 bool sto_members_up_to_date(struct sto_members *m);
 
 /* Changes with every update that changed something, and with sto_members_wake. */

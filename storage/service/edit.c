@@ -70,11 +70,12 @@ static int settle_elsewhere(struct edit *e)
     return c->len == 0 ? 0 : sto_elsewhere_edit(&c->op, e->kind, e->offset, &content);
 }
 
-static int settle_here(struct edit *ed)
+static int settle_here(struct edit *ed, struct sto_turn *turn)
 {
     struct sto_content *c = &ed->c;
     AUTO(sto_edit_free) struct sto_edit *e = NULL;
-    int r = sto_edit_begin(c->op.s->o.store, c->op.name, ed->kind, ed->offset, c->len, &e);
+    const struct sto_still still = {sto_turn_lasts, turn};
+    int r = sto_edit_begin(c->op.s->o.store, c->op.name, ed->kind, ed->offset, c->len, &still, &e);
     if (r == 0)
         r = sto_content_to_edit(c, e);
     if (r == 0)
@@ -89,7 +90,7 @@ static int settle(struct sto_content *c)
     int r = take_turn(&c->op, &turn);
     bool some = c->len > 0;
     if (r == 0 && some)
-        r = settle_here(ed);
+        r = settle_here(ed, &turn);
     r = sto_forward_turn_end(&c->op, &turn, r);
     if (r == -EREMOTE) /* since long, or a moment ago */
         return settle_elsewhere(ed);
@@ -167,9 +168,10 @@ struct resize {
 static int truncate_work(struct sto_op *op)
 {
     struct sto_turn turn;
+    const struct sto_still still = {sto_turn_lasts, &turn};
     int r = take_turn(op, &turn);
     if (r == 0)
-        r = sto_truncate(op->s->o.store, op->name, ((struct resize *)op)->size);
+        r = sto_truncate(op->s->o.store, op->name, ((struct resize *)op)->size, &still);
     r = sto_forward_turn_end(op, &turn, r);
     if (r == -EREMOTE)
         return sto_elsewhere_truncate(op, ((struct resize *)op)->size);
@@ -214,9 +216,10 @@ static int regenerate_work(struct sto_op *op)
 {
     struct regeneration *g = (struct regeneration *)op;
     struct sto_turn turn;
+    const struct sto_still still = {sto_turn_lasts, &turn};
     int r = take_turn(op, &turn);
     if (r == 0)
-        r = sto_regenerate(op->s->o.store, op->name, g->name);
+        r = sto_regenerate(op->s->o.store, op->name, &still, g->name);
     bool made = r == 0;
     r = sto_forward_turn_end(op, &turn, r);
     if (made && r < 0)

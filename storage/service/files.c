@@ -88,11 +88,12 @@ static int change_meta(struct sto_op *op, struct set_meta *m)
     if (m->merge && m->text.n == 0)
         return sto_info(op->s->o.store, op->name, false, &info);
     struct sto_turn turn;
+    const struct sto_still still = {sto_turn_lasts, &turn};
     int r = sto_forward_turn(op, &turn);
     if (r == -EREMOTE && !m->merge)
         r = 0; /* a link has its own, wherever it leads to */
     if (r == 0)
-        r = sto_meta_change(op->s->o.store, op->name, new_text, m);
+        r = sto_meta_change(op->s->o.store, op->name, new_text, m, &still);
     return sto_forward_turn_end(op, &turn, r);
 }
 

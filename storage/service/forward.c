@@ -308,8 +308,7 @@ int sto_forward_turn(struct sto_op *op, struct sto_turn *t)
     enum { STEP_MS = 100 };
     const struct sto_turn_options o = turns_of(op);
     const uint64_t until = dfs_mono_ms() + ASK_MS;
-    t->taken = false;
-    if (sto_turn_leads(&o, op->name))
+    if (sto_turn_leads(&o, op->name, t))
         return 0;
     if (!op->asking)
         return sto_op_ask(op, op->work);
@@ -322,7 +321,7 @@ int sto_forward_turn(struct sto_op *op, struct sto_turn *t)
 int sto_forward_turn_end(struct sto_op *op, struct sto_turn *t, int r)
 {
     const struct sto_turn_options o = turns_of(op);
-    int ended = sto_turn_end(&o, t);
+    int ended = r == 0 || t->taken ? sto_turn_end(&o, t) : 0;
     return r < 0 ? r : ended;
 }
 

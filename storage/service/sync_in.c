@@ -98,7 +98,7 @@ static int create_meta(struct incoming *in)
     struct str name = str_head(in->c.op.name, in->c.op.name.n - (sizeof(META_SUFFIX) - 1));
     if (!in->c.bytes.p)
         return -EINVAL; /* larger than any metadata */
-    return sto_meta_change(in->c.op.s->o.store, name, whole_text, &in->c.bytes);
+    return sto_meta_change(in->c.op.s->o.store, name, whole_text, &in->c.bytes, NULL);
 }
 
 static bool is_packed(struct str name)
@@ -139,7 +139,7 @@ static int edit_range(struct incoming *in, enum sto_edit_op kind)
 {
     AUTO(sto_edit_free) struct sto_edit *e = NULL;
     struct sto_content *c = &in->c;
-    int r = sto_edit_begin(c->op.s->o.store, c->op.name, kind, in->offset, c->len, &e);
+    int r = sto_edit_begin(c->op.s->o.store, c->op.name, kind, in->offset, c->len, NULL, &e);
     if (r == 0)
         r = sto_content_to_edit(c, e);
     return r < 0 ? r : sto_edit_commit(&e);
@@ -297,7 +297,8 @@ static int delete_work(struct sto_op *op)
 {
     int result = 0, r;
     if (str_ends(op->name, STR(META_SUFFIX)))
-        r = sto_meta_change(op->s->o.store, str_head(op->name, op->name.n - 2), clear_text, NULL);
+        r = sto_meta_change(op->s->o.store, str_head(op->name, op->name.n - 2), clear_text, NULL,
+                            NULL);
     else
         r = sto_delete_batch(op->s->o.store, &op->name, 1, &result);
     return finish(op, r < 0 ? r : result);
@@ -311,7 +312,7 @@ static int truncate_work(struct sto_op *op)
     if (r == 0 && size != ro->old_size)
         r = -EEXIST;
     if (r == 0)
-        r = sto_truncate(op->s->o.store, op->name, ro->new_size);
+        r = sto_truncate(op->s->o.store, op->name, ro->new_size, NULL);
     return finish(op, r);
 }
 

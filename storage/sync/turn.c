@@ -71,8 +71,17 @@ static bool is_alone(const struct sto_turn_options *o)
     return sto_members_peers(o->members, peers) == 0;
 }
 
-bool sto_turn_leads(const struct sto_turn_options *o, struct str name)
+bool sto_turn_lasts(void *t)
 {
+    const struct sto_turn *turn = t;
+    return sto_members_lapses(turn->members) == turn->lapses;
+}
+
+bool sto_turn_leads(const struct sto_turn_options *o, struct str name, struct sto_turn *t)
+{
+    t->members = o->members;
+    t->lapses = sto_members_lapses(o->members);
+    t->taken = false;
     bool ours = sto_turn_home(name, sto_store_server(o->store)) || is_alone(o);
     return ours && heard_of_group(o) && sto_members_up_to_date(o->members) &&
            sto_turn_check(o->store, name) == 0;
@@ -292,12 +301,11 @@ static void finish(const struct sto_turn_options *o, struct sto_turn *t, bool ba
 int sto_turn_take(const struct sto_turn_options *o, struct str name, struct sto_turn *t)
 {
     struct sto_info info;
-    t->taken = false;
     t->n = t->n_away = 0;
     t->began_ms = dfs_mono_ms();
     t->name = name;
     t->before = (struct sto_latest){.version = 0};
-    if (sto_turn_leads(o, name))
+    if (sto_turn_leads(o, name, t))
         return 0;
     int r = heard_of_group(o) ? sto_info(o->store, name, false, &info) : -EAGAIN;
     if (r == 0)
@@ -319,11 +327,12 @@ static bool changed(const struct sto_turn_options *o, const struct sto_turn *t)
 
 int sto_turn_end(const struct sto_turn_options *o, struct sto_turn *t)
 {
-    if (!t->taken)
-        return 0;
-    int r = nobody_is_back(o, t);
-    finish(o, t, !changed(o, t));
-    return r;
+    int r = 0;
+    if (t->taken) {
+        r = nobody_is_back(o, t);
+        finish(o, t, !changed(o, t));
+    }
+    return r == 0 && !sto_turn_lasts(t) ? -EAGAIN : r;
 }
 
 /* --- being asked ------------------------------------------------------------------------------------------ */

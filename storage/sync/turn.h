@@ -3,11 +3,11 @@
  * turn - before a client's edit of an appender, or of metadata: nobody else edits the file, and nobody has a later one.
  *
  * Clients are led to the server that took a file from its client, its home. Once that has caught up with all since a tracker
- * last took it in, it edits at once, as long as it has not given the turn to another member (trunk/turns.h); so does one that
- * has the group to itself. Any other asks all members in service, the home first, then by their ids, so that of two that ask at
- * once one is refused by the first, and has taken nothing from the other. Each answers what it has of the file, and from then
- * on waits for the record of the edit. One that does not answer may be editing: the client is to come again, as it is when
- * somebody has a later content, which will come.
+ * last took it in, it edits at once, as long as its beats are answered (group/members.h) and it has not given the turn to
+ * another member (trunk/turns.h); so does one that has the group to itself. Any other asks all members in service, the home
+ * first, then by their ids, so that of two that ask at once one is refused by the first, and has taken nothing from the other.
+ * Each answers what it has of the file, and from then on waits for the record of the edit. One that does not answer may be
+ * editing: the client is to come again, as it is when somebody has a later content, which will come.
  *
  * A member that is asked for the turn at a file whose home the asker takes to be out of service, and does not itself, refuses.
  *
@@ -34,6 +34,8 @@ struct sto_turn_options {
 };
 
 struct sto_turn {
+    struct sto_members *members;
+    uint64_t lapses; /* of the members, before it began */
     struct sto_turn_id id;
     struct str name;
     bool taken;                               /* and of this member itself */
@@ -48,14 +50,16 @@ struct sto_turn {
 /* Did a client give the file to the server @id, as its name says? Of a slave it does not: any member may have taken it. */
 bool sto_turn_home(struct str name, const char *id);
 
-/* Nobody else edits it, but members that have asked this one: there is nobody to be asked. */
-bool sto_turn_leads(const struct sto_turn_options *o, struct str name);
+/* Nobody else edits it, but members that have asked this one: there is nobody to be asked. *t is that, or may be asked for. */
+bool sto_turn_leads(const struct sto_turn_options *o, struct str name, struct sto_turn *t);
 /*
  * 0: @name, which is here, may be edited before sto_turn_end(), which is to be called then; the name stays where it is.
  * -EAGAIN: later; -EBUSY: another client of this member has the turn. Or as sto_info().
  */
 int sto_turn_take(const struct sto_turn_options *o, struct str name, struct sto_turn *t) MUST_CHECK;
-/* -EAGAIN: somebody has come back meanwhile who was not asked, and may have edited it, too. */
+/* Nobody can have taken this member for dead since it began, and edited it without asking. @t: a turn (struct sto_still). */
+bool sto_turn_lasts(void *t);
+/* -EAGAIN: it has not lasted, or somebody has come back meanwhile who was not asked, and may have edited it, too. */
 int sto_turn_end(const struct sto_turn_options *o, struct sto_turn *t) MUST_CHECK;
 
 /*

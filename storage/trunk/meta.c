@@ -204,7 +204,8 @@ static int log_change(struct new_meta *m, char op, bool in_place)
     return r;
 }
 
-int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void *arg)
+int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void *arg,
+                    const struct sto_still *still)
 {
     struct new_meta new = {.tmp = {.fd = -1}};
     int r = sto_locate(s, name, &new.at, &new.p);
@@ -230,7 +231,9 @@ int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void 
         return (int)there_ms;
     new.text = buf_str(&text);
     new.ms = MAX(MAX(sto_clock_ms(), there_ms + 1), sto_made_ms(new.p, &new.at, name));
-    r = prepare(&new, name);
+    r = sto_still_is(still);
+    if (r == 0)
+        r = prepare(&new, name);
     if (r == 0)
         r = log_change(&new, had == 0 ? 'U' : 'C', false);
     sto_tmp_drop(&new.p->dir, &new.tmp);

@@ -212,6 +212,15 @@ int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count,
                      int *results) MUST_CHECK;
 
 /*
+ * What a client's edit rests on. Asked when the file is locked and the edit has its time, so that whatever happens from then on
+ * is later: false: nothing is done, -EAGAIN. NULL: it rests on nothing.
+ */
+struct sto_still {
+    bool (*is)(void *arg);
+    void *arg;
+};
+
+/*
  * Append to, or overwrite a range of, an appender file. begin takes the file's write lock (one editor a
  * time, others wait); write adds bytes in order, @size of them in all; commit makes them durable and
  * logs the change. free without commit undoes an append. -EINVAL: no appender, offset beyond the end;
@@ -219,14 +228,16 @@ int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count,
  */
 enum sto_edit_op { STO_EDIT_APPEND, STO_EDIT_MODIFY };
 int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, uint64_t offset,
-                   uint64_t size, struct sto_edit **ret) MUST_CHECK;
+                   uint64_t size, const struct sto_still *still, struct sto_edit **ret) MUST_CHECK;
 int sto_edit_write(struct sto_edit *e, const void *p, size_t n) MUST_CHECK;
 int sto_edit_commit(struct sto_edit **ep) MUST_CHECK;
 void sto_edit_free(struct sto_edit **ep);
 
-int sto_truncate(struct sto_store *s, struct str name, uint64_t size) MUST_CHECK;
+int sto_truncate(struct sto_store *s, struct str name, uint64_t size,
+                 const struct sto_still *still) MUST_CHECK;
 /* Appender to normal file under a new name (STO_NAME_MAX + 1 bytes). */
-int sto_regenerate(struct sto_store *s, struct str name, char *new_name) MUST_CHECK;
+int sto_regenerate(struct sto_store *s, struct str name, const struct sto_still *still,
+                   char *new_name) MUST_CHECK;
 /* Takes that back: the file has its old name again. -ENOENT: there is no @new_name. */
 int sto_regenerate_undo(struct sto_store *s, struct str new_name, struct str name) MUST_CHECK;
 
@@ -247,7 +258,8 @@ int sto_make_link(struct sto_store *s, const struct sto_link *l, char *name) MUS
 struct buf;
 typedef int sto_meta_fn(struct str old, void *arg, struct buf *out);
 int sto_meta_get(struct sto_store *s, struct str name, struct buf *out) MUST_CHECK;
-int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void *arg) MUST_CHECK;
+int sto_meta_change(struct sto_store *s, struct str name, sto_meta_fn *fn, void *arg,
+                    const struct sto_still *still) MUST_CHECK;
 
 /* ---- directories of FastDFS (adopt.h) ------------------------------------------------------- */
 

@@ -277,13 +277,17 @@ static int open_appender(struct sto_store *s, struct str name, struct sto_path *
 
 /* @op of what is @st, in @e, which stays where it is until the record is released; as @name. */
 static int log_edit(const struct sto_store *s, struct sto_path *p, char op, const char *name,
-                    const struct stat *st, uint64_t a, uint64_t b, struct edit_rec *e)
+                    const struct stat *st, uint64_t a, uint64_t b, const struct sto_still *still,
+                    struct edit_rec *e)
 {
     (void)snprintf(e->extra, sizeof(e->extra), "%llu %llu", (unsigned long long)a,
                    (unsigned long long)b);
     e->versions =
         (struct sto_rec_versions){.before = sto_version_mixed(st) ? 0 : sto_version_of(st),
                                   .after = sto_version_next(s->server, st)};
+    int r = sto_still_is(still);
+    if (r < 0)
+        return r;
     sto_rec_put_versions(&e->versions, e->desc);
     e->rec = (struct sto_log_rec){
         .kind = STO_REC_CHANGE,
@@ -293,7 +297,7 @@ static int log_edit(const struct sto_store *s, struct sto_path *p, char op, cons
         .extra = str_c(e->extra),
         .desc = str_c(e->desc),
     };
-    int r = sto_log_one(p, &e->rec);
+    r = sto_log_one(p, &e->rec);
     e->logged = r == 0;
     return r;
 }
@@ -306,7 +310,7 @@ static int end_edit(struct sto_path *p, int fd, const struct edit_rec *e)
 }
 
 int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, uint64_t offset,
-                   uint64_t size, struct sto_edit **ret)
+                   uint64_t size, const struct sto_still *still, struct sto_edit **ret)
 {
     CHECK_OBJ(s, STO_STORE_MAGIC);
     if (name.n > STO_NAME_MAX || offset > INT64_MAX || size > INT64_MAX - offset)
@@ -329,7 +333,7 @@ int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, ui
     int r = sto_check_space(e->path, e->at + size > e->old_size ? e->at + size - e->old_size : 0);
     if (r == 0 && size > 0)
         r = log_edit(s, e->path, op == STO_EDIT_APPEND ? 'A' : 'M', e->name, &st, e->at, size,
-                     &e->log);
+                     still, &e->log);
     if (r < 0)
         return r;
     *ret = TAKE(e);
@@ -377,7 +381,7 @@ void sto_edit_free(struct sto_edit **ep)
     free(e);
 }
 
-int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
+int sto_truncate(struct sto_store *s, struct str name, uint64_t size, const struct sto_still *still)
 {
     if (size > INT64_MAX || name.n > STO_NAME_MAX)
         return -EINVAL;
@@ -393,7 +397,7 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size)
     char z[STO_NAME_MAX + 1] = "";
     memcpy(z, name.p, name.n);
     struct edit_rec e = {.logged = false};
-    int r = log_edit(s, p, 'T', z, &st, (uint64_t)st.st_size, size, &e);
+    int r = log_edit(s, p, 'T', z, &st, (uint64_t)st.st_size, size, still, &e);
     if (r == 0) {
         r = s->io->ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
         int ended = end_edit(p, fd, &e);
@@ -424,7 +428,8 @@ int sto_change_one(struct sto_path *p, uint8_t op, struct str name, struct str e
     return r;
 }
 
-int sto_regenerate(struct sto_store *s, struct str name, char *new_name)
+int sto_regenerate(struct sto_store *s, struct str name, const struct sto_still *still,
+                   char *new_name)
 {
     if (name.n > STO_NAME_MAX)
         return -EINVAL;
@@ -455,7 +460,9 @@ int sto_regenerate(struct sto_store *s, struct str name, char *new_name)
     char made[STO_NAME_MAX + 1];
     size_t n = dfs_filename_build(&parts, made);
     made[n] = '\0';
-    r = sto_change_one(p, 'R', str_of(made, n), name);
+    r = sto_still_is(still);
+    if (r == 0)
+        r = sto_change_one(p, 'R', str_of(made, n), name);
     if (r == 0)
         memcpy(new_name, made, n + 1);
     return r;

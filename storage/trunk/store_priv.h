@@ -55,6 +55,10 @@ int sto_locate(struct sto_store *s, struct str name, struct dfs_logical *at,
 bool sto_is_packed(struct str name, struct dfs_fileid *f);
 /* Open the pack of @f and check its slot. fd, or negative errno (-ENOENT). */
 int sto_open_slot(struct sto_path *p, const struct dfs_fileid *f) MUST_CHECK;
+static inline int sto_still_is(const struct sto_still *s)
+{
+    return !s || s->is(s->arg) ? 0 : -EAGAIN;
+}
 pthread_mutex_t *sto_edit_lock(struct sto_store *s, struct str name);
 /* For AUTO(): unlocks; *m may be NULL. */
 static inline void sto_unlock(pthread_mutex_t **m)

@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             continue;
         }
         buf_reset(&out);
-        int e = trk_dispatch(srv, &s[who & 3], cmd, body, &out, &wait);
+        int e = trk_dispatch(srv, &s[who & 3], cmd, (uint8_t)who, body, &out, &wait);
         ASSERT(e <= 0 && e > -256 && (e == 0 || out.n == 0));
         check_cluster(&srv->cluster);
     }

@@ -211,9 +211,10 @@ class Program:
 class NativeCluster:
     """A tracker on 127.0.0.1, storages of group1 on 127.0.0.2, 127.0.0.3 ..."""
 
-    def __init__(self, trunk=False, paths=1, settings="", secret=False, addresses="IPv4", slots="64KB"):
-        """@settings: further lines of every storage's configuration. @secret: with a cluster secret. @addresses: IPv6
-        makes those in answers 45 bytes wide. @slots: with @trunk, the largest packed file."""
+    def __init__(self, trunk=False, paths=1, settings="", secret=False, addresses="IPv4", slots="64KB",
+                 tracker_settings=""):
+        """@settings, @tracker_settings: further lines of every storage's configuration, of the tracker's. @secret: with a
+        cluster secret. @addresses: IPv6 makes those in answers 45 bytes wide. @slots: with @trunk, the largest packed file."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-it-"))
         self.secret_file = self.folder / "secret"
         self.secret_file.write_text(os.urandom(32).hex() + "\n")
@@ -231,6 +232,7 @@ class NativeCluster:
             trunk_file_size = 4MB
             use_trunk_file = {"true" if trunk else "false"}
             {self.trust}
+            {tracker_settings}
         """).start().wait_ready()
         self.storages = {}
         self.port = free_port([f"127.0.0.{n}" for n in range(2, 10)])

@@ -164,7 +164,7 @@ static void edit_at_once(struct sim_node *n, struct led_file *f)
     f->vague = true;
     unsigned before = fiber_as(other->index);
     sim_begin_change(other);
-    if (sto_edit_begin(other->store, str_c(f->name), STO_EDIT_APPEND, 0, size, &e) == 0 &&
+    if (sto_edit_begin(other->store, str_c(f->name), STO_EDIT_APPEND, 0, size, NULL, &e) == 0 &&
         sto_edit_write(e, data, size) == 0)
         (void)!sto_edit_commit(&e);
     sto_edit_free(&e);
@@ -191,11 +191,11 @@ static void edit(struct sim_node *n, struct led_file *f)
     f->edit_open |= 1u << n->index;
     f->vague = true; /* until the answer */
     if (what == 2) {
-        r = sto_truncate(n->store, str_c(f->name), at);
+        r = sto_truncate(n->store, str_c(f->name), at, NULL);
         size = 0;
     } else {
         enum sto_edit_op op = what == 0 ? STO_EDIT_APPEND : STO_EDIT_MODIFY;
-        r = sto_edit_begin(n->store, str_c(f->name), op, at, size, &e);
+        r = sto_edit_begin(n->store, str_c(f->name), op, at, size, NULL, &e);
         if (r == 0)
             r = sto_edit_write(e, data, size);
         if (r == 0)
@@ -240,7 +240,7 @@ static void set_meta(struct sim_node *n, struct led_file *f)
     if (sim_random(4) > 0)
         (void)snprintf(c->meta, sizeof(c->meta), "n\x02%u", ++ledger.serial);
     f->meta_vague = true;
-    int r = sto_meta_change(n->store, str_c(f->name), new_text, c->meta);
+    int r = sto_meta_change(n->store, str_c(f->name), new_text, c->meta, NULL);
     f->busy = false;
     if (r < 0 || !sim_serves(n)) {
         free(c);
@@ -258,7 +258,7 @@ static void regenerate(struct sim_node *n, struct led_file *old)
     old->busy = true;
     enum led_state before = old->state;
     old->state = UNKNOWN;
-    int r = sto_regenerate(n->store, str_c(old->name), name);
+    int r = sto_regenerate(n->store, str_c(old->name), NULL, name);
     if (r < 0 || !sim_serves(n)) {
         old->busy = false;
         return;

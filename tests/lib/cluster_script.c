@@ -98,7 +98,7 @@ void script_make_appender(unsigned i, size_t size, char *name)
 void script_regenerate(unsigned i, const char *name, char *new_name)
 {
     unsigned before = script_begin(i);
-    script_end(i, before, sto_regenerate(sim_node(i)->store, str_c(name), new_name));
+    script_end(i, before, sto_regenerate(sim_node(i)->store, str_c(name), NULL, new_name));
 }
 
 void script_delete(unsigned i, const char *name)

@@ -94,10 +94,16 @@ static inline void open_session(struct fixture *f, struct trk_session *s, const 
     trk_session_open(f->srv, s);
 }
 
-static inline int call(struct fixture *f, struct trk_session *s, uint8_t cmd, struct str body)
+static inline int call_with(struct fixture *f, struct trk_session *s, uint8_t cmd, uint8_t status,
+                            struct str body)
 {
     buf_reset(&f->out);
-    return trk_dispatch(f->srv, s, cmd, body, &f->out, &f->wait);
+    return trk_dispatch(f->srv, s, cmd, status, body, &f->out, &f->wait);
+}
+
+static inline int call(struct fixture *f, struct trk_session *s, uint8_t cmd, struct str body)
+{
+    return call_with(f, s, cmd, 0, body);
 }
 
 static inline int call_hex(struct fixture *f, struct trk_session *s, uint8_t cmd, const char *hex)

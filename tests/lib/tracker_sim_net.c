@@ -157,7 +157,7 @@ static void serve(struct flight *f)
         return;
     }
     buf_reset(&f->rsp);
-    f->r = trk_dispatch(t->srv, &c->s, f->cmd, buf_str(&f->body), &f->rsp, &wait);
+    f->r = trk_dispatch(t->srv, &c->s, f->cmd, 0, buf_str(&f->body), &f->rsp, &wait);
     if (f->r == 0 && c->life)
         tsim_served(t, c->from, f->cmd, buf_str(&f->body), f->rsp.n);
     if (f->r == 0 && wait > 0 && !wait_synced(f, wait))

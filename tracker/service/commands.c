@@ -156,7 +156,7 @@ static void handle(struct dfs_req *req)
     const struct dfs_service *service = &srv->commands->service;
     if (service->secret || service->tls_required || dfs_conn_proved(req->conn))
         s->server = s->named && dfs_conn_proved(req->conn);
-    int r = trk_dispatch(srv, s, req->command->cmd, req->body, &out, &wait);
+    int r = trk_dispatch(srv, s, req->command->cmd, req->head.status, req->body, &out, &wait);
     if (r < 0)
         dfs_req_reply(req, r, STR_NULL);
     else if (wait && srv->store)

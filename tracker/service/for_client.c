@@ -6,6 +6,7 @@
 #include "tracker/service/server.h"
 
 #include "dfscore/base/clock.h"
+#include "dfscore/wire/internal.h"
 
 /* --- where to write ------------------------------------------------------------------------- */
 
@@ -132,6 +133,9 @@ int trk_query_update(struct trk_call *c)
 int trk_parameters(struct trk_call *c)
 {
     buf_adds(c->out, c->srv->o.params);
+    if (c->status & DFS_PARAMETERS_OURS)
+        buf_addf(c->out, "check_active_interval=%llu\n",
+                 (unsigned long long)c->srv->o.check_active_ms / 1000);
     return 0;
 }
 

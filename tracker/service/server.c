@@ -210,10 +210,11 @@ static int admit(struct trk_call *c)
     return c->node && c->node->session <= c->s->id ? 0 : -EACCES;
 }
 
-int trk_dispatch(struct trk_server *srv, struct trk_session *s, uint8_t cmd, struct str body,
-                 struct buf *out, uint64_t *wait)
+int trk_dispatch(struct trk_server *srv, struct trk_session *s, uint8_t cmd, uint8_t status,
+                 struct str body, struct buf *out, uint64_t *wait)
 {
-    struct trk_call c = {.srv = srv, .s = s, .row = find_row(cmd), .body = body, .out = out};
+    struct trk_call c = {
+        .srv = srv, .s = s, .row = find_row(cmd), .status = status, .body = body, .out = out};
     *wait = 0;
     if (!c.row)
         return -EINVAL;

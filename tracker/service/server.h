@@ -141,6 +141,7 @@ struct trk_call {
     struct trk_server *srv;
     struct trk_session *s;
     const struct trk_row *row;
+    uint8_t status; /* of the request: flags of some commands */
     struct str body;
     struct buf *out;       /* the answer's body */
     struct trk_node *node; /* of a joined session, for rows with TRK_JOINED */
@@ -170,8 +171,8 @@ const struct trk_row *trk_rows(size_t *n);
  * Serve one request. 0 or negative errno; @out is the answer's body (empty on error). *wait:
  * sequence number the answer must wait for; 0: none.
  */
-int trk_dispatch(struct trk_server *srv, struct trk_session *s, uint8_t cmd, struct str body,
-                 struct buf *out, uint64_t *wait);
+int trk_dispatch(struct trk_server *srv, struct trk_session *s, uint8_t cmd, uint8_t status,
+                 struct str body, struct buf *out, uint64_t *wait);
 
 /* --- the handlers, by family ---------------------------------------------------------------- */
 

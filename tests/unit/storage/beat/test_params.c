@@ -27,7 +27,8 @@ static void the_recorded_text_is_read(void **state)
                                           "trunk_alloc_alignment_size=64\n"
                                           "trunk_file_size=4194304\n"
                                           "trunk_create_file_time_base=02:00\n"
-                                          "store_slave_file_use_link=1\n"),
+                                          "store_slave_file_use_link=1\n"
+                                          "check_active_interval=30\n"),
                                       &p),
                      0);
     assert_true(p.use_storage_id && p.id_in_name && p.wide_addresses && p.path_most_free);
@@ -37,6 +38,7 @@ static void the_recorded_text_is_read(void **state)
     assert_int_equal(p.slot_max, 65536);
     assert_int_equal(p.slot_align, 64);
     assert_int_equal(p.trunk_size, 4194304);
+    assert_int_equal(p.check_active_s, 30);
 }
 
 static void missing_keys_keep_their_value(void **state)
@@ -49,6 +51,7 @@ static void missing_keys_keep_their_value(void **state)
     assert_int_equal(p.reserved_mb, 7);
     assert_int_equal(p.reserved_permyriad, 0);
     assert_int_equal(p.slot_min, 256);
+    assert_int_equal(p.check_active_s, 100); /* FastDFS's trackers do not say it */
     assert_false(p.use_trunk || p.wide_addresses);
 }
 

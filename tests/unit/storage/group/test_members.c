@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "storage/group/members.h"
+#include "tests/lib/still_clock.h"
 
 static struct sto_members *three(void)
 {
@@ -99,6 +100,49 @@ static void up_to_date_is_who_has_what_all_in_service_had_since_we_joined(void *
     sto_members_caught_up(m, "10.0.0.9", 1); /* unknown */
 }
 
+static void who_has_not_beaten_for_too_long_is_to_catch_up_again(void **state)
+{
+    (void)state;
+    clock_begin(0);
+    AUTO(sto_members_free) struct sto_members *m = three();
+    uint64_t joins = sto_members_joins(m);
+    sto_members_caught_up(m, "10.0.0.2", joins);
+    assert_true(sto_members_up_to_date(m));
+    clock_pass(1000000);
+    assert_int_equal(sto_members_lapses(m), 0); /* nobody has called sto_members_lease() */
+    sto_members_lease(m, 600);
+    assert_false(sto_members_up_to_date(m)); /* no beat yet */
+    assert_int_equal(sto_members_lapses(m), 1);
+    sto_members_beaten(m, dfs_mono_ms());
+    assert_true(sto_members_up_to_date(m)); /* it has just joined for that */
+    clock_pass(600);
+    assert_true(sto_members_up_to_date(m));
+    assert_int_equal(sto_members_lapses(m), 1);
+    clock_pass(1);
+    assert_false(sto_members_up_to_date(m));
+    assert_int_equal(sto_members_lapses(m), 2);
+
+    uint64_t seen = sto_members_version(m), late = dfs_mono_ms();
+    sto_members_caught_up(m, "10.0.0.2", joins); /* does not end it */
+    clock_pass(601);
+    sto_members_beaten(m, late); /* whose answer was so long on its way */
+    assert_false(sto_members_up_to_date(m));
+    assert_int_equal(sto_members_joins(m), joins);
+    sto_members_beaten(m, dfs_mono_ms());
+    assert_int_not_equal(sto_members_version(m), seen); /* replicators that wait look at it */
+    assert_int_equal(sto_members_joins(m), joins + 1);
+    assert_false(sto_members_up_to_date(m));
+    sto_members_caught_up(m, "10.0.0.2", joins + 1);
+    assert_true(sto_members_up_to_date(m));
+    assert_int_equal(sto_members_lapses(m), 2);
+
+    clock_pass(601); /* nobody looks before the next beat */
+    sto_members_beaten(m, dfs_mono_ms());
+    assert_int_equal(sto_members_lapses(m), 3);
+    assert_false(sto_members_up_to_date(m));
+    clock_end();
+}
+
 static void a_list_that_is_too_long_is_cut(void **state)
 {
     (void)state;
@@ -118,6 +162,7 @@ int main(void)
         cmocka_unit_test(only_news_changes_the_version),
         cmocka_unit_test(times_received_only_grow_and_survive_a_new_list),
         cmocka_unit_test(up_to_date_is_who_has_what_all_in_service_had_since_we_joined),
+        cmocka_unit_test(who_has_not_beaten_for_too_long_is_to_catch_up_again),
         cmocka_unit_test(a_list_that_is_too_long_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,8 +111,8 @@ static int whole_text(struct str old, void *arg, struct buf *out)
 
 static void set_meta(struct member *m, const char *name, const char *text)
 {
-    assert_int_equal(sto_meta_change(m->store, str_c(name), whole_text, (char *)(uintptr_t)text),
-                     0);
+    assert_int_equal(
+        sto_meta_change(m->store, str_c(name), whole_text, (char *)(uintptr_t)text, NULL), 0);
 }
 
 static void plain_file_there(const char *text, char *name)

@@ -46,7 +46,7 @@ static void make_packed(unsigned i, char *name)
 static int edit_now(unsigned i, const char *name, enum sto_edit_op op, const char *text)
 {
     struct sto_edit *e = NULL;
-    int r = sto_edit_begin(sim_node(i)->store, str_c(name), op, 0, strlen(text), &e);
+    int r = sto_edit_begin(sim_node(i)->store, str_c(name), op, 0, strlen(text), NULL, &e);
     if (r == 0)
         r = sto_edit_write(e, text, strlen(text));
     if (r == 0)
@@ -86,7 +86,7 @@ static bool all_begin_with(const char *name, const char *text)
 static void cut_off(unsigned i, const char *name, uint64_t size)
 {
     unsigned before = script_begin(i);
-    script_end(i, before, sto_truncate(sim_node(i)->store, str_c(name), size));
+    script_end(i, before, sto_truncate(sim_node(i)->store, str_c(name), size, NULL));
 }
 
 static int new_text(struct str old, void *arg, struct buf *out)
@@ -99,7 +99,7 @@ static int new_text(struct str old, void *arg, struct buf *out)
 static void mark(unsigned i, const char *name, char *text)
 {
     unsigned before = script_begin(i);
-    script_end(i, before, sto_meta_change(sim_node(i)->store, str_c(name), new_text, text));
+    script_end(i, before, sto_meta_change(sim_node(i)->store, str_c(name), new_text, text, NULL));
 }
 
 static void lead_to(unsigned i, const char *target, char *name)

@@ -50,8 +50,9 @@ static int new_text(struct str old, void *arg, struct buf *out)
 static void mark(unsigned i, const char *text)
 {
     unsigned before = script_begin(i);
-    script_end(i, before,
-               sto_meta_change(sim_node(i)->store, str_c(name), new_text, (char *)(uintptr_t)text));
+    script_end(
+        i, before,
+        sto_meta_change(sim_node(i)->store, str_c(name), new_text, (char *)(uintptr_t)text, NULL));
     fiber_sleep(5000);
 }
 

@@ -58,13 +58,49 @@ static void who_has_the_group_to_itself_edits_at_once(void **state)
     (void)state;
     const struct sto_turn_options o = options();
     struct sto_turn t;
-    assert_false(sto_turn_leads(&o, str_c(here.slave))); /* no tracker has said so yet */
+    assert_false(sto_turn_leads(&o, str_c(here.slave), &t)); /* no tracker has said so yet */
     assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), -EAGAIN);
     other_is(0);
-    assert_true(sto_turn_leads(&o, str_c(here.slave)));
+    assert_true(sto_turn_leads(&o, str_c(here.slave), &t));
     assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), 0);
     assert_false(t.taken);
     assert_int_equal(sto_turn_end(&o, &t), 0);
+}
+
+/* As a tracker that answers a beat lets them know. */
+static void alive(void)
+{
+    sto_members_beaten(members, dfs_mono_ms());
+}
+
+static void a_turn_lasts_while_no_tracker_takes_us_for_dead(void **state)
+{
+    (void)state;
+    const struct sto_turn_options o = options();
+    char log[STO_NAME_MAX + 1];
+    assert_int_equal(make_file("log", NULL, STO_APPENDER, log), 0);
+    sto_members_lease(members, 600);
+    other_is(DFS_ST_OFFLINE);
+    alive();
+    for (int alone = 0; alone < 2; alone++) { /* the first one asks the other, in vain */
+        struct sto_turn t;
+        const struct sto_still still = {sto_turn_lasts, &t};
+        if (alone)
+            other_is(0);
+        assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), 0);
+        assert_int_equal(t.taken, !alone);
+        assert_int_equal(sto_truncate(here.s, str_c(log), 2, &still), 0);
+        assert_int_equal(sto_truncate(here.s, str_c(log), 3, NULL), 0);
+        clock_pass(601); /* it stands still */
+        assert_int_equal(sto_truncate(here.s, str_c(log), 2, &still), -EAGAIN);
+        alive();
+        assert_int_equal(sto_truncate(here.s, str_c(log), 2, &still), -EAGAIN);
+        assert_int_equal(sto_turn_end(&o, &t), -EAGAIN);
+        assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), 0);
+        assert_int_equal(sto_truncate(here.s, str_c(log), 2, &still), 0);
+        assert_int_equal(sto_turn_end(&o, &t), 0);
+        assert_int_equal(sto_truncate(here.s, str_c(log), 3, NULL), 0);
+    }
 }
 
 static void others_are_asked_of_what_has_no_home(void **state)
@@ -73,11 +109,11 @@ static void others_are_asked_of_what_has_no_home(void **state)
     const struct sto_turn_options o = options();
     struct sto_turn t;
     other_is(DFS_ST_ACTIVE);
-    assert_false(sto_turn_leads(&o, str_c(here.slave)));
+    assert_false(sto_turn_leads(&o, str_c(here.slave), &t));
     assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), -EAGAIN); /* it may be editing */
     assert_int_equal(asked, 1);
     other_is(DFS_ST_OFFLINE);
-    assert_false(sto_turn_leads(&o, str_c(here.slave)));
+    assert_false(sto_turn_leads(&o, str_c(here.slave), &t));
     assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), 0);
     assert_int_equal(asked, 2); /* it may have come back just now */
     assert_true(t.taken);
@@ -103,6 +139,7 @@ static void a_question_that_is_none_is_refused(void **state)
 {
     (void)state;
     const struct sto_turn_options o = options();
+    struct sto_turn t;
     AUTO(buf_free) struct buf out = BUF(64);
     static const char zeros[STO_TURN_HEAD + STO_NAME_MAX + 1];
     for (size_t n = 0; n <= STO_TURN_HEAD; n++)
@@ -115,18 +152,20 @@ static void a_question_that_is_none_is_refused(void **state)
     assert_int_equal(hear(DFS_TURN_BACK, OTHER, str_c(here.slave), &out), 0);      /* never given */
     assert_int_equal(buf_str(&out).n, 0);
     other_is(0);
-    assert_true(sto_turn_leads(&o, str_c(here.slave))); /* nobody has been given anything */
+    assert_true(sto_turn_leads(&o, str_c(here.slave), &t)); /* nobody has been given anything */
     assert_int_equal(hear(DFS_TURN_TAKE, OTHER, str_c(here.slave), &out), 0);
     assert_int_equal(buf_str(&out).n, 16);
-    assert_false(sto_turn_leads(&o, str_c(here.slave)));
+    assert_false(sto_turn_leads(&o, str_c(here.slave), &t));
     assert_int_equal(hear(DFS_TURN_BACK, OTHER, str_c(here.slave), &out), 0);
-    assert_true(sto_turn_leads(&o, str_c(here.slave)));
+    assert_true(sto_turn_leads(&o, str_c(here.slave), &t));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_has_the_group_to_itself_edits_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_turn_lasts_while_no_tracker_takes_us_for_dead, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(others_are_asked_of_what_has_no_home, setup, teardown),
         cmocka_unit_test_setup_teardown(a_question_that_is_none_is_refused, setup, teardown),
     };

@@ -73,7 +73,7 @@ static int edit_content(struct sim_node *n, const struct client *c, enum kind ki
     struct sto_edit *e = NULL;
     int r =
         sto_edit_begin(n->store, str_c(name), kind == APPEND ? STO_EDIT_APPEND : STO_EDIT_MODIFY,
-                       kind == APPEND ? 0 : c->index * WORD, WORD, &e);
+                       kind == APPEND ? 0 : c->index * WORD, WORD, NULL, &e);
     if (r == 0)
         r = sto_edit_write(e, word, WORD);
     if (r == 0)
@@ -102,7 +102,7 @@ static int change(struct sim_node *n, struct client *c, enum kind kind, const ch
     struct merge m = {c, word};
     sim_begin_change(n);
     at_work = c;
-    int r = kind == MERGE ? sto_meta_change(n->store, str_c(name), new_text, &m)
+    int r = kind == MERGE ? sto_meta_change(n->store, str_c(name), new_text, &m, NULL)
                           : edit_content(n, c, kind, word);
     at_work = NULL;
     sim_end_change(n);

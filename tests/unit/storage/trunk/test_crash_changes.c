@@ -46,7 +46,7 @@ static int new_text(struct str old, void *arg, struct buf *out)
 
 static void set_meta(struct world *w, const char *name, char *text)
 {
-    assert_int_equal(sto_meta_change(w->s, str_c(name), new_text, text), 0);
+    assert_int_equal(sto_meta_change(w->s, str_c(name), new_text, text, NULL), 0);
 }
 
 static void delete_one(struct world *w, const char *name)
@@ -160,7 +160,7 @@ static int take_note(const struct sto_entry *e, void *arg)
 static void append_more(struct world *w, const char *name)
 {
     struct sto_edit *e = NULL;
-    assert_int_equal(sto_edit_begin(w->s, str_c(name), STO_EDIT_APPEND, 0, 4, &e), 0);
+    assert_int_equal(sto_edit_begin(w->s, str_c(name), STO_EDIT_APPEND, 0, 4, NULL, &e), 0);
     assert_int_equal(sto_edit_write(e, "more", 4), 0);
     assert_int_equal(sto_edit_commit(&e), 0);
 }
@@ -206,9 +206,9 @@ static void crash_at_each_call(unsigned seed, bool kill)
         assert_int_equal(sto_file_commit(&f, &c, name), 0);
         set_meta(&w, name, "old"); /* U */
         (kill ? fake_disk_kill_at : fake_disk_crash_at)(nth, w.dir, w.image, nothing_to_keep, NULL);
-        set_meta(&w, name, "new");                              /* C */
-        append_more(&w, name);                                  /* A */
-        assert_int_equal(sto_truncate(w.s, str_c(name), 1), 0); /* T */
+        set_meta(&w, name, "new");                                    /* C */
+        append_more(&w, name);                                        /* A */
+        assert_int_equal(sto_truncate(w.s, str_c(name), 1, NULL), 0); /* T */
         crashed = fake_disk_crashed();
         if (crashed) {
             char text[16], bytes[16];

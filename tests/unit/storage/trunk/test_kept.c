@@ -315,7 +315,7 @@ static void a_word_that_cannot_be_read_is_not_called_missing(void **state)
         assert_int_equal(result, -EBADF);
         assert_int_equal(sto_moved_forget(f->s, name), -EBADF);
     }
-    assert_int_equal(sto_truncate(f->s, str_c(log), 1), -EBADF);
+    assert_int_equal(sto_truncate(f->s, str_c(log), 1, NULL), -EBADF);
     home->dir.root = root;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_moved(f->s, names[i], f->id);

@@ -26,7 +26,8 @@ static int new_text(struct str old, void *arg, struct buf *out)
 
 static void set(const char *name, const char *text)
 {
-    assert_int_equal(sto_meta_change(here.s, str_c(name), new_text, (char *)(uintptr_t)text), 0);
+    assert_int_equal(sto_meta_change(here.s, str_c(name), new_text, (char *)(uintptr_t)text, NULL),
+                     0);
 }
 
 static void hear(const char *name, const char *text, int64_t ms)

@@ -25,7 +25,7 @@ static int set_text(struct str old, void *arg, struct buf *out)
 
 static void set_meta(struct sto_store *s, const char *name, const char *text)
 {
-    assert_int_equal(sto_meta_change(s, str_c(name), set_text, (void *)(uintptr_t)text), 0);
+    assert_int_equal(sto_meta_change(s, str_c(name), set_text, (void *)(uintptr_t)text, NULL), 0);
 }
 
 /* An appender that has just changed is left for later. */
@@ -87,8 +87,9 @@ static void files_of_all_kinds_leave_their_names(void **state)
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_moved(f->s, names[i], NEW_ID);
     struct sto_edit *e;
-    assert_int_equal(sto_edit_begin(f->s, str_c(f->appender), STO_EDIT_APPEND, 0, 1, &e), -EREMOTE);
-    assert_int_equal(sto_truncate(f->s, str_c(f->appender), 1), -EREMOTE);
+    assert_int_equal(sto_edit_begin(f->s, str_c(f->appender), STO_EDIT_APPEND, 0, 1, NULL, &e),
+                     -EREMOTE);
+    assert_int_equal(sto_truncate(f->s, str_c(f->appender), 1, NULL), -EREMOTE);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         assert_int_equal(sto_moved_forget(f->s, str_c(names[i])), 0);
         assert_gone(f->s, names[i]);
@@ -117,7 +118,7 @@ static void a_file_that_changes_on_the_way_stays(void **state)
     struct sto_move mv;
     struct sto_edit *e;
     assert_int_equal(sto_move_begin(f->s, str_c(f->appender), &mv), 0);
-    assert_int_equal(sto_edit_begin(f->s, str_c(f->appender), STO_EDIT_APPEND, 0, 2, &e), 0);
+    assert_int_equal(sto_edit_begin(f->s, str_c(f->appender), STO_EDIT_APPEND, 0, 2, NULL, &e), 0);
     assert_int_equal(sto_edit_write(e, "!!", 2), 0);
     assert_int_equal(sto_edit_commit(&e), 0);
     assert_int_equal(sto_move_commit(f->s, &mv, STR(NEW_ID)), -EAGAIN);

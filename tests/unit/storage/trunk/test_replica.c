@@ -9,7 +9,7 @@
 static void append(const char *name, struct str text)
 {
     struct sto_edit *e = NULL;
-    assert_int_equal(sto_edit_begin(here.s, str_c(name), STO_EDIT_APPEND, 0, text.n, &e), 0);
+    assert_int_equal(sto_edit_begin(here.s, str_c(name), STO_EDIT_APPEND, 0, text.n, NULL, &e), 0);
     assert_int_equal(sto_edit_write(e, text.p, text.n), 0);
     assert_int_equal(sto_edit_commit(&e), 0);
 }

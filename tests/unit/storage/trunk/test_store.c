@@ -111,7 +111,7 @@ static void a_second_process_is_refused(void **state)
 static void appender_append(struct fixture *f, const char *name, struct str data)
 {
     struct sto_edit *e = NULL;
-    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_APPEND, 0, data.n, &e), 0);
+    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_APPEND, 0, data.n, NULL, &e), 0);
     assert_int_equal(sto_edit_write(e, data.p, data.n), 0);
     assert_int_equal(sto_edit_commit(&e), 0);
 }
@@ -124,23 +124,23 @@ static void an_appender_is_edited_cut_and_made_normal(void **state)
     appender_append(f, name, STR("678"));
     assert_content(f, name, STR("12345678"));
     struct sto_edit *e = NULL;
-    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_MODIFY, 9, 1, &e), -EINVAL);
-    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_MODIFY, 1, 2, &e), 0);
+    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_MODIFY, 9, 1, NULL, &e), -EINVAL);
+    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_MODIFY, 1, 2, NULL, &e), 0);
     assert_int_equal(sto_edit_write(e, "xyz", 3), -EINVAL);
     assert_int_equal(sto_edit_write(e, "xy", 2), 0);
     assert_int_equal(sto_edit_commit(&e), 0);
     assert_content(f, name, STR("1xy45678"));
-    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_APPEND, 0, 4, &e), 0);
+    assert_int_equal(sto_edit_begin(f->s, str_c(name), STO_EDIT_APPEND, 0, 4, NULL, &e), 0);
     assert_int_equal(sto_edit_write(e, "zz", 2), 0);
     sto_edit_free(&e); /* a client that went away */
     assert_content(f, name, STR("1xy45678"));
-    assert_int_equal(sto_truncate(f->s, str_c(name), 3), 0);
+    assert_int_equal(sto_truncate(f->s, str_c(name), 3, NULL), 0);
     assert_content(f, name, STR("1xy"));
-    assert_int_equal(sto_regenerate(f->s, str_c(name), normal), 0);
+    assert_int_equal(sto_regenerate(f->s, str_c(name), NULL, normal), 0);
     assert_content(f, normal, STR("1xy"));
     struct sto_view v;
     assert_int_equal(sto_open_read(f->s, str_c(name), &v), -ENOENT);
-    assert_int_equal(sto_truncate(f->s, str_c(normal), 1), -EINVAL);
+    assert_int_equal(sto_truncate(f->s, str_c(normal), 1, NULL), -EINVAL);
 }
 
 static void large_objects_go_over_pack_ends(void **state)

@@ -25,20 +25,20 @@ static void metadata_is_set_changed_removed_and_goes_with_its_file(void **state)
     AUTO(buf_free) struct buf got = BUF(1024);
     assert_int_equal(sto_meta_get(f->s, str_c(name), &got), -ENOENT);
     struct str text = STR("width\0021024");
-    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text), 0);
+    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text, NULL), 0);
     assert_int_equal(sto_meta_get(f->s, str_c(name), &got), 0);
     assert_true(str_eq(buf_str(&got), text));
     text = STR("");
-    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text), 0);
+    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text, NULL), 0);
     assert_int_equal(sto_meta_get(f->s, str_c(name), &got), -ENOENT);
     text = STR("a\002b");
-    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text), 0);
+    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text, NULL), 0);
     struct str names[] = {str_c(name)};
     int results[1];
     assert_int_equal(sto_delete_batch(f->s, names, 1, results), 0);
     assert_int_equal(results[0], 0);
     assert_int_equal(sto_meta_get(f->s, str_c(name), &got), -ENOENT);
-    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text), -ENOENT);
+    assert_int_equal(sto_meta_change(f->s, str_c(name), replace_text, &text, NULL), -ENOENT);
 }
 
 /* A member that lost its marks takes the pack anew, with the file's deletion in it, before it comes to

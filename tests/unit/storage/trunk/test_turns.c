@@ -26,7 +26,7 @@ static int setup(void **state)
 static int append(void)
 {
     struct sto_edit *e = NULL;
-    int r = sto_edit_begin(here.s, str_c(log_name), STO_EDIT_APPEND, 0, 1, &e);
+    int r = sto_edit_begin(here.s, str_c(log_name), STO_EDIT_APPEND, 0, 1, NULL, &e);
     if (r == 0)
         r = sto_edit_write(e, "x", 1);
     return r < 0 ? r : sto_edit_commit(&e);
@@ -79,9 +79,9 @@ static void whoever_has_it_keeps_others_out(void **state)
     assert_int_equal(append(), 0);
     assert_int_equal(ask("100002", 1, 10), 0);
     assert_int_equal(append(), -EAGAIN);
-    assert_int_equal(sto_truncate(here.s, str_c(log_name), 0), -EAGAIN);
-    assert_int_equal(sto_regenerate(here.s, str_c(log_name), name), -EAGAIN);
-    assert_int_equal(sto_meta_change(here.s, str_c(log_name), no_text, NULL), -EAGAIN);
+    assert_int_equal(sto_truncate(here.s, str_c(log_name), 0, NULL), -EAGAIN);
+    assert_int_equal(sto_regenerate(here.s, str_c(log_name), NULL, name), -EAGAIN);
+    assert_int_equal(sto_meta_change(here.s, str_c(log_name), no_text, NULL, NULL), -EAGAIN);
     assert_int_equal(ask("100003", 2, 10), -EAGAIN);
     assert_int_equal(begin(&id), -EAGAIN);
     over("100003", 99);
@@ -96,6 +96,37 @@ static void whoever_has_it_keeps_others_out(void **state)
     assert_int_equal(append(), 0);
 }
 
+static bool no_more(void *arg)
+{
+    ++*(int *)arg;
+    return false;
+}
+
+static void what_an_edit_rests_on_is_asked_before_it_is_made(void **state)
+{
+    (void)state;
+    char name[STO_NAME_MAX + 1];
+    int asked = 0;
+    const struct sto_still still = {no_more, &asked};
+    struct sto_edit *e = NULL;
+    struct sto_info before, after;
+    uint64_t end = sto_store_end(here.s, 0);
+    assert_int_equal(sto_info(here.s, str_c(log_name), false, &before), 0);
+    for (int op = STO_EDIT_APPEND; op <= STO_EDIT_MODIFY; op++)
+        assert_int_equal(
+            sto_edit_begin(here.s, str_c(log_name), (enum sto_edit_op)op, 0, 1, &still, &e),
+            -EAGAIN);
+    assert_int_equal(sto_truncate(here.s, str_c(log_name), 1, &still), -EAGAIN);
+    assert_int_equal(sto_regenerate(here.s, str_c(log_name), &still, name), -EAGAIN);
+    assert_int_equal(sto_meta_change(here.s, str_c(log_name), no_text, NULL, &still), -EAGAIN);
+    assert_int_equal(asked, 5);
+    assert_int_equal(sto_store_end(here.s, 0), end);
+    assert_int_equal(sto_info(here.s, str_c(log_name), false, &after), 0);
+    assert_int_equal(after.size, before.size);
+    assert_int_equal(after.version, before.version);
+    assert_int_equal(append(), 0); /* the lock is free */
+}
+
 static void who_asks_is_told_what_is_here(void **state)
 {
     (void)state;
@@ -103,7 +134,7 @@ static void who_asks_is_told_what_is_here(void **state)
     struct sto_latest latest;
     const struct sto_turn_id id = {.by = "100002", .token = 1, .from = 10};
     assert_int_equal(append(), 0);
-    assert_int_equal(sto_meta_change(here.s, str_c(log_name), no_text, NULL), 0);
+    assert_int_equal(sto_meta_change(here.s, str_c(log_name), no_text, NULL, NULL), 0);
     assert_int_equal(sto_info(here.s, str_c(log_name), false, &info), 0);
     assert_int_equal(sto_turn_give(here.s, str_c(log_name), &away, &id, &latest), 0);
     assert_int_equal(latest.found, 0);
@@ -245,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT(whoever_has_it_keeps_others_out),
+        UNIT(what_an_edit_rests_on_is_asked_before_it_is_made),
         UNIT(who_asks_is_told_what_is_here),
         UNIT(a_later_turn_does_not_end_the_one_before),
         UNIT(one_had_in_vain_does_not_stand_in_the_way),

@@ -104,7 +104,7 @@ static void assert_content(const char *name, const char *want)
 static struct sto_edit *begin(const char *name, enum sto_edit_op op, const char *text)
 {
     struct sto_edit *e = NULL;
-    assert_int_equal(sto_edit_begin(here.s, str_c(name), op, 0, strlen(text), &e), 0);
+    assert_int_equal(sto_edit_begin(here.s, str_c(name), op, 0, strlen(text), NULL, &e), 0);
     assert_int_equal(sto_edit_write(e, text, strlen(text)), 0);
     return e;
 }
@@ -152,7 +152,7 @@ static void each_edit_has_a_later_one_and_its_record_says_both(void **state)
     assert_logged(name, v);
     v = version_of(name);
     clock_ms += 7200000;
-    assert_int_equal(sto_truncate(here.s, str_c(name), 2), 0);
+    assert_int_equal(sto_truncate(here.s, str_c(name), 2, NULL), 0);
     assert_logged(name, v);
     v = version_of(name);
     assert_int_equal(v / 32, clock_ms * 1000 / 32);
@@ -269,7 +269,7 @@ static void an_edit_of_what_is_mixed_is_made_of_nothing_that_others_have(void **
     assert_int_equal(sto_edit_commit(&e), 0);
     assert_logged(name, 0);
     int64_t v = version_of(name);
-    assert_int_equal(sto_truncate(here.s, str_c(name), 2), 0);
+    assert_int_equal(sto_truncate(here.s, str_c(name), 2, NULL), 0);
     assert_logged(name, v); /* that was one */
 }
 

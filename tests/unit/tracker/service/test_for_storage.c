@@ -27,6 +27,19 @@ static void silence_and_a_lost_connection_make_offline(void **state)
     assert_int_equal(node(f, "10.77.0.11")->status, DFS_ST_OFFLINE);
 }
 
+static void our_storages_are_told_how_long_that_is(void **state)
+{
+    struct fixture *f = *state;
+    struct trk_session a;
+    open_session(f, &a, "10.77.0.11");
+    assert_int_equal(call(f, &a, DFS_CMD_PARAMETERS, STR_NULL), 0);
+    assert_true(
+        str_eq(buf_str(&f->out), STR("use_storage_id=0\n"))); /* as FastDFS's trackers say */
+    assert_int_equal(call_with(f, &a, DFS_CMD_PARAMETERS, DFS_PARAMETERS_OURS, STR_NULL), 0);
+    assert_true(str_eq(buf_str(&f->out), STR("use_storage_id=0\ncheck_active_interval=100\n")));
+    trk_session_close(f->srv, &a);
+}
+
 static void a_clock_set_back_kills_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -128,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(silence_and_a_lost_connection_make_offline),
+        T(our_storages_are_told_how_long_that_is),
         T(a_clock_set_back_kills_nobody),
         T(a_lost_change_log_answer_is_sent_again),
         T(a_new_address_takes_the_record_along),
