@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/service/elsewhere.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "dfscore/wire/internal.h"
 #include "storage/disk/io.h"
+#include "storage/sync/turn.h"
 #include "storage/trunk/moved.h"
 
 /* 0, and where the file is. */
@@ -30,8 +32,54 @@ static int find_for(struct sto_op *op, struct sto_moved *to)
     return op->s->o.cluster ? 0 : -EAGAIN;
 }
 
-/* Trackers call a group that they do not know, or nobody of which is in service, -ENOENT as well. */
+/* Does that member have it? 0, -ENOENT, or it does not say. */
+static int at_member(struct dfs_client *cluster, const struct dfs_storage_detail *m,
+                     struct str group, struct str name)
+{
+    struct dfs_connpool *pool = dfs_client_pool(cluster);
+    struct dfs_addr addr = {.port = (uint16_t)m->port};
+    struct dfs_file_info_rsp info;
+    struct dfs_peer *p = NULL;
+    (void)snprintf(addr.host, sizeof(addr.host), "%s", m->ip);
+    int r = dfs_connpool_get(pool, &addr, &p);
+    if (r == 0)
+        r = dfs_storage_info(p, group, name, DFS_INFO_NO_CRC | DFS_INFO_SILENT, &info);
+    dfs_connpool_put(pool, &p);
+    return r;
+}
+
+/*
+ * A tracker that has just started calls a group -ENOENT of which nobody has come to it yet, and names members that are
+ * behind those that have not come; and members pass on no question of a server (forward.h). So all members are asked: it is
+ * gone when nobody has it, and who took it says so, or nobody who is in service is silent, or has to be waited for.
+ */
 static int believe(struct dfs_client *cluster, const struct sto_moved *to, int r)
+{
+    AUTO(dfs_free_ptr) struct dfs_storage_detail *all = NULL;
+    struct str group, name;
+    size_t n = 0;
+    bool told = false, silent = false;
+    if (r != -ENOENT || !str_cut(str_c(to->id), '/', &group, &name))
+        return r;
+    if (dfs_list_storages(dfs_client_trackers(cluster), group, STR_NULL, &all, &n) < 0 || n == 0)
+        return -EAGAIN;
+    for (size_t i = 0; i < n; i++) {
+        const struct dfs_storage_detail *m = &all[i];
+        bool home = sto_turn_home(name, m->id),
+             removed = m->status == DFS_ST_DELETED || m->status == DFS_ST_IP_CHANGED;
+        int e = removed                     ? -ENOENT
+                : sto_in_service(m->status) ? at_member(cluster, m, group, name)
+                                            : -ENOTCONN;
+        if (e == 0)
+            return -EAGAIN;
+        told = told || (home && e == -ENOENT);
+        silent = silent || (e != -ENOENT && (home || e != -ENOTCONN));
+    }
+    return silent && !told ? -EAGAIN : -ENOENT;
+}
+
+/* The same of metadata. */
+static int believe_meta(struct dfs_client *cluster, const struct sto_moved *to, int r)
 {
     struct dfs_target t;
     struct str group, name;
@@ -40,25 +88,11 @@ static int believe(struct dfs_client *cluster, const struct sto_moved *to, int r
     return dfs_query_update(dfs_client_trackers(cluster), group, name, &t) == 0 ? r : -EAGAIN;
 }
 
-/*
- * The same of a change: the member that was asked may be behind others that have the file, and passes on no question of a
- * server (forward.h). Questions about the file go to all.
- */
-static int believe_change(struct dfs_client *cluster, const struct sto_moved *to, int r)
-{
-    struct dfs_file_info_rsp m;
-    r = believe(cluster, to, r);
-    return r == -ENOENT && dfs_client_info(cluster, str_c(to->id),
-                                           DFS_INFO_NO_CRC | DFS_INFO_SILENT, &m) != -ENOENT
-               ? -EAGAIN
-               : r;
-}
-
 static int changed(struct sto_op *op, const struct sto_moved *to, int r)
 {
     if (r == 0)
         sto_op_changed(op); /* that the file has moved must be known to as many as the change */
-    return believe_change(op->s->o.cluster, to, r);
+    return believe(op->s->o.cluster, to, r);
 }
 
 /* --- looking ------------------------------------------------------------------------------------------ */
@@ -94,8 +128,8 @@ int sto_elsewhere_get_meta(struct sto_op *op)
     struct sto_moved to;
     int r = find_for(op, &to);
     return r != 0 ? r
-                  : believe(op->s->o.cluster, &to,
-                            dfs_client_get_meta(op->s->o.cluster, str_c(to.id), &op->out));
+                  : believe_meta(op->s->o.cluster, &to,
+                                 dfs_client_get_meta(op->s->o.cluster, str_c(to.id), &op->out));
 }
 
 int sto_elsewhere_here(struct sto_store *s, struct str name, char now[STO_NAME_MAX + 1])
@@ -175,7 +209,7 @@ int sto_elsewhere_look(struct sto_store *s, struct dfs_client *cluster, struct s
     if (r == 0)
         r = believe(cluster, &to, dfs_client_info(cluster, str_c(to.id), DFS_INFO_NO_CRC, &m));
     if (r == 0) {
-        r = believe(cluster, &to, dfs_client_get_meta(cluster, str_c(to.id), meta));
+        r = believe_meta(cluster, &to, dfs_client_get_meta(cluster, str_c(to.id), meta));
         r = r == -ENOENT || r == -EMSGSIZE ? 0 : r; /* none, or too long for FILES_INFO */
     }
     if (r < 0)
@@ -202,11 +236,11 @@ int sto_elsewhere_remove(struct sto_store *s, struct dfs_client *cluster, struct
     struct sto_moved to;
     int r = find(s, cluster, name, &to);
     if (r == 0)
-        r = believe_change(cluster, &to, dfs_client_delete(cluster, str_c(to.id)));
+        r = believe(cluster, &to, dfs_client_delete(cluster, str_c(to.id)));
     if (r < 0 && r != -ENOENT)
         return r;
     int e = sto_moved_forget(s, name);
-    return e < 0 && e != -ENOENT ? e : r;
+    return e < 0 && e != -ENOENT ? -EAGAIN : r; /* it is no more, though a name leads there */
 }
 
 int sto_elsewhere_delete(struct sto_op *op)
@@ -254,7 +288,7 @@ int sto_elsewhere_regenerate(struct sto_op *op)
                    dfs_text_set(g.group, sizeof(g.group), group) < 0))
         r = -EPROTO;
     if (r < 0)
-        return believe_change(op->s->o.cluster, &to, r);
+        return believe(op->s->o.cluster, &to, r);
     /* There is nothing there under its name any more. */
     r = sto_moved_forget(op->s->o.store, op->name);
     if (r == 0 || r == -ENOENT)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """dfs admin rebalance: files of FastDFS clients leave a drained group, and their old ids go on working."""
+import errno
 import json
 import os
 import random
@@ -17,6 +18,7 @@ import pytest
 import cluster
 import nativecluster as native
 from cluster import BUILD, sanitizer_env, wait_until, wrapper
+from faults import Faults
 from nativecluster import ACTIVE, ENOENT, Refused, Storage, call, field
 from s3cluster import Member, S3Cluster
 
@@ -355,6 +357,65 @@ def test_a_group_on_the_way_can_be_left_too(groups):
         with pytest.raises(Refused) as refused:
             a.delete(name)
         assert refused.value.status == ENOENT
+
+
+def answer(call, *args):
+    """The status that it is answered with."""
+    try:
+        call(*args)
+        return native.OK
+    except Refused as refused:
+        return refused.status
+
+
+def test_a_moved_file_that_its_holder_alone_has_is_not_missing_while_that_is_away(tmp_path):
+    """Neither the trackers nor the other member, which has not got it yet, can know."""
+    groups = Groups(settings="min_copies = 1\n")
+    faults = Faults(tmp_path)
+    try:
+        (a,) = groups.start(2)
+        groups.prepare(7).env = faults.env()
+        groups.start(6, 7)
+        name = a.upload(b"content" * 20_000)
+        log = a.upload(b"begin", appender=True)
+        assert groups.dfs("admin", "drain", "group2", "127.0.0.7").returncode == 0
+        faults.syncs("storage7/path0", hold=True)
+        assert groups.dfs("admin", "drain", "group1").returncode == 0
+        groups.rebalance()
+        groups.storages[6].kill()
+        groups.wait_status(6, native.OFFLINE)
+        group2 = Member(groups.at(7).address, "group2", groups.secret)
+        moved = [os.readlink(path)[len("@group2/"):] for path in (groups.folder / "storage2" / "path0" / "data").glob("??/??/*")
+                 if path.is_symlink()]
+        assert len(moved) == 2 and not any(group2.has(m) for m in moved)
+        for deed in (a.download, name), (a.info, name), (a.append, log, b"more"), (a.delete, name), (a.truncate, log, 0):
+            assert answer(*deed) not in (native.OK, ENOENT), deed
+        faults.clear()
+        groups.storages[6].start().wait_ready()
+        groups.wait_status(6, ACTIVE)
+        wait_until("an append", lambda: answer(a.append, log, b", end") == native.OK)
+        assert a.download(name) == b"content" * 20_000 and a.download(log) == b"begin, end"
+    finally:
+        faults.clear()
+        groups.remove()
+
+
+def test_a_deletion_that_is_done_elsewhere_and_not_here_may_be_asked_for_again(tmp_path):
+    groups, faults = Groups(), Faults(tmp_path)
+    try:
+        groups.prepare(2).env = faults.env()
+        (a,) = groups.start(2)
+        groups.start(6)
+        name = a.upload(b"content" * 20_000)
+        assert groups.dfs("admin", "drain", "group1").returncode == 0
+        groups.rebalance()
+        faults.syncs("storage2/path0", error=errno.EIO)
+        assert answer(a.delete, name) == native.EAGAIN
+        faults.clear()
+        wait_until("it to be gone", lambda: answer(a.delete, name) in (native.OK, ENOENT) and is_missing(a, name))
+    finally:
+        faults.clear()
+        groups.remove()
 
 
 class Clients:
