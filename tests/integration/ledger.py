@@ -2,9 +2,10 @@
 """ledger - load that knows what it may find: writers, readers, and the account of what was acknowledged.
 
 Every key belongs to one writer, so after each answer its content is known. An operation without an answer
-(the server was killed) leaves two possible contents, the old and the new; the next look decides; where the client
-lost patience, it may yet come about, and the key is left alone until all is quiet. A refusal (4xx) is wrong: what
-writers ask for is there. Payloads describe themselves: any byte of any answer can be traced to the operation that
+(the server was killed) leaves two possible contents, the old and the new; the next look decides. It decides less where
+an index may be made anew of the storages on the way (@rebuilds): what a storage has of the operation then becomes the
+content, unless a later one has been acknowledged. And where the client lost patience the key is left alone until all is
+quiet. A refusal (4xx) is wrong: what writers ask for is there. Payloads describe themselves: any byte of any answer can be traced to the operation that
 wrote it, so a mixture, a truncation or a stranger's content is seen whatever the timing.
 """
 import collections
@@ -75,11 +76,13 @@ def judge(e, what):
 class Writer(threading.Thread):
     """Owns some keys; does random operations on them until stopped; keeps their ledger."""
 
-    def __init__(self, name, cluster, bucket, connect, seed, keys=12, large=True, multipart=True):
+    def __init__(self, name, cluster, bucket, connect, seed, keys=12, large=True, multipart=True, rebuilds=False):
         super().__init__(name=name, daemon=True)
         self.cluster, self.bucket, self.connect, self.large, self.multipart = cluster, bucket, connect, large, multipart
-        self.random = random.Random(seed)
-        self.states = {f"{name}/k{i:02}": [MISSING] for i in range(keys)}  # possible contents; one when known
+        self.random, self.rebuilds = random.Random(seed), rebuilds
+        # possible contents: what was seen last, and what later operations without an answer have written, in their order
+        self.states = {f"{name}/k{i:02}": [MISSING] for i in range(keys)}
+        self.unseen = set()  # keys with such operations since the last look
         self.late = set()  # keys of which an operation may still come about
         self.open = None  # an upload with its first part: (id, key, content, part)
         self.number = 0
@@ -90,7 +93,7 @@ class Writer(threading.Thread):
     def fresh(self):
         """Threads run once: another one that takes over the ledger."""
         w = Writer(self.name, self.cluster, self.bucket, self.connect, self.random.random(), large=self.large,
-                   multipart=self.multipart)
+                   multipart=self.multipart, rebuilds=self.rebuilds)
         w.states, w.open, w.number, w.done = self.states, self.open, self.number, self.done
         return w
 
@@ -112,7 +115,7 @@ class Writer(threading.Thread):
         if key in self.late:
             self.stop_now.wait(0.001)
             return
-        if len(self.states[key]) != 1:
+        if key in self.unseen:
             self.settle(key)
             return
         what = self.random.choices(["put", "delete", "copy", "append", "multipart"],
@@ -124,7 +127,9 @@ class Writer(threading.Thread):
         except AssertionError:
             raise
         except Exception as e:  # noqa: BLE001 - any error leaves both contents possible
-            if judge(e, f"{what} {self.changing}"):
+            if self.has_come_about(e):
+                self.unseen.add(self.changing)
+            elif judge(e, f"{what} {self.changing}"):
                 self.late.add(self.changing)
             self.done["failed"] += 1
             self.last_failure = e
@@ -132,10 +137,24 @@ class Writer(threading.Thread):
             time.sleep(0.01)  # a server that is down refuses at once: do not spin
 
     def change(self, key, after, what, call):
-        self.states[key], self.changing = [self.states[key][0], after], key
+        self.states[key], self.changing = [*self.states[key], after], key
+        self.unseen.add(key)
         call()
         self.states[key] = [after]
+        self.unseen.discard(key)
         self.done[what] += 1
+
+    def has_come_about(self, e):
+        """An append is refused, as there is something else by now, which may be."""
+        code = (getattr(e, "response", None) or {}).get("Error", {}).get("Code")
+        return code == "InvalidWriteOffset" and len(self.states[self.changing]) > 2
+
+    def seen(self, key, found, firm):
+        """Whether nothing that came before can still come about: @firm."""
+        possible = self.states[key]
+        assert found in possible, f"{key}: found {found}, acknowledged or possible: {possible}"
+        self.states[key] = [found] if firm else possible[possible.index(found):]
+        self.unseen.discard(key)
 
     def put(self, s3, key, _):
         after = (key, self.number, self.size())
@@ -168,7 +187,7 @@ class Writer(threading.Thread):
             self.open = upload, key, after, self.part(s3, key, upload, 1, payload(*after)[:PART])
             return
         upload, key, after, first = self.open
-        if len(self.states[key]) != 1:  # it has to be settled first
+        if key in self.unseen | self.late:
             return
         self.open = None
         parts = [first, self.part(s3, key, upload, 2, payload(*after)[PART:])]
@@ -188,17 +207,15 @@ class Writer(threading.Thread):
             self.cluster.failed()
             time.sleep(0.01)
             return
-        assert found in self.states[key], f"{key}: found {found}, possible were {self.states[key]}"
-        self.states[key] = [found]
+        self.seen(key, found, not self.rebuilds)
 
-    def verify(self):
+    def verify(self, firm=True):
         """Every key holds what was acknowledged (or either, where nothing was)."""
         s3 = self.connect()
-        for key, possible in self.states.items():
-            found = read(s3, self.bucket, key)
-            assert found in possible, f"{key}: found {found}, acknowledged or possible: {possible}"
-            self.states[key] = [found]
-        self.late.clear()
+        for key in self.states:
+            self.seen(key, read(s3, self.bucket, key), firm)
+        if firm:
+            self.late.clear()
 
 
 class ServerGone(Exception):
@@ -227,20 +244,22 @@ def abort_uploads(s3, bucket):
 class Load:
     """Several writers and readers against one cluster; killed servers are no error, wrong content is.
 
-    @patience: how long clients wait, each thread of one of these.
+    @patience: how long clients wait, each thread of one of these. @rebuilds: an index is made anew on the way.
     @versions: as many writers of versions beside them, every other one with object lock (version_ledger.py).
     @races: as many buckets where several race for each key, every other one with object lock (race_ledger.py).
     """
 
-    def __init__(self, cluster, seed, writers=4, readers=1, versions=0, races=0, patience=(PATIENCE_S,), **kw):
+    def __init__(self, cluster, seed, writers=4, readers=1, versions=0, races=0, patience=(PATIENCE_S,), rebuilds=False,
+                 **kw):
         self.cluster, self.seed, self.patience = cluster, seed, itertools.cycle(patience)
         self.bucket = "ledger"
         cluster.boto3().create_bucket(Bucket=self.bucket)
         self.local = threading.local()
-        self.writers = [Writer(f"w{i}", cluster, self.bucket, self.client, f"{seed}/{i}", **kw) for i in range(writers)]
+        self.writers = [Writer(f"w{i}", cluster, self.bucket, self.client, f"{seed}/{i}", rebuilds=rebuilds, **kw)
+                        for i in range(writers)]
         from race_ledger import Race  # they build on this file
         from version_ledger import VersionWriter
-        self.versions = [VersionWriter(f"v{i}", cluster, self.client, f"{seed}/v{i}", lock=i % 2 == 1)
+        self.versions = [VersionWriter(f"v{i}", cluster, self.client, f"{seed}/v{i}", lock=i % 2 == 1, rebuilds=rebuilds)
                          for i in range(versions)]
         self.races = [Race(f"r{i}", cluster, self.client, f"{seed}/r{i}", lock=i % 2 == 0) for i in range(races)]
         for w in self.versions + self.races:
@@ -308,9 +327,12 @@ class Load:
         self.reader_threads = []
         self.start()
 
-    def verify(self):
-        for w in self.writers + self.versions + self.races:
-            w.verify()
+    def verify(self, firm=True):
+        """Not @firm: an index has yet to be made anew of what there is."""
+        for w in self.writers + self.versions:
+            w.verify(firm)
+        for r in self.races:
+            r.verify()
         listed = set()
         for page in self.client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
             listed |= {(o["Key"], o["Size"]) for o in page.get("Contents", [])}

@@ -73,12 +73,13 @@ def with_new(history, entry):
 
 
 class VersionWriter(threading.Thread):
-    def __init__(self, name, cluster, connect, seed, lock):
+    def __init__(self, name, cluster, connect, seed, lock, rebuilds=False):
         super().__init__(name=name, daemon=True)
-        self.cluster, self.connect, self.lock = cluster, connect, lock
+        self.cluster, self.connect, self.lock, self.rebuilds = cluster, connect, lock, rebuilds
         self.bucket = f"ledger-{name}"
         self.random = random.Random(seed)
-        self.histories = {f"k{i}": [[]] for i in range(5)}  # possible ones; each oldest first
+        # possible ones, each oldest first; more keys where many are left alone
+        self.histories = {f"k{i:02}": [[]] for i in range(20 if rebuilds else 5)}
         self.states = ["Enabled"] if lock else [None]  # possible versioning states of the bucket
         self.late = set()  # keys, or the bucket, of which an operation may still come about
         self.number = 0
@@ -89,7 +90,7 @@ class VersionWriter(threading.Thread):
 
     def fresh(self):
         """Threads run once: another one that takes over the ledger."""
-        w = VersionWriter(self.name, self.cluster, self.connect, self.random.random(), self.lock)
+        w = VersionWriter(self.name, self.cluster, self.connect, self.random.random(), self.lock, self.rebuilds)
         w.histories, w.states, w.number, w.done = self.histories, self.states, self.number, self.done
         return w
 
@@ -119,7 +120,7 @@ class VersionWriter(threading.Thread):
         except AssertionError:
             raise
         except Exception as e:  # noqa: BLE001 - any error leaves both histories possible
-            if judge(e, f"{self.bucket}/{key}"):
+            if judge(e, f"{self.bucket}/{key}") or self.rebuilds:
                 self.late.add(self.bucket if len(self.states) != 1 else key)
             self.done["failed"] += 1
             self.last_failure = e
@@ -221,10 +222,11 @@ class VersionWriter(threading.Thread):
 
     # --- what is there ------------------------------------------------------------------------
 
-    def settle_state(self):
+    def settle_state(self, firm=True):
         found = self.connect().get_bucket_versioning(Bucket=self.bucket).get("Status")
         assert found in self.states, f"{self.bucket}: versioning is {found}, possible were {self.states}"
-        self.states = [found]
+        if firm:
+            self.states = [found]
 
     def content(self, key, vid):
         try:
@@ -235,7 +237,7 @@ class VersionWriter(threading.Thread):
                 f"{self.bucket}/{key} version {vid} is listed, but: {code}"
             raise
 
-    def settle(self, key):
+    def settle(self, key, firm=True):
         """Which of the possible histories has come about; every version of it is read."""
         found = list_versions(self.cluster, self.bucket, key)
         assert [i for i, (_, _, latest) in enumerate(found) if latest] == ([0] if found else []), \
@@ -246,21 +248,21 @@ class VersionWriter(threading.Thread):
             if len(found) == len(history) and all(
                     e.vid in (vid, NEW) and e.who == who
                     for e, (vid, _, _), who in zip(newest_first, found, whose)):
-                for e, (vid, _, _) in zip(newest_first, found):
-                    e.vid = vid
-                self.histories[key] = [history]
-                return
+                if firm:
+                    for e, (vid, _, _) in zip(newest_first, found):
+                        e.vid = vid
+                    self.histories[key] = [history]
+                return whose[0] if whose else None
         raise AssertionError(f"{self.bucket}/{key}: versions (newest first) {found} of {whose}; possible were "
                              f"(oldest first) {self.histories[key]}")
 
-    def verify(self):
+    def verify(self, firm=True):
         """All versions, in their order, with their bytes; the listing is the set of what plain GETs find."""
-        self.settle_state()
-        for key in self.histories:
-            self.settle(key)
-        current = {k: h[0][-1].who for k, h in self.histories.items() if h[0] and h[0][-1].who}
-        verify_current(self.connect(), self.bucket, self.histories, current)
-        self.late.clear()
+        self.settle_state(firm)
+        found = {key: self.settle(key, firm) for key in self.histories}
+        verify_current(self.connect(), self.bucket, self.histories, {key: who for key, who in found.items() if who})
+        if firm:
+            self.late.clear()
 
     def delete_everything(self):
         s3 = self.connect()

@@ -25,6 +25,7 @@ class Mover(threading.Thread):
         self.arena, self.random = arena, random.Random(seed)
         self.counts = collections.Counter()
         self.stopping, self.drained, self.native, self.error = threading.Event(), None, None, None
+        self.refused = None  # why a gateway did not do it, the last time
 
     def fresh(self):
         """Threads run once: another one that goes on."""
@@ -103,7 +104,7 @@ class Mover(threading.Thread):
     def begin_objects(self, place):
         """The job is forgotten by a gateway that takes over, so it is ordered again and again."""
         state = self.objects()
-        if state and (state["state"] != "under way" or state["group"] != place):
+        if state and place != self.arena.default_group and (state["state"] != "under way" or state["group"] != place):
             self.objects("start", place)
 
     def objects(self, *words):
@@ -112,8 +113,8 @@ class Mover(threading.Thread):
             self.arena.ask(gateway)
             try:
                 return self.arena.admin("rebalance", *words)["rebalance"]
-            except (AssertionError, OSError, subprocess.TimeoutExpired):  # it is down, a standby, or refuses
-                continue
+            except (AssertionError, OSError, subprocess.TimeoutExpired) as e:  # it is down, a standby, or refuses
+                self.refused = e
         return None
 
     def check(self):
@@ -154,6 +155,10 @@ class Mover(threading.Thread):
             return False
         self.objects("stop")  # one that is done may have been done before the last objects came
         self.begin_objects(place)
-        wait_until(f"the objects to have left {place}", objects_done, DONE_S)
+        if place != self.arena.default_group:
+            try:
+                wait_until(f"the objects to have left {place}", objects_done, DONE_S)
+            except AssertionError as late:
+                raise AssertionError(f"{late}: {self.objects()}, refused: {self.refused}") from None
         wait_until(f"FastDFS clients' files to have left {place}", native_done, DONE_S)
         self.counts["completed"] += 1

@@ -5,6 +5,7 @@ A file belongs to the writer that made it, so after each answer its content is k
 two possible contents, and is left alone until settle(), when all is quiet. A stale copy of an appender may be read
 meanwhile, as with FastDFS; files that do not change may not be missing, nor anything else than what was stored.
 """
+import errno
 import random
 import struct
 import threading
@@ -15,6 +16,8 @@ from nativecluster import EAGAIN, ENOENT, Connection, Refused, Storage, field
 
 MISSING = None
 PATIENCE_S = 15    # of a client
+# with these it may be done nevertheless: the copies did not come in time, or the group to which the file has moved did not answer
+UNKNOWN = (EAGAIN, errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTUNREACH)
 BACK_OFF_S = 0.01  # a server that is down refuses at once: nobody spins
 
 
@@ -159,7 +162,7 @@ class Writer(threading.Thread):
         try:
             change(at)
         except Refused as refused:
-            if refused.status != EAGAIN:  # that one may be done nevertheless
+            if refused.status not in UNKNOWN:
                 f.possible = [before]
             raise
         f.possible = [after]
@@ -297,12 +300,12 @@ class Ledger:
         """All is quiet: each of @members(group) holds the same, and what was acknowledged (or either, where nothing was)."""
         for log in self.logs_now():
             def same(log=log):
-                found = [member.download(log.name) for member in members(log.group)]
+                found = [patient(member.download, log.name) for member in members(log.group)]
                 return found[0] if all(one == found[0] for one in found) else None
             log.check(wait_until(f"{log.group}/{log.name} to be alike", lambda: same(), 60))
         for f in self.all():
             def alike(f=f):
-                found = [look(m, f) for m in members(f.group)]
+                found = [patient(look, m, f) for m in members(f.group)]
                 return found[0] if all(one == found[0] for one in found) else None
             content, meta = wait_until(f"{f.group}/{f.name} to be alike", lambda: alike(), 60)
             assert content in f.possible, (f"{f.group}/{f.name}: {describe(content)}; acknowledged or possible: "
@@ -315,15 +318,26 @@ def describe(content):
     return "missing" if content is MISSING else f"{len(content)} bytes ({content[:6].hex()}..)"
 
 
+def patient(ask, *args):
+    """None, at most once in a while: it cannot say now, as a connection of its may have been cut off just before."""
+    try:
+        return ask(*args)
+    except Refused as refused:
+        assert refused.status != ENOENT, f"{args}: {refused}"
+        return None
+
+
 def look(member, f):
     """Content and metadata of a file at one member."""
     try:
         content = member.download(f.name)
     except Refused as refused:
-        assert refused.status == ENOENT, refused
+        if refused.status != ENOENT:
+            raise
         return MISSING, ()
     try:
         return content, tuple(member.get_meta(f.name))
     except Refused as refused:
-        assert refused.status == ENOENT, refused
+        if refused.status != ENOENT:
+            raise
         return content, ()
