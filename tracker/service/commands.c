@@ -22,6 +22,7 @@ enum {
 
 #define LOGIN  (TRK_SERVERS | TRK_JOINED)
 #define KEPT   (TRK_SERVERS | TRK_KEPT)
+#define SURE   (KEPT | TRK_SURE)
 #define MEMBER (LOGIN | TRK_KEPT)
 
 static const struct trk_row rows[] = {
@@ -49,10 +50,10 @@ static const struct trk_row rows[] = {
     {DFS_CMD_STAT_STORAGES, "stat_storages", 4, 4, TRK_OPEN, trk_stat_storages},
     {DFS_CMD_STAT_VOLUMES, "stat_volumes", 4, 4, TRK_OPEN, trk_stat_volumes},
     /* administrators */
-    {DFS_CMD_DELETE_STORAGE, "delete_storage", 17, 31, KEPT, trk_delete_storage},
-    {DFS_CMD_DELETE_GROUP, "delete_group", 16, 16, KEPT, trk_delete_group},
-    {DFS_CMD_SET_TRUNK_SERVER, "set_trunk_server", 16, 31, KEPT, trk_set_trunk_server},
-    {DFS_INT_DRAIN, "drain", DFS_DRAIN_LEN, DFS_DRAIN_LEN, KEPT, trk_drain},
+    {DFS_CMD_DELETE_STORAGE, "delete_storage", 17, 31, SURE, trk_delete_storage},
+    {DFS_CMD_DELETE_GROUP, "delete_group", 16, 16, SURE, trk_delete_group},
+    {DFS_CMD_SET_TRUNK_SERVER, "set_trunk_server", 16, 31, SURE, trk_set_trunk_server},
+    {DFS_INT_DRAIN, "drain", DFS_DRAIN_LEN, DFS_DRAIN_LEN, SURE, trk_drain},
     {DFS_INT_DRAINS, "drains", 0, 0, TRK_OPEN, trk_drains},
     /* gateways */
     {DFS_INT_LEASE, "lease", DFS_LEASE_REQ_LEN, DFS_LEASE_REQ_LEN, KEPT, trk_lease},
@@ -88,7 +89,7 @@ static const struct trk_row rows[] = {
     {DFS_CMD_SYS_FILES_START, "sys_files_start", 0, 0, TRK_SERVERS, trk_sys_start},
     {DFS_CMD_SYS_FILES_END, "sys_files_end", 0, 0, TRK_SERVERS, trk_sys_end},
     {DFS_CMD_SYS_FILE_READ, "sys_file_read", 9, 9, TRK_SERVERS, trk_sys_read},
-    {TRK_CMD_ELECTION, "election", 1, 256, KEPT, trk_peer_message},
+    {TRK_CMD_ELECTION, "election", 1, 256, SURE, trk_peer_message},
     {TRK_CMD_STATE, "state", 0, 0, TRK_SERVERS, trk_peer_state},
 };
 

@@ -71,6 +71,9 @@ uint64_t trk_unlock(struct trk_server *srv)
         wait = TRK_CANNOT_SAVE; /* goes with the next snapshot; nobody may rely on it before */
     else if (srv->store && records.n)
         wait = trk_store_add(srv->store, buf_str(&records));
+    if (srv->lease_noted)
+        srv->lease_seq = wait;
+    srv->lease_noted = false;
     pthread_mutex_unlock(&srv->lock);
     return wait;
 }
@@ -225,7 +228,7 @@ int trk_dispatch(struct trk_server *srv, struct trk_session *s, uint8_t cmd, uin
     *wait = trk_unlock(srv);
     /* What it found as it should be may not be on disk yet: another request, or a peer, has just said it. */
     if (*wait == 0 && (c.row->who & TRK_KEPT) && srv->store)
-        *wait = trk_store_unsettled(srv->store);
+        *wait = trk_store_unsettled(srv->store, c.row->who & TRK_SURE);
     if (r == 0 && *wait == TRK_CANNOT_SAVE)
         r = -ENOMEM;
     if (r == 0)

@@ -90,6 +90,8 @@ struct trk_server {
 
     struct trk_election *election;
     struct trk_lease lease;                        /* of the key index; whose it is: self.lease */
+    bool lease_noted;                              /* ... goes to the store with this request, */
+    uint64_t lease_seq;                            /* or went as this number */
     char trackers[DFS_TRACKERS_MAX][DFS_HOST_MAX]; /* the voters, as "host:port" */
     unsigned tracker_count;
     bool trackers_fixed; /* from the configuration: joins do not add to them */
@@ -153,6 +155,8 @@ enum {
     TRK_JOINED = 2,  /* refused (EACCES) before a join */
     TRK_KEPT =
         4, /* its answer says that something is kept: it waits for what others have changed, too */
+    TRK_SURE =
+        8, /* and is the error while anything could not be written: nobody says it again by himself */
 };
 
 /* A command of the tracker; the table is in commands.c. */
@@ -160,7 +164,7 @@ struct trk_row {
     uint8_t cmd;
     const char *name;
     uint32_t min_len, max_len;         /* of the body; anything else is EINVAL */
-    unsigned who;                      /* TRK_SERVERS | TRK_JOINED | TRK_KEPT */
+    unsigned who;                      /* TRK_SERVERS | TRK_JOINED | TRK_KEPT | TRK_SURE */
     int (*handle)(struct trk_call *c); /* under the lock; 0 or negative errno */
 };
 

@@ -44,7 +44,8 @@ struct trk_store {
     uint64_t image_seq;
     uint64_t written; /* bytes of the current journal */
     int error;        /* 0, or what broke it */
-    bool lost;        /* and something queued is neither in a journal nor in a snapshot */
+    uint64_t
+        lost; /* the first one queued that is neither in a journal nor in a snapshot; 0: none */
     bool stop;
 };
 
@@ -98,13 +99,16 @@ static void settle(struct trk_store *s, uint64_t seq, int r)
     }
 }
 
-/* @lost: a snapshot has to bring what was queued. */
+/* @lost: only a snapshot can bring what was queued behind the settled ones. */
 static void set_error(struct trk_store *s, int r, bool lost)
 {
     pthread_mutex_lock(&s->lock);
     bool news = s->error != r;
     s->error = r;
-    s->lost = r < 0 && (s->lost || lost);
+    if (r == 0)
+        s->lost = 0;
+    else if (lost && !s->lost)
+        s->lost = s->settled + 1;
     pthread_mutex_unlock(&s->lock);
     if (news && r < 0)
         dfs_log(LOG_ERROR, "tracker.state_not_saved", KV_ERR(r));
@@ -234,13 +238,22 @@ uint64_t trk_store_add(struct trk_store *s, struct str records)
     return seq;
 }
 
-uint64_t trk_store_unsettled(struct trk_store *s)
+uint64_t trk_store_unsettled(struct trk_store *s, bool or_lost)
 {
     CHECK_OBJ(s, STORE_MAGIC);
     pthread_mutex_lock(&s->lock);
-    uint64_t seq = s->added != s->settled || s->lost ? s->added : 0;
+    uint64_t seq = s->added != s->settled || (or_lost && s->lost) ? s->added : 0;
     pthread_mutex_unlock(&s->lock);
     return seq;
+}
+
+bool trk_store_lost(struct trk_store *s, uint64_t seq)
+{
+    CHECK_OBJ(s, STORE_MAGIC);
+    pthread_mutex_lock(&s->lock);
+    bool lost = s->lost && seq >= s->lost;
+    pthread_mutex_unlock(&s->lock);
+    return lost;
 }
 
 void trk_store_wait(struct trk_store *s, struct trk_waiter *w)

@@ -46,8 +46,11 @@ void trk_store_close(struct trk_store **sp);
 
 /* Queue records; returns the sequence number to wait for. Never blocks. */
 uint64_t trk_store_add(struct trk_store *s, struct str records);
-/* Of the last record queued, while any is being written, or could not be, which the waiter is told; 0: all are durable. */
-uint64_t trk_store_unsettled(struct trk_store *s);
+/* Of the last record queued, while it is being written; 0: nothing is. @or_lost: also while any could not be written, which
+ * the waiter is told. */
+uint64_t trk_store_unsettled(struct trk_store *s, bool or_lost);
+/* Could the records of @seq not be written, nor has a snapshot brought them since? */
+bool trk_store_lost(struct trk_store *s, uint64_t seq);
 /* w->fn is called once w->seq is durable or has failed, perhaps before this returns. */
 void trk_store_wait(struct trk_store *s, struct trk_waiter *w);
 

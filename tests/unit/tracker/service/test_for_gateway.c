@@ -86,17 +86,22 @@ static void tell(struct trk_waiter *w, int r)
     t->r = r;
 }
 
-/* What the gateway hears once the disk has been written to. */
-static int answer(struct fixture *f, struct trk_session *s, uint8_t mode, struct dfs_lease_rsp *ret)
+/* What is answered once the disk has been written to. */
+static int settled(struct fixture *f)
 {
-    int r = ask(f, s, mode, A, 0, ret);
     struct told t = {.w = {NULL, f->wait, tell}};
-    if (r < 0 || !f->wait)
-        return r;
+    if (!f->wait)
+        return 0;
     (void)trk_store_step(f->srv->store);
     trk_store_wait(f->srv->store, &t.w);
     assert_true(t.called);
     return t.r;
+}
+
+static int answer(struct fixture *f, struct trk_session *s, uint8_t mode, struct dfs_lease_rsp *ret)
+{
+    int r = ask(f, s, mode, A, 0, ret);
+    return r < 0 ? r : settled(f);
 }
 
 static void what_could_not_be_written_is_not_granted_by_asking_again(void **state)
@@ -126,6 +131,14 @@ static void what_could_not_be_written_is_not_granted_by_asking_again(void **stat
     assert_int_equal(answer(f, &s, DFS_LEASE_KEEP, &got), 0);
     assert_int_equal(got.state, DFS_LEASE_GRANTED);
     assert_int_equal(f->wait, 0);
+    disk_is_full = true; /* what else is lost takes it from nobody */
+    assert_int_equal(join(f, &s, &first_join), 0);
+    assert_int_equal(settled(f), -ENOSPC);
+    assert_int_equal(join(f, &s, &first_join), 0);
+    assert_int_equal(settled(f), 0);
+    assert_int_equal(answer(f, &s, DFS_LEASE_KEEP, &got), 0);
+    f->wait = trk_store_unsettled(f->srv->store, true); /* as a vote does */
+    assert_int_equal(settled(f), -ENOSPC);
     trk_store_close(&f->srv->store);
     test_tmpdir_free(&dir);
 }
