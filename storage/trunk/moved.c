@@ -163,6 +163,15 @@ static int begin(struct sto_store *s, struct str name, bool link, struct sto_mov
     return r;
 }
 
+/* No copy before it can be noted here where it is. */
+static int can_be_noted(struct sto_store *s, struct str name)
+{
+    struct dfs_logical at;
+    struct sto_path *p;
+    int r = sto_locate(s, name, &at, &p);
+    return r == 0 && sto_log_unfit(&p->log) ? -EROFS : r;
+}
+
 int sto_move_begin_link(struct sto_store *s, struct str name, struct sto_move *mv)
 {
     struct dfs_fileid f;
@@ -170,6 +179,8 @@ int sto_move_begin_link(struct sto_store *s, struct str name, struct sto_move *m
     int r = begin(s, name, true, mv, &f);
     if (r == 0 && sto_moved_by_path(s, name, &to) == 0 && !to.by_link)
         r = -ENOENT;
+    if (r == 0)
+        r = can_be_noted(s, name);
     return r == 0 ? read_meta(s, name, &mv->meta) : r;
 }
 
@@ -182,6 +193,8 @@ int sto_move_begin(struct sto_store *s, struct str name, struct sto_move *mv)
         r = -EAGAIN;
     if (r == 0)
         r = sto_open_read(s, name, &mv->view);
+    if (r == 0)
+        r = can_be_noted(s, name);
     if (r == 0)
         r = read_meta(s, name, &mv->meta);
     if (r < 0)

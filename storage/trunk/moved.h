@@ -55,7 +55,7 @@ struct sto_move {
 bool sto_move_wanted(struct sto_store *s, struct str name);
 /*
  * Look at a file that is to be moved. -ENOENT: none, or a link, or moved already; -EAGAIN: being changed; -EBADMSG: as
- * sto_open_read(). sto_move_end() in any case.
+ * sto_open_read(); -EROFS: its disk takes no writes. sto_move_end() in any case.
  */
 int sto_move_begin(struct sto_store *s, struct str name, struct sto_move *mv) MUST_CHECK;
 /* The same of a link, of which there is nothing but its metadata. */

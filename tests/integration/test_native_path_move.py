@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """dfs admin rebalance GROUP/M01: files of FastDFS clients leave a drained store path, and their old ids go on working."""
+import errno
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import pytest
 
 from cluster import sanitizer_env, wait_until
+from faults import Faults
 from nativecluster import EEXIST, EINVAL, ENOENT, OFFLINE, Refused
 from s3cluster import S3Cluster
 from test_drain import dfs
@@ -229,6 +231,38 @@ def test_a_file_that_cannot_be_read_is_not_called_gone(paths):
         assert mover.wait() == 0 and "1 files" in last and "done: nothing is left" in last
     (a,) = paths.new_disk(2)
     assert a.download(name) == data
+
+
+def test_a_disk_that_takes_no_writes_fills_no_other(tmp_path, monkeypatch):
+    """Nor can anything be noted on it, so each copy of a file would be one more that nobody names."""
+    faults = Faults(tmp_path)
+    for name, value in faults.env().items():
+        monkeypatch.setenv(name, value)
+    c = Paths()
+    try:
+        (a,) = c.start(2)
+        files = {a.upload(data, path=1): (data, []) for data in map(os.urandom, [70_000] * 5)}
+
+        def copies():
+            return sum(not p.is_symlink() and not p.name.isdigit() for p in c.data(2, 0).glob("??/??/*"))
+        faults.entries(str(c.data(2).parent), error=errno.EROFS)
+        with pytest.raises(Refused):
+            a.upload(os.urandom(70_000), path=1)
+        wait_until("it to be known", lambda: "store.path_takes_no_writes path=1" in c.storages[2].whole_log())
+        c.drain()
+        with subprocess.Popen(c.command("admin", "rebalance", PATH), stdout=subprocess.PIPE,
+                              env=sanitizer_env(os.environ), text=True) as mover:
+            told = next(line for line in iter(mover.stdout.readline, "") if "tried again" in line or "done" in line)
+            before = copies()
+            faults.clear()
+            out = mover.stdout.read()
+            assert mover.wait() == 0 and "5 files" in out and "done: nothing is left" in out, out
+        assert "; 5 to be tried again: Read-only file system" in told
+        assert (before, copies()) == (0, 5)
+        check(a, files)
+    finally:
+        faults.clear()
+        c.remove()
 
 
 def test_clients_go_on_while_files_leave_a_path_and_everything_is_killed(paths):

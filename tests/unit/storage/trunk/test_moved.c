@@ -66,6 +66,20 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Else each try of the mover would leave a copy that nobody names. */
+static void a_disk_that_takes_no_writes_has_nothing_copied(void **state)
+{
+    struct fixture *f = *state;
+    const char *names[] = {f->packed, f->plain, f->appender};
+    atomic_store(&f->s->paths[0].log.unfit, true);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_int_equal(move(f->s, names[i], NEW_ID), -EROFS);
+    assert_int_equal(move(f->s, "M00/00/00/fwAABmVTgAAEAAAFAAAAAAAAAAA1234.bin", NEW_ID), -ENOENT);
+    atomic_store(&f->s->paths[0].log.unfit, false);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_int_equal(move(f->s, names[i], NEW_ID), 0);
+}
+
 /* The process is killed. */
 static void reopen(struct fixture *f)
 {
@@ -335,6 +349,8 @@ static void what_is_no_such_record_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_disk_that_takes_no_writes_has_nothing_copied, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(files_of_all_kinds_leave_their_names, setup, teardown),
         cmocka_unit_test_setup_teardown(
             the_log_tells_of_moved_files_as_long_as_their_names_are_there, setup, teardown),
