@@ -4,8 +4,8 @@
  * stranger. No request stops it; an error has no body; every record keeps its invariants; what it
  * then knows can be written down, read back, and told to another tracker.
  *
- * Input: requests one after the other: session (low 2 bits; 3: the session closes and opens anew),
- * command, length u16 big endian, body.
+ * Input: requests one after the other: session (low 2 bits; 3: the session closes and opens anew; the byte is the request's
+ * status as well), command, length u16 big endian, body.
  */
 #include "dfscore/base/clock.h"
 #include "dfscore/log/log.h"
@@ -68,6 +68,9 @@ static void check_records(const struct trk_server *srv)
     while ((r = trk_rec_next(&rest, &rec)) == 1)
         ASSERT(trk_rec_apply(&copy, &self, &rec) == 0);
     ASSERT(r == 0 && copy.n == srv->cluster.n);
+    const struct trk_lease_kept *kept = &srv->self.lease;
+    ASSERT(self.lease.holder == kept->holder && self.lease.ttl_ms == kept->ttl_ms &&
+           self.lease.mark == kept->mark && strcmp(self.lease.name, kept->name) == 0);
     for (unsigned i = 0; i < copy.n; i++)
         ASSERT(copy.groups[i]->n == srv->cluster.groups[i]->n);
     ASSERT(trk_merge(&peer, buf_str(&image)) == 0);
