@@ -21,24 +21,24 @@ enum { REDIRECT_MAX = 2048 }; /* User Guide, "Configuring a webpage redirect": 2
 static const struct str META = STR_INIT("x-amz-meta-");
 
 /* Kept with the object and given back. response: the query name that overrides it on reads; fresh: a 304 has
- * it too (RFC 9110, 15.4.5). */
+ * it too (RFC 9110, 15.4.5); list: it may come in several lines (5.3). */
 static const struct {
     struct str name;
     const char *answer;
     struct str response;
-    bool fresh;
+    bool fresh, list;
 } system_headers[] = {
-    {STR_INIT("content-type"), "Content-Type", STR_INIT("response-content-type"), false},
-    {STR_INIT("cache-control"), "Cache-Control", STR_INIT("response-cache-control"), true},
+    {STR_INIT("content-type"), "Content-Type", STR_INIT("response-content-type"), false, false},
+    {STR_INIT("cache-control"), "Cache-Control", STR_INIT("response-cache-control"), true, true},
     {STR_INIT("content-disposition"), "Content-Disposition",
-     STR_INIT("response-content-disposition"), false},
-    {STR_INIT("content-encoding"), "Content-Encoding", STR_INIT("response-content-encoding"),
-     false},
-    {STR_INIT("content-language"), "Content-Language", STR_INIT("response-content-language"),
-     false},
-    {STR_INIT("expires"), "Expires", STR_INIT("response-expires"), true},
+     STR_INIT("response-content-disposition"), false, false},
+    {STR_INIT("content-encoding"), "Content-Encoding", STR_INIT("response-content-encoding"), false,
+     true},
+    {STR_INIT("content-language"), "Content-Language", STR_INIT("response-content-language"), false,
+     true},
+    {STR_INIT("expires"), "Expires", STR_INIT("response-expires"), true, false},
     {STR_INIT("x-amz-website-redirect-location"), "x-amz-website-redirect-location", STR_INIT(""),
-     false},
+     false, false},
 };
 
 static enum s3err no_memory(void)
@@ -51,14 +51,25 @@ static void keep(struct s3_object *o, struct str name, struct str value)
     o->headers[o->nheaders++] = (struct s3_pair){name, value};
 }
 
+/* As the request has it. 0; -ENOMEM. */
+static int given(struct s3_req *q, size_t i, struct str *ret)
+{
+    struct str name = system_headers[i].name;
+    if (str_eq(name, STR("content-encoding")))
+        return s3_body_content_encoding(q, ret);
+    if (system_headers[i].list)
+        return s3_req_header_list(q, name, ret);
+    *ret = str_istarts(name, STR("x-amz-")) ? s3_req_option(q, name) : s3_req_header(q, name);
+    return 0;
+}
+
 static enum s3err system_headers_from(struct s3_req *q, struct s3_object *o)
 {
     for (size_t i = 0; i < ARRAY_LEN(system_headers); i++) {
-        struct str name = system_headers[i].name;
+        struct str name = system_headers[i].name, v;
         bool ours = str_istarts(name, STR("x-amz-"));
-        struct str v = ours ? s3_req_option(q, name) : s3_req_header(q, name);
-        if (str_eq(name, STR("content-encoding")))
-            v = s3_body_content_encoding(q); /* without aws-chunked */
+        if (given(q, i, &v) < 0)
+            return no_memory();
         if (v.n == 0)
             continue; /* empty counts as not given: the default content type, no encoding */
         if (ours && !str_starts(v, STR("/")) && !str_starts(v, STR("http://")) &&

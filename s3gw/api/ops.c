@@ -282,11 +282,23 @@ static bool is_list(struct str name)
            str_ieq(name, STR("x-amz-optional-object-attributes"));
 }
 
+/* Beside those of ours, of writes: what else is kept, or decides whether they happen, and is not joined. */
+static bool is_single(struct str name)
+{
+    static const struct str others[] = {STR_INIT("content-type"), STR_INIT("content-md5"),
+                                        STR_INIT("content-disposition"), STR_INIT("expires")};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (str_ieq(name, others[i]))
+            return true;
+    return str_istarts(name, STR("if-"));
+}
+
 /* Of two values that differ one would be ignored. */
-static enum s3err check_alone(struct s3_req *q, size_t i)
+static enum s3err check_alone(struct s3_req *q, size_t i, bool writes)
 {
     const struct s3_pair *h = &q->headers[i];
-    if (!str_istarts(h->name, STR("x-amz-")) || is_list(h->name))
+    bool ours = str_istarts(h->name, STR("x-amz-")) && !is_list(h->name);
+    if (!ours && !(writes && is_single(h->name)))
         return S3ERR_OK;
     for (size_t k = 0; k < i; k++)
         if (str_ieq(q->headers[k].name, h->name) && !str_eq(q->headers[k].value, h->value))
@@ -345,7 +357,7 @@ static enum s3err check_options(struct s3_req *q, const struct s3_op *op)
     for (size_t i = 0; i < q->nheaders && e == S3ERR_OK; i++) {
         e = heeds ? check_option(q, op, &q->headers[i]) : S3ERR_OK;
         if (e == S3ERR_OK)
-            e = check_alone(q, i);
+            e = check_alone(q, i, writes);
     }
     for (size_t i = 0; i < q->nparams && presigned(q) && e == S3ERR_OK; i++) {
         if (!str_istarts(q->params[i].name, STR("x-amz-")))
@@ -363,7 +375,7 @@ enum s3err s3_route_form(struct s3_req *q)
     for (size_t i = 0; i < q->nheaders && e == S3ERR_OK; i++) {
         e = check_heeded(q, "PutObject", &q->headers[i]);
         if (e == S3ERR_OK)
-            e = check_alone(q, i);
+            e = check_alone(q, i, true);
     }
     return e;
 }

@@ -68,8 +68,8 @@ enum s3err s3_body_plan(struct s3_req *q, struct s3_body_plan *plan);
 enum s3err s3_body_plan_file(struct s3_req *q, struct s3_body_plan *plan);
 
 /* Content-Encoding as it is to be stored: without "aws-chunked"; absent when nothing else is left.
- * Arena. */
-struct str s3_body_content_encoding(struct s3_req *q);
+ * 0; -ENOMEM. */
+int s3_body_content_encoding(struct s3_req *q, struct str *ret) MUST_CHECK;
 
 /* The caller's MD5 of the decoded data against Content-MD5: OK or BadDigest with its elements. */
 enum s3err s3_body_check_md5(struct s3_req *q, const struct s3_body_plan *plan,

@@ -280,14 +280,18 @@ enum s3err s3_body_plan_file(struct s3_req *q, struct s3_body_plan *plan)
     return e ? e : plan_checksums(q, plan);
 }
 
-struct str s3_body_content_encoding(struct s3_req *q)
+int s3_body_content_encoding(struct s3_req *q, struct str *ret)
 {
-    struct str value = s3_req_header(q, STR("content-encoding")), rest = value, token;
+    struct str value, rest, token;
     bool framed = false;
+    if (s3_req_header_list(q, STR("content-encoding"), &value) < 0)
+        return -ENOMEM;
+    rest = value;
     while (!framed && str_split(&rest, ',', &token))
         framed = str_ieq(str_trim(token), STR("aws-chunked"));
+    *ret = value.n ? value : STR_NULL;
     if (!framed)
-        return value.n ? value : STR_NULL;
+        return 0;
     AUTO(buf_free) struct buf kept = BUF(16 * 1024);
     rest = value;
     while (str_split(&rest, ',', &token)) {
@@ -298,5 +302,7 @@ struct str s3_body_content_encoding(struct s3_req *q)
             buf_addc(&kept, ',');
         buf_adds(&kept, token);
     }
-    return kept.n ? arena_str(&q->arena, buf_str(&kept)) : STR_NULL;
+    bool some = kept.n > 0 || buf_err(&kept);
+    *ret = some && !buf_err(&kept) ? arena_str(&q->arena, buf_str(&kept)) : STR_NULL;
+    return some && !ret->p ? -ENOMEM : 0;
 }

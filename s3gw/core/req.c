@@ -65,6 +65,30 @@ struct str s3_req_header(const struct s3_req *q, struct str name)
     return STR_NULL;
 }
 
+int s3_req_header_list(struct s3_req *q, struct str name, struct str *ret)
+{
+    AUTO(buf_free) struct buf all = BUF(64 * 1024);
+    size_t lines = 0;
+    *ret = STR_NULL;
+    for (size_t i = 0; i < q->nheaders; i++) {
+        if (!str_ieq(q->headers[i].name, name))
+            continue;
+        struct str v = q->headers[i].value.p ? q->headers[i].value : STR("");
+        if (lines++ == 0) {
+            *ret = v;
+            continue;
+        }
+        if (all.n == 0)
+            buf_adds(&all, *ret);
+        if (all.n > 0 && v.n > 0)
+            buf_addc(&all, ',');
+        buf_adds(&all, v);
+    }
+    if (lines > 1)
+        *ret = buf_err(&all) ? STR_NULL : arena_str(&q->arena, buf_str(&all));
+    return lines > 1 && !ret->p ? -ENOMEM : 0;
+}
+
 static const struct s3_pair *find_param(const struct s3_req *q, struct str name)
 {
     for (size_t i = 0; i < q->nparams; i++)

@@ -183,6 +183,9 @@ struct s3_req {
 
 /* Value of the first header of that name (without case); absent when there is none. */
 struct str s3_req_header(const struct s3_req *q, struct str name);
+/* Of a header that is a list: the values of all that have the name, joined by commas (RFC 9110, 5.3). Absent when there
+ * is none. 0; -ENOMEM. */
+int s3_req_header_list(struct s3_req *q, struct str name, struct str *ret) MUST_CHECK;
 /* Value of the first query parameter of that name; p == NULL: not there. No '=' gives an empty value. */
 struct str s3_req_param(const struct s3_req *q, struct str name);
 bool s3_req_has_param(const struct s3_req *q, struct str name);

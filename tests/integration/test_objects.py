@@ -243,6 +243,22 @@ def test_a_plus_of_a_copy_source_is_a_space(cluster, s3, bucket):
         assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == body
 
 
+def test_no_line_of_a_header_is_passed_over(cluster, s3, bucket):
+    """Lists are joined: the SDK for Java says aws-chunked in a line of its own. Of what is said once, nothing may differ."""
+    raw = Raw(cluster)
+
+    def put(*lines):
+        whole = raw.build("PUT", f"/{bucket}/k", body=b"x", payload=UNSIGNED)
+        return raw.send(whole.replace(b"\r\n\r\n", b"".join(b"\r\n" + line for line in lines) + b"\r\n\r\n", 1))
+    assert put(b"Content-Encoding: aws-chunked", b"Content-Encoding: gzip", b"Cache-Control: no-cache", b"Cache-Control: private").status == 200
+    got = s3.head_object(Bucket=bucket, Key="k")
+    assert (got["ContentEncoding"], got["CacheControl"]) == ("gzip", "no-cache,private")
+    for lines in ((b"Content-Type: a/b", b"Content-Type: a/c"), (b'If-None-Match: "x"', b"If-None-Match: *")):
+        answer = put(*lines)
+        assert (answer.status, answer.code) == (400, "InvalidRequest"), answer
+    assert put(b"Content-Type: a/b", b"Content-Type: a/b").status == 200
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_copy_has_no_body_of_its_own(cluster, s3, bucket, chunked):
     """Which of the two was meant? The connection goes on. As at AWS; an empty body in chunks is none."""

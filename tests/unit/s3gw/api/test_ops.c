@@ -321,6 +321,13 @@ static void a_header_of_a_write_says_one_thing(void **state)
         {"PUT", "x-amz-meta-a: 1", "x-amz-meta-a: 2", S3ERR_OK}, /* a list */
         {"PUT", "x-amz-acl: private", "x-amz-storage-class: STANDARD", S3ERR_OK},
         {"PUT", "Via: a", "Via: b", S3ERR_OK},
+        {"PUT", "Content-Type: a/b", "content-type: a/c", S3ERR_INVALID_REQUEST},
+        {"PUT", "Content-MD5: a", "Content-MD5: b", S3ERR_INVALID_REQUEST},
+        {"PUT", "If-None-Match: a", "If-None-Match: b", S3ERR_INVALID_REQUEST},
+        {"DELETE", "If-Match: a", "If-Match: b", S3ERR_INVALID_REQUEST},
+        {"PUT", "Content-Type: a/b", "Content-Type: a/b", S3ERR_OK},
+        {"PUT", "Cache-Control: a", "Cache-Control: b", S3ERR_OK}, /* a list */
+        {"GET", "If-None-Match: a", "If-None-Match: b", S3ERR_OK}, /* a cache's, at worst in vain */
         {"PUT", "Via: a", "x-amz-checksum-type: FULL_OBJECT", S3ERR_OK},
         {"PUT", "Via: a", "x-amz-checksum-type: COMPOSITE", S3ERR_INVALID_REQUEST},
         {"GET", "x-amz-object-attributes: ETag", "x-amz-object-attributes: Checksum", S3ERR_OK},
