@@ -185,12 +185,13 @@ static void refuses_whatever_is_not_right(const struct s3_gcm_by *by, size_t n)
     struct s3_gcm_message m = message(plain, n, sealed);
     assert_int_equal(s3_gcm_seal(&seals, &m, tag), 0);
     m = message(sealed, n, out);
-    for (size_t bit = 0; bit<128; bit += n> 1000 ? 31 : 1) {
+    const size_t bits = n > 1000 ? 31 : 1, bytes = n > 1000 ? 9973 : 1; /* from one to the next */
+    for (size_t bit = 0; bit < 128; bit += bits) {
         tag[bit / 8] ^= (uint8_t)(1 << bit % 8);
         refused(&opens, &m, tag);
         tag[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
-    for (size_t at = 0; at<n; at += n> 1000 ? 9973 : 1) {
+    for (size_t at = 0; at < n; at += bytes) {
         sealed[at] ^= 0x80;
         refused(&opens, &m, tag);
         sealed[at] ^= 0x80;
