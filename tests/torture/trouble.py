@@ -32,6 +32,8 @@ class Fault:
     def gateway(self):
         self.program = self.rng.choice([g for g in self.arena.gateways if g not in self.busy])
         self.busy.add(self.program)
+        if not self.program.running():  # no index could be made, for want of a group: systemd starts it again, too
+            self.program.start().wait_ready()
         return self.program
 
     def begin(self):
