@@ -88,11 +88,22 @@ static int believe_meta(struct dfs_client *cluster, const struct sto_moved *to, 
     return dfs_query_update(dfs_client_trackers(cluster), group, name, &t) == 0 ? r : -EAGAIN;
 }
 
+/* The same of a change. One that nobody has answered may be done all the same: -EAGAIN says so. */
+static int believe_change(struct dfs_client *cluster, const struct sto_moved *to, int r)
+{
+    static const int unanswered[] = {-ETIMEDOUT, -EPIPE,        -ECONNRESET,  -ECONNREFUSED,
+                                     -EHOSTDOWN, -EHOSTUNREACH, -ENETUNREACH, -ENOTCONN};
+    for (size_t i = 0; i < ARRAY_LEN(unanswered); i++)
+        if (r == unanswered[i])
+            return -EAGAIN;
+    return believe(cluster, to, r);
+}
+
 static int changed(struct sto_op *op, const struct sto_moved *to, int r)
 {
     if (r == 0)
         sto_op_changed(op); /* that the file has moved must be known to as many as the change */
-    return believe(op->s->o.cluster, to, r);
+    return believe_change(op->s->o.cluster, to, r);
 }
 
 /* --- looking ------------------------------------------------------------------------------------------ */
@@ -236,7 +247,7 @@ int sto_elsewhere_remove(struct sto_store *s, struct dfs_client *cluster, struct
     struct sto_moved to;
     int r = find(s, cluster, name, &to);
     if (r == 0)
-        r = believe(cluster, &to, dfs_client_delete(cluster, str_c(to.id)));
+        r = believe_change(cluster, &to, dfs_client_delete(cluster, str_c(to.id)));
     if (r < 0 && r != -ENOENT)
         return r;
     int e = sto_moved_forget(s, name);
@@ -288,7 +299,7 @@ int sto_elsewhere_regenerate(struct sto_op *op)
                    dfs_text_set(g.group, sizeof(g.group), group) < 0))
         r = -EPROTO;
     if (r < 0)
-        return believe(op->s->o.cluster, &to, r);
+        return believe_change(op->s->o.cluster, &to, r);
     /* There is nothing there under its name any more. */
     r = sto_moved_forget(op->s->o.store, op->name);
     if (r == 0 || r == -ENOENT)

@@ -9,7 +9,7 @@
  *
  * Each is called after the engine has said -EREMOTE, leaves its answer in op->out, and returns what the other group said.
  * -EREMOTE: the sender is a member that wants to hear just that (DFS_ASK_NO_OTHER_GROUP); -EAGAIN: the other group cannot
- * be asked now, or has done it and it is not known here yet. -ENOENT of a file is believed only when the members of the group
+ * be asked now, or has not answered a change, or has done it and it is not known here yet. -ENOENT of a file is believed only when the members of the group
  * that may have it have been asked, of metadata, which few files have, only of a group that is in service.
  *
  * Threads: disk threads. Blocks, bounded by the timeouts.

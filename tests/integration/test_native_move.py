@@ -272,6 +272,35 @@ def test_nothing_is_done_while_there_is_nowhere_to_go(groups):
     groups.wait_empty(2)
 
 
+def test_a_change_that_the_other_group_does_not_answer_is_to_be_tried_again():
+    c = Groups(settings="network_timeout = 1s\nconnect_timeout = 1s\n")
+    try:
+        (a,) = c.start(2)
+        c.start(6)
+        gone, log = a.upload(os.urandom(1000)), a.upload(b"one", appender=True)
+        assert c.dfs("admin", "drain", "group1").returncode == 0
+        c.rebalance()
+        c.storages[6].freeze()
+        for change in (lambda: a.append(log, b" two"), lambda: a.delete(gone), lambda: a.set_meta(log, [("k", "v")]),
+                       lambda: a.modify(log, 0, b"O"), lambda: a.truncate(log, 1), lambda: a.regenerate(log)):
+            with pytest.raises(Refused) as refused:
+                change()
+            assert refused.value.status == native.EAGAIN
+        c.storages[6].thaw()
+
+        def deleted():
+            try:
+                a.delete(gone)
+            except Refused as again:
+                assert again.status in (ENOENT, native.EAGAIN)  # the first one may have been done
+                return again.status == ENOENT
+            return True
+        wait_until("the deletion to be done", deleted)
+        assert is_missing(a, gone)
+    finally:
+        c.remove()
+
+
 def test_a_server_moves_no_faster_than_it_is_told_to():
     c = Groups(settings="rebalance_rate = 1MB\n")
     try:
