@@ -345,12 +345,9 @@ static int move(struct round *rd, struct sto_move *mv)
         r = -EHOSTUNREACH;
     if (r == 0)
         r = ask_members(m, mv);
-    bool tried = r == 0;
     if (r == 0)
         r = sto_move_commit(m->o.store, mv, str_c(id));
-    /* What failed otherwise in commit may have happened all the same: then the copy is the file. */
-    bool unknown = id[0] && (!tried || r == -EAGAIN || r == -ENOENT);
-    if (r < 0 && unknown && dfs_client_delete(m->o.cluster, str_c(id)) < 0)
+    if (r < 0 && id[0] && !mv->unsure && dfs_client_delete(m->o.cluster, str_c(id)) < 0)
         dfs_log(LOG_WARN, "storage.moved_file_left", KV_Z("id", id), KV_ERR(r));
     return r;
 }

@@ -46,7 +46,7 @@ struct sto_hold {
 struct sto_log_rec {
     uint8_t kind, flags, op; /* as in struct sto_rec */
     bool held;
-    bool urgent;     /* may use what is kept for deletes when the disk is full */
+    bool urgent;     /* may use what is kept for what makes room when the disk is full */
     char ext[7];     /* OBJECT: extension of the name to be made */
     struct str name; /* views; OBJECT: absent, made on append */
     struct str extra, desc, data;

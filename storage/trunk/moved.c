@@ -245,6 +245,15 @@ int sto_move_commit(struct sto_store *s, struct sto_move *mv, struct str id)
                      mv->view.size, mv->crc32, sto_crc32(0, meta.p, meta.n));
     if (n < 0 || (size_t)n >= sizeof(extra) || id.n > DFS_FILE_ID_MAX)
         return -EINVAL;
+    struct sto_log_rec rec = {
+        .kind = STO_REC_CHANGE,
+        .flags = STO_REC_NATIVE,
+        .op = STO_OP_MOVED,
+        .held = true,
+        .urgent = true, /* as a deletion, it makes room on a full disk */
+        .name = mv->name,
+        .extra = str_of(extra, (size_t)n),
+    };
     pthread_mutex_t *m = sto_edit_lock(s, mv->name);
     pthread_mutex_lock(m);
     r = unchanged(s, mv, p, &at);
@@ -253,12 +262,14 @@ int sto_move_commit(struct sto_store *s, struct sto_move *mv, struct str id)
     if (r == 0 && atomic_load(&mv->watch.deleted))
         r = -ENOENT;
     if (r == 0)
-        r = sto_change_one(p, STO_OP_MOVED, mv->name, str_of(extra, (size_t)n));
+        r = sto_change_as(p, &rec);
+    mv->unsure = r < 0 && rec.position > 0;
     pthread_mutex_unlock(m);
     /* A deletion that came meanwhile may have found the old file, and its record may be before ours. */
     if (r == 0 && atomic_load(&mv->watch.deleted)) {
         r = sto_moved_forget(s, mv->name);
-        return r < 0 && r != -ENOENT ? r : -ENOENT;
+        mv->unsure = r < 0 && r != -ENOENT;
+        return mv->unsure ? r : -ENOENT;
     }
     return r;
 }

@@ -44,6 +44,7 @@ struct sto_move {
     struct sto_view view; /* what is to be copied */
     uint32_t crc32;       /* of it; from the name, when that tells it */
     bool appender, link;
+    bool unsure;     /* what failed in commit may be done all the same: then the copy is the file */
     struct buf meta; /* its metadata text; empty: none */
     /* inside */
     struct sto_watch watch;
@@ -63,7 +64,7 @@ int sto_move_begin_link(struct sto_store *s, struct str name, struct sto_move *m
 /*
  * The copy is durable as @id: from now on the old name leads there, and the content here goes. -EAGAIN: the file has
  * changed since begin, or its metadata, or another member has the turn to change it (turns.h); -ENOENT: it has been
- * deleted. Then nothing leads to the copy.
+ * deleted. When it fails nothing leads to the copy, but for mv->unsure.
  */
 int sto_move_commit(struct sto_store *s, struct sto_move *mv, struct str id) MUST_CHECK;
 void sto_move_end(struct sto_store *s, struct sto_move *mv);

@@ -409,6 +409,17 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size, const stru
 
 /* ---- appender to normal file ---- */
 
+int sto_change_as(struct sto_path *p, struct sto_log_rec *rec)
+{
+    int r = sto_log_one(p, rec);
+    if (r == 0) {
+        struct sto_body body = {.name = rec->name, .extra = rec->extra};
+        r = sto_log_apply(&p->log, rec->kind, rec->op, &body);
+    }
+    sto_log_release(&p->log, rec);
+    return r;
+}
+
 int sto_change_one(struct sto_path *p, uint8_t op, struct str name, struct str extra)
 {
     struct sto_log_rec rec = {
@@ -419,13 +430,7 @@ int sto_change_one(struct sto_path *p, uint8_t op, struct str name, struct str e
         .name = name,
         .extra = extra,
     };
-    int r = sto_log_one(p, &rec);
-    if (r == 0) {
-        struct sto_body body = {.name = rec.name, .extra = rec.extra};
-        r = sto_log_apply(&p->log, rec.kind, rec.op, &body);
-    }
-    sto_log_release(&p->log, &rec);
-    return r;
+    return sto_change_as(p, &rec);
 }
 
 int sto_regenerate(struct sto_store *s, struct str name, const struct sto_still *still,

@@ -90,6 +90,8 @@ int64_t sto_meta_ms(struct sto_path *p, const struct dfs_logical *at, struct str
 int sto_drop_meta(struct sto_path *p, const struct dfs_logical *at, int64_t before_ms) MUST_CHECK;
 /* Log a CHANGE of @op to @name, with what belongs to it (binlog/record.h), and do it once it is durable (sto_log_apply()). */
 int sto_change_one(struct sto_path *p, uint8_t op, struct str name, struct str extra) MUST_CHECK;
+/* The same with such a record of the caller's. Failed with its position 0: it has not been written, and never will be. */
+int sto_change_as(struct sto_path *p, struct sto_log_rec *rec) MUST_CHECK;
 /* Mode of a plain file of these flags (STO_NATIVE). */
 unsigned sto_owner_mode(uint8_t flags);
 /* A deletion of @name begins, whether there is such a file or not. */

@@ -80,6 +80,79 @@ static void a_disk_that_takes_no_writes_has_nothing_copied(void **state)
         assert_int_equal(move(f->s, names[i], NEW_ID), 0);
 }
 
+static bool disk_full, syncs_fail;
+
+static int full_fallocate(int fd, int mode, off_t offset, off_t len)
+{
+    errno = ENOSPC;
+    return disk_full ? -1 : sto_io_os.fallocate(fd, mode, offset, len);
+}
+
+static int bad_fdatasync(int fd)
+{
+    errno = EIO;
+    return syncs_fail ? -1 : sto_io_os.fdatasync(fd);
+}
+
+static int begin_and_commit(struct sto_store *s, const char *name, bool *unsure)
+{
+    struct sto_move mv;
+    int r = sto_move_begin(s, str_c(name), &mv);
+    if (r == 0)
+        r = sto_move_commit(s, &mv, STR(NEW_ID));
+    *unsure = mv.unsure;
+    sto_move_end(s, &mv);
+    return r;
+}
+
+/* Moving makes room, as deleting does. What the log had no room for has not happened; what could not be synced may have. */
+static void a_full_disk_can_be_left_as_far_as_its_log_has_room(void **state)
+{
+    enum { MOST = 8000, LEAST = 200 };
+    struct fixture *f = *state;
+    static struct sto_io io;
+    static char names[MOST][STO_NAME_MAX + 1];
+    char data[400] = "";
+    bool unsure;
+    sto_store_close(&f->s);
+    io = sto_io_os;
+    io.fallocate = full_fallocate;
+    io.fdatasync = bad_fdatasync;
+    disk_full = syncs_fail = false;
+    f->s = test_sto_open_on(&io, f->dir, "100001", true);
+    test_sto_alone(f->s);
+    put_packed(f->s, 0, STR("the first of a pack"), f->packed);
+    disk_full = true;
+    int count = 0;
+    for (;; count++) {
+        struct sto_put p = {.kind = DFS_PUT_OBJECT,
+                            .flags = STO_NATIVE,
+                            .desc = STR(""),
+                            .data = str_of(data, sizeof(data))};
+        assert_int_equal(sto_put_batch(f->s, 0, &p, 1), 0);
+        if (p.result == -ENOSPC)
+            break;
+        assert_int_equal(p.result, 0);
+        assert_true(count < MOST);
+        memcpy(names[count], p.name, sizeof(p.name));
+    }
+    int i = 0, r = 0;
+    for (; i < count && r == 0; i++)
+        r = begin_and_commit(f->s, names[i], &unsure);
+    assert_int_equal(r, -ENOSPC);
+    assert_false(unsure);
+    assert_true(i > LEAST);
+    assert_int_equal(sto_file_exists(f->s, str_c(names[i - 1])), 0);
+    disk_full = false;
+    syncs_fail = true;
+    assert_int_equal(begin_and_commit(f->s, names[i], &unsure), -EIO);
+    assert_true(unsure);
+    syncs_fail = false;
+    assert_int_equal(begin_and_commit(f->s, names[i - 1], &unsure), 0);
+    assert_false(unsure);
+    assert_moved(f->s, names[i - 1], NEW_ID);
+}
+
 /* The process is killed. */
 static void reopen(struct fixture *f)
 {
@@ -350,6 +423,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_disk_that_takes_no_writes_has_nothing_copied, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_can_be_left_as_far_as_its_log_has_room, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(files_of_all_kinds_leave_their_names, setup, teardown),
         cmocka_unit_test_setup_teardown(
