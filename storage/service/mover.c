@@ -514,6 +514,8 @@ static int go_through_all(struct round *rd)
                 pause_ms(m, RETRY_MS);
             }
         }
+        if (sto_mirrors_unread(m->o.mirrors, path) > 0) /* nor what is in those */
+            count(rd, -EBADMSG, 0);
     }
     return 0;
 }

@@ -104,7 +104,9 @@ static int load_record(struct sto_dir *d, const char *name, struct mirrors_of_pa
         r = parse_record(str_of(bytes, n), &info, &round);
     if (r < 0 || mp->n == STO_LOGS_MAX) {
         dfs_log(LOG_ERROR, "store.mirror_unreadable", KV_Z("file", path), KV_ERR(r));
-        return 0; /* it will be fetched anew */
+        if (mp->unread < STO_LOGS_MAX)
+            memcpy(mp->unread_id[mp->unread++], info.id, STO_LOG_ID_LEN);
+        return 0; /* it will be fetched anew, if there is still somebody who has it */
     }
     mp->round[mp->n] = round;
     mp->v[mp->n++] = info;
@@ -190,6 +192,18 @@ static struct sto_log_info *find(struct sto_mirrors *m, unsigned path, const uin
         if (memcmp(m->paths[path].v[i].id, id, STO_LOG_ID_LEN) == 0)
             return &m->paths[path].v[i];
     return NULL;
+}
+
+unsigned sto_mirrors_unread(struct sto_mirrors *m, unsigned path)
+{
+    CHECK_OBJ(m, MIRRORS_MAGIC);
+    ASSERT(path < m->store->path_count);
+    unsigned n = 0;
+    pthread_mutex_lock(&m->lock);
+    for (unsigned i = 0; i < m->paths[path].unread; i++)
+        n += !find(m, path, m->paths[path].unread_id[i]);
+    pthread_mutex_unlock(&m->lock);
+    return n;
 }
 
 int sto_mirrors_find(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],

@@ -47,6 +47,8 @@ void sto_mirrors_close(struct sto_mirrors **mp);
 
 /* The logs of @path, our own first; at most @cap. */
 size_t sto_mirrors_list(struct sto_mirrors *m, unsigned path, struct sto_log_info *out, size_t cap);
+/* How many more there are on @path whose marks can not be read, and which have not been begun anew since. */
+unsigned sto_mirrors_unread(struct sto_mirrors *m, unsigned path);
 /* 0; -ENOENT: no such log here. */
 int sto_mirrors_find(struct sto_mirrors *m, unsigned path, const uint8_t id[STO_LOG_ID_LEN],
                      struct sto_log_info *ret) MUST_CHECK;

@@ -12,7 +12,9 @@ struct mirrors_of_path {
     struct sto_log_info v[STO_LOGS_MAX]; /* own is false in all */
     uint64_t round[STO_LOGS_MAX];        /* of its mark on the disk; 0: none in two halves yet */
     size_t n;
-    bool lost; /* sto_mirrors_lost() */
+    bool lost;       /* sto_mirrors_lost() */
+    unsigned unread; /* sto_mirrors_unread() */
+    uint8_t unread_id[STO_LOGS_MAX][STO_LOG_ID_LEN];
 };
 
 struct sto_mirrors {

@@ -13,7 +13,7 @@ import pytest
 from cluster import sanitizer_env, wait_until
 from faults import Faults
 from nativecluster import EEXIST, EINVAL, ENOENT, OFFLINE, Refused
-from s3cluster import S3Cluster
+from s3cluster import Member, S3Cluster
 from test_drain import dfs
 from test_native_move import Clients, Groups, check, fill, is_missing, kill_while_files_move, place_for, upload_some
 
@@ -231,6 +231,33 @@ def test_a_file_that_cannot_be_read_is_not_called_gone(paths):
         assert mover.wait() == 0 and "1 files" in last and "done: nothing is left" in last
     (a,) = paths.new_disk(2)
     assert a.download(name) == data
+
+
+def test_files_of_a_log_that_cannot_be_read_are_not_called_none(paths):
+    """Its writer has been removed, so nobody has another copy of it."""
+    a, b = paths.start(2, 3)
+    files = {b.upload(data, path=1): (data, []) for data in map(os.urandom, (5000, 70_000))}
+    own = Member(a.address, "group1", paths.secret)  # it answers for itself and does not pass on
+    wait_until("the other one to have them", lambda: all(own.has(n) for n in files))
+    paths.storages[3].stop()
+    paths.storages[2].stop()
+    (mark,) = (paths.data(2) / ".mirrors").iterdir()
+    right = mark.read_bytes()
+    mark.write_bytes(bytes(len(right)))
+    (a,) = paths.start(2)
+    assert paths.dfs("--force", "admin", "remove", "group1", "127.0.0.3").returncode == 0
+    paths.drain()
+    with subprocess.Popen(paths.command("admin", "rebalance", PATH), stdout=subprocess.PIPE,
+                          env=sanitizer_env(os.environ), text=True) as mover:
+        told = next(line for line in iter(mover.stdout.readline, "") if "tried again" in line or "done" in line)
+        mover.kill()
+    assert "; 1 to be tried again: Bad message" in told
+    paths.storages[2].stop()
+    mark.write_bytes(right)
+    (a,) = paths.start(2)
+    paths.rebalance()
+    paths.wait_empty(2)
+    check(a, files)
 
 
 def test_a_disk_that_takes_no_writes_fills_no_other(tmp_path, monkeypatch):

@@ -205,6 +205,34 @@ static void a_torn_mark_leaves_the_one_before(void **state)
     remove_server(&b);
 }
 
+/* What is in the log cannot be gone through then, and who says that he has done so would be wrong. */
+static void a_mark_that_cannot_be_read_is_counted_until_the_log_is_begun_anew(void **state)
+{
+    (void)state;
+    struct server a = {0}, b = {0};
+    char name[STO_NAME_MAX + 1], bytes[1024];
+    struct sto_log_info logs[2];
+    open_server(&a, "10.0.0.1");
+    open_server(&b, "10.0.0.2");
+    put(&a, "text", name);
+    (void)copy(&a, &b);
+    assert_int_equal(sto_mirrors_unread(b.mirrors, 0), 0);
+    memset(bytes, 'x', sizeof(bytes));
+    assert_int_equal(mark_file(&b, bytes, sizeof(bytes), sizeof(bytes)), sizeof(bytes));
+    close_server(&b);
+    open_server(&b, "10.0.0.2");
+    assert_int_equal(sto_mirrors_list(b.mirrors, 0, logs, 2), 1);
+    assert_int_equal(sto_mirrors_unread(b.mirrors, 0), 1);
+    (void)copy(&a, &b);
+    assert_int_equal(sto_mirrors_unread(b.mirrors, 0), 0);
+    close_server(&b);
+    open_server(&b, "10.0.0.2");
+    assert_int_equal(sto_mirrors_unread(b.mirrors, 0), 0);
+    assert_true(holds(&b, name, "text"));
+    remove_server(&a);
+    remove_server(&b);
+}
+
 static void the_mark_of_an_earlier_build_is_read(void **state)
 {
     (void)state;
@@ -240,6 +268,7 @@ int main(void)
         cmocka_unit_test(an_empty_log_makes_way_for_one_in_its_directory),
         cmocka_unit_test(damage_on_the_way_is_noticed),
         cmocka_unit_test(a_torn_mark_leaves_the_one_before),
+        cmocka_unit_test(a_mark_that_cannot_be_read_is_counted_until_the_log_is_begun_anew),
         cmocka_unit_test(the_mark_of_an_earlier_build_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
