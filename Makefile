@@ -179,7 +179,7 @@ clients-more: all $(DEPS_CHECK) ## FastDFS clients whose packages are large (Jav
 	@S3GW_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider \
 		-c tests/integration/pytest.ini --rootdir=tests/integration tests/integration/clients/more.py
 
-check: all unit-bins $(CLIENTS) ## lint basics, unit, corpus replay, integration: what CI runs
+check: all unit-bins $(CLIENTS) ## lint basics (clang's warnings, too), unit, corpus replay, integration: what CI runs
 	@tests/run-check $(B)
 
 asan: ## unit and integration tests under the address and undefined behaviour sanitizers
@@ -206,7 +206,7 @@ torture-cluster: all $(DEPS_CHECK) $(DEPS_DEV) ## the same with a cluster, cut l
 
 # --- looking after the code ------------------------------------------------------------------
 
-.PHONY: lint format coverage bench install uninstall deb clean help
+.PHONY: lint syntax format coverage bench install uninstall deb clean help
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
 lint: $(DEPS_DEV) $(DEPS_CHECK) ## floors, headers alone, banned functions, white space, clang-tidy; longest functions as advice
@@ -214,6 +214,10 @@ lint: $(DEPS_DEV) $(DEPS_CHECK) ## floors, headers alone, banned functions, whit
 	@clang-format --dry-run -Werror $(C_FILES)
 	@tests/lint/tidy.sh '$(filter-out -Werror,$(ALL_CFLAGS))'
 	@tests/lint/lengths.sh
+
+syntax: $(DEPS) $(DEPS_CHECK) ## what the compiler says of every C file; nothing is made (CC=clang)
+	@printf '%s\n' $(filter %.c,$(C_FILES)) | \
+		xargs -P 2 -n 16 $(CC) $(ALL_CFLAGS) -DDFS_BUILD_VERSION='""' -fsyntax-only
 
 format: $(DEPS_DEV) ## clang-format in place (.def tables exempt)
 	clang-format -i $(C_FILES)

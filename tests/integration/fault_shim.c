@@ -4,7 +4,7 @@
  * syncs that wait or fail, reads that fail, directories that take no entries, at the word of a test. The test writes the block below into the file
  * S3GW_FAULTS, which every process maps.
  */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
