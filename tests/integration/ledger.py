@@ -66,9 +66,15 @@ def append_object(s3, offset, **put):
         s3.meta.events.unregister("before-call.s3.PutObject", at_offset)
 
 
+def code_of(e):
+    """S3's error code, of an exception that is a refusal."""
+    return (getattr(e, "response", None) or {}).get("Error", {}).get("Code")
+
+
 def judge(e, what):
-    """After an exception of a client: can the operation still come about? Raises AssertionError when it was refused."""
-    if isinstance(e, ClientError):
+    """After an exception of a client: can the operation still come about? Raises AssertionError when it was refused, but not
+    for the moment, as an append is to an object that is just being moved."""
+    if isinstance(e, ClientError) and code_of(e) != "OperationAborted":
         assert e.response["ResponseMetadata"]["HTTPStatusCode"] >= 500, f"{what}: {e}"
     return isinstance(e, HTTPClientError) and "imeout" in type(e).__name__
 
@@ -146,8 +152,7 @@ class Writer(threading.Thread):
 
     def has_come_about(self, e):
         """An append is refused, as there is something else by now, which may be."""
-        code = (getattr(e, "response", None) or {}).get("Error", {}).get("Code")
-        return code == "InvalidWriteOffset" and len(self.states[self.changing]) > 2
+        return code_of(e) == "InvalidWriteOffset" and len(self.states[self.changing]) > 2
 
     def seen(self, key, found, firm):
         """Whether nothing that came before can still come about: @firm."""
@@ -227,8 +232,7 @@ def read(s3, bucket, key):
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except Exception as e:  # noqa: BLE001
-        code = (getattr(e, "response", None) or {}).get("Error", {}).get("Code")
-        if code == "NoSuchKey":
+        if code_of(e) == "NoSuchKey":
             return MISSING
         judge(e, f"reading {key}")
         raise ServerGone(str(e)) from e
