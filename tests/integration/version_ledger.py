@@ -132,7 +132,7 @@ class VersionWriter(threading.Thread):
         crowded = len(history) >= VERSIONS_MAX
         kinds = {"put": 0 if crowded else 50, "delete": 0 if crowded else 12, "copy": 0 if crowded else 15,
                  "multipart": 0 if crowded else 1, "delete version": 60 if crowded else 15,
-                 "switch": 0 if self.lock else 6}
+                 "switch": 0 if self.lock or self.late else 6}  # what is late would come about under the other state
         what = self.random.choices(list(kinds), list(kinds.values()))[0]
         s3 = self.connect()
         if what == "delete version":
