@@ -205,7 +205,7 @@ int sto_op_forget_hops(struct sto_op *op)
     int ret = 0;
     for (unsigned i = 0; h && i < h->n; i++) {
         int r = sto_moved_forget(op->s->o.store, i == 0 ? h->asked : str_c(h->names[i - 1]));
-        ret = r < 0 && r != -ENOENT ? r : ret;
+        ret = r < 0 && r != -ENOENT ? -EAGAIN : ret;
     }
     return ret;
 }

@@ -62,7 +62,7 @@ struct sto_service {
     _Atomic int64_t stats[STO_STAT_PAIRS_][2]; /* total, successful */
     _Atomic int64_t last_source_update_s, last_sync_update_s;
     _Atomic unsigned
-        asking[STO_PATHS_MAX]; /* requests of a path that ask peers now, or wait for it */
+        asking[STO_PATHS_MAX];  /* requests of a path that ask peers now, or wait for it */
     _Atomic uint64_t collected; /* bytes of bodies held in memory now; <= STO_COLLECTED_MAX */
 };
 
@@ -149,7 +149,8 @@ int sto_op_name(struct sto_op *op, struct str name) MUST_CHECK;
  * -EAGAIN: it has moved on and on, -ENOMEM.
  */
 int sto_op_rename(struct sto_op *op, struct str name) MUST_CHECK;
-/* The names it went by before lead nowhere any more. 0, also when there are none. */
+/* The names it went by before lead nowhere any more. 0, also when there are none; -EAGAIN: one does, though what was asked for is
+ * done. */
 int sto_op_forget_hops(struct sto_op *op) MUST_CHECK;
 /* The same for a body of "group 16, name". */
 int sto_op_group_name(struct sto_op *op, const char *group, struct str name) MUST_CHECK;

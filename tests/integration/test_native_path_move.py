@@ -12,10 +12,10 @@ import pytest
 
 from cluster import sanitizer_env, wait_until
 from faults import Faults
-from nativecluster import EEXIST, EINVAL, ENOENT, OFFLINE, Refused
+from nativecluster import EAGAIN, EEXIST, EINVAL, ENOENT, OFFLINE, Refused
 from s3cluster import Member, S3Cluster
 from test_drain import dfs
-from test_native_move import Clients, Groups, check, fill, is_missing, kill_while_files_move, place_for, upload_some
+from test_native_move import Clients, Groups, answer, check, fill, is_missing, kill_while_files_move, place_for, upload_some
 
 PATH = "group1/M01"
 
@@ -64,6 +64,24 @@ def paths():
                 program.stop()
     finally:
         c.remove()
+
+
+def test_a_deletion_that_the_old_path_does_not_hear_of_may_be_asked_for_again(tmp_path):
+    """It is done on the new path, so that an error from which a client concludes that the file is there would be wrong."""
+    paths, faults = Paths(), Faults(tmp_path)
+    try:
+        paths.prepare(2).env = faults.env()
+        (a,) = paths.start(2)
+        name = a.upload(b"content" * 20_000, path=1)
+        paths.drain()
+        paths.rebalance()
+        faults.syncs("storage2/path1", error=errno.EIO)
+        assert answer(a.delete, name) == EAGAIN
+        faults.clear()
+        wait_until("it to be gone", lambda: answer(a.delete, name) in (0, ENOENT) and is_missing(a, name))
+    finally:
+        faults.clear()
+        paths.remove()
 
 
 def test_files_of_all_kinds_leave_a_path_and_old_ids_do_all_they_did(paths):
