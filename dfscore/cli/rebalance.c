@@ -26,6 +26,7 @@ struct place {
 /* What is known of each server's rounds. */
 struct seen {
     char id[DFS_ID_MAX + 1];
+    bool hung_up; /* at the last question about moves */
     bool known;
     int64_t begun; /* rounds when the first order reached it, and one that was under way then */
     int64_t last;
@@ -108,6 +109,16 @@ static bool ask_left(struct cli *c, const struct dfs_member_view *m, struct dfs_
     return r == 0 && dfs_move_left_get(buf_str(&rsp), ret) == 0 && ret->known;
 }
 
+/* Who does not know a question closes the connection. So does a server that is ended just then, but not twice in a row;
+ * @once: nobody asks it again. */
+static bool is_old(struct seen *s, const struct dfs_member_view *m, bool once)
+{
+    bool before = once || !s || s->hung_up;
+    if (s)
+        s->hung_up = !m->moves;
+    return before && !m->moves;
+}
+
 static int too_old(const char *id)
 {
     fprintf(stderr, "dfs: %s is of a build that cannot move files\n", id);
@@ -123,13 +134,14 @@ static int step(struct cli *c, const struct place *pl, const struct dfs_group_vi
         const struct dfs_member_view *m = &v->members[i];
         if (!m->counts)
             continue;
-        if (m->detail.status != DFS_ST_ACTIVE || !m->answered) {
+        bool asked = m->detail.status == DFS_ST_ACTIVE && m->answered;
+        if (asked && is_old(seen_of(seen, m->detail.id), m, c->dry_run))
+            return too_old(m->detail.id);
+        if (!asked || !m->moves) {
             p->away++;
             p->counted = false;
             continue;
         }
-        if (!m->moves)
-            return too_old(m->detail.id);
         if (pl->id[0] && !is_closed(m, pl->path)) {
             p->open++;
             p->counted = false;
@@ -252,6 +264,8 @@ int cmd_rebalance(struct cli *c)
     struct progress now, before = {.moved = -1};
     if (!understand(c->args[1], &pl))
         return cli_misuse("a group, or a store path of it as in group1/M01");
+    if (strcmp(to, pl.group) == 0)
+        return cli_misuse("%s is what the files are to leave; name another group, or none", to);
     int wrong = to[0] ? look_at_target(c, to) : 0;
     if (wrong)
         return wrong;
