@@ -32,6 +32,13 @@ static int find_for(struct sto_op *op, struct sto_moved *to)
     return op->s->o.cluster ? 0 : -EAGAIN;
 }
 
+/* The same of what is to be asked for in another group: work() is begun anew on a thread that may wait. */
+static int find_to_ask(struct sto_op *op, struct sto_moved *to)
+{
+    int r = find_for(op, to);
+    return r == 0 && !op->asking ? sto_op_ask(op, op->work) : r;
+}
+
 /* Does that member have it? 0, -ENOENT, or it does not say. */
 static int at_member(struct dfs_client *cluster, const struct dfs_storage_detail *m,
                      struct str group, struct str name)
@@ -119,7 +126,7 @@ int sto_elsewhere_info(struct sto_op *op)
     struct sto_moved to;
     struct dfs_file_info_rsp m;
     uint8_t flags = op->req->head.status & (DFS_INFO_NO_CRC | DFS_INFO_SILENT);
-    int r = find_for(op, &to);
+    int r = find_to_ask(op, &to);
     if (r == 0)
         r = believe(op->s->o.cluster, &to,
                     dfs_client_info(op->s->o.cluster, str_c(to.id), flags, &m));
@@ -137,7 +144,7 @@ int sto_elsewhere_info(struct sto_op *op)
 int sto_elsewhere_get_meta(struct sto_op *op)
 {
     struct sto_moved to;
-    int r = find_for(op, &to);
+    int r = find_to_ask(op, &to);
     return r != 0 ? r
                   : believe_meta(op->s->o.cluster, &to,
                                  dfs_client_get_meta(op->s->o.cluster, str_c(to.id), &op->out));
@@ -198,7 +205,7 @@ int sto_elsewhere_content(struct sto_op *op, uint64_t offset, uint64_t count, in
                           uint64_t *size)
 {
     struct sto_moved to;
-    int r = find_for(op, &to);
+    int r = find_to_ask(op, &to);
     return r != 0 ? r
                   : fetch(op->s->o.store, op->s->o.cluster, op->name, &to, offset, count, fd, size);
 }
@@ -236,7 +243,7 @@ int sto_elsewhere_look(struct sto_store *s, struct dfs_client *cluster, struct s
 int sto_elsewhere_set_meta(struct sto_op *op, bool merge, struct str text)
 {
     struct sto_moved to;
-    int r = find_for(op, &to);
+    int r = find_to_ask(op, &to);
     return r != 0
                ? r
                : changed(op, &to, dfs_client_set_meta(op->s->o.cluster, str_c(to.id), merge, text));
@@ -257,7 +264,7 @@ int sto_elsewhere_remove(struct sto_store *s, struct dfs_client *cluster, struct
 int sto_elsewhere_delete(struct sto_op *op)
 {
     struct sto_moved to;
-    int r = find_for(op, &to);
+    int r = find_to_ask(op, &to);
     if (r == 0)
         r = sto_elsewhere_remove(op->s->o.store, op->s->o.cluster, op->name);
     if (r == 0)
@@ -270,7 +277,7 @@ int sto_elsewhere_edit(struct sto_op *op, enum sto_edit_op kind, uint64_t offset
 {
     struct dfs_client *cluster = op->s->o.cluster;
     struct sto_moved to;
-    int r = find_for(op, &to);
+    int r = find_to_ask(op, &to);
     if (r != 0)
         return r;
     r = kind == STO_EDIT_APPEND ? dfs_client_append(cluster, str_c(to.id), content)
@@ -281,7 +288,7 @@ int sto_elsewhere_edit(struct sto_op *op, enum sto_edit_op kind, uint64_t offset
 int sto_elsewhere_truncate(struct sto_op *op, uint64_t size)
 {
     struct sto_moved to;
-    int r = find_for(op, &to);
+    int r = find_to_ask(op, &to);
     return r != 0 ? r : changed(op, &to, dfs_client_truncate(op->s->o.cluster, str_c(to.id), size));
 }
 
@@ -291,7 +298,7 @@ int sto_elsewhere_regenerate(struct sto_op *op)
     struct sto_moved to;
     struct str group, name;
     struct dfs_group g;
-    int r = find_for(op, &to);
+    int r = find_to_ask(op, &to);
     if (r != 0)
         return r;
     r = dfs_client_regenerate(op->s->o.cluster, str_c(to.id), id);

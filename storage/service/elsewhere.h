@@ -12,7 +12,10 @@
  * be asked now, or has not answered a change, or has done it and it is not known here yet. -ENOENT of a file is believed only when the members of the group
  * that may have it have been asked, of metadata, which few files have, only of a group that is in service.
  *
- * Threads: disk threads. Blocks, bounded by the timeouts.
+ * A file that has been here before, on its way, is asked for here again meanwhile: so ops wait for another group on threads that
+ * are for that (sto_op_ask(), whose -EINPROGRESS is passed on), and what gateways ask for on disk threads.
+ *
+ * Threads: any that work for requests. Blocks, bounded by the timeouts.
  */
 #ifndef STO_ELSEWHERE_H
 #define STO_ELSEWHERE_H

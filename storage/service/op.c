@@ -99,7 +99,8 @@ int sto_op_ask(struct sto_op *op, int (*work)(struct sto_op *op))
     if (op->asking)
         return work(op);
     _Atomic unsigned *asking = &op->s->asking[op->path];
-    if (atomic_fetch_add(asking, 1) >= STO_ASKING_MAX) {
+    unsigned max = op->from_peer ? STO_ASKING_THREADS : STO_ASKING_MAX;
+    if (atomic_fetch_add(asking, 1) >= max) {
         atomic_fetch_sub(asking, 1);
         return -EAGAIN;
     }

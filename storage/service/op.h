@@ -68,6 +68,7 @@ struct sto_service {
 
 enum {
     STO_ASKING_MAX = 64,         /* of a path */
+    STO_ASKING_THREADS = 4,      /* of a path, for reads and for changes each */
     STO_SMALL = 64 * 1024,       /* a body up to this is taken whole, larger ones stream */
     STO_TRUNK_MAX = 1024 * 1024, /* the same for what goes to a pack */
     STO_COLLECTED_MAX = 256 * 1024 * 1024, /* beyond it, bodies stream whatever their size */
@@ -128,7 +129,8 @@ void *sto_op_new(struct dfs_req *req, size_t size);
 void sto_op_run(struct sto_op *op, enum sto_iokind kind, int (*work)(struct sto_op *op));
 /*
  * For a work() that would have to wait for other members, which may hang: its result is that of @work, which runs on a thread
- * of the path that is for that. To be returned at once: -EINPROGRESS, where a caller adds nothing to it; -EAGAIN, too many.
+ * of the path that is for that. To be returned at once: -EINPROGRESS, where a caller adds nothing to it; -EAGAIN, too many. What a
+ * peer asks for in turn may be what keeps all these threads waiting: it does not queue behind them.
  * On such a thread it is @work itself.
  */
 int sto_op_ask(struct sto_op *op, int (*work)(struct sto_op *op)) MUST_CHECK;

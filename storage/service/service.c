@@ -17,7 +17,6 @@ _Static_assert(offsetof(struct dfs_stat_block, last_source_update) -
 enum {
     BLOCK_BYTES = 256 * 1024,
     BLOCKS_PER_LOOP = 64,
-    ASKING_THREADS = 4, /* of a path, for reads and for changes each */
 };
 
 uint64_t sto_service_slot_max(const struct sto_params *p)
@@ -56,7 +55,8 @@ static int start(struct sto_service *s)
         r = sto_iopool_new(
             &(struct sto_iopool_options){
                 .paths = sto_store_path_count(s->o.store),
-                .threads = {[STO_IO_READ] = ASKING_THREADS, [STO_IO_WRITE] = ASKING_THREADS},
+                .threads =
+                    {[STO_IO_READ] = STO_ASKING_THREADS, [STO_IO_WRITE] = STO_ASKING_THREADS},
             },
             &s->askers);
     if (r == 0)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """dfs admin rebalance: files of FastDFS clients leave a drained group, and their old ids go on working."""
+import concurrent.futures
 import errno
 import json
 import os
@@ -253,7 +254,8 @@ def test_nothing_is_done_while_there_is_nowhere_to_go(groups):
     assert groups.dfs("admin", "drain", "group3").returncode == 0
     for words, code, said in (["group1/M0x"], 2, "as in group1/M01"), \
             (["group1/M00"], 3, "first, dfs admin drain group1 M00"), (["group1", "group9"], 1, "group9"), \
-            (["group1", "group3"], 3, "group3 takes no new files"), (["group1", "group1"], 3, "takes no new files"):
+            (["group1", "group3"], 3, "group3 takes no new files"), (["group1", "group1"], 2, "are to leave"), \
+            (["group1/M00", "group1"], 2, "group1 is what the files are to leave"):
         refused = groups.dfs("admin", "rebalance", *words)
         assert refused.returncode == code and said in refused.stderr, (words, refused)
     groups.storages[6].kill()
@@ -386,6 +388,35 @@ def test_a_group_on_the_way_can_be_left_too(groups):
         with pytest.raises(Refused) as refused:
             a.delete(name)
         assert refused.value.status == ENOENT
+
+
+def test_who_is_asked_again_on_the_way_has_a_thread_for_that():
+    """A file that came back leads from its first group through the other one into the first, which has one thread."""
+    groups = Groups(settings="disk_reader_threads = 1\ndisk_writer_threads = 1")
+    try:
+        (a,) = groups.start(2)
+        groups.start(6)
+        data = random.Random(12).randbytes(70_000)
+        name, log = a.upload(data), a.upload(b"one ", appender=True)
+        assert groups.dfs("admin", "drain", "group1").returncode == 0
+        groups.rebalance("group2")
+        assert groups.dfs("admin", "undrain", "group1").returncode == 0
+        assert groups.dfs("admin", "drain", "group2").returncode == 0
+        done = groups.dfs("admin", "rebalance", "group2", "group1")
+        assert done.returncode == 0 and "done: nothing is left" in done.stdout, done.stdout + done.stderr
+        groups.wait_empty(6)
+        assert a.download(name) == data and a.info(name)[0] == len(data)
+        a.append(log, b"two")
+        a.set_meta(log, [("x", "1")])
+        assert a.download(log) == b"one two" and a.get_meta(log) == [("x", "1")]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:  # more than there are threads: some are to come again
+            said = list(pool.map(lambda _: answer(a.download, name), range(32)))
+        assert set(said) <= {native.OK, errno.EAGAIN} and native.OK in said
+        for file_id in (name, log):
+            a.delete(file_id)
+            assert not a.has(file_id)
+    finally:
+        groups.remove()
 
 
 def answer(call, *args):
