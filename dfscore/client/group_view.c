@@ -155,7 +155,7 @@ int dfs_group_view_get(struct dfs_client *c, struct str group, struct dfs_group_
     for (v.n = 0; v.n < n; v.n++) {
         struct dfs_member_view *m = &v.members[v.n];
         m->detail = list[v.n];
-        m->counts = m->detail.status != DFS_ST_DELETED && m->detail.status != DFS_ST_IP_CHANGED;
+        m->counts = !dfs_server_left(m->detail.status);
         m->answered = worth_asking(m->detail.status) && ask(c, m, &v) == 0;
         v.in_service += m->detail.status == DFS_ST_ACTIVE;
     }

@@ -122,6 +122,11 @@ int dfs_text_set(char *field, size_t cap, struct str v)
     return 0;
 }
 
+bool dfs_server_left(uint8_t status)
+{
+    return status == DFS_ST_DELETED || status == DFS_ST_IP_CHANGED;
+}
+
 const char *dfs_server_status_name(uint8_t status)
 {
     switch ((enum dfs_server_status)status) {

@@ -146,5 +146,7 @@ DFS_MESSAGES_BY_WIDTH(DFS_DECLARE_BY_WIDTH)
 int dfs_text_set(char *field, size_t cap, struct str v) MUST_CHECK;
 /* "ACTIVE"; "?" for a number that is no status. */
 const char *dfs_server_status_name(uint8_t status);
+/* Of a server that has left the group for good: nobody waits for it. */
+bool dfs_server_left(uint8_t status);
 
 #endif

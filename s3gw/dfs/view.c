@@ -119,7 +119,7 @@ static void learn_names(struct s3_group *g)
 static bool any_left(const struct dfs_storage_detail *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (list[i].status != DFS_ST_DELETED && list[i].status != DFS_ST_IP_CHANGED)
+        if (!dfs_server_left(list[i].status))
             return true;
     return false;
 }

@@ -72,9 +72,8 @@ static int believe(struct dfs_client *cluster, const struct sto_moved *to, int r
         return -EAGAIN;
     for (size_t i = 0; i < n; i++) {
         const struct dfs_storage_detail *m = &all[i];
-        bool home = sto_turn_home(name, m->id),
-             removed = m->status == DFS_ST_DELETED || m->status == DFS_ST_IP_CHANGED;
-        int e = removed                     ? -ENOENT
+        bool home = sto_turn_home(name, m->id), left = dfs_server_left(m->status);
+        int e = left                        ? -ENOENT
                 : sto_in_service(m->status) ? at_member(cluster, m, group, name)
                                             : -ENOTCONN;
         if (e == 0)

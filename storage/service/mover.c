@@ -89,7 +89,7 @@ static void rest(struct round *rd)
 
 static bool is_member(const struct sto_member *m)
 {
-    return m->status != DFS_ST_DELETED && m->status != DFS_ST_IP_CHANGED;
+    return !dfs_server_left(m->status);
 }
 
 static bool is_ours(struct sto_mover *m, struct str name)

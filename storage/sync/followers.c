@@ -271,7 +271,7 @@ void sto_followers_retain(struct sto_followers *f)
         uint64_t least = UINT64_MAX;
         pthread_mutex_lock(&f->lock);
         for (size_t i = 0; i < n; i++) {
-            if (peers[i].status == DFS_ST_DELETED || peers[i].status == DFS_ST_IP_CHANGED)
+            if (dfs_server_left(peers[i].status))
                 continue;
             const struct follower *at = find(f, peers[i].id, false);
             least = MIN(least, at ? at->at[path].position : 0);

@@ -349,8 +349,7 @@ static int ask_all(struct sto_repair *r, struct job *j, bool packed, const struc
     size_t n = sto_members_peers(r->o.members, peers);
     int why = -ENOENT;
     for (size_t i = 0; i < n && !stopping(r); i++) {
-        if (peers[i].status == DFS_ST_DELETED || peers[i].status == DFS_ST_IP_CHANGED ||
-            !peers[i].port)
+        if (dfs_server_left(peers[i].status) || !peers[i].port)
             continue;
         *from = peers[i];
         int e =

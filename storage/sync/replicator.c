@@ -342,16 +342,17 @@ static void begin_replicator(struct sto_replicators *s, const struct sto_member 
 
 static bool all_caught_up(struct sto_replicators *s, const struct sto_member *peers, size_t n)
 {
-    size_t counting = 0;
+    size_t counting = 0, others = 0;
     for (size_t i = 0; i < n; i++) {
         struct sto_replicator *r = rep_of(s, peers[i].id);
+        others += !dfs_server_left(peers[i].status);
         if (!sto_in_service(peers[i].status))
             continue;
         if (!r || !atomic_load(&r->caught_up))
             return false;
         counting++;
     }
-    return counting > 0 || n == 0;
+    return counting > 0 || others == 0;
 }
 
 void sto_replicators_look(struct sto_replicators *s)

@@ -37,8 +37,7 @@ static bool is_silent(const struct sto_turn_options *o, const struct sto_member 
 /* The trackers may not have told us yet that it is back. */
 static bool may_be_up(const struct sto_turn_options *o, const struct sto_member *m)
 {
-    bool away = m->status == DFS_ST_DELETED || m->status == DFS_ST_IP_CHANGED || m->port == 0 ||
-                is_silent(o, m);
+    bool away = dfs_server_left(m->status) || m->port == 0 || is_silent(o, m);
     return in_service(o, m) || !away;
 }
 

@@ -276,6 +276,8 @@ def test_files_of_a_log_that_cannot_be_read_are_not_called_none(paths):
     paths.rebalance()
     paths.wait_empty(2)
     check(a, files)
+    (a,) = paths.new_disk(2)  # nobody is left whom it would have to catch up with
+    check(a, files)
 
 
 def test_a_disk_that_takes_no_writes_fills_no_other(tmp_path, monkeypatch):
