@@ -260,6 +260,13 @@ void sto_members_caught_up(struct sto_members *m, const char *id, uint64_t joins
     pthread_mutex_unlock(&m->lock);
 }
 
+bool sto_members_told(struct sto_members *m)
+{
+    struct sto_member self;
+    sto_members_get_self(m, &self);
+    return self.status != DFS_ST_NONE;
+}
+
 bool sto_members_up_to_date(struct sto_members *m)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);

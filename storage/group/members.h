@@ -60,6 +60,8 @@ void sto_members_beaten(struct sto_members *m, uint64_t ms);
 /* How often that has been over so far, now included. */
 uint64_t sto_members_lapses(struct sto_members *m);
 
+/* Has a tracker said who is in the group? Only their leader does, so it may take a while. Until then nobody can be asked. */
+bool sto_members_told(struct sto_members *m);
 /* A tracker is about to take us in: until then it may have led clients to others. */
 void sto_members_joined(struct sto_members *m);
 /* How often so far, our start included. */

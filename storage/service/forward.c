@@ -158,7 +158,7 @@ static int find_holder(struct sto_op *op, const struct question *q, struct dfs_p
                        uint64_t *len)
 {
     struct asked a;
-    bool silent = false, told = false;
+    bool silent = !sto_members_told(op->s->o.members), told = false;
     ask_all(&a, op, version_at);
     for (size_t i = 0; i < a.n; i++) {
         const struct sto_member *m = &a.list[i].member;

@@ -56,14 +56,6 @@ static struct sto_turn_away away_of(const struct sto_turn_options *o)
 
 /* --- asking ------------------------------------------------------------------------------------------- */
 
-/* Before the first word of a tracker nobody can be asked. */
-static bool heard_of_group(const struct sto_turn_options *o)
-{
-    struct sto_member self;
-    sto_members_get_self(o->members, &self);
-    return self.status != DFS_ST_NONE;
-}
-
 static bool is_alone(const struct sto_turn_options *o)
 {
     struct sto_member peers[DFS_SERVERS_MAX];
@@ -82,7 +74,7 @@ bool sto_turn_leads(const struct sto_turn_options *o, struct str name, struct st
     t->lapses = sto_members_lapses(o->members);
     t->taken = false;
     bool ours = sto_turn_home(name, sto_store_server(o->store)) || is_alone(o);
-    return ours && heard_of_group(o) && sto_members_up_to_date(o->members) &&
+    return ours && sto_members_told(o->members) && sto_members_up_to_date(o->members) &&
            sto_turn_check(o->store, name) == 0;
 }
 
@@ -306,7 +298,7 @@ int sto_turn_take(const struct sto_turn_options *o, struct str name, struct sto_
     t->before = (struct sto_latest){.version = 0};
     if (sto_turn_leads(o, name, t))
         return 0;
-    int r = heard_of_group(o) ? sto_info(o->store, name, false, &info) : -EAGAIN;
+    int r = sto_members_told(o->members) ? sto_info(o->store, name, false, &info) : -EAGAIN;
     if (r == 0)
         r = begin(o, t);
     if (r == 0)

@@ -11,6 +11,7 @@ import pytest
 import nativecluster as native
 from cluster import wait_until
 from faults import Faults
+from s3cluster import S3Cluster
 
 SIZES = [0, 1, 300, 5000, 65_512, 70_000, 400_000]
 
@@ -26,6 +27,24 @@ def fill(storage, files, count, seed=1):
     for _ in range(count):
         data = rnd.randbytes(rnd.choice(SIZES))
         files[storage.upload(data)] = data
+
+
+def stored(storage, data):
+    """Its name, when the trackers have noticed who is away."""
+    while True:
+        try:
+            return storage.upload(data)
+        except native.Refused as refused:
+            assert refused.status == native.EAGAIN
+
+
+def holds(storage, name):
+    """It, or whom it asks. It may not know, but does not say no."""
+    try:
+        return bool(storage.info(name))
+    except native.Refused as refused:
+        assert refused.status == native.EAGAIN
+        return False
 
 
 def test_every_kind_of_change_reaches_the_other_member(group):
@@ -314,6 +333,32 @@ def test_a_file_that_only_a_server_that_is_away_can_have_is_not_called_missing(g
     assert not b.has(mine)  # nobody else has taken it
     group.add(2)
     native.wait_same(b, {alone: b"alone"})
+
+
+def test_who_has_not_been_told_of_its_group_does_not_say_that_a_file_is_missing():
+    """Only the leader of the trackers tells; others, too, lead readers to a storage that starts while there is none."""
+    c = S3Cluster(trackers=3, members=2)
+    try:
+        c.start_servers()
+        c.storages[1, 1].kill()
+        a, b = (native.Storage((f"127.0.1.{m}", c.storages[1, m].port)) for m in (1, 2))
+        name = stored(b, b"content" * 1000)
+        for tracker in c.trackers[1:]:
+            tracker.kill()
+        last = c.trackers[0]
+        wait_until("there to be no leader", lambda: "leader=none" in last.whole_log())
+        c.storages[1, 1].start().wait_ready()
+        wait_until("it to be led to", lambda: c.states_at(last, 1).get(1) == native.ACTIVE)
+        for ask in a.download, a.info:
+            with pytest.raises(native.Refused) as refused:
+                ask(name)
+            assert refused.value.status == native.EAGAIN
+        for tracker in c.trackers[1:]:
+            tracker.start().wait_ready()
+        wait_until("it to have the file, or to ask who has", lambda: holds(a, name))
+        assert a.download(name) == b"content" * 1000
+    finally:
+        c.remove()
 
 
 def test_an_edit_is_made_of_the_latest_content_only(late):
