@@ -323,7 +323,6 @@ def fail_over(bench, members):
     kills = []
     with group(members, members, trackers=3) as c:
         c.start_gateway()
-        c.port = c.gateway.port
         s3 = c.boto3()
         s3.create_bucket(Bucket="bucket")
         for i in range(members * bench.rounds):
