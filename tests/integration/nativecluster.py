@@ -155,6 +155,21 @@ class Storage:
             return False
 
 
+def does(change, *args):
+    """EAGAIN: it is to be tried again."""
+    try:
+        change(*args)
+        return True
+    except Refused as refused:
+        assert refused.status == EAGAIN
+        return False
+
+
+def until_done(change, *args):
+    """As a client that is told EAGAIN."""
+    wait_until("its turn", lambda: does(change, *args))
+
+
 class Program:
     """One of our servers: start, the ready line, stop, kill."""
 

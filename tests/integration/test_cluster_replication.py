@@ -29,24 +29,6 @@ def fill(storage, files, count, seed=1):
         files[storage.upload(data)] = data
 
 
-def stored(storage, data):
-    """Its name, when the trackers have noticed who is away."""
-    while True:
-        try:
-            return storage.upload(data)
-        except native.Refused as refused:
-            assert refused.status == native.EAGAIN
-
-
-def holds(storage, name):
-    """It, or whom it asks. It may not know, but does not say no."""
-    try:
-        return bool(storage.info(name))
-    except native.Refused as refused:
-        assert refused.status == native.EAGAIN
-        return False
-
-
 def test_every_kind_of_change_reaches_the_other_member(group):
     a, b = group.add(2), group.add(3)
     files = {}
@@ -254,21 +236,6 @@ class Late:
         self.faults.clear()
 
 
-def does(change, *args):
-    """EAGAIN: it is to be tried again."""
-    try:
-        change(*args)
-        return True
-    except native.Refused as refused:
-        assert refused.status == native.EAGAIN
-        return False
-
-
-def until_done(change, *args):
-    """As a client that is told EAGAIN."""
-    wait_until("its turn", lambda: does(change, *args))
-
-
 @pytest.fixture
 def late(group, tmp_path, monkeypatch):
     faults = Faults(tmp_path)
@@ -304,7 +271,7 @@ def test_what_a_server_lacks_that_others_have_is_changed_later(late):
     for change in (lambda: c.append(log, b" two"), lambda: c.append(log, bytes(300_000)), lambda: c.modify(log, 0, b"ONE"),
                    lambda: c.truncate(log, 1), lambda: c.regenerate(log), lambda: c.upload_slave(master, "-s", b"slave"),
                    lambda: c.upload_slave(master, "-s", bytes(300_000))):
-        assert not does(change)
+        assert not native.does(change)
     late.catch_up()
     native.wait_same(c, {log: b"one", master: b"master"})
     c.append(log, b" two")
@@ -327,7 +294,7 @@ def test_a_file_that_only_a_server_that_is_away_can_have_is_not_called_missing(g
     group.storages[2].kill()
     b = group.add(3)
     for ask in (b.download, b.info, b.get_meta, b.delete):
-        assert not does(ask, alone)
+        assert not native.does(ask, alone)
     mine = b.upload(b"mine")
     b.delete(mine)
     assert not b.has(mine)  # nobody else has taken it
@@ -342,7 +309,9 @@ def test_who_has_not_been_told_of_its_group_does_not_say_that_a_file_is_missing(
         c.start_servers()
         c.storages[1, 1].kill()
         a, b = (native.Storage((f"127.0.1.{m}", c.storages[1, m].port)) for m in (1, 2))
-        name = stored(b, b"content" * 1000)
+        names = []
+        native.until_done(lambda: names.append(b.upload(b"content" * 1000)))  # the trackers have noticed who is away
+        (name,) = names
         for tracker in c.trackers[1:]:
             tracker.kill()
         last = c.trackers[0]
@@ -355,7 +324,7 @@ def test_who_has_not_been_told_of_its_group_does_not_say_that_a_file_is_missing(
             assert refused.value.status == native.EAGAIN
         for tracker in c.trackers[1:]:
             tracker.start().wait_ready()
-        wait_until("it to have the file, or to ask who has", lambda: holds(a, name))
+        native.until_done(a.info, name)
         assert a.download(name) == b"content" * 1000
     finally:
         c.remove()
@@ -369,10 +338,10 @@ def test_an_edit_is_made_of_the_latest_content_only(late):
     a.append(log, b" two")
     for change in (lambda: c.append(log, b" three"), lambda: c.append(log, bytes(300_000)),
                    lambda: c.modify(log, 0, b"ONE"), lambda: c.truncate(log, 1), lambda: c.regenerate(log)):
-        assert not does(change)
+        assert not native.does(change)
     late.catch_up()
     native.wait_same(c, {log: b"one two"})
-    until_done(c.append, log, b" three")  # a moment after the bytes c hears that a is done
+    native.until_done(c.append, log, b" three")  # a moment after the bytes c hears that a is done
     for member in (a, b, c):
         native.wait_same(member, {log: b"one two three"})
 
@@ -386,9 +355,9 @@ def test_edits_at_all_members_at_once_stay(group):
 
     def edit(i):
         for n, word in enumerate(words[i]):
-            until_done(members[i].append, log, word)
+            native.until_done(members[i].append, log, word)
             if n % 4 == 0:
-                until_done(members[i].set_meta, log, [(f"m{i}-{n}", str(n))], "M")
+                native.until_done(members[i].set_meta, log, [(f"m{i}-{n}", str(n))], "M")
 
     with concurrent.futures.ThreadPoolExecutor(len(members)) as pool:
         for done in [pool.submit(edit, i) for i in range(len(members))]:
@@ -413,12 +382,12 @@ def test_the_server_of_a_file_that_returns_edits_what_others_have_changed_meanwh
         native.wait_same(member, {log: b"one"})
     group.storages[4].kill()
     group.wait_status(4, native.OFFLINE)
-    wait_until("writes to go on without it", lambda: does(b.upload, late.lag()))
+    wait_until("writes to go on without it", lambda: native.does(b.upload, late.lag()))
     b.append(log, b" two")
     c = group.add(4)
-    assert not does(c.append, log, b" three")
+    assert not native.does(c.append, log, b" three")
     late.catch_up()
-    wait_until("it to hear of it", lambda: does(c.append, log, b" three"))
+    wait_until("it to hear of it", lambda: native.does(c.append, log, b" three"))
     for member in (a, b, c):
         native.wait_same(member, {log: b"one two three"})
 
@@ -430,9 +399,9 @@ def test_metadata_are_merged_with_the_latest_only(late):
     wait_until("c to have them", lambda: c.local().has(name) and c.local().get_meta(name) == [("x", "1")])
     a.upload(late.lag())
     a.set_meta(name, [("y", "2")], "M")
-    assert not does(c.set_meta, name, [("z", "3")], "M")
+    assert not native.does(c.set_meta, name, [("z", "3")], "M")
     late.catch_up()
-    wait_until("it to hear of them", lambda: does(c.set_meta, name, [("z", "3")], "M"))
+    wait_until("it to hear of them", lambda: native.does(c.set_meta, name, [("z", "3")], "M"))
     for member in (a, b, c):
         wait_until("all to have all", lambda m=member: m.local().get_meta(name) == [("x", "1"), ("y", "2"), ("z", "3")])
 

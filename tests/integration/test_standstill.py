@@ -12,20 +12,6 @@ from faults import Faults
 FILES = 8  # one alone would often be lucky
 
 
-def does(change, *args):
-    """EAGAIN: it is to be tried again."""
-    try:
-        change(*args)
-        return True
-    except native.Refused as refused:
-        assert refused.status == native.EAGAIN
-        return False
-
-
-def until_done(change, *args):
-    wait_until("its turn", lambda: does(change, *args))
-
-
 @pytest.fixture
 def group(tmp_path, monkeypatch):
     """Members a, b and c; trackers soon notice that one stands still."""
@@ -52,14 +38,15 @@ def logs_of(group, maker):
 
 
 def edits_at_once(pool, member, logs):
-    return [[pool.submit(does, member.append, log, b" three"), pool.submit(does, member.set_meta, log, [("c", "3")], "M")]
+    return [[pool.submit(native.does, member.append, log, b" three"),
+             pool.submit(native.does, member.set_meta, log, [("c", "3")], "M")]
             for log in logs]
 
 
 def edit_elsewhere(member, logs):
     for log in logs:
-        until_done(member.append, log, b" two")
-        until_done(member.set_meta, log, [("b", "2")], "M")
+        native.until_done(member.append, log, b" two")
+        native.until_done(member.set_meta, log, [("b", "2")], "M")
 
 
 def look(member, log):
@@ -94,7 +81,7 @@ def test_the_server_of_files_stands_still_before_it_edits(group):
         what_was_acknowledged_is_there(group.members, logs, answers)
     group.wait_status(4, native.ACTIVE)
     for log in logs:
-        until_done(c.append, log, b" four")
+        native.until_done(c.append, log, b" four")
 
 
 @pytest.mark.parametrize("maker", ["a", "c"])
