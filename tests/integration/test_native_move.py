@@ -438,7 +438,7 @@ def test_a_moved_file_that_its_holder_alone_has_is_not_missing_while_that_is_awa
         groups.start(6, 7)
         name = a.upload(b"content" * 20_000)
         log = a.upload(b"begin", appender=True)
-        assert groups.dfs("admin", "drain", "group2", "127.0.0.7").returncode == 0
+        wait_until("a drain", lambda: groups.dfs("admin", "drain", "group2", "127.0.0.7").returncode == 0)
         faults.syncs("storage7/path0", hold=True)
         assert groups.dfs("admin", "drain", "group1").returncode == 0
         groups.rebalance()
