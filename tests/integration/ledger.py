@@ -90,6 +90,7 @@ class Writer(threading.Thread):
         self.states = {f"{name}/k{i:02}": [MISSING] for i in range(keys)}
         self.unseen = set()  # keys with such operations since the last look
         self.late = set()  # keys of which an operation may still come about
+        self.source = set()  # what the operation reads, as it is when it comes about
         self.open = None  # an upload with its first part: (id, key, content, part)
         self.number = 0
         self.done = {"put": 0, "delete": 0, "copy": 0, "append": 0, "part": 0, "multipart": 0, "failed": 0}
@@ -127,7 +128,7 @@ class Writer(threading.Thread):
         what = self.random.choices(["put", "delete", "copy", "append", "multipart"],
                                    [62, 12, 15, 8, 6 if self.multipart else 0])[0]
         self.number += 1
-        self.changing = key
+        self.changing, self.source = key, set()
         try:
             getattr(self, what)(self.connect(), key, self.states[key][0])
         except AssertionError:
@@ -136,7 +137,7 @@ class Writer(threading.Thread):
             if self.has_come_about(e):
                 self.unseen.add(self.changing)
             elif judge(e, f"{what} {self.changing}"):
-                self.late.add(self.changing)
+                self.late |= {self.changing} | self.source
             self.done["failed"] += 1
             self.last_failure = e
             self.cluster.failed()
@@ -172,6 +173,7 @@ class Writer(threading.Thread):
         source = self.random.choice(list(self.states))
         if len(self.states[source]) != 1 or self.states[source][0] is MISSING or source == key:
             return
+        self.source = {source}
         self.change(key, self.states[source][0], "copy", lambda: s3.copy_object(
             Bucket=self.bucket, Key=key, CopySource={"Bucket": self.bucket, "Key": source}))
 

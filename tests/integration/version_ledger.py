@@ -82,6 +82,7 @@ class VersionWriter(threading.Thread):
         self.histories = {f"k{i:02}": [[]] for i in range(20 if rebuilds else 5)}
         self.states = ["Enabled"] if lock else [None]  # possible versioning states of the bucket
         self.late = set()  # keys, or the bucket, of which an operation may still come about
+        self.source = set()  # the key that the operation reads, as it is when it comes about
         self.number = 0
         self.done = {"put": 0, "delete": 0, "copy": 0, "multipart": 0, "delete version": 0, "switch": 0, "refused": 0,
                      "failed": 0}
@@ -121,7 +122,7 @@ class VersionWriter(threading.Thread):
             raise
         except Exception as e:  # noqa: BLE001 - any error leaves both histories possible
             if judge(e, f"{self.bucket}/{key}") or self.rebuilds:
-                self.late.add(self.bucket if len(self.states) != 1 else key)
+                self.late |= {self.bucket if len(self.states) != 1 else key} | self.source
             self.done["failed"] += 1
             self.last_failure = e
             self.cluster.failed()
@@ -129,6 +130,7 @@ class VersionWriter(threading.Thread):
 
     def operate(self, key, history):
         self.number += 1
+        self.source = set()
         crowded = len(history) >= VERSIONS_MAX
         kinds = {"put": 0 if crowded else 50, "delete": 0 if crowded else 12, "copy": 0 if crowded else 15,
                  "multipart": 0 if crowded else 1, "delete version": 60 if crowded else 15,
@@ -181,6 +183,8 @@ class VersionWriter(threading.Thread):
         if not sources:
             return None, None, None
         source, e = self.random.choice(sources)
+        if e.vid == NULL:  # another content by then
+            self.source = {source}
         return e.who, None, lambda: s3.copy_object(
             Bucket=self.bucket, Key=key, CopySource={"Bucket": self.bucket, "Key": source, "VersionId": e.vid})
 
