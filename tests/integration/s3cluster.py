@@ -57,7 +57,7 @@ class S3Cluster:
     endpoint = Cluster.endpoint
 
     def __init__(self, trackers=1, groups=1, members=3, local=(), settings="", trust=True, tracker_settings="",
-                 storage_settings="", storage_ids="", tls=None, paths=1, gateways=1):
+                 storage_settings="", storage_ids="", tls=None, paths=1, gateways=1, check_active_interval="30s"):
         """@local: (group, member) pairs whose Unix-domain socket the gateway is given. Without @trust servers have no
         secret and take everybody on 127.x for one of them, and no gateway of another machine is served.
         @paths: store paths of each storage. @tls: value of cluster_tls; all have certificates then, of self.authority.
@@ -81,7 +81,7 @@ class S3Cluster:
             reserved_storage_space = 1MB
             {trust_line}
             {tracker_settings}
-            check_active_interval = 30s
+            check_active_interval = {check_active_interval}
             """ + (lines if trackers > 1 else "")) for port in ports]
         self.storages = {}
         for group in range(1, groups + 1):

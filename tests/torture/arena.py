@@ -41,11 +41,12 @@ class Arena(S3Cluster):
     """Each server has a clock and disks of its own (faults.py). Several gateways have a lease, and each thread asks one of
     them until that one fails it."""
 
-    def __init__(self, gateways, min_copies, reclaim_grace, default_group):
+    def __init__(self, gateways, min_copies, reclaim_grace, default_group, check_active_interval):
         lease = f"gateway_lease = {LEASE_S}s\n" if gateways > 1 else ""
         super().__init__(trackers=TRACKERS, groups=GROUPS, members=MEMBERS, paths=PATHS, gateways=gateways,
                          settings=GATEWAY.format(reclaim_grace=reclaim_grace, default_group=default_group) + lease,
-                         storage_settings=STORAGE.format(min_copies=min_copies))
+                         storage_settings=STORAGE.format(min_copies=min_copies),
+                         check_active_interval=check_active_interval)
         self.default_group = f"group{default_group}"  # whose objects cannot all be moved away
         self.faults = {}
         for program in [*self.trackers, *self.storages.values()]:
