@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admin - servers, store paths and groups that leave: drained, then removed. Each looks before it acts, says what speaks against
- * it, and does it then only with --force.
+ * admin - servers, store paths and groups that leave: drained, then removed. Each looks before it acts, says what speaks
+ * against it, and does it then only with --force.
  *
- * A drained server, store path (of all servers of a group) or group takes no new files; reads, and changes of the files there are, go on. A server is done when
- * another one in service has everything it has written; from then on clients write to it no more, so that this stays so
- * when it is stopped, and the trackers remember it.
+ * A drained server, store path (of all servers of a group) or group takes no new files; reads, and changes of the files there
+ * are, go on. A server is done when another one in service has everything it has written; from then on clients write to it no
+ * more, so that this stays so when it is stopped, and the trackers remember it.
  */
 #include <stdio.h>
 #include <unistd.h>

@@ -275,8 +275,8 @@ enum dfs_turn {
  */
 enum { DFS_ASK_NO_OTHER_GROUP = 0x40 };
 /*
- * In the status byte of a storage's PARAMETERS: it wants to hear "check_active_interval=" and seconds, too, behind what FastDFS's
- * trackers say, which take no notice, as those of earlier builds.
+ * In the status byte of a storage's PARAMETERS: it wants to hear "check_active_interval=" and seconds, too, behind what
+ * FastDFS's trackers say, which take no notice, as those of earlier builds.
  */
 enum { DFS_PARAMETERS_OURS = 0x40 };
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verbs_rebalance - "rebalance": emptying a drained group or store path (lifecycle/rebalance.h); "bucket group": the groups of a
- * bucket, shown or, with "group", set.
+ * verbs_rebalance - "rebalance": emptying a drained group or store path (lifecycle/rebalance.h); "bucket group": the groups
+ * of a bucket, shown or, with "group", set.
  *
  *   {"verb":"rebalance start","group":"group1","to":"group2","dry_run":"yes"}
  *   {"ok":true,"rebalance":{"state":"under way","group":"group1","files_left":812,...}}

@@ -22,7 +22,8 @@ enum s3err s3_keep_bucket_record(struct s3_req *q, struct str doc, const struct 
 
 /* The record of "the owner of q->bkt, everything"; arena. */
 struct str s3_acl_private(struct s3_req *q);
-/* From now on objects of q->bkt may have ACLs: policy/eval.c looks at them only where the bucket has one. The one it has stays. */
+/* From now on objects of q->bkt may have ACLs: policy/eval.c looks at them only where the bucket has one. The one it has
+ * stays. */
 enum s3err s3_acl_open(struct s3_req *q);
 
 #endif

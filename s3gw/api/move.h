@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * move - a version of an object gets another storage class, or leaves a group or store path that is drained. Its number, times, ETag,
- * tags, ACL and lock stay as they are; only where its bytes lie changes.
+ * move - a version of an object gets another storage class, or leaves a group or store path that is drained. Its number,
+ * times, ETag, tags, ACL and lock stay as they are; only where its bytes lie changes.
  *
  *   the index has the number of what is to be described (commit.h) -> data written once more (relocate.h), the
  *   description beside it -> one update of the index: the record names the new file, the old one goes to the outbox, or

@@ -4,8 +4,8 @@
  *
  * libmicrohttpd (0.9.75; 1.0 refuses them) ends a head at a line that begins with a colon or with NUL as at an empty
  * one: what follows is the body, and what is left of that the next request, which a proxy before us never saw. It cuts
- * the method, the target and values at NUL, and puts what a continued line says behind the header's name. Nothing of that is seen
- * in what it hands out. But it parses in place, with NUL over each colon and end of line, and all it hands out lies
+ * the method, the target and values at NUL, and puts what a continued line says behind the header's name. Nothing of that is
+ * seen in what it hands out. But it parses in place, with NUL over each colon and end of line, and all it hands out lies
  * there: so it is measured whether one follows the other, up to the end of the head.
  *
  * Rule: RFC 9112, 2.2, 5 and 5.2; RFC 9110, 5.5. Not told apart, as all are NUL then: CR before LF, and NUL there; at the

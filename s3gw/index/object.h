@@ -91,8 +91,9 @@ struct s3_cond {
     int64_t mtime_s;          /* ... been last modified in this Unix second */
 };
 /*
- * Would it hold against @current (NULL: none)? Judged early to save traffic; the commit judges again. 0; -EEXIST: If-None-Match failed; -ENOENT: If-Match,
- * size or time, and no object; -ESTALE: another ETag, size or time; if_seq, another object or none.
+ * Would it hold against @current (NULL: none)? Judged early to save traffic; the commit judges again. 0; -EEXIST:
+ * If-None-Match failed; -ENOENT: If-Match, size or time, and no object; -ESTALE: another ETag, size or time; if_seq, another
+ * object or none.
  */
 int s3_cond_judge(const struct s3_cond *c, const struct s3_object *current) MUST_CHECK;
 

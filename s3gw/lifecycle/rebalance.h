@@ -42,7 +42,8 @@ struct s3_rebalance_options {
     struct s3_gw *gw; /* outlives it */
     /* Move it, or say why not: -ESTALE, -ENOENT: it has changed, or is not there; errno. May block. */
     int (*move)(struct s3_gw *gw, const struct s3_bucket *b, struct s3_leaving *v);
-    /* In the bucket's groups @to takes the place of @from; absent: nothing does. 0; -ENOENT, -ESTALE: it has changed; errno. */
+    /* In the bucket's groups @to takes the place of @from; absent: nothing does. 0; -ENOENT, -ESTALE: it has changed;
+     * errno. */
     int (*home)(struct s3_gw *gw, const struct s3_bucket *b, struct str from, struct str to);
     uint64_t bytes_per_s; /* 0: no limit */
     unsigned again_ms;    /* between passes; 0: 5 s */
@@ -68,9 +69,10 @@ int s3_rebalance_start(const struct s3_rebalance_options *o, struct s3_rebalance
 void s3_rebalance_stop(struct s3_rebalance **r);
 
 /*
- * Empty @from, into @to or (absent) a path's own group, or the bucket's first other one that has space, or whichever has most. 0; -EBUSY: another place is
- * under way; -ENOENT: no such place; -EINVAL: @from is none, or @to is @from; -EPERM: @from still takes new files
- * (dfs admin drain); -EXDEV: a storage class or default_group names it; errno of asking the storages, of the index.
+ * Empty @from, into @to or (absent) a path's own group, or the bucket's first other one that has space, or whichever has
+ * most. 0; -EBUSY: another place is under way; -ENOENT: no such place; -EINVAL: @from is none, or @to is @from; -EPERM: @from
+ * still takes new files (dfs admin drain); -EXDEV: a storage class or default_group names it; errno of asking the storages,
+ * of the index.
  */
 int s3_rebalance_begin(struct s3_rebalance *r, struct str from, struct str to) MUST_CHECK;
 /* Whether begin() would; and *ret_files, those in use there. Changes nothing. */

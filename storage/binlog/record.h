@@ -26,8 +26,8 @@
  * which is its modification time on all members; of a D record, what was made before is deleted. Links are not told so, and
  * earlier builds left it empty, and read nothing there.
  *
- * Of an edit of an appender (A, M, T) the description is "BEFORE AFTER", decimal: the versions of the content it was made of, 0
- * when that had none, and of what it made (trunk/version.h). Earlier builds left it empty, and read nothing there.
+ * Of an edit of an appender (A, M, T) the description is "BEFORE AFTER", decimal: the versions of the content it was made of,
+ * 0 when that had none, and of what it made (trunk/version.h). Earlier builds left it empty, and read nothing there.
  *
  * Both CRC-32C start from the pack's random salt, so bytes left over from another pack, or content
  * that imitates a record, never pass. Records start at multiples of 64, so a header never crosses a

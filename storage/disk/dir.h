@@ -45,7 +45,8 @@ void sto_dir_close(struct sto_dir *d); /* safe on a zeroed one with fds of -1 */
 
 /* Make data/HH/HH, durably. 0 also when it is there. */
 int sto_dir_make(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
-/* fsync data/HH/HH, and what is above it while somebody makes a folder there, or could not sync one. -ENOENT: there is none. */
+/* fsync data/HH/HH, and what is above it while somebody makes a folder there, or could not sync one. -ENOENT: there is
+ * none. */
 int sto_dir_sync(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
 
 /*
@@ -53,8 +54,8 @@ int sto_dir_sync(struct sto_dir *d, unsigned high, unsigned low) MUST_CHECK;
  * Does @r speak of that? (So does -ENOSPC, where the disk has space.)
  */
 bool sto_dir_refuses(int r);
-/* @r is what came of making, removing or opening an entry of data/HH/HH; it is returned. If it speaks of the directory, that is
- * remembered, until it has been tried. */
+/* @r is what came of making, removing or opening an entry of data/HH/HH; it is returned. If it speaks of the directory, that
+ * is remembered, until it has been tried. */
 int sto_dir_said(struct sto_dir *d, unsigned high, unsigned low, int r);
 /* The same of data/.mirrors. */
 int sto_dir_mirrors_said(struct sto_dir *d, int r);

@@ -9,11 +9,12 @@
  *
  * Each is called after the engine has said -EREMOTE, leaves its answer in op->out, and returns what the other group said.
  * -EREMOTE: the sender is a member that wants to hear just that (DFS_ASK_NO_OTHER_GROUP); -EAGAIN: the other group cannot
- * be asked now, or has not answered a change, or has done it and it is not known here yet. -ENOENT of a file is believed only when the members of the group
- * that may have it have been asked, of metadata, which few files have, only of a group that is in service.
+ * be asked now, or has not answered a change, or has done it and it is not known here yet. -ENOENT of a file is believed only
+ * when the members of the group that may have it have been asked, of metadata, which few files have, only of a group that is
+ * in service.
  *
- * A file that has been here before, on its way, is asked for here again meanwhile: so ops wait for another group on threads that
- * are for that (sto_op_ask(), whose -EINPROGRESS is passed on), and what gateways ask for on disk threads.
+ * A file that has been here before, on its way, is asked for here again meanwhile: so ops wait for another group on threads
+ * that are for that (sto_op_ask(), whose -EINPROGRESS is passed on), and what gateways ask for on disk threads.
  *
  * Threads: any that work for requests. Blocks, bounded by the timeouts.
  */

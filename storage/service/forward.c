@@ -150,9 +150,9 @@ static void ask_all(struct asked *a, struct sto_op *op, asking_fn *fn)
 static int version_at(struct sto_op *op, const struct sto_member *m, int64_t *ret);
 
 /*
- * Does any other member have it? It is asked for @q, if given: an open connection with the answer of the first that has it. -ENOENT:
- * who took it does not have it, or nobody does that is in service; -EAGAIN: some of these do not answer, or who took it is
- * away.
+ * Does any other member have it? It is asked for @q, if given: an open connection with the answer of the first that has it.
+ * -ENOENT: who took it does not have it, or nobody does that is in service; -EAGAIN: some of these do not answer, or who took
+ * it is away.
  */
 static int find_holder(struct sto_op *op, const struct question *q, struct dfs_peer **ret,
                        uint64_t *len)

@@ -10,9 +10,9 @@
  * A question from a peer is not passed on, so questions do not go round.
  *
  * All members in service are asked at once whether they have it, for two seconds at most, and one that has not answered
- * not again for some (sync/followers.h); then one that has it is asked for the rest. So one that hangs holds up few, and those not
- * for long. Nothing of that is done on a thread that disks need (sto_op_ask()); beyond STO_ASKING_MAX of a path a client is
- * told to come again (EAGAIN), not that there is no file.
+ * not again for some (sync/followers.h); then one that has it is asked for the rest. So one that hangs holds up few, and
+ * those not for long. Nothing of that is done on a thread that disks need (sto_op_ask()); beyond STO_ASKING_MAX of a path a
+ * client is told to come again (EAGAIN), not that there is no file.
  *
  * Threads: disk threads.
  */
@@ -30,8 +30,8 @@ void sto_forward_note(struct sto_op *op);
  */
 void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(struct sto_op *op));
 /*
- * The same request to the peers. To be returned by work() (sto_op_ask()): 0 and the first answer in op->out; -ENOENT: nobody has
- * it, or not who took it; -EAGAIN: who may have it cannot be asked.
+ * The same request to the peers. To be returned by work() (sto_op_ask()): 0 and the first answer in op->out; -ENOENT: nobody
+ * has it, or not who took it; -EAGAIN: who may have it cannot be asked.
  */
 int sto_forward_call(struct sto_op *op) MUST_CHECK;
 /* Is anybody to be asked? 0, -ENOENT. @damaged: it is here, but wrong, so that others are asked though we made it. */
@@ -42,11 +42,12 @@ int sto_forward_may(struct sto_op *op, bool damaged) MUST_CHECK;
  */
 int sto_forward_content(struct sto_op *op, int *fd, uint64_t *size) MUST_CHECK;
 
-/* A change that is not passed on, of a file that is not here, returned likewise: -ENOENT as above; -EAGAIN: it will come, or may. */
+/* A change that is not passed on, of a file that is not here, returned likewise: -ENOENT as above; -EAGAIN: it will come, or
+ * may. */
 int sto_forward_missing(struct sto_op *op) MUST_CHECK;
 /*
- * Before a change of an appender that is here, or of metadata (sync/turn.h): 0, until sto_forward_turn_end(); -EAGAIN: another
- * member is changing it, or has a later one, which will come, or cannot be asked. Else as sto_info().
+ * Before a change of an appender that is here, or of metadata (sync/turn.h): 0, until sto_forward_turn_end(); -EAGAIN:
+ * another member is changing it, or has a later one, which will come, or cannot be asked. Else as sto_info().
  * Where others are to be asked work() is begun anew on a thread that may wait, so that nothing may have been done by then.
  */
 int sto_forward_turn(struct sto_op *op, struct sto_turn *t) MUST_CHECK;

@@ -165,7 +165,8 @@ static int call_file_abort(struct sto_int_call *c)
     return 0;
 }
 
-/* The file whose id is the rest of the body; its name, if it has moved, into @now. One that is found damaged is looked after. */
+/* The file whose id is the rest of the body; its name, if it has moved, into @now. One that is found damaged is looked
+ * after. */
 static int open_named(struct sto_int_call *c, struct str *name, char now[STO_NAME_MAX + 1],
                       struct sto_view *v)
 {

@@ -270,7 +270,8 @@ static bool is_here(const struct round *rd, struct str id)
            (dfs_logical_parse(name, &at) == 0 && (int)at.path_index == rd->path);
 }
 
-/* What the link leads to, as it is called now. -EAGAIN: that is still to move; -ENOENT: there is none, so the link is nothing. */
+/* What the link leads to, as it is called now. -EAGAIN: that is still to move; -ENOENT: there is none, so the link is
+ * nothing. */
 static int target_of(struct round *rd, struct str link, char now[STO_NAME_MAX + 1])
 {
     struct sto_store *s = rd->m->o.store;

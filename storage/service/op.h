@@ -129,8 +129,8 @@ void *sto_op_new(struct dfs_req *req, size_t size);
 void sto_op_run(struct sto_op *op, enum sto_iokind kind, int (*work)(struct sto_op *op));
 /*
  * For a work() that would have to wait for other members, which may hang: its result is that of @work, which runs on a thread
- * of the path that is for that. To be returned at once: -EINPROGRESS, where a caller adds nothing to it; -EAGAIN, too many. What a
- * peer asks for in turn may be what keeps all these threads waiting: it does not queue behind them.
+ * of the path that is for that. To be returned at once: -EINPROGRESS, where a caller adds nothing to it; -EAGAIN, too many.
+ * What a peer asks for in turn may be what keeps all these threads waiting: it does not queue behind them.
  * On such a thread it is @work itself.
  */
 int sto_op_ask(struct sto_op *op, int (*work)(struct sto_op *op)) MUST_CHECK;
@@ -151,8 +151,8 @@ int sto_op_name(struct sto_op *op, struct str name) MUST_CHECK;
  * -EAGAIN: it has moved on and on, -ENOMEM.
  */
 int sto_op_rename(struct sto_op *op, struct str name) MUST_CHECK;
-/* The names it went by before lead nowhere any more. 0, also when there are none; -EAGAIN: one does, though what was asked for is
- * done. */
+/* The names it went by before lead nowhere any more. 0, also when there are none; -EAGAIN: one does, though what was asked
+ * for is done. */
 int sto_op_forget_hops(struct sto_op *op) MUST_CHECK;
 /* The same for a body of "group 16, name". */
 int sto_op_group_name(struct sto_op *op, const char *group, struct str name) MUST_CHECK;

@@ -54,8 +54,8 @@ bool sto_followers_is_gone(struct sto_followers *f, const char *id);
 bool sto_followers_heard_since(struct sto_followers *f, const char *id, uint64_t ms);
 /*
  * @id has been asked something, with the result @err. One that hangs, or whose machine has died, is in service until the
- * trackers notice, and whoever asks it meanwhile would wait as long as the one before. So a wait in vain (-ETIMEDOUT) is known
- * for STO_SILENT_MS, or until any answer. @f may be NULL: then nobody keeps it.
+ * trackers notice, and whoever asks it meanwhile would wait as long as the one before. So a wait in vain (-ETIMEDOUT) is
+ * known for STO_SILENT_MS, or until any answer. @f may be NULL: then nobody keeps it.
  */
 enum { STO_SILENT_MS = 5000 };
 void sto_followers_asked(struct sto_followers *f, const char *id, int err);

@@ -5,11 +5,12 @@
  * Clients are led to the server that took a file from its client, its home. Once that has caught up with all since a tracker
  * last took it in, it edits at once, as long as its beats are answered (group/members.h) and it has not given the turn to
  * another member (trunk/turns.h); so does one that has the group to itself. Any other asks all members in service, the home
- * first, then by their ids, so that of two that ask at once one is refused by the first, and has taken nothing from the other.
- * Each answers what it has of the file, and from then on waits for the record of the edit. One that does not answer may be
- * editing: the client is to come again, as it is when somebody has a later content, which will come.
+ * first, then by their ids, so that of two that ask at once one is refused by the first, and has taken nothing from the
+ * other. Each answers what it has of the file, and from then on waits for the record of the edit. One that does not answer
+ * may be editing: the client is to come again, as it is when somebody has a later content, which will come.
  *
- * A member that is asked for the turn at a file whose home the asker takes to be out of service, and does not itself, refuses.
+ * A member that is asked for the turn at a file whose home the asker takes to be out of service, and does not itself,
+ * refuses.
  *
  * Members of earlier builds do not know turns, and are asked only what they have.
  *
@@ -50,7 +51,8 @@ struct sto_turn {
 /* Did a client give the file to the server @id, as its name says? Of a slave it does not: any member may have taken it. */
 bool sto_turn_home(struct str name, const char *id);
 
-/* Nobody else edits it, but members that have asked this one: there is nobody to be asked. *t is that, or may be asked for. */
+/* Nobody else edits it, but members that have asked this one: there is nobody to be asked. *t is that, or may be asked
+ * for. */
 bool sto_turn_leads(const struct sto_turn_options *o, struct str name, struct sto_turn *t);
 /*
  * 0: @name, which is here, may be edited before sto_turn_end(), which is to be called then; the name stays where it is.
@@ -63,8 +65,8 @@ bool sto_turn_lasts(void *t);
 int sto_turn_end(const struct sto_turn_options *o, struct sto_turn *t) MUST_CHECK;
 
 /*
- * What a member is asked, SYNC_TURN, with a name behind STO_TURN_HEAD bytes: the answer in @out. -EHOSTDOWN: options.silent is
- * needed to say it.
+ * What a member is asked, SYNC_TURN, with a name behind STO_TURN_HEAD bytes: the answer in @out. -EHOSTDOWN: options.silent
+ * is needed to say it.
  */
 enum { STO_TURN_HEAD = 1 + 8 + 8 + DFS_ID_MAX };
 int sto_turn_hear(const struct sto_turn_options *o, struct str body, struct buf *out) MUST_CHECK;

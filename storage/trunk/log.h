@@ -152,7 +152,8 @@ struct sto_log {
 /* Recover and make ready. @d outlives the log. */
 int sto_log_open(struct sto_log *log, struct sto_dir *d,
                  const struct sto_log_options *o) MUST_CHECK;
-/* Which log this is, and where, for those who do not know that it has packs. The result is sto_log_stable() of that moment. */
+/* Which log this is, and where, for those who do not know that it has packs. The result is sto_log_stable() of that
+ * moment. */
 struct sto_logid;
 uint64_t sto_log_identity(struct sto_log *log, struct sto_logid *ret);
 /*

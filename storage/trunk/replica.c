@@ -133,8 +133,8 @@ static int compare(const struct sto_io *io, int a, int b, int *ret)
 }
 
 /*
- * Two of one name have been made in one millisecond, at members that had not heard of each other's. All take the larger one, and
- * its time says from then on that the record of the other one does not speak of it. 1: @f; 0: the one that is here.
+ * Two of one name have been made in one millisecond, at members that had not heard of each other's. All take the larger one,
+ * and its time says from then on that the record of the other one does not speak of it. 1: @f; 0: the one that is here.
  */
 static int which_of_two(struct sto_path *p, const struct dfs_logical *at, const struct sto_file *f,
                         int64_t made_ms)

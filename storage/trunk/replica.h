@@ -29,7 +29,9 @@ struct sto_replica_new {
     int64_t made_ms; /* its time, where its record says one (binlog/record.h), else 0 */
     int64_t version; /* of an appender (version.h), where the peer says it, else 0 */
     bool mixed;      /* it may have some of later ones */
-    int result; /* what sto_replica_file() would have returned; -EEXIST: one made later has the name, and stays, or it is deleted (ahead.h) */
+    /* what sto_replica_file() would have returned; -EEXIST: one made later has the name, and stays, or it is deleted
+     * (ahead.h) */
+    int result;
 };
 /*
  * The same for @n of them as records of their making bring them. They share the commits of the disk's journal: all are
@@ -68,7 +70,8 @@ int sto_replica_slot(struct sto_store *s, struct str name, struct str data) MUST
 /*
  * Delete @name, and say so in our log, marked as said again. @anyway: say it also when the file is not here, unless a
  * file of that name can come again, as slaves can. @at_ms: what of such a name was made before, or @vague, within a second
- * after; 0: whatever is here. -ENOENT: it is not here, -EEXIST: one made later is, and stays; -EREMOTE: it has moved, and its name stays.
+ * after; 0: whatever is here. -ENOENT: it is not here, -EEXIST: one made later is, and stays; -EREMOTE: it has moved, and its
+ * name stays.
  */
 int sto_replica_delete(struct sto_store *s, struct str name, int64_t at_ms, bool vague,
                        bool anyway) MUST_CHECK;
@@ -81,7 +84,8 @@ int sto_replica_rename(struct sto_store *s, struct str from, struct str to) MUST
 
 /*
  * Another member's edit of an appender. It is made of a content of version before; one that is after already gets it once
- * more, as the disk may have lost it. -ESTALE: what is here is neither, or cannot be written (sto_not_ours()). Members of earlier builds do not tell (after 0).
+ * more, as the disk may have lost it. -ESTALE: what is here is neither, or cannot be written (sto_not_ours()). Members of
+ * earlier builds do not tell (after 0).
  */
 struct sto_replica_edit {
     struct str name;
@@ -96,8 +100,8 @@ int sto_replica_resize(struct sto_store *s, const struct sto_replica_edit *e,
                        uint64_t size) MUST_CHECK;
 
 /*
- * Metadata of another member (meta.c): @text, which has the time @ms there, becomes those of @name if it is later than what is
- * here, whether the file is here or still to come; empty: they have been removed. @ms 0: there never were any. -EREMOTE.
+ * Metadata of another member (meta.c): @text, which has the time @ms there, becomes those of @name if it is later than what
+ * is here, whether the file is here or still to come; empty: they have been removed. @ms 0: there never were any. -EREMOTE.
  * STO_META_UNTIMED: a member of an earlier build does not say; what is here already stays.
  */
 enum { STO_META_UNTIMED = 1 };

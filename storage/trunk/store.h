@@ -90,9 +90,11 @@ int sto_store_stat(struct sto_store *s, unsigned path, struct sto_path_stat *ret
 void sto_store_suspect(struct sto_store *s, int path, int err);
 /* Somebody waits for us: all disks are tried, unless that was just done. */
 void sto_store_try(struct sto_store *s);
-/* Does the disk of @path, or a directory of it, take no writes, as the last trial has shown, or one that goes on for ten seconds? */
+/* Does the disk of @path, or a directory of it, take no writes, as the last trial has shown, or one that goes on for ten
+ * seconds? */
 bool sto_store_unfit(struct sto_store *s, unsigned path);
-/* Has one of @path's syncs taken slow_ms, and trials after it too? New files are placed there when no other path takes them. */
+/* Has one of @path's syncs taken slow_ms, and trials after it too? New files are placed there when no other path takes
+ * them. */
 bool sto_store_slow(const struct sto_store *s, unsigned path);
 /* Copies of what is written to @path are long in coming: for ten seconds new files are placed there only when the other paths
  * are slow, or take none. Any thread. */
@@ -212,8 +214,8 @@ int sto_delete_batch(struct sto_store *s, const struct str *names, size_t count,
                      int *results) MUST_CHECK;
 
 /*
- * What a client's edit rests on. Asked when the file is locked and the edit has its time, so that whatever happens from then on
- * is later: false: nothing is done, -EAGAIN. NULL: it rests on nothing.
+ * What a client's edit rests on. Asked when the file is locked and the edit has its time, so that whatever happens from then
+ * on is later: false: nothing is done, -EAGAIN. NULL: it rests on nothing.
  */
 struct sto_still {
     bool (*is)(void *arg);

@@ -149,8 +149,8 @@ void sto_turn_won(struct sto_store *s, struct str name)
 /* ---- other members ---- */
 
 /*
- * To a member whose last turn is not over here. Where its log has grown since, it may have made its edit, and the record is to
- * come; else it was given the turn in vain, and has not come to give it back, or the question was late.
+ * To a member whose last turn is not over here. Where its log has grown since, it may have made its edit, and the record is
+ * to come; else it was given the turn in vain, and has not come to give it back, or the question was late.
  */
 static int give_again(struct sto_turn_given *g, const struct sto_turn_id *id, bool loose)
 {

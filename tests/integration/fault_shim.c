@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fault_shim - preloaded into our servers by tests/integration/faults.py: a wall clock that can be set,
- * syncs that wait or fail, reads that fail, directories that take no entries, at the word of a test. The test writes the block below into the file
- * S3GW_FAULTS, which every process maps.
+ * syncs that wait or fail, reads that fail, directories that take no entries, at the word of a test. The test writes the
+ * block below into the file S3GW_FAULTS, which every process maps.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -110,8 +110,8 @@ bool trk_cluster_next_change(struct trk_cluster *c, struct trk_change *ret);
 /* Append to the change log; the oldest line goes when there are TRK_LOG_MAX. 0 or -ENOMEM. */
 int trk_log_add(struct trk_cluster *c, const struct trk_log_line *line) MUST_CHECK;
 /*
- * A line has been dropped for room; have lines of the time of this one been? A peer may still have those: taken again it would
- * push out another one, which that peer has as well, and so on for ever.
+ * A line has been dropped for room; have lines of the time of this one been? A peer may still have those: taken again it
+ * would push out another one, which that peer has as well, and so on for ever.
  */
 void trk_log_dropped(struct trk_cluster *c, const struct trk_log_line *line);
 bool trk_log_is_past(const struct trk_cluster *c, const struct trk_log_line *line);

@@ -6,7 +6,8 @@
 
 #include "tests/lib/test.h"
 
-/* @head: "method| target|version$" and so on; a '|' behind a name or the first words, a '$' for CR and for LF. @n: headers. */
+/* @head: "method| target|version$" and so on; a '|' behind a name or the first words, a '$' for CR and for LF. @n:
+ * headers. */
 static bool whole(const char *head, size_t n)
 {
     char text[256];

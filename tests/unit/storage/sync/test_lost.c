@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a server's loss of a disk, or of its connections, must not bring about: each order of events played once on a simulated
- * group of three. Member 0 is the one that loses them.
+ * What a server's loss of a disk, or of its connections, must not bring about: each order of events played once on a
+ * simulated group of three. Member 0 is the one that loses them.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -474,7 +474,8 @@ static void make_appender_on_all(char *name)
     UNTIL(script_on_all(name, FILE_BYTES));
 }
 
-/* 0 has edited it, 1 has heard of that; 0 lost that log, edited it again, and 2 has heard of that. Then 2 hears of the first from 1. */
+/* 0 has edited it, 1 has heard of that; 0 lost that log, edited it again, and 2 has heard of that. Then 2 hears of the first
+ * from 1. */
 static void an_edit_of_the_lost_log_does_not_undo_a_newer_one(void)
 {
     char name[STO_NAME_MAX + 1];

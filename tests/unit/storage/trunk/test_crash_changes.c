@@ -192,7 +192,8 @@ static void look_at_image(const char *image, const char *name, char text[16], ch
     sto_store_close(&after);
 }
 
-/* Members take what the log speaks of: what it does not speak of must not differ from what they took before, and has its version. */
+/* Members take what the log speaks of: what it does not speak of must not differ from what they took before, and has its
+ * version. */
 static void crash_at_each_call(unsigned seed, bool kill)
 {
     bool crashed = true;
