@@ -6,6 +6,7 @@ back, read logs and status. Waits are for events (a line, an answer), never for 
 """
 import contextlib
 import fcntl
+import functools
 import http.client
 import json
 import os
@@ -320,15 +321,15 @@ class Cluster:
         return env
 
     def boto3(self, access_key=None, secret_key=None, **config):
-        import boto3
         from botocore.config import Config
         settings = dict(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, connect_timeout=PATIENCE_S,
                         read_timeout=PATIENCE_S, max_pool_connections=64)
         settings.update(config)
-        return boto3.session.Session().client(
-            "s3", endpoint_url=self.endpoint, region_name=self.region, config=Config(**settings),
-            aws_access_key_id=access_key or self.access_key, aws_secret_access_key=secret_key or self.secret_key,
-            verify=str(self.certificate) if self.certificate else None)
+        with ONE_CLIENT:
+            return session().client(
+                "s3", endpoint_url=self.endpoint, region_name=self.region, config=Config(**settings),
+                aws_access_key_id=access_key or self.access_key, aws_secret_access_key=secret_key or self.secret_key,
+                verify=str(self.certificate) if self.certificate else None)
 
 
 @contextlib.contextmanager
@@ -346,6 +347,16 @@ def running(settings="", **how):
         assert status == 0, f"s3gw ended with status {status}\n{c.tail()}"
     finally:
         c.remove()
+
+
+ONE_CLIENT = threading.Lock()  # is made at a time: sessions are not for several threads
+
+
+@functools.cache
+def session():
+    """boto3's, with the description of S3 that it has read: a tenth of a second of a core for each client without it."""
+    import boto3
+    return boto3.session.Session()
 
 
 def processes():
