@@ -147,12 +147,15 @@ class Storage:
         return [tuple(r.decode().split("\x02", 1)) for r in text.split(b"\x01")] if text else []
 
     def has(self, name):
-        try:
-            self.info(name, 3)
-            return True
-        except Refused as refused:
-            assert refused.status == ENOENT
-            return False
+        """As a client that is told EAGAIN: until all who may have it have been heard, nobody can know."""
+        def known():
+            try:
+                self.info(name, 3)
+                return [True]
+            except Refused as refused:
+                assert refused.status in (ENOENT, EAGAIN)
+                return [False] if refused.status == ENOENT else None
+        return wait_until(f"an answer about {name}", known)[0]
 
 
 def does(change, *args):

@@ -31,6 +31,7 @@ def fill(storage, files, count, seed=1):
 
 def test_every_kind_of_change_reaches_the_other_member(group):
     a, b = group.add(2), group.add(3)
+    group.wait_copies(3)  # or it could not say of a file that is still to come whether there is one
     files = {}
     fill(a, files, 15)
     fill(b, files, 15, seed=2)
@@ -52,7 +53,7 @@ def test_every_kind_of_change_reaches_the_other_member(group):
     native.wait_same(a, files)
     native.wait_same(b, files)
     wait_until("metadata", lambda: meta_of(b, name) == [("bgcolor", "red"), ("width", "1024")])
-    b.set_meta(name, [], "O")
+    native.until_done(b.set_meta, name, [], "O")
     wait_until("metadata to go", lambda: meta_of(a, name) is None)
     for member in (a, b):
         assert member.info(slave)[0] == 5
@@ -68,11 +69,12 @@ def meta_of(storage, name):
 
 def test_an_edit_at_the_other_member_comes_back(group):
     a, b = group.add(2), group.add(3)
+    group.wait_copies(3)
     name = a.upload(b"0123456789", appender=True)
     native.wait_same(b, {name: b"0123456789"})
-    b.append(name, b"more")
-    b.modify(name, 0, b"AB")
-    b.truncate(name, 11)
+    native.until_done(b.append, name, b"more")
+    native.until_done(b.modify, name, 0, b"AB")
+    native.until_done(b.truncate, name, 11)
     native.wait_same(a, {name: b"AB23456789m"})
     native.wait_same(b, {name: b"AB23456789m"})
 
@@ -198,6 +200,7 @@ def test_two_paths_one_replaced():
 
 def test_a_file_that_is_not_here_yet_is_fetched_from_who_has_it(group):
     a, b = group.add(2), group.add(3)
+    group.wait_copies(3)  # b knows whom to ask
     # A client asks b the moment a has answered: replication may not have got there.
     for size in (10, 5000, 300_000):
         for _ in range(10):
@@ -383,7 +386,7 @@ def test_the_server_of_a_file_that_returns_edits_what_others_have_changed_meanwh
     group.storages[4].kill()
     group.wait_status(4, native.OFFLINE)
     wait_until("writes to go on without it", lambda: native.does(b.upload, late.lag()))
-    b.append(log, b" two")
+    native.until_done(b.append, log, b" two")  # as soon as b has heard who is away: it would have to be asked
     c = group.add(4)
     assert not native.does(c.append, log, b" three")
     late.catch_up()

@@ -243,8 +243,9 @@ def test_a_slow_disk(sick):
     wait_until("it to be quick again", lambda: not s.slow())
     wait_until("the tracker to name it again", lambda: s.named()[0] == "127.0.0.3")
     s.alike()
-    log = s.cluster.storages[3].whole_log()
-    assert log.count("store.path_slow") == 1 and log.count("store.path_quick_again") == 1
+    said = re.findall(r"store\.path_(slow|quick_again)", s.cluster.storages[3].whole_log())
+    assert said[:2] == ["slow", "quick_again"]
+    assert all(one != next_one for one, next_one in zip(said, said[1:])), said  # once each time: a busy disk may be slow again
 
 
 def test_one_slow_disk_of_two(sick):

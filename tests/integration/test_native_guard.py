@@ -89,6 +89,7 @@ def restart(cluster, setting=None):
     for program in cluster.storages.values():
         program.wait_ready()
     cluster.wait_active((1, 1), (1, 2))
+    cluster.wait_copies()
 
 
 def test_every_change_is_refused_on_both_members_and_after_a_restart(cluster, s3):
@@ -101,6 +102,7 @@ def test_every_change_is_refused_on_both_members_and_after_a_restart(cluster, s3
     for program in cluster.storages.values():
         program.wait_ready()
     cluster.wait_active((1, 1), (1, 2))
+    cluster.wait_copies()
     wait_until("the gateway to find them", lambda: status_of_get(s3) == 200)
     check_refused(cluster, s3, files)
 
@@ -119,6 +121,7 @@ def test_a_member_that_lost_everything_gets_it_back_as_it_was(cluster, s3):
     shutil.rmtree(cluster.storages[1, 2].folder / "data")
     cluster.storages[1, 2].start().wait_ready()
     wait_until("it to be complete", lambda: cluster.states(1).get(2) == ACTIVE)
+    cluster.wait_copies()
     check_refused(cluster, s3, files)
     for name in native.values():
         assert status(cluster.member(1, 2).delete, name) == OK

@@ -298,7 +298,7 @@ def test_a_change_that_the_other_group_does_not_answer_is_to_be_tried_again():
                 return again.status == ENOENT
             return True
         wait_until("the deletion to be done", deleted)
-        assert is_missing(a, gone)
+        wait_until("it to be called missing", lambda: is_missing(a, gone))
     finally:
         c.remove()
 
@@ -454,6 +454,7 @@ def test_a_moved_file_that_its_holder_alone_has_is_not_missing_while_that_is_awa
         groups.storages[6].start().wait_ready()
         groups.wait_status(6, ACTIVE)
         wait_until("an append", lambda: answer(a.append, log, b", end") == native.OK)
+        wait_until("both to be found", lambda: {answer(a.download, name), answer(a.download, log)} == {native.OK})
         assert a.download(name) == b"content" * 20_000 and a.download(log) == b"begin, end"
     finally:
         faults.clear()

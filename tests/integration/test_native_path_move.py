@@ -12,7 +12,7 @@ import pytest
 
 from cluster import sanitizer_env, wait_until
 from faults import Faults
-from nativecluster import EAGAIN, EEXIST, EINVAL, ENOENT, OFFLINE, Refused
+from nativecluster import EAGAIN, EEXIST, EINVAL, ENOENT, OFFLINE, Refused, until_done
 from s3cluster import Member, S3Cluster
 from test_drain import dfs
 from test_native_move import Clients, Groups, answer, check, fill, is_missing, kill_while_files_move, place_for, upload_some
@@ -123,14 +123,14 @@ def test_files_of_all_kinds_leave_a_path_and_old_ids_do_all_they_did(paths):
     log = by["log"]
     a.append(log, b" third")
     big = rnd.randbytes(300_000)
-    b.append(log, big)
-    a.modify(log, 0, b"FIRST")
+    until_done(b.append, log, big)
+    until_done(a.modify, log, 0, b"FIRST")
     for storage in (a, b):
         wait_until("it to be the same at both", lambda s=storage: s.download(log) == b"FIRST second third" + big)
-    b.truncate(log, 5)
+    until_done(b.truncate, log, 5)
     wait_until("it to be the same at both", lambda: a.download(log) == b"FIRST" and b.info(log)[0] == 5)
-    a.set_meta(log, [("x", "1")])
-    place_for(paths, 103, log).set_meta(log, [("y", "2")], "M")
+    until_done(a.set_meta, log, [("x", "1")])
+    until_done(place_for(paths, 103, log).set_meta, log, [("y", "2")], "M")
     wait_until("both to have both", lambda: all(sorted(s.get_meta(log)) == [("x", "1"), ("y", "2")] for s in (a, b)))
     with pytest.raises(Refused) as refused:
         a.append(by["plain"], b"no appender")
@@ -369,8 +369,8 @@ def test_files_of_a_path_may_go_to_another_group_and_who_lags_hears_of_it(paths)
     a, b = paths.new_disk(2, 3)
     for storage in (a, b):
         check(storage, files)
-    b.append(by["log"], b" third")
-    assert a.download(by["log"]) == b"first second third"
+    until_done(b.append, by["log"], b" third")
+    wait_until("it to be the same at both", lambda: a.download(by["log"]) == b"first second third")
     a.delete(by["slave"])
     wait_until("it to be gone", lambda: is_missing(b, by["slave"]))
 

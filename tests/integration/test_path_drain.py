@@ -127,11 +127,14 @@ def test_a_path_is_emptied(cluster):
     # killed in the middle it goes on by itself; an index made of the storages at that moment is the same
     kill_in_the_middle(cluster, 3)
     cluster.start_gateway()
-    same(before, cluster)
     kill_in_the_middle(cluster, 3)
+    set_conf(cluster, "rebalance_rate = 300KB", "rebalance_rate = 30KB")  # it is not to end while all is looked at
+    cluster.start_gateway()
+    same(before, cluster)
+    kill_in_the_middle(cluster, 1)
     cluster.gateway.start("--rebuild-index").wait_ready()
     same(before, cluster)
-    set_conf(cluster, "rebalance_rate = 300KB", "rebalance_rate = 0MB")
+    set_conf(cluster, "rebalance_rate = 30KB", "rebalance_rate = 0MB")
     cluster.gateway.stop()
     cluster.start_gateway()
     cluster.admin("rebalance", "start", "group1/M01")

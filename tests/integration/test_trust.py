@@ -80,6 +80,7 @@ def test_who_proves_the_secret_may(open_cluster):
 def test_replication_works_as_without(open_cluster):
     cluster = open_cluster(secret=True)
     a, b = cluster.add(2), cluster.add(3)
+    cluster.wait_copies(3)  # it knows whom to ask
     files = {}
     for size in (5, 70_000, 400_000):
         data = os.urandom(size)
