@@ -22,6 +22,20 @@ def pytest_runtest_makereport(item, call):
                 report.sections.append((f"servers of {name}", value.tail()))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """
+    What pytest-xdist's loadgroup gives to one worker: the tests of a file that share a fixture of it, as a server. All
+    others go one by one to whoever is free. Long ones come first: one that began last would leave the others idle.
+    """
+    def shared(item):
+        return any(d[-1].scope == "module" for d in item._fixtureinfo.name2fixturedefs.values())
+    for item in items:
+        if shared(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: (not item.get_closest_marker("long"), not item.get_closest_marker("xdist_group")))
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """A server shared by the tests of one file."""

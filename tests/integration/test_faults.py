@@ -54,6 +54,7 @@ def fill(s3, bucket, size, prefix):
     raise AssertionError("the disk never filled up")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [100_000, 3_000_000])
 def test_a_full_disk_refuses_writes_and_heals(small_disk, size):
     s3 = small_disk.boto3()

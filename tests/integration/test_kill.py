@@ -19,6 +19,7 @@ def eager_cluster():
         yield c
 
 
+@pytest.mark.long
 def test_nothing_acknowledged_is_lost_and_nothing_unnamed_is_left_by_kills(eager_cluster):
     fresh_cluster = eager_cluster
     seed = os.environ.get("S3GW_SEED") or secrets.token_hex(4)

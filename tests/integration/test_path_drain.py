@@ -15,6 +15,7 @@ from test_drain import DONE, FAILED, NOT_YET, dfs, file_id, records
 from test_rebalance import ask, end_uploads, kill_in_the_middle, progress, refused, same, set_conf
 
 SEED = os.environ.get("S3GW_SEED") or secrets.token_hex(4)
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture

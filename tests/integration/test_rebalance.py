@@ -14,6 +14,7 @@ from s3cluster import S3Cluster
 from test_drain import DONE, FAILED, dfs, file_id
 
 SEED = os.environ.get("S3GW_SEED") or secrets.token_hex(4)
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture
