@@ -148,9 +148,10 @@ def test_a_standby_says_so_and_answers_503(pair):
     assert e.value.response["Error"]["Code"] == "ServiceUnavailable"
     assert e.value.response["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "1"
     assert pair.status_of(standby)["lease"]["state"] == "standby"
-    assert f"127.0.0.1:{active.port}" in pair.status_of(standby)["lease"]["other"]
+    wait_until("it to have heard of the other one",
+               lambda: f"127.0.0.1:{active.port}" in pair.status_of(standby)["lease"].get("other", ""))
     assert pair.status_of(active)["lease"]["state"] == "active"
-    assert "gateway.standby" in standby.whole_log()
+    wait_until("it to say so", lambda: "gateway.standby" in standby.whole_log())
     for gateway, value in ((active, 1), (standby, 0)):
         c = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE_S)
         c.request("GET", "/metrics")
