@@ -176,7 +176,7 @@ def test_a_storage_that_hangs_delays_one_call_not_every_one(two_groups, s3):
             assert get(s3, "before") == bytes_of(500_000)
         reads = time.monotonic() - begin
         print(f"writes {sum(took):.3f} s, the longest {max(took):.3f}; reads {reads:.3f} s")
-        assert sum(took) < 15 * SILENT_S, took  # twenty calls that each waited so long would be more
+        assert sorted(took)[len(took) // 2] < SILENT_S, took  # of twenty calls that each waited so long none would be quicker
     finally:
         victim.thaw()
     two_groups.wait_active((1, 2))
