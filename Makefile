@@ -151,7 +151,7 @@ else
 FUZZ_MAIN := $(O)/tests/fuzz/driver.o
 FUZZ_LINK :=
 endif
-$(B)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(LIBS_ALL)
+$(B)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/lib/test.o $(FUZZ_MAIN) $(LIBS_ALL)
 	@mkdir -p $(@D)
 	$(call say,LD ,$@)
 	$(call link,$(FUZZ_LINK) $(LIBS_s3gw))

@@ -11,11 +11,17 @@
 
 #include "dfscore/log/log.h"
 #include "storage/service/service.h"
+#include "tests/lib/test.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { ANSWER_MS = 30, ANSWERS_MAX = 1 << 20 };
 
+static char *dir;
+static struct dfs_allow *peers;
+static struct sto_store *store;
+static struct sto_members *members;
+static struct sto_mirrors *mirrors;
 static struct sto_service *service;
 
 static void must(int r, const char *what)
@@ -26,17 +32,23 @@ static void must(int r, const char *what)
     abort();
 }
 
+/* At the end of the process: a target has no other end. */
+static void stop_server(void)
+{
+    sto_service_stop(&service, 0);
+    sto_mirrors_close(&mirrors);
+    sto_members_free(&members);
+    sto_store_close(&store);
+    dfs_allow_free(&peers);
+    test_tmpdir_free(&dir);
+}
+
 static void start_server(void)
 {
-    static char dir[] = "/tmp/fuzz_storage_frames.XXXXXX";
     char *any = (char *)(uintptr_t) "127.0.0.0/8";
-    static struct dfs_allow *peers;
-    static struct sto_store *store;
-    static struct sto_members *members;
-    static struct sto_mirrors *mirrors;
     struct str bad;
     dfs_log_threshold = LOG_ERROR;
-    ASSERT(mkdtemp(dir));
+    dir = test_tmpdir();
     const struct sto_path_options path = {.dir = dir};
     const struct sto_store_options so = {.group = "group1",
                                          .storage_id = "10.0.0.1",
@@ -63,6 +75,7 @@ static void start_server(void)
     sto_params_init(&o.params);
     o.params.use_trunk = true;
     must(sto_service_start(&o, &service), "service");
+    ASSERT(atexit(stop_server) == 0);
 }
 
 static int connect_to_it(void)

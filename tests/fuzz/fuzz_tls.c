@@ -5,33 +5,29 @@
  *
  * Input: who is spoken to (low bit) and where the bytes are cut in two, then the bytes.
  */
+#include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "dfscore/net/stream.h"
 #include "dfscore/net/tls.h"
 #include "tests/lib/certs.h"
+#include "tests/lib/test.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct dfs_tls *make_member(void)
 {
-    char dir[] = "/tmp/fuzz-tls-XXXXXX", cert[64], key[64], ca[64];
+    char *dir = test_tmpdir(), cert[PATH_MAX], key[PATH_MAX], ca[PATH_MAX];
     struct dfs_tls *t = NULL;
     AUTO(buf_free) struct buf err = BUF(4096);
-    ASSERT(mkdtemp(dir));
     test_ca_make(dir, "ca");
     test_cert_make(dir, "ca", "one", 3);
     snprintf(cert, sizeof(cert), "%s/one.crt", dir);
     snprintf(key, sizeof(key), "%s/one.key", dir);
     snprintf(ca, sizeof(ca), "%s/ca.crt", dir);
     ASSERT(dfs_tls_new(&(struct dfs_tls_conf){cert, key, ca}, NULL, &t, &err) == 0);
-    unlink(cert);
-    unlink(key);
-    unlink(ca);
-    snprintf(ca, sizeof(ca), "%s/ca.key", dir);
-    unlink(ca);
-    rmdir(dir);
+    test_tmpdir_free(&dir);
     return t;
 }
 
