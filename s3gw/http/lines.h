@@ -22,7 +22,10 @@ struct s3_lines {
     bool broken;
 };
 
-/* The first line's three words. They, and all below, as handed out. */
+/*
+ * The first line's three words. They, and all below, as handed out. @method and @head_end are of one piece of memory,
+ * which may be read from the one to the other.
+ */
 void s3_lines_begin(struct s3_lines *l, const char *method, struct str target, const char *version,
                     const char *head_end);
 /* The next header, in their order. */

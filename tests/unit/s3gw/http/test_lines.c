@@ -84,7 +84,7 @@ static void what_lies_elsewhere_is_not_of_the_head(void **state)
     assert_false(s3_lines_whole(&l));
     s3_lines_begin(&l, text, target, none, end); /* no version */
     assert_false(s3_lines_whole(&l));
-    s3_lines_begin(&l, other, target, head + 3, end);
+    s3_lines_begin(&l, head + 13, target, head + 3, end); /* a method behind the target */
     s3_lines_header(&l, head + 13, 4, head + 19, 1);
     assert_false(s3_lines_whole(&l));
 }
