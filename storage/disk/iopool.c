@@ -117,11 +117,8 @@ size_t sto_iopool_waiting(struct sto_iopool *p)
     return n;
 }
 
-void sto_iopool_free(struct sto_iopool **pp)
+void sto_iopool_end(struct sto_iopool *p)
 {
-    struct sto_iopool *p = TAKE(*pp);
-    if (!p)
-        return;
     CHECK_OBJ(p, IOPOOL_MAGIC);
     for (unsigned i = 0; i < p->queues; i++) {
         struct queue *q = &p->queue[i];
@@ -129,9 +126,20 @@ void sto_iopool_free(struct sto_iopool **pp)
         q->stop = true;
         pthread_mutex_unlock(&q->lock);
         pthread_cond_broadcast(&q->wake);
-        for (unsigned t = 0; t < q->started; t++)
-            pthread_join(q->threads[t], NULL);
+        for (; q->started > 0; q->started--)
+            pthread_join(q->threads[q->started - 1], NULL);
         ASSERT(!q->head);
+    }
+}
+
+void sto_iopool_free(struct sto_iopool **pp)
+{
+    struct sto_iopool *p = TAKE(*pp);
+    if (!p)
+        return;
+    sto_iopool_end(p); /* all of them: who has pushed to another queue may not have woken it yet */
+    for (unsigned i = 0; i < p->queues; i++) {
+        struct queue *q = &p->queue[i];
         free(q->threads);
         pthread_cond_destroy(&q->wake);
         pthread_mutex_destroy(&q->lock);

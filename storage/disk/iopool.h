@@ -36,7 +36,12 @@ void sto_iopool_push(struct sto_iopool *p, unsigned path, enum sto_iokind kind,
                      struct sto_iotask *t);
 /* Tasks waiting in all queues; a snapshot, for metrics. */
 size_t sto_iopool_waiting(struct sto_iopool *p);
-/* Runs what is queued, and what that pushes to its own queue, then ends the threads. */
+/*
+ * Runs what is queued, and what that pushes to its own queue, then ends the threads. Where a pool's tasks push to another
+ * pool, the former is ended before the latter is freed: a task may have been run before the push of it has returned.
+ */
+void sto_iopool_end(struct sto_iopool *p);
+/* Ends it, too. */
 void sto_iopool_free(struct sto_iopool **pp);
 
 #endif

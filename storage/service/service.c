@@ -157,8 +157,10 @@ void sto_service_stop(struct sto_service **sp, uint64_t grace_ms)
     sto_parking_close(s->parking);
     if (s->listener)
         dfs_listener_stop(s->listener, grace_ms);
+    if (s->askers) /* each gives work to the other */
+        sto_iopool_end(s->askers);
     sto_iopool_free(&s->pool);
-    sto_iopool_free(&s->askers); /* gets work from the former, and gives it none */
+    sto_iopool_free(&s->askers);
     sto_parking_free(&s->parking);
     sto_slots_free(&s->slots);
     dfs_listener_free(&s->listener);

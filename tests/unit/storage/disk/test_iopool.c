@@ -23,6 +23,13 @@ struct job {
     struct sto_iopool *again; /* push once more */
 };
 
+/* Pushed to one queue, it is pushed to another by the thread of that, and run there. */
+struct passed_on {
+    struct sto_iotask task;
+    struct sto_iopool *to;
+    unsigned path;
+};
+
 static struct gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0};
 
 static void run(struct sto_iotask *t)
@@ -36,6 +43,22 @@ static void run(struct sto_iotask *t)
     pthread_mutex_unlock(&gate.lock);
     if (j->again)
         sto_iopool_push(TAKE(j->again), 0, STO_IO_WRITE, t);
+}
+
+static void arrive(struct sto_iotask *t)
+{
+    (void)t;
+    pthread_mutex_lock(&gate.lock);
+    gate.passed++;
+    pthread_cond_broadcast(&gate.wake);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static void run_passed_on(struct sto_iotask *t)
+{
+    struct passed_on *j = (struct passed_on *)t;
+    t->run = arrive;
+    sto_iopool_push(j->to, j->path, STO_IO_READ, t);
 }
 
 static struct sto_iopool *pool_of(unsigned paths)
@@ -88,6 +111,30 @@ static void free_runs_what_is_queued(void **state)
     assert_int_equal(gate.passed, 101);
 }
 
+/* The thread sanitizer (make tsan) sees whether the queue is still there when it is woken. */
+static void what_a_thread_pushed_elsewhere_may_be_done_before_it_knows(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct sto_iopool *p = pool_of(2);
+        struct passed_on job = {{run_passed_on, NULL}, p, 0};
+        sto_iopool_push(p, 1, STO_IO_READ, &job.task);
+        wait_passed(1);
+        sto_iopool_free(&p);
+    }
+    for (int i = 0; i < 20; i++) {
+        struct sto_iopool *p = pool_of(1), *other = pool_of(1);
+        struct passed_on there = {{run_passed_on, NULL}, other, 0},
+                         back = {{run_passed_on, NULL}, p, 0};
+        sto_iopool_push(p, 0, STO_IO_READ, &there.task);
+        sto_iopool_push(other, 0, STO_IO_READ, &back.task);
+        wait_passed(2);
+        sto_iopool_end(other);
+        sto_iopool_free(&p);
+        sto_iopool_free(&other);
+    }
+}
+
 static int fail_at;
 static bool fail_nth(size_t size)
 {
@@ -113,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stuck_disk_delays_only_its_own_files),
         cmocka_unit_test(free_runs_what_is_queued),
+        cmocka_unit_test(what_a_thread_pushed_elsewhere_may_be_done_before_it_knows),
         cmocka_unit_test(no_memory_leaves_ret_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
