@@ -261,7 +261,8 @@ static void ask_one(void *arg, unsigned i)
 
 /*
  * A write waits for a member that the leader tracker calls ACTIVE. It may have died this second, and the
- * leader with it: whoever no tracker calls ACTIVE is not waited for. Nor is one whose disk has failed.
+ * leader with it: whoever no tracker calls ACTIVE is not waited for. Nor is one whose disk has failed. Whom the leader calls
+ * OFFLINE another tracker may hear.
  */
 static void ask_who_is_fit(void *arg)
 {
@@ -278,11 +279,11 @@ static void ask_who_is_fit(void *arg)
         size_t at = 0;
         while (at < n && strcmp(active[at], peers[i].id) != 0)
             at++;
-        if (peers[i].status != DFS_ST_ACTIVE)
+        if (peers[i].status != DFS_ST_ACTIVE && peers[i].status != DFS_ST_OFFLINE)
             continue;
         if (known && at == n)
             sto_followers_gone(a->followers, peers[i].id);
-        else
+        else if (peers[i].status == DFS_ST_ACTIVE)
             q.whom[q.n++] = peers[i];
     }
     dfs_at_once(q.n, ask_one, &q); /* one that hangs holds up no other one, nor the writes */

@@ -293,7 +293,7 @@ static int beat(struct link *l)
     int r = call(l, DFS_CMD_BEAT, &body);
     if (r < 0)
         return r;
-    sto_members_beaten(l->b->o.members, sent_ms);
+    sto_members_beaten(l->b->o.members, (unsigned)(l - l->b->links), sent_ms);
     memcpy(l->sent, bytes, sizeof(bytes));
     l->sent_any = true;
     r = hear_notice(l);
@@ -482,6 +482,7 @@ static void *link_main(void *arg)
         if (r == 0) {
             set_peer(l, p);
             r = session(l);
+            sto_members_unheard(b->o.members, (unsigned)(l - b->links));
             set_peer(l, NULL);
             dfs_peer_free(&p);
             if (l->stage != STO_STAGE_AWAY)

@@ -12,7 +12,10 @@ struct sto_members {
     pthread_cond_t changed; /* monotonic clock */
     uint64_t version;
     uint64_t joins;
-    uint64_t lease_ms, beat_ms; /* see sto_members_lease(); monotonic, of the last beat: 0: none */
+    uint64_t lease_ms; /* see sto_members_lease() */
+    uint64_t
+        beat_ms[DFS_TRACKERS_MAX]; /* monotonic, of the last beat; 0: none on this connection */
+    bool beaten;                   /* ever */
     uint64_t lapses;
     bool lapsed;
     struct sto_member self;                  /* status as the leader says; constant otherwise */
@@ -189,10 +192,18 @@ void sto_members_synced(struct sto_members *m, const char *id, int64_t ts)
 }
 
 /* With the lock held. */
+static bool taken_for_alive(const struct sto_members *m)
+{
+    uint64_t now = dfs_mono_ms();
+    bool yes = m->lease_ms == 0;
+    for (size_t i = 0; i < ARRAY_LEN(m->beat_ms); i++)
+        yes = yes || (m->beat_ms[i] > 0 && now - m->beat_ms[i] <= m->lease_ms);
+    return yes;
+}
+
 static void notice_lapse(struct sto_members *m)
 {
-    bool fresh = m->beat_ms > 0 && dfs_mono_ms() - m->beat_ms <= m->lease_ms;
-    if (m->lapsed || m->lease_ms == 0 || fresh)
+    if (m->lapsed || taken_for_alive(m))
         return;
     m->lapsed = true;
     m->lapses++;
@@ -207,14 +218,16 @@ void sto_members_lease(struct sto_members *m, uint64_t ms)
     pthread_mutex_unlock(&m->lock);
 }
 
-void sto_members_beaten(struct sto_members *m, uint64_t ms)
+void sto_members_beaten(struct sto_members *m, unsigned nr, uint64_t ms)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);
+    ASSERT(nr < ARRAY_LEN(m->beat_ms));
     pthread_mutex_lock(&m->lock);
     notice_lapse(m);
-    bool first = m->beat_ms == 0; /* just joined */
-    m->beat_ms = MAX(m->beat_ms, ms);
-    if (m->lapsed && dfs_mono_ms() - m->beat_ms <= m->lease_ms) {
+    bool first = !m->beaten; /* just joined */
+    m->beaten = true;
+    m->beat_ms[nr] = MAX(m->beat_ms[nr], ms);
+    if (m->lapsed && taken_for_alive(m)) {
         m->lapsed = false;
         m->joins += !first; /* to be caught up with again */
         bump(m);
@@ -222,14 +235,31 @@ void sto_members_beaten(struct sto_members *m, uint64_t ms)
     pthread_mutex_unlock(&m->lock);
 }
 
-uint64_t sto_members_lapses(struct sto_members *m)
+void sto_members_unheard(struct sto_members *m, unsigned nr)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    ASSERT(nr < ARRAY_LEN(m->beat_ms));
+    pthread_mutex_lock(&m->lock);
+    notice_lapse(m);
+    m->beat_ms[nr] = 0;
+    notice_lapse(m);
+    pthread_mutex_unlock(&m->lock);
+}
+
+struct sto_vouch sto_members_vouch(struct sto_members *m, uint64_t alone_ms)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);
     pthread_mutex_lock(&m->lock);
     notice_lapse(m);
-    uint64_t lapses = m->lapses;
+    struct sto_vouch h = {.lapses = m->lapses, .until_ms = m->lapsed ? alone_ms : UINT64_MAX};
     pthread_mutex_unlock(&m->lock);
-    return lapses;
+    return h;
+}
+
+bool sto_members_vouched(struct sto_members *m, const struct sto_vouch *h)
+{
+    struct sto_vouch now = sto_members_vouch(m, 0);
+    return now.lapses == h->lapses && dfs_mono_ms() <= h->until_ms;
 }
 
 void sto_members_joined(struct sto_members *m)

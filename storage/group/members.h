@@ -51,14 +51,24 @@ bool sto_members_is_trunk_server(struct sto_members *m); /* we ourselves */
 void sto_members_synced(struct sto_members *m, const char *id, int64_t ts);
 
 /*
- * How long after a beat every tracker takes us for alive; 0, until this is called: for ever. Behind that others may edit what
- * clients are led to us with, without asking us: we may have stood still, and not know it.
+ * How long after a beat that it has answered a tracker takes us for alive; 0, until this is called: for ever. When that is over
+ * with all of them, others may edit what clients are led to us with, without asking us: we may have stood still, and not know it.
  */
 void sto_members_lease(struct sto_members *m, uint64_t ms);
-/* A tracker has answered a beat that was sent at @ms (monotonic). */
-void sto_members_beaten(struct sto_members *m, uint64_t ms);
-/* How often that has been over so far, now included. */
-uint64_t sto_members_lapses(struct sto_members *m);
+/* The tracker @nr (below DFS_TRACKERS_MAX) has answered a beat that was sent at @ms (monotonic). */
+void sto_members_beaten(struct sto_members *m, unsigned nr, uint64_t ms);
+/* Our connection to it is about to end, or has: then it no longer takes us for alive, whatever it has answered. */
+void sto_members_unheard(struct sto_members *m, unsigned nr);
+/*
+ * From when on nobody else can have taken us for dead: while the lease has been over as often as now, and until then (monotonic):
+ * for ever, or @alone_ms when it is over now.
+ */
+struct sto_vouch {
+    uint64_t lapses, until_ms;
+};
+struct sto_vouch sto_members_vouch(struct sto_members *m, uint64_t alone_ms);
+/* Is that so still? */
+bool sto_members_vouched(struct sto_members *m, const struct sto_vouch *h);
 
 /* Has a tracker said who is in the group? Only their leader does, so it may take a while. Until then nobody can be asked. */
 bool sto_members_told(struct sto_members *m);

@@ -322,6 +322,10 @@ int sto_forward_turn_end(struct sto_op *op, struct sto_turn *t, int r)
 {
     const struct sto_turn_options o = turns_of(op);
     int ended = r == 0 || t->taken ? sto_turn_end(&o, t) : 0;
+    if (r == 0) {
+        op->vouch = t->vouch;
+        op->copies.vouch = &op->vouch;
+    }
     return r < 0 ? r : ended;
 }
 

@@ -107,6 +107,7 @@ struct sto_op {
     int result;
     bool changed; /* something was written for a client: see sto_op_changed() */
     struct sto_copies_wait copies;
+    struct sto_vouch vouch;   /* of an edit: copies.vouch */
     enum sto_stat bytes_stat; /* which byte counter op->bytes belongs to; STO_STAT_NONE */
     uint64_t bytes;
     uint64_t collected; /* taken from s->collected, given back at the end */

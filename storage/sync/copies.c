@@ -99,12 +99,17 @@ static struct sto_copies_wait *take(struct sto_copies *c, unsigned path, const s
     return good;
 }
 
-static unsigned tell(struct sto_copies_wait *list, int result)
+static int verdict_of(struct sto_copies *c, const struct sto_copies_wait *w)
+{
+    return w->vouch && !sto_members_vouched(c->o.members, w->vouch) ? -EAGAIN : 0;
+}
+
+static unsigned tell(struct sto_copies *c, struct sto_copies_wait *list, int result)
 {
     unsigned n = 0;
     for (struct sto_copies_wait *w = list, *next; w; w = next, n++) {
         next = w->next; /* w is its owner's again in done() */
-        w->done(w, result);
+        w->done(w, result < 0 ? result : verdict_of(c, w));
     }
     return n;
 }
@@ -114,8 +119,8 @@ static void look(struct sto_copies *c, unsigned path)
     static struct dfs_log_gate gate;
     struct sto_copies_wait *missed = NULL;
     struct standing s = stand(c, path);
-    (void)tell(take(c, path, &s, dfs_mono_ms(), &missed), 0);
-    unsigned n = tell(missed, -EAGAIN);
+    (void)tell(c, take(c, path, &s, dfs_mono_ms(), &missed), 0);
+    unsigned n = tell(c, missed, -EAGAIN);
     if (n > 0 && dfs_log_allow(&gate, 1))
         dfs_log(LOG_WARN, "storage.copies_missing", KV_U64("writes", n), KV_U64("path", path),
                 KV_U64("in_service", s.n + 1), KV_U64("needed", needed(c, s.n)));
@@ -133,7 +138,7 @@ void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w)
     ASSERT(w->path < c->paths && w->done);
     struct standing s = stand(c, w->path);
     if (MAX(needed(c, s.n), w->copies) <= 1) {
-        w->done(w, 0);
+        w->done(w, verdict_of(c, w));
         return;
     }
     w->position = sto_store_end(c->o.store, w->path);

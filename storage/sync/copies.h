@@ -44,8 +44,13 @@ struct sto_copies_wait {
     unsigned path;   /* set by the caller, */
     unsigned copies; /* as this: servers that must have it, if that is more than usual. Strict */
     /*
+     * Of an edit, else NULL: how long nobody else can have made one without asking this server (turn.h). Later its record may
+     * have come to others when they had another edit, and have been too old for them.
+     */
+    const struct sto_vouch *vouch;
+    /*
      * Once, with 0; or -EAGAIN: it is on our disk, but the copies did not come in time, or there are too few
-     * members in service to get them from. On any thread, also within sto_copies_begin(); be quick.
+     * members in service to get them from, or what was edited may have been edited elsewhere, too. On any thread, also within sto_copies_begin(); be quick.
      */
     void (*done)(struct sto_copies_wait *w, int result);
     /* private to copies.c */

@@ -27,6 +27,13 @@ static bool in_service(const struct sto_turn_options *o, const struct sto_member
            !(o->followers && sto_followers_is_gone(o->followers, m->id));
 }
 
+/* Whom we do not take to be in service some tracker may still take for alive: then it may edit alone. */
+static bool may_be_alive(const struct sto_turn_options *o, const struct sto_member *m)
+{
+    bool may = m->status == DFS_ST_OFFLINE && m->port != 0 && o->silent;
+    return in_service(o, m) || (may && !sto_followers_is_gone(o->followers, m->id));
+}
+
 /* It let a question wait to its end a moment ago, and has not pulled since. */
 static bool is_silent(const struct sto_turn_options *o, const struct sto_member *m)
 {
@@ -65,13 +72,14 @@ static bool is_alone(const struct sto_turn_options *o)
 bool sto_turn_lasts(void *t)
 {
     const struct sto_turn *turn = t;
-    return sto_members_lapses(turn->members) == turn->lapses;
+    return sto_members_vouched(turn->members, &turn->vouch);
 }
 
 bool sto_turn_leads(const struct sto_turn_options *o, struct str name, struct sto_turn *t)
 {
     t->members = o->members;
-    t->lapses = sto_members_lapses(o->members);
+    /* Whom no tracker takes for alive others leave out when it does not answer, but for what they have given it. */
+    t->vouch = sto_members_vouch(o->members, dfs_mono_ms() + STO_TURN_SURE_MS);
     t->taken = false;
     bool ours = sto_turn_home(name, sto_store_server(o->store)) || is_alone(o);
     return ours && sto_members_told(o->members) && sto_members_up_to_date(o->members) &&
@@ -229,9 +237,9 @@ static int ask_other(struct asking *a, const struct sto_member *m)
     }
     if (r == 0 || r == -EAGAIN)
         return r;
-    if (in_service(a->o, m) && a->o->silent)
+    if (may_be_alive(a->o, m) && a->o->silent)
         a->o->silent(a->o->arg);
-    if (in_service(a->o, m))
+    if (may_be_alive(a->o, m))
         return -EAGAIN;
     if (sto_turn_home(a->t->name, m->id))
         a->cmd = DFS_TURN_TAKE_ORPHAN;

@@ -29,14 +29,14 @@ struct sto_turn_options {
     struct sto_followers *followers; /* NULL: nobody has found out more than the trackers say */
     const struct sto_line *line;
     struct dfs_peer_opts net;
-    void (*silent)(
-        void *arg); /* one in service cannot be asked: find out. May block. NULL: nobody does */
+    /* One cannot be asked that some tracker may take for alive: find out (sto_followers_gone()). May block. NULL: nobody does. */
+    void (*silent)(void *arg);
     void *arg;
 };
 
 struct sto_turn {
     struct sto_members *members;
-    uint64_t lapses; /* of the members, before it began */
+    struct sto_vouch vouch; /* how long nobody else can edit the file without asking this member */
     struct sto_turn_id id;
     struct str name;
     bool taken;                               /* and of this member itself */
@@ -59,7 +59,7 @@ bool sto_turn_leads(const struct sto_turn_options *o, struct str name, struct st
  * -EAGAIN: later; -EBUSY: another client of this member has the turn. Or as sto_info().
  */
 int sto_turn_take(const struct sto_turn_options *o, struct str name, struct sto_turn *t) MUST_CHECK;
-/* Nobody can have taken this member for dead since it began, and edited it without asking. @t: a turn (struct sto_still). */
+/* That has not been over. @t: a turn (struct sto_still). */
 bool sto_turn_lasts(void *t);
 /* -EAGAIN: it has not lasted, or somebody has come back meanwhile who was not asked, and may have edited it, too. */
 int sto_turn_end(const struct sto_turn_options *o, struct sto_turn *t) MUST_CHECK;

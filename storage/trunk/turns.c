@@ -54,7 +54,9 @@ static bool is_own(const struct sto_store *s, const struct sto_turn_given *g)
 static bool is_loose(const struct sto_store *s, const struct sto_turn_given *g,
                      const struct sto_turn_away *away)
 {
-    return !is_own(s, g) && (dfs_mono_ms() >= g->until_ms || away->is(away->arg, g->id.by));
+    uint64_t now = dfs_mono_ms();
+    bool may_go = now + STO_TURN_MS >= g->until_ms + STO_TURN_HELD_MS;
+    return !is_own(s, g) && (now >= g->until_ms || (may_go && away->is(away->arg, g->id.by)));
 }
 
 /* Has another member the turn, and has not forgotten it, than ours and @by? */

@@ -12,8 +12,6 @@
 #include "tests/lib/test.h"
 
 enum {
-    BEAT_US = 200000,
-    LOST_US = 1500000, /* without a heartbeat: OFFLINE */
     TEND_US = 20000,
     COPY_TIMEOUT_MS = 2000,
     WAIT_MS = 5,
@@ -67,115 +65,11 @@ unsigned sim_muted(unsigned i)
     return sim.muted[i].times;
 }
 
-/* --- the tracker -------------------------------------------------------------------------------------- */
-
-uint8_t sim_status(unsigned i)
+void sim_stand_still(unsigned i, bool still)
 {
-    return sim.tracker[i].status;
-}
-
-static void event(unsigned i, enum trk_event e)
-{
-    sim.tracker[i].status = trk_status_after(sim.tracker[i].status, e);
-}
-
-static bool reaches_tracker(unsigned i)
-{
-    return !sim.cut[i][SIM_TRACKER] && !sim.cut[SIM_TRACKER][i];
-}
-
-/* 87. Rule: tracker/service/for_storage.c, trk_need_sync_source. -EAGAIN: nobody can be named yet. */
-static int name_source(struct sim_node *n)
-{
-    unsigned complete = 0;
-    const struct sim_node *source = NULL;
-    for (unsigned i = 0; i < sim.o.nodes; i++) {
-        const struct tracked *t = &sim.tracker[i];
-        if (i == n->index || !t->known)
-            continue;
-        complete += trk_status_complete(t->status);
-        source = !source && t->status == DFS_ST_ACTIVE ? &sim.node[i] : source;
-    }
-    if (complete > 0 && !source)
-        return -EAGAIN;
-    n->negotiated = true;
-    n->complete = complete == 0;
-    memset(n->source, 0, sizeof(n->source));
-    if (complete == 0)
-        return 0;
-    memcpy(n->source, source->id, sizeof(n->source));
-    sim.tracker[n->index].status = DFS_ST_INIT;
-    return 0;
-}
-
-/* storage/beat/beat.c: 81, 87 and 88, and 59 for who lost a disk. */
-static void join(struct sim_node *n)
-{
-    struct tracked *t = &sim.tracker[n->index];
-    if (!t->known)
-        t->status = DFS_ST_INIT;
-    t->known = true;
-    event(n->index, n->negotiated ? TRK_EV_JOIN : TRK_EV_JOIN_EMPTY);
-    if (!n->negotiated && name_source(n) < 0)
-        return;
-    event(n->index, n->complete ? TRK_EV_NO_SOURCE : TRK_EV_SOURCE);
-    if (!n->complete && !n->source[0])
-        t->status = trk_status_after_own_word(t->status, DFS_ST_WAIT_SYNC);
-    n->joined = true;
-}
-
-static size_t brief(struct dfs_brief *list)
-{
-    size_t count = 0;
-    for (unsigned i = 0; i < sim.o.nodes; i++) {
-        if (!sim.tracker[i].known)
-            continue;
-        struct dfs_brief *b = &list[count++];
-        *b = (struct dfs_brief){.status = sim.tracker[i].status, .port = 1000 + (int32_t)i};
-        (void)snprintf(b->id, sizeof(b->id), "%s", sim.node[i].id);
-        (void)snprintf(b->ip, sizeof(b->ip), "10.0.0.%u", i + 1);
-    }
-    return count;
-}
-
-static void beat(void *arg)
-{
-    struct sim_node *n = arg;
-    uint64_t session = n->session;
-    while (n->session == session && sim_serves(n)) {
-        fiber_sleep(1 + sim_random(sim.o.delay_us));
-        if (!sim_serves(n))
-            break;
-        if (reaches_tracker(n->index)) {
-            struct dfs_brief list[SIM_NODES_MAX];
-            if (!n->joined)
-                join(n);
-            if (n->joined)
-                event(n->index, TRK_EV_BEAT);
-            sim.tracker[n->index].heard_us = fibers_now_us();
-            size_t count = brief(list);
-            fiber_sleep(1 + sim_random(sim.o.delay_us));
-            sto_members_update(n->members, list, count);
-        } else {
-            n->joined = false;
-        }
-        fiber_sleep(BEAT_US / 2 + sim_random(BEAT_US));
-    }
-    n->fibers--;
-}
-
-static void tracker(void *arg)
-{
-    (void)arg;
-    while (!sim.over) {
-        for (unsigned i = 0; i < sim.o.nodes; i++) {
-            struct tracked *t = &sim.tracker[i];
-            bool closed = !sim_serves(&sim.node[i]) && reaches_tracker(i);
-            if (t->known && (closed || fibers_now_us() - t->heard_us > LOST_US))
-                event(i, TRK_EV_LOST);
-        }
-        fiber_sleep(TEND_US);
-    }
+    ASSERT(sim.o.trackers > 0);
+    sim_node(i)->still = still;
+    fiber_hold(i, still);
 }
 
 /* --- a member's threads --------------------------------------------------------------------------------- */
@@ -263,20 +157,7 @@ static void caught_up(void *arg)
     for (size_t i = 0; i < count; i++)
         if (sto_in_service(peers[i].status))
             n->filled_from |= 1u << (peers[i].port - 1000u);
-    n->joined = false;
-}
-
-/* storage/main.c: whoever no tracker calls ACTIVE is not waited for. */
-static void stuck(void *arg)
-{
-    struct sim_node *n = arg;
-    struct sto_member peers[DFS_SERVERS_MAX];
-    if (!reaches_tracker(n->index))
-        return;
-    size_t count = sto_members_peers(n->members, peers);
-    for (size_t i = 0; i < count; i++)
-        if (peers[i].status == DFS_ST_ACTIVE && sim_status(peers[i].port - 1000u) != DFS_ST_ACTIVE)
-            sto_followers_gone(n->followers, peers[i].id);
+    n->joined = 0;
 }
 
 struct sto_turn_options sim_turns(struct sim_node *n)
@@ -286,7 +167,7 @@ struct sto_turn_options sim_turns(struct sim_node *n)
                                      .followers = n->followers,
                                      .line = &sim_line,
                                      .net = {.connect_ms = 500, .timeout_ms = 1000},
-                                     .silent = stuck,
+                                     .silent = sim_ask_trackers,
                                      .arg = n};
 }
 
@@ -354,7 +235,8 @@ void sim_up(unsigned i)
     char ip[32];
     (void)snprintf(ip, sizeof(ip), "10.0.0.%u", i + 1);
     make_folders(n);
-    n->crashed = n->stopping = n->joined = false;
+    n->crashed = n->stopping = false;
+    n->joined = 0;
     n->session++;
     n->up_us = fibers_now_us();
     n->filled_from = 0;
@@ -368,7 +250,7 @@ void sim_up(unsigned i)
                                          .followers = n->followers,
                                          .min = sim.o.min_copies,
                                          .timeout_ms = COPY_TIMEOUT_MS,
-                                         .stuck = stuck,
+                                         .stuck = sim_ask_trackers,
                                          .arg = n};
     ASSERT(sto_copies_new(&c, &n->copies) == 0);
     const struct sto_sync_options s = {.store = n->store,
@@ -384,8 +266,8 @@ void sim_up(unsigned i)
                                        .arg = n};
     ASSERT(sto_replicators_new(&s, &n->replicators) == 0);
     n->up = true;
-    n->fibers = 2;
-    fiber_begin(i, beat, n);
+    n->fibers = 1;
+    sim_begin_beating(n);
     fiber_begin(i, tend, n);
     fiber_as(before);
 }
@@ -494,9 +376,8 @@ void sim_start(const struct sim_options *o)
         struct sim_node *n = &sim.node[i];
         n->index = i;
         (void)snprintf(n->id, sizeof(n->id), "%u", 100001 + i);
-        sim.tracker[i].status = DFS_ST_INIT;
     }
-    fiber_begin(SIM_TRACKER, tracker, NULL);
+    sim_begin_trackers();
 }
 
 void sim_stop(void)

@@ -18,7 +18,9 @@
 #include "storage/sync/turn.h"
 #include "tests/lib/fibers.h"
 
-enum { SIM_NODES_MAX = 4, SIM_PATHS_MAX = 2, SIM_TRACKER = SIM_NODES_MAX, SIM_PATH = 256 };
+enum { SIM_NODES_MAX = 4, SIM_PATHS_MAX = 2, SIM_TRACKERS_MAX = 3, SIM_PATH = 256 };
+/* Whose the first tracker's clock and cuts are; the others' follow. */
+enum { SIM_TRACKER = SIM_NODES_MAX };
 
 struct sim_options {
     uint64_t seed;
@@ -27,6 +29,11 @@ struct sim_options {
     unsigned loss;       /* of a thousand messages */
     uint64_t delay_us;   /* longest way of a message */
     unsigned earlier;    /* bits: members of a build that does not know SYNC_METAS yet */
+    /*
+     * 0: one, which answers at once or not at all, and members do not stand still. Else so many, of which one leads, and
+     * a member knows by their answers how long it is taken for alive (group/members.h).
+     */
+    unsigned trackers;
 };
 
 /* One member. The objects are there while it is up. */
@@ -37,13 +44,14 @@ struct sim_node {
     bool up, stopping;
     bool crashed;    /* its image has been made: what it does from then on did not happen */
     unsigned fibers; /* that use the objects */
+    bool still;      /* it stands still */
     bool writing; /* a client's change is under way, perhaps asleep between two calls of the disk */
     uint64_t session; /* counts starts */
     /* Survive on the disk of the base path. */
     bool negotiated, complete;
     char source[16];
-    bool joined;    /* to the tracker, since the last failure */
-    uint64_t up_us; /* when it was started */
+    unsigned joined; /* bits: to these trackers, since the last failure */
+    uint64_t up_us;  /* when it was started */
     /* bits: members in service, to it, when it became complete in this session */
     unsigned filled_from;
     struct sto_store *store;
@@ -81,7 +89,19 @@ void sim_mute(unsigned i, uint8_t cmd);
 /* How often that has been since. */
 unsigned sim_muted(unsigned i);
 
-/* What the tracker believes of it (enum dfs_server_status). */
+/*
+ * From now on nothing happens at member @i, while its clock goes on, as when its process is stopped: what comes waits at its
+ * socket. It is not to be killed then.
+ */
+void sim_stand_still(unsigned i, bool still);
+/* Trackers lose beats, or their answers, and are late with some; one leads after the other, and nobody for a while. */
+void sim_trackers_fail(bool fail);
+enum {
+    SIM_LOST_MS = 3000,                  /* a tracker calls who does not beat OFFLINE */
+    SIM_LEASE_MS = SIM_LOST_MS * 6 / 10, /* beat.c */
+};
+
+/* What the trackers believe of it (enum dfs_server_status): ACTIVE when all do, or what one says that does not. */
 uint8_t sim_status(unsigned i);
 /* Has every member everything of every other one, and is ACTIVE? */
 bool sim_settled(void);

@@ -196,7 +196,72 @@ static int serve(struct wire *w, uint8_t cmd, struct str body)
     }
 }
 
+/*
+ * What a member is asked, with a fiber of its own: who asks may not wait so long, and it is answered all the same, or was to
+ * be answered when it stood still.
+ */
+struct question {
+    struct wire at;     /* the server's end */
+    struct wire *asker; /* NULL: it has given up */
+    uint8_t cmd;
+    struct buf body;
+    int answer;
+    bool done;
+};
+
+static void free_question(struct question *q)
+{
+    buf_free(&q->body);
+    buf_free(&q->at.out);
+    free(q);
+}
+
+static void answer(void *arg)
+{
+    struct question *q = arg;
+    q->answer = alive(&q->at) ? serve(&q->at, q->cmd, buf_str(&q->body)) : lose(&q->at, -EPIPE);
+    q->done = true;
+    if (!q->asker)
+        free_question(q);
+    else if (q->asker->asleep)
+        fiber_wake(q->asker->asleep);
+}
+
+static int serve_apart(struct wire *w, uint8_t cmd, struct str body)
+{
+    struct question *q = calloc(1, sizeof(*q));
+    ASSERT(q);
+    *q = (struct question){.at = *w, .asker = w, .cmd = cmd, .body = BUF(OUT_MAX)};
+    q->at.asleep = NULL;
+    q->at.out = BUF(OUT_MAX);
+    buf_adds(&q->body, body);
+    uint64_t until = fibers_now_us() + w->timeout_ms * 1000;
+    fiber_begin(w->to->index, answer, q);
+    while (!q->done && alive(w) && fibers_now_us() < until)
+        doze(w, until - fibers_now_us());
+    if (!q->done) {
+        q->asker = NULL;
+        q->at.broken = true;
+        return lose(w, alive(w) ? -ETIMEDOUT : -EPIPE);
+    }
+    int r = q->answer;
+    w->broken = w->broken || q->at.broken;
+    buf_adds(&w->out, buf_str(&q->at.out));
+    free_question(q);
+    return r;
+}
+
 /* --- the line ----------------------------------------------------------------------------------------------- */
+
+/* Both say who they are; one that stands still does not. */
+static int meet(struct wire *w)
+{
+    enum { STEP_US = 1000 };
+    uint64_t until = fibers_now_us() + w->timeout_ms * 1000;
+    while (alive(w) && w->to->still && fibers_now_us() < until)
+        doze(w, STEP_US);
+    return alive(w) && !w->to->still ? 0 : lose(w, -ETIMEDOUT);
+}
 
 static int line_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
                      struct dfs_peer **ret)
@@ -211,6 +276,8 @@ static int line_open(const struct dfs_addr *addr, const struct dfs_peer_opts *op
     w->timeout_ms = opts->connect_ms;
     w->out = BUF(OUT_MAX);
     int r = sim_serves(w->to) ? travel(w, w->from->index, w->to->index) : -ECONNREFUSED;
+    if (r == 0)
+        r = meet(w);
     if (r == 0)
         r = travel(w, w->to->index, w->from->index);
     sim_let_change_end(w->from);
@@ -258,15 +325,20 @@ static int exchange(struct wire *w, uint8_t cmd, const struct str *parts, size_t
         muted->times++;
         return lose(w, -EPIPE);
     }
-    unsigned before = fiber_as(w->to->index);
-    int answer = serve(w, cmd, buf_str(&body));
-    fiber_as(before);
+    int result;
+    if (sim.o.trackers > 0) {
+        result = serve_apart(w, cmd, buf_str(&body));
+    } else {
+        unsigned before = fiber_as(w->to->index);
+        result = serve(w, cmd, buf_str(&body));
+        fiber_as(before);
+    }
     if (w->broken)
-        return -EPIPE;
+        return result == -ETIMEDOUT ? result : -EPIPE;
     r = alive(w) ? travel(w, w->to->index, w->from->index) : lose(w, -EPIPE);
     if (!knows(w, cmd))
         w->broken = true; /* a server does not read the rest of what it does not know */
-    return r < 0 ? r : answer;
+    return r < 0 ? r : result;
 }
 
 static int ask(struct wire *w, uint8_t cmd, const struct str *parts, size_t n)

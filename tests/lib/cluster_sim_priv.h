@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cluster_sim_priv - what cluster_sim.c (members, tracker) and cluster_sim_net.c (their network) share. */
+/* cluster_sim_priv - what cluster_sim.c (members), _trackers.c and _net.c (the network) share. */
 #ifndef TEST_CLUSTER_SIM_PRIV_H
 #define TEST_CLUSTER_SIM_PRIV_H
 
 #include "tests/lib/cluster_sim.h"
 #include "tracker/cluster/status.h"
+
+enum { SIM_OWNERS = SIM_NODES_MAX + SIM_TRACKERS_MAX };
 
 struct tracked {
     bool known;
@@ -23,8 +25,10 @@ struct sim {
     uint64_t random;
     bool over;
     struct sim_node node[SIM_NODES_MAX];
-    struct tracked tracker[SIM_NODES_MAX];
-    bool cut[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* [from][to]; the last is the tracker */
+    struct tracked tracked[SIM_TRACKERS_MAX][SIM_NODES_MAX];
+    unsigned leader;                  /* of the trackers; SIM_TRACKERS_MAX: none */
+    bool fail;                        /* see sim_trackers_fail() */
+    bool cut[SIM_OWNERS][SIM_OWNERS]; /* [from][to]; the last are the trackers */
     struct muted muted[SIM_NODES_MAX];
 };
 
@@ -33,5 +37,11 @@ extern const struct sto_line sim_line;
 
 /* Sleeps until no client's change is under way on @n. */
 void sim_let_change_end(struct sim_node *n);
+
+/* Trackers, and who beats to them (cluster_sim_trackers.c). */
+void sim_begin_trackers(void);
+void sim_begin_beating(struct sim_node *n);
+/* storage/app_parts.c, ask_who_is_fit(): @n, a struct sim_node, finds out whom no tracker calls ACTIVE. */
+void sim_ask_trackers(void *n);
 
 #endif

@@ -26,8 +26,8 @@ static const int64_t epoch_ms = INT64_C(1767225600000); /* 2026-01-01 */
 
 struct fiber {
     bool used;
-    unsigned owner;
-    uint64_t due_us, serial; /* who went to sleep first is woken first */
+    unsigned owner, asleep_as; /* whose clock shows when it wakes */
+    uint64_t due_us, serial;   /* who went to sleep first is woken first */
     void (*fn)(void *arg);
     void *arg;
     char *stack; /* kept for the next fiber of this place */
@@ -41,6 +41,7 @@ static struct {
     struct fiber *running;
     unsigned owner;
     int64_t skew_ms[OWNERS];
+    bool held[OWNERS];
     ucontext_t outside;
     void *outside_sanitizer;
     const void *outside_stack;
@@ -66,6 +67,7 @@ void fibers_start(void)
     g.now_us = g.serial = 0;
     g.owner = 0;
     memset(g.skew_ms, 0, sizeof(g.skew_ms));
+    memset(g.held, 0, sizeof(g.held));
     dfs_clock_hook = &clocks;
 }
 
@@ -135,6 +137,7 @@ struct fiber *fiber_begin(unsigned owner, void (*fn)(void *arg), void *arg)
     ASSERT(stack);
     *f = (struct fiber){.used = true,
                         .owner = owner,
+                        .asleep_as = owner,
                         .due_us = g.now_us,
                         .serial = ++g.serial,
                         .fn = fn,
@@ -155,15 +158,16 @@ bool fibers_turn(void)
     struct fiber *next = NULL;
     for (unsigned i = 0; i < FIBERS; i++) {
         struct fiber *f = &g.list[i];
-        if (f->used && (!next || f->due_us < next->due_us ||
-                        (f->due_us == next->due_us && f->serial < next->serial)))
+        if (f->used && !g.held[f->asleep_as] &&
+            (!next || f->due_us < next->due_us ||
+             (f->due_us == next->due_us && f->serial < next->serial)))
             next = f;
     }
     if (!next)
         return false;
     g.now_us = MAX(g.now_us, next->due_us);
     g.running = next;
-    g.owner = next->owner;
+    g.owner = next->asleep_as;
     enter(next);
     g.running = NULL;
 #ifdef __SANITIZE_THREAD__
@@ -177,11 +181,10 @@ void fiber_sleep(uint64_t us)
 {
     struct fiber *f = g.running;
     ASSERT(f);
-    unsigned owner = g.owner;
+    f->asleep_as = g.owner;
     f->due_us = g.now_us + MAX(us, UINT64_C(1));
     f->serial = ++g.serial;
     leave(f);
-    g.owner = owner;
 }
 
 void fiber_wake(struct fiber *f)
@@ -199,6 +202,11 @@ unsigned fiber_as(unsigned owner)
     unsigned before = g.owner;
     g.owner = owner;
     return before;
+}
+
+void fiber_hold(unsigned owner, bool held)
+{
+    g.held[owner] = held;
 }
 
 void fiber_skew(unsigned owner, int64_t ms)

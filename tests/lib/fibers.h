@@ -30,6 +30,8 @@ struct fiber *fiber_self(void);
 unsigned fiber_as(unsigned owner);
 /* The wall clock of @owner is that many milliseconds ahead. */
 void fiber_skew(unsigned owner, int64_t ms);
+/* Who sleeps as @owner, or is to begin so, does not go on until that is over; his time passes. */
+void fiber_hold(unsigned owner, bool held);
 
 /* From outside: run the fiber whose turn it is until it sleeps. False: none is left. */
 bool fibers_turn(void);

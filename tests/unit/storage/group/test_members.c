@@ -100,6 +100,11 @@ static void up_to_date_is_who_has_what_all_in_service_had_since_we_joined(void *
     sto_members_caught_up(m, "10.0.0.9", 1); /* unknown */
 }
 
+static uint64_t lapses(struct sto_members *m)
+{
+    return sto_members_vouch(m, 0).lapses;
+}
+
 static void who_has_not_beaten_for_too_long_is_to_catch_up_again(void **state)
 {
     (void)state;
@@ -109,37 +114,68 @@ static void who_has_not_beaten_for_too_long_is_to_catch_up_again(void **state)
     sto_members_caught_up(m, "10.0.0.2", joins);
     assert_true(sto_members_up_to_date(m));
     clock_pass(1000000);
-    assert_int_equal(sto_members_lapses(m), 0); /* nobody has called sto_members_lease() */
+    assert_int_equal(lapses(m), 0); /* nobody has called sto_members_lease() */
     sto_members_lease(m, 600);
     assert_false(sto_members_up_to_date(m)); /* no beat yet */
-    assert_int_equal(sto_members_lapses(m), 1);
-    sto_members_beaten(m, dfs_mono_ms());
+    assert_int_equal(lapses(m), 1);
+    sto_members_beaten(m, 0, dfs_mono_ms());
     assert_true(sto_members_up_to_date(m)); /* it has just joined for that */
     clock_pass(600);
     assert_true(sto_members_up_to_date(m));
-    assert_int_equal(sto_members_lapses(m), 1);
+    assert_int_equal(lapses(m), 1);
     clock_pass(1);
     assert_false(sto_members_up_to_date(m));
-    assert_int_equal(sto_members_lapses(m), 2);
+    assert_int_equal(lapses(m), 2);
 
     uint64_t seen = sto_members_version(m), late = dfs_mono_ms();
     sto_members_caught_up(m, "10.0.0.2", joins); /* does not end it */
     clock_pass(601);
-    sto_members_beaten(m, late); /* whose answer was so long on its way */
+    sto_members_beaten(m, 0, late); /* whose answer was so long on its way */
     assert_false(sto_members_up_to_date(m));
     assert_int_equal(sto_members_joins(m), joins);
-    sto_members_beaten(m, dfs_mono_ms());
+    sto_members_beaten(m, 0, dfs_mono_ms());
     assert_int_not_equal(sto_members_version(m), seen); /* replicators that wait look at it */
     assert_int_equal(sto_members_joins(m), joins + 1);
     assert_false(sto_members_up_to_date(m));
     sto_members_caught_up(m, "10.0.0.2", joins + 1);
     assert_true(sto_members_up_to_date(m));
-    assert_int_equal(sto_members_lapses(m), 2);
+    assert_int_equal(lapses(m), 2);
 
     clock_pass(601); /* nobody looks before the next beat */
-    sto_members_beaten(m, dfs_mono_ms());
-    assert_int_equal(sto_members_lapses(m), 3);
+    sto_members_beaten(m, 0, dfs_mono_ms());
+    assert_int_equal(lapses(m), 3);
     assert_false(sto_members_up_to_date(m));
+    clock_end();
+}
+
+static void who_has_lost_a_tracker_is_alive_for_the_others_alone(void **state)
+{
+    (void)state;
+    clock_begin(0);
+    AUTO(sto_members_free) struct sto_members *m = three();
+    sto_members_lease(m, 600);
+    sto_members_beaten(m, 0, dfs_mono_ms());
+    sto_members_beaten(m, DFS_TRACKERS_MAX - 1, dfs_mono_ms());
+    const struct sto_vouch before = sto_members_vouch(m, 7);
+    assert_true(before.until_ms == UINT64_MAX);
+    sto_members_unheard(m, 0);
+    sto_members_unheard(m, 1); /* has never answered */
+    assert_true(sto_members_vouched(m, &before));
+    sto_members_unheard(m, DFS_TRACKERS_MAX - 1); /* it calls us OFFLINE from now on */
+    assert_false(sto_members_vouched(m, &before));
+
+    const struct sto_vouch alone = sto_members_vouch(m, dfs_mono_ms() + 50);
+    clock_pass(50);
+    assert_true(sto_members_vouched(m, &alone));
+    clock_pass(1);
+    assert_false(sto_members_vouched(m, &alone));
+
+    uint64_t joins = sto_members_joins(m);
+    sto_members_beaten(m, 0, dfs_mono_ms());
+    assert_int_equal(sto_members_joins(m), joins + 1);
+    assert_false(sto_members_vouched(m, &alone));
+    const struct sto_vouch again = sto_members_vouch(m, 0);
+    assert_true(sto_members_vouched(m, &again));
     clock_end();
 }
 
@@ -163,6 +199,7 @@ int main(void)
         cmocka_unit_test(times_received_only_grow_and_survive_a_new_list),
         cmocka_unit_test(up_to_date_is_who_has_what_all_in_service_had_since_we_joined),
         cmocka_unit_test(who_has_not_beaten_for_too_long_is_to_catch_up_again),
+        cmocka_unit_test(who_has_lost_a_tracker_is_alive_for_the_others_alone),
         cmocka_unit_test(a_list_that_is_too_long_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,6 +305,35 @@ static void the_deadline_refuses(void **state)
     end(&f);
 }
 
+/* Others have taken this server for dead meanwhile, and edited the file: its record was too old for them when it came. */
+static void an_edit_that_was_copied_too_late_is_refused(void **state)
+{
+    (void)state;
+    struct fixture f;
+    for (unsigned min = 1; min <= 2; min++)
+        for (unsigned late = 0; late <= 1; late++) {
+            struct write w = {.result = 1};
+            start(&f, min);
+            members_are(&f, DFS_ST_ACTIVE, DFS_ST_OFFLINE);
+            sto_members_lease(f.members, 600);
+            sto_members_beaten(f.members, 0, clock_us / 1000);
+            const struct sto_vouch vouch = sto_members_vouch(f.members, 0);
+            w.wait = (struct sto_copies_wait){.vouch = &vouch, .done = told};
+            sem_init(&w.over, 0, 0);
+            write_something(&f);
+            if (min == 1)
+                clock_us += late * 601000;
+            sto_copies_begin(f.copies, &w.wait);
+            if (min == 2) {
+                assert_waits(&w);
+                clock_us += late * 601000;
+                pulled(&f, B, sto_store_end(f.store, 0));
+            }
+            assert_told(&w, late ? -EAGAIN : 0);
+            end(&f);
+        }
+}
+
 /* For B, which has begun to follow. */
 static void start_a_write_that_waits(struct fixture *f, struct write *w)
 {
@@ -639,6 +668,7 @@ int main(void)
         cmocka_unit_test(a_pull_that_ends_has_the_trackers_asked_at_once),
         cmocka_unit_test(who_only_connects_anew_is_waited_for),
         cmocka_unit_test(the_deadline_refuses),
+        cmocka_unit_test(an_edit_that_was_copied_too_late_is_refused),
         cmocka_unit_test(a_member_that_gets_on_is_waited_for),
         cmocka_unit_test(a_member_that_asks_for_the_same_does_not_get_on),
         cmocka_unit_test(but_not_for_ever),

@@ -70,7 +70,7 @@ static void who_has_the_group_to_itself_edits_at_once(void **state)
 /* As a tracker that answers a beat lets them know. */
 static void alive(void)
 {
-    sto_members_beaten(members, dfs_mono_ms());
+    sto_members_beaten(members, 0, dfs_mono_ms());
 }
 
 static void a_turn_lasts_while_no_tracker_takes_us_for_dead(void **state)
@@ -120,6 +120,41 @@ static void others_are_asked_of_what_has_no_home(void **state)
     assert_int_equal(sto_turn_end(&o, &t), 0);
 }
 
+static bool called_active; /* the other member, by some tracker */
+static struct sto_followers *followers;
+
+static void ask_trackers(void *arg)
+{
+    (void)arg;
+    if (!called_active)
+        sto_followers_gone(followers, OTHER);
+}
+
+/* The leader does not hear its beats, another tracker does: then it edits without asking. */
+static void who_is_alive_for_some_tracker_is_not_left_out(void **state)
+{
+    (void)state;
+    struct sto_mirrors *mirrors;
+    struct sto_turn_options o = options();
+    struct sto_turn t;
+    assert_int_equal(sto_mirrors_open(here.s, SELF, &mirrors), 0);
+    assert_int_equal(sto_followers_new(here.s, mirrors, members, &followers), 0);
+    o.followers = followers;
+    o.silent = ask_trackers;
+    other_is(DFS_ST_OFFLINE);
+    called_active = true;
+    assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), -EAGAIN);
+    called_active = false;
+    assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), 0);
+    assert_int_equal(sto_turn_end(&o, &t), 0);
+    other_is(DFS_ST_DELETED); /* nobody asks for it */
+    called_active = true;
+    assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), 0);
+    assert_int_equal(sto_turn_end(&o, &t), 0);
+    sto_followers_free(&followers);
+    sto_mirrors_close(&mirrors);
+}
+
 static int hear(uint8_t what, const char *by, struct str name, struct buf *out)
 {
     const struct sto_turn_options o = options();
@@ -167,6 +202,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_turn_lasts_while_no_tracker_takes_us_for_dead, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(others_are_asked_of_what_has_no_home, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_is_alive_for_some_tracker_is_not_left_out, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_question_that_is_none_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

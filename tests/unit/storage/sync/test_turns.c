@@ -7,6 +7,9 @@
  *   - behind what had been acknowledged when it was begun
  *   - each client's own place in the file, and in the metadata, has what it wrote there last, or tried to
  *
+ * Meanwhile members are killed, links are cut, or members stand still, while their trackers lose beats, or answers, or are
+ * late with them, and lead one after the other.
+ *
  * SEEDS=5000 for more schedules, FIRST=77 for where they begin; LOG=1 shows what the members log.
  */
 #include <stdio.h>
@@ -24,6 +27,7 @@ enum {
     HEAD = CLIENTS * WORD, /* the places, in front of what is appended */
     WORDS = 2000,          /* of a client, at most */
     BUSY_US = 3000000,
+    STANDS_US = 15000000, /* some have been taken for dead by then */
     QUIET_US = 90000000,
 };
 
@@ -45,11 +49,11 @@ struct client {
 };
 
 static unsigned faults; /* of the schedule: bits */
-enum { CUTS = 1, KILLS = 2 };
+enum { CUTS = 1, KILLS = 2, STANDS = 4 };
 
 static struct client clients[CLIENTS];
 static char name[STO_NAME_MAX + 1];
-static bool quiet;
+static bool working, quiet;
 static unsigned pending, acked, refused, by_kind[KINDS];
 static struct client *at_work; /* between two calls of its member's disk */
 
@@ -131,7 +135,7 @@ static int edit(struct sim_node *n, struct client *c, enum kind kind, const char
     r = r < 0 ? r : ended;
     if (r < 0 || !sim_serves(n))
         return r < 0 ? r : -EPIPE;
-    c->wait = (struct sto_copies_wait){.done = answered};
+    c->wait = (struct sto_copies_wait){.vouch = &t.vouch, .done = answered};
     c->answered = false;
     sto_copies_begin(n->copies, &c->wait);
     n->fibers--; /* it may end meanwhile, and tells so */
@@ -153,6 +157,8 @@ static void edit_somewhere(struct client *c)
     uint64_t session = n->session;
     unsigned before = fiber_as(n->index);
     n->fibers++;
+    if (n->still)
+        fiber_sleep(1); /* it hears of it when it goes on */
     int r = edit(n, c, w->kind, word);
     n->fibers--;
     fiber_as(before);
@@ -283,7 +289,8 @@ static void chance(void *arg)
     (void)arg;
     while (!quiet) {
         fiber_sleep(50000 + sim_random(500000));
-        unsigned i = (unsigned)sim_random(sim_nodes()), j = (unsigned)sim_random(sim_nodes() + 1);
+        unsigned i = (unsigned)sim_random(sim_nodes()),
+                 j = (unsigned)sim_random(sim_nodes() + !(faults & STANDS));
         if (faults & CUTS && i != j && sim_random(2)) {
             sim_cut(i, j, true);
             sim_cut(j, i, sim_random(2));
@@ -295,6 +302,23 @@ static void chance(void *arg)
             fiber_sleep(sim_random(sim_random(2) ? 100000 : 2000000));
             sim_up(i);
         }
+    }
+    pending--;
+}
+
+/* One member after the other stands still, for less or more than it is taken for alive. */
+static void stand(void *arg)
+{
+    (void)arg;
+    while (!quiet) {
+        fiber_sleep(sim_random(1000000));
+        unsigned i = (unsigned)sim_random(sim_nodes());
+        if (!sim_serves(sim_node(i)))
+            continue;
+        sim_stand_still(i, true);
+        fiber_sleep(sim_random(sim_random(2) ? UINT64_C(1500) * SIM_LOST_MS
+                                             : UINT64_C(1000) * SIM_LEASE_MS));
+        sim_stand_still(i, false);
     }
     pending--;
 }
@@ -313,9 +337,14 @@ static void begin(void *arg)
         pending++;
         fiber_begin(SIM_TRACKER, work, &clients[i]);
     }
-    pending++;
-    fiber_begin(SIM_TRACKER, chance, NULL);
+    if (faults & STANDS)
+        fiber_begin(SIM_TRACKER, stand, NULL);
+    if (faults != STANDS)
+        fiber_begin(SIM_TRACKER, chance, NULL);
+    pending += faults == (STANDS | CUTS) ? 2 : 1;
+    sim_trackers_fail(faults & STANDS);
     pending--;
+    working = true;
 }
 
 static void end(void *arg)
@@ -341,7 +370,7 @@ static bool nothing_pending(void)
 
 static bool at_it(void)
 {
-    return pending == CLIENTS + 1;
+    return working;
 }
 
 static bool settled(void)
@@ -358,7 +387,7 @@ static void schedule(uint64_t seed)
     memset(clients, 0, sizeof(clients));
     for (unsigned i = 0; i < CLIENTS; i++)
         clients[i].index = i;
-    quiet = false;
+    working = quiet = false;
     pending = 1;
     led_start(false);
     unsigned nodes = 2 + (unsigned)(seed % 3), majority = nodes / 2 + 1;
@@ -369,12 +398,14 @@ static void schedule(uint64_t seed)
                                                   : seed % 2 ? 2
                                                              : 0,
                                     .loss = faults & CUTS ? 5 : 0,
+                                    .trackers = faults & STANDS ? 1 + (unsigned)(seed / 3 % 3) : 0,
                                     .delay_us = seed % 4 ? 500 : 5000});
     fake_disk_meanwhile(6, between_calls, NULL);
     fiber_begin(SIM_TRACKER, begin, NULL);
     run(QUIET_US, at_it);
-    run(BUSY_US, NULL);
+    run(faults & STANDS ? STANDS_US : BUSY_US, NULL);
     quiet = true;
+    sim_trackers_fail(false);
     run(QUIET_US, settled);
     if (!settled() && !nothing_pending())
         WRONG("%u have not ended", pending);
@@ -423,6 +454,18 @@ static void edits_while_links_are_cut_stay(void **state)
     schedules(CUTS, 20);
 }
 
+static void edits_while_members_stand_still_stay(void **state)
+{
+    (void)state;
+    schedules(STANDS, 20);
+}
+
+static void edits_while_members_stand_still_and_links_are_cut_stay(void **state)
+{
+    (void)state;
+    schedules(STANDS | CUTS, 20);
+}
+
 int main(void)
 {
     script_begins();
@@ -430,6 +473,8 @@ int main(void)
         cmocka_unit_test(edits_at_all_members_at_once_stay),
         cmocka_unit_test(edits_while_members_are_killed_stay),
         cmocka_unit_test(edits_while_links_are_cut_stay),
+        cmocka_unit_test(edits_while_members_stand_still_stay),
+        cmocka_unit_test(edits_while_members_stand_still_and_links_are_cut_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

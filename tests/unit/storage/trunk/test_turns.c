@@ -180,6 +180,22 @@ static void one_had_in_vain_does_not_stand_in_the_way(void **state)
     assert_int_equal(ask("100002", 4, 9), 0); /* of a new log */
 }
 
+/* Trackers may call one OFFLINE that only stands still, and ends its edit: it knows that it has so long for that. */
+static void who_goes_out_of_service_has_it_for_a_while(void **state)
+{
+    (void)state;
+    struct sto_turn_id id;
+    assert_true(STO_TURN_SURE_MS < STO_TURN_HELD_MS && STO_TURN_HELD_MS < STO_TURN_MS);
+    assert_int_equal(ask("100002", 1, 10), 0);
+    gone = "100002";
+    clock_mono_ms += STO_TURN_HELD_MS - 1;
+    assert_int_equal(begin(&id), -EAGAIN);
+    assert_int_equal(ask("100003", 1, 10), -EAGAIN);
+    assert_false(sto_turns_forget(here.s, &away));
+    clock_mono_ms++;
+    assert_int_equal(ask("100003", 1, 10), 0);
+}
+
 static void one_client_of_ours_at_a_time(void **state)
 {
     (void)state;
@@ -280,6 +296,7 @@ int main(void)
         UNIT(who_asks_is_told_what_is_here),
         UNIT(a_later_turn_does_not_end_the_one_before),
         UNIT(one_had_in_vain_does_not_stand_in_the_way),
+        UNIT(who_goes_out_of_service_has_it_for_a_while),
         UNIT(one_client_of_ours_at_a_time),
         UNIT(who_only_asks_gives_way),
         UNIT(one_that_nobody_ends_may_be_asked_for),
