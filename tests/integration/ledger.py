@@ -5,8 +5,8 @@ Every key belongs to one writer, so after each answer its content is known. An o
 (the server was killed) leaves two possible contents, the old and the new; the next look decides. It decides less where
 an index may be made anew of the storages on the way (@rebuilds): what a storage has of the operation then becomes the
 content, unless a later one has been acknowledged. And where the client lost patience the key is left alone until all is
-quiet. A refusal (4xx) is wrong: what writers ask for is there. Payloads describe themselves: any byte of any answer can be traced to the operation that
-wrote it, so a mixture, a truncation or a stranger's content is seen whatever the timing.
+quiet. A refusal (4xx) is wrong: what writers ask for is there. Payloads describe themselves: any byte of any answer can
+be traced to the operation that wrote it, so a mixture, a truncation or a stranger's content is seen whatever the timing.
 """
 import collections
 import hashlib

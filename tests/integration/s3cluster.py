@@ -33,6 +33,10 @@ class Gateway(Program):
         return self
 
 
+class CommandFailed(AssertionError):
+    """Of `s3gw admin`: the gateway refuses, or is none that serves."""
+
+
 class Member(Storage):
     """A storage asked by one who has proved the secret: it answers for itself and does not pass on."""
 
@@ -243,7 +247,8 @@ storage_hold_down = 300ms
         folder = getattr(self.asked, "gateway", self.gateway).folder
         done = subprocess.run([str(BUILD / "s3gw"), "admin", "--socket", str(folder / "admin.sock"), "--json", *words],
                               capture_output=True, text=True, timeout=PATIENCE_S, env=sanitizer_env(os.environ))
-        assert done.returncode == 0, done.stderr
+        if done.returncode != 0:
+            raise CommandFailed(done.stderr)
         return json.loads(done.stdout)
 
 

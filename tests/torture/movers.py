@@ -14,6 +14,7 @@ import threading
 
 from arena import GROUPS, MEMBERS, PATHS
 from cluster import sanitizer_env, wait_until
+from s3cluster import CommandFailed
 
 DONE_S = 120  # of the rest of a rebalance, when nobody writes
 AGAIN_S = 0.3
@@ -116,7 +117,7 @@ class Mover(threading.Thread):
             self.arena.ask(gateway)
             try:
                 return self.arena.admin("rebalance", *words)["rebalance"]
-            except (AssertionError, OSError, subprocess.TimeoutExpired) as e:  # it is down, a standby, or refuses
+            except (CommandFailed, OSError, subprocess.TimeoutExpired) as e:  # it is down, a standby, or refuses
                 self.refused = e
         return None
 
