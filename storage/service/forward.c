@@ -152,7 +152,7 @@ static int version_at(struct sto_op *op, const struct sto_member *m, int64_t *re
 /*
  * Does any other member have it? It is asked for @q, if given: an open connection with the answer of the first that has it.
  * -ENOENT: who took it does not have it, or nobody does that is in service; -EAGAIN: some of these do not answer, or who took
- * it is away.
+ * it is away, or is back and not complete, which may have it all the same.
  */
 static int find_holder(struct sto_op *op, const struct question *q, struct dfs_peer **ret,
                        uint64_t *len)
@@ -172,7 +172,7 @@ static int find_holder(struct sto_op *op, const struct question *q, struct dfs_p
             told = told || sto_turn_home(op->name, m->id);
         else
             silent = silent || in_service ||
-                     (m->status == DFS_ST_OFFLINE && sto_turn_home(op->name, m->id));
+                     (!dfs_server_left(m->status) && sto_turn_home(op->name, m->id));
     }
     return silent && !told ? -EAGAIN : -ENOENT;
 }

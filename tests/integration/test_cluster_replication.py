@@ -305,6 +305,33 @@ def test_a_file_that_only_a_server_that_is_away_can_have_is_not_called_missing(g
     native.wait_same(b, {alone: b"alone"})
 
 
+def test_a_file_that_only_a_server_that_lacks_another_disk_can_have_is_not_called_missing():
+    with native.running(paths=2) as group:
+        a, b = group.add(2), group.add(3)
+        group.storages[3].stop()
+        group.wait_status(3, native.OFFLINE)
+        wait_until("a to go on alone", lambda: native.call(a.address, 193)[1] == 1)
+        alone = a.upload(b"alone", path=0)
+        group.storages[2].kill()
+        b = group.add(3)
+        mine = b.upload(b"mine")
+        b.delete(mine)
+        group.storages[3].freeze()  # a needs what it has, and does not get it
+        group.lose_path(2, 1)
+        group.add(2, wait=False)
+        group.wait_status(2, native.WAIT_SYNC)
+        group.storages[2].freeze()
+        group.storages[3].kill()
+        b = group.add(3)
+        told = []  # who is in the group: before, it would not say of its own files either that they are missing
+        native.until_done(lambda: told.append(b.has(mine)))
+        assert told == [False]
+        for ask in (b.download, b.info, b.get_meta, b.delete):
+            assert not native.does(ask, alone)
+        group.storages[2].thaw()
+        native.wait_same(b, {alone: b"alone"})
+
+
 def test_who_has_not_been_told_of_its_group_does_not_say_that_a_file_is_missing():
     """Only the leader of the trackers tells; others, too, lead readers to a storage that starts while there is none."""
     c = S3Cluster(trackers=3, members=2)
