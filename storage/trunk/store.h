@@ -226,7 +226,8 @@ struct sto_still {
  * Append to, or overwrite a range of, an appender file. begin takes the file's write lock (one editor a
  * time, others wait); write adds bytes in order, @size of them in all; commit makes them durable and
  * logs the change. free without commit undoes an append. -EINVAL: no appender, offset beyond the end;
- * -ENOENT: missing, or the name of a packed file.
+ * -ENOENT: missing, or the name of a packed file; -EAGAIN, also of a truncate: the disk failed when it had begun, and it
+ * may be done.
  */
 enum sto_edit_op { STO_EDIT_APPEND, STO_EDIT_MODIFY };
 int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, uint64_t offset,

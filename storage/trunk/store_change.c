@@ -309,6 +309,16 @@ static int end_edit(struct sto_path *p, int fd, const struct edit_rec *e)
     return r == 0 && !p->log.o.relaxed && p->dir.io->fsync(fd) < 0 ? -errno : r;
 }
 
+/*
+ * @err, after something was done in place that its record has told the others: it stays, and all take it, whatever this
+ * disk says. A client that were refused would go by what was there before; asked again, it does the same once more.
+ */
+static int in_doubt(struct sto_path *p, int err)
+{
+    sto_log_suspect(&p->log, err);
+    return -EAGAIN;
+}
+
 int sto_edit_begin(struct sto_store *s, struct str name, enum sto_edit_op op, uint64_t offset,
                    uint64_t size, const struct sto_still *still, struct sto_edit **ret)
 {
@@ -348,7 +358,7 @@ int sto_edit_write(struct sto_edit *e, const void *p, size_t n)
     int r = sto_write_all(e->store->io, e->fd, p, n, (off_t)(e->at + e->done));
     if (r == 0)
         e->done += n;
-    return r;
+    return r < 0 && e->op == STO_EDIT_MODIFY ? in_doubt(e->path, r) : r;
 }
 
 int sto_edit_commit(struct sto_edit **ep)
@@ -359,7 +369,7 @@ int sto_edit_commit(struct sto_edit **ep)
         return -EBADMSG;
     int r = e->size > 0 ? end_edit(e->path, e->fd, &e->log) : 0;
     e->committed = r == 0;
-    return r;
+    return r < 0 && e->op == STO_EDIT_MODIFY ? in_doubt(e->path, r) : r;
 }
 
 void sto_edit_free(struct sto_edit **ep)
@@ -401,7 +411,7 @@ int sto_truncate(struct sto_store *s, struct str name, uint64_t size, const stru
     if (r == 0) {
         r = s->io->ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
         int ended = end_edit(p, fd, &e);
-        r = r < 0 ? r : ended;
+        r = r < 0 || ended == 0 ? r : in_doubt(p, ended);
     }
     sto_log_release(&p->log, &e.rec);
     return r;

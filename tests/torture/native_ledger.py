@@ -16,7 +16,8 @@ from nativecluster import EAGAIN, ENOENT, Connection, Refused, Storage, field
 
 MISSING = None
 PATIENCE_S = 15    # of a client
-# with these it may be done nevertheless: the copies did not come in time, or the group to which the file has moved did not answer
+# with these it may be done nevertheless: the copies did not come in time, the group to which the file has moved did not answer,
+# or the disk failed in the middle
 UNKNOWN = (EAGAIN, errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTUNREACH)
 BACK_OFF_S = 0.01  # a server that is down refuses at once: nobody spins
 

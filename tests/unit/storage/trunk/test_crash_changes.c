@@ -231,6 +231,52 @@ static void what_a_crash_leaves_in_place_has_a_record(void **state)
         crash_at_each_call(seed, false);
 }
 
+/* ---- disks that fail amid an edit ---- */
+
+static struct sto_edit *begin_edit(struct world *w, const char *name, enum sto_edit_op op)
+{
+    struct sto_edit *e = NULL;
+    assert_int_equal(sto_edit_begin(w->s, str_c(name), op, 0, 3, NULL, &e), 0);
+    return e;
+}
+
+/* All members will have it: who is refused may go by what was there before. */
+static void an_edit_that_the_disk_does_not_confirm_is_undone_or_not_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    begin_world(&w, 4);
+    assert_int_equal(open_store(w.dir, &fake_disk_io, &w.s), 0);
+    struct sto_file *f = file_of(&w, "base");
+    struct sto_commit c = {.size = 4, .flags = STO_APPENDER, .ext = "jpg", .desc = STR("")};
+    char name[STO_NAME_MAX + 1];
+    assert_int_equal(sto_file_commit(&f, &c, name), 0);
+
+    struct sto_edit *e = begin_edit(&w, name, STO_EDIT_APPEND);
+    assert_int_equal(sto_edit_write(e, "new", 3), 0);
+    fake_disk_fail(FAKE_SYNC, 1, 0, ENOSPC);
+    assert_int_equal(sto_edit_commit(&e), -ENOSPC);
+    assert_text(w.s, name, "base");
+
+    e = begin_edit(&w, name, STO_EDIT_MODIFY);
+    assert_int_equal(sto_edit_write(e, "new", 3), 0);
+    fake_disk_fail(FAKE_SYNC, 1, 0, ENOSPC);
+    assert_int_equal(sto_edit_commit(&e), -EAGAIN);
+    assert_text(w.s, name, "newe");
+
+    e = begin_edit(&w, name, STO_EDIT_MODIFY);
+    assert_int_equal(sto_edit_write(e, "s", 1), 0);
+    fake_disk_fail(FAKE_WRITE, 1, 0, ENOSPC);
+    assert_int_equal(sto_edit_write(e, "et", 2), -EAGAIN);
+    sto_edit_free(&e);
+    assert_text(w.s, name, "sewe");
+
+    fake_disk_fail(FAKE_SYNC, 2, 0, ENOSPC); /* after the record's */
+    assert_int_equal(sto_truncate(w.s, str_c(name), 1, NULL), -EAGAIN);
+    assert_text(w.s, name, "s");
+    end_world(&w);
+}
+
 int main(void)
 {
     dfs_log_threshold = LOG_ERROR + 1;
@@ -239,6 +285,8 @@ int main(void)
         cmocka_unit_test_teardown(a_name_made_anew_outlives_the_replay_of_its_deletion,
                                   fake_disk_tell_seed),
         cmocka_unit_test_teardown(what_a_crash_leaves_in_place_has_a_record, fake_disk_tell_seed),
+        cmocka_unit_test_teardown(an_edit_that_the_disk_does_not_confirm_is_undone_or_not_refused,
+                                  fake_disk_tell_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
