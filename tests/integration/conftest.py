@@ -25,14 +25,16 @@ def pytest_runtest_makereport(item, call):
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """
-    What pytest-xdist's loadgroup gives to one worker: the tests of a file that share a fixture of it, as a server. All
-    others go one by one to whoever is free. Long ones come first: one that began last would leave the others idle.
+    What pytest-xdist's loadgroup gives to one worker: the tests of a file that share a fixture of it, as a server, each kind
+    of it apart (over HTTP, over HTTPS). All others go one by one to whoever is free. Long ones come first: one that began
+    last would leave the others idle.
     """
-    def shared(item):
-        return any(d[-1].scope == "module" for d in item._fixtureinfo.name2fixturedefs.values())
     for item in items:
-        if shared(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        shared = {name for name, d in item._fixtureinfo.name2fixturedefs.items() if d[-1].scope == "module"}
+        if shared:
+            which = item.callspec.indices if hasattr(item, "callspec") else {}
+            kinds = [f"{name}{which[name]}" for name in sorted(shared & set(which))]
+            item.add_marker(pytest.mark.xdist_group("-".join([item.path.stem, *kinds])))
     items.sort(key=lambda item: (not item.get_closest_marker("long"), not item.get_closest_marker("xdist_group")))
 
 

@@ -11,6 +11,8 @@ from nativecluster import OFFLINE, Refused
 from rawhttp import Raw, read_response
 from s3cluster import running
 
+pytestmark = pytest.mark.long
+
 SILENT_S = 5  # so long a storage may be silent before it is left
 SIZES = [0, 1, 4096, 262_144, 262_145, 3_000_000]
 

@@ -4,8 +4,10 @@ import awscli
 import pytest
 from clientlib import VENV
 
+pytestmark = pytest.mark.long
 
-@pytest.fixture(params=["/usr/bin/aws", str(VENV / "aws")], ids=["old", "new"])
+
+@pytest.fixture(scope="module", params=["/usr/bin/aws", str(VENV / "aws")], ids=["old", "new"])
 def program(request):
     return request.param
 

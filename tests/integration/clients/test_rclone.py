@@ -3,6 +3,8 @@
 import pytest
 from clientlib import VENV, assert_same_tree, make_tree, run
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(params=["/usr/bin/rclone", str(VENV / "rclone")], ids=["debian", "newest"])
 def rclone(either, tmp_path, request):

@@ -3,6 +3,8 @@
 import pytest
 from clientlib import ODD_NAMES, assert_same_tree, content, make_tree, run
 
+pytestmark = pytest.mark.long
+
 
 class S3cmd:
     def __init__(self, cluster, home, extra=()):
