@@ -23,7 +23,7 @@ lifecycle_seconds_per_day = 1
 reclaim_grace = {reclaim_grace}
 reclaim_rescan = 2s
 """
-TAKEOVER_S = 60  # a lease that runs out, and a rebuild on a busy machine
+TAKEOVER_S = 180  # a lease that runs out, and a rebuild, on a machine too busy for leases of two seconds for minutes
 
 
 def ip(*words):
