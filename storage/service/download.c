@@ -100,7 +100,7 @@ static int from_elsewhere(struct download *d, int why)
         sto_repair_suspect(d->op.s->o.repair, d->op.name, STO_SUSPECT_BAD);
     int r = sto_forward_may(&d->op, why != -ENOENT);
     d->why = why;
-    return r == 0 ? sto_op_ask(&d->op, from_a_member) : r == -ENOENT ? why : r;
+    return r == 0 ? sto_op_ask(&d->op, STO_ASKS_MEMBERS, from_a_member) : r == -ENOENT ? why : r;
 }
 
 /* Whole files are checked on the way. */

@@ -36,7 +36,7 @@ static int find_for(struct sto_op *op, struct sto_moved *to)
 static int find_to_ask(struct sto_op *op, struct sto_moved *to)
 {
     int r = find_for(op, to);
-    return r == 0 && !op->asking ? sto_op_ask(op, op->work) : r;
+    return r == 0 && op->asking < STO_ASKS_GROUPS ? sto_op_ask(op, STO_ASKS_GROUPS, op->work) : r;
 }
 
 /* Does that member have it? 0, -ENOENT, or it does not say. */

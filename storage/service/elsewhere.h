@@ -14,7 +14,7 @@
  * in service.
  *
  * A file that has been here before, on its way, is asked for here again meanwhile: so ops wait for another group on threads
- * that are for that (sto_op_ask(), whose -EINPROGRESS is passed on), and what gateways ask for on disk threads.
+ * that are for that alone (sto_op_ask(), whose -EINPROGRESS is passed on), and what gateways ask for on disk threads.
  *
  * Threads: any that work for requests. Blocks, bounded by the timeouts.
  */

@@ -40,7 +40,7 @@ static int delete_work(struct sto_op *op)
     if (r == -EREMOTE)
         return deleted(op, sto_elsewhere_delete(op));
     if (r == -ENOENT)
-        return op->hops ? sto_op_ask(op, delete_at_others) : sto_forward_call(op);
+        return op->hops ? sto_op_ask(op, STO_ASKS_MEMBERS, delete_at_others) : sto_forward_call(op);
     if (r == 0)
         sto_op_changed(op);
     return deleted(op, r);

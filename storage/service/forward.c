@@ -207,7 +207,7 @@ static int call(struct sto_op *op)
 int sto_forward_call(struct sto_op *op)
 {
     int r = sto_forward_may(op, false);
-    return r < 0 ? r : sto_op_ask(op, call);
+    return r < 0 ? r : sto_op_ask(op, STO_ASKS_MEMBERS, call);
 }
 
 static int spool(struct dfs_peer *p, uint64_t len, int fd)
@@ -254,7 +254,7 @@ static int missing(struct sto_op *op)
 int sto_forward_missing(struct sto_op *op)
 {
     int r = sto_forward_may(op, false);
-    return r < 0 ? r : sto_op_ask(op, missing);
+    return r < 0 ? r : sto_op_ask(op, STO_ASKS_MEMBERS, missing);
 }
 
 static int version_at(struct sto_op *op, const struct sto_member *m, int64_t *ret)
@@ -311,7 +311,7 @@ int sto_forward_turn(struct sto_op *op, struct sto_turn *t)
     if (sto_turn_leads(&o, op->name, t))
         return 0;
     if (!op->asking)
-        return sto_op_ask(op, op->work);
+        return sto_op_ask(op, STO_ASKS_MEMBERS, op->work);
     int r;
     while ((r = sto_turn_take(&o, op->name, t)) == -EBUSY && dfs_mono_ms() < until)
         sto_turn_wait(o.store, STEP_MS);
@@ -333,7 +333,7 @@ static int hear_turn(struct sto_op *op)
 {
     const struct sto_turn_options o = turns_of(op);
     int r = sto_turn_hear(&o, op->req->body, &op->out);
-    return r == -EHOSTDOWN ? sto_op_ask(op, hear_turn) : r;
+    return r == -EHOSTDOWN ? sto_op_ask(op, STO_ASKS_MEMBERS, hear_turn) : r;
 }
 
 void sto_handle_turn(struct dfs_req *req)

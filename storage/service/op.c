@@ -70,7 +70,7 @@ static void copied(struct sto_copies_wait *w, int result)
 void sto_op_finish(struct sto_op *op, int result)
 {
     if (result == STO_OP_AGAIN) {
-        op->asking = false;
+        op->asking = STO_ASKS_NOBODY;
         sto_op_run(op, op->kind, op->first);
         return;
     }
@@ -85,38 +85,48 @@ void sto_op_finish(struct sto_op *op, int result)
     }
 }
 
+static void run_on_asking_thread(struct sto_iotask *t);
+
+static void push_to_askers(struct sto_op *op)
+{
+    op->task.run = run_on_asking_thread;
+    sto_iopool_push(op->s->askers[op->asking], op->path, op->kind, &op->task);
+}
+
 static void run_on_asking_thread(struct sto_iotask *t)
 {
     struct sto_op *op = (struct sto_op *)t;
-    _Atomic unsigned *asking = &op->s->asking[op->path];
+    enum sto_asks whom = op->asking;
+    _Atomic unsigned *asking = &op->s->asking[whom][op->path];
     int r = op->work(op);
     atomic_fetch_sub(asking, 1);
-    sto_op_finish(op, r);
+    if (r == -EINPROGRESS && op->asking > whom)
+        push_to_askers(op);
+    else
+        sto_op_finish(op, r);
 }
 
-int sto_op_ask(struct sto_op *op, int (*work)(struct sto_op *op))
+int sto_op_ask(struct sto_op *op, enum sto_asks whom, int (*work)(struct sto_op *op))
 {
-    if (op->asking)
+    if (op->asking >= whom)
         return work(op);
-    _Atomic unsigned *asking = &op->s->asking[op->path];
+    _Atomic unsigned *asking = &op->s->asking[whom][op->path];
     unsigned max = op->from_peer ? STO_ASKING_THREADS : STO_ASKING_MAX;
     if (atomic_fetch_add(asking, 1) >= max) {
         atomic_fetch_sub(asking, 1);
         return -EAGAIN;
     }
-    op->asking = true;
+    op->asking = whom;
     op->work = work;
     return -EINPROGRESS;
 }
 
 void sto_op_worked(struct sto_op *op, int r)
 {
-    if (r != -EINPROGRESS || !op->asking) {
+    if (r == -EINPROGRESS && op->asking)
+        push_to_askers(op);
+    else
         sto_op_finish(op, r);
-        return;
-    }
-    op->task.run = run_on_asking_thread;
-    sto_iopool_push(op->s->askers, op->path, op->kind, &op->task);
 }
 
 static void run_on_disk_thread(struct sto_iotask *t)

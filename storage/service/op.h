@@ -44,6 +44,9 @@ enum sto_stat {
     STO_STAT_NONE = STO_STAT_PAIRS_,
 };
 
+/* Whom a request may wait for where it runs. Other groups on threads of their own: members need not wait until one answers. */
+enum sto_asks { STO_ASKS_NOBODY, STO_ASKS_MEMBERS, STO_ASKS_GROUPS, STO_ASKS };
+
 struct sto_slots;
 struct sto_parking; /* sync_out.c: pulls that wait for something new */
 
@@ -55,20 +58,21 @@ struct sto_service {
     struct dfs_loop **loops; /* owned; @net_threads of them */
     unsigned loop_count;
     struct dfs_listener *listener;
-    struct sto_iopool *pool;   /* what needs the disk */
-    struct sto_iopool *askers; /* what waits for other members: forward.h */
+    struct sto_iopool *pool;             /* what needs the disk */
+    struct sto_iopool *askers[STO_ASKS]; /* what waits for others, by whom (enum sto_asks) */
     struct sto_parking *parking;
     struct sto_slots *slots;
     _Atomic int64_t stats[STO_STAT_PAIRS_][2]; /* total, successful */
     _Atomic int64_t last_source_update_s, last_sync_update_s;
     _Atomic unsigned
-        asking[STO_PATHS_MAX];  /* requests of a path that ask peers now, or wait for it */
+        asking[STO_ASKS]
+              [STO_PATHS_MAX];  /* requests of a path that ask others now, or wait for it */
     _Atomic uint64_t collected; /* bytes of bodies held in memory now; <= STO_COLLECTED_MAX */
 };
 
 enum {
-    STO_ASKING_MAX = 64,         /* of a path */
-    STO_ASKING_THREADS = 4,      /* of a path, for reads and for changes each */
+    STO_ASKING_MAX = 64,         /* of a path, for members and for groups each */
+    STO_ASKING_THREADS = 4,      /* the same, and for reads and for changes each */
     STO_SMALL = 64 * 1024,       /* a body up to this is taken whole, larger ones stream */
     STO_TRUNK_MAX = 1024 * 1024, /* the same for what goes to a pack */
     STO_COLLECTED_MAX = 256 * 1024 * 1024, /* beyond it, bodies stream whatever their size */
@@ -112,8 +116,8 @@ struct sto_op {
     uint64_t bytes;
     uint64_t collected; /* taken from s->collected, given back at the end */
     struct buf out;
-    bool from_peer; /* see forward.h */
-    bool asking;    /* work() runs where it may wait for other members */
+    bool from_peer;       /* see forward.h */
+    enum sto_asks asking; /* work() runs where it may wait for these; or is about to */
     enum sto_iokind kind;
     struct str name; /* logical name asked for; a view of req->body */
     unsigned path;
@@ -129,12 +133,12 @@ void *sto_op_new(struct dfs_req *req, size_t size);
 /* Run @work on the pool of op->path, then answer. */
 void sto_op_run(struct sto_op *op, enum sto_iokind kind, int (*work)(struct sto_op *op));
 /*
- * For a work() that would have to wait for other members, which may hang: its result is that of @work, which runs on a thread
+ * For a work() that would have to wait for others (@whom), which may hang: its result is that of @work, which runs on a thread
  * of the path that is for that. To be returned at once: -EINPROGRESS, where a caller adds nothing to it; -EAGAIN, too many.
  * What a peer asks for in turn may be what keeps all these threads waiting: it does not queue behind them.
  * On such a thread it is @work itself.
  */
-int sto_op_ask(struct sto_op *op, int (*work)(struct sto_op *op)) MUST_CHECK;
+int sto_op_ask(struct sto_op *op, enum sto_asks whom, int (*work)(struct sto_op *op)) MUST_CHECK;
 /* work() has been called, with @r: where it asks nobody, that is the answer (sto_op_finish()). */
 void sto_op_worked(struct sto_op *op, int r);
 /* Answer from any thread: op->result, and op->out when it is 0. */

@@ -51,14 +51,12 @@ static int start(struct sto_service *s)
             .threads = {[STO_IO_READ] = s->o.reader_threads, [STO_IO_WRITE] = s->o.writer_threads},
         },
         &s->pool);
-    if (r == 0)
-        r = sto_iopool_new(
-            &(struct sto_iopool_options){
-                .paths = sto_store_path_count(s->o.store),
-                .threads =
-                    {[STO_IO_READ] = STO_ASKING_THREADS, [STO_IO_WRITE] = STO_ASKING_THREADS},
-            },
-            &s->askers);
+    const struct sto_iopool_options asking = {
+        .paths = sto_store_path_count(s->o.store),
+        .threads = {[STO_IO_READ] = STO_ASKING_THREADS, [STO_IO_WRITE] = STO_ASKING_THREADS},
+    };
+    for (unsigned i = STO_ASKS_MEMBERS; r == 0 && i < STO_ASKS; i++)
+        r = sto_iopool_new(&asking, &s->askers[i]);
     if (r == 0)
         r = sto_parking_new(s, &s->parking);
     if (r == 0)
@@ -157,10 +155,12 @@ void sto_service_stop(struct sto_service **sp, uint64_t grace_ms)
     sto_parking_close(s->parking);
     if (s->listener)
         dfs_listener_stop(s->listener, grace_ms);
-    if (s->askers) /* each gives work to the other */
-        sto_iopool_end(s->askers);
+    for (unsigned i = STO_ASKS_MEMBERS; i < STO_ASKS; i++)
+        if (s->askers[i]) /* gives work to the next, and to the disks' pool, as that to it */
+            sto_iopool_end(s->askers[i]);
     sto_iopool_free(&s->pool);
-    sto_iopool_free(&s->askers);
+    for (unsigned i = STO_ASKS_MEMBERS; i < STO_ASKS; i++)
+        sto_iopool_free(&s->askers[i]);
     sto_parking_free(&s->parking);
     sto_slots_free(&s->slots);
     dfs_listener_free(&s->listener);

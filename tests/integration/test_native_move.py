@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -415,6 +416,41 @@ def test_who_is_asked_again_on_the_way_has_a_thread_for_that():
         for file_id in (name, log):
             a.delete(file_id)
             assert not a.has(file_id)
+    finally:
+        groups.remove()
+
+
+def connections_to(port):
+    """Established ones, of whomever."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(line[2].endswith(f":{port:04X}") and line[3] == "01" for line in lines)
+
+
+def test_a_group_that_hangs_holds_up_what_has_moved_alone():
+    """More changes wait for it than a server has threads for that. Others need its threads to ask the other members."""
+    groups = Groups(settings="network_timeout = 60s")
+    try:
+        a, b = groups.start(2, 3)
+        (c,) = groups.start(6)
+        moved = [a.upload(b"one ", appender=True) for _ in range(12)]
+        assert groups.dfs("admin", "drain", "group1").returncode == 0
+        groups.rebalance("group2")
+        groups.wait_empty(2, 3)
+        assert groups.dfs("admin", "undrain", "group1").returncode == 0
+        here = a.upload(b"one ", appender=True)
+        native.wait_same(b, {here: b"one "})
+        before = connections_to(c.address[1])
+        with concurrent.futures.ThreadPoolExecutor(len(moved)) as pool:
+            groups.storages[6].freeze()
+            try:
+                waiting = [pool.submit(answer, b.append, log, b"two") for log in moved]
+                wait_until("them to wait", lambda: connections_to(c.address[1]) >= before + 3)
+                native.until_done(b.append, here, b"two")  # b asks a for the turn
+                assert not any(one.done() for one in waiting)
+            finally:
+                groups.storages[6].thaw()
+            assert {one.result() for one in waiting} <= {native.OK, errno.EAGAIN}
+        native.wait_same(a, {here: b"one two"})
     finally:
         groups.remove()
 
