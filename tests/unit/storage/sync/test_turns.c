@@ -457,13 +457,13 @@ static void edits_while_links_are_cut_stay(void **state)
 static void edits_while_members_stand_still_stay(void **state)
 {
     (void)state;
-    schedules(STANDS, 20);
+    schedules(STANDS, 12);
 }
 
 static void edits_while_members_stand_still_and_links_are_cut_stay(void **state)
 {
     (void)state;
-    schedules(STANDS | CUTS, 20);
+    schedules(STANDS | CUTS, 8);
 }
 
 int main(void)
