@@ -21,7 +21,7 @@ from cluster import BUILD, PATIENCE_S, free_port, sanitizer_env, stands_still, w
 
 OK, EPERM, ENOENT, EAGAIN, EACCES, EEXIST, EINVAL = 0, 1, 2, 11, 13, 17, 22
 INIT, WAIT_SYNC, SYNCING, DELETED, OFFLINE, ONLINE, ACTIVE = 0, 1, 2, 4, 5, 6, 7
-START_S = 60
+START_S = 180  # recovery of a store on disks that many others use: 45 s were seen of one path
 
 
 class Refused(Exception):
