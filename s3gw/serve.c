@@ -2,6 +2,7 @@
 /* serve - the gateway alone, with a configuration file, under a service manager. */
 #include <getopt.h>
 #include <linux/close_range.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -41,13 +42,17 @@ static int complain(const struct buf *err)
 }
 
 static const char *config; /* of this run */
+static atomic_bool ending; /* a signal has asked for that */
 
 /*
  * The lease is gone, or the index is to be made anew: nothing that is under way may go on, in no thread. So this program
- * becomes itself once more, with the same process number, in the state that a crash would have left.
+ * becomes itself once more, with the same process number, in the state that a crash would have left. It ends in that state
+ * when it was about to: nobody would ask it again.
  */
 static void begin_again(void)
 {
+    if (atomic_load(&ending))
+        _exit(0);
     char *const argv[] = {(char *)(uintptr_t) "s3gw", (char *)(uintptr_t) "serve",
                           (char *)(uintptr_t) "--config", (char *)(uintptr_t)config, NULL};
     s3_notify("STATUS=standby");
@@ -121,6 +126,7 @@ static int serve(struct s3gw_conf *conf, bool rebuild, struct buf *err)
     else if (serves)
         say_ready(&g);
     s3_supervisor_run(&s);
+    atomic_store(&ending, true);
     s3_notify("STOPPING=1");
     s3gw_gateway_stop(&g);
     s3_supervisor_fini(&s);

@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster import BUILD, PATIENCE_S, sanitizer_env, wait_until
+from rawhttp import Raw
 from s3cluster import S3Cluster, running
 
 LEASE_S = 4  # it is asked for three times in that: with two seconds it was lost on a machine with a load of 75
@@ -273,6 +274,21 @@ def test_without_a_majority_of_trackers_nobody_serves_and_then_the_same_one(pair
     pair.wait_active_gateway(first)  # whom the trackers had kept
     check(pair.client(first), writers)
     assert "gateway.rebuilt" not in first.whole_log()
+
+
+def test_who_loses_the_lease_while_it_is_being_stopped_stops(pair):
+    """It begins anew otherwise, and nobody would ask it to stop again."""
+    first = pair.gateways[0]
+    request = Raw(pair).build("PUT", "/bucket/k", body=b"x" * 100_000)
+    with pair.socket() as sock:
+        sock.sendall(request[:-1000])  # what is under way is waited for
+        wait_until("a request to be under way", lambda: pair.status_of(first)["http"]["in_flight"] > 0)
+        first.process.send_signal(signal.SIGTERM)
+        for tracker in pair.trackers:
+            tracker.kill()
+        wait_until("the lease to be lost", lambda: "gateway.lease_lost" in first.whole_log())
+        assert first.process.wait(PATIENCE_S) == 0
+    first.process.stdout.close()
 
 
 def test_without_any_tracker_the_log_says_so_until_they_are_back(pair):
