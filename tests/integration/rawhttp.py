@@ -249,7 +249,7 @@ class Raw:
                 sock.sendall(data)
                 if shut:
                     socket.socket.shutdown(sock, socket.SHUT_WR)  # of TCP, under TLS too
-            except (BrokenPipeError, ConnectionResetError):
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                 pass  # the server answered and closed before it took everything: read what it said
             try:
                 answer = read_response(sock, head_request)
