@@ -11,6 +11,7 @@ struct sto_members {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* monotonic clock */
     uint64_t version;
+    uint64_t started_ms; /* monotonic; constant */
     uint64_t joins;
     uint64_t lease_ms; /* see sto_members_lease() */
     uint64_t
@@ -36,6 +37,7 @@ int sto_members_new(struct sto_members **ret)
         return -ENOMEM;
     m->magic = MEMBERS_MAGIC;
     m->self.status = DFS_ST_NONE;
+    m->started_ms = dfs_mono_ms();
     m->joins = 1;
     pthread_mutex_init(&m->lock, NULL);
     dfs_cond_init(&m->changed);
@@ -297,6 +299,13 @@ bool sto_members_told(struct sto_members *m)
     return self.status != DFS_ST_NONE;
 }
 
+bool sto_members_awaited(const struct sto_members *m, const struct sto_member *peer)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    return peer->joins == 0 && !dfs_server_left(peer->status) &&
+           dfs_mono_ms() - m->started_ms < STO_AWAITED_MS;
+}
+
 bool sto_members_up_to_date(struct sto_members *m)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);
@@ -305,8 +314,8 @@ bool sto_members_up_to_date(struct sto_members *m)
     bool yes = !m->lapsed;
     for (size_t i = 0; i < m->n && yes; i++) {
         const struct sto_member *peer = &m->list[i];
-        yes = !sto_in_service(peer->status) || peer->joins == m->joins ||
-              strcmp(peer->id, m->self.id) == 0;
+        yes = strcmp(peer->id, m->self.id) == 0 || peer->joins == m->joins ||
+              (!sto_in_service(peer->status) && !sto_members_awaited(m, peer));
     }
     pthread_mutex_unlock(&m->lock);
     return yes;

@@ -78,8 +78,17 @@ void sto_members_joined(struct sto_members *m);
 uint64_t sto_members_joins(struct sto_members *m);
 /* What @id had after so many of them is here. */
 void sto_members_caught_up(struct sto_members *m, const char *id, uint64_t joins);
-/* Whether what the members in service had after the last of them, or of the lapses, is here, and none is on. */
+/*
+ * Whether what the members in service had after the last of them, or of the lapses, is here, and none is on; and nobody is
+ * awaited.
+ */
 bool sto_members_up_to_date(struct sto_members *m);
+/*
+ * Is @peer one of which we have heard nothing since our start, STO_AWAITED_MS ago at most? What ended us may have ended it,
+ * too, while we had not heard of its last edits: it gets that time to come back before anything is edited without it.
+ */
+enum { STO_AWAITED_MS = 60 * 1000 };
+bool sto_members_awaited(const struct sto_members *m, const struct sto_member *peer);
 
 /* Changes with every update that changed something, and with sto_members_wake. */
 uint64_t sto_members_version(struct sto_members *m);

@@ -239,7 +239,7 @@ static int ask_other(struct asking *a, const struct sto_member *m)
         return r;
     if (may_be_alive(a->o, m) && a->o->silent)
         a->o->silent(a->o->arg);
-    if (may_be_alive(a->o, m))
+    if (may_be_alive(a->o, m) || sto_members_awaited(a->o->members, m))
         return -EAGAIN;
     if (sto_turn_home(a->t->name, m->id))
         a->cmd = DFS_TURN_TAKE_ORPHAN;

@@ -233,8 +233,7 @@ void sim_ask_trackers(void *arg)
     }
     size_t count = sto_members_peers(n->members, peers);
     for (size_t i = 0; i < count && known; i++) {
-        bool asked =
-            peers[i].status == DFS_ST_ACTIVE || (leases() && peers[i].status == DFS_ST_OFFLINE);
+        bool asked = peers[i].status == DFS_ST_ACTIVE || peers[i].status == DFS_ST_OFFLINE;
         if (asked && !(called_active & 1u << (peers[i].port - 1000u)))
             sto_followers_gone(n->followers, peers[i].id);
     }

@@ -73,7 +73,9 @@ static void times_received_only_grow_and_survive_a_new_list(void **state)
 static void up_to_date_is_who_has_what_all_in_service_had_since_we_joined(void **state)
 {
     (void)state;
+    clock_begin(0);
     AUTO(sto_members_free) struct sto_members *m = three();
+    clock_pass(STO_AWAITED_MS);
     uint64_t start = sto_members_joins(m);
     assert_false(sto_members_up_to_date(m));
     sto_members_caught_up(m, "10.0.0.2", start);
@@ -98,6 +100,30 @@ static void up_to_date_is_who_has_what_all_in_service_had_since_we_joined(void *
     sto_members_caught_up(m, "10.0.0.2", sto_members_joins(m));
     assert_true(sto_members_up_to_date(m));
     sto_members_caught_up(m, "10.0.0.9", 1); /* unknown */
+    clock_end();
+}
+
+static void who_is_away_is_awaited_for_a_while_after_our_start(void **state)
+{
+    (void)state;
+    clock_begin(0);
+    AUTO(sto_members_free) struct sto_members *m = three();
+    struct dfs_brief list[] = {
+        {.status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.1", .ip = "10.0.0.1"},
+        {.status = DFS_ST_OFFLINE, .port = 23000, .id = "10.0.0.2", .ip = "10.0.0.2"},
+    };
+    sto_members_update(m, list, ARRAY_LEN(list));
+    assert_false(sto_members_up_to_date(m));
+    list[1].status = DFS_ST_DELETED;
+    sto_members_update(m, list, ARRAY_LEN(list));
+    assert_true(sto_members_up_to_date(m));
+    list[1].status = DFS_ST_OFFLINE;
+    sto_members_update(m, list, ARRAY_LEN(list));
+    sto_members_caught_up(m, "10.0.0.2", 1); /* it was there in between */
+    assert_true(sto_members_up_to_date(m));
+    sto_members_joined(m);
+    assert_true(sto_members_up_to_date(m));
+    clock_end();
 }
 
 static uint64_t lapses(struct sto_members *m)
@@ -112,8 +138,8 @@ static void who_has_not_beaten_for_too_long_is_to_catch_up_again(void **state)
     AUTO(sto_members_free) struct sto_members *m = three();
     uint64_t joins = sto_members_joins(m);
     sto_members_caught_up(m, "10.0.0.2", joins);
-    assert_true(sto_members_up_to_date(m));
     clock_pass(1000000);
+    assert_true(sto_members_up_to_date(m));
     assert_int_equal(lapses(m), 0); /* nobody has called sto_members_lease() */
     sto_members_lease(m, 600);
     assert_false(sto_members_up_to_date(m)); /* no beat yet */
@@ -198,6 +224,7 @@ int main(void)
         cmocka_unit_test(only_news_changes_the_version),
         cmocka_unit_test(times_received_only_grow_and_survive_a_new_list),
         cmocka_unit_test(up_to_date_is_who_has_what_all_in_service_had_since_we_joined),
+        cmocka_unit_test(who_is_away_is_awaited_for_a_while_after_our_start),
         cmocka_unit_test(who_has_not_beaten_for_too_long_is_to_catch_up_again),
         cmocka_unit_test(who_has_lost_a_tracker_is_alive_for_the_others_alone),
         cmocka_unit_test(a_list_that_is_too_long_is_cut),

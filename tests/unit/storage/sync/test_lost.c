@@ -560,6 +560,69 @@ static void an_earlier_edit_that_is_heard_of_later_is_none(void)
     UNTIL(script_on_all(name, FILE_BYTES + 7));
 }
 
+/* As a client's append at @i, which may be refused. */
+static int append_in_turn(unsigned i, const char *name, const char *text)
+{
+    struct sim_node *n = sim_node(i);
+    const struct sto_turn_options o = sim_turns(n);
+    struct sto_turn t;
+    unsigned before = fiber_as(i);
+    n->fibers++;
+    int r = sto_turn_take(&o, str_c(name), &t);
+    if (r == 0) {
+        sim_begin_change(n);
+        r = edit_now(i, name, STO_EDIT_APPEND, text);
+        sim_end_change(n);
+        int ended = sto_turn_end(&o, &t);
+        r = r < 0 ? r : ended;
+    }
+    n->fibers--;
+    fiber_as(before);
+    return r;
+}
+
+/* 0, its home, is away when it is edited at 1, and 2 has that as well. Then the group loses power, and 0 is the first to be back. */
+static void make_appender_and_lose_all_but_its_home(char *name)
+{
+    make_appender_on_all(name);
+    sim_down(0);
+    UNTIL(script_in_service(1 << 1 | 1 << 2));
+    UNTIL(append_in_turn(1, name, "goes on") == 0);
+    UNTIL(script_size_on(2, name) == FILE_BYTES + 7);
+    sim_down(1);
+    sim_down(2);
+    sim_up(0);
+}
+
+static void who_is_back_first_edits_when_it_knows_what_others_have(void)
+{
+    char name[STO_NAME_MAX + 1];
+    make_appender_and_lose_all_but_its_home(name);
+    UNTIL(script_in_service(1 << 0));
+    if (append_in_turn(0, name, ", and") != -EAGAIN)
+        WRONG("it is taken for the only one");
+    sim_up(2);
+    UNTIL(append_in_turn(0, name, ", and") == 0);
+    sim_up(1);
+    UNTIL(script_settled());
+    UNTIL(script_on_all(name, FILE_BYTES + 12));
+}
+
+static void who_alone_comes_back_edits_after_a_minute(void)
+{
+    char name[STO_NAME_MAX + 1];
+    make_appender_and_lose_all_but_its_home(name);
+    UNTIL(script_in_service(1 << 0));
+    if (append_in_turn(0, name, " and on") != -EAGAIN)
+        WRONG("it is taken for the only one at once");
+    fiber_sleep(STO_AWAITED_MS * UINT64_C(1000));
+    UNTIL(append_in_turn(0, name, " and on") == 0);
+    sim_up(1);
+    sim_up(2);
+    UNTIL(script_settled());
+    UNTIL(script_on_all(name, FILE_BYTES + 7)); /* the later one stays */
+}
+
 /* @i is killed, or loses power, at the @nth call of a disk of an edit at 0; then @next edits. */
 static void interrupted(unsigned i, bool power, unsigned nth, unsigned next)
 {
@@ -644,6 +707,8 @@ static void a_long_edit_is_taken_whole_or_not_at_all(void)
     ORDER(the_later_of_two_edits_at_once_stays)                                                    \
     ORDER(of_two_members_that_append_at_once_one_does)                                             \
     ORDER(an_earlier_edit_that_is_heard_of_later_is_none)                                          \
+    ORDER(who_is_back_first_edits_when_it_knows_what_others_have)                                  \
+    ORDER(who_alone_comes_back_edits_after_a_minute)                                               \
     ORDER(an_edit_that_is_interrupted_is_the_same_on_all)                                          \
     ORDER(an_edit_that_is_interrupted_elsewhere_is_done_again)                                     \
     ORDER(a_long_edit_is_taken_whole_or_not_at_all)

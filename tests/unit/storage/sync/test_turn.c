@@ -31,6 +31,7 @@ static int setup(void **state)
     int r = one_store_setup(state);
     asked = 0;
     assert_int_equal(sto_members_new(&members), 0);
+    clock_pass(STO_AWAITED_MS); /* who is away now has been for long */
     sto_members_self(members, SELF, "10.0.0.1", 1);
     assert_int_equal(make_file("master", NULL, 0, here.master), 0);
     assert_int_equal(make_file("slave", here.master, 0, here.slave), 0);
@@ -120,6 +121,26 @@ static void others_are_asked_of_what_has_no_home(void **state)
     assert_int_equal(sto_turn_end(&o, &t), 0);
 }
 
+static void who_has_not_been_heard_of_since_our_start_gets_time_to_come_back(void **state)
+{
+    (void)state;
+    AUTO(sto_members_free) struct sto_members *since = NULL;
+    struct sto_turn_options o = options();
+    struct sto_turn t;
+    struct sto_members *before = members;
+    assert_int_equal(sto_members_new(&since), 0);
+    sto_members_self(since, SELF, "10.0.0.1", 1);
+    o.members = members = since;
+    other_is(DFS_ST_OFFLINE);
+    clock_pass(STO_AWAITED_MS - 1);
+    assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), -EAGAIN);
+    assert_int_equal(asked, 1); /* it may have come back just now */
+    clock_pass(1);
+    assert_int_equal(sto_turn_take(&o, str_c(here.slave), &t), 0);
+    assert_int_equal(sto_turn_end(&o, &t), 0);
+    members = before;
+}
+
 static bool called_active; /* the other member, by some tracker */
 static struct sto_followers *followers;
 
@@ -202,6 +223,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_turn_lasts_while_no_tracker_takes_us_for_dead, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(others_are_asked_of_what_has_no_home, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            who_has_not_been_heard_of_since_our_start_gets_time_to_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_alive_for_some_tracker_is_not_left_out, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_question_that_is_none_is_refused, setup, teardown),
