@@ -51,8 +51,9 @@ bool sto_members_is_trunk_server(struct sto_members *m); /* we ourselves */
 void sto_members_synced(struct sto_members *m, const char *id, int64_t ts);
 
 /*
- * How long after a beat that it has answered a tracker takes us for alive; 0, until this is called: for ever. When that is over
- * with all of them, others may edit what clients are led to us with, without asking us: we may have stood still, and not know it.
+ * How long after a beat that it has answered a tracker takes us for alive; 0, until this is called: for ever. When that is
+ * over with all of them, others may edit what clients are led to us with, without asking us: we may have stood still, and not
+ * know it.
  */
 void sto_members_lease(struct sto_members *m, uint64_t ms);
 /* The tracker @nr (below DFS_TRACKERS_MAX) has answered a beat that was sent at @ms (monotonic). */
@@ -60,8 +61,8 @@ void sto_members_beaten(struct sto_members *m, unsigned nr, uint64_t ms);
 /* Our connection to it is about to end, or has: then it no longer takes us for alive, whatever it has answered. */
 void sto_members_unheard(struct sto_members *m, unsigned nr);
 /*
- * From when on nobody else can have taken us for dead: while the lease has been over as often as now, and until then (monotonic):
- * for ever, or @alone_ms when it is over now.
+ * From when on nobody else can have taken us for dead: while the lease has been over as often as now, and until then
+ * (monotonic): for ever, or @alone_ms when it is over now.
  */
 struct sto_vouch {
     uint64_t lapses, until_ms;

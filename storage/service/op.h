@@ -44,7 +44,8 @@ enum sto_stat {
     STO_STAT_NONE = STO_STAT_PAIRS_,
 };
 
-/* Whom a request may wait for where it runs. Other groups on threads of their own: members need not wait until one answers. */
+/* Whom a request may wait for where it runs. Other groups on threads of their own: members need not wait until one
+ * answers. */
 enum sto_asks { STO_ASKS_NOBODY, STO_ASKS_MEMBERS, STO_ASKS_GROUPS, STO_ASKS };
 
 struct sto_slots;
@@ -133,9 +134,9 @@ void *sto_op_new(struct dfs_req *req, size_t size);
 /* Run @work on the pool of op->path, then answer. */
 void sto_op_run(struct sto_op *op, enum sto_iokind kind, int (*work)(struct sto_op *op));
 /*
- * For a work() that would have to wait for others (@whom), which may hang: its result is that of @work, which runs on a thread
- * of the path that is for that. To be returned at once: -EINPROGRESS, where a caller adds nothing to it; -EAGAIN, too many.
- * What a peer asks for in turn may be what keeps all these threads waiting: it does not queue behind them.
+ * For a work() that would have to wait for others (@whom), which may hang: its result is that of @work, which runs on a
+ * thread of the path that is for that. To be returned at once: -EINPROGRESS, where a caller adds nothing to it; -EAGAIN, too
+ * many. What a peer asks for in turn may be what keeps all these threads waiting: it does not queue behind them.
  * On such a thread it is @work itself.
  */
 int sto_op_ask(struct sto_op *op, enum sto_asks whom, int (*work)(struct sto_op *op)) MUST_CHECK;

@@ -50,7 +50,8 @@ struct sto_copies_wait {
     const struct sto_vouch *vouch;
     /*
      * Once, with 0; or -EAGAIN: it is on our disk, but the copies did not come in time, or there are too few
-     * members in service to get them from, or what was edited may have been edited elsewhere, too. On any thread, also within sto_copies_begin(); be quick.
+     * members in service to get them from, or what was edited may have been edited elsewhere, too. On any thread, also within
+     * sto_copies_begin(); be quick.
      */
     void (*done)(struct sto_copies_wait *w, int result);
     /* private to copies.c */

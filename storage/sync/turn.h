@@ -29,7 +29,8 @@ struct sto_turn_options {
     struct sto_followers *followers; /* NULL: nobody has found out more than the trackers say */
     const struct sto_line *line;
     struct dfs_peer_opts net;
-    /* One cannot be asked that some tracker may take for alive: find out (sto_followers_gone()). May block. NULL: nobody does. */
+    /* One cannot be asked that some tracker may take for alive: find out (sto_followers_gone()). May block. NULL: nobody
+     * does. */
     void (*silent)(void *arg);
     void *arg;
 };

@@ -3,11 +3,11 @@
  * turns - one member at a time edits a file.
  *
  * Members edit a file each under a lock of its own, so two could at once, and one of the two edits would be lost. A member
- * that nobody can know to be the only one asks the others for the turn (sync/turn.h); what this one has given is here. Whoever
- * has been given it keeps it until the record of what he did comes here by his log, or he gives it back. Meanwhile clients of
- * this member are refused (sto_turn_check(), under the file's lock), and so are other members that ask. A turn may have been
- * forgotten: from STO_TURN_MS on, and when its member is out of service, a while after it was given, others may ask for it, and
- * must ask that member as well if they can.
+ * that nobody can know to be the only one asks the others for the turn (sync/turn.h); what this one has given is here.
+ * Whoever has been given it keeps it until the record of what he did comes here by his log, or he gives it back. Meanwhile
+ * clients of this member are refused (sto_turn_check(), under the file's lock), and so are other members that ask. A turn may
+ * have been forgotten: from STO_TURN_MS on, and when its member is out of service, a while after it was given, others may ask
+ * for it, and must ask that member as well if they can.
  *
  * Who asks has a turn of his own member as well, until he is done. While he asks it keeps other clients of this member
  * waiting, and gives way to other members.
@@ -57,7 +57,8 @@ int sto_turn_look(struct sto_store *s, struct str name, struct sto_latest *ret) 
 
 /*
  * For a client of this member, in this order: he asks for the turn at @name, as *id, has it here, and has it everywhere.
- * -EBUSY: another client asks or has it; -EAGAIN: another member has it, or has got it meanwhile; -ENOSPC: too many are given.
+ * -EBUSY: another client asks or has it; -EAGAIN: another member has it, or has got it meanwhile; -ENOSPC: too many are
+ * given.
  */
 int sto_turn_begin(struct sto_store *s, struct str name, const struct sto_turn_away *away,
                    struct sto_turn_id *id) MUST_CHECK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Moves that a start finds described, on the memory index and a real storage engine: what did not come about is taken back. */
+/* Moves that a start finds described, on the memory index and a real storage engine: what did not come about is taken
+ * back. */
 #include "s3gw/lifecycle/settle.h"
 
 #include <semaphore.h>
@@ -84,7 +85,8 @@ static void on_stored(struct s3_dfs_put *p, int result)
     sem_post(p->arg);
 }
 
-/* As api/move.c: the number, then a file with what the object is beside it, or a note that it lies in a file that is there. */
+/* As api/move.c: the number, then a file with what the object is beside it, or a note that it lies in a file that is
+ * there. */
 static void move_is_described(struct world *w, bool shares)
 {
     AUTO(buf_free) struct buf d = BUF(1 << 20);

@@ -581,7 +581,8 @@ static int append_in_turn(unsigned i, const char *name, const char *text)
     return r;
 }
 
-/* 0, its home, is away when it is edited at 1, and 2 has that as well. Then the group loses power, and 0 is the first to be back. */
+/* 0, its home, is away when it is edited at 1, and 2 has that as well. Then the group loses power, and 0 is the first to be
+ * back. */
 static void make_appender_and_lose_all_but_its_home(char *name)
 {
     make_appender_on_all(name);
