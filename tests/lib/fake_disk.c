@@ -137,17 +137,34 @@ static void forget(bool (*which)(const struct undo *u, ino_t ino), ino_t ino)
             continue;
         }
         *at = u->older;
-        struct stat st = {.st_nlink = 1};
-        if (u->saved >= 0)
-            ASSERT(fstat(u->saved, &st) == 0);
         dfs_close_fd(&u->saved);
         dfs_close_fd(&u->moved);
         free(u->old);
         free(u);
-        if (st.st_nlink == 0) { /* the inode number may come again, for another file */
-            forget(is_bytes, st.st_ino);
-            at = &g.undos;
+    }
+}
+
+/* A file has just been made: what is noted of its inode number is of one that has gone. */
+static void begin_inode(ino_t ino)
+{
+    for (struct undo **at = &g.undos; *at;) {
+        struct undo *u = *at;
+        if (u->ino != ino || (u->kind != UNDO_BYTES && u->kind != UNDO_TIME)) {
+            at = &u->older;
+            continue;
         }
+        *at = u->older;
+        free(u->old);
+        free(u);
+    }
+    for (struct sync_error **at = &g.sync_errors; *at;) {
+        struct sync_error *e = *at;
+        if (e->ino != ino) {
+            at = &e->older;
+            continue;
+        }
+        *at = e->older;
+        free(e);
     }
 }
 
@@ -697,9 +714,16 @@ static int fake_unlinkat(int dir, const char *path, int flags)
 static int fake_openat(int dir, const char *path, int flags, mode_t mode)
 {
     pthread_mutex_lock(&g.lock);
+    struct stat st;
+    bool fresh = (flags & O_TMPFILE) == O_TMPFILE ||
+                 ((flags & O_CREAT) && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0);
     int fd = openat(dir, path, flags | O_CLOEXEC, mode);
     if (fd >= 0 && fd < FDS)
         g.told[fd] = g.serial;
+    if (fd >= 0 && fresh) {
+        ASSERT(fstat(fd, &st) == 0);
+        begin_inode(st.st_ino);
+    }
     pthread_mutex_unlock(&g.lock);
     return fd;
 }
