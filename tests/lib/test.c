@@ -50,6 +50,12 @@ char *test_tmpdir(void)
     return copy;
 }
 
+void test_in_memory(void)
+{
+    const char *memory = getenv("TEST_MEMORY");
+    (void)setenv("TMPDIR", memory ? memory : "/dev/shm", 1);
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st;

@@ -40,6 +40,8 @@ bool test_alloc_failed(void);
 /* What the environment asks of a test, such as how many schedules (SEEDS=5000); without a number there, @usual. */
 unsigned test_number(const char *variable, unsigned usual);
 
+/* Thousands of small files: from now on $TMPDIR is $TEST_MEMORY, or /dev/shm, and the disk is spared. */
+void test_in_memory(void);
 /* A new empty folder below $TMPDIR; path without a slash at the end. Free with test_tmpdir_free. */
 char *test_tmpdir(void);
 /* Removes the folder with everything in it, frees the path, sets it to NULL. */

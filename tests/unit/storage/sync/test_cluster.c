@@ -353,7 +353,7 @@ static void members_of_an_earlier_build_are_followed(void **state)
 int main(void)
 {
     dfs_log_threshold = getenv("LOG") ? LOG_WARN : LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 1); /* thousands of small files: spare the disk */
+    test_in_memory();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_found_stays_mended),
         cmocka_unit_test(members_of_an_earlier_build_are_followed),

@@ -321,7 +321,7 @@ static void what_finds_no_space_is_kept_when_there_is_some(void **state)
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, one_store_teardown)
-    (void)setenv("TMPDIR", "/dev/shm", 1);
+    test_in_memory();
     const struct CMUnitTest tests[] = {
         T(what_was_deleted_here_is_not_kept),
         T(a_clients_deletion_does_not_wait_for_what_is_kept),

@@ -215,7 +215,7 @@ static void what_queues_during_a_sync_shares_the_next(void **state)
 int main(void)
 {
     dfs_log_threshold = LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 1);
+    test_in_memory();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writers_deleters_and_a_follower, setup, teardown),
         cmocka_unit_test_setup_teardown(what_queues_during_a_sync_shares_the_next, setup, teardown),

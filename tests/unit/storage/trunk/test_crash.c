@@ -407,7 +407,7 @@ static void a_sync_error_is_told_and_the_next_write_works(void **state)
 int main(void)
 {
     dfs_log_threshold = LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 1); /* thousands of small files: spare the disk */
+    test_in_memory();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(short_writes_are_finished, fake_disk_tell_seed),
         cmocka_unit_test_teardown(a_sync_error_is_told_and_the_next_write_works,

@@ -280,7 +280,7 @@ static void an_edit_that_the_disk_does_not_confirm_is_undone_or_not_refused(void
 int main(void)
 {
     dfs_log_threshold = LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 1); /* thousands of small files: spare the disk */
+    test_in_memory();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_name_made_anew_outlives_the_replay_of_its_deletion,
                                   fake_disk_tell_seed),

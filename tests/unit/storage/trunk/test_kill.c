@@ -188,7 +188,7 @@ static void a_killed_process_loses_nothing_it_acknowledged(void **state)
 int main(void)
 {
     dfs_log_threshold = LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 1);
+    test_in_memory();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_process_loses_nothing_it_acknowledged),
     };

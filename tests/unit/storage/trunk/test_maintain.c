@@ -383,7 +383,7 @@ static void a_part_of_a_percent_counts(void **state)
 int main(void)
 {
     dfs_log_threshold = LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 1);
+    test_in_memory();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(swept_space_comes_back_and_positions_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sweep_amid_a_deletion_does_not_bring_it_back, setup,

@@ -272,7 +272,7 @@ static void damage_in_the_middle_costs_one_record(void **state)
 int main(void)
 {
     dfs_log_threshold = LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 1); /* thousands of small files: spare the disk */
+    test_in_memory();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_pack_cut_at_any_byte_keeps_the_whole_records_before,
                                         setup, teardown),

@@ -608,7 +608,7 @@ static void trackers_agree_after_any_schedule(void **state)
 int main(void)
 {
     dfs_log_threshold = getenv("LOG") ? LOG_DEBUG : LOG_ERROR + 1;
-    (void)setenv("TMPDIR", "/dev/shm", 1); /* thousands of small files: spare the disk */
+    test_in_memory();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trackers_agree_after_any_schedule),
     };
