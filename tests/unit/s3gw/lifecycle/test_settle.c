@@ -122,6 +122,13 @@ static void move_is_described(struct world *w, bool shares)
     w->moved = arena_str(&w->a, str_c(p.file_id));
 }
 
+/* One version, of so many files, and a move of it that has gone that far. */
+static void begin_move(struct world *w, unsigned files, bool shares)
+{
+    begin(w, files);
+    move_is_described(w, shares);
+}
+
 static int move_fn(struct s3_tx *tx, void *arg)
 {
     struct world *w = arg;
@@ -189,8 +196,7 @@ static void a_move_that_did_not_come_about_is_taken_back(void **state)
             struct str file = STR("");
             struct s3_desc_put p;
             struct s3_object o;
-            begin(&w, files[i]);
-            move_is_described(&w, shares);
+            begin_move(&w, files[i], shares);
             assert_int_equal(last_word(&w, &file).number, w.number);
             expect_settled(&w, 1);
             struct s3_desc d = last_word(&w, &file);
@@ -210,8 +216,7 @@ static void one_that_came_about_is_left_as_it_is(void **state)
     for (int shares = 0; shares < 2; shares++) {
         static struct world w;
         struct str file = STR("");
-        begin(&w, 1);
-        move_is_described(&w, shares);
+        begin_move(&w, 1, shares);
         assert_int_equal(s3_index_update(w.gw.index, move_fn, &w), 0);
         expect_settled(&w, 0);
         assert_int_equal(last_word(&w, &file).number, w.number);
@@ -225,8 +230,7 @@ static void a_version_that_was_deleted_while_it_was_moved_does_not_come_back(voi
     (void)state;
     static struct world w;
     struct str file = STR("");
-    begin(&w, 1);
-    move_is_described(&w, false);
+    begin_move(&w, 1, false);
     assert_int_equal(s3_index_update(w.gw.index, delete_fn, &w), 0);
     expect_settled(&w, 1);
     struct s3_desc d = last_word(&w, &file);
