@@ -85,7 +85,7 @@ void sto_members_caught_up(struct sto_members *m, const char *id, uint64_t joins
  */
 bool sto_members_up_to_date(struct sto_members *m);
 /*
- * Is @peer one of which we have heard nothing since our start, STO_AWAITED_MS ago at most? What ended us may have ended it,
+ * Is @peer one with which we have not caught up since our start, STO_AWAITED_MS ago at most? What ended us may have ended it,
  * too, while we had not heard of its last edits: it gets that time to come back before anything is edited without it.
  */
 enum { STO_AWAITED_MS = 60 * 1000 };

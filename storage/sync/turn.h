@@ -9,6 +9,8 @@
  * other. Each answers what it has of the file, and from then on waits for the record of the edit. One that does not answer
  * may be editing: the client is to come again, as it is when somebody has a later content, which will come.
  *
+ * Nobody is left out who is awaited after this member's start (sto_members_awaited()).
+ *
  * A member that is asked for the turn at a file whose home the asker takes to be out of service, and does not itself,
  * refuses.
  *
