@@ -49,6 +49,30 @@ def edit_elsewhere(member, logs):
         native.until_done(member.set_meta, log, [("b", "2")], "M")
 
 
+def test_who_is_first_back_of_a_group_that_lost_power_edits_when_it_knows_what_the_others_have(group):
+    a, b, c = group.members
+    logs = logs_of(group, a)
+    group.storages[2].kill()
+    group.wait_status(2, native.OFFLINE)
+    edit_elsewhere(b, logs)  # two have it, so it is acknowledged
+    native.wait_same(c, dict.fromkeys(logs, b"one two"))
+    group.storages[3].kill()
+    group.storages[4].kill()
+    group.storages[2].start().wait_ready()
+    group.wait_status(2, native.ACTIVE)
+    for log in logs:
+        assert not native.does(a.append, log, b" three")
+        assert not native.does(a.set_meta, log, [("c", "3")], "M")
+    for number in (3, 4):
+        group.storages[number].start().wait_ready()
+    for log in logs:
+        native.until_done(a.append, log, b" three")
+        native.until_done(a.set_meta, log, [("c", "3")], "M")
+        assert look(a, log) == (b"one two three", [("b", "2"), ("c", "3")])
+    for member in group.members:
+        native.wait_same(member, dict.fromkeys(logs, b"one two three"))
+
+
 def look(member, log):
     member = member.local()
     try:
