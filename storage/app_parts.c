@@ -352,6 +352,8 @@ static int start_state(struct sto_app *a)
     int r = notice_lost_paths(a);
     if (r == 0)
         r = sto_members_new(&a->members);
+    if (r == 0 && a->identity.alone)
+        sto_members_were_alone(a->members);
     if (r == 0)
         r = sto_mirrors_open(a->store, a->identity.id, &a->mirrors);
     if (r == 0)

@@ -266,10 +266,30 @@ static int negotiate(struct link *l)
 
 /* --- beating ------------------------------------------------------------------------------------ */
 
+/* On disk before anybody acts on it: when another one comes, writes need it from then on, whoever starts anew. */
+static int note_alone(struct sto_beat *b, const struct sto_notice *n)
+{
+    struct sto_identity id;
+    bool alone = true;
+    sto_beat_identity(b, &id);
+    for (size_t i = 0; i < n->member_count && alone; i++)
+        alone = dfs_server_left(n->members[i].status) || strcmp(n->members[i].id, id.id) == 0;
+    if (alone == id.alone)
+        return 0;
+    pthread_mutex_lock(&b->negotiate);
+    sto_beat_identity(b, &id);
+    id.alone = alone;
+    int r = save_identity(b, &id);
+    pthread_mutex_unlock(&b->negotiate);
+    return r;
+}
+
 static int hear_notice(struct link *l)
 {
     struct sto_notice n;
     int r = sto_notice_parse(buf_str(&l->rsp), &n);
+    if (r == 0 && n.has_members)
+        r = note_alone(l->b, &n);
     if (r == 0 && n.has_trunk_server)
         sto_members_set_trunk_server(l->b->o.members, n.trunk_server.id);
     if (r == 0 && n.has_members)

@@ -36,6 +36,7 @@ static const struct row {
     NUM("last_server_port", port),
     TXT("storage_id", id),
     BIT("data_complete", complete),
+    BIT("group_alone", alone),
 };
 
 void sto_identity_parse(struct str text, struct sto_identity *ret)

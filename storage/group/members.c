@@ -19,6 +19,7 @@ struct sto_members {
     bool beaten;                   /* ever */
     uint64_t lapses;
     bool lapsed;
+    bool were_alone;                         /* constant */
     struct sto_member self;                  /* status as the leader says; constant otherwise */
     struct sto_member list[DFS_SERVERS_MAX]; /* ourselves included when the leader lists us */
     size_t n;
@@ -72,6 +73,12 @@ void sto_members_self(struct sto_members *m, const char *id, const char *ip, uin
     set_text(m->self.ip, sizeof(m->self.ip), ip);
     m->self.port = port;
     pthread_mutex_unlock(&m->lock);
+}
+
+void sto_members_were_alone(struct sto_members *m)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    m->were_alone = true;
 }
 
 void sto_members_get_self(struct sto_members *m, struct sto_member *ret)
@@ -297,6 +304,11 @@ bool sto_members_told(struct sto_members *m)
     struct sto_member self;
     sto_members_get_self(m, &self);
     return self.status != DFS_ST_NONE;
+}
+
+bool sto_members_unknown(struct sto_members *m)
+{
+    return !m->were_alone && !sto_members_told(m);
 }
 
 bool sto_members_awaited(const struct sto_members *m, const struct sto_member *peer)

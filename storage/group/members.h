@@ -31,6 +31,8 @@ void sto_members_free(struct sto_members **mp);
 
 /* Who we are; excluded from peers. Set once, before threads exist. */
 void sto_members_self(struct sto_members *m, const char *id, const char *ip, uint16_t port);
+/* Nobody else was in the group when a tracker last said who is, before this process: until one does, that is so. Likewise. */
+void sto_members_were_alone(struct sto_members *m);
 /* This server's own id and address, as file ids and peers know it. */
 void sto_members_get_self(struct sto_members *m, struct sto_member *ret);
 
@@ -71,6 +73,8 @@ struct sto_vouch sto_members_vouch(struct sto_members *m, uint64_t alone_ms);
 /* Is that so still? */
 bool sto_members_vouched(struct sto_members *m, const struct sto_vouch *h);
 
+/* May others be in the group that nobody has told us of yet? */
+bool sto_members_unknown(struct sto_members *m);
 /* Has a tracker said who is in the group? Only their leader does, so it may take a while. Until then nobody can be asked. */
 bool sto_members_told(struct sto_members *m);
 /* A tracker is about to take us in: until then it may have led clients to others. */

@@ -47,7 +47,9 @@ static struct standing stand(struct sto_copies *c, unsigned path)
 
 static unsigned needed(const struct sto_copies *c, unsigned others)
 {
-    return c->o.min ? c->o.min : MIN(others + 1, (unsigned)AUTO_COPIES);
+    if (c->o.min)
+        return c->o.min;
+    return sto_members_unknown(c->o.members) ? AUTO_COPIES : MIN(others + 1, (unsigned)AUTO_COPIES);
 }
 
 enum verdict { WAIT, ENOUGH, HOPELESS };
@@ -214,8 +216,8 @@ unsigned sto_copies_needed(struct sto_copies *c)
 int sto_copies_ready(struct sto_copies *c, unsigned asked)
 {
     CHECK_OBJ(c, COPIES_MAGIC);
-    unsigned want = MAX(c->o.min, asked);
-    return want <= 1 || want <= stand(c, 0).n + 1 ? 0 : -EAGAIN;
+    unsigned n = stand(c, 0).n;
+    return MAX(needed(c, n), asked) <= n + 1 ? 0 : -EAGAIN;
 }
 
 /* --- deadlines ------------------------------------------------------------------------------------ */

@@ -7,7 +7,8 @@
  * their pulls say so (followers.h). Nobody is sent anything: pulls wait at our side and leave the moment the
  * log grows, so a copy costs a round trip and the follower's sync, shared by all writes of that moment.
  *
- * How many: options.min, or with 0 ("auto") two as long as another member is in service. A member that dies
+ * How many: options.min, or with 0 ("auto") two as long as another member is in service, or may be: who has just started does
+ * not know before a tracker says it, unless nobody else was in the group before. A member that dies
  * holds writes up until the trackers call it OFFLINE. When one has waited a second, or a connection by which a member
  * pulls ends (sto_copies_lost), we ask them, every one: so a process that was killed holds writes up for some 0.1 s, a
  * machine that is silent for about a second longer than it takes the trackers. Who only connects anew is waited for,
@@ -72,7 +73,7 @@ void sto_copies_free(struct sto_copies **cp);
 unsigned sto_copies_min(const struct sto_copies *c); /* options.min */
 /* How many servers, we ourselves included, must have a write now. */
 unsigned sto_copies_needed(struct sto_copies *c);
-/* Before a write is begun: 0, or -EAGAIN when fewer members are in service than min, or @asked, asks for. */
+/* Before a write is begun: 0, or -EAGAIN when fewer members are in service than are needed, or than @asked. */
 int sto_copies_ready(struct sto_copies *c, unsigned asked) MUST_CHECK;
 
 void sto_copies_begin(struct sto_copies *c, struct sto_copies_wait *w);

@@ -250,6 +250,36 @@ def test_a_tracker_that_has_just_returned_is_no_hindrance():
         c.wait_active(*c.storages)
 
 
+def test_a_server_that_hears_of_nobody_is_not_alone():
+    """One tracker of three cannot lead, and only a leader says who is in the group to servers that start anew."""
+    with running(trackers=3, groups=1, members=2) as c:
+        s3 = c.boto3()
+        s3.put_object(Bucket="bucket", Key="before", Body=b"before")
+        for tracker in c.trackers:
+            tracker.kill()
+        for storage in c.storages.values():
+            storage.kill()
+        c.trackers[0].start().wait_ready()
+        for storage in c.storages.values():
+            storage.start().wait_ready()
+        c.wait_active(*c.storages)
+        assert get_until_it_works(s3, "before") == b"before"
+        for size in (1000, 300_000):
+            with pytest.raises(s3.exceptions.ClientError) as e:
+                s3.put_object(Bucket="bucket", Key="meanwhile", Body=bytes_of(size))
+            assert e.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+        c.trackers[1].start().wait_ready()
+        put_until_it_works(s3, "after", bytes_of(1000))
+        c.gateway.stop()
+        for m in (1, 2):
+            c.storages[1, m].kill()
+            c.gateway.start("--rebuild-index").wait_ready()
+            assert get(s3, "after") == bytes_of(1000)
+            c.gateway.stop()
+            c.storages[1, m].start().wait_ready()
+            c.wait_active(*c.storages)
+
+
 def test_a_whole_group_may_be_away(two_groups, s3):
     for m in (1, 2, 3):
         two_groups.storages[1, m].kill()

@@ -19,6 +19,7 @@ static const struct sto_identity sample = {
     .port = 23000,
     .id = "100001",
     .complete = true,
+    .alone = true,
 };
 
 static void what_is_saved_is_loaded(void **state)
@@ -34,7 +35,7 @@ static void what_is_saved_is_loaded(void **state)
     assert_int_equal(sto_identity_save(path, &sample), 0);
     assert_int_equal(sto_identity_load(path, &got), 0);
     assert_int_equal(got.join_time_s, sample.join_time_s);
-    assert_true(got.sync_negotiated && got.complete);
+    assert_true(got.sync_negotiated && got.complete && got.alone);
     assert_string_equal(got.sync_source, "10.0.0.11");
     assert_string_equal(got.ip, "10.0.0.12");
     assert_string_equal(got.id, "100001");

@@ -171,8 +171,6 @@ static void alone_nothing_waits(void **state)
     struct fixture f;
     struct write w;
     start(&f, 0);
-    begin(&f, &w); /* no list has come yet */
-    assert_told(&w, 0);
     members_are(&f, DFS_ST_OFFLINE, DFS_ST_SYNCING);
     assert_int_equal(sto_copies_needed(f.copies), 1);
     begin(&f, &w);
@@ -617,6 +615,38 @@ static bool is_silent(struct fixture *f, const char *id)
     return sto_followers_silent_since(f->followers, id) > 0;
 }
 
+/* Trackers that have no leader say nothing. */
+static void who_has_just_started_is_not_alone(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 0);
+    assert_int_equal(sto_copies_needed(f.copies), 2);
+    assert_int_equal(sto_copies_ready(f.copies, 0), -EAGAIN);
+    begin(&f, &w);
+    assert_told(&w, -EAGAIN);
+    members_are(&f, DFS_ST_OFFLINE, DFS_ST_DELETED);
+    assert_int_equal(sto_copies_needed(f.copies), 1);
+    assert_int_equal(sto_copies_ready(f.copies, 0), 0);
+    end(&f);
+}
+
+static void who_was_alone_goes_on_without_a_tracker(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct write w;
+    start(&f, 0);
+    sto_members_were_alone(f.members);
+    assert_int_equal(sto_copies_ready(f.copies, 0), 0);
+    begin(&f, &w);
+    assert_told(&w, 0);
+    members_are(&f, DFS_ST_ACTIVE, DFS_ST_ACTIVE);
+    assert_int_equal(sto_copies_needed(f.copies), 2);
+    end(&f);
+}
+
 static void who_has_waited_in_vain_does_not_for_a_while(void **state)
 {
     (void)state;
@@ -679,6 +709,8 @@ int main(void)
         cmocka_unit_test(a_writer_that_asked_for_more_is_refused_alone),
         cmocka_unit_test(a_writer_may_ask_for_more),
         cmocka_unit_test(another_log_s_position_says_nothing),
+        cmocka_unit_test(who_has_just_started_is_not_alone),
+        cmocka_unit_test(who_was_alone_goes_on_without_a_tracker),
         cmocka_unit_test(who_has_waited_in_vain_does_not_for_a_while),
         cmocka_unit_test(any_other_result_is_an_answer),
         cmocka_unit_test(its_own_thread_sees_members_go),
