@@ -49,7 +49,7 @@ static unsigned needed(const struct sto_copies *c, unsigned others)
 {
     if (c->o.min)
         return c->o.min;
-    return sto_members_unknown(c->o.members) ? AUTO_COPIES : MIN(others + 1, (unsigned)AUTO_COPIES);
+    return others > 0 || sto_members_unknown(c->o.members) ? AUTO_COPIES : 1;
 }
 
 enum verdict { WAIT, ENOUGH, HOPELESS };
