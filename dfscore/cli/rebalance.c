@@ -33,12 +33,14 @@ struct seen {
 };
 
 struct progress {
-    int64_t moved, bytes, left, error;
+    int64_t moved, bytes, error;
+    int64_t left; /* by the last rounds, to be tried again */
     int64_t to_go, to_go_bytes;
     bool counted;  /* by all who could be asked: the two hold */
     unsigned away; /* servers that are not in service */
     unsigned
         open; /* those that have not heard yet that the path is drained, or take files there that were on their way */
+    bool hearing; /* all has moved, which some members have yet to hear */
     bool done;
 };
 
@@ -164,6 +166,10 @@ static int step(struct cli *c, const struct place *pl, const struct dfs_group_vi
         p->done = p->done && r == 0;
     }
     p->done = p->done && p->away == 0 && p->open == 0;
+    if (p->counted) { /* a file is left for each member until it has heard, and to go for its mover alone */
+        p->hearing = p->left > 0 && p->to_go == 0;
+        p->left = MIN(p->left, p->to_go);
+    }
     return 0;
 }
 
@@ -182,6 +188,8 @@ static void say(struct cli *c, const struct place *pl, const struct progress *p)
             cli_num(c, "to_go", p->to_go);
             cli_num(c, "to_go_bytes", p->to_go_bytes);
         }
+        if (p->error && !p->done)
+            cli_str(c, "error", str_c(strerror((int)p->error)));
         cli_num(c, "servers_away", p->away);
         if (pl->id[0])
             cli_num(c, "servers_open", p->open);
@@ -197,9 +205,13 @@ static void say(struct cli *c, const struct place *pl, const struct progress *p)
     else if (p->open)
         printf("; waiting for %u server%s to take no new files there", p->open,
                p->open == 1 ? "" : "s");
+    else if (p->hearing)
+        printf("; waiting for all servers to hear where they are");
     else if (p->left)
         printf("; %lld to be tried again%s%s", (long long)p->left, p->error ? ": " : "",
                p->error ? strerror((int)p->error) : "");
+    else if (p->error && !p->done) /* the first round is not over */
+        printf("; some to be tried again: %s", strerror((int)p->error));
     if (p->done)
         printf(
             "; done: nothing is left to be moved (of gateways' objects: s3gw admin rebalance start "
@@ -210,7 +222,8 @@ static void say(struct cli *c, const struct place *pl, const struct progress *p)
 
 static bool same(const struct progress *a, const struct progress *b)
 {
-    return a->moved == b->moved && a->left == b->left && a->away == b->away && a->open == b->open &&
+    return a->moved == b->moved && a->left == b->left && a->error == b->error &&
+           a->hearing == b->hearing && a->away == b->away && a->open == b->open &&
            a->done == b->done && a->counted == b->counted;
 }
 

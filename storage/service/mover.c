@@ -47,9 +47,12 @@ struct round {
     bool count_only;
     unsigned order;
     void (*each)(struct round *rd, struct str name); /* what is done with each name */
-    int64_t moved, left, error;
-    int64_t files, bytes; /* counted */
-    uint64_t sent;        /* bytes of copies that have not been paid for */
+    int64_t moved, error;
+    int64_t left; /* also those that other members move, until this one has heard of it */
+    int64_t to_go, to_go_bytes; /* of these, ours to move: each counts at one member */
+    int64_t files, bytes;       /* counted */
+    uint64_t sent;              /* bytes of copies that have not been paid for */
+    char at[DFS_GROUP_MAX + 1]; /* where the last file was to go, when that was known */
 };
 
 static bool may_go_on(const struct round *rd)
@@ -246,6 +249,7 @@ static int send_copy(struct round *rd, const struct sto_move *mv, char id[DFS_FI
     struct dfs_target t;
     struct dfs_peer *p = NULL;
     int r = choose_target(rd, mv->view.size, &t);
+    (void)snprintf(rd->at, sizeof(rd->at), "%s", r == 0 ? t.group : rd->to);
     if (r == 0)
         r = dfs_connpool_get(dfs_client_pool(c), &t.addr, &p);
     if (r < 0)
@@ -358,8 +362,12 @@ static void count(struct round *rd, int r, uint64_t bytes)
     struct sto_mover *m = rd->m;
     rd->moved += r == 0;
     rd->left += r < 0;
+    rd->to_go += r < 0;
+    rd->to_go_bytes += r < 0 ? (int64_t)bytes : 0;
     rd->error = r < 0 ? -r : rd->error;
     pthread_mutex_lock(&m->bg.lock);
+    if (r < 0) /* a round of many files takes long; nobody is to wait for its end to hear why */
+        m->state.last_error = -r;
     m->state.moved += r == 0;
     m->state.moved_bytes += r == 0 ? (int64_t)bytes : 0;
     m->left.files -= r == 0 && m->left.files > 0;
@@ -373,7 +381,8 @@ static void complain(struct round *rd, struct str name, int r)
     if (r == 0 || r == -EAGAIN)
         return;
     if (dfs_log_allow(&gate, 1))
-        dfs_log(LOG_WARN, "storage.file_not_moved", KV_STR("name", name), KV_ERR(r));
+        dfs_log(LOG_WARN, "storage.file_not_moved", KV_STR("name", name), KV_Z("to", rd->at[0] ? rd->at : "any"),
+                KV_ERR(r));
     pause_ms(rd->m, RETRY_MS);
 }
 
@@ -396,8 +405,7 @@ static bool keep(struct round *rd, struct str name)
     if (seen)
         r = sto_keep_elsewhere(m->o.store, (unsigned)rd->path, name);
     if (r < 0 && r != -EINVAL) { /* it has been deleted meanwhile */
-        rd->left++;
-        rd->error = -r;
+        count(rd, r, 0);
         complain(rd, name, r);
     }
     return seen;
@@ -406,6 +414,7 @@ static bool keep(struct round *rd, struct str name)
 static void look_at(struct round *rd, struct str name)
 {
     struct sto_mover *m = rd->m;
+    rd->at[0] = '\0';
     if (rd->path != STO_MOVE_ALL && !keep(rd, name))
         return;
     char target[STO_NAME_MAX + 1];
@@ -562,10 +571,11 @@ static void end_round(struct round *rd, int r)
 {
     struct sto_mover *m = rd->m;
     pthread_mutex_lock(&m->bg.lock);
-    m->state.last_error = rd->error;
+    if (m->order == rd->order)
+        m->state.last_error = rd->error;
     if (r == 0) {
-        m->left.files = rd->left; /* and what came meanwhile */
-        m->left.bytes = rd->left ? m->left.bytes : 0;
+        m->left.files = rd->to_go; /* and what came meanwhile */
+        m->left.bytes = rd->to_go_bytes;
         m->state.rounds++;
         m->state.round_moved = rd->moved;
         m->state.round_left = rd->left;
@@ -626,6 +636,7 @@ int sto_mover_order(struct sto_mover *m, const struct dfs_move_order *order, int
         if (!busy || other || count_only != m->count_only) {
             m->order++;
             m->left = (struct dfs_move_left){.known = 0};
+            m->state.round_left = m->state.last_error = 0; /* an earlier order's */
         }
         m->count_only = count_only;
         memcpy(m->to, order->group, sizeof(m->to));

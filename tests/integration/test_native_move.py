@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import stat
 import struct
@@ -273,6 +274,75 @@ def test_nothing_is_done_while_there_is_nowhere_to_go(groups):
         assert waiting.wait() == 0 and "done: nothing is left" in out, out
     check(a, files)
     groups.wait_empty(2)
+
+
+def takes_new_files(groups):
+    """Does any group, as the tracker says?"""
+    try:
+        return call(groups.tracker, 101) != b""
+    except Refused as refused:
+        assert refused.status == errno.ENOSPC
+        return False
+
+
+def test_nothing_is_lost_and_nothing_counted_twice_while_the_target_takes_nothing(tmp_path):
+    """It is full at first, as the tracker says, and fails in the middle. The job says why, and goes on by itself."""
+    faults = Faults(tmp_path)
+    c = Groups(settings="rebalance_rate = 1MB\n")
+    conf = c.tracker_program.conf
+    roomy = conf.read_text()
+    patience = threading.Timer(2 * cluster.PATIENCE_S, subprocess.Popen.kill)
+
+    def reserve(text):
+        conf.write_text(text)
+        c.tracker_program.process.send_signal(signal.SIGHUP)
+    try:
+        c.prepare(6).env = faults.env()
+        a, b = c.start(2, 3)
+        c.start(6)
+        rnd = random.Random(14)
+        files = {**fill(a, rnd)[0], **fill(b, rnd)[0]}
+        assert c.dfs("admin", "drain", "group1").returncode == 0
+        total = len(files) - 2  # links to plain files stay
+        disk = os.statvfs(c.folder)
+        reserve(roomy.replace("= 1MB", f"= {2 * disk.f_bavail * disk.f_frsize >> 20}MB"))
+        wait_until("the target to count as full", lambda: not takes_new_files(c))
+        with subprocess.Popen(c.command("--json", "admin", "rebalance", "group1"), stdout=subprocess.PIPE,
+                              env=sanitizer_env(os.environ), text=True) as mover:
+            told = []
+            patience.args = [mover]
+            patience.start()
+
+            def tell(what):
+                for line in mover.stdout:
+                    told.append(json.loads(line))
+                    if what(told[-1]):
+                        return
+                pytest.fail(f"it never said so: {told}\n{c.tail()}")
+            tell(lambda now: "error" in now)
+            tell(lambda now: "to_go" in now and now["left"] >= total)  # each has been tried
+            check(a, files)
+            check(b, files)
+            reserve(roomy)
+            tell(lambda now: now["moved"] > 0)
+            faults.syncs(f"{c.folder}/storage6/path0", error=errno.EIO)
+            check(b, files)
+            faults.clear()
+            tell(lambda now: now["done"])
+            assert mover.wait() == 0
+            patience.cancel()
+        assert told[0]["moved"] == 0 and told[-1]["moved"] == total
+        assert any(now.get("error") == os.strerror(errno.ENOSPC) for now in told) and "error" not in told[-1]
+        for now in told:
+            assert "to_go" not in now or now["left"] <= now["to_go"] <= total - now["moved"], told
+        check(a, files)
+        check(b, files)
+        c.wait_empty(2, 3)
+        assert "storage.file_not_moved" in c.storages[2].whole_log()
+    finally:
+        patience.cancel()
+        faults.clear()
+        c.remove()
 
 
 def test_a_change_that_the_other_group_does_not_answer_is_to_be_tried_again():
