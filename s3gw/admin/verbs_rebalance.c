@@ -16,6 +16,29 @@
 #include "s3gw/dfs/dfs.h"
 #include "s3gw/lifecycle/rebalance.h"
 
+/* Why something is still there, and what. */
+static json_t *reason(const struct s3_rebalance_counts *n)
+{
+    if (n->error == 0)
+        return json_string("");
+    if (n->error_of[0]) {
+        json_t *j = json_sprintf("%s: %s", n->error_of, strerror(-n->error));
+        return j ? j : json_string(strerror(-n->error)); /* a key may be no UTF-8 */
+    }
+    switch (n->error) {
+    case -ENOSPC:
+        return n->to[0] ? json_sprintf("%s takes no new files", n->to)
+                        : json_string("no other group takes new files");
+    case -EPERM:
+        return json_sprintf("%s takes new files again", n->from);
+    case -ENOENT:
+        return json_sprintf("there is no %s any more, or no %s", n->from,
+                            n->to[0] ? n->to : "heir");
+    default:
+        return json_string(strerror(-n->error));
+    }
+}
+
 static json_t *job_json(const struct s3_rebalance_counts *n)
 {
     static const char *const states[] = {"none", "under way", "done"};
@@ -33,7 +56,7 @@ static json_t *job_json(const struct s3_rebalance_counts *n)
     json_object_set_new(j, "buckets", json_integer((json_int_t)n->buckets));
     json_object_set_new(j, "failed", json_integer((json_int_t)n->failed));
     json_object_set_new(j, "native_files", json_integer((json_int_t)n->native));
-    json_object_set_new(j, "error", json_string(n->error < 0 ? strerror(-n->error) : ""));
+    json_object_set_new(j, "error", reason(n));
     return j;
 }
 

@@ -16,6 +16,7 @@
 
 enum {
     AGAIN_MS = 5000,
+    RETRY_MS = 200, /* each that fails costs numbers in the index and questions to servers */
     ROWS_A_PAGE = 500,
     ARENA_MAX = 96 * 1024 * 1024,
     RECORD_VERSION = 1,
@@ -194,7 +195,8 @@ static bool has_changed(int r)
     return r == -ESTALE || r == -ENOENT || r == -ENODEV;
 }
 
-static void count(struct s3_rebalance *w, const struct s3_leaving *v, int r)
+static void count(struct s3_rebalance *w, const struct s3_bucket *b, const struct s3_leaving *v,
+                  int r)
 {
     pthread_mutex_lock(&w->lock);
     if (r == 0) {
@@ -203,6 +205,8 @@ static void count(struct s3_rebalance *w, const struct s3_leaving *v, int r)
     } else if (!has_changed(r)) {
         w->counts.failed++;
         w->counts.error = r;
+        snprintf(w->counts.error_of, sizeof(w->counts.error_of), STR_F "/" STR_F " to " STR_F,
+                 STR_A(b->name), STR_A(v->key), STR_A(v->to));
     }
     pthread_mutex_unlock(&w->lock);
 }
@@ -242,12 +246,16 @@ static int move_one(void *arg, struct s3_leaving *v)
         return r;
     v->to = str_c(to);
     r = w->o.move(w->o.gw, l->b, v);
-    count(w, v, r);
+    count(w, l->b, v, r);
     static struct dfs_log_gate gate;
-    if (r < 0 && !has_changed(r) && r != -EINTR && dfs_log_allow(&gate, 1))
-        dfs_log(LOG_WARN, "rebalance.move_failed", KV_STR("bucket", l->b->name), KV_ERR(r));
+    bool failed = r < 0 && !has_changed(r) && r != -EINTR;
+    if (failed && dfs_log_allow(&gate, 1))
+        dfs_log(LOG_WARN, "rebalance.move_failed", KV_STR("bucket", l->b->name),
+                KV_STR("key", v->key), KV_Z("to", to), KV_ERR(r));
     if (r == 0)
         rest(w, dfs_pace_pay(&w->pace, v->bytes, dfs_mono_us()) / 1000);
+    else if (failed)
+        rest(w, w->o.retry_ms);
     return 0;
 }
 
@@ -346,7 +354,6 @@ static uint64_t begin_pass(struct s3_rebalance *w)
 {
     pthread_mutex_lock(&w->lock);
     w->counts.failed = 0;
-    w->counts.error = 0;
     uint64_t done = w->counts.objects + w->counts.notes + w->counts.buckets;
     pthread_mutex_unlock(&w->lock);
     return done;
@@ -372,17 +379,28 @@ static int all_of_it(struct s3_rebalance *w, const struct job *j, uint64_t *left
     int r = s3_bucket_each(w->o.gw->index, through_bucket, &l);
     if (r == 0)
         r = s3_rebalance_notes(w->o.gw, j->from, j->to, &said);
-    if (r == 0)
-        r = count_left(w->o.gw->index, j->from, left);
+    int counted = r == -EINTR ? r : count_left(w->o.gw->index, j->from, left);
     pthread_mutex_lock(&w->lock);
     w->counts.notes += said.notes;
     w->counts.native += said.native;
-    if (r < 0 && r != -EINTR)
-        w->counts.error = r;
-    else if (r == 0)
+    if (counted == 0)
         w->counts.left = *left;
     pthread_mutex_unlock(&w->lock);
-    return r;
+    if (r == -EPERM) /* where they are to go, nothing is taken: that is nobody's permission */
+        r = -ENOSPC;
+    return r < 0 ? r : counted;
+}
+
+/* What the last pass ran into stays to be seen until one has gone well. */
+static void end_pass(struct s3_rebalance *w, int r)
+{
+    pthread_mutex_lock(&w->lock);
+    struct s3_rebalance_counts *c = &w->counts;
+    if (r != -EINTR && (r < 0 || c->failed == 0)) {
+        c->error = r;
+        c->error_of[0] = '\0';
+    }
+    pthread_mutex_unlock(&w->lock);
 }
 
 static int finish(struct s3_rebalance *w, struct job j)
@@ -408,6 +426,7 @@ static void pass(struct s3_rebalance *w, const struct job *j)
     bool incoming = r == 1;
     if (r >= 0)
         r = all_of_it(w, j, &left);
+    end_pass(w, MIN(r, 0));
     if (is_empty(w, before, r == 0 && !incoming) && wanted(w, j))
         r = finish(w, *j);
     static struct dfs_log_gate gate;
@@ -521,6 +540,7 @@ int s3_rebalance_start(const struct s3_rebalance_options *o, struct s3_rebalance
     w->o = *o;
     w->pace.rate = o->bytes_per_s;
     w->o.again_ms = o->again_ms ? o->again_ms : (unsigned)AGAIN_MS;
+    w->o.retry_ms = o->retry_ms ? o->retry_ms : (unsigned)RETRY_MS;
     int r = load_job(o->gw->index, &w->job);
     if (r < 0 && r != -ENOENT)
         return r;

@@ -47,10 +47,12 @@ struct s3_rebalance_options {
     int (*home)(struct s3_gw *gw, const struct s3_bucket *b, struct str from, struct str to);
     uint64_t bytes_per_s; /* 0: no limit */
     unsigned again_ms;    /* between passes; 0: 5 s */
+    unsigned retry_ms;    /* after a version that did not move; 0: 200 ms */
 };
 
 enum s3_rebalance_state { S3_REBALANCE_NONE, S3_REBALANCE_ON, S3_REBALANCE_DONE };
 
+enum { S3_ERROR_OF_MAX = 63 + 1024 + 32 };
 struct s3_rebalance_counts {
     enum s3_rebalance_state state;
     char from[S3_PLACE_MAX + 1],
@@ -62,6 +64,8 @@ struct s3_rebalance_counts {
     uint64_t failed;                /* versions of the last pass that could not move */
     uint64_t native;                /* files of FastDFS clients in its logs; they stay */
     int error; /* why the last pass ended early, or a version did not move; 0 */
+    char error_of[S3_ERROR_OF_MAX +
+                  1]; /* the last version: "bucket/key to group2"; empty: it is of the pass */
 };
 enum { S3_LEFT_MAX = 1000000 };
 

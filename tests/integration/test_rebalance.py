@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A group is drained, emptied by the gateway, and removed: nothing that clients see changes, at no moment."""
+import errno
 import os
+import re
 import secrets
 import subprocess
 
@@ -8,6 +10,7 @@ import pytest
 
 from cluster import BUILD, sanitizer_env, wait_until
 from everything import PART, Everything, differences, snapshot
+from faults import Faults
 from ledger import payload
 from nativecluster import OFFLINE
 from s3cluster import S3Cluster
@@ -188,6 +191,53 @@ def test_a_group_is_emptied_and_removed(two):
     same(before, two)
     assert two.boto3(*store.ann).list_objects_v2(Bucket="anns")["KeyCount"] >= 0
     assert dfs(two, "download", old["k1"], "/dev/null").returncode == FAILED
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
+def test_a_target_that_takes_nothing_is_told_of_and_waited_for(tmp_path, error):
+    """It fails in the middle, for a while."""
+    faults = Faults(tmp_path)
+    c = S3Cluster(groups=2, members=1, settings="default_group = group1\nreclaim_grace = 0s\nrebalance_rate = 1KB\n")
+    c.storages[2, 1].env = faults.env()
+    try:
+        c.start()
+        s3 = c.boto3()
+        s3.create_bucket(Bucket="known")
+        known = {f"k{i}": payload("k", i, size) for i, size in enumerate((500_000, 1, 4000, 300_000, 100_000))}
+        for key, body in known.items():
+            s3.put_object(Bucket="known", Key=key, Body=body)
+        old = {key: file_id(s3, "known", key) for key in known}
+        c.gateway.stop()
+        set_conf(c, "default_group = group1", "default_group = group2")
+        c.start_gateway()
+        assert dfs(c, "admin", "drain", "group1").returncode == DONE
+        wait_until("the gateway to hear of it",
+                   lambda: ask(c, "rebalance", "start", "group1", "--to", "group2").returncode == DONE)
+        wait_until("the first to have moved", lambda: progress(c)["moved"] == 1)  # and minutes of rest begin
+        faults.syncs(f"{c.folder}/g2m1", error=error)
+        c.gateway.kill()
+        set_conf(c, "rebalance_rate = 1KB", "rebalance_rate = 0MB")
+        c.start_gateway()
+        told = wait_until("it to say why", lambda: (now := progress(c))["error"] and now["files_left"] == 4 and now)
+        assert re.fullmatch(r"known/k[1-4] to group2: .+|group2 takes no new files", told["error"]), told
+        assert told["state"] == "under way" and told["moved"] == 0
+        s3 = c.boto3()
+        for key, body in known.items():
+            assert fetch(c, old[key]) == body == s3.get_object(Bucket="known", Key=key)["Body"].read()
+        assert re.search(r"rebalance.move_failed bucket=known key=k[1-4] to=group2 err=", c.gateway.whole_log())
+        faults.clear()
+        wait_until("all to have moved, and nothing to be said of it any more",
+                   lambda: (now := progress(c))["moved"] == 4 and now["files_left"] == 0 and not now["error"])
+        for key, body in known.items():
+            assert file_id(s3, "known", key).startswith("group2/")
+            assert fetch(c, old[key]) == body == s3.get_object(Bucket="known", Key=key)["Body"].read()
+        c.stop()
+    except BaseException:
+        print(c.tail())
+        raise
+    finally:
+        faults.clear()
+        c.remove()
 
 
 def test_clients_go_on_meanwhile(two):

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "dfscore/base/clock.h"
 #include "s3gw/api/commit.h"
 #include "s3gw/api/expire.h"
 #include "s3gw/index/moved.h"
@@ -119,6 +120,61 @@ static void what_fails_is_tried_again_after_a_restart_too(void **state)
     assert_string_equal(n.from, "group1");
     assert_string_equal(n.to, "group2");
     lies_in(&f, "a", "group2/");
+    s3_rebalance_stop(&w);
+}
+
+enum { REST_MS = 40, TRIES = 3 };
+static uint64_t tried_ms[TRIES];
+static size_t tries;
+
+static int has_no_room(struct s3_gw *gw, const struct s3_bucket *b, struct s3_leaving *v)
+{
+    (void)gw;
+    (void)b;
+    (void)v;
+    if (tries < TRIES)
+        tried_ms[tries++] = dfs_mono_ms();
+    return -ENOSPC;
+}
+
+static bool all_have_failed(const struct s3_rebalance_counts *n)
+{
+    return n->failed == TRIES && n->left == TRIES;
+}
+
+static bool has_nowhere_to_go(const struct s3_rebalance_counts *n)
+{
+    return n->error == -ENOSPC && !n->error_of[0];
+}
+
+static bool goes_on(const struct s3_rebalance_counts *n)
+{
+    return n->error_of[0];
+}
+
+static void what_fails_is_named_and_not_tried_as_fast_as_can_be(void **state)
+{
+    (void)state;
+    AUTO(teardown) struct fixture f;
+    struct s3_rebalance *w;
+    begin(&f);
+    have_object(&f, "mine", "a", 1000);
+    have_object(&f, "mine", "b", 1000);
+    have_object(&f, "mine", "c", 1000);
+    const struct s3_rebalance_options o = {
+        .gw = &f.gw, .move = has_no_room, .home = s3_home, .again_ms = 1, .retry_ms = REST_MS};
+    tries = 0;
+    assert_int_equal(s3_rebalance_start(&o, &w), 0);
+    assert_int_equal(s3_rebalance_begin(w, STR("group1"), STR("group2")), 0);
+    struct s3_rebalance_counts n = await(w, all_have_failed);
+    assert_true(tried_ms[TRIES - 1] - tried_ms[0] >= (TRIES - 1) * REST_MS);
+    assert_int_equal(n.error, -ENOSPC);
+    assert_string_equal(n.error_of, "mine/c to group2");
+    fake_dfs.groups[1].takes_files = false;
+    n = await(w, has_nowhere_to_go);
+    assert_true(n.state == S3_REBALANCE_ON && n.left == TRIES);
+    fake_dfs.groups[1].takes_files = true;
+    await(w, goes_on);
     s3_rebalance_stop(&w);
 }
 
@@ -261,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_versions_leave_for_the_group_with_most_space),
         cmocka_unit_test(what_fails_is_tried_again_after_a_restart_too),
+        cmocka_unit_test(what_fails_is_named_and_not_tried_as_fast_as_can_be),
         cmocka_unit_test(a_store_path_is_emptied_into_the_others_of_its_group),
         cmocka_unit_test(a_bucket_of_several_groups_keeps_the_others),
         cmocka_unit_test(parts_of_open_uploads_move_and_can_be_completed),
