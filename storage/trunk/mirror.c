@@ -127,6 +127,14 @@ static int load_path(struct sto_path *p, struct mirrors_of_path *mp)
     return r;
 }
 
+/* A disk that takes no writes keeps it; what is read there is checked where it can be. */
+static void drop_undone(struct sto_path *p, const struct sto_log_info *mirror)
+{
+    int r = sto_mirrors_drop_undone(p, mirror);
+    if (r < 0)
+        dfs_log(LOG_ERROR, "store.mirror_end_not_cut", KV_Z("origin", mirror->origin), KV_ERR(r));
+}
+
 int sto_mirrors_open(struct sto_store *s, const char *own_id, struct sto_mirrors **ret)
 {
     AUTO(sto_mirrors_close)
@@ -144,8 +152,10 @@ int sto_mirrors_open(struct sto_store *s, const char *own_id, struct sto_mirrors
                     KV_Z("directory", MIRRORS_DIR), KV_ERR(r));
             return r;
         }
-        for (size_t k = 0; k < m->paths[i].n; k++)
+        for (size_t k = 0; k < m->paths[i].n; k++) {
+            drop_undone(&s->paths[i], &m->paths[i].v[k]);
             sto_mirrors_heard(m, i, &m->paths[i].v[k]);
+        }
     }
     *ret = TAKE(m);
     return 0;

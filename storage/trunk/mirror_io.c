@@ -362,11 +362,7 @@ static int extend_pack(struct sto_path *p, const struct sto_log_info *log,
     return r;
 }
 
-/*
- * Behind the mark lies what is left of a piece that could not be done. What of it has been swept away at the source
- * before it was asked for again must go: with the mark behind it, it would look live, and go on to others.
- */
-static int drop_undone(struct sto_path *p, const struct sto_log_info *here)
+int sto_mirrors_drop_undone(struct sto_path *p, const struct sto_log_info *here)
 {
     struct stat st;
     off_t end = STO_POS_OFF(here->end);
@@ -388,7 +384,8 @@ static int go_on_at(struct sto_mirrors *m, unsigned path, const struct sto_log_i
     int r = sto_mirrors_add(m, path, info);
     if (r == 0)
         r = sto_mirrors_find(m, path, info->id, &here);
-    return r < 0 || here.end == position ? r : drop_undone(&m->store->paths[path], &here);
+    return r < 0 || here.end == position ? r
+                                         : sto_mirrors_drop_undone(&m->store->paths[path], &here);
 }
 
 int sto_mirrors_swept(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,

@@ -32,6 +32,12 @@ int sto_mirrors_add(struct sto_mirrors *m, unsigned path,
 /* All before @position has been kept and done: survives a restart. */
 int sto_mirrors_mark(struct sto_mirrors *m, unsigned path, const struct sto_log_info *info,
                      uint64_t position) MUST_CHECK;
+/*
+ * Behind the mark lies what is left of a piece that could not be done. What of it has been swept away at the source
+ * before it was asked for again must go: with the mark behind it, it would look live, and go on to others. And after a power
+ * failure it may be torn, with its slots filled: nobody is to read it.
+ */
+int sto_mirrors_drop_undone(struct sto_path *p, const struct sto_log_info *here) MUST_CHECK;
 /* The pack @from of a log or the next one, and where its valid bytes end (UINT32_MAX: with the file). 0 or -ENOENT. */
 int sto_mirrors_pack_at(struct sto_path *p, const struct sto_log_info *log, uint32_t from,
                         uint32_t *number, uint32_t *end) MUST_CHECK;
