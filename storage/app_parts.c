@@ -113,6 +113,21 @@ static void joined(void *arg)
     fflush(stdout);
 }
 
+static struct sto_trackers quick_trackers(const struct sto_app *a)
+{
+    struct sto_trackers quick = a->ask;
+    quick.net.connect_ms = MIN(quick.net.connect_ms, (uint64_t)QUICK_MS);
+    quick.net.timeout_ms = MIN(quick.net.timeout_ms, (uint64_t)QUICK_MS);
+    return quick;
+}
+
+static bool all_known(void *arg)
+{
+    const struct sto_app *a = arg;
+    const struct sto_trackers quick = quick_trackers(a);
+    return sto_tracker_all_known(&quick, a->members);
+}
+
 static int start_service(struct sto_app *a)
 {
     struct sto_service_options o = {
@@ -130,6 +145,8 @@ static int start_service(struct sto_app *a)
         .internal = a->internal,
         .store = a->store,
         .members = a->members,
+        .all_known = all_known,
+        .all_known_arg = a,
         .mirrors = a->mirrors,
         .followers = a->followers,
         .copies = a->copies,
@@ -178,18 +195,20 @@ static int start_beat(struct sto_app *a)
  * Every member in service has been caught up with: the trackers may show us to readers. Not before they have
  * named a source (or none): what they say then would make us incomplete again.
  */
-static void caught_up(void *arg)
+static void caught_up(void *arg, bool with_all)
 {
     struct sto_app *a = arg;
     struct sto_identity id;
     sto_beat_identity(a->beat, &id);
-    if (id.complete || !id.sync_negotiated)
+    if (!id.sync_negotiated || (id.complete && (id.whole || !with_all)))
         return;
-    dfs_log(LOG_INFO, "storage.complete");
-    int r = sto_beat_set_complete(a->beat, true);
+    if (!id.complete)
+        dfs_log(LOG_INFO, "storage.complete", KV_U64("whole", with_all));
+    int r = sto_beat_set_complete(a->beat, with_all);
     if (r < 0)
         dfs_log(LOG_ERROR, "storage.identity_not_saved", KV_ERR(r));
-    sto_beat_rejoin(a->beat);
+    if (!id.complete)
+        sto_beat_rejoin(a->beat);
 }
 
 static int start_sync(struct sto_app *a)
@@ -219,7 +238,7 @@ static int notice_lost_paths(struct sto_app *a)
     if (!fresh || !a->identity.complete)
         return 0;
     dfs_log(LOG_WARN, "storage.path_empty", KV_Z("action", "refilling from the group"));
-    a->identity.complete = false;
+    a->identity.complete = a->identity.whole = false;
     memset(a->identity.sync_source, 0, sizeof(a->identity.sync_source));
     return sto_identity_save(a->identity_path, &a->identity);
 }
@@ -267,12 +286,10 @@ static void ask_one(void *arg, unsigned i)
 static void ask_who_is_fit(void *arg)
 {
     struct sto_app *a = arg;
-    struct sto_trackers quick = a->ask;
+    const struct sto_trackers quick = quick_trackers(a);
     struct sto_member peers[DFS_SERVERS_MAX];
     char active[DFS_TRACKERS_MAX * DFS_SERVERS_MAX][DFS_ID_MAX + 1];
     size_t n = 0, count = sto_members_peers(a->members, peers);
-    quick.net.connect_ms = MIN(quick.net.connect_ms, (uint64_t)QUICK_MS);
-    quick.net.timeout_ms = MIN(quick.net.timeout_ms, (uint64_t)QUICK_MS);
     bool known = sto_tracker_active(&quick, active, ARRAY_LEN(active), &n) == 0;
     struct questions q = {.a = a, .net = &quick.net};
     for (size_t i = 0; i < count; i++) {
@@ -352,6 +369,8 @@ static int start_state(struct sto_app *a)
     int r = notice_lost_paths(a);
     if (r == 0)
         r = sto_members_new(&a->members);
+    if (r == 0)
+        sto_members_set_whole(a->members, a->identity.whole);
     if (r == 0 && a->identity.alone)
         sto_members_were_alone(a->members);
     if (r == 0)

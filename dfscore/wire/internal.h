@@ -275,6 +275,11 @@ enum dfs_turn {
  */
 enum { DFS_ASK_NO_OTHER_GROUP = 0x40 };
 /*
+ * In the status byte of a member's FILE_INFO, which asks who has the file: ENODATA, where ENOENT would be the answer, says that
+ * it is not here, but that this server is not complete. Earlier builds take no notice.
+ */
+enum { DFS_ASK_WHO_HAS = 0x20 };
+/*
  * In the status byte of a storage's PARAMETERS: it wants to hear "check_active_interval=" and seconds, too, behind what
  * FastDFS's trackers say, which take no notice, as those of earlier builds.
  */

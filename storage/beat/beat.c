@@ -193,6 +193,7 @@ static int save_identity(struct sto_beat *b, const struct sto_identity *id)
     pthread_mutex_lock(&b->lock);
     b->id = *id;
     pthread_mutex_unlock(&b->lock);
+    sto_members_set_whole(b->o.members, id->whole);
     return sto_identity_save(b->o.identity_path, id);
 }
 
@@ -211,7 +212,7 @@ static int need_source(struct link *l, struct sto_identity *id)
         return r;
     id->sync_until_s = rec.until;
     id->sync_negotiated = true;
-    id->complete = rec.source_id[0] == '\0';
+    id->complete = id->whole = rec.source_id[0] == '\0';
     dfs_log(LOG_INFO, "storage.sync_source",
             KV_Z("source", rec.source_id[0] ? rec.source_id : "none"));
     return save_identity(l->b, id);
@@ -586,13 +587,14 @@ void sto_beat_identity(struct sto_beat *b, struct sto_identity *ret)
     pthread_mutex_unlock(&b->lock);
 }
 
-int sto_beat_set_complete(struct sto_beat *b, bool complete)
+int sto_beat_set_complete(struct sto_beat *b, bool whole)
 {
     CHECK_OBJ(b, BEAT_MAGIC);
     struct sto_identity id;
     pthread_mutex_lock(&b->negotiate);
     sto_beat_identity(b, &id);
-    id.complete = complete;
+    id.complete = true;
+    id.whole = whole;
     int r = save_identity(b, &id);
     pthread_mutex_unlock(&b->negotiate);
     return r;

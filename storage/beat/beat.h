@@ -36,8 +36,9 @@ void sto_beat_stop(struct sto_beat **bp);
 
 /* A copy of what is known now. */
 void sto_beat_identity(struct sto_beat *b, struct sto_identity *ret);
-/* We hold everything: kept across restarts. 0 or what saving it said. */
-int sto_beat_set_complete(struct sto_beat *b, bool complete) MUST_CHECK;
+/* We hold everything that members in service have, @whole: and those that are not. Kept across restarts. 0 or what saving it
+ * said. */
+int sto_beat_set_complete(struct sto_beat *b, bool whole) MUST_CHECK;
 /* Drop all connections and join again, so that trackers see our state anew. */
 void sto_beat_rejoin(struct sto_beat *b);
 

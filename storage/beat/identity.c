@@ -36,13 +36,14 @@ static const struct row {
     NUM("last_server_port", port),
     TXT("storage_id", id),
     BIT("data_complete", complete),
+    BIT("data_whole", whole),
     BIT("group_alone", alone),
 };
 
 void sto_identity_parse(struct str text, struct sto_identity *ret)
 {
     struct str line, key, value;
-    bool ours = false;
+    bool ours = false, knows_whole = false;
     memset(ret, 0, sizeof(*ret));
     while (str_split(&text, '\n', &line)) {
         if (!str_cut(str_trim(line), '=', &key, &value))
@@ -53,6 +54,7 @@ void sto_identity_parse(struct str text, struct sto_identity *ret)
             if (!str_eq(key, rows[i].key))
                 continue;
             ours = ours || field == &ret->complete;
+            knows_whole = knows_whole || field == &ret->whole;
             if (rows[i].kind == TEXT && value.n < rows[i].cap) {
                 memset(field, 0, rows[i].cap);
                 memcpy(field, value.p, value.n);
@@ -66,6 +68,8 @@ void sto_identity_parse(struct str text, struct sto_identity *ret)
     /* FastDFS wrote it. One that never had to copy has everything; another looks at the others first. */
     if (!ours)
         ret->complete = ret->sync_negotiated && !ret->sync_source[0];
+    if (!knows_whole) /* an earlier build */
+        ret->whole = ret->complete;
 }
 
 static void print_identity(const struct sto_identity *id, struct buf *out)

@@ -4,7 +4,7 @@
  *
  *   <base_path>/data/.data_init_flag   key=value lines, FastDFS's keys (semantics 9.2) and ours:
  *       storage_join_time, sync_old_done, sync_src_server, sync_until_timestamp, last_ip_addr,
- *       last_server_port, storage_id, data_complete, group_alone
+ *       last_server_port, storage_id, data_complete, data_whole, group_alone
  *
  * Threads: none of its own; the caller serialises.
  */
@@ -23,6 +23,7 @@ struct sto_identity {
     int64_t port;
     char id[DFS_ID_MAX]; /* storage id: a number, or the address without storage ids */
     bool complete;       /* holds all files of its group, as far as it was ever told */
+    bool whole;          /* also what those had who were away when it became complete */
     bool alone;          /* nobody else is in the group, as far as it was told last */
 };
 

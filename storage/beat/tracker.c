@@ -133,15 +133,38 @@ static void ask_one(void *arg, unsigned i)
     a->result = list_group(a->of, i, &a->list, &a->n);
 }
 
+/* One of them may be on the machine that has died. */
+static void ask_all(const struct sto_trackers *t, struct answer answers[DFS_TRACKERS_MAX])
+{
+    for (size_t i = 0; i < t->n; i++)
+        answers[i] = (struct answer){.of = t};
+    dfs_at_once((unsigned)t->n, ask_one, answers);
+}
+
+bool sto_tracker_all_known(const struct sto_trackers *t, struct sto_members *members)
+{
+    struct answer answers[DFS_TRACKERS_MAX];
+    struct sto_member m;
+    bool answered = false, known = true;
+    ask_all(t, answers);
+    for (size_t i = 0; i < t->n; i++) {
+        const struct answer *a = &answers[i];
+        answered = answered || a->result == 0;
+        for (size_t k = 0; a->result == 0 && k < a->n && known; k++)
+            known = dfs_server_left(a->list[k].status) ||
+                    sto_members_find(members, a->list[k].id, &m) == 0;
+        free(answers[i].list);
+    }
+    return answered && known;
+}
+
 int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap,
                        size_t *ret)
 {
     struct answer answers[DFS_TRACKERS_MAX];
     bool answered = false;
     size_t count = 0;
-    for (size_t i = 0; i < t->n; i++)
-        answers[i] = (struct answer){.of = t};
-    dfs_at_once((unsigned)t->n, ask_one, answers); /* one may be on the machine that has died */
+    ask_all(t, answers);
     for (size_t i = 0; i < t->n; i++) {
         const struct answer *a = &answers[i];
         answered = answered || a->result == 0;

@@ -10,6 +10,7 @@
 #include "dfscore/net/peer.h"
 #include "storage/beat/identity.h"
 #include "storage/beat/params.h"
+#include "storage/group/members.h"
 
 struct sto_trackers {
     const struct dfs_addr *list;
@@ -34,6 +35,10 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
  */
 int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap,
                        size_t *ret) MUST_CHECK;
+
+/* Do all servers of the group that any tracker that answers tells of (92) stand in @members, left out who has left? False also
+ * when none answers. */
+bool sto_tracker_all_known(const struct sto_trackers *t, struct sto_members *members);
 
 /* 75 on an open connection: @params_text is reset and filled, *params taken over. */
 int sto_tracker_params(struct dfs_peer *p, struct sto_params *params,

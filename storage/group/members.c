@@ -2,6 +2,7 @@
 #include "storage/group/members.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "dfscore/base/clock.h"
 
@@ -11,15 +12,16 @@ struct sto_members {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* monotonic clock */
     uint64_t version;
-    uint64_t started_ms; /* monotonic; constant */
-    uint64_t joins;
-    uint64_t lease_ms; /* see sto_members_lease() */
+    uint64_t started_ms;       /* monotonic; constant */
+    uint64_t joins, joined_ms; /* when it grew last */
+    uint64_t lease_ms;         /* see sto_members_lease() */
     uint64_t
         beat_ms[DFS_TRACKERS_MAX]; /* monotonic, of the last beat; 0: none on this connection */
     bool beaten;                   /* ever */
     uint64_t lapses;
     bool lapsed;
-    bool were_alone;                         /* constant */
+    bool were_alone; /* constant */
+    atomic_bool whole;
     struct sto_member self;                  /* status as the leader says; constant otherwise */
     struct sto_member list[DFS_SERVERS_MAX]; /* ourselves included when the leader lists us */
     size_t n;
@@ -40,6 +42,7 @@ int sto_members_new(struct sto_members **ret)
     m->self.status = DFS_ST_NONE;
     m->started_ms = dfs_mono_ms();
     m->joins = 1;
+    m->joined_ms = m->started_ms;
     pthread_mutex_init(&m->lock, NULL);
     dfs_cond_init(&m->changed);
     *ret = m;
@@ -75,6 +78,18 @@ void sto_members_self(struct sto_members *m, const char *id, const char *ip, uin
     pthread_mutex_unlock(&m->lock);
 }
 
+void sto_members_set_whole(struct sto_members *m, bool whole)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    atomic_store(&m->whole, whole);
+}
+
+bool sto_members_whole(struct sto_members *m)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    return atomic_load(&m->whole);
+}
+
 void sto_members_were_alone(struct sto_members *m)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);
@@ -102,6 +117,12 @@ static void bump(struct sto_members *m)
 {
     m->version++;
     pthread_cond_broadcast(&m->changed);
+}
+
+static void join(struct sto_members *m)
+{
+    m->joins++;
+    m->joined_ms = dfs_mono_ms();
 }
 
 /* As the trackers tell it. */
@@ -238,7 +259,8 @@ void sto_members_beaten(struct sto_members *m, unsigned nr, uint64_t ms)
     m->beat_ms[nr] = MAX(m->beat_ms[nr], ms);
     if (m->lapsed && taken_for_alive(m)) {
         m->lapsed = false;
-        m->joins += !first; /* to be caught up with again */
+        if (!first)
+            join(m); /* to be caught up with again */
         bump(m);
     }
     pthread_mutex_unlock(&m->lock);
@@ -275,7 +297,7 @@ void sto_members_joined(struct sto_members *m)
 {
     CHECK_OBJ(m, MEMBERS_MAGIC);
     pthread_mutex_lock(&m->lock);
-    m->joins++;
+    join(m);
     bump(m);
     pthread_mutex_unlock(&m->lock);
 }
@@ -316,6 +338,17 @@ bool sto_members_awaited(const struct sto_members *m, const struct sto_member *p
     CHECK_OBJ(m, MEMBERS_MAGIC);
     return peer->joins == 0 && !dfs_server_left(peer->status) &&
            dfs_mono_ms() - m->started_ms < STO_AWAITED_MS;
+}
+
+bool sto_members_keeps_up(struct sto_members *m, const struct sto_member *peer)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    notice_lapse(m);
+    bool yes =
+        !m->lapsed && peer->joins == m->joins && dfs_mono_ms() - m->joined_ms >= STO_AWAITED_MS;
+    pthread_mutex_unlock(&m->lock);
+    return yes;
 }
 
 bool sto_members_up_to_date(struct sto_members *m)

@@ -31,6 +31,9 @@ void sto_members_free(struct sto_members **mp);
 
 /* Who we are; excluded from peers. Set once, before threads exist. */
 void sto_members_self(struct sto_members *m, const char *id, const char *ip, uint16_t port);
+/* Is all here that any member had when we last lost a disk, or joined, also those that were away since? At first not. */
+void sto_members_set_whole(struct sto_members *m, bool whole);
+bool sto_members_whole(struct sto_members *m);
 /* Nobody else was in the group when a tracker last said who is, before this process: until one does, that is so. Likewise. */
 void sto_members_were_alone(struct sto_members *m);
 /* This server's own id and address, as file ids and peers know it. */
@@ -94,6 +97,12 @@ bool sto_members_up_to_date(struct sto_members *m);
  */
 enum { STO_AWAITED_MS = 60 * 1000 };
 bool sto_members_awaited(const struct sto_members *m, const struct sto_member *peer);
+
+/*
+ * Have we caught up with @peer since we were last out of service, and has it known since that we are in service, so that it
+ * keeps nothing alone? It is taken to know after STO_AWAITED_MS.
+ */
+bool sto_members_keeps_up(struct sto_members *m, const struct sto_member *peer);
 
 /* Changes with every update that changed something, and with sto_members_wake. */
 uint64_t sto_members_version(struct sto_members *m);

@@ -5,6 +5,7 @@
 
 #include "storage/service/elsewhere.h"
 #include "storage/service/forward.h"
+#include "storage/sync/holder.h"
 #include "storage/sync/repair.h"
 #include "storage/trunk/check.h"
 
@@ -211,6 +212,8 @@ static int info_work(struct sto_op *op)
                             : sto_info(op->s->o.store, op->name, want_crc, &info);
     if (r == -EREMOTE)
         return sto_elsewhere_info(op);
+    if (r == -ENOENT && op->from_peer && op->req->head.status & DFS_ASK_WHO_HAS)
+        return sto_holder_absent(op->s->o.members);
     if (r == -ENOENT)
         return sto_forward_call(op);
     if (r < 0)

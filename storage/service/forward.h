@@ -5,8 +5,7 @@
  * appenders go to the file's source in the first place (command 103), and uploads of slaves to their master's: elsewhere
  * they are to be tried again.
  *
- * Only when it can be elsewhere: its name says that another server took it, it is a slave, which any member may have
- * taken, or we are not complete.
+ * Only when it can be elsewhere (sto_holder_may_be()).
  * A question from a peer is not passed on, so questions do not go round.
  *
  * All members in service are asked at once whether they have it, for two seconds at most, and one that has not answered
@@ -30,8 +29,8 @@ void sto_forward_note(struct sto_op *op);
  */
 void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(struct sto_op *op));
 /*
- * The same request to the peers. To be returned by work() (sto_op_ask()): 0 and the first answer in op->out; -ENOENT: nobody
- * has it, or not who took it; -EAGAIN: who may have it cannot be asked.
+ * The same request to the peers. To be returned by work() (sto_op_ask()): 0 and the first answer in op->out; -ENOENT, -EAGAIN:
+ * as sto_holder_find().
  */
 int sto_forward_call(struct sto_op *op) MUST_CHECK;
 /* Is anybody to be asked? 0, -ENOENT. @damaged: it is here, but wrong, so that others are asked though we made it. */

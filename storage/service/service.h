@@ -47,6 +47,8 @@ struct sto_service_options {
     struct sto_copies *copies;       /* outlives the service; NULL: our own copy is enough */
     struct sto_repair *repair;       /* outlives the service; NULL: what is damaged stays so */
     struct sto_scrub *scrub;         /* outlives the service; NULL: there is none */
+    bool (*all_known)(void *arg);    /* sto_holder_options; NULL: nobody knows */
+    void *all_known_arg;
     struct dfs_client
         *cluster;            /* for files that have moved to other groups. Outlives the service */
     struct sto_mover *mover; /* outlives the service; NULL: nothing is moved */

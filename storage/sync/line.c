@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/sync/line.h"
 
+#include <stdio.h>
 #include <sys/socket.h>
 
+#include "dfscore/client/storage_client.h"
+#include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/internal.h"
 #include "dfscore/wire/messages.h"
 #include "storage/binlog/record.h"
 #include "storage/trunk/replica.h"
+#include "storage/trunk/version.h"
 
 static void cut(struct dfs_peer *p)
 {
@@ -24,6 +28,42 @@ const struct sto_line sto_line_tcp = {
     .call = dfs_peer_call,
     .cut = cut,
 };
+
+int sto_line_reach(const struct sto_line *line, struct sto_members *members,
+                   const struct sto_member *m, const struct dfs_peer_opts *net,
+                   struct dfs_peer **ret)
+{
+    struct dfs_addr addr = {.port = m->port};
+    struct dfs_peer_opts from_us = *net;
+    struct sto_member self;
+    sto_members_get_self(members, &self);
+    from_us.bind_ip = self.ip[0] ? self.ip : NULL;
+    (void)snprintf(addr.host, sizeof(addr.host), "%s", m->ip);
+    return line->open(&addr, &from_us, ret);
+}
+
+int sto_line_version(const struct sto_line *line, struct dfs_peer *p, const char *group,
+                     struct str name, struct buf *rsp, int64_t *ret)
+{
+    enum { STATUS = DFS_INFO_NO_CRC | DFS_INFO_SILENT | DFS_ASK_NO_OTHER_GROUP | DFS_ASK_WHO_HAS };
+    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_MAX + STO_NAME_MAX);
+    struct dfs_file_info_rsp info;
+    struct dfs_group g;
+    int r = dfs_text_set(g.group, sizeof(g.group), str_c(group));
+    if (r < 0)
+        return r;
+    dfs_group_put(&body, &g);
+    buf_adds(&body, name);
+    struct str part = buf_str(&body);
+    r = buf_err(&body);
+    if (r == 0)
+        r = line->call(p, DFS_CMD_FILE_INFO, STATUS, &part, 1, rsp);
+    if (r == 0)
+        r = dfs_file_info_rsp_get(buf_str(rsp), &info);
+    if (r == 0)
+        *ret = sto_version_told(&info);
+    return r;
+}
 
 int sto_line_metas(const struct sto_line *line, struct dfs_peer *p, const struct str *names,
                    size_t n, struct buf *rsp, struct rd *ret, size_t *ret_n)

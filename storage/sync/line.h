@@ -10,6 +10,7 @@
 
 #include "dfscore/base/buf.h"
 #include "dfscore/net/peer.h"
+#include "storage/group/members.h"
 
 struct sto_line {
     int (*open)(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
@@ -27,6 +28,18 @@ struct sto_line {
 };
 
 extern const struct sto_line sto_line_tcp;
+
+/* A connection from our address in the group to @m, with the rest as @net says. As dfs_peer_open(). */
+int sto_line_reach(const struct sto_line *line, struct sto_members *members,
+                   const struct sto_member *m, const struct dfs_peer_opts *net,
+                   struct dfs_peer **ret) MUST_CHECK;
+
+/*
+ * 22, as members are told it: the version (trunk/version.h) of what the peer itself has of @name. @rsp: for the answer.
+ * -ENOENT; -ENODATA: it does not have it, which says little, as it is not complete.
+ */
+int sto_line_version(const struct sto_line *line, struct dfs_peer *p, const char *group,
+                     struct str name, struct buf *rsp, int64_t *ret) MUST_CHECK;
 
 /* What a peer says of a file's metadata. */
 struct sto_line_meta {

@@ -340,17 +340,22 @@ static void begin_replicator(struct sto_replicators *s, const struct sto_member 
     pthread_mutex_unlock(&s->lock);
 }
 
-static bool all_caught_up(struct sto_replicators *s, const struct sto_member *peers, size_t n)
+/* With all in service, of whom there is one at least; *ret_all: also with those that are not. */
+static bool all_caught_up(struct sto_replicators *s, const struct sto_member *peers, size_t n,
+                          bool *ret_all)
 {
     size_t counting = 0, others = 0;
+    *ret_all = true;
     for (size_t i = 0; i < n; i++) {
         struct sto_replicator *r = rep_of(s, peers[i].id);
-        others += !dfs_server_left(peers[i].status);
-        if (!sto_in_service(peers[i].status))
+        bool has = r && atomic_load(&r->caught_up), in_service = sto_in_service(peers[i].status);
+        if (dfs_server_left(peers[i].status))
             continue;
-        if (!r || !atomic_load(&r->caught_up))
+        if (in_service && !has)
             return false;
-        counting++;
+        others++;
+        counting += in_service;
+        *ret_all = *ret_all && has;
     }
     return counting > 0 || others == 0;
 }
@@ -365,8 +370,9 @@ void sto_replicators_look(struct sto_replicators *s)
             begin_replicator(s, &peers[i]);
     sto_followers_retain(s->o.followers);
     sto_members_get_self(s->o.members, &self);
-    if (self.status != DFS_ST_NONE && all_caught_up(s, peers, n))
-        s->o.caught_up(s->o.arg);
+    bool with_all;
+    if (self.status != DFS_ST_NONE && all_caught_up(s, peers, n, &with_all))
+        s->o.caught_up(s->o.arg, with_all);
 }
 
 size_t sto_replicators_count(const struct sto_replicators *s)

@@ -31,9 +31,9 @@ struct sto_sync_options {
     const struct sto_line *line; /* NULL: sto_line_tcp */
     struct dfs_client *cluster;  /* as a puller's */
     uint64_t wait_ms;            /* pause of a replicator with several logs that has everything */
-    /* Every member in service has been caught up with. Said again now and then: trackers may only now be
-       ready to hear it. */
-    void (*caught_up)(void *arg);
+    /* Every member in service has been caught up with; @with_all: and everybody else that has not left. Said again now and
+       then: trackers may only now be ready to hear it. */
+    void (*caught_up)(void *arg, bool with_all);
     void *arg;
 };
 

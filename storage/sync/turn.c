@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/sync/turn.h"
 
-#include <stdio.h>
-
 #include "dfscore/base/clock.h"
-#include "dfscore/client/storage_client.h"
 #include "dfscore/fileid/fileid.h"
 #include "dfscore/wire/internal.h"
-#include "storage/trunk/version.h"
 
 enum { BODY_MAX = 256, ANSWER_MAX = 1024 * 1024 };
 
@@ -89,13 +85,7 @@ bool sto_turn_leads(const struct sto_turn_options *o, struct str name, struct st
 static int reach(const struct sto_turn_options *o, const struct sto_member *m,
                  struct dfs_peer **ret)
 {
-    struct dfs_addr addr = {.port = m->port};
-    struct sto_member self;
-    sto_members_get_self(o->members, &self);
-    struct dfs_peer_opts net = o->net;
-    net.bind_ip = self.ip[0] ? self.ip : NULL;
-    (void)snprintf(addr.host, sizeof(addr.host), "%s", m->ip);
-    return o->line->open(&addr, &net, ret);
+    return sto_line_reach(o->line, o->members, m, &o->net, ret);
 }
 
 static int call(const struct sto_turn_options *o, struct dfs_peer *p, const struct sto_turn *t,
@@ -120,24 +110,14 @@ static int look(const struct sto_turn_options *o, const struct sto_member *m, st
 {
     const struct sto_line *line = o->line;
     struct dfs_peer *p = NULL;
-    AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX), body = BUF(BODY_MAX);
-    struct dfs_file_info_rsp info;
+    AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
     struct sto_line_meta meta = {.ms = 0};
-    struct dfs_group g;
     struct rd rd;
     size_t n;
-    int r = dfs_text_set(g.group, sizeof(g.group), str_c(sto_store_group(o->store)));
-    if (r == 0)
-        r = reach(o, m, &p);
+    int r = reach(o, m, &p);
     if (r < 0)
         return r;
-    dfs_group_put(&body, &g);
-    struct str parts[] = {buf_str(&body), name};
-    r = line->call(p, DFS_CMD_FILE_INFO, DFS_INFO_NO_CRC | DFS_INFO_SILENT | DFS_ASK_NO_OTHER_GROUP,
-                   parts, 2, &rsp);
-    if (r == 0)
-        r = dfs_file_info_rsp_get(buf_str(&rsp), &info);
-    ret->version = r == 0 ? sto_version_told(&info) : 0;
+    r = sto_line_version(line, p, sto_store_group(o->store), name, &rsp, &ret->version);
     if (!line->broken(p) && sto_line_metas(line, p, &name, 1, &rsp, &rd, &n) == 0 &&
         sto_line_meta_next(&rd, &meta) == 0)
         ret->meta_ms = meta.ms;

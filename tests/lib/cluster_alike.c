@@ -74,7 +74,7 @@ static void describe(const struct sim_node *n, const char *name, char *out, size
 {
     AUTO(buf_free) struct buf bytes = BUF(1 << 20);
     AUTO(buf_free) struct buf meta = BUF(1 << 20);
-    int r = led_look_up(n, name, &bytes);
+    int r = sim_look_up(n, name, &bytes);
     if (r == -ENOENT) {
         (void)snprintf(out, cap, "%s -", name);
         return;
@@ -199,7 +199,7 @@ void alike_check_ledger(void)
         const struct led_file *f = &ledger.files[k];
         AUTO(buf_free) struct buf meta = BUF(1 << 20);
         AUTO(buf_free) struct buf bytes = BUF(1 << 20);
-        int r = led_look_up(sim_node(0), f->name, &bytes);
+        int r = sim_look_up(sim_node(0), f->name, &bytes);
         if (f->state == GONE && r != -ENOENT && !(comes_again(f->name) && orphan(f->name)))
             WRONG("%s was deleted and is there: %d", f->name, r);
         if (f->state != THERE)

@@ -176,7 +176,7 @@ static void edit_at_once(struct sim_node *n, struct led_file *f)
 static void edit(struct sim_node *n, struct led_file *f)
 {
     AUTO(buf_free) struct buf old = BUF(1 << 20);
-    if (led_look_up(n, f->name, &old) < 0)
+    if (sim_look_up(n, f->name, &old) < 0)
         return;
     char data[2000], *bytes = malloc(old.n + sizeof(data));
     ASSERT(bytes);

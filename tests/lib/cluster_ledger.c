@@ -19,24 +19,10 @@ void led_stop(void)
     ledger.count = 0;
 }
 
-int led_look_up(const struct sim_node *n, const char *name, struct buf *out)
-{
-    struct sto_view v;
-    int r = sto_open_read(n->store, str_c(name), &v);
-    if (r < 0)
-        return r;
-    char *to = buf_room(out, v.size + 1); /* also for an empty one */
-    ASSERT(to);
-    r = pread(v.fd, to, v.size, (off_t)v.offset) == (ssize_t)v.size ? 0 : -EIO;
-    close(v.fd);
-    buf_used(out, v.size);
-    return r;
-}
-
 bool led_has(const struct sim_node *n, const struct led_file *f)
 {
     AUTO(buf_free) struct buf got = BUF(1 << 20);
-    int r = led_look_up(n, f->name, &got);
+    int r = sim_look_up(n, f->name, &got);
     return r == 0 && (f->vague || str_eq(buf_str(&got), str_of(f->bytes, f->n)));
 }
 

@@ -66,7 +66,7 @@ struct ledger {
     bool at_home;
     bool again;    /* slaves are deleted and made again; set after led_start() */
     unsigned lost; /* bits: members that lost a disk */
-    unsigned faults, acked, refused, made_again;
+    unsigned faults, acked, refused, made_again, read, not_read;
     char wrong[400]; /* the first thing that was; "" */
 };
 extern struct ledger ledger;
@@ -81,8 +81,6 @@ extern struct ledger ledger;
 void led_start(bool disks_fail);
 void led_stop(void);
 
-/* What @n itself has under @name: bytes in *out, or negative errno. */
-int led_look_up(const struct sim_node *n, const char *name, struct buf *out);
 /* Has @n the file, with the right content? */
 bool led_has(const struct sim_node *n, const struct led_file *f);
 

@@ -19,7 +19,7 @@ void script_part(unsigned i, unsigned j, bool cut)
 int64_t script_size_on(unsigned i, const char *name)
 {
     AUTO(buf_free) struct buf got = BUF(1 << 20);
-    int r = led_look_up(sim_node(i), name, &got);
+    int r = sim_look_up(sim_node(i), name, &got);
     return r < 0 ? r : (int64_t)got.n;
 }
 

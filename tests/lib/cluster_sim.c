@@ -146,10 +146,14 @@ static void tend(void *arg)
 }
 
 /* storage/main.c: not before the trackers have named a source, or none. */
-static void caught_up(void *arg)
+static void caught_up(void *arg, bool with_all)
 {
     struct sim_node *n = arg;
-    if (n->complete || !n->negotiated || n->crashed)
+    if (!n->negotiated || n->crashed)
+        return;
+    n->whole = n->whole || with_all;
+    sto_members_set_whole(n->members, n->whole);
+    if (n->complete)
         return;
     n->complete = true;
     struct sto_member peers[DFS_SERVERS_MAX];
@@ -222,7 +226,7 @@ static void open_store(struct sim_node *n)
         fresh = fresh || sto_store_fresh(n->store, p);
     }
     if (fresh && n->complete) { /* storage/main.c: notice_lost_paths */
-        n->complete = false;
+        n->complete = n->whole = false;
         memset(n->source, 0, sizeof(n->source));
     }
 }
@@ -243,6 +247,7 @@ void sim_up(unsigned i)
     open_store(n);
     ASSERT(sto_members_new(&n->members) == 0);
     sto_members_self(n->members, n->id, ip, (uint16_t)(1000 + i));
+    sto_members_set_whole(n->members, n->whole);
     ASSERT(sto_mirrors_open(n->store, n->id, &n->mirrors) == 0);
     ASSERT(sto_followers_new(n->store, n->mirrors, n->members, &n->followers) == 0);
     const struct sto_copies_options c = {.store = n->store,

@@ -48,7 +48,7 @@ struct sim_node {
     bool writing; /* a client's change is under way, perhaps asleep between two calls of the disk */
     uint64_t session; /* counts starts */
     /* Survive on the disk of the base path. */
-    bool negotiated, complete;
+    bool negotiated, complete, whole;
     char source[16];
     unsigned joined; /* bits: to these trackers, since the last failure */
     uint64_t up_us;  /* when it was started */
@@ -110,6 +110,12 @@ bool sim_serves(const struct sim_node *n);
 /* Between these a client's change is made, which may sleep between two calls of the disk. */
 void sim_begin_change(struct sim_node *n);
 void sim_end_change(struct sim_node *n);
+/* What @n itself has under @name: 0 and the bytes in *out, or negative errno. */
+int sim_look_up(const struct sim_node *n, const char *name, struct buf *out);
+/*
+ * What a client of @n is answered that reads @name (storage/service/download.c), likewise; -EPIPE: nothing. Sleeps.
+ */
+int sim_read(struct sim_node *n, const char *name, struct buf *out);
 /* How @n asks others before an edit, which may sleep, too. */
 struct sto_turn_options sim_turns(struct sim_node *n);
 

@@ -4,6 +4,7 @@
 
 #include "dfscore/wire/internal.h"
 #include "storage/service/logs.h"
+#include "storage/sync/holder.h"
 #include "tests/lib/cluster_sim_priv.h"
 
 enum { LOOK_US = 3000, LOOK_LATE_US = 40000, OUT_MAX = STO_RANGE_MAX + STO_PULL_HEAD };
@@ -124,7 +125,8 @@ static int serve_download(struct wire *w, struct str body)
     return 0;
 }
 
-static int serve_info(struct wire *w, struct str body)
+/* 22. Rule: storage/service/download.c. */
+static int serve_info(struct wire *w, uint8_t status, struct str body)
 {
     struct dfs_group g;
     struct str name;
@@ -135,6 +137,8 @@ static int serve_info(struct wire *w, struct str body)
         r = lose(w, -EPIPE);
     if (r == 0)
         r = sto_info_settled(w->to->store, name, &info);
+    if (r == -ENOENT && status & DFS_ASK_WHO_HAS)
+        r = sto_holder_absent(w->to->members);
     if (r < 0)
         return r;
     bool earlier = sim.o.earlier & 1u << w->to->index;
@@ -168,7 +172,7 @@ static bool knows(const struct wire *w, uint8_t cmd)
            !(sim.o.earlier & 1u << w->to->index);
 }
 
-static int serve(struct wire *w, uint8_t cmd, struct str body)
+static int serve(struct wire *w, uint8_t cmd, uint8_t status, struct str body)
 {
     if (!knows(w, cmd))
         return -EINVAL;
@@ -188,7 +192,7 @@ static int serve(struct wire *w, uint8_t cmd, struct str body)
     case DFS_CMD_DOWNLOAD:
         return serve_download(w, body);
     case DFS_CMD_FILE_INFO:
-        return serve_info(w, body);
+        return serve_info(w, status, body);
     case DFS_CMD_GET_METADATA:
         return serve_meta(w, body);
     default:
@@ -203,7 +207,7 @@ static int serve(struct wire *w, uint8_t cmd, struct str body)
 struct question {
     struct wire at;     /* the server's end */
     struct wire *asker; /* NULL: it has given up */
-    uint8_t cmd;
+    uint8_t cmd, status;
     struct buf body;
     int answer;
     bool done;
@@ -219,7 +223,8 @@ static void free_question(struct question *q)
 static void answer(void *arg)
 {
     struct question *q = arg;
-    q->answer = alive(&q->at) ? serve(&q->at, q->cmd, buf_str(&q->body)) : lose(&q->at, -EPIPE);
+    q->answer =
+        alive(&q->at) ? serve(&q->at, q->cmd, q->status, buf_str(&q->body)) : lose(&q->at, -EPIPE);
     q->done = true;
     if (!q->asker)
         free_question(q);
@@ -227,11 +232,12 @@ static void answer(void *arg)
         fiber_wake(q->asker->asleep);
 }
 
-static int serve_apart(struct wire *w, uint8_t cmd, struct str body)
+static int serve_apart(struct wire *w, uint8_t cmd, uint8_t status, struct str body)
 {
     struct question *q = calloc(1, sizeof(*q));
     ASSERT(q);
-    *q = (struct question){.at = *w, .asker = w, .cmd = cmd, .body = BUF(OUT_MAX)};
+    *q =
+        (struct question){.at = *w, .asker = w, .cmd = cmd, .status = status, .body = BUF(OUT_MAX)};
     q->at.asleep = NULL;
     q->at.out = BUF(OUT_MAX);
     buf_adds(&q->body, body);
@@ -308,7 +314,7 @@ static void line_timeout(struct dfs_peer *p, uint64_t timeout_ms)
     wire_of(p)->timeout_ms = timeout_ms;
 }
 
-static int exchange(struct wire *w, uint8_t cmd, const struct str *parts, size_t n)
+static int exchange(struct wire *w, uint8_t cmd, uint8_t status, const struct str *parts, size_t n)
 {
     AUTO(buf_free) struct buf body = BUF(OUT_MAX);
     for (size_t i = 0; i < n; i++)
@@ -327,10 +333,10 @@ static int exchange(struct wire *w, uint8_t cmd, const struct str *parts, size_t
     }
     int result;
     if (sim.o.trackers > 0) {
-        result = serve_apart(w, cmd, buf_str(&body));
+        result = serve_apart(w, cmd, status, buf_str(&body));
     } else {
         unsigned before = fiber_as(w->to->index);
-        result = serve(w, cmd, buf_str(&body));
+        result = serve(w, cmd, status, buf_str(&body));
         fiber_as(before);
     }
     if (w->broken)
@@ -341,9 +347,9 @@ static int exchange(struct wire *w, uint8_t cmd, const struct str *parts, size_t
     return r < 0 ? r : result;
 }
 
-static int ask(struct wire *w, uint8_t cmd, const struct str *parts, size_t n)
+static int ask(struct wire *w, uint8_t cmd, uint8_t status, const struct str *parts, size_t n)
 {
-    int r = exchange(w, cmd, parts, n);
+    int r = exchange(w, cmd, status, parts, n);
     sim_let_change_end(w->from); /* its caller goes on to its own disk */
     return r;
 }
@@ -351,10 +357,9 @@ static int ask(struct wire *w, uint8_t cmd, const struct str *parts, size_t n)
 static int line_send(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts,
                      size_t n, uint64_t more)
 {
-    (void)status;
     ASSERT(more == 0);
     struct wire *w = wire_of(p);
-    w->status = ask(w, cmd, parts, n);
+    w->status = ask(w, cmd, status, parts, n);
     return w->broken ? w->status : 0;
 }
 
@@ -386,9 +391,8 @@ static int line_read(struct dfs_peer *p, void *to, size_t n)
 static int line_call(struct dfs_peer *p, uint8_t cmd, uint8_t status, const struct str *parts,
                      size_t n, struct buf *rsp)
 {
-    (void)status;
     struct wire *w = wire_of(p);
-    int r = ask(w, cmd, parts, n);
+    int r = ask(w, cmd, status, parts, n);
     if (r < 0)
         return r;
     buf_reset(rsp);

@@ -43,5 +43,7 @@ void sim_begin_trackers(void);
 void sim_begin_beating(struct sim_node *n);
 /* storage/app_parts.c, ask_who_is_fit(): @n, a struct sim_node, finds out whom no tracker calls ACTIVE. */
 void sim_ask_trackers(void *n);
+/* storage/beat/tracker.c, sto_tracker_all_known(). */
+bool sim_all_known(void *n);
 
 #endif

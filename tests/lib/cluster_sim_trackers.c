@@ -79,7 +79,8 @@ static int name_source(struct sim_node *n, unsigned t)
     if (holders > 0 && !source)
         return -EAGAIN;
     n->negotiated = true;
-    n->complete = holders == 0;
+    n->complete = n->whole = holders == 0;
+    sto_members_set_whole(n->members, n->whole);
     memset(n->source, 0, sizeof(n->source));
     if (holders == 0)
         return 0;
@@ -237,6 +238,22 @@ void sim_ask_trackers(void *arg)
         if (asked && !(called_active & 1u << (peers[i].port - 1000u)))
             sto_followers_gone(n->followers, peers[i].id);
     }
+}
+
+bool sim_all_known(void *arg)
+{
+    struct sim_node *n = arg;
+    struct sto_member m;
+    bool answered = false, known = true;
+    for (unsigned t = 0; t < trackers(); t++) {
+        if (!reaches(n->index, t))
+            continue;
+        answered = true;
+        for (unsigned i = 0; i < sim.o.nodes; i++)
+            known = known && (!sim.tracked[t][i].known ||
+                              sto_members_find(n->members, sim.node[i].id, &m) == 0);
+    }
+    return answered && known;
 }
 
 /* --- their own time ------------------------------------------------------------------------------------ */

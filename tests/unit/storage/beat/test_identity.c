@@ -54,7 +54,7 @@ static void a_file_of_fastdfs_is_understood(void **state)
                            "store_path_mark0=AAAA\n"),
                        &id);
     assert_true(id.sync_negotiated);
-    assert_true(id.complete); /* it never had to copy */
+    assert_true(id.complete && id.whole); /* it never had to copy */
     assert_string_equal(id.ip, "10.0.0.9");
     assert_int_equal(id.port, 23000);
     sto_identity_parse(
@@ -64,6 +64,10 @@ static void a_file_of_fastdfs_is_understood(void **state)
     assert_false(id.complete);
     sto_identity_parse(STR("sync_old_done=1\nsync_src_server=\ndata_complete=0\n"), &id);
     assert_false(id.complete); /* ours */
+    sto_identity_parse(STR("sync_old_done=1\nsync_src_server=\ndata_complete=1\n"), &id);
+    assert_true(id.whole); /* an earlier build */
+    sto_identity_parse(STR("sync_old_done=1\ndata_complete=1\ndata_whole=0\n"), &id);
+    assert_true(id.complete && !id.whole);
 }
 
 static void damage_is_skipped(void **state)

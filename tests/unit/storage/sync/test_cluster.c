@@ -7,6 +7,7 @@
  *   - an acknowledged file is there, byte for byte, on every member that had it when it was acknowledged
  *   - as many members as min_copies asks for had it then
  *   - a member that says it is complete has what was acknowledged before it came
+ *   - no member that serves, whatever has become of the others, tells a reader that there is no such file
  *   - names are unique
  *   - after quiet time all members hold the same, acknowledged files are there, deleted ones are not
  *
@@ -21,9 +22,12 @@
 
 enum {
     CLIENTS = 2,
+    READERS = 2,
     BUSY_US = 6000000,   /* of work and faults, */
     QUIET_US = 90000000, /* and how long it may take until all are alike */
 };
+
+static bool again; /* names come again */
 
 /* --- what must hold meanwhile -------------------------------------------------------------------------- */
 
@@ -49,6 +53,36 @@ static void reader(void *arg)
         if (ledger.count > 0)
             check_one(&ledger.files[sim_random(ledger.count)]);
         fiber_sleep(5000);
+    }
+    ledger.pending--;
+}
+
+/* A client that asks any member, with an id that it has been told. */
+static void ask_for_one(const struct led_file *f, struct sim_node *n)
+{
+    AUTO(buf_free) struct buf got = BUF(1 << 20);
+    uint64_t began_us = fibers_now_us();
+    if (f->state != THERE || f->busy || !sim_serves(n))
+        return;
+    int r = sim_read(n, f->name, &got);
+    bool there = f->state == THERE && !f->busy && f->acked_us <= began_us;
+    bool changes = f->appender || f->vague || (again && f->master);
+    ledger.read += r == 0;
+    ledger.not_read += r < 0;
+    if (there && r == -ENOENT)
+        WRONG("%u says that there is no %s", n->index, f->name);
+    if (there && r == 0 && !changes && !str_eq(buf_str(&got), str_of(f->bytes, f->n)))
+        WRONG("%u reads something else as %s", n->index, f->name);
+}
+
+static void client_reads(void *arg)
+{
+    (void)arg;
+    while (!ledger.quiet) {
+        if (ledger.count > 0)
+            ask_for_one(&ledger.files[sim_random(ledger.count)],
+                        sim_node((unsigned)sim_random(sim_nodes())));
+        fiber_sleep(3000);
     }
     ledger.pending--;
 }
@@ -241,7 +275,6 @@ static void settle(const char *when)
 }
 
 static unsigned earlier_builds; /* bits of members */
-static bool again;              /* names come again */
 
 static void schedule(uint64_t seed)
 {
@@ -263,6 +296,8 @@ static void schedule(uint64_t seed)
     for (unsigned i = 0; i < CLIENTS; i++)
         spawn(clients_work);
     spawn(reader);
+    for (unsigned i = 0; i < READERS; i++)
+        spawn(client_reads);
     spawn(chance);
     run_until(BUSY_US, NULL);
     ledger.quiet = true;
@@ -307,15 +342,17 @@ static void members_stay_alike_under_any_schedule(void **state)
 {
     (void)state;
     unsigned first = MAX(test_number("FIRST", 1), 1u), count = test_number("SEEDS", 60);
-    unsigned acked = 0, refused = 0, faults = 0;
+    unsigned acked = 0, refused = 0, faults = 0, read = 0, not_read = 0;
     for (unsigned seed = first; seed < first + count; seed++) {
         schedule(seed);
         acked += ledger.acked;
         refused += ledger.refused;
         faults += ledger.faults;
+        read += ledger.read;
+        not_read += ledger.not_read;
     }
-    print_message("%u schedules: %u changes acknowledged, %u not, %u faults\n", count, acked,
-                  refused, faults);
+    print_message("%u schedules: %u changes acknowledged, %u not; %u reads, %u not; %u faults\n",
+                  count, acked, refused, read, not_read, faults);
 }
 
 /* As all others, and slaves are deleted and made again, at once or later, at any member. */

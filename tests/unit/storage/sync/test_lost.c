@@ -71,7 +71,7 @@ static void modify(unsigned i, const char *name, const char *text)
 static bool begins_with(unsigned i, const char *name, const char *text)
 {
     AUTO(buf_free) struct buf got = BUF(1 << 20);
-    return led_look_up(sim_node(i), name, &got) == 0 &&
+    return sim_look_up(sim_node(i), name, &got) == 0 &&
            str_eq(str_head(buf_str(&got), strlen(text)), str_c(text));
 }
 

@@ -269,7 +269,7 @@ static void check(void)
 {
     AUTO(buf_free) struct buf content = BUF(1 << 20), meta = BUF(1 << 20);
     alike_check_members();
-    if (led_look_up(sim_node(0), name, &content) < 0 || content.n < HEAD) {
+    if (sim_look_up(sim_node(0), name, &content) < 0 || content.n < HEAD) {
         WRONG("it is gone");
         return;
     }
