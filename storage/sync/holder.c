@@ -84,16 +84,15 @@ static int ask_holder(const struct sto_holder_options *o, const struct sto_membe
     return r;
 }
 
-/* Is who took it one that we have been told of? */
-static bool home_is_known(const struct sto_holder_options *o, struct str name)
+/* Who took it, as far as its name says that, and we have been told of him: 0 or -ENOENT. */
+static int find_home(const struct sto_holder_options *o, struct str name, struct sto_member *ret)
 {
     struct dfs_fileid f;
-    struct sto_member m;
     char home[16];
     if (dfs_filename_parse(name, &f) < 0 || f.slave)
-        return false;
+        return -ENOENT;
     dfs_fileid_source_text(&f, home);
-    return sto_members_find(o->members, home, &m) == 0;
+    return sto_members_find(o->members, home, ret);
 }
 
 /* Has who says @e not the file? */
@@ -119,7 +118,9 @@ int sto_holder_find(const struct sto_holder_options *o, struct str name,
                     const struct sto_holder_question *q, struct dfs_peer **ret, uint64_t *len)
 {
     struct asked a = {.o = o, .name = name};
-    bool told = false, known = home_is_known(o, name), one_will_do = o->copies != 1 && !known;
+    struct sto_member home;
+    bool told = false, known = find_home(o, name, &home) == 0;
+    bool one_will_do = o->copies != 1 && (!known || dfs_server_left(home.status));
     unsigned silent = 0;
     ask_all(&a);
     for (size_t i = 0; i < a.n; i++) {

@@ -44,7 +44,7 @@ bool sto_holder_may_be(const struct sto_holder_options *o, struct str name);
  * answer, *len bytes, of the first that has it. Or the holder's -EINVAL (the range is no range of it) or -EPERM (a
  * gateway's file stays as it is). -ENOENT: who took it, and is complete, does not have it, or nobody in the group does.
  * -EAGAIN: somebody may have it all the same, who is away, or does not answer, or does not show it to readers yet, or of
- * whom we have not been told. Where the name does not say who took it, as a slave's, one such does not matter that has
+ * whom we have not been told. Where the name does not say who took it, as a slave's, or he has left, one such does not matter that has
  * nothing alone: of which all is here, since when it has needed another copy (sto_members_keeps_up()).
  */
 int sto_holder_find(const struct sto_holder_options *o, struct str name,

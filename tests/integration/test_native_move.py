@@ -791,6 +791,8 @@ def test_files_of_a_removed_server_move_and_a_new_one_gets_the_old_names(groups)
     check(c, files)
     wait_until("it to be OFFLINE", lambda: groups.status(3) == native.OFFLINE)
     c.delete(by["packed"])
+    assert not is_missing(c, by["packed"])  # who is away may have it, for all that anybody knows
+    assert groups.dfs("--force", "admin", "remove", "group1", "127.0.0.3").returncode == 0
     wait_until("it to be called missing", lambda: is_missing(c, by["packed"]))
     place = place_for(groups, 103, by["log"])
     assert place.address == c.address  # the tracker sends clients of the old group there

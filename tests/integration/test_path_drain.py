@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One store path of a group is drained and emptied by the gateway: nothing that clients see changes, at no moment."""
+import errno
 import os
 import secrets
 
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 from cluster import wait_until
 from everything import Everything, snapshot
 from ledger import payload
-from nativecluster import Refused
+from nativecluster import Refused, call
 from s3cluster import S3Cluster
 from test_drain import DONE, FAILED, NOT_YET, dfs, file_id, records
 from test_rebalance import ask, end_uploads, kill_in_the_middle, progress, refused, same, set_conf
@@ -81,12 +82,18 @@ def test_no_new_file_comes_to_a_drained_path(cluster):
         program.kill()
     cluster.storages[1, 1].start()
 
-    def uploaded():
+    alone = cluster.member(1, 1)
+
+    def closed_there():
         try:
-            return cluster.member(1, 1).upload(b"no tracker", path=1)
-        except (OSError, Refused):
+            paths = call(alone.address, 197)  # how many, then 5 bytes for each
+        except OSError:
             return None
-    assert path_of(wait_until("a server without trackers", uploaded, 60)) == "M00"
+        return [i for i in range(paths[0]) if paths[1 + 5 * i] & 1]
+    assert wait_until("a server without trackers", closed_there, 60) == [1]
+    with pytest.raises(Refused) as e:  # nobody has told it where the other one is
+        alone.upload(b"no tracker")
+    assert e.value.status == errno.EAGAIN
     cluster.trackers[0].start().wait_ready()
     cluster.storages[1, 2].start().wait_ready()
     cluster.wait_active((1, 1), (1, 2))

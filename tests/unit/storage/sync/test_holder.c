@@ -258,6 +258,9 @@ static void one_that_is_away_keeps_no_slave_alone(void **state)
     assert_int_equal(found_with(slave, 2), -ENOENT);
     assert_int_equal(found_with(slave, 1), -EAGAIN); /* each keeps what it has alone */
     assert_int_equal(found(by_stranger), -ENOENT);
+    assert_int_equal(found(by_b), -ENOENT);
+    group_is(has_left, away);
+    assert_int_equal(found(by_b), -ENOENT);
     group_is(hangs, away);
     sto_members_caught_up(members, id_of(B), sto_members_joins(members));
     assert_int_equal(found(slave), -EAGAIN); /* the two may have it */
