@@ -381,8 +381,8 @@ static void complain(struct round *rd, struct str name, int r)
     if (r == 0 || r == -EAGAIN)
         return;
     if (dfs_log_allow(&gate, 1))
-        dfs_log(LOG_WARN, "storage.file_not_moved", KV_STR("name", name), KV_Z("to", rd->at[0] ? rd->at : "any"),
-                KV_ERR(r));
+        dfs_log(LOG_WARN, "storage.file_not_moved", KV_STR("name", name),
+                KV_Z("to", rd->at[0] ? rd->at : "any"), KV_ERR(r));
     pause_ms(rd->m, RETRY_MS);
 }
 
@@ -567,6 +567,16 @@ static int count_all(struct round *rd)
     return r;
 }
 
+/* Whose a file is, and who else has it, is known when the trackers' leader has said who is in the group. */
+static int begin_round(struct round *rd)
+{
+    struct sto_mover *m = rd->m;
+    if (sto_members_told(m->o.members))
+        return count_all(rd);
+    rd->error = EAGAIN;
+    return -EAGAIN;
+}
+
 static void end_round(struct round *rd, int r)
 {
     struct sto_mover *m = rd->m;
@@ -605,7 +615,7 @@ static void *mover_main(void *arg)
         struct round rd = {.m = m};
         if (!take_order(m, &rd))
             return NULL;
-        int r = count_all(&rd);
+        int r = begin_round(&rd);
         if (!rd.count_only)
             end_round(&rd, r == 0 ? go_round(&rd) : r);
         if (rd.moved == 0)

@@ -6,7 +6,8 @@
  *
  *   1. look at it; copy content and metadata to a server of another group, as any client would; from a store path to
  *      another one of this server, as long as there is room in the group;
- *   2. ask all members whether their copies are the same; one that is away, or behind, puts the file off;
+ *   2. ask all members whether their copies are the same; one that is away, or behind, puts the file off, and all files
+ *      while the trackers' leader has not said who is a member;
  *   3. sto_move_commit(): it must not have changed meanwhile; log where it is now; the content goes (trunk/moved.h).
  *
  * From a store path the old names go, too (trunk/kept.h), as each file has moved, and those that were there before; so

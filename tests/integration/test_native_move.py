@@ -342,6 +342,45 @@ def test_nothing_is_lost_and_nothing_counted_twice_while_the_target_takes_nothin
     finally:
         patience.cancel()
         faults.clear()
+def test_who_does_not_know_its_group_moves_nothing():
+    """Started while trackers have no leader, a server would take itself for the only one, and all files for its own."""
+    c = S3Cluster(trackers=3, groups=2, members=2)
+    patience = threading.Timer(2 * cluster.PATIENCE_S, subprocess.Popen.kill)
+    try:
+        c.start_servers()
+        mine, other = (c.member(1, m) for m in (1, 2))
+        files = {mine.upload(data): data for data in (os.urandom(70_000) for _ in range(3))}
+        address = f"127.0.0.1:{c.tracker_addresses[0][1]}"
+        command = [*wrapper(), str(BUILD / "dfs"), "--tracker", address, "--secret", str(c.secret), "--json", "admin"]
+        subprocess.run([*command, "drain", "group1"], check=True, timeout=120, env=sanitizer_env(os.environ))
+        for tracker in c.trackers:
+            tracker.kill()
+        c.trackers[0].start().wait_ready()  # it has never heard of a leader
+        c.wait_active(*c.storages)
+        c.storages[1, 1].kill()
+        c.storages[1, 1].start().wait_ready()
+        c.wait_active(*c.storages)
+        with subprocess.Popen([*command, "rebalance", "group1"], stdout=subprocess.PIPE, text=True,
+                              env=sanitizer_env(os.environ)) as mover:
+            patience.args = [mover]
+            patience.start()
+            for line in mover.stdout:
+                now = json.loads(line)
+                assert now["moved"] == 0 and not now["done"], now
+                if now.get("error") == os.strerror(errno.EAGAIN):
+                    break
+            for tracker in c.trackers[1:]:
+                tracker.start().wait_ready()
+            last = [json.loads(line) for line in mover.stdout][-1]
+            assert mover.wait() == 0 and last["done"] and last["moved"] == len(files), last
+        for name, data in files.items():
+            assert mine.download(name) == data
+            native.until_done(other.download, name)
+    except BaseException:
+        print(c.tail())
+        raise
+    finally:
+        patience.cancel()
         c.remove()
 
 
