@@ -5,7 +5,7 @@
  *
  *   75 parameters, 81 join, 87 or 88 until a source is agreed, 84 + 83 + 77, then for ever:
  *   83 every beat_ms (with the statistics when they changed), 77 after it, 84 every report_ms,
- *   89 when another server's operations have arrived.
+ *   89 when another server's operations have arrived; 92 while no leader tells who is in the group.
  */
 #include "storage/beat/beat.h"
 
@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "dfscore/base/clock.h"
+#include "dfscore/client/tracker_client.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "storage/beat/notice.h"
@@ -21,6 +22,7 @@
 enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEGOTIATE_MS = 1000, LOOK_MS = 500 };
 /* Of each second after which trackers call a silent server OFFLINE: less than that, as two clocks differ. */
 enum { LEASE_MS = 600, LEASE_MAX_S = 3600 };
+enum { UNTOLD_MS = 3000 }; /* a leader tells with the first beats */
 
 /* What a tracker says of the server we fill from (88). */
 enum source_word {
@@ -44,6 +46,7 @@ struct link {
     bool sent_any;
     int64_t synced_sent[DFS_SERVERS_MAX]; /* of 89, in member order, to see changes */
     uint64_t report_due_ms;
+    uint64_t beating_ms;           /* since when, monotonic */
     uint8_t states[DFS_PATHS_MAX]; /* of the paths, as reported */
     bool asking; /* the tracker has been told of states, and has not answered yet */
     bool plain;  /* it may be one that hangs up on that */
@@ -298,6 +301,34 @@ static int hear_notice(struct link *l)
     return r;
 }
 
+/*
+ * Only a leader sends notices. While there is none, as a majority of the trackers is away, and we have started since, this
+ * one's list has to do: or we would copy nothing from the others, and what they take would wait for us in vain.
+ */
+static void hear_list(struct link *l)
+{
+    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
+    AUTO(dfs_free_ptr) struct dfs_storage_detail *all = NULL;
+    struct dfs_brief list[DFS_SERVERS_MAX];
+    struct dfs_group g;
+    size_t n = 0;
+    if (l->stage != STO_STAGE_BEATING || sto_members_told(l->b->o.members) ||
+        dfs_mono_ms() - l->beating_ms < UNTOLD_MS ||
+        dfs_text_set(g.group, sizeof(g.group), str_c(l->b->o.trackers.group)) < 0)
+        return;
+    dfs_group_put(&body, &g);
+    int r = call(l, DFS_CMD_LIST_STORAGES, &body);
+    if (r == 0)
+        r = dfs_decode_storages(buf_str(&l->rsp), &all, &n);
+    n = r < 0 ? 0 : MIN(n, ARRAY_LEN(list)); /* a connection that has ended is the next call's */
+    for (size_t i = 0; i < n; i++) {
+        list[i] = (struct dfs_brief){.status = all[i].status, .port = (int32_t)all[i].port};
+        memcpy(list[i].id, all[i].id, sizeof(list[i].id));
+        memcpy(list[i].ip, all[i].ip, sizeof(list[i].ip));
+    }
+    sto_members_hearsay(l->b->o.members, list, n);
+}
+
 static int beat(struct link *l)
 {
     struct dfs_stat_block now;
@@ -318,6 +349,8 @@ static int beat(struct link *l)
     memcpy(l->sent, bytes, sizeof(bytes));
     l->sent_any = true;
     r = hear_notice(l);
+    if (r == 0)
+        hear_list(l);
     return r < 0 ? r : call(l, DFS_CMD_CHANGE_LOG, NULL);
 }
 
@@ -482,6 +515,7 @@ static int session(struct link *l)
     if (r < 0)
         return r;
     enter(l, STO_STAGE_BEATING);
+    l->beating_ms = dfs_mono_ms();
     while ((r = beat_once(l)) == 0) {
         l->failures = 0;
         tell_joined(b);

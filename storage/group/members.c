@@ -132,13 +132,12 @@ static bool same(const struct sto_member *a, const struct sto_member *b)
            a->status == b->status;
 }
 
-void sto_members_update(struct sto_members *m, const struct dfs_brief *list, size_t n)
+/* With the lock held. */
+static void replace(struct sto_members *m, const struct dfs_brief *list, size_t n)
 {
-    CHECK_OBJ(m, MEMBERS_MAGIC);
     struct sto_member next[DFS_SERVERS_MAX];
     size_t count = MIN(n, ARRAY_LEN(next));
     memset(next, 0, sizeof(next));
-    pthread_mutex_lock(&m->lock);
     bool changed = count != m->n;
     for (size_t i = 0; i < count; i++) {
         const struct sto_member *old = find(m, list[i].id);
@@ -157,6 +156,39 @@ void sto_members_update(struct sto_members *m, const struct dfs_brief *list, siz
         m->n = count;
         bump(m);
     }
+}
+
+void sto_members_update(struct sto_members *m, const struct dfs_brief *list, size_t n)
+{
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    replace(m, list, n);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void sto_members_hearsay(struct sto_members *m, const struct dfs_brief *list, size_t n)
+{
+    struct dfs_brief all[DFS_SERVERS_MAX];
+    size_t count = 0;
+    CHECK_OBJ(m, MEMBERS_MAGIC);
+    pthread_mutex_lock(&m->lock);
+    bool told = m->self.status != DFS_ST_NONE;
+    for (size_t i = 0; i < m->n; i++) {
+        all[count] = (struct dfs_brief){.status = m->list[i].status, .port = m->list[i].port};
+        memcpy(all[count].id, m->list[i].id, sizeof(all[count].id));
+        memcpy(all[count++].ip, m->list[i].ip, sizeof(all[0].ip));
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t at = 0;
+        while (at < count && strcmp(all[at].id, list[i].id) != 0)
+            at++;
+        if (strcmp(list[i].id, m->self.id) == 0 || at == ARRAY_LEN(all))
+            continue;
+        all[at] = list[i];
+        count = MAX(count, at + 1);
+    }
+    if (!told)
+        replace(m, all, count);
     pthread_mutex_unlock(&m->lock);
 }
 

@@ -41,6 +41,11 @@ void sto_members_get_self(struct sto_members *m, struct sto_member *ret);
 
 /* The list of a notice replaces ours; times received are kept. At most DFS_SERVERS_MAX are taken. */
 void sto_members_update(struct sto_members *m, const struct dfs_brief *list, size_t n);
+/*
+ * As long as no leader has told us who is in the group: whom a tracker lists that is none. Those who are new are added, of the
+ * others status and address are taken over; nobody leaves, and nobody counts as told of. Ourselves it skips.
+ */
+void sto_members_hearsay(struct sto_members *m, const struct dfs_brief *list, size_t n);
 /* Peers without ourselves; returns how many were written to @out (DFS_SERVERS_MAX places). */
 size_t sto_members_peers(struct sto_members *m, struct sto_member *out);
 /* Status and address of one member (also ourselves): 0 or -ENOENT. */
@@ -78,7 +83,8 @@ bool sto_members_vouched(struct sto_members *m, const struct sto_vouch *h);
 
 /* May others be in the group that nobody has told us of yet? */
 bool sto_members_unknown(struct sto_members *m);
-/* Has a tracker said who is in the group? Only their leader does, so it may take a while. Until then nobody can be asked. */
+/* Has a tracker said who is in the group? Only their leader does, so it may take a while. Until then all can be asked of whom
+ * trackers know, but it is not known who else there is. */
 bool sto_members_told(struct sto_members *m);
 /* A tracker is about to take us in: until then it may have led clients to others. */
 void sto_members_joined(struct sto_members *m);

@@ -360,6 +360,57 @@ def test_who_has_not_been_told_of_its_group_does_not_say_that_a_file_is_missing(
         c.remove()
 
 
+def test_a_storage_that_starts_while_trackers_have_no_leader_does_what_it_can_know():
+    """It shows what it has, takes files, and neither edits nor calls anything missing; gateways go on."""
+    c = S3Cluster(trackers=3, members=2)
+    try:
+        c.start()
+        s3 = c.boto3()
+        s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="old", Body=b"old" * 5000)
+        a, b = (native.Storage((f"127.0.1.{m}", c.storages[1, m].port)) for m in (1, 2))
+        name, log, gone = a.upload(b"content" * 1000), a.upload(b"one", appender=True), a.upload(b"gone" * 1000)
+        a.delete(gone)
+        for tracker in c.trackers:
+            tracker.kill()
+        last = c.trackers[0].start().wait_ready()  # it has never heard of a leader
+        c.wait_active((1, 1), (1, 2))
+        c.storages[1, 1].kill()
+        c.storages[1, 1].start().wait_ready()
+        wait_until("it to be led to", lambda: c.states_at(last, 1).get(1) == native.ACTIVE)
+        for member in (a, b):
+            assert member.download(name) == b"content" * 1000 and member.download(log) == b"one"
+        native.until_done(a.upload, b"taken")
+        assert not native.does(a.info, gone, 3)
+        assert not native.does(a.append, log, b" never") and not native.does(a.set_meta, name, [("k", "v")])
+        native.until_done(b.append, log, b" two")
+
+        def goes_on(key):
+            assert s3.get_object(Bucket="bucket", Key="old")["Body"].read() == b"old" * 5000
+            s3.put_object(Bucket="bucket", Key=key, Body=key.encode())
+            assert s3.get_object(Bucket="bucket", Key=key)["Body"].read() == key.encode()
+            with pytest.raises(s3.exceptions.NoSuchKey):
+                s3.get_object(Bucket="bucket", Key="none")
+        goes_on("new")
+        c.gateway.kill()
+        c.start_gateway()
+        s3 = c.boto3()
+        goes_on("newer")
+        for tracker in c.trackers[1:]:
+            tracker.start().wait_ready()
+        native.until_done(a.append, log, b" three")
+        native.until_done(a.set_meta, name, [("k", "v")])
+        assert not a.has(gone)
+        for member in (a, b):
+            native.wait_same(member, {log: b"one two three", name: b"content" * 1000})
+        goes_on("newest")
+    except BaseException:
+        print(c.tail())
+        raise
+    finally:
+        c.remove()
+
+
 def test_an_edit_is_made_of_the_latest_content_only(late):
     a, b, c = late.members
     log = a.upload(b"one", appender=True)

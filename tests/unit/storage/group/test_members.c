@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "storage/group/members.h"
 #include "tests/lib/still_clock.h"
@@ -51,6 +52,60 @@ static void only_news_changes_the_version(void **state)
     assert_int_equal(sto_members_wait(m, v, 1), v);
     sto_members_wake(m);
     assert_int_not_equal(sto_members_wait(m, v, 60000), v);
+}
+
+static void hearsay_counts_until_somebody_tells_and_makes_nobody_told(void **state)
+{
+    (void)state;
+    AUTO(sto_members_free) struct sto_members *m = NULL;
+    struct sto_member peers[DFS_SERVERS_MAX];
+    assert_int_equal(sto_members_new(&m), 0);
+    sto_members_self(m, "10.0.0.1", "10.0.0.1", 23000);
+    const struct dfs_brief first[] = {
+        {.status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.1", .ip = "10.0.0.1"},
+        {.status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.2", .ip = "10.0.0.2"},
+    };
+    const struct dfs_brief second[] = {
+        {.status = DFS_ST_OFFLINE, .port = 23001, .id = "10.0.0.2", .ip = "10.0.0.2"},
+        {.status = DFS_ST_ACTIVE, .port = 23000, .id = "10.0.0.3", .ip = "10.0.0.3"},
+    };
+    sto_members_hearsay(m, first, ARRAY_LEN(first));
+    assert_int_equal(sto_members_peers(m, peers), 1);
+    assert_false(sto_members_told(m));
+    sto_members_hearsay(m, second, ARRAY_LEN(second)); /* by another tracker */
+    uint64_t v = sto_members_version(m);
+    sto_members_hearsay(m, second, 1);
+    sto_members_hearsay(m, NULL, 0);
+    assert_int_equal(sto_members_version(m), v);
+    assert_int_equal(sto_members_peers(m, peers), 2);
+    assert_true(peers[0].status == DFS_ST_OFFLINE && peers[0].port == 23001);
+    assert_string_equal(peers[1].id, "10.0.0.3");
+    assert_false(sto_members_told(m));
+    sto_members_update(m, first, ARRAY_LEN(first)); /* the leader */
+    assert_true(sto_members_told(m));
+    sto_members_hearsay(m, second, ARRAY_LEN(second));
+    assert_int_equal(sto_members_peers(m, peers), 1);
+    assert_int_equal(peers[0].status, DFS_ST_ACTIVE);
+}
+
+static void hearsay_fills_the_list_and_no_more(void **state)
+{
+    (void)state;
+    AUTO(sto_members_free) struct sto_members *m = NULL;
+    struct sto_member peers[DFS_SERVERS_MAX];
+    struct dfs_brief list[DFS_SERVERS_MAX];
+    assert_int_equal(sto_members_new(&m), 0);
+    sto_members_self(m, "10.0.0.1", "10.0.0.1", 23000);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+            list[i] = (struct dfs_brief){.status = DFS_ST_ACTIVE, .port = 23000};
+            snprintf(list[i].id, sizeof(list[i].id), "10.1.%d.%zu", round, i);
+            snprintf(list[i].ip, sizeof(list[i].ip), "10.1.%d.%zu", round, i);
+        }
+        sto_members_hearsay(m, list, ARRAY_LEN(list));
+        assert_int_equal(sto_members_peers(m, peers), DFS_SERVERS_MAX);
+    }
+    assert_string_equal(peers[0].id, "10.1.0.0");
 }
 
 static void times_received_only_grow_and_survive_a_new_list(void **state)
@@ -222,6 +277,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peers_leave_ourselves_out),
         cmocka_unit_test(only_news_changes_the_version),
+        cmocka_unit_test(hearsay_counts_until_somebody_tells_and_makes_nobody_told),
+        cmocka_unit_test(hearsay_fills_the_list_and_no_more),
         cmocka_unit_test(times_received_only_grow_and_survive_a_new_list),
         cmocka_unit_test(up_to_date_is_who_has_what_all_in_service_had_since_we_joined),
         cmocka_unit_test(who_is_away_is_awaited_for_a_while_after_our_start),
