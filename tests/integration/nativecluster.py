@@ -317,7 +317,11 @@ class NativeCluster:
         """Until the storage on 127.0.0.<number> waits with each write until @count have it: it hears of a member some
         time after that one has become ACTIVE, and waits for nobody before."""
         address = (f"127.0.0.{number}", self.storages[number].port)
-        wait_until(f"writes at {number} to wait for {count} copies", lambda: call(address, 193)[1] == count)
+
+        def waits():
+            _, needed, others = call(address, 193)[:3]
+            return needed == count and others >= count - 1  # who has heard of nobody needs two, and takes nothing
+        wait_until(f"writes at {number} to wait for {count} copies", waits)
 
     def lose_path(self, number, path):
         """The disk of a store path is replaced by an empty one; the storage must not run."""

@@ -92,7 +92,16 @@ storage_timeout = 5s
                 program.wait_ready()
             if some is not self.trackers and self.gateway not in some:
                 self.wait_status(ACTIVE, 1, 2)
+                for storage in self.storages.values():
+                    wait_until("it to have heard of the other one", lambda s=storage: self.others_of(s) == 1)
         return self
+
+    def others_of(self, storage):
+        """Members that it knows of: before, it takes no writes."""
+        with Connection(("::1", storage.port)) as c:
+            if self.authority:
+                c.socket = self.authority.context("tester").wrap_socket(c.socket)
+            return c.call(193)[2]
 
     def records(self, tracker=0):
         """Id to record of 92, as that tracker has it."""
