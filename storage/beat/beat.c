@@ -22,7 +22,7 @@
 enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEGOTIATE_MS = 1000, LOOK_MS = 500 };
 /* Of each second after which trackers call a silent server OFFLINE: less than that, as two clocks differ. */
 enum { LEASE_MS = 600, LEASE_MAX_S = 3600 };
-enum { UNTOLD_MS = 3000 }; /* a leader tells with the first beats */
+enum { UNTOLD_MS = 8000 }; /* a leader tells with the first beats; an election may take 7.5 s */
 
 /* What a tracker says of the server we fill from (88). */
 enum source_word {

@@ -371,6 +371,7 @@ def test_a_storage_that_starts_while_trackers_have_no_leader_does_what_it_can_kn
         a, b = (native.Storage((f"127.0.1.{m}", c.storages[1, m].port)) for m in (1, 2))
         name, log, gone = a.upload(b"content" * 1000), a.upload(b"one", appender=True), a.upload(b"gone" * 1000)
         a.delete(gone)
+        native.until_done(b.append, log, b" and")  # a leader has told it of the group
         for tracker in c.trackers:
             tracker.kill()
         last = c.trackers[0].start().wait_ready()  # it has never heard of a leader
@@ -379,7 +380,7 @@ def test_a_storage_that_starts_while_trackers_have_no_leader_does_what_it_can_kn
         c.storages[1, 1].start().wait_ready()
         wait_until("it to be led to", lambda: c.states_at(last, 1).get(1) == native.ACTIVE)
         for member in (a, b):
-            assert member.download(name) == b"content" * 1000 and member.download(log) == b"one"
+            assert member.download(name) == b"content" * 1000 and member.download(log) == b"one and"
         native.until_done(a.upload, b"taken")
         assert not native.does(a.info, gone, 3)
         assert not native.does(a.append, log, b" never") and not native.does(a.set_meta, name, [("k", "v")])
@@ -402,7 +403,7 @@ def test_a_storage_that_starts_while_trackers_have_no_leader_does_what_it_can_kn
         native.until_done(a.set_meta, name, [("k", "v")])
         assert not a.has(gone)
         for member in (a, b):
-            native.wait_same(member, {log: b"one two three", name: b"content" * 1000})
+            native.wait_same(member, {log: b"one and two three", name: b"content" * 1000})
         goes_on("newest")
     except BaseException:
         print(c.tail())
