@@ -19,7 +19,7 @@ struct asked {
     size_t n;
     struct {
         struct sto_member member;
-        int result; /* -ENOTCONN: it is not in service; -ETIMEDOUT: also that it was silent just before */
+        int result; /* -ENOTCONN: it is not asked; -ETIMEDOUT: also that it was silent just before */
     } list[DFS_SERVERS_MAX];
 };
 

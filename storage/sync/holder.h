@@ -2,8 +2,9 @@
 /*
  * holder - a file is not here: which other member has it, or does nobody?
  *
- * All members in service are asked at once whether they have it, and one that has not answered not again for some time
- * (sync/followers.h); then one that has it is asked for the rest. So one that hangs holds up few, and those not for long.
+ * All members in service, or filling, are asked at once whether they have it, and one that has not answered not again for
+ * some time (sync/followers.h); then one that has it is asked for the rest. So one that hangs holds up few, and those not
+ * for long.
  *
  * Threads: any that may block, for as long as the options say.
  */
@@ -44,8 +45,8 @@ bool sto_holder_may_be(const struct sto_holder_options *o, struct str name);
  * answer, *len bytes, of the first that has it. Or the holder's -EINVAL (the range is no range of it) or -EPERM (a
  * gateway's file stays as it is). -ENOENT: who took it, and is complete, does not have it, or nobody in the group does.
  * -EAGAIN: somebody may have it all the same, who is away, or does not answer, or does not show it to readers yet, or of
- * whom we have not been told. Where the name does not say who took it, as a slave's, or he has left, one such does not matter that has
- * nothing alone: of which all is here, since when it has needed another copy (sto_members_keeps_up()).
+ * whom we have not been told. Where the name does not say who took it, as a slave's, or he has left, one such does not
+ * matter that has nothing alone: of which all is here, since when it has needed another copy (sto_members_keeps_up()).
  */
 int sto_holder_find(const struct sto_holder_options *o, struct str name,
                     const struct sto_holder_question *q, struct dfs_peer **ret,
