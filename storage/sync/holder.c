@@ -102,16 +102,18 @@ static bool lacks(int e)
 }
 
 /* What comes of @m, which says @e: it is asked for the rest where readers may have what it has. */
-static int ask_further(const struct sto_holder_options *o, const struct sto_member *m, int e,
+static int ask_further(const struct asked *a, const struct sto_member *m, int e,
                        const struct sto_holder_question *q, struct dfs_peer **ret, uint64_t *len)
 {
     if (!sto_in_service(m->status))
         return e == 0 ? -EAGAIN : e;
     if (!q || e == -ETIMEDOUT || lacks(e))
         return e;
-    int r = ask_holder(o, m, q, ret, len);
-    /* This question does not say whether it is complete. What has moved is missing where it went. */
-    return r == -ENOENT && e != -EREMOTE ? -EAGAIN : r;
+    int r = ask_holder(a->o, m, q, ret, len);
+    if (r != -ENOENT || e == -EREMOTE) /* what has moved is missing where it went */
+        return r;
+    /* It has the file, without the metadata asked for; or has come back with an empty disk this moment. */
+    return has(a->o, m, a->name) == 0 ? -ENOENT : -EAGAIN;
 }
 
 int sto_holder_find(const struct sto_holder_options *o, struct str name,
@@ -125,7 +127,7 @@ int sto_holder_find(const struct sto_holder_options *o, struct str name,
     ask_all(&a);
     for (size_t i = 0; i < a.n; i++) {
         const struct sto_member *m = &a.list[i].member;
-        int e = ask_further(o, m, a.list[i].result, q, ret, len);
+        int e = ask_further(&a, m, a.list[i].result, q, ret, len);
         if (e == 0 || e == -EINVAL || e == -EPERM)
             return e;
         told = told || (e == -ENOENT && sto_in_service(m->status) && sto_turn_home(name, m->id));

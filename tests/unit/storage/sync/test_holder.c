@@ -17,7 +17,8 @@ static struct member {
 } group[MEMBERS];
 
 static struct sto_members *members;
-static bool known; /* the trackers name nobody else */
+static bool empty_again; /* who has been asked for what it has does not have it any more */
+static bool known;       /* the trackers name nobody else */
 static char by_self[STO_NAME_MAX + 1], by_b[STO_NAME_MAX + 1], by_stranger[STO_NAME_MAX + 1],
     slave[STO_NAME_MAX + 1];
 
@@ -65,6 +66,8 @@ static int answer(struct dfs_peer *p, uint64_t *len)
 {
     if (member_of(p)->does == 0)
         *len = LENGTH;
+    if (empty_again)
+        member_of(p)->has = -ENODATA;
     return member_of(p)->does;
 }
 
@@ -186,10 +189,13 @@ static void who_has_it_is_asked(void **state)
     group[C].does = -EINVAL; /* no range of it */
     assert_int_equal(found(by_b), -EINVAL);
     group_is(holder, lacks);
-    group[B].does = -ENOENT; /* it has come back with an empty disk just now */
+    group[B].does = -ENOENT; /* it has no metadata */
+    assert_int_equal(found(by_b), -ENOENT);
+    empty_again = true; /* it has come back with an empty disk just now */
     assert_int_equal(found(by_b), -EAGAIN);
     group[B].has = -EPROTO;
     assert_int_equal(found(by_b), -EAGAIN);
+    empty_again = false;
     group[B].has = -EREMOTE; /* and is deleted where it went */
     assert_int_equal(found(by_b), -ENOENT);
 }
