@@ -275,8 +275,8 @@ enum dfs_turn {
  */
 enum { DFS_ASK_NO_OTHER_GROUP = 0x40 };
 /*
- * In the status byte of a member's FILE_INFO, which asks who has the file: ENODATA, where ENOENT would be the answer, says that
- * it is not here, but that this server is not complete. Earlier builds take no notice.
+ * In the status byte of a member's FILE_INFO, which asks who has the file: ENODATA, where ENOENT would be the answer, says
+ * that it is not here, but that this server is not complete. Earlier builds take no notice.
  */
 enum { DFS_ASK_WHO_HAS = 0x20 };
 /*

@@ -36,8 +36,10 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
 int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap,
                        size_t *ret) MUST_CHECK;
 
-/* Do all servers of the group that any tracker that answers tells of (92) stand in @members, left out who has left? False also
- * when none answers. */
+/*
+ * Do all servers of the group that any tracker that answers tells of (92) stand in @members, left out who has left? False
+ * also when none answers.
+ */
 bool sto_tracker_all_known(const struct sto_trackers *t, struct sto_members *members);
 
 /* 75 on an open connection: @params_text is reset and filled, *params taken over. */

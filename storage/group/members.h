@@ -42,8 +42,8 @@ void sto_members_get_self(struct sto_members *m, struct sto_member *ret);
 /* The list of a notice replaces ours; times received are kept. At most DFS_SERVERS_MAX are taken. */
 void sto_members_update(struct sto_members *m, const struct dfs_brief *list, size_t n);
 /*
- * As long as no leader has told us who is in the group: whom a tracker lists that is none. Those who are new are added, of the
- * others status and address are taken over; nobody leaves, and nobody counts as told of. Ourselves it skips.
+ * As long as no leader has told us who is in the group: whom a tracker lists that is none. Those who are new are added, of
+ * the others status and address are taken over; nobody leaves, and nobody counts as told of. Ourselves it skips.
  */
 void sto_members_hearsay(struct sto_members *m, const struct dfs_brief *list, size_t n);
 /* Peers without ourselves; returns how many were written to @out (DFS_SERVERS_MAX places). */

@@ -29,8 +29,8 @@ void sto_forward_note(struct sto_op *op);
  */
 void sto_forward_command(struct dfs_req *req, enum sto_iokind kind, int (*work)(struct sto_op *op));
 /*
- * The same request to the peers. To be returned by work() (sto_op_ask()): 0 and the first answer in op->out; -ENOENT, -EAGAIN:
- * as sto_holder_find().
+ * The same request to the peers. To be returned by work() (sto_op_ask()): 0 and the first answer in op->out; -ENOENT,
+ * -EAGAIN: as sto_holder_find().
  */
 int sto_forward_call(struct sto_op *op) MUST_CHECK;
 /* Is anybody to be asked? 0, -ENOENT. @damaged: it is here, but wrong, so that others are asked though we made it. */
