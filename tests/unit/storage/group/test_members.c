@@ -96,11 +96,11 @@ static void hearsay_fills_the_list_and_no_more(void **state)
     struct dfs_brief list[DFS_SERVERS_MAX];
     assert_int_equal(sto_members_new(&m), 0);
     sto_members_self(m, "10.0.0.1", "10.0.0.1", 23000);
-    for (int round = 0; round < 2; round++) {
+    for (unsigned char round = 0; round < 2; round++) {
         for (size_t i = 0; i < ARRAY_LEN(list); i++) {
             list[i] = (struct dfs_brief){.status = DFS_ST_ACTIVE, .port = 23000};
-            snprintf(list[i].id, sizeof(list[i].id), "10.1.%d.%zu", round, i);
-            snprintf(list[i].ip, sizeof(list[i].ip), "10.1.%d.%zu", round, i);
+            snprintf(list[i].id, sizeof(list[i].id), "10.1.%u.%zu", round, i);
+            snprintf(list[i].ip, sizeof(list[i].ip), "10.1.%u.%zu", round, i);
         }
         sto_members_hearsay(m, list, ARRAY_LEN(list));
         assert_int_equal(sto_members_peers(m, peers), DFS_SERVERS_MAX);
