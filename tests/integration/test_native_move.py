@@ -342,6 +342,9 @@ def test_nothing_is_lost_and_nothing_counted_twice_while_the_target_takes_nothin
     finally:
         patience.cancel()
         faults.clear()
+        c.remove()
+
+
 def test_who_does_not_know_its_group_moves_nothing():
     """Started while trackers have no leader, a server would take itself for the only one, and all files for its own."""
     c = S3Cluster(trackers=3, groups=2, members=2)
