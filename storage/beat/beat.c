@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 
 #include "dfscore/base/clock.h"
-#include "dfscore/client/tracker_client.h"
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "storage/beat/notice.h"
@@ -270,8 +269,11 @@ static int negotiate(struct link *l)
 
 /* --- beating ------------------------------------------------------------------------------------ */
 
-/* On disk before anybody acts on it: when another one comes, writes need it from then on, whoever starts anew. */
-static int note_alone(struct sto_beat *b, const struct sto_notice *n)
+/*
+ * On disk before anybody acts on it: when another one comes, writes need it from then on, whoever starts anew. A disk that
+ * does not take it is no reason to leave the group: the next notice tries again.
+ */
+static void note_alone(struct sto_beat *b, const struct sto_notice *n)
 {
     struct sto_identity id;
     bool alone = true;
@@ -279,13 +281,18 @@ static int note_alone(struct sto_beat *b, const struct sto_notice *n)
     for (size_t i = 0; i < n->member_count && alone; i++)
         alone = dfs_server_left(n->members[i].status) || strcmp(n->members[i].id, id.id) == 0;
     if (alone == id.alone)
-        return 0;
+        return;
     pthread_mutex_lock(&b->negotiate);
     sto_beat_identity(b, &id);
     id.alone = alone;
     int r = save_identity(b, &id);
+    if (r < 0) {
+        dfs_log(LOG_ERROR, "storage.identity_not_saved", KV_ERR(r));
+        pthread_mutex_lock(&b->lock);
+        b->id.alone = !alone;
+        pthread_mutex_unlock(&b->lock);
+    }
     pthread_mutex_unlock(&b->negotiate);
-    return r;
 }
 
 static int hear_notice(struct link *l)
@@ -293,7 +300,7 @@ static int hear_notice(struct link *l)
     struct sto_notice n;
     int r = sto_notice_parse(buf_str(&l->rsp), &n);
     if (r == 0 && n.has_members)
-        r = note_alone(l->b, &n);
+        note_alone(l->b, &n);
     if (r == 0 && n.has_trunk_server)
         sto_members_set_trunk_server(l->b->o.members, n.trunk_server.id);
     if (r == 0 && n.has_members)
@@ -307,19 +314,14 @@ static int hear_notice(struct link *l)
  */
 static void hear_list(struct link *l)
 {
-    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
     AUTO(dfs_free_ptr) struct dfs_storage_detail *all = NULL;
     struct dfs_brief list[DFS_SERVERS_MAX];
-    struct dfs_group g;
     size_t n = 0;
     if (l->stage != STO_STAGE_BEATING || sto_members_told(l->b->o.members) ||
-        dfs_mono_ms() - l->beating_ms < UNTOLD_MS ||
-        dfs_text_set(g.group, sizeof(g.group), str_c(l->b->o.trackers.group)) < 0)
+        dfs_mono_ms() - l->beating_ms < UNTOLD_MS || !set_calling(l, true))
         return;
-    dfs_group_put(&body, &g);
-    int r = call(l, DFS_CMD_LIST_STORAGES, &body);
-    if (r == 0)
-        r = dfs_decode_storages(buf_str(&l->rsp), &all, &n);
+    int r = sto_tracker_list(l->peer, l->b->o.trackers.group, &l->rsp, &all, &n);
+    (void)!set_calling(l, false);
     n = r < 0 ? 0 : MIN(n, ARRAY_LEN(list)); /* a connection that has ended is the next call's */
     for (size_t i = 0; i < n; i++) {
         list[i] = (struct dfs_brief){.status = all[i].status, .port = (int32_t)all[i].port};

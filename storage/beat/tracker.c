@@ -109,22 +109,27 @@ struct answer {
     size_t n;
 };
 
+int sto_tracker_list(struct dfs_peer *p, const char *group, struct buf *rsp,
+                     struct dfs_storage_detail **list, size_t *n)
+{
+    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
+    struct dfs_group g;
+    int r = dfs_text_set(g.group, sizeof(g.group), str_c(group));
+    if (r < 0)
+        return r;
+    dfs_group_put(&body, &g);
+    struct str part = buf_str(&body);
+    r = dfs_peer_call(p, DFS_CMD_LIST_STORAGES, 0, &part, 1, rsp);
+    return r < 0 ? r : dfs_decode_storages(buf_str(rsp), list, n);
+}
+
 static int list_group(const struct sto_trackers *t, size_t i, struct dfs_storage_detail **ret,
                       size_t *n)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
-    AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
-    struct dfs_group g;
-    int r = dfs_text_set(g.group, sizeof(g.group), str_c(t->group));
-    if (r < 0)
-        return r;
-    dfs_group_put(&body, &g);
-    struct str part = buf_str(&body);
-    r = dfs_peer_open(&t->list[i], &t->net, &p);
-    if (r == 0)
-        r = dfs_peer_call(p, DFS_CMD_LIST_STORAGES, 0, &part, 1, &rsp);
-    return r < 0 ? r : dfs_decode_storages(buf_str(&rsp), ret, n);
+    int r = dfs_peer_open(&t->list[i], &t->net, &p);
+    return r < 0 ? r : sto_tracker_list(p, t->group, &rsp, ret, n);
 }
 
 static void ask_one(void *arg, unsigned i)

@@ -42,6 +42,10 @@ int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1]
  */
 bool sto_tracker_all_known(const struct sto_trackers *t, struct sto_members *members);
 
+/* 92 on an open connection: the servers of @group; *list is the caller's, to be freed. @rsp: for the answer. */
+int sto_tracker_list(struct dfs_peer *p, const char *group, struct buf *rsp,
+                     struct dfs_storage_detail **list, size_t *n) MUST_CHECK;
+
 /* 75 on an open connection: @params_text is reset and filled, *params taken over. */
 int sto_tracker_params(struct dfs_peer *p, struct sto_params *params,
                        struct buf *params_text) MUST_CHECK;

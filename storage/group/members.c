@@ -172,7 +172,6 @@ void sto_members_hearsay(struct sto_members *m, const struct dfs_brief *list, si
     size_t count = 0;
     CHECK_OBJ(m, MEMBERS_MAGIC);
     pthread_mutex_lock(&m->lock);
-    bool told = m->self.status != DFS_ST_NONE;
     for (size_t i = 0; i < m->n; i++) {
         all[count] = (struct dfs_brief){.status = m->list[i].status, .port = m->list[i].port};
         memcpy(all[count].id, m->list[i].id, sizeof(all[count].id));
@@ -187,7 +186,7 @@ void sto_members_hearsay(struct sto_members *m, const struct dfs_brief *list, si
         all[at] = list[i];
         count = MAX(count, at + 1);
     }
-    if (!told)
+    if (m->self.status == DFS_ST_NONE) /* not told */
         replace(m, all, count);
     pthread_mutex_unlock(&m->lock);
 }

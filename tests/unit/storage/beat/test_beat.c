@@ -7,17 +7,18 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dfscore/log/log.h"
 #include "dfscore/wire/internal.h"
 #include "storage/beat/beat.h"
 
-enum { PATHS = 2, PLAIN = PATHS * DFS_PATH_USAGE_LEN, BODY_MAX = 64 * 1024 };
+enum { PATHS = 2, PLAIN = PATHS * DFS_PATH_USAGE_LEN, BODY_MAX = 64 * 1024, ANSWER_MAX = 128 };
 
-enum manner { KNOWS, REFUSES, HANGS_UP };
+enum manner { KNOWS, REFUSES, HANGS_UP, NAMES_ANOTHER };
 
-/* A tracker, of which one storage is all there is. */
+/* A tracker, of which one storage is all there is, or that says that there is another one. */
 static struct {
     enum manner manner;
     int listener;
@@ -47,7 +48,8 @@ static bool read_all(int fd, void *p, size_t n)
 
 static bool answer(int fd, uint8_t status, const char *body, size_t n)
 {
-    uint8_t frame[DFS_HEADER_LEN + 64] = {[7] = (uint8_t)n, [8] = DFS_CMD_RESPONSE, [9] = status};
+    uint8_t frame[DFS_HEADER_LEN + ANSWER_MAX] = {
+        [7] = (uint8_t)n, [8] = DFS_CMD_RESPONSE, [9] = status};
     memcpy(frame + DFS_HEADER_LEN, body, n);
     return send(fd, frame, DFS_HEADER_LEN + n, MSG_NOSIGNAL) == (ssize_t)(DFS_HEADER_LEN + n);
 }
@@ -68,6 +70,16 @@ static bool hear_usage(int fd, const uint8_t *body, size_t n)
     return known ? answer(fd, 0, "", 1) : answer(fd, EINVAL, "", 0);
 }
 
+static bool name_another(int fd)
+{
+    AUTO(buf_free) struct buf notice = BUF(ANSWER_MAX);
+    struct dfs_brief other = {
+        .status = DFS_ST_ACTIVE, .id = "10.0.0.2", .ip = "10.0.0.2", .port = 1};
+    buf_u8(&notice, DFS_NOTICE_MEMBERS);
+    dfs_brief_put(&notice, &other);
+    return buf_err(&notice) == 0 && answer(fd, 0, notice.p, notice.n);
+}
+
 static bool hear(int fd, uint8_t cmd, const uint8_t *body, size_t n)
 {
     static const char joined[DFS_JOIN_RSP_LEN] = {DFS_ST_ACTIVE};
@@ -76,7 +88,7 @@ static bool hear(int fd, uint8_t cmd, const uint8_t *body, size_t n)
         return answer(fd, 0, joined, sizeof(joined));
     case DFS_CMD_BEAT:
         tracker.beats++;
-        return answer(fd, 0, "", 1);
+        return tracker.manner == NAMES_ANOTHER ? name_another(fd) : answer(fd, 0, "", 1);
     case DFS_CMD_DISK_USAGE:
         return hear_usage(fd, body, n);
     case DFS_CMD_PARAMETERS:
@@ -172,12 +184,15 @@ static unsigned now(const unsigned *what)
     return n;
 }
 
+static char folder[256]; /* of the identity, which is not there at first */
+static struct sto_members *members;
+
 static void play(enum manner manner, void (*script)(void))
 {
     AUTO(test_tmpdir_free) char *dir = test_tmpdir();
-    char identity[256];
-    (void)snprintf(identity, sizeof(identity), "%s/identity", dir);
-    struct sto_members *members = NULL;
+    char identity[sizeof(folder) + 16];
+    (void)snprintf(folder, sizeof(folder), "%s/data", dir);
+    (void)snprintf(identity, sizeof(identity), "%s/identity", folder);
     struct sto_beat *beat = NULL;
     const struct dfs_addr addr = {.host = "127.0.0.1", .port = start_tracker(manner)};
     assert_int_equal(sto_members_new(&members), 0);
@@ -187,6 +202,7 @@ static void play(enum manner manner, void (*script)(void))
         .identity_path = identity,
         .identity = {.sync_negotiated = true,
                      .complete = true,
+                     .alone = true,
                      .ip = "127.0.0.1",
                      .id = "127.0.0.1"},
         .port = 23000,
@@ -259,13 +275,35 @@ static void one_that_hangs_up_is_not_told_again(void **state)
     play(HANGS_UP, left_and_not_told_again);
 }
 
+static void named_and_kept_when_the_disk_takes_it(void)
+{
+    struct sto_identity kept = {.alone = true};
+    struct sto_member other;
+    char path[sizeof(folder) + 16];
+    (void)snprintf(path, sizeof(path), "%s/identity", folder);
+    wait_for(&tracker.beats, 3);
+    assert_int_equal(sto_members_find(members, "10.0.0.2", &other), 0);
+    assert_int_equal(mkdir(folder, 0755), 0);
+    wait_for(&tracker.beats, now(&tracker.beats) + 3);
+    assert_int_equal(sto_identity_load(path, &kept), 0);
+    assert_true(kept.complete && !kept.alone);
+    assert_int_equal(now(&tracker.sessions), 1);
+}
+
+static void who_cannot_keep_that_there_is_another_one_stays_in_the_group(void **state)
+{
+    (void)state;
+    play(NAMES_ANOTHER, named_and_kept_when_the_disk_takes_it);
+}
+
 int main(void)
 {
-    dfs_log_threshold = LOG_ERROR;
+    dfs_log_threshold = LOG_ERROR + 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(this_build_is_told_at_once),
         cmocka_unit_test(an_earlier_one_that_refuses_hears_the_rest),
         cmocka_unit_test(one_that_hangs_up_is_not_told_again),
+        cmocka_unit_test(who_cannot_keep_that_there_is_another_one_stays_in_the_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
