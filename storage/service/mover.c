@@ -12,6 +12,7 @@
 #include "storage/binlog/record.h"
 #include "storage/service/elsewhere.h"
 #include "storage/service/logs.h"
+#include "storage/service/movers.h"
 #include "storage/trunk/kept.h"
 
 enum {
@@ -19,7 +20,6 @@ enum {
     PAUSE_MS = 500, /* after a round that moved nothing */
     RETRY_MS = 200, /* after a file that was left as the other group or a member did not answer */
     ORDER_MAX_MS = 10 * 60 * 1000,
-    META_MAX = 64 * 1024 * 1024,
 };
 
 struct sto_mover {
@@ -86,95 +86,6 @@ static void rest(struct round *rd)
         (void)pthread_cond_timedwait(&m->bg.wake, &m->bg.lock, &until);
     }
     pthread_mutex_unlock(&m->bg.lock);
-}
-
-/* --- whose ------------------------------------------------------------------------------------------- */
-
-static bool is_member(const struct sto_member *m)
-{
-    return !dfs_server_left(m->status);
-}
-
-static bool is_ours(struct sto_mover *m, struct str name)
-{
-    struct sto_member self, peers[DFS_SERVERS_MAX];
-    struct dfs_fileid f;
-    char source[16];
-    if (dfs_filename_parse(name, &f) < 0)
-        return false;
-    dfs_fileid_source_text(&f, source);
-    if (strcmp(source, sto_store_server(m->o.store)) == 0)
-        return true;
-    sto_members_get_self(m->o.members, &self);
-    size_t n = sto_members_peers(m->o.members, peers);
-    bool least = true;
-    for (size_t i = 0; i < n; i++) {
-        if (!is_member(&peers[i]))
-            continue;
-        if (strcmp(source, peers[i].id) == 0 || strcmp(source, peers[i].ip) == 0)
-            return false;
-        least = least && strcmp(self.id, peers[i].id) < 0;
-    }
-    return least;
-}
-
-/* --- what the others have ------------------------------------------------------------------------------ */
-
-/* 0; -EAGAIN: its copy is another, or not there yet; other: it does not answer. */
-static int same_there(struct dfs_peer *p, const char *group, const struct sto_move *mv)
-{
-    struct dfs_group g;
-    struct dfs_file_info_rsp info;
-    AUTO(buf_free) struct buf head = BUF(DFS_GROUP_LEN);
-    AUTO(buf_free) struct buf rsp = BUF(META_MAX);
-    int r = dfs_text_set(g.group, sizeof(g.group), str_c(group));
-    if (r < 0)
-        return r;
-    dfs_group_put(&head, &g);
-    const struct str parts[] = {buf_str(&head), mv->name};
-    r = dfs_peer_call(p, DFS_CMD_GET_METADATA, DFS_ASK_NO_OTHER_GROUP, parts, 2, &rsp);
-    struct str meta = r == 0 ? buf_str(&rsp) : STR("");
-    if (r == -EREMOTE || ((r == 0 || r == -ENOENT) && !str_eq(meta, buf_str(&mv->meta))))
-        return -EAGAIN;
-    if (r < 0 && r != -ENOENT)
-        return r;
-    if (!mv->appender)
-        return 0; /* nothing but metadata ever changes */
-    r = dfs_peer_call(p, DFS_CMD_FILE_INFO, DFS_INFO_SILENT | DFS_ASK_NO_OTHER_GROUP, parts, 2,
-                      &rsp);
-    if (r == -ENOENT || r == -EREMOTE)
-        return -EAGAIN;
-    if (r == 0)
-        r = dfs_file_info_rsp_get(buf_str(&rsp), &info);
-    if (r < 0)
-        return r;
-    return (uint64_t)info.size == mv->view.size && (uint32_t)info.crc32 == mv->crc32 ? 0 : -EAGAIN;
-}
-
-/* Every member must be in service, and, when @mv is given, have what it has. */
-static int ask_members(struct sto_mover *m, const struct sto_move *mv)
-{
-    struct sto_member peers[DFS_SERVERS_MAX];
-    struct dfs_connpool *pool = dfs_client_pool(m->o.cluster);
-    size_t n = sto_members_peers(m->o.members, peers);
-    for (size_t i = 0; i < n; i++) {
-        if (!is_member(&peers[i]))
-            continue;
-        if (peers[i].status != DFS_ST_ACTIVE)
-            return -EHOSTDOWN;
-        if (!mv)
-            continue;
-        struct dfs_peer *p = NULL;
-        struct dfs_addr addr = {.port = peers[i].port};
-        (void)snprintf(addr.host, sizeof(addr.host), "%s", peers[i].ip);
-        int r = dfs_connpool_get(pool, &addr, &p);
-        if (r == 0)
-            r = same_there(p, sto_store_group(m->o.store), mv);
-        dfs_connpool_put(pool, &p);
-        if (r < 0)
-            return r;
-    }
-    return 0;
 }
 
 /* --- one file -------------------------------------------------------------------------------------------- */
@@ -349,7 +260,7 @@ static int move(struct round *rd, struct sto_move *mv)
         !mv->link) /* of a group that is not known, or of which nobody takes files */
         r = -EHOSTUNREACH;
     if (r == 0)
-        r = ask_members(m, mv);
+        r = sto_movers_ask(&m->o, mv);
     if (r == 0)
         r = sto_move_commit(m->o.store, mv, str_c(id));
     if (r < 0 && id[0] && !mv->unsure && dfs_client_delete(m->o.cluster, str_c(id)) < 0)
@@ -398,7 +309,7 @@ static bool keep(struct round *rd, struct str name)
     if (r == 0 || r == -EINVAL)
         return true;
     bool seen = r == -ENOENT;
-    if (!is_ours(m, sto_kept_parse(name, file) ? str_c(file) : name)) {
+    if (!sto_movers_own(&m->o, sto_kept_parse(name, file) ? str_c(file) : name)) {
         rd->left++;
         return seen;
     }
@@ -424,7 +335,7 @@ static void look_at(struct round *rd, struct str name)
     int may = sto_client_may_change(m->o.store, name);
     if (may == -EPERM || may == -ENOENT)
         return;
-    if (!is_ours(m, name)) { /* until its mover has done it */
+    if (!sto_movers_own(&m->o, name)) { /* until its mover has done it */
         rd->left += link || sto_moved_settle(m->o.store, name) != 0;
         return;
     }
@@ -438,7 +349,7 @@ static void look_at(struct round *rd, struct str name)
         link ? sto_move_begin_link(m->o.store, name, &mv) : sto_move_begin(m->o.store, name, &mv);
     uint64_t bytes = mv.view.size;
     if (r == 0)
-        r = ask_members(m, NULL);
+        r = sto_movers_ask(&m->o, NULL);
     if (r == 0)
         r = move(rd, &mv);
     sto_move_end(m->o.store, &mv);
@@ -543,7 +454,7 @@ static void count_one(struct round *rd, struct str name)
     struct sto_info info = {.size = 0};
     bool link = rd->path != STO_MOVE_ALL && sto_link_target(s, name, target) == 0;
     if (!(link || sto_move_wanted(s, name)) || sto_client_may_change(s, name) != 0 ||
-        !is_ours(rd->m, name) || (!link && sto_info(s, name, false, &info) < 0))
+        !sto_movers_own(&rd->m->o, name) || (!link && sto_info(s, name, false, &info) < 0))
         return;
     rd->files++;
     rd->bytes += (int64_t)info.size;
