@@ -75,10 +75,9 @@ static const struct dfs_conf_row rows[] = {
     CONF_STR(
         C, min_copies, "min_copies", "auto", 1, 4, CONF_RESTART,
         "Servers of the group that have a write on their disks before it is acknowledged; the\n"
-        "same on all of them. auto: two while another member is in service, else one; none are "
-        "taken\n"
-        "before a tracker has said who is. A number is strict: with fewer members in service\n"
-        "writes are refused (EAGAIN)."),
+        "same on all of them. auto: two while another member is in service, else one; no write\n"
+        "is taken before a tracker has said who is. A number is strict: with fewer members in\n"
+        "service writes are refused (EAGAIN)."),
     CONF_DURATION(
         C, copy_timeout_ms, "copy_timeout", "10s", 100, 3600000, "s", CONF_RESTART,
         "A write that has not got its copies after this long is answered with EAGAIN: it is\n"

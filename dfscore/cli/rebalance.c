@@ -211,7 +211,7 @@ static void say(struct cli *c, const struct place *pl, const struct progress *p)
         printf("; %lld to be tried again%s%s", (long long)p->left, p->error ? ": " : "",
                p->error ? strerror((int)p->error) : "");
     else if (p->error && !p->done) /* the first round is not over */
-        printf("; some stay for now: %s", strerror((int)p->error));
+        printf("; not all of this round could be moved: %s", strerror((int)p->error));
     if (p->done)
         printf(
             "; done: nothing is left to be moved (of gateways' objects: s3gw admin rebalance start "
