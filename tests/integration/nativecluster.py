@@ -315,7 +315,7 @@ class NativeCluster:
 
     def wait_copies(self, number, count=2):
         """Until the storage on 127.0.0.<number> waits with each write until @count have it: it hears of a member some
-        time after that one has become ACTIVE, and waits for nobody before."""
+        time after that one has become ACTIVE, and takes nothing, or waits for fewer, before."""
         address = (f"127.0.0.{number}", self.storages[number].port)
 
         def waits():

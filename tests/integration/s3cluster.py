@@ -216,7 +216,7 @@ storage_hold_down = 300ms
 
     def wait_copies(self):
         """Until every member waits for a second copy of what it is told to write, where there is somebody to have it: it
-        hears of the others some time after they have become ACTIVE, and waits for nobody before."""
+        hears of the others some time after they have become ACTIVE, and takes nothing before."""
         for g, m in self.storages:
             if (g, 3 - min(m, 2)) in self.storages:
                 wait_until(f"member {m} of group {g} to wait for copies", lambda g=g, m=m: self.copies_needed(g, m) >= 2)

@@ -11,7 +11,7 @@ import pytest
 import nativecluster as native
 from cluster import wait_until
 from faults import Faults
-from s3cluster import S3Cluster
+from s3cluster import S3Cluster, running
 
 SIZES = [0, 1, 300, 5000, 65_512, 70_000, 400_000]
 
@@ -362,11 +362,8 @@ def test_who_has_not_been_told_of_its_group_does_not_say_that_a_file_is_missing(
 
 def test_a_storage_that_starts_while_trackers_have_no_leader_does_what_it_can_know():
     """It shows what it has, takes files, and neither edits nor calls anything missing; gateways go on."""
-    c = S3Cluster(trackers=3, members=2)
-    try:
-        c.start()
+    with running(trackers=3, members=2) as c:
         s3 = c.boto3()
-        s3.create_bucket(Bucket="bucket")
         s3.put_object(Bucket="bucket", Key="old", Body=b"old" * 5000)
         a, b = (native.Storage((f"127.0.1.{m}", c.storages[1, m].port)) for m in (1, 2))
         name, log, gone = a.upload(b"content" * 1000), a.upload(b"one", appender=True), a.upload(b"gone" * 1000)
@@ -405,11 +402,6 @@ def test_a_storage_that_starts_while_trackers_have_no_leader_does_what_it_can_kn
         for member in (a, b):
             native.wait_same(member, {log: b"one and two three", name: b"content" * 1000})
         goes_on("newest")
-    except BaseException:
-        print(c.tail())
-        raise
-    finally:
-        c.remove()
 
 
 def test_an_edit_is_made_of_the_latest_content_only(late):

@@ -13,7 +13,7 @@ from everything import PART, Everything, differences, snapshot
 from faults import Faults
 from ledger import payload
 from nativecluster import OFFLINE
-from s3cluster import S3Cluster
+from s3cluster import S3Cluster, running
 from test_drain import DONE, FAILED, dfs, file_id
 
 SEED = os.environ.get("S3GW_SEED") or secrets.token_hex(4)
@@ -197,12 +197,14 @@ def test_a_group_is_emptied_and_removed(two):
 def test_a_target_that_takes_nothing_is_told_of_and_waited_for(tmp_path, error):
     """It fails in the middle, for a while."""
     faults = Faults(tmp_path)
-    c = S3Cluster(groups=2, members=1, settings="default_group = group1\nreclaim_grace = 0s\nrebalance_rate = 1KB\n")
-    c.storages[2, 1].env = faults.env()
-    try:
-        c.start()
+
+    def with_faults(**options):
+        c = S3Cluster(**options)
+        c.storages[2, 1].env = faults.env()
+        return c
+    with running(buckets=("known",), kind=with_faults, groups=2, members=1,
+                 settings="default_group = group1\nreclaim_grace = 0s\nrebalance_rate = 1KB\n") as c:
         s3 = c.boto3()
-        s3.create_bucket(Bucket="known")
         known = {f"k{i}": payload("k", i, size) for i, size in enumerate((500_000, 1, 4000, 300_000, 100_000))}
         for key, body in known.items():
             s3.put_object(Bucket="known", Key=key, Body=body)
@@ -231,13 +233,6 @@ def test_a_target_that_takes_nothing_is_told_of_and_waited_for(tmp_path, error):
         for key, body in known.items():
             assert file_id(s3, "known", key).startswith("group2/")
             assert fetch(c, old[key]) == body == s3.get_object(Bucket="known", Key=key)["Body"].read()
-        c.stop()
-    except BaseException:
-        print(c.tail())
-        raise
-    finally:
-        faults.clear()
-        c.remove()
 
 
 def test_clients_go_on_meanwhile(two):
