@@ -56,6 +56,13 @@ class Pair(S3Cluster):
     def wait_standby(self, gateway):
         wait_until(f"{gateway.folder.name} to be a standby", lambda: self.health(gateway) == (503, "standby"))
 
+    def wait_begun_again(self, gateway):
+        """It has become itself once more, and listens; what it was has said that it is a standby, too."""
+        def has():
+            log = gateway.whole_log()
+            return log.rfind("gateway.standby") > log.rfind("gateway.lease_lost") >= 0
+        wait_until(f"{gateway.folder.name} to have begun again", has)
+
     def status_of(self, gateway):
         done = subprocess.run([BUILD / "s3gw", "admin", "--socket", gateway.folder / "admin.sock", "--json", "status"],
                               capture_output=True, timeout=PATIENCE_S, env=sanitizer_env(os.environ), check=True)
@@ -190,7 +197,8 @@ def test_a_stopped_gateway_that_goes_on_acknowledges_nothing(pair, writers):
         pair.wait_active_gateway(standby)
         pair.client(standby).put_object(Bucket="bucket", Key="meanwhile", Body=active.folder.name.encode())
         active.thaw()
-        pair.wait_standby(active)
+        pair.wait_begun_again(active)
+        assert pair.health(active) == (503, "standby")
         with pytest.raises(ClientError) as e:
             pair.client(active).get_object(Bucket="bucket", Key="meanwhile")
         assert e.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
