@@ -100,8 +100,10 @@ static const struct dfs_conf_row rows[] = {
                   "Longest wait for a connection to a tracker or peer."),
     CONF_DURATION(C, network_timeout_ms, "network_timeout", "60s", 1, 3600000, "s", CONF_RESTART,
                   "A peer that stalls this long within a request or an answer is dropped."),
-    CONF_DURATION(C, heart_beat_interval_ms, "heart_beat_interval", "30s", 1, 3600000, "s",
-                  CONF_RESTART, "Time between two heartbeats to each tracker."),
+    CONF_DURATION(
+        C, heart_beat_interval_ms, "heart_beat_interval", "30s", 1, 3600000, "s", CONF_RESTART,
+        "Time between two reports of statistics to each tracker. That it lives a storage\n"
+        "says every second, or as often as this if that is less."),
     CONF_DURATION(C, stat_report_interval_ms, "stat_report_interval", "300s", 1, 86400000, "s",
                   CONF_RESTART, "Time between two reports of disk space to each tracker."),
     CONF_DURATION(C, sync_wait_ms, "sync_wait_msec", "100ms", 1, 60000, "ms", CONF_RESTART,

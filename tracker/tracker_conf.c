@@ -63,9 +63,11 @@ static const struct dfs_conf_row rows[] = {
         "Reader of a file: 0 in turn over servers that have it, 1 the one that took it first."),
     CONF_SPACE(C, reserved, "reserved_storage_space", "1024MB", "MB", CONF_RELOAD,
                "Kept free on every server: a size, or a percentage of each disk (20%)."),
-    CONF_DURATION(C, check_active_ms, "check_active_interval", "100s", 1000, HOUR_MS, "s",
-                  CONF_RELOAD, "A storage that has not beaten for this long is OFFLINE: more than twice its\n"
-                  "heart_beat_interval. Storages go by what it was when they started."),
+    CONF_DURATION(
+        C, check_active_ms, "check_active_interval", "100s", 1000, HOUR_MS, "s", CONF_RELOAD,
+        "A storage that has not beaten for this long is OFFLINE: more than 2s, and more than\n"
+        "twice the heart_beat_interval of FastDFS's storages. Storages go by what it was\n"
+        "when they started."),
     CONF_DURATION(C, sync_max_delay_ms, "storage_sync_file_max_delay", "86400s", 1000, YEAR_MS, "s",
                   CONF_RELOAD,
                   "Files older than this are taken to be on every server of their group."),

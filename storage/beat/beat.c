@@ -4,8 +4,9 @@
  * back-off and nobody else anything. What a session does, in order (fastdfs-protocol.md 6):
  *
  *   75 parameters, 81 join, 87 or 88 until a source is agreed, 84 + 83 + 77, then for ever:
- *   83 every beat_ms (with the statistics when they changed), 77 after it, 84 every report_ms,
- *   89 when another server's operations have arrived; 92 while no leader tells who is in the group.
+ *   83 every second, or every beat_ms if that is less, for what is new in the group comes with its answer;
+ *   with the statistics every beat_ms, when they changed; 77 after it, 84 every report_ms, 89 when
+ *   another server's operations have arrived; 92 while no leader tells who is in the group.
  */
 #include "storage/beat/beat.h"
 
@@ -18,7 +19,7 @@
 #include "storage/beat/notice.h"
 #include "storage/beat/stage.h"
 
-enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEGOTIATE_MS = 1000, LOOK_MS = 500 };
+enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEWS_MS = 1000, LOOK_MS = 500 };
 /* Of each second after which trackers call a silent server OFFLINE: less than that, as two clocks differ. */
 enum { LEASE_MS = 600, LEASE_MAX_S = 3600 };
 enum { UNTOLD_MS = 8000 }; /* a leader tells with the first beats; an election may take 7.5 s */
@@ -36,13 +37,13 @@ struct link {
     const struct dfs_addr *addr;
     pthread_t thread;
     bool started;
-    enum sto_stage stage;             /* its own thread */
-    _Atomic enum source_word source;  /* its own thread sets it */
-    struct dfs_peer *peer;            /* its own thread; under b->lock while set or cleared */
-    bool calling;                     /* under b->lock; a stop cuts the call off */
-    struct buf rsp;                   /* its own thread */
-    uint8_t sent[DFS_STAT_BLOCK_LEN]; /* last statistics this tracker got */
-    bool sent_any;
+    enum sto_stage stage;                 /* its own thread */
+    _Atomic enum source_word source;      /* its own thread sets it */
+    struct dfs_peer *peer;                /* its own thread; under b->lock while set or cleared */
+    bool calling;                         /* under b->lock; a stop cuts the call off */
+    struct buf rsp;                       /* its own thread */
+    uint8_t sent[DFS_STAT_BLOCK_LEN];     /* last statistics this tracker got */
+    uint64_t stats_due_ms;                /* when it gets the next ones; 0: it has had none */
     int64_t synced_sent[DFS_SERVERS_MAX]; /* of 89, in member order, to see changes */
     uint64_t report_due_ms;
     uint64_t beating_ms;           /* since when, monotonic */
@@ -341,15 +342,19 @@ static int beat(struct link *l)
     if (buf_err(&body))
         return buf_err(&body);
     memcpy(bytes, body.p, sizeof(bytes));
-    if (l->sent_any && memcmp(bytes, l->sent, sizeof(bytes)) == 0)
-        buf_reset(&body);
     uint64_t sent_ms = dfs_mono_ms();
+    bool stats = !l->stats_due_ms ||
+                 (sent_ms >= l->stats_due_ms && memcmp(bytes, l->sent, sizeof(bytes)) != 0);
+    if (!stats)
+        buf_reset(&body);
     int r = call(l, DFS_CMD_BEAT, &body);
     if (r < 0)
         return r;
     sto_members_beaten(l->b->o.members, (unsigned)(l - l->b->links), sent_ms);
-    memcpy(l->sent, bytes, sizeof(bytes));
-    l->sent_any = true;
+    if (stats) {
+        memcpy(l->sent, bytes, sizeof(bytes));
+        l->stats_due_ms = sent_ms + l->b->o.beat_ms;
+    }
     r = hear_notice(l);
     if (r == 0)
         hear_list(l);
@@ -469,11 +474,17 @@ static int compare_params(struct link *l)
     return r;
 }
 
+/* A leader tells with its answers who is in service, and writes wait for those. */
+static uint64_t every_ms(const struct sto_beat *b)
+{
+    return MIN(b->o.beat_ms, (uint64_t)NEWS_MS);
+}
+
 /* Until the next beat, or the state of a path has changed. False: the beat stops. */
 static bool pause_beating(struct link *l, uint64_t seen)
 {
     struct sto_beat *b = l->b;
-    const uint64_t until = dfs_mono_ms() + b->o.beat_ms;
+    const uint64_t until = dfs_mono_ms() + every_ms(b);
     uint8_t now_states[DFS_PATHS_MAX];
     for (uint64_t now; (now = dfs_mono_ms()) < until && rejoin_count(b) == seen;) {
         if (!pause_ms(b, MIN(until - now, (uint64_t)LOOK_MS), seen))
@@ -493,7 +504,7 @@ static int session(struct link *l)
     uint64_t seen = rejoin_count(b);
     enter(l, STO_STAGE_CONNECTED);
     l->source = SOURCE_UNHEARD;
-    l->sent_any = false;
+    l->stats_due_ms = 0;
     l->report_due_ms = 0;
     l->plain = l->asking;
     l->asking = false;
@@ -511,7 +522,7 @@ static int session(struct link *l)
         r = beat_once(l);
         if (r < 0)
             return r;
-        if (!pause_ms(b, MIN(b->o.beat_ms, (uint64_t)NEGOTIATE_MS), seen))
+        if (!pause_ms(b, every_ms(b), seen))
             return 0;
     }
     if (r < 0)

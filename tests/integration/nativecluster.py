@@ -230,15 +230,16 @@ class NativeCluster:
     """A tracker on 127.0.0.1, storages of group1 on 127.0.0.2, 127.0.0.3 ..."""
 
     def __init__(self, trunk=False, paths=1, settings="", secret=False, addresses="IPv4", slots="64KB",
-                 tracker_settings=""):
+                 tracker_settings="", heartbeat="200ms"):
         """@settings, @tracker_settings: further lines of every storage's configuration, of the tracker's. @secret: with a
-        cluster secret. @addresses: IPv6 makes those in answers 45 bytes wide. @slots: with @trunk, the largest packed file."""
+        cluster secret. @heartbeat: heart_beat_interval of every storage. @addresses: IPv6 makes those in answers 45 bytes
+        wide. @slots: with @trunk, the largest packed file."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-it-"))
         self.secret_file = self.folder / "secret"
         self.secret_file.write_text(os.urandom(32).hex() + "\n")
         self.secret_file.chmod(0o600)
         self.trust = f"cluster_secret_file = {self.secret_file}" if secret else ""
-        self.paths, self.settings = paths, settings
+        self.paths, self.settings, self.heartbeat = paths, settings, heartbeat
         self.programs = []
         self.tracker = ("127.0.0.1", free_port(["127.0.0.1"]))
         self.tracker_program = self._program("dfs_trackerd", "tracker", f"""
@@ -281,7 +282,7 @@ class NativeCluster:
                 tracker_server = 127.0.0.1:{self.tracker[1]}
                 store_path_count = {self.paths}
                 {paths}
-                heart_beat_interval = 200ms
+                heart_beat_interval = {self.heartbeat}
                 sync_wait_msec = 20ms
                 {self.trust}
                 {self.settings}
@@ -349,6 +350,14 @@ def running(**options):
                 program.stop()
     finally:
         cluster.remove()
+
+
+def leader_port(tracker):
+    """Of the tracker that leads, as this one says; None while there is none."""
+    try:
+        return int(call(tracker, 95).split(b":")[1])
+    except Refused:
+        return None
 
 
 def wait_same(storage, files, seconds=PATIENCE_S):

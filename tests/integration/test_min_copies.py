@@ -10,6 +10,7 @@ import pytest
 
 import nativecluster as native
 from cluster import wait_until
+from s3cluster import S3Cluster
 
 LONG_S = 25  # of copy_timeout, where nobody may wait for it: less than our own patience
 
@@ -145,25 +146,49 @@ def test_a_member_that_dies_stops_nothing_for_long():
         assert b.local().download(name) == b"alone"
 
 
+@contextlib.contextmanager
+def three_trackers(**options):
+    """And a group of two, which know of each other."""
+    c = S3Cluster(trackers=3, members=2, **options)
+    try:
+        c.start_servers()
+        c.wait_copies()
+        yield c, native.Storage(("127.0.1.1", c.storages[1, 1].port))
+    finally:
+        c.remove()
+
+
 def test_a_killed_member_is_found_out_when_its_pull_ends():
-    """Not by the writer's heartbeat, nor by a write that has waited a second: the quickest of some rounds counts."""
-    with native.running(settings=f"copy_timeout = {LONG_S}s") as group:
-        a, _ = group.add(2), group.add(3)
-        writer = group.storages[2]
-        writer.stop()
-        writer.conf.write_text(writer.conf.read_text().replace("heart_beat_interval = 200ms", "heart_beat_interval = 1h"))
-        writer.start().wait_ready()
-        group.wait_status(2, native.ACTIVE)
+    """Not by a leader's word, as there is none just then, nor by a write that has waited a second: the quickest of some
+    rounds counts."""
+    with three_trackers(storage_settings=f"copy_timeout = {LONG_S}s") as (c, a):
         for _ in range(10):
-            wait_members(group, 2, 2)
-            group.storages[3].kill()
+            port = wait_until("a leader", lambda: native.leader_port(c.tracker_addresses[0]))
+            leader = next(t for t in c.trackers if t.port == port)
+            leader.kill()
+            c.storages[1, 2].kill()
             name, took = timed(a.upload, b"alone")
             assert a.download(name) == b"alone"
             print(f"held up for {took:.3f} s")
             if took < 0.9:
                 return
-            group.add(3)
+            leader.start().wait_ready()
+            c.storages[1, 2].start().wait_ready()
+            c.wait_copies()
         raise AssertionError("every write was held up for a second")
+
+
+def test_who_is_in_service_is_heard_soon_whatever_the_heartbeat():
+    """FastDFS's configurations have 30 s. Until a leader has named the others, and again when they are back, writes wait."""
+    with native.running(heartbeat="1h") as group:
+        a, _ = group.add(2), group.add(3)
+        for number in (2, 3):
+            wait_members(group, number, 2)
+        group.storages[3].kill()
+        name = a.upload(b"alone")
+        b = group.add(3)
+        wait_members(group, 2, 2)
+        assert b.local().download(name) == b"alone"
 
 
 def test_a_member_that_hangs_makes_writes_wait_and_then_refuses_them():

@@ -72,14 +72,6 @@ def test_the_probe_of_client_commands_finds_nothing_wrong(ports):
     assert passed >= MINIMUM
 
 
-def leader_port(tracker):
-    """Of the tracker that leads, as this one says; None while there is none."""
-    try:
-        return int(native.call(tracker, 95).split(b":")[1])
-    except native.Refused:
-        return None
-
-
 def known(port):
     """Groups and servers with their states, as a tracker has them."""
     client = ref.Client(f"127.0.0.1:{port}")
@@ -117,7 +109,7 @@ def test_the_probe_of_all_commands_on_two_trackers_and_two_groups(settings, ids)
         cluster.start_servers()
         runs = [(address[1], group) for address in cluster.tracker_addresses for group in ("group1", "group2")]
         for run, (port, group) in enumerate(runs):
-            leader = wait_until("a leader", lambda: leader_port(cluster.tracker_addresses[0]))
+            leader = wait_until("a leader", lambda: native.leader_port(cluster.tracker_addresses[0]))
             # A storage that joins leaves a record: once; and those with numbers cannot, if they are not listed.
             options = ["--intrusive"] if run == 0 and not ids else []
             if "trunk" not in settings:
