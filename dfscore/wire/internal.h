@@ -285,6 +285,11 @@ enum { DFS_ASK_WHO_HAS = 0x20 };
  */
 enum { DFS_PARAMETERS_OURS = 0x40 };
 /*
+ * In the status byte of a storage's LIST_STORAGES, which asks who is out of service: EAGAIN from a tracker that has just
+ * started, and has not heard yet of all that may be in service. FastDFS's and earlier builds take no notice.
+ */
+enum { DFS_LIST_KNOWN = 0x40 };
+/*
  * FILE_INFO asked so, and without a CRC-32: in that field the answer has this and the milliseconds of the file's time, when
  * its name does not tell a CRC-32. Earlier builds have 0 there.
  */

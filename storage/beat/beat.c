@@ -321,7 +321,7 @@ static void hear_list(struct link *l)
     if (l->stage != STO_STAGE_BEATING || sto_members_told(l->b->o.members) ||
         dfs_mono_ms() - l->beating_ms < UNTOLD_MS || !set_calling(l, true))
         return;
-    int r = sto_tracker_list(l->peer, l->b->o.trackers.group, &l->rsp, &all, &n);
+    int r = sto_tracker_list(l->peer, l->b->o.trackers.group, 0, &l->rsp, &all, &n);
     (void)!set_calling(l, false);
     n = r < 0 ? 0 : MIN(n, ARRAY_LEN(list)); /* a connection that has ended is the next call's */
     for (size_t i = 0; i < n; i++) {

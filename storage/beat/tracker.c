@@ -104,12 +104,13 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
 
 struct answer {
     const struct sto_trackers *of;
+    uint8_t how; /* see sto_tracker_list() */
     int result;
     struct dfs_storage_detail *list; /* owned */
     size_t n;
 };
 
-int sto_tracker_list(struct dfs_peer *p, const char *group, struct buf *rsp,
+int sto_tracker_list(struct dfs_peer *p, const char *group, uint8_t how, struct buf *rsp,
                      struct dfs_storage_detail **list, size_t *n)
 {
     AUTO(buf_free) struct buf body = BUF(DFS_GROUP_LEN);
@@ -119,30 +120,31 @@ int sto_tracker_list(struct dfs_peer *p, const char *group, struct buf *rsp,
         return r;
     dfs_group_put(&body, &g);
     struct str part = buf_str(&body);
-    r = dfs_peer_call(p, DFS_CMD_LIST_STORAGES, 0, &part, 1, rsp);
+    r = dfs_peer_call(p, DFS_CMD_LIST_STORAGES, how, &part, 1, rsp);
     return r < 0 ? r : dfs_decode_storages(buf_str(rsp), list, n);
 }
 
-static int list_group(const struct sto_trackers *t, size_t i, struct dfs_storage_detail **ret,
-                      size_t *n)
+static int list_group(const struct sto_trackers *t, size_t i, uint8_t how,
+                      struct dfs_storage_detail **ret, size_t *n)
 {
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
     int r = dfs_peer_open(&t->list[i], &t->net, &p);
-    return r < 0 ? r : sto_tracker_list(p, t->group, &rsp, ret, n);
+    return r < 0 ? r : sto_tracker_list(p, t->group, how, &rsp, ret, n);
 }
 
 static void ask_one(void *arg, unsigned i)
 {
     struct answer *a = (struct answer *)arg + i;
-    a->result = list_group(a->of, i, &a->list, &a->n);
+    a->result = list_group(a->of, i, a->how, &a->list, &a->n);
 }
 
 /* One of them may be on the machine that has died. */
-static void ask_all(const struct sto_trackers *t, struct answer answers[DFS_TRACKERS_MAX])
+static void ask_all(const struct sto_trackers *t, uint8_t how,
+                    struct answer answers[DFS_TRACKERS_MAX])
 {
     for (size_t i = 0; i < t->n; i++)
-        answers[i] = (struct answer){.of = t};
+        answers[i] = (struct answer){.of = t, .how = how};
     dfs_at_once((unsigned)t->n, ask_one, answers);
 }
 
@@ -151,7 +153,7 @@ bool sto_tracker_all_known(const struct sto_trackers *t, struct sto_members *mem
     struct answer answers[DFS_TRACKERS_MAX];
     struct sto_member m;
     bool answered = false, known = true;
-    ask_all(t, answers);
+    ask_all(t, 0, answers);
     for (size_t i = 0; i < t->n; i++) {
         const struct answer *a = &answers[i];
         answered = answered || a->result == 0;
@@ -169,7 +171,7 @@ int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1]
     struct answer answers[DFS_TRACKERS_MAX];
     bool answered = false;
     size_t count = 0;
-    ask_all(t, answers);
+    ask_all(t, DFS_LIST_KNOWN, answers);
     for (size_t i = 0; i < t->n; i++) {
         const struct answer *a = &answers[i];
         answered = answered || a->result == 0;

@@ -31,7 +31,7 @@ int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char
 
 /*
  * Which servers of the group are ACTIVE, as any tracker that answers says (92): at most @cap ids. For the
- * case that the leader, which tells us of changes, is away itself. 0; -ENOTCONN: no tracker answered.
+ * case that the leader, which tells us of changes, is away itself. 0; -ENOTCONN: no tracker answered that knows it.
  */
 int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1], size_t cap,
                        size_t *ret) MUST_CHECK;
@@ -42,8 +42,11 @@ int sto_tracker_active(const struct sto_trackers *t, char (*ids)[DFS_ID_MAX + 1]
  */
 bool sto_tracker_all_known(const struct sto_trackers *t, struct sto_members *members);
 
-/* 92 on an open connection: the servers of @group; *list is the caller's, to be freed. @rsp: for the answer. */
-int sto_tracker_list(struct dfs_peer *p, const char *group, struct buf *rsp,
+/*
+ * 92 on an open connection: the servers of @group; *list is the caller's, to be freed. @how: 0 or DFS_LIST_KNOWN. @rsp: for
+ * the answer.
+ */
+int sto_tracker_list(struct dfs_peer *p, const char *group, uint8_t how, struct buf *rsp,
                      struct dfs_storage_detail **list, size_t *n) MUST_CHECK;
 
 /* 75 on an open connection: @params_text is reset and filled, *params taken over. */

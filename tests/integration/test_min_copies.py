@@ -191,6 +191,23 @@ def test_who_is_in_service_is_heard_soon_whatever_the_heartbeat():
         assert b.local().download(name) == b"alone"
 
 
+def test_trackers_that_have_just_started_call_nobody_away():
+    """Who has not come back yet may be in service: nothing is acknowledged as if it were not, before it had the time."""
+    silent_s = 6
+    with three_trackers(check_active_interval=f"{silent_s}s", tracker_settings="election_timeout = 1s",
+                        storage_settings="copy_timeout = 500ms") as (c, a):
+        for tracker in c.trackers:
+            tracker.kill()
+        c.storages[1, 2].freeze()
+        started = time.monotonic()
+        for tracker in c.trackers:
+            tracker.start()
+        name = wait_until("a write", lambda: upload(a, b"alone"))
+        assert time.monotonic() - started > silent_s
+        assert a.download(name) == b"alone"
+        c.storages[1, 2].thaw()
+
+
 def test_a_member_that_hangs_makes_writes_wait_and_then_refuses_them():
     with native.running(settings="copy_timeout = 1500ms") as group:
         a, b = group.add(2), group.add(3)

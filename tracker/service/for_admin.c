@@ -89,6 +89,8 @@ int trk_list_storages(struct trk_call *c)
     int r = trk_take_group(c, &g, &tail);
     if (r < 0)
         return r;
+    if (c->status & DFS_LIST_KNOWN && !trk_knows_who_serves(c->srv, g))
+        return -EAGAIN;
     if (tail.n == 0) {
         for (unsigned i = 0; i < g->n; i++)
             put_storage(c, g->nodes[i]);

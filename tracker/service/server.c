@@ -7,6 +7,7 @@
 #include "dfscore/log/log.h"
 
 enum { SYS_FILE_MAX = 16 * 1024 * 1024, CHANGES_MAX = 64 * 1024 * 1024, WAITING_MS = 10000 };
+enum { REJOIN_MS = 15000 }; /* a storage tries at least every 10 s to come back (storage/beat) */
 enum { SNAPSHOT_MAX = 256 * 1024 * 1024 };
 
 int trk_server_new(const struct trk_server_opts *o, struct trk_server **ret)
@@ -24,7 +25,8 @@ int trk_server_new(const struct trk_server_opts *o, struct trk_server **ret)
     srv->me = -1;
     srv->leader_version = 1;
     srv->up_s = dfs_now_s();
-    trk_lease_init(&srv->lease, dfs_mono_ms());
+    srv->started_ms = dfs_mono_ms();
+    trk_lease_init(&srv->lease, srv->started_ms);
     pthread_mutex_init(&srv->lock, NULL);
     trk_cluster_init(&srv->cluster);
     srv->notes = BUF(CHANGES_MAX);
@@ -291,6 +293,16 @@ void trk_add_own(struct trk_server *srv, const char *ip)
         memcpy(srv->own[srv->own_count++].ip, text, sizeof(text));
 }
 
+bool trk_knows_who_serves(const struct trk_server *srv, const struct trk_group *g)
+{
+    if (dfs_mono_ms() - srv->started_ms > MIN(srv->o.check_active_ms, (uint64_t)REJOIN_MS))
+        return true;
+    for (unsigned i = 0; i < g->n; i++)
+        if (trk_status_complete(g->nodes[i]->status) && !g->nodes[i]->beat_ms)
+            return false;
+    return true;
+}
+
 /* Leader: address and port; all zero when there is none, its id the address (protocol 6.4). */
 static void notice_leader(const struct trk_server *srv, struct buf *out)
 {
@@ -327,7 +339,7 @@ void trk_notice(struct trk_call *c)
             dfs_brief_put(c->out, &b);
             n->told_trunk = g->trunk_version;
         }
-        if (n->told_members != g->members_version) {
+        if (n->told_members != g->members_version && trk_knows_who_serves(srv, g)) {
             flags |= DFS_NOTICE_MEMBERS;
             for (unsigned i = 0; i < g->n; i++) {
                 struct dfs_brief b;

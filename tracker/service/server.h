@@ -84,6 +84,7 @@ struct trk_server {
     uint16_t port;              /* we listen here */
     int64_t up_s;               /* Unix seconds of our start */
     int64_t restart_interval_s; /* how long we were away before it */
+    uint64_t started_ms;        /* monotonic */
     struct trk_own_addr own[TRK_OWN_MAX];
     unsigned own_count;
     uint64_t next_session;
@@ -255,6 +256,11 @@ int trk_take_group(struct trk_call *c, struct trk_group **ret, struct str *tail)
 int trk_take_id(struct str text, char out[DFS_ID_MAX]) MUST_CHECK;
 /* Change notice: what this session's storage has not been told yet (protocol 6.4). */
 void trk_notice(struct trk_call *c);
+/*
+ * Have all servers of @g been heard of since our start that may be in service, or had the time to come back? Before that we
+ * cannot say that one is not.
+ */
+bool trk_knows_who_serves(const struct trk_server *srv, const struct trk_group *g);
 bool trk_is_leader(const struct trk_server *srv);
 /* "host:port", "[ip6]:port". */
 void trk_host_text(const char *ip, uint16_t port, char out[DFS_HOST_MAX]);

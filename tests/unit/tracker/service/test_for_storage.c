@@ -137,6 +137,75 @@ static void states_of_paths_come_behind_their_usage(void **state)
     assert_int_equal(call_hex(f, &a, DFS_CMD_DISK_USAGE, "04"), -EINVAL);
 }
 
+static const uint8_t group1[16] = "group1";
+
+static struct join_opts back_again(void)
+{
+    struct join_opts back = first_join;
+    back.init = 0;
+    back.status = DFS_ST_ACTIVE;
+    return back;
+}
+
+/* 92 by a storage that goes by the answer, and the notice with a beat. */
+static void expect_word(struct fixture *f, struct trk_session *s, bool knows)
+{
+    const struct str group = str_of((const char *)group1, sizeof(group1));
+    assert_int_equal(call_with(f, s, DFS_CMD_LIST_STORAGES, DFS_LIST_KNOWN, group),
+                     knows ? 0 : -EAGAIN);
+    assert_int_equal(call(f, s, DFS_CMD_LIST_STORAGES, group), 0);
+    assert_int_equal(call(f, s, DFS_CMD_BEAT, STR_NULL), 0);
+    assert_int_equal(f->out.p[0] & DFS_NOTICE_MEMBERS, knows ? DFS_NOTICE_MEMBERS : 0);
+}
+
+/* @f, and what it knows of two complete servers, in another one that has just started. */
+static void restart(struct fixture *f, struct fixture *ret)
+{
+    struct trk_session a, b, peer;
+    struct trk_server_opts o = f->srv->o;
+    bring_up(f, &a, "10.77.0.11");
+    bring_up(f, &b, "10.77.0.12");
+    report(f, &a, "10.77.0.12", DFS_ST_OFFLINE);
+    expect_word(f, &b, true);
+    open_session(f, &peer, "10.77.0.2");
+    assert_int_equal(call(f, &peer, TRK_CMD_STATE, STR_NULL), 0);
+    start_with(ret, &o);
+    trk_lock(ret->srv);
+    assert_int_equal(trk_merge(&ret->srv->cluster, str_from(buf_str(&f->out), 1)), 0);
+    trk_unlock(ret->srv);
+}
+
+static void one_that_has_just_started_calls_nobody_away(void **state)
+{
+    struct fixture *f = *state, all = {0}, one = {0};
+    const struct join_opts back = back_again();
+    struct trk_session a, b;
+    restart(f, &all);
+    open_session(&all, &a, "10.77.0.11");
+    assert_int_equal(join(&all, &a, &back), 0);
+    pass(15000);
+    expect_word(&all, &a, false);
+    open_session(&all, &b, "10.77.0.12");
+    assert_int_equal(join(&all, &b, &back), 0);
+    expect_word(&all, &a, true);
+    trk_session_close(all.srv, &b); /* that one is known to be away */
+    expect_word(&all, &a, true);
+    start_with(&one, &f->srv->o); /* here it does not come back */
+    assert_int_equal(call(f, &a, TRK_CMD_STATE, STR_NULL), 0);
+    trk_lock(one.srv);
+    assert_int_equal(trk_merge(&one.srv->cluster, str_from(buf_str(&f->out), 1)), 0);
+    trk_unlock(one.srv);
+    open_session(&one, &a, "10.77.0.11");
+    assert_int_equal(join(&one, &a, &back), 0);
+    expect_word(&one, &a, false);
+    pass(15001);
+    expect_word(&one, &a, true);
+    trk_server_free(&all.srv);
+    trk_server_free(&one.srv);
+    buf_free(&all.out);
+    buf_free(&one.out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +216,7 @@ int main(void)
         T(a_new_address_takes_the_record_along),
         T(system_files_block_nobody),
         T(states_of_paths_come_behind_their_usage),
+        T(one_that_has_just_started_calls_nobody_away),
     };
     dfs_log_threshold = LOG_ERROR;
     return cmocka_run_group_tests(tests, NULL, NULL);
