@@ -359,6 +359,7 @@ static int start_mover(struct sto_app *a)
         .mirrors = a->mirrors,
         .members = a->members,
         .cluster = a->cluster,
+        .repair = a->repair,
         .rate = a->conf.rebalance_rate,
     };
     return r < 0 ? r : sto_mover_start(&o, &a->mover);

@@ -355,6 +355,9 @@ static void look_at(struct round *rd, struct str name)
     sto_move_end(m->o.store, &mv);
     if (r == -ENOENT)
         return; /* there was nothing to be moved, or is no more */
+    /* The other side's disk gives EIO, too: then nothing is found here. */
+    if (!link && (r == -EBADMSG || r == -EIO))
+        sto_repair_suspect(m->o.repair, name, STO_SUSPECT_BAD);
     count(rd, r, bytes);
     complain(rd, name, r);
     if (r == 0 && rd->path != STO_MOVE_ALL)

@@ -13,6 +13,9 @@
  * From a store path the old names go, too (trunk/kept.h), as each file has moved, and those that were there before; so
  * nothing is needed of the path when it is done.
  *
+ * A copy that arrives as something else than its name says, or cannot be read, stays here and is looked at: another member's
+ * takes its place (sync/repair.h), and moves with the next round.
+ *
  * Stopped anywhere before 3, nothing has happened but a copy that nobody knows of. Gateways' files stay: they have their
  * own way out of a group (s3gw admin rebalance). So do links, which have no content; of a store path others are made in
  * their place, beside what they lead to.
@@ -31,6 +34,7 @@
 
 #include "dfscore/client/client.h"
 #include "storage/group/members.h"
+#include "storage/sync/repair.h"
 #include "storage/trunk/mirror.h"
 
 struct sto_mover;
@@ -40,6 +44,7 @@ struct sto_mover_options {
     struct sto_mirrors *mirrors;
     struct sto_members *members;
     struct dfs_client *cluster;
+    struct sto_repair *repair; /* hears of copies here that are bad */
     uint64_t rate; /* bytes a second that are copied, on the average of some files; 0: no limit */
 };
 

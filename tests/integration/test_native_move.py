@@ -345,6 +345,24 @@ def test_nothing_is_lost_and_nothing_counted_twice_while_the_target_takes_nothin
         c.remove()
 
 
+@pytest.mark.parametrize("size", [5000, 70_000], ids=["packed", "plain"])
+def test_a_copy_that_is_bad_where_it_is_to_leave_from_is_mended_first(groups, size):
+    """By the other member's: what arrives elsewhere would not be what its name says, each time it is tried."""
+    a, b = groups.start(2, 3)
+    groups.start(6)
+    data = random.Random(size).randbytes(size)
+    name = a.upload(data)
+    native.wait_same(b, {name: data})
+    where = next(p for p in (groups.folder / "storage2" / "path0").rglob("*") if p.is_file() and data in p.read_bytes())
+    with open(where, "r+b") as file:
+        file.seek(where.read_bytes().index(data) + size // 2)
+        file.write(b"something else")
+    assert groups.dfs("admin", "drain", "group1").returncode == 0
+    groups.rebalance()
+    assert a.download(name) == b.download(name) == data
+    groups.wait_empty(2, 3)
+
+
 def test_who_does_not_know_its_group_moves_nothing():
     """Started while trackers have no leader, a server would take itself for the only one, and all files for its own."""
     c = S3Cluster(trackers=3, groups=2, members=2)
