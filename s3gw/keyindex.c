@@ -19,6 +19,9 @@
 #include "s3gw/lifecycle/rebuild.h"
 #include "s3gw/lifecycle/settle.h"
 
+/* Trackers that start with their storages elect a leader, which may take 15 s to say who is there. */
+enum { TAKEN_MS = 30 * 1000, AGAIN_MS = 500 };
+
 static void close_dir(DIR **dir)
 {
     if (*dir)
@@ -190,18 +193,40 @@ static int rebuild(struct s3gw_gateway *g, struct buf *err)
     return 0;
 }
 
+/* Storages that have just been started take no writes before they have heard who else is in their group. Their logs have
+ * been read: somebody is there. */
+static bool not_yet(int r)
+{
+    return r == -EAGAIN || r == -EHOSTUNREACH;
+}
+
+static int settle_when_taken(struct s3gw_gateway *g, uint64_t *corrected)
+{
+    const uint64_t end = dfs_mono_ms() + TAKEN_MS;
+    int r = s3_settle(&g->gw, corrected);
+    if (not_yet(r))
+        dfs_log(LOG_INFO, "gateway.waits_for_storages", KV_ERR(r));
+    while (not_yet(r) && dfs_mono_ms() < end) {
+        if (stop_asked(g->supervisor))
+            return -EINTR;
+        nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);
+        r = s3_settle(&g->gw, corrected);
+    }
+    return r;
+}
+
 static int settle(struct s3gw_gateway *g, struct buf *err)
 {
     uint64_t corrected = 0;
-    int r = s3_settle(&g->gw, &corrected);
+    int r = settle_when_taken(g, &corrected);
     if (corrected > 0)
         dfs_log(LOG_INFO, "gateway.settled", KV_U64("statements", corrected));
-    if (r == -EHOSTUNREACH) {
+    if (not_yet(r) || r == -ENOSPC) { /* reads need none of it */
         dfs_log(LOG_WARN, "gateway.not_settled", KV_ERR(r));
         g->no_orphans = true; /* the next start has to begin where this one would have */
         return 0;
     }
-    return r < 0 ? fail(g, r, "comparing the storages with the key index", err) : 0;
+    return r < 0 && r != -EINTR ? fail(g, r, "comparing the storages with the key index", err) : r;
 }
 
 /*

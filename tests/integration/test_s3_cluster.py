@@ -227,6 +227,21 @@ def test_a_gateway_starts_without_trackers_and_knows_the_cluster(two_groups, s3)
     put_until_it_works(s3, "after", bytes_of(1000))
 
 
+def test_a_gateway_that_starts_before_storages_take_writes_waits_for_them():
+    """After a power failure all start at once, and what a gateway has to put right in the logs is a write."""
+    with running(trackers=1, groups=1, members=2) as c:
+        c.boto3().put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+        c.stop()
+        for storage in c.storages.values():  # without their tracker they do not know of each other
+            storage.start()
+        c.gateway.start()
+        wait_until("it to wait", lambda: "gateway.waits_for_storages" in c.gateway.whole_log() or not c.gateway.running())
+        c.trackers[0].start()
+        for program in (*c.trackers, *c.storages.values(), c.gateway):
+            program.wait_ready()
+        put_until_it_works(c.boto3(), "key", b"x")
+
+
 def test_a_tracker_that_has_just_returned_is_no_hindrance():
     """Nobody is in service, and no disk is known, before the servers have joined again: here it does not let them."""
     with running(groups=2, members=2) as c:
