@@ -12,7 +12,7 @@
 #include "storage/beat/stage.h"
 #include "storage/disk/savefile.h"
 
-enum { DISCOVER_MAX_MS = 5000 }; /* longest pause between two rounds of asking who we are */
+enum { DISCOVER_MAX_MS = 1000 }; /* longest pause between two rounds of asking who we are */
 
 /* --- configuration --- */
 

@@ -19,7 +19,7 @@
 #include "storage/beat/notice.h"
 #include "storage/beat/stage.h"
 
-enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 10000, NEWS_MS = 1000, LOOK_MS = 500 };
+enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 1000, NEWS_MS = 1000, LOOK_MS = 500 };
 /* Of each second after which trackers call a silent server OFFLINE: less than that, as two clocks differ. */
 enum { LEASE_MS = 600, LEASE_MAX_S = 3600 };
 enum { UNTOLD_MS = 8000 }; /* a leader tells with the first beats; an election may take 7.5 s */

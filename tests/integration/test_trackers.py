@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "native"))
 
 import fdfs_ref as ref  # noqa: E402
+import nativecluster as native  # noqa: E402
 from cluster import BUILD, PATIENCE_S, free_port, sanitizer_env, wait_until, wrapper  # noqa: E402
 
 BINARY = BUILD / "dfs_trackerd"
@@ -335,3 +337,20 @@ def test_sighup_takes_new_settings_and_refuses_bad_ones(one):
     wait_until("the complaint", lambda: "tracker.reload_failed" in (one.dir / "log").read_text())
     assert parameter() == "20.00%"
     conf.write_text(text)
+
+
+def test_storages_look_often_whether_their_tracker_is_back():
+    """Nobody else can tell clients of them meanwhile, so it is a second at most, also after long."""
+    with native.running() as group, socket.socket() as instead:
+        group.add(2)
+        group.tracker_program.kill()
+        instead.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        instead.bind(group.tracker)
+        instead.listen()
+        instead.settimeout(PATIENCE_S)
+        began, joins = time.monotonic(), 0
+        while joins < 10:
+            with instead.accept()[0] as came:
+                came.settimeout(PATIENCE_S)
+                joins += came.recv(10)[8:9] == bytes([75])  # a session begins with it; others ask what is drained
+        assert time.monotonic() - began < 25  # it was 34 and more with pauses of up to 10 s
