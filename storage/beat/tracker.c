@@ -69,7 +69,9 @@ static int discover(const struct sto_trackers *t, size_t i, uint16_t port, const
     AUTO(dfs_peer_free) struct dfs_peer *p = NULL;
     AUTO(buf_free) struct buf rsp = BUF(ANSWER_MAX);
     struct sto_identity next = *id;
-    int r = dfs_peer_open(&t->list[i], &t->net, &p);
+    struct dfs_peer_opts net = t->net;
+    net.timeout_ms = MIN(net.timeout_ms, net.connect_ms);
+    int r = dfs_peer_open(&t->list[i], &net, &p);
     if (r == 0)
         r = sto_tracker_params(p, params, params_text);
     if (r == 0)

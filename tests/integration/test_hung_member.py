@@ -12,6 +12,7 @@ import pytest
 import nativecluster as native
 from cluster import wait_until
 from faults import Faults
+from s3cluster import S3Cluster
 
 SOON_S = 1     # of what waits for nobody
 LONG_S = 10    # as long as one question could take before
@@ -172,3 +173,14 @@ def test_an_edit_does_not_wait_for_it_twice(group):
     thaw(group)
     wait_until("it to be asked again", lambda: timed(c.truncate, log, 1)[0] != native.EAGAIN)
     native.wait_same(a, {log: b"o"})
+
+
+def test_a_tracker_that_hangs_does_not_hold_up_the_start_of_a_storage():
+    c = S3Cluster(trackers=2, members=1, storage_settings="connect_timeout = 500ms\nnetwork_timeout = 1h")
+    try:
+        c.start_servers()
+        c.storages[1, 1].stop()
+        c.trackers[0].freeze()
+        c.storages[1, 1].start().wait_ready()
+    finally:
+        c.remove()
