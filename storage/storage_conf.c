@@ -96,8 +96,9 @@ static const struct dfs_conf_row rows[] = {
              "Reading threads of each store path."),
     CONF_INT(C, disk_writer_threads, "disk_writer_threads", "8", 1, 64, NULL, CONF_RESTART,
              "Writing threads of each store path; writers that meet share a sync."),
-    CONF_DURATION(C, connect_timeout_ms, "connect_timeout", "5s", 1, 3600000, "s", CONF_RESTART,
-                  "Longest wait for a connection to a tracker or peer."),
+    CONF_DURATION(
+        C, connect_timeout_ms, "connect_timeout", "5s", 1, 3600000, "s", CONF_RESTART,
+        "Longest wait for a connection to a tracker or peer, and for its proof of the secret."),
     CONF_DURATION(C, network_timeout_ms, "network_timeout", "60s", 1, 3600000, "s", CONF_RESTART,
                   "A peer that stalls this long within a request or an answer is dropped."),
     CONF_DURATION(

@@ -46,8 +46,10 @@ static const struct dfs_conf_row rows[] = {
     CONF_INT(C, work_threads, "work_threads", "2", 1, 64, NULL, CONF_RESTART, "Network threads."),
     CONF_SIZE(C, buff_size, "buff_size", "256KB", 8192, 16 << 20, "B", CONF_RESTART,
               "Longest request, header included; a longer one closes the connection."),
-    CONF_DURATION(C, connect_timeout_ms, "connect_timeout", "5s", 1, HOUR_MS, "s", CONF_RESTART,
-                  "Longest wait for a connection to another tracker or a storage."),
+    CONF_DURATION(
+        C, connect_timeout_ms, "connect_timeout", "5s", 1, HOUR_MS, "s", CONF_RESTART,
+        "Longest wait for a connection to another tracker or a storage, and for its proof\n"
+        "of the secret."),
     CONF_DURATION(C, network_timeout_ms, "network_timeout", "60s", 1, HOUR_MS, "s", CONF_RESTART,
                   "A peer that stalls this long within a request or an answer is dropped."),
     CONF_INT(C, store_lookup, "store_lookup", "0", 0, 2, NULL, CONF_RELOAD,

@@ -10,7 +10,9 @@ const struct dfs_conf_row client_conf_rows[] = {
               "for each.\n"
               "Requests go to one after the other until one answers."),
     CONF_DURATION(struct client_conf, connect_ms, "connect_timeout", "5s", 1, DAY_MS, "s",
-                  CONF_RESTART, "Longest wait for a connection."),
+                  CONF_RESTART,
+                  "Longest wait for a connection and proof of the secret, and for an answer to\n"
+                  "commands that only look, such as monitor."),
     CONF_DURATION(struct client_conf, network_ms, "network_timeout", "60s", 1, DAY_MS, "s",
                   CONF_RESTART, "Longest wait for the next byte to move."),
     CONF_STR(struct client_conf, bind_addr, "bind_addr", "", 0, 45, CONF_RESTART,

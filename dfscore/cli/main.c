@@ -51,59 +51,65 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
+enum kind {
+    LOCAL, /* needs no tracker */
+    LOOKS, /* asks servers for what they have in memory: one that does not say it at once hangs */
+    TALKS,
+};
+
 struct subcommand {
     const char *name;
     const char *args;
-    int min, max;   /* number of arguments */
-    bool local;     /* needs no tracker */
+    int min, max; /* number of arguments */
+    enum kind kind;
     unsigned takes; /* TAKES() of the options it knows what to do with, of those below O_TRACKER */
     int (*run)(struct cli *c);
     const char *help;
 };
 
 static const struct subcommand subcommands[] = {
-    {"upload", "FILE...", 1, ANY, false, TAKES(O_GROUP) | TAKES(O_EXT) | TAKES(O_APPENDER),
+    {"upload", "FILE...", 1, ANY, TALKS, TAKES(O_GROUP) | TAKES(O_EXT) | TAKES(O_APPENDER),
      cmd_upload, "store files, print their ids; - is standard input"},
-    {"upload-slave", "ID PREFIX FILE", 3, 3, false, TAKES(O_EXT), cmd_upload_slave,
+    {"upload-slave", "ID PREFIX FILE", 3, 3, TALKS, TAKES(O_EXT), cmd_upload_slave,
      "store a file beside another one"},
-    {"download", "ID [FILE]", 1, 2, false, TAKES(O_OFFSET) | TAKES(O_COUNT), cmd_download,
+    {"download", "ID [FILE]", 1, 2, TALKS, TAKES(O_OFFSET) | TAKES(O_COUNT), cmd_download,
      "fetch a file or part of it; - is standard output"},
-    {"delete", "ID...", 1, ANY, false, 0, cmd_delete, "remove files"},
-    {"info", "ID...", 1, ANY, false, 0, cmd_info,
+    {"delete", "ID...", 1, ANY, TALKS, 0, cmd_delete, "remove files"},
+    {"info", "ID...", 1, ANY, TALKS, 0, cmd_info,
      "size, time, CRC-32 and source, from the storage"},
-    {"decode", "ID...", 1, ANY, true, 0, cmd_decode, "what the ids say, without asking anybody"},
-    {"meta-get", "ID", 1, 1, false, 0, cmd_meta_get, "metadata of a file"},
-    {"meta-set", "ID [NAME=VALUE]...", 1, ANY, false, TAKES(O_MERGE), cmd_meta_set,
+    {"decode", "ID...", 1, ANY, LOCAL, 0, cmd_decode, "what the ids say, without asking anybody"},
+    {"meta-get", "ID", 1, 1, TALKS, 0, cmd_meta_get, "metadata of a file"},
+    {"meta-set", "ID [NAME=VALUE]...", 1, ANY, TALKS, TAKES(O_MERGE), cmd_meta_set,
      "replace metadata, or add to it (--merge)"},
-    {"append", "ID FILE", 2, 2, false, 0, cmd_append, "add to the end of an appender file"},
-    {"modify", "ID OFFSET FILE", 3, 3, false, 0, cmd_modify, "overwrite part of an appender file"},
-    {"truncate", "ID SIZE", 2, 2, false, 0, cmd_truncate, "cut or extend an appender file"},
-    {"rename-to-normal", "ID", 1, 1, false, 0, cmd_rename_to_normal,
+    {"append", "ID FILE", 2, 2, TALKS, 0, cmd_append, "add to the end of an appender file"},
+    {"modify", "ID OFFSET FILE", 3, 3, TALKS, 0, cmd_modify, "overwrite part of an appender file"},
+    {"truncate", "ID SIZE", 2, 2, TALKS, 0, cmd_truncate, "cut or extend an appender file"},
+    {"rename-to-normal", "ID", 1, 1, TALKS, 0, cmd_rename_to_normal,
      "finish an appender file; prints its new id"},
-    {"test", "", 0, 0, false, TAKES(O_GROUP), cmd_test,
+    {"test", "", 0, 0, TALKS, TAKES(O_GROUP), cmd_test,
      "store, fetch, describe and remove a file, and compare"},
-    {"appender-test", "", 0, 0, false, TAKES(O_GROUP), cmd_appender_test,
+    {"appender-test", "", 0, 0, TALKS, TAKES(O_GROUP), cmd_appender_test,
      "the same with every change of an appender file"},
-    {"list-groups", "", 0, 0, false, 0, cmd_list_groups, "groups and their space"},
-    {"list-storages", "GROUP", 1, 1, false, 0, cmd_list_storages,
+    {"list-groups", "", 0, 0, LOOKS, 0, cmd_list_groups, "groups and their space"},
+    {"list-storages", "GROUP", 1, 1, LOOKS, 0, cmd_list_storages,
      "storages of a group and their state"},
-    {"monitor", "[GROUP]", 0, 1, false, TAKES(O_WATCH), cmd_monitor,
+    {"monitor", "[GROUP]", 0, 1, LOOKS, TAKES(O_WATCH), cmd_monitor,
      "the cluster at a glance (--watch); 3: not healthy"},
-    {"counters", "GROUP [ID]", 1, 2, false, 0, cmd_counters,
+    {"counters", "GROUP [ID]", 1, 2, LOOKS, 0, cmd_counters,
      "what the storages of a group have done"},
-    {"tracker-stats", "", 0, 0, false, 0, cmd_tracker_stats, "trackers, as the leader sees them"},
-    {"storage-stats", "", 0, 0, false, 0, cmd_storage_stats, "storages of all groups"},
-    {"volume-stats", "", 0, 0, false, 0, cmd_volume_stats, "space of all groups"},
-    {"leader", "", 0, 0, false, 0, cmd_leader, "address of the leading tracker"},
-    {"params", "", 0, 0, false, 0, cmd_params, "settings the trackers give to storages"},
-    {"delete-storage", "GROUP ID", 2, 2, false, 0, cmd_delete_storage,
+    {"tracker-stats", "", 0, 0, LOOKS, 0, cmd_tracker_stats, "trackers, as the leader sees them"},
+    {"storage-stats", "", 0, 0, LOOKS, 0, cmd_storage_stats, "storages of all groups"},
+    {"volume-stats", "", 0, 0, LOOKS, 0, cmd_volume_stats, "space of all groups"},
+    {"leader", "", 0, 0, LOOKS, 0, cmd_leader, "address of the leading tracker"},
+    {"params", "", 0, 0, LOOKS, 0, cmd_params, "settings the trackers give to storages"},
+    {"delete-storage", "GROUP ID", 2, 2, TALKS, 0, cmd_delete_storage,
      "forget a storage that is not running"},
-    {"delete-group", "GROUP", 1, 1, false, 0, cmd_delete_group, "forget a group without storages"},
-    {"admin", "drain GROUP [ID | M01]", 1, ANY, false,
+    {"delete-group", "GROUP", 1, 1, TALKS, 0, cmd_delete_group, "forget a group without storages"},
+    {"admin", "drain GROUP [ID | M01]", 1, ANY, TALKS,
      TAKES(O_WATCH) | TAKES(O_FORCE) | TAKES(O_DRY_RUN), cmd_admin,
      "no new files there; undrain: again; rebalance GROUP[/M01]: those there move; remove GROUP "
      "ID"},
-    {"set-trunk-server", "GROUP [ID]", 1, 2, false, 0, cmd_set_trunk_server,
+    {"set-trunk-server", "GROUP [ID]", 1, 2, TALKS, 0, cmd_set_trunk_server,
      "choose a group's trunk server"},
 };
 
@@ -278,7 +284,7 @@ static int load_tls(struct settings *s)
 
 static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
 {
-    if (sub->local)
+    if (sub->kind == LOCAL)
         return sub->run(c);
     int code = load_config(s);
     if (code == 0)
@@ -293,12 +299,15 @@ static int run(struct cli *c, struct settings *s, const struct subcommand *sub)
         .pool =
             {
                 .peer = {.connect_ms = s->conf.connect_ms,
-                         .timeout_ms = s->conf.network_ms,
+                         .timeout_ms = sub->kind == LOOKS
+                                           ? MIN(s->conf.connect_ms, s->conf.network_ms)
+                                           : s->conf.network_ms,
                          .bind_ip = s->conf.bind_addr[0] ? s->conf.bind_addr : NULL,
                          .congestion = s->conf.congestion[0] ? s->conf.congestion : NULL,
                          .secret = s->secret,
                          .tls = s->tls},
                 .max_idle = 8,
+                .hold_down_ms = s->conf.connect_ms,
             },
     };
     int r = dfs_client_new(&opts, &c->client);

@@ -181,8 +181,10 @@ int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
     struct dfs_peer *p = dfs_zalloc(sizeof(*p));
     if (!p)
         return -ENOMEM;
-    *p = (struct dfs_peer){
-        .magic = PEER_MAGIC, .stream = {.fd = -1}, .addr = *addr, .timeout_ms = opts->timeout_ms};
+    *p = (struct dfs_peer){.magic = PEER_MAGIC,
+                           .stream = {.fd = -1},
+                           .addr = *addr,
+                           .timeout_ms = MIN(opts->timeout_ms, opts->connect_ms)};
     uint64_t until = dfs_mono_ms() + opts->connect_ms;
     bool local = addr->host[0] == '/';
     int r = local ? open_unix(addr, opts, until, &p->stream.fd)
@@ -193,6 +195,7 @@ int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
         p->broken = true; /* nothing has been said that a farewell would fit */
     else if (opts->secret)
         r = prove(p, opts->secret);
+    p->timeout_ms = opts->timeout_ms;
     if (r < 0)
         dfs_peer_free(&p);
     else

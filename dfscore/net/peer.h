@@ -31,7 +31,8 @@ struct dfs_peer_opts {
 /*
  * Connect, to addr->alt when addr->host cannot be reached in half of the time. 0 or -errno (-ETIMEDOUT, -ECONNREFUSED,
  * -EHOSTUNREACH when the name is unknown...). With tls the handshake is part of it, and of connect_ms; its errors are
- * stream.h's. With a secret both sides then prove that they know it; -EACCES when one does not.
+ * stream.h's. With a secret both sides then prove that they know it, each answer within connect_ms (a process that hangs
+ * is connected to all the same); -EACCES when one does not.
  */
 int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
                   struct dfs_peer **ret);

@@ -103,6 +103,21 @@ def test_a_dead_member_makes_it_unhealthy_and_removal_asks_first(group):
     assert dfs(group, "admin", "explode").returncode == MISUSED
 
 
+@pytest.mark.parametrize("secret", [False, True])
+def test_a_member_that_hangs_does_not_hold_up_the_look_at_it(secret, tmp_path):
+    with native.running(secret=secret) as group:
+        group.add(2), group.add(3)
+        conf = tmp_path / "client.conf"
+        conf.write_text(f"tracker_server = 127.0.0.1:{group.tracker[1]}\nconnect_timeout = 2s\nnetwork_timeout = 1h\n" +
+                        (f"cluster_secret_file = {group.secret_file}\n" if secret else ""))
+        wait_until("monitor to be content", lambda: dfs(group, "--config", conf, "monitor").returncode == HEALTHY)
+        group.storages[3].freeze()
+        done = dfs(group, "--config", conf, "monitor")
+        group.storages[3].thaw()
+        assert done.returncode == UNHEALTHY
+        assert sum("unknown" in line for line in done.stdout.splitlines()) == 1
+
+
 def test_watch_shows_it_again_and_again(group):
     group.add(2)
     command = [*wrapper(), str(BUILD / "dfs"), "--tracker", f"127.0.0.1:{group.tracker[1]}", "--watch=1", "monitor"]
