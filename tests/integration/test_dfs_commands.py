@@ -17,9 +17,12 @@ def group():
     """A group of one, trunk files on, and a second member that has been stopped."""
     cluster = native.NativeCluster(trunk=True)
     try:
-        cluster.add(2)
-        cluster.add(3)
+        alone, _ = cluster.add(2), cluster.add(3)
+        cluster.wait_copies(2)
         cluster.storages[3].stop()
+        cluster.wait_copies(2, 1)
+        log = alone.upload(b"", appender=True)
+        native.until_done(alone.append, log, b"x")  # it has heard that nobody else may edit
         yield cluster
     finally:
         cluster.remove()
