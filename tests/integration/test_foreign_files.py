@@ -17,10 +17,10 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 
 @pytest.fixture
-def group(monkeypatch):
-    """Its servers have no more rights than any user."""
+def group(monkeypatch, request):
+    """Its servers have no more rights than any user. @request: settings of the storages."""
     monkeypatch.setattr(native, "wrapper", lambda: PREFIX)
-    with native.running(settings="copy_timeout = 2s") as cluster:
+    with native.running(settings=getattr(request, "param", "")) as cluster:
         cluster.members = cluster.add(2), cluster.add(3)
         cluster.wait_copies(2)
         yield cluster
@@ -64,6 +64,7 @@ def test_a_member_takes_the_changes_of_files_that_are_not_its_own(group, mode):
     assert "storage.entry_refused" not in group.storages[3].whole_log()
 
 
+@pytest.mark.parametrize("group", ["copy_timeout = 5s"], indirect=True)
 def test_a_file_that_cannot_be_replaced_is_named_once(group):
     a, b = group.members
     log = a.upload(b"one", appender=True)
@@ -74,7 +75,7 @@ def test_a_file_that_cannot_be_replaced_is_named_once(group):
     began = time.monotonic()
     with pytest.raises(native.Refused) as refused:
         a.append(log, b" two")  # there is no copy of it
-    assert refused.value.status == native.EAGAIN and time.monotonic() - began < 10
+    assert refused.value.status == native.EAGAIN and time.monotonic() - began < 30  # as if it got on, it would be 150
     told = f"error storage.entry_refused name={log}"
     wait_until("it to be named", lambda: told in group.storages[3].whole_log())
     os.chown(folder, 0, 0)
