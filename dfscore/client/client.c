@@ -249,11 +249,20 @@ static int run_get_meta(struct dfs_peer *p, struct job *j)
     return dfs_storage_get_meta(p, j->group, j->filename, j->out);
 }
 
-/* By the update query, as FastDFS's clients do: metadata may be changing (protocol 5.3). */
+/* By the update query, as FastDFS's clients do: metadata may be changing (protocol 5.3). While nobody takes changes of the
+ * file, as when disks take no writes, they do not: then whoever shows the file shows them, too. */
 int dfs_client_get_meta(struct dfs_client *c, struct str id, struct buf *text)
 {
+    CHECK_OBJ(c, CLIENT_MAGIC);
     struct job j = {.run = run_get_meta, .out = text};
-    return update(c, id, &j);
+    struct dfs_target t;
+    bool reached;
+    int r = split_id(id, &j.group, &j.filename);
+    if (r == 0)
+        r = dfs_query_update(c->trackers, j.group, j.filename, &t);
+    if (r == -ENOENT)
+        return fetch(c, id, &j);
+    return r < 0 ? r : run_on(c, &t.addr, &j, &reached);
 }
 
 static int run_set_meta(struct dfs_peer *p, struct job *j)

@@ -84,14 +84,18 @@ static int believe(struct dfs_client *cluster, const struct sto_moved *to, int r
     return silent && !told ? -EAGAIN : -ENOENT;
 }
 
-/* The same of metadata. */
+/* The same of metadata: somebody takes changes of the file, or shows it, as one does whose disk takes no writes. */
 static int believe_meta(struct dfs_client *cluster, const struct sto_moved *to, int r)
 {
+    struct dfs_trackers *trackers = dfs_client_trackers(cluster);
     struct dfs_target t;
     struct str group, name;
     if (r != -ENOENT || !str_cut(str_c(to->id), '/', &group, &name))
         return r;
-    return dfs_query_update(dfs_client_trackers(cluster), group, name, &t) == 0 ? r : -EAGAIN;
+    return dfs_query_update(trackers, group, name, &t) == 0 ||
+                   dfs_query_fetch(trackers, group, name, &t) == 0
+               ? r
+               : -EAGAIN;
 }
 
 /* The same of a change. One that nobody has answered may be done all the same: -EAGAIN says so. */
