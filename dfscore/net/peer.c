@@ -18,6 +18,7 @@
 #include "dfscore/wire/status.h"
 
 enum { PARTS_MAX = 15, DRAIN_MAX = 64 * 1024, FILE_STEP = 1024 * 1024 };
+enum { SILENT_S = 3, PROBE_EVERY_S = 2, PROBES = 3 };
 
 struct dfs_peer {
     unsigned magic;
@@ -89,6 +90,19 @@ static int bind_to(int fd, const char *local, const struct sockaddr *remote)
     return r;
 }
 
+/*
+ * A machine that has lost its power says no farewell, and who waits for an answer sends nothing that would tell, also when
+ * it is back: so the kernel asks, and no other process than that one's kernel has to answer.
+ */
+static void notice_lost_machine(int fd)
+{
+    const int on = 1, idle = SILENT_S, every = PROBE_EVERY_S, probes = PROBES;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
 static int try_address(const struct sockaddr *sa, socklen_t len, const struct dfs_peer_opts *opts,
                        uint64_t until_ms, int *ret)
 {
@@ -99,6 +113,7 @@ static int try_address(const struct sockaddr *sa, socklen_t len, const struct df
     if (sa->sa_family != AF_UNIX) {
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        notice_lost_machine(fd);
         if (opts->congestion)
             setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, opts->congestion,
                        (socklen_t)strlen(opts->congestion));

@@ -32,7 +32,8 @@ struct dfs_peer_opts {
  * Connect, to addr->alt when addr->host cannot be reached in half of the time. 0 or -errno (-ETIMEDOUT, -ECONNREFUSED,
  * -EHOSTUNREACH when the name is unknown...). With tls the handshake is part of it, and of connect_ms; its errors are
  * stream.h's. With a secret both sides then prove that they know it, each answer within connect_ms (a process that hangs
- * is connected to all the same); -EACCES when one does not.
+ * is connected to all the same); -EACCES when one does not. A wait for an answer ends, with -ETIMEDOUT or -ECONNRESET, some
+ * seconds after the peer's machine has vanished, or is back from a reset.
  */
 int dfs_peer_open(const struct dfs_addr *addr, const struct dfs_peer_opts *opts,
                   struct dfs_peer **ret);

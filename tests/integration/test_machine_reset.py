@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine that loses its power and is back soon: no connection to it has ended for the others, who wait at it.
+
+In a network namespace of its own, whose loopback loses one address meanwhile. This file runs itself in it.
+"""
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import nativecluster as native
+from cluster import wait_until
+from test_two_networks import in_a_namespace, ip, program
+
+TRACKER, CLIENT, STAYS, RESET = (f"10.77.0.{n}" for n in (1, 99, 11, 12))
+PORT = 23000
+
+
+def scenario(folder):
+    ip("link", "set", "lo", "up")
+    # What the kernel has to say for a process that was killed must not reach the others afterwards.
+    pathlib.Path("/proc/sys/net/ipv4/tcp_orphan_retries").write_text("1")
+    for address in (TRACKER, CLIENT, STAYS, RESET):
+        ip("addr", "add", address + "/32", "dev", "lo")
+    secret = folder / "secret"
+    secret.write_text(os.urandom(32).hex())
+    secret.chmod(0o600)
+    tracker = program(native, folder, "dfs_trackerd", "tracker", f"""bind_addr = {TRACKER}
+port = 22122
+reserved_storage_space = 1MB
+cluster_secret_file = {secret}
+""")
+    servers = {address: program(native, folder, "dfs_storaged", address, f"""bind_addr = {address}
+port = {PORT}
+tracker_server = {TRACKER}:22122
+cluster_secret_file = {secret}
+network_timeout = 1h
+copy_timeout = 1s
+""") for address in (STAYS, RESET)}
+    everybody = [tracker, *servers.values()]
+
+    def has_taken(address):
+        """A write, with its second copy."""
+        try:
+            return native.Storage((address, PORT), source=CLIENT).upload(b"x" * 1000)
+        except native.Refused as refused:
+            assert refused.status == native.EAGAIN
+            return None
+    try:
+        tracker.start().wait_ready()
+        for server in servers.values():
+            server.start()
+        for server in servers.values():
+            server.wait_ready()
+        for address in servers:
+            wait_until(f"a write at {address}", lambda address=address: has_taken(address))
+        servers[RESET].freeze()  # so that what the other one asked has arrived: sent again, it would tell
+        wait_until("a write to lack its copy", lambda: not has_taken(STAYS))
+        ip("addr", "del", RESET + "/32", "dev", "lo")
+        servers[RESET].kill()
+        wait_until("what the kernel still had to say to be over", lambda: not sockets_of(RESET))
+        ip("addr", "add", RESET + "/32", "dev", "lo")
+        servers[RESET].start().wait_ready()
+        for address in servers:
+            wait_until(f"a write at {address}, after the reset", lambda address=address: has_taken(address))
+        for p in reversed(everybody):
+            p.stop()
+    except BaseException:
+        for p in everybody:
+            print("---", p.folder.name, p.log(), sep="\n")
+        raise
+    finally:
+        for p in everybody:
+            p.kill()
+
+
+def sockets_of(address):
+    """Local ends of connections at @address."""
+    mine = "".join(f"{int(n):02X}" for n in reversed(address.split(".")))
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [row for row in rows if row[1].startswith(mine + ":") and row[3] != "06"]  # TIME_WAIT says nothing
+
+
+def test_others_notice_that_a_machine_was_reset():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-reset-"))
+    try:
+        done = in_a_namespace(sys.executable, __file__, str(folder))
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    scenario(pathlib.Path(sys.argv[1]))
