@@ -165,7 +165,7 @@ static int copy(struct moving *v)
         .nfrom = v->o.nextents,
         .expect = v->o.sse.p
                       ? NULL
-                      : &v->o, /* nobody is here to open it; its frames are checked when read */
+                      : &v->o, /* nobody is here to open it; files are checked against their ids */
         .describe = describe,
         .arg = v,
         .may_stop = true};

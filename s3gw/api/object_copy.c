@@ -289,8 +289,9 @@ static int commit_object(struct s3_req *q, struct copy *c)
         .key = q->key,
         .from = o->extents,
         .nfrom = o->nextents,
-        .expect =
-            o->sse.p ? NULL : o, /* of frames there is no digest; each is checked when it is read */
+        .expect = o->sse.p
+                      ? NULL
+                      : o, /* of frames there is no digest; files are checked against their ids */
         .describe = describe_moved,
         .arg = &arg};
     int r = s3_relocate(q->gw, &q->arena, &m);

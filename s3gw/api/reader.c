@@ -18,6 +18,7 @@ struct s3_reader {
     uint64_t begins; /* first byte of its content within the object */
     bool open;       /* @opener is of that extent */
     struct s3_opener opener;
+    struct s3_dfs_run read; /* of an extent that is not encrypted: checked at its end */
     struct s3_ahead *ahead; /* NULL: none */
     size_t step;            /* at most so much is asked for at a time */
 };
@@ -130,6 +131,8 @@ static int open_file(struct s3_reader *rd, struct s3_dfs *d, uint8_t *whole, boo
     if (r == 0)
         r = s3_opener_init(&rd->opener, rd->dek, part_number(rd), header, e->length);
     rd->open = r == 0;
+    if (r == -EBADMSG)
+        s3_dfs_doubt(d, e->file_id);
     return r;
 }
 
@@ -207,6 +210,29 @@ static void begin_next(struct s3_reader *rd, uint64_t from, size_t left)
                        sealed_of(&rd->opener, &run));
 }
 
+struct opening {
+    const struct s3_opener *o;
+    const struct run *run;
+    uint8_t *out;
+};
+
+static int opens(const void *bytes, void *arg)
+{
+    const struct opening *a = arg;
+    return open_run(a->o, a->run, (uint8_t *)(uintptr_t)bytes, a->out);
+}
+
+/* The bytes that were had are not right: those of another server. */
+static int open_another(struct s3_reader *rd, struct s3_dfs *d, const struct run *run,
+                        uint8_t *buffer, uint8_t *out, bool wait)
+{
+    const struct s3_extent *e = &rd->o.extents[rd->at];
+    struct opening a = {&rd->opener, run, out};
+    return wait ? s3_dfs_read_right(d, e->file_id, e->offset + s3_frame_at(run->first), buffer,
+                                    sealed_of(&rd->opener, run), opens, &a)
+                : -EAGAIN;
+}
+
 /* Bytes [from, from + n) of one file's content. */
 static int read_frames(struct s3_reader *rd, struct s3_dfs *d, uint64_t from, uint8_t *out,
                        size_t n, bool wait)
@@ -234,6 +260,10 @@ static int read_frames(struct s3_reader *rd, struct s3_dfs *d, uint64_t from, ui
         }
         if (r == 0)
             r = open_run(&rd->opener, &run, sealed, out);
+        if (r == -EBADMSG) {
+            whole = NULL;
+            r = open_another(rd, d, &run, buffer, out, wait);
+        }
         out += run.take;
     }
     return r;
@@ -254,7 +284,7 @@ int s3_reader_read(struct s3_reader *rd, struct s3_dfs *d, uint64_t at, void *ou
         uint64_t from = pos - rd->begins;
         size_t some = (size_t)MIN(content - from, (uint64_t)n);
         r = rd->dek ? read_frames(rd, d, from, to, some, wait)
-                    : s3_dfs_read(d, e->file_id, e->offset + from, to, some, wait);
+                    : s3_dfs_read_on(d, &rd->read, e->file_id, e->offset + from, to, some, wait);
         if (r < 0)
             return r;
         to += some;

@@ -32,7 +32,7 @@ int s3_reader_new(struct s3_req *q, const struct s3_object *o, const uint8_t *de
                   uint64_t n, struct s3_reader **ret) MUST_CHECK;
 /*
  * Bytes [at, at + n) of the window to @out. @wait false: -EAGAIN when disk or peer would be needed.
- * -ERANGE; -EBADMSG: stored bytes are not what was written; else as s3_dfs_read(). After an error
+ * -ERANGE; -EBADMSG: stored bytes are not what was written, of frames at no server; else as s3_dfs_read(). After an error
  * @out is not to be used.
  */
 int s3_reader_read(struct s3_reader *rd, struct s3_dfs *d, uint64_t at, void *out, size_t n,

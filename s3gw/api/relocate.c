@@ -208,12 +208,14 @@ static void sums_end(struct sums *s)
 
 struct source {
     struct s3_dfs *dfs;
+    const struct s3_relocation *m;
     const struct s3_extent *e;
     size_t n;
     struct str bytes;         /* instead of extents, */
     struct s3_reader *reader; /* or this */
     uint64_t content;         /* of it */
     uint64_t at;              /* within the first, or the content */
+    struct s3_dfs_run run;
     struct verify verify;
     struct sums sums;
 };
@@ -248,12 +250,18 @@ static int read_extents(struct source *s, uint8_t *out, size_t n, size_t *ret)
     if (s->n == 0)
         return 0;
     size_t take = (size_t)MIN(s->e->length - s->at, (uint64_t)n);
-    int r = s3_dfs_read(s->dfs, s->e->file_id, s->e->offset + s->at, out, take, true);
+    int r = s3_dfs_read_on(s->dfs, &s->run, s->e->file_id, s->e->offset + s->at, out, take, true);
     if (r < 0)
         return r;
     s->at += take;
     *ret = take;
     return 0;
+}
+
+static void doubt(const struct source *s)
+{
+    for (size_t i = 0; i < s->m->nfrom; i++)
+        s3_dfs_doubt(s->dfs, s->m->from[i].file_id);
 }
 
 /* Up to @n bytes; *ret 0 at the end. They are hashed, and judged at the end. */
@@ -264,7 +272,10 @@ static int read_some(struct source *s, uint8_t *out, size_t n, size_t *ret)
         return r;
     if (*ret == 0) {
         sums_end(&s->sums);
-        return verify_end(&s->verify);
+        r = verify_end(&s->verify);
+        if (r == -EBADMSG) /* of a part of a file nothing else can tell */
+            doubt(s);
+        return r;
     }
     sums_update(&s->sums, out, *ret);
     return verify_update(&s->verify, out, *ret);
@@ -443,6 +454,7 @@ int s3_relocate(struct s3_gw *gw, struct arena *a, struct s3_relocation *m)
     struct wait w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, .m = m};
     AUTO(source_fini)
     struct source s = {.dfs = gw->dfs,
+                       .m = m,
                        .e = m->from,
                        .n = m->nfrom,
                        .bytes = m->nfrom == 0 ? m->bytes : STR_NULL,

@@ -170,11 +170,30 @@ int s3_dfs_delete(struct s3_dfs *d, const struct str *file_ids, size_t n,
 int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n,
                 bool wait) MUST_CHECK;
 
+/* What has been read of a stored file, from its beginning on and without a gap. Zeroed: nothing. */
+struct s3_dfs_run {
+    struct str file_id; /* a view of the reader's */
+    uint64_t n;
+    uint32_t crc; /* CRC-32 */
+};
 /*
- * A file that a gateway stored has been read piece by piece: @n bytes from its beginning have this CRC-32. 0; -EBADMSG:
- * that was all of it, and it is not what its id says. Then its servers are told to look at their copies.
+ * The same, of a file that a gateway stored. When that was the last piece of it, and @run has seen all others: -EBADMSG when
+ * they are not what its id says. Then its servers are told to look at their copies.
  */
-int s3_dfs_whole_is(struct s3_dfs *d, struct str file_id, uint64_t n, uint32_t crc) MUST_CHECK;
+int s3_dfs_read_on(struct s3_dfs *d, struct s3_dfs_run *run, struct str file_id, uint64_t offset,
+                   void *out, size_t n, bool wait) MUST_CHECK;
+
+/* Are these bytes right? 0, or -EBADMSG. */
+typedef int s3_dfs_check(const void *bytes, void *arg);
+/*
+ * What s3_dfs_read() gave of this, at most DFS_PIECE_MAX bytes, was not right: from another server, the first whose bytes
+ * are, as @check says. Whose are not is told to look at its copy. Blocks. -EBADMSG: nobody has them right, or there is no
+ * other server; else as above.
+ */
+int s3_dfs_read_right(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n,
+                      s3_dfs_check *check, void *arg) MUST_CHECK;
+/* Somebody gave wrong bytes of this file; who is not known. Its servers are told to look at their copies. */
+void s3_dfs_doubt(struct s3_dfs *d, struct str file_id);
 
 /*
  * How large is it now? Asks the storage of this machine, or others where its name does not say it, and forgets what was

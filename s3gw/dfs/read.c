@@ -440,19 +440,52 @@ int s3_dfs_size(struct s3_dfs *d, struct str file_id, uint64_t *ret)
     return 0;
 }
 
-int s3_dfs_whole_is(struct s3_dfs *d, struct str file_id, uint64_t n, uint32_t crc)
+void s3_dfs_doubt(struct s3_dfs *d, struct str file_id)
 {
     CHECK_OBJ(d, S3_DFS_MAGIC);
-    struct place p;
     struct s3_group *g = s3_group_of_file(d, file_id);
-    if (!g || place_of(file_id, &p) < 0 || !p.told || n != p.size || crc == p.crc)
-        return 0;
     s3_read_cache_drop(d->reads, file_id);
-    size_t members = atomic_load(&g->n); /* which of them gave what part of it nobody knows */
+    size_t members = g ? atomic_load(&g->n) : 0;
     for (size_t i = 0; i < members; i++)
         if (!atomic_load(&g->members[i]->retired))
             s3_suspect(g->members[i], file_id, false);
-    return -EBADMSG;
+}
+
+int s3_dfs_read_on(struct s3_dfs *d, struct s3_dfs_run *run, struct str file_id, uint64_t offset,
+                   void *out, size_t n, bool wait)
+{
+    struct place p;
+    int r = s3_dfs_read(d, file_id, offset, out, n, wait);
+    if (r < 0)
+        return r;
+    if (offset == 0)
+        *run = (struct s3_dfs_run){.file_id = file_id};
+    if (run->n != offset || !str_eq(run->file_id, file_id))
+        return 0;
+    uint32_t crc = crc32_gzip_refl(run->crc, out, n);
+    if (place_of(file_id, &p) == 0 && p.told && offset + n == p.size && crc != p.crc) {
+        s3_dfs_doubt(d, file_id); /* which server gave what part of it nobody knows */
+        return -EBADMSG;
+    }
+    run->crc = crc;
+    run->n += n;
+    return 0;
+}
+
+int s3_dfs_read_right(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n,
+                      s3_dfs_check *check, void *arg)
+{
+    CHECK_OBJ(d, S3_DFS_MAGIC);
+    ASSERT(n <= DFS_PIECE_MAX);
+    if (!others_have(d, file_id))
+        return -EBADMSG; /* and nobody is told: who cannot mend its copy would show nothing of it any more */
+    struct s3_store *near = local_store(d, file_id);
+    int r = s3_read_remote(d, file_id, false, offset, out, n, check, arg);
+    if (near) {
+        s3_read_cache_drop(d->reads, file_id);
+        s3_suspect(near, file_id, false);
+    }
+    return r;
 }
 
 int s3_dfs_still_there(struct s3_dfs *d, struct str file_id, uint64_t size)

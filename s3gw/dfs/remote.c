@@ -33,7 +33,7 @@ struct reading {
     uint64_t at;
     char *out;
     size_t n;
-    s3_read_check *check;
+    s3_dfs_check *check;
     void *check_arg;
 
     struct s3_group *g;
@@ -185,7 +185,7 @@ static void choose(struct reading *rd)
 }
 
 int s3_read_remote(struct s3_dfs *d, struct str file_id, bool moved, uint64_t at, void *out,
-                   size_t n, s3_read_check *check, void *arg)
+                   size_t n, s3_dfs_check *check, void *arg)
 {
     struct reading rd = {.d = d,
                          .id = file_id,

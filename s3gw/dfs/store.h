@@ -183,16 +183,14 @@ void s3_read_cache_drop(struct s3_read_cache *rc, struct str file_id);
 /* The same with all plain files: some of them may be others now. Any thread. */
 void s3_read_cache_drop_plain(struct s3_read_cache *rc);
 
-/* Does the answer satisfy? 0, or why not; then the next server is asked. */
-typedef int s3_read_check(const void *bytes, void *arg);
 /*
  * @n bytes of a file from the members of its group in turn, over the network, the second one beside
  * the first when that is slow. @moved: the storage of this machine has no descriptor to give, as the file has moved, so it
- * is asked for the bytes like the others. @check may be NULL. Blocks. 0; -ENOENT: every member says so; else
+ * is asked for the bytes like the others. When @check (NULL: nobody) does not like an answer the next one is asked. Blocks. 0; -ENOENT: every member says so; else
  * why not.
  */
 int s3_read_remote(struct s3_dfs *d, struct str file_id, bool moved, uint64_t at, void *out,
-                   size_t n, s3_read_check *check, void *arg) MUST_CHECK;
+                   size_t n, s3_dfs_check *check, void *arg) MUST_CHECK;
 /* How large a file is whose name does not say it, as the first member says that can: 0, and errors as above. */
 int s3_native_size(struct s3_dfs *d, struct str file_id, uint64_t *ret) MUST_CHECK;
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* answer - from q->resp to a response of libmicrohttpd: bytes, a file by sendfile, or pieces of
  * files. */
-#include <isa-l/crc.h>
-
 #include "dfscore/log/log.h"
 #include "s3gw/api/reader.h"
 #include "s3gw/core/ahead.h"
@@ -73,18 +71,18 @@ static int next_piece(struct s3_exchange *x, char *out, size_t max, bool wait, s
         return -ERANGE;
     const struct s3_extent *e = &resp->extents[o->extent];
     *ret = (size_t)MIN(e->length - o->done, (uint64_t)max);
-    int r = s3_dfs_read(x->http->gw->dfs, e->file_id, e->offset + o->done, out, *ret, wait);
+    uint64_t at = e->offset + o->done;
+    struct s3_dfs *d = x->http->gw->dfs;
+    int r = x->req.native_id.p ? s3_dfs_read(d, e->file_id, at, out, *ret, wait)
+                               : s3_dfs_read_on(d, &o->run, e->file_id, at, out, *ret, wait);
     if (r < 0)
         return r;
     o->done += *ret;
-    o->crc = crc32_gzip_refl(o->done == *ret ? 0 : o->crc, (const unsigned char *)out, *ret);
-    if (o->done < e->length)
-        return 0;
-    if (e->offset == 0 && !x->req.native_id.p)
-        r = s3_dfs_whole_is(x->http->gw->dfs, e->file_id, e->length, o->crc);
-    o->extent++;
-    o->done = 0;
-    return r;
+    if (o->done == e->length) {
+        o->extent++;
+        o->done = 0;
+    }
+    return 0;
 }
 
 /* The next piece into the block. */

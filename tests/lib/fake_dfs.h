@@ -28,6 +28,7 @@ static struct {
     unsigned files;               /* stored */
     struct fake_note file;        /* the description of the last one */
     int read_fails;               /* errno for every read, 0: none */
+    unsigned doubts;              /* files of which somebody said that what was read is not right */
     const uint8_t *content;       /* of every file; NULL: the pattern */
     bool elsewhere;               /* new files land in group9, whatever was asked */
     void (*meanwhile)(void *arg); /* called for every note: what others do while it is written */
@@ -132,6 +133,27 @@ int s3_dfs_read(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out
     if (reading)
         reading(fake_dfs.arg);
     return 0;
+}
+
+int s3_dfs_read_on(struct s3_dfs *d, struct s3_dfs_run *run, struct str file_id, uint64_t offset,
+                   void *out, size_t n, bool wait)
+{
+    (void)run;
+    return s3_dfs_read(d, file_id, offset, out, n, wait);
+}
+
+int s3_dfs_read_right(struct s3_dfs *d, struct str file_id, uint64_t offset, void *out, size_t n,
+                      s3_dfs_check *check, void *arg)
+{
+    int r = s3_dfs_read(d, file_id, offset, out, n, true);
+    fake_dfs.doubts++;
+    return r < 0 ? r : check(out, arg);
+}
+
+void s3_dfs_doubt(struct s3_dfs *d, struct str file_id)
+{
+    (void)d, (void)file_id;
+    fake_dfs.doubts++;
 }
 
 int s3_dfs_size(struct s3_dfs *d, struct str file_id, uint64_t *ret)

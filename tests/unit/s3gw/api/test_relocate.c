@@ -119,8 +119,10 @@ static void damaged_bytes_are_never_written(void **state)
         o.etag.md5[3] ^= 1;
         struct s3_relocation m = {
             .groups = STR("group2"), .key = STR("k.txt"), .from = &e, .nfrom = 1, .expect = &o};
+        fake_dfs.doubts = 0;
         assert_int_equal(s3_relocate(&f.gw, &a, &m), -EBADMSG);
         assert_int_equal(fake_dfs.files, 0);
+        assert_int_equal(fake_dfs.doubts, 1);
         fake_dfs.read_fails = -EIO;
         assert_int_equal(s3_relocate(&f.gw, &a, &m), -EIO);
         arena_fini(&a);

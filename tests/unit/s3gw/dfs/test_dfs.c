@@ -277,6 +277,58 @@ static void a_large_object_streams_through_a_bounded_pool(void **state)
     fixture_stop(&f);
 }
 
+static uint64_t suspected(struct s3_dfs *d)
+{
+    uint64_t damaged, missing;
+    s3_dfs_suspected(d, &damaged, &missing);
+    return damaged;
+}
+
+static int is_it(const void *bytes, void *arg)
+{
+    return memcmp(bytes, arg, 100) == 0 ? 0 : -EBADMSG;
+}
+
+/* It is a reader of the last piece who finds out, when it was the reader of all others; and who can tell by the bytes. */
+static void a_large_object_that_has_rotted_is_told_from_one_that_has_not(void **state)
+{
+    (void)state;
+    enum { N = 1 << 20, HALF = N / 2 };
+    struct store_fixture f;
+    struct upload u = {.o = OUTCOME};
+    AUTO(dfs_free_ptr) char *data = pattern(N);
+    AUTO(dfs_free_ptr) char *back = dfs_alloc(N);
+    struct s3_dfs_run run = {0};
+    int fd;
+    uint64_t at;
+    fixture_start(&f);
+    begin(&f, &u, N);
+    push(&u, data, N);
+    s3_upload_file_finish(&u.file);
+    await(&u.o, 1);
+    assert_int_equal(u.o.result, 0);
+    struct str id = str_c(u.o.file_id);
+    assert_int_equal(s3_dfs_read_on(f.dfs, &run, id, 0, back, HALF, true), 0);
+    assert_int_equal(s3_dfs_read_on(f.dfs, &run, id, HALF, back, HALF, true), 0);
+    assert_int_equal(s3_dfs_open(f.dfs, id, 0, N, true, &fd, &at), 0);
+    char self[64];
+    (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    int out = open(self, O_WRONLY | O_CLOEXEC);
+    assert_true(out >= 0);
+    data[5] ^= 1;
+    assert_int_equal(pwrite(out, data, 100, 0), 100);
+    assert_int_equal(s3_dfs_read_on(f.dfs, &run, id, HALF, back, HALF, true), 0); /* a part */
+    assert_int_equal(s3_dfs_read_on(f.dfs, &run, id, 0, back, HALF, true), 0);
+    assert_int_equal(suspected(f.dfs), 0);
+    assert_int_equal(s3_dfs_read_on(f.dfs, &run, id, HALF, back, HALF, true), -EBADMSG);
+    assert_int_equal(suspected(f.dfs), 1);
+    data[5] ^= 1; /* there is no other server */
+    assert_int_equal(s3_dfs_read_right(f.dfs, id, 0, back, 100, is_it, data), -EBADMSG);
+    close(out);
+    close(fd);
+    fixture_stop(&f);
+}
+
 /* Without waiting a file is opened only when every byte that was asked for is in the page cache. */
 static void a_file_with_a_hole_in_the_cache_is_not_opened_without_waiting(void **state)
 {
@@ -454,6 +506,7 @@ int main(void)
         cmocka_unit_test(nothing_is_written_beyond_the_tenure),
         cmocka_unit_test(a_storage_that_was_restarted_is_found_again),
         cmocka_unit_test(a_large_object_streams_through_a_bounded_pool),
+        cmocka_unit_test(a_large_object_that_has_rotted_is_told_from_one_that_has_not),
         cmocka_unit_test(a_file_with_a_hole_in_the_cache_is_not_opened_without_waiting),
         cmocka_unit_test(what_nobody_hashes_is_stored_all_the_same),
         cmocka_unit_test(an_aborted_upload_leaves_nothing),
