@@ -15,7 +15,7 @@ from faults import Faults
 from s3cluster import S3Cluster
 
 SOON_S = 1     # of what waits for nobody
-LONG_S = 10    # as long as one question could take before
+LONG_S = 9     # of what waits for one question, which ends after two: one that did not took ten
 
 
 def in_service(storage):
@@ -99,7 +99,7 @@ def test_a_file_is_found_at_another_member_while_one_hangs(group, hung):
     slave = (b if hung == 2 else a).upload_slave(group.own, "-s", data[:5000])
     hang(group, hung)
     found, seconds = timed(c.download, name)
-    assert found == data and seconds < LONG_S / 2
+    assert found == data and seconds < LONG_S
     assert soon(c.download, name, 10, 20) == data[10:30]
     assert soon(c.download, slave) == data[:5000]
     assert timed(c.info, name)[0][0] == len(data)
@@ -116,7 +116,7 @@ def test_what_only_the_hung_one_can_have_is_not_called_missing(group):
     group.storages[2].freeze()  # it may have it as well
     for ask in (c.download, c.info, c.get_meta, c.delete):
         answer, seconds = timed(ask, name)
-        assert answer == native.EAGAIN and seconds < LONG_S / 2
+        assert answer == native.EAGAIN and seconds < LONG_S
     group.storages[2].thaw()
     wait_until("a to be asked again", lambda: timed(c.download, name)[0] == b"of b")
     assert timed(c.download, gone)[0] == native.EAGAIN   # nobody else knows what b has
@@ -168,7 +168,7 @@ def test_an_edit_does_not_wait_for_it_twice(group):
     native.wait_same(c, {log: b"one"})
     hang(group, 3)
     one, first = timed(c.truncate, log, 2)
-    assert one == native.EAGAIN and first < LONG_S / 2  # it may be editing
+    assert one == native.EAGAIN and first < LONG_S  # it may be editing
     assert soon(c.truncate, log, 1) == native.EAGAIN
     thaw(group)
     wait_until("it to be asked again", lambda: timed(c.truncate, log, 1)[0] != native.EAGAIN)
