@@ -43,6 +43,7 @@ static int complain(const struct buf *err)
 
 static const char *config; /* of this run */
 static atomic_bool ending; /* a signal has asked for that */
+static int parents_end;    /* the signal that tells of it, for whoever was started so */
 
 /*
  * The lease is gone, or the index is to be made anew: nothing that is under way may go on, in no thread. So this program
@@ -56,6 +57,7 @@ static void begin_again(void)
     char *const argv[] = {(char *)(uintptr_t) "s3gw", (char *)(uintptr_t) "serve",
                           (char *)(uintptr_t) "--config", (char *)(uintptr_t)config, NULL};
     s3_notify("STATUS=standby");
+    (void)prctl(PR_SET_PDEATHSIG, parents_end); /* each thread has its own, and a new one none */
     (void)syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
     (void)execv("/proc/self/exe", argv);
     dfs_log(LOG_ERROR, "gateway.not_begun_again", KV_ERR(-errno));
@@ -92,6 +94,7 @@ static int serve(struct s3gw_conf *conf, bool rebuild, struct buf *err)
         return complain(err);
     }
     dfs_log_threshold = (enum dfs_log_level)conf->log_level;
+    (void)prctl(PR_GET_PDEATHSIG, &parents_end);
     (void)prctl(PR_SET_NAME, "s3gw"); /* begun again it would be called "exe" */
     char why[256] = "";
     struct s3_root_keys keys;

@@ -118,6 +118,36 @@ def test_of_two_gateways_the_other_takes_over(tmp_path):
     wait_until("every server to go with a script that was killed", lambda: processes_below(folder) == [])
 
 
+def test_a_gateway_that_has_begun_again_goes_with_the_script_too(tmp_path):
+    folder = tmp_path / "cluster"
+    process, port = start(folder, "--gateways", "2")
+
+    def begun(name):
+        return (folder / name / "log").read_text().count("gateway.standby")
+
+    try:
+        hosts = {"gateway": "127.0.0.1", "gateway2": "127.0.0.2"}
+        clients = {name: Running(port, folder / "root-credentials", host).boto3() for name, host in hosts.items()}
+
+        def serves(name):
+            try:
+                return bool(clients[name].list_buckets())
+            except (BotoCoreError, ClientError):
+                return False
+        active = wait_until("one that serves", lambda: next((name for name in hosts if serves(name)), None))
+        victim = next(p for p in processes_below(folder)
+                      if f"{folder}/{active}/conf".encode() in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())
+        before = begun(active)
+        os.kill(victim, signal.SIGSTOP)
+        wait_until("the other one to take over", lambda: serves(next(name for name in hosts if name != active)))
+        os.kill(victim, signal.SIGCONT)
+        wait_until("it to begin again", lambda: begun(active) > before)
+    finally:
+        process.kill()
+        process.stdout.close()
+    wait_until("every server to go with a script that was killed", lambda: processes_below(folder) == [])
+
+
 def taken(call, **arguments):
     """A cluster that has just come up asks for patience by 503."""
     try:
