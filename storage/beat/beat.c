@@ -10,6 +10,8 @@
  */
 #include "storage/beat/beat.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -22,7 +24,8 @@
 enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 1000, NEWS_MS = 1000, LOOK_MS = 500 };
 /* Of each second after which trackers call a silent server OFFLINE: less than that, as two clocks differ. */
 enum { LEASE_MS = 600, LEASE_MAX_S = 3600 };
-enum { UNTOLD_MS = 8000 }; /* a leader tells with the first beats; an election may take 7.5 s */
+enum { UNHEARD_MS = 10000 }; /* of bytes that the tracker's machine does not acknowledge */
+enum { UNTOLD_MS = 8000 };   /* a leader tells with the first beats; an election may take 7.5 s */
 
 /* What a tracker says of the server we fill from (88). */
 enum source_word {
@@ -538,6 +541,16 @@ static int session(struct link *l)
     return r;
 }
 
+/*
+ * One that has lost its power and is back knows nobody before we join again, and a beat that it has not got is sent again
+ * after ever longer pauses, until network_timeout. A tracker that stands still is waited for: its machine has got it.
+ */
+static void notice_lost_machine(const struct dfs_peer *p)
+{
+    const unsigned ms = UNHEARD_MS;
+    (void)setsockopt(dfs_peer_fd(p), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 static void *link_main(void *arg)
 {
     struct link *l = arg;
@@ -548,6 +561,7 @@ static void *link_main(void *arg)
         struct dfs_peer *p = NULL;
         int r = dfs_peer_open(l->addr, &b->o.trackers.net, &p);
         if (r == 0) {
+            notice_lost_machine(p);
             set_peer(l, p);
             r = session(l);
             sto_members_unheard(b->o.members, (unsigned)(l - b->links));

@@ -47,6 +47,10 @@ copy_timeout = 1s
         except native.Refused as refused:
             assert refused.status == native.EAGAIN
             return None
+
+    def actives():
+        body = native.call((TRACKER, 22122), 92, native.field("group1", 16), source=CLIENT)
+        return sum(body[at] == native.ACTIVE for at in range(0, len(body), 487))
     try:
         tracker.start().wait_ready()
         for server in servers.values():
@@ -64,6 +68,14 @@ copy_timeout = 1s
         servers[RESET].start().wait_ready()
         for address in servers:
             wait_until(f"a write at {address}, after the reset", lambda address=address: has_taken(address))
+        # A tracker's machine: the others do not go on beating into the void, or it would know nobody for long.
+        ip("addr", "del", TRACKER + "/32", "dev", "lo")
+        tracker.kill()
+        before = lost(servers)
+        wait_until("both to notice", lambda: all(now > then for now, then in zip(lost(servers), before)))
+        ip("addr", "add", TRACKER + "/32", "dev", "lo")
+        tracker.start().wait_ready()
+        wait_until("it to know both", lambda: actives() == 2)
         for p in reversed(everybody):
             p.stop()
     except BaseException:
@@ -73,6 +85,10 @@ copy_timeout = 1s
     finally:
         for p in everybody:
             p.kill()
+
+
+def lost(servers):
+    return [server.whole_log().count("storage.tracker_lost") for server in servers.values()]
 
 
 def sockets_of(address):
