@@ -21,8 +21,8 @@ struct sto_trackers {
 
 /*
  * What a storage must know before it can name files: the cluster's settings, its address and its id.
- * The first tracker that answers counts; one that hangs is left after connect_ms. @params_text gets the settings as sent, to be kept for a
- * start without trackers. @port and @server_id (may be "") are from our configuration.
+ * The first tracker that answers counts; one that hangs is left after connect_ms. @params_text gets the settings as sent,
+ * to be kept for a start without trackers. @port and @server_id (may be "") are from our configuration.
  * 0; the last tracker's error otherwise.
  */
 int sto_tracker_discover(const struct sto_trackers *t, uint16_t port, const char *server_id,

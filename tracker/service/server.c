@@ -7,9 +7,8 @@
 #include "dfscore/log/log.h"
 
 enum { SYS_FILE_MAX = 16 * 1024 * 1024, CHANGES_MAX = 64 * 1024 * 1024, WAITING_MS = 10000 };
-enum {
-    REJOIN_MS = 15000
-}; /* a storage tries every second to come back (storage/beat), earlier builds' every 10 s */
+/* A storage tries every second to come back (storage/beat), one of an earlier build every 10 s. */
+enum { REJOIN_MS = 15000 };
 enum { SNAPSHOT_MAX = 256 * 1024 * 1024 };
 
 int trk_server_new(const struct trk_server_opts *o, struct trk_server **ret)
