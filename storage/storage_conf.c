@@ -105,8 +105,9 @@ static const struct dfs_conf_row rows[] = {
         C, heart_beat_interval_ms, "heart_beat_interval", "30s", 1, 3600000, "s", CONF_RESTART,
         "Time between two reports of statistics to each tracker. That it lives a storage\n"
         "says every second, or as often as this if that is less."),
-    CONF_DURATION(C, stat_report_interval_ms, "stat_report_interval", "300s", 1, 86400000, "s",
-                  CONF_RESTART, "Time between two reports of disk space to each tracker."),
+    CONF_DURATION(
+        C, stat_report_interval_ms, "stat_report_interval", "300s", 1, 86400000, "s", CONF_RESTART,
+        "Time between two reports of disk space to each tracker; more than 10s counts as 10s."),
     CONF_DURATION(C, sync_wait_ms, "sync_wait_msec", "100ms", 1, 60000, "ms", CONF_RESTART,
                   "Pause of a replicator that has sent everything."),
     CONF_SIZE(C, scrub_rate, "scrub_rate", "4MB", 0, UINT64_C(1) << 40, NULL, CONF_RESTART,

@@ -5,7 +5,7 @@
  *
  *   75 parameters, 81 join, 87 or 88 until a source is agreed, 84 + 83 + 77, then for ever:
  *   83 every second, or every beat_ms if that is less, for what is new in the group comes with its answer;
- *   with the statistics every beat_ms, when they changed; 77 after it, 84 every report_ms, 89 when
+ *   with the statistics every beat_ms, when they changed; 77 after it, 84 every 10 s, or report_ms, 89 when
  *   another server's operations have arrived; 92 while no leader tells who is in the group.
  */
 #include "storage/beat/beat.h"
@@ -22,6 +22,9 @@
 #include "storage/beat/stage.h"
 
 enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 1000, NEWS_MS = 1000, LOOK_MS = 500 };
+enum {
+    SPACE_MS = 10000
+}; /* a disk fills up in less than 300 s, and then refuses what trackers send there */
 /* Of each second after which trackers call a silent server OFFLINE: less than that, as two clocks differ. */
 enum { LEASE_MS = 600, LEASE_MAX_S = 3600 };
 enum { UNHEARD_MS = 10000 }; /* of bytes that the tracker's machine does not acknowledge */
@@ -439,7 +442,7 @@ static int beat_once(struct link *l)
     int r = 0;
     if (dfs_mono_ms() >= l->report_due_ms) {
         r = report_usage(l);
-        l->report_due_ms = dfs_mono_ms() + l->b->o.report_ms;
+        l->report_due_ms = dfs_mono_ms() + MIN(l->b->o.report_ms, (uint64_t)SPACE_MS);
     }
     if (r == 0)
         r = beat(l);

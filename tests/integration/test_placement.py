@@ -2,6 +2,7 @@
 """Where trackers send clients, in all modes, asked over the wire (rules: semantics 4.4, 4.5; the logic's own tests are in
 tests/unit/tracker/cluster/test_select.c)."""
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -210,3 +211,18 @@ def test_who_is_shown_as_active_takes_files():
     finally:
         tap.server.close()
         cluster.remove()
+
+
+def test_how_much_is_left_is_told_soon_whatever_the_interval():
+    """FastDFS's configurations have 300 s, in which a disk may fill up, and another one be emptied."""
+    with native.running(settings="stat_report_interval = 1h") as group:
+        group.add(2)
+
+        def is_known():
+            (told,) = struct.unpack(">q", native.call(group.tracker, 91)[25:33])
+            disk = os.statvfs(group.folder)
+            return abs(told - (disk.f_bavail * disk.f_frsize >> 20)) < 256
+        wait_until("the space to be known", is_known)
+        with open(group.folder / "large", "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 1 << 30)
+            wait_until("the space to be known", is_known)
