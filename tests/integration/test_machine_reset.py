@@ -3,15 +3,14 @@
 
 In a network namespace of its own, whose loopback loses one address meanwhile. This file runs itself in it.
 """
+import operator
 import os
 import pathlib
-import shutil
 import sys
-import tempfile
 
 import nativecluster as native
 from cluster import wait_until
-from test_two_networks import in_a_namespace, ip, program
+from netns import ip, play, program, stopped_after
 
 TRACKER, CLIENT, STAYS, RESET = (f"10.77.0.{n}" for n in (1, 99, 11, 12))
 PORT = 23000
@@ -26,12 +25,12 @@ def scenario(folder):
     secret = folder / "secret"
     secret.write_text(os.urandom(32).hex())
     secret.chmod(0o600)
-    tracker = program(native, folder, "dfs_trackerd", "tracker", f"""bind_addr = {TRACKER}
+    tracker = program(folder, "dfs_trackerd", "tracker", f"""bind_addr = {TRACKER}
 port = 22122
 reserved_storage_space = 1MB
 cluster_secret_file = {secret}
 """)
-    servers = {address: program(native, folder, "dfs_storaged", address, f"""bind_addr = {address}
+    servers = {address: program(folder, "dfs_storaged", address, f"""bind_addr = {address}
 port = {PORT}
 tracker_server = {TRACKER}:22122
 cluster_secret_file = {secret}
@@ -51,7 +50,7 @@ copy_timeout = 1s
     def actives():
         body = native.call((TRACKER, 22122), 92, native.field("group1", 16), source=CLIENT)
         return sum(body[at] == native.ACTIVE for at in range(0, len(body), 487))
-    try:
+    with stopped_after(everybody):
         tracker.start().wait_ready()
         for server in servers.values():
             server.start()
@@ -69,22 +68,13 @@ copy_timeout = 1s
         for address in servers:
             wait_until(f"a write at {address}, after the reset", lambda address=address: has_taken(address))
         # A tracker's machine: the others do not go on beating into the void, or it would know nobody for long.
+        before = lost(servers)
         ip("addr", "del", TRACKER + "/32", "dev", "lo")
         tracker.kill()
-        before = lost(servers)
-        wait_until("both to notice", lambda: all(now > then for now, then in zip(lost(servers), before)))
+        wait_until("both to notice", lambda: all(map(operator.gt, lost(servers), before)))
         ip("addr", "add", TRACKER + "/32", "dev", "lo")
         tracker.start().wait_ready()
         wait_until("it to know both", lambda: actives() == 2)
-        for p in reversed(everybody):
-            p.stop()
-    except BaseException:
-        for p in everybody:
-            print("---", p.folder.name, p.log(), sep="\n")
-        raise
-    finally:
-        for p in everybody:
-            p.kill()
 
 
 def lost(servers):
@@ -99,12 +89,7 @@ def sockets_of(address):
 
 
 def test_others_notice_that_a_machine_was_reset():
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-reset-"))
-    try:
-        done = in_a_namespace(sys.executable, __file__, str(folder))
-        assert done.returncode == 0, done.stdout + done.stderr
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    play(__file__)
 
 
 if __name__ == "__main__":

@@ -3,38 +3,25 @@
 
 The namespace's loopback carries both networks: 10.77.0.x (inner) and 198.51.100.x (outer). This file runs itself in it.
 """
+import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 
+import nativecluster as native
+from cluster import BUILD, sanitizer_env, wait_until, wrapper
+from netns import ip, play, program, stopped_after
 
 INNER, OUTER = "10.77.0.{}", "198.51.100.{}"
 TRACKER, CLIENT, FIRST = 1, 99, 11
 PORT = 23000
 
 
-def ip(*words):
-    subprocess.run(["ip", *words], check=True)
-
-
 def both(n):
     return f"{INNER.format(n)},{OUTER.format(n)}"
 
 
-def program(native, folder, name, place, text):
-    place = folder / place
-    place.mkdir()
-    (place / "conf").write_text(f"base_path = {place}\nallow_hosts = 10.77.0.0/24\nallow_hosts = 198.51.100.0/24\n{text}")
-    return native.Program(name, place / "conf", place)
-
-
 def scenario(folder):
-    import os
-
-    import nativecluster as native
-    from cluster import BUILD, sanitizer_env, wait_until, wrapper
     ip("link", "set", "lo", "up")
     for n in (TRACKER, CLIENT, FIRST, FIRST + 1):
         for network in (INNER, OUTER):
@@ -42,7 +29,7 @@ def scenario(folder):
     secret = folder / "secret"
     secret.write_text(os.urandom(32).hex())
     secret.chmod(0o600)
-    tracker = program(native, folder, "dfs_trackerd", "tracker", f"""bind_addr = {both(TRACKER)}
+    tracker = program(folder, "dfs_trackerd", "tracker", f"""bind_addr = {both(TRACKER)}
 port = 22122
 reserved_storage_space = 1MB
 use_storage_id = true
@@ -55,7 +42,7 @@ tracker_server = {both(TRACKER)}:22122
     (tracker.folder / "storage_ids.conf").write_text(
         f"100001 group1 {both(FIRST)}:{PORT}\n"
         f"100002 group1 {OUTER.format(FIRST + 1)},{INNER.format(FIRST + 1)}:{PORT}\n")
-    storages = [program(native, folder, "dfs_storaged", f"storage{n}", f"""bind_addr = {both(n)}
+    storages = [program(folder, "dfs_storaged", f"storage{n}", f"""bind_addr = {both(n)}
 port = {PORT}
 tracker_server = {OUTER.format(TRACKER)},{INNER.format(TRACKER)}:22122
 cluster_secret_file = {secret}
@@ -74,7 +61,7 @@ network_timeout = 2s
 
     def active(network):
         return statuses(network) == {network.format(n): native.ACTIVE for n in (FIRST, FIRST + 1)}
-    try:
+    with stopped_after(everybody):
         for p in everybody:
             p.start()
         for p in everybody:
@@ -113,30 +100,10 @@ network_timeout = 2s
         wait_until("the storages to find it by its outer address", lambda: active(OUTER))
         done = dfs("list-groups")
         assert done.returncode == 0, done
-        for p in reversed(everybody):
-            p.stop()
-    except BaseException:
-        for p in everybody:
-            print("---", p.folder.name, p.log(), sep="\n")
-        raise
-    finally:
-        for p in everybody:
-            p.kill()
-
-
-def in_a_namespace(*command):
-    return subprocess.run(["unshare", "--map-root-user", "--net", *command], capture_output=True, text=True, timeout=600)
 
 
 def test_each_client_is_told_the_address_of_its_own_network():
-    alone = in_a_namespace("true")  # as with the full disks: no skipping, a promise would go untested
-    assert alone.returncode == 0, f"this test needs a network namespace of its own: {alone.stderr}"
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="dfs-2n-"))
-    try:
-        done = in_a_namespace(sys.executable, __file__, str(folder))
-        assert done.returncode == 0, done.stdout + done.stderr
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    play(__file__)
 
 
 if __name__ == "__main__":
