@@ -246,6 +246,15 @@ static char *pattern(size_t n)
     return p;
 }
 
+static void store(struct store_fixture *f, struct upload *u, const char *data, size_t n)
+{
+    begin(f, u, n);
+    push(u, data, n);
+    s3_upload_file_finish(&u->file);
+    await(&u->o, 1);
+    assert_int_equal(u->o.result, 0);
+}
+
 static void a_large_object_streams_through_a_bounded_pool(void **state)
 {
     (void)state;
@@ -256,11 +265,7 @@ static void a_large_object_streams_through_a_bounded_pool(void **state)
     AUTO(dfs_free_ptr) char *back = dfs_alloc(N);
     uint8_t md5[16];
     fixture_start(&f);
-    begin(&f, &u, N);
-    push(&u, data, N);
-    s3_upload_file_finish(&u.file);
-    await(&u.o, 1);
-    assert_int_equal(u.o.result, 0);
+    store(&f, &u, data, N);
     EVP_Digest(data, N, md5, NULL, EVP_md5(), NULL);
     assert_memory_equal(u.md5, md5, 16);
     assert_int_equal(s3_dfs_read(f.dfs, str_c(u.o.file_id), 0, back, N, true), 0);
@@ -302,11 +307,7 @@ static void a_large_object_that_has_rotted_is_told_from_one_that_has_not(void **
     int fd;
     uint64_t at;
     fixture_start(&f);
-    begin(&f, &u, N);
-    push(&u, data, N);
-    s3_upload_file_finish(&u.file);
-    await(&u.o, 1);
-    assert_int_equal(u.o.result, 0);
+    store(&f, &u, data, N);
     struct str id = str_c(u.o.file_id);
     assert_int_equal(s3_dfs_read_on(f.dfs, &run, id, 0, back, HALF, true), 0);
     assert_int_equal(s3_dfs_read_on(f.dfs, &run, id, HALF, back, HALF, true), 0);
@@ -338,11 +339,7 @@ static void a_file_with_a_hole_in_the_cache_is_not_opened_without_waiting(void *
     struct upload u = {.o = OUTCOME};
     AUTO(dfs_free_ptr) char *data = pattern(N);
     fixture_start(&f);
-    begin(&f, &u, N);
-    push(&u, data, N);
-    s3_upload_file_finish(&u.file);
-    await(&u.o, 1);
-    assert_int_equal(u.o.result, 0);
+    store(&f, &u, data, N);
     struct str id = str_c(u.o.file_id);
     int fd;
     uint64_t at;
@@ -399,11 +396,7 @@ static void what_nobody_hashes_is_stored_all_the_same(void **state)
     begin(&f, &dropped, N);
     push(&dropped, data, N / 2);
     s3_upload_file_abort(&dropped.file);
-    begin(&f, &u, N);
-    push(&u, data, N);
-    s3_upload_file_finish(&u.file);
-    await(&u.o, 1);
-    assert_int_equal(u.o.result, 0);
+    store(&f, &u, data, N);
     assert_int_equal(s3_dfs_read(f.dfs, str_c(u.o.file_id), 0, back, N, true), 0);
     assert_memory_equal(back, data, N);
     fixture_stop(&f);
