@@ -49,7 +49,9 @@ def until_done(request):
 class Object:
     """With a wrong byte in one of its copies: that which is read first, in its first minutes."""
 
-    def __init__(self, cluster, size, kind):
+    def __init__(self, cluster, size, kind, at=None):
+        """@at: where the wrong byte is; in the middle."""
+        at = size // 2 if at is None else at
         self.cluster, self.data, self.key = cluster, os.urandom(size), f"{kind}-{size}-{os.urandom(4).hex()}"
         self.s3 = cluster.boto3(read_timeout=120)
         before = self.files()
@@ -58,9 +60,9 @@ class Object:
         wait_until("both to have it", lambda: len(set(self.copies())) == 1)
         source = base64.urlsafe_b64decode(self.path.name[:27] + "=")[3]
         with open(self.copy(1 if cluster.beside else source), "r+b") as file:
-            file.seek(size // 2)
+            file.seek(at)
             (was,) = file.read(1)
-            file.seek(size // 2)
+            file.seek(at)
             file.write(bytes([was ^ 1]))
         assert len(set(self.copies())) == 2
 
@@ -93,6 +95,12 @@ def test_a_frame_that_is_not_right_is_had_from_the_other_server(cluster, size):
     bad = Object(cluster, size, "sealed")
     assert bad.get(Range=f"bytes={size // 3}-{size - 100}") == bad.data[size // 3:size - 99]
     assert bad.get() == bad.data
+    bad.wait_repaired()
+
+
+@pytest.mark.parametrize("at", [0, 10], ids=["what it is", "its number"])
+def test_a_stream_that_cannot_be_opened_by_its_head_is_read_when_that_is_mended(cluster, at):
+    bad = Object(cluster, SIZES[1], "sealed", at)
     bad.wait_repaired()
 
 
