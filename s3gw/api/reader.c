@@ -213,13 +213,15 @@ static void begin_next(struct s3_reader *rd, uint64_t from, size_t left)
 struct opening {
     const struct s3_opener *o;
     const struct run *run;
+    uint8_t *sealed; /* where the bytes are put that are to be judged */
     uint8_t *out;
 };
 
 static int opens(const void *bytes, void *arg)
 {
     const struct opening *a = arg;
-    return open_run(a->o, a->run, (uint8_t *)(uintptr_t)bytes, a->out);
+    ASSERT(bytes == a->sealed);
+    return open_run(a->o, a->run, a->sealed, a->out);
 }
 
 /* The bytes that were had are not right: those of another server. */
@@ -227,7 +229,7 @@ static int open_another(struct s3_reader *rd, struct s3_dfs *d, const struct run
                         uint8_t *buffer, uint8_t *out, bool wait)
 {
     const struct s3_extent *e = &rd->o.extents[rd->at];
-    struct opening a = {&rd->opener, run, out};
+    struct opening a = {&rd->opener, run, buffer, out};
     return wait ? s3_dfs_read_right(d, e->file_id, e->offset + s3_frame_at(run->first), buffer,
                                     sealed_of(&rd->opener, run), opens, &a)
                 : -EAGAIN;

@@ -186,8 +186,8 @@ void s3_read_cache_drop_plain(struct s3_read_cache *rc);
 /*
  * @n bytes of a file from the members of its group in turn, over the network, the second one beside
  * the first when that is slow. @moved: the storage of this machine has no descriptor to give, as the file has moved, so it
- * is asked for the bytes like the others. When @check (NULL: nobody) does not like an answer the next one is asked. Blocks. 0; -ENOENT: every member says so; else
- * why not.
+ * is asked for the bytes like the others. When @check (NULL: nobody) does not like an answer the next one is asked.
+ * Blocks. 0; -ENOENT: every member says so; else why not.
  */
 int s3_read_remote(struct s3_dfs *d, struct str file_id, bool moved, uint64_t at, void *out,
                    size_t n, s3_dfs_check *check, void *arg) MUST_CHECK;

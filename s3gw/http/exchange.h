@@ -103,8 +103,8 @@ struct s3_outflow {
     size_t size;   /* of the block; as through, S3_OUT_BLOCK_MIN when memory is short */
     /* of libmicrohttpd's buffer: what need not be waited for is read, or decrypted, there */
     size_t through;
-    size_t from, to; /* what of the block is not sent yet */
-    struct s3_dfs_run run;
+    size_t from, to;        /* what of the block is not sent yet */
+    struct s3_dfs_run run;  /* what has been read of the extent's file */
     int error;              /* of fill() */
     struct s3_ahead *ahead; /* of the reader, owned; NULL: none */
     bool begun;             /* s3_answer_begin() has said 0 */

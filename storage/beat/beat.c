@@ -22,9 +22,8 @@
 #include "storage/beat/stage.h"
 
 enum { ANSWER_MAX = 64 * 1024, AWAY_MAX_MS = 1000, NEWS_MS = 1000, LOOK_MS = 500 };
-enum {
-    SPACE_MS = 10000
-}; /* a disk fills up in less than 300 s, and then refuses what trackers send there */
+/* A disk fills up in less than 300 s, and then refuses what trackers send there. */
+enum { SPACE_MS = 10000 };
 /* Of each second after which trackers call a silent server OFFLINE: less than that, as two clocks differ. */
 enum { LEASE_MS = 600, LEASE_MAX_S = 3600 };
 enum { UNHEARD_MS = 10000 }; /* of bytes that the tracker's machine does not acknowledge */
@@ -548,7 +547,7 @@ static int session(struct link *l)
  * One that has lost its power and is back knows nobody before we join again, and a beat that it has not got is sent again
  * after ever longer pauses, until network_timeout. A tracker that stands still is waited for: its machine has got it.
  */
-static void notice_lost_machine(const struct dfs_peer *p)
+static void notice_lost_tracker(const struct dfs_peer *p)
 {
     const unsigned ms = UNHEARD_MS;
     (void)setsockopt(dfs_peer_fd(p), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
@@ -564,7 +563,7 @@ static void *link_main(void *arg)
         struct dfs_peer *p = NULL;
         int r = dfs_peer_open(l->addr, &b->o.trackers.net, &p);
         if (r == 0) {
-            notice_lost_machine(p);
+            notice_lost_tracker(p);
             set_peer(l, p);
             r = session(l);
             sto_members_unheard(b->o.members, (unsigned)(l - b->links));
